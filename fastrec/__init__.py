@@ -1,0 +1,38 @@
+"""fastrec: from a table of interactions to recommendations, on an ordinary CPU machine.
+
+Public names are attached when they are first used (PEP 562): importing the package compiles nothing and imports
+neither Numba nor scikit-learn.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "fastrec.data": ("Interactions", "Vocabulary", "read_interactions"),
+    "fastrec.preprocessing": ("Binarize", "KCore", "split_last", "split_random", "split_time"),
+    "fastrec.retrieval": ("ExactIndex", "TopK"),
+    "fastrec.models": ("ImplicitALS", "Popularity", "Recommender", "load", "save"),
+    "fastrec.evaluation": ("Report", "evaluate"),
+    "fastrec.kernels.warmup": ("warmup",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ("datasets", "metrics", "plots")
+
+__all__ = [*sorted(_HOME), *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"fastrec.{name}")
+    else:
+        raise AttributeError(f"module 'fastrec' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

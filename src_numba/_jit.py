@@ -1,0 +1,156 @@
+"""The one place that compiles: a decorator whose on-disk cache is never stale, and integers known to the compiler."""
+
+import functools
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import caching, types
+from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SOURCES = Path(__file__).resolve().parent
+
+# Everything that lets LLVM reorder sums and fuse multiplications, without `nnan` and `ninf`: a NaN must stay visible.
+FAST = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _user_cache() -> Path:
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """The folder of compiled kernels, named after a digest of all kernel sources; None where nothing can be written.
+
+    Numba's own key covers the file of a function but not the helpers that it calls from other files, so a changed
+    helper would leave its callers stale. With all sources in the name, nothing old can be found.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(SOURCES.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    name = f"fastrec-{digest.hexdigest()[:16]}"
+    bases = [SOURCES / "__pycache__", _user_cache() / "fastrec" / "kernels"]
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        bases.insert(0, Path(os.environ["NUMBA_CACHE_DIR"]))
+    for base in bases:
+        if _writable(base / name):
+            return base / name
+    warnings.warn(
+        f"fastrec found no folder to keep compiled kernels in (tried {', '.join(map(str, bases))}): every new process "
+        "compiles them again. Set NUMBA_CACHE_DIR to a folder that can be written.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
+    """Tells Numba to keep a function's machine code in `cache_folder()`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = f"{Path(function.__code__.co_filename).stem}.{function.__code__.co_firstlineno}"
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return str(cache_folder())
+
+    def get_disambiguator(self) -> str:
+        return self.name
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_Locator":
+        return cls(py_func)
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Locator,)
+
+
+class _Cache(caching.Cache):  # type: ignore[misc]
+    _impl_class = _CacheImpl
+
+
+def kernel(*, fastmath: bool | frozenset[str] = False, inline: bool = False) -> Callable[[Function], Function]:
+    """A decorator that compiles a function without the GIL, keeps it on disk, and keeps its signature for type checkers.
+
+    Parameters
+    ----------
+    fastmath
+        LLVM's fast-math flags: `FAST` for sums that may be reordered, False (default) for exact IEEE order.
+    inline
+        Ask LLVM to inline the function into its callers.
+    """
+
+    def decorate(function: Function) -> Function:
+        flags = set(fastmath) if isinstance(fastmath, frozenset) else fastmath
+        options = {"forceinline": True} if inline else {}
+        dispatcher = numba.njit(nogil=True, fastmath=flags, **options)(function)
+        if cache_folder() is not None and not numba.config.DISABLE_JIT:
+            dispatcher._cache = _Cache(function)
+        return dispatcher  # type: ignore[no-any-return]
+
+    return decorate
+
+
+class Static:
+    """An integer that is part of an argument's type, so that a kernel is compiled with it as a constant.
+
+    >>> Static(64).value
+    64
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: int) -> None:
+        self.value = int(value)
+
+
+class StaticType(types.Type):  # type: ignore[misc]
+    """Numba's type of `Static(value)`: one type for each value."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+        super().__init__(name=f"Static({value})")
+
+
+register_model(StaticType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Static)
+def _typeof_static(value: Static, context: Any) -> StaticType:
+    return StaticType(value.value)
+
+
+@unbox(StaticType)
+def _unbox_static(kind: StaticType, value: Any, context: Any) -> NativeValue:
+    return NativeValue(context.context.get_dummy_value())
+
+
+@intrinsic  # type: ignore[misc]
+def constant(context: Any, number: StaticType) -> Any:
+    """Inside a kernel: the value of a `Static` argument, as a compile-time constant."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ctx.get_constant(types.intp, number.value)
+
+    return types.intp(number), build
