@@ -1,0 +1,109 @@
+"""Kernels of the metrics: one pass over each ranking finds what all ranking metrics at all cut-offs are made of."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+
+
+class Tally(NamedTuple):
+    """What one pass over rankings finds, for m cut-offs and n users; the metrics are formulas over it.
+
+    All but `relevant` are of shape (m, n) and count in the first `cutoffs[j]` places. A hit is a relevant item.
+    """
+
+    relevant: NDArray[np.int64]  # (n,) the number of relevant items, |T|
+    hits: NDArray[np.float64]
+    first: NDArray[np.float64]  # the place of the first hit, from 1; 0 without one
+    misses_above: NDArray[np.float64]  # sum over hits of the irrelevant items above them
+    misses: NDArray[np.float64]  # irrelevant items in the list
+    precisions: NDArray[np.float64]  # sum over hits of the precision at their place
+    dcg: NDArray[np.float64]  # sum over hits of the place's discount
+    gain: NDArray[np.float64]  # the same times the item's grade
+    ideal_gain: NDArray[np.float64]  # the largest gain there can be
+    r_hits: NDArray[np.float64]  # hits in the first min(cut-off, |T|) places
+
+
+@kernel()
+def tally_rankings(
+    start: int,
+    stop: int,
+    marks: NDArray[np.float64],
+    tally: Tally,
+    ranking: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    grades: NDArray[np.float64],
+    best_grades: NDArray[np.float64],
+    cutoffs: NDArray[np.int64],
+    discounts: NDArray[np.float64],
+) -> None:
+    """Fill the columns start..stop of `tally` from the rows of `ranking` (codes, -1 for an empty place).
+
+    `cutoffs` ascend. `best_grades` are `grades` sorted within each row, the largest first. `marks` is zero and as long
+    as there are items; it is zero again afterwards. A hit's mark is taken away, so that an item listed twice counts
+    once, and as a miss the second time.
+    """
+    width = ranking.shape[1]
+    for u in range(start, stop):
+        size = indptr[u + 1] - indptr[u]
+        tally.relevant[u] = size
+        for e in range(indptr[u], indptr[u + 1]):
+            marks[indices[e]] = grades[e]
+        place = 0
+        hits, first, misses_above, misses, r_hits = 0, 0, 0, 0, 0
+        precisions, dcg, gain, ideal_gain = 0.0, 0.0, 0.0, 0.0
+        for j in range(len(cutoffs)):
+            while place < cutoffs[j] and (place < width or place < size):
+                code = ranking[u, place] if place < width else -1
+                if code >= 0:
+                    if marks[code] > 0.0:
+                        hits += 1
+                        first = place + 1 if first == 0 else first
+                        r_hits += 1 if place < size else 0
+                        misses_above += misses
+                        precisions += hits / (place + 1)
+                        dcg += discounts[place]
+                        gain += discounts[place] * marks[code]
+                        marks[code] = 0.0
+                    else:
+                        misses += 1
+                if place < size:
+                    ideal_gain += discounts[place] * best_grades[indptr[u] + place]
+                place += 1
+            tally.hits[j, u] = hits
+            tally.first[j, u] = first
+            tally.misses_above[j, u] = misses_above
+            tally.misses[j, u] = misses
+            tally.precisions[j, u] = precisions
+            tally.dcg[j, u] = dcg
+            tally.gain[j, u] = gain
+            tally.ideal_gain[j, u] = ideal_gain
+            tally.r_hits[j, u] = r_hits
+        for e in range(indptr[u], indptr[u + 1]):
+            marks[indices[e]] = 0.0
+
+
+@kernel()
+def average_weights(
+    start: int,
+    stop: int,
+    means: NDArray[np.float64],
+    ranking: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    cutoffs: NDArray[np.int64],
+) -> None:
+    """Fill `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list."""
+    width = ranking.shape[1]
+    for u in range(start, stop):
+        place, listed, total = 0, 0, 0.0
+        for j in range(len(cutoffs)):
+            while place < cutoffs[j] and place < width:
+                code = ranking[u, place]
+                if code >= 0:
+                    listed += 1
+                    total += weights[code]
+                place += 1
+            means[j, u] = total / listed if listed > 0 else np.nan
