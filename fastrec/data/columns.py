@@ -1,0 +1,310 @@
+"""Columns of any make as ids, values and times: what cannot be read without a guess is refused by row and column."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data.interactions import TimeUnit, check_values
+from fastrec.data.vocabulary import Vocabulary, as_ids
+
+# A column is a narwhals Series (of pandas, polars or pyarrow), a NumPy array, or a list of str with None for what is
+# missing (a text file read by the standard library).
+Column = Any
+
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
+_PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
+_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def read_ids(column: Column, name: str, *, text: bool = False) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """The vocabulary of a column of ids, in ascending order, and the code of every row.
+
+    Parameters
+    ----------
+    column
+        Integers or strings.
+    name
+        What errors call it.
+    text
+        The column is that of a text file, where all is strings: ids are integers if every one of them is written as
+        an int64 plainly (no leading zeros, sign or point that would be lost), else they are the strings as they stand.
+
+    Raises
+    ------
+    TypeError
+        If ids are neither integers nor strings.
+    ValueError
+        If one is missing: its row is named.
+    """
+    if isinstance(column, list):
+        _refuse_missing([value is None for value in column], name)
+        return _code_strings(*_factorize_list(column), text=text)
+    if isinstance(column, nw.Series):
+        _refuse_missing(column.is_null().to_numpy(), name)
+        if column.dtype in (nw.Categorical, nw.Enum):
+            column = column.cast(nw.String)
+        if column.dtype == nw.String:
+            return _code_strings(*_factorize_series(column), text=text)
+        if column.dtype.is_temporal() or column.dtype.is_nested() or column.dtype.is_decimal():
+            raise TypeError(f"{name} must be integers or strings, got {column.dtype}")
+        column = column.to_numpy()
+    ids = as_ids(column, name)
+    if ids.dtype == object:
+        return _code_strings(*_factorize_list(ids.tolist()), text=False)
+    unique, codes = factorize_integers(ids)
+    return Vocabulary.from_sorted(unique), codes
+
+
+def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The distinct values in ascending order, and the place of every value among them.
+
+    By a table over their range where that is short, in O(n); else by sorting.
+    """
+    if not len(values):
+        return values, np.empty(0, np.int32)
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * len(values) + 1_000_000:
+        unique, codes = np.unique(values, return_inverse=True)
+        return unique, codes.astype(np.int32)
+    places = values - low
+    met = np.zeros(high - low + 1, bool)
+    met[places] = True
+    return np.flatnonzero(met) + low, (np.cumsum(met, dtype=np.int32) - np.int32(1))[places]
+
+
+def _factorize_list(values: list[str]) -> tuple[list[str], NDArray[np.int32]]:
+    unique = sorted(set(values))
+    code_of = dict(zip(unique, range(len(unique)), strict=True))
+    return unique, np.fromiter(map(code_of.__getitem__, values), np.int32, len(values))
+
+
+def _factorize_series(series: "nw.Series[Any]") -> tuple[list[str], NDArray[np.int32]]:
+    """Distinct strings in ascending order (of code points, as UTF-8 bytes are) and their places, by the frame's own."""
+    native = series.to_native()
+    if series.implementation.is_pyarrow():
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        encoded = native.cast(pa.large_string()).dictionary_encode()
+        if not encoded.num_chunks:
+            return [], np.empty(0, np.int32)
+        encoded = encoded.unify_dictionaries()
+        distinct = encoded.chunk(0).dictionary
+        codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
+        order = pc.array_sort_indices(distinct).to_numpy()
+        return distinct.take(pa.array(order)).to_pylist(), _rank(order)[codes]
+    if series.implementation.is_polars():
+        import polars as pl
+
+        distinct = native.unique().sort()
+        return distinct.to_list(), native.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
+    if series.implementation.is_pandas():
+        import pandas as pd
+
+        codes, distinct = pd.factorize(native)
+        values = list(distinct)
+        order = np.array(sorted(range(len(values)), key=values.__getitem__), np.int64)
+        return [values[place] for place in order.tolist()], _rank(order)[codes]
+    return _factorize_list(series.to_list())
+
+
+def _rank(order: NDArray[Any]) -> NDArray[np.int32]:
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank
+
+
+def _code_strings(unique: list[str], codes: NDArray[np.int32], *, text: bool) -> tuple[Vocabulary, NDArray[np.int32]]:
+    if text and all(map(_PLAIN_INTEGER.fullmatch, unique)):
+        try:
+            integers = np.array(list(map(int, unique)), np.int64)
+        except OverflowError:
+            pass
+        else:
+            order = np.argsort(integers)
+            return Vocabulary.from_sorted(integers[order]), _rank(order)[codes]
+    strings = np.empty(len(unique), object)
+    strings[:] = unique
+    return Vocabulary.from_sorted(strings), codes
+
+
+def _refuse_missing(missing: Any, name: str) -> None:
+    missing = np.asarray(missing, bool)
+    if missing.any():
+        raise ValueError(f"{name} must not be missing, but is in row {int(np.argmax(missing))} (counted from 0)")
+
+
+def read_values(column: Column, name: str) -> NDArray[np.float32]:
+    """A column of numbers as float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is missing, no number, NaN, infinite or beyond float32: its row is named.
+    """
+    numbers = _read_numbers(column, name)
+    if numbers is None:
+        raise _not_a_number(column, name)
+    return check_values(numbers, len(numbers), name)
+
+
+def _read_numbers(column: Column, name: str) -> NDArray[Any] | None:
+    """A column as integers or floats, or None if it holds text that is neither."""
+    if isinstance(column, list):
+        _refuse_missing([value is None for value in column], name)
+        return _parse_numbers(column)
+    if isinstance(column, nw.Series):
+        _refuse_missing(column.is_null().to_numpy(), name)
+        if column.dtype == nw.String:
+            return _parse_series(column)
+        if column.dtype.is_decimal():
+            column = column.cast(nw.Float64)
+        if column.dtype == nw.Object:
+            return _objects_as_numbers(column.to_list())
+        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+            raise TypeError(f"{name} must be numbers, got {column.dtype}")
+        return cast(NDArray[Any], column.to_numpy())
+    return cast(NDArray[Any], np.asarray(column))
+
+
+def _objects_as_numbers(values: list[Any]) -> NDArray[Any] | None:
+    try:
+        return np.array([float(value) for value in values])
+    except (TypeError, ValueError):
+        return None
+
+
+def _parse_numbers(values: Sequence[str]) -> NDArray[Any] | None:
+    for kind in (int, float):
+        try:
+            return np.array(list(map(kind, values)), np.int64 if kind is int else np.float64)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _parse_series(series: "nw.Series[Any]") -> NDArray[Any] | None:
+    for dtype in (nw.Int64, nw.Float64):
+        try:
+            return cast(NDArray[Any], series.cast(dtype).to_numpy())
+        except Exception:
+            continue
+    return _parse_numbers(series.to_list())
+
+
+def _not_a_number(column: Column, name: str) -> ValueError:
+    for row, value in enumerate(column if isinstance(column, list) else column.to_list()):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return ValueError(f"{name} must be numbers, got {value!r} in row {row} (counted from 0)")
+    return ValueError(f"{name} must be numbers")
+
+
+def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    """A column of times as int64, and their unit since 1970 (UTC), None where that cannot be told.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a time is missing or cannot be read: its row is named.
+    """
+    if isinstance(column, nw.Series) and column.dtype in (nw.Datetime, nw.Date):
+        return _read_datetimes(column, name, unit)
+    numbers = _read_numbers(column, name)
+    if numbers is None:
+        return _read_iso(column if isinstance(column, list) else column.to_list(), name, unit)
+    if numbers.dtype.kind in "iu":
+        if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"{name} must fit in int64, got {numbers.max()}")
+        times = numbers.astype(np.int64, copy=False)
+        return times, unit or _plausible_unit(times)
+    if numbers.dtype.kind != "f":
+        raise TypeError(f"{name} must be numbers, datetimes or ISO strings, got {numbers.dtype}")
+    return _read_float_times(numbers, name, unit)
+
+
+def _plausible_unit(times: NDArray[np.int64]) -> TimeUnit | None:
+    if not len(times):
+        return None
+    low, high = int(times.min()), int(times.max())
+    for unit, per_second in _PER_SECOND.items():
+        if _PLAUSIBLE_SECONDS[0] * per_second <= low and high <= _PLAUSIBLE_SECONDS[1] * per_second:
+            return unit
+    return None
+
+
+def _read_float_times(
+    times: NDArray[Any], name: str, unit: TimeUnit | None
+) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    finite = np.isfinite(times)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(f"{name} must be finite, got {times[row]} in row {row} (counted from 0)")
+    if np.abs(times).max(initial=0) >= 2.0**63:
+        raise ValueError(f"{name} must fit in int64, got {times[np.argmax(np.abs(times))]}")
+    whole = times.astype(np.int64)
+    unit = unit or _plausible_unit(whole)
+    if np.array_equal(whole, times):
+        return whole, unit
+    # Fractions of a second are kept as microseconds: float64 holds about that much of a time since 1970.
+    if unit != "s":
+        row = int(np.argmax(whole != times))
+        raise ValueError(
+            f'{name} must be whole numbers unless they are seconds (time_unit="s"), got {times[row]} in row {row}'
+        )
+    return np.rint(times * 1e6).astype(np.int64), "us"
+
+
+def _read_datetimes(
+    series: "nw.Series[Any]", name: str, unit: TimeUnit | None
+) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    _refuse_missing(series.is_null().to_numpy(), name)
+    own: TimeUnit = "s"
+    if isinstance(series.dtype, nw.Datetime):
+        own = series.dtype.time_unit
+    if unit is None or _PER_SECOND[unit] == _PER_SECOND[own]:
+        return _datetime_integers(series, own), own
+    return convert_times(_datetime_integers(series, own), own, unit), unit
+
+
+def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.int64]:
+    if series.dtype == nw.Date:
+        return np.asarray(series.to_numpy()).astype("datetime64[s]").astype(np.int64)
+    if series.dtype.time_zone is not None:  # type: ignore[attr-defined]
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
+
+
+def convert_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
+    """Times in another unit; to a coarser one they are rounded down."""
+    up, down = _PER_SECOND[new] // _PER_SECOND[old], _PER_SECOND[old] // _PER_SECOND[new]
+    return times * up if up else times // down
+
+
+def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    """ISO 8601 dates and times as microseconds; without an offset they are UTC."""
+    parse: Callable[[str], datetime] = datetime.fromisoformat
+    times = np.empty(len(values), np.int64)
+    known: dict[Any, int] = {}
+    for row, value in enumerate(values):
+        if value not in known:
+            try:
+                moment = parse(value.strip())
+            except (ValueError, AttributeError):
+                raise ValueError(
+                    f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} "
+                    "(counted from 0)"
+                ) from None
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            known[value] = (moment - _EPOCH) // timedelta(microseconds=1)
+        times[row] = known[value]
+    return (times, "us") if unit is None else (convert_times(times, "us", unit), unit)

@@ -1,0 +1,486 @@
+"""Interactions: who met what, how much and when, as immutable arrays of codes with the vocabularies of their ids."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastrec.data.frames import Backend, make_frame
+from fastrec.data.pairs import assemble, build_csr, find_repeated, merge_repeated
+from fastrec.data.vocabulary import Vocabulary, check_codes, frozen
+from fastrec.validation import check_choice
+
+Duplicates = Literal["sum", "last", "max", "error"]
+TimeUnit = Literal["s", "ms", "us", "ns"]
+DUPLICATES = ("sum", "last", "max", "error")
+TIME_UNITS = ("s", "ms", "us", "ns")
+
+
+class Interactions:
+    """A table of interactions between users and items, as scikit-learn expects of an X: users are its samples.
+
+    Immutable: arrays are read-only, every operation gives a new object. Made by `read_interactions` from files and
+    frames, or directly from codes.
+
+    Parameters
+    ----------
+    user_codes, item_codes : array-like of integers, shape (n_interactions,)
+        Who and what, as codes of `users` and `items`.
+    values : array-like of numbers, shape (n_interactions,), optional
+        Ratings, counts, seconds; kept as float32. None: every interaction counts 1.
+    times : array-like of integers or datetime64, shape (n_interactions,), optional
+        When; kept as int64.
+    users, items : Vocabulary or array-like of ids, optional
+        The ids behind the codes. None: the codes themselves, from 0 to the greatest one.
+    time_unit : {"s", "ms", "us", "ns"}, optional
+        The unit of `times` since 1970 (UTC). None: times give an order and no date.
+    duplicates : {"sum", "last", "max", "error"}
+        What `matrix` does with several interactions of one user and item: the sum of their values, the value of the
+        last one (by time, then by order), the greatest value, or an error at once.
+    item_info : mapping of str to array-like, optional
+        Facts about the items, such as `title`, each array aligned with the item codes.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named.
+    TypeError
+        If codes or times are not integers.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1], [0, 1, 1], [5, 3, 4], users=["ann", "bob"], items=["Alien", "Brazil"])
+    >>> data.shape, data.n_interactions
+    ((2, 2), 3)
+    >>> data.matrix.toarray()
+    array([[5., 3.],
+           [0., 4.]], dtype=float32)
+    >>> data[[1]].users.ids
+    array(['bob'], dtype=object)
+    """
+
+    __slots__ = (
+        "_columns",
+        "_duplicates",
+        "_item_codes",
+        "_item_info",
+        "_items",
+        "_matrix",
+        "_time_unit",
+        "_times",
+        "_user_codes",
+        "_users",
+        "_values",
+    )
+
+    def __init__(
+        self,
+        user_codes: ArrayLike,
+        item_codes: ArrayLike,
+        values: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        *,
+        users: Vocabulary | ArrayLike | None = None,
+        items: Vocabulary | ArrayLike | None = None,
+        time_unit: TimeUnit | None = None,
+        duplicates: Duplicates = "sum",
+        item_info: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self._users, self._user_codes = _side("user", user_codes, users)
+        self._items, self._item_codes = _side("item", item_codes, items)
+        if len(self._user_codes) != len(self._item_codes):
+            raise ValueError(
+                f"user_codes and item_codes must be of one length, got {len(self._user_codes)} "
+                f"and {len(self._item_codes)}"
+            )
+        self._duplicates: Duplicates = check_choice("duplicates", duplicates, DUPLICATES)
+        self._time_unit: TimeUnit | None = check_choice("time_unit", time_unit, (None, *TIME_UNITS))
+        self._values = None if values is None else check_values(values, len(self._user_codes))
+        self._times: NDArray[np.int64] | None = None
+        if times is not None:
+            self._times, self._time_unit = _check_times(times, self._time_unit, len(self._user_codes))
+        self._item_info = None if item_info is None else _check_item_info(item_info, len(self._items))
+        self._columns: dict[str, str] | None = None
+        self._matrix: Any = None
+        if duplicates == "error":
+            _ = self.matrix
+
+    def _replaced(self, **fields: Any) -> Self:
+        """A copy with some of its fields (by slot, without the underscore) replaced, and nothing checked again."""
+        new = type(self).__new__(type(self))
+        for slot in self.__slots__:
+            setattr(new, slot, getattr(self, slot))
+        new._matrix = None
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            setattr(new, f"_{name}", value)
+        return new
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: Any,
+        *,
+        users: Vocabulary | ArrayLike | None = None,
+        items: Vocabulary | ArrayLike | None = None,
+        item_info: Mapping[str, ArrayLike] | None = None,
+    ) -> Self:
+        """The interactions of a users × items matrix, sparse or dense: one for every stored (or nonzero) cell.
+
+        Examples
+        --------
+        >>> Interactions.from_matrix(np.array([[1.0, 0.0], [2.0, 3.0]])).n_interactions
+        3
+        """
+        cells = sparse.coo_array(matrix)
+        users = np.arange(cells.shape[0]) if users is None else users
+        items = np.arange(cells.shape[1]) if items is None else items
+        return cls(cells.coords[0], cells.coords[1], cells.data, users=users, items=items, item_info=item_info)
+
+    @property
+    def user_codes(self) -> NDArray[np.int32]:
+        """The user of every interaction: int32, shape (n_interactions,), read-only."""
+        return self._user_codes
+
+    @property
+    def item_codes(self) -> NDArray[np.int32]:
+        """The item of every interaction: int32, shape (n_interactions,), read-only."""
+        return self._item_codes
+
+    @property
+    def values(self) -> NDArray[np.float32] | None:
+        """The value of every interaction: float32, shape (n_interactions,), read-only; None: every one counts 1."""
+        return self._values
+
+    @property
+    def times(self) -> NDArray[np.int64] | None:
+        """The time of every interaction, in `time_unit`: int64, shape (n_interactions,), read-only; or None."""
+        return self._times
+
+    @property
+    def time_unit(self) -> TimeUnit | None:
+        """The unit of `times` since 1970 in UTC; None where times are an order and no date."""
+        return self._time_unit
+
+    @property
+    def users(self) -> Vocabulary:
+        """The ids of the users, also of those without an interaction here."""
+        return self._users
+
+    @property
+    def items(self) -> Vocabulary:
+        """The ids of the items, also of those without an interaction here."""
+        return self._items
+
+    @property
+    def item_info(self) -> dict[str, NDArray[Any]] | None:
+        """Facts about the items, each array aligned with the item codes; None where there are none."""
+        return None if self._item_info is None else dict(self._item_info)
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """What `matrix` does with several interactions of one user and item: "sum", "last", "max" or "error"."""
+        return self._duplicates
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The number of users and of items."""
+        return len(self._users), len(self._items)
+
+    @property
+    def ndim(self) -> int:
+        """2: users × items."""
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """The type of the matrix, float32."""
+        return np.dtype(np.float32)
+
+    @property
+    def n_interactions(self) -> int:
+        """The number of interactions, repeated ones counted each."""
+        return len(self._user_codes)
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    @property
+    def matrix(self) -> Any:
+        """Users × items: csr_array float32, int32 sorted indices, int64 indptr, read-only; made once and kept.
+
+        Several interactions of one user and item become one cell, by the policy of `duplicates`.
+        """
+        if self._matrix is None:
+            self._matrix = self._build_matrix()
+        return self._matrix
+
+    def _build_matrix(self) -> Any:
+        rows, columns, values = self._user_codes, self._item_codes, self._values
+        if self._duplicates == "last" and self._times is not None:
+            order = np.argsort(self._times, kind="stable")
+            rows, columns = rows[order], columns[order]
+            values = None if values is None else values[order]
+        indptr, indices, merged = build_csr(rows, columns, values, self.shape)
+        repeated = find_repeated(indptr, indices)
+        if repeated.any():
+            if self._duplicates == "error":
+                self._refuse_repeated(indptr, indices, int(np.argmax(repeated)))
+            indptr, indices, merged = merge_repeated(indptr, indices, merged, repeated, self._duplicates)
+        return assemble(indptr, indices, merged, self.shape)
+
+    def _refuse_repeated(self, indptr: NDArray[np.int64], indices: NDArray[np.int32], place: int) -> None:
+        user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
+        rows = np.flatnonzero((self._user_codes == user) & (self._item_codes == item))
+        raise ValueError(
+            f"user {self._users.decode([user])[0]!r} meets item {self._items.decode([item])[0]!r} more than once, in "
+            f'rows {rows[0]} and {rows[1]}: use duplicates="sum", "last" or "max"'
+        )
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The given users, in that order, with their interactions; the items stay.
+
+        Parameters
+        ----------
+        rows : int, slice, array-like of integers, or boolean mask of shape (n_users,)
+            Negative numbers count from the end, as in NumPy.
+
+        Raises
+        ------
+        IndexError
+            If a row is out of range.
+        ValueError
+            If a row is picked twice: a vocabulary holds an id once (use ``.matrix[rows]`` for that).
+        """
+        if isinstance(rows, tuple):
+            if len(rows) != 2 or not (rows[1] is Ellipsis or (isinstance(rows[1], slice) and rows[1] == slice(None))):
+                raise IndexError("Interactions pick users only: X[rows]; use .matrix for a choice of items")
+            rows = rows[0]
+        picked = np.atleast_1d(np.arange(len(self))[rows if isinstance(rows, slice) else _row_key(rows)])
+        code_of = np.full(len(self), -1, np.int32)
+        code_of[picked] = np.arange(len(picked), dtype=np.int32)
+        if np.count_nonzero(code_of >= 0) < len(picked):
+            raise ValueError("a user was picked twice: a vocabulary holds an id once; use .matrix[rows] to repeat rows")
+        codes = code_of[self._user_codes] if self.n_interactions else self._user_codes
+        events = np.flatnonzero(codes >= 0)
+        return self._chosen(events, users=Vocabulary(self._users.ids[picked]), user_codes=codes[events])
+
+    def select(self, events: ArrayLike) -> Self:
+        """The chosen interactions, with the same vocabularies: shape and codes stay.
+
+        Parameters
+        ----------
+        events : boolean mask of shape (n_interactions,), or array-like of integers
+            Which interactions, in the order wanted.
+
+        Examples
+        --------
+        >>> data = Interactions([0, 0, 1], [0, 1, 1], [5, 3, 4])
+        >>> data.select(data.values >= 4).n_interactions
+        2
+        """
+        key = np.asarray(events)
+        if key.dtype == bool:
+            if key.shape != (self.n_interactions,):
+                raise IndexError(f"a mask of interactions must have shape ({self.n_interactions},), got {key.shape}")
+            key = np.flatnonzero(key)
+        return self._chosen(check_codes(key, self.n_interactions, "the chosen interactions"))
+
+    def _chosen(self, events: NDArray[Any], **fields: Any) -> Self:
+        fields.setdefault("user_codes", self._user_codes[events])
+        return self._replaced(
+            item_codes=self._item_codes[events],
+            values=None if self._values is None else self._values[events],
+            times=None if self._times is None else self._times[events],
+            **fields,
+        )
+
+    def compact(self) -> Self:
+        """The same interactions without the users and items that have none: smaller vocabularies, new codes.
+
+        Examples
+        --------
+        >>> Interactions([0, 2], [1, 1], users=["a", "b", "c"], items=["x", "y"]).compact().shape
+        (2, 1)
+        """
+        users, user_codes = _without_gaps(self._users, self._user_codes)
+        items, item_codes, kept = *_without_gaps(self._items, self._item_codes), np.unique(self._item_codes)
+        info = None if self._item_info is None else {name: frozen(a[kept]) for name, a in self._item_info.items()}
+        return self._replaced(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
+
+    def titles(self, codes: ArrayLike) -> list[str]:
+        """What to show for the given items: their `title` in `item_info`, or their id where there is none.
+
+        Examples
+        --------
+        >>> Interactions([0, 0], [0, 1], items=[7, 9], item_info={"title": ["Alien", ""]}).titles([0, 1])
+        ['Alien', '9']
+        """
+        codes = np.atleast_1d(check_codes(codes, len(self._items)))
+        ids = map(str, self._items.decode(codes).tolist())
+        if self._item_info is None or "title" not in self._item_info:
+            return list(ids)
+        return [str(title or id) for title, id in zip(self._item_info["title"][codes].tolist(), ids, strict=True)]
+
+    def to_frame(self, backend: Backend | None = None) -> Any:
+        """A data frame with the columns user, item, and value and time where there are any.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars", "pyarrow"}, optional
+            None: the first one that is installed.
+
+        Returns
+        -------
+        DataFrame or Table
+            Ids as they were given; times as datetimes (UTC) where their unit is known.
+        """
+        columns: dict[str, NDArray[Any]] = {
+            "user": self._users.decode(self._user_codes),
+            "item": self._items.decode(self._item_codes),
+        }
+        if self._values is not None:
+            columns["value"] = self._values
+        if self._times is not None:
+            columns["time"] = as_datetimes(self._times, self._time_unit)
+        return make_frame(columns, backend)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {slot: getattr(self, slot) for slot in self.__slots__ if slot != "_matrix"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._matrix = None
+        info = state["_item_info"] or {}
+        for array in (*(state[f"_{name}"] for name in ("user_codes", "item_codes", "values", "times")), *info.values()):
+            if array is not None:
+                array.flags.writeable = False
+        for slot, value in state.items():
+            setattr(self, slot, value)
+
+    def __repr__(self) -> str:
+        return "\n".join(["Interactions", *(f"  {name:<13}{text}" for name, text in self._facts().items())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in self._facts().items()
+        )
+        return f"<table><caption>Interactions</caption><tbody>{rows}</tbody></table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What a person would ask first, in words."""
+        users, items = self.shape
+        cells = users * items
+        facts = {
+            "users": f"{users:,} ({'integers' if self._users.kind == 'int' else 'strings'})",
+            "items": f"{items:,} ({'integers' if self._items.kind == 'int' else 'strings'})",
+            "interactions": f"{self.n_interactions:,}",
+            "density": f"{self.matrix.nnz / cells:.3%} of all pairs" if cells else "no pairs",
+        }
+        repeated = self.n_interactions - self.matrix.nnz
+        facts["repeated"] = f'{repeated:,}, duplicates="{self._duplicates}"'
+        if self._values is None:
+            facts["values"] = "none, each counts 1"
+        elif len(self._values):
+            facts["values"] = (
+                f"{self._values.min():g} to {self._values.max():g}, mean {self._values.mean(dtype=float):g}"
+            )
+        if self._times is None:
+            facts["times"] = "none"
+        elif len(self._times):
+            ends = as_datetimes(np.array([self._times.min(), self._times.max()]), self._time_unit)
+            facts["times"] = f"{ends[0]} to {ends[1]}" + (
+                f" (UTC, kept in {self._time_unit})" if self._time_unit else ""
+            )
+        if self._item_info:
+            facts["item info"] = ", ".join(self._item_info)
+        if self._columns:
+            facts["columns"] = ", ".join(f"{role}={column}" for role, column in self._columns.items())
+        return facts
+
+
+def _row_key(rows: Any) -> NDArray[Any]:
+    key = np.asarray(rows)
+    return key if key.size else key.astype(np.int64)
+
+
+def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """The vocabulary of users or items, and their codes as read-only int32."""
+    array = np.asarray(codes)
+    if array.ndim != 1:
+        raise ValueError(f"{side}_codes must be one-dimensional, got shape {array.shape}")
+    if ids is None:
+        vocabulary = Vocabulary(np.arange(int(array.max()) + 1 if array.size and array.dtype.kind in "iu" else 0))
+    else:
+        vocabulary = ids if isinstance(ids, Vocabulary) else Vocabulary(ids)
+    array = check_codes(array, len(vocabulary), f"{side}_codes")
+    return vocabulary, frozen(array.astype(np.int32, copy=False))
+
+
+def _without_gaps(vocabulary: Vocabulary, codes: NDArray[np.int32]) -> tuple[Vocabulary, NDArray[np.int32]]:
+    met = np.zeros(len(vocabulary), bool)
+    met[codes] = True
+    return Vocabulary(vocabulary.ids[met]), (np.cumsum(met, dtype=np.int32) - np.int32(1))[codes]
+
+
+def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArray[np.float32]:
+    """`values` as read-only float32, all of them finite.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers.
+    ValueError
+        If there are more or fewer than `length`, or one is NaN, infinite or beyond float32: its row is named.
+    """
+    array = np.asarray(values)
+    if array.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"{name} must be numbers, got {array.dtype}")
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32, copy=False)
+    if not np.isfinite(narrow).all():
+        row = int(np.argmin(np.isfinite(narrow)))
+        kind = "finite numbers" if not np.isfinite(array[row]) else "within float32"
+        raise ValueError(f"{name} must be {kind}, got {array[row]} in row {row}")
+    return cast(NDArray[np.float32], frozen(narrow))
+
+
+def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    array = np.asarray(times)
+    if array.shape != (length,):
+        raise ValueError(f"times must have shape ({length},), got {array.shape}")
+    if array.dtype.kind == "M":
+        if np.isnat(array).any():
+            raise ValueError(f"times must not be missing, got NaT in row {int(np.argmax(np.isnat(array)))}")
+        own = np.datetime_data(array.dtype)[0]
+        unit = unit or cast(TimeUnit, own if own in TIME_UNITS else "s")
+        array = array.astype(f"datetime64[{unit}]").astype(np.int64)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argmin(np.isfinite(array)))
+        raise ValueError(f"times must be finite, got {array[row]} in row {row}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"times must be integers or datetime64, got {array.dtype}")
+    return cast(NDArray[np.int64], frozen(array.astype(np.int64, copy=False))), unit
+
+
+def as_datetimes(times: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[Any]:
+    """Times as datetime64 of their unit, or as they are where no unit is known."""
+    return times if unit is None else times.astype(f"datetime64[{unit}]")
+
+
+def _check_item_info(info: Mapping[str, ArrayLike], n_items: int) -> dict[str, NDArray[Any]]:
+    columns = {}
+    for name, column in info.items():
+        array = np.asarray(column)
+        if array.dtype.kind in "UT":
+            array = array.astype(object)
+        if array.shape != (n_items,):
+            raise ValueError(f"item_info[{name!r}] must have one entry for each of {n_items} items, got {array.shape}")
+        columns[str(name)] = frozen(array)
+    return columns

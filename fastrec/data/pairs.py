@@ -1,0 +1,85 @@
+"""Events sorted into the cells of a matrix: counting sorts, then the events of one cell merged by a stated policy."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+
+def build_csr(
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    values: NDArray[np.float32] | None,
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Events sorted by row and then column, those of one cell side by side and in their old order.
+
+    Two passes of a stable counting sort, O(events + rows + columns).
+
+    Returns
+    -------
+    indptr : ndarray of int64, shape (rows + 1,)
+    indices : ndarray of int32, shape (events,)
+    values : ndarray of float32, shape (events,)
+        Ones where `values` is None.
+    """
+    if values is None:
+        values = np.ones(len(rows), np.float32)
+    step = np.diff(rows)
+    if bool(np.all((step > 0) | ((step == 0) & (np.diff(columns) >= 0)))):
+        indptr = np.searchsorted(rows, np.arange(shape[0] + 1)).astype(np.int64)
+        return indptr, columns.copy(), values.copy()
+    events = sparse.coo_array((values, (rows, columns)), shape=shape)
+    events.has_canonical_format = True  # or SciPy would merge the events of a cell here, whatever the policy
+    by_row: Any = events.tocsc().tocsr()
+    return by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32, copy=False), by_row.data
+
+
+def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """For every sorted event: whether the one before it is in the same cell."""
+    repeated = np.zeros(len(indices), bool)
+    np.equal(indices[1:], indices[:-1], out=repeated[1:])
+    starts = indptr[:-1]
+    repeated[starts[starts < len(indices)]] = False
+    return repeated
+
+
+def merge_repeated(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    repeated: NDArray[np.bool_],
+    policy: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """One event for each cell: the sum of its values, the "last" or the "max"; sums are made in float64.
+
+    Raises
+    ------
+    ValueError
+        If a sum is beyond float32.
+    """
+    first = np.flatnonzero(~repeated)
+    if policy == "sum":
+        with np.errstate(over="ignore"):
+            merged = np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
+        if not np.isfinite(merged).all():
+            raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
+    elif policy == "max":
+        merged = np.maximum.reduceat(values, first)
+    else:
+        merged = values[np.append(first[1:], len(values)) - 1]
+    return np.searchsorted(first, indptr).astype(np.int64), indices[first], merged
+
+
+def assemble(
+    indptr: NDArray[np.int64], indices: NDArray[np.int32], values: NDArray[np.float32], shape: tuple[int, int]
+) -> Any:
+    """A read-only csr_array over exactly these arrays; SciPy alone would turn a short int64 indptr into int32."""
+    matrix = sparse.csr_array(shape, dtype=np.float32)
+    for array in (indptr, indices, values):
+        array.flags.writeable = False
+    matrix.indptr, matrix.indices, matrix.data = indptr, indices, values
+    matrix.has_sorted_indices = True
+    matrix.has_canonical_format = True
+    return matrix

@@ -1,0 +1,113 @@
+"""Which column is the user, the item, the value and the time: told by the caller, or by the names that are usual."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Selector = str | int | bool | None
+
+
+class Roles(NamedTuple):
+    """The places of the columns in a table; None: there is none."""
+
+    user: int
+    item: int
+    value: int | None
+    time: int | None
+
+
+# Compared without case, underscores, spaces and what follows a colon ("user_id:token" is "userid"). A name of an
+# earlier group wins over one of a later group; two of one group are for the caller to tell apart.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "user": (
+        "user userid uid",
+        "username userindex useridx visitor visitorid customer customerid reviewer reviewerid member memberid "
+        "account accountid profile profileid person personid client clientid buyer buyerid shopper shopperid "
+        "listener listenerid reader readerid player playerid consumerid panelistid",
+        "session sessionid household householdid householdkey",
+    ),
+    "item": (
+        "item itemid iid",
+        "parentasin",
+        "movie movieid film filmid product productid asin sku stockcode book bookid isbn track trackid song songid "
+        "artist artistid album albumid anime animeid article articleid business businessid gmapid game gameid app "
+        "appid video videoid venue venueid location locationid poi poiid place placeid news newsid recipe recipeid "
+        "restaurant restaurantid course courseid joke jokeid ad adid stream streamid photo photoid post postid "
+        "offer offerid hotel hotelid itemindex itemidx content contentid show showid podcast podcastid",
+    ),
+    "value": (
+        "value rating ratings",
+        "score stars overall",
+        "count counts plays playcount nplays listens listencount weight weights quantity qty strength freq frequency "
+        "confidence preference",
+    ),
+    "time": (
+        "time timestamp ts",
+        "date datetime eventtime unixreviewtime createdat ratedat reviewdate reviewtime checkintime utctime "
+        "timestampms unixtime when invoicedate orderdate purchasedate",
+    ),
+}
+
+
+def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Selector, time: Selector) -> Roles:
+    """The columns of the four roles, from what the caller said or from their names.
+
+    Raises
+    ------
+    ValueError
+        If a named column does not exist, a role is not recognised or fits several columns, or two roles share one.
+
+    Examples
+    --------
+    >>> recognise(["userId", "movieId", "rating"], user=None, item=None, value=None, time=None)
+    Roles(user=0, item=1, value=2, time=None)
+    """
+    asked = {"user": user, "item": item, "value": value, "time": time}
+    found = {role: _find_named(role, selector, names) for role, selector in asked.items() if selector is not None}
+    for role, selector in asked.items():
+        if selector is None:
+            found[role] = _find_usual(role, names, {place for place in found.values() if place is not None})
+    for role in ("user", "item"):
+        if found[role] is None:
+            raise ValueError(
+                f"no {role} column was recognised among {_listed(names)}: name it by {role}=…, or, if the first line "
+                "of the file is no header, give column numbers and header=False"
+            )
+    places = [place for place in found.values() if place is not None]
+    if len(set(places)) < len(places):
+        raise ValueError(f"user, item, value and time must be different columns, got {found}")
+    return Roles(**found)  # type: ignore[arg-type]
+
+
+def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | None:
+    if selector is False and role in ("value", "time"):
+        return None
+    if isinstance(selector, bool) or not isinstance(selector, (str, int)):
+        raise TypeError(f"{role} must be the name or number of a column, got {selector!r}")
+    if isinstance(selector, int):
+        if not 0 <= selector < len(names):
+            raise ValueError(f"{role} must be a column from 0 to {len(names) - 1}, got {selector}")
+        return selector
+    same = [place for place, name in enumerate(names) if name == selector]
+    if not same:
+        raise ValueError(f"there is no column {selector!r} for {role}: the columns are {_listed(names)}")
+    if len(same) > 1:
+        raise ValueError(f"{len(same)} columns are named {selector!r}: give the number of the {role} column")
+    return same[0]
+
+
+def _find_usual(role: str, names: Sequence[str], taken: set[int]) -> int | None:
+    plain = [re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower()) for name in names]
+    for group in _NAMES[role]:
+        places = [place for place, name in enumerate(plain) if name in group.split() and place not in taken]
+        if len(places) > 1:
+            raise ValueError(
+                f"the {role} column could be any of {_listed([names[place] for place in places])}: name it by {role}=…"
+            )
+        if places:
+            return places[0]
+    return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) if names else "no columns at all"

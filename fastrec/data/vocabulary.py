@@ -1,0 +1,489 @@
+"""Vocabulary: the caller's ids, and the int32 codes that stand for them inside."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastrec.data.strings import ERRORS, check_block, pack_strings, unpack_strings
+from fastrec.validation import check_choice
+
+Kind = Literal["int", "str"]
+
+# A table over the whole range of integer ids is worth it up to this many entries for each id and query.
+_TABLE_SPREAD = 8
+
+
+def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
+    """`ids` as a 1-D array of int64 or of Python strings (dtype object), without a guess: nothing else is taken.
+
+    Raises
+    ------
+    TypeError
+        For floats, booleans, bytes, a mix of integers and strings, and anything else that is neither.
+    ValueError
+        For a missing id or an integer beyond int64, naming its row.
+
+    Examples
+    --------
+    >>> as_ids([3, 1])
+    array([3, 1])
+    >>> as_ids(["a", 1])
+    Traceback (most recent call last):
+    ...
+    TypeError: ids must be all integers or all strings, got 1 (int) in row 1 after strings
+    """
+    if isinstance(ids, (str, bytes, int, np.generic)):
+        ids = [ids]
+    if isinstance(ids, range):
+        return np.arange(ids.start, ids.stop, ids.step, np.int64)
+    array = ids if isinstance(ids, np.ndarray) else _to_array(ids)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+    if array.dtype.kind in "iu":
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            row = int(np.argmax(array > np.iinfo(np.int64).max))
+            raise ValueError(f"{name} must fit in int64, got {array[row]} in row {row}")
+        return np.ascontiguousarray(array, np.int64)
+    if array.dtype.kind in "UTO":
+        return _objects_as_ids(array, name)
+    if not array.size:
+        return np.empty(0, np.int64)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{name} must not be missing, got nan in row {int(np.argmax(np.isnan(array)))}")
+    raise TypeError(f"{name} must be integers or strings, got {array.dtype}")
+
+
+def _to_array(ids: Any) -> NDArray[Any]:
+    # A list of strings must not pass through NumPy's fixed-width strings: they lose trailing NULs, and turn
+    # neighbouring integers into strings.
+    if hasattr(ids, "__array__"):
+        return np.asarray(ids)
+    values = list(ids)
+    array = np.empty(len(values), object)
+    for row, value in enumerate(values):
+        array[row] = value
+    return array
+
+
+def _objects_as_ids(array: NDArray[Any], name: str) -> NDArray[Any]:
+    values = array.tolist()
+    kinds = set(map(type, values))
+    if kinds <= {int}:
+        try:
+            return np.array(values, np.int64)
+        except OverflowError:
+            row = next(row for row, value in enumerate(values) if not -(2**63) <= value < 2**63)
+            raise ValueError(f"{name} must fit in int64, got {values[row]} in row {row}") from None
+    if kinds != {str}:
+        values = [_plain_id(value, row, name) for row, value in enumerate(values)]
+        if len(set(map(type, values))) > 1:
+            row = next(row for row, value in enumerate(values) if type(value) is not type(values[0]))
+            first, other = ("strings", "int") if isinstance(values[0], str) else ("integers", "str")
+            raise TypeError(
+                f"{name} must be all integers or all strings, got {values[row]!r} ({other}) in row {row} after {first}"
+            )
+        return _objects_as_ids(_filled(values), name)
+    return _filled(values)
+
+
+def _plain_id(value: Any, row: int, name: str) -> int | str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+        raise ValueError(f"{name} must not be missing, got {value!r} in row {row}")
+    raise TypeError(f"{name} must be integers or strings, got {value!r} ({type(value).__name__}) in row {row}")
+
+
+def _filled(values: list[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only array with the same content: the array itself if nobody can write to it, else a copy."""
+    if array.flags.writeable:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+class Vocabulary:
+    """The ids of all users, or of all items, in the order of their codes: a fixed map between the two.
+
+    An *id* is the caller's own, an integer (int64) or a string; a *code* is its place in the vocabulary, an int32.
+    A vocabulary never changes. `extended` gives a larger one in which every id keeps its code.
+
+    Parameters
+    ----------
+    ids : array-like, shape (n,)
+        Integers, or strings: unique, and all of one type. Id number i gets code i.
+
+    Raises
+    ------
+    TypeError
+        If ids are neither integers nor strings, or a mix.
+    ValueError
+        If an id is missing or occurs twice.
+
+    Examples
+    --------
+    >>> films = Vocabulary(["Alien", "Brazil", "Clue"])
+    >>> films.encode(["Clue", "Alien"])
+    array([2, 0], dtype=int32)
+    >>> films.decode([1])
+    array(['Brazil'], dtype=object)
+    >>> films.encode(["Dune"], unknown="code")
+    array([-1], dtype=int32)
+    >>> "Brazil" in films, len(films)
+    (True, 3)
+    """
+
+    __slots__ = ("_ascending", "_ids", "_kind", "_length", "_lookup", "_offsets", "_order", "_table", "_utf8")
+
+    def __init__(self, ids: ArrayLike | Any) -> None:
+        array = as_ids(ids)
+        self._set("str" if array.dtype == object else "int", len(array), ids=array)
+        if array.dtype == object:
+            self._lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
+            unique = len(self._lookup)
+        else:
+            unique = len(np.unique(array))
+        if unique < len(array):
+            raise ValueError(f"the ids of a vocabulary must be unique, got {_first_repeated(array.tolist())!r} twice")
+
+    def _set(
+        self,
+        kind: Kind,
+        length: int,
+        *,
+        ids: NDArray[Any] | None = None,
+        utf8: NDArray[np.uint8] | None = None,
+        offsets: NDArray[np.int64] | None = None,
+        order: NDArray[np.int32] | None = None,
+        ascending: bool | None = None,
+    ) -> None:
+        if length > np.iinfo(np.int32).max:
+            raise ValueError(f"a vocabulary holds at most {np.iinfo(np.int32).max} ids, got {length}")
+        self._kind: Kind = kind
+        self._length = length
+        self._ids = None if ids is None else frozen(ids)  # int64, or Python strings made on demand
+        self._utf8 = utf8
+        self._offsets = offsets
+        self._ascending = ascending  # None: not known yet
+        self._order = order  # codes in ascending order of their ids, where that is not the order of the codes
+        self._lookup: dict[str, int] | None = None
+        self._table: tuple[int, NDArray[np.int32]] | None = None
+
+    @classmethod
+    def from_sorted(cls, ids: NDArray[Any]) -> Self:
+        """A vocabulary of an array known to be strictly ascending: int64, or Python strings (object); not checked."""
+        new = cls.__new__(cls)
+        new._set("str" if ids.dtype == object and len(ids) else "int", len(ids), ids=ids, ascending=True)
+        return new
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The vocabulary that `to_arrays` gave, over the same memory: no id is looked at before it is asked for.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            `ids`, or `utf8` and `offsets`. Without `order` the strings must be in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If arrays are missing, or of another type or shape.
+        """
+        new = cls.__new__(cls)
+        if set(arrays) == {"ids"}:
+            ids = arrays["ids"]
+            if ids.ndim != 1 or ids.dtype != np.int64:
+                raise ValueError(f"the ids of a vocabulary must be 1-D int64, got {ids.ndim}-D {ids.dtype}")
+            new._set("int", len(ids), ids=ids)
+        elif {"utf8", "offsets"} <= set(arrays) <= {"utf8", "offsets", "order"}:
+            utf8, offsets, order = arrays["utf8"], arrays["offsets"], arrays.get("order")
+            check_block(utf8, offsets)
+            if order is not None and (order.dtype != np.int32 or order.shape != (len(offsets) - 1,)):
+                raise ValueError(f"the order of a vocabulary must be int32 of shape ({len(offsets) - 1},)")
+            new._set("str", len(offsets) - 1, utf8=utf8, offsets=offsets, order=order, ascending=order is None)
+        else:
+            raise ValueError(f"a vocabulary is made of 'ids', or of 'utf8' and 'offsets', got {sorted(arrays)}")
+        return new
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The vocabulary as plain arrays, for a file.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Integers: `ids`, int64. Strings: `utf8`, one block of uint8, and `offsets`, int64 of shape (n + 1,), with
+            `order`, the int32 codes in ascending order of their ids, where that is not the order of the codes.
+
+        Examples
+        --------
+        >>> Vocabulary(["b", "a"]).to_arrays()
+        {'utf8': array([98, 97], dtype=uint8), 'offsets': array([0, 1, 2]), 'order': array([1, 0], dtype=int32)}
+        """
+        if self._kind == "int":
+            return {"ids": self.ids}
+        utf8, offsets = self._block()
+        arrays: dict[str, NDArray[Any]] = {"utf8": utf8, "offsets": offsets}
+        order = self._sorting()
+        return arrays if order is None else {**arrays, "order": order}
+
+    def _block(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        if self._utf8 is None or self._offsets is None:
+            self._utf8, self._offsets = pack_strings(self.ids.tolist())
+        return self._utf8, self._offsets
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.to_arrays())
+
+    @property
+    def kind(self) -> Kind:
+        """The type of the ids: "int" (int64), or "str"."""
+        return self._kind
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """All ids in the order of their codes: int64, or Python strings (dtype object); shape (n,), read-only."""
+        if self._ids is None:
+            self._ids = unpack_strings(*self._block())
+            self._ids.flags.writeable = False
+        return self._ids
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        if self is other:
+            return True
+        if self._kind != other._kind or self._length != other._length:
+            return False
+        mine, theirs = self.to_arrays(), other.to_arrays()
+        return all(np.array_equal(mine[key], theirs[key]) for key in mine if key != "order")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            return bool(self.encode([id], unknown="code")[0] >= 0)
+        except (TypeError, ValueError):
+            return False
+
+    def __repr__(self) -> str:
+        shown = self.decode(np.arange(min(3, self._length))).tolist()
+        ids = ", ".join(map(repr, shown)) + (", …" if self._length > 3 else "")
+        return f"Vocabulary({self._length} {'integers' if self._kind == 'int' else 'strings'}: {ids})"
+
+    def encode(self, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error") -> NDArray[np.int32]:
+        """The codes of the given ids.
+
+        Parameters
+        ----------
+        ids : array-like, shape (n,)
+            Integers or strings; types are strict, "42" is not 42. A single id is taken as one.
+        unknown : {"error", "code"}
+            What an id that is not in the vocabulary gets: an error that names it, or the code -1.
+
+        Returns
+        -------
+        ndarray of int32, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If an id is unknown (and `unknown` is "error"), or missing.
+        TypeError
+            If ids are neither integers nor strings.
+        """
+        check_choice("unknown", unknown, ("error", "code"))
+        array = as_ids(ids)
+        if not len(array):
+            return np.empty(0, np.int32)
+        kind = "str" if array.dtype == object else "int"
+        if kind != self._kind:
+            codes = np.full(len(array), -1, np.int32)
+        elif kind == "int":
+            codes = self._encode_integers(array)
+        else:
+            codes = self._encode_strings(array)
+        if unknown == "error" and codes.min() < 0:
+            raise ValueError(self._unknown(array[int(np.argmax(codes < 0))]))
+        return codes
+
+    def _unknown(self, id: Any) -> str:
+        given = id if isinstance(id, str) else int(id)
+        twin: Any = None
+        if self._kind == "int" and isinstance(given, str) and given.lstrip("-").isdecimal():
+            twin = int(given)
+        elif self._kind == "str" and not isinstance(given, str):
+            twin = str(given)
+        hint = ""
+        if isinstance(given, str) != (self._kind == "str"):
+            hint = f": the ids here are {'strings' if self._kind == 'str' else 'integers'}"
+            hint += f", {twin!r} among them" if twin is not None and twin in self else ""
+        return f"unknown id {given!r}{hint}"
+
+    def _encode_integers(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        known, length = self.ids, self._length
+        if not length:
+            return np.full(len(ids), -1, np.int32)
+        order = self._sorting()
+        low, high = (known[0], known[-1]) if order is None else (known[order[0]], known[order[-1]])
+        spread = int(high) - int(low) + 1
+        if spread == length and order is None:  # a run without gaps
+            return np.where((ids >= low) & (ids <= high), ids - low, -1).astype(np.int32)
+        if self._table is None and len(ids) > 1000 and spread <= _TABLE_SPREAD * (length + len(ids)):
+            self._table = _code_table(known, int(low), spread)
+        if self._table is not None and len(ids) > 1000:
+            outside = (ids < low) | (ids > high)
+            places = np.where(outside, spread, ids - low)
+            return self._table[places]
+        codes = np.searchsorted(known, ids, sorter=order)
+        codes[codes == length] = 0
+        if order is not None:
+            codes = order[codes]
+        return np.where(known[codes] == ids, codes, -1).astype(np.int32)
+
+    def _encode_strings(self, ids: NDArray[np.object_]) -> NDArray[np.int32]:
+        # A few ids are found by halving, so that a model just mapped into memory answers without reading all its ids.
+        if self._lookup is None and self._ascending is not None and len(ids) * 16 < self._length:
+            return np.fromiter(map(self._find, ids), np.int32, len(ids))
+        if self._lookup is None:
+            self._lookup = dict(zip(self.ids.tolist(), range(self._length), strict=True))
+        lookup = self._lookup
+        return np.fromiter((lookup.get(id, -1) for id in ids.tolist()), np.int32, len(ids))
+
+    def _find(self, id: str) -> int:
+        order = self._order
+        key: Any
+        if self._ids is not None:
+            key, read = id, self._ids.__getitem__
+        else:
+            key, read = id.encode("utf-8", ERRORS), self._read
+        place = bisect_left(range(self._length), key, key=read if order is None else lambda i: read(order[i]))
+        if place == self._length:
+            return -1
+        code = place if order is None else int(order[place])
+        return code if read(code) == key else -1
+
+    def _read(self, code: int) -> bytes:
+        utf8, offsets = self._block()
+        return utf8[offsets[code] : offsets[code + 1]].tobytes()
+
+    def _sorting(self) -> NDArray[np.int32] | None:
+        """The codes in ascending order of their ids; None where codes are in that order already."""
+        if self._ascending is None:
+            ids = self.ids
+            self._ascending = bool((ids[1:] > ids[:-1]).all())
+            if not self._ascending:
+                self._order = np.argsort(ids, kind="stable").astype(np.int32)
+        return self._order
+
+    def decode(self, codes: ArrayLike) -> NDArray[Any]:
+        """The ids that the given codes stand for.
+
+        Parameters
+        ----------
+        codes : array-like of integers, any shape
+
+        Returns
+        -------
+        ndarray of int64 or of Python strings (dtype object), the shape of `codes`
+
+        Raises
+        ------
+        ValueError
+            If a code is below 0 or beyond the vocabulary.
+
+        Examples
+        --------
+        >>> Vocabulary([10, 20, 30]).decode([[2, 0], [1, 1]])
+        array([[30, 10],
+               [20, 20]])
+        """
+        array = check_codes(codes, self._length)
+        if self._ids is None and array.size * 8 < self._length:
+            ids = np.empty(array.shape, object)
+            ids.flat = [str(self._read(code), "utf-8", ERRORS) for code in array.ravel().tolist()]
+            return ids
+        return self.ids[array]
+
+    def extended(self, ids: ArrayLike | Any) -> "Vocabulary":
+        """A larger vocabulary: every id keeps its code, those not yet known follow in the order given.
+
+        Parameters
+        ----------
+        ids : array-like
+            Ids of the same type; known and repeated ones are no error.
+
+        Examples
+        --------
+        >>> Vocabulary(["a", "b"]).extended(["c", "a", "c"]).ids
+        array(['a', 'b', 'c'], dtype=object)
+        """
+        array = as_ids(ids)
+        kind = "str" if array.dtype == object else "int"
+        if len(array) and self._length and kind != self._kind:
+            raise TypeError(f"a vocabulary of type {self._kind!r} cannot be extended by ids of type {kind!r}")
+        new = array[self.encode(array, unknown="code") < 0] if self._length else array
+        if not len(new):
+            return self
+        _, first = np.unique(new, return_index=True)
+        new = new[np.sort(first)]
+        return Vocabulary(np.concatenate([self.ids, new]) if self._length else new)
+
+
+def _restore(cls: type[Vocabulary], arrays: dict[str, NDArray[Any]]) -> Vocabulary:
+    for array in arrays.values():
+        array.flags.writeable = False
+    return cls.from_arrays(arrays)
+
+
+def check_codes(codes: ArrayLike, length: int, name: str = "codes") -> NDArray[Any]:
+    """`codes` as an integer array of any shape, every one at least 0 and below `length`.
+
+    Raises
+    ------
+    TypeError
+        If they are not integers.
+    ValueError
+        If a code is out of range, naming its place.
+    """
+    array = np.asarray(codes)
+    if not array.size:
+        return array.astype(np.int32)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    low, high = array.min(), array.max()
+    if low < 0 or high >= length:
+        wrong = low if low < 0 else high
+        place = np.argwhere(array == wrong)[0].tolist()
+        raise ValueError(f"{name} must be from 0 to {length - 1}, got {wrong} in row {', '.join(map(str, place))}")
+    return array
+
+
+def _code_table(ids: NDArray[np.int64], low: int, spread: int) -> NDArray[np.int32]:
+    """For every integer from `low` on its code or -1, and one place more that stays -1: for all that lies outside."""
+    table = np.full(spread + 1, -1, np.int32)
+    table[ids - low] = np.arange(len(ids), dtype=np.int32)
+    return table
+
+
+def _first_repeated(values: list[Any]) -> Any:
+    seen = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    raise AssertionError("nothing is repeated")
