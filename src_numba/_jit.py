@@ -147,10 +147,12 @@ def _unbox_static(kind: StaticType, value: Any, context: Any) -> NativeValue:
 
 
 @intrinsic  # type: ignore[misc]
-def constant(context: Any, number: StaticType) -> Any:
-    """Inside a kernel: the value of a `Static` argument, as a compile-time constant."""
+def constant(context: Any, number: Any) -> Any:
+    """Inside a kernel: the value of a `Static` argument as a compile-time constant; of a plain integer, itself."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ctx.get_constant(types.intp, number.value)
+        if isinstance(number, StaticType):
+            return ctx.get_constant(types.intp, number.value)
+        return ctx.cast(builder, args[0], number, types.intp)
 
     return types.intp(number), build
