@@ -1,0 +1,129 @@
+"""Rows of matrices of codes: picked, joined and made of lists, with their index types kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.validation import CodeMatrix, assemble_csr
+
+
+def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
+    """The given rows of a matrix, in that order: views of its arrays where the rows are a slice, else copies.
+
+    Parameters
+    ----------
+    matrix
+        Of shape (n, n_items).
+    rows
+        Codes of shape (m,), a bool mask of shape (n,), or a slice of step 1.
+
+    Examples
+    --------
+    >>> from fastrec.validation import check_matrix
+    >>> pick_rows(check_matrix([[1, 0], [0, 2], [3, 0]]), np.array([2, 1])).toarray()
+    array([[3., 0.],
+           [0., 2.]], dtype=float32)
+    """
+    if isinstance(rows, slice):
+        start, stop, _ = rows.indices(matrix.shape[0])
+        bounds = matrix.indptr[start : stop + 1]
+        part = slice(int(bounds[0]), int(bounds[-1]))
+        return assemble_csr(
+            matrix.data[part], matrix.indices[part], bounds - bounds[0], (stop - start, matrix.shape[1])
+        )
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    starts = matrix.indptr[rows]
+    lengths = matrix.indptr[rows.astype(np.int64) + 1] - starts
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
+    return assemble_csr(matrix.data[places], matrix.indices[places], indptr, (len(rows), matrix.shape[1]))
+
+
+def rows_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.int64], width: int) -> CodeMatrix:
+    """A matrix of ones with a row for each list, where all lists lie in `codes` one after the other.
+
+    Codes below 0 are left out, repeated ones count once.
+
+    >>> rows_of_lists(np.array([2, 0, 2, -1], "i4"), [3, 1], 3).toarray()
+    array([[1., 0., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    places = np.unique(rows[codes >= 0] * width + codes[codes >= 0])
+    indptr = np.searchsorted(places, np.arange(len(lengths) + 1) * width).astype(np.int64)
+    indices = (places % width).astype(np.int32)
+    return assemble_csr(np.ones(len(indices), np.float32), indices, indptr, (len(lengths), width))
+
+
+def join_rows(first: CodeMatrix | None, second: CodeMatrix | None) -> CodeMatrix | None:
+    """A matrix of ones wherever one of the two has an entry; None where both are None.
+
+    >>> from fastrec.validation import check_matrix
+    >>> join_rows(check_matrix([[0, 5]]), check_matrix([[1, 1]])).toarray()
+    array([[1., 1.]], dtype=float32)
+    """
+    if first is None or second is None:
+        return first if second is None else second
+    codes = np.concatenate([first.indices, second.indices])
+    rows = np.concatenate([row_numbers(first), row_numbers(second)])
+    order = np.argsort(rows, kind="stable")
+    return rows_of_lists(codes[order], np.diff(first.indptr) + np.diff(second.indptr), first.shape[1])
+
+
+def row_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """The row of each entry, of shape (nnz,)."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+
+
+def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_]) -> CodeMatrix:
+    """The matrix with only those entries for which `kept`, of shape (nnz,), is True.
+
+    >>> from fastrec.validation import check_matrix
+    >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
+    array([[0., 2.]], dtype=float32)
+    """
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
+    return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], matrix.shape)
+
+
+def check_structure(matrix: CodeMatrix) -> None:
+    """Raise a ValueError unless the rows are in order, and the codes in them sorted, unique and in range."""
+    indptr, indices = matrix.indptr, matrix.indices
+    if indptr[0] != 0 or indptr[-1] != len(indices) or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError("the rows of a matrix do not follow each other")
+    if len(indices) and (indices.min() < 0 or indices.max() >= matrix.shape[1]):
+        raise ValueError("a code in a matrix is out of range")
+    rising = np.ones(len(indices), bool)
+    np.greater(indices[1:], indices[:-1], out=rising[1:])
+    rising[indptr[:-1][indptr[:-1] < len(indices)]] = True
+    if not rising.all():
+        raise ValueError("the codes in a row of a matrix are not sorted")
+
+
+def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatrix]:
+    """Each row cut in two: what is left, and a fifth of its entries (one at least, where there are two or more).
+
+    Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
+    machine, in any order or selection of rows.
+    """
+    keys = _mix(matrix.indices.astype(np.uint64))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
+    rows = row_numbers(matrix)
+    keys = _mix(keys ^ (sums[1:] - sums[:-1])[rows])
+    order = np.lexsort((keys, rows))
+    lengths = np.diff(matrix.indptr)
+    hidden_lengths = np.where(lengths > 1, np.maximum(1, lengths // share), 0)
+    hidden = np.empty(len(keys), bool)
+    hidden[order] = np.arange(len(keys)) - matrix.indptr[rows] < hidden_lengths[rows]
+    return keep_entries(matrix, ~hidden), keep_entries(matrix, hidden)
+
+
+def _mix(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    # The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+    keys = keys + np.uint64(0x9E3779B97F4A7C15)
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return keys ^ (keys >> np.uint64(31))
