@@ -170,8 +170,8 @@ def _read_numbers(column: Column, name: str) -> NDArray[Any] | None:
             return _objects_as_numbers(column.to_list())
         if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
             raise TypeError(f"{name} must be numbers, got {column.dtype}")
-        return cast(NDArray[Any], column.to_numpy())
-    return cast(NDArray[Any], np.asarray(column))
+        return column.to_numpy()
+    return np.asarray(column)
 
 
 def _objects_as_numbers(values: list[Any]) -> NDArray[Any] | None:

@@ -33,6 +33,7 @@ def make_frame(columns: Mapping[str, NDArray[Any]], backend: Backend | None = No
 
     Examples
     --------
+    >>> import numpy as np
     >>> make_frame({"user": np.array([1, 2])}, "pyarrow").num_rows
     2
     """

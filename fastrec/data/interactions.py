@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastrec.data.frames import Backend, make_frame
-from fastrec.data.pairs import assemble, build_csr, find_repeated, merge_repeated
-from fastrec.data.vocabulary import Vocabulary, check_codes, frozen
-from fastrec.validation import check_choice
+from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
+from fastrec.data.vocabulary import Vocabulary, frozen
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly
 
 Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -104,7 +104,7 @@ class Interactions:
             self._times, self._time_unit = _check_times(times, self._time_unit, len(self._user_codes))
         self._item_info = None if item_info is None else _check_item_info(item_info, len(self._items))
         self._columns: dict[str, str] | None = None
-        self._matrix: Any = None
+        self._matrix: CodeMatrix | None = None
         if duplicates == "error":
             _ = self.matrix
 
@@ -210,7 +210,7 @@ class Interactions:
         return len(self._users)
 
     @property
-    def matrix(self) -> Any:
+    def matrix(self) -> CodeMatrix:
         """Users × items: csr_array float32, int32 sorted indices, int64 indptr, read-only; made once and kept.
 
         Several interactions of one user and item become one cell, by the policy of `duplicates`.
@@ -219,7 +219,7 @@ class Interactions:
             self._matrix = self._build_matrix()
         return self._matrix
 
-    def _build_matrix(self) -> Any:
+    def _build_matrix(self) -> CodeMatrix:
         rows, columns, values = self._user_codes, self._item_codes, self._values
         if self._duplicates == "last" and self._times is not None:
             order = np.argsort(self._times, kind="stable")
@@ -231,7 +231,7 @@ class Interactions:
             if self._duplicates == "error":
                 self._refuse_repeated(indptr, indices, int(np.argmax(repeated)))
             indptr, indices, merged = merge_repeated(indptr, indices, merged, repeated, self._duplicates)
-        return assemble(indptr, indices, merged, self.shape)
+        return assemble_csr(readonly(merged), readonly(indices), readonly(indptr), self.shape)
 
     def _refuse_repeated(self, indptr: NDArray[np.int64], indices: NDArray[np.int32], place: int) -> None:
         user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
@@ -288,7 +288,7 @@ class Interactions:
             if key.shape != (self.n_interactions,):
                 raise IndexError(f"a mask of interactions must have shape ({self.n_interactions},), got {key.shape}")
             key = np.flatnonzero(key)
-        return self._chosen(check_codes(key, self.n_interactions, "the chosen interactions"))
+        return self._chosen(_check_events(key, self.n_interactions))
 
     def _chosen(self, events: NDArray[Any], **fields: Any) -> Self:
         fields.setdefault("user_codes", self._user_codes[events])
@@ -320,7 +320,7 @@ class Interactions:
         >>> Interactions([0, 0], [0, 1], items=[7, 9], item_info={"title": ["Alien", ""]}).titles([0, 1])
         ['Alien', '9']
         """
-        codes = np.atleast_1d(check_codes(codes, len(self._items)))
+        codes = check_codes("codes", np.atleast_1d(codes), len(self._items))
         ids = map(str, self._items.decode(codes).tolist())
         if self._item_info is None or "title" not in self._item_info:
             return list(ids)
@@ -403,6 +403,18 @@ class Interactions:
         return facts
 
 
+def _check_events(events: NDArray[Any], length: int) -> NDArray[Any]:
+    """Places of interactions, which may be more than int32 can count; negative ones are no places from the end."""
+    if not events.size:
+        return np.empty(0, np.int64)
+    if events.ndim != 1 or events.dtype.kind not in "iu":
+        raise TypeError(f"interactions are chosen by a mask or 1-D integers, got {events.ndim}-D {events.dtype}")
+    if events.min() < 0 or events.max() >= length:
+        wrong = events[np.argmax((events < 0) | (events >= length))]
+        raise IndexError(f"interactions are numbered from 0 to {length - 1}, got {wrong}")
+    return events
+
+
 def _row_key(rows: Any) -> NDArray[Any]:
     key = np.asarray(rows)
     return key if key.size else key.astype(np.int64)
@@ -417,7 +429,7 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
         vocabulary = Vocabulary(np.arange(int(array.max()) + 1 if array.size and array.dtype.kind in "iu" else 0))
     else:
         vocabulary = ids if isinstance(ids, Vocabulary) else Vocabulary(ids)
-    array = check_codes(array, len(vocabulary), f"{side}_codes")
+    array = check_codes(f"{side}_codes", array, len(vocabulary))
     return vocabulary, frozen(array.astype(np.int32, copy=False))
 
 

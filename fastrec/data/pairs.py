@@ -70,16 +70,3 @@ def merge_repeated(
     else:
         merged = values[np.append(first[1:], len(values)) - 1]
     return np.searchsorted(first, indptr).astype(np.int64), indices[first], merged
-
-
-def assemble(
-    indptr: NDArray[np.int64], indices: NDArray[np.int32], values: NDArray[np.float32], shape: tuple[int, int]
-) -> Any:
-    """A read-only csr_array over exactly these arrays; SciPy alone would turn a short int64 indptr into int32."""
-    matrix = sparse.csr_array(shape, dtype=np.float32)
-    for array in (indptr, indices, values):
-        array.flags.writeable = False
-    matrix.indptr, matrix.indices, matrix.data = indptr, indices, values
-    matrix.has_sorted_indices = True
-    matrix.has_canonical_format = True
-    return matrix

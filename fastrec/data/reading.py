@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -193,4 +193,4 @@ def _aligned(column: Any, rows: NDArray[np.int64], *, text: bool) -> NDArray[Any
 def _as_text(value: Any) -> str:
     if value is None or value != value:
         return ""
-    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else cast(str, str(value))
+    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,6 +1,7 @@
-"""Strings as one block of UTF-8 bytes with offsets: how ids and titles lie in files, without a Python object for each."""
+"""Strings as one block of UTF-8 bytes with offsets: how ids and titles lie in files, no Python object for each."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,8 @@ def unpack_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArr
     if np.any(offsets[1:] < offsets[:-1]):
         raise ValueError("the offsets of a block of strings must never fall")
     strings = np.empty(len(offsets) - 1, object)
-    block, bounds = memoryview(np.ascontiguousarray(utf8)), offsets.tolist()
-    strings[:] = [str(block[a:b], "utf-8", ERRORS) for a, b in zip(bounds, bounds[1:], strict=False)]
+    block, bounds = utf8.tobytes(), offsets.tolist()
+    strings[:] = [str(block[a:b], "utf-8", ERRORS) for a, b in pairwise(bounds)]
     return strings
 
 

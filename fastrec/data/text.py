@@ -193,7 +193,7 @@ def _split(lines: Iterator[str] | IO[str], form: TextFormat) -> Iterator[list[st
         lines = (line.replace(form.delimiter, _UNIT_SEPARATOR) for line in lines)
     delimiter = form.delimiter if len(form.delimiter) == 1 else _UNIT_SEPARATOR
     quoting = csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE
-    records = csv.reader(lines, delimiter=delimiter, quotechar=form.quote, quoting=quoting, strict=True)
+    records = csv.reader(lines, delimiter=delimiter, quotechar=form.quote, quoting=quoting, strict=True)  # type: ignore[arg-type]
     return (record for record in records if record)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.data.strings import ERRORS, check_block, pack_strings, unpack_strings
-from fastrec.validation import check_choice
+from fastrec.validation import check_choice, check_codes
 
 Kind = Literal["int", "str"]
 
@@ -38,8 +38,8 @@ def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
     if isinstance(ids, (str, bytes, int, np.generic)):
         ids = [ids]
     if isinstance(ids, range):
-        return np.arange(ids.start, ids.stop, ids.step, np.int64)
-    array = ids if isinstance(ids, np.ndarray) else _to_array(ids)
+        return np.array(ids, np.int64)
+    array: NDArray[Any] = ids if isinstance(ids, np.ndarray) else _to_array(ids)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if array.dtype.kind in "iu":
@@ -150,8 +150,8 @@ class Vocabulary:
         array = as_ids(ids)
         self._set("str" if array.dtype == object else "int", len(array), ids=array)
         if array.dtype == object:
-            self._lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
-            unique = len(self._lookup)
+            lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
+            self._lookup, unique = lookup, len(lookup)
         else:
             unique = len(np.unique(array))
         if unique < len(array):
@@ -178,7 +178,7 @@ class Vocabulary:
         self._ascending = ascending  # None: not known yet
         self._order = order  # codes in ascending order of their ids, where that is not the order of the codes
         self._lookup: dict[str, int] | None = None
-        self._table: tuple[int, NDArray[np.int32]] | None = None
+        self._table: NDArray[np.int32] | None = None
 
     @classmethod
     def from_sorted(cls, ids: NDArray[Any]) -> Self:
@@ -349,7 +349,7 @@ class Vocabulary:
             outside = (ids < low) | (ids > high)
             places = np.where(outside, spread, ids - low)
             return self._table[places]
-        codes = np.searchsorted(known, ids, sorter=order)
+        codes: NDArray[Any] = np.searchsorted(known, ids, sorter=order)
         codes[codes == length] = 0
         if order is not None:
             codes = order[codes]
@@ -366,11 +366,7 @@ class Vocabulary:
 
     def _find(self, id: str) -> int:
         order = self._order
-        key: Any
-        if self._ids is not None:
-            key, read = id, self._ids.__getitem__
-        else:
-            key, read = id.encode("utf-8", ERRORS), self._read
+        key, read = (id, self._ids.item) if self._ids is not None else (id.encode("utf-8", ERRORS), self._read)
         place = bisect_left(range(self._length), key, key=read if order is None else lambda i: read(order[i]))
         if place == self._length:
             return -1
@@ -412,12 +408,13 @@ class Vocabulary:
         array([[30, 10],
                [20, 20]])
         """
-        array = check_codes(codes, self._length)
+        array = np.asarray(codes)
+        array = check_codes("codes", array.ravel(), self._length).reshape(array.shape)
         if self._ids is None and array.size * 8 < self._length:
-            ids = np.empty(array.shape, object)
-            ids.flat = [str(self._read(code), "utf-8", ERRORS) for code in array.ravel().tolist()]
-            return ids
-        return self.ids[array]
+            ids = np.empty(array.size, object)
+            ids[:] = [str(self._read(code), "utf-8", ERRORS) for code in array.ravel().tolist()]
+            return ids.reshape(array.shape)
+        return np.asarray(self.ids[array])
 
     def extended(self, ids: ArrayLike | Any) -> "Vocabulary":
         """A larger vocabulary: every id keeps its code, those not yet known follow in the order given.
@@ -448,29 +445,6 @@ def _restore(cls: type[Vocabulary], arrays: dict[str, NDArray[Any]]) -> Vocabula
     for array in arrays.values():
         array.flags.writeable = False
     return cls.from_arrays(arrays)
-
-
-def check_codes(codes: ArrayLike, length: int, name: str = "codes") -> NDArray[Any]:
-    """`codes` as an integer array of any shape, every one at least 0 and below `length`.
-
-    Raises
-    ------
-    TypeError
-        If they are not integers.
-    ValueError
-        If a code is out of range, naming its place.
-    """
-    array = np.asarray(codes)
-    if not array.size:
-        return array.astype(np.int32)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {array.dtype}")
-    low, high = array.min(), array.max()
-    if low < 0 or high >= length:
-        wrong = low if low < 0 else high
-        place = np.argwhere(array == wrong)[0].tolist()
-        raise ValueError(f"{name} must be from 0 to {length - 1}, got {wrong} in row {', '.join(map(str, place))}")
-    return array
 
 
 def _code_table(ids: NDArray[np.int64], low: int, spread: int) -> NDArray[np.int32]:

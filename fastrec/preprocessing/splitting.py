@@ -1,0 +1,183 @@
+"""Splits into a training and a test part: at random, by each user's last interactions, or at one moment for all."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data import Interactions
+from fastrec.validation import check_integer, check_number
+
+Split = tuple[Interactions, Interactions]
+Moment = int | str | datetime | np.datetime64
+
+
+def split_random(data: Interactions, test: float | int = 0.2, random_state: Any = None) -> Split:
+    """A training and a test part, dealt at random.
+
+    Parameters
+    ----------
+    data : Interactions
+        Interactions of one user with one item stay together, so that what is tested was never trained on.
+    test : float or int
+        The share of the test part (above 0, below 1), or its number of interactions (distinct pairs).
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The seed: the same one gives the same split.
+
+    Returns
+    -------
+    train, test : Interactions
+        Both with the vocabularies of the whole, so with its shape and codes.
+
+    Raises
+    ------
+    ValueError
+        If one of the parts would be empty.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1], [0, 1, 0, 2])
+    >>> train, test = split_random(data, 0.25, random_state=0)
+    >>> train.n_interactions, test.n_interactions, train.shape == test.shape == data.shape
+    (3, 1, True)
+    """
+    pair, n_pairs = _pairs(data)
+    if isinstance(test, (int, np.integer)) and not isinstance(test, bool):
+        wanted = check_integer("test", test, minimum=1)
+    else:
+        wanted = round(check_number("test", test, minimum=0, maximum=1, above=True) * n_pairs)
+    if not 0 < wanted < n_pairs:
+        raise ValueError(f"{wanted} of {n_pairs} pairs would be tested: each part needs at least one")
+    chosen = np.zeros(n_pairs, bool)
+    chosen[np.random.default_rng(random_state).permutation(n_pairs)[:wanted]] = True
+    return _parted(data, chosen if pair is None else chosen[pair])
+
+
+def _pairs(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
+    """The number of the pair that every interaction belongs to (None: its own number), and how many there are."""
+    if data.matrix.nnz == data.n_interactions:
+        return None, data.n_interactions
+    keys = data.user_codes.astype(np.int64) * data.shape[1] + data.item_codes
+    unique, pair = np.unique(keys, return_inverse=True)
+    return pair, len(unique)
+
+
+def split_last(data: Interactions, n: int = 1) -> Split:
+    """A test part of every user's last interactions, and a training part of those before.
+
+    Parameters
+    ----------
+    data : Interactions
+        With times. Of interactions at one time, the one that stands later in the data is the later one.
+    n : int
+        How many of each user are tested. Users with `n` interactions or fewer stay in the training part altogether,
+        so that everyone who is tested has been trained on.
+
+    Returns
+    -------
+    train, test : Interactions
+        Both with the vocabularies of the whole, so with its shape and codes.
+
+    Raises
+    ------
+    ValueError
+        If there are no times, or no user has more than `n` interactions.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 0, 1], [0, 1, 2, 0], times=[10, 30, 20, 5])
+    >>> train, test = split_last(data)
+    >>> test.item_codes, train.n_interactions
+    (array([1], dtype=int32), 3)
+    """
+    n = check_integer("n", n, minimum=1)
+    times = _times(data, "split_last")
+    counts = np.bincount(data.user_codes, minlength=len(data))
+    order = np.lexsort((times, data.user_codes))  # stable: equal times stay in the order of the data
+    from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
+    last = np.zeros(data.n_interactions, bool)
+    last[order] = (from_end <= n) & (counts > n).repeat(counts)
+    if not last.any():
+        raise ValueError(f"no user has more than {n} interactions, so nothing can be tested")
+    return _parted(data, last)
+
+
+def split_time(data: Interactions, at: Moment | None = None, fraction: float | None = None) -> Split:
+    """A training part of all that came before one moment, and a test part of all that came then and later.
+
+    Parameters
+    ----------
+    data : Interactions
+        With times.
+    at : int, str, datetime or numpy.datetime64, optional
+        The first moment that is tested: a number in the unit of `data.times`, or (where that unit is known) a date,
+        in ISO 8601 if a string; without an offset it is UTC.
+    fraction : float, optional
+        The share of the latest interactions that is tested (above 0, below 1). Interactions at the time of the first
+        one of them are tested too, so that nothing tested is as early as anything trained on.
+
+    Returns
+    -------
+    train, test : Interactions
+        Both with the vocabularies of the whole, so with its shape and codes. Users and items may well be in one only.
+
+    Raises
+    ------
+    ValueError
+        If there are no times, not exactly one of `at` and `fraction` is given, or one of the parts would be empty.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1], [0, 1, 1], times=[10, 30, 20])
+    >>> train, test = split_time(data, at=20)
+    >>> train.times, test.times
+    (array([10]), array([30, 20]))
+    """
+    times = _times(data, "split_time")
+    if (at is None) == (fraction is None):
+        raise ValueError("split_time needs either a moment (at=…) or a share (fraction=…)")
+    if at is not None:
+        cut = _as_number(at, data)
+    else:
+        share = check_number("fraction", fraction, minimum=0, maximum=1, above=True)
+        place = min(len(times) - 1, max(0, len(times) - round(share * len(times))))
+        cut = int(np.partition(times, place)[place])
+    late = times >= cut
+    if late.all() or not late.any():
+        side = "training" if late.all() else "test"
+        raise ValueError(
+            f"the {side} part would be empty: the cut is at {cut}, times are {times.min()} to {times.max()}"
+        )
+    return _parted(data, late)
+
+
+def _times(data: Interactions, what: str) -> NDArray[np.int64]:
+    if data.times is None:
+        raise ValueError(f"{what} needs times: read the interactions with their time column, or use split_random")
+    if not data.n_interactions:
+        raise ValueError(f"{what} needs at least one interaction")
+    return data.times
+
+
+def _as_number(at: Moment, data: Interactions) -> int:
+    """A moment in the unit of the data's times, rounded up: what came before it stays before it."""
+    if isinstance(at, (int, np.integer)) and not isinstance(at, (bool, np.timedelta64)):
+        return int(at)
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at)
+        except ValueError:
+            raise ValueError(f"at must be a number, a date or an ISO 8601 string, got {at!r}") from None
+    if isinstance(at, datetime):
+        at = np.datetime64(at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None), "us")
+    if not isinstance(at, np.datetime64) or np.isnat(at):
+        raise TypeError(f"at must be a number, a date or an ISO 8601 string, got {at!r}")
+    if data.time_unit is None:
+        raise ValueError("a date needs times of a known unit: read the interactions with time_unit=…, or give a number")
+    moment = at.astype(f"datetime64[{data.time_unit}]")
+    return int(moment.astype(np.int64)) + int(moment < at)
+
+
+def _parted(data: Interactions, tested: NDArray[np.bool_]) -> Split:
+    return data.select(~tested), data.select(tested)
