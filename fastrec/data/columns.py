@@ -170,7 +170,7 @@ def _read_numbers(column: Column, name: str) -> NDArray[Any] | None:
             return _objects_as_numbers(column.to_list())
         if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
             raise TypeError(f"{name} must be numbers, got {column.dtype}")
-        return column.to_numpy()
+        return np.asarray(column.to_numpy())
     return np.asarray(column)
 
 

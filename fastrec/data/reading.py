@@ -166,7 +166,11 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
     row_of = np.full(len(known) + 1, -1)
     row_of[codes] = np.arange(len(codes))
     rows = row_of[known.encode(items.ids, unknown="code")]
-    return {names[other]: _aligned(read[other], rows, text=text) for other in range(len(names)) if other != place}
+    return {
+        names[other]: _aligned(read[other], rows, numbers=names[other] != "title", text=text)
+        for other in range(len(names))
+        if other != place
+    }
 
 
 def _item_column(names: list[str], item: Selector) -> int:
@@ -176,21 +180,36 @@ def _item_column(names: list[str], item: Selector) -> int:
     return roles.item - 1
 
 
-def _aligned(column: Any, rows: NDArray[np.int64], *, text: bool) -> NDArray[Any]:
+def _aligned(column: Any, rows: NDArray[np.int64], *, numbers: bool, text: bool) -> NDArray[Any]:
     """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
     values = column.to_list() if isinstance(column, nw.Series) else list(column)
-    chosen = [None if row < 0 else values[row] for row in rows.tolist()]
-    present = [value for value in chosen if value is not None and value == value]
-    if not text and all(isinstance(value, (int, float, np.number)) for value in present):
-        numbers = np.array([np.nan if value is None else value for value in chosen], np.float64)
-        whole = len(present) == len(chosen) and all(isinstance(value, (int, np.integer)) for value in present)
-        return np.array(chosen, np.int64) if whole else numbers
+    chosen = [None if row < 0 or values[row] != values[row] else values[row] for row in rows.tolist()]
+    parsed = _as_numbers(chosen, text=text) if numbers else None
+    if parsed is not None:
+        return parsed
     strings = np.empty(len(chosen), object)
     strings[:] = [_as_text(value) for value in chosen]
     return strings
 
 
+def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
+    """Integers as int64, other numbers and those with gaps as float64 with NaN; None if there is anything else."""
+    present = [value for value in values if value is not None]
+    kinds = (int, float, np.integer, np.floating, *((str,) if text else ()))
+    if not present or not all(isinstance(value, kinds) for value in present):
+        return None
+    try:
+        if len(present) == len(values) and not any(isinstance(value, (float, np.floating)) for value in present):
+            return np.array([int(value) for value in present], np.int64)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values])
+    except ValueError:
+        return None
+
+
 def _as_text(value: Any) -> str:
-    if value is None or value != value:
+    if value is None:
         return ""
     return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -226,9 +226,13 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 }
 
 
+def _open_plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
 def _is_compressed(path: Path) -> bool:
     return path.suffix.lower() in _OPENERS
 
 
 def _open(path: Path) -> Any:
-    return _OPENERS.get(path.suffix.lower(), lambda plain: plain.open("rb"))(path)
+    return _OPENERS.get(path.suffix.lower(), _open_plain)(path)

@@ -146,12 +146,14 @@ class Vocabulary:
 
     __slots__ = ("_ascending", "_ids", "_kind", "_length", "_lookup", "_offsets", "_order", "_table", "_utf8")
 
+    _lookup: dict[str, int] | None
+
     def __init__(self, ids: ArrayLike | Any) -> None:
         array = as_ids(ids)
         self._set("str" if array.dtype == object else "int", len(array), ids=array)
         if array.dtype == object:
-            lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
-            self._lookup, unique = lookup, len(lookup)
+            self._lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
+            unique = len(self._lookup)
         else:
             unique = len(np.unique(array))
         if unique < len(array):
@@ -177,7 +179,7 @@ class Vocabulary:
         self._offsets = offsets
         self._ascending = ascending  # None: not known yet
         self._order = order  # codes in ascending order of their ids, where that is not the order of the codes
-        self._lookup: dict[str, int] | None = None
+        self._lookup = None
         self._table: NDArray[np.int32] | None = None
 
     @classmethod
@@ -367,7 +369,7 @@ class Vocabulary:
     def _find(self, id: str) -> int:
         order = self._order
         key, read = (id, self._ids.item) if self._ids is not None else (id.encode("utf-8", ERRORS), self._read)
-        place = bisect_left(range(self._length), key, key=read if order is None else lambda i: read(order[i]))
+        place = bisect_left(range(self._length), key, key=read if order is None else lambda i: read(int(order[i])))
         if place == self._length:
             return -1
         code = place if order is None else int(order[place])

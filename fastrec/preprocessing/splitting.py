@@ -146,9 +146,7 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     late = times >= cut
     if late.all() or not late.any():
         side = "training" if late.all() else "test"
-        raise ValueError(
-            f"the {side} part would be empty: the cut is at {cut}, times are {times.min()} to {times.max()}"
-        )
+        raise ValueError(f"the {side} part would be empty: cut at {cut}, times {times.min()} to {times.max()}")
     return _parted(data, late)
 
 
