@@ -106,7 +106,7 @@ def measure(
     """
     codes = check_ranking(ranking)
     relevant = check_truth(truth)
-    return _measure(codes, relevant, [parse_metric(name) for name in metrics], n_candidates, n_jobs)
+    return measure_checked(codes, relevant, [parse_metric(name) for name in metrics], n_candidates, n_jobs)
 
 
 class Metric(NamedTuple):
@@ -143,13 +143,14 @@ def parse_metric(label: str) -> Metric:
     return Metric(label, name, int(k))
 
 
-def _measure(
+def measure_checked(
     codes: NDArray[np.int32],
     truth: sp.csr_array,
     wanted: Sequence[Metric],
     n_candidates: ArrayLike | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, Values]:
+    """`measure` for arrays as `check_ranking` and `check_truth` give them."""
     for metric in wanted:
         if metric.name not in RANKING:
             raise ValueError(
@@ -341,7 +342,7 @@ def _single(
 ) -> Values:
     codes = check_ranking(ranking)
     k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
-    return _measure(codes, truth, [Metric(name, name, k)], n_candidates, n_jobs)[name]
+    return measure_checked(codes, truth, [Metric(name, name, k)], n_candidates, n_jobs)[name]
 
 
 def recall(ranking: Any, truth: Any, k: int | None = None) -> Values:
@@ -683,7 +684,8 @@ def _weighted(name: str, ranking: Any, item_counts: ArrayLike, n_users: int, k: 
     counts = _check_counts(item_counts)
     n_users = check_integer("n_users", n_users, minimum=1)
     k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
-    return mean_weights(codes, WEIGHTED[name](counts, n_users), [k])[0]
+    means: Values = mean_weights(codes, WEIGHTED[name](counts, n_users), [k])[0]
+    return means
 
 
 def _check_counts(item_counts: ArrayLike) -> Values:

@@ -107,3 +107,24 @@ def average_weights(
                     total += weights[code]
                 place += 1
             means[j, u] = total / listed if listed > 0 else np.nan
+
+
+@kernel()
+def mark_common(
+    common: NDArray[np.bool_],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    other_indptr: NDArray[np.int64],
+    other_indices: NDArray[np.int32],
+    rows: NDArray[np.int32],
+) -> None:
+    """Set `common` for the entries of a sparse matrix that another has too; its row u is the other's row `rows[u]`.
+
+    Indices are sorted in each row.
+    """
+    for u in range(len(rows)):
+        other, end = other_indptr[rows[u]], other_indptr[rows[u] + 1]
+        for e in range(indptr[u], indptr[u + 1]):
+            while other < end and other_indices[other] < indices[e]:
+                other += 1
+            common[e] = other < end and other_indices[other] == indices[e]

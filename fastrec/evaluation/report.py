@@ -1,0 +1,428 @@
+"""`Report`: what an evaluation found, to be read in a terminal, a notebook, a frame, a picture or a page."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from html import escape
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastrec.data.frames import Backend, make_frame
+from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value
+from fastrec.evaluation.tables import Table
+from fastrec.metrics import RANKING, parse_metric
+from fastrec.validation import check_choice
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """What `evaluate` found: means with confidence intervals, values per user, and who was left out.
+
+    Attributes
+    ----------
+    models, metrics
+        Names, in the order in which they were given.
+    users
+        Ids (or codes) of the evaluated users, shape (n,).
+    history
+        Training items of each of them, int64, shape (n,).
+    values
+        For each model and metric float64 of shape (n,); NaN where the metric has no meaning for the user. Metrics over
+        all lists together (``coverage``, ``gini``) are in `totals`.
+    counts
+        How many users and pairs were evaluated, left out, and why; in words in `notes`.
+    seconds
+        For each model the time that its recommendations took.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> train = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0]])
+    >>> test = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
+    >>> report = fr.evaluate(fr.Popularity().fit(train), test, ["recall@1", "coverage@1"])
+    >>> report.mean("recall@1")
+    1.0
+    >>> report.per_user("recall@1")
+    array([1., 1.])
+    """
+
+    models: tuple[str, ...]
+    metrics: tuple[str, ...]
+    users: NDArray[Any]
+    history: NDArray[np.int64]
+    values: Mapping[str, Mapping[str, Values]]
+    totals: Mapping[str, Mapping[str, float]]
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]
+    interval: str = "analytic"
+    confidence: float = 0.95
+    exclude_seen: bool = True
+    random_state: int = 0
+    title: str = field(default="Evaluation")
+
+    # --- numbers
+
+    @cached_property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Mean, ends of the interval and number of users, for each model and metric."""
+        return tuple(self._estimate(model, metric) for model in self.models for metric in self.metrics)
+
+    def _estimate(self, model: str, metric: str) -> Estimate:
+        if metric in self.totals[model]:
+            return Estimate(model, metric, self.totals[model][metric], float("nan"), float("nan"), len(self.users))
+        found = mean_interval(
+            self.values[model][metric],
+            method=self.interval,
+            confidence=self.confidence,
+            random_state=self.random_state,
+        )
+        return Estimate(model, metric, *_within_range(metric, *found))
+
+    def estimate(self, metric: str, model: str | None = None) -> Estimate:
+        """The estimate of one metric; `model` may be left out where there is only one.
+
+        Raises
+        ------
+        ValueError
+            For a metric or a model that the report does not have.
+        """
+        name = self._model(model)
+        check_choice("metric", metric, self.metrics)
+        return next(e for e in self.estimates if e.model == name and e.metric == metric)
+
+    def mean(self, metric: str, model: str | None = None) -> float:
+        """The mean of a metric over users; see `estimate`."""
+        return self.estimate(metric, model).mean
+
+    def per_user(self, metric: str, model: str | None = None) -> Values:
+        """The values of a metric for each of `users`, NaN where it has no meaning.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name, or a metric over all lists together, which has no value per user.
+        """
+        name = self._model(model)
+        check_choice("metric", metric, self.metrics)
+        if metric in self.totals[name]:
+            raise ValueError(f"{metric!r} is one number over all lists together and has no value per user")
+        return self.values[name][metric]
+
+    def _model(self, model: str | None) -> str:
+        if model is None and len(self.models) > 1:
+            raise ValueError(f"the report has several models: name one of {', '.join(map(repr, self.models))}")
+        return str(check_choice("model", self.models[0] if model is None else model, self.models))
+
+    def compare(self, test: Literal["wilcoxon", "randomization"] = "wilcoxon") -> "Comparison":
+        """Every pair of models on every metric with values per user: paired, and corrected for their number.
+
+        Parameters
+        ----------
+        test
+            "wilcoxon": the signed-rank test, at once for any number of users. "randomization": the sign-flip test of
+            the mean difference, 9999 resamples; slower, and the one that tests exactly what the table shows.
+
+        Returns
+        -------
+        Comparison
+            Mean difference with its paired interval, p-value, and p-value after Holm's correction over the whole table.
+
+        Raises
+        ------
+        ValueError
+            For fewer than two models.
+        """
+        check_choice("test", test, ("wilcoxon", "randomization"))
+        if len(self.models) < 2:
+            raise ValueError("compare needs a report of at least two models")
+        rows = [
+            self._difference(a, b, metric, test) for a, b in combinations(self.models, 2) for metric in self._paired
+        ]
+        corrected = holm([row.p_value for row in rows])
+        rows = [row._replace(p_corrected=float(p)) for row, p in zip(rows, corrected, strict=True)]
+        return Comparison(tuple(rows), test, self.confidence)
+
+    @property
+    def _paired(self) -> list[str]:
+        return [metric for metric in self.metrics if metric not in self.totals[self.models[0]]]
+
+    def _difference(self, a: str, b: str, metric: str, test: str) -> "Difference":
+        values = self.values[a][metric] - self.values[b][metric]
+        mean, low, high, n = mean_interval(values, confidence=self.confidence)
+        p = paired_p_value(values, test=test, random_state=self.random_state)
+        return Difference(metric, a, b, mean, low, high, p, p, n)
+
+    def select(self, users: ArrayLike) -> "Report":
+        """The report over some of its users, without the metrics that are over all lists together.
+
+        Parameters
+        ----------
+        users
+            A boolean mask of shape (n,), or positions in `users`.
+        """
+        chosen = np.arange(len(self.users))[np.asarray(users)]
+        values = {model: {m: v[chosen] for m, v in per.items()} for model, per in self.values.items()}
+        if not self._paired:
+            raise ValueError("the report has only metrics over all lists together, which cannot be told by users")
+        return replace(
+            self,
+            metrics=tuple(self._paired),
+            users=self.users[chosen],
+            history=self.history[chosen],
+            values=values,
+            totals={model: {} for model in self.models},
+            counts={},
+        )
+
+    def segments(self, by: ArrayLike | Literal["activity"] = "activity") -> dict[str, "Report"]:
+        """The report for each group of users.
+
+        Parameters
+        ----------
+        by
+            A label per user of shape (n,), in the order of `users`; or "activity": by the number of training items, in
+            four groups of about equal size, and one of users without any.
+
+        Examples
+        --------
+        >>> import numpy as np, fastrec as fr
+        >>> train, test = np.eye(4)[[0, 0, 1, 2]], np.eye(4)[[1, 1, 0, 0]]
+        >>> report = fr.evaluate(fr.Popularity().fit(train), test, "recall@1")
+        >>> {name: part.mean("recall@1") for name, part in report.segments(["a", "a", "b", "b"]).items()}
+        {'a': 1.0, 'b': 1.0}
+        """
+        if isinstance(by, str):
+            check_choice("by", by, ("activity",))
+            return {name: self.select(mask) for name, mask in _activity_groups(self.history)}
+        labels = np.asarray(by)
+        if labels.shape != (len(self.users),):
+            raise ValueError(f"by must have one label for each of {len(self.users)} users, got shape {labels.shape}")
+        return {str(label): self.select(labels == label) for label in np.unique(labels)}
+
+    # --- words and tables
+
+    @property
+    def notes(self) -> list[str]:
+        """Who was evaluated, who was left out and why, and how the intervals were made; a sentence each."""
+        return [*_count_notes(self.counts, len(self.users), self.exclude_seen), self._interval_note()]
+
+    def _interval_note(self) -> str:
+        how = {
+            "analytic": "Student's t over users",
+            "bootstrap": f"{RESAMPLES} bootstrap resamples of users, percentiles",
+        }
+        return f"{100 * self.confidence:g} % confidence intervals: {how[self.interval]}."
+
+    def text_of(self, metric: str, model: str | None = None) -> str:
+        """The mean of a metric and its interval, as tables show them."""
+        return format_estimate(self.estimate(metric, model))
+
+    def table(self) -> Table:
+        """The means and intervals as a table of texts; the best model of each metric is stressed."""
+        rows, strong = [], set()
+        for r, metric in enumerate(self.metrics):
+            found = [self.estimate(metric, model) for model in self.models]
+            rows.append([metric, *(format_estimate(e) for e in found)])
+            means = [e.mean for e in found]
+            if len(found) > 1 and parse_metric(metric).name in RANKING and not np.isnan(means).any():
+                strong.add((r, 1 + int(np.argmax(means))))
+        return Table(
+            ["metric", *self.models],
+            rows,
+            "Means over users, with confidence intervals",
+            range(1 + len(self.models)),
+            frozenset(strong),
+        )
+
+    def __repr__(self) -> str:
+        lines = ["Report", self.table().text("  ")]
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"<div>{self.table().html()}<ul>{notes}</ul></div>"
+
+    def to_frame(self, backend: Backend | None = None) -> Any:
+        """A data frame with a row per model and metric: model, metric, mean, low, high, users.
+
+        Parameters
+        ----------
+        backend
+            "pandas", "polars" or "pyarrow"; None for the first one that is installed.
+        """
+        columns = list(zip(*self.estimates, strict=True))
+        arrays = [np.array(c, dtype=object if i < 2 else None) for i, c in enumerate(columns)]
+        return make_frame(dict(zip(Estimate._fields, arrays, strict=True)), backend)
+
+    def per_user_frame(self, backend: Backend | None = None) -> Any:
+        """A data frame with a row per model and user: model, user, history, and a column per metric."""
+        n = len(self.users)
+        columns: dict[str, NDArray[Any]] = {
+            "model": np.repeat(np.array(self.models, dtype=object), n),
+            "user": np.tile(self.users, len(self.models)),
+            "history": np.tile(self.history, len(self.models)),
+        }
+        for metric in self._paired:
+            columns[metric] = np.concatenate([self.values[model][metric] for model in self.models])
+        return make_frame(columns, backend)
+
+    # --- pictures and pages
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Bars of the metrics with their intervals; see `fastrec.plots.metric_bars`."""
+        from fastrec.plots import metric_bars  # matplotlib is an extra
+
+        return metric_bars(self, ax=ax, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as one self-contained HTML page: tables, picture, comparison, rules.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
+        """
+        from fastrec.evaluation.page import write_report  # matplotlib and jinja2 are extras
+
+        write_report(self, path)
+
+
+class Difference(NamedTuple):
+    """How much two models differ on a metric: the mean of a − b over users, its interval, and the p-values."""
+
+    metric: str
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_corrected: float
+    users: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired differences between models, with p-values corrected for their number (Holm) over the whole table.
+
+    Attributes
+    ----------
+    rows
+        A `Difference` per pair of models and metric.
+    test
+        "wilcoxon" or "randomization".
+    confidence
+        Of the intervals of the mean differences (Student's t).
+    """
+
+    rows: tuple[Difference, ...]
+    test: str
+    confidence: float = 0.95
+
+    def table(self) -> Table:
+        """The comparison as a table of texts."""
+        columns = ["metric", "models", "mean difference", "p", "p (Holm)"]
+        rows = [
+            [
+                row.metric,
+                f"{row.a} - {row.b}",
+                f"{_decimal(row.difference, sign=True)} {_bracket(row.low, row.high, sign=True)}".rstrip(),
+                format_p(row.p_value),
+                format_p(row.p_corrected),
+            ]
+            for row in self.rows
+        ]
+        name = {"wilcoxon": "Wilcoxon signed-rank", "randomization": "randomization"}[self.test]
+        return Table(columns, rows, f"Paired differences over users ({name} test, Holm-corrected)", (0, 1))
+
+    def __repr__(self) -> str:
+        table = self.table()
+        return f"{table.caption}\n{table.text('  ')}"
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def to_frame(self, backend: Backend | None = None) -> Any:
+        """A data frame with the columns of `Difference`."""
+        columns = list(zip(*self.rows, strict=True))
+        arrays = [np.array(c, dtype=object if i < 3 else None) for i, c in enumerate(columns)]
+        return make_frame(dict(zip(Difference._fields, arrays, strict=True)), backend)
+
+
+# --- how numbers are written -----------------------------------------------------------------------------------------
+
+
+def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
+    # Student's interval knows nothing of the range of a metric.
+    if parse_metric(metric).name in RANKING:
+        low, high = np.clip([low, high], 0.0, 1.0).tolist()
+    return mean, low, high, n
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """A mean and its interval in brackets, as in "0.2134 [0.2010, 0.2258]"."""
+    return f"{_decimal(estimate.mean)} {_bracket(estimate.low, estimate.high)}".rstrip()
+
+
+def _decimal(value: float, sign: bool = False) -> str:
+    if np.isnan(value):
+        return "–"
+    digits = 4 if abs(value) < 10 else 1
+    return f"{value:{'+' if sign else ''},.{digits}f}"
+
+
+def _bracket(low: float, high: float, sign: bool = False) -> str:
+    return "" if np.isnan(low) else f"[{_decimal(low, sign)}, {_decimal(high, sign)}]"
+
+
+def format_p(p: float) -> str:
+    """A p-value as it is written in a table.
+
+    >>> format_p(0.0004), format_p(0.0321)
+    ('< 0.001', '0.032')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) -> list[str]:
+    def some(name: str, text: str) -> list[str]:
+        count = counts.get(name, 0)
+        return [text.format(_number(count))] if count else []
+
+    kept = counts.get("cold", 0) - counts.get("skipped", 0)
+    first = f"{_number(n_users)} users evaluated"
+    pairs = f", {_number(counts['pairs'])} items to find" if "pairs" in counts else ""
+    cold = f"; {_number(kept)} of them are new, without training items" if kept else ""
+    return [
+        f"{first}{pairs}{cold}.",
+        *some("untrained_pairs", "{} of the items to find have no training event and count as missed."),
+        *some("seen_pairs", "Left out: {} test items that their user has in training already."),
+        *some("without_test", "Left out: {} users without test items."),
+        *some("all_seen", "Left out: {} users whose test items are all in their training part."),
+        *some("skipped", "Left out: {} new users without training items (cold_users='skip')."),
+        *some("unknown", "Left out: {} users of the test set that the model does not know."),
+        *([] if exclude_seen else ["Items seen in training are recommended and looked for, too."]),
+    ]
+
+
+def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.bool_]]]:
+    groups = [("no history", history == 0)] if np.any(history == 0) else []
+    active = history[history > 0]
+    if active.size == 0:
+        return groups
+    ends = np.unique(np.quantile(active, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf")).astype(np.int64)
+    starts = [1, *(ends[:-1] + 1)]
+    for start, end in zip(starts, ends, strict=True):
+        name = f"{start} items" if start == end else f"{start}–{end} items"
+        groups.append((name, (history >= start) & (history <= end)))
+    return [(name, mask) for name, mask in groups if mask.any()]

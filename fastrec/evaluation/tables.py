@@ -1,0 +1,67 @@
+"""A table of texts, for terminals and for pages."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under named columns.
+
+    Parameters
+    ----------
+    columns
+        The names of the columns.
+    rows
+        The rows, each with one text per column. The first text names the row.
+    caption
+        What the table shows.
+    left
+        Positions of the columns whose texts are aligned left; the others hold numbers, aligned right.
+    strong
+        Cells (row, column) to be stressed.
+
+    Examples
+    --------
+    >>> print(Table(["metric", "ALS"], [["ndcg@10", "0.31"], ["recall@20", "0.4"]]).text())
+    metric      ALS
+    ndcg@10    0.31
+    recall@20   0.4
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    left: Iterable[int] = (0,)
+    strong: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+
+    def text(self, indent: str = "") -> str:
+        """The table in plain characters, columns two blanks apart."""
+        lines = [list(self.columns), *map(list, self.rows)]
+        widths = [max(len(line[c]) for line in lines) for c in range(len(self.columns))]
+        left = set(self.left)
+        padded = [
+            [cell.ljust(width) if c in left else cell.rjust(width) for c, (cell, width) in enumerate(zip(line, widths))]  # noqa: B905
+            for line in lines
+        ]
+        return "\n".join((indent + "  ".join(line)).rstrip() for line in padded)
+
+    def html(self, style: str = "") -> str:
+        """The table as HTML with headers for columns and rows; all texts are escaped."""
+        left = set(self.left)
+        align = ["text-align:left" if c in left else "text-align:right" for c in range(len(self.columns))]
+        head = "".join(
+            f'<th scope="col" style="{a}">{escape(c)}</th>' for c, a in zip(self.columns, align, strict=True)
+        )
+        body = "".join(f"<tr>{self._html_row(r, row, align)}</tr>" for r, row in enumerate(self.rows))
+        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
+        return f"<table{style}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _html_row(self, r: int, row: Sequence[str], align: Sequence[str]) -> str:
+        cells = []
+        for c, text in enumerate(row):
+            inner = f"<strong>{escape(text)}</strong>" if (r, c) in self.strong else escape(text)
+            tag, scope = ("th", ' scope="row"') if c == 0 else ("td", "")
+            cells.append(f'<{tag}{scope} style="{align[c]}">{inner}</{tag}>')
+        return "".join(cells)
