@@ -1,7 +1,7 @@
 """Columns of any make as ids, values and times: what cannot be read without a guess is refused by row and column."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -291,20 +291,54 @@ def convert_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDA
 
 def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
     """ISO 8601 dates and times as microseconds; without an offset they are UTC."""
-    parse: Callable[[str], datetime] = datetime.fromisoformat
-    times = np.empty(len(values), np.int64)
-    known: dict[Any, int] = {}
-    for row, value in enumerate(values):
-        if value not in known:
-            try:
-                moment = parse(value.strip())
-            except (ValueError, AttributeError):
-                raise ValueError(
-                    f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} "
-                    "(counted from 0)"
-                ) from None
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            known[value] = (moment - _EPOCH) // timedelta(microseconds=1)
-        times[row] = known[value]
+    times = _parse_uniform_iso(values)
+    if times is None:
+        times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
     return (times, "us") if unit is None else (convert_times(times, "us", unit), unit)
+
+
+def _parse_iso(value: Any, row: int, name: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except (ValueError, AttributeError):
+        raise ValueError(
+            f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} (counted from 0)"
+        ) from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _parse_uniform_iso(values: list[Any]) -> NDArray[np.int64] | None:
+    """The same for strings that are all alike, YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z], at once; else None."""
+    try:
+        texts = np.array(values, dtype="S")
+    except (UnicodeEncodeError, TypeError):
+        return None
+    if not len(texts):
+        return np.empty(0, np.int64)
+    if not texts.dtype.itemsize:
+        return None
+    letters = texts.view(np.uint8).reshape(len(texts), -1)
+    if (letters[:, -1] == ord("Z")).all():
+        letters = letters[:, :-1]
+    width = letters.shape[1]
+    if width not in (10, 16, 19, *range(21, 27)) or not _matches_iso(letters):
+        return None
+    try:
+        moments = np.ascontiguousarray(letters).view(f"S{width}").ravel().astype("datetime64[us]")
+    except ValueError:  # such as a 13th month: read one by one, the row is found and named
+        return None
+    return moments.astype(np.int64)
+
+
+def _matches_iso(letters: NDArray[np.uint8]) -> bool:
+    separators = {4: b"-", 7: b"-", 10: b"T ", 13: b":", 16: b":", 19: b"."}
+    for place in range(letters.shape[1]):
+        column = letters[:, place]
+        if place in separators:
+            fits = np.isin(column, list(separators[place]))
+        else:
+            fits = (column >= ord("0")) & (column <= ord("9"))
+        if not fits.all():
+            return False
+    return True

@@ -121,22 +121,21 @@ class TextFile:
         if content is None:
             with _open(self.path) as file:
                 content = file.read()
+        names = [str(place) for place in range(len(self.names))]
         try:
             frame = pl.read_csv(
                 content,
-                has_header=False,
-                new_columns=[str(place) for place in range(len(self.names))],
+                has_header=self.format.header,
+                new_columns=names,
                 separator=self._byte_delimiter(),
                 quote_char=self.format.quote,
                 infer_schema=False,
-                skip_rows=int(self.format.header),
-                missing_utf8_is_empty_string=False,
-                null_values="",
             )
         except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
             raise self._invalid(error) from None
+        frame = frame.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
         frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        return [nw.from_native(frame[str(place)], series_only=True) for place in places]
+        return [nw.from_native(frame[names[place]], series_only=True) for place in places]
 
     def _read_plain(self, places: list[int]) -> list[Any]:
         columns: list[list[str | None]] = [[] for _ in places]

@@ -222,7 +222,7 @@ def _neighbours(indptr: NDArray[Any], indices: NDArray[Any], rows: NDArray[Any])
     starts, lengths = indptr[rows], indptr[rows + 1] - indptr[rows]
     ends = np.cumsum(lengths)
     places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
-    return indices[places]
+    return np.asarray(indices[places])
 
 
 def _take_away(counts: NDArray[Any], kept: NDArray[np.bool_], lost: NDArray[Any], least: int) -> NDArray[Any]:
