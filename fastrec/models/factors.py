@@ -92,15 +92,20 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        return self._nearest("item_factors_", self.item_factors_[items], items, k)
+        return self._nearest("item_factors_", self.item_factors_[items], items, k, self._warm())
 
     def _nearest(
-        self, side: str, vectors: NDArray[np.float32], itself: Codes | None, k: int
+        self,
+        side: str,
+        vectors: NDArray[np.float32],
+        itself: Codes | None,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> tuple[Codes, NDArray[np.float32]]:
         """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a vector of zeros."""
         n = len(getattr(self, side))
         exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
-        known = self._derived.get(f"{side} that are not zero", lambda: _nonzero(getattr(self, side)))
+        known = self._derived.get(f"{side} that are not zero", lambda: _nonzero(getattr(self, side), allowed))
         top = self._index(side, "cosine").search(vectors, k, exclude, allow=known)
         nothing = ~vectors.any(axis=1)
         codes, scores = top.codes.copy(), top.scores.copy()
@@ -158,6 +163,8 @@ def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDA
     return factors
 
 
-def _nonzero(factors: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+def _nonzero(factors: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     known: NDArray[np.bool_] = np.asarray(factors.any(axis=1))
+    if allowed is not None:
+        known &= allowed
     return None if known.all() else known

@@ -386,6 +386,9 @@ class Recommender(BaseEstimator, ABC):
         self._check_fitted()
         codes = self._item_codes("items", items)
         found, scores = self._similar_items(codes, k)
+        warm = self._warm()
+        if warm is not None:
+            found[~warm[codes]], scores[~warm[codes]] = -1, -np.inf
         return self._top(found, scores, self._labels_of(codes, self.items_), None)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -604,7 +607,7 @@ class Recommender(BaseEstimator, ABC):
         if on_empty == "error":
             silent = empty if unknown is None else empty & ~unknown
             if silent.any():
-                raise ValueError(f"user {audience.labels[int(np.argmax(silent))]!r} has no history")
+                raise ValueError(f"user {audience.labels.tolist()[int(np.argmax(silent))]!r} has no history")
         return empty
 
     def _search(
