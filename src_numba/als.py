@@ -33,7 +33,9 @@ from fastrec.kernels.vector import (
     zeros,
 )
 
-REGISTERS = 128  # the widest row of which three fit the registers of AVX-512; above it `_add_products_blocked` is faster
+REGISTERS = (
+    128  # the widest row of which three fit the registers of AVX-512; above it `_add_products_blocked` is faster
+)
 AHEAD = 8  # entries between asking for a row and reading it
 
 float32 = np.float32
@@ -57,9 +59,7 @@ class Equations(NamedTuple):
     scale: float  # float32, a power of two: a solution of the scaled equations is that many times the row
 
 
-def _add_products(
-    entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
-) -> Any:
+def _add_products(entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any) -> Any:
     """Adds sum_i w_i y_i to `out`, with w_i = c_i - (c_i - 1)(y_i·p) in the first pass, else (c_i - 1)(y_i·p).
 
     The first pass returns sum_i c_i (1 - y_i·p), the others 0.
@@ -68,7 +68,9 @@ def _add_products(
 
 
 @overload(_add_products, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
-def _choose_add_products(entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any) -> Any:
+def _choose_add_products(
+    entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
+) -> Any:
     return _add_products_in_registers if isinstance(width, StaticType) else _add_products_blocked
 
 
@@ -147,7 +149,6 @@ def _add_products_blocked(
 @kernel(fastmath=FAST)
 def solve_rows_cg(
     entries: Entries,
-    order: NDArray[np.int32],
     first: int,
     last: int,
     equations: Equations,
@@ -159,7 +160,7 @@ def solve_rows_cg(
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
 ) -> None:
-    """Moves rows `order[first:last]` of `solutions` (flat) towards their solutions by preconditioned conjugate gradients.
+    """Moves the rows from `first` to `last` of `solutions` (flat) towards their solutions by preconditioned conjugate gradients.
 
     A row goes `relaxation` times as far as `steps` steps from where it was would take it (block over-relaxation; 1 is
     plain), fewer steps where the preconditioned residual has fallen to `tolerance` of what it was. `losses[u]` receives
@@ -169,11 +170,10 @@ def solve_rows_cg(
     summed in the first pass; the step takes from it (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
     """
     size = constant(width)
-    x, r, p, q, z = (np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32))
-    diagonal, inverse = np.empty(size, float32), np.empty(size, float32)
+    x, r, p, q = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
+    z, diagonal, inverse = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
     unscale = float32(1) / equations.scale
-    for k in range(first, last):
-        u = order[k]
+    for u in range(first, last):
         at = np.int64(u) * size
         start, stop = entries.indptr[u], entries.indptr[u + 1]
         for f in range(size):
@@ -254,7 +254,6 @@ def _substitute(factor: NDArray[np.float32], x: NDArray[np.float32]) -> None:
 @kernel(fastmath=FAST)
 def solve_rows_cholesky(
     entries: Entries,
-    order: NDArray[np.int32],
     first: int,
     last: int,
     equations: Equations,
@@ -269,8 +268,7 @@ def solve_rows_cholesky(
     x, r, z, y = np.empty(width, float32), np.empty(width, float32), np.empty(width, float32), np.empty(width, float32)
     step = min(1, entries.values.shape[0] - 1)
     unscale = float32(1) / equations.scale
-    for k in range(first, last):
-        u = order[k]
+    for u in range(first, last):
         at = np.int64(u) * width
         start, stop = entries.indptr[u], entries.indptr[u + 1]
         misfit = np.float64(0)

@@ -1,0 +1,214 @@
+"""Alternating least squares over dense factors and sparse entries: each side's half of an epoch, dealt to threads.
+
+The arrays of factors are float32, C-contiguous and of a width that is a multiple of sixteen, the columns beyond the
+factors zero.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from fastrec.kernels._jit import Static
+from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
+from fastrec.kernels.sparse import count_columns, place_entries, sum_rows
+from fastrec.kernels.vector import LANES
+from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.validation import CodeMatrix, readonly
+
+Floats = NDArray[np.float32]
+
+BLOCK = 1024  # rows that are multiplied at a time, so that a block and its product stay in the cache
+PIECES = 64  # pieces that a half epoch is dealt in: enough for any balance, few enough to cost nothing
+ROW_COST = 16  # what a row costs beside its entries, in entries
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How the rows are solved.
+
+    Parameters
+    ----------
+    method
+        "cg" or "cholesky".
+    steps, tolerance
+        Conjugate-gradient steps at most, and the share of the squared residual at which a row is done.
+    relaxation
+        How many times as far as its solution each row is moved.
+    dtype
+        "float16" or "float32": how the vectors of the other side are read.
+    n_jobs
+        The number of threads.
+    """
+
+    method: str
+    steps: int
+    tolerance: float
+    relaxation: float
+    dtype: str
+    n_jobs: int
+
+
+class Side:
+    """One side's rows: their entries, the penalty of each, and how they are dealt to threads.
+
+    Parameters
+    ----------
+    matrix
+        Its rows against the other side's columns.
+    alpha, regularization, exponent
+        As in `ImplicitALS`.
+    """
+
+    def __init__(self, matrix: CodeMatrix, alpha: float, regularization: float, exponent: float) -> None:
+        self.entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, _shared_value(matrix.data))))
+        self.alpha = np.float32(alpha)
+        lengths = np.diff(matrix.indptr)
+        sums = np.empty(matrix.shape[0])
+        sum_rows(self.entries.indptr, self.entries.values, sums)
+        confidence = matrix.shape[1] + alpha * sums
+        self.penalties = (regularization * confidence**exponent).astype(np.float32)
+        self.cuts = balanced_cuts(lengths + ROW_COST, PIECES)
+
+    def solve(self, solutions: Floats, vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> float:
+        """Move each row of `solutions`, in place, towards its solution given the other side's `vectors`.
+
+        Both are in the eigenbasis of the Gramian of `vectors`, whose `eigenvalues` are given. Returns the loss after
+        it: the sum over the rows, their own penalties included; `penalty` is then the sum of these alone.
+        """
+        width = solutions.shape[1]
+        gathered, scale = _gathered(vectors, eigenvalues, solver)
+        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
+        squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
+        squared = np.concatenate([squared, np.ones(width - len(squared), np.float32)])
+        penalties = self.penalties * np.float32(scale**2)
+        equations = Equations(
+            readonly(gathered.reshape(-1)), readonly(squared), readonly(penalties), self.alpha, np.float32(scale)
+        )
+        losses, norms = np.empty(len(solutions)), np.empty(len(solutions))
+        flat = solutions.reshape(-1)
+
+        def solve_piece(piece: int) -> None:
+            first, last = self.cuts[piece], self.cuts[piece + 1]
+            if solver.method == "cholesky":
+                relaxation = np.float32(solver.relaxation)
+                solve_rows_cholesky(self.entries, first, last, equations, width, relaxation, flat, losses, norms)
+                return
+            size = Static(width) if width <= REGISTERS else width
+            solve_rows_cg(
+                self.entries, first, last, equations, size, solver.steps, np.float32(solver.tolerance),
+                np.float32(solver.relaxation), flat, losses, norms,
+            )  # fmt: skip
+
+        run_pieces(solve_piece, range(PIECES), solver.n_jobs)
+        self.penalty = float(norms.sum())
+        return float(losses.sum())
+
+
+def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
+    """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
+    n_rows, n_columns = matrix.shape
+    cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
+    counts = np.zeros((n_jobs, n_columns), np.int64)
+    indptr, indices = readonly(matrix.indptr), readonly(matrix.indices)
+
+    def count(piece: int) -> None:
+        count_columns(indices, indptr[cuts[piece]], indptr[cuts[piece + 1]], counts[piece])
+
+    run_pieces(count, range(n_jobs), n_jobs)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
+    places = starts[:-1] + np.cumsum(counts, axis=0) - counts
+    shared = _shared_value(matrix.data)
+    values = readonly(shared if len(shared) > 1 or matrix.nnz <= 1 else np.empty(0, np.float32))
+    rows, placed = np.empty(matrix.nnz, np.int32), np.empty(len(values), np.float32)
+
+    def place(piece: int) -> None:
+        place_entries(indptr, indices, values, cuts[piece], cuts[piece + 1], places[piece], rows, placed)
+
+    run_pieces(place, range(n_jobs), n_jobs)
+    return starts, rows, placed if len(values) else shared
+
+
+def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
+    """YᵀY, summed in float64 over fixed blocks in a fixed order, so that it does not depend on `n_jobs`."""
+    cuts = np.linspace(0, len(factors), PIECES + 1).astype(np.int64)
+
+    def sum_piece(piece: int) -> NDArray[np.float64]:
+        total = np.zeros((factors.shape[1], factors.shape[1]))
+        for first in range(cuts[piece], cuts[piece + 1], BLOCK):
+            block = factors[first : min(first + BLOCK, cuts[piece + 1])]
+            total += block.T @ block
+        return total
+
+    return np.add.reduce(run_pieces(sum_piece, range(PIECES), n_jobs))  # type: ignore[no-any-return]
+
+
+def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.float64], Floats]:
+    """Eigenvalues, the largest first, of shape (factors,), and eigenvectors of the part of a Gramian that is in use.
+
+    The eigenvectors are of the Gramian's own shape: columns beyond the factors are zero.
+    """
+    values, vectors = np.linalg.eigh(matrix[:factors, :factors])
+    basis = np.zeros(matrix.shape, np.float32)
+    basis[:factors, :factors] = vectors[:, ::-1]
+    return np.maximum(values[::-1], 0), basis
+
+
+def rotate(factors: Floats, basis: Floats, n_jobs: int) -> None:
+    """Multiply rows by a basis, in place."""
+
+    def rotate_block(first: int) -> None:
+        block = factors[first : first + BLOCK]
+        block[:] = block @ basis
+
+    run_pieces(rotate_block, range(0, len(factors), BLOCK), n_jobs)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """Zeros of shape (rows, width) that begin at a cache line."""
+    size = rows * width * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(rows, width)
+
+
+def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> tuple[NDArray[Any], float]:
+    """The vectors as the kernel reads them, and the power of two that they were multiplied by to use float16's range.
+
+    No entry is above the square root of the largest eigenvalue, which is the sum of a whole column's squares.
+    """
+    if solver.dtype == "float32":
+        return vectors, 1.0
+    largest = math.sqrt(float(eigenvalues[0]))
+    scale = 2.0 ** min(40, 14 - math.frexp(largest)[1])
+    halves = aligned_zeros(*vectors.shape, np.uint16)
+
+    def narrow_block(first: int) -> None:
+        block = slice(first, first + BLOCK)
+        narrow(vectors[block].reshape(-1), np.float32(scale), halves[block].reshape(-1))
+
+    run_pieces(narrow_block, range(0, len(vectors), BLOCK), solver.n_jobs)
+    return halves, scale
+
+
+def _shared_value(values: Floats) -> Floats:
+    """One value where all are equal, else all of them."""
+    return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values

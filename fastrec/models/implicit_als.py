@@ -1,0 +1,373 @@
+"""Implicit-feedback matrix factorization by alternating least squares (iALS)."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from fastrec.kernels.vector import LANES
+from fastrec.metrics import ndcg
+from fastrec.models.alternation import (
+    Side,
+    Solver,
+    aligned_zeros,
+    eigenbasis,
+    gramian,
+    one_blas_thread,
+    rotate,
+    transposed,
+)
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.recommender import Explaining
+from fastrec.models.recommender import Explaining
+from fastrec.models.rows import hide_part, pick_rows
+from fastrec.parallel import effective_jobs
+from fastrec.progress import epoch_progress
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_flag, check_integer, check_number
+
+Callback = Callable[[int, float, float], bool | None]
+Floats = NDArray[np.float32]
+
+# Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
+# and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
+RELAXATION = 1.5
+
+# A fold-in starts from nothing and goes on until the squared residual is down by this factor.
+FOLD_IN_TOLERANCE = 1e-8
+FOLD_IN_STEPS = 50
+
+# As many rows at most are ranked to validate an epoch.
+VALIDATION_ROWS = 10_000
+
+
+class ImplicitALS(Explaining, FactorRecommender):
+    """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
+
+    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
+
+        sum over all cells  c (p - x·y)²  +  sum over rows  regularization · (sum of c in the row)^ν · ‖row‖²
+
+    with p = 1 and c = 1 + alpha · value where there was feedback, p = 0 and c = 1 elsewhere (Hu, Koren, Volinsky
+    2008), ν being `regularization_exponent`; ν = 1 is the scaling of Rendle, Krichene, Zhang, Koren (2022), ν = 0 a
+    plain penalty. `implicit` has c = alpha · value where there was feedback: for its loss, take 1 from its alpha and
+    set ν = 0.
+
+    Parameters
+    ----------
+    factors : int
+        The number of factors.
+    regularization : float
+        The strength of the penalty, at least 0.
+    alpha : float
+        What a unit of feedback adds to the weight of its cell, above 0.
+    regularization_exponent : float
+        ν: how the penalty of a row grows with the sum of its weights.
+    iterations : int
+        Epochs at most: all users, then all items.
+    solver : {"auto", "cg", "cholesky"}
+        How a row is solved: by a few steps of conjugate gradients, or exactly at a cost of factors² for each entry.
+        "auto" is "cg".
+    cg_steps : int
+        Conjugate-gradient steps for a row in an epoch, starting from where the last epoch left it.
+    dtype : {"float16", "float32"}
+        How the other side's factors are read while rows are solved; sums are float32 in both.
+    tol : float
+        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
+        counts as better when NDCG@10 rises by more than this.
+    validation_fraction : float
+        The share of each row's items to hide from training and to rank after each epoch; 0 is none. Training stops
+        when NDCG@10 has not risen for `n_iter_no_change` epochs, and the best epoch's item factors are kept.
+    n_iter_no_change : int
+        The patience of validation, in epochs.
+    random_state : int, RandomState or None
+        The seed of the first factors. The same seed gives the same factors, bit for bit on one machine.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+    warm_start : bool
+        Begin from the factors of the last fit, where the shapes are those of X.
+    verbose : bool or int
+        Whether to show progress: epochs, loss, time left.
+    callback : callable or None
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray of shape (n_users, factors)
+        float32, C-contiguous: `transform` of the training rows.
+    item_factors_ : ndarray of shape (n_items, factors)
+        float32, C-contiguous, in the eigenbasis of their Gramian, the largest eigenvalue first.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The loss above after each epoch, float64.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        NDCG@10 of the hidden items after each epoch.
+    n_iter_ : int
+        The epochs that were run.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, where the loss is no longer finite.
+
+    See Also
+    --------
+    docs/ials.md : the equations, and how they are solved here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two groups of users, each with five items of its own
+    >>> X[0, 0] = 0
+    >>> model = ImplicitALS(factors=2, random_state=0).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    _learned: ClassVar[tuple[str, ...]] = ("loss_curve_", "validation_curve_", "n_iter_")
+
+    loss_curve_: NDArray[np.float64]
+    validation_curve_: NDArray[np.float64] | None
+    n_iter_: int
+
+    def __init__(
+        self,
+        factors: int = 64,
+        *,
+        regularization: float = 0.005,
+        alpha: float = 40.0,
+        regularization_exponent: float = 1.0,
+        iterations: int = 15,
+        solver: str = "auto",
+        cg_steps: int = 2,
+        dtype: str = "float16",
+        tol: float = 0.0,
+        validation_fraction: float = 0.0,
+        n_iter_no_change: int = 3,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.regularization = regularization
+        self.alpha = alpha
+        self.regularization_exponent = regularization_exponent
+        self.iterations = iterations
+        self.solver = solver
+        self.cg_steps = cg_steps
+        self.dtype = dtype
+        self.tol = tol
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callback = callback
+
+    def _check_options(self) -> None:
+        check_integer("ImplicitALS.factors", self.factors, minimum=1, maximum=8192)
+        check_number("ImplicitALS.regularization", self.regularization, minimum=0)
+        check_number("ImplicitALS.alpha", self.alpha, minimum=0, above=True)
+        check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
+        check_integer("ImplicitALS.iterations", self.iterations, minimum=1)
+        check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
+        check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1)
+        check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
+        check_number("ImplicitALS.tol", self.tol, minimum=0)
+        fraction = check_number("ImplicitALS.validation_fraction", self.validation_fraction, minimum=0)
+        if fraction > 0.5:
+            raise ValueError(f"ImplicitALS.validation_fraction must be from 0 to 0.5, got {fraction}")
+        check_integer("ImplicitALS.n_iter_no_change", self.n_iter_no_change, minimum=1)
+        check_flag("ImplicitALS.warm_start", self.warm_start)
+        effective_jobs(self.n_jobs)
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"ImplicitALS.callback must be a function or None, got {self.callback!r}")
+
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+        """Learn the factors.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
+        y
+            Not used; there because scikit-learn passes it.
+        X_val
+            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            early as with `validation_fraction`, which it replaces.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+        """
+        return self._learn(X, X_val=X_val)
+
+    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+        jobs = effective_jobs(self.n_jobs)
+        trained, hidden = self._held_out(matrix, X_val)
+        users_to_items, items_to_users = self._sides(trained, jobs)
+        users, items = self._start(matrix)
+        with one_blas_thread():
+            items = self._alternate(users, items, users_to_items, items_to_users, trained, hidden, jobs)
+            _, basis = eigenbasis(gramian(items, jobs), self.factors)
+            rotate(items, basis, jobs)
+        self.item_factors_ = _without_padding(items, self.factors)
+
+    def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
+        options = (self.alpha, self.regularization, self.regularization_exponent)
+        indptr, indices, data = transposed(matrix, jobs)
+        return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
+
+    def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
+        """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
+        width = -(-self.factors // LANES) * LANES
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        started = []
+        for size, last in zip(matrix.shape, ("user_factors_", "item_factors_"), strict=True):
+            factors = aligned_zeros(size, width)
+            known = getattr(self, last, None) if self.warm_start else None
+            if known is not None and known.shape == (size, self.factors):
+                factors[:, : self.factors] = known
+            else:
+                block = 1 << 16
+                for first in range(0, size, block):
+                    rows = factors[first : first + block]
+                    rows[:, : self.factors] = rng.standard_normal((len(rows), self.factors), np.float32)
+                    rows *= np.float32(0.1 / math.sqrt(self.factors))
+            started.append(factors)
+        return started[0], started[1]
+
+    def _held_out(self, matrix: CodeMatrix, X_val: Any) -> tuple[CodeMatrix, CodeMatrix | None]:
+        """What to train on, and what to validate on."""
+        if X_val is not None:
+            hidden = self._checked(X_val)
+            if hidden.shape != matrix.shape:
+                raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
+            return matrix, hidden
+        if self.validation_fraction > 0:
+            return hide_part(matrix, max(2, round(1 / self.validation_fraction)))
+        return matrix, None
+
+    def _alternate(
+        self,
+        users: Floats,
+        items: Floats,
+        users_to_items: Side,
+        items_to_users: Side,
+        trained: CodeMatrix,
+        hidden: CodeMatrix | None,
+        jobs: int,
+    ) -> Floats:
+        """Epochs until enough of them are done; returns the item factors to keep."""
+        began = time.perf_counter()
+        losses: list[float] = []
+        validations: list[float] = []
+        best = items
+        sides = ((users, items, users_to_items), (items, users, items_to_users))
+        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
+            for epoch in range(self.iterations):
+                solver = self._solver(self.warm_start or epoch > 0, jobs)
+                for rows, others, side in sides:
+                    values, basis = eigenbasis(gramian(others, jobs), self.factors)
+                    rotate(rows, basis, jobs)
+                    rotate(others, basis, jobs)
+                    loss = side.solve(rows, others, values, solver)
+                losses.append(loss + users_to_items.penalty)
+                if not math.isfinite(losses[-1]):
+                    raise FloatingPointError(
+                        f"the loss is {losses[-1]} after epoch {epoch + 1}: ImplicitALS has diverged. Stronger "
+                        f"regularization than {self.regularization} or a smaller alpha than {self.alpha} may help."
+                    )
+                note = f"loss {losses[-1]:.6g}"
+                if hidden is not None:
+                    validations.append(_validate(users, items, trained, hidden))
+                    if validations[-1] >= max(validations):
+                        best = items.copy()
+                    note += f", validation NDCG@10 {validations[-1]:.4f}"
+                advance(note)
+                if self._is_enough(epoch, time.perf_counter() - began, losses, validations):
+                    break
+        self.loss_curve_ = np.array(losses)
+        self.validation_curve_ = np.array(validations) if hidden is not None else None
+        self.n_iter_ = len(losses)
+        return best
+
+    def _solver(self, relaxed: bool, jobs: int) -> Solver:
+        method = "cholesky" if self.solver == "cholesky" else "cg"
+        return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, self.dtype, jobs)
+
+    def _is_enough(self, epoch: int, elapsed: float, losses: list[float], validations: list[float]) -> bool:
+        if self.callback is not None and self.callback(epoch + 1, elapsed, losses[-1]):
+            return True
+        if validations:
+            best = 0
+            for later in range(1, len(validations)):
+                if validations[later] > validations[best] + self.tol:
+                    best = later
+            return epoch - best >= self.n_iter_no_change
+        return len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
+        side = Side(matrix, self.alpha, self.regularization, self.regularization_exponent)
+        solutions = aligned_zeros(matrix.shape[0], vectors.shape[1])
+        method = "cholesky" if self.solver == "cholesky" else "cg"
+        jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
+        side.solve(
+            solutions, vectors, eigenvalues, Solver(method, FOLD_IN_STEPS, FOLD_IN_TOLERANCE, 1.0, "float32", jobs)
+        )
+        return _without_padding(solutions, self.factors)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """c_i y_aᵀ A⁻¹ y_i for each entry i of the row, A being the matrix of its equations (Hu et al. 2008, 5)."""
+        _, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
+        vectors = self.item_factors_[history.indices].astype(np.float64)
+        extra = self.alpha * history.data.astype(np.float64)
+        penalty = self.regularization * (history.shape[1] + extra.sum()) ** self.regularization_exponent
+        matrix = (vectors.T * extra) @ vectors + np.diag(eigenvalues + penalty)
+        weights = np.linalg.lstsq(matrix, self.item_factors_[item].astype(np.float64))[0]
+        return (1 + extra) * (vectors @ weights)
+
+    def _fold_in_arrays(self) -> tuple[Floats, NDArray[np.float64]]:
+        """The item factors at the kernel's width, and the diagonal of their Gramian, which is all of it."""
+        squares = np.zeros(self.item_factors_.shape[1])
+        for first in range(0, len(self.item_factors_), 4096):
+            squares += np.square(self.item_factors_[first : first + 4096], dtype=np.float64).sum(axis=0)
+        if self.factors % LANES == 0:
+            return self.item_factors_, squares
+        vectors = aligned_zeros(len(self.item_factors_), -(-self.factors // LANES) * LANES)
+        vectors[:, : self.factors] = self.item_factors_
+        return vectors, squares
+
+
+def _without_padding(factors: Floats, width: int) -> Floats:
+    return factors if factors.shape[1] == width else np.ascontiguousarray(factors[:, :width])
+
+
+def _validate(users: Floats, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
+    """The mean NDCG@10 over rows with hidden items, at most `VALIDATION_ROWS` of them, evenly spread."""
+    rows = np.flatnonzero(np.diff(hidden.indptr))
+    if len(rows) > VALIDATION_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, VALIDATION_ROWS).astype(np.int64)]
+    if not len(rows):
+        return 0.0
+    total = 0.0
+    for first in range(0, len(rows), 1024):
+        some = rows[first : first + 1024]
+        codes, _ = select_topk(users[some] @ items.T, 10, exclude=pick_rows(trained, some))
+        total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
+    return total / len(rows)

@@ -1,0 +1,49 @@
+"""Sparse matrices turned over: rows of columns from rows, by a counting sort."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+
+
+@kernel()
+def count_columns(indices: NDArray[np.int32], start: int, stop: int, counts: NDArray[np.int64]) -> None:
+    """Adds to `counts`, of shape (columns,), how often each column occurs in `indices[start:stop]`."""
+    for i in range(start, stop):
+        counts[indices[i]] += 1
+
+
+@kernel()
+def place_entries(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    first: int,
+    last: int,
+    places: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    placed: NDArray[np.float32],
+) -> None:
+    """Writes the entries of rows from `first` to `last` to the places that `places` holds for their columns.
+
+    `places`, of shape (columns,), moves on with each entry written. `values` and `placed` may be empty.
+    """
+    for row in range(first, last):
+        for i in range(indptr[row], indptr[row + 1]):
+            column = indices[i]
+            place = places[column]
+            rows[place] = row
+            if values.shape[0] > 0:
+                placed[place] = values[i]
+            places[column] = place + 1
+
+
+@kernel()
+def sum_rows(indptr: NDArray[np.int64], values: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+    """Fills `sums` with each row's sum; `values` has one value for each entry, or a single one for all."""
+    step = min(1, values.shape[0] - 1)
+    for row in range(sums.shape[0]):
+        total = np.float64(0)
+        for i in range(indptr[row], indptr[row + 1]):
+            total += values[i * step]
+        sums[row] = total
