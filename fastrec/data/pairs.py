@@ -10,9 +10,9 @@ from scipy import sparse
 def build_csr(
     rows: NDArray[np.int32],
     columns: NDArray[np.int32],
-    values: NDArray[np.float32] | None,
+    values: NDArray[Any] | None,
     shape: tuple[int, int],
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
     """Events sorted by row and then column, those of one cell side by side and in their old order.
 
     Two passes of a stable counting sort, O(events + rows + columns).
@@ -21,8 +21,8 @@ def build_csr(
     -------
     indptr : ndarray of int64, shape (rows + 1,)
     indices : ndarray of int32, shape (events,)
-    values : ndarray of float32, shape (events,)
-        Ones where `values` is None.
+    values : ndarray, shape (events,)
+        float32 ones where `values` is None.
     """
     if values is None:
         values = np.ones(len(rows), np.float32)
@@ -70,3 +70,15 @@ def merge_repeated(
     else:
         merged = values[np.append(first[1:], len(values)) - 1]
     return np.searchsorted(first, indptr).astype(np.int64), indices[first], merged
+
+
+def number_cells(
+    rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The order that sorts events by their cell, and for every sorted event whether it begins a new cell.
+
+    Events of one cell keep their order.
+    """
+    numbers = np.arange(len(rows), dtype=np.int32 if len(rows) <= np.iinfo(np.int32).max else np.int64)
+    indptr, indices, order = build_csr(rows, columns, numbers, shape)
+    return order.astype(np.int64), ~find_repeated(indptr, indices)

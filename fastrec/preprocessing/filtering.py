@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastrec.data import Interactions
+from fastrec.data.pairs import number_cells
 from fastrec.validation import CodeMatrix, assemble_csr, check_integer, check_matrix, check_number
 
 
@@ -183,12 +184,10 @@ def _binarized(data: Interactions, at: float) -> Interactions:
 
 
 def _last_of_cells(data: Interactions) -> NDArray[np.int64]:
-    keys = (data.item_codes, data.user_codes) if data.times is None else (data.times, data.item_codes, data.user_codes)
-    order = np.lexsort(keys)
-    users, items = data.user_codes[order], data.item_codes[order]
-    is_last = np.ones(len(order), bool)
-    is_last[:-1] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
-    return order[is_last]
+    by_time = np.arange(data.n_interactions) if data.times is None else np.argsort(data.times, kind="stable")
+    order, begins = number_cells(data.user_codes[by_time], data.item_codes[by_time], data.shape)
+    ends = np.append(begins[1:], True)[: len(order)]
+    return np.asarray(by_time[order[ends]])
 
 
 def _as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
