@@ -69,7 +69,7 @@ def learning_curve(source: Any, ax: Any = None, *, theme: Theme = "light") -> An
         epochs = np.arange(1, len(losses) + 1)
         ax.plot(epochs, losses, color=color, linewidth=2.2, marker="o", markersize=4.5, label=name or None)
         ax.annotate(
-            f"{losses[-1]:.4g}",
+            _short_number(losses[-1]),
             (epochs[-1], losses[-1]),
             xytext=(0, 8),
             textcoords="offset points",
@@ -78,7 +78,7 @@ def learning_curve(source: Any, ax: Any = None, *, theme: Theme = "light") -> An
             fontweight="bold",
             fontsize=9,
         )
-    _only_whole_numbers(ax)
+    _plain_numbers(ax)
     ax.margins(x=0.03, y=0.12)
     ax.set_xlabel("epoch", color=colors.muted)
     _title(ax, "Training loss", colors, len(curves))
@@ -265,7 +265,7 @@ def _axes(ax: Any, theme: str, size: tuple[float, float]) -> tuple[Any, _Colors]
     for side, spine in ax.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(colors.muted)
-    ax.tick_params(colors=colors.muted, length=0, labelsize=9)
+    ax.tick_params(which="both", colors=colors.muted, length=0, labelsize=9)
     ax.grid(axis="both", color=colors.grid, linewidth=0.8)
     ax.grid(axis="x", visible=True)
     ax.set_axisbelow(True)
@@ -290,10 +290,15 @@ def _title(ax: Any, text: str, colors: _Colors, n: int = 1) -> None:
     ax.set_title(text, loc="left", color=colors.ink, fontsize=11, fontweight="bold", pad=pad)
 
 
-def _only_whole_numbers(ax: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
+def _plain_numbers(ax: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_number(value)))
+
+
+def _short_number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _plain_powers(ax: Any) -> None:

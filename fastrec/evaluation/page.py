@@ -139,8 +139,8 @@ def comparison_section(report: "Report") -> Section:
     """The paired comparison of a report's models."""
     comparison = report.compare()
     text = [
-        "Differences are taken user by user. The p-values say how often chance alone would give a difference like "
-        "this; those in the last column are corrected for the number of rows."
+        "Differences are taken user by user. The p-values say how often chance alone would give a difference as "
+        "large as this; those in the last column are corrected for the number of rows."
     ]
     return Section("Are the differences real?", text, tables=[comparison.table()])
 

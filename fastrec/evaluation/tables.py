@@ -21,6 +21,8 @@ class Table:
         Positions of the columns whose texts are aligned left; the others hold numbers, aligned right.
     strong
         Cells (row, column) to be stressed.
+    wrap
+        Whether the cells hold texts that a page may break into lines.
 
     Examples
     --------
@@ -35,6 +37,7 @@ class Table:
     caption: str = ""
     left: Iterable[int] = (0,)
     strong: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+    wrap: bool = False
 
     def text(self, indent: str = "") -> str:
         """The table in plain characters, columns two blanks apart."""
@@ -47,7 +50,7 @@ class Table:
         ]
         return "\n".join((indent + "  ".join(line)).rstrip() for line in padded)
 
-    def html(self, style: str = "") -> str:
+    def html(self) -> str:
         """The table as HTML with headers for columns and rows; all texts are escaped."""
         left = set(self.left)
         align = ["text-align:left" if c in left else "text-align:right" for c in range(len(self.columns))]
@@ -56,7 +59,8 @@ class Table:
         )
         body = "".join(f"<tr>{self._html_row(r, row, align)}</tr>" for r, row in enumerate(self.rows))
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        return f"<table{style}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        kind = ' class="wrap"' if self.wrap else ""
+        return f"<table{kind}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _html_row(self, r: int, row: Sequence[str], align: Sequence[str]) -> str:
         cells = []
