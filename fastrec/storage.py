@@ -13,6 +13,7 @@ import math
 import mmap
 import os
 import secrets
+import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ FORMAT_VERSION = 1
 ALIGNMENT = 64
 LARGEST_HEADER = 64 << 20
 PADDING = "__padding__"
+WINDOWS = sys.platform == "win32"
 
 _CODES = {
     "bool": "BOOL",
@@ -231,7 +233,7 @@ def _put_in_place(beside: Path, target: Path) -> None:
     try:
         os.replace(beside, target)
     except PermissionError as error:
-        if os.name != "nt":
+        if not WINDOWS:
             raise
         raise PermissionError(
             error.errno,
@@ -243,7 +245,7 @@ def _put_in_place(beside: Path, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     # The new name is on disk only once its folder is. Windows has no such call, and some file systems refuse it.
-    if os.name == "nt":
+    if WINDOWS:
         return
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -301,7 +303,7 @@ def _kind_of(content: mmap.mmap) -> str:
 def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, Any] | None:
     """What fastrec wrote about the file, checked; None where another program wrote it."""
     told = header.get("__metadata__", {})
-    if "fastrec" not in told:
+    if not {"fastrec", "fastrec_header_crc32"} & set(told):
         return None
     try:
         own = json.loads(told["fastrec"])

@@ -28,9 +28,9 @@ def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum:
         return value  # the way of every good call: no sentence is made
     wanted = "an integer" + _bounds(minimum, maximum, False)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be {wanted}, got {value!r}")
+        raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
     return int(value)
 
 
@@ -46,11 +46,11 @@ def check_number(
     """
     wanted = "a finite number" + _bounds(minimum, maximum, above)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {wanted}, got {value!r}")
+        raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
     number = float(value)
     low = minimum is not None and (number <= minimum if above else number < minimum)
     if not (abs(number) < float("inf")) or low or (maximum is not None and number > maximum):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
     return number
 
 
@@ -311,8 +311,9 @@ def _without_zeros(matrix: Any) -> Any:
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:
     """Whether somebody could change the memory of `array`, a part or a conversion of X."""
-    source = X.matrix if hasattr(type(X), "n_interactions") else X
-    if not any(np.may_share_memory(array, part) for part in _parts(source)):
+    if hasattr(type(X), "n_interactions"):  # they are immutable, and their matrix is made by themselves
+        return False
+    if not any(np.may_share_memory(array, part) for part in _parts(X)):
         return False
     owner: Any = array
     while isinstance(owner, np.ndarray):
@@ -325,6 +326,10 @@ def _may_change(array: NDArray[Any], X: Any) -> bool:
 def _parts(source: Any) -> Iterable[NDArray[Any]]:
     parts = (getattr(source, part, None) for part in ("data", "indices", "indptr"))
     return [part for part in parts if isinstance(part, np.ndarray)]
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _bounds(minimum: float | None, maximum: float | None, above: bool) -> str:

@@ -64,6 +64,13 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         Returns
         -------
         ndarray of float32, of shape (n, factors)
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> model = ImplicitALS(factors=2, random_state=0).fit(np.eye(4))
+        >>> model.transform([[1, 0, 1, 0]]).shape
+        (1, 2)
         """
         return self._fold_in(self._histories(X))
 
@@ -85,6 +92,14 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         -------
         TopK
             Codes and scores of shape (n, k); its `items` are users. Users without a history are never among them.
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> model = ImplicitALS(factors=2, random_state=0).fit(np.kron(np.eye(2), np.ones((2, 3))))
+        >>> model.similar_users([0, 3], k=1).codes
+        array([[1],
+               [2]], dtype=int32)
         """
         k = check_integer("k", k, minimum=1)
         audience, _ = self._audience(users, "error")
@@ -142,6 +157,15 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
             scores[part] = np.einsum("ij,ij->i", vectors[part].astype(np.float64), factors)
         return scores
 
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        for factors, size in ((self.user_factors_, self.seen_.shape[0]), (self.item_factors_, self.n_features_in_)):
+            width = self.item_factors_.shape[1]
+            if factors.dtype != np.float32 or factors.shape != (size, width):
+                raise ValueError("its factors are not of the type and shape that they must be")
+            if check and not _is_finite(factors):
+                raise ValueError("its factors are not finite")
+
     @property
     def _n_features_out(self) -> int:
         return int(self.item_factors_.shape[1])
@@ -154,13 +178,18 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
 def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDArray[np.float32]:
     factors = np.require(factors, np.float32, ["C", "A"])
-    if factors.size and not (np.isfinite(factors.min()) and np.isfinite(factors.max())):
+    if not _is_finite(factors):
         row = int(np.argmin(np.isfinite(factors).all(axis=1)))
         raise FloatingPointError(
             f"{type(model).__name__}.{name} is not finite from row {row} on: the training has diverged. Stronger "
             "regularization or smaller values may help."
         )
     return factors
+
+
+def _is_finite(factors: NDArray[np.float32]) -> bool:
+    # The extremes carry NaN and infinity along, and need no array of flags.
+    return not factors.size or bool(np.isfinite(factors.min()) and np.isfinite(factors.max()))
 
 
 def _nonzero(factors: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

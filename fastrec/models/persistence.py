@@ -81,7 +81,7 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
     arrays, record = read_arrays(path, verify=verify)
     try:
         model = rebuild(arrays, record, check=verify is True)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise FileError(f"{os.fspath(path)} holds no model that can be loaded: {error}") from error
     return model
 
@@ -140,6 +140,7 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
         prefix = attribute.rstrip("_")
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
         setattr(model, attribute, _CODECS[spec["kind"]].decode(parts, spec))
+    freeze(model)  # copies only what another program wrote unaligned
     model._restored(check=check)
     return model
 

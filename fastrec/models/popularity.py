@@ -23,8 +23,8 @@ class Popularity(Recommender):
         "count": each user of an item counts 1; "value": each counts with the value of the interaction.
     half_life
         With times known (Interactions), an event counts half as much for every half-life that it lies before the
-        last event: a number in the data's time unit, or a string such as "30d" ("s", "min", "h", "d", "w", "y"). None
-        counts all alike.
+        last event, and each event counts, repeated ones too: a number in the data's time unit, or a string such as
+        "30d" ("s", "min", "h", "d", "w", "y"). None counts all alike.
 
     Attributes
     ----------
@@ -90,6 +90,11 @@ class Popularity(Recommender):
         if self.weighting == "value" and events.values is not None:
             weights *= events.values
         return events.item_codes, weights
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        if self.item_scores_.dtype != np.float32 or self.item_scores_.shape != (self.n_features_in_,):
+            raise ValueError("its scores are not of the type and shape that they must be")
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))

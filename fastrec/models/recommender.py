@@ -312,6 +312,16 @@ class Recommender(BaseEstimator, ABC):
         ------
         ValueError
             Where `k` is below 1, an id is unknown, a code is out of range or a matrix has another width.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 0]])
+        >>> model.recommend([0, 1], k=2).codes
+        array([[ 2, -1],
+               [ 0,  3]], dtype=int32)
+        >>> model.recommend([[0, 1, 0, 0]], k=2, deny=[0]).codes
+        array([[2, 3]], dtype=int32)
         """
         k = check_integer("k", k, minimum=1)
         audience, known = self._audience(users, on_unknown)
@@ -333,6 +343,12 @@ class Recommender(BaseEstimator, ABC):
         -------
         ndarray of int32, of shape (n,)
             -1 where nothing can be recommended.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> Popularity().fit([[1, 1, 0], [0, 1, 1]]).predict([[0, 1, 0]])
+        array([0], dtype=int32)
         """
         return self._recommend_rows(self._histories(X), 1).codes[:, 0]
 
@@ -354,6 +370,12 @@ class Recommender(BaseEstimator, ABC):
         ------
         ValueError
             Where an id is unknown, or the two are not of one length.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> Popularity().fit([[1, 1, 0], [0, 1, 1]]).predict_pairs([0, 1], [1, 2])
+        array([2., 1.], dtype=float32)
         """
         audience, _ = self._audience(users, "error")
         codes = self._item_codes("items", items)
@@ -381,6 +403,12 @@ class Recommender(BaseEstimator, ABC):
         -------
         TopK
             Codes and scores of shape (n, k); `users` are the items asked about. Only items with a training event.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> Popularity().fit([[1, 1, 0], [1, 1, 0], [0, 1, 1]]).similar_items(0, k=1).codes
+        array([[1]], dtype=int32)
         """
         k = check_integer("k", k, minimum=1)
         self._check_fitted()
@@ -407,6 +435,13 @@ class Recommender(BaseEstimator, ABC):
         -------
         float
             From 0 to 1; NaN where no row has anything to find.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 1, 0], [0, 1, 1], [0, 1, 1]])
+        >>> model.score([[0, 0, 1]], [1])
+        1.0
         """
         histories = self._histories(X)
         if y is None:
@@ -741,6 +776,15 @@ class Explaining(Recommender):
         ------
         ValueError
             Where an id is unknown, or not one user or one item is given.
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> X = np.kron(np.eye(2), np.ones((6, 3)))
+        >>> X[0, 0] = 0
+        >>> reasons = ImplicitALS(factors=2, random_state=0).fit(X).explain(0, 0)
+        >>> sorted(reasons.items.tolist())
+        [1, 2]
         """
         if k is not None:
             check_integer("k", k, minimum=1)

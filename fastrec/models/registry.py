@@ -18,6 +18,16 @@ def register(estimator: Estimator) -> Estimator:
     ------
     ValueError
         Where another class has the name already.
+
+    Examples
+    --------
+    >>> from fastrec.models import Popularity
+    >>> @register
+    ... class RecentlyPopular(Popularity):
+    ...     pass
+    >>> "RecentlyPopular" in estimators()
+    True
+    >>> del _CLASSES["RecentlyPopular"]
     """
     name = estimator.__name__
     known = _CLASSES.get(name)
@@ -28,6 +38,11 @@ def register(estimator: Estimator) -> Estimator:
 
 
 def estimators() -> dict[str, type]:
-    """All registered classes of which objects can be made, by name."""
+    """All registered classes of which objects can be made, by name.
+
+    >>> import fastrec.models
+    >>> "Popularity" in estimators()
+    True
+    """
     public = {name: known for name, known in sorted(_CLASSES.items()) if not name.startswith("_")}
     return {name: known for name, known in public.items() if not inspect.isabstract(known)}

@@ -10,7 +10,7 @@ from fastrec.validation import CodeMatrix, assemble_csr
 
 
 def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
-    """The given rows of a matrix, in that order: views of its arrays where the rows are a slice, else copies.
+    """The given rows of a matrix, in that order: views of its arrays where they follow each other, else copies.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
         )
     if rows.dtype == bool:
         rows = np.flatnonzero(rows)
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (rows[1:] > rows[:-1]).all():
+        return pick_rows(matrix, slice(int(rows[0]), int(rows[-1]) + 1))
     starts = matrix.indptr[rows]
     lengths = matrix.indptr[rows.astype(np.int64) + 1] - starts
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

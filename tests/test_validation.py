@@ -1,0 +1,347 @@
+import inspect
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.data import Interactions
+from fastrec.validation import (
+    CodeMatrix,
+    assemble_csr,
+    check_choice,
+    check_codes,
+    check_flag,
+    check_integer,
+    check_matrix,
+    check_number,
+    name_options,
+    readonly,
+    suggest_option,
+)
+
+# -- options
+
+
+@pytest.mark.parametrize("value", [1, np.int64(5), np.uint8(3)])
+def test_integers_are_taken(value):
+    assert check_integer("x", value, minimum=1) == value
+    assert type(check_integer("x", value, minimum=1)) is int
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", None, np.float32(1)])
+def test_what_is_no_integer_is_refused(value):
+    with pytest.raises(TypeError, match="x must be an integer"):
+        check_integer("x", value)
+
+
+def test_integers_out_of_bounds_are_refused():
+    with pytest.raises(ValueError, match=r"ImplicitALS\.factors must be an integer of at least 1, got 0"):
+        check_integer("ImplicitALS.factors", 0, minimum=1)
+    with pytest.raises(ValueError, match="x must be an integer from 1 to 3, got 4"):
+        check_integer("x", np.int64(4), minimum=1, maximum=3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1])
+def test_numbers_out_of_bounds_are_refused(value):
+    with pytest.raises(ValueError, match="x must be a finite number of at least 0"):
+        check_number("x", value, minimum=0)
+
+
+def test_numbers():
+    assert check_number("x", np.float32(0.5), minimum=0) == 0.5
+    with pytest.raises(ValueError, match="above 0"):
+        check_number("x", 0, minimum=0, above=True)
+    with pytest.raises(TypeError, match="x must be a finite number"):
+        check_number("x", "1")
+
+
+def test_choices_are_strict_about_types():
+    assert check_choice("x", "a", ("a", "b")) == "a"
+    with pytest.raises(ValueError, match="x must be one of True, 'header', got 1"):
+        check_choice("x", 1, (True, "header"))
+
+
+def test_flags():
+    assert check_flag("x", np.True_) is True
+    with pytest.raises(TypeError, match="x must be True or False, got 1"):
+        check_flag("x", 1)
+
+
+# -- codes
+
+
+@pytest.mark.parametrize("codes", [[0, 4], range(5), np.array([4], np.uint64), np.array([1], np.int8), []])
+def test_codes_become_int32(codes):
+    checked = check_codes("items", codes, 5)
+    assert checked.dtype == np.int32
+    assert checked.tolist() == list(codes)
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 2**31, 2**40, -(2**40)])
+def test_codes_out_of_range_are_refused(bad):
+    with pytest.raises(ValueError, match=f"items must be codes from 0 to 4, got {bad} at position 2"):
+        check_codes("items", [0, 1, bad], 5)
+
+
+def test_no_code_fits_nothing():
+    with pytest.raises(ValueError, match="items must be empty"):
+        check_codes("items", [0], 0)
+
+
+@pytest.mark.parametrize("bad", [[1.0], ["1"], [True], [None], [1, "a"]])
+def test_codes_that_are_no_integers_are_refused(bad):
+    with pytest.raises(TypeError, match="items must be integer codes"):
+        check_codes("items", bad, 5)
+
+
+def test_codes_have_one_dimension():
+    for bad in (3, [[1]]):
+        with pytest.raises(ValueError, match="one-dimensional"):
+            check_codes("items", bad, 5)
+
+
+# -- matrices
+
+
+def random_matrix(seed=0):
+    return sp.random_array((6, 8), density=0.3, rng=seed, format="csr", dtype=np.float32)
+
+
+def is_canonical(matrix):
+    assert isinstance(matrix, CodeMatrix)
+    types = (matrix.data.dtype, matrix.indices.dtype, matrix.indptr.dtype)
+    assert types == (np.float32, np.int32, np.int64)
+    for part in (matrix.data, matrix.indices, matrix.indptr):
+        assert not part.flags.writeable
+        assert part.flags.c_contiguous
+        assert part.flags.aligned
+    for row in range(matrix.shape[0]):
+        codes = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
+        assert (np.diff(codes) > 0).all()
+    return True
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cells=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 3)), max_size=20),
+    form=st.sampled_from(["coo", "csr", "csc", "lil", "dok", "bsr", "dia"]),
+    dtype=st.sampled_from([np.float32, np.float64, np.int64, np.uint8]),
+)
+def test_every_sparse_form_is_the_same_matrix(cells, form, dtype):
+    rows, columns, values = zip(*cells, strict=True) if cells else ((), (), ())
+    X = sp.coo_array((np.array(values, dtype), (rows, columns)), shape=(4, 5))
+    expected = X.toarray()
+    checked = check_matrix(X.asformat(form))
+    assert is_canonical(checked)
+    np.testing.assert_array_equal(checked.toarray(), expected)
+    assert is_canonical(check_matrix(X.asformat(form), zeros="drop"))
+    assert check_matrix(X.asformat(form), zeros="drop").nnz == np.count_nonzero(expected)
+
+
+def test_nothing_is_copied_without_need():
+    X = random_matrix()
+    checked = check_matrix(X)
+    assert np.shares_memory(checked.data, X.data)
+    assert np.shares_memory(checked.indices, X.indices)
+    copied = check_matrix(X, copy=True)
+    assert not np.shares_memory(copied.data, X.data)
+    assert not np.shares_memory(copied.indices, X.indices)
+
+
+def test_data_that_nobody_can_change_is_shared():
+    data = Interactions([0, 0, 1], [0, 2, 1], [1.0, 2.0, 3.0])
+    for checked in (check_matrix(data), check_matrix(data, copy=True)):
+        assert is_canonical(checked)
+        assert np.shares_memory(checked.indices, data.matrix.indices)
+
+
+def test_a_view_of_memory_that_others_can_write_to_is_copied():
+    X = random_matrix()
+    view = X.copy()
+    view.data = X.data[:]
+    view.data.flags.writeable = False
+    assert not np.shares_memory(check_matrix(view, copy=True).data, X.data)
+
+
+def test_memory_maps_are_copied_where_a_copy_is_asked_for(tmp_path):
+    np.save(tmp_path / "data.npy", random_matrix().data)
+    X = random_matrix()
+    X.data = np.load(tmp_path / "data.npy", mmap_mode="r")
+    assert np.shares_memory(check_matrix(X).data, X.data)
+    assert not np.shares_memory(check_matrix(X, copy=True).data, X.data)
+
+
+def test_flags_that_are_out_of_date_are_not_believed():
+    X = random_matrix()
+    X.indices[X.indptr[0] : X.indptr[1]] = X.indices[X.indptr[0] : X.indptr[1]][::-1].copy()
+    expected = X.toarray()
+    X.has_sorted_indices = X.has_canonical_format = True
+    assert is_canonical(check_matrix(X))
+    np.testing.assert_array_equal(check_matrix(X).toarray(), expected)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda X: X.indices.__setitem__(3, 8),
+        lambda X: X.indices.__setitem__(3, -1),
+        lambda X: X.indptr.__setitem__(2, 100),
+        lambda X: X.indptr.__setitem__(0, 1),
+    ],
+)
+def test_broken_structure_is_refused_before_any_kernel(break_it):
+    X = random_matrix()
+    break_it(X)
+    with pytest.raises(ValueError, match="ind"):
+        check_matrix(X)
+
+
+def test_indices_beyond_int32_are_taken_where_they_fit_and_refused_where_not():
+    X = random_matrix()
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    assert is_canonical(check_matrix(X))
+    with pytest.raises(ValueError, match="at most 2147483647 users and items"):
+        check_matrix(sp.coo_array(([1.0], ([0], [2**40])), shape=(1, 2**41)).tocsr())
+
+
+@pytest.mark.parametrize("form", [sp.csr_array, sp.coo_array, sp.csc_array, np.asarray, lambda X: X.tolist()])
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf"), (1e300, "too large")])
+def test_bad_values_are_named_with_row_and_column(form, value, name):
+    X = random_matrix().toarray().astype(np.float64)
+    X[3, 5] = value
+    with pytest.raises(ValueError, match=f"ratings contains .*{name}.* in row 3, column 5"):
+        check_matrix(form(X), name="ratings")
+
+
+def test_negative_values():
+    X = random_matrix().toarray()
+    X[2, 7] = -1
+    with pytest.raises(ValueError, match=r"Negative values in data passed: X contains .* in row 2, column 7"):
+        check_matrix(X)
+    assert check_matrix(X, negative="accept").min() == -1
+    data = Interactions([0, 1], [0, 1], [1.0, -2.0])
+    with pytest.raises(ValueError, match="in row 1, column 1"):
+        check_matrix(data)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "reason"),
+    [
+        (np.ones(3), ValueError, "Expected 2D array, got 1D array"),
+        (np.ones((2, 2, 2)), ValueError, "Expected 2D array, got 3D"),
+        (sp.coo_array(np.ones(3)), ValueError, "Expected 2D array, got 1D"),
+        (np.ones((2, 2), complex), ValueError, "Complex data not supported"),
+        (np.ones((2, 0)), ValueError, "0 feature"),
+        (np.array([["a", "b"]]), ValueError, "must hold numbers"),
+        (np.array([[{}]]), TypeError, "argument must be a string or a number"),
+        (np.array([["2020-01-01"]], "M8[D]"), ValueError, "must hold numbers"),
+        (None, ValueError, "Expected 2D array"),
+    ],
+)
+def test_what_is_no_matrix_is_refused(bad, error, reason):
+    with pytest.raises(error, match=reason):
+        check_matrix(bad)
+
+
+def test_too_few_rows_are_refused():
+    assert check_matrix(np.ones((0, 3))).shape == (0, 3)
+    with pytest.raises(ValueError, match="0 sample"):
+        check_matrix(np.ones((0, 3)), minimum_rows=1)
+
+
+def test_frames_are_taken():
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    X = random_matrix().toarray()
+    for frame in (pandas.DataFrame(X), polars.DataFrame(X)):
+        np.testing.assert_array_equal(check_matrix(frame).toarray(), X)
+
+
+def test_a_matrix_of_codes_does_what_scipys_do():
+    X = random_matrix()
+    checked = check_matrix(X)
+    assert checked.indptr.dtype == np.int64
+    np.testing.assert_array_equal(checked.tocoo().col, X.tocoo().col)
+    np.testing.assert_array_equal(checked.nonzero()[0], X.nonzero()[0])
+    assert str(checked) == str(X)
+    for use in (
+        lambda m: m.T.toarray(),
+        lambda m: m.reshape(8, 6).toarray(),
+        lambda m: m.multiply(np.ones((6, 8))).toarray(),
+        lambda m: m[[2, 0]].toarray(),
+        lambda m: (m @ m.T).toarray(),
+        lambda m: (m + m).toarray(),
+        lambda m: m.todok().toarray(),
+        lambda m: sp.vstack([m, m]).toarray(),
+        lambda m: m.max(axis=1).toarray(),
+    ):
+        np.testing.assert_array_equal(use(checked), use(X))
+
+
+def test_read_only_views():
+    strided = np.arange(10)[::2]
+    assert readonly(strided).tolist() == strided.tolist()
+    assert readonly(strided).flags.c_contiguous
+    whole = np.arange(3)
+    assert np.shares_memory(readonly(whole), whole)
+    assert whole.flags.writeable
+
+
+def test_assembling_copies_nothing_and_keeps_the_types():
+    data, indices, indptr = np.ones(2, np.float32), np.array([1, 3], np.int32), np.array([0, 2], np.int64)
+    matrix = assemble_csr(data, indices, indptr, (1, 4))
+    assert matrix.data is data
+    assert matrix.indices is indices
+    assert matrix.indptr is indptr
+
+
+# -- names of options
+
+
+def test_names_from_other_libraries_are_known():
+    options = ["factors", "regularization", "iterations", "n_jobs", "random_state", "learning_rate", "verbose"]
+    meant = {
+        **dict.fromkeys(["n_factors", "no_components", "rank", "n_components", "k"], "factors"),
+        **dict.fromkeys(["reg", "regParam", "lambda_"], "regularization"),
+        **dict.fromkeys(["n_epochs", "max_iter", "maxIter", "epochs"], "iterations"),
+        **dict.fromkeys(["num_threads", "threads", "workers"], "n_jobs"),
+        **dict.fromkeys(["lr", "eta"], "learning_rate"),
+        **{"seed": "random_state", "show_progress": "verbose", "regularisation": "regularization", "n_job": "n_jobs"},
+    }
+    assert {name: suggest_option(name, options) for name in meant} == meant
+    assert suggest_option("colour", options) is None
+    assert suggest_option("n_factors", ["alpha"]) is None
+
+
+def test_wrong_options_are_named_and_right_ones_pass():
+    class Model:
+        @name_options
+        def __init__(self, factors=4, *, n_jobs=None):
+            """Docstring."""
+            self.factors, self.n_jobs = factors, n_jobs
+
+        @name_options
+        def recommend(self, users, k=10):
+            return users, k
+
+    assert Model(8, n_jobs=2).factors == 8
+    assert Model().recommend([1], k=3) == ([1], 3)
+    assert list(inspect.signature(Model).parameters) == ["factors", "n_jobs"]
+    assert Model.__init__.__doc__ == "Docstring."
+    with pytest.raises(TypeError, match=r"Model\(\) has no option 'n_factors'; here it is called 'factors'"):
+        Model(n_factors=3)
+    with pytest.raises(TypeError, match=r"recommend\(\) has no option 'N'; here it is called 'k'"):
+        Model().recommend([1], N=3)
+    with pytest.raises(TypeError, match=r"recommend\(\) has no option 'colour'; it has users, k"):
+        Model().recommend([1], colour=3)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        Model().recommend()
+
+
+def test_functions_that_take_any_option_are_left_alone():
+    def anything(**options):
+        return options
+
+    assert name_options(anything) is anything
