@@ -15,7 +15,7 @@ _HOMES = {
     "fastrec.retrieval": ("ExactIndex", "TopK"),
     "fastrec.models": ("ImplicitALS", "Popularity", "Recommender", "load", "save"),
     "fastrec.evaluation": ("Report", "evaluate"),
-    "fastrec.kernels.warmup": ("warmup",),
+    "fastrec.compilation": ("warmup",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("datasets", "metrics", "plots")

@@ -6,8 +6,8 @@ their Gramian YᵀY = diag(e), the equations are
     (diag(e + lambda_u) + sum_i (c_i - 1) y_i y_iᵀ) x = sum_i c_i y_i          (Hu, Koren, Volinsky 2008).
 
 The Gramian's part is diagonal, so a product with the matrix costs only the row's own entries, and the diagonal is a
-preconditioner that leaves two or three steps to do. `width` is a `Static` multiple of sixteen up to `REGISTERS`, where a
-whole row fits the registers, or any other multiple of sixteen as a plain integer.
+preconditioner that leaves two or three steps to do. `width` is a `Static` multiple of sixteen up to `REGISTERS`, where
+a whole row fits the registers, or any other multiple of sixteen as a plain integer.
 """
 
 from typing import Any, NamedTuple
@@ -29,7 +29,6 @@ from fastrec.kernels.vector import (
     store,
     store_row,
     total,
-    zero_row,
     zeros,
 )
 
@@ -160,7 +159,7 @@ def solve_rows_cg(
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
 ) -> None:
-    """Moves the rows from `first` to `last` of `solutions` (flat) towards their solutions by preconditioned conjugate gradients.
+    """Moves rows `first` to `last` of `solutions` (flat) towards their solutions by preconditioned conjugate gradients.
 
     A row goes `relaxation` times as far as `steps` steps from where it was would take it (block over-relaxation; 1 is
     plain), fewer steps where the preconditioned residual has fallen to `tolerance` of what it was. `losses[u]` receives

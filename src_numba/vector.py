@@ -239,7 +239,7 @@ def dot(context: Any, a: Any, b: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def add_scaled(context: Any, a: Any, weight: Any, b: Any) -> Any:
-    """a + weight·b of two rows."""
+    """The row a + weight·b."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         factor = _spread(builder, args[1])

@@ -18,7 +18,6 @@ from threadpoolctl import ThreadpoolController
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
 from fastrec.kernels.sparse import count_columns, place_entries, sum_rows
-from fastrec.kernels.vector import LANES
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.validation import CodeMatrix, readonly
 
@@ -113,7 +112,7 @@ class Side:
 
 def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
     """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
-    n_rows, n_columns = matrix.shape
+    n_columns = matrix.shape[1]
     cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
     counts = np.zeros((n_jobs, n_columns), np.int64)
     indptr, indices = readonly(matrix.indptr), readonly(matrix.indices)

@@ -23,7 +23,6 @@ from fastrec.models.alternation import (
 )
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Explaining
-from fastrec.models.recommender import Explaining
 from fastrec.models.rows import hide_part, pick_rows
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
@@ -174,7 +173,7 @@ class ImplicitALS(Explaining, FactorRecommender):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_integer("ImplicitALS.factors", self.factors, minimum=1, maximum=8192)
+        check_integer("ImplicitALS.factors", self.factors, minimum=1)
         check_number("ImplicitALS.regularization", self.regularization, minimum=0)
         check_number("ImplicitALS.alpha", self.alpha, minimum=0, above=True)
         check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
@@ -319,7 +318,7 @@ class ImplicitALS(Explaining, FactorRecommender):
                 if validations[later] > validations[best] + self.tol:
                     best = later
             return epoch - best >= self.n_iter_no_change
-        return len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
+        return self.tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
