@@ -237,7 +237,7 @@ class Interactions:
         user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
         rows = np.flatnonzero((self._user_codes == user) & (self._item_codes == item))
         raise ValueError(
-            f"user {self._users.decode([user])[0]!r} meets item {self._items.decode([item])[0]!r} more than once, in "
+            f"user {self._users.decode([user]).item()!r} meets item {self._items.decode([item]).item()!r} more than once, in "
             f'rows {rows[0]} and {rows[1]}: use duplicates="sum", "last" or "max"'
         )
 
@@ -465,6 +465,7 @@ def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArra
 
 def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[NDArray[np.int64], TimeUnit | None]:
     array = np.asarray(times)
+    array = array if array.size else array.astype(np.int64)  # an empty list is float64 to NumPy
     if array.shape != (length,):
         raise ValueError(f"times must have shape ({length},), got {array.shape}")
     if array.dtype.kind == "M":

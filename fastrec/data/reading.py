@@ -162,7 +162,7 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
     known, codes = read_ids(read[place], f"item_info column {names[place]!r}", text=text)
     if len(known) < len(codes):
         twice = int(np.flatnonzero(np.bincount(codes) > 1)[0])
-        raise ValueError(f"item_info must name every item once, got {known.ids[twice]!r} twice")
+        raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
     row_of = np.full(len(known) + 1, -1)
     row_of[codes] = np.arange(len(codes))
     rows = row_of[known.encode(items.ids, unknown="code")]

@@ -84,7 +84,8 @@ def _plain_id(value: Any, row: int, name: str) -> int | str:
         return str(value)
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    nan = isinstance(value, (float, np.floating)) and value != value
+    if value is None or nan or type(value).__name__ in ("NAType", "NaTType"):
         raise ValueError(f"{name} must not be missing, got {value!r} in row {row}")
     raise TypeError(f"{name} must be integers or strings, got {value!r} ({type(value).__name__}) in row {row}")
 
