@@ -77,7 +77,8 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
     for reader in readers:
         _heading(say, f"User {reader.user}")
         say(reader_table(reader).text("  "))
-    say("\n  * watched later, in the test part")
+    if any(any(reader.watched) for reader in readers):
+        say("\n  * watched later, in the test part")
     films = similar_films(model, train)
     _heading(say, "Neighbours of well-known films")
     say(films.text("  "))
@@ -152,9 +153,7 @@ def reader_table(reader: Reader) -> Table:
     marked = [f"{title}{' *' if hit else ''}" for title, hit in zip(reader.recommended, reader.watched, strict=True)]
     marked += [""] * (n - len(marked))
     rows = [[str(place + 1), *pair] for place, pair in enumerate(zip(liked, marked, strict=True))]
-    return Table(
-        ["", "liked before", "recommended"], rows, f"User {reader.user}", (0, 1, 2), wrap=True
-    )
+    return Table(["", "liked before", "recommended"], rows, f"User {reader.user}", (0, 1, 2), wrap=True)
 
 
 def similar_films(model: Any, data: Interactions, titles: Sequence[str] = KNOWN_FILMS, k: int = 6) -> Table:
@@ -206,18 +205,14 @@ def write_page(
     films: Table,
 ) -> None:
     """Write the demo's report: one self-contained HTML file."""
+    who = "Users with a short, a middle and a long history."
+    if any(any(reader.watched) for reader in readers):
+        who += " A star marks what the user watched later, in the test part."
     sections = [
         metric_section(report),
         comparison_section(report),
         _training_section(data, model),
-        Section(
-            "For three users",
-            [
-                "Users with a short, a middle and a long history. A star marks what the user watched later, in the "
-                "test part."
-            ],
-            tables=[reader_table(reader) for reader in readers],
-        ),
+        Section("For three users", [who], tables=[reader_table(reader) for reader in readers]),
         Section("Neighbours of well-known films", tables=[films], notes=[CREDIT]),
     ]
     lead = (

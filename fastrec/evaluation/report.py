@@ -230,7 +230,9 @@ class Report:
             found = [self.estimate(metric, model) for model in self.models]
             rows.append([metric, *(format_estimate(e) for e in found)])
             means = [e.mean for e in found]
-            if len(found) > 1 and parse_metric(metric).name in RANKING and not np.isnan(means).any():
+            if (
+                len(found) > 1 and parse_metric(metric).name in RANKING and max(means) > min(means)
+            ):  # NaN compares false
                 strong.add((r, 1 + int(np.argmax(means))))
         return Table(
             ["metric", *self.models],

@@ -1,0 +1,597 @@
+"""The command line: ``fastrec demo | train | evaluate | recommend | similar | info | warmup``.
+
+Results go to stdout as a table, JSON or CSV; progress, notes and errors go to stderr, progress only on a terminal.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Everything heavy is imported by the command that needs it,
+so that ``--help`` is quick.
+"""
+
+import csv
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fastrec.data import Interactions
+    from fastrec.retrieval import TopK
+
+Row = Mapping[str, Any]
+
+app = typer.Typer(
+    name="fastrec",
+    help="Recommendations from a table of interactions, on an ordinary CPU machine.",
+    epilog="Example:  fastrec train ratings.csv -o model.fastrec && fastrec recommend model.fastrec --user 42",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Split(StrEnum):
+    """How a file is parted into training and test data."""
+
+    auto = "auto"
+    time = "time"
+    random = "random"
+    last = "last"
+
+
+class ColdUsers(StrEnum):
+    """What becomes of users without a training event."""
+
+    keep = "keep"
+    skip = "skip"
+
+
+TableFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE", help="CSV, TSV or Parquet, compressed or not.")
+]
+ModelFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A model file made by `fastrec train`.")
+]
+UserColumn = Annotated[str | None, typer.Option("--user-column", help="Column of the users; recognised by default.")]
+ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
+ValueColumn = Annotated[str | None, typer.Option("--value-column", help="Column of the values (ratings, counts).")]
+TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times.")]
+IgnoreValues = Annotated[bool, typer.Option("--ignore-values", help="Let every interaction count 1.")]
+MinValue = Annotated[float | None, typer.Option(help="Keep only interactions with at least this value.")]
+KCoreSize = Annotated[
+    int | None, typer.Option("--k-core", min=1, help="Keep users and items with at least so many of each other.")
+]
+Factors = Annotated[int | None, typer.Option("-f", "--factors", min=1, help="Numbers per user and item.")]
+Regularization = Annotated[
+    float | None, typer.Option("-r", "--regularization", min=0.0, help="Strength of the penalty.")
+]
+Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of a unit of value, above 0.")]
+Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, help="Epochs.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
+Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
+Output = Annotated[Format, typer.Option("--format", help="How the result is written to stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        from fastrec import __version__
+
+        print(f"fastrec {__version__}")
+        raise typer.Exit
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example:  fastrec demo --folder /tmp")
+def demo(
+    folder: Annotated[
+        Path, typer.Option("-o", "--folder", file_okay=False, help="Where demo.fastrec and demo-report.html go.")
+    ] = Path(),
+) -> None:
+    """Go the whole way once on MovieLens 100K: train, evaluate, recommend, save, and write demo-report.html."""
+    from fastrec.demo import run_demo
+
+    folder.mkdir(parents=True, exist_ok=True)
+    run_demo(folder, say=lambda text: print(text, flush=True))
+
+
+@app.command(epilog="Example:  fastrec train ratings.csv -o model.fastrec --factors 128 --k-core 5 --holdout 0.1")
+def train(
+    file: TableFile,
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    value_column: ValueColumn = None,
+    time_column: TimeColumn = None,
+    ignore_values: IgnoreValues = False,
+    items: Annotated[
+        Path | None, typer.Option("--items", exists=True, dir_okay=False, help="A table of facts about items (title).")
+    ] = None,
+    min_value: MinValue = None,
+    k_core: KCoreSize = None,
+    factors: Factors = None,
+    regularization: Regularization = None,
+    alpha: Alpha = None,
+    iterations: Iterations = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.9, help="First train without this share, at random, and report how well it is found."
+        ),
+    ] = 0.0,
+    output_format: Output = Format.table,
+) -> None:
+    """Train ImplicitALS on a table of interactions and save the model.
+
+    Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
+    """
+    from fastrec import ImplicitALS, Popularity, evaluate, split_random
+
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    data = _read(file, columns, items, min_value, k_core)
+    options = _als_options(factors, regularization, alpha, iterations, seed, jobs)
+    if holdout > 0:
+        part, hidden = split_random(data, holdout, random_state=seed)
+        models = {"ImplicitALS": ImplicitALS(**options).fit(part), "Popularity": Popularity().fit(part)}
+        report = evaluate(models, hidden, n_jobs=jobs)
+        _write_report(report, output_format)
+    model = ImplicitALS(**options).fit(data)
+    model.save(output)
+    _note(f"{output}: {data.shape[0]:,} users, {data.shape[1]:,} items, {output.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command(
+    name="evaluate",
+    epilog="Examples:  fastrec evaluate ratings.csv --split time --report report.html   |   "
+    "fastrec evaluate model.fastrec later.csv --metrics ndcg@10,recall@50",
+)
+def evaluate_command(
+    source: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A table to be split; or a model, with TEST.")
+    ],
+    test: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="The table with what is to be found.")
+    ] = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    value_column: ValueColumn = None,
+    time_column: TimeColumn = None,
+    ignore_values: IgnoreValues = False,
+    min_value: MinValue = None,
+    k_core: KCoreSize = None,
+    split: Annotated[
+        Split, typer.Option(help="How the table is split; auto: by time, where there are times.")
+    ] = Split.auto,
+    fraction: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share to be found.")] = 0.2,
+    metrics: Annotated[str, typer.Option("-m", "--metrics", help="Names with cut-offs, between commas.")] = (
+        "ndcg@10,recall@20,hit_rate@10,map@10,coverage@10"
+    ),
+    cold_users: Annotated[
+        ColdUsers, typer.Option(help="Score users without training events, or not.")
+    ] = ColdUsers.keep,
+    factors: Factors = None,
+    regularization: Regularization = None,
+    alpha: Alpha = None,
+    iterations: Iterations = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with tables and plots, too.")
+    ] = None,
+    output_format: Output = Format.table,
+) -> None:
+    """Evaluate ImplicitALS beside Popularity on a split of a table, or a saved model on a table.
+
+    Means have 95 % confidence intervals; who was left out is said on stderr.
+    """
+    from fastrec import evaluate, load
+
+    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    labels = [label.strip() for label in metrics.split(",") if label.strip()]
+    _check_metrics(labels)
+    if test is not None:
+        model = load(source)
+        models: Any = {type(model).__name__: model}
+        wanted = _read(test, columns, None, min_value, k_core)
+    else:
+        if source.suffix == ".fastrec":
+            raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
+        options = _als_options(factors, regularization, alpha, iterations, seed, jobs)
+        models, wanted = _train_on_split(
+            _read(source, columns, None, min_value, k_core), split, fraction, seed, options
+        )
+    report = evaluate(models, wanted, labels, cold_users=cold_users.value, n_jobs=jobs)
+    _write_report(report, output_format)
+    if report_file is not None:
+        report.save(report_file)
+        _note(f"{report_file} written")
+
+
+@app.command(epilog="Example:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json")
+def recommend(
+    model_file: ModelFile,
+    user: Annotated[list[str] | None, typer.Option("-u", "--user", help="A user's id; may be repeated.")] = None,
+    users_from: Annotated[
+        Path | None,
+        typer.Option("--users-from", allow_dash=True, dir_okay=False, help="A file with an id per line; - is stdin."),
+    ] = None,
+    all_users: Annotated[bool, typer.Option("--all", help="All users of the training data.")] = False,
+    k: Length = 10,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Do not leave out what the user has had.")
+    ] = False,
+    skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave out users that are unknown.")] = False,
+    output_format: Output = Format.table,
+) -> None:
+    """Recommend items to users of the training data."""
+    if (user is None) + (users_from is None) + (not all_users) != 2:
+        raise typer.BadParameter("give either --user, --users-from or --all", param_hint="--user")
+    from fastrec import load
+
+    model = load(model_file)
+    if all_users:
+        users: Any = range(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
+    else:
+        users = _parse_ids(user or _lines(users_from), model.users_, "user")
+    unknown = "skip" if skip_unknown else "error"
+    batches = (
+        model.recommend(list(users[start : start + 4096]), k, exclude_seen=not include_seen, on_unknown=unknown)
+        for start in range(0, len(users), 4096)
+    )
+    _write(chain.from_iterable(_rows_of(top, "user") for top in batches), output_format)
+
+
+@app.command(epilog='Example:  fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5')
+def similar(
+    model_file: ModelFile,
+    item: Annotated[list[str] | None, typer.Option("-i", "--item", help="An item's id; may be repeated.")] = None,
+    title: Annotated[list[str] | None, typer.Option("-t", "--title", help="A part of an item's title.")] = None,
+    k: Length = 10,
+    output_format: Output = Format.table,
+) -> None:
+    """List the items most similar to some items."""
+    if not item and not title:
+        raise typer.BadParameter("give --item or --title", param_hint="--item")
+    from fastrec import load
+
+    model = load(model_file)
+    items = _parse_ids(item or [], model.items_, "item") + [_find_title(model, part) for part in title or []]
+    _write(_rows_of(model.similar_items(items, k), "similar_to"), output_format)
+
+
+@app.command(epilog="Example:  fastrec info model.fastrec --format json")
+def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
+    """Show what a model file holds: class, options, shapes, sizes, ids, and whether its checksums are right."""
+    from fastrec import load
+    from fastrec.storage import FileError
+
+    try:
+        model, state = load(model_file), "right"
+    except FileError as error:
+        try:  # an undamaged header still tells what the file was
+            model, state = load(model_file, verify="header"), f"wrong: {error}"
+        except FileError:
+            raise error from None
+    facts = _facts_of(model, model_file, state)
+    if output_format is Format.table:
+        _write_facts(facts)
+    else:
+        _write([facts], output_format)
+    if state != "right":
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  fastrec warmup")
+def warmup() -> None:
+    """Compile all kernels now, so that no later call has to."""
+    import time
+
+    from fastrec import warmup as compile_kernels
+
+    began = time.perf_counter()
+    compile_kernels()
+    _note(f"kernels compiled in {time.perf_counter() - began:.1f} s")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _columns(user: str | None, item: str | None, value: str | None, time: str | None, ignore: bool) -> dict[str, Any]:
+    if ignore and value is not None:
+        raise typer.BadParameter("not together with --value-column", param_hint="--ignore-values")
+    return {"user": user, "item": item, "value": False if ignore else value, "time": time}
+
+
+def _read(
+    file: Path, columns: Mapping[str, Any], items: Path | None, min_value: float | None, k_core: int | None
+) -> "Interactions":
+    from fastrec import KCore, read_interactions
+
+    data: Interactions = read_interactions(file, **columns, item_info=items)
+    if min_value is not None:
+        if data.values is None:
+            raise ValueError(f"{file} has no column of values to compare with --min-value")
+        data = data.select(data.values >= min_value)
+    if k_core is not None:
+        data = KCore(k_core, k_core).fit_transform(data).compact()
+    if data.n_interactions == 0:
+        raise ValueError(f"{file} has no interactions left to work on")
+    return data
+
+
+def _als_options(
+    factors: int | None,
+    regularization: float | None,
+    alpha: float | None,
+    iterations: int | None,
+    seed: int,
+    jobs: int | None,
+) -> dict[str, Any]:
+    given = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return {**chosen, "random_state": seed, "n_jobs": jobs, "verbose": sys.stderr.isatty()}
+
+
+def _train_on_split(
+    data: "Interactions", split: Split, fraction: float, seed: int, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], "Interactions"]:
+    from fastrec import ImplicitALS, Popularity, split_last, split_random, split_time
+
+    if split is Split.auto:
+        split = Split.random if data.times is None else Split.time
+    if split is Split.time:
+        train_part, test_part = split_time(data, fraction=fraction)
+    elif split is Split.last:
+        train_part, test_part = split_last(data, 1)
+    else:
+        train_part, test_part = split_random(data, fraction, random_state=seed)
+    counts = f"{train_part.n_interactions:,} to learn from, {test_part.n_interactions:,} to find"
+    _note(f"split ({split.value}): {counts}")
+    return {
+        "ImplicitALS": ImplicitALS(**options).fit(train_part),
+        "Popularity": Popularity().fit(train_part),
+    }, test_part
+
+
+def _check_metrics(labels: Sequence[str]) -> None:
+    from fastrec.metrics import parse_metric
+
+    try:
+        for label in labels:
+            parse_metric(label)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--metrics") from None
+    if not labels:
+        raise typer.BadParameter("name at least one metric", param_hint="--metrics")
+
+
+def _lines(path: Path | None) -> list[str]:
+    text = sys.stdin.read() if str(path) == "-" else Path(str(path)).read_text(encoding="utf-8")
+    ids = [line.strip() for line in text.splitlines()]
+    return [line for line in ids if line]
+
+
+def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str) -> list[Any]:
+    """The ids that texts stand for: integers where the model's ids are integers (or codes), else the texts."""
+    if vocabulary is not None and vocabulary.kind == "str":
+        return list(texts)
+    return [_parse_integer(text, side) for text in texts]
+
+
+def _parse_integer(text: str, side: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"the model's {side} ids are integers, got {text!r}") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{side} id {text} is beyond 64 bits")
+    return number
+
+
+def _find_title(model: Any, part: str) -> Any:
+    titles = (model.item_info_ or {}).get("title")
+    if titles is None:
+        raise ValueError("the model has no titles: use --item (train with --items to give it titles)")
+    lowered = [str(title).lower() for title in titles]
+    exact = [code for code, title in enumerate(lowered) if title == part.lower()]
+    found = exact or [code for code, title in enumerate(lowered) if part.lower() in title]
+    if not found:
+        raise ValueError(f"no title has {part!r} in it")
+    if len(found) > 1 and not exact:
+        some = ", ".join(repr(str(titles[code])) for code in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise ValueError(f"{part!r} is in several titles: {some}{more}")
+    return found[0] if model.items_ is None else model.items_.decode(found[:1])[0]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _rows_of(top: "TopK", asked: str) -> Iterator[Row]:
+    """A row for each valid place of a TopK."""
+    info = getattr(top, "_item_info", None) or {}
+    titles = info.get("title")
+    for row, label in enumerate(top.users.tolist()):
+        for place in range(top.codes.shape[1]):
+            code = int(top.codes[row, place])
+            if code < 0:
+                break
+            found = {
+                asked: label,
+                "rank": place + 1,
+                "item": _plain(top.items[row, place]),
+                "score": float(str(top.scores[row, place])),  # the digits that float32 has, no more
+            }
+            if titles is not None:
+                found["title"] = str(titles[code])
+            yield found
+
+
+def _write(rows: Iterable[Row], output_format: Format) -> None:
+    if output_format is Format.json:
+        _write_json(rows)
+    elif output_format is Format.csv:
+        _write_csv(rows)
+    else:
+        _write_table(list(rows))
+
+
+def _write_json(rows: Iterable[Row]) -> None:
+    opened = False
+    for row in rows:
+        # NaN is no JSON.
+        clean = {name: None if value != value else value for name, value in row.items()}
+        sys.stdout.write((",\n " if opened else "[") + json.dumps(clean, ensure_ascii=False))
+        opened = True
+    sys.stdout.write("]\n" if opened else "[]\n")
+
+
+def _write_csv(rows: Iterable[Row]) -> None:
+    writer = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, fieldnames=list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({name: "" if value != value else value for name, value in row.items()})
+
+
+def _write_table(rows: Sequence[Row]) -> None:
+    if not rows:
+        _note("nothing to show")
+        return
+    from fastrec.evaluation.tables import Table
+
+    names = list(rows[0])
+    texts = [[_text(row[name]) for name in names] for row in rows]
+    left = {c for c, name in enumerate(names) if isinstance(rows[0][name], str)}
+    print(Table(names, texts, left=left).text())
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _write_report(report: Any, output_format: Format) -> None:
+    if output_format is Format.table:
+        print(report.table().text())
+    else:
+        _write((estimate._asdict() for estimate in report.estimates), output_format)
+    for note in report.notes:
+        _note(note)
+
+
+def _facts_of(model: Any, path: Path, state: str) -> dict[str, Any]:
+    users, items = model.seen_.shape
+    arrays = {
+        name: f"{'x'.join(map(str, value.shape))} {value.dtype}"
+        for name, value in vars(model).items()
+        if name.endswith("_") and hasattr(value, "shape") and hasattr(value, "dtype")
+    }
+    return {
+        "file": str(path),
+        "size": path.stat().st_size,
+        "checksums": state,
+        "class": type(model).__name__,
+        "options": {name: _plain(value) for name, value in model.get_params().items()},
+        "users": users,
+        "user_ids": "codes" if model.users_ is None else {"int": "integers", "str": "strings"}[model.users_.kind],
+        "items": items,
+        "item_ids": "codes" if model.items_ is None else {"int": "integers", "str": "strings"}[model.items_.kind],
+        "interactions": model.seen_.nnz,
+        "item_info": sorted(model.item_info_ or {}),
+        "arrays": arrays,
+    }
+
+
+def _write_facts(facts: Mapping[str, Any]) -> None:
+    shown = dict(facts, size=f"{facts['size'] / 1e6:.2f} MB")
+    shown["options"] = ", ".join(f"{name}={value!r}" for name, value in facts["options"].items()) or "none"
+    shown["item_info"] = ", ".join(facts["item_info"]) or "none"
+    arrays = shown.pop("arrays")
+    for name in ("users", "items", "interactions"):
+        shown[name] = f"{facts[name]:,}"
+    lines = [*shown.items(), *arrays.items()]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name.replace('_ids', ' ids').ljust(width)}  {value}")
+
+
+# --- the way in and out ----------------------------------------------------------------------------------------------
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's, which newer typers bring along themselves
+_ClickException: Any = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = app(args=given, prog_name="fastrec", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone: nothing more is to be said, not even by the flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except _UsageError as error:
+        return _fail(_usage(error), 2)
+    except _ClickException as error:
+        return _fail(error.format_message(), 1)
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+            return 1
+        return _fail(_one_line(error), 1)
+
+
+def _usage(error: Any) -> str:
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "fastrec"
+    return f"{error.format_message()} (see {path} --help)"
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    known = isinstance(error, ValueError | TypeError | OSError | ImportError | LookupError)
+    return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def _fail(text: str, code: int) -> int:
+    _note(f"fastrec: {' '.join(text.split())}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
