@@ -1,13 +1,11 @@
 """Checks that every estimator of fastrec.models must pass; they find the estimators themselves."""
 
 import importlib
-import importlib.util
 import inspect
 import mmap
 import pickle
 import pkgutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,17 +20,7 @@ import fastrec.models
 from fastrec.data import Interactions
 from fastrec.models import Recommender, estimators, load
 from fastrec.models.persistence import learned_names
-
-
-def load_helper(name):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "reference" / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-load_helper("tiny_factors")
+from tests.reference import tiny_factors  # noqa: F401  (registers itself)
 
 # Options that make an estimator quick and repeatable; what it has of them is set.
 QUICK = {"factors": 4, "iterations": 2, "random_state": 0, "n_jobs": 1}

@@ -108,7 +108,7 @@ def parse_half_life(half_life: float | str, time_unit: str | None) -> float:
     """
     if not isinstance(half_life, str):
         return check_number("Popularity.half_life", half_life, minimum=0, above=True)
-    match = re.fullmatch(r"\s*([0-9.]+)\s*(s|min|h|d|w|y)\s*", half_life)
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(s|min|h|d|w|y)\s*", half_life)
     if match is None:
         raise ValueError(
             f"Popularity.half_life must be a number, or a string such as '30d' (s, min, h, d, w, y), got {half_life!r}"
