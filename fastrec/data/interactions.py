@@ -236,8 +236,9 @@ class Interactions:
     def _refuse_repeated(self, indptr: NDArray[np.int64], indices: NDArray[np.int32], place: int) -> None:
         user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
         rows = np.flatnonzero((self._user_codes == user) & (self._item_codes == item))
+        user_id, item_id = self._users.decode([user]).item(), self._items.decode([item]).item()
         raise ValueError(
-            f"user {self._users.decode([user]).item()!r} meets item {self._items.decode([item]).item()!r} more than once, in "
+            f"user {user_id!r} meets item {item_id!r} more than once, in "
             f'rows {rows[0]} and {rows[1]}: use duplicates="sum", "last" or "max"'
         )
 

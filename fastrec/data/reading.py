@@ -14,7 +14,7 @@ from fastrec.data.frames import installed_backends, open_frame
 from fastrec.data.interactions import DUPLICATES, TIME_UNITS, Duplicates, Interactions, TimeUnit
 from fastrec.data.recognition import Selector, recognise
 from fastrec.data.text import TextFile
-from fastrec.data.vocabulary import Vocabulary
+from fastrec.data.vocabulary import Vocabulary, as_ids
 from fastrec.validation import check_choice, check_flag
 
 
@@ -152,14 +152,14 @@ def _read_parquet(path: Path) -> "nw.DataFrame[Any]":
 def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: str) -> Mapping[str, ArrayLike]:
     """A table about items as arrays aligned with the codes of the vocabulary."""
     if isinstance(info, Mapping):
-        columns = {str(key): np.asarray(column) for key, column in info.items()}
-        names, read = list(columns), [*columns.values()]
-        text = False
+        names, read, text = list(map(str, info)), [_listed(column) for column in info.values()], False
     else:
         table = _open_table(info, delimiter=None, header=True, encoding=encoding, quote='"')
         names, read, text = table.names, table.read(list(range(len(table.names)))), isinstance(table, TextFile)
     place = _item_column(names, item)
-    known, codes = read_ids(read[place], f"item_info column {names[place]!r}", text=text)
+    what = f"item_info column {names[place]!r}"
+    ids = as_ids(read[place], what) if isinstance(info, Mapping) else read[place]
+    known, codes = read_ids(ids, what, text=text)
     if len(known) < len(codes):
         twice = int(np.flatnonzero(np.bincount(codes) > 1)[0])
         raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
@@ -171,6 +171,10 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
         for other in range(len(names))
         if other != place
     }
+
+
+def _listed(column: Any) -> list[Any]:
+    return list(column.tolist() if hasattr(column, "tolist") else column)
 
 
 def _item_column(names: list[str], item: Selector) -> int:

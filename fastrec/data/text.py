@@ -52,6 +52,8 @@ class TextFile:
         if not delimiter or quote == delimiter or "\n" in delimiter:
             raise ValueError(f"delimiter must be one or more characters within a line, got {delimiter!r}")
         self.format = TextFormat(delimiter, quote, encoding, header)
+        before = text[: len(text) - len(text.lstrip("\r\n"))]
+        self._empty_lines = len(before.splitlines())
         first = next(_split(io.StringIO(text, newline=""), self.format), [])
         self.names = first if header else [str(place) for place in range(len(first))]
 
@@ -96,7 +98,10 @@ class TextFile:
                 table = arrow_csv.read_csv(
                     file if content is None and _is_compressed(self.path) else (content_or_path(content, self.path)),
                     read_options=arrow_csv.ReadOptions(
-                        column_names=names, skip_rows_after_names=int(self.format.header), block_size=1 << 22
+                        column_names=names,
+                        skip_rows=self._empty_lines,
+                        skip_rows_after_names=int(self.format.header),
+                        block_size=1 << 22,
                     ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=self._byte_delimiter(),

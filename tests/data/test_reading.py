@@ -1,0 +1,593 @@
+import bz2
+import datetime as dt
+import gzip
+import importlib.util
+import lzma
+import zipfile
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastrec as fr
+from fastrec.data import columns as columns_module
+from fastrec.data.recognition import recognise
+
+CSV = "userId,movieId,rating,timestamp\nann,7,4.5,1500000000\nbob,9,3,1500000060\nann,9,1,1500000030\n"
+ENGINES = {"pyarrow": (), "polars": ("pyarrow",), "standard library": ("pyarrow", "polars", "pandas")}
+_find_spec = importlib.util.find_spec
+
+
+def hide(monkeypatch, names):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in names else _find_spec(name))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, monkeypatch):
+    """Each of the parsers, by hiding those that are preferred to it."""
+    hide(monkeypatch, ENGINES[request.param])
+    return request.param
+
+
+def write(folder, text, name="data.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return path
+
+
+def rows(data):
+    """The interactions as tuples of what the caller gave."""
+    columns = [data.users.decode(data.user_codes), data.items.decode(data.item_codes)]
+    columns += [column for column in (data.values, data.times) if column is not None]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+EXPECTED = [("ann", 7, 4.5, 1500000000), ("bob", 9, 3.0, 1500000060), ("ann", 9, 1.0, 1500000030)]
+
+
+def test_a_csv_file_is_read(engine, tmp_path):
+    data = fr.read_interactions(write(tmp_path, CSV))
+    assert rows(data) == EXPECTED
+    assert data.users.ids.tolist() == ["ann", "bob"]
+    assert data.items.kind == "int"
+    assert data.time_unit == "s"
+    assert "user=userId, item=movieId, value=rating, time=timestamp" in repr(data)
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ";", "|", "::", " ", "§", "<->"])
+def test_any_delimiter_is_read(engine, tmp_path, delimiter):
+    path = write(tmp_path, CSV.replace(",", delimiter))
+    assert rows(fr.read_interactions(path, delimiter=delimiter)) == EXPECTED
+    if delimiter in ("\t", ";", "|", "::"):
+        assert rows(fr.read_interactions(path)) == EXPECTED  # told by the first line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + CSV,
+        CSV.replace("\n", "\r\n"),
+        CSV.rstrip("\n"),
+        CSV.replace("\n", "\n\n"),
+        "\n" + CSV,
+        '"userId","movieId","rating","timestamp"\n' + CSV.split("\n", 1)[1].replace("ann", '"ann"'),
+    ],
+    ids=["byte-order mark", "CRLF", "no last newline", "empty lines", "empty first line", "quoted"],
+)
+def test_ways_of_writing_a_file_do_not_matter(engine, tmp_path, text):
+    assert rows(fr.read_interactions(write(tmp_path, text))) == EXPECTED
+
+
+def test_quotes_protect_delimiters_quotes_and_line_ends(engine, tmp_path):
+    text = 'user,item,comment\n"a,b",1,x\n"say ""hi""",2,"two\nlines"\nc,3,"end,"\n'
+    data = fr.read_interactions(write(tmp_path, text))
+    assert rows(data) == [("a,b", 1), ('say "hi"', 2), ("c", 3)]
+
+
+def test_without_quoting_quotes_are_letters(engine, tmp_path):
+    data = fr.read_interactions(write(tmp_path, 'user\titem\n"a\t1\nb"\t2\n'), quote=None)
+    assert rows(data) == [('"a', 1), ('b"', 2)]
+
+
+def test_a_header_may_hold_line_ends(engine, tmp_path):
+    data = fr.read_interactions(write(tmp_path, '"the\nuser",item\na,1\n'), user="the\nuser")
+    assert rows(data) == [("a", 1)]
+
+
+COMPRESSIONS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", [*COMPRESSIONS, "zip"])
+def test_compressed_files_are_read(engine, tmp_path, suffix):
+    path = tmp_path / f"data.csv.{suffix}"
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("some/folder/data.csv", CSV)
+    else:
+        path.write_bytes(COMPRESSIONS[suffix](CSV.encode()))
+    assert rows(fr.read_interactions(path)) == EXPECTED
+
+
+def test_zstandard_files_are_read(tmp_path):
+    path = tmp_path / "data.csv.zst"
+    with pa.CompressedOutputStream(str(path), "zstd") as file:
+        file.write(CSV.encode())
+    assert rows(fr.read_interactions(path)) == EXPECTED
+
+
+def test_a_zip_file_with_several_members_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        archive.writestr("a.csv", CSV)
+        archive.writestr("b.csv", CSV)
+    with pytest.raises(ValueError, match=r"must hold one file, got 2: a.csv, b.csv"):
+        fr.read_interactions(tmp_path / "d.zip")
+
+
+def test_a_broken_archive_is_an_error(engine, tmp_path):
+    with pytest.raises((OSError, ValueError, EOFError)):
+        fr.read_interactions(write(tmp_path, gzip.compress(CSV.encode() * 9999)[:400], "data.csv.gz"))
+
+
+def test_files_without_a_header_go_by_number(engine, tmp_path):
+    path = write(tmp_path, "196\t242\t3\t881250949\n186\t302\t3\t891717742\n", "u.data")
+    data = fr.read_interactions(path, header=False, user=0, item=1, value=2, time=3)
+    assert rows(data) == [(196, 242, 3.0, 881250949), (186, 302, 3.0, 891717742)]
+    with pytest.raises(ValueError, match=r"no user column .*'196', '242', '3', '881250949'.*header=False"):
+        fr.read_interactions(path)
+    with pytest.raises(ValueError, match="user must be a column from 0 to 3, got 4"):
+        fr.read_interactions(path, header=False, user=4, item=1)
+
+
+def test_recboles_atomic_files_are_recognised(engine, tmp_path):
+    text = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n"
+    assert rows(fr.read_interactions(write(tmp_path, text, "x.inter"))) == [(1, 2, 3.0, 881250949)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("latin-1", "user,item\né,1\n"), ("utf-16", CSV), ("cp1252", "user;item\n€;1\n")]
+)
+def test_other_encodings_are_read(engine, tmp_path, encoding, text):
+    data = fr.read_interactions(write(tmp_path, text, encoding=encoding), encoding=encoding)
+    assert data.users.ids[0] in ("é", "€", "ann")
+
+
+def test_bytes_of_another_encoding_are_refused_with_advice(engine, tmp_path):
+    with pytest.raises(ValueError, match=r"latin-1"):
+        fr.read_interactions(write(tmp_path, "user,item\né,1\n", encoding="latin-1"))
+
+
+def test_an_unknown_encoding_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="unknown encoding 'klingon'"):
+        fr.read_interactions(write(tmp_path, CSV), encoding="klingon")
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind"),
+    [
+        ("1 -2 9223372036854775807", "int"),
+        ("0 -9223372036854775808", "int"),
+        ("1 01", "str"),  # two ids: as integers they would be one
+        ("1 2.0", "str"),
+        ("1 +2", "str"),
+        ("-0 1", "str"),
+        ("1 9223372036854775808", "str"),
+        ("99999999999999999999 1", "str"),
+        ("1 ٣", "str"),  # int() would read Arabic digits
+        ("1 1_000", "str"),
+        ("NA null nan None", "str"),  # names that some readers take for missing
+        ("é 漢字 🎬", "str"),
+    ],
+)
+def test_ids_of_a_text_file_are_integers_only_if_nothing_is_lost(engine, tmp_path, ids, kind):
+    text = "user,item\n" + "".join(f"{id},{id}\n" for id in ids.split())
+    data = fr.read_interactions(write(tmp_path, text))
+    assert data.users.kind == kind
+    assert data.users.decode(data.user_codes).tolist() == (
+        [int(id) for id in ids.split()] if kind == "int" else ids.split()
+    )
+    assert data.users.ids.tolist() == sorted(data.users.ids.tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user,item,rating\na,1,2\n,1,2\n", r"column 'user' must not be missing, but is in row 1"),
+        ('user,item,rating\na,1,2\n"",1,2\n', r"column 'user' must not be missing, but is in row 1"),
+        ("user,item,rating\na,1,2\nb,,2\n", r"column 'item' must not be missing, but is in row 1"),
+        ("user,item,rating\na,1,2\nb,2,\n", r"column 'rating' must not be missing, but is in row 1"),
+        ("user,item,rating\na,1,2\nb,2,nan\n", r"column 'rating' must be finite numbers, got nan in row 1"),
+        ("user,item,rating\na,1,-inf\nb,2,3\n", r"column 'rating' must be finite numbers, got -inf in row 0"),
+        ("user,item,rating\na,1,2\nb,2,good\n", r"column 'rating' must be numbers, got 'good' in row 1"),
+        ("user,item,rating\na,1,1e99\n", r"column 'rating' must be within float32, got 1e\+99 in row 0"),
+        ("user,item,time\na,1,5\nb,2,\n", r"column 'time' must not be missing, but is in row 1"),
+        ("user,item,time\na,1,5\nb,2,soon\n", r"'time' must be numbers, .* ISO 8601 strings, got '.*' in row"),
+        ("user,item,time\na,1,2020-01-01\nb,2,2020-13-01\n", r"got '2020-13-01' in row 1"),
+        ("user,item,time\na,1,2020-01-01\nb,2,now\n", r"got 'now' in row 1"),
+        ("user,item,time\na,1,inf\n", r"column 'time' must be finite, got inf in row 0"),
+        ("user,item,time\na,1,0.5\n", r"whole numbers unless they are seconds"),
+        ("user,item,time\na,1,1e19\n", r"must fit in int64"),
+        ("user,item\na,1,3\n", r"cannot be read as 2 columns between ','"),
+        ("", r"is empty"),
+        ("\n\n", r"is empty"),
+        ("\ufeff", r"is empty"),
+        ("user;item\na;1\n", None),
+        ("who,item\na,1\n", r"no user column was recognised among 'who', 'item': name it by user="),
+        ("user,what\na,1\n", r"no item column was recognised among 'user', 'what'"),
+        ("movieId,bookId,user\n1,2,3\n", r"item column could be any of 'movieId', 'bookId': name it by item="),
+        ("userId,user_id,item\n1,2,3\n", r"user column could be any of"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_row_and_column(engine, tmp_path, text, message):
+    path = write(tmp_path, text)
+    if message is None:
+        assert fr.read_interactions(path).n_interactions == 1
+        return
+    with pytest.raises(ValueError, match=message):
+        fr.read_interactions(path)
+
+
+@pytest.mark.parametrize("short", ["user,item,rating\na,1\n", "user,item\na,1\nb\n", "user,item,rating\na,1,3\nb,2\n"])
+def test_a_line_that_is_too_short_is_an_error(engine, tmp_path, short):
+    with pytest.raises(ValueError, match=r"cannot be read as|must not be missing"):
+        fr.read_interactions(write(tmp_path, short))
+
+
+def test_an_open_quote_is_an_error(engine, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read|must not be missing"):
+        fr.read_interactions(write(tmp_path, 'user,item\n"a,1\nb,2\n'))
+
+
+def test_a_header_alone_is_no_interactions(engine, tmp_path):
+    data = fr.read_interactions(write(tmp_path, "user,item,rating,time\n"))
+    assert (data.shape, data.n_interactions) == ((0, 0), 0)
+
+
+def test_a_wrong_name_lists_the_columns(tmp_path):
+    with pytest.raises(ValueError, match="no column 'userid' for user: the columns are 'userId', 'movieId'"):
+        fr.read_interactions(write(tmp_path, CSV), user="userid")
+
+
+@pytest.mark.parametrize("value", [False, 2, "rating", None])
+def test_values_may_be_named_numbered_or_left_out(tmp_path, value):
+    data = fr.read_interactions(write(tmp_path, CSV), value=value, time=False)
+    assert (data.values is None) == (value is False)
+    assert data.times is None
+
+
+def test_files_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing.csv"):
+        fr.read_interactions(tmp_path / "nothing.csv")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        fr.read_interactions(tmp_path)
+
+
+@pytest.mark.parametrize("delimiter", ["", "\n", '"'])
+def test_impossible_delimiters_are_refused(tmp_path, delimiter):
+    with pytest.raises(ValueError, match="delimiter must be"):
+        fr.read_interactions(write(tmp_path, CSV), delimiter=delimiter)
+
+
+FIELDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\x1f"), min_size=1, max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.lists(st.tuples(FIELDS, FIELDS), min_size=1, max_size=12))
+@pytest.mark.parametrize("delimiter", [",", "::"])
+def test_the_three_parsers_agree(tmp_path_factory, delimiter, table):
+    folder = tmp_path_factory.mktemp("agree")
+    quoted = lambda text: '"' + text.replace('"', '""') + '"'
+    if delimiter == "::":
+        table = [(a.replace("::", "_"), b.replace("::", "_")) for a, b in table]
+    path = write(folder, "".join(f"{quoted(a)}{delimiter}{quoted(b)}\n" for a, b in [("user", "item"), *table]))
+    results = []
+    for hidden in ENGINES.values():
+        with pytest.MonkeyPatch.context() as patch:
+            hide(patch, hidden)
+            data = fr.read_interactions(path, delimiter=delimiter)
+            results.append(rows(data))
+    assert results[0] == results[1] == results[2]
+    assert [tuple(map(str, row)) for row in results[0]] == table
+
+
+# Frames
+
+
+def frames():
+    table = {"user": ["b", "a", "b"], "item": [3, 1, 2], "value": [1.5, 2, 3], "time": [30, 10, 20]}
+    return {
+        "pandas": pd.DataFrame(table),
+        "pandas with objects": pd.DataFrame(table).astype({"user": object}),
+        "pandas with arrow": pd.DataFrame(table).convert_dtypes(dtype_backend="pyarrow"),
+        "pandas nullable": pd.DataFrame(table).convert_dtypes(),
+        "pandas categories": pd.DataFrame(table).astype({"user": "category"}),
+        "pandas index": pd.DataFrame(table, index=[5, 5, 9]),
+        "polars": pl.DataFrame(table),
+        "polars lazy": pl.LazyFrame(table),
+        "polars categories": pl.DataFrame(table).with_columns(pl.col("user").cast(pl.Categorical)),
+        "arrow": pa.table(table),
+        "arrow chunks": pa.concat_tables([pa.table(table).slice(0, 1), pa.table(table).slice(1)]),
+        "arrow dictionary": pa.table({**table, "user": pa.array(table["user"]).dictionary_encode()}),
+        "arrow view": pa.table({**table, "user": pa.array(table["user"], pa.string_view())}),
+        "arrow batches": pa.RecordBatchReader.from_batches(
+            pa.table(table).schema, pa.table(table).to_batches(max_chunksize=2)
+        ),
+        "stream": OnlyStream(pa.table(table)),
+        "interchange": OnlyInterchange(pa.table(table)),
+    }
+
+
+class OnlyStream:
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+class OnlyInterchange:
+    def __init__(self, table):
+        self.table = table
+
+    def __dataframe__(self, nan_as_null=False, allow_copy=True):
+        return self.table.__dataframe__(nan_as_null, allow_copy)
+
+
+@pytest.mark.parametrize("make", frames())
+def test_frames_of_any_make_are_read(make):
+    data = fr.read_interactions(frames()[make])
+    assert rows(data) == [("b", 3, 1.5, 30), ("a", 1, 2, 10), ("b", 2, 3, 20)]
+    assert data.users.ids.tolist() == ["a", "b"]
+    assert data.items.kind == "int"
+    assert data.time_unit is None  # 10 to 30 are no dates
+
+
+@pytest.mark.parametrize("make", ["pandas", "polars", "arrow"])
+def test_strings_in_a_frame_stay_strings(make):
+    frame = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}[make]({"user": ["1"], "item": ["2"]})
+    assert fr.read_interactions(frame).users.kind == "str"
+
+
+@pytest.mark.parametrize("backend", ["pyarrow", "polars"])
+def test_parquet_is_read(tmp_path, monkeypatch, backend):
+    pq.write_table(frames()["arrow"], tmp_path / "x.parquet")
+    hide(monkeypatch, () if backend == "pyarrow" else ("pyarrow",))
+    assert len(rows(fr.read_interactions(tmp_path / "x.parquet"))) == 3
+
+
+def test_what_a_small_install_lacks_is_named(tmp_path, monkeypatch):
+    pq.write_table(frames()["arrow"], tmp_path / "x.parquet")
+    hide(monkeypatch, ("pyarrow", "polars", "pandas"))
+    for source in (tmp_path / "x.parquet", frames()["stream"], frames()["interchange"]):
+        with pytest.raises(ImportError, match=r"pip install 'fastrec\[frames\]'"):
+            fr.read_interactions(source)
+    with pytest.raises(ImportError, match=r"pip install 'fastrec\[frames\]'"):
+        fr.Interactions([0], [0]).to_frame()
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"user": ["a", None], "item": [1, 2]}, ValueError, "column 'user' must not be missing, but is in row 1"),
+        ({"user": ["a", "b"], "item": [1, None]}, ValueError, "column 'item' must not be missing, but is in row 1"),
+        ({"user": [1.0, 2.0], "item": [1, 2]}, TypeError, "column 'user' must be integers or strings, got float64"),
+        ({"user": [True, False], "item": [1, 2]}, TypeError, "column 'user' must be integers or strings, got bool"),
+        ({"user": [dt.date(2020, 1, 1)] * 2, "item": [1, 2]}, TypeError, "column 'user' must be integers or strings"),
+        ({"user": [b"a", b"b"], "item": [1, 2]}, TypeError, "column 'user' must be integers or strings"),
+        ({"user": [1, 2], "item": [1, 2], "value": [1.0, None]}, ValueError, "'value' must .*in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "value": [1.0, float("nan")]}, ValueError, "'value' must .*in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "value": [1.0, float("inf")]}, ValueError, "got inf in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "value": ["1", "x"]}, ValueError, "got 'x' in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "value": [dt.date(2020, 1, 1)] * 2}, (TypeError, ValueError), "must be num"),
+        ({"user": [1, 2], "item": [1, 2], "time": [dt.datetime(2020, 1, 1), None]}, ValueError, "'time' .*in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "time": [1.5, float("nan")]}, ValueError, "'time' must .*in row 1"),
+        ({"user": [1, 2], "item": [1, 2], "time": [True, False]}, TypeError, "'time' must be numbers, datetimes"),
+        ({"a": [1], "b": [2]}, ValueError, "no user column was recognised among 'a', 'b'"),
+    ],
+)
+def test_bad_columns_of_a_frame_are_named(kind, columns, error, message):
+    with pytest.raises(error, match=message):
+        fr.read_interactions(kind(columns))
+
+
+def test_mixed_ids_in_a_frame_are_refused_by_row():
+    with pytest.raises(TypeError, match=r"column 'user' must be all integers or all strings, got 'b' \(str\) in row 1"):
+        fr.read_interactions(pd.DataFrame({"user": [1, "b"], "item": [1, 2]}))
+
+
+def test_ids_beyond_int64_in_a_frame_are_refused_by_row():
+    with pytest.raises(ValueError, match="column 'user' must fit in int64, got 18446744073709551615 in row 1"):
+        fr.read_interactions(
+            pl.DataFrame({"user": [1, 2**64 - 1], "item": [1, 2]}, schema_overrides={"user": pl.UInt64})
+        )
+
+
+@pytest.mark.parametrize("source", [42, None, [[1, 2]], np.zeros((2, 2)), {"user": [1]}])
+def test_what_is_no_table_is_refused(source):
+    with pytest.raises(TypeError, match="are read from a path, a frame of pandas, polars or pyarrow"):
+        fr.read_interactions(source)
+
+
+def test_duplicates_policy_is_checked_and_kept(tmp_path):
+    path = write(tmp_path, "user,item,rating\na,1,2\na,1,5\n")
+    assert fr.read_interactions(path, duplicates="max").matrix[0, 0] == 5
+    assert '1, duplicates="sum"' in repr(fr.read_interactions(path))
+    with pytest.raises(ValueError, match="user 'a' meets item 1 more than once, in rows 0 and 1"):
+        fr.read_interactions(path, duplicates="error")
+    with pytest.raises(ValueError, match="duplicates must be one of"):
+        fr.read_interactions(path, duplicates="mean")
+
+
+def test_columns_in_two_roles_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="different columns"):
+        fr.read_interactions(write(tmp_path, CSV), user="movieId", item="movieId")
+    with pytest.raises(TypeError, match="user must be the name or number"):
+        fr.read_interactions(write(tmp_path, CSV), user=False)
+
+
+# Times
+
+
+def times_of(column, **options):
+    data = fr.read_interactions(column, **options)
+    return data.times.tolist(), data.time_unit
+
+
+MOMENT = dt.datetime(2020, 1, 2, 3, 4, 5, 250_000)
+MICROSECONDS = 1_577_934_245_250_000
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize(
+    "moment", [MOMENT, MOMENT.replace(tzinfo=dt.UTC), MOMENT.astimezone(dt.timezone(dt.timedelta(hours=2)))]
+)
+def test_datetimes_are_utc_in_their_own_unit(kind, moment):
+    if moment.tzinfo is not None and moment.tzinfo is not dt.UTC:
+        moment = MOMENT.replace(tzinfo=dt.UTC).astimezone(moment.tzinfo)
+    times, unit = times_of(kind({"user": [1], "item": [1], "time": [moment]}))
+    assert times[0] * {"us": 1, "ms": 1000}[unit] == MICROSECONDS
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("make", ["pandas", "arrow"])
+def test_units_of_datetimes_are_kept_or_converted(unit, make):
+    array = np.array(["2020-01-02T03:04:05"], f"M8[{unit}]")
+    frame = {"user": [1], "item": [1], "time": array}
+    frame = pd.DataFrame(frame) if make == "pandas" else pa.table({**frame, "time": pa.array(array)})
+    assert times_of(frame) == (array.astype(np.int64).tolist(), unit)
+    assert times_of(frame, time_unit="ms") == ([1_577_934_245_000], "ms")
+
+
+@pytest.mark.parametrize("make", ["polars", "arrow"])
+def test_dates_are_seconds(make):
+    table = {"user": [1], "item": [1], "date": [dt.date(2020, 1, 2)]}
+    assert times_of(pl.DataFrame(table) if make == "polars" else pa.table(table)) == ([1_577_923_200], "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2020-01-02", 1_577_923_200_000_000),
+        ("2020-01-02 03:04", 1_577_934_240_000_000),
+        ("2020-01-02T03:04:05", 1_577_934_245_000_000),
+        ("2020-01-02 03:04:05.25", MICROSECONDS),
+        ("2020-01-02T03:04:05.250000", MICROSECONDS),
+        ("2020-01-02T03:04:05Z", 1_577_934_245_000_000),
+        ("2020-01-02T05:04:05+02:00", 1_577_934_245_000_000),
+        ("2020-01-02T05:04:05.250+0200", MICROSECONDS),
+        ("1960-01-01", -315_619_200_000_000),
+        ("20200102", None),  # eight digits are a number
+    ],
+)
+def test_iso_strings_are_microseconds(engine, tmp_path, text, expected):
+    path = write(tmp_path, f"user,item,date\n1,1,{text}\n2,2,{text}\n")
+    assert times_of(path) == (([20200102] * 2, None) if expected is None else ([expected] * 2, "us"))
+
+
+def test_iso_strings_may_be_of_several_forms(engine, tmp_path):
+    path = write(tmp_path, "user,item,date\n1,1,2020-01-02\n2,2,2020-01-02T05:04:05+02:00\n")
+    assert times_of(path) == ([1_577_923_200_000_000, 1_577_934_245_000_000], "us")
+
+
+@given(st.lists(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)), min_size=1, max_size=5))
+def test_the_fast_way_through_iso_strings_agrees_with_the_standard_library(moments):
+    texts = [f"{moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in moments]
+    expected = [columns_module._parse_iso(text, 0, "time") for text in texts]
+    assert columns_module._parse_uniform_iso(texts).tolist() == expected
+    assert columns_module._parse_uniform_iso([f"{text}Z" for text in texts]).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "unit"),
+    [
+        ("1500000000 1600000000", "s"),
+        ("1500000000000", "ms"),
+        ("1500000000000000", "us"),
+        ("1500000000000000000", "ns"),
+        ("1500000000 1500000000000", None),
+        ("2015 2016", None),
+        ("1 2 3", None),
+        ("-5 1500000000", None),
+        ("1.5e9", "s"),
+    ],
+)
+def test_the_unit_of_numbers_is_told_where_they_are_plausible_dates(engine, tmp_path, numbers, unit):
+    path = write(
+        tmp_path, "user,item,time\n" + "".join(f"{n},1,{number}\n" for n, number in enumerate(numbers.split()))
+    )
+    times, told = times_of(path)
+    assert told == unit
+    assert times == [int(float(number)) if "." in number else int(number) for number in numbers.split()]
+    assert times_of(path, time_unit="ms")[1] == "ms"
+
+
+def test_fractions_of_seconds_are_kept_as_microseconds(engine, tmp_path):
+    path = write(tmp_path, "user,item,timestamp\n1,1,1500000000.25\n2,1,1500000001\n")
+    assert times_of(path) == ([1_500_000_000_250_000, 1_500_000_001_000_000], "us")
+
+
+# Facts about items
+
+
+def test_item_info_is_aligned_with_the_items(engine, tmp_path):
+    path = write(tmp_path, CSV)
+    info = write(tmp_path, "movieId,title,year\n9,Brazil,1985\n8,Clue,1985\n7,Alien,1979\n", "films.csv")
+    data = fr.read_interactions(path, item_info=info)
+    assert data.titles([0, 1]) == ["Alien", "Brazil"]
+    assert data.item_info["year"].tolist() == [1979, 1985]
+    assert data.item_info["year"].dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])
+def test_item_info_comes_from_frames_and_leaves_gaps_open(tmp_path, kind):
+    info = kind({"item": [9, 1], "title": ["Brazil", "x"], "year": [1985, 0], "genres": [["Drama", "Sci-Fi"], ["y"]]})
+    data = fr.read_interactions(write(tmp_path, CSV), item_info=info)
+    assert data.titles([0, 1]) == ["7", "Brazil"]
+    assert data.item_info["genres"].tolist() == ["", "Drama|Sci-Fi"]
+    np.testing.assert_array_equal(data.item_info["year"], [np.nan, 1985])
+
+
+def test_item_info_finds_its_ids_by_the_callers_name_or_the_usual_ones(tmp_path):
+    frame = pd.DataFrame({"who": [1], "what": ["a"]})
+    info = pd.DataFrame({"what": ["a"], "title": ["Alien"]})
+    assert fr.read_interactions(frame, user="who", item="what", item_info=info).titles([0]) == ["Alien"]
+
+
+def test_item_info_that_names_an_item_twice_is_refused(tmp_path):
+    info = pd.DataFrame({"item": [9, 9], "title": ["Brazil", "x"]})
+    with pytest.raises(ValueError, match="item_info must name every item once, got 9 twice"):
+        fr.read_interactions(write(tmp_path, CSV), item_info=info)
+
+
+def test_a_title_that_is_a_number_stays_a_title(tmp_path):
+    info = write(tmp_path, "item,title\n7,1984\n9,300\n", "films.csv")
+    assert fr.read_interactions(write(tmp_path, CSV), item_info=info).titles([0, 1]) == ["1984", "300"]
+
+
+# Recognition of names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "userId movieId rating timestamp", "user_id item_id rating timestamp", "User-ID ISBN Book-Rating x",
+        "visitorid itemid x timestamp", "uid iid value ts", "reviewerID asin overall unixReviewTime",
+        "CustomerID StockCode Quantity InvoiceDate", "user track plays time", "session_id product_id count date",
+        "user_id parent_asin rating timestamp", "userID artistID weight x", "USER_ID ITEM_ID EVENT_VALUE TIMESTAMP",
+    ],
+)  # fmt: skip
+def test_usual_names_are_recognised(names):
+    roles = recognise(names.split(), user=None, item=None, value=None, time=None)
+    assert roles[:2] == (0, 1)
+    assert roles.value in (2, None)
+    assert roles.time in (3, None)
+
+
+def test_general_names_win_over_special_ones():
+    roles = recognise(["session_id", "user_id", "movie_id", "item_id"], user=None, item=None, value=None, time=None)
+    assert roles[:2] == (1, 3)
