@@ -246,3 +246,40 @@ def test_a_model_loads_in_another_process(path):
         check=True,
     ).stdout
     assert output.strip() == str(model.recommend("ann").items.tolist())
+
+
+ASK = """
+import importlib, pkgutil, sys
+import numpy as np
+import fastrec, fastrec.kernels
+
+def ask(model):
+    X = np.eye(12, 9, dtype=np.float32)
+    model.recommend([0, 1]), model.recommend(2), model.recommend(X), model.similar_items([0]), model.score(X)
+    model.recommend([0, 1], deny=[[1], []]), model.recommend([0, 1], allow=[1, 2, 3]), model.predict_pairs([1], [2])
+    model.similar_users([0]), model.transform(X), model.explain(0, 1)
+
+if sys.argv[2] == "fit":
+    rng = np.random.default_rng(0)
+    model = fastrec.ImplicitALS(factors=4, iterations=2, random_state=0).fit((rng.random((12, 9)) < 0.4) * 1.0)
+    ask(model)
+    model.save(sys.argv[1])
+else:
+    ask(fastrec.load(sys.argv[1]))
+    missed, found = [], 0
+    for info in pkgutil.iter_modules(fastrec.kernels.__path__, "fastrec.kernels."):
+        for name, function in vars(importlib.import_module(info.name)).items():
+            if hasattr(function, "stats") and hasattr(function, "nopython_signatures"):
+                found += sum(function.stats.cache_hits.values())
+                missed += [f"{name}{list(function.stats.cache_misses)}" for _ in function.stats.cache_misses]
+    assert found > 5, found
+    print("missed:", missed)
+"""
+
+
+def test_a_loaded_model_compiles_nothing_anew(path):
+    for step in ("fit", "load"):
+        output = subprocess.run(
+            [sys.executable, "-c", ASK, str(path), step], capture_output=True, text=True, check=True
+        ).stdout
+    assert output.strip() == "missed: []"
