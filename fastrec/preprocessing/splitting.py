@@ -1,6 +1,6 @@
 """Splits into a training and a test part: at random, by each user's last interactions, or at one moment for all."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from fastrec.data.pairs import number_cells
 from fastrec.validation import check_integer, check_number
 
 Split = tuple[Interactions, Interactions]
-Moment = int | str | datetime | np.datetime64
+Moment = int | str | date | np.datetime64
 
 
 def split_random(data: Interactions, test: float | int = 0.2, random_state: Any = None) -> Split:
@@ -120,7 +120,7 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     ----------
     data : Interactions
         With times.
-    at : int, str, datetime or numpy.datetime64, optional
+    at : int, str, date, datetime or numpy.datetime64, optional
         The first moment that is tested: a number in the unit of `data.times`, or (where that unit is known) a date,
         in ISO 8601 if a string; without an offset it is UTC.
     fraction : float, optional
@@ -179,6 +179,8 @@ def _as_number(at: Moment, data: Interactions) -> int:
             raise ValueError(f"at must be a number, a date or an ISO 8601 string, got {at!r}") from None
     if isinstance(at, datetime):
         at = np.datetime64(at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None), "us")
+    elif isinstance(at, date):
+        at = np.datetime64(at, "D")
     if not isinstance(at, np.datetime64) or np.isnat(at):
         raise TypeError(f"at must be a number, a date or an ISO 8601 string, got {at!r}")
     if data.time_unit is None:
