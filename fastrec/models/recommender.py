@@ -4,7 +4,7 @@ import inspect
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -590,7 +590,7 @@ class Recommender(BaseEstimator, ABC):
                 raise ValueError(f"{name} must be of shape {wanted}, a row for each user, got {matrix.shape}")
             return matrix
         lists = given if isinstance(given, np.ndarray) and given.ndim else _as_list(given)
-        if not len(lists) or not _holds_lists(lists):
+        if not len(lists) or not _holds_lists(name, lists):
             codes = self._item_codes(name, lists, on_unknown)
             return codes[codes >= 0]
         if len(lists) != len(audience):
@@ -813,7 +813,7 @@ def _is_matrix(X: Any) -> bool:
 
 
 def _at_least_1d(codes: Any) -> NDArray[Any]:
-    array = np.asarray(codes)
+    array = np.asarray(codes if hasattr(codes, "__array__") or not isinstance(codes, Iterable) else _as_list(codes))
     return array[None] if array.ndim == 0 else array
 
 
@@ -821,8 +821,11 @@ def _as_list(given: Any) -> list[Any]:
     return [given] if isinstance(given, str | bytes | int | np.generic) or not np.iterable(given) else list(given)
 
 
-def _holds_lists(given: Any) -> bool:
-    return any(isinstance(item, list | tuple | set | frozenset | range | np.ndarray) for item in given)
+def _holds_lists(name: str, given: Any) -> bool:
+    lists = [isinstance(item, Iterable) and not isinstance(item, str | bytes) for item in given]
+    if any(lists) and not all(lists):
+        raise TypeError(f"{name} must be ids of items for all users, or a list of them for each user, got a mix")
+    return all(lists)
 
 
 def _mask(codes: Codes, n: int) -> NDArray[np.bool_]:

@@ -272,7 +272,7 @@ else:
             if hasattr(function, "stats") and hasattr(function, "nopython_signatures"):
                 found += sum(function.stats.cache_hits.values())
                 missed += [f"{name}{list(function.stats.cache_misses)}" for _ in function.stats.cache_misses]
-    assert found > 5, found
+    assert found >= 3, found
     print("missed:", missed)
 """
 

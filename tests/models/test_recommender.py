@@ -209,3 +209,17 @@ def test_options_are_shown_by_their_signatures():
         Popularity(factors=3)
     with pytest.raises(TypeError, match="here it is called 'X'"):
         Popularity().fit(user_items=random_matrix())
+
+
+def test_filters_that_mix_ids_and_lists_are_refused():
+    model = Popularity().fit(Interactions([0, 1], [0, 1], users=["a", "b"], items=["x", "yz"]))
+    with pytest.raises(TypeError, match="deny must be ids of items for all users, or a list of them for each user"):
+        model.recommend(["a", "b"], deny=[["x"], "yz"])
+
+
+def test_sets_and_generators_are_lists():
+    model = Popularity().fit(random_matrix())
+    assert model.recommend({3}).users.tolist() == [3]
+    assert model.recommend(user for user in (3, 5)).users.tolist() == [3, 5]
+    expected = model.recommend([3, 5], deny=[[1, 2], [4]]).codes
+    np.testing.assert_array_equal(model.recommend([3, 5], deny=({1, 2}, (4,))).codes, expected)
