@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from fastrec.data import Interactions, read_interactions
 
@@ -23,6 +24,7 @@ GROUPLENS_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 RECBOLE = "recbole==1.2.1"
 
 _TIMEOUT_SECONDS = 5
+_SLOWEST_SECONDS = 60
 _PIP_TIMEOUT_SECONDS = 120
 _LARGEST_ARCHIVE = 32 << 20
 _LARGEST_MEMBER = 16 << 20
@@ -187,10 +189,19 @@ def _write(path: Path, header: tuple[str, ...], rows: list[tuple[str, str, str, 
 
 def _from_grouplens() -> Tables:
     with urllib.request.urlopen(GROUPLENS_URL, timeout=_TIMEOUT_SECONDS) as answer:
-        content = answer.read(_LARGEST_ARCHIVE + 1)
-    if len(content) > _LARGEST_ARCHIVE:
-        raise ValueError(f"the archive is larger than {_LARGEST_ARCHIVE >> 20} MiB")
-    return _parse_grouplens(content)
+        return _parse_grouplens(_read_limited(answer))
+
+
+def _read_limited(answer: IO[bytes]) -> bytes:
+    """All of an answer, if that is neither too much nor too slow: the timeout alone would let it trickle for hours."""
+    content, deadline = bytearray(), time.monotonic() + _SLOWEST_SECONDS
+    while block := answer.read(1 << 16):
+        content += block
+        if len(content) > _LARGEST_ARCHIVE:
+            raise ValueError(f"the archive is larger than {_LARGEST_ARCHIVE >> 20} MiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the download took longer than {_SLOWEST_SECONDS} s")
+    return bytes(content)
 
 
 def _parse_grouplens(content: bytes) -> Tables:
