@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+
+import fastrec as fr
+from fastrec import metrics
+from fastrec.evaluation import evaluate
+
+LABELS = ["ndcg@3", "recall@5", "precision@3", "map@5", "mrr@5", "auc@5", "novelty@3", "coverage@3", "gini@5"]
+
+
+def random_parts(seed=0, users=60, items=25, density=0.2):
+    rng = np.random.default_rng(seed)
+    cells = rng.random((users, items)) < density
+    hidden = cells & (rng.random((users, items)) < 0.3)
+    return sp.csr_array((cells & ~hidden).astype(np.float32)), sp.csr_array(hidden.astype(np.float32))
+
+
+@pytest.fixture
+def parts():
+    return random_parts()
+
+
+@pytest.fixture
+def model(parts):
+    return fr.Popularity().fit(parts[0])
+
+
+def test_values_are_those_of_the_metrics_over_the_models_recommendations(parts, model):
+    train, test = parts
+    report = evaluate(model, test, LABELS)
+    users = np.flatnonzero(np.diff(test.indptr))
+    np.testing.assert_array_equal(report.users, users)
+    ranking = model.recommend(users, 5).codes
+    candidates = train.shape[1] - np.diff(train.indptr)[users]
+    direct = metrics.measure(ranking, test[users], LABELS[:6], n_candidates=candidates)
+    for label in LABELS[:6]:
+        np.testing.assert_array_equal(report.per_user(label), direct[label])
+        assert report.mean(label) == pytest.approx(np.nanmean(direct[label]), abs=1e-15)
+    counts = np.bincount(train.indices, minlength=25)
+    np.testing.assert_allclose(report.per_user("novelty@3"), metrics.novelty(ranking, counts, 60, 3))
+    assert report.mean("coverage@3") == metrics.coverage(ranking, 25, 3)
+    assert report.mean("gini@5") == pytest.approx(metrics.gini(ranking, 25, 5))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 3))
+def test_neither_batches_nor_threads_change_anything(batch_size, n_jobs):
+    train, test = random_parts(1)
+    model = fr.Popularity().fit(train)
+    whole, parted = evaluate(model, test, LABELS), evaluate(model, test, LABELS, batch_size=batch_size, n_jobs=n_jobs)
+    for label in LABELS:
+        assert whole.mean(label) == parted.mean(label)
+
+
+def test_interactions_and_matrices_agree(parts):
+    train, test = parts
+    names = [f"u{u}" for u in range(60)]
+    items = np.arange(25) * 7
+    vocabularies = fr.Vocabulary(names), fr.Vocabulary(items)
+    coo = [part.tocoo() for part in parts]
+    named = [fr.Interactions(*c.coords, c.data, users=vocabularies[0], items=vocabularies[1]) for c in coo]
+    by_code = evaluate(fr.Popularity().fit(train), test, LABELS)
+    by_id = evaluate(fr.Popularity().fit(named[0]), named[1], LABELS)
+    for label in LABELS:
+        assert by_code.mean(label) == by_id.mean(label)
+    assert by_id.users.tolist() == [names[u] for u in by_code.users]
+
+
+def test_other_vocabularies_are_matched_by_id_and_strangers_counted():
+    train = fr.Interactions([0, 0, 1, 2], [0, 1, 0, 2], users=["a", "b", "c"], items=["x", "y", "z"])
+    model = fr.Popularity().fit(train)
+    # "b" and "c" in another order; "d" is unknown; "w" is an item that the model has never heard of.
+    test = fr.Interactions([0, 0, 1, 2], [1, 0, 1, 0], users=["c", "b", "d"], items=["w", "x"])
+    report = evaluate(model, test, ["recall@3", "hit_rate@3"])
+    assert report.users.tolist() == ["c"]  # "b" has "x" in training already
+    assert report.counts["unknown"] == 1
+    assert report.counts["seen_pairs"] == 1
+    assert report.counts["all_seen"] == 1
+    assert report.counts["untrained_pairs"] == 1
+    assert report.mean("recall@3") == 0.5, "the unknown item counts as missed"
+    notes = " ".join(report.notes)
+    assert "1 users of the test set that the model does not know" in notes
+    assert "1 of the items to find have no training event" in notes
+
+
+def test_seen_items_are_left_out_of_the_truth_or_looked_for_as_asked():
+    train, test = np.array([[1, 0, 0], [1, 1, 0]]), np.array([[1, 1, 0], [1, 0, 0]])
+    model = fr.Popularity().fit(train)
+    report = evaluate(model, test, "recall@1")
+    assert report.users.tolist() == [0]
+    assert report.mean("recall@1") == 1.0
+    repeated = evaluate(model, test, "recall@1", exclude_seen=False)
+    assert repeated.per_user("recall@1").tolist() == [0.5, 1.0]
+    assert "Items seen in training are recommended and looked for, too." in repeated.notes
+
+
+def test_cold_users_are_kept_or_skipped_and_counted_either_way():
+    train = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    test = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    model = fr.Popularity().fit(train)
+    kept, skipped = evaluate(model, test, "recall@1"), evaluate(model, test, "recall@1", cold_users="skip")
+    assert kept.users.tolist() == [0, 1, 2]
+    assert skipped.users.tolist() == [0, 1]
+    assert kept.counts["cold"] == skipped.counts["cold"] == 1
+    assert "1 of them are new" in kept.notes[0]
+    assert any("1 new users" in note for note in skipped.notes)
+
+
+def test_users_without_test_items_are_left_out_and_counted(parts, model):
+    test = parts[1].toarray()
+    test[:10] = 0
+    report = evaluate(model, test, "recall@5")
+    assert report.users.min() >= 10
+    assert report.counts["without_test"] == 60 - np.count_nonzero(test.any(axis=1))
+
+
+def test_two_models_are_asked_for_the_same_truth():
+    train, test = np.array([[1, 0, 0], [0, 1, 0]]), np.array([[0, 1, 1], [1, 0, 0]])
+    other = np.array([[0, 1, 0], [0, 1, 0]])
+    report = evaluate({"a": fr.Popularity().fit(train), "b": fr.Popularity().fit(other)}, test, "recall@3")
+    assert report.counts["pairs"] == 2, "what either has seen is not looked for"
+    assert report.counts["seen_pairs"] == 1
+
+
+def test_neither_model_nor_test_are_changed(parts, model):
+    test = parts[1]
+    before = [array.copy() for array in (test.data, test.indices, test.indptr, model.seen_.data, model.seen_.indices)]
+    evaluate(model, test, LABELS)
+    after = (test.data, test.indices, test.indptr, model.seen_.data, model.seen_.indices)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_k_beyond_the_catalogue_is_a_short_list(parts, model):
+    report = evaluate(model, parts[1], ["recall@1000", "precision@1000"])
+    assert report.mean("recall@1000") == 1.0
+    assert report.mean("precision@1000") < 0.03
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metrics": ["ndcg"]}, "needs a cut-off"),
+        ({"metrics": []}, "metrics is empty"),
+        ({"metrics": ["ndcg@1", "ndcg@1"]}, "'ndcg@1' more than once"),
+        ({"cold_users": "drop"}, "cold_users must be one of"),
+        ({"interval": "bayes"}, "interval must be one of"),
+        ({"confidence": 0}, "confidence"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"models": {}}, "models is empty"),
+        ({"test": np.ones((25, 60))}, "looks transposed"),
+        ({"test": np.ones((60, 24))}, "shape"),
+        ({"test": np.zeros((60, 25))}, "no value above zero"),
+        ({"test": np.full((60, 25), np.nan)}, "NaN"),
+    ],
+)
+def test_wrong_input_is_a_value_error(parts, model, change, message):
+    arguments = {"models": model, "test": parts[1], "metrics": ["ndcg@3"], **change}
+    with pytest.raises(ValueError, match=message):
+        evaluate(**arguments)
+
+
+def test_wrong_models_are_named(parts, model):
+    with pytest.raises(TypeError, match="named by strings"):
+        evaluate({1: model}, parts[1])
+    with pytest.raises(TypeError, match="must be a fitted recommender, got str"):
+        evaluate({"x": "model"}, parts[1])
+    with pytest.raises(NotFittedError, match="'x'"):
+        evaluate({"x": fr.Popularity()}, parts[1])
+    with pytest.raises(ValueError, match="'a' and 'b' know different users or items"):
+        evaluate({"a": model, "b": fr.Popularity().fit(np.ones((2, 25)))}, parts[1])
+
+
+def test_a_test_set_that_repeats_the_training_data_says_so(parts, model):
+    with pytest.raises(ValueError, match="are in the training data already"):
+        evaluate(model, parts[0])
+
+
+def test_only_new_users_and_skip_leave_nothing():
+    model = fr.Popularity().fit(np.array([[1, 0], [0, 0]]))
+    with pytest.raises(ValueError, match="all its 1 users are new"):
+        evaluate(model, np.array([[0, 0], [0, 1]]), cold_users="skip")
+
+
+def test_transposed_and_foreign_interactions_are_told():
+    train = fr.Interactions([0, 1], [0, 1], users=["a", "b"], items=[1, 2])
+    model = fr.Popularity().fit(train)
+    with pytest.raises(ValueError, match="looks transposed"):
+        evaluate(model, fr.Interactions([0], [0], users=[1, 2], items=["a", "b"]))
+    with pytest.raises(ValueError, match="int users and int items"):
+        evaluate(model, fr.Interactions([0], [0], users=[1], items=[2]))
+    with pytest.raises(ValueError, match="no user that the model knows"):
+        evaluate(model, fr.Interactions([0], [0], users=["z"], items=[1]))
+
+
+def test_a_good_model_beats_popularity_on_two_groups_of_users():
+    rng = np.random.default_rng(0)
+    cells = np.kron(np.eye(2), np.ones((40, 20))) * (rng.random((80, 40)) < 0.6)
+    hidden = cells * (rng.random((80, 40)) < 0.3)
+    models = {"als": fr.ImplicitALS(factors=4, random_state=0), "popular": fr.Popularity()}
+    report = evaluate({name: m.fit(cells - hidden) for name, m in models.items()}, hidden, ["ndcg@5", "recall@10"])
+    assert report.mean("recall@10", "als") > 1.5 * report.mean("recall@10", "popular")
+    assert report.compare().rows[0].p_corrected < 0.001

@@ -1,0 +1,450 @@
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import fastrec as fr
+from fastrec import cli
+
+COMMANDS = ["demo", "train", "evaluate", "recommend", "similar", "info", "warmup"]
+FASTREC = [sys.executable, "-m", "fastrec.cli"]
+
+
+def write_table(path, seed=0, string_ids=False, times=True):
+    rng = np.random.default_rng(seed)
+    cells = np.argwhere(np.kron(np.eye(2), np.ones((20, 10))) * (rng.random((40, 20)) < 0.6))
+    rows = ["userId,movieId,rating" + (",timestamp" if times else "")]
+    for n, (u, i) in enumerate(cells):
+        user, item = (f"u{u}", f"i{i}") if string_ids else (u + 1, 10 * i)
+        rows.append(f"{user},{item},{rng.integers(1, 6)}" + (f",{1_000_000_000 + 997 * n % 5000}" if times else ""))
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    write_table(folder / "ratings.csv")
+    write_table(folder / "strings.csv", string_ids=True, times=False)
+    titles = "".join(f'{10 * i},"Film, {i}"\n' for i in range(20))
+    (folder / "titles.csv").write_text("movieId,title\n" + titles)
+    for name, extra in (("ratings", ["--items", str(folder / "titles.csv")]), ("strings", [])):
+        train = ["train", str(folder / f"{name}.csv"), "-o", str(folder / f"{name}.fastrec"), "-f", "4", *extra]
+        assert cli.main(train) == 0
+    return folder
+
+
+@pytest.fixture
+def run(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = cli.main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def in_process_of_its_own(*arguments, cwd=None, **options):
+    return subprocess.run(
+        [*FASTREC, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120, check=False, **options
+    )
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_shows_an_example(command):
+    result = CliRunner().invoke(cli.app, [command, "--help"], prog_name="fastrec")
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    assert "Example" in text
+    assert f"fastrec {command}" in text
+
+
+def test_help_lists_all_commands(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from fastrec.cli import main\n"
+        "main(['train', '--help']); main(['--help'])\n"
+        "heavy = {'numba', 'sklearn', 'scipy', 'numpy', 'matplotlib', 'pandas', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_version(run):
+    assert run("--version") == (0, f"fastrec {fr.__version__}\n", "")
+
+
+# --- train -----------------------------------------------------------------------------------------------------------
+
+
+def test_train_writes_a_model_that_speaks_the_files_ids(folder):
+    model = fr.load(folder / "ratings.fastrec")
+    assert model.factors == 4
+    assert model.users_.kind == "int"
+    assert fr.load(folder / "strings.fastrec").users_.kind == "str"
+
+
+def test_train_hands_on_its_options(run, folder, tmp_path):
+    path = tmp_path / "m.fastrec"
+    given = ["-f", "3", "-r", "0.5", "-a", "7", "-i", "2", "--seed", "5", "--min-value", "2", "--k-core", "2"]
+    assert run("train", "ratings.csv", "-o", path, *given)[0] == 0
+    model = fr.load(path)
+    options = model.get_params()
+    assert (options["factors"], options["regularization"], options["alpha"]) == (3, 0.5, 7.0)
+    assert (options["iterations"], options["random_state"]) == (2, 5)
+    assert model.seen_.data.min() >= 2
+    assert model.item_counts_.min() >= 2
+
+
+def test_train_reports_on_a_held_out_part_and_trains_on_all(run, folder, tmp_path):
+    code, out, err = run("train", "ratings.csv", "-o", tmp_path / "m.fastrec", "-f", 4, "--holdout", 0.2)
+    assert code == 0
+    assert "ndcg@10" in out
+    assert "Popularity" in out
+    whole = fr.read_interactions(folder / "ratings.csv")
+    assert fr.load(tmp_path / "m.fastrec").seen_.nnz == whole.n_interactions
+    assert "users evaluated" in err
+
+
+def test_train_takes_named_columns(run, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,c\n1,2,5\n1,3,4\n2,2,1\n")
+    path = tmp_path / "m.fastrec"
+    columns = ["--user-column", "b", "--item-column", "a", "--value-column", "c"]
+    assert run("train", table, "-o", path, "-f", 2, *columns)[0] == 0
+    assert fr.load(path).users_.ids.tolist() == [2, 3]
+    assert (
+        run("train", table, "-o", path, "-f", 2, "--user-column", "b", "--item-column", "a", "--ignore-values")[0] == 0
+    )
+    assert fr.load(path).seen_.data.tolist() == [1, 1, 1]
+
+
+def test_no_progress_in_a_pipe(folder, tmp_path):
+    done = in_process_of_its_own("train", folder / "ratings.csv", "-o", tmp_path / "m.fastrec", "-f", 4)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "40 users, 20 items" in done.stderr
+
+
+# --- recommend and similar -------------------------------------------------------------------------------------------
+
+
+def test_ids_keep_their_type(run, folder):
+    code, out, _ = run("recommend", "ratings.fastrec", "--user", "7", "-k", 3, "--format", "json")
+    assert code == 0
+    rows = json.loads(out)
+    expected = fr.load(folder / "ratings.fastrec").recommend([7], k=3)
+    assert [row["item"] for row in rows] == expected.items[0].tolist()
+    assert [row["user"] for row in rows] == [7, 7, 7]
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    np.testing.assert_array_equal(np.array([row["score"] for row in rows], "f4"), expected.scores[0])
+    assert rows[0]["title"] == f"Film, {rows[0]['item'] // 10}"
+    rows = json.loads(run("recommend", "strings.fastrec", "--user", "u7", "-k", 1, "--format", "json")[1])
+    assert rows[0]["user"] == "u7"
+    assert rows[0]["item"].startswith("i")
+
+
+def test_an_id_of_the_wrong_kind_is_told(run):
+    code, out, err = run("recommend", "ratings.fastrec", "--user", "seven")
+    assert (code, out) == (1, "")
+    assert err == "fastrec: the model's user ids are integers, got 'seven'\n"
+    code, _, err = run("recommend", "ratings.fastrec", "--user", 10**30)
+    assert code == 1
+    assert "beyond 64 bits" in err
+
+
+def test_an_unknown_user_is_an_error_or_skipped(run):
+    code, out, err = run("recommend", "strings.fastrec", "-u", "u1", "-u", "nobody")
+    assert (code, out) == (1, "")
+    assert "nobody" in err
+    code, out, _ = run("recommend", "strings.fastrec", "-u", "u1", "-u", "nobody", "--skip-unknown", "--format", "csv")
+    assert code == 0
+    assert {row["user"] for row in csv.DictReader(io.StringIO(out))} == {"u1"}
+
+
+def test_csv_quotes_what_needs_it(run):
+    rows = list(csv.DictReader(io.StringIO(run("recommend", "ratings.fastrec", "-u", 1, "--format", "csv")[1])))
+    assert rows[0]["title"].startswith("Film, ")
+    assert list(rows[0]) == ["user", "rank", "item", "score", "title"]
+
+
+def test_all_users_and_users_from_a_file(run, folder, tmp_path):
+    rows = json.loads(run("recommend", "ratings.fastrec", "--all", "-k", 2, "--format", "json")[1])
+    assert len({row["user"] for row in rows}) == 40
+    (tmp_path / "ids.txt").write_text("3\n\n 5 \n")
+    rows = json.loads(run("recommend", "ratings.fastrec", "--users-from", tmp_path / "ids.txt", "--format", "json")[1])
+    assert {row["user"] for row in rows} == {3, 5}
+    done = in_process_of_its_own(
+        "recommend", folder / "ratings.fastrec", "--users-from", "-", "--format", "json", input="4\n"
+    )
+    assert {row["user"] for row in json.loads(done.stdout)} == {4}
+
+
+def test_seen_items_come_on_request_only(run, folder):
+    seen = set(fr.load(folder / "ratings.fastrec").seen_[[0]].indices)
+    arguments = ["recommend", "ratings.fastrec", "-u", 1, "-k", 20, "--format", "json"]
+    without = {row["item"] // 10 for row in json.loads(run(*arguments)[1])}
+    included = {row["item"] // 10 for row in json.loads(run(*arguments, "--include-seen")[1])}
+    assert not without & seen
+    assert seen <= included
+
+
+def test_similar_by_id_and_by_title(run):
+    by_id = json.loads(run("similar", "ratings.fastrec", "--item", 30, "-k", 3, "--format", "json")[1])
+    by_title = json.loads(run("similar", "ratings.fastrec", "--title", "film, 3", "-k", 3, "--format", "json")[1])
+    assert by_id == by_title
+    assert [row["similar_to"] for row in by_id] == [30, 30, 30]
+    assert all(row["item"] < 100 for row in by_id), "the other films of the same group of users"
+
+
+def test_a_title_must_say_which(run):
+    code, _, err = run("similar", "ratings.fastrec", "--title", "Film")
+    assert code == 1
+    assert "'Film' is in several titles: 'Film, 0'" in err
+    assert "and 15 more" in err
+    assert "no title has 'Filmy' in it" in run("similar", "ratings.fastrec", "--title", "Filmy")[2]
+    assert "no titles" in run("similar", "strings.fastrec", "--title", "Film")[2]
+
+
+def test_a_table_is_for_eyes(run):
+    out = run("recommend", "ratings.fastrec", "-u", 1, "-k", 2)[1]
+    assert out.splitlines()[0].split() == ["user", "rank", "item", "score", "title"]
+    assert len(out.splitlines()) == 3
+
+
+# --- evaluate --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["auto", "time", "random", "last"])
+def test_evaluate_splits_a_table(run, split):
+    arguments = ["evaluate", "ratings.csv", "-f", 4, "--split", split, "-m", "ndcg@5, recall@5", "--format", "json"]
+    code, out, err = run(*arguments)
+    assert code == 0
+    rows = json.loads(out)
+    assert [(row["model"], row["metric"]) for row in rows] == [
+        (model, metric) for model in ("ImplicitALS", "Popularity") for metric in ("ndcg@5", "recall@5")
+    ]
+    assert all(0 <= row["low"] <= row["mean"] <= row["high"] <= 1 for row in rows)
+    assert f"split ({'time' if split == 'auto' else split})" in err
+
+
+def test_evaluate_a_model_on_a_table(run, folder, tmp_path):
+    train = write_table(tmp_path / "train.csv", seed=1)
+    test = write_table(tmp_path / "test.csv", seed=2)
+    model = tmp_path / "m.fastrec"
+    assert run("train", train, "-o", model, "-f", 4)[0] == 0
+    code, out, _ = run("evaluate", model, test, "-m", "ndcg@5", "--format", "csv")
+    assert code == 0
+    (row,) = csv.DictReader(io.StringIO(out))
+    expected = fr.evaluate(fr.load(model), fr.read_interactions(test), "ndcg@5")
+    assert float(row["mean"]) == expected.mean("ndcg@5")
+
+
+def test_evaluate_writes_a_page(run, tmp_path):
+    code, _, err = run("evaluate", "ratings.csv", "-f", 4, "--split", "random", "--report", tmp_path / "r.html")
+    assert code == 0
+    assert "</html>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "r.html written" in err
+
+
+def test_numbers_without_a_value_are_null_in_json_and_empty_in_csv(run):
+    arguments = ["evaluate", "ratings.csv", "-f", 4, "--split", "random", "-m", "coverage@5", "--format"]
+    assert json.loads(run(*arguments, "json")[1])[0]["low"] is None
+    assert next(csv.DictReader(io.StringIO(run(*arguments, "csv")[1])))["low"] == ""
+
+
+# --- info and warmup -------------------------------------------------------------------------------------------------
+
+
+def test_info_tells_what_is_in_the_file(run):
+    code, out, _ = run("info", "ratings.fastrec", "--format", "json")
+    (facts,) = json.loads(out)
+    assert code == 0
+    assert (facts["class"], facts["users"], facts["items"]) == ("ImplicitALS", 40, 20)
+    assert (facts["user_ids"], facts["checksums"], facts["options"]["factors"]) == ("integers", "right", 4)
+    assert facts["arrays"]["item_factors_"] == "20x4 float32"
+    assert "title" in facts["item_info"]
+    assert "checksums" in run("info", "strings.fastrec")[1]
+
+
+def test_info_finds_damage(run, folder, tmp_path):
+    content = bytearray((folder / "ratings.fastrec").read_bytes())
+    content[-5] ^= 0xFF
+    (tmp_path / "altered.fastrec").write_bytes(content)
+    code, out, _ = run("info", tmp_path / "altered.fastrec")
+    assert code == 1
+    assert "checksums" in out
+    assert "wrong" in out
+    (tmp_path / "cut.fastrec").write_bytes(content[:-100])
+    code, out, err = run("info", tmp_path / "cut.fastrec")
+    assert (code, out) == (1, "")
+    assert err.startswith("fastrec: ")
+    assert "cut short" in err
+
+
+def test_warmup_compiles(run):
+    code, out, err = run("warmup")
+    assert (code, out) == (0, "")
+    assert "compiled" in err
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["train", "ratings.csv"],
+        ["train", "missing.csv", "-o", "m.fastrec"],
+        ["train", "ratings.csv", "-o", "no/such/folder/m.fastrec"],
+        ["train", "ratings.csv", "-o", "m.fastrec", "--factors", "0"],
+        ["train", "ratings.csv", "-o", "m.fastrec", "--factors", "many"],
+        ["train", "ratings.csv", "-o", "m.fastrec", "--value-column", "rating", "--ignore-values"],
+        ["recommend", "ratings.fastrec"],
+        ["recommend", "ratings.fastrec", "--user", "1", "--all"],
+        ["recommend", "ratings.fastrec", "--user", "1", "--format", "xml"],
+        ["recommend", "ratings.fastrec", "--user", "1", "-k", "0"],
+        ["similar", "ratings.fastrec"],
+        ["evaluate", "ratings.fastrec"],
+        ["evaluate", "ratings.csv", "-m", "ndgc@10"],
+        ["evaluate", "ratings.csv", "-m", ","],
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("fastrec: ")
+    assert len(err.splitlines()) == 1
+    assert "--help" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recommend", "ratings.csv", "--user", "1"], "ratings.csv"),
+        (["train", "ratings.csv", "-o", "m.fastrec", "--user-column", "nobody"], "nobody"),
+        (["train", "ratings.csv", "-o", "m.fastrec", "--min-value", "99"], "no interactions left"),
+        (["train", "ratings.csv", "-o", "m.fastrec", "--alpha", "0"], "alpha"),
+        (["similar", "ratings.fastrec", "--item", "77"], "77"),
+    ],
+)
+def test_a_failure_is_one_line_and_code_1(run, arguments, message):
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(run):
+    code, _, err = run("--debug", "recommend", "ratings.csv", "--user", "1")
+    assert code == 1
+    assert "Traceback" in err
+
+
+def test_the_real_process_has_the_same_exit_codes(folder):
+    assert in_process_of_its_own("recommend", "ratings.fastrec", "-u", 1, cwd=folder).returncode == 0
+    assert in_process_of_its_own("recommend", "ratings.fastrec", "-u", 999, cwd=folder).returncode == 1
+    assert in_process_of_its_own("recommend", cwd=folder).returncode == 2
+
+
+def test_the_installed_command_is_there():
+    found = shutil.which("fastrec", path=os.path.dirname(sys.executable))
+    assert found, "the entry point is installed beside python"
+    assert subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "fastrec "
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise there")
+def test_a_reader_that_leaves_early_is_no_error(folder):
+    process = subprocess.Popen(
+        [*FASTREC, "recommend", "ratings.fastrec", "--all", "-k", "20", "--format", "csv"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) in (0, 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_is_quiet(folder):
+    process = subprocess.Popen(
+        [*FASTREC, "recommend", "ratings.fastrec", "--users-from", "-"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(2.5)  # by then it waits for ids
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b""
+    assert err.strip() == b""
+
+
+# --- demo ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_films(monkeypatch):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(3)
+    cells = np.argwhere(np.kron(np.eye(2), np.ones((30, 20))) * (rng.random((60, 40)) < 0.5))
+    data = fr.Interactions(
+        cells[:, 0],
+        cells[:, 1],
+        rng.integers(1, 6, len(cells)),
+        rng.permutation(len(cells)) + 900_000_000,
+        users=np.arange(60) + 100,
+        items=np.arange(40) + 1,
+        time_unit="s",
+        item_info={"title": ["Star Wars (1977)", *(f"<Film> {i}" for i in range(39))]},
+    )
+    monkeypatch.setattr(fr.datasets, "movielens_100k", lambda: data)
+
+
+def test_demo_says_what_it_does_and_writes_one_page(run, small_films, tmp_path):
+    code, out, err = run("demo", "--folder", tmp_path / "new")
+    assert code == 0, err
+    for words in ("users", "density", "time span", "ndcg@10", "ImplicitALS", "Popularity", "Star Wars (1977)"):
+        assert words in out, words
+    assert out.count("liked before") == 3
+    assert "same recommendations" in out
+    assert err.count("loss") == 15, "a line per epoch in a pipe"
+    text = (tmp_path / "new" / "demo-report.html").read_text(encoding="utf-8")
+    assert text.count("<img") == 3
+    assert "&lt;Film&gt;" in text
+    assert "<Film>" not in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+    model = fr.load(tmp_path / "new" / "demo.fastrec")
+    assert type(model).__name__ == "ImplicitALS"

@@ -1,0 +1,153 @@
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import numpy as np
+import pytest
+
+import fastrec as fr
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from fastrec import plots  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing_open():
+    before = dict(matplotlib.rcParams)
+    yield
+    plt.close("all")
+    assert dict(matplotlib.rcParams) == before, "rcParams were changed"
+
+
+@pytest.fixture
+def report():
+    rng = np.random.default_rng(0)
+    train, test = rng.random((40, 12)) < 0.3, rng.random((40, 12)) < 0.3
+    first, second = fr.Popularity().fit(train), fr.Popularity().fit(train[::-1])
+    second.fit(train)
+    return fr.evaluate({"one": first, "two": second}, test, ["ndcg@5", "recall@5", "coverage@5", "novelty@5"])
+
+
+CALLS = {
+    "learning_curve": lambda report, **options: plots.learning_curve([5.0, 3.0, 2.5], **options),
+    "metric_bars": lambda report, **options: plots.metric_bars(report, **options),
+    "popularity_curve": lambda report, **options: plots.popularity_curve([90, 50, 10, 3, 1, 0], **options),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_plot_draws_on_the_axes_it_is_given_and_returns_them(name, theme, report, tmp_path):
+    figure = Figure(layout="constrained")
+    ax = figure.add_subplot()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert CALLS[name](report, ax=ax, theme=theme) is ax
+        figure.savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 5000
+    assert plt.get_fignums() == [], "no figure of pyplot's own"
+    assert ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_without_axes_a_new_figure_is_made(name, report):
+    ax = CALLS[name](report)
+    assert ax.figure.number in plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_wrong_theme_is_named(name, report):
+    with pytest.raises(ValueError, match="theme must be one of 'light', 'dark'"):
+        CALLS[name](report, theme="sepia")
+
+
+def test_learning_curve_shows_the_losses_of_a_model():
+    class Fitted:
+        loss_curve_ = np.array([4.0, 2.0, 1.0])
+
+    ax = plots.learning_curve(Fitted())
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [4.0, 2.0, 1.0])
+    assert ax.get_legend() is None
+
+
+def test_learning_curve_names_several_models():
+    ax = plots.learning_curve({"ALS": [3, 2], "BPR": [5, 4, 3]})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ALS", "BPR"]
+    assert len(ax.lines) == 2
+
+
+def test_learning_curve_of_a_single_epoch_is_a_point():
+    plots.learning_curve([1.0]).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("nothing", [[], 3, fr])
+def test_learning_curve_needs_losses(nothing):
+    with pytest.raises(ValueError, match="loss_curve_"):
+        plots.learning_curve(nothing)
+
+
+def test_metric_bars_are_as_long_as_the_means_and_the_intervals_are_the_reports(report):
+    ax = plots.metric_bars(report)
+    widths = [bar.get_width() for bar in ax.patches]
+    expected = [report.mean(metric, model) for model in report.models for metric in ("ndcg@5", "recall@5")]
+    np.testing.assert_allclose(widths, expected)
+    segments = ax.collections[0].get_segments()
+    estimate = report.estimate("ndcg@5", "one")
+    np.testing.assert_allclose(sorted(segments[0][:, 0]), [estimate.low, estimate.high])
+
+
+def test_metric_bars_leave_out_what_has_another_scale_unless_asked(report):
+    assert [t.get_text() for t in plots.metric_bars(report).get_yticklabels()] == ["ndcg@5", "recall@5"]
+    labels = plots.metric_bars(report, metrics=["novelty@5"]).get_yticklabels()
+    assert [t.get_text() for t in labels] == ["novelty@5"]
+    with pytest.raises(ValueError, match="metrics must be one of"):
+        plots.metric_bars(report, metrics=["mrr@5"])
+
+
+def test_a_report_draws_itself(report):
+    assert len(report.plot().patches) == 4
+
+
+def test_popularity_curve_takes_interactions_models_and_counts():
+    data = fr.Interactions([0, 0, 1, 2], [0, 1, 0, 0])
+    expected = [3, 1]
+    for source in (data, fr.Popularity().fit(data), [1, 3, 0]):
+        np.testing.assert_array_equal(plots.popularity_curve(source).lines[0].get_ydata(), expected)
+
+
+def test_popularity_curve_states_the_share_of_the_head():
+    ax = plots.popularity_curve([80, 10, 5, 3, 2])
+    assert ax.texts[0].get_text() == "20 % of the items\nhave 80 % of the interactions"
+
+
+@pytest.mark.parametrize("counts", [[0, 0], []])
+def test_popularity_curve_needs_interactions(counts):
+    with pytest.raises(ValueError, match="no item has an interaction"):
+        plots.popularity_curve(counts)
+
+
+@pytest.mark.parametrize("counts", [[-1, 2], [np.nan], [[1, 2]]])
+def test_popularity_curve_refuses_what_are_no_counts(counts):
+    with pytest.raises(ValueError, match="counts per item"):
+        plots.popularity_curve(counts)
+
+
+def test_without_matplotlib_the_error_names_the_extra():
+    code = """
+    import sys
+    sys.modules["matplotlib"] = None
+    from fastrec import plots
+    try:
+        plots.learning_curve([1, 2])
+    except ImportError as error:
+        print(error)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert "pip install 'fastrec[report]'" in run.stdout
