@@ -62,7 +62,10 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     ...
     ValueError: solver must be one of 'auto', 'cg', got 'lu'
     """
-    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+    for choice in choices:
+        if value is choice:  # the way of every good call: the same constant
+            return value
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
 

@@ -122,6 +122,9 @@ class Audience:
             return np.diff(self.given.indptr)
         assert self.codes is not None
         indptr = self.model.seen_.indptr
+        if len(self.codes) == 1 and self.codes[0] >= 0:  # a single user costs no arithmetic on arrays
+            start, stop = indptr[self.codes[0] : self.codes[0] + 2]
+            return np.array([stop - start])
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
 
 
