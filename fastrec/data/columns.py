@@ -299,7 +299,7 @@ def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDAr
 
 def _parse_iso(value: Any, row: int, name: str) -> int:
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip())
     except (ValueError, AttributeError):
         raise ValueError(
             f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} (counted from 0)"
@@ -310,12 +310,14 @@ def _parse_iso(value: Any, row: int, name: str) -> int:
 
 def _parse_uniform_iso(values: list[Any]) -> NDArray[np.int64] | None:
     """The same for strings that are all alike, YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z], at once; else None."""
+    if not values:
+        return np.empty(0, np.int64)
+    if set(map(type, values)) != {str}:
+        return None
     try:
         texts = np.array(values, dtype="S")
-    except (UnicodeEncodeError, TypeError):
+    except UnicodeEncodeError:
         return None
-    if not len(texts):
-        return np.empty(0, np.int64)
     if not texts.dtype.itemsize:
         return None
     letters = texts.view(np.uint8).reshape(len(texts), -1)

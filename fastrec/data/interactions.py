@@ -268,7 +268,7 @@ class Interactions:
             raise ValueError("a user was picked twice: a vocabulary holds an id once; use .matrix[rows] to repeat rows")
         codes = code_of[self._user_codes] if self.n_interactions else self._user_codes
         events = np.flatnonzero(codes >= 0)
-        return self._chosen(events, users=Vocabulary(self._users.ids[picked]), user_codes=codes[events])
+        return self._chosen(events, users=self._users.picked(picked), user_codes=codes[events])
 
     def select(self, events: ArrayLike) -> Self:
         """The chosen interactions, with the same vocabularies: shape and codes stay.
@@ -437,7 +437,7 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
 def _without_gaps(vocabulary: Vocabulary, codes: NDArray[np.int32]) -> tuple[Vocabulary, NDArray[np.int32]]:
     met = np.zeros(len(vocabulary), bool)
     met[codes] = True
-    return Vocabulary(vocabulary.ids[met]), (np.cumsum(met, dtype=np.int32) - np.int32(1))[codes]
+    return vocabulary.picked(np.flatnonzero(met)), (np.cumsum(met, dtype=np.int32) - np.int32(1))[codes]
 
 
 def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArray[np.float32]:

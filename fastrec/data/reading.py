@@ -119,7 +119,7 @@ class FrameTable:
 
     def __init__(self, frame: "nw.DataFrame[Any]") -> None:
         self.frame = frame
-        self.names = frame.columns
+        self.names = list(map(str, frame.columns))  # pandas lets numbers be names
 
     def read(self, places: list[int]) -> list[Any]:
         """The columns at the given places, as narwhals Series."""

@@ -180,6 +180,13 @@ class Vocabulary:
         new._set("str" if ids.dtype == object and len(ids) else "int", len(ids), ids=ids, ascending=True)
         return new
 
+    def picked(self, codes: NDArray[Any]) -> "Vocabulary":
+        """A vocabulary of some of the ids, in the order of their codes given: distinct and in range, not checked."""
+        new = Vocabulary.__new__(Vocabulary)
+        rising = self._ascending is True and bool((codes[1:] > codes[:-1]).all())
+        new._set(self._kind, len(codes), ids=self.ids[codes], ascending=rising or None)
+        return new
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The vocabulary that `to_arrays` gave, over the same memory: no id is looked at before it is asked for.

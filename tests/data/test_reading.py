@@ -346,6 +346,13 @@ def test_frames_of_any_make_are_read(make):
     assert data.time_unit is None  # 10 to 30 are no dates
 
 
+def test_columns_of_a_frame_may_have_numbers_for_names():
+    frame = pd.DataFrame([["a", 7, 2.5]])
+    assert rows(fr.read_interactions(frame, user=0, item=1, value=2)) == [("a", 7, 2.5)]
+    with pytest.raises(ValueError, match="no user column was recognised among '0', '1', '2'"):
+        fr.read_interactions(frame)
+
+
 @pytest.mark.parametrize("make", ["pandas", "polars", "arrow"])
 def test_strings_in_a_frame_stay_strings(make):
     frame = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}[make]({"user": ["1"], "item": ["2"]})
@@ -461,6 +468,11 @@ def test_units_of_datetimes_are_kept_or_converted(unit, make):
     frame = pd.DataFrame(frame) if make == "pandas" else pa.table({**frame, "time": pa.array(array)})
     assert times_of(frame) == (array.astype(np.int64).tolist(), unit)
     assert times_of(frame, time_unit="ms") == ([1_577_934_245_000], "ms")
+
+
+def test_datetimes_as_python_objects_are_read():
+    moments = pd.Series([MOMENT, MOMENT.replace(tzinfo=dt.UTC)], dtype=object)
+    assert times_of(pd.DataFrame({"user": [1, 2], "item": [1, 2], "time": moments})) == ([MICROSECONDS] * 2, "us")
 
 
 @pytest.mark.parametrize("make", ["polars", "arrow"])
