@@ -299,3 +299,16 @@ def test_agrees_with_ir_measures():
     for label, theirs in pairs.items():
         found = {value.query_id: value.value for value in ir_measures.iter_calc([theirs], grades, run)}
         np.testing.assert_allclose(ours[label], [found[str(u)] for u in range(50)], atol=1e-9, rtol=0, err_msg=label)
+
+
+def test_every_kernel_is_compiled_for_one_signature_only():
+    from fastrec.kernels import metrics as kernels
+
+    truths = [np.eye(3), sp.csc_array(np.eye(3)), sp.csr_array(np.eye(3, dtype=np.int8)), np.asfortranarray(np.eye(3))]
+    for truth in truths:
+        for ranking in (np.zeros((3, 1), dtype=np.int64), np.arange(6, dtype=np.uint16).reshape(3, 2) % 3):
+            metrics.measure(ranking, truth, ["ndcg@1"])
+            metrics.measure(ranking, truth, ["graded_ndcg@1", "recall@7"], n_jobs=2)
+            metrics.novelty(ranking[:, ::-1], np.ones(3, dtype=int), 4)
+    for kernel in (kernels.tally_rankings, kernels.average_weights):
+        assert len(kernel.signatures) == 1, kernel.signatures
