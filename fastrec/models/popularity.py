@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.models.recommender import Codes, Recommender
+from fastrec.models.rows import sum_by_code
 from fastrec.validation import CodeMatrix, check_choice, check_number
 
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -71,12 +72,13 @@ class Popularity(Recommender):
         return self._learn(X, events=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, events: Interactions | None = None) -> None:
-        if self.half_life is None:
-            codes, values = matrix.indices, matrix.data
-            weights = np.ones(len(codes)) if self.weighting == "count" else values.astype(np.float64)
-        else:
+        if self.half_life is not None:
             codes, weights = self._decayed(events, self.half_life)
-        scores = np.bincount(codes, weights=weights, minlength=matrix.shape[1])
+            scores = sum_by_code(codes, weights, matrix.shape[1])
+        elif self.weighting == "value":
+            scores = sum_by_code(matrix.indices, matrix.data, matrix.shape[1])
+        else:
+            scores = self.item_counts_.astype(np.float64)
         self.item_scores_ = scores.astype(np.float32)
 
     def _decayed(self, events: Interactions | None, half_life: float | str) -> tuple[Codes, NDArray[np.float64]]:

@@ -23,6 +23,7 @@ from fastrec.models.persistence import freeze, save
 from fastrec.models.registry import register
 from fastrec.models.rows import (
     check_structure,
+    count_codes,
     hide_part,
     join_rows,
     keep_entries,
@@ -258,7 +259,7 @@ class Recommender(BaseEstimator, ABC):
             _check_feature_names(self, X, reset=True)
         self.n_features_in_ = int(matrix.shape[1])
         self.seen_ = matrix
-        self.item_counts_ = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64, copy=False)
+        self.item_counts_ = count_codes(matrix.indices, matrix.shape[1])
         self._derived = Derived()
 
     def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from fastrec.validation import CodeMatrix, assemble_csr
 
+BLOCK = 1 << 20
+
 
 def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
     """The given rows of a matrix, in that order: views of its arrays where they follow each other, else copies.
@@ -89,6 +91,34 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_]) -> CodeMatrix:
     """
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
     return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], matrix.shape)
+
+
+def count_codes(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """How often each of the codes 0 to n - 1 occurs, of shape (n,).
+
+    >>> count_codes(np.array([2, 0, 2], "i4"), 3)
+    array([1, 0, 2])
+    """
+    counts = np.zeros(n, np.int64)
+    # In blocks, since np.bincount copies what it is given to int64: for all at once as much as the whole matrix.
+    block = max(n, BLOCK)
+    for start in range(0, len(codes), block):
+        counts += np.bincount(codes[start : start + block], minlength=n)
+    return counts
+
+
+def sum_by_code(codes: NDArray[np.int32], values: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """The sum of the values of each of the codes 0 to n - 1, of shape (n,).
+
+    >>> sum_by_code(np.array([2, 0, 2], "i4"), np.array([1.0, 2.0, 3.0]), 3)
+    array([2., 0., 4.])
+    """
+    sums = np.zeros(n)
+    block = max(n, BLOCK)
+    for start in range(0, len(codes), block):
+        part = slice(start, start + block)
+        sums += np.bincount(codes[part], weights=values[part], minlength=n)
+    return sums
 
 
 def check_structure(matrix: CodeMatrix) -> None:

@@ -4,7 +4,17 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.models.rows import check_structure, hide_part, join_rows, keep_entries, pick_rows, rows_of_lists
+from fastrec.models import rows as rows_module
+from fastrec.models.rows import (
+    check_structure,
+    count_codes,
+    hide_part,
+    join_rows,
+    keep_entries,
+    pick_rows,
+    rows_of_lists,
+    sum_by_code,
+)
 from fastrec.validation import assemble_csr, check_matrix
 
 dense = st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=1, max_size=7).map(
@@ -109,3 +119,12 @@ def test_broken_structure_is_noticed(matrix):
 def test_sound_structure_passes():
     for matrix in (csr([2, 0], [0, 1, 2]), csr([0, 2], [0, 0, 2]), csr([0, 1], [0, 2, 2]), csr([], [0, 0, 0])):
         check_structure(matrix)
+
+
+def test_counts_and_sums_in_blocks_are_those_of_the_whole(monkeypatch):
+    monkeypatch.setattr(rows_module, "BLOCK", 7)
+    rng = np.random.default_rng(0)
+    codes, values = rng.integers(0, 5, 100).astype(np.int32), rng.random(100).astype(np.float32)
+    assert count_codes(codes, 6).tolist() == np.bincount(codes, minlength=6).tolist()
+    np.testing.assert_allclose(sum_by_code(codes, values, 6), np.bincount(codes, values, 6))
+    assert count_codes(codes[:0], 2).tolist() == [0, 0]
