@@ -2,6 +2,7 @@
 
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
@@ -11,6 +12,7 @@ __all__ = [
     "Explaining",
     "Explanation",
     "FactorRecommender",
+    "ImplicitALS",
     "Popularity",
     "Recommender",
     "estimators",
