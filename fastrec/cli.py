@@ -304,16 +304,17 @@ def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example:  fastrec warmup")
-def warmup() -> None:
-    """Compile all kernels now, so that no later call has to."""
-    import time
-
+@app.command(epilog="Example:  fastrec warmup --factors 64 --factors 128")
+def warmup(
+    factors: Annotated[
+        list[int] | None,
+        typer.Option("-f", "--factors", min=1, help="Numbers of factors; may be repeated. [default: 64]"),
+    ] = None,
+) -> None:
+    """Compile the kernels now, so that no later call has to."""
     from fastrec import warmup as compile_kernels
 
-    began = time.perf_counter()
-    compile_kernels()
-    _note(f"kernels compiled in {time.perf_counter() - began:.1f} s")
+    _note(f"kernels compiled in {compile_kernels(factors or 64):.1f} s")
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """`evaluate`: models, a test set and the names of metrics in, a `Report` out."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,13 +15,25 @@ from fastrec.metrics import (
     RANKING,
     WEIGHTED,
     Metric,
+    calibration,
     check_truth,
     count_listed,
+    diversity,
     mean_weights,
     measure_checked,
     parse_metric,
+    serendipity,
 )
-from fastrec.validation import assemble_csr, check_choice, check_flag, check_integer, check_number, readonly
+from fastrec.models import Popularity
+from fastrec.validation import (
+    assemble_csr,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_matrix,
+    check_number,
+    readonly,
+)
 
 
 class Task(NamedTuple):
@@ -40,6 +52,7 @@ def evaluate(
     *,
     exclude_seen: bool = True,
     cold_users: Literal["keep", "skip"] = "keep",
+    item_features: Any = None,
     interval: Literal["analytic", "bootstrap"] = "analytic",
     confidence: float = 0.95,
     random_state: int = 0,
@@ -61,14 +74,18 @@ def evaluate(
     metrics
         Names with a cut-off, as ``"ndcg@10"``. Per user: ``recall, recall_capped, precision, f1, hit_rate, ndcg,
         graded_ndcg, average_precision`` (``map``), ``average_precision_capped, reciprocal_rank`` (``mrr``),
-        ``r_precision, auc, novelty, average_popularity, tail_share``. Over all lists: ``coverage, gini``. The equations
-        are in `fastrec.metrics`.
+        ``r_precision, auc, novelty, average_popularity, tail_share, serendipity`` (beside popularity), and by
+        `item_features` ``diversity, calibration``. Over all lists: ``coverage, gini``. The equations are in
+        `fastrec.metrics`.
     exclude_seen
         Recommend, and look for, only what the user has not had in training: test items that are in the user's
         training part are left out and counted.
     cold_users
         Users with test items but no training item: "keep" scores what the model gives them (popularity, as a rule),
         "skip" leaves them out. Either way they are counted.
+    item_features
+        For diversity and calibration: a matrix (n_items × n_features), or the name of a column of the model's
+        `item_info` with labels between "|", as in ``"genres"``.
     interval
         How the confidence intervals of means over users are made: "analytic" (Student's t) or "bootstrap" (2000
         resamples of users, percentile method).
@@ -113,11 +130,11 @@ def evaluate(
     check_choice("interval", interval, ("analytic", "bootstrap"))
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
     batch_size = check_integer("batch_size", batch_size, minimum=1)
-    task = _set_task(named, test, exclude_seen, cold_users)
-    results = {
-        name: _score_model(model, task, wanted, exclude_seen, batch_size, n_jobs) for name, model in named.items()
-    }
     first = next(iter(named.values()))
+    features = _check_item_features(item_features, first, wanted)
+    task = _set_task(named, test, exclude_seen, cold_users)
+    plan = Plan(wanted, exclude_seen, batch_size, n_jobs, features)
+    results = {name: _score_model(model, task, plan) for name, model in named.items()}
     return Report(
         models=tuple(named),
         metrics=tuple(metric.label for metric in wanted),
@@ -299,44 +316,103 @@ class Result(NamedTuple):
     seconds: float
 
 
-def _score_model(
-    model: Any, task: Task, wanted: Sequence[Metric], exclude_seen: bool, batch_size: int, n_jobs: int | None
-) -> Result:
-    width = min(max(metric.k for metric in wanted), model.seen_.shape[1])
+class Plan(NamedTuple):
+    """What is measured, and how."""
+
+    wanted: Sequence[Metric]
+    exclude_seen: bool
+    batch_size: int
+    n_jobs: int | None
+    features: Any  # (n_items, n_features) as given, or None
+
+    def of(self, names: Container[str]) -> list[Metric]:
+        """The wanted metrics among these."""
+        return [metric for metric in self.wanted if metric.name in names]
+
+
+def _score_model(model: Any, task: Task, plan: Plan) -> Result:
     n_users, n_items = len(task.users), model.seen_.shape[1]
-    values = {metric.label: np.empty(n_users) for metric in wanted if metric.name not in CATALOGUE}
-    listed = {metric.k: np.zeros(n_items, dtype=np.int64) for metric in wanted if metric.name in CATALOGUE}
+    width = min(max(metric.k for metric in plan.wanted), n_items)
+    values = {metric.label: np.empty(n_users) for metric in plan.wanted if metric.name not in CATALOGUE}
+    listed = {metric.k: np.zeros(n_items, dtype=np.int64) for metric in plan.of(CATALOGUE)}
     popularity = np.bincount(model.seen_.indices, minlength=n_items).astype(np.float64)
+    baseline = Popularity().fit(model.seen_) if plan.of(("serendipity",)) else None
     seconds = 0.0
-    for start in range(0, n_users, batch_size):
-        rows = slice(start, min(start + batch_size, n_users))
+    for start in range(0, n_users, plan.batch_size):
+        rows = slice(start, min(start + plan.batch_size, n_users))
+        part = _part_of(task, rows)
         began = time.perf_counter()
-        codes = model.recommend(_labels(model, task.users[rows]), k=width, exclude_seen=exclude_seen).codes
+        codes = model.recommend(_labels(model, part.users), k=width, exclude_seen=plan.exclude_seen).codes
         seconds += time.perf_counter() - began
-        truth = _take_rows(task.truth, np.arange(rows.start, rows.stop))
-        candidates = np.full(len(codes), truth.shape[1]) - (task.history[rows] if exclude_seen else 0)
-        found = measure_checked(codes, truth, [m for m in wanted if m.name in RANKING], candidates, n_jobs)
-        found |= _score_weights(codes, popularity, model.seen_.shape[0], wanted, n_jobs)
-        for label, part in found.items():
-            values[label][rows] = part
+        candidates = np.full(len(codes), part.truth.shape[1]) - (part.history if plan.exclude_seen else 0)
+        found = measure_checked(codes, part.truth, plan.of(RANKING), candidates, plan.n_jobs)
+        found |= _score_weights(codes, popularity, model.seen_.shape[0], plan)
+        found |= _score_lists(codes, part, model, plan, baseline)
+        for label, batch in found.items():
+            values[label][rows] = batch
         for k, counts in listed.items():
             counts += count_listed(codes, n_items, k)
-    totals = {m.label: CATALOGUE[m.name](listed[m.k]) for m in wanted if m.name in CATALOGUE}
+    totals = {m.label: CATALOGUE[m.name](listed[m.k]) for m in plan.of(CATALOGUE)}
     return Result(values, totals, seconds)
 
 
+def _part_of(task: Task, rows: slice) -> Task:
+    truth = _take_rows(task.truth, np.arange(rows.start, rows.stop))
+    return Task(task.users[rows], truth, task.history[rows], task.counts)
+
+
 def _score_weights(
-    codes: NDArray[np.int32],
-    popularity: NDArray[np.float64],
-    n_users: int,
-    wanted: Sequence[Metric],
-    n_jobs: int | None,
+    codes: NDArray[np.int32], popularity: NDArray[np.float64], n_users: int, plan: Plan
 ) -> dict[str, NDArray[np.float64]]:
     values: dict[str, NDArray[np.float64]] = {}
     for name, weigh in WEIGHTED.items():
-        asked = [metric for metric in wanted if metric.name == name]
+        asked = plan.of((name,))
         if asked:
             cutoffs = sorted({metric.k for metric in asked})
-            means = mean_weights(codes, weigh(popularity, n_users), cutoffs, n_jobs=n_jobs)
+            means = mean_weights(codes, weigh(popularity, n_users), cutoffs, n_jobs=plan.n_jobs)
             values |= {metric.label: means[cutoffs.index(metric.k)] for metric in asked}
     return values
+
+
+def _score_lists(
+    codes: NDArray[np.int32], part: Task, model: Any, plan: Plan, baseline: Any
+) -> dict[str, NDArray[np.float64]]:
+    values = {}
+    for metric in plan.of(("serendipity",)):
+        expected = baseline.recommend(part.users, k=metric.k, exclude_seen=plan.exclude_seen).codes
+        values[metric.label] = serendipity(codes, part.truth, expected, metric.k)
+    for metric in plan.of(("diversity",)):
+        values[metric.label] = diversity(codes, plan.features, metric.k)
+    history = _take_rows(model.seen_, part.users) if plan.of(("calibration",)) else None
+    for metric in plan.of(("calibration",)):
+        values[metric.label] = calibration(codes, history, plan.features, metric.k)
+    return values
+
+
+def _check_item_features(item_features: Any, model: Any, wanted: Sequence[Metric]) -> Any:
+    needed = [metric.label for metric in wanted if metric.name in ("diversity", "calibration")]
+    if not needed:
+        return None
+    if item_features is None:
+        raise ValueError(f"metric {needed[0]!r} needs item_features: a matrix, or the name of a column of item_info")
+    features = _labels_as_matrix(item_features, model) if isinstance(item_features, str) else item_features
+    features = check_matrix(features, name="item_features", negative="accept")
+    if features.shape[0] != model.seen_.shape[1]:
+        raise ValueError(
+            f"item_features must have a row for each of {model.seen_.shape[1]} items, got {features.shape}"
+        )
+    return features
+
+
+def _labels_as_matrix(column: str, model: Any) -> sp.csr_array:
+    info = model.item_info_ or {}
+    if column not in info:
+        known = ", ".join(map(repr, info)) or "none"
+        raise ValueError(
+            f"item_features names {column!r}, which is no column of the model's item_info; there are {known}"
+        )
+    labels = [[label for label in str(text).split("|") if label] for text in info[column]]
+    names = {name: place for place, name in enumerate(sorted({label for item in labels for label in item}))}
+    rows = np.repeat(np.arange(len(labels)), [len(item) for item in labels])
+    columns = np.array([names[label] for item in labels for label in item], dtype=np.int64)
+    return sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(labels), max(len(names), 1)))

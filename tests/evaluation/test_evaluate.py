@@ -205,3 +205,40 @@ def test_a_good_model_beats_popularity_on_two_groups_of_users():
     report = evaluate({name: m.fit(cells - hidden) for name, m in models.items()}, hidden, ["ndcg@5", "recall@10"])
     assert report.mean("recall@10", "als") > 1.5 * report.mean("recall@10", "popular")
     assert report.compare().rows[0].p_corrected < 0.001
+
+
+def test_diversity_calibration_and_serendipity_in_the_same_pass(parts):
+    train, test = parts
+    genres = ["a|b" if i % 3 else "c" for i in range(25)]
+    coo = train.tocoo()
+    data = fr.Interactions(
+        *coo.coords, coo.data, users=np.arange(60), items=np.arange(25), item_info={"genres": genres}
+    )
+    labels = ["diversity@5", "calibration@5", "serendipity@5"]
+    model = fr.ImplicitALS(factors=4, random_state=0).fit(data)
+    report = evaluate(model, test, labels, item_features="genres", batch_size=7)
+    ranking = model.recommend(report.users, 5).codes
+    matrix = np.array([[genre == "a|b", genre == "a|b", genre == "c"] for genre in genres])
+    popular = fr.Popularity().fit(train).recommend(report.users, 5)
+    expected = [
+        metrics.diversity(ranking, matrix),
+        metrics.calibration(ranking, train[report.users], matrix),
+        metrics.serendipity(ranking, test[report.users], popular),
+    ]
+    for label, values in zip(labels, expected, strict=True):
+        np.testing.assert_allclose(report.per_user(label), values, atol=1e-12)
+    by_matrix = evaluate(model, test, labels, item_features=matrix)
+    assert [e.mean for e in by_matrix.estimates] == pytest.approx([e.mean for e in report.estimates])
+
+
+def test_item_features_are_checked(parts, model):
+    with pytest.raises(ValueError, match="'diversity@5' needs item_features"):
+        evaluate(model, parts[1], "diversity@5")
+    with pytest.raises(ValueError, match="'genres', which is no column"):
+        evaluate(model, parts[1], "diversity@5", item_features="genres")
+    with pytest.raises(ValueError, match="a row for each of 25 items"):
+        evaluate(model, parts[1], "diversity@5", item_features=np.ones((3, 2)))
+
+
+def test_serendipity_of_popularity_is_zero(parts, model):
+    assert evaluate(model, parts[1], "serendipity@5").mean("serendipity@5") == 0.0

@@ -102,3 +102,29 @@ def gini(counts):
     """By the mean absolute difference between all pairs."""
     counts = np.asarray(counts, dtype=float)
     return np.abs(counts[:, None] - counts[None, :]).sum() / (2 * len(counts) ** 2 * counts.mean())
+
+
+def diversity(ranking, vectors, k):
+    """Pair by pair."""
+    items = list(dict.fromkeys(item for item in ranking[:k] if item >= 0))
+    unlike = []
+    for place, one in enumerate(items):
+        for other in items[place + 1 :]:
+            a, b = vectors[one], vectors[other]
+            norms = np.linalg.norm(a) * np.linalg.norm(b)
+            unlike.append(1 - (a @ b / norms if norms else 0.0))
+    return sum(unlike) / len(unlike) if unlike else math.nan
+
+
+def calibration(ranking, history, weights, k, alpha=0.01):
+    shares = [row / row.sum() if row.sum() else row for row in weights]
+    p = sum((value * shares[item] for item, value in enumerate(history)), np.zeros(weights.shape[1]))
+    q = sum((shares[item] for item in dict.fromkeys(ranking[:k]) if item >= 0), np.zeros(weights.shape[1]))
+    if not p.sum() or not q.sum():
+        return math.nan
+    p, q = p / p.sum(), q / q.sum()
+    return sum(a * math.log(a / ((1 - alpha) * b + alpha * a)) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+def serendipity(ranking, truth, expected, k):
+    return len(set(ranking[:k]) & set(truth) - set(expected[:k])) / k
