@@ -1,10 +1,10 @@
 """Work dealt to threads: how many there are, how it is cut, and who runs it."""
 
+import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -56,20 +56,33 @@ def balanced_cuts(cost: NDArray[Any], pieces: int) -> NDArray[np.int64]:
     return cuts.astype(np.int64)
 
 
-def run_pieces(function: Callable[..., Any], pieces: Sequence[Any] | Iterable[Any], n_jobs: int) -> list[Any]:
+def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int) -> list[Any]:
     """The results of `function(piece)` for every piece, in their order, run by `n_jobs` threads as they come free.
 
-    One thread, or one piece, runs in the caller's own. The first exception, Ctrl-C among them, cancels the pieces that
-    have not begun and is raised once the running ones have ended.
+    The caller is one of the threads; a single piece starts no other. The first exception, Ctrl-C among them, keeps
+    pieces that have not begun from beginning, and is raised once the running ones have ended.
 
     >>> run_pieces(abs, [-1, 2], 1)
     [1, 2]
     """
     pieces = list(pieces)
-    if n_jobs == 1 or len(pieces) <= 1:
-        return [function(piece) for piece in pieces]
-    pool = ThreadPoolExecutor(min(n_jobs, len(pieces)), thread_name_prefix="fastrec")
-    try:
-        return list(pool.map(function, pieces))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    results: list[Any] = [None] * len(pieces)
+    errors: list[BaseException] = []
+    places = itertools.count()  # its `next` is one step of the interpreter, so no two threads get the same
+
+    def work() -> None:
+        try:
+            while (place := next(places)) < len(pieces) and not errors:
+                results[place] = function(pieces[place])
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = [threading.Thread(target=work, name="fastrec") for _ in range(min(n_jobs, len(pieces)) - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return results

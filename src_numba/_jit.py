@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import caching, types
-from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -119,10 +119,11 @@ class Static:
     64
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("_numba_type_", "value")
 
     def __init__(self, value: int) -> None:
         self.value = int(value)
+        self._numba_type_ = StaticType(self.value)  # where Numba looks first
 
 
 class StaticType(types.Type):  # type: ignore[misc]
@@ -134,11 +135,6 @@ class StaticType(types.Type):  # type: ignore[misc]
 
 
 register_model(StaticType)(models.OpaqueModel)
-
-
-@typeof_impl.register(Static)
-def _typeof_static(value: Static, context: Any) -> StaticType:
-    return StaticType(value.value)
 
 
 @unbox(StaticType)

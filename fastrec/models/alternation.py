@@ -24,7 +24,8 @@ from fastrec.validation import CodeMatrix, readonly
 Floats = NDArray[np.float32]
 
 BLOCK = 1024  # rows that are multiplied at a time, so that a block and its product stay in the cache
-PIECES = 64  # pieces that a half epoch is dealt in: enough for any balance, few enough to cost nothing
+PIECES = 64  # pieces at most that a half epoch is dealt in: enough for any balance, few enough to cost nothing
+PIECE_COST = 10_000  # entries at least in each of them
 ROW_COST = 16  # what a row costs beside its entries, in entries
 
 
@@ -73,7 +74,9 @@ class Side:
         sum_rows(self.entries.indptr, self.entries.values, sums)
         confidence = matrix.shape[1] + alpha * sums
         self.penalties = (regularization * confidence**exponent).astype(np.float32)
-        self.cuts = balanced_cuts(lengths + ROW_COST, PIECES)
+        cost = matrix.nnz + ROW_COST * len(lengths)
+        pieces = min(PIECES, 1 + cost // PIECE_COST)
+        self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces))
 
     def solve(self, solutions: Floats, vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> float:
         """Move each row of `solutions`, in place, towards its solution given the other side's `vectors`.
@@ -92,6 +95,7 @@ class Side:
         )
         losses, norms = np.empty(len(solutions)), np.empty(len(solutions))
         flat = solutions.reshape(-1)
+        size = Static(width) if width <= REGISTERS else width
 
         def solve_piece(piece: int) -> None:
             first, last = self.cuts[piece], self.cuts[piece + 1]
@@ -99,13 +103,12 @@ class Side:
                 relaxation = np.float32(solver.relaxation)
                 solve_rows_cholesky(self.entries, first, last, equations, width, relaxation, flat, losses, norms)
                 return
-            size = Static(width) if width <= REGISTERS else width
             solve_rows_cg(
                 self.entries, first, last, equations, size, solver.steps, np.float32(solver.tolerance),
                 np.float32(solver.relaxation), flat, losses, norms,
             )  # fmt: skip
 
-        run_pieces(solve_piece, range(PIECES), solver.n_jobs)
+        run_pieces(solve_piece, range(len(self.cuts) - 1), solver.n_jobs)
         self.penalty = float(norms.sum())
         return float(losses.sum())
 
@@ -136,7 +139,8 @@ def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDAr
 
 def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
     """YᵀY, summed in float64 over fixed blocks in a fixed order, so that it does not depend on `n_jobs`."""
-    cuts = np.linspace(0, len(factors), PIECES + 1).astype(np.int64)
+    pieces = min(PIECES, 1 + len(factors) // BLOCK)
+    cuts = np.linspace(0, len(factors), pieces + 1).astype(np.int64)
 
     def sum_piece(piece: int) -> NDArray[np.float64]:
         total = np.zeros((factors.shape[1], factors.shape[1]))
@@ -145,7 +149,7 @@ def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
             total += block.T @ block
         return total
 
-    return np.add.reduce(run_pieces(sum_piece, range(PIECES), n_jobs))  # type: ignore[no-any-return]
+    return np.add.reduce(run_pieces(sum_piece, range(pieces), n_jobs))  # type: ignore[no-any-return]
 
 
 def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.float64], Floats]:

@@ -279,7 +279,7 @@ class ImplicitALS(Explaining, FactorRecommender):
         sides = ((users, items, users_to_items), (items, users, items_to_users))
         with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
             for epoch in range(self.iterations):
-                solver = self._solver(self.warm_start or epoch > 0, jobs)
+                solver = self._solver(epoch > 0, jobs)
                 for rows, others, side in sides:
                     values, basis = eigenbasis(gramian(others, jobs), self.factors)
                     rotate(rows, basis, jobs)

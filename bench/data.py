@@ -1,0 +1,79 @@
+"""The benchmark data: read from a folder of the user's, or made larger from it. Nothing is downloaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+
+class MissingDataError(Exception):
+    """A data set that a case needs is not in the data folder."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The data folder: `ml-100k`, `ml-1m`, `gowalla`, each with an `interactions.parquet`."""
+
+    root: Path
+
+    def columns(self, name: str, *columns: str) -> list[np.ndarray]:
+        """The named columns of a data set's interactions."""
+        path = self.root / name / "interactions.parquet"
+        if not path.exists():
+            raise MissingDataError(
+                f"{path} does not exist: --data must name a folder that holds {name}/interactions.parquet"
+            )
+        table = pq.read_table(path, columns=list(columns))
+        return [table[column].to_numpy() for column in columns]
+
+    def matrix(self, name: str) -> sp.csr_array:
+        """Users × items of a data set (of Gowalla: its training part), one for each pair."""
+        if name == "ml-1m-x16":
+            return expand(self.matrix("ml-1m"))
+        if name == "gowalla":
+            return self.gowalla()[0]
+        user, item = self.columns(name, "user", "item")
+        return ones(codes(user), codes(item))
+
+    def gowalla(self) -> tuple[sp.csr_array, sp.csr_array]:
+        """The published training and test parts of Gowalla."""
+        user, item, split = self.columns("gowalla", "user", "item", "split")
+        shape = (int(user.max()) + 1, int(item.max()) + 1)
+        train = split.astype(str) == "train"
+        return ones(user[train], item[train], shape), ones(user[~train], item[~train], shape)
+
+
+def codes(ids: np.ndarray) -> np.ndarray:
+    """0, 1, 2 … for the distinct ids in their order."""
+    return np.unique(ids, return_inverse=True)[1]
+
+
+def ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int] | None = None) -> sp.csr_array:
+    """A matrix with a one for each pair that occurs."""
+    matrix = sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def expand(matrix: sp.csr_array, rows: int = 16, columns: int = 4, kept: int = 16, seed: int = 0) -> sp.csr_array:
+    """A fractal expansion in MLPerf's manner: each cell becomes a block of rows × columns with `kept` random ones."""
+    rng = np.random.default_rng(seed)
+    cells = matrix.tocoo()
+    new_rows, new_columns = [], []
+    for start in range(0, matrix.nnz, 1 << 18):
+        row, column = cells.row[start : start + (1 << 18)], cells.col[start : start + (1 << 18)]
+        place = np.argpartition(rng.random((len(row), rows * columns), np.float32), kept, axis=1)[:, :kept]
+        new_rows.append((row[:, None] * rows + place // columns).ravel())
+        new_columns.append((column[:, None] * columns + place % columns).ravel())
+    shape = (matrix.shape[0] * rows, matrix.shape[1] * columns)
+    return ones(np.concatenate(new_rows), np.concatenate(new_columns), shape)
+
+
+def hide(matrix: sp.csr_array, share: float, seed: int = 0) -> tuple[sp.csr_array, sp.csr_array]:
+    """A random split of the cells: (what is left, the hidden share)."""
+    hidden = np.random.default_rng(seed).random(matrix.nnz) < share
+    cells = matrix.tocoo()
+    return tuple(ones(cells.row[mask], cells.col[mask], matrix.shape) for mask in (~hidden, hidden))

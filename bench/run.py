@@ -1,0 +1,82 @@
+"""The benchmarks: `python bench/run.py als topk --data FOLDER`. Figures go to bench/results/, the page to docs/."""
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data import Folder, MissingDataError
+
+HERE = Path(__file__).resolve().parent
+CASES = sorted(path.stem for path in (HERE / "cases").glob("*.py") if path.stem != "__init__")
+PEERS = ("numpy", "scipy", "numba", "scikit-learn", "implicit", "faiss-cpu", "hnswlib", "scann", "torch", "gensim")
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    import numba
+    from llvmlite import binding
+
+    versions = {}
+    for name in ("fastrec", *PEERS):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": binding.get_host_cpu_name(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "vector width": "AVX-512" if binding.get_host_cpu_features().get("avx512f") else "other",
+        "threads": numba.config.NUMBA_NUM_THREADS,
+        "versions": versions,
+    }
+
+
+def main() -> int:
+    """Run the named cases; say of each part that cannot run what it misses."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help=f"which: {', '.join(CASES)} (all)")
+    parser.add_argument("--data", type=Path, default=os.environ.get("FASTREC_BENCH_DATA"), help="the data folder")
+    parser.add_argument("--parts", nargs="*", help="only these parts of the cases")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("--data (or FASTREC_BENCH_DATA) must name the folder with ml-100k, ml-1m and gowalla")
+    folder, missing = Folder(Path(options.data)), 0
+    for name in options.cases or CASES:
+        if name not in CASES:
+            parser.error(f"there is no case {name!r}: it must be one of {', '.join(CASES)}")
+        case = importlib.import_module(f"cases.{name}")
+        for part in case.PARTS:
+            if options.parts and part.__name__ not in options.parts:
+                continue
+            print(f"{name}: {part.__doc__}", flush=True)
+            records = []
+            try:
+                for record in part(folder, options.repeats):
+                    print("  " + ", ".join(f"{key} {_short(value)}" for key, value in record.items()), flush=True)
+                    records.append(record)
+            except (MissingDataError, ImportError) as error:
+                missing += 1
+                print(f"  not run: {error}", flush=True)
+                continue
+            path = HERE / "results" / f"{name}-{part.__name__}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"machine": machine(), "records": records}, indent=1) + "\n")
+    return 1 if missing else 0
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
