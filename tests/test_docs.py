@@ -1,0 +1,70 @@
+"""Every example of the documentation runs: docstrings of all modules, and the Python blocks of README and docs."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastrec
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (ROOT / "src_numba").is_dir()
+
+
+def modules():
+    return [module.name for module in pkgutil.walk_packages(fastrec.__path__, "fastrec.") if module.name != "fastrec.__main__"]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_docstring_examples(name):
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:  # a module of an extra that is not installed
+        pytest.skip(str(error))
+    with np.printoptions(legacy=False):
+        result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def pages():
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if IN_CHECKOUT else []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
+def test_pages_run(page, tmp_path, monkeypatch):
+    """The Python blocks of a page, one after the other in one namespace, in an empty folder."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_every_package_is_listed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    on_disk = {"fastrec", "fastrec.kernels"}
+    for folder, _, files in os.walk(ROOT / "fastrec"):
+        if "__init__.py" in files:
+            on_disk.add(".".join(Path(folder).relative_to(ROOT).parts))
+    assert sorted(listed) == sorted(on_disk)
+
+
+def test_public_names_exist_and_are_documented():
+    for name in fastrec.__all__:
+        assert getattr(fastrec, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        fastrec.nothing  # noqa: B018
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_links_between_pages_lead_somewhere():
+    for page in pages():
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
