@@ -1,0 +1,100 @@
+"""What is left out and what is allowed, as the arrays that kernels read."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from fastrec.validation import check_codes, readonly
+
+NO_MASK = readonly(np.empty(0, np.uint8))
+NO_STARTS = readonly(np.empty(0, np.int64))
+NO_CODES = readonly(np.empty(0, np.int32))
+
+
+class Filters(NamedTuple):
+    """What a search may choose: read-only arrays, empty where they filter nothing."""
+
+    mask: NDArray[np.uint8]  # (n,), 0 where no query may choose
+    exclude_starts: NDArray[np.int64]  # (n_queries + 1,) into exclude_codes
+    exclude_codes: NDArray[np.int32]  # sorted for each query
+    allow_starts: NDArray[np.int64]  # (n_queries + 1,) into allow_codes: all that a query may choose
+    allow_codes: NDArray[np.int32]
+    allowed: NDArray[np.int32] | None  # sorted codes, the same for all queries, where they are few
+
+
+NOTHING = Filters(NO_MASK, NO_STARTS, NO_CODES, NO_STARTS, NO_CODES, None)
+
+
+def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
+    """The filters of a search over `n` items.
+
+    Parameters
+    ----------
+    exclude
+        A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, left out of every answer;
+        or None.
+    allow
+        A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
+        shape (n,), for all queries; or None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where a shape is wrong or a code is out of range.
+    """
+    if exclude is None and allow is None:
+        return NOTHING
+    mask, allowed = NO_MASK, None
+    exclude_starts, exclude_codes = NO_STARTS, NO_CODES
+    allow_starts, allow_codes = NO_STARTS, NO_CODES
+    if issparse(allow):
+        allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
+    elif allow is not None:
+        mask, allowed = _read_allowed(allow, n)
+    if issparse(exclude):
+        exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)
+    elif exclude is not None:
+        mask = np.ones(n, np.uint8) if mask is NO_MASK else mask.copy()
+        mask[check_codes("exclude", exclude, n)] = 0
+    return Filters(readonly(mask), exclude_starts, exclude_codes, allow_starts, allow_codes, allowed)
+
+
+def candidate_lists(filters: Filters, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Where each row's own candidates start, their number (-1: everything), and the codes that both point into."""
+    if len(filters.allow_starts):
+        starts = filters.allow_starts
+        return starts[:-1].copy(), np.diff(starts), filters.allow_codes
+    if filters.allowed is not None:
+        return np.zeros(n_rows, np.int64), np.full(n_rows, len(filters.allowed)), filters.allowed
+    return np.zeros(n_rows, np.int64), np.full(n_rows, -1), NO_CODES
+
+
+def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The structure of a sparse matrix of shape (n_rows, n): where rows start, and their sorted codes."""
+    if matrix.shape != (n_rows, n):
+        raise ValueError(f"{name} must be a matrix of shape ({n_rows}, {n}), got {matrix.shape}")
+    if matrix.format != "csr":
+        matrix = matrix.tocsr()
+    indptr, indices = matrix.indptr, matrix.indices
+    if len(indices) and (indices.min() < 0 or indices.max() >= n):
+        raise ValueError(f"{name} holds codes from {indices.min()} to {indices.max()}; they must be from 0 to {n - 1}")
+    if not matrix.has_sorted_indices:
+        indices = matrix.sorted_indices().indices
+    return readonly(indptr.astype(np.int64, copy=False)), readonly(indices.astype(np.int32, copy=False))
+
+
+def _read_allowed(allow: Any, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+    allow = np.asarray(allow)
+    if allow.dtype == bool:
+        if allow.shape != (n,):
+            raise ValueError(f"allow as a mask must be of shape ({n},), got {allow.shape}")
+        mask = np.ascontiguousarray(allow).view(np.uint8)
+        few = 2 * int(np.count_nonzero(allow)) <= n
+    else:
+        codes = check_codes("allow", allow, n)
+        mask = np.zeros(n, np.uint8)
+        mask[codes] = 1
+        few = 2 * len(codes) <= n
+    return mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None

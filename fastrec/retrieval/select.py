@@ -1,0 +1,57 @@
+"""The best k of dense scores, for models that make a whole row of scores at a time."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastrec.kernels.topk import select_rows
+from fastrec.retrieval.filters import candidate_lists, read_filters
+from fastrec.validation import check_integer, readonly
+
+
+def select_topk(
+    scores: ArrayLike, k: int, exclude: Any = None, allow: Any = None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The codes and scores of the best k in each row, best first, ties by the lower code.
+
+    Parameters
+    ----------
+    scores : array of shape (n_rows, n)
+        Taken as float32. NaN and -inf are never chosen.
+    k : int
+        How many, at least 1.
+    exclude
+        A sparse matrix of shape (n_rows, n) whose entries are left out of each row, or codes left out of all.
+    allow
+        A sparse matrix of the same shape with all that each row may choose; codes, or a bool mask, for all rows.
+
+    Returns
+    -------
+    codes : int32 array of shape (n_rows, k)
+        -1 where nothing is left.
+    scores : float32 array of shape (n_rows, k)
+        -inf where nothing is left.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where k is below 1, a shape is wrong or a code is out of range.
+
+    Examples
+    --------
+    >>> select_topk([[0.1, 0.7, 0.7, 0.2]], 2, exclude=[1])
+    (array([[2, 3]], dtype=int32), array([[0.7, 0.2]], dtype=float32))
+    """
+    check_integer("k", k, minimum=1)
+    values = readonly(np.asarray(scores, np.float32))
+    if values.ndim != 2:
+        raise ValueError(f"scores must be of shape (n_rows, n), got {values.ndim} dimensions")
+    n_rows, n = values.shape
+    filters = read_filters(exclude, allow, n_rows, n)
+    starts, counts, listed = candidate_lists(filters, n_rows)
+    codes, best = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
+    select_rows(
+        values, starts, counts, listed, filters.mask, filters.exclude_starts, filters.exclude_codes, codes, best
+    )
+    return codes, best

@@ -1,0 +1,206 @@
+"""TopK: the one result of everything that finds the best k."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class TopK:
+    """The best k items of each user or query, best first; cannot be changed.
+
+    Parameters
+    ----------
+    codes : int32 array of shape (n, k)
+        Item codes, -1 where nothing is left.
+    scores : float32 array of shape (n, k)
+        Their scores, -inf where nothing is left.
+    users : array of shape (n,), optional
+        Ids (or codes) of the users; without them the rows' own numbers.
+    item_vocabulary : Vocabulary, optional
+        What turns codes into the caller's ids.
+    fallback : bool array of shape (n,), optional
+        Rows that were answered by popularity.
+    item_info : mapping of str to arrays, optional
+        Facts about items, by code; "title" is shown by `to_frame`.
+
+    Examples
+    --------
+    >>> top = TopK([[2, 0], [1, -1]], [[0.9, 0.5], [0.7, -np.inf]], users=["ann", "bob"])
+    >>> items, scores = top
+    >>> items
+    array([[ 2,  0],
+           [ 1, -1]], dtype=int32)
+    >>> top.valid
+    array([[ True,  True],
+           [ True, False]])
+    """
+
+    __slots__ = ("_fallback", "_item_info", "_item_vocabulary", "_items", "_users", "codes", "scores")
+
+    codes: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    _users: NDArray[Any] | None
+    _fallback: NDArray[np.bool_] | None
+    _item_vocabulary: Any
+    _item_info: Mapping[str, NDArray[Any]] | None
+    _items: NDArray[Any] | None
+
+    def __init__(
+        self,
+        codes: ArrayLike,
+        scores: ArrayLike,
+        *,
+        users: ArrayLike | None = None,
+        item_vocabulary: Any = None,
+        fallback: ArrayLike | None = None,
+        item_info: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "codes", np.asarray(codes, np.int32))
+        put(self, "scores", np.asarray(scores, np.float32))
+        if self.codes.ndim != 2 or self.codes.shape != self.scores.shape:
+            raise ValueError(
+                f"TopK needs codes and scores of one shape (n, k), got {self.codes.shape} and {self.scores.shape}"
+            )
+        put(self, "_users", None if users is None else _checked_rows("users", users, len(self.codes)))
+        put(self, "_fallback", None if fallback is None else _checked_rows("fallback", fallback, len(self.codes)))
+        put(self, "_item_vocabulary", item_vocabulary)
+        put(self, "_item_info", item_info)
+        put(self, "_items", None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"TopK cannot be changed: no {name} can be set")
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.codes, self.scores, self._users, self._item_vocabulary, self._fallback, self._item_info)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which places hold an item: bool, of shape (n, k)."""
+        return self.codes >= 0
+
+    @property
+    def users(self) -> NDArray[Any]:
+        """Whose rows these are: ids, or codes, of shape (n,)."""
+        return np.arange(len(self.codes)) if self._users is None else self._users
+
+    @property
+    def fallback(self) -> NDArray[np.bool_]:
+        """Which rows were answered by popularity: bool, of shape (n,)."""
+        return np.zeros(len(self.codes), bool) if self._fallback is None else self._fallback
+
+    @property
+    def items(self) -> NDArray[Any]:
+        """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, where nothing is left."""
+        if self._items is None:
+            object.__setattr__(self, "_items", self._decoded())
+        return cast("NDArray[Any]", self._items)
+
+    def _decoded(self) -> NDArray[Any]:
+        if self._item_vocabulary is None:
+            return self.codes
+        valid = self.valid
+        ids = self._item_vocabulary.decode(self.codes[valid])
+        items = np.full(self.codes.shape, -1 if ids.dtype.kind in "iu" else "", ids.dtype)
+        items[valid] = ids
+        return items
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield self.items
+        yield self.scores
+
+    def __getitem__(self, rows: Any) -> "TopK":
+        """The chosen rows; a single number gives a TopK of one row."""
+        rows = np.arange(len(self))[rows]
+        rows = rows[None] if np.ndim(rows) == 0 else rows
+        return TopK(
+            self.codes[rows],
+            self.scores[rows],
+            users=self.users[rows],
+            item_vocabulary=self._item_vocabulary,
+            fallback=None if self._fallback is None else self._fallback[rows],
+            item_info=self._item_info,
+        )
+
+    def __repr__(self) -> str:
+        n, k = self.codes.shape
+        lines = [f"TopK of {n} row{'' if n == 1 else 's'}, k={k}"]
+        for row in range(min(n, 5)):
+            shown = [f"{item} ({score:.3g})" for item, score in self._row(row)[:5]]
+            more = " …" if self.valid[row].sum() > 5 else ""
+            lines.append(f"  {self.users[row]}: {', '.join(shown) or 'nothing'}{more}")
+        return "\n".join(lines + (["  …"] if n > 5 else []))
+
+    def _row(self, row: int) -> list[tuple[Any, float]]:
+        valid = self.valid[row]
+        return list(zip(self.items[row][valid], self.scores[row][valid], strict=True))
+
+    def to_frame(self) -> Any:
+        """A table of the valid places: user, item, score, rank (from 1), and title where titles are known.
+
+        Returns
+        -------
+        pandas.DataFrame, else polars.DataFrame, else pyarrow.Table
+            The first of them that is installed.
+
+        Raises
+        ------
+        ImportError
+            Where none of them is installed.
+
+        Examples
+        --------
+        >>> TopK([[2, 0]], [[0.5, 0.25]], users=["ann"]).to_frame()
+          user  item  score  rank
+        0  ann     2   0.50     1
+        1  ann     0   0.25     2
+        """
+        valid = self.valid
+        rows, places = np.nonzero(valid)
+        columns: dict[str, NDArray[Any]] = {
+            "user": self.users[rows],
+            "item": self.items[valid],
+            "score": self.scores[valid],
+            "rank": places + 1,
+        }
+        if self._item_info is not None and "title" in self._item_info:
+            columns["title"] = np.asarray(self._item_info["title"])[self.codes[valid]]
+        return _frame(columns)
+
+
+def _checked_rows(name: str, values: ArrayLike, n: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ValueError(f"TopK.{name} must have one entry for each of {n} rows, got shape {array.shape}")
+    return array
+
+
+def _rebuild(codes: Any, scores: Any, users: Any, vocabulary: Any, fallback: Any, item_info: Any) -> TopK:
+    return TopK(codes, scores, users=users, item_vocabulary=vocabulary, fallback=fallback, item_info=item_info)
+
+
+def _frame(columns: dict[str, NDArray[Any]]) -> Any:
+    try:
+        import pandas
+
+        return pandas.DataFrame(columns)
+    except ImportError:
+        pass
+    lists = {name: column.tolist() if column.dtype.kind in "OUT" else column for name, column in columns.items()}
+    try:
+        import polars
+
+        return polars.DataFrame(lists)
+    except ImportError:
+        pass
+    try:
+        import pyarrow
+
+        return pyarrow.table(lists)
+    except ImportError:
+        raise ImportError("to_frame needs pandas, polars or pyarrow: pip install 'fastrec[frames]'") from None

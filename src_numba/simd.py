@@ -1,0 +1,254 @@
+"""Vectors in registers for kernels: LLVM's generic vector types, so that one source serves AVX-512, AVX2 and NEON.
+
+A vector of 16 float32 is one register on AVX-512, two on AVX2 and four on NEON; LLVM splits what the CPU cannot hold.
+Numbers of lanes are literals. Indices count elements from an array's first one, whatever its shape; arrays must be
+C-contiguous, and nothing is checked.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+
+I32 = ir.IntType(32)
+HALF = ir.HalfType()
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """Numba's type of a register with `lanes` numbers of one type."""
+
+    def __init__(self, dtype: Any, lanes: int) -> None:
+        self.dtype = dtype
+        self.lanes = lanes
+        super().__init__(name=f"Vector({dtype}, {lanes})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    """A vector is one LLVM value."""
+
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), kind.lanes))
+
+
+def _pointer(ctx: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    return builder.gep(ctx.make_array(kind)(ctx, builder, array).data, [index])
+
+
+def _size(ctx: Any, vector: Any) -> int:
+    """Bytes of one lane: all the alignment that an element of an array promises."""
+    return int(ctx.get_abi_sizeof(vector.element))
+
+
+def _splat(builder: Any, value: Any, lanes: int) -> Any:
+    vector = ir.VectorType(value.type, lanes)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
+    places = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), places)
+
+
+def _letter(dtype: Any) -> str:
+    return "i" if isinstance(dtype, types.Integer) else "f"
+
+
+def declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """The function of LLVM called `name`, declared in the builder's module once."""
+    known = builder.module.globals.get(name)
+    return known or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+def _half(builder: Any, value: Any, start: int, lanes: int) -> Any:
+    places = ir.Constant(ir.VectorType(I32, lanes), list(range(start, start + lanes)))
+    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """`lanes` consecutive numbers of `array`, from element `index` on."""
+    kind = Vector(array.dtype, lanes.literal_value)
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
+        vector = ctx.get_value_type(kind)
+        return builder.load(builder.bitcast(place, vector.as_pointer()), align=_size(ctx, vector))
+
+    return kind(array, types.intp, lanes), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def load_part(context: Any, array: Any, index: Any, count: Any, lanes: Any) -> Any:
+    """The first `count` of `lanes` consecutive numbers, and 0 in the other lanes, whose memory is not touched."""
+    kind = Vector(array.dtype, lanes.literal_value)
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ctx.get_value_type(kind)
+        place = builder.bitcast(_pointer(ctx, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
+        lane_of = ir.Constant(ir.VectorType(args[2].type, kind.lanes), list(range(kind.lanes)))
+        wanted = builder.icmp_signed("<", lane_of, _splat(builder, args[2], kind.lanes))
+        name = f"llvm.masked.load.v{kind.lanes}{_letter(array.dtype)}{array.dtype.bitwidth}.p0"
+        function = declare(builder, name, vector, [place.type, I32, wanted.type, vector])
+        align = ir.Constant(I32, _size(ctx, vector))
+        return builder.call(function, [place, align, wanted, ir.Constant(vector, None)])
+
+    return kind(array, types.intp, types.intp, lanes), build
+
+
+@intrinsic  # type: ignore[misc]
+def store(context: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Writes a vector to `array`, from element `index` on."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
+        builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()), align=_size(ctx, args[2].type))
+        return ctx.get_dummy_value()
+
+    return types.void(array, types.intp, vector), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def broadcast(context: Any, value: Any, lanes: Any) -> Any:
+    """The number `value` in every lane."""
+    dtype = value.literal_type if isinstance(value, types.Literal) else value
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, args[0], lanes.literal_value)
+
+    return Vector(dtype, lanes.literal_value)(dtype, lanes), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def broadcast_load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Element `index` of `array` in every lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
+        return _splat(builder, builder.load(place), lanes.literal_value)
+
+    return Vector(array.dtype, lanes.literal_value)(array, types.intp, lanes), build
+
+
+@intrinsic  # type: ignore[misc]
+def multiply_add(context: Any, a: Vector, b: Vector, c: Vector) -> Any:
+    """A · b + c in every lane, rounded once where the CPU has such an instruction."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = a.dtype.bitwidth
+        function = declare(builder, f"llvm.fmuladd.v{a.lanes}f{bits}", args[0].type, [args[0].type] * 3)
+        return builder.call(function, args)
+
+    return a(a, a, a), build
+
+
+@intrinsic  # type: ignore[misc]
+def add(context: Any, a: Vector, b: Vector) -> Any:
+    """A + b in every lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return (builder.add if isinstance(a.dtype, types.Integer) else builder.fadd)(*args)
+
+    return a(a, a), build
+
+
+@intrinsic  # type: ignore[misc]
+def subtract(context: Any, a: Vector, b: Vector) -> Any:
+    """A − b in every lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return (builder.sub if isinstance(a.dtype, types.Integer) else builder.fsub)(*args)
+
+    return a(a, a), build
+
+
+@intrinsic  # type: ignore[misc]
+def multiply(context: Any, a: Vector, b: Vector) -> Any:
+    """A · b in every lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return (builder.mul if isinstance(a.dtype, types.Integer) else builder.fmul)(*args)
+
+    return a(a, a), build
+
+
+@intrinsic  # type: ignore[misc]
+def widen(context: Any, vector: Vector) -> Any:
+    """float32 lanes as float64; uint16 lanes, taken as the bits of float16, as float32."""
+    wide = types.float64 if vector.dtype == types.float32 else types.float32
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = args[0]
+        if vector.dtype != types.float32:
+            value = builder.bitcast(value, ir.VectorType(HALF, vector.lanes))
+        return builder.fpext(value, ctx.get_value_type(signature.return_type))
+
+    return Vector(wide, vector.lanes)(vector), build
+
+
+@intrinsic  # type: ignore[misc]
+def to_float(context: Any, vector: Vector) -> Any:
+    """int32 lanes as float32."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sitofp(args[0], ctx.get_value_type(signature.return_type))
+
+    return Vector(types.float32, vector.lanes)(vector), build
+
+
+@intrinsic  # type: ignore[misc]
+def at_least(context: Any, a: Vector, b: Vector) -> Any:
+    """An int64 whose bit i says whether a ≥ b in lane i (false where either is NaN)."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered(">=", *args), ir.IntType(a.lanes))
+        return builder.zext(bits, ir.IntType(64))
+
+    return types.int64(a, a), build
+
+
+@intrinsic  # type: ignore[misc]
+def reduce_add(context: Any, vector: Vector) -> Any:
+    """The sum of all lanes, always in the same order: the upper half onto the lower, until one is left."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, lanes = args[0], vector.lanes
+        while lanes > 1:
+            lanes //= 2
+            value = builder.fadd(_half(builder, value, 0, lanes), _half(builder, value, lanes, lanes))
+        return builder.extract_element(value, ir.Constant(I32, 0))
+
+    return vector.dtype(vector), build
+
+
+@intrinsic  # type: ignore[misc]
+def trailing_zeros(context: Any, bits: Any) -> Any:
+    """The place of the lowest bit that is set in an int64 other than 0."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), build
+
+
+@intrinsic  # type: ignore[misc]
+def prefetch(context: Any, array: Any, index: Any) -> Any:
+    """Asks for the cache line of element `index`, to be read soon."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        place = builder.bitcast(_pointer(ctx, builder, signature.args[0], args[0], args[1]), byte)
+        function = declare(builder, "llvm.prefetch", ir.VoidType(), [byte, I32, I32, I32])
+        builder.call(function, [place, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
+        return ctx.get_dummy_value()
+
+    return types.void(array, types.intp), build
+
+
+@intrinsic  # type: ignore[misc]
+def above(context: Any, a: Vector, b: Vector) -> Any:
+    """An int64 whose bit i says whether a > b in lane i (false where either is NaN)."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered(">", *args), ir.IntType(a.lanes))
+        return builder.zext(bits, ir.IntType(64))
+
+    return types.int64(a, a), build
