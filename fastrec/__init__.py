@@ -11,7 +11,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "fastrec.data": ("Interactions", "Vocabulary", "read_interactions"),
-    "fastrec.preprocessing": ("Binarize", "KCore", "split_last", "split_random", "split_time"),
+    "fastrec.preprocessing": (
+        "Binarize",
+        "ColdItemKFold",
+        "InteractionGroupKFold",
+        "InteractionKFold",
+        "KCore",
+        "RollingTime",
+        "UserKFold",
+        "split_last",
+        "split_random",
+        "split_time",
+        "split_users",
+    ),
     "fastrec.retrieval": ("ExactIndex", "TopK"),
     "fastrec.models": ("ImplicitALS", "Popularity", "Recommender", "load", "save"),
     "fastrec.evaluation": ("Report", "evaluate"),

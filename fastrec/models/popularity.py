@@ -1,21 +1,19 @@
 """Popularity: the same for everybody, what most people took."""
 
-import re
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.models.recommender import Codes, Recommender
+from fastrec.data.durations import parse_duration
+from fastrec.models.recommender import Codes
 from fastrec.models.rows import sum_by_code
-from fastrec.validation import CodeMatrix, check_choice, check_number
-
-_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
+from fastrec.models.updating import Change, Updating
+from fastrec.validation import CodeMatrix, check_choice
 
 
-class Popularity(Recommender):
+class Popularity(Updating):
     """Items by how many users took them, or by how much: what every other model must beat.
 
     Parameters
@@ -31,6 +29,8 @@ class Popularity(Recommender):
     ----------
     item_scores_ : ndarray of shape (n_items,)
         The popularity of each item, float32.
+    decayed_sums_ : ndarray of shape (n_items,) or None
+        With `half_life`, the same as float64, as it was at `last_time_`: the time of the last event.
 
     Examples
     --------
@@ -41,9 +41,11 @@ class Popularity(Recommender):
     """
 
     needs_history: ClassVar[bool] = False
-    _learned: ClassVar[tuple[str, ...]] = ("item_scores_",)
+    _learned: ClassVar[tuple[str, ...]] = ("item_scores_", "decayed_sums_", "last_time_")
 
     item_scores_: NDArray[np.float32]
+    decayed_sums_: NDArray[np.float64] | None
+    last_time_: int | None
 
     def __init__(self, *, weighting: Literal["count", "value"] = "count", half_life: float | str | None = None) -> None:
         self.weighting = weighting
@@ -72,26 +74,53 @@ class Popularity(Recommender):
         return self._learn(X, events=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, events: Interactions | None = None) -> None:
+        self.decayed_sums_, self.last_time_ = None, None
         if self.half_life is not None:
-            codes, weights = self._decayed(events, self.half_life)
-            scores = sum_by_code(codes, weights, matrix.shape[1])
-        elif self.weighting == "value":
+            self._add_decayed(events, None)
+        else:
+            self._count(matrix)
+
+    def _update(self, change: Change) -> None:
+        """Counts follow exactly; with a half-life the old ones fade, and the new events are added."""
+        if self.half_life is None:
+            self._count(self.seen_)
+        elif change.events is None:
+            raise ValueError("Popularity with a half_life is updated by partial_fit of Interactions with times")
+        else:
+            before, codes = self.decayed_sums_, change.events.items
+            assert before is not None
+            places = None if self.items_ is None else self.items_.encode(codes.ids)
+            sums = np.concatenate([before, np.zeros(self.n_features_in_ - len(before))])
+            self._add_decayed(change.events, sums, codes.ids if places is None else places)
+
+    def _count(self, matrix: CodeMatrix) -> None:
+        if self.weighting == "value":
             scores = sum_by_code(matrix.indices, matrix.data, matrix.shape[1])
         else:
             scores = self.item_counts_.astype(np.float64)
         self.item_scores_ = scores.astype(np.float32)
 
-    def _decayed(self, events: Interactions | None, half_life: float | str) -> tuple[Codes, NDArray[np.float64]]:
+    def _add_decayed(
+        self, events: Interactions | None, sums: NDArray[np.float64] | None, places: NDArray[Any] | None = None
+    ) -> None:
+        """Add events to sums that have faded since `last_time_`; `places` are the codes of their items, by theirs."""
         if events is None or events.times is None:
             raise ValueError("Popularity.half_life needs Interactions with times, got data without")
-        if not len(events.times):
-            return events.item_codes, np.empty(0)
-        life = parse_half_life(half_life, events.time_unit)
-        ages = (events.times.max() - events.times).astype(np.float64)
-        weights = np.exp2(-ages / life)
-        if self.weighting == "value" and events.values is not None:
-            weights *= events.values
-        return events.item_codes, weights
+        sums = np.zeros(self.n_features_in_) if sums is None else sums
+        if len(events.times):
+            life = parse_half_life(self.half_life or 1, events.time_unit)
+            last = int(events.times.max())
+            if self.last_time_ is not None:
+                last = max(last, self.last_time_)
+                sums = sums * np.exp2(-(last - self.last_time_) / life)
+            weights = np.exp2(-(last - events.times).astype(np.float64) / life)
+            if self.weighting == "value" and events.values is not None:
+                weights *= events.values
+            codes = events.item_codes if places is None else places[events.item_codes].astype(np.int32)
+            sums = sums + sum_by_code(codes, weights, self.n_features_in_)
+            self.last_time_ = last
+        self.decayed_sums_ = sums
+        self.item_scores_ = sums.astype(np.float32)
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
@@ -108,16 +137,4 @@ def parse_half_life(half_life: float | str, time_unit: str | None) -> float:
     >>> parse_half_life("30d", "ms")
     2592000000.0
     """
-    if not isinstance(half_life, str):
-        return check_number("Popularity.half_life", half_life, minimum=0, above=True)
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(s|min|h|d|w|y)\s*", half_life)
-    if match is None:
-        raise ValueError(
-            f"Popularity.half_life must be a number, or a string such as '30d' (s, min, h, d, w, y), got {half_life!r}"
-        )
-    if time_unit not in _UNITS_PER_SECOND:
-        raise ValueError(
-            f"Popularity.half_life is {half_life!r}, but the data's times have no unit: give it as a number in theirs"
-        )
-    number = check_number("Popularity.half_life", float(match[1]), minimum=0, above=True)
-    return number * _SECONDS[match[2]] * _UNITS_PER_SECOND[time_unit]
+    return parse_duration("Popularity.half_life", half_life, time_unit)

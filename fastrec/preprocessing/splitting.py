@@ -1,4 +1,4 @@
-"""Splits into a training and a test part: at random, by each user's last interactions, or at one moment for all."""
+"""Splits into a training and a test part: at random, by each user's last interactions, at one moment, or by users."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -43,7 +43,7 @@ def split_random(data: Interactions, test: float | int = 0.2, random_state: Any 
     >>> train.n_interactions, test.n_interactions, train.shape == test.shape == data.shape
     (3, 1, True)
     """
-    pair, n_pairs = _pairs(data)
+    pair, n_pairs = pairs_of(data)
     if isinstance(test, (int, np.integer)) and not isinstance(test, bool):
         wanted = check_integer("test", test, minimum=1)
     else:
@@ -52,10 +52,10 @@ def split_random(data: Interactions, test: float | int = 0.2, random_state: Any 
         raise ValueError(f"{wanted} of {n_pairs} pairs would be tested: each part needs at least one")
     chosen = np.zeros(n_pairs, bool)
     chosen[np.random.default_rng(random_state).permutation(n_pairs)[:wanted]] = True
-    return _parted(data, chosen if pair is None else chosen[pair])
+    return parted(data, chosen if pair is None else chosen[pair])
 
 
-def _pairs(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
+def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
     """The number of the pair that every interaction belongs to (None: its own number), and how many there are."""
     if data.matrix.nnz == data.n_interactions:
         return None, data.n_interactions
@@ -94,7 +94,7 @@ def split_last(data: Interactions, n: int = 1) -> Split:
     (array([1], dtype=int32), 3)
     """
     n = check_integer("n", n, minimum=1)
-    times = _times(data, "split_last")
+    times = times_of(data, "split_last")
     counts = np.bincount(data.user_codes, minlength=len(data))
     order = _order_by_user_and_time(data.user_codes, times)
     from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
@@ -102,7 +102,7 @@ def split_last(data: Interactions, n: int = 1) -> Split:
     last[order] = (from_end <= n) & (counts > n).repeat(counts)
     if not last.any():
         raise ValueError(f"no user has more than {n} interactions, so nothing can be tested")
-    return _parted(data, last)
+    return parted(data, last)
 
 
 def _order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -144,7 +144,7 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     >>> train.times, test.times
     (array([10]), array([30, 20]))
     """
-    times = _times(data, "split_time")
+    times = times_of(data, "split_time")
     if (at is None) == (fraction is None):
         raise ValueError("split_time needs either a moment (at=…) or a share (fraction=…)")
     if at is not None:
@@ -157,10 +157,77 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     if late.all() or not late.any():
         side = "training" if late.all() else "test"
         raise ValueError(f"the {side} part would be empty: cut at {cut}, times {times.min()} to {times.max()}")
-    return _parted(data, late)
+    return parted(data, late)
 
 
-def _times(data: Interactions, what: str) -> NDArray[np.int64]:
+def split_users(
+    data: Interactions, test: float | int = 0.1, hidden: float = 0.2, random_state: Any = None
+) -> tuple[Interactions, Interactions, Interactions]:
+    """Training users, and other users whose interactions are parted into a known history and what is to be found.
+
+    Strong generalization (Marlin 2004; Liang et al. 2018): who is tested was never trained on. Fit on the first part,
+    then ``evaluate(model, hidden, histories=histories)``.
+
+    Parameters
+    ----------
+    data : Interactions
+    test : float or int
+        The share of the users that are tested (above 0, below 1), or their number; among those with two items or more.
+    hidden : float
+        The share of each tested user's items that is to be found: one at least, and one at least stays known.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The seed: the same one gives the same split.
+
+    Returns
+    -------
+    train : Interactions
+        Of the training users alone: their vocabulary, and all items.
+    histories, hidden : Interactions
+        Of the tested users, row by row; all items.
+
+    Raises
+    ------
+    ValueError
+        If no user is left to train on, or to test.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1, 2, 2], [0, 1, 0, 2, 1, 2], users=["a", "b", "c"])
+    >>> train, histories, hidden = split_users(data, 1, 0.5, random_state=0)
+    >>> len(train), len(histories), histories.n_interactions, hidden.n_interactions
+    (2, 1, 1, 1)
+    """
+    share = check_number("hidden", hidden, minimum=0, maximum=1, above=True)
+    able = np.flatnonzero(np.diff(data.matrix.indptr) > 1)
+    if isinstance(test, (int, np.integer)) and not isinstance(test, bool):
+        wanted = check_integer("test", test, minimum=1)
+    else:
+        wanted = round(check_number("test", test, minimum=0, maximum=1, above=True) * len(able))
+    if not 0 < wanted < len(data) or wanted > len(able):
+        raise ValueError(f"{wanted} of {len(data)} users would be tested, {len(able)} have two items or more")
+    rng = np.random.default_rng(random_state)
+    chosen = np.sort(rng.permutation(able)[:wanted])
+    tested = data[chosen]
+    histories, found = parted(tested, _hide_items(tested, share, rng))
+    return data[np.setdiff1d(np.arange(len(data)), chosen)], histories, found
+
+
+def _hide_items(data: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which interactions to hide: a share of each user's distinct items, chosen at random."""
+    pair, n_pairs = pairs_of(data)
+    users = np.empty(n_pairs, np.int64)
+    users[np.arange(n_pairs) if pair is None else pair] = data.user_codes
+    counts = np.bincount(users, minlength=len(data))
+    wanted = np.clip(np.round(share * counts).astype(np.int64), 1, counts - 1)
+    order = np.lexsort((rng.random(n_pairs), users))
+    place = np.arange(n_pairs) - (np.cumsum(counts) - counts).repeat(counts)
+    hidden = np.empty(n_pairs, bool)
+    hidden[order] = place < wanted.repeat(counts)
+    return hidden if pair is None else hidden[pair]
+
+
+def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
+    """The times of the data, or a ValueError that `what` cannot do without."""
     if data.times is None:
         raise ValueError(f"{what} needs times: read the interactions with their time column, or use split_random")
     if not data.n_interactions:
@@ -189,5 +256,6 @@ def _as_number(at: Moment, data: Interactions) -> int:
     return int(moment.astype(np.int64)) + int(moment < at)
 
 
-def _parted(data: Interactions, tested: NDArray[np.bool_]) -> Split:
+def parted(data: Interactions, tested: NDArray[np.bool_]) -> Split:
+    """The interactions that are not tested, and those that are."""
     return data.select(~tested), data.select(tested)

@@ -1,0 +1,42 @@
+"""Spans of time in the unit that the data's times have."""
+
+import re
+from typing import Any
+
+from fastrec.validation import check_number
+
+_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
+
+
+def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
+    """A span of time, above 0, in the data's time unit.
+
+    Parameters
+    ----------
+    name
+        What errors call it.
+    duration
+        A number in the unit of the data, or a string such as "30d" (s, min, h, d, w, y).
+    time_unit
+        "s", "ms", "us" or "ns"; None where the data's times have no unit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where it is neither, or not above 0, or a string though no unit is known.
+
+    Examples
+    --------
+    >>> parse_duration("half_life", "30d", "ms")
+    2592000000.0
+    """
+    if not isinstance(duration, str):
+        return check_number(name, duration, minimum=0, above=True)
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(s|min|h|d|w|y)\s*", duration)
+    if match is None:
+        raise ValueError(f"{name} must be a number, or a string such as '30d' (s, min, h, d, w, y), got {duration!r}")
+    if time_unit not in _UNITS_PER_SECOND:
+        raise ValueError(f"{name} is {duration!r}, but the data's times have no unit: give it as a number in theirs")
+    number = check_number(name, float(match[1]), minimum=0, above=True)
+    return number * _SECONDS[match[2]] * _UNITS_PER_SECOND[time_unit]

@@ -1,0 +1,345 @@
+"""Splitters: many splits of the same data, over users as scikit-learn has them, or over interactions."""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import BaseCrossValidator
+
+from fastrec.data import Interactions
+from fastrec.data.durations import parse_duration
+from fastrec.preprocessing.splitting import Split, pairs_of, times_of
+from fastrec.validation import check_flag, check_integer
+
+Rows = NDArray[np.int64]
+
+
+class UserKFold(BaseCrossValidator):
+    """K folds over users, scikit-learn's own kind: the rows to train on, and rows never trained on.
+
+    Users of the test rows are unknown to the model (strong generalization): it is shown a part of their history and
+    has to find the rest, as `score` and `cross_validate` do. Works as ``cv=…`` of scikit-learn's tools.
+
+    Parameters
+    ----------
+    n_splits
+        How many folds, at least 2.
+    shuffle
+        Whether users are dealt at random; else in their order.
+    random_state
+        The seed of the shuffle: the same one gives the same folds, in every call.
+
+    Examples
+    --------
+    >>> for train, test in UserKFold(2, shuffle=False).split(np.ones((4, 3))):
+    ...     print(train, test)
+    [2 3] [0 1]
+    [0 1] [2 3]
+    """
+
+    def __init__(self, n_splits: int = 5, *, shuffle: bool = True, random_state: int = 0) -> None:
+        self.n_splits = check_integer("UserKFold.n_splits", n_splits, minimum=2)
+        self.shuffle = check_flag("UserKFold.shuffle", shuffle)
+        self.random_state = random_state
+
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Rows, Rows]]:
+        """The rows to train on, and those to test, for each fold.
+
+        Parameters
+        ----------
+        X
+            Interactions or a matrix of shape (n_users, n_items).
+        y
+            Not used.
+        groups
+            A label per user: users of one group (a household, a country) are always on the same side.
+
+        Raises
+        ------
+        ValueError
+            Where there are fewer users, or groups, than folds.
+        """
+        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        labels, kind = np.arange(n), "users"
+        if groups is not None:
+            labels, kind = np.unique(np.asarray(groups), return_inverse=True)[1], "groups"
+            if labels.shape != (n,):
+                raise ValueError(f"groups must have one label for each of {n} users, got shape {labels.shape}")
+        fold = _deal(labels, self.n_splits, kind, self.random_state if self.shuffle else None)
+        for number in range(self.n_splits):
+            yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """The number of folds."""
+        return self.n_splits
+
+    def __repr__(self) -> str:
+        return f"UserKFold({self.n_splits}, shuffle={self.shuffle}, random_state={self.random_state})"
+
+
+def _deal(labels: NDArray[Any], folds: int, kind: str, random_state: int | None) -> NDArray[np.int64]:
+    """The fold of each label's bearer; whole labels are dealt, so that folds have about equally many bearers."""
+    n = int(labels.max()) + 1 if len(labels) else 0
+    if n < folds:
+        raise ValueError(f"{folds} folds need at least as many {kind}, got {n}")
+    sizes = np.bincount(labels, minlength=n)
+    order = np.arange(n) if random_state is None else np.random.default_rng(random_state).permutation(n)
+    if sizes.min() == sizes.max():
+        cuts = np.linspace(0, n, folds + 1).astype(np.int64)
+        of_label = np.empty(n, np.int64)
+        of_label[order] = np.repeat(np.arange(folds), np.diff(cuts))
+        return np.asarray(of_label[labels])
+    # The largest first, each to the fold that has fewest so far.
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    of_label, filled = np.empty(n, np.int64), np.zeros(folds, np.int64)
+    for label in order.tolist():
+        of_label[label] = fold = int(np.argmin(filled))
+        filled[fold] += sizes[label]
+    return np.asarray(of_label[labels])
+
+
+class InteractionSplitter(BaseEstimator, ABC):
+    """The base of splitters over interactions: ``split(data)`` yields pairs of `Interactions`, (train, test).
+
+    Both parts have the vocabularies of the whole. They are no splits of rows, so scikit-learn's tools cannot use them:
+    handed to those, they say so.
+    """
+
+    @abstractmethod
+    def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """For each split, which interactions are trained on and which are tested."""
+
+    def split(self, data: Interactions, *others: Any, groups: ArrayLike | None = None) -> Iterator[Split]:
+        """The parts to train on and to test, for each split.
+
+        Parameters
+        ----------
+        data : Interactions
+        *others
+            Refused: scikit-learn passes its y here.
+        groups
+            Only for `GroupKFold`: a label per interaction.
+
+        Yields
+        ------
+        train, test : Interactions
+            With the vocabularies of the whole, so with its shape and codes.
+
+        Raises
+        ------
+        TypeError
+            Where it is called as scikit-learn calls its own splitters, or `data` is not Interactions.
+        """
+        if others or not isinstance(data, Interactions):
+            raise self._refusal(data if not others else None)
+        return self._split(data, groups)
+
+    def _split(self, data: Interactions, groups: Any) -> Iterator[Split]:
+        for trained, tested in self._masks(data, groups):
+            yield data.select(trained), data.select(tested)
+
+    def get_n_splits(self, *others: Any, groups: Any = None) -> int:
+        """The number of splits."""
+        if others:
+            raise self._refusal(None)
+        return int(self.n_splits)
+
+    n_splits: int
+
+    def _refusal(self, data: Any) -> TypeError:
+        name = type(self).__name__
+        if data is not None:
+            return TypeError(f"{name} splits Interactions, got {type(data).__name__}")
+        return TypeError(
+            f"{name} parts interactions, not rows, so scikit-learn's tools cannot use it: use fastrec.cross_validate "
+            "or fastrec.search, or UserKFold as cv"
+        )
+
+
+class InteractionKFold(InteractionSplitter):
+    """K folds over interactions: every pair of user and item is tested once, its user being known by the rest.
+
+    Parameters
+    ----------
+    n_splits
+        How many folds, at least 2.
+    random_state
+        The seed: the same one gives the same folds.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1], [0, 1, 0, 2])
+    >>> [test.n_interactions for train, test in InteractionKFold(2).split(data)]
+    [2, 2]
+    """
+
+    def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
+        self.n_splits = n_splits
+        self.random_state = random_state
+
+    def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        _no_groups(self, groups)
+        check_integer("InteractionKFold.n_splits", self.n_splits, minimum=2)
+        pair, n_pairs = pairs_of(data)
+        fold = _deal(np.arange(n_pairs), self.n_splits, "distinct pairs of user and item", self.random_state)
+        fold = fold if pair is None else fold[pair]
+        for number in range(self.n_splits):
+            yield fold != number, fold == number
+
+
+class InteractionGroupKFold(InteractionSplitter):
+    """K folds over groups of interactions, such as sessions or orders: a group is tested as a whole.
+
+    ``split(data, groups=labels)`` takes a label per interaction.
+
+    Parameters
+    ----------
+    n_splits
+        How many folds, at least 2.
+    random_state
+        The seed: the same one gives the same folds.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1], [0, 1, 0, 2])
+    >>> for train, test in InteractionGroupKFold(2).split(data, groups=["a", "a", "b", "b"]):
+    ...     print(test.user_codes)
+    [0 0]
+    [1 1]
+    """
+
+    def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
+        self.n_splits = n_splits
+        self.random_state = random_state
+
+    def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        check_integer("InteractionGroupKFold.n_splits", self.n_splits, minimum=2)
+        if groups is None:
+            raise ValueError("InteractionGroupKFold needs groups: split(data, groups=labels), a label per interaction")
+        labels = np.unique(np.asarray(groups), return_inverse=True)[1]
+        if labels.shape != (data.n_interactions,):
+            raise ValueError(
+                f"groups must have one label for each of {data.n_interactions} interactions, got shape {labels.shape}"
+            )
+        fold = _deal(labels, self.n_splits, "groups", self.random_state)
+        for number in range(self.n_splits):
+            yield fold != number, fold == number
+
+
+class ColdItemKFold(InteractionSplitter):
+    """K folds over items: all interactions of the items that are tested are left out of training.
+
+    For models that know items by their features; others cannot recommend what they never saw.
+
+    Parameters
+    ----------
+    n_splits
+        How many folds, at least 2; every item with an interaction is cold in one of them.
+    random_state
+        The seed: the same one gives the same folds.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1], [0, 1, 0, 2])
+    >>> for train, test in ColdItemKFold(3).split(data):
+    ...     print(train.item_codes, test.item_codes)
+    [0 1 0] [2]
+    [1 2] [0 0]
+    [0 0 2] [1]
+    """
+
+    def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
+        self.n_splits = n_splits
+        self.random_state = random_state
+
+    def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        _no_groups(self, groups)
+        check_integer("ColdItemKFold.n_splits", self.n_splits, minimum=2)
+        met = np.unique(data.item_codes)
+        place = np.searchsorted(met, data.item_codes)
+        of_item = _deal(np.arange(len(met)), self.n_splits, "items with interactions", self.random_state)
+        for number in range(self.n_splits):
+            cold = of_item[place] == number
+            yield ~cold, cold
+
+
+class RollingTime(InteractionSplitter):
+    """Windows that roll through time: each is tested by what came before it, as a model in use would be.
+
+    The last window ends with the last interaction, and windows follow each other without a gap. What is trained on
+    came strictly before the window's start (and at most `memory` earlier).
+
+    Parameters
+    ----------
+    n_splits
+        How many windows.
+    window
+        How long each is: a number in the unit of `data.times`, or a string such as "7d". None: the windows and one
+        first training part of equal numbers of interactions, cut between times.
+    memory
+        How much before a window is trained on, in the same forms. None is all.
+    gap
+        How much right before a window is left out, for what becomes known only later.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1, 1, 0, 1], [0, 1, 0, 2, 2, 1], times=[1, 2, 3, 4, 5, 6])
+    >>> for train, test in RollingTime(2, window=2).split(data):
+    ...     print(train.times, test.times)
+    [1 2] [3 4]
+    [1 2 3 4] [5 6]
+    """
+
+    def __init__(
+        self,
+        n_splits: int = 3,
+        *,
+        window: float | str | None = None,
+        memory: float | str | None = None,
+        gap: float | str | None = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.window = window
+        self.memory = memory
+        self.gap = gap
+
+    def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        _no_groups(self, groups)
+        n = check_integer("RollingTime.n_splits", self.n_splits, minimum=1)
+        times = times_of(data, "RollingTime")
+        memory, gap = self._span("memory", data), self._span("gap", data)
+        edges = self._edges(times, data, n)
+        for start, end in itertools.pairwise(edges):
+            tested = (times >= start) & (times < end)
+            trained = times < start - (gap or 0)
+            if memory is not None:
+                trained &= times >= start - (gap or 0) - memory
+            for name, part in (("test", tested), ("training", trained)):
+                if not part.any():
+                    raise ValueError(f"the {name} part of the window from {start:g} to {end:g} would be empty")
+            yield trained, tested
+
+    def _span(self, name: str, data: Interactions) -> float | None:
+        value = getattr(self, name)
+        return None if value is None else parse_duration(f"RollingTime.{name}", value, data.time_unit)
+
+    def _edges(self, times: NDArray[np.int64], data: Interactions, n: int) -> NDArray[Any]:
+        """The starts of the windows, and the end of the last."""
+        end = int(times.max()) + 1
+        window = self._span("window", data)
+        if window is not None:
+            return np.array([end - window * left for left in range(n, 0, -1)] + [end])
+        places = np.round(np.arange(1, n + 1) * len(times) / (n + 1)).astype(np.int64)
+        starts = np.unique(np.sort(times)[np.minimum(places, len(times) - 1)])
+        if len(starts) < n or starts[0] == times.min():
+            raise ValueError(f"the times are too few to be cut into {n} windows: give window=… or fewer splits")
+        return np.append(starts, end)
+
+
+def _no_groups(splitter: InteractionSplitter, groups: Any) -> None:
+    if groups is not None:
+        raise ValueError(f"{type(splitter).__name__} takes no groups; InteractionGroupKFold and UserKFold do")
