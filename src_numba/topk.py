@@ -182,6 +182,8 @@ def rank_candidates(
     """
     for i in range(len(counts)):
         everything = counts[i] < 0
+        # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
+        level = everything and query_norms[i] == 0 and metric != SQUARED_DISTANCE
         size = 0
         heap_codes, heap_scores = codes[i], scores[i]
         for c in range(len(vectors) if everything else counts[i]):
@@ -190,6 +192,8 @@ def rank_candidates(
                 continue
             score = score_exactly(vectors, code, queries, i, metric, norms, query_norms[i])
             size = offer(heap_scores, heap_codes, size, score, code)
+            if level and size == len(heap_codes):
+                break
         finish_row(heap_scores, heap_codes, size)
 
 

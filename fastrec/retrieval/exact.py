@@ -1,6 +1,7 @@
 """ExactIndex: the k vectors with the best scores, all of them looked at, none missed."""
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,13 +9,19 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, measure_rows, rank_candidates
+from fastrec.kernels.scan import GROUP, prepare_queries, scan_float32
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.filters import candidate_lists, read_filters
+from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
+from fastrec.retrieval.packed import Packed, pack_vectors
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
 PIECE = 240  # queries that one thread takes at a time
+ROOM_AT_ONCE = 2**20  # candidates of one thread
+WORTH_THREADS = 2**25  # products below which a second thread costs more than it gains
+FEW_QUERIES = 16  # below, vectors that a filter allows are not worth packing
+MOST_DIMENSIONS = 2**16  # beyond, the bound of float32's error says too little
 
 
 class ExactIndex(BaseEstimator):
@@ -71,6 +78,7 @@ class ExactIndex(BaseEstimator):
         norms = np.empty(len(vectors))
         refuse_nonfinite("vectors", vectors, measure_rows(vectors, norms))
         self._metric, self._norms = metric, readonly(norms)
+        self._packed = pack_vectors(vectors, self._norms, metric)
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
         return self
@@ -112,20 +120,76 @@ class ExactIndex(BaseEstimator):
         if queries.shape[1] != d:
             raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
         filters = read_filters(exclude, allow, len(queries), n)
-        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
         norms = np.empty(len(queries))
         refuse_nonfinite("queries", queries, measure_rows(queries, norms))
-        starts, counts, listed = candidate_lists(filters, len(queries))
-
-        def answer(first: int) -> None:
-            rows = slice(first, first + PIECE)
-            rank_candidates(
-                self.vectors_, self._norms, self._metric, queries[rows], norms[rows], first, starts[rows], counts[rows],
-                listed, False, filters.mask, filters.exclude_starts, filters.exclude_codes, codes[rows], scores[rows],
-            )  # fmt: skip
-
-        run_pieces(answer, range(0, len(queries), PIECE), effective_jobs(self.n_jobs) if len(queries) > 1 else 1)
+        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        batch = _Batch(queries, norms, filters, codes, scores)
+        packed = self._packed_for(filters, len(queries), k)
+        answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
+        size, jobs = self._deal(len(queries), k)
+        run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in range(0, len(queries), size)], jobs)
         return TopK(codes, scores)
+
+    def _packed_for(self, filters: Filters, n_queries: int, k: int) -> Packed | None:
+        """The vectors to scan, or None where scoring each candidate on its own is the better way."""
+        if len(filters.allow_starts):
+            return None
+        codes = filters.allowed
+        n = len(self.vectors_) if codes is None else len(codes)
+        if 4 * k >= n or self.vectors_.shape[1] > MOST_DIMENSIONS:
+            return None
+        if codes is None:
+            return self._packed
+        return pack_vectors(self.vectors_, self._norms, self._metric, codes) if n_queries >= FEW_QUERIES else None
+
+    def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
+        """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
+        n, d = self.vectors_.shape
+        jobs = effective_jobs(self.n_jobs) if n_queries > 1 and n_queries * n * d > WORTH_THREADS else 1
+        most = min(PIECE, max(GROUP, ROOM_AT_ONCE // (3 * min(k, n))))
+        pieces = jobs * -(-n_queries // (most * jobs))
+        return max(1, GROUP * -(-n_queries // (GROUP * max(1, pieces)))), jobs
+
+    def _rank_listed(self, batch: "_Batch", rows: slice) -> None:
+        """Answers queries by the exact score of each candidate that the filters leave."""
+        self._rank(batch, rows, *candidate_lists(batch.filters, rows), False)
+
+    def _scan(self, packed: Packed, batch: "_Batch", rows: slice) -> None:
+        """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
+        queries, norms, filters = batch.queries[rows], batch.norms[rows], batch.filters
+        b, k, d = len(queries), min(batch.codes.shape[1], len(packed.order)), packed.panels.shape[1]
+        room = 2 * k + 64
+        scaled = np.zeros((b + 1, d), np.float32)
+        lengths, margins = np.empty(b, np.float32), np.empty(b)
+        limits, counts = np.empty(b + 1, np.float32), np.empty(b, np.int64)
+        prepare_queries(
+            queries, norms, self._metric, packed.scale, packed.longest, scaled, lengths, margins, limits, counts
+        )
+        best = np.full((b, k), -np.inf, np.float32)
+        found, bounds = np.empty((b, room), np.int32), np.empty((b, room), np.float32)
+        alive, uppers, work = np.empty(b + GROUP, np.int64), np.empty(16 * (GROUP + 1), np.float32), np.zeros(1, int)
+        scan_float32(
+            packed.panels, packed.norms, packed.order, packed.gamma, scaled, lengths, rows.start, filters.mask,
+            filters.exclude_starts, filters.exclude_codes, margins, limits, best, found, bounds, counts, alive, uppers,
+            work,
+        )  # fmt: skip
+        self._rank(batch, rows, np.arange(0, b * room, room), counts, readonly(found.reshape(-1)), True)
+
+    def _rank(self, batch: "_Batch", rows: slice, starts: Any, counts: Any, listed: Any, filtered: bool) -> None:
+        filters = batch.filters
+        rank_candidates(
+            self.vectors_, self._norms, self._metric, batch.queries[rows], batch.norms[rows], rows.start, starts,
+            counts, listed, filtered, filters.mask, filters.exclude_starts, filters.exclude_codes, batch.codes[rows],
+            batch.scores[rows],
+        )  # fmt: skip
+
+
+class _Batch(NamedTuple):
+    queries: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    filters: Filters
+    codes: NDArray[np.int32]
+    scores: NDArray[np.float32]
 
 
 def read_vectors(name: str, vectors: ArrayLike) -> NDArray[np.float32]:

@@ -61,10 +61,13 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     return Filters(readonly(mask), exclude_starts, exclude_codes, allow_starts, allow_codes, allowed)
 
 
-def candidate_lists(filters: Filters, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+def candidate_lists(
+    filters: Filters, rows: slice
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Where each row's own candidates start, their number (-1: everything), and the codes that both point into."""
+    n_rows = rows.stop - rows.start
     if len(filters.allow_starts):
-        starts = filters.allow_starts
+        starts = filters.allow_starts[rows.start : rows.stop + 1]
         return starts[:-1].copy(), np.diff(starts), filters.allow_codes
     if filters.allowed is not None:
         return np.zeros(n_rows, np.int64), np.full(n_rows, len(filters.allowed)), filters.allowed

@@ -49,7 +49,7 @@ def select_topk(
         raise ValueError(f"scores must be of shape (n_rows, n), got {values.ndim} dimensions")
     n_rows, n = values.shape
     filters = read_filters(exclude, allow, n_rows, n)
-    starts, counts, listed = candidate_lists(filters, n_rows)
+    starts, counts, listed = candidate_lists(filters, slice(0, n_rows))
     codes, best = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
     select_rows(
         values, starts, counts, listed, filters.mask, filters.exclude_starts, filters.exclude_codes, codes, best
