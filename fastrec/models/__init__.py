@@ -7,6 +7,7 @@ from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
 from fastrec.models.registry import estimators, register
+from fastrec.models.updating import Updating
 
 __all__ = [
     "Explaining",
@@ -15,6 +16,7 @@ __all__ = [
     "ImplicitALS",
     "Popularity",
     "Recommender",
+    "Updating",
     "estimators",
     "load",
     "register",

@@ -22,8 +22,9 @@ from fastrec.models.alternation import (
     transposed,
 )
 from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Explaining
+from fastrec.models.recommender import Derived, Explaining
 from fastrec.models.rows import hide_part, pick_rows
+from fastrec.models.updating import Change, Updating
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.retrieval.select import select_topk
@@ -36,6 +37,10 @@ Floats = NDArray[np.float32]
 # and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
 RELAXATION = 1.5
 
+# The weight of all feedback against the weight of all cells, for alpha="auto": good on data of 0.07 to 6 per cent density,
+# where no fixed alpha is (docs/ials.md).
+AUTO_ALPHA = 0.1
+
 # A fold-in starts from nothing and goes on until the squared residual is down by this factor.
 FOLD_IN_TOLERANCE = 1e-8
 FOLD_IN_STEPS = 50
@@ -44,7 +49,7 @@ FOLD_IN_STEPS = 50
 VALIDATION_ROWS = 10_000
 
 
-class ImplicitALS(Explaining, FactorRecommender):
+class ImplicitALS(Explaining, Updating, FactorRecommender):
     """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
 
     Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
@@ -62,8 +67,9 @@ class ImplicitALS(Explaining, FactorRecommender):
         The number of factors.
     regularization : float
         The strength of the penalty, at least 0.
-    alpha : float
-        What a unit of feedback adds to the weight of its cell, above 0.
+    alpha : float or "auto"
+        What a unit of feedback adds to the weight of its cell, above 0. "auto" is `AUTO_ALPHA` · cells / sum of values,
+        so that all feedback together weighs a tenth of all cells.
     regularization_exponent : float
         ν: how the penalty of a row grows with the sum of its weights.
     iterations : int
@@ -100,6 +106,8 @@ class ImplicitALS(Explaining, FactorRecommender):
         float32, C-contiguous: `transform` of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, in the eigenbasis of their Gramian, the largest eigenvalue first.
+    alpha_ : float
+        The alpha that was used.
     loss_curve_ : ndarray of shape (n_iter_,)
         The loss above after each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -128,9 +136,10 @@ class ImplicitALS(Explaining, FactorRecommender):
     0
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
-    _learned: ClassVar[tuple[str, ...]] = ("loss_curve_", "validation_curve_", "n_iter_")
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
+    _learned: ClassVar[tuple[str, ...]] = ("alpha_", "loss_curve_", "validation_curve_", "n_iter_")
 
+    alpha_: float
     loss_curve_: NDArray[np.float64]
     validation_curve_: NDArray[np.float64] | None
     n_iter_: int
@@ -139,8 +148,8 @@ class ImplicitALS(Explaining, FactorRecommender):
         self,
         factors: int = 64,
         *,
-        regularization: float = 0.005,
-        alpha: float = 40.0,
+        regularization: float = 0.01,
+        alpha: float | str = "auto",
         regularization_exponent: float = 1.0,
         iterations: int = 15,
         solver: str = "auto",
@@ -175,7 +184,8 @@ class ImplicitALS(Explaining, FactorRecommender):
     def _check_options(self) -> None:
         check_integer("ImplicitALS.factors", self.factors, minimum=1)
         check_number("ImplicitALS.regularization", self.regularization, minimum=0)
-        check_number("ImplicitALS.alpha", self.alpha, minimum=0, above=True)
+        if self.alpha != "auto":
+            check_number('ImplicitALS.alpha (if not "auto")', self.alpha, minimum=0, above=True)
         check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
         check_integer("ImplicitALS.iterations", self.iterations, minimum=1)
         check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
@@ -217,6 +227,7 @@ class ImplicitALS(Explaining, FactorRecommender):
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
         jobs = effective_jobs(self.n_jobs)
+        self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
         trained, hidden = self._held_out(matrix, X_val)
         users_to_items, items_to_users = self._sides(trained, jobs)
         users, items = self._start(matrix)
@@ -227,7 +238,7 @@ class ImplicitALS(Explaining, FactorRecommender):
         self.item_factors_ = _without_padding(items, self.factors)
 
     def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
-        options = (self.alpha, self.regularization, self.regularization_exponent)
+        options = (self.alpha_, self.regularization, self.regularization_exponent)
         indptr, indices, data = transposed(matrix, jobs)
         return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
 
@@ -289,7 +300,7 @@ class ImplicitALS(Explaining, FactorRecommender):
                 if not math.isfinite(losses[-1]):
                     raise FloatingPointError(
                         f"the loss is {losses[-1]} after epoch {epoch + 1}: ImplicitALS has diverged. Stronger "
-                        f"regularization than {self.regularization} or a smaller alpha than {self.alpha} may help."
+                        f"regularization than {self.regularization} or a smaller alpha than {self.alpha_} may help."
                     )
                 note = f"loss {losses[-1]:.6g}"
                 if hidden is not None:
@@ -309,6 +320,11 @@ class ImplicitALS(Explaining, FactorRecommender):
         method = "cholesky" if self.solver == "cholesky" else "cg"
         return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, self.dtype, jobs)
 
+    def _exact_solver(self, jobs: int) -> Solver:
+        """Rows to their solutions, for fold-in and updates."""
+        method = "cholesky" if self.solver == "cholesky" else "cg"
+        return Solver(method, FOLD_IN_STEPS, FOLD_IN_TOLERANCE, 1.0, "float32", jobs)
+
     def _is_enough(self, epoch: int, elapsed: float, losses: list[float], validations: list[float]) -> bool:
         if self.callback is not None and self.callback(epoch + 1, elapsed, losses[-1]):
             return True
@@ -322,20 +338,55 @@ class ImplicitALS(Explaining, FactorRecommender):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
-        side = Side(matrix, self.alpha, self.regularization, self.regularization_exponent)
+        side = Side(matrix, self.alpha_, self.regularization, self.regularization_exponent)
         solutions = aligned_zeros(matrix.shape[0], vectors.shape[1])
-        method = "cholesky" if self.solver == "cholesky" else "cg"
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
-        side.solve(
-            solutions, vectors, eigenvalues, Solver(method, FOLD_IN_STEPS, FOLD_IN_TOLERANCE, 1.0, "float32", jobs)
-        )
+        side.solve(solutions, vectors, eigenvalues, self._exact_solver(jobs))
         return _without_padding(solutions, self.factors)
+
+    def _update(self, change: Change) -> None:
+        """Users are solved anew as `transform` does it; where items change, all users, in the new eigenbasis."""
+        if len(change.items):
+            self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
+            self._derived = Derived()
+            self._complete(self.seen_)
+            return
+        users = _grown(self.user_factors_, self.seen_.shape[0], self.factors)
+        users[change.users] = self._fold_in(pick_rows(self.seen_, change.users))
+        self.user_factors_ = users
+
+    def _solve_items(self, change: Change) -> Floats:
+        """The changed items solved, given all users, of whom the changed ones are solved first; padded.
+
+        A function of the matrix and the factors before alone: who replays the same updates gets the same bits.
+        """
+        jobs = effective_jobs(self.n_jobs)
+        width = -(-self.factors // LANES) * LANES
+        items = _grown(self.item_factors_, self.n_features_in_, width)
+        users = _grown(self.user_factors_, self.seen_.shape[0], width)
+        self.item_factors_ = _without_padding(items.copy(), self.factors)
+        users[change.users, : self.factors] = self._fold_in(pick_rows(self.seen_, change.users))
+        indptr, indices, data = transposed(self.seen_, jobs)
+        data = np.broadcast_to(data, indices.shape) if len(data) == 1 else data
+        rows = pick_rows(assemble_csr(data, indices, indptr, self.seen_.shape[::-1]), change.items)
+        with one_blas_thread():
+            values, basis = eigenbasis(gramian(users, jobs), self.factors)
+            rotate(users, basis, jobs)
+            rotate(items, basis, jobs)
+            solved = aligned_zeros(len(change.items), width)
+            solved[:] = items[change.items]
+            side = Side(rows, self.alpha_, self.regularization, self.regularization_exponent)
+            side.solve(solved, users, values, self._exact_solver(jobs))
+            items[change.items] = solved
+            _, basis = eigenbasis(gramian(items, jobs), self.factors)
+            rotate(items, basis, jobs)
+        return items
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """c_i y_aᵀ A⁻¹ y_i for each entry i of the row, A being the matrix of its equations (Hu et al. 2008, 5)."""
         _, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
         vectors = self.item_factors_[history.indices].astype(np.float64)
-        extra = self.alpha * history.data.astype(np.float64)
+        extra = self.alpha_ * history.data.astype(np.float64)
         penalty = self.regularization * (history.shape[1] + extra.sum()) ** self.regularization_exponent
         matrix = (vectors.T * extra) @ vectors + np.diag(eigenvalues + penalty)
         weights = np.linalg.lstsq(matrix, self.item_factors_[item].astype(np.float64))[0]
@@ -351,6 +402,18 @@ class ImplicitALS(Explaining, FactorRecommender):
         vectors = aligned_zeros(len(self.item_factors_), -(-self.factors // LANES) * LANES)
         vectors[:, : self.factors] = self.item_factors_
         return vectors, squares
+
+
+def _automatic_alpha(matrix: CodeMatrix) -> float:
+    total = float(matrix.data.sum(dtype=np.float64))
+    return AUTO_ALPHA * matrix.shape[0] * matrix.shape[1] / total if total > 0 else 1.0
+
+
+def _grown(factors: Floats, size: int, width: int) -> Floats:
+    """A copy with zeros for what is new."""
+    grown = aligned_zeros(size, width)
+    grown[: len(factors), : factors.shape[1]] = factors
+    return grown
 
 
 def _without_padding(factors: Floats, width: int) -> Floats:

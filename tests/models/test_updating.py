@@ -1,0 +1,322 @@
+"""What an update means, for every model that can: new data taken in without a fit."""
+
+import copy
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.data import Interactions
+from fastrec.models import ImplicitALS, Popularity, Updating, estimators, load
+from fastrec.models.persistence import learned_names
+from fastrec.models.updating import merge_rows, replace_rows
+from fastrec.validation import check_matrix
+
+KINDS = [kind for kind in estimators().values() if issubclass(kind, Updating)]
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+QUICK = {"factors": 4, "iterations": 3, "random_state": 0, "n_jobs": 1}
+
+
+def quick(kind, **options):
+    known = kind().get_params()
+    return kind(**{name: value for name, value in {**QUICK, **options}.items() if name in known})
+
+
+def matrix(seed=0, n_users=30, n_items=20, density=0.2):
+    rng = np.random.default_rng(seed)
+    return sp.csr_array(
+        ((rng.random((n_users, n_items)) < density) * rng.integers(1, 5, (n_users, n_items))).astype("f4")
+    )
+
+
+def events(cells, users=None, items=None, **options):
+    """Interactions with string ids out of rows (user, item, value)."""
+    users = sorted({row[0] for row in cells}) if users is None else users
+    items = sorted({row[1] for row in cells}) if items is None else items
+    return Interactions(
+        [users.index(row[0]) for row in cells],
+        [items.index(row[1]) for row in cells],
+        [row[2] for row in cells],
+        users=users,
+        items=items,
+        **options,
+    )
+
+
+def learned(model):
+    return {name: vars(model)[name] for name in learned_names(type(model)) if name in vars(model)}
+
+
+def assert_same(first, second, but=()):
+    first, second = learned(first), learned(second)
+    assert first.keys() == second.keys()
+    for name in first.keys() - set(but):
+        one, two = first[name], second[name]
+        if sp.issparse(one):
+            assert one.shape == two.shape
+            for part in ("data", "indices", "indptr"):
+                np.testing.assert_array_equal(getattr(one, part), getattr(two, part), strict=True, err_msg=name)
+        elif isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, two, strict=True, err_msg=name)
+        elif name == "item_info_" and one is not None:
+            assert {column: list(one[column]) for column in one} == {column: list(two[column]) for column in two}
+        else:
+            assert one == two, name
+
+
+# -- for all of them
+
+
+@every
+def test_the_data_taken_in_is_that_of_a_refit(kind):
+    old, new = matrix(0), matrix(1, density=0.05)
+    model = quick(kind).fit(old).partial_fit(new)
+    np.testing.assert_array_equal(model.seen_.toarray(), (old + new).toarray())
+    np.testing.assert_array_equal(model.item_counts_, ((old + new).toarray() > 0).sum(axis=0))
+    assert not model.seen_.data.flags.writeable
+
+
+@every
+def test_an_unfitted_model_is_fitted(kind):
+    assert_same(quick(kind).partial_fit(matrix()), quick(kind).fit(matrix()))
+
+
+@every
+def test_the_same_updates_give_the_same_bits_for_any_number_of_threads(kind):
+    models = [quick(kind, n_jobs=jobs).fit(matrix(0, 300, 60)) for jobs in (1, 2)]
+    for model in models:
+        model.partial_fit(matrix(1, 300, 60, 0.02)).update_users([5, 3], matrix(2, 2, 60)).update_items(
+            [7], matrix(3, 1, 300)
+        )
+    assert_same(*models)
+
+
+@every
+def test_a_copy_made_before_answers_as_before_and_a_saved_model_goes_on(kind, tmp_path):
+    model = quick(kind).fit(matrix())
+    model.save(tmp_path / "model.fastrec")
+    before, loaded = copy.copy(model), load(tmp_path / "model.fastrec")
+    expected = model.recommend(range(30)).codes
+    assert_same(loaded.partial_fit(matrix(1)), model.partial_fit(matrix(1)))
+    np.testing.assert_array_equal(before.recommend(range(30)).codes, expected)
+    assert_same(before, quick(kind).fit(matrix()))
+
+
+@every
+def test_new_users_and_items_come_with_interactions(kind):
+    old = events([("a", "x", 1), ("b", "y", 2), ("a", "z", 1), ("b", "z", 1)], item_info={"title": ["X", "Y", "Z"]})
+    new = events([("c", "w", 3), ("a", "x", 2), ("c", "x", 1)], item_info={"title": ["W", "other"]})
+    model = quick(kind).fit(old).partial_fit(new)
+    assert model.users_.ids.tolist() == ["a", "b", "c"]
+    assert model.items_.ids.tolist() == ["x", "y", "z", "w"]
+    np.testing.assert_array_equal(model.seen_.toarray(), [[3, 0, 1, 0], [0, 2, 1, 0], [1, 0, 0, 3]])
+    assert list(model.item_info_["title"]) == ["X", "Y", "Z", "W"]
+    assert set(model.recommend("c").items[0].tolist()) - {""} == {"y", "z"}
+    assert "w" in model.recommend("a").items
+
+
+@every
+@pytest.mark.parametrize(("policy", "value"), [("sum", 7), ("last", 2), ("max", 5)])
+def test_known_pairs_are_merged_by_the_policy_of_the_new_data(kind, policy, value):
+    model = quick(kind).fit(events([("a", "x", 5), ("b", "y", 1)]))
+    model.partial_fit(events([("a", "x", 2)], duplicates=policy))
+    assert model.seen_[0, 0] == value
+
+
+@every
+def test_update_users_appends_or_replaces(kind):
+    old, rows = matrix(), matrix(5, 2)
+    appended = quick(kind).fit(old).update_users([9, 4], rows).seen_.toarray()
+    replaced = quick(kind).fit(old).update_users([9, 4], rows, how="replace").seen_.toarray()
+    expected = old.toarray()
+    expected[[9, 4]] += rows.toarray()
+    np.testing.assert_array_equal(appended, expected)
+    expected[[9, 4]] = rows.toarray()
+    np.testing.assert_array_equal(replaced, expected)
+
+
+@every
+def test_update_items_appends_or_replaces(kind):
+    old, rows = matrix(), matrix(5, 2, 30)
+    appended = quick(kind).fit(old).update_items([9, 4], rows).seen_.toarray()
+    replaced = quick(kind).fit(old).update_items([9, 4], rows, how="replace").seen_.toarray()
+    expected = old.toarray()
+    expected[:, [9, 4]] += rows.toarray().T
+    np.testing.assert_array_equal(appended, expected)
+    expected[:, [9, 4]] = rows.toarray().T
+    np.testing.assert_array_equal(replaced, expected)
+
+
+@every
+def test_users_and_items_by_their_ids_new_ones_too(kind):
+    model = quick(kind).fit(events([("a", "x", 1), ("b", "y", 2)], item_info={"title": ["X", "Y"]}))
+    model.update_users(["c", "a"], [[0, 1], [0, 1]])
+    assert model.users_.ids.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(model.seen_.toarray(), [[1, 1], [0, 2], [0, 1]])
+    model.update_items(["z"], [[0, 3, 0]])
+    assert model.items_.ids.tolist() == ["x", "y", "z"]
+    assert list(model.item_info_["title"]) == ["X", "Y", ""]
+    np.testing.assert_array_equal(model.seen_.toarray(), [[1, 1, 0], [0, 2, 3], [0, 1, 0]])
+
+
+BAD = [
+    (lambda model: model.partial_fit(matrix(0, 30, 19)), "19 features, but"),
+    (lambda model: model.partial_fit(matrix(0, 31)), "a row for each of the 30 users"),
+    (lambda model: model.partial_fit(np.full((30, 20), np.nan)), "NaN in row 0, column 0"),
+    (lambda model: model.partial_fit(Interactions([0], [0], users=["a"])), "strings as users, the model integers"),
+    (lambda model: model.partial_fit(Interactions([0], [0], users=[10**7])), "below 1060"),
+    (lambda model: model.partial_fit(Interactions([0], [0], items=[-3])), "items must be codes"),
+    (lambda model: model.update_users([1, 1], matrix(0, 2)), "an id twice"),
+    (lambda model: model.update_users([10**9], matrix(0, 1)), "below 1060"),
+    (lambda model: model.update_users([-1], matrix(0, 1)), "users must be codes"),
+    (lambda model: model.update_users([1, 2], matrix(0, 3)), "a row for each of 2 users"),
+    (lambda model: model.update_users([1], matrix(0, 1), how="add"), "how must be one of"),
+    (lambda model: model.update_items([1], matrix(0, 1, 20)), r"of shape \(1, 30\)"),
+    (lambda model: model.update_items([10**9], matrix(0, 1, 30)), "below 1040"),
+]
+
+
+@every
+@pytest.mark.parametrize(("update", "words"), BAD, ids=[words for _, words in BAD])
+def test_a_refused_update_leaves_the_model_as_it_was(kind, update, words):
+    model = quick(kind).fit(matrix())
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=words):
+        update(model)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
+@every
+def test_an_empty_update_changes_nothing(kind):
+    model = quick(kind).fit(matrix())
+    assert_same(copy.copy(model).partial_fit(matrix(density=0)), model)
+    assert_same(copy.copy(model).update_users([], matrix(n_users=0)), model)
+
+
+# -- Popularity: exact
+
+
+@pytest.mark.parametrize("weighting", ["count", "value"])
+def test_popularity_is_that_of_a_refit(weighting):
+    old, new = matrix(), matrix(1)
+    assert_same(
+        Popularity(weighting=weighting).fit(old).partial_fit(new), Popularity(weighting=weighting).fit(old + new)
+    )
+    removed = old.tolil()
+    removed[3] = 0
+    model = Popularity(weighting=weighting).fit(old).update_users([3], matrix(n_users=1, density=0), how="replace")
+    assert_same(model, Popularity(weighting=weighting).fit(removed))
+
+
+def timed(cells, times, **options):
+    data = events(cells, users=["a", "b", "c"], items=["x", "y", "z"])
+    return Interactions(
+        data.user_codes, data.item_codes, data.values, times, users=data.users, items=data.items, **options
+    )
+
+
+def test_a_half_life_works_online():
+    cells = [("a", "x", 1), ("b", "y", 1), ("c", "x", 1), ("a", "z", 1), ("b", "x", 1)]
+    times = [0, 40, 10, 100, 90]
+    whole = Popularity(half_life=25).fit(timed(cells, times))
+    model = Popularity(half_life=25).fit(timed(cells[:2], times[:2]))
+    model.partial_fit(timed(cells[2:4], times[2:4])).partial_fit(timed(cells[4:], times[4:]))
+    np.testing.assert_allclose(model.item_scores_, whole.item_scores_, rtol=1e-6)
+    assert model.last_time_ == 100
+    with pytest.raises(ValueError, match="by partial_fit of Interactions with times"):
+        model.update_users(["a"], [[1, 0, 0]])
+
+
+def test_a_half_life_finds_items_by_their_ids():
+    model = Popularity(half_life=10).fit(Interactions([0, 0], [0, 1], times=[0, 0], users=["a"], items=["x", "y"]))
+    model.partial_fit(Interactions([0, 0], [0, 1], times=[10, 10], users=["b"], items=["new", "x"]))
+    assert dict(zip(model.items_.ids, model.item_scores_, strict=True)) == {"x": 1.5, "y": 0.5, "new": 1}
+
+
+# -- ImplicitALS: users are a function of their history and the items; items change in partial_fit and update_items
+
+
+def test_updated_users_are_folded_in_bit_for_bit_and_the_rest_stays():
+    model = ImplicitALS(factors=6, random_state=0).fit(matrix())
+    before = copy.copy(model)
+    model.update_users([4, 40, 2], matrix(7, 3))
+    np.testing.assert_array_equal(model.user_factors_, before.transform(model.seen_), strict=True)
+    np.testing.assert_array_equal(model.item_factors_, before.item_factors_, strict=True)
+    others = np.setdiff1d(np.arange(30), [2, 4])
+    np.testing.assert_array_equal(model.user_factors_[others], before.user_factors_[others], strict=True)
+
+
+@pytest.mark.parametrize("factors", [6, 16])
+def test_users_are_the_fold_in_of_their_histories_after_every_update(factors):
+    model = ImplicitALS(factors=factors, random_state=0).fit(matrix(0, 200, 40))
+    for update in (
+        lambda: model.partial_fit(matrix(1, 200, 40, 0.03)),
+        lambda: model.update_items([1, 40], matrix(2, 2, 200)),
+        lambda: model.update_users([0, 200], matrix(3, 2, 41)),
+    ):
+        update()
+        np.testing.assert_array_equal(model.user_factors_, model.transform(model.seen_), strict=True)
+        gramian = model.item_factors_.T.astype(float) @ model.item_factors_
+        assert np.abs(gramian - np.diag(np.diag(gramian))).max() < 1e-4 * gramian.max(), "not its eigenbasis"
+
+
+def test_updated_items_solve_their_equations():
+    old, new = matrix(0, 200, 40), matrix(1, 200, 40, 0.004)
+    model = ImplicitALS(factors=6, random_state=0, regularization=0.02, alpha=3.0).fit(old)
+    before = copy.copy(model)
+    model.partial_fit(new)
+    changed_users = np.flatnonzero(np.diff(new.indptr))
+    changed_items = np.unique(new.indices)
+    assert 0 < len(changed_items) < 40
+    seen = (old + new).toarray()
+    users = before.user_factors_.astype(float)
+    users[changed_users] = before.transform(seen[changed_users])
+    expected = before.item_factors_.astype(float)
+    for item in changed_items:
+        extra = 3.0 * seen[:, item]
+        penalty = 0.02 * (200 + extra.sum())
+        system = users.T @ users + (users.T * extra) @ users + penalty * np.eye(6)
+        expected[item] = np.linalg.solve(system, users.T @ ((1 + extra) * (seen[:, item] > 0)))
+    # Another basis: what a rotation leaves alone is compared.
+    np.testing.assert_allclose(model.item_factors_ @ model.item_factors_.T, expected @ expected.T, atol=2e-4)
+
+
+def test_updates_come_close_to_a_refit():
+    rng = np.random.default_rng(0)
+    tastes = np.repeat(np.eye(4), 10, axis=1)[rng.integers(0, 4, 400)]
+    whole = sp.csr_array((rng.random((400, 40)) < 0.05 + 0.4 * tastes).astype("f4"))
+    late = rng.random(whole.nnz) < 0.1
+    old, new = whole.copy(), whole.copy()
+    old.data[late], new.data[~late] = 0, 0
+    old.eliminate_zeros()
+    new.eliminate_zeros()
+    options = {"factors": 8, "random_state": 0, "iterations": 10}
+    updated = ImplicitALS(**options).fit(old).partial_fit(new)
+    refitted = ImplicitALS(**options).fit(whole)
+    assert updated.score(whole) > 0.97 * refitted.score(whole)
+
+
+# -- the parts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["sum", "last", "max"]))
+def test_rows_are_merged_and_replaced_as_dense_ones_are(seed, policy):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 7, 2)
+    first, second = (check_matrix((rng.random(shape) < 0.5) * rng.integers(1, 9, shape)) for _ in range(2))
+    one, two = first.toarray(), second.toarray()
+    plain = {"sum": one + two, "max": np.maximum(one, two), "last": np.where(two > 0, two, one)}[policy]
+    np.testing.assert_array_equal(merge_rows(first, second, policy).toarray(), plain)
+    rows = np.flatnonzero(rng.random(shape[0]) < 0.5).astype(np.int32)
+    plain = one.copy()
+    plain[rows] = two[rows]
+    replaced = replace_rows(
+        first, rows, check_matrix(second[rows]) if len(rows) else check_matrix(np.zeros((0, shape[1])))
+    )
+    np.testing.assert_array_equal(replaced.toarray(), plain)
+    assert replaced.indptr.dtype == np.int64
+    assert replaced.indices.dtype == np.int32
