@@ -189,7 +189,9 @@ def add_products(x, at, across, down, w, first, out, place, rows, inner, outer):
     """
     for column in range(0, outer - 16, 32):
         for row in range(0, rows - 3, 4):
-            _tile(x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer)
+            _tile(
+                x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer
+            )
         for row in range(rows - rows % 4, rows):
             for part in range(column, column + 32, 16):
                 _strip(x, at + row * across, down, w, first + part, out, place + row * outer + part, inner, outer)
@@ -416,7 +418,9 @@ def unrun_layers(net, rows, work, slopes, at, training):
                 )  # fmt: skip
         for j in range(0, rows * inputs, 16):
             store(work.errors, there + j, zeros())
-        add_products(work.errors, here, outputs, 1, net.transposed, kernel_at, work.errors, there, rows, outputs, inputs)
+        add_products(
+            work.errors, here, outputs, 1, net.transposed, kernel_at, work.errors, there, rows, outputs, inputs
+        )
         here, there = there, here
     return here
 

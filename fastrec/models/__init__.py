@@ -3,10 +3,12 @@
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.implicit_als import ImplicitALS
+from fastrec.models.mlp import MLPRecommender
 from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
 from fastrec.models.registry import estimators, register
+from fastrec.models.svd import PureSVD
 from fastrec.models.updating import Updating
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
     "Explanation",
     "FactorRecommender",
     "ImplicitALS",
+    "MLPRecommender",
     "Popularity",
+    "PureSVD",
     "Recommender",
     "Updating",
     "estimators",

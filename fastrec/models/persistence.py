@@ -171,7 +171,9 @@ def _encode_value(name: str, value: Any) -> Any:
         return {"float": repr(value)}  # JSON has no word for it
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple):  # of JSON's own there is only the list
+        return {"tuple": [_encode_value(name, item) for item in value]}
+    if isinstance(value, list):
         return [_encode_value(name, item) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": {key: _encode_value(name, item) for key, item in value.items()}}
@@ -184,6 +186,8 @@ def _decode_value(value: Any) -> Any:
     if isinstance(value, dict):
         if "float" in value:
             return float(value["float"])
+        if "tuple" in value:
+            return tuple(_decode_value(item) for item in value["tuple"])
         return {key: _decode_value(item) for key, item in value["dict"].items()}
     return value
 

@@ -1,0 +1,606 @@
+"""Neural collaborative filtering: a small network over the embeddings of a user and an item."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from fastrec.metrics import ndcg
+from fastrec.models.histories import KnownRows, hash_rows
+from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
+from fastrec.models.network import runner as threads
+from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
+from fastrec.models.rows import hide_part, pick_rows, row_numbers, rows_of_lists
+from fastrec.parallel import effective_jobs
+from fastrec.progress import epoch_progress
+from fastrec.retrieval import ExactIndex, TopK
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import (
+    CodeMatrix,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
+
+Callback = Callable[[int, float, float], bool | None]
+Floats = NDArray[np.float32]
+
+SPREAD = 0.05  # the standard deviation of the first embeddings
+WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
+
+# Users who are folded in: steps of Adam, and their size.
+FOLD_IN_STEPS = 40
+FOLD_IN_RATE = 0.05
+
+# As many pairs at most are scored to validate an epoch.
+VALIDATION_PAIRS = 4_000_000
+
+
+class MLPRecommender(Recommender):
+    """A small neural network over the embeddings of a user and an item (neural collaborative filtering).
+
+    With `loss="logistic"`, an entry is a positive sample whose weight is its value, and the score is a probability;
+    with "squared", an entry's value is what the score shall be, a rating for one. Values below zero are refused, zeros
+    are no entries. In both, `negatives` items that are not in the user's row are drawn for each entry, anew in each
+    epoch, as samples of 0; for ratings, take none.
+
+    Parameters
+    ----------
+    factors : int
+        The width of an embedding. "neumf" has two for each user and item.
+    architecture : {"neumf", "mlp", "gmf", "dot"}
+        "dot": the inner product of the two embeddings, times a weight, plus a bias: what Keras calls Embedding, Dot,
+        Dense(1). "gmf": a weight for each factor. "mlp": dense layers over the two embeddings side by side. "neumf":
+        both, each with embeddings of its own (He et al. 2017).
+    layers : sequence of int
+        The widths of the dense layers of "mlp" and "neumf": each linear, then normalization, ReLU, dropout.
+    dropout : float
+        The share of a layer's outputs that vanish in training, from 0 and below 1.
+    normalization : {None, "batch", "layer"}
+        Batch normalization takes its means over blocks of at most 256 samples of a batch.
+    loss : {"logistic", "squared"}
+        Binary cross-entropy of a sigmoid, or squared error.
+    negatives : int
+        Samples of 0 for each entry.
+    learning_rate : float
+        Adam's, above 0.
+    regularization : float
+        Weight decay, decoupled (Loshchilov, Hutter 2019): each step takes learning_rate · regularization off all
+        parameters, and off the embeddings that have been in a sample.
+    iterations : int
+        Epochs at most.
+    batch_size : int
+        Samples of a step, at most.
+    tol : float
+        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
+        counts as better when NDCG@10 rises by more than this.
+    validation_fraction : float
+        The share of each row's items to hide from training and to rank after each epoch; 0 is none. Training stops
+        when NDCG@10 has not risen for `n_iter_no_change` epochs, and the best epoch is kept.
+    n_iter_no_change : int
+        The patience of validation, in epochs.
+    random_state : int, RandomState or None
+        The seed. The same seed gives the same model, bit for bit on one machine.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+    warm_start : bool
+        Begin from what the last fit learned, where the shapes are the same.
+    verbose : bool or int
+        Whether to show progress: epochs, loss, time left.
+    callback : callable or None
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True.
+
+    Attributes
+    ----------
+    user_embeddings_, item_embeddings_ : ndarray of shape (n_users, width), (n_items, width)
+        float32; width is `factors`, for "neumf" twice that: first the part that is multiplied. Users with one and the
+        same history share the mean of what was learned for them.
+    weights_ : ndarray of shape (n_weights,)
+        float32: all other parameters; `network_weights()` has them by name.
+    moments_ : ndarray of shape (n_weights,) or None
+        Batch normalization's running means and variances, at the places of gains and shifts in `weights_`.
+    network_ : list
+        What was trained: architecture, factors, layers, normalization, loss, negatives, regularization.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The mean loss of a sample in each epoch, float64.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        NDCG@10 of the hidden items after each epoch.
+    n_iter_ : int
+        The epochs that were run.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, in the epoch in which the loss is no longer finite.
+
+    See Also
+    --------
+    docs/mlp.md : the equations, how unseen users are answered, and a Keras model line by line.
+
+    Notes
+    -----
+    A history that is a training user's own gets that user's embedding; any other is folded in: 40 steps of Adam on the
+    same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on the
+    history alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two groups of users, each with five items of its own
+    >>> X[0, 0] = 0
+    >>> model = MLPRecommender(8, layers=(16,), learning_rate=0.01, iterations=60, random_state=0).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    """
+
+    _learned: ClassVar[tuple[str, ...]] = (
+        "user_embeddings_",
+        "item_embeddings_",
+        "weights_",
+        "moments_",
+        "network_",
+        "loss_curve_",
+        "validation_curve_",
+        "n_iter_",
+    )
+
+    user_embeddings_: Floats
+    item_embeddings_: Floats
+    weights_: Floats
+    moments_: Floats | None
+    network_: list[Any]
+    loss_curve_: NDArray[np.float64]
+    validation_curve_: NDArray[np.float64] | None
+    n_iter_: int
+
+    def __init__(
+        self,
+        factors: int = 32,
+        *,
+        architecture: str = "neumf",
+        layers: Any = (64, 32, 16),
+        dropout: float = 0.0,
+        normalization: str | None = None,
+        loss: str = "logistic",
+        negatives: int = 4,
+        learning_rate: float = 0.001,
+        regularization: float = 0.0,
+        iterations: int = 20,
+        batch_size: int = 256,
+        tol: float = 0.0,
+        validation_fraction: float = 0.0,
+        n_iter_no_change: int = 3,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.architecture = architecture
+        self.layers = layers
+        self.dropout = dropout
+        self.normalization = normalization
+        self.loss = loss
+        self.negatives = negatives
+        self.learning_rate = learning_rate
+        self.regularization = regularization
+        self.iterations = iterations
+        self.batch_size = batch_size
+        self.tol = tol
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callback = callback
+
+    def _check_options(self) -> None:
+        check_integer("MLPRecommender.factors", self.factors, minimum=1)
+        check_choice("MLPRecommender.architecture", self.architecture, ARCHITECTURES)
+        _check_layers("MLPRecommender.layers", self.layers, empty=self.architecture in ("dot", "gmf"))
+        check_number("MLPRecommender.dropout", self.dropout, minimum=0, maximum=0.99)
+        check_choice("MLPRecommender.normalization", self.normalization, tuple(NORMALIZATIONS))
+        check_choice("MLPRecommender.loss", self.loss, tuple(LOSSES))
+        check_integer("MLPRecommender.negatives", self.negatives, minimum=0, maximum=1000)
+        check_number("MLPRecommender.learning_rate", self.learning_rate, minimum=0, above=True)
+        check_number("MLPRecommender.regularization", self.regularization, minimum=0)
+        if self.learning_rate * self.regularization >= 1:
+            raise ValueError(
+                "MLPRecommender.regularization times learning_rate must be below 1, the share of a weight that a step "
+                f"takes, got {self.regularization} · {self.learning_rate}"
+            )
+        check_integer("MLPRecommender.iterations", self.iterations, minimum=1)
+        check_integer("MLPRecommender.batch_size", self.batch_size, minimum=1, maximum=1 << 20)
+        check_number("MLPRecommender.tol", self.tol, minimum=0)
+        check_number("MLPRecommender.validation_fraction", self.validation_fraction, minimum=0, maximum=0.5)
+        check_integer("MLPRecommender.n_iter_no_change", self.n_iter_no_change, minimum=1)
+        check_flag("MLPRecommender.warm_start", self.warm_start)
+        effective_jobs(self.n_jobs)
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"MLPRecommender.callback must be a function or None, got {self.callback!r}")
+
+    # -- learning
+
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
+        y
+            Not used; there because scikit-learn passes it.
+        X_val
+            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            early as with `validation_fraction`, which it replaces.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+
+        Examples
+        --------
+        >>> MLPRecommender(4, iterations=2, random_state=0).fit([[1, 0, 1], [0, 1, 1]]).n_iter_
+        2
+        """
+        return self._learn(X, X_val=X_val)
+
+    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+        trained, hidden = self._held_out(matrix, X_val)
+        layout = self._layout()
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        start = self._start(layout, matrix, rng)
+        self.network_ = [
+            *(layout.architecture, layout.factors, list(layout.layers), layout.normalization),
+            *(self.loss, self.negatives, float(self.regularization)),
+        ]
+        with threads(effective_jobs(self.n_jobs)) as run:
+            trainer = Trainer(
+                layout, *start, loss=self.loss, dropout=self.dropout, batch=self.batch_size,
+                pace=make_pace(self.learning_rate, self.regularization), run=run,
+            )  # fmt: skip
+            self._train(trainer, Samples(trained, self.negatives, self.loss), rng, trained, hidden)
+        self.user_embeddings_ = _share_equal(self.user_embeddings_, matrix)
+
+    def _layout(self) -> Layout:
+        return Layout(self.architecture, self.factors, tuple(map(int, self.layers)), self.normalization)
+
+    def _start(self, layout: Layout, matrix: CodeMatrix, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+        """Weights and embeddings to begin from, padded."""
+        weights = layout.start(rng)
+        if self.loss == "squared" and self.negatives == 0 and matrix.nnz:
+            weights[layout.places[-1]] = matrix.data.mean(dtype=np.float64)
+        sides = [rng.standard_normal((n, len(layout.columns)), np.float32) * np.float32(SPREAD) for n in matrix.shape]
+        if self.warm_start and getattr(self, "network_", [None])[:4] == self._described(layout):
+            weights = layout.pad(self.weights_)
+            known = (self.user_embeddings_, self.item_embeddings_)
+            sides = [old.copy() if old.shape == new.shape else new for old, new in zip(known, sides, strict=True)]
+        return weights, layout.pad_rows(sides[0]), layout.pad_rows(sides[1])
+
+    @staticmethod
+    def _described(layout: Layout) -> list[Any]:
+        return [layout.architecture, layout.factors, list(layout.layers), layout.normalization]
+
+    def _held_out(self, matrix: CodeMatrix, X_val: Any) -> tuple[CodeMatrix, CodeMatrix | None]:
+        """What to train on, and what to validate on."""
+        if X_val is not None:
+            hidden = self._checked(X_val)
+            if hidden.shape != matrix.shape:
+                raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
+            return matrix, hidden
+        if self.validation_fraction > 0:
+            return hide_part(matrix, max(2, round(1 / self.validation_fraction)))
+        return matrix, None
+
+    def _train(
+        self,
+        trainer: Trainer,
+        samples: Samples,
+        rng: np.random.Generator,
+        trained: CodeMatrix,
+        hidden: CodeMatrix | None,
+    ) -> None:
+        """Epochs until enough of them are done; keeps the last one, with validation the best."""
+        began = time.perf_counter()
+        losses: list[float] = []
+        validations: list[float] = []
+        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
+            for epoch in range(self.iterations):
+                losses.append(self._run_epoch(trainer, samples, rng, epoch))
+                note = f"loss {losses[-1]:.6g}"
+                if hidden is not None:
+                    self._keep(trainer)
+                    validations.append(self._validate(trained, hidden))
+                    if validations[-1] >= max(validations):
+                        best = self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_
+                    note += f", validation NDCG@10 {validations[-1]:.4f}"
+                advance(note)
+                if self._is_enough(epoch, time.perf_counter() - began, losses, validations):
+                    break
+        if hidden is None:
+            self._keep(trainer)
+        else:
+            self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_ = best
+        self.loss_curve_ = np.array(losses)
+        self.validation_curve_ = np.array(validations) if hidden is not None else None
+        self.n_iter_ = len(losses)
+
+    def _run_epoch(self, trainer: Trainer, samples: Samples, rng: np.random.Generator, epoch: int) -> float:
+        total = 0.0
+        seed = int(rng.integers(2**62))
+        for number, batch in enumerate(samples.batches(self.batch_size, rng, trainer.run)):
+            total += trainer.step(*batch, seed + number)
+            if not math.isfinite(total):
+                raise self._diverged(f"the loss is {total} in epoch {epoch + 1}")
+        trainer.settle()
+        largest = max(float(np.abs(part).max(initial=0)) for part in (trainer.weights, *trainer.views))
+        if not largest < WEIGHT_RANGE:
+            raise self._diverged(f"the largest parameter is {largest} after epoch {epoch + 1}")
+        return total / max(samples.n, 1)
+
+    def _diverged(self, what: str) -> FloatingPointError:
+        name = type(self).__name__
+        return FloatingPointError(
+            f"{what}: {name} has diverged. A learning_rate below {self.learning_rate} or smaller values may help."
+        )
+
+    def _keep(self, trainer: Trainer) -> None:
+        """Take over copies of what the trainer has learned by now."""
+        layout = trainer.layout
+        self.user_embeddings_ = layout.unpad_rows(trainer.users.values.copy())
+        self.item_embeddings_ = layout.unpad_rows(trainer.items.values.copy())
+        self.weights_ = trainer.weights[layout.places]
+        self.moments_ = trainer.running[layout.places] if layout.normalization == "batch" else None
+        self._derived.__init__()  # type: ignore[misc]
+
+    def _validate(self, trained: CodeMatrix, hidden: CodeMatrix) -> float:
+        """The mean NDCG@10 over rows with hidden items, evenly spread over all of them."""
+        rows = np.flatnonzero(np.diff(hidden.indptr))
+        most = max(100, VALIDATION_PAIRS // self.n_features_in_)
+        if len(rows) > most:
+            rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+        total = 0.0
+        for part in self._batches(len(rows)):
+            some = rows[part]
+            scores = self._scorer().score_all(self.user_embeddings_[some], effective_jobs(self.n_jobs))
+            codes, _ = select_topk(scores, 10, exclude=pick_rows(trained, some))
+            total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
+        return total / len(rows) if len(rows) else 0.0
+
+    def _is_enough(self, epoch: int, elapsed: float, losses: list[float], validations: list[float]) -> bool:
+        if self.callback is not None and self.callback(epoch + 1, elapsed, losses[-1]):
+            return True
+        if validations:
+            best = 0
+            for later in range(1, len(validations)):
+                if validations[later] > validations[best] + self.tol:
+                    best = later
+            return epoch - best >= self.n_iter_no_change
+        return self.tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
+
+    # -- asking
+
+    def rerank(self, users: Any, candidates: Any, k: int = 10, *, on_unknown: str = "error") -> TopK:
+        """The `k` best of each user's candidates, which another model has found.
+
+        Only the candidates are scored: hundreds of pairs for a user instead of all items.
+
+        Parameters
+        ----------
+        users
+            One for each row of candidates; ids, or histories, as in `recommend`.
+        candidates
+            The TopK of another model, whose items are this model's; or ids of items, of shape (n, m), or a sequence
+            of a sequence for each user.
+        k
+            How many of them for each.
+        on_unknown
+            As in `recommend`.
+
+        Returns
+        -------
+        TopK
+            Codes and scores of shape (n, k), best first. What a user has seen is among them where it is a candidate.
+
+        Raises
+        ------
+        ValueError
+            Where candidates are of items that this model does not know, or not one row for each user.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastrec.models import Popularity
+        >>> X = np.kron(np.eye(2), np.ones((6, 3)))
+        >>> X[0, 0] = 0
+        >>> first = Popularity().fit(X)
+        >>> second = MLPRecommender(4, layers=(8,), learning_rate=0.02, iterations=60, random_state=0).fit(X)
+        >>> second.rerank([0, 7], first.recommend([0, 7], k=4), k=1).codes.ravel().tolist()
+        [0, 1]
+        """
+        self._check_fitted()
+        rows = self._candidate_rows(candidates, on_unknown) if isinstance(candidates, TopK) else candidates
+        if not isinstance(candidates, TopK):
+            rows = [list(items) for items in candidates]
+        return self.recommend(users, k, exclude_seen=False, allow=rows, on_unknown=on_unknown)  # type: ignore[arg-type]
+
+    def _candidate_rows(self, candidates: TopK, on_unknown: str) -> CodeMatrix:
+        codes = candidates.codes
+        valid = codes >= 0
+        theirs = candidates._item_vocabulary
+        if theirs is not None and self.items_ is not None and theirs != self.items_:
+            known = np.full(codes.shape, -1, np.int32)
+            known[valid] = self._item_codes("candidates", theirs.decode(codes[valid]), on_unknown)
+            codes = known
+        elif valid.any() and int(codes.max()) >= self.n_features_in_:
+            raise ValueError(f"candidates must be codes from 0 to {self.n_features_in_ - 1}, got {int(codes.max())}")
+        return rows_of_lists(codes.ravel(), np.full(len(codes), codes.shape[1]), self.n_features_in_)
+
+    def network_weights(self) -> dict[str, Floats]:
+        """All parameters but the embeddings, by name: kernel0 (inputs × outputs), bias0, …, product, output, bias.
+
+        Examples
+        --------
+        >>> model = MLPRecommender(4, layers=(8, 3), iterations=1, random_state=0).fit([[1, 0, 1], [0, 1, 1]])
+        >>> {name: values.shape for name, values in model.network_weights().items()}
+        {'kernel0': (8, 8), 'bias0': (8,), 'kernel1': (8, 3), 'bias1': (3,), 'product': (4,), 'output': (3,), 'bias': (1,)}
+        """
+        self._check_fitted()
+        return self._trained_layout().named(self.weights_)
+
+    def _trained_layout(self) -> Layout:
+        architecture, factors, layers, normalization = self.network_[:4]
+        return Layout(architecture, factors, tuple(layers), normalization)
+
+    def _scorer(self) -> Scorer:
+        scorer: Scorer = self._derived.get("scorer", self._make_scorer)
+        return scorer
+
+    def _make_scorer(self) -> Scorer:
+        layout = self._trained_layout()
+        moments = None if self.moments_ is None else layout.pad(self.moments_)
+        return Scorer(layout, layout.pad(self.weights_), moments, self.item_embeddings_, self.network_[4])
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        users = self._fold_in(histories) if codes is None else self.user_embeddings_[codes]
+        return self._scorer().score_all(users, effective_jobs(self.n_jobs) if len(users) > 1 else 1)
+
+    def _vectors(self, audience: Audience) -> Floats:
+        if audience.codes is None:
+            return self._fold_in(audience.histories())
+        return self.user_embeddings_[audience.codes]
+
+    def _fold_in(self, histories: CodeMatrix) -> Floats:
+        """Embeddings of users by their histories, of shape (n, width)."""
+        known = self._derived.get("known rows", lambda: KnownRows(self.seen_)).find(histories)
+        vectors = self.user_embeddings_[np.maximum(known, 0)]
+        new = np.flatnonzero(known < 0)
+        if len(new):
+            rows = pick_rows(histories, new)
+            center = self._derived.get("center", self._find_center)
+            vectors[new] = self._scorer().fold_in(
+                rows, hash_rows(rows), center, negatives=self.network_[5], steps=FOLD_IN_STEPS, rate=FOLD_IN_RATE,
+                decay=self.network_[6], n_jobs=effective_jobs(self.n_jobs) if len(new) > 1 else 1,
+            )  # fmt: skip
+        return vectors
+
+    def _find_center(self) -> Floats:
+        active = np.diff(self.seen_.indptr) > 0
+        some = self.user_embeddings_[active] if active.any() else self.user_embeddings_
+        return some.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def _search(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed) -> tuple[Codes, Floats]:
+        if not isinstance(allowed, CodeMatrix):
+            return super()._search(audience, k, exclude, allowed)
+        return self._search_among(audience, k, exclude, allowed)
+
+    def _search_among(self, audience: Audience, k: int, exclude: Excluded, allowed: CodeMatrix) -> tuple[Codes, Floats]:
+        """`_search` where each row has items of its own: only these are scored."""
+        if isinstance(exclude, np.ndarray):
+            exclude = rows_of_lists(exclude, [len(exclude)], self.n_features_in_)
+        scores = self._score_rows(self._vectors(audience), allowed)
+        open_ = ~_in_rows(allowed, exclude)
+        codes = np.full((len(audience), k), -1, np.int32)
+        best = np.full((len(audience), k), -np.inf, np.float32)
+        rows = row_numbers(allowed)[open_]
+        order = np.lexsort((allowed.indices[open_], -scores[open_], rows))
+        rows, items, scores = rows[order], allowed.indices[open_][order], scores[open_][order]
+        ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        first = ranks < k
+        codes[rows[first], ranks[first]] = items[first]
+        best[rows[first], ranks[first]] = scores[first]
+        return codes, best
+
+    def _score_rows(self, vectors: Floats, items: CodeMatrix) -> Floats:
+        """The scores of the entries of a matrix that has a row of items for each user."""
+        jobs = effective_jobs(self.n_jobs)
+        return self._scorer().score_pairs(vectors, row_numbers(items).astype(np.int32), items.indices, jobs)
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        jobs = effective_jobs(self.n_jobs)
+        scores = np.empty(len(audience), np.float32)
+        step = 1 << 16
+        for start in range(0, len(scores), step):
+            part = audience.part(slice(start, start + step))
+            rows = np.arange(len(part), dtype=np.int32)
+            scores[start : start + step] = self._scorer().score_pairs(
+                self._vectors(part), rows, items[start : start + step], jobs
+            )
+        return scores
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
+        """By the cosine of their embeddings."""
+        index = self._derived.get(
+            "items", lambda: ExactIndex(metric="cosine", n_jobs=self.n_jobs).fit(self.item_embeddings_)
+        )
+        itself = rows_of_lists(items, np.ones(len(items), np.int64), self.n_features_in_)
+        top = index.search(self.item_embeddings_[items], k, itself, allow=self._warm())
+        return top.codes.copy(), top.scores.copy()
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        layout = self._trained_layout()
+        shapes = [self.user_embeddings_.shape, self.item_embeddings_.shape, self.weights_.shape]
+        width = len(layout.columns)
+        if shapes != [(self.seen_.shape[0], width), (self.n_features_in_, width), (len(layout.places),)]:
+            raise ValueError("its embeddings and weights are not of the shapes that they must be")
+        parts = [self.user_embeddings_, self.item_embeddings_, self.weights_]
+        if self.moments_ is not None:
+            if self.moments_.shape != self.weights_.shape:
+                raise ValueError("its moments are not of the shape that they must be")
+            parts.append(self.moments_)
+        if any(part.dtype != np.float32 for part in parts):
+            raise ValueError("its embeddings and weights are not float32")
+        if check and not all(np.isfinite(part).all() for part in parts):
+            raise ValueError("its embeddings and weights are not finite")
+
+
+def _check_layers(name: str, layers: Any, *, empty: bool) -> None:
+    if isinstance(layers, str) or not isinstance(layers, list | tuple | np.ndarray):
+        raise TypeError(f"{name} must be a sequence of integers of at least 1, got {layers!r}")
+    if not len(layers) and not empty:
+        raise ValueError(f"{name} must have one width at least, got {layers!r}")
+    for width in layers:
+        check_integer(f"each of {name}", width, minimum=1, maximum=1 << 14)
+
+
+def _share_equal(vectors: Floats, matrix: CodeMatrix) -> Floats:
+    """The vectors, those of rows that are equal replaced by their mean: a user is who has a history."""
+    groups = KnownRows(matrix).groups()
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.diff(np.append(starts, len(order)))
+    if (sizes == 1).all():
+        return vectors
+    shared = vectors.copy()
+    for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
+        rows = order[start : start + size]
+        shared[rows] = vectors[rows].mean(axis=0, dtype=np.float64)
+    return shared
+
+
+def _in_rows(matrix: CodeMatrix, other: Excluded) -> NDArray[np.bool_]:
+    """Which entries of a matrix are entries of another one too, of shape (nnz,)."""
+    if other is None or isinstance(other, np.ndarray):
+        return np.zeros(matrix.nnz, bool)
+    width = np.int64(matrix.shape[1])
+    mine = row_numbers(matrix) * width + matrix.indices
+    theirs = row_numbers(other) * width + other.indices
+    places = np.searchsorted(theirs, mine)
+    found = places < len(theirs)
+    found[found] = theirs[places[found]] == mine[found]
+    return found
