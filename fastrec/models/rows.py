@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.hashing import hash_cells
 from fastrec.validation import CodeMatrix, assemble_csr
 
 BLOCK = 1 << 20
@@ -141,21 +142,10 @@ def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatri
     Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
     machine, in any order or selection of rows.
     """
-    keys = _mix(matrix.indices.astype(np.uint64))
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
-    rows = row_numbers(matrix)
-    keys = _mix(keys ^ (sums[1:] - sums[:-1])[rows])
+    rows, keys = row_numbers(matrix), hash_cells(matrix)
     order = np.lexsort((keys, rows))
     lengths = np.diff(matrix.indptr)
     hidden_lengths = np.where(lengths > 1, np.maximum(1, lengths // share), 0)
     hidden = np.empty(len(keys), bool)
     hidden[order] = np.arange(len(keys)) - matrix.indptr[rows] < hidden_lengths[rows]
     return keep_entries(matrix, ~hidden), keep_entries(matrix, hidden)
-
-
-def _mix(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    # The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-    keys = keys + np.uint64(0x9E3779B97F4A7C15)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))

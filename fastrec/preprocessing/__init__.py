@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fastrec.preprocessing.splitting import split_last, split_random, split_time, split_users
 
 if TYPE_CHECKING:
-    from fastrec.preprocessing.filtering import Binarize, KCore
+    from fastrec.preprocessing.filtering import Binarize, Cap, KCore, MergeDuplicates, SampleNegatives
     from fastrec.preprocessing.folds import (
         ColdItemKFold,
         InteractionGroupKFold,
@@ -14,21 +14,31 @@ if TYPE_CHECKING:
         RollingTime,
         UserKFold,
     )
+    from fastrec.preprocessing.weighting import BM25Weight, LogWeight, Normalize, TfidfWeight, TimeDecay
 
 # The transformers and splitters need scikit-learn, which takes longer to import than the splits take to run.
 _HOMES = {
-    "filtering": ("Binarize", "KCore"),
+    "filtering": ("Binarize", "Cap", "KCore", "MergeDuplicates", "SampleNegatives"),
     "folds": ("ColdItemKFold", "InteractionGroupKFold", "InteractionKFold", "RollingTime", "UserKFold"),
+    "weighting": ("BM25Weight", "LogWeight", "Normalize", "TfidfWeight", "TimeDecay"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BM25Weight",
     "Binarize",
+    "Cap",
     "ColdItemKFold",
     "InteractionGroupKFold",
     "InteractionKFold",
     "KCore",
+    "LogWeight",
+    "MergeDuplicates",
+    "Normalize",
     "RollingTime",
+    "SampleNegatives",
+    "TfidfWeight",
+    "TimeDecay",
     "UserKFold",
     "split_last",
     "split_random",

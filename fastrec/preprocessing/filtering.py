@@ -1,4 +1,4 @@
-"""Filters over interactions, as scikit-learn transformers: entries vanish, the shape stays."""
+"""Filters over interactions, as scikit-learn transformers: entries vanish or come, the shape stays."""
 
 from typing import Any, Self
 
@@ -8,13 +8,16 @@ from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastrec.data import Interactions
+from fastrec.data import Interactions, Vocabulary
+from fastrec.data.hashing import hash_cells, hash_rows, mix_bits
 from fastrec.data.pairs import number_cells
-from fastrec.validation import CodeMatrix, assemble_csr, check_integer, check_matrix, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_matrix, check_number
 
 
-class _Filter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """What the filters share: X may be Interactions, sparse or dense, and comes back as what it was."""
+class Preprocessor(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """What all transformers share: X may be Interactions, sparse or dense, and comes back as what it was."""
+
+    _items: Vocabulary | None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -25,16 +28,21 @@ class _Filter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _check(self, X: Any, *, reset: bool) -> CodeMatrix:
         matrix = check_matrix(X, negative="accept", minimum_rows=1)
         validate_data(self, X=X, skip_check_array=True, reset=reset)
+        if reset:
+            self._items = X.items if isinstance(X, Interactions) else None
+        elif isinstance(X, Interactions) and getattr(self, "_items", None) is not None and X.items != self._items:
+            raise ValueError(f"{type(self).__name__} was fitted on other items than those of X")
         return matrix
 
 
-class KCore(_Filter):
+class KCore(Preprocessor):
     """Keep only users with enough items and items with enough users, both counted among what is kept.
 
     Users with fewer than `user` items and items with fewer than `item` users are emptied, again and again until all
     that are left have enough: the k-core of the bipartite graph, which is unique. `fit` finds the items of the core.
-    `transform` keeps these items, and of the users those who have enough of them: on the training data that is the
-    core itself, and a new user can be filtered without the others.
+    `fit_transform` gives the core itself, as a `Pipeline` trains on it; `transform` keeps the core's items alone and
+    empties no user for having few, so that a new user's short history is still answered. `Interactions.compact` drops
+    the users and items that were emptied, outside of a pipeline.
 
     Parameters
     ----------
@@ -81,11 +89,26 @@ class KCore(_Filter):
         item = check_integer("KCore.item", self.item, minimum=1)
         matrix = self._check(X, reset=True)
         self.item_mask_ = find_core_items(matrix, user, item)
-        self._items = X.items if isinstance(X, Interactions) else None
         return self
 
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """The core of X: only its items, and only users that have enough of them.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is.
+        """
+        return self.fit(X)._filtered(X, check_integer("KCore.user", self.user, minimum=1))
+
     def transform(self, X: Any) -> Any:
-        """X with only the core's items, and only users that have enough of them.
+        """X with only the core's items; users keep all of these, however few.
 
         Parameters
         ----------
@@ -97,20 +120,20 @@ class KCore(_Filter):
             What X is.
         """
         check_is_fitted(self)
-        user = check_integer("KCore.user", self.user, minimum=1)
+        return self._filtered(X, 1)
+
+    def _filtered(self, X: Any, least: int) -> Any:
+        """X with only the core's items, and only users with so many of them at least."""
         matrix = self._check(X, reset=False)
-        known = getattr(self, "_items", None)
-        if isinstance(X, Interactions) and known is not None and X.items != known:
-            raise ValueError("KCore was fitted on other items than those of X")
         kept = self.item_mask_[matrix.indices]
         counts = np.diff(np.concatenate([[0], np.cumsum(kept)])[matrix.indptr])
-        enough = counts >= user
+        enough = counts >= least
         if isinstance(X, Interactions):
             return X.select(self.item_mask_[X.item_codes] & enough[X.user_codes])
-        return _as_given(X, matrix, kept & enough.repeat(np.diff(matrix.indptr)))
+        return as_given(X, matrix, kept & enough.repeat(np.diff(matrix.indptr)))
 
 
-class Binarize(_Filter):
+class Binarize(Preprocessor):
     """Turn ratings, counts or seconds into yes or no: what reaches a threshold counts 1, the rest vanishes.
 
     Parameters
@@ -170,7 +193,7 @@ class Binarize(_Filter):
         if isinstance(X, Interactions):
             return _binarized(X, at)
         ones = assemble_csr(np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr, matrix.shape)
-        return _as_given(X, ones, matrix.data >= at)
+        return as_given(X, ones, matrix.data >= at)
 
 
 def _binarized(data: Interactions, at: float) -> Interactions:
@@ -178,23 +201,347 @@ def _binarized(data: Interactions, at: float) -> Interactions:
     if data.matrix.nnz == data.n_interactions and data.values is not None:
         events = np.flatnonzero(data.values >= at)
     else:
-        last = _last_of_cells(data)  # in the order of the cells of the matrix
+        last = last_of_cells(data)  # in the order of the cells of the matrix
         events = np.sort(last[reached])
     return data.select(events)._replaced(values=None)
 
 
-def _last_of_cells(data: Interactions) -> NDArray[np.int64]:
+def last_of_cells(data: Interactions) -> NDArray[np.int64]:
+    """The place of the last interaction, by time and then by order, of each cell of the matrix, in its order."""
     by_time = np.arange(data.n_interactions) if data.times is None else np.argsort(data.times, kind="stable")
     order, begins = number_cells(data.user_codes[by_time], data.item_codes[by_time], data.shape)
     ends = np.append(begins[1:], True)[: len(order)]
     return np.asarray(by_time[order[ends]])
 
 
-def _as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
+def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
     """The kept entries of the matrix, sparse if X is, else dense."""
     indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     result = csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
     return result if issparse(X) else result.toarray()
+
+
+def with_cells(data: Interactions, matrix: CodeMatrix, kept: NDArray[np.bool_] | None = None) -> Interactions:
+    """The cells of a matrix with the structure of the data's own, as one interaction each, at its last one's time."""
+    events = last_of_cells(data)
+    values = matrix.data
+    if kept is not None:
+        events, values = events[kept], values[kept]
+    return data.select(events)._replaced(values=np.array(values, np.float32))
+
+
+class MergeDuplicates(Preprocessor):
+    """One interaction for each pair of user and item.
+
+    Matrices have one already: SciPy sums what is stored twice.
+
+    Parameters
+    ----------
+    policy : {"sum", "last", "max"} or None
+        The value of several: their sum, that of the last (by time, then by order), or the greatest. None: as the
+        Interactions' own `duplicates` says. The time is that of the last one.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 0], [1, 1, 0], [2, 3, 4])
+    >>> MergeDuplicates("max").fit_transform(data).values
+    array([4., 3.], dtype=float32)
+    """
+
+    def __init__(self, policy: str | None = None) -> None:
+        self.policy = policy
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check X and the policy; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+        """
+        check_choice("MergeDuplicates.policy", self.policy, (None, "sum", "last", "max"))
+        self._check(X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """X with one interaction for each pair.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is.
+        """
+        check_is_fitted(self)
+        matrix = self._check(X, reset=False)
+        if not isinstance(X, Interactions):
+            return as_given(X, matrix, np.ones(matrix.nnz, bool))
+        merged = X if self.policy is None else X._replaced(duplicates=self.policy)
+        unvalued = X.values is None and merged.duplicates != "sum"  # only a sum of ones is no one
+        return X.select(last_of_cells(X)) if unvalued else with_cells(merged, merged.matrix)
+
+
+class Cap(Preprocessor):
+    """At most so many items of a user, and about so many users of an item.
+
+    A user keeps the latest items, where there are times (Interactions), else those of the greatest values; what ties is
+    drawn by a hash. Of an item that had more users in `fit` than allowed, every user keeps it with the same
+    probability, so that about as many are left as allowed; drawn by a hash of the user's own items, so that a user's
+    row comes out the same in any company. A user who has items keeps one at least.
+
+    Parameters
+    ----------
+    user : int or None
+        The most items of a user; None: no cap.
+    item : int or None
+        How many users an item keeps, about; None: no cap.
+    random_state : int
+        The seed of the hash.
+
+    Attributes
+    ----------
+    item_rates_ : ndarray of float64, shape (n_items,)
+        The probability that a user keeps each item.
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Cap(user=2).fit_transform(np.array([[5, 3, 4], [0, 1, 0]]))
+    array([[5., 0., 4.],
+           [0., 1., 0.]], dtype=float32)
+    """
+
+    def __init__(self, user: int | None = None, item: int | None = None, *, random_state: int = 0) -> None:
+        self.user = user
+        self.item = item
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Count the users of each item.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+        """
+        for name in ("user", "item"):
+            if getattr(self, name) is not None:
+                check_integer(f"Cap.{name}", getattr(self, name), minimum=1)
+        check_integer("Cap.random_state", self.random_state, minimum=0)
+        matrix = self._check(X, reset=True)
+        counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+        self.item_rates_ = np.ones(matrix.shape[1])
+        if self.item is not None:
+            self.item_rates_ = np.minimum(1.0, self.item / np.maximum(counts, 1))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """X with fewer entries.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is. All interactions of a pair stay or go together.
+        """
+        check_is_fitted(self)
+        matrix = self._check(X, reset=False)
+        kept = self._kept(X, matrix)
+        if not isinstance(X, Interactions):
+            return as_given(X, matrix, kept)
+        order, begins = number_cells(X.user_codes, X.item_codes, X.shape)
+        events = np.empty(X.n_interactions, bool)
+        events[order] = kept[np.cumsum(begins) - 1] if len(order) else False
+        return X.select(events)
+
+    def _kept(self, X: Any, matrix: CodeMatrix) -> NDArray[np.bool_]:
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        drawn = hash_cells(matrix, self.random_state)
+        share = drawn.astype(np.float64) * 2.0**-64 / self.item_rates_[matrix.indices]
+        kept = share < 1.0
+        # Who would lose all keeps what was nearest to staying.
+        emptied = (np.diff(matrix.indptr) > 0) & (np.bincount(rows, kept, matrix.shape[0]) == 0)
+        order = np.lexsort((share, rows))
+        first = order[matrix.indptr[:-1][emptied]]
+        kept[first] = True
+        if self.user is None:
+            return kept
+        timed = isinstance(X, Interactions) and X.times is not None
+        worth = X.times[last_of_cells(X)] if timed else matrix.data
+        order = np.lexsort((drawn, -worth, ~kept, rows))
+        place = np.empty(matrix.nnz, np.int64)
+        place[order] = np.arange(matrix.nnz) - matrix.indptr[:-1].repeat(np.diff(matrix.indptr))
+        return np.asarray(kept & (place < self.user))
+
+
+class SampleNegatives(Preprocessor):
+    """Items that a user has not had, drawn at random, as entries of a low value: for models of ratings.
+
+    Only `fit_transform`, what a `Pipeline` trains on, adds them; `transform` leaves histories as they are. What was
+    drawn counts as seen by the model: ask for training users by their histories, if those items shall be recommended.
+
+    Parameters
+    ----------
+    ratio : float
+        How many negatives for each item of a user, as far as there are others.
+    value : float
+        Their value. Zero is an entry in Interactions and sparse matrices alone.
+    random_state : int
+        The seed. What is drawn for a user hangs on it and on the user's own items.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SampleNegatives(ratio=1).fit_transform(np.array([[1, 1, 0, 0], [0, 0, 0, 0]]))
+    array([[ 1.,  1., -1., -1.],
+           [ 0.,  0.,  0.,  0.]], dtype=float32)
+    """
+
+    def __init__(self, ratio: float = 1.0, value: float = -1.0, *, random_state: int = 0) -> None:
+        self.ratio = ratio
+        self.value = value
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check X and the options; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+        """
+        check_number("SampleNegatives.ratio", self.ratio, minimum=0, above=True)
+        check_number("SampleNegatives.value", self.value)
+        check_integer("SampleNegatives.random_state", self.random_state, minimum=0)
+        self._check(X, reset=True)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """X with negatives.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is. Negatives of Interactions with times have the time of their user's last interaction.
+        """
+        self.fit(X)
+        matrix = self._check(X, reset=False)
+        users, items = draw_negatives(matrix, self.ratio, self.random_state)
+        values = np.full(len(users), self.value, np.float32)
+        if isinstance(X, Interactions):
+            return _joined(X, users, items, values)
+        row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        data = np.concatenate([matrix.data, values])
+        places = (np.concatenate([row, users]), np.concatenate([matrix.indices, items]))
+        result = csr_array((data, places), shape=matrix.shape)
+        return result if issparse(X) else result.toarray()
+
+    def transform(self, X: Any) -> Any:
+        """X as it is.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is.
+        """
+        check_is_fitted(self)
+        matrix = self._check(X, reset=False)
+        return X if isinstance(X, Interactions) else as_given(X, matrix, np.ones(matrix.nnz, bool))
+
+
+def _joined(data: Interactions, users: NDArray[Any], items: NDArray[Any], values: NDArray[np.float32]) -> Interactions:
+    old = np.ones(data.n_interactions, np.float32) if data.values is None else data.values
+    times = data.times
+    if times is not None:
+        last = np.full(len(data), np.iinfo(np.int64).min)
+        np.maximum.at(last, data.user_codes, times)
+        times = np.concatenate([times, last[users]])
+    return data._replaced(
+        user_codes=np.concatenate([data.user_codes, users.astype(np.int32)]),
+        item_codes=np.concatenate([data.item_codes, items.astype(np.int32)]),
+        values=np.concatenate([old, values]),
+        times=times,
+    )
+
+
+def draw_negatives(matrix: CodeMatrix, ratio: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of empty cells: for each row `ratio` as many as it has entries, as far as there are.
+
+    Which ones hangs on the row's own entries and the seed.
+    """
+    n_rows, n_items = matrix.shape
+    lengths = np.diff(matrix.indptr)
+    wanted = np.minimum(np.round(ratio * lengths).astype(np.int64), n_items - lengths)
+    seeds = mix_bits(hash_rows(matrix) ^ mix_bits(np.array([seed], np.uint64)))
+    filled = np.repeat(np.arange(n_rows, dtype=np.int64), lengths) * n_items + matrix.indices
+    # Rows that will be more than half full are drawn by an order of all their empty cells, the others by trial.
+    full = (2 * (lengths + wanted) > n_items) & (wanted > 0)
+    cells = [_draw_among_all(np.flatnonzero(full), wanted, seeds, filled, n_items)]
+    cells.append(_draw_by_trial(np.where(full, 0, wanted), seeds, filled, n_items))
+    found = np.sort(np.concatenate(cells))
+    return found // n_items, found % n_items
+
+
+def _draw_among_all(
+    rows: NDArray[Any], wanted: NDArray[Any], seeds: NDArray[np.uint64], filled: NDArray[Any], n_items: int
+) -> NDArray[np.int64]:
+    found = [np.empty(0, np.int64)]
+    everything = np.arange(n_items, dtype=np.int64)
+    for row in rows.tolist():
+        begin, end = np.searchsorted(filled, [row * n_items, (row + 1) * n_items])
+        empty = np.setdiff1d(everything, filled[begin:end] - row * n_items, assume_unique=True)
+        order = np.argsort(mix_bits(empty.astype(np.uint64) ^ seeds[row]), kind="stable")
+        found.append(row * n_items + empty[order[: wanted[row]]])
+    return np.concatenate(found)
+
+
+def _draw_by_trial(
+    wanted: NDArray[np.int64], seeds: NDArray[np.uint64], filled: NDArray[np.int64], n_items: int
+) -> NDArray[np.int64]:
+    found = np.empty(0, np.int64)
+    missing, tried = wanted.copy(), np.zeros(len(wanted), np.int64)
+    while missing.any():
+        row = np.repeat(np.arange(len(wanted)), missing)
+        number = np.arange(len(row)) - np.repeat(np.cumsum(missing) - missing, missing) + tried[row]
+        drawn = mix_bits(seeds[row] + mix_bits(number.astype(np.uint64))) % np.uint64(n_items)
+        cells = row * n_items + drawn.astype(np.int64)
+        tried += missing
+        cells = np.unique(cells)
+        taken = np.isin(cells, filled, assume_unique=True) | np.isin(cells, found, assume_unique=True)
+        found = np.concatenate([found, cells[~taken]])
+        missing = wanted - np.bincount(found // n_items, minlength=len(wanted))
+    return found
 
 
 def find_core_items(matrix: CodeMatrix, user: int, item: int) -> NDArray[np.bool_]:

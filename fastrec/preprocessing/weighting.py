@@ -1,0 +1,348 @@
+"""Weights for interactions, as scikit-learn transformers: values change, entries and shape stay."""
+
+from abc import abstractmethod
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.validation import check_is_fitted
+
+from fastrec.data import Interactions
+from fastrec.data.durations import parse_duration
+from fastrec.preprocessing.filtering import Preprocessor, with_cells
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number
+
+Values = NDArray[np.float64]
+
+
+class Weighting(Preprocessor):
+    """The base of weightings of the cells of the matrix: a family defines `_check_options`, `_learn` and `_weigh`.
+
+    Of Interactions with several between one user and item, each cell of their matrix (their sum, or what else their
+    policy says) is weighted, and the result has one interaction for it, at the time of the last one.
+    """
+
+    _takes_negatives = False
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = not self._takes_negatives
+        return tags
+
+    @abstractmethod
+    def _check_options(self) -> None:
+        """Check the constructor's options."""
+
+    def _learn(self, matrix: CodeMatrix) -> None:
+        """Learn from the training data."""
+
+    @abstractmethod
+    def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
+        """The new value of each entry, of shape (nnz,); `rows` are their rows."""
+
+    def _checked(self, X: Any, *, reset: bool) -> CodeMatrix:
+        matrix = self._check(X, reset=reset)
+        if not self._takes_negatives and matrix.nnz and matrix.data.min() < 0:
+            place = int(np.argmax(matrix.data < 0))
+            row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
+            raise ValueError(
+                f"Negative values in data passed: X contains a negative value in row {row}, column "
+                f"{int(matrix.indices[place])}; {type(self).__name__} weighs values of at least 0"
+            )
+        return matrix
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what weights need to be known of the whole.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+        y : None
+            Not used.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range, or a value is NaN, infinite or (in most) negative.
+        """
+        self._check_options()
+        self._learn(self._checked(X, reset=True))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """X with other values.
+
+        Parameters
+        ----------
+        X : Interactions, sparse matrix or array-like, shape (n_users, n_items)
+
+        Returns
+        -------
+        Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
+            What X is.
+        """
+        check_is_fitted(self)
+        matrix = self._checked(X, reset=False)
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        values = self._weigh(matrix, rows).astype(np.float32)
+        weighted = assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
+        if isinstance(X, Interactions):
+            return with_cells(X, weighted)
+        result = csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return result if issparse(X) else result.toarray()
+
+
+class TfidfWeight(Weighting):
+    r"""Values times the rarity of the item: a user is a document, an item a term.
+
+    .. math:: x_{ui} \Big(1 + \ln \frac{1 + n}{1 + n_i}\Big)
+
+    with n users in training, and :math:`n_i` of them with item i; as scikit-learn's `TfidfTransformer` has it, without
+    its normalization.
+
+    Attributes
+    ----------
+    idf_ : ndarray of float64, shape (n_items,)
+        The factor of each item.
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> TfidfWeight().fit_transform(np.array([[1, 1], [0, 1], [0, 2]])).round(2)
+    array([[1.69, 1.  ],
+           [0.  , 1.  ],
+           [0.  , 2.  ]], dtype=float32)
+    """
+
+    def _check_options(self) -> None:
+        pass
+
+    def _learn(self, matrix: CodeMatrix) -> None:
+        self.idf_ = 1.0 + np.log((1 + matrix.shape[0]) / (1 + _users_of(matrix)))
+
+    def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
+        return np.asarray(matrix.data * self.idf_[matrix.indices])
+
+
+class BM25Weight(Weighting):
+    r"""Values that saturate, times the rarity of the item, and less for users who have much.
+
+    .. math:: \ln\Big(1 + \frac{n - n_i + ½}{n_i + ½}\Big)
+              \frac{x_{ui} (k_1 + 1)}{x_{ui} + k_1 (1 - b + b\, |x_u| / \overline{|x|})}
+
+    with :math:`|x_u|` the sum of the user's values and :math:`\overline{|x|}` its mean in training. The rarity is that
+    of Lucene, which is never negative.
+
+    Parameters
+    ----------
+    k1 : float
+        How slowly values saturate, above 0; implicit's default is 100.
+    b : float
+        How much users with much are discounted, from 0 to 1.
+
+    Attributes
+    ----------
+    idf_ : ndarray of float64, shape (n_items,)
+        The rarity of each item.
+    mean_length_ : float
+        The mean sum of a user's values.
+    n_features_in_ : int
+        The number of items.
+
+    References
+    ----------
+    Robertson and Zaragoza, The probabilistic relevance framework: BM25 and beyond, 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> BM25Weight(k1=1.2, b=0.75).fit_transform(np.array([[1, 0], [1, 9]])).round(2)
+    array([[0.27, 0.  ],
+           [0.14, 1.25]], dtype=float32)
+    """
+
+    def __init__(self, k1: float = 100.0, b: float = 0.8) -> None:
+        self.k1 = k1
+        self.b = b
+
+    def _check_options(self) -> None:
+        check_number("BM25Weight.k1", self.k1, minimum=0, above=True)
+        check_number("BM25Weight.b", self.b, minimum=0, maximum=1)
+
+    def _learn(self, matrix: CodeMatrix) -> None:
+        counts = _users_of(matrix)
+        self.idf_ = np.log1p((matrix.shape[0] - counts + 0.5) / (counts + 0.5))
+        self.mean_length_ = float(matrix.data.sum(dtype=np.float64) / matrix.shape[0]) or 1.0
+
+    def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
+        values = matrix.data.astype(np.float64)
+        lengths = np.bincount(rows, values, matrix.shape[0])
+        slack = self.k1 * (1 - self.b + self.b * lengths / self.mean_length_)
+        below = values + slack[rows]
+        saturated = np.divide(values * (self.k1 + 1), below, out=np.zeros_like(values), where=below > 0)
+        return np.asarray(saturated * self.idf_[matrix.indices])
+
+
+class LogWeight(Weighting):
+    r"""The logarithm of values, for counts and seconds: :math:`\text{scale} \cdot \ln(1 + x / \epsilon)`.
+
+    Hu, Koren, Volinsky (2008) weigh so what was watched again and again.
+
+    Parameters
+    ----------
+    scale : float
+        Above 0.
+    epsilon : float
+        The value from which on the logarithm bends, above 0.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogWeight().fit_transform(np.array([[1, 0], [9, 99]])).round(2)
+    array([[0.69, 0.  ],
+           [2.3 , 4.61]], dtype=float32)
+    """
+
+    def __init__(self, scale: float = 1.0, epsilon: float = 1.0) -> None:
+        self.scale = scale
+        self.epsilon = epsilon
+
+    def _check_options(self) -> None:
+        check_number("LogWeight.scale", self.scale, minimum=0, above=True)
+        check_number("LogWeight.epsilon", self.epsilon, minimum=0, above=True)
+
+    def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
+        return np.asarray(self.scale * np.log1p(matrix.data.astype(np.float64) / self.epsilon))
+
+
+class Normalize(Weighting):
+    """Each user's values to one size, so that those who have much do not weigh more.
+
+    Parameters
+    ----------
+    norm : {"l2", "l1", "max"}
+        What becomes 1: the length of the row, the sum of its absolute values, or the greatest of them.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Normalize("l1").fit_transform(np.array([[1, 3], [0, 5], [0, 0]]))
+    array([[0.25, 0.75],
+           [0.  , 1.  ],
+           [0.  , 0.  ]], dtype=float32)
+    """
+
+    _takes_negatives = True
+
+    def __init__(self, norm: Literal["l2", "l1", "max"] = "l2") -> None:
+        self.norm = norm
+
+    def _check_options(self) -> None:
+        check_choice("Normalize.norm", self.norm, ("l2", "l1", "max"))
+
+    def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
+        sizes = np.abs(matrix.data.astype(np.float64))
+        norms: Values = np.zeros(matrix.shape[0])
+        if self.norm == "max":
+            np.maximum.at(norms, rows, sizes)
+        elif self.norm == "l1":
+            norms += np.bincount(rows, sizes, matrix.shape[0])
+        else:
+            norms += np.sqrt(np.bincount(rows, sizes * sizes, matrix.shape[0]))
+        norms[norms == 0] = 1.0
+        return np.asarray(matrix.data / norms[rows])
+
+
+class TimeDecay(Preprocessor):
+    """Interactions that count less the longer ago they were: half as much for every half-life.
+
+    Takes Interactions with times only: a matrix does not know when. Repeated interactions each count by their own age.
+
+    Parameters
+    ----------
+    half_life : float or str
+        A number in the unit of the data's times, or a string such as "30d" (s, min, h, d, w, y).
+
+    Attributes
+    ----------
+    reference_ : int
+        The last time in the data of `fit`; what comes later counts in full.
+    n_features_in_ : int
+        The number of items.
+
+    Examples
+    --------
+    >>> data = Interactions([0, 0, 1], [0, 1, 1], times=[0, 10, 20])
+    >>> TimeDecay(half_life=10).fit_transform(data).values
+    array([0.25, 0.5 , 1.  ], dtype=float32)
+    """
+
+    def __init__(self, half_life: float | str = "30d") -> None:
+        self.half_life = half_life
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the last time.
+
+        Parameters
+        ----------
+        X : Interactions, shape (n_users, n_items)
+        y : None
+            Not used.
+
+        Raises
+        ------
+        TypeError
+            If X is a matrix.
+        ValueError
+            If there are no times, or the half-life is a string and their unit is unknown.
+        """
+        times = self._times(X)
+        parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
+        self._check(X, reset=True)
+        self.reference_ = int(times.max()) if len(times) else 0
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """The interactions with their values times what their age leaves.
+
+        Parameters
+        ----------
+        X : Interactions, shape (n_users, n_items)
+
+        Returns
+        -------
+        Interactions, shape (n_users, n_items)
+        """
+        check_is_fitted(self)
+        times = self._times(X)
+        life = parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
+        self._check(X, reset=False)
+        ages = np.maximum(self.reference_ - times, 0).astype(np.float64)
+        weights = np.exp2(-ages / life)
+        values = weights if X.values is None else weights * X.values
+        return X._replaced(values=values.astype(np.float32))
+
+    def _times(self, X: Any) -> NDArray[np.int64]:
+        if not isinstance(X, Interactions):
+            raise TypeError(f"TimeDecay needs Interactions with times, got {type(X).__name__}")
+        if X.times is None:
+            raise ValueError("TimeDecay needs times: read the interactions with their time column")
+        return X.times
+
+
+def _users_of(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """How many users have each item, stored zeros not counted."""
+    return np.bincount(matrix.indices[matrix.data != 0], minlength=matrix.shape[1])
