@@ -10,8 +10,8 @@ from data import Folder, hide
 from fastrec.metrics import ndcg
 from fastrec.models import ImplicitALS
 
-ALPHAS = (1, 3, 10, 30, 80)
-REGULARIZATIONS = (0.002, 0.005, 0.01, 0.02, 0.05)
+WEIGHTS = (0.025, 0.05, 0.1, 0.2)  # of all feedback against all cells
+REGULARIZATIONS = (0.003, 0.005, 0.01, 0.015, 0.02)
 DATA = ("ml-100k", "ml-1m", "gowalla")
 
 
@@ -20,14 +20,16 @@ def scores(folder: Folder, name: str, factors: int, iterations: int) -> dict[tup
     train, hidden = hide(folder.matrix(name), 0.1)
     users = np.random.default_rng(0).permutation(train.shape[0])[:3000]
     found = {}
-    for alpha, regularization in itertools.product(ALPHAS, REGULARIZATIONS):
+    cells = train.shape[0] * train.shape[1]
+    for weight, regularization in itertools.product(WEIGHTS, REGULARIZATIONS):
+        alpha = weight * cells / train.nnz
         model = ImplicitALS(
             factors, alpha=alpha, regularization=regularization, iterations=iterations, random_state=0
         ).fit(train)
         codes = model.recommend(users).codes
         values = ndcg(codes, hidden[users], 10)
-        found[alpha, regularization] = float(np.nanmean(values))
-        print(name, factors, alpha, regularization, round(found[alpha, regularization], 4), flush=True)
+        found[weight, regularization] = float(np.nanmean(values))
+        print(name, factors, weight, regularization, round(found[weight, regularization], 4), flush=True)
     return found
 
 
@@ -42,12 +44,12 @@ def main() -> None:
     tables = {name: scores(folder, name, options.factors, options.iterations) for name in DATA}
     for name, table in tables.items():
         best = max(table, key=table.get)
-        print(f"{name}: alpha {best[0]}, regularization {best[1]}: NDCG@10 {table[best]:.4f}")
+        print(f"{name}: weight {best[0]}, regularization {best[1]}: NDCG@10 {table[best]:.4f}")
     shares = {
         setting: min(tables[name][setting] / max(tables[name].values()) for name in DATA) for setting in tables[DATA[0]]
     }
     for setting in sorted(shares, key=shares.get, reverse=True)[:5]:
-        print(f"alpha {setting[0]}, regularization {setting[1]}: at least {shares[setting]:.3f} of the best")
+        print(f"weight {setting[0]}, regularization {setting[1]}: at least {shares[setting]:.3f} of the best")
 
 
 if __name__ == "__main__":

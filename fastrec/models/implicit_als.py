@@ -46,7 +46,7 @@ FOLD_IN_TOLERANCE = 1e-8
 FOLD_IN_STEPS = 50
 
 # As many rows at most are ranked to validate an epoch.
-VALIDATION_ROWS = 10_000
+VALIDATION_ROWS = 4_000
 
 
 class ImplicitALS(Explaining, Updating, FactorRecommender):

@@ -61,6 +61,7 @@ def test_fold_in_is_a_full_solve_in_the_gramians_basis(X):
 def test_values_weigh(X):
     heavy = X.copy()
     heavy.data *= 3
+    assert ImplicitALS(8).fit(heavy).alpha_ == pytest.approx(0.1 * 120 * 60 / (3 * X.nnz))
     a = ImplicitALS(8, alpha=6, random_state=0).fit(X)
     b = ImplicitALS(8, alpha=2, random_state=0).fit(heavy)
     assert np.array_equal(a.item_factors_, b.item_factors_)
@@ -180,7 +181,7 @@ def test_progress_is_a_line_for_each_epoch_outside_a_terminal(X, capsys):
     [
         (dict(factors=0), "ImplicitALS.factors must be an integer of at least 1, got 0"),
         (dict(regularization=-1.0), "ImplicitALS.regularization must be a finite number of at least 0, got -1.0"),
-        (dict(alpha=0.0), "ImplicitALS.alpha must be a finite number above 0, got 0.0"),
+        (dict(alpha=0.0), "ImplicitALS.alpha .* must be a finite number above 0, got 0.0"),
         (dict(solver="lu"), "ImplicitALS.solver must be one of 'auto', 'cg', 'cholesky', got 'lu'"),
         (dict(dtype="float64"), "ImplicitALS.dtype must be one of"),
         (dict(validation_fraction=0.9), "ImplicitALS.validation_fraction must be from 0 to 0.5"),
