@@ -15,14 +15,16 @@ REGULARIZATIONS = (0.003, 0.005, 0.01, 0.015, 0.02)
 DATA = ("ml-100k", "ml-1m", "gowalla")
 
 
-def scores(folder: Folder, name: str, factors: int, iterations: int) -> dict[tuple[float, float], float]:
+def scores(
+    folder: Folder, name: str, factors: int, iterations: int, alphas: list[float] | None
+) -> dict[tuple[float, float], float]:
     """NDCG@10 of a tenth of the (training) cells, hidden at random, for each setting."""
     train, hidden = hide(folder.matrix(name), 0.1)
     users = np.random.default_rng(0).permutation(train.shape[0])[:3000]
     found = {}
     cells = train.shape[0] * train.shape[1]
-    for weight, regularization in itertools.product(WEIGHTS, REGULARIZATIONS):
-        alpha = weight * cells / train.nnz
+    for weight, regularization in itertools.product(alphas or WEIGHTS, REGULARIZATIONS):
+        alpha = weight if alphas else weight * cells / train.nnz
         model = ImplicitALS(
             factors, alpha=alpha, regularization=regularization, iterations=iterations, random_state=0
         ).fit(train)
@@ -39,9 +41,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--factors", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=15)
+    parser.add_argument("--alphas", type=float, nargs="*", help="a grid of fixed alphas instead of weights")
     options = parser.parse_args()
     folder = Folder(options.data)
-    tables = {name: scores(folder, name, options.factors, options.iterations) for name in DATA}
+    tables = {name: scores(folder, name, options.factors, options.iterations, options.alphas) for name in DATA}
     for name, table in tables.items():
         best = max(table, key=table.get)
         print(f"{name}: weight {best[0]}, regularization {best[1]}: NDCG@10 {table[best]:.4f}")
