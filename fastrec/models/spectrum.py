@@ -1,0 +1,203 @@
+"""The leading singular vectors of a sparse matrix, and products of sparse rows with dense vectors, dealt to threads."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.utils import check_random_state
+
+from fastrec.kernels.filters import STRIP, multiply_rows
+from fastrec.kernels.vector import LANES
+from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, one_blas_thread, rotate, transposed
+from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.validation import CodeMatrix, assemble_csr, readonly
+
+Floats = NDArray[np.float32]
+
+PIECES = 16  # pieces that a product is dealt in
+SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exact
+OVERSAMPLING = 16  # directions that are iterated beside those asked for
+DEGREES = (1, 2, 3, 6, 8, 8, 8, 8, 8, 8, 8, 8)  # of the Chebyshev filters of each round
+
+
+class SparseProduct:
+    """A sparse matrix that is multiplied with dense arrays by threads; a row's bits are the same in any company.
+
+    Parameters
+    ----------
+    matrix
+        float32, of shape (n, m).
+    """
+
+    def __init__(self, matrix: CodeMatrix) -> None:
+        self.indptr, self.indices, self.data = map(readonly, (matrix.indptr, matrix.indices, matrix.data))
+        self.shape = matrix.shape
+        lengths = np.diff(matrix.indptr)
+        self.cuts = np.unique(balanced_cuts(lengths + 4, PIECES)) if len(lengths) > 1 else np.arange(len(lengths) + 1)
+
+    def times(self, dense: Floats, n_jobs: int) -> Floats:
+        """The product with `dense`, of shape (m, width), width a multiple of sixteen; of shape (n, width)."""
+        width = dense.shape[1]
+        out = aligned_zeros(self.shape[0], width)
+        vectors, flat = readonly(dense.reshape(-1)), out.reshape(-1)
+
+        def multiply_piece(task: tuple[int, int]) -> None:
+            left, piece = task
+            first, last = self.cuts[piece], self.cuts[piece + 1]
+            multiply_rows(self.indptr, self.indices, self.data, first, last, width, left, vectors, flat)
+
+        run_pieces(multiply_piece, itertools.product(range(0, width, STRIP), range(len(self.cuts) - 1)), n_jobs)
+        return out
+
+
+def sum_vectors(matrix: CodeMatrix, vectors: Floats, n_jobs: int) -> Floats:
+    """`matrix @ vectors` for any width: each row the sum, over its entries, of value times vector.
+
+    >>> from fastrec.validation import check_matrix
+    >>> sum_vectors(check_matrix([[1, 2], [0, 0]]), np.eye(2, dtype=np.float32), 1)
+    array([[1., 2.],
+           [0., 0.]], dtype=float32)
+    """
+    width = vectors.shape[1]
+    padded = pad_columns(vectors)
+    product = SparseProduct(matrix).times(padded, n_jobs if matrix.shape[0] > 1 else 1)
+    return product if product.shape[1] == width else np.ascontiguousarray(product[:, :width])
+
+
+def pad_columns(vectors: Floats) -> Floats:
+    """The vectors with zeros up to a multiple of sixteen columns, as kernels take them; themselves where they fit."""
+    width = -(-vectors.shape[1] // LANES) * LANES
+    if vectors.shape[1] == width:
+        return np.require(vectors, np.float32, ["C", "A"])
+    padded = aligned_zeros(len(vectors), width)
+    padded[:, : vectors.shape[1]] = vectors
+    return padded
+
+
+def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
+    """The matrix with rows and columns exchanged."""
+    indptr, indices, data = transposed(matrix, n_jobs)
+    if len(data) != len(indices):
+        data = np.full(len(indices), data[0] if len(data) else 0, np.float32)
+    return assemble_csr(data, indices, indptr, matrix.shape[::-1])
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The largest singular values, float64 of shape (k,), falling, and their right vectors, of shape (m, k)."""
+
+    values: NDArray[np.float64]
+    vectors: Floats
+
+
+def leading_spectrum(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int, tol: float = 1e-4) -> Spectrum:
+    """The `k` largest singular values of a sparse matrix with their right singular vectors.
+
+    Where a side is short, the eigenvectors of the dense Gramian. Else subspace iteration with Chebyshev filters
+    (Rutishauser 1970; Zhou, Saad 2007) from random vectors: each round multiplies the wanted directions by a polynomial
+    of MᵀM that is small on all that lies below the smallest Ritz value, until no wanted value moves by more than `tol`
+    of the largest. The answer does not depend on `n_jobs`.
+
+    Parameters
+    ----------
+    matrix
+        Of shape (n, m).
+    k
+        How many; what there is not has value 0 and a vector of zeros.
+    random_state
+        The seed of the first vectors.
+    n_jobs
+        The number of threads.
+    tol
+        When to stop.
+    """
+    rank = min(k, *matrix.shape)
+    with one_blas_thread():
+        exact = min(matrix.shape) <= max(SMALL, rank + OVERSAMPLING)
+        values, vectors = _exact(matrix, rank) if exact else _iterate(matrix, rank, random_state, n_jobs, tol)
+    values = np.where(values > 1e-6 * max(values[0], 1e-30), values, 0)
+    vectors[:, values == 0] = 0
+    largest = np.abs(vectors).argmax(axis=0)
+    vectors *= np.where(vectors[largest, np.arange(rank)] < 0, np.float32(-1), np.float32(1))
+    full = np.zeros((matrix.shape[1], k), np.float32)
+    full[:, :rank] = vectors
+    return Spectrum(np.concatenate([values, np.zeros(k - rank)]), full)
+
+
+def _exact(matrix: CodeMatrix, rank: int) -> tuple[NDArray[np.float64], Floats]:
+    wide = csr_array((matrix.data.astype(np.float64), matrix.indices, matrix.indptr), shape=matrix.shape)
+    by_rows = matrix.shape[0] < matrix.shape[1]
+    small = (wide @ wide.T if by_rows else wide.T @ wide).toarray()
+    squares, basis = np.linalg.eigh(small)
+    squares, basis = np.maximum(squares[::-1][:rank], 0), basis[:, ::-1][:, :rank]
+    values = np.sqrt(squares)
+    if by_rows:
+        basis = np.asarray(wide.T @ basis) / np.where(values > 0, values, 1)
+    return values, basis.astype(np.float32)
+
+
+def _iterate(
+    matrix: CodeMatrix, rank: int, random_state: int, n_jobs: int, tol: float
+) -> tuple[NDArray[np.float64], Floats]:
+    rows, columns = SparseProduct(matrix), SparseProduct(turned(matrix, n_jobs))
+    width = -(-min(rank + OVERSAMPLING, *matrix.shape) // LANES) * LANES
+    rng = np.random.default_rng(random_state)
+    X = aligned_zeros(matrix.shape[1], width)
+    X[:] = rng.standard_normal(X.shape, np.float32)
+    squares = np.zeros(width)
+    for degree in DEGREES:
+        X = _filtered(rows, columns, X, degree, squares, n_jobs)
+        _orthonormalize(X, n_jobs)
+        before = squares
+        squares, basis = np.linalg.eigh(gramian(rows.times(X, n_jobs), n_jobs))
+        squares = np.maximum(squares[::-1], 0)
+        rotate(X, np.ascontiguousarray(basis[:, ::-1], np.float32), n_jobs)
+        if np.abs(squares - before)[:rank].max() <= tol * squares[0]:
+            break
+    return np.sqrt(squares[:rank]), np.ascontiguousarray(X[:, :rank])
+
+
+def _filtered(
+    rows: SparseProduct, columns: SparseProduct, X: Floats, degree: int, squares: NDArray[np.float64], n_jobs: int
+) -> Floats:
+    """T_degree of the Gramian, its interval [0, smallest Ritz value] mapped to [-1, 1], times X."""
+    cut = max(float(squares[-1]), 1e-30)
+    if degree == 1 or not squares[0] > 0:
+        return columns.times(rows.times(X, n_jobs), n_jobs)
+
+    def step(now: Floats, last: Floats | None, scale: float) -> Floats:
+        product = columns.times(rows.times(now, n_jobs), n_jobs)
+
+        def combine(first: int) -> None:
+            block = slice(first, first + BLOCK)
+            product[block] *= np.float32(2 / cut * scale)
+            product[block] -= np.float32(scale) * now[block]
+            if last is not None:
+                product[block] -= last[block]
+
+        run_pieces(combine, range(0, len(product), BLOCK), n_jobs)
+        return product
+
+    last, now = X, step(X, None, 1.0)
+    for _ in range(degree - 1):
+        last, now = now, step(now, last, 2.0)
+    return now
+
+
+def _orthonormalize(X: Floats, n_jobs: int) -> None:
+    """Columns of unit length at right angles, in place: Cholesky QR of columns that are brought to one length first."""
+    for _ in range(2):
+        matrix = gramian(X, n_jobs)
+        lengths = np.sqrt(np.maximum(np.diagonal(matrix), 1e-30))
+        scaled = matrix / lengths[:, None] / lengths
+        values, basis = np.linalg.eigh(scaled)
+        values = np.maximum(values, 1e-7 * values[-1])  # below it a float32 Gramian says nothing
+        rotate(X, (basis / np.sqrt(values) / lengths[:, None]).astype(np.float32), n_jobs)
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed for NumPy's generators from scikit-learn's `random_state`."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
