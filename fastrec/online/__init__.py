@@ -9,5 +9,20 @@ from fastrec.online.journal import (
     JournalFullError,
     JournalTrimmedError,
 )
+from fastrec.online.snapshot import Snapshot
+from fastrec.online.updating import Schedule, Updater
+from fastrec.online.versions import Versions
 
-__all__ = ["Deletion", "Event", "EventLog", "Journal", "JournalError", "JournalFullError", "JournalTrimmedError"]
+__all__ = [
+    "Deletion",
+    "Event",
+    "EventLog",
+    "Journal",
+    "JournalError",
+    "JournalFullError",
+    "JournalTrimmedError",
+    "Schedule",
+    "Snapshot",
+    "Updater",
+    "Versions",
+]

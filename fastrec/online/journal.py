@@ -325,18 +325,16 @@ class Journal:
             The seq up to which events are gone now.
         """
         check_integer("upto", upto, minimum=0)
-        with self._errors():
-            with self._transaction() as connection:
-                upto = max(min(upto, int(_meta(connection, "published"))), int(_meta(connection, "trimmed")))
-                connection.execute("DELETE FROM events WHERE seq <= ?", (upto,))
-                connection.execute("DELETE FROM deletions WHERE seq <= ?", (upto,))
-                connection.execute("DELETE FROM checkpoints WHERE seq < ?", (upto,))
-                forgotten = min(upto, int(_meta(connection, "last")) - REMEMBERED_IDS)
-                if forgotten > int(_meta(connection, "forgotten")) + REMEMBERED_IDS // 10:
-                    connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))
-                    _set_meta(connection, "forgotten", forgotten)
-                _set_meta(connection, "trimmed", upto)
-            self._truncate_log()
+        with self._errors(), self._transaction() as connection:
+            upto = max(min(upto, int(_meta(connection, "published"))), int(_meta(connection, "trimmed")))
+            connection.execute("DELETE FROM events WHERE seq <= ?", (upto,))
+            connection.execute("DELETE FROM deletions WHERE seq <= ?", (upto,))
+            connection.execute("DELETE FROM checkpoints WHERE seq < ?", (upto,))
+            forgotten = min(upto, int(_meta(connection, "last")) - REMEMBERED_IDS)
+            if forgotten > int(_meta(connection, "forgotten")) + REMEMBERED_IDS // 10:
+                connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))
+                _set_meta(connection, "forgotten", forgotten)
+            _set_meta(connection, "trimmed", upto)
         return upto
 
     def record_checkpoint(self, seq: int, version: str) -> None:

@@ -1,0 +1,375 @@
+"""Snapshot: a model and what users have done since it was made, frozen, so that whoever asks need not wait."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.models import Explanation, Recommender
+from fastrec.models.rows import row_numbers
+from fastrec.online.journal import Deletion, Event, Id
+from fastrec.retrieval import TopK
+from fastrec.validation import CodeMatrix, assemble_csr
+
+SHARDS = 256
+
+
+class Row(NamedTuple):
+    """A history: item codes in ascending order, int32, and their values, float32."""
+
+    codes: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+class Taste:
+    """What one user has done since the model was made; the whole history is put together when it is asked for."""
+
+    __slots__ = ("_row", "base", "codes", "values")
+
+    def __init__(self, base: int, codes: tuple[int, ...], values: tuple[float, ...]) -> None:
+        self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
+        self.codes = codes
+        self.values = values
+        self._row: Row | None = None
+
+    def row(self, seen: CodeMatrix, policy: str) -> Row:
+        """The history with everything in it; the same, to the bit, as the model's own after an update."""
+        if self._row is None:
+            start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
+            new = merge_values(np.array(self.codes, np.int32), np.array(self.values, np.float32), policy)
+            codes = np.concatenate([seen.indices[start:stop], new.codes])
+            values = np.concatenate([seen.data[start:stop], new.values])
+            self._row = merge_values(codes, values, policy)
+        return self._row
+
+
+class Histories:
+    """An immutable mapping of users to what they have done, cheap to make anew with some of them changed."""
+
+    __slots__ = ("_length", "_shards")
+
+    def __init__(self, shards: list[dict[Id, Taste]] | None = None, length: int = 0) -> None:
+        self._shards: list[dict[Id, Taste]] = [{}] * SHARDS if shards is None else shards
+        self._length = length
+
+    def get(self, user: Id) -> Taste | None:
+        """What the user has done, or None."""
+        return self._shards[hash(user) % SHARDS].get(user)
+
+    def replaced(self, changed: Mapping[Id, Taste]) -> "Histories":
+        """As before, but for the users given."""
+        shards, length = self._shards.copy(), self._length
+        for user, taste in changed.items():
+            place = hash(user) % SHARDS
+            if shards[place] is self._shards[place]:
+                shards[place] = shards[place].copy()
+            length += user not in shards[place]
+            shards[place][user] = taste
+        return Histories(shards, length)
+
+    def without(self, wanted: Callable[[Id], bool]) -> "Histories":
+        """As before, but without the users for whom `wanted` is True."""
+        shards = [{user: taste for user, taste in shard.items() if not wanted(user)} for shard in self._shards]
+        return Histories(shards, sum(map(len, shards)))
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class Snapshot:
+    """A model together with the events since it was made. Immutable: updates make a new one.
+
+    It answers as a model would that was updated by `update_users` with those events: a user's recommendations follow
+    from the whole history, the newest event included; what the model knows of items stays until a checkpoint.
+
+    Parameters
+    ----------
+    model
+        A fitted model; its arrays are used as they are.
+    seq
+        The last place in the journal that the model has taken in.
+    version
+        What to call the model.
+    mark
+        What names a user in a `Deletion`: `Journal.mark`. None where nobody is deleted.
+    policy : {"sum", "last", "max"}
+        What several events of one user and item add up to, as `Interactions.duplicates`.
+
+    Attributes
+    ----------
+    model, version
+        As given.
+    model_seq : int
+        The last place that the model has taken in.
+    seq : int
+        The last place that the snapshot has taken in.
+    changed_users : int
+        How many users have events that the model has not taken in.
+    unknown_items : int
+        How many events were about items that the model does not know: they wait for the next model.
+
+    Examples
+    --------
+    >>> from fastrec.data import Interactions
+    >>> from fastrec.models import Popularity
+    >>> data = Interactions([0, 0, 1], [0, 1, 2], users=["ann", "bob"], items=["Alien", "Brazil", "Clue"])
+    >>> before = Snapshot(Popularity().fit(data))
+    >>> after = before.after([Event("ann", "Clue", seq=1)])
+    >>> before.recommend(["ann"], k=1).items, after.recommend(["ann"], k=1).items
+    (array([['Clue']], dtype=object), array([['']], dtype=object))
+    """
+
+    __slots__ = (
+        "_deleted",
+        "_histories",
+        "_mark",
+        "_policy",
+        "model",
+        "model_seq",
+        "seq",
+        "unknown_items",
+        "version",
+    )
+
+    def __init__(
+        self,
+        model: Recommender,
+        *,
+        seq: int = 0,
+        version: str = "1",
+        mark: Callable[[Id], bytes] | None = None,
+        policy: str = "sum",
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.model_seq = self.seq = seq
+        self.unknown_items = 0
+        self._mark = mark
+        self._policy = policy
+        self._histories = Histories()
+        self._deleted: frozenset[bytes] = frozenset()
+
+    @property
+    def changed_users(self) -> int:
+        """How many users have events that the model has not taken in."""
+        return len(self._histories)
+
+    # -- taking in
+
+    def after(self, entries: Sequence[Event | Deletion]) -> "Snapshot":
+        """The snapshot with more entries of the journal taken in; they must follow `seq`."""
+        if not entries:
+            return self
+        new = self._copy()
+        start = 0
+        for place, entry in enumerate(entries):
+            if isinstance(entry, Deletion):
+                new._take(entries[start:place])  # type: ignore[arg-type]
+                new._delete(entry)
+                start = place + 1
+        new._take(entries[start:])  # type: ignore[arg-type]
+        new.seq = entries[-1].seq
+        return new
+
+    def _copy(self) -> "Snapshot":
+        new = Snapshot.__new__(Snapshot)
+        for name in self.__slots__:
+            setattr(new, name, getattr(self, name))
+        return new
+
+    def _take(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        codes = self._codes_of([event.item for event in events])
+        added: dict[Id, tuple[list[int], list[float]]] = {}
+        for event, code in zip(events, codes, strict=True):
+            if code < 0:
+                self.unknown_items += 1
+            elif event.value > 0 or self._takes(event.value):
+                lists = added.get(event.user)
+                if lists is None:
+                    lists = added[event.user] = ([], [])
+                lists[0].append(code)
+                lists[1].append(event.value)
+        bases = self._bases([user for user in added if self._histories.get(user) is None])
+        changed = {}
+        for user, (some, values) in added.items():
+            known = self._histories.get(user)
+            if known is None:
+                changed[user] = Taste(bases[user], tuple(some), tuple(values))
+            else:
+                changed[user] = Taste(known.base, known.codes + tuple(some), known.values + tuple(values))
+        self._histories = self._histories.replaced(changed)
+
+    def _takes(self, value: float) -> bool:
+        model = self.model
+        return model.keeps_zeros if value == 0 else model.takes_negatives
+
+    def _codes_of(self, items: list[Id]) -> list[int]:
+        """The codes of items, -1 for those that the model does not know."""
+        vocabulary, n = self.model.items_, self.model.n_features_in_
+        if vocabulary is None:
+            return [item if isinstance(item, int) and 0 <= item < n else -1 for item in items]
+        wanted = int if vocabulary.kind == "int" else str
+        right = [item for item in items if type(item) is wanted]
+        found: list[int] = vocabulary.encode(right, unknown="code").tolist() if right else []
+        if len(right) == len(items):
+            return found
+        rest = iter(found)
+        return [next(rest) if type(item) is wanted else -1 for item in items]
+
+    def _bases(self, users: list[Id]) -> dict[Id, int]:
+        """The codes of users in the model; -1 for those that it does not know, or who were deleted since."""
+        vocabulary, n = self.model.users_, self.model.seen_.shape[0]
+        if vocabulary is None:
+            bases = {user: user if isinstance(user, int) and 0 <= user < n else -1 for user in users}
+        else:
+            wanted = int if vocabulary.kind == "int" else str
+            right = [user for user in users if type(user) is wanted]
+            codes = vocabulary.encode(right, unknown="code").tolist() if right else []
+            bases = dict.fromkeys(users, -1) | dict(zip(right, codes, strict=True))
+        return {user: -1 if self.is_deleted(user) else code for user, code in bases.items()}
+
+    def _delete(self, entry: Deletion) -> None:
+        mark = self._mark
+        if mark is None:
+            raise ValueError("a snapshot needs `mark` to know who was deleted")
+        self._histories = self._histories.without(lambda user: mark(user) == entry.mark)
+        self._deleted |= {entry.mark}
+
+    def is_deleted(self, user: Id) -> bool:
+        """Whether the model has learned from this user, but must not use it any more."""
+        return bool(self._deleted) and self._mark is not None and self._mark(user) in self._deleted
+
+    # -- asking
+
+    def knows(self, user: Id) -> bool:
+        """Whether anything is known about the user: by the model, or from events since."""
+        return self._histories.get(user) is not None or self._bases([user])[user] >= 0
+
+    def history(self, user: Id) -> Row:
+        """All that the user has done, as item codes and values; nothing for a user who is unknown."""
+        taste = self._histories.get(user)
+        if taste is not None:
+            return taste.row(self.model.seen_, self._policy)
+        base, seen = self._bases([user])[user], self.model.seen_
+        start, stop = (seen.indptr[base], seen.indptr[base + 1]) if base >= 0 else (0, 0)
+        return Row(seen.indices[start:stop], seen.data[start:stop])
+
+    def recommend(
+        self,
+        users: Sequence[Id],
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        allow: Sequence[Id] | None = None,
+        deny: Sequence[Id] | None = None,
+        on_unknown: str = "error",
+    ) -> TopK:
+        """The `k` best items for each user, as `Recommender.recommend`, their newest events taken in.
+
+        Parameters
+        ----------
+        users
+            n ids.
+        k, exclude_seen
+            As there.
+        allow, deny
+            Only these items, and none of these, for all users.
+        on_unknown : {"error", "popular"}
+            What to do about a user of whom nothing is known, or an item that is unknown in `allow` or `deny`.
+
+        Returns
+        -------
+        TopK
+            Of shape (n, k).
+        """
+        options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
+        if not self._deleted and (not self._histories or not any(map(self._histories.get, users))):
+            return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
+        tastes = [self._histories.get(user) for user in users]
+        changed = np.array(
+            [taste is not None or self.is_deleted(user) for user, taste in zip(users, tastes, strict=True)]
+        )
+        if on_unknown == "error":
+            for user, taste in zip(users, tastes, strict=True):
+                if taste is None and self.is_deleted(user):
+                    raise ValueError(f"users: unknown id {user!r}")
+        rows = [taste.row(self.model.seen_, self._policy) for taste in tastes if taste is not None]
+        if changed.all() and len(rows) == len(users):
+            return self._labelled(self.model.recommend(self._stack(rows), k, **options), users)  # type: ignore[arg-type]
+        rows = [Row(*_NOTHING) if taste is None else taste.row(self.model.seen_, self._policy) for taste in tastes]
+        codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
+        fallback = np.empty(len(users), bool)
+        asked: dict[bool, Any] = {
+            True: self._stack([row for row, new in zip(rows, changed, strict=True) if new]),
+            False: [user for user, new in zip(users, changed, strict=True) if not new],
+        }
+        for part, whom in asked.items():
+            places = changed == part
+            if places.any():
+                top = self.model.recommend(whom, k, **options)  # type: ignore[arg-type]
+                codes[places], scores[places], fallback[places] = top.codes, top.scores, top.fallback
+        return self._labelled(TopK(codes, scores, fallback=fallback), users)
+
+    def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
+        """What each item of the user's history adds to the score of one item; for models that can explain."""
+        return self.model.explain(self._stack([self.history(user)]), item, k)  # type: ignore[no-any-return]
+
+    def _stack(self, rows: Iterable[Row]) -> CodeMatrix:
+        rows = list(rows)
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row.codes) for row in rows], out=indptr[1:])
+        values = np.concatenate([row.values for row in rows])
+        return assemble_csr(
+            values, np.concatenate([row.codes for row in rows]), indptr, (len(rows), self.model.n_features_in_)
+        )
+
+    def _labelled(self, top: TopK, users: Sequence[Id]) -> TopK:
+        labels = np.array(users, np.int64 if all(type(user) is int for user in users) else object)
+        return TopK(
+            top.codes,
+            top.scores,
+            users=labels,
+            item_vocabulary=self.model.items_,
+            fallback=top.fallback,
+            item_info=self.model.item_info_,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Snapshot({type(self.model).__name__} {self.version!r} up to {self.model_seq}, "
+            f"{self.changed_users} users changed up to {self.seq})"
+        )
+
+
+_NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
+
+
+def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: str) -> Row:
+    """One entry for each code, in ascending order: the sum of its values (made in float64), the last, or the greatest.
+
+    >>> merge_values(np.array([7, 2, 7], "i4"), np.array([1, 5, 3], "f4"), "sum")
+    Row(codes=array([2, 7], dtype=int32), values=array([5., 4.], dtype=float32))
+    """
+    order = np.argsort(codes, kind="stable")
+    codes, values = codes[order], values[order]
+    begins = np.ones(len(codes), bool)
+    np.not_equal(codes[1:], codes[:-1], out=begins[1:])
+    if begins.all():
+        return Row(codes, values)
+    first = np.flatnonzero(begins)
+    if policy == "sum":
+        merged = np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
+    elif policy == "max":
+        merged = np.maximum.reduceat(values, first)
+    else:
+        merged = values[np.append(first[1:], len(values)) - 1]
+    return Row(codes[first], merged)
+
+
+def training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """What a model was made of: user codes, item codes and values of all entries."""
+    seen = model.seen_
+    return row_numbers(seen).astype(np.int32), seen.indices, seen.data

@@ -1,0 +1,439 @@
+"""Updater: follows the journal, and now and then makes a new model of what has come in."""
+
+import copy
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.models import Recommender, Updating
+from fastrec.models.updating import LEEWAY, resize
+from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
+from fastrec.online.snapshot import Snapshot, training_events
+from fastrec.online.versions import Published, Versions, load_published
+from fastrec.validation import check_choice
+
+READ_AT_ONCE = 20_000
+
+Source = Recommender | Versions | str | os.PathLike[str]
+
+
+class Updater:
+    """Keeps a `Snapshot` that has taken in the journal, each event once, and makes new models from it.
+
+    Readers take `snapshot` and use it as long as they like; a new one takes its place by one assignment. Whatever
+    process it runs in, and however often that was killed, the same journal and model give the same snapshot, bit for
+    bit.
+
+    Parameters
+    ----------
+    source
+        A fitted model, a model file, or `Versions`: the model to begin with. Only with Versions are new models
+        published.
+    journal
+        The events. None: nothing ever changes, but the model may be exchanged.
+    policy : {"sum", "last", "max"}
+        What several events of one user and item add up to.
+    verify
+        As in `fastrec.load`.
+    prepare
+        Called with each snapshot of a new model before that is put in place: to warm it up.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+        What to answer from.
+    problem : str or None
+        Why a newer model could not be taken, while the old one goes on answering.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastrec.models import Popularity
+    >>> from fastrec.online import Journal
+    >>> journal = Journal(tempfile.mkdtemp() + "/events.db")
+    >>> updater = Updater(Popularity().fit([[1, 1, 0], [0, 1, 1]]), journal)
+    >>> _ = journal.append([(0, 2)])
+    >>> updater.catch_up().recommend([0], k=3).codes
+    array([[-1, -1, -1]], dtype=int32)
+    >>> _ = journal.append([(7, 2), (8, 2)])
+    >>> updater.checkpoint().recommend([0], k=3, exclude_seen=False).codes
+    array([[2, 1, 0]], dtype=int32)
+    >>> journal.close()
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        journal: Journal | None = None,
+        *,
+        policy: str = "sum",
+        verify: Any = True,
+        prepare: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        self.source = source
+        self.journal = journal
+        self.policy = check_choice("policy", policy, ("sum", "last", "max"))
+        self.verify = verify
+        self.prepare = prepare or (lambda snapshot: None)
+        self.problem: str | None = None
+        self.events_since_refit = 0
+        self._taking_in = threading.Lock()
+        self._making = threading.Lock()
+        self._loaded = self._stamp()
+        self.snapshot: Snapshot = self._start(self._load())
+
+    # -- following
+
+    def catch_up(self) -> Snapshot:
+        """Take in what is new in the journal; returns the snapshot that has it."""
+        if self.journal is None:
+            return self.snapshot
+        with self._taking_in:
+            try:
+                self.snapshot = self._followed(self.snapshot)
+            except JournalTrimmedError:
+                # Another process has published a model and dropped what it took in: that model is needed.
+                self._loaded = self._stamp()
+                self.snapshot = self._start(self._load())
+            return self.snapshot
+
+    def is_behind(self) -> bool:
+        """Whether the journal has entries that the snapshot has not taken in."""
+        return self.journal is not None and self.journal.last_seq() != self.snapshot.seq
+
+    def _followed(self, snapshot: Snapshot, upto: int | None = None) -> Snapshot:
+        assert self.journal is not None
+        while True:
+            entries = self.journal.read(snapshot.seq, READ_AT_ONCE, upto=upto)
+            snapshot = snapshot.after(entries)
+            if len(entries) < READ_AT_ONCE:
+                return snapshot
+
+    def _load(self) -> Published:
+        if isinstance(self.source, Versions):
+            return self.source.load(verify=self.verify)
+        if isinstance(self.source, Recommender):
+            return Published(self.source, "1", 0)
+        return load_published(self.source, verify=self.verify)
+
+    def _start(self, published: Published) -> Snapshot:
+        """The snapshot of a model: checkpoints that the journal has and the model has not are made again."""
+        model, version, seq = published
+        if self.journal is None:
+            snapshot = Snapshot(model, seq=seq, version=version, policy=self.policy)
+            self.prepare(snapshot)
+            return snapshot
+        if seq > self.journal.last_seq():
+            raise ValueError(
+                f"the model {version} has taken in events up to {seq}, but {self.journal.path} ends at "
+                f"{self.journal.last_seq()}: this is not its journal"
+            )
+        for point in self.journal.checkpoints(seq):
+            model, seq, version = self._updated(model, seq, point.seq), point.seq, point.version
+        snapshot = Snapshot(model, seq=seq, version=version, mark=self.journal.mark, policy=self.policy)
+        self.prepare(snapshot)
+        return self._followed(snapshot)
+
+    # -- new models
+
+    def checkpoint(self) -> Snapshot:
+        """Take the events since the model was made into the model itself, its items included, by `partial_fit`.
+
+        The journal remembers at which event that was, so that who begins from an older model comes to the same bits.
+        With Versions, the new model is published.
+
+        Raises
+        ------
+        TypeError
+            Where the model cannot be updated: it can be refitted.
+        """
+        with self._making:
+            snapshot = self.catch_up()
+            if not isinstance(snapshot.model, Updating):
+                raise TypeError(f"{type(snapshot.model).__name__} has no partial_fit; use refit")
+            if self.journal is None or snapshot.seq == snapshot.model_seq:
+                return snapshot
+            model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
+            version = f"{snapshot.version.partition('+')[0]}+{snapshot.seq}"
+            self.journal.record_checkpoint(snapshot.seq, version)
+            return self._put(model, snapshot.seq, version)
+
+    def refit(self) -> Snapshot:
+        """Fit a new model to all that the old one was made of and the events since, and publish it.
+
+        The old one answers meanwhile. A model made with the same options and data is the same, bit for bit, as one
+        fitted elsewhere.
+
+        Raises
+        ------
+        TypeError
+            Without Versions: a journal repeats updates, but no refit, which therefore needs a file.
+        """
+        if not isinstance(self.source, Versions):
+            raise TypeError("a refitted model must be published: make the Updater with Versions")
+        with self._making:
+            snapshot = self.catch_up()
+            entries = [] if self.journal is None else self._entries(snapshot.model_seq, snapshot.seq)
+            gone = self._deleted_codes(snapshot.model, entries)
+            data = training_data(snapshot.model, entries, gone, self.policy, self._time_unit())
+            snapshot = self._put(clone(snapshot.model).fit(data), snapshot.seq, "")
+            self.events_since_refit = 0
+            return snapshot
+
+    def _put(self, model: Recommender, seq: int, version: str) -> Snapshot:
+        """Publish a model where that is possible, and answer from it.
+
+        A checkpoint that is recorded but cannot be published is answered from all the same: the next one follows it.
+        """
+        failure: OSError | None = None
+        if isinstance(self.source, Versions):
+            try:
+                version = self.source.publish(model, seq)
+                model = self.source.load(verify="header").model  # mapped, and so shared with other processes
+            except OSError as error:
+                if not version:
+                    raise
+                failure = error
+        mark = None if self.journal is None else self.journal.mark
+        snapshot = Snapshot(model, seq=seq, version=version, mark=mark, policy=self.policy)
+        self.prepare(snapshot)
+        with self._taking_in:
+            self._loaded = self._stamp()
+            self.events_since_refit += seq - self.snapshot.model_seq
+            self.snapshot = snapshot if self.journal is None else self._followed(snapshot)
+        if failure is not None:
+            raise failure
+        self.problem = None
+        if self.journal is not None and isinstance(self.source, Versions):
+            self.journal.record_published(seq)
+        return self.snapshot
+
+    def _updated(self, model: Recommender, after: int, upto: int) -> Recommender:
+        """A model that has taken in the events up to a place; the one given stays as it is."""
+        entries = self._entries(after, upto)
+        new = copy.copy(model)
+        assert isinstance(new, Updating)
+        gone = self._deleted_codes(model, entries)
+        if gone:
+            users = gone if model.users_ is None else model.users_.decode(gone)
+            empty = resize(model.seen_, model.seen_.shape)[:0]
+            new.update_users(users, resize(empty, (len(gone), model.n_features_in_)), how="replace")
+        data = interactions_of(model, entries, self.policy, self._time_unit())
+        return new.partial_fit(data) if data.n_interactions else new
+
+    def _entries(self, after: int, upto: int) -> list[Event | Deletion]:
+        assert self.journal is not None
+        entries: list[Event | Deletion] = []
+        while True:
+            more = self.journal.read(after, READ_AT_ONCE, upto=upto)
+            entries += more
+            if len(more) < READ_AT_ONCE:
+                return entries
+            after = more[-1].seq
+
+    def _time_unit(self) -> Any:
+        return None if self.journal is None else self.journal.time_unit
+
+    def _deleted_codes(self, model: Recommender, entries: Sequence[Event | Deletion]) -> list[int]:
+        marks = {entry.mark for entry in entries if isinstance(entry, Deletion)}
+        if not marks or self.journal is None:
+            return []
+        ids = range(model.seen_.shape[0]) if model.users_ is None else model.users_.ids.tolist()
+        return [code for code, user in enumerate(ids) if self.journal.mark(user) in marks]
+
+    # -- models that others made
+
+    def reload(self) -> bool:
+        """Take a newer model file, if there is one; whether it was taken.
+
+        A file that cannot be loaded leaves the old model answering, and `problem` says why.
+        """
+        if self._stamp() == self._loaded:
+            return False
+        with self._making:
+            self._loaded = self._stamp()
+            try:
+                published = self._load()
+                if isinstance(self.source, Versions) and published.version == self.snapshot.version:
+                    return False
+                snapshot = self._start(published)
+            except Exception as error:  # whatever is wrong with it: the old model goes on answering
+                self.problem = f"{type(error).__name__}: {error}"
+                return False
+            with self._taking_in:
+                self.snapshot = snapshot if self.journal is None else self._followed(snapshot)
+            self.problem = None
+            return True
+
+    def _stamp(self) -> Any:
+        """What changes when the model file does."""
+        if isinstance(self.source, Recommender):
+            return None
+        try:
+            status = os.stat(self.source.folder / "CURRENT" if isinstance(self.source, Versions) else self.source)
+        except OSError as error:
+            return type(error).__name__
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class Schedule:
+    """A thread that makes new models at intervals, or when enough has come in.
+
+    Parameters
+    ----------
+    updater
+        What to work with.
+    checkpoint_every
+        Seconds between checkpoints; None is never.
+    refit_every
+        Seconds between refits; None is never.
+    refit_share
+        Refit when the events since the last refit are this share of the training data: a measure of how far the model
+        may have drifted from what there is. None is never.
+    tick
+        Seconds between looks at the clock and the model file.
+    report
+        Called with a word and the seconds it took after each piece of work, or with "failed" and 0 after an error.
+    """
+
+    def __init__(
+        self,
+        updater: Updater,
+        *,
+        checkpoint_every: float | None = None,
+        refit_every: float | None = None,
+        refit_share: float | None = None,
+        tick: float = 1.0,
+        report: Any = None,
+    ) -> None:
+        self.updater = updater
+        self.checkpoint_every = checkpoint_every
+        self.refit_every = refit_every
+        self.refit_share = refit_share
+        self.tick = tick
+        self.report = report or (lambda what, seconds: None)
+        self._stop = threading.Event()
+        # A monotonic clock: a system clock that is set back or forth moves no refit.
+        self._last = {"checkpoint": time.monotonic(), "refit": time.monotonic()}
+        self._thread = threading.Thread(target=self._run, name="fastrec-updates", daemon=True)
+
+    def start(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End, after the piece of work in hand."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.tick):
+            for what, is_due, work in (
+                ("refit", self._refit_is_due, self.updater.refit),
+                ("checkpoint", self._checkpoint_is_due, self.updater.checkpoint),
+            ):
+                if not self._stop.is_set() and is_due():
+                    self._do(what, work)
+
+    def _do(self, what: str, work: Any) -> None:
+        began = time.monotonic()
+        try:
+            work()
+            if what == "refit":
+                self._last["checkpoint"] = time.monotonic()
+            if self.updater.journal is not None:
+                self.updater.journal.trim(self.updater.snapshot.model_seq)
+            self.report(what, time.monotonic() - began)
+        except Exception as error:  # a full disk, say: tried again when it is due again
+            self.updater.problem = f"{what} failed: {error}"
+            self.report("failed", 0.0)
+        self._last[what] = time.monotonic()
+
+    def _checkpoint_is_due(self) -> bool:
+        return (
+            self.checkpoint_every is not None
+            and time.monotonic() - self._last["checkpoint"] >= self.checkpoint_every
+            and self.updater.snapshot.seq > self.updater.snapshot.model_seq
+        )
+
+    def _refit_is_due(self) -> bool:
+        snapshot = self.updater.snapshot
+        new = self.updater.events_since_refit + snapshot.seq - snapshot.model_seq
+        if self.refit_share is not None and new >= self.refit_share * max(1, snapshot.model.seen_.nnz):
+            return True
+        return self.refit_every is not None and time.monotonic() - self._last["refit"] >= self.refit_every
+
+
+def interactions_of(
+    model: Recommender, entries: Sequence[Event | Deletion], policy: Any, time_unit: Any = None
+) -> Interactions:
+    """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
+    events = [entry for entry in entries if isinstance(entry, Event) and _fits(model, entry)]
+    users, user_codes = _numbered([event.user for event in events], model.users_)
+    items, item_codes = _numbered([event.item for event in events], model.items_)
+    times = [event.time for event in events]
+    known = None if not times or None in times else np.array(times, np.int64)
+    values = np.array([event.value for event in events], np.float32)
+    return Interactions(
+        user_codes, item_codes, values, known, users=users, items=items, duplicates=policy,
+        time_unit=None if known is None else time_unit,
+    )  # fmt: skip
+
+
+def training_data(
+    model: Recommender, entries: Sequence[Event | Deletion], gone: list[int], policy: Any, time_unit: Any = None
+) -> Any:
+    """All that a model was made of, without the users gone, and the events since; a matrix for a model without ids."""
+    new = interactions_of(model, entries, policy, time_unit)
+    users = Vocabulary(np.arange(model.seen_.shape[0])) if model.users_ is None else model.users_
+    items = Vocabulary(np.arange(model.n_features_in_)) if model.items_ is None else model.items_
+    all_users, all_items = users.extended(new.users.ids), items.extended(new.items.ids)
+    rows, columns, values = training_events(model)
+    kept = ~np.isin(rows, gone)
+    ones = np.ones(new.n_interactions, np.float32) if new.values is None else new.values
+    info = model.item_info_
+    if info is not None:
+        more = len(all_items) - len(items)
+        info = {name: np.concatenate([column, _blank(column, more)]) for name, column in info.items()}
+    data = Interactions(
+        np.concatenate([rows[kept], all_users.encode(new.users.ids)[new.user_codes]]),
+        np.concatenate([columns[kept], all_items.encode(new.items.ids)[new.item_codes]]),
+        np.concatenate([values[kept], ones]),
+        users=all_users,
+        items=all_items,
+        item_info=info,
+        duplicates=policy,
+    )
+    return data if model.users_ is not None else data.matrix
+
+
+def _fits(model: Recommender, event: Event) -> bool:
+    for given, vocabulary, size in (
+        (event.user, model.users_, model.seen_.shape[0]),
+        (event.item, model.items_, model.n_features_in_),
+    ):
+        if isinstance(given, str) != (vocabulary is not None and vocabulary.kind == "str"):
+            return False
+        if vocabulary is None and not 0 <= given < 2 * size + LEEWAY:  # type: ignore[operator]
+            return False
+    return event.value > 0 or (model.keeps_zeros if event.value == 0 else model.takes_negatives)
+
+
+def _numbered(ids: list[Id], vocabulary: Vocabulary | None) -> tuple[Vocabulary, list[int]]:
+    """A vocabulary of the ids in the order in which they came, and a code for each."""
+    codes: dict[Id, int] = {}
+    numbers = [codes.setdefault(given, len(codes)) for given in ids]
+    kind: Any = object if vocabulary is not None and vocabulary.kind == "str" else np.int64
+    return Vocabulary(np.array(list(codes), kind)), numbers
+
+
+def _blank(column: Any, more: int) -> Any:
+    nothing: Any = {"f": np.nan, "O": "", "M": "NaT", "m": "NaT"}.get(column.dtype.kind, 0)
+    return np.full(more, nothing, column.dtype)

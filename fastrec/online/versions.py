@@ -1,0 +1,160 @@
+"""Versions: a folder of model files, one of them the current one, replaced atomically."""
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastrec.models import Recommender, load
+from fastrec.models.persistence import describe
+from fastrec.storage import FileError, read_arrays, write_arrays
+from fastrec.validation import check_integer
+
+CURRENT = "CURRENT"
+STALE_SECONDS = 3600
+_NAME = re.compile(r"v(\d{6,})\.fastrec")
+
+
+class Published(NamedTuple):
+    """A model, what it is called, and the last place in the journal that it has taken in."""
+
+    model: Recommender
+    version: str
+    seq: int
+
+
+class Versions:
+    """A folder of model files with a pointer to the current one.
+
+    A version is written whole and to disk before the pointer is moved, and the pointer is one small file replaced at
+    once: killed at any moment, the folder has one readable current version.
+
+    Parameters
+    ----------
+    folder
+        Made where there is none.
+    keep
+        How many versions to keep, the current one among them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastrec.models import Popularity
+    >>> versions = Versions(tempfile.mkdtemp())
+    >>> versions.publish(Popularity().fit([[1, 0]]), seq=7)
+    'v000001'
+    >>> versions.load().seq
+    7
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, keep: int = 3) -> None:
+        self.folder = Path(folder)
+        self.keep = check_integer("keep", keep, minimum=1)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def current(self) -> str | None:
+        """The name of the current version; None where nothing has been published."""
+        try:
+            name = (self.folder / CURRENT).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            name = ""
+        if not _NAME.fullmatch(f"{name}.fastrec"):
+            raise FileError(f"{self.folder / CURRENT} names no version")
+        return name
+
+    def path(self, version: str) -> Path:
+        """The file of a version."""
+        return self.folder / f"{version}.fastrec"
+
+    def load(self, *, verify: Any = True) -> Published:
+        """The current version, memory-mapped.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where nothing has been published.
+        FileError
+            Where the file is damaged.
+        """
+        version = self.current()
+        if version is None:
+            raise FileNotFoundError(f"{self.folder} has no published model")
+        return load_published(self.path(version), version, verify=verify)
+
+    def publish(self, model: Recommender, seq: int = 0) -> str:
+        """Write a model as the next version and make it the current one; returns its name.
+
+        Raises
+        ------
+        OSError
+            Where it cannot be written: the version before stays the current one.
+        """
+        numbers = self._numbers()
+        version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
+        save_published(model, self.path(version), seq)
+        self._point_to(version)
+        self._prune()
+        return version
+
+    def _point_to(self, version: str) -> None:
+        temporary = self.folder / f".{CURRENT}.{os.getpid()}"
+        try:
+            with open(temporary, "w", encoding="ascii") as file:
+                file.write(version + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.folder / CURRENT)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+
+    def _prune(self) -> None:
+        current = self.current()
+        for number in self._numbers()[: -self.keep]:
+            if f"v{number:06d}" != current:
+                with contextlib.suppress(OSError):  # on Windows a file that is mapped stays; the next time it goes
+                    self.path(f"v{number:06d}").unlink()
+        for left in self.folder.glob(".*.tmp"):  # by a process that was killed while it wrote
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+
+    def _numbers(self) -> list[int]:
+        found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
+        return sorted(int(match[1]) for match in found if match)
+
+
+def save_published(model: Recommender, path: Path, seq: int) -> None:
+    """`save`, with the last place in the journal that the model has taken in."""
+    arrays, record = describe(model)
+    write_arrays(path, arrays, {**record, "event_watermark": int(seq)})
+
+
+def load_published(path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True) -> Published:
+    """A model file with its watermark, which is 0 where the file has none; the version is else the file's checksum."""
+    model = load(path, verify=verify)
+    _, record = read_arrays(path, verify="header")
+    return Published(model, version or _fingerprint(path), int(record.get("event_watermark", 0)))
+
+
+def _fingerprint(path: str | os.PathLike[str]) -> str:
+    """The checksum of the header, which holds those of all arrays."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        text = file.read(min(int.from_bytes(head, "little"), 64 << 20))
+    match = re.search(rb'"fastrec_header_crc32":"([0-9a-f]{8})"', text)
+    return f"{Path(path).stem}-{match[1].decode() if match else '0'}"
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

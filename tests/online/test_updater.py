@@ -1,0 +1,374 @@
+"""Snapshots and the Updater: each event once, the newest seen by the next answer, the same bits after any death."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.data import Interactions
+from fastrec.models import ImplicitALS, Popularity, load
+from fastrec.online import Deletion, Event, Journal, JournalTrimmedError, Schedule, Snapshot, Updater, Versions
+from fastrec.storage import FileError
+
+USERS, ITEMS = [f"u{n}" for n in range(40)], [f"i{n}" for n in range(25)]
+
+
+def data(seed=0, ids=True):
+    rng = np.random.default_rng(seed)
+    cells = np.argwhere(rng.random((40, 25)) < 0.2)
+    values = rng.integers(1, 4, len(cells))
+    names = {"users": USERS, "items": ITEMS} if ids else {"users": np.arange(40), "items": np.arange(25)}
+    info = {"title": [f"Film {n}" for n in range(25)]}
+    return Interactions(cells[:, 0], cells[:, 1], values, item_info=info, **names)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data())
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        yield journal
+
+
+def same(first, second):
+    np.testing.assert_array_equal(first.codes, second.codes)
+    np.testing.assert_array_equal(first.scores, second.scores)
+    np.testing.assert_array_equal(first.fallback, second.fallback)
+
+
+def same_models(first, second):
+    np.testing.assert_array_equal(first.user_factors_, second.user_factors_, strict=True)
+    np.testing.assert_array_equal(first.item_factors_, second.item_factors_, strict=True)
+    assert (first.seen_ != second.seen_).nnz == 0
+
+
+# -- Snapshot
+
+
+def test_a_snapshot_answers_as_an_updated_model_bit_for_bit(model):
+    events = [
+        Event("u3", "i7", 2.0, seq=1),
+        Event("new", "i1", seq=2),
+        Event("u3", "i7", seq=3),
+        Event("u9", "i2", seq=4),
+    ]
+    snapshot = Snapshot(model).after(events[:1]).after(events[1:])
+    rows = np.zeros((3, 25))
+    rows[0, 7], rows[1, 1], rows[2, 2] = 3, 1, 1
+    updated = load_copy(model).update_users(["u3", "new", "u9"], rows)
+    who = ["u3", "u4", "new", "u9", "u5"]
+    for options in ({}, {"exclude_seen": False}, {"deny": ["i1", "i3"]}, {"allow": ITEMS[:9]}):
+        same(snapshot.recommend(who, 7, **options), updated.recommend(who, 7, **options))
+        same(snapshot.recommend(["new"], 7, **options), updated.recommend(["new"], 7, **options))
+    assert snapshot.recommend(who, 3).users.tolist() == who
+    assert snapshot.seq == 4
+    assert snapshot.changed_users == 3
+    mine, theirs = snapshot.explain("u3", "i4"), updated.explain("u3", "i4")
+    assert mine.score == theirs.score
+    assert mine.items.tolist() == theirs.items.tolist()
+
+
+def load_copy(model):
+    import copy
+
+    return copy.copy(model)
+
+
+def test_an_older_snapshot_stays_as_it_was(model):
+    before = Snapshot(model)
+    expected = before.recommend(USERS, 5)
+    after = before.after([Event(user, "i0", seq=n) for n, user in enumerate(USERS, 1)])
+    later = after.after([Event("u0", "i1", seq=41)])
+    same(before.recommend(USERS, 5), expected)
+    assert (before.seq, after.seq, later.seq) == (0, 40, 41)
+    assert len(after.history("u0").codes) + (1 not in after.history("u0").codes) == len(later.history("u0").codes)
+
+
+def test_unknown_items_and_users_are_counted_or_told(model):
+    snapshot = Snapshot(model).after([Event("u1", "unheard of", seq=1), Event(7, 7, seq=2), Event("x", 7, seq=3)])
+    assert snapshot.unknown_items == 3
+    same(snapshot.recommend(["u1"]), model.recommend(["u1"]))
+    with pytest.raises(ValueError, match="unknown id 'x'"):
+        snapshot.recommend(["x"])
+    assert snapshot.recommend(["x", "u1"], on_unknown="popular").fallback.tolist() == [True, False]
+    assert not snapshot.knows("x")
+    assert snapshot.knows("u1")
+
+
+def test_values_that_the_model_takes_no_notice_of(model):
+    snapshot = Snapshot(model).after([Event("u1", "i3", 0.0, seq=1), Event("u1", "i3", -2.0, seq=2)])
+    assert snapshot.changed_users == 0
+    assert snapshot.seq == 2
+
+
+def test_a_deleted_user_is_unknown_and_may_begin_anew(model, journal):
+    snapshot = Snapshot(model, mark=journal.mark).after(
+        [Event("u2", "i1", seq=1), Event("u3", "i1", seq=2), Deletion(journal.mark("u2"), 3)]
+    )
+    assert not snapshot.knows("u2")
+    with pytest.raises(ValueError, match="unknown id 'u2'"):
+        snapshot.recommend(["u2", "u3"])
+    top = snapshot.recommend(["u2", "u3", "u4"], on_unknown="popular")
+    assert top.fallback.tolist() == [True, False, False]
+    anew = snapshot.after([Event("u2", "i5", seq=4)])
+    assert anew.history("u2").codes.tolist() == [5]
+    same(anew.recommend(["u2"]), model.recommend(model.histories([["i5"]])))
+
+
+def test_without_a_vocabulary_codes_are_ids():
+    model = Popularity().fit(data(ids=False).matrix)
+    snapshot = Snapshot(model).after(
+        [Event(3, 1, seq=1), Event(99, 2, seq=2), Event("3", 3, seq=3), Event(3, 99, seq=4)]
+    )
+    assert 1 in snapshot.history(3).codes
+    assert snapshot.history(99).codes.tolist() == [2]
+    assert snapshot.unknown_items == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.floats(0.125, 100, width=32)), max_size=30), st.data()
+)
+def test_any_grouping_of_events_gives_the_same_histories(model, triples, draw):
+    events = [Event(f"u{user}", f"i{item}", value, seq=seq) for seq, (user, item, value) in enumerate(triples, 1)]
+    cut = draw.draw(st.integers(0, len(events)))
+    one, two = Snapshot(model).after(events), Snapshot(model).after(events[:cut]).after(events[cut:])
+    for user in range(6):
+        first, second = one.history(f"u{user}"), two.history(f"u{user}")
+        np.testing.assert_array_equal(first.codes, second.codes)
+        np.testing.assert_array_equal(first.values, second.values)
+
+
+# -- Updater
+
+
+def test_events_are_seen_by_the_next_answer_in_every_process(model, journal):
+    one, two = Updater(model, journal), Updater(model, journal)
+    best = one.snapshot.recommend(["u1"], 1).items[0, 0]
+    journal.append([("u1", best)])
+    for updater in (one, two):
+        assert updater.is_behind()
+        assert updater.catch_up().recommend(["u1"], 1).items[0, 0] != best
+        assert not updater.is_behind()
+
+
+def test_checkpoints_replay_to_the_same_bits(model, journal):
+    running = Updater(model, journal)
+    for step in range(4):
+        journal.append([(f"u{n}", f"i{(n * 7 + step) % 25}", 1.0 + n % 3) for n in range(step, 20)])
+        journal.append([(f"new{step}", f"i{step}"), (f"new{step}", f"fresh{step}")])
+        if step in (0, 2):
+            running.checkpoint()
+        running.catch_up()
+    restarted = Updater(model, journal)
+    same_models(restarted.snapshot.model, running.snapshot.model)
+    assert restarted.snapshot.model_seq == running.snapshot.model_seq < running.snapshot.seq
+    assert restarted.snapshot.version == running.snapshot.version
+    who = [*USERS, "new0", "new2", "new3"]
+    same(restarted.snapshot.recommend(who), running.snapshot.recommend(who))
+    assert "fresh2" in running.snapshot.model.items_
+
+
+def test_a_checkpoint_changes_no_history(model, journal):
+    updater = Updater(model, journal)
+    journal.append([("u1", "i3", 0.1), ("u1", "i3", 0.2), ("n", "i4"), ("u1", "i9")])
+    before = updater.catch_up()
+    after = updater.checkpoint()
+    assert after.changed_users == 0
+    for user in ("u1", "n", "u2"):
+        np.testing.assert_array_equal(before.history(user).values, after.history(user).values)
+    assert updater.checkpoint() is after, "nothing new, nothing done"
+
+
+def test_publishing_lets_the_journal_be_trimmed_and_others_follow(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models", keep=2)
+    versions.publish(model)
+    leader, follower, late = (Updater(versions, journal) for _ in range(3))
+    journal.append([("u1", "i3"), ("n", "i4")])
+    follower.catch_up()
+    leader.checkpoint()
+    journal.append([("u2", "i3")])
+    assert journal.trim(99) == 2
+    assert follower.reload()
+    assert not follower.reload()
+    leader.catch_up()
+    same_models(follower.snapshot.model, leader.snapshot.model)
+    same(follower.snapshot.recommend(["u1", "u2", "n"]), leader.snapshot.recommend(["u1", "u2", "n"]))
+    same(late.catch_up().recommend(["u1", "u2", "n"]), leader.snapshot.recommend(["u1", "u2", "n"]))
+    with pytest.raises(JournalTrimmedError):
+        Updater(model, journal)
+
+
+def test_a_deleted_user_is_gone_from_the_next_model(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater = Updater(versions, journal)
+    journal.append([("u1", "i3"), ("u2", "i4")])
+    journal.delete_user("u1")
+    journal.append([("u1", "i8")])
+    for make in (updater.checkpoint, updater.refit):
+        snapshot = make()
+        assert snapshot.history("u1").codes.tolist() == [8]
+        assert 4 in snapshot.history("u2").codes
+        assert not snapshot.is_deleted("u1")
+        row = snapshot.model.seen_[[snapshot.model.users_.encode(["u1"])[0]]]
+        assert row.indices.tolist() == [8]
+
+
+def test_a_refit_is_that_of_all_the_data(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater = Updater(versions, journal)
+    journal.append([("u1", "i3"), ("n", "fresh"), ("u1", "i3")])
+    model = updater.refit().model
+    cells = data()
+    users, items = cells.users.extended(["n"]), cells.items.extended(["fresh"])
+    whole = Interactions(
+        np.append(cells.user_codes, [1, 40, 1]), np.append(cells.item_codes, [3, 25, 3]),
+        np.append(cells.values, [1, 1, 1]), users=users, items=items,
+    )  # fmt: skip
+    same_models(model, ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(whole))
+    assert list(model.item_info_["title"])[-2:] == ["Film 24", ""]
+    with pytest.raises(TypeError, match="Versions"):
+        Updater(model).refit()
+
+
+def test_a_bad_new_model_leaves_the_old_one(model, tmp_path):
+    path = tmp_path / "model.fastrec"
+    model.save(path)
+    updater = Updater(path)
+    before = updater.snapshot
+    good = path.read_bytes()
+    replace(path, good[:-100] + b"x" * 100)
+    assert not updater.reload()
+    assert updater.snapshot is before
+    assert "FileError" in updater.problem
+    replace(path, b"")
+    assert not updater.reload()
+    Popularity().fit(data()).save(path)
+    assert updater.reload()
+    assert updater.problem is None
+    assert type(updater.snapshot.model).__name__ == "Popularity"
+    assert updater.snapshot.version != before.version
+
+
+def replace(path, content):
+    beside = path.with_suffix(".new")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+def test_another_journal_is_noticed(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model, seq=5)
+    with pytest.raises(ValueError, match="not its journal"):
+        Updater(versions, journal)
+
+
+def test_a_disk_that_is_full_stops_no_answer(model, journal, tmp_path, monkeypatch):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater = Updater(versions, journal)
+    journal.append([("u1", "i3")])
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastrec.online.versions.write_arrays", full)
+        with pytest.raises(OSError, match="No space"):
+            updater.checkpoint()
+    assert updater.snapshot.model_seq == 1, "it answers from the model that it could not write"
+    assert journal.published_seq() == 0
+    assert versions.load().seq == 0
+    journal.append([("u1", "i4")])
+    running = updater.checkpoint()
+    assert versions.load().seq == 2
+    same_models(Updater(model, journal).snapshot.model, running.model)
+
+
+def test_readers_never_see_half_an_update(model, journal):
+    updater = Updater(model, journal)
+    wrong, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            snapshot = updater.catch_up()
+            pair = {len(snapshot.history(user).codes) for user in ("p", "q")}
+            if len(pair) != 1:
+                wrong.append(pair)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for n in range(25):
+        journal.append([("p", f"i{n}"), ("q", f"i{n}")])
+        if n % 8 == 5:
+            updater.checkpoint()
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+    assert len(updater.catch_up().history("p").codes) == 25
+
+
+def test_the_schedule_makes_models_and_tells(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    told = {"checkpoint": threading.Event(), "refit": threading.Event(), "failed": threading.Event()}
+    updater = Updater(versions, journal)
+    schedule = Schedule(
+        updater, checkpoint_every=0, refit_share=0.2, tick=0.01, report=lambda what, seconds: told[what].set()
+    ).start()
+    journal.append([("u1", "i3")])
+    updater.catch_up()
+    assert told["checkpoint"].wait(20)
+    journal.append([(f"u{n}", f"i{item}") for n in range(30) for item in (4, 5)])
+    updater.catch_up()
+    assert told["refit"].wait(20)
+    assert not told["failed"].is_set()
+    schedule.stop()
+    assert journal.trimmed_seq() > 0
+    assert updater.problem is None
+
+
+# -- Versions
+
+
+def test_versions_count_up_and_the_oldest_go(tmp_path):
+    versions = Versions(tmp_path, keep=2)
+    assert versions.current() is None
+    with pytest.raises(FileNotFoundError):
+        versions.load()
+    model = Popularity().fit(data())
+    assert [versions.publish(model, seq) for seq in range(4)] == [f"v{n:06d}" for n in range(1, 5)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "v000003.fastrec", "v000004.fastrec"]
+    assert versions.load().seq == 3
+    assert isinstance(load(versions.path("v000004")), Popularity)
+    (tmp_path / "CURRENT").write_text("../../etc/passwd")
+    with pytest.raises(FileError, match="names no version"):
+        versions.load()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_killed_while_publishing_there_is_one_readable_version(tmp_path):
+    code = (
+        "import sys, numpy as np; from fastrec.models import Popularity; from fastrec.online import Versions\n"
+        "v = Versions(sys.argv[1]); m = Popularity().fit(np.ones((200, 300))); print('ready', flush=True)\n"
+        "while True: v.publish(m)\n"
+    )
+    for delay in (0.05, 0.11, 0.17):
+        with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as run:
+            run.stdout.readline()
+            threading.Event().wait(delay)
+            run.send_signal(signal.SIGKILL)
+        assert Versions(tmp_path).load().model.n_features_in_ == 300
