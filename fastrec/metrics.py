@@ -113,18 +113,19 @@ def measure(
 
 
 class Metric(NamedTuple):
-    """A metric's name as the user wrote it, the function's own name, and its cut-off."""
+    """What the user wrote, the function's name, the cut-off (0: none), and whether it is over sampled candidates."""
 
     label: str
     name: str
     k: int
+    sampled: bool = False
 
 
 def parse_metric(label: str) -> Metric:
-    """The metric that a name like "ndcg@10" stands for.
+    """The metric that a name like "ndcg@10", "rmse" or "biased_sampled_ndcg@10" stands for.
 
     >>> parse_metric("map@5")
-    Metric(label='map@5', name='average_precision', k=5)
+    Metric(label='map@5', name='average_precision', k=5, sampled=False)
     >>> parse_metric("ndcg")
     Traceback (most recent call last):
     ...
@@ -132,18 +133,24 @@ def parse_metric(label: str) -> Metric:
     """
     if not isinstance(label, str):
         raise TypeError(f"a metric is named by a string like 'ndcg@10', got {label!r}")
-    name, at, k = label.partition("@")
-    name = ALIASES.get(name, name)
-    if not any(name in kind for kind in (RANKING, CATALOGUE, WEIGHTED, WHOLE_LISTS)):
+    written, at, k = label.partition("@")
+    name = written.removeprefix(SAMPLED)
+    sampled, name = name != written, ALIASES.get(name, name)
+    if name in PAIRS and not sampled:
+        if at:
+            raise ValueError(f"metric {label!r} is over pairs and has no cut-off: write {name!r}")
+        return Metric(label, name, 0)
+    if not any(name in kind for kind in ((RANKING,) if sampled else (RANKING, CATALOGUE, WEIGHTED, WHOLE_LISTS))):
         known = sorted([*RANKING, *CATALOGUE, *WEIGHTED, *WHOLE_LISTS, *ALIASES])
         raise ValueError(
-            f"unknown metric {label!r}; known are {', '.join(known)}, each with a cut-off, as in 'ndcg@10'"
+            f"unknown metric {label!r}; known are {', '.join(known)}, each with a cut-off, as in 'ndcg@10', and "
+            f"{' and '.join(PAIRS)}"
         )
     if not at:
         raise ValueError(f"metric {label!r} needs a cut-off, as in '{label}@10'")
     if not re.fullmatch(r"[1-9][0-9]{0,8}", k):
         raise ValueError(f"the cut-off of metric {label!r} must be an integer of at least 1")
-    return Metric(label, name, int(k))
+    return Metric(label, name, int(k), sampled)
 
 
 def measure_checked(
@@ -159,6 +166,8 @@ def measure_checked(
             raise ValueError(
                 f"{metric.label!r} is not a ranking metric with a truth; use fastrec.metrics.{metric.name}"
             )
+        if metric.sampled:
+            raise ValueError(f"{metric.label!r} ranks sampled candidates, which fastrec.evaluate draws")
     cutoffs = sorted({metric.k for metric in wanted})
     tally = tally_hits(codes, truth, cutoffs, graded=any(m.name == "graded_ndcg" for m in wanted), n_jobs=n_jobs)
     candidates = np.asarray(truth.shape[1] if n_candidates is None else n_candidates, dtype=np.int64)
@@ -333,6 +342,8 @@ RANKING: dict[str, Callable[[Any, int, int, NDArray[np.int64]], Values]] = {
     "auc": _auc,
 }
 WHOLE_LISTS = ("diversity", "calibration", "serendipity")
+SAMPLED = "biased_sampled_"
+"""Before the name of a ranking metric: among a few candidates drawn at random, as `fastrec.evaluate` explains."""
 ALIASES = {"map": "average_precision", "mrr": "reciprocal_rank", "hr": "hit_rate"}
 
 
@@ -979,3 +990,6 @@ def _errors(values: ArrayLike, predictions: ArrayLike) -> Values:
             at = int(np.flatnonzero(~np.isfinite(array))[0])
             raise ValueError(f"{name} has {array[at]} at position {at}")
     return v - p
+
+
+PAIRS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {"rmse": rmse, "mae": mae}

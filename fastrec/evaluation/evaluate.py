@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastrec.data import Interactions
 from fastrec.evaluation.report import Report
 from fastrec.metrics import (
     CATALOGUE,
+    PAIRS,
     RANKING,
     WEIGHTED,
     Metric,
@@ -25,7 +27,9 @@ from fastrec.metrics import (
     serendipity,
 )
 from fastrec.models import Popularity
+from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.validation import (
+    CodeMatrix,
     assemble_csr,
     check_choice,
     check_flag,
@@ -39,10 +43,13 @@ from fastrec.validation import (
 class Task(NamedTuple):
     """What all models are asked: who is evaluated, what is to be found, and what was left out."""
 
-    users: NDArray[np.int32]  # codes of the evaluated users, ascending
+    users: NDArray[np.int32]  # codes of the evaluated users (rows of the histories, where there are), ascending
     truth: sp.csr_array  # their relevant items, one row each
     history: NDArray[np.int64]  # how many training items each of them has
     counts: dict[str, int]
+    histories: CodeMatrix | None = None  # of users who are folded in
+    pairs: sp.csr_array | None = None  # the values to predict: rows as `pair_users`
+    pair_users: NDArray[np.int32] | None = None
 
 
 def evaluate(
@@ -52,7 +59,10 @@ def evaluate(
     *,
     exclude_seen: bool = True,
     cold_users: Literal["keep", "skip"] = "keep",
+    histories: Any = None,
     item_features: Any = None,
+    item_groups: Any = None,
+    n_sampled: int = 100,
     interval: Literal["analytic", "bootstrap"] = "analytic",
     confidence: float = 0.95,
     random_state: int = 0,
@@ -75,14 +85,24 @@ def evaluate(
         Names with a cut-off, as ``"ndcg@10"``. Per user: ``recall, recall_capped, precision, f1, hit_rate, ndcg,
         graded_ndcg, average_precision`` (``map``), ``average_precision_capped, reciprocal_rank`` (``mrr``),
         ``r_precision, auc, novelty, average_popularity, tail_share, serendipity`` (beside popularity), and by
-        `item_features` ``diversity, calibration``. Over all lists: ``coverage, gini``. The equations are in
-        `fastrec.metrics`.
+        `item_features` ``diversity, calibration``. Over all lists: ``coverage, gini``. Over the test set's pairs,
+        their values beside `predict_pairs`: ``rmse, mae``, without a cut-off. The equations are in `fastrec.metrics`.
+        ``biased_sampled_`` before a metric that has a truth: see the notes.
     exclude_seen
         Recommend, and look for, only what the user has not had in training: test items that are in the user's
         training part are left out and counted.
     cold_users
         Users with test items but no training item: "keep" scores what the model gives them (popularity, as a rule),
         "skip" leaves them out. Either way they are counted.
+    histories
+        Users who were not trained on (strong generalization): their known items, `Interactions` or a matrix with the
+        rows of `test` and the model's items, as `split_users` gives them. The model folds them in.
+    item_groups
+        Ranking metrics by groups of the items to find, too, in `Report.segments("items")`: "popularity" for the items
+        that hold the upper, middle and lower third of the training events; the name of a column of the model's
+        `item_info`; or a label per item.
+    n_sampled
+        Candidates drawn for the ``biased_sampled_`` metrics, beside the items to find.
     item_features
         For diversity and calibration: a matrix (n_items × n_features), or the name of a column of the model's
         `item_info` with labels between "|", as in ``"genres"``.
@@ -113,6 +133,11 @@ def evaluate(
     Relevant items without any training event cannot be found by most models; they count as missed and are counted in
     the report. Users without relevant items are left out of the means.
 
+    ``biased_sampled_ndcg@10`` ranks each user's items to find among `n_sampled` other items drawn at random, not among
+    all. Papers have reported such numbers; they are far higher than the true ones, and they can put models in another
+    order (Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020). They are here to compare with
+    those papers, not to choose by. All models are asked about the same draws.
+
     Examples
     --------
     >>> import numpy as np, fastrec as fr
@@ -130,15 +155,21 @@ def evaluate(
     check_choice("interval", interval, ("analytic", "bootstrap"))
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
     batch_size = check_integer("batch_size", batch_size, minimum=1)
+    n_sampled = check_integer("n_sampled", n_sampled, minimum=1)
     first = next(iter(named.values()))
     features = _check_item_features(item_features, first, wanted)
-    task = _set_task(named, test, exclude_seen, cold_users)
-    plan = Plan(wanted, exclude_seen, batch_size, n_jobs, features)
+    task = _set_task(named, test, exclude_seen, cold_users, histories)
+    if any(metric.name in PAIRS for metric in wanted):
+        task = _with_pairs(task, named, test, exclude_seen)
+    if any(metric.sampled for metric in wanted):
+        task.counts["sampled"] = n_sampled
+    groups = None if item_groups is None else group_items(item_groups, first, task.truth.shape[1])
+    plan = Plan(wanted, exclude_seen, batch_size, n_jobs, features, groups, n_sampled, random_state)
     results = {name: _score_model(model, task, plan) for name, model in named.items()}
-    return Report(
+    report = Report(
         models=tuple(named),
         metrics=tuple(metric.label for metric in wanted),
-        users=_labels(first, task.users),
+        users=_names_of(first, task, histories),
         history=task.history,
         values={name: result.values for name, result in results.items()},
         totals={name: result.totals for name, result in results.items()},
@@ -149,6 +180,33 @@ def evaluate(
         exclude_seen=exclude_seen,
         random_state=random_state,
     )
+    return report if groups is None else replace(report, by_items=_by_items(report, results, plan))
+
+
+def _names_of(model: Any, task: Task, histories: Any) -> NDArray[Any]:
+    if task.histories is None:
+        return _labels(model, task.users)
+    if isinstance(histories, Interactions):
+        return histories.users.decode(task.users)
+    return task.users
+
+
+def _by_items(report: Report, results: "Mapping[str, Result]", plan: "Plan") -> dict[str, Report]:
+    """A report on the ranking metrics for each group of items to find."""
+    assert plan.groups is not None
+    labels = tuple(metric.label for metric in plan.of(RANKING))
+    if not labels:
+        raise ValueError("item_groups needs a ranking metric with a truth, such as 'recall@20'")
+    return {
+        group: replace(
+            report,
+            metrics=labels,
+            values={name: result.by_items[group] for name, result in results.items()},
+            totals={name: {} for name in results},
+            counts={},
+        )
+        for group in plan.groups.names
+    }
 
 
 def _check_models(models: Any) -> dict[str, Any]:
@@ -196,15 +254,17 @@ def _check_labels(metrics: Sequence[str] | str) -> list[str]:
 # --- the task: who is asked, and what is to be found -----------------------------------------------------------------
 
 
-def _set_task(named: dict[str, Any], test: Any, exclude_seen: bool, cold_users: str) -> Task:
+def _set_task(named: dict[str, Any], test: Any, exclude_seen: bool, cold_users: str, histories: Any) -> Task:
     models = list(named.values())
-    whole, unknown = _align(models[0], test)
+    known = None if histories is None else _check_histories(histories, models[0])
+    whole, unknown = _align(models[0], test) if known is None else (_truth_of(test, histories, known, models[0]), 0)
     users = np.flatnonzero(np.diff(whole.indptr)).astype(np.int32)
     truth = _take_rows(whole, users)
+    seen = [model.seen_ for model in models] if known is None else [known]
     counts = {"unknown": unknown, "seen_pairs": 0}
     if exclude_seen:
-        truth, counts["seen_pairs"] = _without_seen(truth, users, models)
-    history = np.min([np.diff(model.seen_.indptr)[users] for model in models], axis=0).astype(np.int64)
+        truth, counts["seen_pairs"] = _without_seen(truth, users, seen)
+    history = np.min([np.diff(matrix.indptr)[users] for matrix in seen], axis=0).astype(np.int64)
     wanted, cold = np.diff(truth.indptr) > 0, history == 0
     counts["all_seen"] = int(np.count_nonzero(~wanted))
     counts["cold"] = int(np.count_nonzero(wanted & cold))
@@ -216,7 +276,45 @@ def _set_task(named: dict[str, Any], test: Any, exclude_seen: bool, cold_users: 
     counts["pairs"] = truth.nnz
     counts["untrained_pairs"] = int(np.count_nonzero(_untrained(models, truth.shape[1])[truth.indices]))
     counts["without_test"] = whole.shape[0] - len(users)
-    return Task(users[rows], truth, history[rows], counts)
+    counts["folded_in"] = 0 if known is None else len(rows)
+    return Task(users[rows], truth, history[rows], counts, known)
+
+
+def _check_histories(histories: Any, model: Any) -> CodeMatrix:
+    matrix = check_matrix(histories, name="histories", negative="accept")
+    if matrix.shape[1] != model.seen_.shape[1]:
+        raise ValueError(f"histories must have the model's {model.seen_.shape[1]} items, got {matrix.shape[1]}")
+    if isinstance(histories, Interactions) and not _same(histories.items, model.items_ or histories.items):
+        raise ValueError("histories have other items than the model was fitted with")
+    return matrix
+
+
+def _truth_of(test: Any, histories: Any, known: CodeMatrix, model: Any) -> CodeMatrix:
+    truth = check_truth(test)
+    if truth.shape != known.shape:
+        raise ValueError(f"test and histories must have one shape, got {truth.shape} and {known.shape}")
+    both = isinstance(test, Interactions) and isinstance(histories, Interactions)
+    if both and (test.items != histories.items or test.users != histories.users):
+        raise ValueError("test and histories have different users or items")
+    return truth
+
+
+def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) -> Task:
+    """The task with the values that the test set has for pairs, of users and items that the models know."""
+    models = list(named.values())
+    raw: sp.csr_array = check_matrix(test, name="test", negative="accept", zeros="keep")
+    if task.histories is None:
+        raw = _align(models[0], test, raw)[0]
+    users = np.flatnonzero(np.diff(raw.indptr)).astype(np.int32)
+    pairs = _take_rows(raw, users)
+    seen = [model.seen_ for model in models] if task.histories is None else [task.histories]
+    if exclude_seen:
+        pairs = _without_seen(pairs, users, seen)[0]
+    kept = pairs.indices < models[0].seen_.shape[1]
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    pairs = assemble_csr(pairs.data[kept], pairs.indices[kept], before[pairs.indptr], pairs.shape)
+    task.counts["predicted"] = pairs.nnz
+    return task._replace(pairs=pairs, pair_users=users)
 
 
 def _nothing_left(counts: dict[str, int]) -> str:
@@ -230,13 +328,13 @@ def _nothing_left(counts: dict[str, int]) -> str:
     return "test has nothing to find: it has no value above zero"
 
 
-def _align(model: Any, test: Any) -> tuple[sp.csr_array, int]:
-    """The relevant items as rows of the model's users, and how many users of the test set it does not know.
+def _align(model: Any, test: Any, matrix: sp.csr_array | None = None) -> tuple[sp.csr_array, int]:
+    """The relevant items (or `matrix`) as rows of the model's users; how many users of the test set it does not know.
 
     Items that the model does not know get columns behind those that it does: never recommended, so missed.
     """
     users, items = model.users_, model.items_
-    truth = check_truth(test)
+    truth = check_truth(test) if matrix is None else matrix
     if not isinstance(test, Interactions) or users is None or items is None:
         if truth.shape != model.seen_.shape:
             raise ValueError(
@@ -267,7 +365,8 @@ def _match_ids(truth: sp.csr_array, test: Interactions, users: Any, items: Any) 
         raise ValueError("test has no user that the model knows")
     column = wider.encode(test.items.ids)[truth.indices]
     coo = (truth.data[known], (row[known], column[known]))
-    return check_truth(sp.coo_array(coo, shape=(len(users), len(wider)))), int(np.count_nonzero(lengths[rows < 0]))
+    matched = check_matrix(sp.coo_array(coo, shape=(len(users), len(wider))), negative="accept", zeros="keep")
+    return matched, int(np.count_nonzero(lengths[rows < 0]))
 
 
 def _take_rows(matrix: sp.csr_array, rows: NDArray[Any]) -> sp.csr_array:
@@ -277,14 +376,14 @@ def _take_rows(matrix: sp.csr_array, rows: NDArray[Any]) -> sp.csr_array:
     return assemble_csr(matrix.data[entries], matrix.indices[entries], indptr, (len(rows), matrix.shape[1]))
 
 
-def _without_seen(truth: sp.csr_array, users: NDArray[np.int32], models: list[Any]) -> tuple[sp.csr_array, int]:
-    """`truth` without what any of the models saw in training, and the number of pairs taken out."""
+def _without_seen(truth: sp.csr_array, users: NDArray[np.int32], known: list[Any]) -> tuple[sp.csr_array, int]:
+    """`truth` without what any of the known matrices have for these users, and the number of pairs taken out."""
     from fastrec.kernels.metrics import mark_common  # Numba is imported when it is first needed
 
     seen = np.zeros(truth.nnz, dtype=bool)
-    for model in {id(model.seen_): model for model in models}.values():
+    for matrix in {id(matrix): matrix for matrix in known}.values():
         common = np.zeros(truth.nnz, dtype=bool)
-        ours, theirs = (truth.indptr, truth.indices), (model.seen_.indptr, model.seen_.indices)
+        ours, theirs = (truth.indptr, truth.indices), (matrix.indptr, matrix.indices)
         mark_common(common, *map(readonly, (*ours, *theirs, users)))
         seen |= common
     before = np.concatenate([[0], np.cumsum(~seen, dtype=np.int64)])
@@ -305,15 +404,60 @@ def _labels(model: Any, codes: NDArray[np.int32]) -> NDArray[Any]:
     return ids
 
 
+# --- groups of items -------------------------------------------------------------------------------------------------
+
+
+class Groups(NamedTuple):
+    """A number for each item, and the names that the numbers stand for."""
+
+    of_item: NDArray[np.int64]
+    names: list[str]
+
+
+def group_items(by: Any, model: Any, n_items: int) -> Groups:
+    """The groups of `n_items` items (those beyond the model's catalogue have no training event)."""
+    trained = model.seen_.shape[1]
+    if isinstance(by, str) and by == "popularity":
+        return _by_popularity(np.bincount(model.seen_.indices, minlength=n_items))
+    labels: Any = by
+    if isinstance(by, str):
+        info = model.item_info_ or {}
+        if by not in info:
+            known = ", ".join(map(repr, info)) or "none"
+            raise ValueError(f"item_groups must be 'popularity', a column of item_info (there are {known}) or labels")
+        labels = info[by]
+    labels = np.asarray(labels)
+    if labels.shape != (trained,):
+        raise ValueError(f"item_groups must have one label for each of {trained} items, got shape {labels.shape}")
+    texts = [str(label) for label in labels.tolist()] + ["unknown to the model"] * (n_items - trained)
+    names, of_item = np.unique(np.array(texts, dtype=object), return_inverse=True)
+    return Groups(of_item, names.tolist())
+
+
+def _by_popularity(counts: NDArray[Any]) -> Groups:
+    order = np.argsort(-counts, kind="stable")
+    # An item belongs where the middle of its events lies, so that one item alone is in one group.
+    before = np.cumsum(counts[order]) - counts[order] / 2
+    third = np.minimum((3 * before / max(counts.sum(), 1)).astype(np.int64), 2)
+    of_item = np.full(len(counts), 3)
+    of_item[order] = np.where(counts[order] > 0, third, 3)
+    texts = ("most popular", "middle", "long tail", "no training event")
+    sizes = np.bincount(of_item, minlength=4)
+    met = np.flatnonzero(sizes)
+    names = [f"{texts[g]} ({sizes[g]:,} item{'' if sizes[g] == 1 else 's'})" for g in met]
+    return Groups(np.searchsorted(met, of_item), names)
+
+
 # --- one model -------------------------------------------------------------------------------------------------------
 
 
 class Result(NamedTuple):
-    """What one model reached: values per user, numbers over all lists, and the seconds it took to recommend."""
+    """What one model reached: values per user, over all lists, the seconds it took, values per user by item group."""
 
     values: dict[str, NDArray[np.float64]]
     totals: dict[str, float]
     seconds: float
+    by_items: dict[str, dict[str, NDArray[np.float64]]]
 
 
 class Plan(NamedTuple):
@@ -324,16 +468,26 @@ class Plan(NamedTuple):
     batch_size: int
     n_jobs: int | None
     features: Any  # (n_items, n_features) as given, or None
+    groups: Groups | None
+    n_sampled: int
+    random_state: int
 
-    def of(self, names: Container[str]) -> list[Metric]:
-        """The wanted metrics among these."""
-        return [metric for metric in self.wanted if metric.name in names]
+    def of(self, names: Container[str], sampled: bool = False) -> list[Metric]:
+        """The wanted metrics among these, over all candidates or over sampled ones."""
+        return [metric for metric in self.wanted if metric.name in names and metric.sampled == sampled]
+
+    def width(self, n_items: int, sampled: bool = False) -> int:
+        """How many items are to be ranked; 0 where no metric needs a ranking."""
+        return min(max((m.k for m in self.wanted if m.sampled == sampled), default=0), n_items)
 
 
 def _score_model(model: Any, task: Task, plan: Plan) -> Result:
     n_users, n_items = len(task.users), model.seen_.shape[1]
-    width = min(max(metric.k for metric in plan.wanted), n_items)
-    values = {metric.label: np.empty(n_users) for metric in plan.wanted if metric.name not in CATALOGUE}
+    single = [m.label for m in plan.wanted if m.name not in CATALOGUE and m.name not in PAIRS]
+    values = {label: np.empty(n_users) for label in single}
+    grouped = [metric.label for metric in plan.of(RANKING)]
+    names = plan.groups.names if plan.groups is not None else []
+    by_items = {name: {label: np.empty(n_users) for label in grouped} for name in names}
     listed = {metric.k: np.zeros(n_items, dtype=np.int64) for metric in plan.of(CATALOGUE)}
     popularity = np.bincount(model.seen_.indices, minlength=n_items).astype(np.float64)
     baseline = Popularity().fit(model.seen_) if plan.of(("serendipity",)) else None
@@ -341,24 +495,112 @@ def _score_model(model: Any, task: Task, plan: Plan) -> Result:
     for start in range(0, n_users, plan.batch_size):
         rows = slice(start, min(start + plan.batch_size, n_users))
         part = _part_of(task, rows)
-        began = time.perf_counter()
-        codes = model.recommend(_labels(model, part.users), k=width, exclude_seen=plan.exclude_seen).codes
-        seconds += time.perf_counter() - began
-        candidates = np.full(len(codes), part.truth.shape[1]) - (part.history if plan.exclude_seen else 0)
-        found = measure_checked(codes, part.truth, plan.of(RANKING), candidates, plan.n_jobs)
-        found |= _score_weights(codes, popularity, model.seen_.shape[0], plan)
-        found |= _score_lists(codes, part, model, plan, baseline)
+        found: dict[str, NDArray[np.float64]] = {}
+        if plan.width(n_items):
+            began = time.perf_counter()
+            codes = model.recommend(_asked(model, part), k=plan.width(n_items), exclude_seen=plan.exclude_seen).codes
+            seconds += time.perf_counter() - began
+            found = measure_checked(codes, part.truth, plan.of(RANKING), _candidates(part, plan), plan.n_jobs)
+            found |= _score_weights(codes, popularity, model.seen_.shape[0], plan)
+            found |= _score_lists(codes, part, model, plan, baseline)
+            for name, metrics in _score_groups(codes, part, plan).items():
+                for label, batch in metrics.items():
+                    by_items[name][label][rows] = batch
+            for k, counts in listed.items():
+                counts += count_listed(codes, n_items, k)
+        found |= _score_sampled(model, part, plan)
         for label, batch in found.items():
             values[label][rows] = batch
-        for k, counts in listed.items():
-            counts += count_listed(codes, n_items, k)
     totals = {m.label: CATALOGUE[m.name](listed[m.k]) for m in plan.of(CATALOGUE)}
-    return Result(values, totals, seconds)
+    return Result(values, totals | _score_pairs(model, task, plan), seconds, by_items)
+
+
+def _asked(model: Any, part: Task) -> Any:
+    """What to ask `recommend` for the users of a part: their ids, or their histories."""
+    return _labels(model, part.users) if part.histories is None else _take_rows(part.histories, part.users)
+
+
+def _seen_by(model: Any, part: Task) -> sp.csr_array:
+    return _take_rows(model.seen_ if part.histories is None else part.histories, part.users)
 
 
 def _part_of(task: Task, rows: slice) -> Task:
     truth = _take_rows(task.truth, np.arange(rows.start, rows.stop))
-    return Task(task.users[rows], truth, task.history[rows], task.counts)
+    return task._replace(users=task.users[rows], truth=truth, history=task.history[rows])
+
+
+def _candidates(part: Task, plan: Plan) -> NDArray[np.int64]:
+    return np.full(len(part.users), part.truth.shape[1], np.int64) - (part.history if plan.exclude_seen else 0)
+
+
+def _score_groups(codes: NDArray[np.int32], part: Task, plan: Plan) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """The same rankings, beside the items to find of each group alone."""
+    if plan.groups is None:
+        return {}
+    found = {}
+    of_entry = plan.groups.of_item[part.truth.indices]
+    for number, name in enumerate(plan.groups.names):
+        kept = of_entry == number
+        before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+        truth = assemble_csr(
+            part.truth.data[kept], part.truth.indices[kept], before[part.truth.indptr], part.truth.shape
+        )
+        found[name] = measure_checked(codes, truth, plan.of(RANKING), _candidates(part, plan), plan.n_jobs)
+    return found
+
+
+def _score_sampled(model: Any, part: Task, plan: Plan) -> dict[str, NDArray[np.float64]]:
+    """Metrics of the items to find among a few others, drawn for each user from those neither had nor to be found."""
+    wanted = plan.of(RANKING, sampled=True)
+    if not wanted:
+        return {}
+    n_items = model.seen_.shape[1]
+    seen = _seen_by(model, part)
+    truth = _within(part.truth, n_items)
+    taken = check_matrix(_ones(seen) + _ones(truth))
+    rows, items = draw_negatives(taken, np.full(len(part.users), plan.n_sampled), plan.random_state)
+    cells = truth.tocoo()
+    places = (np.concatenate([cells.row, rows]), np.concatenate([cells.col, items]))
+    candidates = sp.csr_array((np.ones(len(places[0]), np.float32), places), shape=truth.shape)
+    width = plan.width(n_items, sampled=True)
+    codes = model.recommend(_asked(model, part), k=width, exclude_seen=False, allow=candidates).codes
+    # What is not in the catalogue is missed, and a candidate all the same.
+    counts = np.diff(part.truth.indptr) + np.bincount(rows, minlength=len(part.users))
+    plain = [metric._replace(sampled=False) for metric in wanted]
+    return measure_checked(codes, part.truth, plain, counts, plan.n_jobs)
+
+
+def _ones(matrix: sp.csr_array) -> sp.csr_array:
+    return sp.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _within(truth: sp.csr_array, n_items: int) -> CodeMatrix:
+    kept = truth.indices < n_items
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    return assemble_csr(truth.data[kept], truth.indices[kept], before[truth.indptr], (truth.shape[0], n_items))
+
+
+# Pairs that are predicted at a time.
+_PAIRS_AT_ONCE = 1 << 20
+
+
+def _score_pairs(model: Any, task: Task, plan: Plan) -> dict[str, float]:
+    wanted = plan.of(PAIRS)
+    if not wanted:
+        return {}
+    assert task.pairs is not None
+    assert task.pair_users is not None
+    if not task.pairs.nnz:
+        raise ValueError(f"{wanted[0].label!r} needs a value of a user and an item that the model knows")
+    users = np.repeat(task.pair_users, np.diff(task.pairs.indptr))
+    predicted = np.empty(task.pairs.nnz)
+    for start in range(0, len(users), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        items = task.pairs.indices[part]
+        asked = _asked(model, task._replace(users=users[part]))
+        ids = items if model.items_ is None else model.items_.decode(items)
+        predicted[part] = model.predict_pairs(asked, ids)
+    return {metric.label: PAIRS[metric.name](task.pairs.data, predicted) for metric in wanted}
 
 
 def _score_weights(
@@ -379,11 +621,12 @@ def _score_lists(
 ) -> dict[str, NDArray[np.float64]]:
     values = {}
     for metric in plan.of(("serendipity",)):
-        expected = baseline.recommend(part.users, k=metric.k, exclude_seen=plan.exclude_seen).codes
+        asked = part.users if part.histories is None else _take_rows(part.histories, part.users)
+        expected = baseline.recommend(asked, k=metric.k, exclude_seen=plan.exclude_seen).codes
         values[metric.label] = serendipity(codes, part.truth, expected, metric.k)
     for metric in plan.of(("diversity",)):
         values[metric.label] = diversity(codes, plan.features, metric.k)
-    history = _take_rows(model.seen_, part.users) if plan.of(("calibration",)) else None
+    history = _seen_by(model, part) if plan.of(("calibration",)) else None
     for metric in plan.of(("calibration",)):
         values[metric.label] = calibration(codes, history, plan.features, metric.k)
     return values

@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +111,7 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
     if len(report.models) > 1:
         sections.append(comparison_section(report))
     sections += segment_sections(report)
+    sections += item_sections(report)
     facts = [("models", ", ".join(report.models)), ("users evaluated", f"{len(report.users):,}")]
     if "pairs" in report.counts:
         facts.append(("items to find", f"{report.counts['pairs']:,}"))
@@ -150,12 +151,29 @@ def segment_sections(report: "Report") -> list[Section]:
     groups = report.segments("activity")
     if len(groups) < 2:
         return []
+    return [Section("By the length of the history", tables=_group_tables(report, groups, "training items"))]
+
+
+def item_sections(report: "Report") -> list[Section]:
+    """The means for groups of the items to find; nothing where the evaluation was not asked for any."""
+    if not report.by_items:
+        return []
+    text = ["The same recommendations, beside the items to find of one group alone."]
+    return [Section("By the items to find", text, tables=_group_tables(report, report.by_items, "items"))]
+
+
+def _group_tables(report: "Report", groups: "Mapping[str, Report]", what: str) -> list[Table]:
+    metrics = next(iter(groups.values())).metrics
     tables = []
     for model in report.models:
         rows = [
-            [name, f"{len(part.users):,}", *(part.text_of(metric, model) for metric in part.metrics)]
+            [name, f"{_counted(part, model):,}", *(part.text_of(metric, model) for metric in metrics)]
             for name, part in groups.items()
         ]
-        metrics = next(iter(groups.values())).metrics
-        tables.append(Table(["training items", "users", *metrics], rows, model, (0,)))
-    return [Section("By the length of the history", tables=tables)]
+        tables.append(Table([what, "users", *metrics], rows, model, (0,)))
+    return tables
+
+
+def _counted(part: "Report", model: str) -> int:
+    """How many users the group's first metric with values per user is over."""
+    return part.estimate(part.metrics[0], model).users

@@ -65,6 +65,7 @@ class Report:
     exclude_seen: bool = True
     random_state: int = 0
     title: str = field(default="Evaluation")
+    by_items: Mapping[str, "Report"] = field(default_factory=dict)
 
     # --- numbers
 
@@ -178,16 +179,18 @@ class Report:
             values=values,
             totals={model: {} for model in self.models},
             counts={},
+            by_items={name: part.select(chosen) for name, part in self.by_items.items()},
         )
 
-    def segments(self, by: ArrayLike | Literal["activity"] = "activity") -> dict[str, "Report"]:
-        """The report for each group of users.
+    def segments(self, by: ArrayLike | Literal["activity", "items"] = "activity") -> dict[str, "Report"]:
+        """The report for each group of users, or of items to find.
 
         Parameters
         ----------
         by
             A label per user of shape (n,), in the order of `users`; or "activity": by the number of training items, in
-            four groups of about equal size, and one of users without any.
+            four groups of about equal size, and one of users without any; or "items": the groups of items that
+            ``evaluate(…, item_groups=…)`` was asked for, each user's ranking beside the items of the group alone.
 
         Examples
         --------
@@ -198,7 +201,11 @@ class Report:
         {'a': 1.0, 'b': 1.0}
         """
         if isinstance(by, str):
-            check_choice("by", by, ("activity",))
+            check_choice("by", by, ("activity", "items"))
+            if by == "items":
+                if not self.by_items:
+                    raise ValueError("the report knows no groups of items: evaluate with item_groups='popularity'")
+                return dict(self.by_items)
             return {name: self.select(mask) for name, mask in _activity_groups(self.history)}
         labels = np.asarray(by)
         if labels.shape != (len(self.users),):
@@ -407,6 +414,13 @@ def _count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) ->
     cold = f"; {_number(kept)} of them are new, without training items" if kept else ""
     return [
         f"{first}{pairs}{cold}.",
+        *some("folded_in", "All {} were unknown to the models, and folded in by a part of their history."),
+        *some("predicted", "{} values of pairs predicted, for rmse and mae."),
+        *some(
+            "sampled",
+            "biased_sampled metrics rank the items to find among {} drawn at random, not among all: they are too high "
+            "and may order models wrongly; they serve to compare with papers that report them.",
+        ),
         *some("untrained_pairs", "{} of the items to find have no training event and count as missed."),
         *some("seen_pairs", "Left out: {} test items that their user has in training already."),
         *some("without_test", "Left out: {} users without test items."),

@@ -453,7 +453,8 @@ class SampleNegatives(Preprocessor):
         """
         self.fit(X)
         matrix = self._check(X, reset=False)
-        users, items = draw_negatives(matrix, self.ratio, self.random_state)
+        wanted = np.round(self.ratio * np.diff(matrix.indptr)).astype(np.int64)
+        users, items = draw_negatives(matrix, wanted, self.random_state)
         values = np.full(len(users), self.value, np.float32)
         if isinstance(X, Interactions):
             return _joined(X, users, items, values)
@@ -495,14 +496,16 @@ def _joined(data: Interactions, users: NDArray[Any], items: NDArray[Any], values
     )
 
 
-def draw_negatives(matrix: CodeMatrix, ratio: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of empty cells: for each row `ratio` as many as it has entries, as far as there are.
+def draw_negatives(
+    matrix: CodeMatrix, wanted: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of empty cells, drawn at random: as many in each row as wanted, as far as there are.
 
     Which ones hangs on the row's own entries and the seed.
     """
     n_rows, n_items = matrix.shape
     lengths = np.diff(matrix.indptr)
-    wanted = np.minimum(np.round(ratio * lengths).astype(np.int64), n_items - lengths)
+    wanted = np.minimum(wanted, n_items - lengths)
     seeds = mix_bits(hash_rows(matrix) ^ mix_bits(np.array([seed], np.uint64)))
     filled = np.repeat(np.arange(n_rows, dtype=np.int64), lengths) * n_items + matrix.indices
     # Rows that will be more than half full are drawn by an order of all their empty cells, the others by trial.

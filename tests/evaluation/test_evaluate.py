@@ -242,3 +242,115 @@ def test_item_features_are_checked(parts, model):
 
 def test_serendipity_of_popularity_is_zero(parts, model):
     assert evaluate(model, parts[1], "serendipity@5").mean("serendipity@5") == 0.0
+
+
+# -- users who are folded in
+
+
+def test_new_users_are_asked_about_by_their_histories():
+    rng = np.random.default_rng(0)
+    data = fr.Interactions(rng.integers(0, 80, 2500), rng.integers(0, 30, 2500), users=[f"u{n}" for n in range(80)])
+    train, histories, hidden = fr.split_users(data, 0.3, 0.25, random_state=0)
+    model = fr.ImplicitALS(4, iterations=3, random_state=0).fit(train)
+    report = evaluate(model, hidden, ["ndcg@5", "novelty@5", "serendipity@5"], histories=histories)
+    ranking = model.recommend(histories, 5)
+    np.testing.assert_array_equal(report.per_user("ndcg@5"), metrics.ndcg(ranking, hidden, 5))
+    assert report.users.tolist() == histories.users.ids.tolist()
+    assert report.counts["folded_in"] == len(histories)
+    as_matrices = evaluate(model, hidden.matrix, ["ndcg@5"], histories=histories.matrix)
+    np.testing.assert_array_equal(as_matrices.per_user("ndcg@5"), report.per_user("ndcg@5"))
+    with pytest.raises(ValueError, match="test and histories must have one shape"):
+        evaluate(model, hidden.matrix[1:], histories=histories.matrix)
+    with pytest.raises(ValueError, match="histories must have the model's 30 items, got 29"):
+        evaluate(model, hidden.matrix[:, 1:], histories=histories.matrix[:, 1:])
+    with pytest.raises(ValueError, match="different users or items"):
+        evaluate(model, hidden, histories=train[: len(hidden)])
+
+
+# -- predicted values
+
+
+def test_errors_are_over_the_values_of_the_test_pairs(parts):
+    train, test = parts
+    model = fr.Popularity().fit(train)
+    values = test.copy()
+    values.data = np.arange(test.nnz, dtype=np.float32) - 3  # zeros and negative values are values, too
+    report = evaluate(model, values, ["rmse", "mae", "ndcg@3"])
+    cells = values.tocoo()
+    predicted = model.predict_pairs(cells.row, cells.col)
+    assert report.mean("rmse") == pytest.approx(metrics.rmse(cells.data, predicted), rel=1e-12)
+    assert report.mean("mae") == pytest.approx(metrics.mae(cells.data, predicted), rel=1e-12)
+    assert report.counts["predicted"] == test.nnz
+    alone = evaluate(model, values, "rmse")
+    assert alone.mean("rmse") == report.mean("rmse")
+    assert "rmse" in repr(alone)
+    with pytest.raises(ValueError, match="is over pairs and has no cut-off: write 'rmse'"):
+        evaluate(model, values, "rmse@10")
+
+
+def test_errors_by_ids_leave_strangers_out():
+    train = fr.Interactions([0, 0, 1], [0, 1, 0], users=["a", "b"], items=["x", "y"])
+    model = fr.Popularity().fit(train)
+    test = fr.Interactions([0, 0, 1], [1, 0, 1], [5, 3, 1], users=["b", "c"], items=["w", "y"])
+    report = evaluate(model, test, ["rmse", "recall@2"])
+    assert report.counts["predicted"] == 1  # b and y; w and c are unknown
+    assert report.mean("rmse") == abs(5 - 1)
+
+
+# -- groups of items
+
+
+def test_groups_of_items_share_the_ranking_and_part_the_truth(parts, model):
+    test = parts[1]
+    labels = np.array(["even", "odd"])[np.arange(25) % 2]
+    report = evaluate(model, test, ["recall@5", "ndcg@5", "novelty@5"], item_groups=labels)
+    groups = report.segments("items")
+    assert list(groups) == ["even", "odd"]
+    ranking = model.recommend(report.users, 5)
+    for name, part in groups.items():
+        truth = test[report.users].multiply(labels == name).tocsr()
+        np.testing.assert_array_equal(part.per_user("recall@5"), metrics.recall(ranking, truth, 5))
+        assert part.metrics == ("recall@5", "ndcg@5")
+    hits = sum(
+        np.nansum(part.per_user("recall@5") * test[report.users][:, labels == name].sum(axis=1))
+        for name, part in groups.items()
+    )
+    assert hits == pytest.approx(np.sum(report.per_user("recall@5") * test[report.users].sum(axis=1)))
+    with pytest.raises(ValueError, match="one label for each of 25 items"):
+        evaluate(model, test, item_groups=["a"])
+    with pytest.raises(ValueError, match="item_groups must be 'popularity'"):
+        evaluate(model, test, item_groups="genre")
+    with pytest.raises(ValueError, match="knows no groups of items"):
+        evaluate(model, test).segments("items")
+
+
+def test_groups_by_popularity_hold_a_third_of_the_events_each():
+    train = sp.csr_array(np.tri(12, 12, dtype=np.float32))
+    test = np.ones((12, 12)) - train.toarray()
+    report = evaluate(fr.Popularity().fit(train), test, "recall@5", item_groups="popularity")
+    names = list(report.segments("items"))
+    assert [name.split(" (")[0] for name in names] == ["most popular", "middle", "long tail"]
+    assert sum(int(name.split("(")[1].split()[0]) for name in names) == 12
+
+
+# -- sampled metrics
+
+
+def test_sampled_metrics_rank_the_truth_among_as_many_others(parts, model):
+    test = parts[1]
+    label = "biased_sampled_ndcg@5"
+    report = evaluate(model, test, ["ndcg@5", label, "biased_sampled_auc@30"], n_sampled=4)
+    assert report.mean(label) > report.mean("ndcg@5")
+    assert any("biased" in note and "4 drawn" in note for note in report.notes)
+    again = evaluate(model, test, label, n_sampled=4, batch_size=7)
+    np.testing.assert_array_equal(report.per_user(label), again.per_user(label))
+    # With every other item drawn, the candidates are all items, and the bias is gone.
+    everything = evaluate(model, test, [label, "ndcg@5"], n_sampled=25)
+    np.testing.assert_array_equal(everything.per_user(label), everything.per_user("ndcg@5"))
+
+
+def test_sampled_metrics_say_so_in_their_name(parts, model):
+    with pytest.raises(ValueError, match="unknown metric 'biased_sampled_coverage@5'"):
+        evaluate(model, parts[1], "biased_sampled_coverage@5")
+    with pytest.raises(ValueError, match=r"ranks sampled candidates, which fastrec.evaluate draws"):
+        metrics.measure(np.zeros((60, 1), int), parts[1], ["biased_sampled_ndcg@5"])

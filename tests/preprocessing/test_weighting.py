@@ -186,13 +186,13 @@ def test_negatives_are_items_not_had_as_many_as_asked(seed, density, ratio, stat
 
 
 def test_negatives_are_spread_evenly_over_the_items():
-    X = sparse.csr_array(
-        (np.ones(40_000), (np.repeat(np.arange(20_000), 2), np.arange(40_000) % 40)), shape=(20_000, 40)
-    )
-    drawn = SampleNegatives(2).fit_transform(X)
+    rng = np.random.default_rng(0)
+    rows = np.argpartition(rng.random((5000, 200)), 5, axis=1)[:, :5]  # all alike: each item is drawn as often
+    X = sparse.csr_array((np.ones(25_000), (np.repeat(np.arange(5000), 5), rows.ravel())), shape=(5000, 200))
+    drawn = SampleNegatives(8).fit_transform(X)
     times = np.asarray((drawn < 0).sum(axis=0)).ravel()
-    # 80 000 draws over 40 items: 2000 each, with a standard deviation of about 43.
-    assert (np.abs(times - 2000) < 5 * 43).all()
+    # 200 000 draws over 200 items: 1000 each, with a standard deviation of about 31.
+    assert (np.abs(times - 1000) < 5 * 31).all()
 
 
 def test_negatives_of_interactions_stand_beside_them_and_only_in_training():
