@@ -70,7 +70,10 @@ def main() -> int:
                 continue
             path = HERE / "results" / f"{name}-{part.__name__}.json"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps({"machine": machine(), "records": records}, indent=1) + "\n")
+            path.write_text(
+                json.dumps({"title": f"{name}: {part.__doc__}", "machine": machine(), "records": records}, indent=1)
+                + "\n"
+            )
     return 1 if missing else 0
 
 
