@@ -1,9 +1,11 @@
 """Models: what learns from interactions and recommends."""
 
+from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.mlp import MLPRecommender
+from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
@@ -12,15 +14,18 @@ from fastrec.models.svd import PureSVD
 from fastrec.models.updating import Updating
 
 __all__ = [
+    "EASE",
     "Explaining",
     "Explanation",
     "FactorRecommender",
     "ImplicitALS",
+    "ItemKNN",
     "MLPRecommender",
     "Popularity",
     "PureSVD",
     "Recommender",
     "Updating",
+    "UserKNN",
     "estimators",
     "load",
     "register",

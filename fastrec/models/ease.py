@@ -1,0 +1,272 @@
+"""Linear item autoencoders in closed form: EASE, its denoising variants, and a sparse one for large catalogues."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
+from fastrec.kernels.neighbors import Rows
+from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
+from fastrec.models.item_weights import PIECES, ItemWeights, is_finite, rows_of
+from fastrec.models.neighbors import Profile, nearest_columns, turned
+from fastrec.models.rows import pick_rows
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.progress import epoch_progress
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+# A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
+LARGEST_DENSE = 20_000
+
+# A small system is solved when its squared residual is down by this factor: far below what changes a ranking.
+TOLERANCE = 1e-8
+STEPS = 100
+
+
+class EASE(ItemWeights):
+    """Weights from item to item that best rebuild the histories, in closed form: strong, with one number to tune.
+
+    Values are what is to be rebuilt: weights of positive feedback, or ratings; negative ones are taken, as dislikes
+    that set back what goes with the item. Zeros are no entries. Minimised is
+
+        ‖X - X B‖² + Σ_i Λ_i ‖B_i‖²   subject to   B_jj ≤ relaxation,
+
+    with Λ_i = regularization + dropout / (1 - dropout) · ‖x_i‖² for the column x_i of item i. EASE (Steck 2019) is
+    dropout 0 and relaxation 0; `dropout` alone gives EDLAE (Steck 2020), what training with that share of the entries
+    hidden would lead to; both give RDLAE, `relaxation` alone RLAE (Moon, Kim, Lee 2023).
+
+    Parameters
+    ----------
+    regularization : float
+        λ, above 0. Tune it on a validation part, by factors of two; some hundreds are usual where users have a hundred
+        items each.
+    dropout : float
+        The share of entries that the denoising variants hide, from 0 to below 1: popular items are held back more.
+    relaxation : float
+        ξ, from 0 to 1: how much of itself an item may predict. 1 is no constraint.
+    method : {"auto", "dense", "sparse"}
+        "dense" solves for all items at once: n² numbers and n³ operations, for n items. "sparse" solves for each item
+        among the `neighbors` items that would predict it best alone: the inverse of a part of the Gramian instead of
+        the whole. "auto" is dense up to 20 000 items.
+    neighbors : int
+        How many items may predict an item in the sparse method, at least 1.
+    threshold : float
+        For the sparse method: entries g_ij of the Gramian below this share of √(g_ii + Λ_i) √(g_jj + Λ_j) count as 0,
+        from 0 to below 1. It bounds the memory on large data.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+    verbose : bool or int
+        Whether to show progress in the dense method.
+
+    Attributes
+    ----------
+    weights_ : ndarray or csr_array of shape (n_items, n_items)
+        B, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, where `regularization` is so small beside the values that float32 cannot tell the system from a
+        singular one.
+
+    See Also
+    --------
+    docs/ease.md : the equations, the sparse method, and what both cost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two groups of users, each with five items of its own
+    >>> X[0, 0] = 0
+    >>> model = EASE(regularization=10).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    """
+
+    takes_negatives: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        regularization: float = 200.0,
+        *,
+        dropout: float = 0.0,
+        relaxation: float = 0.0,
+        method: str = "auto",
+        neighbors: int = 256,
+        threshold: float = 0.0,
+        n_jobs: int | None = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.regularization = regularization
+        self.dropout = dropout
+        self.relaxation = relaxation
+        self.method = method
+        self.neighbors = neighbors
+        self.threshold = threshold
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _check_options(self) -> None:
+        check_number("EASE.regularization", self.regularization, minimum=0, above=True)
+        for name in ("dropout", "threshold"):
+            share = check_number(f"EASE.{name}", getattr(self, name), minimum=0, maximum=1)
+            if share == 1:
+                raise ValueError(f"EASE.{name} must be from 0 to below 1, got {share}")
+        check_number("EASE.relaxation", self.relaxation, minimum=0, maximum=1)
+        check_choice("EASE.method", self.method, ("auto", "dense", "sparse"))
+        check_integer("EASE.neighbors", self.neighbors, minimum=1)
+        effective_jobs(self.n_jobs)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        jobs = effective_jobs(self.n_jobs)
+        dense = self.method == "dense" or (self.method == "auto" and matrix.shape[1] <= LARGEST_DENSE)
+        self.weights_ = self._fit_dense(matrix, jobs) if dense else self._fit_sparse(matrix, jobs)
+        if not is_finite(self.weights_ if dense else self.weights_.data):
+            raise self._singular()
+
+    def _penalties(self, squares: Doubles) -> Doubles:
+        """Λ, of shape (n_items,), from the squared norms of the columns."""
+        return self.regularization + self.dropout / (1 - self.dropout) * squares
+
+    def _fit_dense(self, matrix: CodeMatrix, jobs: int) -> Floats:
+        n = matrix.shape[1]
+        squares = _squares(matrix)
+        penalties = self._penalties(squares)
+        weights = np.empty((n, n), np.float32)
+        _fill_gramian(matrix, penalties, weights, jobs)
+        with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
+            try:
+                invert_lower(weights, jobs, lambda: advance("tiles"))
+            except NotPositiveDefiniteError:
+                raise self._singular() from None
+        # B = I - P diag(m): the least m that keeps 1 - P_jj m_j, an item's weight to itself, within the relaxation.
+        inverse = weights.diagonal().astype(np.float64)
+        multipliers = np.maximum(penalties, (1 - self.relaxation) / inverse)
+        own = np.maximum(1 - inverse * multipliers, 0) if self.relaxation > 0 else np.zeros(n)
+        _fill_weights(weights, multipliers.astype(np.float32), jobs)
+        np.fill_diagonal(weights, own)
+        return weights
+
+    def _fit_sparse(self, matrix: CodeMatrix, jobs: int) -> CodeMatrix:
+        n = matrix.shape[1]
+        order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
+        items = pick_rows(
+            turned(matrix, jobs), order
+        )  # the most popular first, so that rows below the diagonal are short
+        users = turned(items, jobs)
+        squares = _squares(matrix)[order]
+        penalties = self._penalties(squares)
+        diagonal = squares + penalties
+        supports = _supports(items, users, diagonal, min(self.neighbors, max(1, n - 1)), jobs)
+        lower = _gather_lower(items, users, 1 / np.sqrt(diagonal), self.threshold, jobs)
+        starts, codes, values, fixed = map(readonly, (*lower, diagonal.astype(np.float32)))
+        gramian = Gramian(starts, codes, values, fixed, readonly(penalties))
+        weights, own = np.zeros(supports.shape, np.float32), np.zeros(n, np.float32)
+        supports, relaxation = readonly(supports), float(self.relaxation)
+
+        def solve_piece(first: int) -> None:
+            last = min(first + 64, n)
+            solve_columns(gramian, supports, relaxation, TOLERANCE, STEPS, first, last, weights, own)
+
+        run_pieces(solve_piece, range(0, n, 64), jobs)
+        return _assemble(supports, weights, own if self.relaxation > 0 else None, order, jobs)
+
+    def _singular(self) -> FloatingPointError:
+        return FloatingPointError(
+            f"EASE.regularization of {self.regularization} is too small for these values: float32 cannot tell the "
+            "system from a singular one. Take a larger one, or smaller values."
+        )
+
+
+def _squares(matrix: CodeMatrix) -> Doubles:
+    """The squared norm of each column."""
+    squares = np.bincount(matrix.indices, weights=matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[1])
+    return squares.astype(np.float64, copy=False)
+
+
+def _fill_gramian(matrix: CodeMatrix, diagonal: Doubles, gramian: Floats, jobs: int) -> None:
+    """The lower triangle of XᵀX + diag(diagonal)."""
+    items, users = rows_of(turned(matrix, jobs)), rows_of(matrix)
+    cuts = balanced_cuts(_products(items, users) + len(gramian) / 16, PIECES)
+    fixed = readonly(diagonal.astype(np.float32))
+
+    def fill_piece(piece: int) -> None:
+        fill_gramian(items, users, fixed, int(cuts[piece]), int(cuts[piece + 1]), gramian)
+
+    run_pieces(fill_piece, range(PIECES), jobs)
+
+
+def _products(rows: Rows, features: Rows) -> Doubles:
+    """How many products each row has with all columns."""
+    lengths = np.diff(features.indptr)[rows.indices]
+    total = np.concatenate([np.zeros(1), np.cumsum(lengths, dtype=np.float64)])[rows.indptr]
+    return np.diff(total)
+
+
+def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
+    blocks = -(-len(inverse) // TILE)
+    fixed = readonly(multipliers)
+    run_pieces(lambda block: fill_weights(inverse, fixed, block, block + 1), range(blocks), jobs)
+
+
+def _supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, jobs: int) -> NDArray[np.int32]:
+    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i)."""
+    rows, features = (rows_of(_absolute(matrix)) for matrix in (items, users))
+    ones = np.ones(len(diagonal))
+    profile = Profile(items, ones, np.sqrt(diagonal), np.zeros(len(diagonal)), 0.0)
+    codes, _ = nearest_columns(
+        rows, features, np.ones(users.shape[0], np.float32), profile, profile.right, k, True, jobs
+    )
+    codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
+    empty = (codes < 0).sum(axis=1)
+    rolled: NDArray[np.int32] = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)
+    return rolled
+
+
+def _absolute(matrix: CodeMatrix) -> CodeMatrix:
+    return assemble_csr(np.abs(matrix.data), matrix.indices, matrix.indptr, matrix.shape)
+
+
+def _gather_lower(
+    items: CodeMatrix, users: CodeMatrix, scales: Doubles, threshold: float, jobs: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
+    """The Gramian's entries below its diagonal, counted first, so that no more memory is taken than they need."""
+    rows, features = rows_of(items), rows_of(users)
+    n = items.shape[0]
+    cuts = balanced_cuts(_products(rows, features) + 1, PIECES)
+    fixed, counts = readonly(scales.astype(np.float32)), np.empty(n, np.int64)
+
+    def gather(starts: NDArray[np.int64], codes: NDArray[np.int32], values: Floats) -> None:
+        def gather_piece(piece: int) -> None:
+            first, last = cuts[piece], cuts[piece + 1]
+            gather_lower(rows, features, fixed, np.float32(threshold), starts, first, last, counts, codes, values)
+
+        run_pieces(gather_piece, range(PIECES), jobs)
+
+    gather(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    lower = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    gather(*lower)
+    return lower
+
+
+def _assemble(
+    supports: NDArray[np.int32], weights: Floats, own: Floats | None, order: NDArray[np.int32], jobs: int
+) -> CodeMatrix:
+    """Weights to each item, of items in the given order, as a matrix by the codes of the items they come from."""
+    n = len(order)
+    filled = (supports >= 0) & (weights != 0)
+    codes, values = order[supports], weights
+    if own is not None:
+        filled = np.column_stack([filled, own != 0])
+        codes, values = np.column_stack([codes, order]), np.column_stack([weights, own])
+    rank = np.empty(n, np.int64)
+    rank[order] = np.arange(n)
+    filled, codes, values = filled[rank], codes[rank], values[rank]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(filled.sum(axis=1), dtype=np.int64)])
+    return turned(assemble_csr(values[filled], codes[filled], indptr, (n, n)), jobs)

@@ -1,0 +1,134 @@
+"""The inverse of a positive definite matrix, in its own memory: Cholesky by tiles, dealt to threads.
+
+LAPACK's spotrf and spotri do the same on threads of their own, whose number changes the last bits. Here, every tile is
+one product of a fixed order on one BLAS thread, and the tiles are dealt to ours.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from fastrec.models.alternation import one_blas_thread
+from fastrec.parallel import run_pieces
+
+Floats = NDArray[np.float32]
+
+LARGEST_TILE = 1024
+SMALLEST_TILE = 128
+
+
+class NotPositiveDefiniteError(ArithmeticError):
+    """The matrix has no Cholesky factor, as far as float32 can tell."""
+
+
+def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = lambda: None) -> None:
+    """Put the lower triangle of the inverse of a positive definite matrix in place of its own.
+
+    Parameters
+    ----------
+    matrix
+        float32, C-contiguous, of shape (n, n); only the lower triangle is read, and the upper one is spoiled within
+        the tiles on the diagonal.
+    n_jobs
+        Threads. The bits do not depend on it.
+    advance
+        Called 3 · `count_tiles(n)` times on the way.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        Where it is not, as far as float32 can tell.
+
+    Examples
+    --------
+    >>> matrix = np.array([[4.0, 0.0], [2.0, 2.0]], np.float32)
+    >>> invert_lower(matrix, 1)
+    >>> np.tril(matrix)
+    array([[ 0.5,  0. ],
+           [-0.5,  1. ]], dtype=float32)
+    """
+    tiles = _tiles(len(matrix))
+    with one_blas_thread():
+        for number in range(len(tiles)):
+            _factor_column(matrix, tiles, number, n_jobs)
+            advance()
+        for number in range(len(tiles)):
+            _invert_row(matrix, tiles, number, n_jobs)
+            advance()
+        for number in range(len(tiles)):
+            _multiply_row(matrix, tiles, number, n_jobs)
+            advance()
+
+
+def count_tiles(n: int) -> int:
+    """How many tiles a side of n is cut into.
+
+    >>> count_tiles(41_000)
+    41
+    """
+    return len(_tiles(n))
+
+
+def _tiles(n: int) -> list[slice]:
+    # By n alone, so that the sums are the same for any number of threads; enough tiles for two threads to share.
+    size = min(LARGEST_TILE, max(SMALLEST_TILE, -(-n // 16)))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _factor_column(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> None:
+    """A column of tiles of L, where L Lᵀ = A; the tile on the diagonal becomes the inverse of its own."""
+    here = tiles[number]
+    before = slice(0, here.start)
+
+    def subtract(rows: slice) -> None:
+        if here.start:
+            A[rows, here] -= A[rows, before] @ A[here, before].T
+
+    subtract(here)
+    inverse = _inverse_factor(A[here, here])
+
+    def finish(rows: slice) -> None:
+        subtract(rows)
+        A[rows, here] = A[rows, here] @ inverse.T
+
+    run_pieces(finish, tiles[number + 1 :], n_jobs)
+    A[here, here] = inverse
+
+
+def _inverse_factor(tile: Floats) -> Floats:
+    """The inverse of the Cholesky factor of a small matrix, zeros above its diagonal."""
+    # In float64, since its inverse multiplies all tiles below it.
+    factor, fault = lapack.dpotrf(tile.astype(np.float64), lower=1, clean=1)
+    if fault == 0:
+        factor, fault = lapack.dtrtri(factor, lower=1)
+    if fault != 0 or not np.isfinite(factor).all():
+        raise NotPositiveDefiniteError
+    return np.ascontiguousarray(factor, np.float32)
+
+
+def _invert_row(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> None:
+    """A row of tiles of W = L⁻¹, from the rows above it: W_ij = -W_ii Σ_k L_ik W_kj over k from j to i - 1."""
+    here = tiles[number]
+    old = A[here, : here.start].copy()
+    inverse = A[here, here]
+
+    def invert(columns: slice) -> None:
+        inner = slice(columns.start, here.start)
+        A[here, columns] = -(inverse @ (old[:, inner] @ A[inner, columns]))
+
+    run_pieces(invert, tiles[:number], n_jobs)
+
+
+def _multiply_row(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> None:
+    """A row of tiles of WᵀW: P_ij = Σ_k (W_ki)ᵀ W_kj over k from i on; the rows below are still W."""
+    here = tiles[number]
+    below = slice(here.start, len(A))
+    left = A[below, here].T
+
+    def multiply(columns: slice) -> None:
+        A[here, columns] = left @ A[below, columns]
+
+    run_pieces(multiply, tiles[:number], n_jobs)
+    A[here, here] = left @ A[below, here]

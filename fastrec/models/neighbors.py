@@ -1,0 +1,442 @@
+"""Neighbourhood models: items whose users are alike, and users whose items are."""
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.neighbors import Rows, Scale, add_weighted_rows, find_neighbors
+from fastrec.models.alternation import transposed
+from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows_of
+from fastrec.models.recommender import Codes, Explaining
+from fastrec.models.rows import pick_rows, row_numbers
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.retrieval import TopK
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Similarity = Literal["cosine", "jaccard", "tfidf", "bm25", "rp3beta"]
+
+SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
+
+
+class Profile(NamedTuple):
+    """What a similarity makes of rows (items over users, or users over items).
+
+    A product of two rows is Σ_f cells[i, f] · weights[f] · cells[j, f]; it is divided by
+    left[i] · right[j] + base[i] - less · product.
+    """
+
+    cells: CodeMatrix
+    left: Doubles
+    right: Doubles
+    base: Doubles
+    less: float
+
+
+class Weighting(NamedTuple):
+    """How entries are weighted before rows are compared: what the options say, and what the training data says.
+
+    Parameters
+    ----------
+    similarity
+        "cosine", "jaccard", "tfidf" or "bm25".
+    k1, b
+        BM25's saturation and normalization by length.
+    mean_length
+        The mean sum of a row's values in the training data.
+    features
+        float32, of shape (n_features,): the weight of each feature in a product.
+    """
+
+    similarity: str
+    k1: float
+    b: float
+    mean_length: float
+    features: Floats
+
+    def profile(self, rows: CodeMatrix, asymmetry: float, shrinkage: float) -> Profile:
+        """Rows weighted, with what their products are divided by; `asymmetry` is the exponent's share on the right."""
+        cells = assemble_csr(self._cells(rows), rows.indices, rows.indptr, rows.shape)
+        ones = np.ones(rows.shape[0])
+        if self.similarity == "bm25":
+            return Profile(cells, ones, ones, ones - 1, 0.0)
+        if self.similarity == "jaccard":
+            counts = np.diff(rows.indptr).astype(np.float64)
+            return Profile(cells, ones, counts, counts + shrinkage, 1.0)
+        squares = cells.data.astype(np.float64) ** 2 * self.features[rows.indices]
+        norms = np.sqrt(np.bincount(row_numbers(rows), weights=squares, minlength=rows.shape[0]))
+        return Profile(cells, norms ** (2 - 2 * asymmetry), norms ** (2 * asymmetry), ones * shrinkage, 0.0)
+
+    def _cells(self, rows: CodeMatrix) -> Floats:
+        if self.similarity == "jaccard":
+            return np.ones(rows.nnz, np.float32)
+        if self.similarity == "tfidf":
+            return np.sqrt(rows.data).astype(np.float32, copy=False)
+        if self.similarity == "bm25":
+            numbers = row_numbers(rows)
+            lengths = np.bincount(numbers, weights=rows.data, minlength=rows.shape[0]) / max(self.mean_length, 1e-30)
+            exact = rows.data.astype(np.float64)
+            saturated = exact * (self.k1 + 1) / (self.k1 * (1 - self.b + self.b * lengths)[numbers] + exact)
+            return np.asarray(saturated, np.float32)
+        values: Floats = rows.data
+        return values
+
+
+def feature_weights(similarity: str, counts: NDArray[np.int64], n_rows: int) -> Floats:
+    """The square of each feature's inverse document frequency, float32; ones for the similarities without.
+
+    TF-IDF has log((1 + n) / (1 + n_f)) + 1, as scikit-learn has; BM25 has log(1 + (n - n_f + 1/2) / (n_f + 1/2)), as
+    Lucene has: both stay above 0, whatever the counts n_f of n rows.
+    """
+    if similarity == "tfidf":
+        return ((np.log((1 + n_rows) / (1 + counts)) + 1) ** 2).astype(np.float32)
+    if similarity == "bm25":
+        return (np.log1p((n_rows - counts + 0.5) / (counts + 0.5)) ** 2).astype(np.float32)
+    return np.ones(len(counts), np.float32)
+
+
+def weighting(
+    similarity: str, k1: float, b: float, matrix: CodeMatrix, counts: NDArray[np.int64], n_rows: int
+) -> Weighting:
+    """The weighting of `n_rows` rows whose features occur `counts` times; `matrix` holds the values, either way up."""
+    total = float(matrix.data.sum(dtype=np.float64))
+    return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows))
+
+
+def nearest_columns(
+    rows: Rows, features: Rows, weights: Floats, profile: Profile, right: Doubles, k: int, alone: bool, n_jobs: int
+) -> tuple[Codes, Floats]:
+    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them."""
+    n = len(rows.indptr) - 1
+    codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+    width = -(-len(right) // 16) * 16
+    padded = np.ones(width, np.float32)
+    padded[: len(right)] = right
+    left, base = profile.left.astype(np.float32), profile.base.astype(np.float32)
+    scale = Scale(readonly(left), readonly(padded), readonly(base), np.float32(profile.less))
+    lengths = np.diff(features.indptr)
+    products = np.concatenate([np.zeros(1), np.cumsum(lengths[rows.indices], dtype=np.float64)])[rows.indptr]
+    costs = np.diff(products) + 1
+    jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
+    cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
+    weights = readonly(weights)
+
+    def find_piece(piece: int) -> None:
+        first, last = cuts[piece], cuts[piece + 1]
+        sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)
+        find_neighbors(
+            rows, features, weights, scale, first, last, alone, sums, touched, codes[first:last], scores[first:last]
+        )
+
+    run_pieces(find_piece, range(len(cuts) - 1), jobs)
+    return codes, scores
+
+
+def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
+    """Lists of codes and scores, -1 where they end, as the sorted rows of a matrix of shape (n, n_columns)."""
+    n = len(codes)
+    keys = np.where(codes < 0, np.iinfo(np.int32).max, codes)
+    order = np.argsort(keys, axis=1)
+    codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
+    valid = codes >= 0
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(valid.sum(axis=1), dtype=np.int64)])
+    return assemble_csr(scores[valid], codes[valid], indptr, (n, n_columns))
+
+
+def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
+    """The matrix with rows and columns exchanged, each entry with its value."""
+    indptr, indices, data = transposed(matrix, n_jobs)
+    data = np.broadcast_to(data, len(indices)) if len(data) == 1 else data
+    return assemble_csr(np.ascontiguousarray(data), indices, indptr, matrix.shape[::-1])
+
+
+def _check_neighborhood(model: Any, similarities: tuple[str, ...]) -> None:
+    name = type(model).__name__
+    check_integer(f"{name}.neighbors", model.neighbors, minimum=1)
+    check_choice(f"{name}.similarity", model.similarity, similarities)
+    check_number(f"{name}.shrinkage", model.shrinkage, minimum=0)
+    check_number(f"{name}.asymmetry", model.asymmetry, minimum=0, maximum=1)
+    check_number(f"{name}.k1", model.k1, minimum=0)
+    check_number(f"{name}.b", model.b, minimum=0, maximum=1)
+    effective_jobs(model.n_jobs)
+
+
+class ItemKNN(ItemWeights):
+    """Items that have users in common with those of a history, by the similarity of columns, the nearest few of each.
+
+    Values are weights of positive feedback; negative ones are refused (leave dislikes out, or take `EASE`), zeros are
+    no feedback. The score of item j for a history r is
+
+        Σ_i r_i s_ij   over the items i of the history,
+
+    where s_ij is kept for the `neighbors` items i nearest to each j; with "rp3beta", for the `neighbors` items j that
+    a walk from each i is likeliest to reach.
+
+    Parameters
+    ----------
+    neighbors : int
+        How many similar items are kept for each, at least 1.
+    similarity : {"cosine", "jaccard", "tfidf", "bm25", "rp3beta"}
+        With x_i the column of item i over the users:
+
+        - "cosine": x_i·x_j / (‖x_i‖ ‖x_j‖ + shrinkage) (Sarwar, Karypis, Konstan, Riedl 2001);
+        - "jaccard": n_ij / (n_i + n_j - n_ij + shrinkage), the users in common and of each, values aside;
+        - "tfidf": the cosine, with entries √r_ui · idf_u: users with few items say more than users with many;
+        - "bm25": x_i·x_j, with entries idf_u · r_ui (k1 + 1) / (k1 (1 - b + b·length_i / mean length) + r_ui)
+          (Robertson, Zaragoza 2009);
+        - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
+          user's values: the chance of a walk of three steps, popular items set back (Paudel, Christoffel, Newell,
+          Bernstein 2017).
+    shrinkage : float
+        What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25"
+        and "rp3beta".
+    asymmetry : float
+        For "cosine" and "tfidf": ‖x_i‖^(2 - 2a) ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item
+        scored (Aiolli 2013). 0.5 is the cosine; below it, popular items score higher.
+    alpha, beta : float
+        The exponents of "rp3beta", at least 0.
+    k1, b : float
+        BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    weights_ : csr_array of shape (n_items, n_items)
+        s, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+
+    See Also
+    --------
+    docs/neighbors.md : the equations, how they are computed, and how to choose.
+
+    Examples
+    --------
+    >>> model = ItemKNN(neighbors=2).fit([[1, 1, 0], [1, 1, 0], [0, 1, 1]])
+    >>> model.similar_items(0, k=1).codes
+    array([[1]], dtype=int32)
+    >>> reasons = model.explain(0, 2)
+    >>> reasons.items, reasons.contributions
+    (array([1, 0], dtype=int32), array([0.57735026, 0.        ], dtype=float32))
+    """
+
+    def __init__(
+        self,
+        neighbors: int = 100,
+        *,
+        similarity: Similarity = "cosine",
+        shrinkage: float = 0.0,
+        asymmetry: float = 0.5,
+        alpha: float = 0.8,
+        beta: float = 0.2,
+        k1: float = 1.2,
+        b: float = 0.75,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.neighbors = neighbors
+        self.similarity = similarity
+        self.shrinkage = shrinkage
+        self.asymmetry = asymmetry
+        self.alpha = alpha
+        self.beta = beta
+        self.k1 = k1
+        self.b = b
+        self.n_jobs = n_jobs
+
+    def _check_options(self) -> None:
+        _check_neighborhood(self, (*SIMILARITIES, "rp3beta"))
+        check_number("ItemKNN.alpha", self.alpha, minimum=0)
+        check_number("ItemKNN.beta", self.beta, minimum=0)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        jobs = effective_jobs(self.n_jobs)
+        k = min(self.neighbors, max(1, matrix.shape[1] - 1))
+        profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
+        rows, features = rows_of(profile.cells), rows_of(turned(profile.cells, jobs))
+        codes, scores = nearest_columns(rows, features, weights, profile, profile.right, k, True, jobs)
+        found = matrix_of_lists(codes, scores, matrix.shape[1])
+        self.weights_ = found if self._walks else turned(found, jobs)
+
+    @property
+    def _walks(self) -> bool:
+        return self.similarity == "rp3beta"
+
+    def _compared(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats]:
+        """Items over users. Neighbours are sought for the item that is scored, so that one is the left side."""
+        counts = np.diff(matrix.indptr)
+        how = weighting(self.similarity, self.k1, self.b, matrix, counts, matrix.shape[1])
+        return how.profile(turned(matrix, jobs), 1 - self.asymmetry, self.shrinkage), how.features
+
+    def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats]:
+        """The walk item → user → item: what depends on one end only is taken out of the sum."""
+        values = (matrix.data.astype(np.float64) ** self.alpha).astype(np.float32)
+        cells = turned(assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape), jobs)
+        of_users = np.bincount(row_numbers(matrix), weights=matrix.data, minlength=matrix.shape[0])
+        of_items = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
+        left = np.where(of_items > 0, of_items, 1) ** self.alpha
+        right = np.maximum(self.item_counts_, 1.0) ** self.beta
+        weights = (np.where(of_users > 0, of_users, 1) ** -self.alpha).astype(np.float32)
+        return Profile(cells, left, right, np.zeros(len(left)), 0.0), weights
+
+    def _similarities(self) -> Any:
+        if self._walks:
+            return self.weights_
+        return self._derived.get("neighbors", lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
+
+
+class UserKNN(Explaining):
+    """What the users with the most similar histories took, each counted by its similarity.
+
+    Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
+    score of item i for a history u is
+
+        Σ_v s_uv r_vi   over the `neighbors` users v of the training data nearest to u.
+
+    Nothing is learned beforehand: a history is compared with all users when it is asked about, so that a new user is
+    answered as one of the training data is. These are among their own neighbours, which only concerns items that they
+    have seen.
+
+    Parameters
+    ----------
+    neighbors : int
+        How many similar users are asked, at least 1.
+    similarity : {"cosine", "jaccard", "tfidf", "bm25"}
+        As in `ItemKNN`, with users and items exchanged: rows are compared, and rare items say more than popular ones
+        in "tfidf" and "bm25".
+    shrinkage : float
+        What is added to the divisor, at least 0. Without effect on "bm25".
+    asymmetry : float
+        For "cosine" and "tfidf": ‖x_v‖^(2a) of the neighbour and ‖x_u‖^(2 - 2a) instead of ‖x_u‖ ‖x_v‖; 0.5 is the
+        cosine.
+    k1, b : float
+        BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+
+    See Also
+    --------
+    docs/neighbors.md : the equations, how they are computed, and how to choose.
+
+    Examples
+    --------
+    >>> model = UserKNN(neighbors=2).fit([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1]])
+    >>> model.recommend(0, k=1).codes
+    array([[2]], dtype=int32)
+    >>> model.similar_users(0, k=1).codes
+    array([[1]], dtype=int32)
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users"})
+
+    def __init__(
+        self,
+        neighbors: int = 100,
+        *,
+        similarity: str = "cosine",
+        shrinkage: float = 0.0,
+        asymmetry: float = 0.5,
+        k1: float = 1.2,
+        b: float = 0.75,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.neighbors = neighbors
+        self.similarity = similarity
+        self.shrinkage = shrinkage
+        self.asymmetry = asymmetry
+        self.k1 = k1
+        self.b = b
+        self.n_jobs = n_jobs
+
+    def _check_options(self) -> None:
+        _check_neighborhood(self, SIMILARITIES)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        """Nothing: the training data is the model."""
+
+    def similar_users(self, users: Any, k: int = 10) -> TopK:
+        """The `k` users of the training data most similar to each, the user asked about left out.
+
+        Parameters
+        ----------
+        users
+            Ids, or histories, as in `recommend`.
+        k
+            How many for each.
+
+        Returns
+        -------
+        TopK
+            Codes and similarities of shape (n, k); its `items` are users. Only users with an item in common.
+
+        Examples
+        --------
+        >>> UserKNN().fit([[1, 1, 0], [1, 1, 1], [0, 0, 1]]).similar_users([0, 2], k=1).codes
+        array([[1],
+               [1]], dtype=int32)
+        """
+        k = check_integer("k", k, minimum=1)
+        audience, _ = self._audience(users, "error")
+        codes, scores = self._nearest(audience.histories(), k + 1)
+        itself = np.full(len(audience), -2) if audience.codes is None else audience.codes
+        order = np.argsort(codes == itself[:, None], axis=1, kind="stable")[:, :k]
+        codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
+        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+
+    def _weighting(self) -> tuple[Weighting, Rows, Profile]:
+        """How histories are weighted, the training data turned over, and what its users divide by."""
+
+        def make() -> tuple[Weighting, Rows, Profile]:
+            matrix = self.seen_
+            how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
+            profile = how.profile(matrix, self.asymmetry, self.shrinkage)
+            return how, rows_of(turned(profile.cells, effective_jobs(self.n_jobs))), profile
+
+        made: tuple[Weighting, Rows, Profile] = self._derived.get("weighting", make)
+        return made
+
+    def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
+        """Codes and similarities of the nearest users of the training data, of shape (n, k)."""
+        how, features, of_users = self._weighting()
+        profile = how.profile(histories, self.asymmetry, self.shrinkage)
+        jobs = effective_jobs(self.n_jobs)
+        return nearest_columns(rows_of(profile.cells), features, how.features, profile, of_users.right, k, False, jobs)
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        k = min(self.neighbors, self.seen_.shape[0])
+        near, similarities = self._nearest(histories, k)
+        lists = matrix_of_lists(near, similarities, self.seen_.shape[0])
+        rows, seen = rows_of(lists), self._derived.get("seen", lambda: rows_of(self.seen_))
+        scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
+        jobs = effective_jobs(self.n_jobs) if len(scores) > 1 else 1
+        cuts = np.linspace(0, len(scores), min(PIECES, max(1, len(scores))) + 1).astype(np.int64)
+
+        def add_piece(piece: int) -> None:
+            first, last = cuts[piece], cuts[piece + 1]
+            add_weighted_rows(rows, first, last, seen, scores[first:last])
+
+        run_pieces(add_piece, range(len(cuts) - 1), jobs)
+        return scores
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        """A neighbour's share of the score, dealt to the items in common as these made up the similarity."""
+        how, _, of_users = self._weighting()
+        near, similarities = self._nearest(history, min(self.neighbors, self.seen_.shape[0]))
+        users, weights = near[0][near[0] >= 0], similarities[0][near[0] >= 0].astype(np.float64)
+        taken = pick_rows(self.seen_, users)[:, [item]].toarray()[:, 0]
+        own = how.profile(history, self.asymmetry, self.shrinkage).cells.data * how.features[history.indices]
+        products = pick_rows(of_users.cells, users)[:, history.indices].toarray().astype(np.float64) * own
+        totals = products.sum(axis=1)
+        shares = products / np.where(totals > 0, totals, 1)[:, None]
+        contributions: NDArray[Any] = (weights * taken) @ shares
+        return contributions

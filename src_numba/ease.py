@@ -1,0 +1,207 @@
+"""A linear autoencoder's dense Gramian, weights out of its inverse, and the small systems of a sparse one."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.neighbors import Rows
+
+TILE = 64  # rows and columns mirrored at a time, so that both of a pair of tiles stay in the cache
+
+
+class Gramian(NamedTuple):
+    """A sparse Gramian: its entries below the diagonal by rows, in any order within a row, and what stands on it."""
+
+    starts: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    values: NDArray[np.float32]
+    diagonal: NDArray[np.float32]  # with the penalties added
+    penalties: NDArray[np.float64]
+
+
+@kernel(fastmath=FAST)
+def fill_gramian(rows: Rows, features: Rows, diagonal: Any, first: int, last: int, gramian: Any) -> None:
+    """Fills the lower triangle of rows from `first` to `last` of XᵀX + diag(diagonal).
+
+    `rows` are the columns of X, `features` its rows with sorted codes. The rest of each row is set to zero.
+    """
+    row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
+    for row in range(first, last):
+        line = gramian[row]
+        line[:] = 0
+        for p in range(rows.indptr[row], rows.indptr[row + 1]):
+            feature, value = rows.indices[p], rows.values[p * row_step]
+            for q in range(features.indptr[feature], features.indptr[feature + 1]):
+                column = features.indices[q]
+                if column > row:
+                    break
+                line[column] += value * features.values[q * step]
+        line[row] += diagonal[row]
+
+
+@kernel()
+def fill_weights(inverse: Any, multipliers: Any, first: int, last: int) -> None:
+    """Turns tiles of the lower triangle of P, in place, into weights I - P · diag(multipliers), both triangles.
+
+    `first` and `last` count rows of tiles; the diagonal is not touched here, since others read it.
+    """
+    n = len(inverse)
+    for block in range(first, last):
+        top, bottom = block * TILE, min(n, (block + 1) * TILE)
+        for left in range(0, bottom, TILE):
+            for i in range(top, bottom):
+                for j in range(left, min(left + TILE, i)):
+                    value = inverse[i, j]
+                    inverse[i, j] = -value * multipliers[j]
+                    inverse[j, i] = -value * multipliers[i]
+
+
+@kernel(fastmath=FAST)
+def gather_lower(
+    rows: Rows, features: Rows, scales: Any, threshold: Any, starts: Any, first: int, last: int, counts: Any,
+    codes: Any, values: Any,
+) -> None:  # fmt: skip
+    """Writes the Gramian's entries below its diagonal, row by row from `starts` on, in any order within a row.
+
+    Entries g_ij with |g_ij| · scales[i] · scales[j] below `threshold` are left out. `counts[i]` gets how many there
+    are; with empty `codes` that is all.
+    """
+    n = len(scales)
+    sums, touched, met = np.zeros(n, np.float32), np.empty(n, np.int32), np.full(n, -1, np.int32)
+    row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
+    for row in range(first, last):
+        count = 0
+        for p in range(rows.indptr[row], rows.indptr[row + 1]):
+            feature, value = rows.indices[p], rows.values[p * row_step]
+            for q in range(features.indptr[feature], features.indptr[feature + 1]):
+                column = features.indices[q]
+                if column >= row:
+                    break
+                if met[column] != row:
+                    met[column] = row
+                    touched[count] = column
+                    count += 1
+                sums[column] += value * features.values[q * step]
+        kept = 0
+        for c in range(count):
+            column = touched[c]
+            entry = sums[column]
+            sums[column] = 0
+            if entry != 0 and abs(entry) * scales[row] * scales[column] >= threshold:
+                if len(codes):
+                    codes[starts[row] + kept] = column
+                    values[starts[row] + kept] = entry
+                kept += 1
+        counts[row] = kept
+
+
+@kernel(inline=True)
+def gather_system(gramian: Gramian, item: int, chosen: Any, size: int, places: Any, system: Any, right: Any) -> None:
+    """Fills the leading block of `system` with the Gramian of the chosen items, and `right` with the item's.
+
+    `places`, all -1, is left so.
+    """
+    starts, codes, values = gramian.starts, gramian.codes, gramian.values
+    for a in range(size):
+        places[chosen[a]] = a
+        right[a] = 0
+        system[a, :size] = 0
+        system[a, a] = gramian.diagonal[chosen[a]]
+    places[item] = size
+    for a in range(size + 1):
+        row = chosen[a] if a < size else item
+        for q in range(starts[row], starts[row + 1]):
+            b = places[codes[q]]
+            if b < 0:
+                continue
+            if a == size:
+                right[b] = values[q]
+            elif b == size:
+                right[a] = values[q]
+            else:
+                system[a, b] = values[q]
+                system[b, a] = values[q]
+    for a in range(size):
+        places[chosen[a]] = -1
+    places[item] = -1
+
+
+@kernel(fastmath=FAST, inline=True)
+def multiply_system(system: Any, size: int, vector: Any, product: Any) -> None:
+    """Fills `product` with system · vector."""
+    for a in range(size):
+        line = system[a]
+        total = np.float32(0)
+        for b in range(size):
+            total += line[b] * vector[b]
+        product[a] = total
+
+
+@kernel(fastmath=FAST)
+def solve_system(system: Any, size: int, right: Any, tolerance: float, steps: int, solution: Any, scratch: Any) -> None:
+    """Solves system · solution = right by conjugate gradients, preconditioned by the diagonal.
+
+    It ends when the squared residual, in the preconditioner's norm, is down by `tolerance`, or after `steps`; a system
+    that float32 cannot tell from a singular one ends it too. `scratch` is of shape (3, size or more).
+    """
+    residual, direction, product = scratch[0], scratch[1], scratch[2]
+    rho = np.float32(0)
+    for a in range(size):
+        solution[a] = 0
+        residual[a] = right[a]
+        direction[a] = right[a] / system[a, a]
+        rho += residual[a] * direction[a]
+    goal = rho * np.float32(tolerance)
+    for _ in range(steps):
+        if not rho > goal:
+            break
+        multiply_system(system, size, direction, product)
+        curvature = np.float32(0)
+        for a in range(size):
+            curvature += direction[a] * product[a]
+        if not curvature > 0:
+            break
+        step = rho / curvature
+        last, rho = rho, np.float32(0)
+        for a in range(size):
+            solution[a] += step * direction[a]
+            residual[a] -= step * product[a]
+            rho += residual[a] * residual[a] / system[a, a]
+        for a in range(size):
+            direction[a] = residual[a] / system[a, a] + rho / last * direction[a]
+
+
+@kernel()
+def solve_columns(
+    gramian: Gramian, supports: Any, relaxation: float, tolerance: float, steps: int, first: int, last: int,
+    weights: Any, own: Any,
+) -> None:  # fmt: skip
+    """Fills the weights from each item's support to the item, for items from `first` to `last`.
+
+    `supports` has a row of codes for each item, -1 behind them; `weights[j]` gets theirs, `own[j]` the item's weight to
+    itself.
+    """
+    k = supports.shape[1]
+    system, scratch = np.empty((k, k), np.float32), np.empty((4, k), np.float32)
+    places = np.full(len(gramian.diagonal), -1, np.int32)
+    right = scratch[3]
+    for item in range(first, last):
+        chosen = supports[item]
+        size = 0
+        while size < k and chosen[size] >= 0:
+            size += 1
+        gather_system(gramian, item, chosen, size, places, system, right)
+        solve_system(system, size, right, tolerance, steps, weights[item], scratch)
+        # The Schur complement: 1 / P_jj, for the inverse P of the system with the item in it.
+        remainder = np.float64(gramian.diagonal[item])
+        for a in range(size):
+            remainder -= np.float64(right[a]) * np.float64(weights[item, a])
+        # B_ij = -P_ij m_j, and the item's own weight is 1 - P_jj m_j with m_j = max(Λ_j, (1 - ξ) / P_jj).
+        share = 1.0
+        if remainder > 0:
+            share = min(1.0, max(gramian.penalties[item] / remainder, 1.0 - relaxation))
+        for a in range(size):
+            weights[item, a] *= np.float32(share)
+        own[item] = np.float32(1.0 - share)
