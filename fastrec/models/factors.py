@@ -119,13 +119,18 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     ) -> tuple[Codes, NDArray[np.float32]]:
         """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a vector of zeros."""
         n = len(getattr(self, side))
+        vectors = self._comparable(vectors)
         exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
-        known = self._derived.get(f"{side} that are not zero", lambda: _nonzero(getattr(self, side), allowed))
+        known = self._derived.get(f"{side} that are not zero", lambda: _nonzero(self._comparable(getattr(self, side)), allowed))
         top = self._index(side, "cosine").search(vectors, k, exclude, allow=known)
         nothing = ~vectors.any(axis=1)
         codes, scores = top.codes.copy(), top.scores.copy()
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
+
+    def _comparable(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The columns by which users are like users and items like items: all, unless some are biases."""
+        return factors
 
     def _search(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
@@ -141,11 +146,15 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """The index of one side's factors: made once, when it is first asked for."""
         jobs = getattr(self, "n_jobs", None)
         index: ExactIndex = self._derived.get(
-            f"{metric} of {side}", lambda: ExactIndex(metric=metric, n_jobs=jobs).fit(getattr(self, side))
+            f"{metric} of {side}", lambda: ExactIndex(metric=metric, n_jobs=jobs).fit(self._indexed(side, metric))
         )
         if index.n_jobs != jobs:
             index.n_jobs = jobs
         return index
+
+    def _indexed(self, side: str, metric: str) -> NDArray[np.float32]:
+        factors: NDArray[np.float32] = getattr(self, side)
+        return self._comparable(factors) if metric == "cosine" else factors
 
     def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         vectors = self._vectors(audience)

@@ -1,0 +1,510 @@
+"""Matrix factorization by stochastic gradients, parallel and reproducible, with a choice of losses."""
+
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.dealing import Dealer
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.losses import (
+    OPTIMIZERS,
+    ListLoss,
+    LogisticLoss,
+    Loss,
+    PairLoss,
+    RatingLoss,
+    Settings,
+    Sides,
+    make_side,
+)
+from fastrec.models.training import (
+    Callback,
+    Course,
+    check_course,
+    held_out,
+    validation_ndcg,
+    validation_rmse,
+)
+from fastrec.parallel import effective_jobs
+from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_matrix, check_number
+
+Floats = NDArray[np.float32]
+
+NEGATIVES = ("uniform", "popularity", "adaptive")
+SCHEDULES = ("constant", "linear")
+# Popular items are drawn in proportion to this power of their users, as in word2vec, in steps of an eighth of the mean.
+POPULARITY_EXPONENT = 0.75
+POPULARITY_STEPS = 8
+ADAPTIVE_DRAWS = 8
+MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
+
+
+class _Defaults(NamedTuple):
+    """What an option left at None is, found on parts of training data (docs/sgd.md)."""
+
+    learning_rate: float
+    regularization: float
+    n_negatives: int
+    margin: float
+    negative_weight: float
+
+
+DEFAULTS = {
+    "squared": _Defaults(0.01, 0.05, 1, 0.0, 1.0),
+    "logistic": _Defaults(0.05, 0.005, 4, 0.0, 1.0),
+    "bpr": _Defaults(0.05, 0.01, 4, 0.0, 1.0),
+    "warp": _Defaults(0.05, 0.01, 32, 1.0, 1.0),
+    "ccl": _Defaults(0.05, 0.0, 128, 0.4, 20.0),
+    "softmax": _Defaults(0.01, 0.0, 128, 0.0, 1.0),
+}
+# Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
+ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
+
+
+class SGDFactorization(FactorRecommender):
+    """Factors by stochastic gradients, with a choice of losses.
+
+    What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
+    "logistic" values above zero were taken and values below zero disliked; the others take what was taken, and refuse
+    negative values. There, values are weights only with `weighted`.
+
+    ========== ============================================================================================
+    loss       minimised, with s = x·y + b
+    ========== ============================================================================================
+    "squared"  (r - mean - b_u - b_i - x·y)²: biased matrix factorization; SVD++ with `implicit_feedback`
+    "logistic" log(1 + e⁻ˢ) of what was taken, log(1 + eˢ) of dislikes and of items drawn
+    "bpr"      log(1 + exp(s_j - s_i)): an item taken against one drawn
+    "warp"     the same by a hinge, weighed by the rank that finding a violation speaks of
+    "ccl"      1 - cos_i + negative_weight · mean max(0, cos_j - margin): cosine contrastive loss
+    "softmax"  -log softmax of cos_i / temperature among items drawn
+    ========== ============================================================================================
+
+    Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
+    folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
+    since a user's factors hang on it by way of this minimum; so there is no `explain`.
+
+    Parameters
+    ----------
+    factors : int
+        The number of factors, biases not counted.
+    loss : {"bpr", "warp", "logistic", "ccl", "softmax", "squared"}
+        What is minimised.
+    implicit_feedback : bool
+        Of "squared": SVD++, in which what a user has rated, whatever the rating, adds to their factors.
+    negatives : {"uniform", "popularity", "adaptive"}
+        How items that a user has not taken are drawn: all alike; in proportion to users^0.75; or, of "bpr", as the one
+        with the highest score of `n_negatives` (Zhang, Chen, Wang, Yu 2013).
+    n_negatives : int or None
+        "logistic", "ccl", "softmax": items drawn, for each sample or for a user's part of a block; "warp" and adaptive
+        negatives: at most so many. None is a number for each loss.
+    margin, negative_weight, temperature : float or None
+        As in the table; `margin` is the hinge's in "warp", and `negative_weight` the weight of items drawn in
+        "logistic".
+    weighted : bool
+        Whether values weigh their samples (of all losses but "squared").
+    optimizer : {"sgd", "adagrad", "adam"}
+        How gradients become steps: Adagrad and lazy Adam for each coordinate.
+    learning_rate : float or None
+        The length of a step; None is a number for each loss and optimizer.
+    schedule : {"constant", "linear"}
+        Whether the learning rate stays, or falls to zero with the epochs.
+    regularization : float, pair of float, or None
+        The penalty of factors in each step, or those of users' and of items'. None is a number for each loss.
+    bias_regularization : float or None
+        The same for biases; None is that of items.
+    iterations : int
+        Epochs: each visits every entry once.
+    tol : float
+        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
+        counts as better when the measure improves by more than this.
+    validation_fraction : float
+        The share of each row's entries to hide from training and to predict after each epoch; 0 is none. Training stops
+        when NDCG@10 has not risen (of "squared": RMSE has not fallen) for `n_iter_no_change` epochs, and the best
+        epoch's items are kept.
+    n_iter_no_change : int
+        The patience of validation, in epochs.
+    random_state : int, RandomState or None
+        The seed. The same seed gives the same factors, bit for bit on one machine.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+    warm_start : bool
+        Begin from the factors of the last fit, where the shapes are those of X.
+    verbose : bool or int
+        Whether to show progress: epochs, loss, time left.
+    callback : callable or None
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True.
+
+    Attributes
+    ----------
+    user_factors_, item_factors_ : ndarray of shape (n_users, d), (n_items, d)
+        float32, C-contiguous. The first `factors` columns are x and y; biases follow, each beside a column of ones on
+        the other side (1 column for "bpr", "warp" and "logistic", 2 for "squared"), so that a score is an inner
+        product. Similarities leave biases out.
+    mean_ : float
+        The mean rating ("squared"), else 0.
+    presence_factors_ : ndarray of shape (n_items, factors) or None
+        SVD++'s second factors of items.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The mean loss of each epoch's samples, penalties left out, as they were met: float64.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        NDCG@10 or RMSE of the hidden entries after each epoch.
+    n_iter_ : int
+        The epochs that were run.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, after the epoch in which the loss or a factor is no longer finite.
+
+    See Also
+    --------
+    docs/sgd.md : equations, papers, how negatives are drawn, how defaults were found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two groups of users, each with five items of its own
+    >>> X[0, 0] = 0
+    >>> model = SGDFactorization(factors=4, iterations=40, random_state=0).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    >>> ratings = SGDFactorization(factors=2, loss="squared", random_state=0).fit([[5, 1, 0], [4, 0, 2]])
+    >>> ratings.predict_pairs([0, 1], [2, 1]).shape
+    (2,)
+    """
+
+    _learned: ClassVar[tuple[str, ...]] = ("mean_", "presence_factors_", "loss_curve_", "validation_curve_", "n_iter_")
+
+    mean_: float
+    presence_factors_: Floats | None
+    loss_curve_: NDArray[np.float64]
+    validation_curve_: NDArray[np.float64] | None
+    n_iter_: int
+
+    def __init__(
+        self,
+        factors: int = 64,
+        *,
+        loss: str = "bpr",
+        implicit_feedback: bool = False,
+        negatives: str = "uniform",
+        n_negatives: int | None = None,
+        margin: float | None = None,
+        negative_weight: float | None = None,
+        temperature: float = 0.1,
+        weighted: bool = False,
+        optimizer: str = "sgd",
+        learning_rate: float | None = None,
+        schedule: str = "linear",
+        regularization: float | tuple[float, float] | None = None,
+        bias_regularization: float | None = None,
+        iterations: int = 30,
+        tol: float = 0.0,
+        validation_fraction: float = 0.0,
+        n_iter_no_change: int = 5,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.loss = loss
+        self.implicit_feedback = implicit_feedback
+        self.negatives = negatives
+        self.n_negatives = n_negatives
+        self.margin = margin
+        self.negative_weight = negative_weight
+        self.temperature = temperature
+        self.weighted = weighted
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.regularization = regularization
+        self.bias_regularization = bias_regularization
+        self.iterations = iterations
+        self.tol = tol
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callback = callback
+
+    # -- options
+
+    def _check_options(self) -> None:
+        check_course(self)
+        self._settings()
+
+    def _settings(self) -> Settings:
+        """The options, checked, with the loss's own numbers where they are None."""
+        name = type(self).__name__
+        loss = check_choice(f"{name}.loss", self.loss, tuple(DEFAULTS))
+        optimizer = check_choice(f"{name}.optimizer", self.optimizer, tuple(OPTIMIZERS))
+        check_choice(f"{name}.negatives", self.negatives, NEGATIVES)
+        check_choice(f"{name}.schedule", self.schedule, SCHEDULES)
+        check_flag(f"{name}.weighted", self.weighted)
+        if check_flag(f"{name}.implicit_feedback", self.implicit_feedback) and loss != "squared":
+            raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={loss!r}")
+        hardest = self.negatives == "adaptive"
+        if hardest and loss != "bpr":
+            raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={loss!r}")
+        most = 4096 if loss in ("ccl", "softmax") else MOST_NEGATIVES
+        defaults = DEFAULTS[loss]
+        if optimizer != "sgd":
+            defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[optimizer])
+        decays = self._regularization(defaults)
+        biases = decays[1] if self.bias_regularization is None else self.bias_regularization
+        draws = ADAPTIVE_DRAWS if hardest else defaults.n_negatives
+        draws = draws if self.n_negatives is None else self.n_negatives
+        return Settings(
+            loss=loss,
+            factors=check_integer(f"{name}.factors", self.factors, minimum=1),
+            optimizer=optimizer,
+            learning_rate=self._number("learning_rate", defaults.learning_rate, above=True),
+            regularization=decays,
+            bias_regularization=check_number(f"{name}.bias_regularization", biases, minimum=0),
+            draws=check_integer(f"{name}.n_negatives", draws, minimum=1, maximum=most),
+            hardest=hardest,
+            margin=self._number("margin", defaults.margin),
+            negative_weight=self._number("negative_weight", defaults.negative_weight),
+            temperature=check_number(f"{name}.temperature", self.temperature, minimum=0.02, maximum=100),
+            implicit_feedback=self.implicit_feedback,
+            n_jobs=effective_jobs(self.n_jobs),
+        )
+
+    def _number(self, option: str, default: float, above: bool = False) -> float:
+        value = getattr(self, option)
+        value = default if value is None else value
+        return check_number(f"{type(self).__name__}.{option}", value, minimum=0, above=above)
+
+    def _regularization(self, defaults: _Defaults) -> tuple[float, float]:
+        value = defaults.regularization if self.regularization is None else self.regularization
+        pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+        name = f"{type(self).__name__}.regularization"
+        if len(pair) != 2:
+            raise ValueError(f"{name} must be a number, or two for users and items, got {value!r}")
+        return check_number(name, pair[0], minimum=0), check_number(name, pair[1], minimum=0)
+
+    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+        return check_matrix(
+            X,
+            negative="accept" if self.loss in ("squared", "logistic") else "refuse",
+            zeros="keep" if self.loss == "squared" else "drop",
+            copy=copy,
+            minimum_rows=minimum_rows,
+        )
+
+    # -- learning
+
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+        """Learn the factors.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
+        y
+            Not used; there because scikit-learn passes it.
+        X_val
+            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            early as with `validation_fraction`, which it replaces.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+        """
+        return self._learn(X, X_val=X_val)
+
+    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+        settings = self._settings()
+        loss = _make_loss(settings, matrix.shape[1])
+        given = None if X_val is None else self._checked(X_val)
+        trained, hidden = held_out(matrix, given, self.validation_fraction)
+        squared = settings.loss == "squared"
+        self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        sides = self._start(matrix.shape, loss, seed)
+        dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
+        loss.begin(sides, trained)
+        course = self._course(settings)
+        best = course.run(
+            lambda epoch: self._epoch(dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch)),
+            None if hidden is None else lambda: self._validate(loss, trained, hidden),
+            lambda: self._item_arrays(loss),
+        )
+        self.item_factors_, self.presence_factors_ = self._item_arrays(loss) if best is None else best
+        self.loss_curve_ = np.array(course.losses)
+        self.validation_curve_ = None if hidden is None else np.array(course.validations)
+        self.n_iter_ = len(course.losses)
+
+    def _course(self, settings: Settings) -> Course:
+        advice = f"A learning_rate below {settings.learning_rate} may help."
+        measure = "RMSE" if settings.loss == "squared" else "NDCG@10"
+        name, verbose = type(self).__name__, bool(self.verbose)
+        return Course(name, self.iterations, self.tol, self.n_iter_no_change, self.callback, verbose, advice, measure)
+
+    def _rate(self, settings: Settings, epoch: int) -> float:
+        left = 1.0 if self.schedule == "constant" else 1.0 - epoch / self.iterations
+        return settings.learning_rate * left
+
+    def _weights(self, matrix: CodeMatrix) -> Floats:
+        """A weight for each entry; one for all where they are equal."""
+        if self.loss == "squared":
+            return matrix.data
+        if self.weighted:
+            return matrix.data
+        if self.loss == "logistic" and matrix.nnz and matrix.data.min() < 0:
+            return np.sign(matrix.data)
+        return np.ones(1, np.float32)
+
+    def _copies(self, matrix: CodeMatrix) -> NDArray[np.int64]:
+        """How often each item is in the pool that negatives are drawn from."""
+        counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+        known = counts > 0
+        if self.negatives != "popularity" or not known.any():
+            return known.astype(np.int64)
+        powers = counts**POPULARITY_EXPONENT
+        copies = np.rint(POPULARITY_STEPS * powers / powers[known].mean())
+        return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
+
+    def _start(self, shape: tuple[int, int], loss: Loss, seed: int) -> Sides:
+        """Normal factors of variance 0.01 / factors, on the sphere where the loss is; or those of the last fit."""
+        settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
+        rng = np.random.default_rng(seed)
+        sides = []
+        for size, last, biased in (
+            (shape[0], "user_factors_", loss.user_biases),
+            (shape[1], "item_factors_", loss.item_biases),
+        ):
+            rows = aligned_zeros(size, settings.width)
+            _fill_normal(rows, settings.factors, rng)
+            if loss.unit:
+                rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            side = make_side(rows, biased, optimizer)
+            known = getattr(self, last, None) if self.warm_start else None
+            if known is not None and known.shape == (size, settings.factors + self._extra(loss)):
+                rows[:, : settings.factors] = known[:, : settings.factors]
+                if biased:
+                    side.biases[:] = known[:, settings.factors]
+                    side.biases[:] -= np.float32(self.mean_) if last == "user_factors_" else np.float32(0)
+            sides.append(side)
+        presence = None
+        if settings.implicit_feedback:
+            rows = aligned_zeros(shape[1], settings.width)
+            known = getattr(self, "presence_factors_", None) if self.warm_start else None
+            if known is not None and known.shape == (shape[1], settings.factors):
+                rows[:, : settings.factors] = known
+            presence = make_side(rows, False, OPTIMIZERS["adam"])
+        return Sides(sides[0], sides[1], presence, self.mean_)
+
+    def _epoch(self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float) -> float:
+        total, count = dealer.run_epoch(rng, loss.task(rate), loss.after(rate))
+        for side in (loss.sides.users, loss.sides.items):
+            for part in (side.rows, side.biases):
+                if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
+                    return float("nan")
+        return total / max(1, count)
+
+    def _validate(self, loss: Loss, trained: CodeMatrix, hidden: CodeMatrix) -> float:
+        settings, users = loss.settings, loss.sides.users
+        rows = users.rows.reshape(trained.shape[0], settings.width)
+        if isinstance(loss, RatingLoss) and loss.sides.presence is not None:
+            rows = rows + loss.offsets.reshape(rows.shape)
+        biases = users.biases if loss.user_biases else np.zeros(1, np.float32)
+        user_factors, (item_factors, _) = self._user_columns(loss, rows, biases), self._item_arrays(loss)
+        if settings.loss == "squared":
+            return validation_rmse(user_factors, item_factors, hidden)
+        return validation_ndcg(user_factors, item_factors, trained, hidden)
+
+    # -- columns
+
+    @staticmethod
+    def _extra(loss: Loss) -> int:
+        """The columns beside the factors."""
+        return int(loss.item_biases) + int(loss.user_biases)
+
+    def _item_arrays(self, loss: Loss) -> tuple[Floats, Floats | None]:
+        """The item factors with their columns of biases, and those of presence."""
+        items, settings, presence = loss.sides.items, loss.settings, loss.sides.presence
+        n, d = len(items.counts), settings.factors
+        factors = np.ones((n, d + self._extra(loss)), np.float32)  # [y, b, 1] against [x, 1, b_u + mean]
+        factors[:, :d] = items.rows.reshape(n, settings.width)[:, :d]
+        if loss.item_biases:
+            factors[:, d] = items.biases
+        if presence is None:
+            return factors, None
+        return factors, np.ascontiguousarray(presence.rows.reshape(n, settings.width)[:, :d])
+
+    def _user_columns(self, loss: Loss, rows: Floats, biases: Floats) -> Floats:
+        d = loss.settings.factors
+        factors = np.ones((len(rows), d + self._extra(loss)), np.float32)
+        factors[:, :d] = rows[:, :d]
+        if loss.user_biases:
+            factors[:, d + 1] = biases + np.float32(self.mean_)
+        return factors
+
+    # -- folding in
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
+        return self._user_columns(loss, rows, biases)
+
+    def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
+        """The loss, the items at the kernels' width, and what negatives are drawn from."""
+        settings = self._settings()
+        n, d = self.item_factors_.shape[0], settings.factors
+        loss = _make_loss(settings, n)
+        rows = aligned_zeros(n, settings.width)
+        rows[:, :d] = self.item_factors_[:, :d]
+        items = make_side(rows, loss.item_biases, OPTIMIZERS["sgd"])
+        if loss.item_biases:
+            items.biases[:] = self.item_factors_[:, d]
+        presence = None
+        if self.presence_factors_ is not None:
+            rows = aligned_zeros(n, settings.width)
+            rows[:, :d] = self.presence_factors_
+            presence = make_side(rows, False, OPTIMIZERS["sgd"])
+        pool = np.repeat(np.arange(n, dtype=np.int32), self._copies(self.seen_))
+        sides = Sides(items, items, presence, self.mean_)
+        loss.sides = sides
+        return loss, sides, pool
+
+    # -- similarities leave biases out
+
+    def _comparable(self, factors: Floats) -> Floats:
+        return np.ascontiguousarray(factors[:, : self.factors])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self.loss not in ("squared", "logistic")
+        return tags
+
+
+def _make_loss(settings: Settings, n_items: int) -> Loss:
+    if settings.loss in ("bpr", "warp"):
+        return PairLoss(settings, n_items)
+    if settings.loss in ("ccl", "softmax"):
+        return ListLoss(settings)
+    return LogisticLoss(settings) if settings.loss == "logistic" else RatingLoss(settings)
+
+
+def _fill_normal(rows: Floats, factors: int, rng: np.random.Generator) -> None:
+    block = 1 << 16
+    for first in range(0, len(rows), block):
+        part = rows[first : first + block]
+        part[:, :factors] = rng.standard_normal((len(part), factors), np.float32)
+        part *= np.float32(0.1 / np.sqrt(factors))

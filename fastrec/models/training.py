@@ -1,0 +1,147 @@
+"""The course of a training by epochs: loss, validation, early stopping, callback, progress, divergence."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.metrics import ndcg
+from fastrec.models.rows import hide_part, pick_rows, row_numbers
+from fastrec.progress import epoch_progress
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number
+
+Callback = Callable[[int, float, float], bool | None]
+Floats = NDArray[np.float32]
+
+# As many rows at most are ranked to validate an epoch.
+VALIDATION_ROWS = 10_000
+
+
+@dataclass
+class Course:
+    """Epochs one after the other, until enough of them are done.
+
+    Parameters
+    ----------
+    name
+        The estimator's.
+    iterations
+        Epochs at most.
+    tol, patience
+        Without validation, stop when an epoch lowers the loss by less than this share of it; with it, when no epoch
+        has been better than the best by more than `tol` for `patience` epochs.
+    callback
+        Called with (epoch, elapsed seconds, loss); True stops.
+    verbose
+        Whether to show progress.
+    advice
+        What may help when the loss is no longer finite.
+    measure
+        What validation measures: "NDCG@10", or "RMSE", of which less is better.
+    """
+
+    name: str
+    iterations: int
+    tol: float
+    patience: int
+    callback: Callback | None
+    verbose: bool
+    advice: str
+    measure: str = "NDCG@10"
+    losses: list[float] = field(default_factory=list)
+    validations: list[float] = field(default_factory=list)
+
+    def run(
+        self,
+        step: Callable[[int], float],
+        validate: Callable[[], float] | None,
+        snapshot: Callable[[], Any],
+    ) -> Any:
+        """Run `step(epoch)`, which returns the loss; returns the best epoch's `snapshot()`, None without validation."""
+        began, best = time.perf_counter(), None
+        with epoch_progress(self.name, self.iterations, self.verbose) as advance:
+            for epoch in range(self.iterations):
+                self.losses.append(step(epoch))
+                if not math.isfinite(self.losses[-1]):
+                    what = f"the loss is {self.losses[-1]} after epoch {epoch + 1}"
+                    raise FloatingPointError(f"{what}: {self.name} has diverged. {self.advice}")
+                note = f"loss {self.losses[-1]:.6g}"
+                if validate is not None:
+                    self.validations.append(validate())
+                    if self._best() == epoch:
+                        best = snapshot()
+                    note += f", validation {self.measure} {self.validations[-1]:.4f}"
+                advance(note)
+                if self._is_enough(epoch, time.perf_counter() - began):
+                    break
+        return best
+
+    def _best(self, tol: float = 0.0) -> int:
+        sign = -1 if self.measure == "RMSE" else 1
+        best = 0
+        for later in range(1, len(self.validations)):
+            if sign * self.validations[later] > sign * self.validations[best] + tol:
+                best = later
+        return best
+
+    def _is_enough(self, epoch: int, elapsed: float) -> bool:
+        if self.callback is not None and self.callback(epoch + 1, elapsed, self.losses[-1]):
+            return True
+        if self.validations:
+            return epoch - self._best(self.tol) >= self.patience
+        if self.tol == 0 or epoch == 0:
+            return False
+        return self.losses[-2] - self.losses[-1] < self.tol * abs(self.losses[-2])
+
+
+def check_course(model: Any) -> None:
+    """Check the options that all estimators trained by epochs share."""
+    name = type(model).__name__
+    check_integer(f"{name}.iterations", model.iterations, minimum=1)
+    check_number(f"{name}.tol", model.tol, minimum=0)
+    check_number(f"{name}.validation_fraction", model.validation_fraction, minimum=0, maximum=0.5)
+    check_integer(f"{name}.n_iter_no_change", model.n_iter_no_change, minimum=1)
+    check_flag(f"{name}.warm_start", model.warm_start)
+    if model.callback is not None and not callable(model.callback):
+        raise TypeError(f"{name}.callback must be a function or None, got {model.callback!r}")
+
+
+def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
+    """What to train on, and what to validate on: `hidden` where it is given, else a fraction of each row, else None."""
+    if hidden is not None:
+        if hidden.shape != matrix.shape:
+            raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
+        return matrix, hidden
+    if fraction > 0:
+        return hide_part(matrix, max(2, round(1 / fraction)))
+    return matrix, None
+
+
+def validation_ndcg(users: Floats, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
+    """The mean NDCG@10 over rows with hidden items, at most `VALIDATION_ROWS` of them, evenly spread."""
+    rows = np.flatnonzero(np.diff(hidden.indptr))
+    if len(rows) > VALIDATION_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, VALIDATION_ROWS).astype(np.int64)]
+    if not len(rows):
+        return 0.0
+    total = 0.0
+    for first in range(0, len(rows), 1024):
+        some = rows[first : first + 1024]
+        codes, _ = select_topk(users[some] @ items.T, 10, exclude=pick_rows(trained, some))
+        total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
+    return total / len(rows)
+
+
+def validation_rmse(users: Floats, items: Floats, hidden: CodeMatrix) -> float:
+    """The root of the mean squared error over the hidden entries."""
+    rows, total = row_numbers(hidden), 0.0
+    for first in range(0, hidden.nnz, 1 << 18):
+        part = slice(first, first + (1 << 18))
+        scores = np.einsum("ij,ij->i", users[rows[part]], items[hidden.indices[part]])
+        total += float(np.square(scores.astype(np.float64) - hidden.data[part]).sum())
+    return math.sqrt(total / max(1, hidden.nnz))

@@ -1,0 +1,33 @@
+"""Random numbers by counting: the n-th of a stream is a function of its seed and n, so no order of work changes it.
+
+SplitMix64 (Steele, Lea, Flood 2014): a Weyl sequence through a finalizer that passes BigCrush.
+"""
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+HALF = np.uint64(32)
+
+
+@kernel(inline=True)
+def random_bits(seed, number):
+    """The 64 random bits with this number, a non-negative integer, in the stream of `seed`, a uint64."""
+    z = seed + (np.uint64(number) + np.uint64(1)) * GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel(inline=True)
+def random_below(seed, number, n):
+    """An integer from 0 to n - 1, n below 2³²; each is as likely as any other, but for a part of n / 2³²."""
+    return np.int64(((random_bits(seed, number) >> HALF) * np.uint64(n)) >> HALF)
+
+
+@kernel(inline=True)
+def random_uniform(seed, number):
+    """A float32 from [0, 1), of 24 random bits."""
+    return np.float32(random_bits(seed, number) >> np.uint64(40)) * np.float32(2.0**-24)

@@ -1,0 +1,30 @@
+"""Interactions dealt into cells, a block of users by a block of items each: what tasks that share nothing work on."""
+
+from fastrec.kernels._jit import kernel
+
+
+@kernel()
+def count_cells(indptr, indices, order, first, last, block_of_item, counts):
+    """Adds to `counts`, of shape (blocks,), the entries of the users `order[first:last]` in each block of items."""
+    for position in range(first, last):
+        user = order[position]
+        for entry in range(indptr[user], indptr[user + 1]):
+            counts[block_of_item[indices[entry]]] += 1
+
+
+@kernel()
+def deal_cells(indptr, indices, values, order, first, last, block_of_item, places, users, items, weights):
+    """Writes user, item and value of the entries of `order[first:last]` to the places of their blocks.
+
+    `places`, of shape (blocks,), moves on with each entry written. `values` and `weights` may be empty.
+    """
+    valued = values.shape[0] > 0
+    for position in range(first, last):
+        user = order[position]
+        for entry in range(indptr[user], indptr[user + 1]):
+            block = block_of_item[indices[entry]]
+            place = places[block]
+            users[place], items[place] = user, indices[entry]
+            if valued:
+                weights[place] = values[entry]
+            places[block] = place + 1

@@ -1,0 +1,88 @@
+"""The factors of users by their histories, the items' being what they are: the same losses, over the user's row alone.
+
+A row begins at zero and is moved over its history `passes` times, at a rate that falls to zero; its random numbers
+depend on nothing but its own entries' places, so a row's answer does not hang on the rows beside it.
+"""
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.math import logistic_loss
+from fastrec.kernels.random import random_below
+from fastrec.kernels.sgd_pairs import DRAWS
+from fastrec.kernels.sgd_steps import blend
+from fastrec.kernels.vector import dot, load_row, store_row, subtract, zero_row
+
+float32 = np.float32
+ONE = float32(1)
+
+
+@kernel(fastmath=FAST)
+def fold_pairs(entries, first, last, pool, marks, negatives, passes, seed, items, pace, out, width):
+    """BPR's and WARP's: writes the rows from `first` to `last` of `out`, flat; `marks` is of no other's use, all -1."""
+    size = constant(width)
+    rows, biases = items.rows, items.biases
+    step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
+    for u in range(first, last):
+        begin, end = entries.indptr[u], entries.indptr[u + 1]
+        for entry in range(begin, end):
+            marks[entries.indices[entry]] = u
+        x = zero_row(width)
+        for turn in range(passes):
+            rate = pace.rate * (ONE - float32(turn) / float32(passes))
+            for entry in range(begin, end):
+                number = (turn * (end - begin) + entry - begin) * DRAWS
+                i = np.int64(entries.indices[entry])
+                y = load_row(rows, i * size, width)
+                score = dot(x, y) + biases[i]
+                best = float32(-np.inf) if negatives.hardest else score - negatives.margin
+                j, found, drawn = -1, float32(0), 0
+                for draw in range(negatives.draws):
+                    candidate = np.int64(pool[random_below(seed, number + draw, n_pool)])
+                    if marks[candidate] == u:
+                        continue
+                    drawn += 1
+                    other_score = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
+                    if not other_score <= best:
+                        j, found, best = candidate, other_score, other_score
+                        if not negatives.hardest:
+                            break
+                if j < 0:
+                    continue
+                pull = entries.values[entry * step] * negatives.shares[drawn]
+                if not negatives.hinge:
+                    pull *= logistic_loss(score - found)[0]
+                x = blend(ONE - rate * pace.decay, x, rate * pull, subtract(y, load_row(rows, j * size, width)))
+        store_row(out, np.int64(u) * size, x)
+
+
+@kernel(fastmath=FAST)
+def fold_labels(entries, first, last, pool, marks, labels, passes, seed, items, pace, out, width):
+    """The logistic loss's, as `fold_pairs`."""
+    size = constant(width)
+    step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
+    for u in range(first, last):
+        begin, end = entries.indptr[u], entries.indptr[u + 1]
+        for entry in range(begin, end):
+            marks[entries.indices[entry]] = u
+        x = zero_row(width)
+        for turn in range(passes):
+            rate = pace.rate * (ONE - float32(turn) / float32(passes))
+            for entry in range(begin, end):
+                number = (turn * (end - begin) + entry - begin) * DRAWS
+                value = entries.values[entry * step]
+                ascent = zero_row(width)
+                for draw in range(-1, labels.draws if value > 0 else 0):
+                    j = np.int64(entries.indices[entry])
+                    amount = value
+                    if draw >= 0:
+                        j = np.int64(pool[random_below(seed, number + draw, n_pool)])
+                        if marks[j] == u:
+                            continue
+                        amount = -labels.weight
+                    y = load_row(items.rows, j * size, width)
+                    score = dot(x, y) + items.biases[j]
+                    share, _ = logistic_loss(score if amount > 0 else -score)
+                    ascent = blend(ONE, ascent, amount * share, y)
+                x = blend(ONE - rate * pace.decay, x, rate, ascent)
+        store_row(out, np.int64(u) * size, x)

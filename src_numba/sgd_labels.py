@@ -1,0 +1,86 @@
+"""Steps on single items, taken or not: the logistic loss with sampled negatives, of which skip-gram is a case.
+
+    log(1 + exp(-s)) for what was taken, log(1 + exp(s)) for a dislike and for each item drawn     s = x_u·y + b
+
+Mikolov, Sutskever, Chen, Corrado, Dean (2013) for the sampling. `width` and `optimizer` are `Static`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.math import logistic_loss
+from fastrec.kernels.random import random_below
+from fastrec.kernels.sgd_pairs import AHEAD, DRAWS
+from fastrec.kernels.sgd_steps import blend, move_bias, move_row
+from fastrec.kernels.vector import dot, load_row, prefetch, store_row, zero_row
+
+float32 = np.float32
+ONE = float32(1)
+
+
+class Labels(NamedTuple):
+    """How items that were not taken are found: `draws` of the pool for each that was, those of the user left out."""
+
+    draws: int
+    weight: float  # float32, of each of them
+    biased: bool  # whether items have biases
+
+
+@kernel(fastmath=FAST)
+def step_labels(samples, first, last, pool, marks, labels, seed, users, items, user_pace, item_pace, optimizer, width):
+    """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
+
+    A negative weight is a dislike. `marks` as in `step_pairs`; of one element where nothing is left out.
+    """
+    size = constant(width)
+    rows = items.rows
+    step, n_pool, marked = min(1, samples.weights.shape[0] - 1), pool.shape[0], marks.shape[0] > 1
+    loss, count = np.float64(0), 0
+    k = first
+    while k < last:
+        u = samples.users[k]
+        end = k
+        while end < last and samples.users[end] == u:
+            if marked:
+                marks[samples.items[end]] = u
+            end += 1
+        x = load_row(users.rows, np.int64(u) * size, width)
+        while k < end:
+            if k + AHEAD < last:
+                for draw in range(-1, labels.draws):
+                    soon = np.int64(samples.items[k + AHEAD])
+                    if draw >= 0:
+                        soon = np.int64(pool[random_below(seed, (k + AHEAD) * DRAWS + draw, n_pool)])
+                    for f in range(0, size, 16):
+                        prefetch(rows, soon * size + f)
+                if samples.users[k + AHEAD] != u:
+                    for f in range(0, size, 16):
+                        prefetch(users.rows, np.int64(samples.users[k + AHEAD]) * size + f)
+            i = np.int64(samples.items[k])
+            value = samples.weights[k * step]
+            ascent = zero_row(width)
+            for draw in range(-1, labels.draws if value > 0 else 0):
+                j, amount = i, value
+                if draw >= 0:
+                    j, amount = np.int64(pool[random_below(seed, k * DRAWS + draw, n_pool)]), -labels.weight
+                    if j == i or (marked and marks[j] == u):
+                        continue
+                y = load_row(rows, j * size, width)
+                score = dot(x, y)
+                if labels.biased:
+                    score += items.biases[j]
+                share, lost = logistic_loss(score if amount > 0 else -score)
+                loss += abs(amount) * lost
+                pull = amount * share
+                if labels.biased:
+                    move_bias(items, j, pull, item_pace, optimizer)
+                ascent = blend(ONE, ascent, pull, y)
+                up = blend(pull, x, float32(0), x)
+                store_row(rows, j * size, move_row(items, j, y, up, item_pace, optimizer, width))
+            x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+            count += 1
+            k += 1
+        store_row(users.rows, np.int64(u) * size, x)
+    return loss, count

@@ -1,0 +1,184 @@
+"""Steps on the cosines of a user with the items taken and with many others: cosine contrastive loss and softmax.
+
+    CCL      1 - s_i + w · mean over j of max(0, s_j - m)         Mao, Zhu, Wang, Dai, Dong, Xiao, He (SimpleX, 2021)
+    softmax  -log(exp(s_i/t) / (exp(s_i/t) + sum over j of exp(s_j/t)))                   Wu et al. (2024), sampled
+
+A user's items in a cell share one draw of negatives, and the user moves once for them all. Rows are unit vectors:
+steps go along the sphere and end on it. `width` and `optimizer` are `Static`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.math import exp, log
+from fastrec.kernels.random import random_below
+from fastrec.kernels.sgd_steps import blend, move_row
+from fastrec.kernels.vector import dot, load_row, prefetch, store_row, zero_row
+
+AHEAD = 8
+float32 = np.float32
+ONE, TINY = float32(1), float32(1e-30)
+
+
+class Contrast(NamedTuple):
+    """What a user's items are set against."""
+
+    draws: int
+    softmax: bool
+    margin: float  # float32: m
+    weight: float  # float32: w
+    temperature: float  # float32: t
+
+
+@kernel(inline=True, fastmath=FAST)
+def on_sphere(row):
+    """The unit vector in a row's direction."""
+    return blend(ONE / np.sqrt(dot(row, row) + TINY), row, float32(0), row)
+
+
+@kernel(inline=True, fastmath=FAST)
+def along(direction, row):
+    """What of a direction is tangent to the sphere at a unit row."""
+    return blend(ONE, direction, -dot(direction, row), row)
+
+
+@kernel(fastmath=FAST)
+def draw_negatives(x, user, pool, marks, contrast, seed, number, rows, drawn, pulls, width):
+    """Unseen items into `drawn`, with their share of the loss in `pulls`; returns (how many, the sum of the shares)."""
+    size, n_pool, n = constant(width), pool.shape[0], 0
+    for draw in range(contrast.draws):
+        candidate = pool[random_below(seed, number + draw, n_pool)]
+        if marks[candidate] != user:
+            drawn[n] = candidate
+            n += 1
+    mass = np.float64(0)
+    for place in range(n):
+        if place + AHEAD < n:
+            for f in range(0, size, 16):
+                prefetch(rows, np.int64(drawn[place + AHEAD]) * size + f)
+        score = dot(x, load_row(rows, np.int64(drawn[place]) * size, width))
+        if contrast.softmax:
+            pulls[place] = exp((score - ONE) / contrast.temperature)
+        else:
+            pulls[place] = max(float32(0), score - contrast.margin)
+        mass += pulls[place]
+    return n, mass
+
+
+@kernel(fastmath=FAST)
+def step_lists(
+    samples,
+    first,
+    last,
+    pool,
+    marks,
+    contrast,
+    seed,
+    users,
+    items,
+    user_pace,
+    item_pace,
+    drawn,
+    pulls,
+    optimizer,
+    width,
+):
+    """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
+
+    `marks` as in `step_pairs`; `drawn` (int32) and `pulls` (float32) hold a task's `contrast.draws` items.
+    """
+    size = constant(width)
+    rows = items.rows
+    step = min(1, samples.weights.shape[0] - 1)
+    loss = np.float64(0)
+    k = first
+    while k < last:
+        u = samples.users[k]
+        end = k
+        while end < last and samples.users[end] == u:
+            marks[samples.items[end]] = u
+            end += 1
+        x = load_row(users.rows, np.int64(u) * size, width)
+        n, mass = draw_negatives(x, u, pool, marks, contrast, seed, k * contrast.draws, rows, drawn, pulls, width)
+        ascent = zero_row(width)
+        push = float32(0)
+        while k < end:
+            i = np.int64(samples.items[k])
+            weight = samples.weights[k * step]
+            y = load_row(rows, i * size, width)
+            score = dot(x, y)
+            if contrast.softmax:
+                own = exp((score - ONE) / contrast.temperature)
+                everything = own + float32(mass)
+                pull = weight * (ONE - own / everything) / contrast.temperature
+                push += weight / everything / contrast.temperature
+                loss += weight * (log(everything) + (ONE - score) / contrast.temperature)
+            else:
+                pull = weight
+                if n > 0:
+                    push += weight * contrast.weight / float32(n)
+                loss += weight * (ONE - score)
+            ascent = blend(ONE, ascent, pull, y)
+            up = along(blend(pull, x, float32(0), x), y)
+            store_row(rows, i * size, on_sphere(move_row(items, i, y, up, item_pace, optimizer, width)))
+            k += 1
+        if not contrast.softmax:
+            loss += push * mass
+        for place in range(n):
+            if pulls[place] == float32(0):
+                continue
+            j = np.int64(drawn[place])
+            y = load_row(rows, j * size, width)
+            pull = -push * (pulls[place] if contrast.softmax else ONE)
+            ascent = blend(ONE, ascent, pull, y)
+            down = along(blend(pull, x, float32(0), x), y)
+            store_row(rows, j * size, on_sphere(move_row(items, j, y, down, item_pace, optimizer, width)))
+        x = on_sphere(move_row(users, u, x, along(ascent, x), user_pace, optimizer, width))
+        store_row(users.rows, np.int64(u) * size, x)
+    return loss, last - first
+
+
+@kernel(fastmath=FAST)
+def fold_lists(entries, first, last, pool, marks, contrast, passes, seed, rows, rate, drawn, pulls, out, width):
+    """Writes the unit rows from `first` to `last` of `out`, flat, by `passes` steps over each whole history.
+
+    A step goes along the sphere, `rate` of the mean gradient of the row's items, falling to zero. `marks` is of no
+    other's use, all -1.
+    """
+    size = constant(width)
+    step = min(1, entries.values.shape[0] - 1)
+    for u in range(first, last):
+        begin, end = entries.indptr[u], entries.indptr[u + 1]
+        if begin == end:
+            continue
+        x = zero_row(width)
+        for entry in range(begin, end):
+            marks[entries.indices[entry]] = u
+            x = blend(ONE, x, ONE, load_row(rows, np.int64(entries.indices[entry]) * size, width))
+        x = on_sphere(x)
+        for turn in range(passes):
+            number = turn * contrast.draws
+            n, mass = draw_negatives(x, u, pool, marks, contrast, seed, number, rows, drawn, pulls, width)
+            ascent, push, total = zero_row(width), float32(0), float32(0)
+            for entry in range(begin, end):
+                weight = entries.values[entry * step]
+                y = load_row(rows, np.int64(entries.indices[entry]) * size, width)
+                pull = weight
+                if contrast.softmax:
+                    own = exp((dot(x, y) - ONE) / contrast.temperature)
+                    everything = own + float32(mass)
+                    pull = weight * (ONE - own / everything) / contrast.temperature
+                    push += weight / everything / contrast.temperature
+                elif n > 0:
+                    push += weight * contrast.weight / float32(n)
+                total += weight
+                ascent = blend(ONE, ascent, pull, y)
+            for place in range(n):
+                pull = -push * (pulls[place] if contrast.softmax else ONE)
+                if pulls[place] != float32(0):
+                    ascent = blend(ONE, ascent, pull, load_row(rows, np.int64(drawn[place]) * size, width))
+            pace = rate * (ONE - float32(turn) / float32(passes)) / total
+            x = on_sphere(blend(ONE, x, pace, along(ascent, x)))
+        store_row(out, np.int64(u) * size, x)

@@ -1,0 +1,117 @@
+"""Steps on pairs of an item that a user took and one that they did not: BPR and WARP.
+
+    BPR   log(1 + exp(-(s_i - s_j)))                  Rendle, Freudenthaler, Gantner, Schmidt-Thieme (2009)
+    WARP  Φ(rank of i)·max(0, 1 - (s_i - s_j))        Weston, Bengio, Usunier (2011)
+
+with s = x_u·y + b. `width` and `optimizer` are `Static`; `width` is a multiple of sixteen.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.math import logistic_loss
+from fastrec.kernels.random import random_below
+from fastrec.kernels.sgd_steps import blend, move_bias, move_row
+from fastrec.kernels.vector import dot, load_row, prefetch, store_row, subtract
+
+AHEAD = 6  # samples between asking for rows and reading them
+DRAWS = 64  # random numbers kept for each sample
+
+float32 = np.float32
+
+
+class Samples(NamedTuple):
+    """What was observed, in the order of work: a user's samples follow each other. One weight may stand for all."""
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+class Negatives(NamedTuple):
+    """How the item that was not taken is found: among at most `draws` of the pool, unseen ones.
+
+    The first of them scoring above s_i - margin; or, with `hardest`, the one with the highest score.
+    """
+
+    draws: int
+    margin: float  # float32, infinite where any will do
+    hardest: bool
+    hinge: bool  # WARP's loss, else BPR's
+    shares: NDArray[np.float32]  # (draws + 1,): the weight of a sample by the number of unseen items drawn
+
+
+@kernel(fastmath=FAST)
+def step_pairs(
+    samples, first, last, pool, marks, negatives, seed, users, items, user_pace, item_pace, optimizer, width
+):
+    """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
+
+    `pool` holds the items to draw from. `marks`, of shape (n_items,), says whose an item was last, -1 for nobody's; no
+    other task may use those of these items at the same time.
+    """
+    size = constant(width)
+    rows, biases = items.rows, items.biases
+    step, n_pool = min(1, samples.weights.shape[0] - 1), pool.shape[0]
+    loss, count = np.float64(0), 0
+    k = first
+    while k < last:
+        u = samples.users[k]
+        end = k
+        while end < last and samples.users[end] == u:
+            marks[samples.items[end]] = u
+            end += 1
+        x = load_row(users.rows, np.int64(u) * size, width)
+        while k < end:
+            if k + AHEAD < last:
+                soon = np.int64(samples.items[k + AHEAD]) * size
+                other = np.int64(pool[random_below(seed, (k + AHEAD) * DRAWS, n_pool)]) * size
+                for f in range(0, size, 16):
+                    prefetch(rows, soon + f)
+                    prefetch(rows, other + f)
+                if samples.users[k + AHEAD] != u:
+                    soon = np.int64(samples.users[k + AHEAD]) * size
+                    for f in range(0, size, 16):
+                        prefetch(users.rows, soon + f)
+            i = samples.items[k]
+            y = load_row(rows, np.int64(i) * size, width)
+            score = dot(x, y) + biases[i]
+            best = float32(-np.inf) if negatives.hardest else score - negatives.margin
+            j, found, drawn = -1, float32(0), 0
+            for draw in range(negatives.draws):
+                candidate = pool[random_below(seed, k * DRAWS + draw, n_pool)]
+                if marks[candidate] == u:
+                    continue
+                drawn += 1
+                other_score = dot(x, load_row(rows, np.int64(candidate) * size, width)) + biases[candidate]
+                if not other_score <= best:  # so that NaN is found, and seen in the loss
+                    j, found, best = np.int64(candidate), other_score, other_score
+                    if not negatives.hardest:
+                        break
+            if j >= 0:
+                z = load_row(rows, j * size, width)
+                weight = samples.weights[k * step] * negatives.shares[drawn]
+                gap = score - found
+                if negatives.hinge:
+                    loss += weight * (float32(1) - gap)
+                    pull = weight
+                else:
+                    share, value = logistic_loss(gap)
+                    loss += weight * value
+                    pull = weight * share
+                move_bias(items, i, pull, item_pace, optimizer)
+                move_bias(items, j, -pull, item_pace, optimizer)
+                up = blend(pull, x, float32(0), x)
+                down = blend(-pull, x, float32(0), x)
+                difference = subtract(y, z)
+                store_row(rows, np.int64(i) * size, move_row(items, i, y, up, item_pace, optimizer, width))
+                store_row(rows, j * size, move_row(items, j, z, down, item_pace, optimizer, width))
+                ascent = blend(pull, difference, float32(0), difference)
+                x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+            count += 1
+            k += 1
+        store_row(users.rows, np.int64(u) * size, x)
+    return loss, count

@@ -1,0 +1,148 @@
+"""Steps on ratings: biased matrix factorization, and SVD++ by what else the user has rated.
+
+    r ≈ mean + b_u + b_i + (x_u + |N(u)|^(-1/2) · sum over N(u) of z_j)·y_i             Koren (2008)
+
+The sum over N(u), `offsets`, is held still while a step runs; what the ratings ask of it is gathered in `asked`, one
+row for each user, from which the rows z_j move together afterwards. `width` and `optimizer` are `Static`.
+"""
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.sgd_pairs import AHEAD
+from fastrec.kernels.sgd_steps import blend, move_bias, move_row
+from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, store_row, zero_row
+
+float32 = np.float32
+ONE = float32(1)
+
+
+@kernel(fastmath=FAST)
+def step_ratings(samples, first, last, mean, offsets, asked, users, items, user_pace, item_pace, optimizer, width):
+    """Steps on the samples from `first` to `last`; returns (the sum of the squared errors, how many there were).
+
+    `offsets` and `asked` are flat (n_users · width), or of one element where there are none.
+    """
+    size = constant(width)
+    rows, aided = items.rows, offsets.shape[0] > 1
+    loss = np.float64(0)
+    k = first
+    while k < last:
+        u = samples.users[k]
+        place = np.int64(u) * size
+        x = load_row(users.rows, place, width)
+        offset, wish = zero_row(width), zero_row(width)
+        if aided:
+            offset = load_row(offsets, place, width)
+            wish = load_row(asked, place, width)
+        while k < last and samples.users[k] == u:
+            if k + AHEAD < last:
+                soon = np.int64(samples.items[k + AHEAD]) * size
+                for f in range(0, size, 16):
+                    prefetch(rows, soon + f)
+                if samples.users[k + AHEAD] != u:
+                    soon = np.int64(samples.users[k + AHEAD]) * size
+                    for f in range(0, size, 16):
+                        prefetch(users.rows, soon + f)
+            i = np.int64(samples.items[k])
+            y = load_row(rows, i * size, width)
+            whole = blend(ONE, x, ONE, offset) if aided else x
+            error = samples.weights[k] - (mean + users.biases[u] + items.biases[i] + dot(whole, y))
+            loss += np.float64(error) * np.float64(error)
+            move_bias(users, u, error, user_pace, optimizer)
+            move_bias(items, i, error, item_pace, optimizer)
+            up = blend(error, whole, float32(0), whole)
+            ascent = blend(error, y, float32(0), y)
+            store_row(rows, i * size, move_row(items, i, y, up, item_pace, optimizer, width))
+            x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+            if aided:
+                wish = blend(ONE, wish, ONE, ascent)
+            k += 1
+        store_row(users.rows, place, x)
+        if aided:
+            store_row(asked, place, wish)
+    return loss, last - first
+
+
+@kernel(fastmath=FAST)
+def sum_sources(indptr, indices, first, last, scales, row_scales, sources, out, width):
+    """Writes to the rows from `first` to `last` of `out` the scaled sums of the rows of `sources`, both flat.
+
+    One scale may stand for all.
+    """
+    size, end = constant(width), indices.shape[0]
+    step, row_step = min(1, scales.shape[0] - 1), min(1, row_scales.shape[0] - 1)
+    for row in range(first, last):
+        result = zero_row(width)
+        for entry in range(indptr[row], indptr[row + 1]):
+            if entry + AHEAD < end:
+                soon = np.int64(indices[entry + AHEAD]) * size
+                for f in range(0, size, 16):
+                    prefetch(sources, soon + f)
+            source = np.int64(indices[entry])
+            result = add_scaled(result, scales[source * step], load_row(sources, source * size, width))
+        store_row(out, np.int64(row) * size, blend(row_scales[row * row_step], result, float32(0), result))
+
+
+@kernel(fastmath=FAST)
+def move_rows(side, first, last, ascents, penalties, pace, optimizer, width):
+    """Moves the rows from `first` to `last` up their ascents, flat, less `penalties`, of shape (n,), times the row."""
+    size = constant(width)
+    for row in range(first, last):
+        place = np.int64(row) * size
+        x = load_row(side.rows, place, width)
+        ascent = blend(ONE, load_row(ascents, place, width), -penalties[row], x)
+        store_row(side.rows, place, move_row(side, row, x, ascent, pace, optimizer, width))
+
+
+@kernel(fastmath=FAST)
+def fold_ratings(entries, first, last, mean, offsets, items, pace, steps, tolerance, out, out_biases, width):
+    """Writes the rows from `first` to `last` of `out`, `out_biases` that fit the ratings best, by conjugate gradients.
+
+    Minimised is the sum of (r - mean - b_u - b_i - (x + offset)·y)² + decay·‖x‖² + bias_decay·b_u² over the row's
+    ratings, until the squared residual is down by `tolerance`.
+    """
+    size = constant(width)
+    rows, aided = items.rows, offsets.shape[0] > 1
+    for u in range(first, last):
+        begin, end = entries.indptr[u], entries.indptr[u + 1]
+        n = float32(end - begin)
+        offset = zero_row(width)
+        if aided:
+            offset = load_row(offsets, np.int64(u) * size, width)
+        residual, residual_b = zero_row(width), float32(0)
+        for entry in range(begin, end):
+            i = np.int64(entries.indices[entry])
+            y = load_row(rows, i * size, width)
+            target = entries.values[entry] - mean - items.biases[i] - dot(offset, y)
+            residual = add_scaled(residual, target, y)
+            residual_b += target
+        x, bias = zero_row(width), float32(0)
+        direction, direction_b = residual, residual_b
+        norm = dot(residual, residual) + residual_b * residual_b
+        goal = norm * tolerance
+        for _ in range(steps):
+            if not norm > goal:
+                break
+            image, image_b = zero_row(width), float32(0)
+            for entry in range(begin, end):
+                y = load_row(rows, np.int64(entries.indices[entry]) * size, width)
+                product = dot(direction, y) + direction_b
+                image = add_scaled(image, product, y)
+                image_b += product
+            image = add_scaled(image, n * pace.decay, direction)
+            image_b += n * pace.bias_decay * direction_b
+            curvature = dot(direction, image) + direction_b * image_b
+            if not curvature > float32(0):
+                break
+            length = norm / curvature
+            x = add_scaled(x, length, direction)
+            bias += length * direction_b
+            residual = add_scaled(residual, -length, image)
+            residual_b -= length * image_b
+            new = dot(residual, residual) + residual_b * residual_b
+            direction = blend(ONE, residual, new / norm, direction)
+            direction_b = residual_b + new / norm * direction_b
+            norm = new
+        store_row(out, np.int64(u) * size, x)
+        out_biases[u] = bias

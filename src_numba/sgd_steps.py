@@ -1,0 +1,158 @@
+"""One step of one row against its gradient: plain SGD, Adagrad, or Adam, and the few operations on rows they need.
+
+Adagrad: Duchi, Hazan, Singer (2011). Adam: Kingma, Ba (2015), in the lazy form: a row's moments move when the row does,
+and its bias correction counts the row's own steps.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.math import exp, log
+from fastrec.kernels.vector import FLOATS, REORDER, load_row, store_row
+from fastrec.kernels.vector import _declare as declare
+from fastrec.kernels.vector import _multiply_add as fused
+from fastrec.kernels.vector import _parts as parts
+from fastrec.kernels.vector import _row as row_of
+from fastrec.kernels.vector import _spread as spread
+
+SGD, ADAGRAD, ADAM = 0, 1, 2
+BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
+ONE = np.float32(1)
+
+
+class Parameters(NamedTuple):
+    """One side's rows and what its optimizer remembers about them; an array of no use has one element."""
+
+    rows: NDArray[np.float32]  # flat (n · width)
+    biases: NDArray[np.float32]  # (n,), or one for a side without
+    squares: NDArray[np.float32]  # flat (n · width): Adagrad's sums of squares, Adam's second moments
+    means: NDArray[np.float32]  # flat (n · width): Adam's first moments
+    bias_squares: NDArray[np.float32]  # (n,)
+    bias_means: NDArray[np.float32]  # (n,)
+    counts: NDArray[np.int32]  # (n,): Adam's steps of each row
+
+
+class Pace(NamedTuple):
+    """How far a step goes."""
+
+    rate: float  # float32
+    decay: float  # float32: the penalty's share of the gradient, for factors
+    bias_decay: float  # float32: the same for biases
+
+
+@intrinsic  # type: ignore[misc]
+def blend(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
+    """The row a·x + b·y."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first, second = spread(builder, args[0]), spread(builder, args[2])
+        pairs = zip(parts(builder, args[1]), parts(builder, args[3]), strict=True)
+        return row_of(builder, [fused(builder, first, p, builder.fmul(second, q, flags=REORDER)) for p, q in pairs])
+
+    return x(types.float32, x, types.float32, y), build
+
+
+@intrinsic  # type: ignore[misc]
+def add_square(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
+    """The row a·x + b·y², lane by lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first, second = spread(builder, args[0]), spread(builder, args[2])
+        out = []
+        for p, q in zip(parts(builder, args[1]), parts(builder, args[3]), strict=True):
+            square = builder.fmul(builder.fmul(second, q, flags=REORDER), q, flags=REORDER)
+            out.append(fused(builder, first, p, square))
+        return row_of(builder, out)
+
+    return x(types.float32, x, types.float32, y), build
+
+
+@intrinsic  # type: ignore[misc]
+def over_root(context: Any, x: Any, squares: Any, epsilon: Any) -> Any:
+    """The row x / (√squares + epsilon), lane by lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        small = spread(builder, args[2])
+        root = declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS)
+        out = []
+        for p, q in zip(parts(builder, args[0]), parts(builder, args[1]), strict=True):
+            out.append(builder.fdiv(p, builder.fadd(builder.call(root, [q]), small), flags=("arcp",)))
+        return row_of(builder, out)
+
+    return x(x, squares, types.float32), build
+
+
+def move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    """The row after a step up `ascent`, the penalty's part excluded; what the optimizer remembers is stored."""
+    raise NotImplementedError  # compiled by `_choose_move_row`
+
+
+@overload(move_row, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    return (_move_sgd, _move_adagrad, _move_adam)[optimizer.value]
+
+
+def _move_sgd(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    return blend(ONE - pace.rate * pace.decay, row, pace.rate, ascent)
+
+
+def _move_adagrad(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    place = np.int64(code) * constant(width)
+    gradient = blend(ONE, ascent, -pace.decay, row)
+    squares = add_square(ONE, load_row(side.squares, place, width), ONE, gradient)
+    store_row(side.squares, place, squares)
+    return blend(ONE, row, pace.rate, over_root(gradient, squares, EPSILON))
+
+
+def _move_adam(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    place = np.int64(code) * constant(width)
+    gradient = blend(ONE, ascent, -pace.decay, row)
+    means = blend(BETA1, load_row(side.means, place, width), ONE - BETA1, gradient)
+    squares = add_square(BETA2, load_row(side.squares, place, width), ONE - BETA2, gradient)
+    store_row(side.means, place, means)
+    store_row(side.squares, place, squares)
+    side.counts[code] += 1
+    first, second = correction(side.counts[code])
+    return blend(ONE, row, pace.rate * first * second, over_root(means, squares, EPSILON * second))
+
+
+def move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+    """A step of a bias; of Adam before the row's own, whose count it shares."""
+    raise NotImplementedError  # compiled by `_choose_move_bias`
+
+
+@overload(move_bias, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> Any:
+    return (_move_bias_sgd, _move_bias_adagrad, _move_bias_adam)[optimizer.value]
+
+
+def _move_bias_sgd(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+    side.biases[code] += pace.rate * (ascent - pace.bias_decay * side.biases[code])
+
+
+def _move_bias_adagrad(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+    gradient = ascent - pace.bias_decay * side.biases[code]
+    side.bias_squares[code] += gradient * gradient
+    side.biases[code] += pace.rate * gradient / (np.sqrt(side.bias_squares[code]) + EPSILON)
+
+
+def _move_bias_adam(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+    gradient = ascent - pace.bias_decay * side.biases[code]
+    mean = BETA1 * side.bias_means[code] + (ONE - BETA1) * gradient
+    square = BETA2 * side.bias_squares[code] + (ONE - BETA2) * gradient * gradient
+    side.bias_means[code], side.bias_squares[code] = mean, square
+    first, second = correction(side.counts[code] + 1)
+    side.biases[code] += pace.rate * first * second * mean / (np.sqrt(square) + EPSILON * second)
+
+
+@kernel(inline=True)
+def correction(count):
+    """What Adam's moments are to be multiplied by after so many steps: the first, and the root of the second one's."""
+    n = np.float32(count)
+    first = ONE / (ONE - exp(n * log(BETA1)))
+    return first, np.sqrt(ONE - exp(n * log(BETA2)))
