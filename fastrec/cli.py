@@ -1,4 +1,4 @@
-"""The command line: ``fastrec demo | train | evaluate | recommend | similar | info | warmup``.
+"""The command line: ``fastrec demo | train | evaluate | recommend | similar | info | serve | warmup``.
 
 Results go to stdout as a table, JSON or CSV; progress, notes and errors go to stderr, progress only on a terminal.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Everything heavy is imported by the command that needs it,
@@ -302,6 +302,50 @@ def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
         _write([facts], output_format)
     if state != "right":
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
+def serve(
+    model: Annotated[
+        Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
+    ],
+    journal: Annotated[
+        Path | None, typer.Option("--journal", dir_okay=False, help="Where events are kept; made if it is not there.")
+    ] = None,
+    versions: Annotated[
+        Path | None,
+        typer.Option("--versions", file_okay=False, help="Publish new models in this folder, MODEL as the first."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the model's memory.")] = 1,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with the token of writers; or set FASTREC_TOKEN."),
+    ] = None,
+    checkpoint_every: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds between updates of the model's items; needs versions.")
+    ] = None,
+    refit_every: Annotated[float | None, typer.Option(min=1, help="Seconds between refits; needs versions.")] = None,
+    refit_share: Annotated[
+        float | None, typer.Option(min=0.001, help="Refit when new events are this share of the training data.")
+    ] = None,
+) -> None:
+    """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
+    try:
+        from fastrec.serving.run import run_server
+    except ModuleNotFoundError as error:
+        raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
+    run_server(
+        model,
+        journal=journal,
+        versions=versions,
+        host=host,
+        port=port,
+        workers=workers,
+        token_file=token_file,
+        schedule={"checkpoint_every": checkpoint_every, "refit_every": refit_every, "refit_share": refit_share},
+    )
 
 
 @app.command(epilog="Example:  fastrec warmup --factors 64 --factors 128")

@@ -1,0 +1,89 @@
+"""Catalogue: items found by a part of their title, users by how their id begins."""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from fastrec.models import Recommender
+from fastrec.online import Snapshot
+from fastrec.online.journal import Id
+
+
+class Titles:
+    """One model's items and users to search in."""
+
+    def __init__(self, model: Recommender) -> None:
+        self.model = model
+        column = (model.item_info_ or {}).get("title")
+        ids = np.arange(model.n_features_in_) if model.items_ is None else model.items_.ids
+        texts = (
+            [str(given) for given in ids]
+            if column is None
+            else [str(title or given) for title, given in zip(column, ids, strict=True)]
+        )
+        self._texts = [text.casefold() for text in texts]
+        self._ids = [str(given).casefold() for given in ids]
+        self._popular: Any = np.argsort(-model.item_counts_, kind="stable")
+
+    def find_items(self, wanted: str, limit: int) -> list[int]:
+        """Codes of items: those whose id it is, whose text begins so, has a word that does, or has it anywhere.
+
+        Among equals the more popular come first; without words, the most popular of all.
+        """
+        words = wanted.casefold().split()
+        if not words:
+            return [int(code) for code in self._popular[:limit]]
+        ranked: list[tuple[int, int]] = []
+        whole = " ".join(words)
+        for place, code in enumerate(self._popular.tolist()):
+            text = self._texts[code]
+            if self._ids[code] == whole:
+                ranked.append((-1, code))
+            elif all(word in text for word in words):
+                rank = 0 if text.startswith(whole) else 1 if f" {whole}" in text else 2
+                ranked.append((rank, code))
+            if place > 10_000 and len(ranked) >= 20 * limit:
+                break
+        ranked.sort(key=lambda pair: pair[0])  # stable: popularity decides the rest
+        return [code for _, code in ranked[:limit]]
+
+    def find_users(self, wanted: str, limit: int) -> list[Id]:
+        """Ids that begin so; without a beginning, some evenly spread over all."""
+        model = self.model
+        n = model.seen_.shape[0]
+        ids = np.arange(n) if model.users_ is None else model.users_.ids
+        if not wanted:
+            return [ids[code] if isinstance(ids[code], str) else int(ids[code]) for code in spread(n, limit)]
+        found: list[Id] = []
+        for given in ids.tolist():
+            if str(given).startswith(wanted):
+                found.append(given)
+                if len(found) > 50 * limit:
+                    break
+        return sorted(found, key=lambda given: (len(str(given)), str(given)))[:limit]
+
+
+class Catalogue:
+    """The `Titles` of the model that is served, made once for each model."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._titles: Titles | None = None
+
+    def get(self, snapshot: Snapshot) -> Titles:
+        """What to search in."""
+        with self._lock:
+            if self._titles is None or self._titles.model is not snapshot.model:
+                self._titles = Titles(snapshot.model)
+            return self._titles
+
+
+def spread(n: int, limit: int) -> list[int]:
+    """Some of the numbers below n, evenly spread.
+
+    >>> spread(100, 4)
+    [0, 25, 50, 75]
+    """
+    step = max(1, n // limit)
+    return list(range(0, n, step))[:limit]

@@ -1,0 +1,734 @@
+"""The server: requests in, answers out, one worker of it. Everything that is said is in `messages`."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import hmac
+import logging
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from threadpoolctl import threadpool_limits
+
+from fastrec import __version__
+from fastrec.models import Recommender
+from fastrec.online import Event, Journal, JournalError, JournalFullError, Schedule, Snapshot, Updater, Versions
+from fastrec.online.journal import Id
+from fastrec.retrieval import TopK
+from fastrec.serving import messages as m
+from fastrec.serving.catalogue import Catalogue
+from fastrec.serving.leader import Leader
+from fastrec.serving.metrics import CONTENT_TYPE, Metrics
+from fastrec.serving.openapi import describe_api
+from fastrec.serving.settings import Settings
+
+log = logging.getLogger("uvicorn.error")
+
+PAGE = Path(__file__).parent / "page"
+JSON = "application/json"
+# A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
+FAR_BEHIND = 2000
+# Requests that may wait for a thread (batches, explanations), beyond which they are told to come later.
+LARGEST_LINE = 64
+THREADS = 2
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Body = TypeVar("Body")
+Result = TypeVar("Result")
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+]
+
+
+class Refusal(Exception):  # noqa: N818  (an answer, not a fault)
+    """A request that gets an error for an answer."""
+
+    def __init__(self, status: int, message: str, field: str | None = None, **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.field, self.headers = status, message, field, headers
+
+
+class Server:
+    """One worker: a model, its journal, and what answers requests.
+
+    Parameters
+    ----------
+    settings
+        How to serve.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.updater: Updater | None = None
+        self.journal: Journal | None = None
+        self.catalogue = Catalogue()
+        self._failure: str | None = None
+        self._schedule: Schedule | None = None
+        self._leader: Leader | None = None
+        self._decoders = {
+            kind: msgspec.json.Decoder(kind) for kind in (m.RecommendRequest, m.BatchRequest, m.EventsRequest)
+        }
+        self._encode = msgspec.json.Encoder().encode
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fastrec-answers")
+        self._in_line = 0
+        self._token = None if settings.token is None else settings.token.encode()
+
+    # -- life
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Load on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
+        threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
+        loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
+        loading.start()
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.to_thread(self._end, loading)
+
+    def _load(self) -> None:
+        try:
+            settings = self.settings
+            if settings.journal is not None:
+                self.journal = Journal(settings.journal, queue_size=settings.largest_queue)
+            source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
+            self.updater = Updater(source, self.journal, policy=settings.policy, prepare=self._prepare)
+            self.metrics.models.labels("start").inc()
+            gc.collect()
+            gc.freeze()  # what is loaded stays: the collector need not walk through it under load
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            log.error("not ready: %s", self._failure)
+
+    def _prepare(self, snapshot: Snapshot) -> None:
+        """Ask a new model once for everything, before anybody else does: kernels, indexes, lists of titles."""
+        model = snapshot.model
+        some = [0] if model.users_ is None else model.users_.decode([0]).tolist()
+        row = model.seen_[[0]]
+        model.recommend(some, 1)
+        model.recommend(row, 1)
+        model.similar_items([0] if model.items_ is None else model.items_.decode([0]), 1)
+        self.catalogue.get(snapshot)
+
+    def _end(self, loading: threading.Thread) -> None:
+        loading.join()
+        if self._schedule is not None:
+            self._schedule.stop()
+        if self._leader is not None:
+            self._leader.release()
+        self._threads.shutdown(wait=True)
+        if self.journal is not None:
+            self.journal.close()
+
+    async def _watch(self) -> None:
+        """Take newer models as they come; become the one worker that makes them, where nobody is."""
+        while True:
+            await asyncio.sleep(self.settings.watch_seconds)
+            updater = self.updater
+            if updater is None:
+                continue
+            try:
+                if await asyncio.to_thread(updater.reload):
+                    self.metrics.models.labels("loaded").inc()
+                    self.metrics.loaded.set_to_current_time()
+                    log.info("serving %s", updater.snapshot.version)
+                self._lead(updater)
+            except Exception as error:
+                updater.problem = f"{type(error).__name__}: {error}"
+            self.metrics.problem.set(updater.problem is not None)
+
+    def _lead(self, updater: Updater) -> None:
+        settings = self.settings
+        if self._schedule is not None or settings.journal is None or not isinstance(updater.source, Versions):
+            return
+        if settings.checkpoint_every is None and settings.refit_every is None and settings.refit_share is None:
+            return
+        if self._leader is None:
+            self._leader = Leader(updater.source.folder / ".leader")
+        if self._leader.acquire():
+            self._schedule = Schedule(
+                updater,
+                checkpoint_every=settings.checkpoint_every,
+                refit_every=settings.refit_every,
+                refit_share=settings.refit_share,
+                report=lambda what, seconds: self.metrics.models.labels(what).inc(),
+            ).start()
+
+    # -- helpers of the endpoints
+
+    def snapshot_now(self) -> Snapshot:
+        """The snapshot as it is."""
+        if self.updater is None:
+            raise Refusal(503, self._failure or "the model is being loaded", **{"retry-after": "1"})
+        return self.updater.snapshot
+
+    async def snapshot(self) -> Snapshot:
+        """The snapshot with every event that anybody has had acknowledged."""
+        snapshot = self.snapshot_now()
+        updater, journal = self.updater, self.journal
+        assert updater is not None
+        if journal is None:
+            return snapshot
+        try:
+            behind = journal.last_seq() - snapshot.seq
+            if behind > FAR_BEHIND:
+                return await asyncio.to_thread(updater.catch_up)
+            return updater.catch_up() if behind else snapshot
+        except JournalError as error:
+            # Better an answer without the newest events than none.
+            updater.problem = str(error)
+            return snapshot
+
+    async def body(self, request: Request, kind: type[Body]) -> Body:
+        """The body of a request, as what it must be."""
+        largest = self.settings.largest_body
+        length = request.headers.get("content-length")
+        if length is not None and (not length.isdigit() or int(length) > largest):
+            raise Refusal(413, f"a body may have {largest} bytes", connection="close")
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                async for part in request.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if size > largest:
+                        raise Refusal(413, f"a body may have {largest} bytes", connection="close")
+        except TimeoutError:
+            raise Refusal(408, "the body did not come in time", connection="close") from None
+        try:
+            return self._decoders[kind].decode(b"".join(parts))  # type: ignore[index,return-value]
+        except msgspec.ValidationError as error:
+            raise refuse_field(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(422, f"the body is no JSON: {error}", "body") from None
+
+    async def on_thread(self, work: Callable[..., Result], *given: Any) -> Result:
+        """The result of longer work, so that short requests need not wait for it."""
+        if self._in_line >= LARGEST_LINE:
+            raise Refusal(429, "too many batches wait", **{"retry-after": "1"})
+        self._in_line += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        finally:
+            self._in_line -= 1
+
+    def answer(self, what: Any, status: int = 200, **headers: str) -> Response:
+        """An answer in JSON."""
+        return Response(self._encode(what), status, headers, JSON)
+
+    def check_writer(self, request: Request) -> None:
+        """Refuse to write for who has no token, or from another site's page."""
+        origin = request.headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+            raise Refusal(403, "requests that write are not taken from pages of other sites")
+        if self._token is None:
+            return
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        if not (kind.lower() == "bearer" and right):
+            raise Refusal(401, "a token is needed: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
+
+    def writable(self) -> Journal:
+        """The journal, or a refusal."""
+        self.snapshot_now()
+        if self.journal is None:
+            raise Refusal(409, "this server has no journal (fastrec serve MODEL --journal events.db)")
+        return self.journal
+
+    # -- endpoints
+
+    async def recommend(self, request: Request) -> Response:
+        """POST /recommend."""
+        asked = await self.body(request, m.RecommendRequest)
+        snapshot = await self.snapshot()
+        if asked.explain:
+            return self.answer(await self.on_thread(self._recommend, snapshot, asked))
+        return self.answer(self._recommend(snapshot, asked))
+
+    def _recommend(self, snapshot: Snapshot, asked: m.RecommendRequest) -> m.RecommendAnswer:
+        model = snapshot.model
+        if (asked.user is None) == (asked.history is None):
+            raise Refusal(422, "give either a user or a history", "user" if asked.user is None else "history")
+        policy = asked.on_unknown or self.settings.on_unknown
+        unknown: list[Id] = []
+        filters = self._filters(model, asked, policy, unknown)
+        if asked.user is not None:
+            check_type(model, "users_", asked.user, "user")
+            self._check_known(snapshot, [asked.user], policy, "user")
+            top = snapshot.recommend(
+                [asked.user], asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters
+            )
+            history: Any = None
+        else:
+            history = self._history(model, asked.history or [], policy, unknown)
+            top = model.recommend(history, asked.k, exclude_seen=asked.exclude_seen, **filters)
+        fallback = bool(top.fallback[0])
+        items = listed(model, top, 0)
+        if asked.explain and not fallback and "explain" in model.capabilities:
+            for item in items:
+                item.why = self._reasons(snapshot, asked.user if history is None else history, item.item)
+        return m.RecommendAnswer(items, snapshot.version, snapshot.seq, fallback, asked.user, unknown)
+
+    def _reasons(self, snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
+        model = snapshot.model
+        is_user = isinstance(who, int | str)
+        reasons = snapshot.explain(who, item, n) if is_user else model.explain(who, item, n)
+        ids = reasons.items.tolist()
+        named = titles(model, [int(code) for code in encode(model, ids)])
+        return [
+            m.Reason(given, part, title)
+            for given, part, title in zip(ids, reasons.contributions.tolist(), named, strict=True)
+        ]
+
+    def _history(self, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Any:
+        ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
+        values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
+        for place, value in enumerate(values):
+            check_value(model, value, f"history[{place}].value")
+        codes = self._known_codes(model, ids, policy, "history", unknown)
+        dense = np.zeros((1, model.n_features_in_), np.float32)
+        kept = codes >= 0
+        np.add.at(dense[0], codes[kept], np.array(values, np.float32)[kept])
+        return dense
+
+    def _filters(self, model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:
+        filters: dict[str, Any] = {}
+        for name in ("allow", "deny"):
+            given = getattr(asked, name)
+            if given is not None:
+                codes = self._known_codes(model, given, policy, name, unknown)
+                filters[name] = decode(model, codes[codes >= 0])
+        return filters
+
+    def _known_codes(self, model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
+        """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
+        for place, given in enumerate(ids):
+            check_type(model, "items_", given, f"{field}[{place}]")
+        codes = encode(model, ids)
+        for place in np.flatnonzero(codes < 0).tolist():
+            if policy == "error":
+                raise Refusal(422, f"unknown item {ids[place]!r}", f"{field}[{place}]")
+            unknown.append(ids[place])
+        return codes
+
+    def _check_known(self, snapshot: Snapshot, users: list[Id], policy: str, field: str) -> None:
+        if policy == "error":
+            for place, user in enumerate(users):
+                if not snapshot.knows(user):
+                    raise Refusal(404, f"unknown user {user!r}", field if field == "user" else f"{field}[{place}]")
+
+    async def batch(self, request: Request) -> Response:
+        """POST /batch."""
+        asked = await self.body(request, m.BatchRequest)
+        snapshot = await self.snapshot()
+        return Response(await self.on_thread(self._batch, snapshot, asked), media_type=JSON)
+
+    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> bytes:
+        model = snapshot.model
+        policy = asked.on_unknown or self.settings.on_unknown
+        for place, user in enumerate(asked.users):
+            check_type(model, "users_", user, f"users[{place}]")
+        self._check_known(snapshot, asked.users, policy, "users")
+        filters = self._filters(model, asked, policy, [])
+        rows: list[m.BatchRow] = []
+        if asked.users:
+            top = snapshot.recommend(
+                asked.users, asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters
+            )
+            counts = top.valid.sum(axis=1).tolist()
+            parts = zip(
+                asked.users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True
+            )
+            rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
+        return self._encode(m.BatchAnswer(rows, snapshot.version, snapshot.seq))
+
+    async def events(self, request: Request) -> Response:
+        """POST /events."""
+        self.check_writer(request)
+        journal = self.writable()
+        asked = await self.body(request, m.EventsRequest)
+        snapshot = self.snapshot_now()
+        now = journal.now()
+        batch = []
+        for place, event in enumerate(asked.events):
+            field = f"events[{place}]"
+            check_type(snapshot.model, "users_", event.user, field, ".user")
+            check_type(snapshot.model, "items_", event.item, field, ".item")
+            check_value(snapshot.model, event.value, field, ".value")
+            moment = now if event.time is None else event.time
+            batch.append(Event(event.user, event.item, event.value, moment, event.id))
+        try:
+            done = journal.submit(batch)
+            self.metrics.waiting.set(journal.waiting)
+            receipt = await asyncio.wrap_future(done)
+        except JournalFullError as error:
+            self.metrics.refused.inc()
+            raise Refusal(429, str(error), **{"retry-after": "1"}) from None
+        except JournalError as error:
+            self.updater.problem = str(error)  # type: ignore[union-attr]
+            raise Refusal(503, str(error), **{"retry-after": "5"}) from None
+        except (TypeError, ValueError) as error:
+            raise refuse_argument(error) from None
+        self.metrics.events.inc(receipt.added)
+        self.metrics.known_events.inc(receipt.known)
+        return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, snapshot.version))
+
+    async def delete_user(self, request: Request) -> Response:
+        """DELETE /users/{id}."""
+        self.check_writer(request)
+        journal = self.writable()
+        snapshot = await self.snapshot()
+        user = parse_id(snapshot.model, "users_", request.path_params["id"], "id")
+        try:
+            seq = await asyncio.to_thread(journal.delete_user, user)
+        except JournalError as error:
+            raise Refusal(503, str(error), **{"retry-after": "5"}) from None
+        snapshot = await self.snapshot()
+        code = encode(snapshot.model, [user], "users_")[0]
+        trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
+        said = "the file has the user's training history until the next model" if trained else "the file has nothing"
+        return self.answer(m.DeletedAnswer(seq, snapshot.version, said))
+
+    async def history(self, request: Request) -> Response:
+        """GET /users/{id}."""
+        self.check_writer(request)  # a history is as private as it is to write one
+        snapshot = await self.snapshot()
+        model = snapshot.model
+        user = parse_id(model, "users_", request.path_params["id"], "id")
+        if not snapshot.knows(user):
+            raise Refusal(404, f"unknown user {user!r}", "id")
+        row = snapshot.history(user)
+        order = np.argsort(-row.values, kind="stable")[:1000]
+        codes = row.codes[order]
+        parts = zip(decode(model, codes), row.values[order].tolist(), titles(model, codes.tolist()), strict=True)
+        seen = [m.Seen(item, value, title) for item, value, title in parts]
+        return self.answer(m.HistoryAnswer(user, seen, len(row.codes), snapshot.version, snapshot.seq))
+
+    async def similar(self, request: Request) -> Response:
+        """GET /similar?item=…."""
+        snapshot = self.snapshot_now()
+        model = snapshot.model
+        given = request.query_params.get("item")
+        if given is None:
+            raise Refusal(422, "an item is needed: /similar?item=…", "item")
+        item = parse_id(model, "items_", given, "item")
+        k = parse_count(request, "k", 10, m.LARGEST_K)
+        code = encode(model, [item])
+        if code[0] < 0:
+            raise Refusal(404, f"unknown item {item!r}", "item")
+        top = await self.on_thread(model.similar_items, [item], k)
+        title = titles(model, code.tolist())[0]
+        return self.answer(m.SimilarAnswer(item, listed(model, top, 0), snapshot.version, title))
+
+    async def items(self, request: Request) -> Response:
+        """GET /items?search=…."""
+        snapshot = self.snapshot_now()
+        limit = parse_count(request, "limit", 20, 200)
+        wanted = request.query_params.get("search", "")[:200]
+        codes = await self.on_thread(self.catalogue.get(snapshot).find_items, wanted, limit)
+        model = snapshot.model
+        named = titles(model, codes)
+        counts = model.item_counts_[codes].tolist()
+        rows = [m.Item(*row) for row in zip(decode(model, np.array(codes, int)), counts, named, strict=True)]
+        return self.answer(m.ItemsAnswer(rows, snapshot.version))
+
+    async def users(self, request: Request) -> Response:
+        """GET /users?search=…."""
+        self.check_writer(request)
+        snapshot = await self.snapshot()
+        limit = parse_count(request, "limit", 20, 200)
+        wanted = request.query_params.get("search", "")[:200]
+        found = await self.on_thread(self.catalogue.get(snapshot).find_users, wanted, limit)
+        return self.answer(m.UsersAnswer([user for user in found if not snapshot.is_deleted(user)], snapshot.version))
+
+    async def model(self, request: Request) -> Response:
+        """GET /model."""
+        snapshot = await self.snapshot()
+        model = snapshot.model
+        n_users, n_items = model.seen_.shape
+        options = {
+            name: value
+            for name, value in model.get_params(deep=False).items()
+            if value is None or isinstance(value, bool | int | float | str)
+        }
+        return self.answer(
+            m.ModelAnswer(
+                version=snapshot.version,
+                model=type(model).__name__,
+                users=n_users,
+                items=n_items,
+                interactions=int(model.seen_.nnz),
+                user_ids="int" if model.users_ is None else model.users_.kind,
+                item_ids="int" if model.items_ is None else model.items_.kind,
+                titles=bool(model.item_info_ and "title" in model.item_info_),
+                explains="explain" in model.capabilities,
+                takes_events=self.journal is not None,
+                needs_token=self._token is not None,
+                options=options,
+                model_seq=snapshot.model_seq,
+                seq=snapshot.seq,
+                changed_users=snapshot.changed_users,
+                unknown_items=snapshot.unknown_items,
+                problem=self.updater.problem if self.updater is not None else None,
+                fastrec=__version__,
+            )
+        )
+
+    async def healthz(self, request: Request) -> Response:
+        """GET /healthz: the process lives."""
+        return self.answer(m.StateAnswer("alive", self.version))
+
+    async def readyz(self, request: Request) -> Response:
+        """GET /readyz: it can answer."""
+        if self.updater is None:
+            state = m.StateAnswer("failed" if self._failure else "loading", self.version, self._failure)
+            return self.answer(state, 503, **{"retry-after": "1"})
+        return self.answer(m.StateAnswer("ready", self.version, self.updater.problem))
+
+    async def metrics_text(self, request: Request) -> Response:
+        """GET /metrics."""
+        if self.updater is not None:
+            snapshot = self.updater.snapshot
+            self.metrics.seq.set(snapshot.seq)
+            self.metrics.model_seq.set(snapshot.model_seq)
+            self.metrics.changed.set(snapshot.changed_users)
+            self.metrics.problem.set(self.updater.problem is not None)
+            self.metrics.waiting.set(0 if self.journal is None else self.journal.waiting)
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json."""
+        return self.answer(describe_api(self.settings.token is not None))
+
+    async def page(self, request: Request) -> Response:
+        """GET / and /docs: the web page, and what can be asked."""
+        name = {"/": "index.html", "/docs": "api.html"}[request.url.path]
+        return Response(read_page(name), media_type="text/html", headers={"cache-control": "no-cache"})
+
+    @property
+    def version(self) -> str:
+        """What the model that answers is called."""
+        return "" if self.updater is None else self.updater.snapshot.version
+
+    def refuse(self, request: Request | None, error: Exception) -> Response:
+        """What is said of an error: never where in the program it was."""
+        if isinstance(error, HTTPException):
+            error = Refusal(error.status_code, error.detail, **dict(error.headers or {}))
+        if isinstance(error, Refusal):
+            problem = m.Problem(error.message, error.field)
+            return self.answer(m.ErrorAnswer(problem, self.version), error.status, **error.headers)
+        log.error("an error in the server", exc_info=error)
+        return self.answer(m.ErrorAnswer(m.Problem("an error in the server; its log says more"), self.version), 500)
+
+
+class Guard:
+    """Around everything: times, counts, headers; an error that got this far ends here."""
+
+    def __init__(self, app: Any, server: Server) -> None:
+        self.app = app
+        self.server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                spent = (time.perf_counter() - began) * 1000
+                message["headers"] = [
+                    *message["headers"],
+                    (b"fastrec-version", self.server.version.encode("latin-1", "replace")),
+                    (b"server-timing", b"app;dur=%.3f" % spent),
+                    *SECURITY_HEADERS,
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            if not status:
+                await self.server.refuse(None, error)(scope, receive, sending)
+            else:
+                log.error("an error after the answer had begun", exc_info=error)
+        finally:
+            self.server.metrics.observe(label_of(scope["path"]), status or 499, time.perf_counter() - began)
+
+
+PATHS = ("recommend", "batch", "events", "similar", "users", "items", "model", "healthz", "readyz", "metrics", "docs")
+
+
+def label_of(path: str) -> str:
+    """A path as metrics know it: few of them, whatever is asked for, and no ids.
+
+    >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
+    ('/users', 'other', '/')
+    """
+    first = path[1:].partition("/")[0]
+    return f"/{first}" if first in PATHS or path == "/" else "other"
+
+
+def create_app(settings: Settings | None = None) -> Any:
+    """The ASGI application of one worker; without settings, those in the environment."""
+    server = Server(Settings.from_environment() if settings is None else settings)
+    routes = [
+        Route("/recommend", server.recommend, methods=["POST"]),
+        Route("/events", server.events, methods=["POST"]),
+        Route("/batch", server.batch, methods=["POST"]),
+        Route("/similar", server.similar),
+        Route("/model", server.model),
+        Route("/items", server.items),
+        Route("/users", server.users),
+        Route("/users/{id:path}", server.history),
+        Route("/users/{id:path}", server.delete_user, methods=["DELETE"]),
+        Route("/healthz", server.healthz),
+        Route("/readyz", server.readyz),
+        Route("/metrics", server.metrics_text),
+        Route("/openapi.json", server.openapi),
+        Route("/", server.page),
+        Route("/docs", server.page),
+        Mount("/page", StaticFiles(directory=PAGE)),
+    ]
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        return server.refuse(request, error)
+
+    app = Starlette(
+        routes=routes, lifespan=server.lifespan, exception_handlers={Refusal: refuse, HTTPException: refuse}
+    )
+    app.router.redirect_slashes = False
+    # Starlette's own outermost layer would answer an error as plain text: ours is inside of it and answers first.
+    app.add_middleware(Guard, server=server)
+    return app
+
+
+# -- small things about models and requests
+
+
+def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
+    """One row of a result."""
+    codes = top.codes[row]
+    codes = codes[codes >= 0]
+    scores = top.scores[row, : len(codes)].tolist()
+    return [
+        m.Recommended(*part) for part in zip(decode(model, codes), scores, titles(model, codes.tolist()), strict=True)
+    ]
+
+
+def titles(model: Recommender, codes: list[int]) -> list[str | None]:
+    """What to show for items, where the model has titles."""
+    column = (model.item_info_ or {}).get("title")
+    if column is None:
+        return [None] * len(codes)
+    return [str(column[code]) or None for code in codes]
+
+
+def decode(model: Recommender, codes: Any) -> list[Id]:
+    """Ids of items."""
+    return (codes if model.items_ is None else model.items_.decode(codes)).tolist()  # type: ignore[no-any-return]
+
+
+def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
+    """Codes of ids of the right type, -1 for the unknown."""
+    vocabulary = getattr(model, side)
+    if vocabulary is not None:
+        return vocabulary.encode(ids, unknown="code") if ids else np.empty(0, np.int32)
+    size = model.n_features_in_ if side == "items_" else model.seen_.shape[0]
+    return np.array([given if 0 <= given < size else -1 for given in ids], np.int32)  # type: ignore[operator]
+
+
+def check_type(model: Recommender, side: str, given: Id, field: str, rest: str = "") -> None:
+    """Refuse an id of another type than the model's: "42" is not 42."""
+    vocabulary = getattr(model, side)
+    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    if type(given) is not wanted:
+        what = "users" if side == "users_" else "items"
+        kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
+        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field + rest)
+    if wanted is int and not -(2**63) <= given < 2**63:  # type: ignore[operator]
+        raise Refusal(422, "an id must fit into 64 bits", field + rest)
+
+
+def check_value(model: Recommender, value: float, field: str, rest: str = "") -> None:
+    """Refuse a value that the model could not learn from."""
+    if not value > 0 and not (model.keeps_zeros if value == 0 else model.takes_negatives):
+        raise Refusal(422, f"a value must be above 0 for {type(model).__name__}, got {value:g}", field + rest)
+
+
+def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
+    """An id out of a URL, where all is text: the model's type decides."""
+    vocabulary = getattr(model, side)
+    if vocabulary is not None and vocabulary.kind == "str":
+        return text
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise Refusal(422, f"ids are integers here, got {shown(text)}", field)
+    check_type(model, side, int(text), field)
+    return int(text)
+
+
+def parse_count(request: Request, name: str, default: int, largest: int) -> int:
+    """A number of items out of a URL."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
+        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shown(text)}", name)
+    return int(text)
+
+
+def refuse_field(message: str) -> Refusal:
+    """A sentence of msgspec's, "Expected `int`, got `str` - at `$.k`", as a refusal of that field."""
+    said, _, place = message.partition(" - at `")
+    field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
+    missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
+    if missing:
+        field = missing[1] if field == "body" else f"{field}.{missing[1]}"
+    return Refusal(422, said, field)
+
+
+def refuse_argument(error: Exception) -> Refusal:
+    """A sentence that begins with the name of a field, as a refusal of that field."""
+    field, _, _ = str(error).partition(" ")
+    return Refusal(422, str(error), field if "[" in field else "body")
+
+
+def shown(given: Any) -> str:
+    """An id that is short enough to be said."""
+    text = repr(given)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+@functools.cache
+def read_page(name: str) -> bytes:
+    """A file of the page."""
+    return (PAGE / name).read_bytes()

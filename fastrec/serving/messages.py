@@ -1,0 +1,225 @@
+"""What is said over HTTP: the bodies of requests and answers, from which the OpenAPI description is made too."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+LARGEST_K = 1000
+LARGEST_BATCH = 10_000
+
+Id = int | str
+Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
+Ids = Annotated[list[Id], Meta(max_length=100_000)]
+OnUnknown = Literal["popular", "error"]
+
+
+class Entry(Struct, forbid_unknown_fields=True):
+    """An item of a history with its value."""
+
+    item: Id
+    value: Annotated[float, Meta(ge=-1e30, le=1e30)] = 1.0
+
+
+class RecommendRequest(Struct, forbid_unknown_fields=True):
+    """Who asks, by `user` or by `history`, and for what."""
+
+    user: Annotated[Id | None, Meta(description="A user's id, of the model's type.")] = None
+    history: Annotated[
+        Annotated[list[int | str | Entry], Meta(max_length=100_000)] | None,
+        Meta(description="Items, with or without values, of anybody: nothing of it is kept."),
+    ] = None
+    k: Count = 10
+    exclude_seen: bool = True
+    allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
+    deny: Annotated[Ids | None, Meta(description="None of these items.")] = None
+    explain: Annotated[bool, Meta(description="Say why, where the model can.")] = False
+    on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
+
+
+class BatchRequest(Struct, forbid_unknown_fields=True):
+    """Many users at once."""
+
+    users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH)]
+    k: Count = 10
+    exclude_seen: bool = True
+    allow: Ids | None = None
+    deny: Ids | None = None
+    on_unknown: OnUnknown | None = None
+
+
+class NewEvent(Struct, forbid_unknown_fields=True):
+    """A user met an item."""
+
+    user: Id
+    item: Id
+    value: Annotated[float, Meta(ge=-1e30, le=1e30)] = 1.0
+    time: Annotated[int | None, Meta(description="In the journal's unit; now, where there is none.")] = None
+    id: Annotated[
+        Annotated[str, Meta(max_length=1024)] | None,
+        Meta(description="An event sent again under the same id counts once."),
+    ] = None
+
+
+class EventsRequest(Struct, forbid_unknown_fields=True):
+    """Events to be appended, all or none of them."""
+
+    events: Annotated[list[NewEvent], Meta(min_length=1, max_length=100_000)]
+
+
+class Reason(Struct, omit_defaults=True):
+    """What an item of the history adds to a score."""
+
+    item: Id
+    contribution: float
+    title: str | None = None
+
+
+class Recommended(Struct, omit_defaults=True):
+    """An item and its score."""
+
+    item: Id
+    score: float
+    title: str | None = None
+    why: list[Reason] | None = None
+
+
+class RecommendAnswer(Struct, omit_defaults=True):
+    """The best items, the best first; `seq` is the last event that was taken into account."""
+
+    items: list[Recommended]
+    version: str
+    seq: int
+    fallback: bool
+    user: Id | None = None
+    unknown: Annotated[list[Id], Meta(description="Items of the request that the model does not know.")] = (
+        msgspec.field(default_factory=list)
+    )
+
+
+class BatchRow(Struct):
+    """One user's list."""
+
+    user: Id
+    items: list[Id]
+    scores: list[float]
+    fallback: bool
+
+
+class BatchAnswer(Struct):
+    """A list for each user, in the order of the request."""
+
+    results: list[BatchRow]
+    version: str
+    seq: int
+
+
+class EventsAnswer(Struct):
+    """The events are on disk."""
+
+    seq: Annotated[int, Meta(description="The place in the journal up to which it has them all.")]
+    added: int
+    known: Annotated[int, Meta(description="How many it had already, by their ids.")]
+    version: str
+
+
+class DeletedAnswer(Struct):
+    """The user's events are gone from the disk, and no answer uses them any more."""
+
+    seq: int
+    version: str
+    model: Annotated[str, Meta(description="Whether the model file still has the user's training history.")]
+
+
+class SimilarAnswer(Struct, omit_defaults=True):
+    """The items nearest to an item."""
+
+    item: Id
+    items: list[Recommended]
+    version: str
+    title: str | None = None
+
+
+class Item(Struct, omit_defaults=True):
+    """An item, and how many users took it."""
+
+    item: Id
+    users: int
+    title: str | None = None
+
+
+class ItemsAnswer(Struct):
+    """Items whose title or id has the words searched for."""
+
+    items: list[Item]
+    version: str
+
+
+class UsersAnswer(Struct):
+    """Ids of users that begin so."""
+
+    users: list[Id]
+    version: str
+
+
+class Seen(Struct, omit_defaults=True):
+    """An item of a history."""
+
+    item: Id
+    value: float
+    title: str | None = None
+
+
+class HistoryAnswer(Struct):
+    """What a user has done; at most the first thousand items, the most valued first."""
+
+    user: Id
+    items: list[Seen]
+    total: int
+    version: str
+    seq: int
+
+
+class ModelAnswer(Struct):
+    """What is served."""
+
+    version: str
+    model: str
+    users: int
+    items: int
+    interactions: int
+    user_ids: Literal["int", "str"]
+    item_ids: Literal["int", "str"]
+    titles: bool
+    explains: bool
+    takes_events: bool
+    needs_token: bool
+    options: dict[str, bool | int | float | str | None]
+    model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
+    seq: Annotated[int, Meta(description="The last event that answers take into account.")]
+    changed_users: int
+    unknown_items: int
+    problem: str | None
+    fastrec: str
+
+
+class Problem(Struct, omit_defaults=True):
+    """What was wrong."""
+
+    message: str
+    field: Annotated[str | None, Meta(description="Where in the request.")] = None
+
+
+class ErrorAnswer(Struct):
+    """Any answer that is an error."""
+
+    error: Problem
+    version: str
+
+
+class StateAnswer(Struct, omit_defaults=True):
+    """Whether the server is there and ready."""
+
+    status: str
+    version: str
+    problem: Annotated[str | None, Meta(description="Why a newer model was not taken.")] = None

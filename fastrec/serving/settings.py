@@ -1,0 +1,80 @@
+"""Settings of a server; its workers read them from the environment."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from typing import Self
+
+VARIABLE = "FASTREC_SERVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a model is served.
+
+    Parameters
+    ----------
+    model
+        A model file, or a folder of versions.
+    journal
+        The file of the events; None serves a model that does not change by events.
+    token
+        What writers must send as ``Authorization: Bearer …``; None lets everybody write, for loopback alone.
+    on_unknown : {"popular", "error"}
+        What a request about an unknown id gets that does not say: what is popular (unknown items are left out), or an
+        error.
+    policy : {"sum", "last", "max"}
+        What several events of one user and item add up to.
+    checkpoint_every, refit_every, refit_share
+        As in `fastrec.online.Schedule`; for a folder of versions.
+    largest_body
+        Bytes that a request may have.
+    largest_queue
+        Events that may wait for the disk, before writers are told to wait (429).
+    body_seconds
+        How long a client may take to send a body.
+    watch_seconds
+        How often the model file is looked at; a newer one is taken.
+
+    Examples
+    --------
+    >>> Settings(model="model.fastrec").on_unknown
+    'popular'
+    """
+
+    model: str
+    journal: str | None = None
+    token: str | None = None
+    on_unknown: str = "popular"
+    policy: str = "sum"
+    checkpoint_every: float | None = None
+    refit_every: float | None = None
+    refit_share: float | None = None
+    largest_body: int = 4 << 20
+    largest_queue: int = 100_000
+    body_seconds: float = 10.0
+    watch_seconds: float = 1.0
+
+    def to_environment(self) -> None:
+        """Leave the settings where the workers of this process find them."""
+        os.environ[VARIABLE] = json.dumps(asdict(self))
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings that `to_environment` left."""
+        return cls(**json.loads(os.environ[VARIABLE]))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to the host.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
