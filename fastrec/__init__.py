@@ -41,11 +41,12 @@ _HOMES = {
         "Popularity",
         "PureSVD",
         "Recommender",
+        "TwoTowerRecommender",
         "UserKNN",
         "load",
         "save",
     ),
-    "fastrec.evaluation": ("Report", "evaluate"),
+    "fastrec.evaluation": ("Report", "Search", "Validation", "cross_validate", "evaluate", "search"),
     "fastrec.compilation": ("warmup",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,13 +10,18 @@ so that rows cost nothing while they rest, and the steps are those of dense Adam
 bias correction of the series, which is that of its first step). Arrays of rows are flat float32.
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.vector import FLOATS, _declare, _spread, broadcast, load, multiply_add, store, vector, zeros
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # β₁, β₂ and ε
 
@@ -46,34 +51,55 @@ class Pace(NamedTuple):
     shrink: NDArray[np.float32]
 
 
-@kernel(fastmath=FAST, inline=True)
-def catch_up_row(rows, row, step, pace):
+@intrinsic  # type: ignore[misc]
+def over_root(context: Any, a: Any, b: Any, tiny: Any) -> Any:
+    """The quotient a / (√b + tiny), lane by lane of two vectors and a float32."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        root = builder.call(_declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS), [args[1]])
+        return builder.fdiv(args[0], builder.fadd(root, _spread(builder, args[2])))
+
+    return vector(vector, vector, types.float32), build
+
+
+@intrinsic  # type: ignore[misc]
+def times(context: Any, a: Any, b: Any) -> Any:
+    """The product a·b, lane by lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(*args)
+
+    return vector(vector, vector), build
+
+
+@kernel(inline=True)
+def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
     """Brings one row to what it is after `step` steps."""
     gap = step - rows.last[row]
     if rows.last[row] == 0 or gap <= 0:
         return
     n = min(gap, len(pace.drift) - 1)
-    rate = pace.rates[min(rows.last[row] + 1, len(pace.rates) - 1)] * pace.drift[n]
-    at, stop = row * rows.width, (row + 1) * rows.width
-    values, first, second = rows.values[at:stop], rows.first[at:stop], rows.second[at:stop]
-    fading_first, fading_second, shrink = pace.fading_first[n], pace.fading_second[n], pace.shrink[n]
-    for j in range(rows.width):
-        moved = rate * first[j] / (np.float32(math.sqrt(second[j])) + np.float32(TINY))
-        values[j] = values[j] * shrink - moved
-        first[j] *= fading_first
-        second[j] *= fading_second
+    rate = broadcast(-pace.rates[min(rows.last[row] + 1, len(pace.rates) - 1)] * pace.drift[n])
+    fading_first, fading_second = broadcast(pace.fading_first[n]), broadcast(pace.fading_second[n])
+    shrink = broadcast(pace.shrink[n])
+    for at in range(row * rows.width, (row + 1) * rows.width, 16):
+        first, second = load(rows.first, at), load(rows.second, at)
+        moved = times(rate, over_root(first, second, np.float32(TINY)))
+        store(rows.values, at, multiply_add(load(rows.values, at), shrink, moved))
+        store(rows.first, at, times(first, fading_first))
+        store(rows.second, at, times(second, fading_second))
     rows.last[row] = step
 
 
 @kernel()
-def catch_up_rows(rows, step, pace):
+def catch_up_rows(rows: Rows, step: int, pace: Pace) -> None:
     """Brings all rows to what they are after `step` steps."""
     for row in range(len(rows.last)):
         catch_up_row(rows, row, step, pace)
 
 
 @kernel()
-def group_rows(codes, rows, step, pace, heads, following, touched):
+def group_rows(codes: Codes, rows: Rows, step: int, pace: Pace, heads: Codes, following: Codes, touched: Codes) -> int:
     """Links the samples of each code, first to last, and brings the rows of these codes up to date; returns how many.
 
     `heads` is -1 throughout before and after; `touched` gets the codes, in the order of their last samples.
@@ -90,46 +116,57 @@ def group_rows(codes, rows, step, pace, heads, following, touched):
     return n
 
 
-@kernel(fastmath=FAST)
-def update_rows(rows, step, pace, heads, following, touched, n, slopes, summed):
-    """A step of Adam, the `step`-th, for `n` rows, each by the sum of its samples' slopes; `summed` is of row width."""
+@kernel(inline=True)
+def move(
+    values: Floats,
+    first: Floats,
+    second: Floats,
+    at: int,
+    slope: Any,
+    rate: np.float32,
+    tiny: np.float32,
+    shrink: np.float32,
+) -> None:
+    """A step of Adam for sixteen numbers, by their slope."""
+    m = multiply_add(broadcast(np.float32(FIRST)), load(first, at), times(broadcast(np.float32(1 - FIRST)), slope))
+    squared = times(times(broadcast(np.float32(1 - SECOND)), slope), slope)
+    v = multiply_add(broadcast(np.float32(SECOND)), load(second, at), squared)
+    store(first, at, m)
+    store(second, at, v)
+    store(values, at, multiply_add(broadcast(shrink), load(values, at), times(broadcast(-rate), over_root(m, v, tiny))))
+
+
+@kernel()
+def update_rows(
+    rows: Rows, step: int, pace: Pace, heads: Codes, following: Codes, touched: Codes, n: int, slopes: Floats
+) -> None:
+    """A step of Adam, the `step`-th, for `n` rows, each by the sum of its samples' slopes."""
     width = rows.width
     rate = pace.rates[min(step, len(pace.rates) - 1)]
     tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
-    first_part, second_part = np.float32(1 - FIRST), np.float32(1 - SECOND)
-    shrink = pace.shrink[1]
+    one = broadcast(np.float32(1.0))
     for index in range(n):
         row = np.int64(touched[index])
-        place = heads[row]
+        for j in range(0, width, 16):
+            place = np.int64(heads[row])
+            slope = zeros()
+            while place >= 0:
+                slope = multiply_add(one, load(slopes, place * width + j), slope)
+                place = np.int64(following[place])
+            move(rows.values, rows.first, rows.second, row * width + j, slope, rate, tiny, pace.shrink[1])
         heads[row] = -1
-        for j in range(width):
-            summed[j] = slopes[place * width + j]
-        place = following[place]
-        while place >= 0:
-            for j in range(width):
-                summed[j] += slopes[place * width + j]
-            place = following[place]
-        at, stop = row * width, (row + 1) * width
-        values, first, second = rows.values[at:stop], rows.first[at:stop], rows.second[at:stop]
-        for j in range(width):
-            first[j] = np.float32(FIRST) * first[j] + first_part * summed[j]
-            second[j] = np.float32(SECOND) * second[j] + second_part * summed[j] * summed[j]
-            values[j] = values[j] * shrink - rate * first[j] / (np.float32(math.sqrt(second[j])) + tiny)
         rows.last[row] = step
 
 
-@kernel(fastmath=FAST)
-def update_weights(values, first, second, slopes, step, pace):
+@kernel()
+def update_weights(values: Floats, first: Floats, second: Floats, slopes: Floats, step: int, pace: Pace) -> None:
     """A step of Adam for all parameters, by the sum over the rows of `slopes`, of shape (pieces, n)."""
     rate = pace.rates[min(step, len(pace.rates) - 1)]
     tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
-    first_part, second_part = np.float32(1 - FIRST), np.float32(1 - SECOND)
-    shrink = pace.shrink[1]
-    for piece in range(1, len(slopes)):
-        for j in range(len(values)):
-            slopes[0, j] += slopes[piece, j]
-    for j in range(len(values)):
-        slope = slopes[0, j]
-        first[j] = np.float32(FIRST) * first[j] + first_part * slope
-        second[j] = np.float32(SECOND) * second[j] + second_part * slope * slope
-        values[j] = values[j] * shrink - rate * first[j] / (np.float32(math.sqrt(second[j])) + tiny)
+    n = len(values)
+    one = broadcast(np.float32(1.0))
+    for at in range(0, n, 16):
+        slope = load(slopes, at)
+        for piece in range(1, len(slopes)):
+            slope = multiply_add(one, load(slopes, piece * n + at), slope)
+        move(values, first, second, at, slope, rate, tiny, pace.shrink[1])

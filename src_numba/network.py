@@ -14,13 +14,15 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.vector import LANES, _place, _spread, broadcast, load, multiply_add, store, total, vector, zeros
+from fastrec.kernels.vector import _place, _spread, broadcast, load, multiply_add, store, total, vector, zeros
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
 
 BLOCK = 256  # pairs that go through the network together: what they need stays in a core's own cache
 ROWS_AT_ONCE = 64  # rows of a block whose outer products are summed before the next
@@ -66,7 +68,7 @@ class Work(NamedTuple):
 
 @kernel(fastmath=FAST, inline=True)
 def exponential(x: np.float32) -> np.float32:
-    """e to the x in float32, within 2 units in the last place (relative error 2e-7) from -87 to 88; NaN stays NaN.
+    """The exponential in float32, within 2 units in the last place (relative error 2e-7) from -87 to 88; NaN stays NaN.
 
     x = n·log 2 + r with |r| ≤ log(2)/2, e^r by its Taylor polynomial of degree 7; x is clamped to that range.
     """
@@ -128,7 +130,9 @@ def repeat(context: Any, array: Any, offset: Any) -> Any:
 
 
 @kernel(inline=True)
-def _tile(x, at, across, down, w, first, out, place, inner, outer):
+def _tile(
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
     """Adds to four rows of 32 columns."""
     a0, a1 = load(out, place), load(out, place + 16)
     b0, b1 = load(out, place + outer), load(out, place + outer + 16)
@@ -153,7 +157,9 @@ def _tile(x, at, across, down, w, first, out, place, inner, outer):
 
 
 @kernel(inline=True)
-def _narrow_tile(x, at, across, down, w, first, out, place, inner, outer):
+def _narrow_tile(
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
     """Adds to four rows of 16 columns."""
     a, b = load(out, place), load(out, place + outer)
     c, d = load(out, place + 2 * outer), load(out, place + 3 * outer)
@@ -170,7 +176,9 @@ def _narrow_tile(x, at, across, down, w, first, out, place, inner, outer):
 
 
 @kernel(inline=True)
-def _strip(x, at, down, w, first, out, place, inner, outer):
+def _strip(
+    x: Floats, at: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
     """Adds to one row of 16 columns."""
     a = load(out, place)
     for _ in range(inner):
@@ -181,8 +189,20 @@ def _strip(x, at, down, w, first, out, place, inner, outer):
 
 
 @kernel()
-def add_products(x, at, across, down, w, first, out, place, rows, inner, outer):
-    """out += x·w: `rows` × `inner` by `inner` × `outer`, where x[r, k] is at `at` + r·`across` + k·`down`.
+def add_products(
+    x: Floats,
+    at: int,
+    across: int,
+    down: int,
+    w: Floats,
+    first: int,
+    out: Floats,
+    place: int,
+    rows: int,
+    inner: int,
+    outer: int,
+) -> None:
+    """Adds products, out += x·w, `rows` × `inner` by `inner` × `outer`, where x[r, k] at `at` + r·`across` + k·`down`.
 
     `outer` is a multiple of sixteen, `out` and `w` are of that width. Each sum runs over k in its order, whatever the
     number of rows: a row's result does not hang on the others.
@@ -206,7 +226,7 @@ def add_products(x, at, across, down, w, first, out, place, rows, inner, outer):
 
 
 @kernel(inline=True)
-def spread_row(row, first, out, place, rows, width):
+def spread_row(row: Floats, first: int, out: Floats, place: int, rows: int, width: int) -> None:
     """Writes `rows` copies of a row."""
     for r in range(rows):
         for j in range(0, width, 16):
@@ -214,7 +234,7 @@ def spread_row(row, first, out, place, rows, width):
 
 
 @kernel(inline=True)
-def sum_rows(x, at, out, place, rows, width):
+def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int) -> None:
     """Adds the sum of the rows of x."""
     for j in range(0, width, 16):
         a = load(out, place + j)
@@ -225,7 +245,7 @@ def sum_rows(x, at, out, place, rows, width):
 
 
 @kernel()
-def transpose_kernels(layers, weights, transposed):
+def transpose_kernels(layers: NDArray[np.int64], weights: Floats, transposed: Floats) -> None:
     """Fills `transposed`."""
     for index in range(len(layers)):
         inputs, outputs, at = layers[index, 0], layers[index, 1], layers[index, 3]
@@ -239,7 +259,9 @@ def transpose_kernels(layers, weights, transposed):
 
 
 @kernel(fastmath=FAST)
-def normalize_rows(x, rows, width, padded, gain, weights, normal, scales):
+def normalize_rows(
+    x: Floats, rows: int, width: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats
+) -> None:
     """Layer normalization of each row of x, in place: gain·(x − mean)/deviation + shift (Ba, Kiros, Hinton 2016)."""
     for r in range(rows):
         row, kept = x[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
@@ -261,8 +283,10 @@ def normalize_rows(x, rows, width, padded, gain, weights, normal, scales):
 
 
 @kernel(fastmath=FAST)
-def normalize_columns(x, rows, padded, gain, weights, normal, scales, moments):
-    """Batch normalization of the columns of x, in place (Ioffe, Szegedy 2015); adds means and variances to `moments`."""
+def normalize_columns(
+    x: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, moments: Floats
+) -> None:
+    """Batch normalization of the columns of x, in place (Ioffe, Szegedy 2015), moments summed in `moments`."""
     for j in range(0, padded):
         mean = np.float32(0.0)
         for r in range(rows):
@@ -282,8 +306,19 @@ def normalize_columns(x, rows, padded, gain, weights, normal, scales, moments):
 
 
 @kernel(fastmath=FAST)
-def unnormalize_rows(errors, rows, width, padded, gain, weights, normal, scales, slopes, frozen):
-    """The derivatives by the inputs of `normalize_rows`, in place of those by its outputs; adds those by gain, shift."""
+def unnormalize_rows(
+    errors: Floats,
+    rows: int,
+    width: int,
+    padded: int,
+    gain: int,
+    weights: Floats,
+    normal: Floats,
+    scales: Floats,
+    slopes: Floats,
+    frozen: bool,
+) -> None:
+    """The derivatives by the inputs of `normalize_rows`, in place of those by its outputs; adds slopes."""
     for r in range(rows):
         row, kept = errors[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
         if not frozen:
@@ -302,7 +337,9 @@ def unnormalize_rows(errors, rows, width, padded, gain, weights, normal, scales,
 
 
 @kernel(fastmath=FAST)
-def unnormalize_columns(errors, rows, padded, gain, weights, normal, scales, slopes):
+def unnormalize_columns(
+    errors: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, slopes: Floats
+) -> None:
     """The same for `normalize_columns`."""
     for j in range(padded):
         mean, along = np.float32(0.0), np.float32(0.0)
@@ -319,7 +356,7 @@ def unnormalize_columns(errors, rows, padded, gain, weights, normal, scales, slo
 
 
 @kernel(fastmath=FAST)
-def rectify(x, n, dropout, seed):
+def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
     """ReLU in place; with dropout, outputs vanish at random and the others grow, so that the mean stays."""
     if dropout == np.float32(0.0):
         for i in range(n):
@@ -334,7 +371,7 @@ def rectify(x, n, dropout, seed):
 
 
 @kernel(fastmath=FAST)
-def unrectify(errors, after, n, dropout):
+def unrectify(errors: Floats, after: Floats, n: int, dropout: np.float32) -> None:
     """The derivatives by the inputs of `rectify`, in place, by its outputs: where these are zero, none goes through."""
     scale = np.float32(1.0) / (np.float32(1.0) - dropout)
     for i in range(n):
@@ -345,7 +382,16 @@ def unrectify(errors, after, n, dropout):
 
 
 @kernel()
-def gather_pairs(net, users, user_codes, items, item_codes, start, rows, after):
+def gather_pairs(
+    net: Network,
+    users: Floats,
+    user_codes: Codes,
+    items: Floats,
+    item_codes: Codes,
+    start: int,
+    rows: int,
+    after: Floats,
+) -> None:
     """Fills the input of the dense layers: the concatenated parts."""
     width = net.product + net.tower
     for r in range(rows):
@@ -358,7 +404,7 @@ def gather_pairs(net, users, user_codes, items, item_codes, start, rows, after):
 
 
 @kernel()
-def run_layers(net, rows, work, moments, seed, training):
+def run_layers(net: Network, rows: int, work: Work, moments: Floats, seed: np.uint64, training: bool) -> int:
     """The dense layers, forward; returns where the last one's output begins in `work.after`."""
     at, size = 0, 0
     for index in range(len(net.layers)):
@@ -382,7 +428,7 @@ def run_layers(net, rows, work, moments, seed, training):
 
 
 @kernel()
-def unrun_layers(net, rows, work, slopes, at, training):
+def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, training: bool) -> int:
     """The dense layers, backward: from derivatives by the last outputs, in the first half of `work.errors`.
 
     Adds derivatives by the parameters to `slopes`, but those of a network that is not in training. Returns where in
@@ -426,7 +472,7 @@ def unrun_layers(net, rows, work, slopes, at, training):
 
 
 @kernel(inline=True)
-def multiplied(net, users, u, items, i):
+def multiplied(net: Network, users: Floats, u: int, items: Floats, i: int) -> np.float32:
     """The weighted inner product of the multiplied parts: w·(u∘i)."""
     a = zeros()
     for j in range(0, net.product, 16):
@@ -436,12 +482,12 @@ def multiplied(net, users, u, items, i):
 
 
 @kernel(inline=True)
-def _times(a, b):
+def _times(a: Any, b: Any) -> Any:
     return multiply_add(a, b, zeros())
 
 
 @kernel(fastmath=FAST)
-def judge(logits, targets, weights, rows, loss, scale):
+def judge(logits: Floats, targets: Floats, weights: Floats, rows: int, loss: int, scale: np.float32) -> float:
     """The sum of the losses, and in place of each logit the derivative by it, times `scale`."""
     lost = np.float64(0.0)
     for r in range(rows):
@@ -460,9 +506,24 @@ def judge(logits, targets, weights, rows, loss, scale):
 
 @kernel()
 def learn_block(
-    net, users, user_codes, items, item_codes, targets, weights, start, rows, scale, seed, work, slopes, moments,
-    user_slopes, item_slopes, training,
-):  # fmt: skip
+    net: Network,
+    users: Floats,
+    user_codes: Codes,
+    items: Floats,
+    item_codes: Codes,
+    targets: Floats,
+    weights: Floats,
+    start: int,
+    rows: int,
+    scale: np.float32,
+    seed: np.uint64,
+    work: Work,
+    slopes: Floats,
+    moments: Floats,
+    user_slopes: Floats,
+    item_slopes: Floats,
+    training: bool,
+) -> float:
     """Forward and backward for the pairs from `start` on; returns the sum of their losses.
 
     Derivatives of the loss times `scale`: by the parameters added to `slopes`, by each pair's vectors written to
@@ -510,10 +571,25 @@ def learn_block(
 
 @kernel()
 def learn_blocks(
-    net, users, user_codes, items, item_codes, targets, weights, start, stop, block, scale, seed, work, slopes,
-    moments, user_slopes, item_slopes,
-):  # fmt: skip
-    """`learn_block` for all pairs from `start` to `stop`, at most `block` at a time; `slopes`, `moments` begin at zero."""
+    net: Network,
+    users: Floats,
+    user_codes: Codes,
+    items: Floats,
+    item_codes: Codes,
+    targets: Floats,
+    weights: Floats,
+    start: int,
+    stop: int,
+    block: int,
+    scale: np.float32,
+    seed: np.uint64,
+    work: Work,
+    slopes: Floats,
+    moments: Floats,
+    user_slopes: Floats,
+    item_slopes: Floats,
+) -> float:
+    """`learn_block` for all pairs from `start` to `stop`, `block` at a time; `slopes` and `moments` begin at zero."""
     slopes[:] = np.float32(0.0)
     moments[:] = np.float32(0.0)
     lost = 0.0
@@ -535,7 +611,7 @@ def learn_blocks(
 
 
 @kernel(inline=True)
-def contains(codes, start, stop, code):
+def contains(codes: Codes, start: int, stop: int, code: int) -> bool:
     """Whether the sorted codes from `start` to `stop` hold the code."""
     end = stop
     while start < end:
@@ -548,20 +624,34 @@ def contains(codes, start, stop, code):
 
 
 @kernel(inline=True)
-def draw_negative(codes, start, stop, n_items, state):
+def draw_negative(codes: Codes, start: int, stop: int, n_items: int, state: np.uint64) -> int:
     """A code that is not among the sorted codes from `start` to `stop`, or -1 where none was found."""
     for _ in range(TRIES):
         state = mix(state)
         code = np.int64(((state >> np.uint64(32)) * np.uint64(n_items)) >> np.uint64(32))
         if not contains(codes, start, stop, code):
-            return code
-    return np.int64(-1)
+            return code  # type: ignore[return-value]
+    return np.int64(-1)  # type: ignore[return-value]
 
 
 @kernel()
 def draw_samples(
-    order, first, last, negatives, rows, indptr, indices, values, n_items, loss, seed, users, items, targets, weights
-):
+    order: NDArray[Any],
+    first: int,
+    last: int,
+    negatives: int,
+    rows: Codes,
+    indptr: NDArray[np.int64],
+    indices: Codes,
+    values: Floats,
+    n_items: int,
+    loss: int,
+    seed: np.uint64,
+    users: Codes,
+    items: Codes,
+    targets: Floats,
+    weights: Floats,
+) -> None:
     """Fills places `first` to `last` with the samples that `order` names: an entry, or one of its negatives.
 
     Sample s is of entry s // (1 + negatives); a negative hangs on s and the seed alone.
@@ -586,7 +676,19 @@ def draw_samples(
 
 
 @kernel()
-def score_block(net, user_rows, item_codes, rows, mine, first, its, second, work, out, at):
+def score_block(
+    net: Network,
+    user_rows: Codes,
+    item_codes: Codes,
+    rows: int,
+    mine: Floats,
+    first: Floats,
+    its: Floats,
+    second: Floats,
+    work: Work,
+    out: Floats,
+    at: int,
+) -> None:
     """Scores of the pairs of a block, to `out` from `at` on.
 
     `mine` and `its` are the multiplied parts of users and items, `first` and `second` what each adds to the first
@@ -613,7 +715,7 @@ def score_block(net, user_rows, item_codes, rows, mine, first, its, second, work
 
 
 @kernel()
-def finish_layers(net, rows, work):
+def finish_layers(net: Network, rows: int, work: Work) -> int:
     """The dense layers from the first one's sums on, which lie at the beginning of `work.after`."""
     at = 0
     for index in range(len(net.layers)):
@@ -633,7 +735,18 @@ def finish_layers(net, rows, work):
 
 
 @kernel()
-def score_items(net, start, stop, n_items, mine, first, its, second, work, out):
+def score_items(
+    net: Network,
+    start: int,
+    stop: int,
+    n_items: int,
+    mine: Floats,
+    first: Floats,
+    its: Floats,
+    second: Floats,
+    work: Work,
+    out: Floats,
+) -> None:
     """Scores of all items for the users from `start` to `stop`, to rows of `out`."""
     rows, codes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     for user in range(start, stop):
@@ -646,7 +759,19 @@ def score_items(net, start, stop, n_items, mine, first, its, second, work, out):
 
 
 @kernel()
-def score_pairs(net, start, stop, user_rows, item_codes, mine, first, its, second, work, out):
+def score_pairs(
+    net: Network,
+    start: int,
+    stop: int,
+    user_rows: Codes,
+    item_codes: Codes,
+    mine: Floats,
+    first: Floats,
+    its: Floats,
+    second: Floats,
+    work: Work,
+    out: Floats,
+) -> None:
     """Scores of the pairs from `start` to `stop`."""
     for place in range(start, stop, BLOCK):
         some = min(BLOCK, stop - place)
@@ -658,9 +783,24 @@ def score_pairs(net, start, stop, user_rows, item_codes, mine, first, its, secon
 
 @kernel(fastmath=FAST)
 def fold_in_rows(
-    net, start, stop, indptr, indices, values, seeds, negatives, items, n_items, center, steps, rate, shrink, work,
-    scratch, out,
-):  # fmt: skip
+    net: Network,
+    start: int,
+    stop: int,
+    indptr: NDArray[np.int64],
+    indices: Codes,
+    values: Floats,
+    seeds: NDArray[np.uint64],
+    negatives: int,
+    items: Floats,
+    n_items: int,
+    center: Floats,
+    steps: int,
+    rate: np.float32,
+    shrink: np.float32,
+    work: Work,
+    scratch: Floats,
+    out: Floats,
+) -> None:
     """Vectors of users by their histories: steps of Adam from `center`, the network and the items as they are.
 
     A row's negatives hang on its own seed alone, and stay the same for all steps.

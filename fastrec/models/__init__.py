@@ -10,7 +10,9 @@ from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
 from fastrec.models.registry import estimators, register
+from fastrec.models.sgd import SGDFactorization
 from fastrec.models.svd import PureSVD
+from fastrec.models.two_tower import TwoTowerRecommender
 from fastrec.models.updating import Updating
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "Recommender",
+    "SGDFactorization",
+    "TwoTowerRecommender",
     "Updating",
     "UserKNN",
     "estimators",

@@ -9,16 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from fastrec.metrics import ndcg
+from fastrec.models.early_stopping import held_out, is_enough, validate
 from fastrec.models.histories import KnownRows, hash_rows
 from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
 from fastrec.models.network import runner as threads
 from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
-from fastrec.models.rows import hide_part, pick_rows, row_numbers, rows_of_lists
+from fastrec.models.rows import pick_rows, row_numbers, rows_of_lists
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.retrieval import ExactIndex, TopK
-from fastrec.retrieval.select import select_topk
 from fastrec.validation import (
     CodeMatrix,
     check_choice,
@@ -36,9 +35,6 @@ WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
 # Users who are folded in: steps of Adam, and their size.
 FOLD_IN_STEPS = 40
 FOLD_IN_RATE = 0.05
-
-# As many pairs at most are scored to validate an epoch.
-VALIDATION_PAIRS = 4_000_000
 
 
 class MLPRecommender(Recommender):
@@ -206,7 +202,7 @@ class MLPRecommender(Recommender):
     def _check_options(self) -> None:
         check_integer("MLPRecommender.factors", self.factors, minimum=1)
         check_choice("MLPRecommender.architecture", self.architecture, ARCHITECTURES)
-        _check_layers("MLPRecommender.layers", self.layers, empty=self.architecture in ("dot", "gmf"))
+        check_layers("MLPRecommender.layers", self.layers, empty=self.architecture in ("dot", "gmf"))
         check_number("MLPRecommender.dropout", self.dropout, minimum=0, maximum=0.99)
         check_choice("MLPRecommender.normalization", self.normalization, tuple(NORMALIZATIONS))
         check_choice("MLPRecommender.loss", self.loss, tuple(LOSSES))
@@ -260,7 +256,8 @@ class MLPRecommender(Recommender):
         return self._learn(X, X_val=X_val)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
-        trained, hidden = self._held_out(matrix, X_val)
+        validation = None if X_val is None else self._checked(X_val)
+        trained, hidden = held_out(matrix, validation, self.validation_fraction)
         layout = self._layout()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         start = self._start(layout, matrix, rng)
@@ -295,17 +292,6 @@ class MLPRecommender(Recommender):
     def _described(layout: Layout) -> list[Any]:
         return [layout.architecture, layout.factors, list(layout.layers), layout.normalization]
 
-    def _held_out(self, matrix: CodeMatrix, X_val: Any) -> tuple[CodeMatrix, CodeMatrix | None]:
-        """What to train on, and what to validate on."""
-        if X_val is not None:
-            hidden = self._checked(X_val)
-            if hidden.shape != matrix.shape:
-                raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
-            return matrix, hidden
-        if self.validation_fraction > 0:
-            return hide_part(matrix, max(2, round(1 / self.validation_fraction)))
-        return matrix, None
-
     def _train(
         self,
         trainer: Trainer,
@@ -324,12 +310,12 @@ class MLPRecommender(Recommender):
                 note = f"loss {losses[-1]:.6g}"
                 if hidden is not None:
                     self._keep(trainer)
-                    validations.append(self._validate(trained, hidden))
+                    validations.append(validate(self._score_users, trained, hidden))
                     if validations[-1] >= max(validations):
                         best = self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_
                     note += f", validation NDCG@10 {validations[-1]:.4f}"
                 advance(note)
-                if self._is_enough(epoch, time.perf_counter() - began, losses, validations):
+                if is_enough(self, epoch, time.perf_counter() - began, losses, validations):
                     break
         if hidden is None:
             self._keep(trainer)
@@ -367,30 +353,8 @@ class MLPRecommender(Recommender):
         self.moments_ = trainer.running[layout.places] if layout.normalization == "batch" else None
         self._derived.__init__()  # type: ignore[misc]
 
-    def _validate(self, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-        """The mean NDCG@10 over rows with hidden items, evenly spread over all of them."""
-        rows = np.flatnonzero(np.diff(hidden.indptr))
-        most = max(100, VALIDATION_PAIRS // self.n_features_in_)
-        if len(rows) > most:
-            rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-        total = 0.0
-        for part in self._batches(len(rows)):
-            some = rows[part]
-            scores = self._scorer().score_all(self.user_embeddings_[some], effective_jobs(self.n_jobs))
-            codes, _ = select_topk(scores, 10, exclude=pick_rows(trained, some))
-            total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
-        return total / len(rows) if len(rows) else 0.0
-
-    def _is_enough(self, epoch: int, elapsed: float, losses: list[float], validations: list[float]) -> bool:
-        if self.callback is not None and self.callback(epoch + 1, elapsed, losses[-1]):
-            return True
-        if validations:
-            best = 0
-            for later in range(1, len(validations)):
-                if validations[later] > validations[best] + self.tol:
-                    best = later
-            return epoch - best >= self.n_iter_no_change
-        return self.tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
+    def _score_users(self, rows: NDArray[np.int64]) -> Floats:
+        return self._scorer().score_all(self.user_embeddings_[rows], effective_jobs(self.n_jobs))
 
     # -- asking
 
@@ -455,9 +419,9 @@ class MLPRecommender(Recommender):
 
         Examples
         --------
-        >>> model = MLPRecommender(4, layers=(8, 3), iterations=1, random_state=0).fit([[1, 0, 1], [0, 1, 1]])
+        >>> model = MLPRecommender(4, layers=(8,), iterations=1, random_state=0).fit([[1, 0, 1], [0, 1, 1]])
         >>> {name: values.shape for name, values in model.network_weights().items()}
-        {'kernel0': (8, 8), 'bias0': (8,), 'kernel1': (8, 3), 'bias1': (3,), 'product': (4,), 'output': (3,), 'bias': (1,)}
+        {'kernel0': (8, 8), 'bias0': (8,), 'product': (4,), 'output': (8,), 'bias': (1,)}
         """
         self._check_fitted()
         return self._trained_layout().named(self.weights_)
@@ -482,12 +446,13 @@ class MLPRecommender(Recommender):
     def _vectors(self, audience: Audience) -> Floats:
         if audience.codes is None:
             return self._fold_in(audience.histories())
-        return self.user_embeddings_[audience.codes]
+        vectors: Floats = self.user_embeddings_[audience.codes]
+        return vectors
 
     def _fold_in(self, histories: CodeMatrix) -> Floats:
         """Embeddings of users by their histories, of shape (n, width)."""
         known = self._derived.get("known rows", lambda: KnownRows(self.seen_)).find(histories)
-        vectors = self.user_embeddings_[np.maximum(known, 0)]
+        vectors: Floats = self.user_embeddings_[np.maximum(known, 0)]
         new = np.flatnonzero(known < 0)
         if len(new):
             rows = pick_rows(histories, new)
@@ -501,7 +466,8 @@ class MLPRecommender(Recommender):
     def _find_center(self) -> Floats:
         active = np.diff(self.seen_.indptr) > 0
         some = self.user_embeddings_[active] if active.any() else self.user_embeddings_
-        return some.mean(axis=0, dtype=np.float64).astype(np.float32)
+        center: Floats = some.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return center
 
     def _search(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed) -> tuple[Codes, Floats]:
         if not isinstance(allowed, CodeMatrix):
@@ -569,7 +535,8 @@ class MLPRecommender(Recommender):
             raise ValueError("its embeddings and weights are not finite")
 
 
-def _check_layers(name: str, layers: Any, *, empty: bool) -> None:
+def check_layers(name: str, layers: Any, *, empty: bool) -> None:
+    """Raise a TypeError or ValueError unless `layers` is a sequence of widths; `empty` ones may be allowed."""
     if isinstance(layers, str) or not isinstance(layers, list | tuple | np.ndarray):
         raise TypeError(f"{name} must be a sequence of integers of at least 1, got {layers!r}")
     if not len(layers) and not empty:

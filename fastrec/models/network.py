@@ -1,5 +1,6 @@
 """A small neural network over pairs of a user's and an item's vector: its layout, its training, its answers."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -261,18 +262,20 @@ class Embedding:
         self.rows = Rows(values, np.zeros_like(values), np.zeros_like(values), np.zeros(n, np.int32), width)
         self.heads = np.full(n, -1, np.int32)
         self.following, self.touched = np.empty(batch, np.int32), np.empty(batch, np.int32)
-        self.slopes, self.summed = np.empty(batch * width, np.float32), np.empty(width, np.float32)
+        self.slopes = np.empty(batch * width, np.float32)
         self.n_touched = 0
 
     def prepare(self, codes: NDArray[np.int32], step: int, pace: Pace) -> None:
         """Link a batch's samples by their codes, and make up for the steps that the rows have missed."""
         self.n_touched = group_rows(codes, self.rows, step - 1, pace, self.heads, self.following, self.touched)
 
+    def settle(self, step: int, pace: Pace) -> None:
+        """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
+        catch_up_rows(self.rows, step, pace)
+
     def update(self, step: int, pace: Pace) -> None:
         """A step of Adam for the rows of the batch."""
-        update_rows(
-            self.rows, step, pace, self.heads, self.following, self.touched, self.n_touched, self.slopes, self.summed
-        )
+        update_rows(self.rows, step, pace, self.heads, self.following, self.touched, self.n_touched, self.slopes)
 
 
 class Trainer:
@@ -371,8 +374,8 @@ class Trainer:
         """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
         self.run(
             [
-                lambda: catch_up_rows(self.users.rows, self.steps, self.pace),
-                lambda: catch_up_rows(self.items.rows, self.steps, self.pace),
+                lambda: self.users.settle(self.steps, self.pace),
+                lambda: self.items.settle(self.steps, self.pace),
             ]
         )
 
@@ -435,7 +438,7 @@ class Samples:
         for first in range(0, len(cuts) - 1, at_once):
             bounds = (cuts[first : first + at_once + 1] - cuts[first]).tolist()
             drawn = self._draw(order[cuts[first] : cuts[first] + bounds[-1]], seed, run)
-            for start, stop in zip(bounds, bounds[1:], strict=False):
+            for start, stop in itertools.pairwise(bounds):
                 yield drawn[0][start:stop], drawn[1][start:stop], drawn[2][start:stop], drawn[3][start:stop]
 
     def _draw(self, order: NDArray[Any], seed: np.uint64, run: Callable[..., Any]) -> tuple[Any, Any, Floats, Floats]:
@@ -514,7 +517,7 @@ class Scorer:
         """Scores of pairs, of shape (n,): a row of `users` and the code of an item for each."""
         mine, first = map(readonly, self._halves(self.layout.pad_rows(users), 0))
         scores = np.empty(len(rows), np.float32)
-        cuts = list(range(0, len(rows), 1 << 15)) + [len(rows)]
+        cuts = [*range(0, len(rows), 1 << 15), len(rows)]
         rows, codes = readonly(rows), readonly(codes)
 
         def score(piece: int) -> None:
