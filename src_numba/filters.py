@@ -50,3 +50,53 @@ def multiply_rows(
                     j = np.int64(indices[i]) * width + left + f
                     a = multiply_add(broadcast(values[i]), load(vectors, j), a)
                 store(out, at + f, a)
+
+
+@kernel()
+def add_products(
+    vectors: NDArray[np.float32],
+    depth: int,
+    first: int,
+    last: int,
+    width: int,
+    left: int,
+    turned: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Adds to rows `first` to `last` of `out` (flat, rows of `width`) those of `vectors` times `turned`.
+
+    `vectors` is flat with rows of `depth`, `turned` flat with `depth` rows of `width`, a multiple of sixteen. Only the
+    columns from `left` on, `STRIP` at most. Each element is summed in the order of `depth`.
+    """
+    if width - left < STRIP:
+        for row in range(first, last):
+            for f in range(left, width, LANES):
+                at = np.int64(row) * width + f
+                a = load(out, at)
+                for d in range(depth):
+                    v = broadcast(vectors[np.int64(row) * depth + d])
+                    a = multiply_add(v, load(turned, np.int64(d) * width + f), a)
+                store(out, at, a)
+        return
+    for row in range(first, last, 2):  # two rows at a time: eight chains hide the latency of a sum
+        other = min(row + 1, last - 1)
+        x, y = np.int64(row) * width + left, np.int64(other) * width + left
+        a0, a1, a2, a3 = load(out, x), load(out, x + LANES), load(out, x + 2 * LANES), load(out, x + 3 * LANES)
+        b0, b1, b2, b3 = load(out, y), load(out, y + LANES), load(out, y + 2 * LANES), load(out, y + 3 * LANES)
+        for d in range(depth):
+            q = np.int64(d) * width + left
+            v, w = broadcast(vectors[np.int64(row) * depth + d]), broadcast(vectors[np.int64(other) * depth + d])
+            q0, q1 = load(turned, q), load(turned, q + LANES)
+            q2, q3 = load(turned, q + 2 * LANES), load(turned, q + 3 * LANES)
+            a0, a1 = multiply_add(v, q0, a0), multiply_add(v, q1, a1)
+            a2, a3 = multiply_add(v, q2, a2), multiply_add(v, q3, a3)
+            b0, b1 = multiply_add(w, q0, b0), multiply_add(w, q1, b1)
+            b2, b3 = multiply_add(w, q2, b2), multiply_add(w, q3, b3)
+        store(out, y, b0)
+        store(out, y + LANES, b1)
+        store(out, y + 2 * LANES, b2)
+        store(out, y + 3 * LANES, b3)
+        store(out, x, a0)
+        store(out, x + LANES, a1)
+        store(out, x + 2 * LANES, a2)
+        store(out, x + 3 * LANES, a3)

@@ -3,6 +3,7 @@
 from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
@@ -20,6 +21,7 @@ __all__ = [
     "Explaining",
     "Explanation",
     "FactorRecommender",
+    "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
     "MLPRecommender",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
 
-from fastrec.kernels.filters import STRIP, multiply_rows
+from fastrec.kernels.filters import STRIP, add_products, multiply_rows
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, one_blas_thread, rotate, transposed
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -51,6 +51,26 @@ class SparseProduct:
 
         run_pieces(multiply_piece, itertools.product(range(0, width, STRIP), range(len(self.cuts) - 1)), n_jobs)
         return out
+
+
+def add_dense_products(vectors: Floats, turned: Floats, out: Floats, n_jobs: int) -> None:
+    """Adds `vectors @ turned` to `out`, in place; an element's bits do not depend on what is beside it.
+
+    Parameters
+    ----------
+    vectors, turned, out
+        Of shapes (n, depth), (depth, width) and (n, width), width a multiple of sixteen.
+    n_jobs
+        The number of threads.
+    """
+    depth, width = turned.shape
+    left, right, flat = readonly(vectors.reshape(-1)), readonly(turned.reshape(-1)), out.reshape(-1)
+
+    def add_piece(task: tuple[int, int]) -> None:
+        strip, first = task
+        add_products(left, depth, first, min(first + BLOCK, len(out)), width, strip, right, flat)
+
+    run_pieces(add_piece, itertools.product(range(0, width, STRIP), range(0, len(out), BLOCK)), n_jobs)
 
 
 def sum_vectors(matrix: CodeMatrix, vectors: Floats, n_jobs: int) -> Floats:

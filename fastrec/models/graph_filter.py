@@ -1,0 +1,265 @@
+"""GraphFilter: closed-form low-pass filters over the graph of items, with nothing to train."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.vector import LANES
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.recommender import Codes, Explaining
+from fastrec.models.rows import row_numbers, sum_by_code
+from fastrec.models.spectrum import (
+    SparseProduct,
+    add_dense_products,
+    leading_spectrum,
+    seed_of,
+    sum_vectors,
+    turned,
+)
+from fastrec.parallel import effective_jobs
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
+
+Floats = NDArray[np.float32]
+
+TOLERANCE = 3e-3  # of the eigenvalues: directions near the cut-off need not be told apart
+
+
+class GraphFilter(Explaining):
+    """Scores by a low-pass filter over the graph of items: a history is a signal on it, smoothed, with no training.
+
+    Values are strengths of positive feedback; negative ones are refused, zeros are no feedback. With the matrix of
+    interactions R, D_U and D_I the sums of its rows and columns, the graph of items is
+
+        P = MᵀM,  M = D_U^(-user_exponent) R D_I^(-item_exponent), scaled so that its largest eigenvalue is 1,
+
+    and a history r has the scores  r D_I^(-b) (h(P) + ideal_weight · V Vᵀ) D_I^b  with b = `degree_exponent` and V the
+    `factors` leading eigenvectors of P. "linear" is h(λ) = λ: GF-CF (Shen et al. 2021) with user_exponent =
+    item_exponent = 0.5. "plateau" is the flat low-pass filter of ChebyCF (Kim et al. 2025), h(λ) = ½ + ½ sgn(2λ - 1)
+    |2λ - 1|^flatness, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the linear
+    filter and the ideal one together, times exp(-sharpness · λ).
+
+    Parameters
+    ----------
+    factors : int
+        The number of eigenvectors V; 0 leaves them out, and there is nothing to fit.
+    ideal_weight : float
+        The weight of V Vᵀ, at least 0.
+    filter : {"linear", "plateau", "sharpen"}
+        The form of h.
+    user_exponent, item_exponent : float
+        How much an edge counts for less at users with much feedback, and at popular items; from 0 to 1.
+    degree_exponent : float
+        b: how much popular items are scaled down before the filter and up after it; from 0 to 1.
+    order : int
+        The degree of the Chebyshev polynomial of "plateau" and "sharpen".
+    flatness : float
+        Of "plateau", at least 1: 1 is linear.
+    sharpness : float
+        Of "sharpen", at least 0: 0 is linear.
+    random_state : int, RandomState or None
+        The seed of the eigenvectors' iteration.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    eigenvalues_ : ndarray of shape (factors,)
+        The leading eigenvalues of P, float64, falling.
+    item_vectors_ : ndarray of shape (n_items, factors)
+        V, float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+
+    See Also
+    --------
+    docs/graph_filter.md : the equations, how they are solved, and measurements.
+
+    References
+    ----------
+    Shen et al.: How powerful is graph convolution for recommendation? CIKM 2021. Choi et al.: Blurring-sharpening
+    process models for collaborative filtering. SIGIR 2023. Kim et al.: Graph spectral filtering with Chebyshev
+    interpolation for recommendation. SIGIR 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((6, 3)))  # two groups of users, each with three items of its own
+    >>> X[0, 0] = 0
+    >>> model = GraphFilter(factors=2, random_state=0).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    _learned: ClassVar[tuple[str, ...]] = ("eigenvalues_", "item_vectors_", "user_weights_", "item_weights_")
+
+    eigenvalues_: NDArray[np.float64]
+    item_vectors_: Floats
+    user_weights_: Floats
+    item_weights_: Floats
+
+    def __init__(
+        self,
+        factors: int = 512,
+        *,
+        ideal_weight: float = 0.1,
+        filter: str = "linear",
+        user_exponent: float = 0.25,
+        item_exponent: float = 0.5,
+        degree_exponent: float = 0.35,
+        order: int = 8,
+        flatness: float = 1.5,
+        sharpness: float = 0.5,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.factors = factors
+        self.ideal_weight = ideal_weight
+        self.filter = filter
+        self.user_exponent = user_exponent
+        self.item_exponent = item_exponent
+        self.degree_exponent = degree_exponent
+        self.order = order
+        self.flatness = flatness
+        self.sharpness = sharpness
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_options(self) -> None:
+        check_integer("GraphFilter.factors", self.factors, minimum=0)
+        check_number("GraphFilter.ideal_weight", self.ideal_weight, minimum=0)
+        check_choice("GraphFilter.filter", self.filter, ("linear", "plateau", "sharpen"))
+        for name in ("user_exponent", "item_exponent", "degree_exponent"):
+            check_number(f"GraphFilter.{name}", getattr(self, name), minimum=0, maximum=1)
+        check_integer("GraphFilter.order", self.order, minimum=1, maximum=64)
+        check_number("GraphFilter.flatness", self.flatness, minimum=1)
+        check_number("GraphFilter.sharpness", self.sharpness, minimum=0)
+        effective_jobs(self.n_jobs)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        weights = matrix.data.astype(np.float64)
+        user_sums = sum_by_code(row_numbers(matrix).astype(np.int32), weights, matrix.shape[0])
+        item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
+        self.user_weights_ = _powers(user_sums, -self.user_exponent)
+        self.item_weights_ = _powers(item_sums, -self.item_exponent)
+        spectrum = leading_spectrum(
+            _weighted(matrix, self.user_weights_, self.item_weights_),
+            max(self.factors, 1),
+            random_state=seed_of(self.random_state),
+            n_jobs=effective_jobs(self.n_jobs),
+            tol=TOLERANCE,
+        )
+        largest = spectrum.values[0] if spectrum.values[0] > 0 else 1.0
+        self.user_weights_ = (self.user_weights_ / largest).astype(np.float32)
+        self.eigenvalues_ = (spectrum.values[: self.factors] / largest) ** 2
+        self.item_vectors_ = np.ascontiguousarray(spectrum.vectors[:, : self.factors])
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        n_users, n_items = self.seen_.shape
+        wanted = {
+            "item_vectors_": (n_items, len(self.eigenvalues_)),
+            "user_weights_": (n_users,),
+            "item_weights_": (n_items,),
+        }
+        if any(
+            getattr(self, name).shape != shape or getattr(self, name).dtype != np.float32
+            for name, shape in wanted.items()
+        ):
+            raise ValueError("its vectors and weights are not of the types and shapes that they must be")
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        down, up = self._derived.get("degrees", self._degrees)
+        signals = assemble_csr(
+            histories.data * down[histories.indices], histories.indices, histories.indptr, histories.shape
+        )
+        scores = self._filtered(signals)
+        scores *= up[:, None]
+        return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
+
+    def _filtered(self, signals: CodeMatrix) -> Floats:
+        """The signals, rows over the items, after the filter: of shape (n_items, n), n padded to a multiple of 16."""
+        jobs = effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
+        dense = aligned_zeros(signals.shape[1], -(-max(signals.shape[0], 1) // LANES) * LANES)
+        dense[signals.indices, row_numbers(signals)] = signals.data
+        gain = self.ideal_weight + 0 * self.eigenvalues_
+        if self.filter == "sharpen":
+            gain *= np.exp(-self.sharpness * self.eigenvalues_)
+        scores = self._polynomial(dense, jobs)
+        if self.ideal_weight > 0 and self.factors > 0:
+            coordinates = aligned_zeros(self.factors, dense.shape[1])
+            found = sum_vectors(signals, self.item_vectors_, jobs)
+            coordinates[:, : len(found)] = (found * gain.astype(np.float32)).T
+            add_dense_products(self.item_vectors_, coordinates, scores, jobs)
+        return scores
+
+    def _polynomial(self, signals: Floats, jobs: int) -> Floats:
+        """h(P) of the signals; "linear" is one step over the graph."""
+        rows, columns = self._derived.get("graph", self._graph)
+        if self.filter == "linear":
+            return columns.times(rows.times(signals, jobs), jobs)
+        coefficients = _interpolated(self._transfer, self.order).astype(np.float32)
+
+        def step(now: Floats) -> Floats:  # (I - 2P) now
+            moved = columns.times(rows.times(now, jobs), jobs)
+            moved *= np.float32(-2)
+            moved += now
+            return moved
+
+        last, now = signals, step(signals)
+        scores = coefficients[0] * last + coefficients[1] * now
+        for coefficient in coefficients[2:]:
+            following = step(now)
+            following *= np.float32(2)
+            following -= last
+            last, now = now, following
+            scores += coefficient * now
+        return scores
+
+    def _transfer(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """h(λ)."""
+        if self.filter == "sharpen":
+            return values * np.exp(-self.sharpness * values)
+        centred = 2 * values - 1
+        return 0.5 + 0.5 * np.sign(centred) * np.abs(centred) ** self.flatness
+
+    def _graph(self) -> tuple[SparseProduct, SparseProduct]:
+        weighted = _weighted(self.seen_, self.user_weights_, self.item_weights_)
+        return SparseProduct(weighted), SparseProduct(turned(weighted, effective_jobs(self.n_jobs)))
+
+    def _degrees(self) -> tuple[Floats, Floats]:
+        sums = sum_by_code(self.seen_.indices, self.seen_.data, self.n_features_in_)
+        return _powers(sums, -self.degree_exponent), _powers(sums, self.degree_exponent)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """r_i d_i^(-b) H_ij d_j^b for each entry i of the row, H being the filter: symmetric, so one column of it."""
+        down, up = self._derived.get("degrees", self._degrees)
+        impulse = assemble_csr(
+            np.ones(1, np.float32), np.array([item], np.int32), np.array([0, 1], np.int64), (1, self.n_features_in_)
+        )
+        column = self._filtered(impulse)[history.indices, 0].astype(np.float64)
+        contributions: NDArray[np.float64] = history.data * down[history.indices] * column * float(up[item])
+        return contributions
+
+
+def _powers(sums: NDArray[np.float64], exponent: float) -> Floats:
+    """The sums to a power; 0 where there is nothing."""
+    powers: NDArray[np.float64] = np.where(sums > 0, sums, 1.0) ** exponent
+    return np.where(sums > 0, powers, 0).astype(np.float32)
+
+
+def _weighted(matrix: CodeMatrix, users: Floats, items: Floats) -> CodeMatrix:
+    data = matrix.data * items[matrix.indices]
+    data *= users[row_numbers(matrix)]
+    return assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
+
+
+def _interpolated(transfer: Any, order: int) -> NDArray[np.float64]:
+    """Coefficients of the Chebyshev interpolation of `transfer` on [0, 1], in 1 - 2λ."""
+    nodes = np.cos((np.arange(order + 1) + 0.5) / (order + 1) * np.pi)
+    coefficients = np.polynomial.chebyshev.chebfit(nodes, transfer((1 - nodes) / 2), order)
+    return np.asarray(coefficients, np.float64)

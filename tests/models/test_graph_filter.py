@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastrec.kernels.filters import add_products
+from fastrec.models import GraphFilter
+from fastrec.models.graph_filter import _interpolated
+from fastrec.models.spectrum import add_dense_products
+
+
+def sparse(n=50, m=30, density=0.2, seed=0):
+    rng = np.random.default_rng(seed)
+    dense = (rng.random((n, m)) < density) * rng.integers(1, 4, (n, m))
+    dense[np.arange(n), np.arange(n) % m] = 1
+    return sp.csr_array(dense.astype(np.float32))
+
+
+def plain(X, filter, factors, weight, users, items, degrees, flatness=1.5, sharpness=0.5):
+    """The filter by its definition, with all eigenvectors."""
+    R = X.toarray().astype(np.float64)
+    M = R.sum(axis=1)[:, None] ** -users * R * R.sum(axis=0) ** -items
+    values, vectors = np.linalg.eigh(M.T @ M)
+    values, vectors = (values / values[-1])[::-1], vectors[:, ::-1]
+    ideal = weight * (np.arange(len(values)) < factors)
+    centred = 2 * values - 1
+    h = {
+        "linear": values + ideal,
+        "plateau": 0.5 + 0.5 * np.sign(centred) * np.abs(centred) ** flatness + ideal,
+        "sharpen": (values + ideal) * np.exp(-sharpness * values),
+    }[filter]
+    return R * R.sum(axis=0) ** -degrees @ (vectors * h) @ vectors.T * R.sum(axis=0) ** degrees
+
+
+@pytest.mark.parametrize("filter", ["linear", "plateau", "sharpen"])
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_scores_are_those_of_the_definition(filter, weight):
+    X = sparse()
+    options = {"user_exponent": 0.4, "item_exponent": 0.5, "degree_exponent": 0.3}
+    model = GraphFilter(6, ideal_weight=weight, filter=filter, order=60, **options).fit(X)
+    expected = plain(X, filter, 6, weight, 0.4, 0.5, 0.3)
+    scores = np.stack([model.predict_pairs(user, range(30)) for user in range(50)])
+    np.testing.assert_allclose(scores, expected, atol=5e-3 * np.abs(expected).max())
+
+
+def test_gfcf_is_a_choice_of_exponents():
+    X = sparse()
+    options = {"user_exponent": 0.5, "item_exponent": 0.5, "degree_exponent": 0.5}
+    scores = GraphFilter(0, **options).fit(X).predict_pairs([0] * 30, range(30))
+    R = X.toarray()
+    M = R / np.sqrt(R.sum(axis=1))[:, None] / np.sqrt(R.sum(axis=0))
+    np.testing.assert_allclose(scores, (R[0] / np.sqrt(R.sum(0)) @ M.T @ M) * np.sqrt(R.sum(0)), rtol=1e-4, atol=1e-5)
+
+
+def test_interpolation_meets_the_function_at_its_nodes():
+    coefficients = _interpolated(lambda values: values**3, 3)
+    for value in (0.0, 0.3, 1.0):
+        assert np.polynomial.chebyshev.chebval(1 - 2 * value, coefficients) == pytest.approx(value**3, abs=1e-12)
+
+
+@pytest.mark.parametrize("width", [16, 48, 64, 80, 192])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_dense_products_are_those_of_numpy_in_any_company(width, n):
+    rng = np.random.default_rng(0)
+    left, right = (rng.normal(size=shape).astype(np.float32) for shape in ((n, 9), (9, width)))
+    out = rng.normal(size=(n, width)).astype(np.float32)
+    expected = out + left @ right
+    alone = np.ascontiguousarray(out[:, :16])
+    add_dense_products(left, right, out, 2)
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+    add_products(left.reshape(-1), 9, 0, n, 16, 0, np.ascontiguousarray(right[:, :16]).reshape(-1), alone.reshape(-1))
+    np.testing.assert_array_equal(alone, out[:, :16])
+
+
+def test_more_users_at_a_time_change_no_bit():
+    X = sparse(300)
+    model = GraphFilter(5, random_state=0).fit(X)
+    whole = model.recommend(X, 5)
+    for rows in (slice(0, 1), slice(3, 80), slice(64, 200)):
+        np.testing.assert_array_equal(model.recommend(X[rows], 5).scores, whole.scores[rows])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"factors": -1}, "GraphFilter.factors must be an integer of at least 0"),
+        ({"filter": "high"}, "GraphFilter.filter must be one of"),
+        ({"flatness": 0.5}, "GraphFilter.flatness must be a finite number of at least 1"),
+        ({"degree_exponent": -0.1}, "GraphFilter.degree_exponent must be a finite number from 0 to 1"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        GraphFilter(**options).fit(np.eye(3))
