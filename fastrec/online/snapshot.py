@@ -319,6 +319,8 @@ class Snapshot:
 
     def _stack(self, rows: Iterable[Row]) -> CodeMatrix:
         rows = list(rows)
+        if not rows:
+            return assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_))
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row.codes) for row in rows], out=indptr[1:])
         values = np.concatenate([row.values for row in rows])

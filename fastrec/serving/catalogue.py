@@ -24,6 +24,8 @@ class Titles:
         )
         self._texts = [text.casefold() for text in texts]
         self._ids = [str(given).casefold() for given in ids]
+        values = model.seen_.data[:100_000]
+        self.typical_value = float(np.median(values)) if len(values) else 1.0
         self._popular: Any = np.argsort(-model.item_counts_, kind="stable")
 
     def find_items(self, wanted: str, limit: int) -> list[int]:

@@ -487,6 +487,7 @@ class Server:
                 explains="explain" in model.capabilities,
                 takes_events=self.journal is not None,
                 needs_token=self._token is not None,
+                typical_value=self.catalogue.get(snapshot).typical_value,
                 options=options,
                 model_seq=snapshot.model_seq,
                 seq=snapshot.seq,

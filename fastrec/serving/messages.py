@@ -194,6 +194,7 @@ class ModelAnswer(Struct):
     explains: bool
     takes_events: bool
     needs_token: bool
+    typical_value: Annotated[float, Meta(description="The median of the values that the model was made of.")]
     options: dict[str, bool | int | float | str | None]
     model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
     seq: Annotated[int, Meta(description="The last event that answers take into account.")]

@@ -1,0 +1,366 @@
+// The page: no framework, nothing from elsewhere. State in one object, drawn by plain functions.
+
+const $ = (id) => document.getElementById(id);
+const state = { mode: "user", user: null, history: [], past: [], total: 0, fresh: new Set(), model: null, ranks: new Map(), turn: 0, whole: false };
+const paces = [];
+
+const make = (name, options = {}, ...children) => {
+  const { data = {}, ...rest } = options;
+  const element = Object.assign(document.createElement(name), rest);
+  Object.assign(element.dataset, data);
+  element.append(...children.filter((child) => child != null && child !== false));
+  return element;
+};
+const nameOf = (item) => item.title ?? String(item.item);
+const number = (value) => value.toLocaleString("en");
+
+// -- talking to the server
+
+class Refused extends Error {}
+
+async function ask(path, body, method) {
+  const headers = {};
+  const token = $("token").value.trim();
+  if (token) headers.authorization = `Bearer ${token}`;
+  const options = body === undefined ? { headers, method } : { headers, method: "POST", body: JSON.stringify(body) };
+  let response;
+  const began = performance.now();
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Refused("The server cannot be reached.");
+  }
+  const answer = await response.json();
+  const spent = performance.now() - began;
+  if (!response.ok) {
+    if (response.status === 401) $("token-box").hidden = false, ($("token-box").open = true);
+    throw new Refused(answer.error.message);
+  }
+  const inside = /dur=([\d.]+)/.exec(response.headers.get("server-timing") ?? "");
+  return { answer, spent, inside: inside ? Number(inside[1]) : null };
+}
+
+function say(text) {
+  $("notice").textContent = text ?? "";
+  $("notice").hidden = !text;
+}
+
+async function attempt(work) {
+  try {
+    const result = await work();
+    return result;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(error.message);
+    return null;
+  }
+}
+
+// An id is sent in the model's own type: 42 and "42" are not the same.
+const asUserId = (text) => (state.model.user_ids === "int" ? Number(text) : text);
+const isUserId = (text) => text !== "" && (state.model.user_ids === "str" || /^-?\d+$/.test(text));
+
+// -- recommendations
+
+function question(explain) {
+  const who = state.mode === "user" ? { user: state.user } : { history: state.history.map(({ item, value }) => ({ item, value })) };
+  return { ...who, k: 10, explain, on_unknown: "popular" };
+}
+
+async function refresh() {
+  const turn = ++state.turn;
+  if (state.mode === "user" && state.user === null) return drawList(null);
+  $("list").setAttribute("aria-busy", "true");
+  const got = await attempt(() => ask("/recommend", question(false)));
+  if (turn !== state.turn) return;
+  $("list").setAttribute("aria-busy", "false");
+  if (got === null) return;
+  say(null);
+  drawPace(got);
+  drawList(got.answer);
+  if (!state.model.explains || got.answer.fallback) return;
+  const explained = await attempt(() => ask("/recommend", question(true)));
+  if (explained === null || turn !== state.turn) return;
+  const reasons = new Map(explained.answer.items.map((item) => [item.item, item.why ?? []]));
+  for (const row of $("list").children) row.drawWhy(reasons.get(row.item) ?? []);
+}
+
+function drawList(answer) {
+  const items = answer?.items ?? [];
+  const before = state.ranks;
+  state.ranks = new Map(items.map((item, place) => [item.item, place]));
+  const top = Math.max(...items.map((item) => item.score), 1e-9);
+  $("fallback").hidden = !(answer?.fallback && items.length);
+  $("list").replaceChildren(...items.map((item, place) => rowOf(item, place, top, before, state.model.explains && !answer.fallback)));
+  $("list-empty").hidden = items.length > 0;
+  $("list-empty").textContent = answer ? "Nothing is left to recommend." : "Choose a user, or build a history of your own.";
+}
+
+function rowOf(item, place, top, before, waits = false) {
+  const bar = make("i");
+  const why = make("p", { className: waits ? "why waits" : "why" });
+  const title = make("span", { className: "title" }, nameOf(item));
+  let fresh = false;
+  if (before.size) {
+    const old = before.get(item.item);
+    fresh = old === undefined;
+    const text = fresh ? "new" : old > place ? `▲ ${old - place}` : old < place ? `▼ ${place - old}` : "";
+    if (text) title.append(make("span", { className: old < place ? "moved down" : "moved", ariaLabel: fresh ? "new in the list" : `moved from ${old + 1}` }, text));
+  }
+  const row = make("li", { className: fresh ? "new" : "" },
+    make("span", { className: "rank" }, String(place + 1)),
+    title,
+    make("div", { className: "acts" }, ...actsOf(item)),
+    make("div", { className: "meter", title: `score ${item.score.toPrecision(4)}` }, bar),
+    why);
+  requestAnimationFrame(() => bar.style.setProperty("width", `${Math.max(2, (100 * item.score) / top)}%`));
+  row.item = item.item;
+  row.drawWhy = (reasons) => {
+    const good = reasons.filter((reason) => reason.contribution > 0);
+    why.replaceChildren(...(good.length ? ["because of ", ...good.flatMap((reason, n) => [n ? ", " : "", make("b", {}, nameOf(reason))])] : []));
+  };
+  return row;
+}
+
+function actsOf(item) {
+  const takes = state.mode === "history" || state.model.takes_events;
+  const label = state.mode === "history" ? "Add" : "Took it";
+  return [
+    takes && make("button", { type: "button", className: "act main", ariaLabel: `${label}: ${nameOf(item)}`, onclick: () => take(item) }, label),
+    make("button", { type: "button", className: "act", ariaLabel: `Similar to ${nameOf(item)}`, onclick: () => showSimilar(item) }, "Similar"),
+  ].filter(Boolean);
+}
+
+function drawPace({ spent, inside }) {
+  paces.push(spent);
+  if (paces.length > 40) paces.shift();
+  const most = Math.max(...paces, 1);
+  const step = 120 / Math.max(1, paces.length - 1);
+  $("spark").firstElementChild.setAttribute("points", paces.map((pace, n) => `${(n * step).toFixed(1)},${(22 - (20 * pace) / most).toFixed(1)}`).join(" "));
+  $("pace").textContent = inside === null ? `${spent.toFixed(1)} ms` : `${inside.toFixed(1)} ms in the server`;
+  $("pace-here").textContent = inside === null ? "" : `${spent.toFixed(0)} ms here`;
+}
+
+// -- histories
+
+async function take(item) {
+  if (state.mode === "history") {
+    $("history-box").open = true;
+    if (!state.history.some((known) => known.item === item.item)) state.history.unshift({ ...item, value: state.model.typical_value });
+    drawHistory();
+    return refresh();
+  }
+  if (state.user === null) return say("Choose a user first.");
+  const event = { user: state.user, item: item.item, value: state.model.typical_value, id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` };
+  const done = await attempt(() => ask("/events", { events: [event] }));
+  if (done === null) return;
+  state.fresh.add(item.item);
+  await Promise.all([readPast(), refresh()]);
+}
+
+async function readPast() {
+  state.past = [];
+  state.total = 0;
+  if (state.user !== null) {
+    const known = await fetch(`/users/${encodeURIComponent(state.user)}`, { headers: $("token").value ? { authorization: `Bearer ${$("token").value.trim()}` } : {} });
+    const answer = await known.json();
+    if (known.ok) Object.assign(state, { past: answer.items, total: answer.total });
+    else if (known.status === 401) $("token-box").hidden = false;
+    state.past.sort((a, b) => state.fresh.has(b.item) - state.fresh.has(a.item));
+  }
+  drawHistory();
+}
+
+function drawHistory() {
+  const own = state.mode === "history";
+  const all = own ? state.history : state.past;
+  const shown = own || state.whole ? all : all.slice(0, 30);
+  const total = own ? all.length : state.total;
+  $("history-title").textContent = own ? "Your history" : state.user === null ? "History" : `History of ${state.user}`;
+  $("history-count").textContent = total ? number(total) : "";
+  $("clear").hidden = !(own && all.length);
+  $("more").hidden = shown.length === all.length;
+  $("history-empty").hidden = all.length > 0;
+  $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : "Nothing yet.";
+  $("history").replaceChildren(...shown.map((item) => make("li", {},
+    make("span", { className: "name" }, nameOf(item)),
+    !own && state.fresh.has(item.item) && make("span", { className: "fresh" }, "just now"),
+    !own && state.model.typical_value !== 1 && make("span", { className: "value", title: "value" }, String(Number(item.value.toPrecision(4)))),
+    own && make("button", { type: "button", className: "drop", ariaLabel: `Take out ${nameOf(item)}`, onclick: () => drop(item) }, "✕"))));
+}
+
+function drop(item) {
+  state.history = state.history.filter((known) => known.item !== item.item);
+  drawHistory();
+  refresh();
+}
+
+async function choose(user) {
+  Object.assign(state, { user, fresh: new Set(), ranks: new Map(), whole: false });
+  $("user").value = user === null ? "" : String(user);
+  const url = new URL(location);
+  user === null ? url.searchParams.delete("user") : url.searchParams.set("user", user);
+  history.replaceState(null, "", url);
+  await Promise.all([readPast(), refresh()]);
+}
+
+function setMode(mode) {
+  Object.assign(state, { mode, ranks: new Map() });
+  for (const name of ["user", "history"]) {
+    $(`tab-${name}`).setAttribute("aria-selected", String(name === mode));
+    $(`tab-${name}`).tabIndex = name === mode ? 0 : -1;
+  }
+  $("side").setAttribute("aria-labelledby", `tab-${mode}`);
+  $("user-field").hidden = mode === "history";
+  $("item-label").textContent = mode === "history" ? "Add an item" : "Tell that the user took an item";
+  $("item-hint").textContent = mode === "history" ? "Nothing of it is kept on the server." : state.model.takes_events ? "It is kept in the journal, and counts at once." : "This server takes no events: it has no journal.";
+  $("item").disabled = mode === "user" && !state.model.takes_events;
+  drawHistory();
+  refresh();
+}
+
+// -- similar items
+
+async function showSimilar(item) {
+  const got = await attempt(() => ask(`/similar?item=${encodeURIComponent(item.item)}&k=8`));
+  if (got === null) return;
+  const { items } = got.answer;
+  $("similar-title").textContent = nameOf(item);
+  const top = Math.max(...items.map((one) => one.score), 1e-9);
+  $("similar-list").replaceChildren(...items.map((one, place) => rowOf(one, place, top, new Map())));
+  if (!$("similar").open) $("similar").showModal();
+  $("similar").scrollTop = 0;
+}
+
+// -- search fields: a list below, by arrows, Enter and Escape, or by touch
+
+function combo(input, list, find, choose, draw) {
+  let found = [];
+  let active = -1;
+  let turn = 0;
+  const close = () => { list.hidden = true; active = -1; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
+  const mark = (place) => {
+    active = place;
+    [...list.children].forEach((row, n) => row.setAttribute("aria-selected", String(n === active)));
+    if (active < 0) return input.removeAttribute("aria-activedescendant");
+    input.setAttribute("aria-activedescendant", list.children[active].id);
+    list.children[active].scrollIntoView({ block: "nearest" });
+  };
+  const pick = (one) => { close(); choose(one); };
+  const open = async () => {
+    const mine = ++turn;
+    const answer = await attempt(() => find(input.value.trim()));
+    if (mine !== turn || answer === null || document.activeElement !== input) return;
+    found = answer;
+    list.replaceChildren(...found.map((one, n) => {
+      const row = make("li", { id: `${list.id}-${n}`, role: "option", onpointerdown: (event) => event.preventDefault(), onclick: () => pick(one) }, ...draw(one));
+      row.setAttribute("role", "option");
+      return row;
+    }));
+    if (!found.length) list.append(make("li", { className: "none" }, "Nothing found"));
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    mark(-1);
+  };
+  input.addEventListener("input", open);
+  input.addEventListener("focus", open);
+  input.addEventListener("click", () => list.hidden && open());
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      if (list.hidden) return open();
+      if (found.length) mark((active + (event.key === "ArrowDown" ? 1 : active < 0 ? 0 : -1) + found.length) % found.length);
+    } else if (event.key === "Enter") {
+      const chosen = !list.hidden && active >= 0 ? found[active] : undefined;
+      event.preventDefault();
+      turn++;
+      if (chosen !== undefined) pick(chosen);
+      else { close(); choose(undefined, input.value.trim(), found); }
+    } else if (event.key === "Escape") close();
+  });
+}
+
+// -- the model's facts
+
+async function readModel() {
+  const got = await attempt(() => ask("/model"));
+  if (got === null) return false;
+  const model = got.answer;
+  if (state.model && state.model.version !== model.version && state.model.seq <= model.seq) setTimeout(refresh);
+  state.model = model;
+  $("facts").textContent = `${model.model} · ${number(model.users)} users · ${number(model.items)} items · ${number(model.interactions)} interactions`;
+  const facts = {
+    Version: model.version,
+    Factors: model.options.factors,
+    "Events taken in": model.takes_events ? number(model.seq) : undefined,
+    "Users changed since": model.takes_events ? number(model.changed_users) : undefined,
+    fastrec: model.fastrec,
+  };
+  $("model").replaceChildren(...Object.entries(facts).filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
+  if (model.needs_token) $("token-box").hidden = false;
+  if (model.problem) say(`The server goes on with this model: ${model.problem}`);
+  return true;
+}
+
+// -- colours
+
+const themes = { "": ["◐", "as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
+function setTheme(theme) {
+  theme ? (document.documentElement.dataset.theme = theme) : delete document.documentElement.dataset.theme;
+  $("theme").textContent = themes[theme][0];
+  $("theme").ariaLabel = `Colours: ${themes[theme][1]}`;
+  $("theme").title = $("theme").ariaLabel;
+  localStorage.setItem("theme", theme);
+}
+
+// -- begin
+
+setTheme(localStorage.getItem("theme") in themes ? localStorage.getItem("theme") : "");
+$("theme").onclick = () => { const names = Object.keys(themes); setTheme(names[(names.indexOf(localStorage.getItem("theme")) + 1) % 3]); };
+$("token").value = sessionStorage.getItem("token") ?? "";
+$("token").onchange = () => { sessionStorage.setItem("token", $("token").value); say(null); readPast(); };
+$("token-form").onsubmit = (event) => event.preventDefault();
+$("history-box").open = !matchMedia("(max-width: 800px)").matches;
+$("clear").onclick = () => { state.history = []; drawHistory(); refresh(); $("item").focus(); };
+$("more").onclick = () => { state.whole = true; drawHistory(); };
+for (const mode of ["user", "history"]) $(`tab-${mode}`).onclick = () => setMode(mode);
+document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+  setMode(state.mode === "user" ? "history" : "user");
+  $(`tab-${state.mode}`).focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName) && !$("similar").open) {
+    event.preventDefault();
+    (state.mode === "user" ? $("user") : $("item")).focus();
+  }
+});
+$("similar").addEventListener("click", (event) => event.target === $("similar") && $("similar").close());
+
+combo($("user"), $("user-list"), async (text) => (await ask(`/users?limit=12&search=${encodeURIComponent(text === String(state.user) ? "" : text)}`)).answer.users,
+  (user, text) => {
+    if (user !== undefined) return choose(user);
+    if (text === "") return choose(null);
+    if (!isUserId(text)) return say("The ids of users are integers here.");
+    return choose(asUserId(text));
+  },
+  (user) => [String(user)]);
+combo($("item"), $("item-list"), async (text) => (await ask(`/items?limit=12&search=${encodeURIComponent(text)}`)).answer.items,
+  (item, text, found) => {
+    const chosen = item ?? (text ? found[0] : undefined);
+    if (chosen) { $("item").value = ""; take(chosen); }
+  },
+  (item) => [make("span", {}, nameOf(item)), make("small", {}, `${number(item.users)} users`)]);
+
+async function begin() {
+  while (!(await readModel())) await new Promise((done) => setTimeout(done, 1000));
+  say(null);
+  setMode("user");
+  const wanted = new URL(location).searchParams.get("user");
+  if (wanted !== null && isUserId(wanted)) return choose(asUserId(wanted));
+  const got = await attempt(() => ask("/users?limit=1"));
+  await choose(got?.answer.users[0] ?? null);
+}
+begin();
+setInterval(() => document.hidden || readModel(), 5000);
