@@ -35,6 +35,7 @@ _HOMES = {
     "fastrec.retrieval": ("ExactIndex", "TopK"),
     "fastrec.models": (
         "EASE",
+        "ExplicitALS",
         "GraphFilter",
         "ImplicitALS",
         "ItemKNN",

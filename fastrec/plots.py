@@ -4,6 +4,8 @@ They need matplotlib (``pip install 'fastrec[report]'``). Nothing global is chan
 `ax` a new figure is made by pyplot, as notebooks expect.
 """
 
+import importlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastrec.validation import check_choice
 
-__all__ = ["learning_curve", "metric_bars", "popularity_curve"]
+__all__ = [
+    "embedding_map",
+    "learning_curve",
+    "metric_bars",
+    "metric_curve",
+    "popularity_curve",
+    "search_slice",
+    "user_panel",
+    "validation_dots",
+]
 
 Theme = Literal["light", "dark"]
 
@@ -194,6 +205,271 @@ def popularity_curve(data: Any, ax: Any = None, *, head: float = 0.8, theme: The
     return ax
 
 
+def metric_curve(report: Any, ax: Any = None, *, metric: str = "recall", theme: Theme = "light") -> Any:
+    """A metric against the length of the list: recall at 1, 5, 10 … with a band of the confidence intervals.
+
+    Parameters
+    ----------
+    report
+        A `Report` of `fastrec.evaluate` with the metric at several cut-offs.
+    ax
+        The matplotlib axes to draw on; None for a new figure.
+    metric
+        Its name without a cut-off.
+    theme
+        "light" or "dark".
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        Where the report has the metric at fewer than two cut-offs.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> train, test = np.eye(4)[[0, 0, 1, 2]], np.eye(4)[[1, 2, 0, 3]]
+    >>> report = fr.evaluate(fr.Popularity().fit(train), test, ["recall@1", "recall@2", "recall@3"])
+    >>> metric_curve(report).get_xlabel()
+    'items recommended'
+    """
+    labels = {int(label.partition("@")[2]): label for label in report.metrics if label.partition("@")[0] == metric}
+    if len(labels) < 2:
+        raise ValueError(f"metric_curve needs {metric!r} at two cut-offs or more, as in ['{metric}@5', '{metric}@20']")
+    ks = sorted(labels)
+    ax, colors = _axes(ax, theme, (6.4, 3.6))
+    for model, color in zip(report.models, _cycle(colors, len(report.models)), strict=True):
+        found = [report.estimate(labels[k], model) for k in ks]
+        means, low, high = (np.array([getattr(e, name) for e in found]) for name in ("mean", "low", "high"))
+        ax.fill_between(ks, low, high, color=color, alpha=0.18, linewidth=0)
+        ax.plot(ks, means, color=color, linewidth=2.2, marker="o", markersize=4.5, label=model)
+    ax.set_ylim(bottom=0)
+    if ks[-1] / ks[0] >= 20:
+        ax.set_xscale("log")
+    ax.set_xticks(ks, [str(k) for k in ks])
+    ax.xaxis.set_minor_locator(_no_ticks())
+    ax.set_xlabel("items recommended", color=colors.muted)
+    _title(ax, f"{metric} by length of the list, {100 * report.confidence:g} % intervals", colors, len(report.models))
+    _legend(ax, colors, len(report.models))
+    return ax
+
+
+def validation_dots(validation: Any, metric: str | None = None, ax: Any = None, *, theme: Theme = "light") -> Any:
+    """Each split's mean as a dot and the mean over splits as a line, for each model.
+
+    Parameters
+    ----------
+    validation
+        What `fastrec.cross_validate` gave.
+    metric
+        Which; by default the first.
+    ax
+        The matplotlib axes to draw on; None for a new figure.
+    theme
+        "light" or "dark".
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> rng = np.random.default_rng(0)
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> ax = validation_dots(fr.cross_validate(fr.Popularity(), data, 3))
+    >>> ax.get_xlabel()
+    'ndcg@10'
+    """
+    metric = validation.metrics[0] if metric is None else check_choice("metric", metric, validation.metrics)
+    models = list(validation.models)
+    ax, colors = _axes(ax, theme, (6.4, 1.1 + 0.5 * len(models)))
+    for place, (model, color) in enumerate(zip(models, _cycle(colors, len(models)), strict=True)):
+        scores = validation.scores(metric, model)
+        ax.plot([scores.mean()] * 2, [place - 0.28, place + 0.28], color=color, linewidth=2.6)
+        ax.scatter(scores, np.full(len(scores), place), s=42, color=color, alpha=0.55, linewidths=0)
+        _note(ax, f"{scores.mean():.4f}", (scores.max(), place), (9, 0), colors.ink)
+    ax.set_yticks(np.arange(len(models)), models, color=colors.ink)
+    ax.set_ylim(len(models) - 0.5, -0.5)
+    ax.margins(x=0.16)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(metric, color=colors.muted)
+    n = len(validation.reports)
+    _title(ax, f"{metric} in {n} split{'' if n == 1 else 's'}, and the mean", colors)
+    return ax
+
+
+def search_slice(search: Any, option: str | None = None, ax: Any = None, *, theme: Theme = "light") -> Any:
+    """The score of each trial of a search over one of the options; the best is named.
+
+    Parameters
+    ----------
+    search
+        What `fastrec.search` gave.
+    option
+        Which; by default the first that took several values.
+    ax
+        The matplotlib axes to draw on; None for a new figure.
+    theme
+        "light" or "dark".
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> rng = np.random.default_rng(0)
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> model = fr.ImplicitALS(iterations=2, random_state=0)
+    >>> ax = search_slice(fr.search(model, {"factors": [2, 4, 8]}, data, method="grid", cv=0.2))
+    >>> ax.get_xlabel()
+    'factors'
+    """
+    trials = [trial for trial in search.trials if not np.isnan(trial.score)]
+    option = _varied(search) if option is None else check_choice("option", option, search.searched)
+    values = [trial.options[option] for trial in trials]
+    scores = np.array([trial.score for trial in trials])
+    ax, colors = _axes(ax, theme, (6.4, 3.6))
+    places = _number_line(ax, values, colors)
+    epochs = np.array([trial.epochs or 0 for trial in trials], np.float64)
+    # In a halving, the trials with few epochs are pale.
+    alpha = np.ones(len(trials)) if epochs.max() == epochs.min() else 0.25 + 0.75 * epochs / epochs.max()
+    ax.scatter(places, scores, s=46, color=colors.series[0], alpha=alpha, linewidths=0)
+    best = next(place for place, trial in enumerate(trials) if trial == search.best)
+    ax.scatter(places[best], scores[best], s=110, facecolors="none", edgecolors=colors.series[1], linewidths=2)
+    ax.margins(x=0.08, y=0.18)
+    right = places[best] > np.mean(ax.get_xlim()) if ax.get_xscale() == "linear" else False
+    note = f"{_short_value(values[best])}: {scores[best]:.4f}"
+    _note(ax, note, (places[best], scores[best]), (0, 13), colors.ink, "right" if right else "left")
+    ax.set_xlabel(option, color=colors.muted)
+    _title(ax, f"{search.metric} by {option}, {len(trials)} trials", colors)
+    return ax
+
+
+def embedding_map(
+    model: Any,
+    ax: Any = None,
+    *,
+    color_by: Any = None,
+    label: Sequence[Any] = (),
+    n: int = 2000,
+    method: Literal["pca", "umap"] = "pca",
+    theme: Theme = "light",
+) -> Any:
+    """A model's items in the plane: near each other what is recommended to the same users.
+
+    Parameters
+    ----------
+    model
+        A fitted model with `item_factors_`, or an array of vectors of shape (n_items, factors).
+    ax
+        The matplotlib axes to draw on; None for a new figure.
+    color_by
+        The name of a column of the model's `item_info` (of labels between "|", the first counts), or a label per item:
+        the five most frequent are coloured. None: by popularity, where the model knows it.
+    label
+        Items (ids, or codes for a model fitted on a matrix) whose titles are shown.
+    n
+        At most so many items, the most popular.
+    method
+        "pca": the two directions in which the directions of the vectors differ most; "umap": by umap-learn, where it
+        is installed.
+    theme
+        "light" or "dark".
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> X = np.kron(np.eye(3), np.ones((5, 4)))
+    >>> ax = embedding_map(fr.ImplicitALS(3, random_state=0).fit(X))
+    >>> len(ax.collections[0].get_offsets())
+    12
+    """
+    check_choice("method", method, ("pca", "umap"))
+    vectors = np.asarray(getattr(model, "item_factors_", model), np.float64)
+    if vectors.ndim != 2 or vectors.shape[1] < 2:
+        raise ValueError(f"embedding_map needs vectors of two factors or more, got shape {vectors.shape}")
+    counts = np.asarray(getattr(model, "item_counts_", np.ones(len(vectors))))
+    wanted = _codes_of(model, label)
+    shown = np.argsort(-counts, kind="stable")[:n]
+    shown = np.union1d(shown[counts[shown] > 0], wanted).astype(np.int64)
+    ax, colors = _axes(ax, theme, (6.4, 5.2))
+    points = _plane(vectors[shown], method)
+    groups = _colored(model, color_by, shown, len(vectors))
+    if groups is None:
+        sizes = 6 + 60 * np.sqrt(counts[shown] / max(counts.max(), 1))
+        ax.scatter(*points.T, s=sizes, color=colors.series[0], alpha=0.45, linewidths=0)
+    else:
+        _scatter_groups(ax, points, groups, colors)
+    _name_points(ax, points[np.searchsorted(shown, wanted)], _titles(model, wanted), colors)
+    ax.set(xticks=[], yticks=[])
+    ax.spines["bottom"].set_visible(False)
+    ax.set_aspect("equal", adjustable="datalim")
+    _title(ax, f"{len(shown):,} items by their factors ({method.upper()})", colors, 2 if groups is not None else 1)
+    return ax
+
+
+def user_panel(model: Any, user: Any, ax: Any = None, *, k: int = 10, history: int = 10, theme: Theme = "light") -> Any:
+    """What a user had, and beside it what the model recommends, with titles and scores as bars.
+
+    Parameters
+    ----------
+    model
+        A fitted recommender.
+    user
+        The id of a user of the training data (a code, where the model was fitted on a matrix).
+    ax
+        The matplotlib axes to draw on; None for a new figure.
+    k
+        How many recommendations.
+    history
+        How many of the user's items, those with the greatest values first, then the most popular.
+    theme
+        "light" or "dark".
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np, fastrec as fr
+    >>> model = fr.Popularity().fit(np.array([[1, 1, 0, 0], [0, 1, 1, 1]]))
+    >>> ax = user_panel(model, 0, k=2)
+    >>> [text.get_text() for text in ax.texts][:3]
+    ['had (2 of 2)', 'recommended', '1']
+    """
+    top = model.recommend([user], k)
+    codes = top.codes[0][top.valid[0]]
+    scores = top.scores[0][top.valid[0]].astype(np.float64)
+    code = int(np.asarray(user)) if model.users_ is None else int(model.users_.encode([user])[0])
+    begin, end = model.seen_.indptr[code : code + 2]
+    had, values = model.seen_.indices[begin:end], model.seen_.data[begin:end]
+    had = had[np.lexsort((-model.item_counts_[had], -values))]
+    rows = max(min(len(had), history), len(codes), 1)
+    ax, colors = _axes(ax, theme, (7.6, 0.9 + 0.3 * rows))
+    ax.set(xlim=(0, 1), ylim=(rows + 0.1, -1.1), xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines["bottom"].set_visible(False)
+    heads = (f"had ({min(len(had), history)} of {len(had)})", "recommended")
+    for left, text in zip((0.0, 0.46), heads, strict=True):
+        ax.text(left, -0.5, text, color=colors.muted, fontsize=9.5, va="center")
+    _list_titles(ax, 0.0, _titles(model, had[:history]), colors.ink, 44)
+    _score_bars(ax, 0.46, scores, colors)
+    _list_titles(ax, 0.475, _titles(model, codes), colors.ink, 50)
+    _title(ax, f"User {user}", colors)
+    return ax
+
+
 # --- what is drawn ---------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +527,163 @@ def _draw_bars(
             color=colors.ink,
             fontsize=9,
         )
+
+
+def _varied(search: Any) -> str:
+    for name in search.searched:
+        if len({repr(trial.options[name]) for trial in search.trials}) > 1:
+            return str(name)
+    return str(search.searched[0])
+
+
+def _number_line(ax: Any, values: Sequence[Any], colors: _Colors) -> NDArray[np.float64]:
+    """Places along x for values: numbers where they are, by their logarithm if they span much; others side by side."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        places = np.array(values, np.float64)
+        if places.min() > 0 and places.max() / places.min() >= 8:
+            ax.set_xscale("log")
+            _plain_ticks(ax.xaxis)
+        distinct = np.unique(places)
+        if len(distinct) <= 8:
+            ax.set_xticks(distinct, [f"{place:g}" for place in distinct])
+            ax.xaxis.set_minor_locator(_no_ticks())
+        return places
+    names = list(dict.fromkeys(map(_short_value, values)))
+    ax.set_xticks(np.arange(len(names)), names, color=colors.ink)
+    return np.array([names.index(_short_value(value)) for value in values], np.float64)
+
+
+def _short_value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _plane(vectors: NDArray[np.float64], method: str) -> NDArray[np.float64]:
+    """Points of shape (n, 2) for vectors, whose directions alone count."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    if method == "umap":
+        try:
+            umap = importlib.import_module("umap")  # an extra
+        except ImportError as error:
+            raise ImportError("method='umap' needs umap-learn: pip install umap-learn") from error
+        return np.asarray(umap.UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(unit), np.float64)
+    centred = unit - unit.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    points: NDArray[np.float64] = centred @ axes[:, :-3:-1]
+    # An eigenvector's sign is arbitrary; the longer tail goes to the right and up.
+    return points * np.where((points**3).sum(axis=0) < 0, -1.0, 1.0)
+
+
+def _colored(model: Any, color_by: Any, shown: NDArray[np.int64], n_items: int) -> list[str] | None:
+    """The group of each shown item, or None where they are not grouped."""
+    if color_by is None:
+        return None
+    labels = color_by
+    if isinstance(color_by, str):
+        info = getattr(model, "item_info_", None) or {}
+        if color_by not in info:
+            known = ", ".join(map(repr, info)) or "none"
+            raise ValueError(
+                f"color_by names {color_by!r}, which is no column of the model's item_info; there are {known}"
+            )
+        labels = info[color_by]
+    if len(labels) != n_items:
+        raise ValueError(f"color_by must have one label for each of {n_items} items, got {len(labels)}")
+    return [str(labels[code]).partition("|")[0] for code in shown.tolist()]
+
+
+def _scatter_groups(ax: Any, points: NDArray[np.float64], groups: list[str], colors: _Colors) -> None:
+    names, sizes = np.unique(groups, return_counts=True)
+    largest = names[np.argsort(-sizes, kind="stable")][: len(colors.series)].tolist()
+    labels = np.array(groups)
+    rest = ~np.isin(labels, largest)
+    ax.scatter(*points[rest].T, s=10, color=colors.muted, alpha=0.22, linewidths=0)
+    for name, color in zip(largest, colors.series, strict=False):
+        ax.scatter(*points[labels == name].T, s=16, color=color, alpha=0.7, linewidths=0, label=name)
+    _legend(ax, colors, max(len(largest), 2))
+
+
+def _name_points(ax: Any, points: NDArray[np.float64], titles: Sequence[str], colors: _Colors) -> None:
+    from matplotlib.patheffects import withStroke
+
+    around = [withStroke(linewidth=2.5, foreground=colors.paper)]
+    heights = _apart(points[:, 1], 0.04 * np.ptp(ax.get_ylim()))
+    reach = 0.02 * np.ptp(ax.get_xlim())
+    for point, height, title in zip(points, heights, titles, strict=True):
+        ax.scatter(*point, s=26, facecolors=colors.ink, edgecolors=colors.paper, linewidths=0.8, zorder=4)
+        ax.annotate(
+            _cut(title, 34),
+            tuple(point),
+            xytext=(point[0] + reach, height),
+            color=colors.ink,
+            fontsize=9,
+            va="center",
+            path_effects=around,
+            zorder=5,
+            arrowprops={"arrowstyle": "-", "color": colors.muted, "linewidth": 0.7},
+        )
+
+
+def _apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Heights in the same order, moved up where they would be nearer to each other than the gap."""
+    moved = heights.copy()
+    order = np.argsort(heights, kind="stable")
+    for below, above in itertools.pairwise(order.tolist()):
+        moved[above] = max(moved[above], moved[below] + gap)
+    return moved
+
+
+def _codes_of(model: Any, items: Sequence[Any]) -> NDArray[np.int64]:
+    vocabulary = getattr(model, "items_", None)
+    if not len(items):
+        return np.empty(0, np.int64)
+    return np.asarray(items if vocabulary is None else vocabulary.encode(items), np.int64)
+
+
+def _titles(model: Any, codes: NDArray[Any]) -> list[str]:
+    ids = [str(code) for code in codes.tolist()]
+    if getattr(model, "items_", None) is not None:
+        ids = [str(id) for id in model.items_.decode(codes).tolist()]
+    titles = (getattr(model, "item_info_", None) or {}).get("title")
+    if titles is None:
+        return ids
+    return [str(titles[code]) or id for code, id in zip(codes.tolist(), ids, strict=True)]
+
+
+def _list_titles(ax: Any, left: float, titles: Sequence[str], color: str, width: int) -> None:
+    for row, title in enumerate(titles):
+        ax.text(left, row + 0.35, _cut(title, width), color=color, fontsize=9.5, va="center", clip_on=True)
+
+
+def _score_bars(ax: Any, left: float, scores: NDArray[np.float64], colors: _Colors) -> None:
+    """Bars behind the titles, as long as the scores are beside the highest."""
+    if not len(scores):
+        return
+    lengths = np.maximum(scores, 0) / max(scores.max(), 1e-12) * (1 - left)
+    ax.barh(np.arange(len(scores)) + 0.35, lengths, left=left, height=0.78, color=colors.series[0], alpha=0.16)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+
+
+def _note(
+    ax: Any, text: str, point: tuple[float, float], offset: tuple[int, int], color: str, align: str = "left"
+) -> None:
+    ax.annotate(text, point, xytext=offset, textcoords="offset points", color=color, fontsize=9, va="center", ha=align)
+
+
+def _plain_ticks(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _no_ticks() -> Any:
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()
 
 
 # --- how it looks ----------------------------------------------------------------------------------------------------

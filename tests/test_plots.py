@@ -151,3 +151,94 @@ def test_without_matplotlib_the_error_names_the_extra():
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert "pip install 'fastrec[report]'" in run.stdout
+
+
+# -- curves over cut-offs, splits, searches, maps, users
+
+
+@pytest.fixture(scope="module")
+def small():
+    rng = np.random.default_rng(0)
+    titles = [f"Film {n}" for n in range(30)]
+    genres = np.array(["Drama|War", "Comedy", "Crime"])[np.arange(30) % 3]
+    return fr.Interactions(
+        rng.integers(0, 40, 600),
+        rng.integers(0, 30, 600),
+        users=[f"u{n}" for n in range(40)],
+        items=range(100, 130),
+        item_info={"title": titles, "genres": genres},
+    )
+
+
+@pytest.fixture(scope="module")
+def als(small):
+    return fr.ImplicitALS(4, iterations=2, random_state=0).fit(small)
+
+
+def test_a_metric_curve_shows_each_cut_off_with_its_interval(small):
+    train, test = fr.split_random(small, 0.3, random_state=0)
+    models = {"als": fr.ImplicitALS(4, iterations=1, random_state=0).fit(train), "pop": fr.Popularity().fit(train)}
+    report = fr.evaluate(models, test, ["recall@20", "recall@1", "recall@5", "ndcg@5"])
+    ax = fr.plots.metric_curve(report)
+    assert len(ax.lines) == 2
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 5, 20])
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [report.mean(f"recall@{k}", "pop") for k in (1, 5, 20)])
+    assert len(ax.collections) == 2
+    with pytest.raises(ValueError, match="needs 'ndcg' at two cut-offs or more"):
+        fr.plots.metric_curve(report, metric="ndcg")
+
+
+def test_splits_are_dots(small):
+    found = fr.cross_validate({"a": fr.Popularity(), "b": fr.Popularity()}, small, 3)
+    ax = found.plot()
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 0], found.scores("ndcg@10", "a"))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_slice_shows_every_trial_and_marks_the_best(small):
+    model = fr.ImplicitALS(2, iterations=1, random_state=0)
+    space = {"dtype": ["float16", "float32"], "factors": [1, 2, 16]}
+    found = fr.search(model, space, small, method="grid", cv=0.2, refit=False)
+    ax = found.plot("factors")
+    assert ax.get_xscale() == "log"
+    dots, ring = ax.collections
+    np.testing.assert_allclose(dots.get_offsets()[:, 1], [trial.score for trial in found.trials])
+    np.testing.assert_allclose(ring.get_offsets()[0], [found.best_options["factors"], found.best_score])
+    assert [label.get_text() for label in found.plot().get_xticklabels()] == ["float16", "float32"]
+    with pytest.raises(ValueError, match="option must be one of 'dtype', 'factors', got 'alpha'"):
+        found.plot("alpha")
+
+
+def test_a_map_colours_the_first_label_and_names_items(als):
+    ax = fr.plots.embedding_map(als, color_by="genres", label=[100, 105])
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"Drama", "Comedy", "Crime"}
+    assert [text.get_text() for text in ax.texts] == ["Film 0", "Film 5"]
+    again = fr.plots.embedding_map(als, n=10)
+    assert len(again.collections[0].get_offsets()) == 10
+    with pytest.raises(ValueError, match="no column of the model's item_info; there are 'title', 'genres'"):
+        fr.plots.embedding_map(als, color_by="year")
+    with pytest.raises(ValueError, match="one label for each of 30 items, got 2"):
+        fr.plots.embedding_map(als, color_by=["a", "b"])
+    with pytest.raises(ValueError, match="vectors of two factors or more"):
+        fr.plots.embedding_map(np.ones((5, 1)))
+
+
+def test_a_map_is_a_projection_that_keeps_what_differs_most():
+    rng = np.random.default_rng(0)
+    # Unit vectors about two orthogonal axes: the plane of the map must tell them apart.
+    vectors = np.eye(6)[np.repeat([0, 3], 20)] + rng.normal(0, 0.05, (40, 6))
+    points = fr.plots.embedding_map(vectors).collections[0].get_offsets()
+    assert abs(points[:20, 0].mean() - points[20:, 0].mean()) > 5 * points[:20, 0].std()
+
+
+def test_a_user_is_shown_with_titles_beside_the_history(als):
+    ax = fr.plots.user_panel(als, "u3", k=4, history=3)
+    texts = [text.get_text() for text in ax.texts]
+    top = als.recommend(["u3"], 4)
+    titles = als.item_info_["title"]
+    assert texts[0].startswith("had (3 of ")
+    assert texts[1] == "recommended"
+    assert texts[5:] == [titles[code] for code in top.codes[0]]
+    assert len(ax.patches) == 4
+    with pytest.raises(ValueError, match="unknown id"):
+        fr.plots.user_panel(als, "nobody")

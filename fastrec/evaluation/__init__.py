@@ -1,6 +1,8 @@
-"""Evaluation that states its rules and its uncertainty: `evaluate` and the `Report` that it gives."""
+"""Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, and what they give."""
 
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Comparison, Report
+from fastrec.evaluation.search import Search, Trial, search
+from fastrec.evaluation.validation import Validation, cross_validate
 
-__all__ = ["Comparison", "Report", "evaluate"]
+__all__ = ["Comparison", "Report", "Search", "Trial", "Validation", "cross_validate", "evaluate", "search"]

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+import fastrec as fr
+from fastrec.evaluation.validation import make_parts
+
+
+def random_data(seed=0, users=60, items=25, n=1200):
+    rng = np.random.default_rng(seed)
+    taste = rng.integers(0, 2, users)
+    user = rng.integers(0, users, n)
+    item = (rng.integers(0, items, n) // 2 * 2 + taste[user]) % items
+    return fr.Interactions(
+        user, item, times=rng.integers(0, 1000, n), users=[f"u{u}" for u in range(users)], items=range(items)
+    )
+
+
+@pytest.fixture
+def data():
+    return random_data()
+
+
+def als(**options):
+    return fr.ImplicitALS(**{"factors": 4, "iterations": 2, "random_state": 0, **options})
+
+
+def test_each_split_is_fitted_and_evaluated_on_its_own(data):
+    found = fr.cross_validate(als(), data, fr.InteractionKFold(3), "ndcg@5")
+    direct = [
+        fr.evaluate(als().fit(train), test, "ndcg@5").mean("ndcg@5")
+        for train, test in fr.InteractionKFold(3).split(data)
+    ]
+    np.testing.assert_array_equal(found.scores("ndcg@5"), direct)
+    assert found.mean("ndcg@5") == pytest.approx(np.mean(direct))
+    assert found.deviation("ndcg@5") == pytest.approx(np.std(direct, ddof=1))
+    assert "±" in repr(found)
+    assert len(found.to_frame()) == 3
+    assert {"split", "model", "metric", "mean", "fit_seconds"} <= set(found.to_frame().columns)
+
+
+def test_a_number_of_folds_a_share_and_pairs_are_splits(data):
+    assert len(fr.cross_validate(als(), data, 4).reports) == 4
+    assert len(fr.cross_validate(als(), data, 0.2).reports) == 1
+    pair = fr.split_time(data, fraction=0.2)
+    one = fr.cross_validate(als(), data, pair, "recall@5")
+    many = fr.cross_validate(als(), data, [pair, pair], "recall@5")
+    assert one.mean("recall@5") == many.mean("recall@5")
+    assert np.isnan(one.deviation("recall@5"))
+    windows = fr.cross_validate(als(), data, fr.RollingTime(2), "recall@5")
+    assert len(windows.reports) == 2
+    for wrong in ("many", 3.0j, [1, 2]):
+        with pytest.raises(TypeError, match="cv must"):
+            fr.cross_validate(als(), data, wrong)
+
+
+def test_users_of_the_test_rows_are_new_and_found_by_a_part_of_their_items(data):
+    for part, (train, test) in zip(make_parts(data, fr.UserKFold(3)), fr.UserKFold(3).split(data), strict=True):
+        assert part.train.users.ids.tolist() == data.users.ids[train].tolist()
+        whole = part.histories + part.test
+        assert (whole != data[test].matrix).nnz == 0
+        assert part.histories.multiply(part.test).nnz == 0
+    found = fr.cross_validate({"als": als(), "popular": fr.Popularity()}, data, fr.UserKFold(3), "ndcg@5")
+    assert found.mean("ndcg@5", "als") > 0
+    assert found.reports[0].counts["folded_in"] > 0
+    grouped = fr.cross_validate(als(), data, GroupKFold(2), "ndcg@5", groups=np.arange(60) % 4)
+    assert len(grouped.reports) == 2
+
+
+def test_matrices_are_as_good_as_interactions(data):
+    plain = fr.cross_validate(als(), data.matrix, 3, "ndcg@5")
+    assert plain.mean("ndcg@5") > 0
+
+
+def test_pipelines_are_validated_with_their_transformers(data):
+    pipeline = make_pipeline(fr.LogWeight(), fr.Cap(user=6), als())
+    found = fr.cross_validate(pipeline, data, 2, "ndcg@5")
+    train, test = next(fr.InteractionKFold(2).split(data))
+    fitted = als().fit(fr.Cap(user=6).fit_transform(fr.LogWeight().fit_transform(train)))
+    assert found.reports[0].mean("ndcg@5") == fr.evaluate(fitted, test, "ndcg@5").mean("ndcg@5")
+    over_users = fr.cross_validate(pipeline, data, fr.UserKFold(2), "ndcg@5")
+    assert 0 < over_users.mean("ndcg@5") <= 1
+
+
+def test_models_given_are_not_fitted_themselves(data):
+    model = als()
+    fr.cross_validate(model, data, 2)
+    assert not hasattr(model, "seen_")
+
+
+# -- scikit-learn's own tools
+
+
+ESTIMATORS = [model for model in fr.models.estimators().values() if "fastrec.models" in model.__module__]
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS, ids=lambda kind: kind.__name__)
+def test_scikit_learns_tools_work_on_every_estimator(kind, data):
+    model = kind()
+    known = model.get_params()
+    model.set_params(**{k: v for k, v in {"factors": 2, "iterations": 1, "random_state": 0}.items() if k in known})
+    try:
+        scores = cross_val_score(model, data.matrix, cv=2)
+    except TypeError as error:  # some need more than the interactions, and say so
+        pytest.skip(str(error))
+    assert scores.shape == (2,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    option = next((name for name in ("factors", "k", "regularization") if name in known), None)
+    grid = {f"model__{option}": [known[option]]} if option else {}
+    from sklearn.pipeline import Pipeline
+
+    search = GridSearchCV(Pipeline([("weight", fr.Binarize(1)), ("model", model)]), grid, cv=fr.UserKFold(2))
+    search.fit(data.matrix)
+    assert 0 <= search.best_score_ <= 1
+    assert search.predict(data.matrix).shape == (60,)
