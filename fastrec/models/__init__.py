@@ -2,6 +2,7 @@
 
 from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
+from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
@@ -20,6 +21,7 @@ __all__ = [
     "EASE",
     "Explaining",
     "Explanation",
+    "ExplicitALS",
     "FactorRecommender",
     "GraphFilter",
     "ImplicitALS",

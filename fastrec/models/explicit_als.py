@@ -1,0 +1,314 @@
+"""Ratings by matrix factorization with biases, by alternating least squares."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.recommender import Codes, Explaining
+from fastrec.models.spectrum import seed_of, turned
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.progress import epoch_progress
+from fastrec.retrieval import TopK
+from fastrec.validation import (
+    CodeMatrix,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    readonly,
+)
+
+Callback = Callable[[int, float, float], bool | None]
+Floats = NDArray[np.float32]
+
+PIECES = 64  # pieces that a half epoch is dealt in
+
+
+class ExplicitALS(Explaining, FactorRecommender):
+    """Ratings from users' and items' biases and factors, by alternating least squares over the ratings alone.
+
+    Values are ratings of any sign, on any scale; a stored zero is a rating of zero, what is not stored is unknown (not
+    a dislike). A dislike is a low rating. A rating is read as mean + b_u + b_i + x_u·y_i, and minimised is
+
+        sum over ratings  (r - mean - b_u - b_i - x_u·y_i)²
+          + sum over rows  n^ν (regularization · ‖x‖² + bias_regularization · b²)
+
+    over users and items, n being the row's number of ratings and ν `regularization_exponent`: ν = 1 is the weighted-λ
+    regularization of Zhou, Wilkinson, Schreiber, Pan (2008); biases as in Koren, Bell, Volinsky (2009).
+
+    Parameters
+    ----------
+    factors : int
+        The number of factors, at least 1.
+    regularization : float
+        The strength of the penalty of factors, above 0.
+    bias_regularization : float
+        The strength of the penalty of biases, above 0.
+    regularization_exponent : float
+        ν: how a row's penalty grows with its number of ratings; from 0 to 1.
+    iterations : int
+        Epochs at most: all users, then all items.
+    solver : {"cholesky", "cg"}
+        How a row is solved: exactly, at factors² for each rating; or by `cg_steps` steps of conjugate gradients from
+        where the last epoch left it, at factors for each.
+    cg_steps : int
+        Steps of "cg" for a row in an epoch.
+    tol : float
+        Stop when an epoch lowers the loss by less than this share of it; 0 never does.
+    random_state : int, RandomState or None
+        The seed of the first factors.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+    verbose : bool or int
+        Whether to show progress.
+    callback : callable or None
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True.
+
+    Attributes
+    ----------
+    mean_ : float
+        The mean of all ratings.
+    user_biases_, item_biases_ : ndarray of shape (n_users,), (n_items,)
+        float32.
+    user_factors_ : ndarray of shape (n_users, factors + 2)
+        float32: x_u, then b_u, then 1. Their inner products with items' are the ratings.
+    item_factors_ : ndarray of shape (n_items, factors + 2)
+        float32: y_i, then 1, then mean + b_i.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The loss above after each epoch, float64.
+    n_iter_ : int
+        The epochs that were run.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, where the loss is no longer finite.
+
+    See Also
+    --------
+    docs/explicit_als.md : the equations, how they are solved, and measurements.
+
+    Examples
+    --------
+    >>> model = ExplicitALS(factors=1, iterations=5, random_state=0)
+    >>> model = model.fit([[5, 4, 1], [4, 0, 1], [1, 0, 5]])  # dense zeros are no ratings
+    >>> float(model.predict_pairs(0, 0)[0]) > float(model.predict_pairs(2, 0)[0])
+    True
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    takes_negatives: ClassVar[bool] = True
+    keeps_zeros: ClassVar[bool] = True
+    _learned: ClassVar[tuple[str, ...]] = ("mean_", "loss_curve_", "n_iter_")
+
+    mean_: float
+    loss_curve_: NDArray[np.float64]
+    n_iter_: int
+
+    def __init__(
+        self,
+        factors: int = 64,
+        *,
+        regularization: float = 0.08,
+        bias_regularization: float = 0.02,
+        regularization_exponent: float = 1.0,
+        iterations: int = 20,
+        solver: str = "cholesky",
+        cg_steps: int = 3,
+        tol: float = 0.0,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.regularization = regularization
+        self.bias_regularization = bias_regularization
+        self.regularization_exponent = regularization_exponent
+        self.iterations = iterations
+        self.solver = solver
+        self.cg_steps = cg_steps
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.callback = callback
+
+    def _check_options(self) -> None:
+        check_integer("ExplicitALS.factors", self.factors, minimum=1)
+        check_number("ExplicitALS.regularization", self.regularization, minimum=0, above=True)
+        check_number("ExplicitALS.bias_regularization", self.bias_regularization, minimum=0, above=True)
+        check_number("ExplicitALS.regularization_exponent", self.regularization_exponent, minimum=0, maximum=1)
+        check_integer("ExplicitALS.iterations", self.iterations, minimum=1)
+        check_choice("ExplicitALS.solver", self.solver, ("cholesky", "cg"))
+        check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1)
+        check_number("ExplicitALS.tol", self.tol, minimum=0)
+        check_flag("ExplicitALS.verbose", bool(self.verbose))
+        effective_jobs(self.n_jobs)
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"ExplicitALS.callback must be a function or None, got {self.callback!r}")
+
+    @property
+    def user_biases_(self) -> Floats:
+        """b_u of each user, of shape (n_users,)."""
+        return self.user_factors_[:, self.factors]
+
+    @property
+    def item_biases_(self) -> Floats:
+        """b_i of each item, of shape (n_items,)."""
+        return self.item_factors_[:, self.factors + 1] - np.float32(self.mean_)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        jobs = effective_jobs(self.n_jobs)
+        self.mean_ = float(matrix.data.mean(dtype=np.float64)) if matrix.nnz else 0.0
+        users = aligned_zeros(matrix.shape[0], self.factors + 1)
+        items = aligned_zeros(matrix.shape[1], self.factors + 1)
+        rng = np.random.default_rng(seed_of(self.random_state))
+        spread = np.float32(0.1 / math.sqrt(self.factors))
+        items[:, : self.factors] = spread * rng.standard_normal((len(items), self.factors), np.float32)
+        self._alternate(users, items, Ratings(self, matrix), Ratings(self, turned(matrix, jobs)), jobs)
+        self.item_factors_ = np.empty((len(items), self.factors + 2), np.float32)
+        self.item_factors_[:, : self.factors] = items[:, : self.factors]
+        self.item_factors_[:, self.factors] = 1
+        self.item_factors_[:, self.factors + 1] = items[:, self.factors] + np.float32(self.mean_)
+
+    def _alternate(self, users: Floats, items: Floats, by_user: "Ratings", by_item: "Ratings", jobs: int) -> None:
+        began = time.perf_counter()
+        losses: list[float] = []
+        steps = self.cg_steps if self.solver == "cg" else 0
+        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
+            for epoch in range(self.iterations):
+                by_user.solve(users, items, self.mean_, steps, jobs)
+                errors = by_item.solve(items, users, self.mean_, steps, jobs)
+                losses.append(errors + by_user.penalty_of(users) + by_item.penalty_of(items))
+                if not math.isfinite(losses[-1]):
+                    raise FloatingPointError(
+                        f"the loss is {losses[-1]} after epoch {epoch + 1}: ExplicitALS has diverged. Stronger "
+                        f"regularization than {self.regularization} may help."
+                    )
+                advance(f"loss {losses[-1]:.6g}")
+                if self.callback is not None and self.callback(epoch + 1, time.perf_counter() - began, losses[-1]):
+                    break
+                if self.tol > 0 and epoch > 0 and losses[-2] - losses[-1] < self.tol * losses[-2]:
+                    break
+        self.loss_curve_ = np.array(losses)
+        self.n_iter_ = len(losses)
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        """The rows solved exactly; an empty row's are 0 and the 1 that adds mean + b_i."""
+        others = self._derived.get("equations", self._equations)
+        solutions = aligned_zeros(matrix.shape[0], self.factors + 1)
+        jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
+        Ratings(self, matrix).solve(solutions, others, self.mean_, 0, jobs)
+        factors = np.ones((matrix.shape[0], self.factors + 2), np.float32)
+        factors[:, :-1] = solutions
+        return factors
+
+    def _equations(self) -> Floats:
+        """y_i and b_i: what a user's equations are made of."""
+        others = aligned_zeros(len(self.item_factors_), self.factors + 1)
+        others[:, : self.factors] = self.item_factors_[:, : self.factors]
+        others[:, self.factors] = self.item_biases_
+        return readonly(others)  # type: ignore[no-any-return]
+
+    @property
+    def _user_tastes(self) -> Floats:
+        tastes: Floats = self._derived.get("users' factors alone", lambda: _alone(self.user_factors_, self.factors))
+        return tastes
+
+    @property
+    def _item_tastes(self) -> Floats:
+        tastes: Floats = self._derived.get("items' factors alone", lambda: _alone(self.item_factors_, self.factors))
+        return tastes
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
+        return self._nearest("_item_tastes", self._item_tastes[items], items, k, self._warm())
+
+    def similar_users(self, users: Any, k: int = 10) -> TopK:
+        """The `k` users of the training data whose factors, biases aside, are nearest by cosine.
+
+        Parameters
+        ----------
+        users
+            Ids, or histories, as in `recommend`.
+        k
+            How many for each.
+
+        Returns
+        -------
+        TopK
+            Codes and scores of shape (n, k); its `items` are users. Users without a history are never among them.
+
+        Examples
+        --------
+        >>> model = ExplicitALS(factors=1, iterations=9, random_state=0)
+        >>> model.fit([[5, 4, 1], [5, 4, 1], [1, 2, 5]]).similar_users(0, k=1).codes
+        array([[1]], dtype=int32)
+        """
+        k = check_integer("k", k, minimum=1)
+        audience, _ = self._audience(users, "error")
+        vectors = _alone(self._vectors(audience), self.factors)
+        codes, scores = self._nearest("_user_tastes", vectors, audience.codes, k)
+        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """z_jᵀ A⁻¹ z_i (r_i - mean - b_i) for each entry, A being the equations' matrix; mean + b_j in equal parts."""
+        n = max(history.nnz, 1)
+        others = self._derived.get("equations", self._equations).astype(np.float64)
+        vectors = others[history.indices]
+        targets = history.data - self.mean_ - vectors[:, -1]
+        vectors[:, -1] = 1
+        weight = float(n) ** self.regularization_exponent
+        penalties = np.full(self.factors + 1, self.regularization * weight)
+        penalties[-1] = self.bias_regularization * weight
+        wanted = np.append(others[item, :-1], 1.0)
+        weights = np.linalg.solve(vectors.T @ vectors + np.diag(penalties), wanted)
+        constant: float = self.mean_ + others[item, -1]
+        contributions: NDArray[np.float64] = targets * (vectors @ weights) + constant / n
+        return contributions
+
+
+class Ratings:
+    """One side's rows of ratings: their penalties, and how they are dealt to threads."""
+
+    def __init__(self, model: ExplicitALS, matrix: CodeMatrix) -> None:
+        self.indptr, self.indices, self.values = map(readonly, (matrix.indptr, matrix.indices, matrix.data))
+        lengths = np.diff(matrix.indptr)
+        weights = np.maximum(lengths, 1).astype(np.float64) ** model.regularization_exponent
+        self.penalties = readonly((model.regularization * weights).astype(np.float32))
+        self.bias_penalties = readonly((model.bias_regularization * weights).astype(np.float32))
+        self.cuts = np.unique(balanced_cuts(lengths + model.factors, PIECES)) if len(lengths) else np.zeros(1, np.int64)
+
+    def solve(self, solutions: Floats, others: Floats, mean: float, steps: int, n_jobs: int) -> float:
+        """Solve each row, in place, by `steps` of conjugate gradients or exactly (0); returns the squared errors."""
+        errors = np.zeros(len(solutions))
+        fixed = readonly(others)
+
+        def solve_piece(piece: int) -> None:
+            rows = (self.indptr, self.indices, self.values, self.cuts[piece], self.cuts[piece + 1], np.float32(mean))
+            equations = (fixed, self.penalties, self.bias_penalties)
+            if steps:
+                solve_ratings_cg(*rows, *equations, steps, solutions, errors)
+            else:
+                solve_ratings_cholesky(*rows, *equations, solutions, errors)
+
+        run_pieces(solve_piece, range(len(self.cuts) - 1), n_jobs)
+        return float(errors.sum())
+
+    def penalty_of(self, solutions: Floats) -> float:
+        """The penalties of all rows."""
+        squares = np.square(solutions[:, :-1], dtype=np.float64).sum(axis=1)
+        return float(self.penalties @ squares + self.bias_penalties @ np.square(solutions[:, -1], dtype=np.float64))
+
+
+def _alone(factors: Floats, width: int) -> Floats:
+    return readonly(np.ascontiguousarray(factors[:, :width]))  # type: ignore[no-any-return]

@@ -1,0 +1,163 @@
+"""Ratings factorized by alternating least squares: the normal equations of each row, its bias among the unknowns.
+
+For a row with entries of value v_i, the other side's vectors y_i and biases b_i, the unknown is x with its bias last:
+
+    (diag(penalty) + sum_i z_i z_iᵀ) x = sum_i z_i (v_i - mean - b_i),    z_i = (y_i, 1).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.als import _factorize, _substitute
+
+float32 = np.float32
+
+
+@kernel(fastmath=FAST, inline=True)
+def _misfit(
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    start: int,
+    stop: int,
+    mean: float,
+    others: NDArray[np.float32],
+    x: NDArray[np.float32],
+) -> float:
+    # The sum of the squared errors of a row.
+    size = x.shape[0] - 1
+    total = np.float64(0)
+    for i in range(start, stop):
+        y = others[indices[i]]
+        s = float32(0)
+        for f in range(size):
+            s += y[f] * x[f]
+        error = np.float64(values[i] - mean) - y[size] - x[size] - s
+        total += error * error
+    return total
+
+
+@kernel(fastmath=FAST)
+def solve_ratings_cholesky(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    first: int,
+    last: int,
+    mean: float,
+    others: NDArray[np.float32],
+    penalties: NDArray[np.float32],
+    bias_penalties: NDArray[np.float32],
+    solutions: NDArray[np.float32],
+    errors: NDArray[np.float64],
+) -> None:
+    """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their exact solutions.
+
+    `others` has the shape (m, factors + 1), biases last. `errors[u]` receives the row's sum of squared errors.
+    """
+    width = others.shape[1]
+    size = width - 1
+    matrix = np.empty((width, width), float32)
+    x, z = np.empty(width, float32), np.empty(width, float32)
+    for u in range(first, last):
+        start, stop = indptr[u], indptr[u + 1]
+        for f in range(width):
+            x[f] = float32(0)
+            for g in range(f + 1):
+                matrix[f, g] = float32(0)
+            matrix[f, f] = penalties[u]
+        matrix[size, size] = bias_penalties[u]
+        for i in range(start, stop):
+            y = others[indices[i]]
+            for f in range(size):
+                z[f] = y[f]
+            z[size] = float32(1)
+            target = values[i] - mean - y[size]
+            for f in range(width):
+                w = z[f]
+                x[f] += target * w
+                for g in range(f + 1):
+                    matrix[f, g] += w * z[g]
+        if stop > start:
+            _factorize(matrix)
+            _substitute(matrix, x)
+        for f in range(width):
+            solutions[u, f] = x[f]
+        errors[u] = _misfit(indices, values, start, stop, mean, others, x)
+
+
+@kernel(fastmath=FAST)
+def solve_ratings_cg(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    first: int,
+    last: int,
+    mean: float,
+    others: NDArray[np.float32],
+    penalties: NDArray[np.float32],
+    bias_penalties: NDArray[np.float32],
+    steps: int,
+    solutions: NDArray[np.float32],
+    errors: NDArray[np.float64],
+) -> None:
+    """As `solve_ratings_cholesky`, but moves the rows towards their solutions by `steps` steps of conjugate gradients.
+
+    They start where they are; the diagonal of the equations is the preconditioner.
+    """
+    width = others.shape[1]
+    size = width - 1
+    x, r, p, q = np.empty(width, float32), np.empty(width, float32), np.empty(width, float32), np.empty(width, float32)
+    diagonal, inverse = np.empty(width, float32), np.empty(width, float32)
+    for u in range(first, last):
+        start, stop = indptr[u], indptr[u + 1]
+        for f in range(width):
+            diagonal[f] = penalties[u] if f < size else bias_penalties[u]
+            x[f] = solutions[u, f] if stop > start else float32(0)
+            r[f] = -diagonal[f] * x[f]
+            inverse[f] = diagonal[f]
+        for i in range(start, stop):
+            y = others[indices[i]]
+            s = x[size]
+            for f in range(size):
+                s += y[f] * x[f]
+            error = values[i] - mean - y[size] - s
+            for f in range(size):
+                r[f] += error * y[f]
+                inverse[f] += y[f] * y[f]
+            r[size] += error
+            inverse[size] += float32(1)
+        rz = float32(0)
+        for f in range(width):
+            inverse[f] = float32(1) / max(inverse[f], float32(1e-20))
+            p[f] = r[f] * inverse[f]
+            rz += r[f] * p[f]
+        for _ in range(steps):
+            if not rz > float32(1e-20):
+                break
+            for f in range(width):
+                q[f] = diagonal[f] * p[f]
+            for i in range(start, stop):
+                y = others[indices[i]]
+                s = p[size]
+                for f in range(size):
+                    s += y[f] * p[f]
+                for f in range(size):
+                    q[f] += s * y[f]
+                q[size] += s
+            pq = float32(0)
+            for f in range(width):
+                pq += p[f] * q[f]
+            a = rz / pq
+            following = float32(0)
+            for f in range(width):
+                x[f] += a * p[f]
+                r[f] -= a * q[f]
+                following += r[f] * r[f] * inverse[f]
+            b = following / rz
+            rz = following
+            for f in range(width):
+                p[f] = r[f] * inverse[f] + b * p[f]
+        for f in range(width):
+            solutions[u, f] = x[f]
+        errors[u] = _misfit(indices, values, start, stop, mean, others, x)
