@@ -1,0 +1,387 @@
+"""Item2Vec: vectors of items by skip-gram with negative sampling over what users took one after the other."""
+
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.utils import check_random_state
+
+from fastrec.data import Interactions
+from fastrec.kernels._jit import Static
+from fastrec.kernels.item2vec import count_pairs, deal_pairs
+from fastrec.kernels.sgd_labels import Labels, step_labels
+from fastrec.kernels.sgd_pairs import Samples
+from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
+from fastrec.kernels.vector import LANES
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.dealing import BLOCK_ROWS, BLOCKS
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.losses import make_side
+from fastrec.models.recommender import Explaining
+from fastrec.models.training import Callback, Course, check_course, held_out, validation_ndcg
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, readonly
+
+Floats = NDArray[np.float32]
+
+PAIRS_AT_ONCE = 1 << 22  # pairs that are made, dealt and learned from at a time: 32 MiB
+POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean
+LOWEST_RATE = 1e-3  # the share of the learning rate that is left in the end, as in word2vec
+
+
+class Sequences(NamedTuple):
+    """What each user took, in order: items from `starts[u]` to `starts[u + 1]` are user u's."""
+
+    starts: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+
+class Item2Vec(Explaining, FactorRecommender):
+    """Vectors of items from sequences or baskets of users, by skip-gram with negative sampling (Word2Vec).
+
+    Values count as weights of a history when a user is folded in, not in training; negative ones are refused, zeros are
+    no feedback. Interactions with times are sequences: what lies within `window` events of an item is its context.
+    Without times a row is a basket, all of which is context (`window=None`). Minimised is, for each pair of a center c
+    and a context o,
+
+        -log sigmoid(y_c·z_o) - sum over n_negatives items drawn  log sigmoid(-y_c·z_j)
+
+    (Mikolov et al. 2013; Barkan, Koenigstein 2016 for items). A user's vector is the mean of the unit vectors of their
+    items, so that a score is the mean cosine to the history, and `explain` shows its parts.
+
+    Parameters
+    ----------
+    factors : int
+        The length of a vector.
+    window : int or None
+        Events on either side that are context, of sequences; None is the whole sequence.
+    dynamic_window : bool
+        Whether each center's window is drawn from 1 to `window`, as word2vec does, so that near events count more.
+    n_negatives : int
+        Items drawn for each pair.
+    negative_exponent : float
+        Items are drawn in proportion to this power of their events: 1 as often as they occur, 0 all alike.
+    subsample : float
+        The share of all events above which an item's events are left out at random, as in word2vec (its `sample`); 0
+        leaves out none.
+    learning_rate : float
+        The length of a step; it falls to a thousandth with the epochs.
+    iterations : int
+        Epochs: each visits every event once.
+    tol, validation_fraction, n_iter_no_change, random_state, n_jobs, warm_start, verbose, callback
+        As in `SGDFactorization`; the hidden part of a row is ranked by NDCG@10.
+
+    Attributes
+    ----------
+    item_factors_ : ndarray of shape (n_items, factors)
+        float32, unit vectors: ready for an index by inner product or cosine. Zero where an item has no event.
+    user_factors_ : ndarray of shape (n_users, factors)
+        float32: the weighted means of the vectors of their items.
+    context_factors_ : ndarray of shape (n_items, factors)
+        float32: the vectors of items as contexts.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The mean loss of a pair in each epoch, float64.
+    validation_curve_ : ndarray of shape (n_iter_,) or None
+        NDCG@10 of the hidden items after each epoch.
+    n_iter_ : int
+        The epochs that were run.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, after the epoch in which the loss or a vector is no longer finite.
+
+    See Also
+    --------
+    docs/item2vec.md : the equations, how pairs are dealt, and how this compares with word2vec.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two kinds of baskets
+    >>> model = Item2Vec(factors=4, iterations=20, learning_rate=0.2, random_state=0).fit(X)
+    >>> sorted(model.similar_items(0, k=4).codes[0].tolist())
+    [1, 2, 3, 4]
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    _learned: ClassVar[tuple[str, ...]] = ("context_factors_", "loss_curve_", "validation_curve_", "n_iter_")
+
+    context_factors_: Floats
+    loss_curve_: NDArray[np.float64]
+    validation_curve_: NDArray[np.float64] | None
+    n_iter_: int
+
+    def __init__(
+        self,
+        factors: int = 64,
+        *,
+        window: int | None = 5,
+        dynamic_window: bool = True,
+        n_negatives: int = 5,
+        negative_exponent: float = 0.75,
+        subsample: float = 1e-3,
+        learning_rate: float = 0.05,
+        iterations: int = 10,
+        tol: float = 0.0,
+        validation_fraction: float = 0.0,
+        n_iter_no_change: int = 3,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.window = window
+        self.dynamic_window = dynamic_window
+        self.n_negatives = n_negatives
+        self.negative_exponent = negative_exponent
+        self.subsample = subsample
+        self.learning_rate = learning_rate
+        self.iterations = iterations
+        self.tol = tol
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callback = callback
+
+    def _check_options(self) -> None:
+        check_integer("Item2Vec.factors", self.factors, minimum=1)
+        if self.window is not None:
+            check_integer("Item2Vec.window", self.window, minimum=1)
+        check_flag("Item2Vec.dynamic_window", self.dynamic_window)
+        check_integer("Item2Vec.n_negatives", self.n_negatives, minimum=1, maximum=64)
+        check_number("Item2Vec.negative_exponent", self.negative_exponent, minimum=-2, maximum=2)
+        check_number("Item2Vec.subsample", self.subsample, minimum=0)
+        check_number("Item2Vec.learning_rate", self.learning_rate, minimum=0, above=True)
+        check_course(self)
+        effective_jobs(self.n_jobs)
+
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+        """Learn the vectors.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Interactions
+            with times are sequences, repeated events included; others are baskets.
+        y
+            Not used; there because scikit-learn passes it.
+        X_val
+            What to validate on: other interactions of the same users and items, of the shape of X.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As the class says. Whatever stops a fit, the model is left as it was.
+        """
+        timed = isinstance(X, Interactions) and X.times is not None
+        return self._learn(X, X_val=X_val, sequences=_ordered(X) if timed else None)
+
+    def _fit(self, matrix: CodeMatrix, X_val: Any = None, sequences: Sequences | None = None) -> None:
+        given = None if X_val is None else self._checked(X_val)
+        trained, hidden = held_out(matrix, given, self.validation_fraction)
+        window = 0 if sequences is None or self.window is None else self.window
+        if sequences is None:
+            sequences = Sequences(readonly(trained.indptr), readonly(trained.indices))
+        elif hidden is not None:
+            sequences = _without(sequences, hidden)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        skipgram = _SkipGram(self, sequences, window, matrix.shape[1], seed)
+        course = Course(
+            "Item2Vec", self.iterations, self.tol, self.n_iter_no_change, self.callback, bool(self.verbose),
+            f"A learning_rate below {self.learning_rate} may help.",
+        )  # fmt: skip
+        best = course.run(
+            lambda epoch: skipgram.run_epoch(epoch, 1 - (1 - LOWEST_RATE) * epoch / self.iterations),
+            None if hidden is None else lambda: self._validate(skipgram.vectors(), trained, hidden),
+            lambda: (skipgram.vectors(), skipgram.context_vectors()),
+        )
+        self.item_factors_, self.context_factors_ = best or (skipgram.vectors(), skipgram.context_vectors())
+        self.loss_curve_ = np.array(course.losses)
+        self.validation_curve_ = None if hidden is None else np.array(course.validations)
+        self.n_iter_ = len(course.losses)
+
+    def _validate(self, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
+        return validation_ndcg(_means(trained, items), items, trained, hidden)
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        return _means(matrix, self.item_factors_)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        values = history.data.astype(np.float64)
+        cosines = self.item_factors_[history.indices].astype(np.float64) @ self.item_factors_[item].astype(np.float64)
+        return values * cosines / max(float(values.sum()), 1e-30)
+
+
+class _SkipGram:
+    """One training: the vectors of items as centers and as contexts, and the pairs of an epoch."""
+
+    def __init__(self, model: Item2Vec, sequences: Sequences, window: int, n_items: int, seed: int) -> None:
+        self.model, self.sequences, self.window, self.n_items, self.seed = model, sequences, window, n_items, seed
+        self.jobs = effective_jobs(model.n_jobs)
+        self.width = -(-model.factors // LANES) * LANES
+        self.blocks = max(1, min(BLOCKS, n_items // BLOCK_ROWS))
+        self.counts = np.bincount(sequences.items, minlength=n_items)
+        self.shares = _kept_shares(self.counts, model.subsample)
+        self.copies = _copies(self.counts, model.negative_exponent)
+        self.centers, self.contexts = self._start()
+        self.labels = Labels(model.n_negatives, np.float32(1), False)
+        lengths = np.diff(sequences.starts)
+        self.longest = int(lengths.max(initial=0))
+        reach = lengths if window == 0 else np.minimum(lengths, 2 * window)
+        most = np.cumsum(lengths * reach)
+        groups = max(1, int(-(-most[-1] // PAIRS_AT_ONCE))) if len(most) else 1
+        self.groups = np.unique(balanced_cuts(lengths * reach, groups))
+
+    def _start(self) -> tuple[Parameters, Parameters]:
+        """Centers uniform in ±1 / (2 · factors), contexts zero, as in word2vec; or those of the last fit."""
+        model, factors = self.model, self.model.factors
+        centers, contexts = (aligned_zeros(self.n_items, self.width) for _ in range(2))
+        rng = np.random.default_rng(self.seed)
+        centers[:, :factors] = (rng.random((self.n_items, factors), np.float32) - np.float32(0.5)) / np.float32(factors)
+        for rows, name in ((centers, "item_factors_"), (contexts, "context_factors_")):
+            known = getattr(model, name, None) if model.warm_start else None
+            if known is not None and known.shape == (self.n_items, factors):
+                rows[:, :factors] = known
+        return make_side(centers, False, SGD), make_side(contexts, False, SGD)
+
+    def vectors(self) -> Floats:
+        """The unit vectors of items with events, of shape (n_items, factors)."""
+        rows = self.centers.rows.reshape(self.n_items, self.width)[:, : self.model.factors]
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        known = (self.counts[:, None] > 0) & (norms > 0)
+        return np.ascontiguousarray(np.where(known, rows / np.where(known, norms, 1), 0), np.float32)
+
+    def context_vectors(self) -> Floats:
+        """The vectors of items as contexts, of shape (n_items, factors)."""
+        return np.ascontiguousarray(self.contexts.rows.reshape(self.n_items, self.width)[:, : self.model.factors])
+
+    def run_epoch(self, epoch: int, left: float) -> float:
+        """Pairs of all sequences, group by group; returns their mean loss."""
+        rate = np.float32(self.model.learning_rate * left)
+        pace = Pace(rate, np.float32(0), np.float32(0))
+        loss, pairs = 0.0, 0
+        for group in range(len(self.groups) - 1):
+            rng = np.random.default_rng([self.seed, epoch, group])
+            part, n = self._run_group(int(self.groups[group]), int(self.groups[group + 1]), rng, pace)
+            loss, pairs = loss + part, pairs + n
+        for side in (self.centers, self.contexts):
+            if not (np.isfinite(side.rows.min()) and np.isfinite(side.rows.max())):
+                return float("nan")
+        return loss / max(1, pairs)
+
+    def _run_group(self, first: int, last: int, rng: np.random.Generator, pace: Pace) -> tuple[float, int]:
+        samples, starts, pools = self._deal(first, last, rng)
+        seeds = rng.integers(0, 2**63, (self.blocks, self.blocks)).astype(np.uint64)
+        nothing = np.zeros(1, np.int32)  # contexts of a center are not left out when items are drawn
+        loss, pairs = 0.0, 0
+        for step in range(self.blocks):
+
+            def run(block: int, step: int = step) -> tuple[float, int]:
+                other = (block + step) % self.blocks
+                place = block * self.blocks + other
+                return step_labels(
+                    samples, starts[place], starts[place + 1], pools[other], nothing, self.labels,
+                    seeds[block, other], self.centers, self.contexts, pace, pace, Static(SGD), Static(self.width),
+                )  # fmt: skip
+
+            for part, n in run_pieces(run, range(self.blocks), self.jobs):
+                loss, pairs = loss + part, pairs + n
+        return loss, pairs
+
+    def _deal(
+        self, first: int, last: int, rng: np.random.Generator
+    ) -> tuple[Samples, NDArray[np.int64], list[NDArray[np.int32]]]:
+        """The pairs of some sequences in cells, where each begins, and what negatives are drawn from in each block."""
+        blocks, pieces = self.blocks, 16
+        center_block, _ = self._blocks(rng)
+        context_block, pools = self._blocks(rng)
+        seed = np.uint64(rng.integers(0, 2**63))
+        cuts = first + balanced_cuts(np.diff(self.sequences.starts[first : last + 1]), pieces)
+        counts = np.zeros((pieces, blocks, blocks), np.int64)
+        shrink = self.model.dynamic_window
+
+        def count(piece: int) -> None:
+            count_pairs(
+                *self.sequences, cuts[piece], cuts[piece + 1], self.shares, self.window, shrink, seed, center_block,
+                context_block, np.empty(self.longest, np.int64), counts[piece],
+            )  # fmt: skip
+
+        run_pieces(count, range(pieces), self.jobs)
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
+        places = starts[:-1].reshape(blocks, blocks) + np.cumsum(counts, axis=0) - counts
+        centers, contexts = (np.empty(int(starts[-1]), np.int32) for _ in range(2))
+
+        def deal(piece: int) -> None:
+            deal_pairs(
+                *self.sequences, cuts[piece], cuts[piece + 1], self.shares, self.window, shrink, seed, center_block,
+                context_block, np.empty(self.longest, np.int64), places[piece], centers, contexts,
+            )  # fmt: skip
+
+        run_pieces(deal, range(pieces), self.jobs)
+        return Samples(centers, contexts, np.ones(1, np.float32)), starts, pools
+
+    def _blocks(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[NDArray[np.int32]]]:
+        """The block of each item, and the items of each block as often as they are to be drawn."""
+        items = rng.permutation(np.arange(self.n_items, dtype=np.int32))
+        cuts = balanced_cuts(self.counts[items], self.blocks)
+        block = np.empty(self.n_items, np.uint8)
+        block[items] = np.repeat(np.arange(self.blocks), np.diff(cuts))
+        parts = [items[cuts[number] : cuts[number + 1]] for number in range(self.blocks)]
+        return block, [np.repeat(part, self.copies[part]) for part in parts]
+
+
+def _ordered(data: Interactions) -> Sequences:
+    """The events of each user by time, those at one time in the order given."""
+    order = np.lexsort((data.times, data.user_codes))
+    lengths = np.bincount(data.user_codes, minlength=data.shape[0])
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return Sequences(readonly(starts), readonly(data.item_codes[order]))
+
+
+def _without(sequences: Sequences, hidden: CodeMatrix) -> Sequences:
+    """The sequences without the pairs of user and item that are hidden."""
+    n_users, n_items = hidden.shape
+    users = np.repeat(np.arange(n_users), np.diff(sequences.starts))
+    keys = np.repeat(np.arange(n_users), np.diff(hidden.indptr)) * n_items + hidden.indices
+    kept = ~np.isin(users * n_items + sequences.items, keys)
+    lengths = np.bincount(users[kept], minlength=n_users)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return Sequences(readonly(starts), readonly(sequences.items[kept]))
+
+
+def _kept_shares(counts: NDArray[np.int64], subsample: float) -> Floats:
+    """The probability with which an item's events stay: √(t/f) + t/f of its share f of all events, as word2vec's C."""
+    if subsample == 0 or not counts.any():
+        return np.ones(len(counts), np.float32)
+    ratios = subsample / np.maximum(counts / counts.sum(), 1e-12)
+    return np.minimum(1, np.sqrt(ratios) + ratios).astype(np.float32)
+
+
+def _copies(counts: NDArray[np.int64], exponent: float) -> NDArray[np.int64]:
+    known = counts > 0
+    powers = np.where(known, np.maximum(counts, 1).astype(np.float64) ** exponent, 0)
+    if not known.any():
+        return powers.astype(np.int64)
+    copies = np.rint(POOL_STEPS * powers / powers[known].mean())
+    return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
+
+
+def _means(matrix: CodeMatrix, items: Floats) -> Floats:
+    """The weighted means of the vectors in each row, summed in the row's order; zeros for an empty row."""
+    sums = np.asarray(csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape) @ items)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    totals = np.bincount(rows, weights=matrix.data, minlength=matrix.shape[0])
+    return np.ascontiguousarray(sums / np.maximum(totals, 1e-30)[:, None], np.float32)

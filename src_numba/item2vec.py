@@ -1,0 +1,85 @@
+"""Pairs of items near each other in users' sequences, made and dealt into cells by blocks of centers and of contexts.
+
+As word2vec has them (Mikolov, Chen, Corrado, Dean 2013): frequent items are left out at random before windows are laid,
+and each center's window has a width drawn from 1 to `window`. A draw depends on the place of the event in its sequence,
+so counting and dealing meet the same pairs in any order of work.
+"""
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.random import random_below, random_uniform
+
+
+@kernel()
+def keep_events(items, first, last, shares, seed, kept):
+    """The places, among those from `first` to `last`, of the events that stay, written to `kept`; how many they are.
+
+    An item's event stays with the probability `shares[item]`.
+    """
+    n = 0
+    for event in range(first, last):
+        if shares[items[event]] >= np.float32(1) or random_uniform(seed, 2 * event) < shares[items[event]]:
+            kept[n] = event
+            n += 1
+    return n
+
+
+@kernel()
+def window_bounds(place, n, event, window, shrink, seed):
+    """The places from which and to which (excluded) the contexts of a center at `place` of `n` lie."""
+    width = window
+    if window == 0:
+        width = n
+    elif shrink:
+        width = 1 + random_below(seed, 2 * event + 1, window)
+    return max(0, place - width), min(n, place + width + 1)
+
+
+@kernel()
+def count_pairs(starts, items, first, last, shares, window, shrink, seed, center_block, context_block, kept, counts):
+    """Adds to `counts`, of shape (blocks, blocks), the pairs of the sequences from `first` to `last`.
+
+    A window of 0 is the whole sequence. `kept` has room for the longest sequence.
+    """
+    for sequence in range(first, last):
+        n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
+        for place in range(n):
+            center = items[kept[place]]
+            begin, end = window_bounds(place, n, kept[place], window, shrink, seed)
+            for other in range(begin, end):
+                context = items[kept[other]]
+                if context != center:
+                    counts[center_block[center], context_block[context]] += 1
+
+
+@kernel()
+def deal_pairs(
+    starts,
+    items,
+    first,
+    last,
+    shares,
+    window,
+    shrink,
+    seed,
+    center_block,
+    context_block,
+    kept,
+    places,
+    centers,
+    contexts,
+):
+    """Writes the same pairs to the places of their cells; `places`, of shape (blocks, blocks), moves on."""
+    for sequence in range(first, last):
+        n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
+        for place in range(n):
+            center = items[kept[place]]
+            begin, end = window_bounds(place, n, kept[place], window, shrink, seed)
+            for other in range(begin, end):
+                context = items[kept[other]]
+                if context != center:
+                    block, other_block = center_block[center], context_block[context]
+                    written = places[block, other_block]
+                    centers[written], contexts[written] = center, context
+                    places[block, other_block] = written + 1
