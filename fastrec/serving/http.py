@@ -45,6 +45,9 @@ FAR_BEHIND = 2000
 # Requests that may wait for a thread (batches, explanations), beyond which they are told to come later.
 LARGEST_LINE = 64
 THREADS = 2
+# A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
+# sees a broken connection instead of the answer.
+LINGER = 4
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -205,19 +208,23 @@ class Server:
     async def body(self, request: Request, kind: type[Body]) -> Body:
         """The body of a request, as what it must be."""
         largest = self.settings.largest_body
-        length = request.headers.get("content-length")
-        if length is not None and (not length.isdigit() or int(length) > largest):
-            raise Refusal(413, f"a body may have {largest} bytes", connection="close")
+        too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > LINGER * largest:
+            raise too_large
         parts, size = [], 0
         try:
             async with asyncio.timeout(self.settings.body_seconds):
                 async for part in request.stream():
-                    parts.append(part)
                     size += len(part)
-                    if size > largest:
-                        raise Refusal(413, f"a body may have {largest} bytes", connection="close")
+                    if size <= largest:
+                        parts.append(part)
+                    elif size > LINGER * largest:
+                        raise too_large
         except TimeoutError:
             raise Refusal(408, "the body did not come in time", connection="close") from None
+        if size > largest:
+            raise too_large
         try:
             return self._decoders[kind].decode(b"".join(parts))  # type: ignore[index,return-value]
         except msgspec.ValidationError as error:
