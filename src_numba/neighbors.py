@@ -12,6 +12,8 @@ from fastrec.kernels.simd import above, broadcast, load, multiply_add, store, tr
 SLACK = np.float32(1 - 1e-5)
 # Rows with fewer products than this share of the columns remember what they touched; others are scanned as a whole.
 SCANNED = 24
+# Candidates are listed until they are this many times as many as wanted, and then cut down: cheaper than a heap.
+LISTED = 3
 
 
 class Rows(NamedTuple):
@@ -89,10 +91,35 @@ def pack(score: float, code: int) -> Any:
     return (np.int64(np.float32(score).view(np.int32)) << 32) | (np.int64(0x7FFFFFFF) - np.int64(code))
 
 
+@kernel()
+def select_keys(keys: Any, size: int, k: int) -> None:
+    """Brings the largest k of the first `size` distinct keys to the front, in any order, by Hoare's quickselect."""
+    low, high = 0, size - 1
+    while low < high:
+        a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while keys[i] > pivot:
+                i += 1
+            while keys[j] < pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+
+
 @kernel(inline=True)
-def place_key(keys: Any, size: int, key: int) -> None:
-    """Puts a key at the root of a heap of `size` keys, the least at the root, in place of the one that is there."""
-    at, child = 0, 1
+def place_key(keys: Any, at: int, size: int, key: int) -> None:
+    """Puts a key at place `at` of a heap of `size` keys, the least at the root, in place of the one that is there."""
+    child = 2 * at + 1
     while child < size:
         if child + 1 < size and keys[child + 1] < keys[child]:
             child += 1
@@ -103,67 +130,62 @@ def place_key(keys: Any, size: int, key: int) -> None:
     keys[at] = key
 
 
-@kernel(inline=True)
-def add_key(keys: Any, size: int, key: int) -> int:
-    """Adds a key to the heap of the largest `len(keys)`, if it belongs there; returns the heap's size."""
-    if size == len(keys):
-        if key > keys[0]:
-            place_key(keys, size, key)
-        return size
-    at = size
-    while at > 0 and keys[(at - 1) >> 1] > key:
-        keys[at] = keys[(at - 1) >> 1]
-        at = (at - 1) >> 1
-    keys[at] = key
-    return size + 1
-
-
-@kernel(inline=True)
+@kernel()
 def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
-    """Empties a heap into a row, the best first, and marks the places behind it as empty."""
-    for place in range(size, len(codes)):
+    """Sorts the best keys into a row, the best first, and marks the places behind them as empty."""
+    k = len(codes)
+    if size > k:
+        select_keys(keys, size, k)
+        size = k
+    for place in range(size, k):
         scores[place] = -np.inf
         codes[place] = -1
+    for at in range(size // 2 - 1, -1, -1):
+        place_key(keys, at, size, keys[at])
     for place in range(size - 1, -1, -1):
         key = keys[0]
-        place_key(keys, place, keys[place])
+        place_key(keys, 0, place, keys[place])
         scores[place] = np.int32(key >> 32).view(np.float32)
         codes[place] = np.int32(np.int64(0x7FFFFFFF) - (key & np.int64(0x7FFFFFFF)))
 
 
 @kernel(inline=True)
-def bound_factor(keys: Any, size: int, scale: Scale) -> Any:
-    """What a product must be above, as a share of left · right + base, to be worth an exact look.
+def shrink_keys(keys: Any, k: int, scale: Scale) -> Any:
+    """Keeps the best k keys of a full list; returns what a product must be above to be worth an exact look from now on.
 
-    product / (total - less · product) > worst is the same as product > worst / (1 + worst · less) · total.
+    That is a share of left · right + base: product / (total - less · product) > worst is the same as
+    product > worst / (1 + worst · less) · total.
     """
-    if size < len(keys):
-        return np.float32(0)
-    worst = np.int32(keys[0] >> 32).view(np.float32)
-    return worst * SLACK / (np.float32(1) + worst * np.float32(scale.less))
+    select_keys(keys, len(keys), k)
+    worst = keys[0]
+    for place in range(1, k):
+        worst = min(worst, keys[place])
+    score = np.int32(worst >> 32).view(np.float32)
+    return score * SLACK / (np.float32(1) + score * np.float32(scale.less))
 
 
 @kernel()
-def keep_touched(row: int, itself: int, sums: Any, touched: Any, count: int, scale: Scale, keys: Any) -> int:
-    """Fills a heap with the best of the listed columns, and sets their sums to zero; returns the heap's size."""
-    size, factor = 0, np.float32(0)
-    slope, base = factor, factor
+def keep_touched(row: int, itself: int, sums: Any, touched: Any, count: int, k: int, scale: Scale, keys: Any) -> int:
+    """Lists keys, the best k of the touched columns among them, and sets their sums to zero; returns how many."""
+    size = 0
+    slope, base = np.float32(0), np.float32(0)
     for c in range(count):
         column = touched[c]
         product = sums[column]
         sums[column] = 0
         if product > slope * scale.right[column] + base and column != itself:
             score = divide(product, row, column, scale)
-            if score > 0:
-                size = add_key(keys, size, pack(score, column))
-                factor = bound_factor(keys, size, scale)
-                slope, base = factor * scale.left[row], factor * scale.base[row]
+            keys[size] = pack(score, column)
+            size += score > 0
+            if size == len(keys):
+                factor = shrink_keys(keys, k, scale)
+                size, slope, base = k, factor * scale.left[row], factor * scale.base[row]
     return size
 
 
 @kernel()
-def scan_products(row: int, itself: int, sums: Any, scale: Scale, keys: Any) -> int:
-    """Fills a heap with the best columns of a dense row of products, and clears the row; returns the heap's size."""
+def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, keys: Any) -> int:
+    """Lists keys, the best k columns of a dense row of products among them, and clears the row; returns how many."""
     size = 0
     nothing = broadcast(np.float32(0), 16)
     slope, base = nothing, nothing
@@ -175,10 +197,13 @@ def scan_products(row: int, itself: int, sums: Any, scale: Scale, keys: Any) -> 
             score = divide(sums[column], row, column, scale)
             if column == itself or score <= 0:
                 continue
-            size = add_key(keys, size, pack(score, column))
-            factor = bound_factor(keys, size, scale)
-            slope = broadcast(np.float32(factor * scale.left[row]), 16)
-            base = broadcast(np.float32(factor * scale.base[row]), 16)
+            keys[size] = pack(score, column)
+            size += 1
+            if size == len(keys):
+                factor = shrink_keys(keys, k, scale)
+                size = k
+                slope = broadcast(np.float32(factor * scale.left[row]), 16)
+                base = broadcast(np.float32(factor * scale.base[row]), 16)
         store(sums, start, nothing)
     return size
 
@@ -194,15 +219,16 @@ def find_neighbors(
     above 0 count, -1 and -inf are behind them. Values must not be negative. With `alone`, row i is column i too, and
     left out. `sums`, zeros as long as `scale.right`, is left as zeros; `touched` holds as many codes.
     """
-    keys = np.empty(scores.shape[1], np.int64)
+    k = scores.shape[1]
+    keys = np.empty(max(32, LISTED * k), np.int64)
     for row in range(first, last):
         itself = row if alone else -1
         if count_products(row, rows, features) * SCANNED < len(sums):
             count = add_few_products(row, rows, features, weights, sums, touched)
-            size = keep_touched(row, itself, sums, touched, count, scale, keys)
+            size = keep_touched(row, itself, sums, touched, count, k, scale, keys)
         else:
             add_products(row, rows, features, weights, sums)
-            size = scan_products(row, itself, sums, scale, keys)
+            size = scan_products(row, itself, sums, k, scale, keys)
         unpack_row(keys, size, scores[row - first], codes[row - first])
 
 

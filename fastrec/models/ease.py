@@ -71,8 +71,8 @@ class EASE(ItemWeights):
     ValueError, TypeError
         In `fit`, where an option or a value of X is not what it must be.
     FloatingPointError
-        In `fit`, where `regularization` is so small beside the values that float32 cannot tell the system from a
-        singular one.
+        In `fit`, where values are too large for float32 to square, or `regularization` is so small beside them that it
+        cannot tell the system from a singular one.
 
     See Also
     --------
@@ -125,7 +125,11 @@ class EASE(ItemWeights):
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
         dense = self.method == "dense" or (self.method == "auto" and matrix.shape[1] <= LARGEST_DENSE)
-        self.weights_ = self._fit_dense(matrix, jobs) if dense else self._fit_sparse(matrix, jobs)
+        squares = _squares(matrix)
+        if not squares.max(initial=0) + self._penalties(squares).max(initial=0) < np.finfo(np.float32).max:
+            raise FloatingPointError("X has values whose squares are too large for float32: take smaller ones for EASE")
+        fit = self._fit_dense if dense else self._fit_sparse
+        self.weights_ = fit(matrix, squares, jobs)
         if not is_finite(self.weights_ if dense else self.weights_.data):
             raise self._singular()
 
@@ -133,9 +137,8 @@ class EASE(ItemWeights):
         """Λ, of shape (n_items,), from the squared norms of the columns."""
         return self.regularization + self.dropout / (1 - self.dropout) * squares
 
-    def _fit_dense(self, matrix: CodeMatrix, jobs: int) -> Floats:
+    def _fit_dense(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> Floats:
         n = matrix.shape[1]
-        squares = _squares(matrix)
         penalties = self._penalties(squares)
         weights = np.empty((n, n), np.float32)
         _fill_gramian(matrix, penalties, weights, jobs)
@@ -146,26 +149,28 @@ class EASE(ItemWeights):
                 raise self._singular() from None
         # B = I - P diag(m): the least m that keeps 1 - P_jj m_j, an item's weight to itself, within the relaxation.
         inverse = weights.diagonal().astype(np.float64)
+        if not (inverse > 0).all():
+            raise self._singular()
         multipliers = np.maximum(penalties, (1 - self.relaxation) / inverse)
         own = np.maximum(1 - inverse * multipliers, 0) if self.relaxation > 0 else np.zeros(n)
         _fill_weights(weights, multipliers.astype(np.float32), jobs)
         np.fill_diagonal(weights, own)
         return weights
 
-    def _fit_sparse(self, matrix: CodeMatrix, jobs: int) -> CodeMatrix:
+    def _fit_sparse(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> CodeMatrix:
         n = matrix.shape[1]
         order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
         items = pick_rows(
             turned(matrix, jobs), order
         )  # the most popular first, so that rows below the diagonal are short
         users = turned(items, jobs)
-        squares = _squares(matrix)[order]
+        squares = squares[order]
         penalties = self._penalties(squares)
         diagonal = squares + penalties
         supports = _supports(items, users, diagonal, min(self.neighbors, max(1, n - 1)), jobs)
         lower = _gather_lower(items, users, 1 / np.sqrt(diagonal), self.threshold, jobs)
-        starts, codes, values, fixed = map(readonly, (*lower, diagonal.astype(np.float32)))
-        gramian = Gramian(starts, codes, values, fixed, readonly(penalties))
+        starts, codes, values = (readonly(array) for array in lower)
+        gramian = Gramian(starts, codes, values, readonly(diagonal.astype(np.float32)), readonly(penalties))
         weights, own = np.zeros(supports.shape, np.float32), np.zeros(n, np.float32)
         supports, relaxation = readonly(supports), float(self.relaxation)
 

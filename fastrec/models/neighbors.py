@@ -73,7 +73,7 @@ class Weighting(NamedTuple):
         if self.similarity == "jaccard":
             return np.ones(rows.nnz, np.float32)
         if self.similarity == "tfidf":
-            return np.sqrt(rows.data).astype(np.float32, copy=False)
+            return np.asarray(np.sqrt(rows.data), np.float32)
         if self.similarity == "bm25":
             numbers = row_numbers(rows)
             lengths = np.bincount(numbers, weights=rows.data, minlength=rows.shape[0]) / max(self.mean_length, 1e-30)
@@ -258,7 +258,9 @@ class ItemKNN(ItemWeights):
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
         profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
-        rows, features = rows_of(profile.cells), rows_of(turned(profile.cells, jobs))
+        # The cosine's entries are those of the data, which need not be turned over twice.
+        users = matrix if self.similarity == "cosine" else turned(profile.cells, jobs)
+        rows, features = rows_of(profile.cells), rows_of(users)
         codes, scores = nearest_columns(rows, features, weights, profile, profile.right, k, True, jobs)
         found = matrix_of_lists(codes, scores, matrix.shape[1])
         self.weights_ = found if self._walks else turned(found, jobs)

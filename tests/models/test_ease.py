@@ -1,0 +1,307 @@
+"""EASE, dense and sparse, against the closed forms in float64, and the inverse that it rests on."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.kernels.ease import Gramian, fill_gramian, fill_weights, gather_lower, solve_columns, solve_system
+from fastrec.models import EASE, inversion, load
+from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
+from fastrec.models.item_weights import rows_of
+from fastrec.models.neighbors import turned
+from fastrec.models.persistence import describe
+from fastrec.storage import write_arrays
+from fastrec.validation import check_matrix, readonly
+from tests.reference import ease as reference
+
+seeds = st.integers(0, 2**32 - 1)
+VARIANTS = [(0.0, 0.0), (0.3, 0.0), (0.0, 0.6), (0.2, 0.6), (0.5, 1.0)]
+
+
+def random_matrix(rng, rows, columns, density=0.3, signed=False):
+    values = rng.integers(1, 4, (rows, columns)) * (rng.choice([-1, 1], (rows, columns)) if signed else 1)
+    return ((rng.random((rows, columns)) < density) * values).astype(float)
+
+
+# -- the inverse
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 60), st.integers(1, 20), st.integers(1, 3))
+def test_a_matrix_is_inverted_in_its_own_memory(seed, n, tile, jobs):
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(size=(n, 2 * n))
+    exact = factor @ factor.T + np.eye(n)
+    matrix = np.tril(exact).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inversion, "LARGEST_TILE", tile)
+        patch.setattr(inversion, "SMALLEST_TILE", tile)
+        calls = []
+        invert_lower(matrix, jobs, lambda: calls.append(0))
+        assert len(calls) == 3 * count_tiles(n)
+    expected = np.linalg.inv(exact)
+    np.testing.assert_allclose(np.tril(matrix), np.tril(expected), atol=2e-4 * np.abs(expected).max())
+
+
+def test_the_number_of_threads_does_not_change_a_bit_of_an_inverse():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(700, 900)).astype(np.float32)
+    start = factor @ factor.T
+    one, three = start.copy(), start.copy()
+    invert_lower(one, 1)
+    invert_lower(three, 3)
+    np.testing.assert_array_equal(np.tril(one), np.tril(three))
+
+
+@pytest.mark.parametrize("place", [0, 150, 299])
+def test_a_matrix_that_is_not_positive_definite_is_refused(place):
+    matrix = np.eye(300, dtype=np.float32)
+    matrix[place, place] = -1
+    with pytest.raises(NotPositiveDefiniteError):
+        invert_lower(matrix, 2)
+
+
+# -- kernels
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(1, 30), st.integers(1, 150), st.booleans())
+def test_the_gramian_is_filled_below_and_on_its_diagonal(seed, n_users, n_items, signed):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, n_users, n_items, rng.choice([0.05, 0.5]), signed)
+    matrix = check_matrix(X, negative="accept")
+    gramian = np.full((n_items, n_items), np.nan, np.float32)
+    middle = n_items // 2
+    for first, last in ((0, middle), (middle, n_items)):
+        fill_gramian(
+            rows_of(turned(matrix, 1)), rows_of(matrix), readonly(np.full(n_items, 2, np.float32)), first, last, gramian
+        )
+    np.testing.assert_array_equal(gramian, np.tril(X.T @ X + 2 * np.eye(n_items)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 200))
+def test_weights_fill_both_triangles(seed, n):
+    rng = np.random.default_rng(seed)
+    lower = np.tril(rng.normal(size=(n, n))).astype(np.float32)
+    full = lower + np.tril(lower, -1).T
+    multipliers = rng.random(n).astype(np.float32)
+    inverse = lower.copy()
+    for block in range(-(-n // 64)):
+        fill_weights(inverse, readonly(multipliers), block, block + 1)
+    away = ~np.eye(n, dtype=bool)
+    np.testing.assert_array_equal(inverse[away], (-full * multipliers)[away])
+    np.testing.assert_array_equal(np.diag(inverse), np.diag(lower))
+
+
+def sparse_gramian(X, penalty, threshold=0.0):
+    """The kernel's Gramian of the columns of X, in their order."""
+    users = check_matrix(X, negative="accept")
+    items, n = turned(users, 1), X.shape[1]
+    diagonal = (X**2).sum(axis=0) + penalty
+    scales, counts = readonly((1 / np.sqrt(diagonal)).astype(np.float32)), np.empty(n, np.int64)
+    none = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+    rows, features = rows_of(items), rows_of(users)
+    gather_lower(rows, features, scales, np.float32(threshold), none[0], 0, n, counts, *none[1:])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    codes, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    gather_lower(rows, features, scales, np.float32(threshold), starts, 0, n, counts, codes, values)
+    fixed = (starts, codes, values, diagonal.astype(np.float32), np.asarray(penalty, np.float64))
+    return Gramian(*map(readonly, fixed))
+
+
+def densified(gramian):
+    n = len(gramian.diagonal)
+    dense = np.zeros((n, n))
+    rows = np.repeat(np.arange(n), np.diff(gramian.starts))
+    dense[rows, gramian.codes] = gramian.values
+    return dense
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(1, 30), st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.3]))
+def test_entries_below_the_diagonal_are_gathered(seed, n_users, n_items, signed, threshold):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, n_users, n_items, rng.choice([0.05, 0.5]), signed)
+    penalty = np.full(n_items, 3.0)
+    exact = np.tril(X.T @ X, -1)
+    norms = np.sqrt((X**2).sum(axis=0) + penalty)
+    share = np.abs(exact) / np.outer(norms, norms)
+    found = densified(sparse_gramian(X, penalty, threshold))
+    clear = np.abs(share - threshold) > 1e-5
+    np.testing.assert_array_equal(found[clear], np.where(share >= threshold, exact, 0)[clear])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 40))
+def test_small_systems_are_solved(seed, size):
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(size=(size, 2 * size))
+    system = np.full((size + 2, size + 2), np.nan, np.float32)
+    system[:size, :size] = factor @ factor.T + np.eye(size)
+    right = rng.normal(size=size).astype(np.float32)
+    solution, scratch = np.full(size, np.nan, np.float32), np.empty((4, size + 2), np.float32)
+    solve_system(system, size, right, 1e-10, 200, solution, scratch)
+    exact = np.linalg.solve(system[:size, :size].astype(float), right)
+    np.testing.assert_allclose(solution, exact, atol=1e-3 * max(np.abs(exact).max(), 1e-3))
+
+
+def test_a_system_that_is_not_positive_definite_ends_without_nan():
+    system, solution = np.array([[1, 5], [5, 1]], np.float32), np.empty(2, np.float32)
+    solve_system(system, 2, np.array([1, -1], np.float32), 1e-10, 50, solution, np.empty((4, 2), np.float32))
+    assert np.isfinite(solution).all()
+
+
+@pytest.mark.parametrize("relaxation", [0.0, 0.4, 1.0])
+def test_columns_are_solved_on_any_supports(relaxation):
+    rng = np.random.default_rng(4)
+    X, penalty = random_matrix(rng, 60, 20), np.full(20, 5.0)
+    chosen = [sorted(rng.choice([i for i in range(20) if i != item], item % 7, replace=False)) for item in range(20)]
+    supports = np.array([[*support, *[-1] * (8 - len(support))] for support in chosen], np.int32)
+    weights, own = np.full(supports.shape, np.nan, np.float32), np.full(20, np.nan, np.float32)
+    solve_columns(sparse_gramian(X, penalty), readonly(supports), relaxation, 1e-10, 100, 0, 20, weights, own)
+    expected = reference.weights_on_supports(X, chosen, 5.0, relaxation=relaxation)
+    for item, support in enumerate(chosen):
+        np.testing.assert_allclose(weights[item, : len(support)], expected[support, item], atol=1e-4)
+        assert own[item] == pytest.approx(expected[item, item], abs=1e-4)
+
+
+# -- the model
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.sampled_from(VARIANTS), st.booleans())
+def test_dense_weights_are_the_closed_form(seed, variant, signed):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 150)), rng.choice([0.05, 0.3, 1.0]), signed)
+    dropout, relaxation = variant
+    model = EASE(4.0, dropout=dropout, relaxation=relaxation, method="dense", n_jobs=1).fit(X)
+    expected = reference.weights(X, 4.0, dropout, relaxation)
+    np.testing.assert_allclose(model.weights_, expected, atol=2e-4)
+    assert (model.weights_.diagonal() <= relaxation + 1e-6).all()
+
+
+@pytest.mark.parametrize(("dropout", "relaxation"), VARIANTS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_sparse_weights_among_all_items_are_the_dense_ones(dropout, relaxation, signed):
+    X = random_matrix(np.random.default_rng(2), 80, 30, 0.5, signed)  # dense enough for every two items to meet
+    options = {"dropout": dropout, "relaxation": relaxation}
+    sparse = EASE(6.0, method="sparse", neighbors=29, **options).fit(X)
+    np.testing.assert_allclose(sparse.weights_.toarray(), reference.weights(X, 6.0, **options), atol=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 10), st.sampled_from(VARIANTS))
+def test_sparse_weights_are_the_closed_form_on_their_supports(seed, neighbors, variant):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 25)), rng.choice([0.05, 0.4]))
+    # Values of many sizes, so that hardly any two items are equally good predictors.
+    X *= rng.random(X.shape) + 0.5
+    dropout, relaxation = variant
+    model = EASE(4.0, dropout=dropout, relaxation=relaxation, method="sparse", neighbors=neighbors, n_jobs=1).fit(X)
+    chosen = reference.supports(X, 4.0, dropout, neighbors)
+    expected = reference.weights_on_supports(X, chosen, 4.0, dropout, relaxation)
+    np.testing.assert_allclose(model.weights_.toarray(), expected, atol=3e-4)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_no_other_weights_with_a_zero_diagonal_have_a_lower_loss(dropout):
+    rng = np.random.default_rng(1)
+    X = random_matrix(rng, 60, 12)
+    B = EASE(5.0, dropout=dropout).fit(X).weights_.astype(float)
+    best = reference.loss(X, B, 5.0, dropout)
+    for _ in range(20):
+        change = rng.normal(size=B.shape) * 0.01
+        np.fill_diagonal(change, 0)
+        assert reference.loss(X, B + change, 5.0, dropout) > best
+
+
+def test_auto_is_dense_until_the_catalogue_is_large(monkeypatch):
+    X = random_matrix(np.random.default_rng(0), 20, 12)
+    assert isinstance(EASE().fit(X).weights_, np.ndarray)
+    monkeypatch.setattr("fastrec.models.ease.LARGEST_DENSE", 11)
+    assert not isinstance(EASE().fit(X).weights_, np.ndarray)
+    assert isinstance(EASE(method="dense").fit(X).weights_, np.ndarray)
+
+
+def test_a_dislike_sets_back_what_goes_with_it():
+    X = np.kron(np.eye(2), np.ones((10, 4)))
+    model = EASE(5.0).fit(X)
+    liked, disliked = model.predict_pairs([[1, 0, 0, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0, 0, 0]], [1, 1])
+    assert liked > 0 > disliked
+
+
+def test_scores_are_the_history_times_the_weights():
+    X = random_matrix(np.random.default_rng(3), 30, 40, 0.3, True)
+    for method in ("dense", "sparse"):
+        model = EASE(8.0, method=method, neighbors=9).fit(X)
+        weights = model.weights_ if method == "dense" else model.weights_.toarray()
+        pairs = model.predict_pairs(np.repeat(np.arange(30), 40), np.tile(np.arange(40), 30)).reshape(30, 40)
+        np.testing.assert_allclose(pairs, X @ weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+def test_similar_items_are_those_of_the_largest_weights(method):
+    X = random_matrix(np.random.default_rng(3), 60, 15)
+    model = EASE(8.0, method=method).fit(X)
+    weights = np.asarray(model.weights_ if method == "dense" else model.weights_.toarray()).copy()
+    np.fill_diagonal(weights, 0)
+    top = model.similar_items(range(15), 3)
+    np.testing.assert_array_equal(np.where(top.valid, top.scores, 0), np.maximum(np.sort(weights)[:, :-4:-1], 0))
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+@pytest.mark.parametrize("relaxation", [0.0, 0.5])
+def test_threads_copies_and_files_change_nothing(method, relaxation, tmp_path):
+    X = check_matrix(random_matrix(np.random.default_rng(0), 300, 280, 0.1))
+    models = [EASE(50.0, method=method, relaxation=relaxation, neighbors=20, n_jobs=jobs).fit(X) for jobs in (1, 3)]
+    models[0].save(tmp_path / "model")
+    tops = [model.recommend(range(300)) for model in (*models, load(tmp_path / "model"))]
+    for top in tops[1:]:
+        np.testing.assert_array_equal(top.codes, tops[0].codes)
+        np.testing.assert_array_equal(top.scores, tops[0].scores)
+    pairs = models[0].predict_pairs(range(300), tops[0].codes[:, 0])
+    np.testing.assert_array_equal(pairs, tops[0].scores[:, 0])
+
+
+def test_weights_that_do_not_fit_are_refused_by_load(tmp_path):
+    arrays, record = describe(EASE().fit(random_matrix(np.random.default_rng(0), 9, 6)))
+    for change in (arrays["weights"][:5].copy(), arrays["weights"].astype(np.float64), arrays["weights"] * np.nan):
+        write_arrays(tmp_path / "model", arrays | {"weights": change}, record)
+        with pytest.raises(ValueError, match="holds no model"):
+            load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+def test_values_that_float32_cannot_square_are_named(method):
+    with pytest.raises(FloatingPointError, match="X has values whose squares are too large for float32"):
+        EASE(method=method).fit(np.full((3, 3), 1e25))
+
+
+def test_a_system_that_is_singular_for_float32_is_named():
+    X = np.tile([[1.0, 1e4, 1e4 + 1]], (50, 1)) * np.arange(1, 51)[:, None]
+    with pytest.raises(FloatingPointError, match="EASE.regularization of 1e-12 is too small"):
+        EASE(1e-12).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regularization": 0}, "regularization must be a finite number above 0"),
+        ({"dropout": 1}, "dropout must be from 0 to below 1, got 1"),
+        ({"dropout": -0.1}, "dropout must be a finite number from 0 to 1"),
+        ({"threshold": 1.0}, "threshold must be from 0 to below 1"),
+        ({"relaxation": 1.1}, "relaxation must be a finite number"),
+        ({"method": "cg"}, "method must be one of 'auto', 'dense', 'sparse'"),
+        ({"neighbors": 0}, "neighbors must be an integer of at least 1, got 0"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=f"EASE.{message}"):
+        EASE(**options).fit(np.eye(3))
+
+
+def test_progress_is_shown_on_request(capsys):
+    EASE(verbose=True).fit(np.eye(3))
+    assert "EASE 3/3" in capsys.readouterr().err

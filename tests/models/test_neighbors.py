@@ -1,0 +1,302 @@
+"""ItemKNN and UserKNN against plain NumPy, and what is theirs alone."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.kernels.neighbors import (
+    Rows,
+    Scale,
+    add_dense_rows,
+    add_weighted_rows,
+    find_neighbors,
+    select_keys,
+    sum_pairs_dense,
+    sum_pairs_sparse,
+)
+from fastrec.models import ItemKNN, UserKNN
+from fastrec.models.item_weights import rows_of
+from fastrec.models.neighbors import matrix_of_lists, turned
+from fastrec.validation import check_matrix, readonly
+from tests.reference import neighbors as reference
+
+SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
+
+
+def random_matrix(rng, rows, columns, density=0.3, largest=5):
+    return (rng.random((rows, columns)) < density) * rng.integers(1, largest + 1, (rows, columns)).astype(float)
+
+
+def assert_same_kept(found, expected, full):
+    """The same entries kept, but for those that rounding may put on either side of the last place."""
+    differ = (found > 0) != (expected > 0)
+    for row, column in zip(*np.nonzero(differ), strict=True):
+        kept = expected[row][expected[row] > 0]
+        assert full[row, column] == pytest.approx(kept.min(), rel=1e-5)
+    agree = ~differ
+    np.testing.assert_allclose(found[agree], expected[agree], rtol=1e-5, atol=1e-7)
+
+
+# -- kernels
+
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.integers(1, 40), st.integers(1, 70), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]))
+def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less):
+    rng = np.random.default_rng(seed)
+    features = int(rng.integers(1, 30))
+    A = random_matrix(rng, n_rows, features, rng.choice([0.0, 0.1, 0.8]), rng.choice([1, 4]))
+    B = random_matrix(rng, features, n_columns, rng.choice([0.05, 0.3, 1.0]), rng.choice([1, 4]))
+    weights = rng.integers(1, 4, features).astype(np.float32)
+    left, right, base = rng.random(n_rows) + 0.5, rng.random(n_columns) + 0.5, rng.random(n_rows) * 3
+    base += 2000 * less  # what is left of the divisor stays above 0
+    products = (A * weights) @ B
+    expected = products / (np.outer(left, right) + base[:, None] - less * products)
+
+    width = -(-n_columns // 16) * 16
+    padded = np.ones(width, np.float32)
+    padded[:n_columns] = right
+    scale = Scale(*map(readonly, (left.astype("f4"), padded, base.astype("f4"))), np.float32(less))
+    codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
+    sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)
+    alone = n_rows == n_columns
+    find_neighbors(
+        rows_of(check_matrix(A)), rows_of(check_matrix(B)), readonly(weights), scale, 0, n_rows, alone, sums, touched,
+        codes, scores,
+    )  # fmt: skip
+    assert not sums.any()
+    kept = reference.keep_best(expected, k, itself=alone)
+    assert_same_kept(matrix_of_lists(codes, scores, n_columns).toarray(), kept, expected)
+    assert ((codes >= 0).sum(axis=1) == (kept > 0).sum(axis=1)).all()
+    assert ((scores == -np.inf) == (codes < 0)).all()
+    assert (np.diff(np.where(codes < 0, -1, scores), axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("n_columns", [30, 6000])  # scanned as a whole; listed as they are touched
+def test_equal_similarities_are_ordered_by_code(n_columns):
+    columns = np.arange(n_columns)[-25:]
+    features = sp.csr_array((np.ones(25), (np.zeros(25, int), columns)), shape=(1, n_columns))
+    width = -(-n_columns // 16) * 16
+    scale = Scale(*(readonly(np.ones(size, np.float32)) for size in (1, width, 1)), np.float32(0))
+    codes, scores = np.empty((1, 4), np.int32), np.empty((1, 4), np.float32)
+    find_neighbors(
+        rows_of(check_matrix([[1.0]])), rows_of(check_matrix(features)), readonly(np.ones(1, np.float32)), scale, 0, 1,
+        False, np.zeros(width, np.float32), np.empty(width, np.int32), codes, scores,
+    )  # fmt: skip
+    assert codes[0].tolist() == columns[:4].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.integers(-(2**60), 2**60), min_size=1, max_size=200), st.data())
+def test_the_largest_keys_come_to_the_front(keys, data):
+    keys = np.array(data.draw(st.permutations(sorted(keys))))
+    k = data.draw(st.integers(1, len(keys)))
+    best = sorted(keys, reverse=True)[:k]
+    select_keys(keys, len(keys), k)
+    assert sorted(keys[:k], reverse=True) == best
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(0, 12), st.integers(1, 40), st.booleans())
+def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, shared):
+    rng = np.random.default_rng(seed)
+    X = check_matrix(random_matrix(rng, max(n_rows, 1), n_items, 0.4, 1 if shared else 5)[:n_rows])
+    dense = (random_matrix(rng, n_items, n_items, 0.5) * rng.normal(size=(n_items, n_items))).astype(np.float32)
+    weights = check_matrix(dense, negative="accept")
+    expected = X.toarray().astype(float) @ dense.astype(float)
+    pairs = np.tile(np.arange(n_items, dtype=np.int32), n_rows)
+    repeated = rows_of(check_matrix(np.repeat(X.toarray(), n_items, axis=0)))
+    for add, total, operand in (
+        (add_weighted_rows, sum_pairs_sparse, rows_of(weights)),
+        (add_dense_rows, sum_pairs_dense, readonly(dense)),
+    ):
+        scores = np.zeros((n_rows, n_items), np.float32)
+        add(rows_of(X), 0, n_rows, operand, scores)
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+        found = np.empty(n_rows * n_items, np.float32)
+        total(repeated, readonly(pairs), operand, found)
+        np.testing.assert_array_equal(found.reshape(scores.shape), scores)
+
+
+def test_a_matrix_turned_over_is_its_transpose():
+    X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
+    for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
+        np.testing.assert_array_equal(turned(matrix, 2).toarray(), matrix.toarray().T)
+
+
+def test_one_value_for_all_is_kept_once():
+    assert isinstance(rows_of(check_matrix([[2.0, 2.0]])), Rows)
+    assert rows_of(check_matrix([[2.0, 2.0]])).values.tolist() == [2.0]
+    assert rows_of(check_matrix([[2.0, 1.0]])).values.tolist() == [2.0, 1.0]
+    assert rows_of(check_matrix([[0.0, 0.0]])).values.tolist() == []
+
+
+# -- ItemKNN
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seeds, st.sampled_from(SIMILARITIES), st.sampled_from([0.0, 3.0]), st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    st.integers(1, 30),
+)  # fmt: skip
+def test_items_are_compared_as_the_equations_say(seed, similarity, shrinkage, asymmetry, neighbors):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 25)), rng.choice([0.05, 0.3, 1.0]))
+    model = ItemKNN(neighbors, similarity=similarity, shrinkage=shrinkage, asymmetry=asymmetry, n_jobs=1).fit(X)
+    # The exponent's share is on the item that is scored: rows here.
+    full = reference.similarities(X.T, X.T, similarity, shrinkage, 1 - asymmetry)
+    assert_same_kept(model.weights_.toarray().T, reference.keep_best(full, neighbors), full)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.sampled_from([0.0, 0.8, 1.3]), st.sampled_from([0.0, 0.2, 1.0]), st.integers(1, 30))
+def test_walks_reach_what_the_equations_say(seed, alpha, beta, neighbors):
+    rng = np.random.default_rng(seed)
+    X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 25)), rng.choice([0.05, 0.3, 1.0]))
+    model = ItemKNN(neighbors, similarity="rp3beta", alpha=alpha, beta=beta, n_jobs=1).fit(X)
+    full = reference.walks(X, alpha, beta)
+    assert_same_kept(model.weights_.toarray(), reference.keep_best(full, neighbors), full)
+
+
+def test_bm25_options():
+    X = random_matrix(np.random.default_rng(3), 30, 12)
+    model = ItemKNN(12, similarity="bm25", k1=2.0, b=0.2).fit(X)
+    full = reference.similarities(X.T, X.T, "bm25", k1=2.0, b=0.2)
+    assert_same_kept(model.weights_.toarray().T, reference.keep_best(full, 12), full)
+
+
+def test_scores_are_the_history_times_the_weights():
+    X = random_matrix(np.random.default_rng(1), 40, 15)
+    model = ItemKNN(5, similarity="tfidf").fit(X)
+    expected = X @ model.weights_.toarray()
+    pairs = model.predict_pairs(np.repeat(np.arange(40), 15), np.tile(np.arange(15), 40))
+    np.testing.assert_allclose(pairs.reshape(40, 15), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("similarity", [*SIMILARITIES, "rp3beta"])
+def test_two_groups_of_items_stay_apart(similarity):
+    X = np.kron(np.eye(2), np.ones((8, 5)))
+    X[0, 0] = X[8, 9] = 0
+    model = ItemKNN(4, similarity=similarity).fit(X)
+    assert model.recommend([0, 8], k=1).codes.tolist() == [[0], [9]]
+    assert set(model.similar_items(0, k=3).codes[0]) <= {1, 2, 3, 4}
+
+
+def test_similar_items_are_the_neighbors_of_each():
+    X = random_matrix(np.random.default_rng(2), 60, 20)
+    model = ItemKNN(4).fit(X)
+    full = reference.similarities(X.T, X.T, "cosine")
+    top = model.similar_items(range(20), 4)
+    assert top.valid.all()
+    np.testing.assert_allclose(top.scores, np.sort(reference.keep_best(full, 4), axis=1)[:, :-5:-1], rtol=1e-5)
+
+
+def test_weights_outside_the_data_are_refused_by_load(tmp_path):
+    from fastrec.models import load
+    from fastrec.models.persistence import describe
+    from fastrec.storage import write_arrays
+
+    arrays, record = describe(ItemKNN(2).fit(random_matrix(np.random.default_rng(0), 9, 6)))
+    for change in (
+        {"weights/indices": arrays["weights/indices"] + 6},
+        {"weights/data": arrays["weights/data"] * np.nan},
+    ):
+        write_arrays(tmp_path / "model", arrays | change, record)
+        with pytest.raises(ValueError, match="holds no model"):
+            load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", [ItemKNN, UserKNN])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbors": 0}, "neighbors must be an integer of at least 1, got 0"),
+        ({"similarity": "pearson"}, "similarity must be one of 'cosine', 'jaccard', 'tfidf', 'bm25'"),
+        ({"shrinkage": -1}, "shrinkage must be a finite number of at least 0"),
+        ({"asymmetry": 1.5}, "asymmetry must be a finite number"),
+        ({"k1": -0.1}, "k1 must be a finite number of at least 0"),
+        ({"b": 2}, "b must be a finite number"),
+    ],
+)
+def test_wrong_options_are_named(kind, options, message):
+    with pytest.raises(ValueError, match=f"{kind.__name__}.{message}"):
+        kind(**options).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("option", ["alpha", "beta"])
+def test_wrong_exponents_are_named(option):
+    with pytest.raises(ValueError, match=f"ItemKNN.{option} must be a finite number of at least 0"):
+        ItemKNN(similarity="rp3beta", **{option: -1}).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("kind", [ItemKNN, UserKNN])
+def test_negative_values_are_refused(kind):
+    with pytest.raises(ValueError, match="negative value"):
+        kind().fit([[1, -1], [1, 1]])
+
+
+@pytest.mark.parametrize("kind", [ItemKNN, UserKNN])
+def test_threads_change_nothing_on_data_that_is_worth_them(kind):
+    X = check_matrix(random_matrix(np.random.default_rng(0), 400, 300, 0.2))
+    one, two = (kind(20, similarity="tfidf", n_jobs=jobs).fit(X) for jobs in (1, 3))
+    a, b = one.recommend(range(400)), two.recommend(range(400))
+    np.testing.assert_array_equal(a.codes, b.codes)
+    np.testing.assert_array_equal(a.scores, b.scores)
+
+
+# -- UserKNN
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seeds, st.sampled_from(SIMILARITIES), st.sampled_from([0.0, 3.0]), st.sampled_from([0.3, 0.5]), st.integers(1, 9)
+)
+def test_users_are_compared_as_the_equations_say(seed, similarity, shrinkage, asymmetry, neighbors):
+    rng = np.random.default_rng(seed)
+    n_items = int(rng.integers(1, 20))
+    X = random_matrix(rng, int(rng.integers(2, 30)), n_items, rng.choice([0.1, 0.4]), 40)
+    new = random_matrix(rng, 5, n_items, 0.4, 40)
+    X[0], new[0] = 1, 1
+    model = UserKNN(neighbors, similarity=similarity, shrinkage=shrinkage, asymmetry=asymmetry, n_jobs=1).fit(X)
+    full = reference.similarities(new, X, similarity, shrinkage, asymmetry)
+    expected = reference.keep_best(full, neighbors, itself=False)
+    near, similarities = model._nearest(check_matrix(new), neighbors)
+    found = matrix_of_lists(near, similarities, len(X)).toarray()
+    assert_same_kept(found, expected, full)
+    scores = model.predict_pairs(new, np.zeros(5, int))
+    np.testing.assert_allclose(scores, found.astype(float) @ X[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_similar_users_leave_the_user_out_and_order_by_similarity():
+    X = random_matrix(np.random.default_rng(5), 30, 12)
+    model = UserKNN(similarity="jaccard").fit(X)
+    full = reference.similarities(X, X, "jaccard")
+    top = model.similar_users(range(30), 6)
+    assert not (top.codes == np.arange(30)[:, None]).any()
+    best = np.sort(reference.keep_best(full, 6), axis=1)[:, :-7:-1]
+    np.testing.assert_allclose(np.where(top.valid, top.scores, 0), best, rtol=1e-5)
+    assert (model.similar_users(X[:3], 1).codes[:, 0] == [0, 1, 2]).all()  # a history has no code to leave out
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_explanations_deal_the_score_to_the_items_in_common(similarity):
+    X = random_matrix(np.random.default_rng(6), 30, 12)
+    model = UserKNN(7, similarity=similarity, shrinkage=2.0).fit(X)
+    for user in range(30):
+        for item in range(12):
+            reasons = model.explain(user, item)
+            assert reasons.score == pytest.approx(float(model.predict_pairs(user, item)[0]), rel=1e-5)
+            assert (reasons.contributions >= 0).all()
+
+
+def test_a_new_user_is_answered_as_one_of_the_training_data_is():
+    X = random_matrix(np.random.default_rng(7), 30, 12)
+    model = UserKNN(5, similarity="bm25").fit(X)
+    known, new = model.recommend(range(30), 4), model.recommend(X, 4)
+    np.testing.assert_array_equal(known.codes, new.codes)
+    np.testing.assert_array_equal(known.scores, new.scores)

@@ -1,0 +1,48 @@
+"""Linear autoencoders in plain float64 NumPy: the closed forms of EASE, EDLAE and RDLAE, dense and on supports."""
+
+import numpy as np
+
+
+def penalties(X, regularization, dropout):
+    return regularization + dropout / (1 - dropout) * (X**2).sum(axis=0)
+
+
+def weights(X, regularization, dropout=0.0, relaxation=0.0):
+    """B = I - P diag(m), with P = (XᵀX + Λ)⁻¹ and the least m ≥ Λ that keeps B_jj at most `relaxation`."""
+    penalty = penalties(X, regularization, dropout)
+    P = np.linalg.inv(X.T @ X + np.diag(penalty))
+    return np.eye(len(P)) - P * np.maximum(penalty, (1 - relaxation) / np.diag(P))
+
+
+def loss(X, B, regularization, dropout):
+    return ((X - X @ B) ** 2).sum() + (penalties(X, regularization, dropout)[:, None] * B**2).sum()
+
+
+def supports(X, regularization, dropout, k):
+    """For each item, a list of the k others that predict it best alone, the most popular first."""
+    norms = np.sqrt((X**2).sum(axis=0) + penalties(X, regularization, dropout))
+    gramian = np.abs(X).T @ np.abs(X)
+    popularity = np.argsort(-(X != 0).sum(axis=0), kind="stable")
+    found = []
+    for item in range(X.shape[1]):
+        strength = gramian[item] / norms
+        strength[item] = 0
+        best = [i for i in popularity[np.argsort(-strength[popularity], kind="stable")] if strength[i] > 0]
+        found.append(sorted(best[:k]))
+    return found
+
+
+def weights_on_supports(X, chosen, regularization, dropout=0.0, relaxation=0.0):
+    """Each column of B solved among its own support alone."""
+    penalty = penalties(X, regularization, dropout)
+    B = np.zeros((X.shape[1], X.shape[1]))
+    for item, support in enumerate(chosen):
+        part = [*support, item]
+        small = weights_of_part(X[:, part], penalty[part], relaxation)
+        B[part, item] = small[:, -1]
+    return B
+
+
+def weights_of_part(X, penalty, relaxation):
+    P = np.linalg.inv(X.T @ X + np.diag(penalty))
+    return np.eye(len(P)) - P * np.maximum(penalty, (1 - relaxation) / np.diag(P))
