@@ -28,6 +28,7 @@ from fastrec.metrics import (
 )
 from fastrec.models import Popularity
 from fastrec.preprocessing.filtering import draw_negatives
+from fastrec.retrieval.diversity import label_matrix
 from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
@@ -654,8 +655,4 @@ def _labels_as_matrix(column: str, model: Any) -> sp.csr_array:
         raise ValueError(
             f"item_features names {column!r}, which is no column of the model's item_info; there are {known}"
         )
-    labels = [[label for label in str(text).split("|") if label] for text in info[column]]
-    names = {name: place for place, name in enumerate(sorted({label for item in labels for label in item}))}
-    rows = np.repeat(np.arange(len(labels)), [len(item) for item in labels])
-    columns = np.array([names[label] for item in labels for label in item], dtype=np.int64)
-    return sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(labels), max(len(names), 1)))
+    return label_matrix(info[column])

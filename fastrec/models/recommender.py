@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_feature_names
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.vocabulary import as_ids
 from fastrec.metrics import ndcg
+from fastrec.models.batch import recommend_to
 from fastrec.models.explanation import Explanation
 from fastrec.models.persistence import freeze, save
 from fastrec.models.registry import register
@@ -369,6 +370,51 @@ class Recommender(BaseEstimator, ABC):
         flat = [item for row in lists for item in row]
         codes = self._item_codes("items", flat, on_unknown) if flat else np.empty(0, np.int32)
         return rows_of_lists(codes, [len(row) for row in lists], self.n_features_in_)
+
+    def recommend_to(
+        self,
+        path: str | os.PathLike[str],
+        users: Any = None,
+        k: int = 10,
+        *,
+        batch_size: int = 10_000,
+        verbose: bool | int = False,
+        exclude_seen: bool = True,
+        allow: Any = None,
+        deny: Any = None,
+        on_unknown: OnUnknown = "error",
+        on_empty: OnEmpty = "popular",
+    ) -> int:
+        """Write recommendations for many users to a Parquet or CSV file: in bounded memory, resumable after a kill.
+
+        Parameters
+        ----------
+        path
+            The file: user, item, score, rank (from 1), and title where titles are known.
+        users
+            Ids or histories, as in `recommend`; None for all users of the training data.
+        k
+            How many items for each.
+        batch_size
+            Users at a time.
+        verbose
+            Whether to show progress.
+        exclude_seen, allow, deny, on_unknown, on_empty
+            As in `recommend`; `allow` and `deny` are for all users alike.
+
+        Returns
+        -------
+        int
+            How many rows were written. See `fastrec.models.batch.recommend_to`.
+        """
+        options = {
+            "exclude_seen": exclude_seen,
+            "allow": allow,
+            "deny": deny,
+            "on_unknown": on_unknown,
+            "on_empty": on_empty,
+        }
+        return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, **options)
 
     def predict(self, X: Any) -> Codes:
         """The code of the best item that is not in the row, for each row of X.

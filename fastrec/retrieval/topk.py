@@ -127,6 +127,25 @@ class TopK:
             item_info=self._item_info,
         )
 
+    def titles(self) -> NDArray[Any] | None:
+        """The titles of the items, of shape (n, k), "" where nothing is left; None where no titles are known."""
+        if self._item_info is None or "title" not in self._item_info:
+            return None
+        titles = np.full(self.codes.shape, "", object)
+        titles[self.valid] = np.asarray(self._item_info["title"], object)[self.codes[self.valid]]
+        return titles
+
+    def replaced(self, codes: ArrayLike, scores: ArrayLike) -> "TopK":
+        """Other items for the same users: codes and scores of shape (n, k)."""
+        return TopK(
+            codes,
+            scores,
+            users=self._users,
+            item_vocabulary=self._item_vocabulary,
+            fallback=self._fallback,
+            item_info=self._item_info,
+        )
+
     def __repr__(self) -> str:
         n, k = self.codes.shape
         lines = [f"TopK of {n} row{'' if n == 1 else 's'}, k={k}"]

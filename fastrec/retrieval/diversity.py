@@ -1,0 +1,303 @@
+"""Re-ranking of a `TopK`: less of the same (MMR), the user's own mix of genres, no more than so many of a group.
+
+Each takes a list that is longer than what is wanted and gives the best `k` of it by a rule. The scores stay those of
+the model, so they no longer fall from place to place. What a rule costs in accuracy and gains in diversity is told by
+``evaluate({"plain": model, "diverse": Reranked(model, MMR())}, test, ["ndcg@10", "diversity@10"], item_features=…)``.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fastrec.retrieval.topk import TopK
+from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number
+
+Floats = NDArray[np.float64]
+
+# As much as the vectors of the candidates of a batch of users take.
+_BATCH_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class MMR:
+    r"""Maximal marginal relevance: each place goes to what is relevant and unlike what stands above it.
+
+    .. math:: \arg\max_i \; (1 - \lambda)\, r_i - \lambda \max_{j \text{ above}} \cos(v_i, v_j)
+
+    with :math:`r_i` the model's score, brought to 0 … 1 over the user's candidates.
+
+    Parameters
+    ----------
+    trade_off
+        :math:`\lambda`, from 0 (the model's order) to 1 (only difference counts).
+    vectors
+        What tells items apart, dense or sparse, of shape (n_items, n_features); the name of a column of the model's
+        `item_info` with labels between "|"; or None for the model's own `item_factors_` (the last two in a `Reranked`).
+
+    References
+    ----------
+    Carbonell and Goldstein, The use of MMR, SIGIR 1998.
+
+    Examples
+    --------
+    >>> top = TopK([[0, 1, 2]], [[0.9, 0.8, 0.7]])
+    >>> MMR(0.5, vectors=[[1, 0], [1, 0], [0, 1]])(top, k=2).codes
+    array([[0, 2]], dtype=int32)
+    """
+
+    trade_off: float = 0.3
+    vectors: Any = None
+
+    def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
+        """The best `k` of each row of a longer list."""
+        share = check_number("MMR.trade_off", self.trade_off, minimum=0, maximum=1)
+        vectors = _dense(self.vectors, "MMR.vectors", top)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+
+        def pick(codes: NDArray[np.int32], relevance: Floats, rows: slice, count: int) -> NDArray[np.int64]:
+            return _pick_marginal(unit[np.maximum(codes, 0)], relevance, share, count)
+
+        return _reranked(top, check_integer("k", k, minimum=1), unit.shape[1], pick)
+
+
+def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int) -> NDArray[np.int64]:
+    """Places of the picked candidates, of shape (b, count)."""
+    everyone = np.arange(len(relevance))
+    left = _scaled(relevance, 1 - share)
+    nearest = np.full(relevance.shape, -np.inf)
+    picked = np.empty((len(relevance), count), np.int64)
+    for step in range(count):
+        value = left if step == 0 else left - share * nearest
+        picked[:, step] = place = np.argmax(value, axis=1)
+        left[everyone, place] = -np.inf
+        np.maximum(nearest, np.einsum("bdf,bf->bd", vectors, vectors[everyone, place]), out=nearest)
+    return picked
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    r"""Lists whose mix of features (genres) is near the mix in the user's history.
+
+    Place by place the item is taken for which :math:`(1 - w) \sum r_i - w\, \mathrm{KL}(p, q)` of the list so far is
+    highest: p is the mix in the history, q that in the list, as in `fastrec.metrics.calibration`.
+
+    Parameters
+    ----------
+    weight
+        w, from 0 (the model's order) to 1.
+    features
+        Weights of at least 0 of shape (n_items, n_features); or, in a `Reranked`, the name of a column of the model's
+        `item_info` with labels between "|".
+
+    References
+    ----------
+    Steck, Calibrated recommendations, RecSys 2018.
+
+    Examples
+    --------
+    >>> top = TopK([[0, 1, 2]], [[0.9, 0.8, 0.7]])
+    >>> genres, history = np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), np.array([[0, 0, 0, 1]])
+    >>> Calibration(0.9, features=genres)(top, k=2, histories=history).codes
+    array([[2, 0]], dtype=int32)
+    """
+
+    weight: float = 0.5
+    features: Any = "genres"
+
+    def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
+        """The best `k` of each row of a longer list; `histories` has a row for each."""
+        weight = check_number("Calibration.weight", self.weight, minimum=0, maximum=1)
+        features = _dense(self.features, "Calibration.features", top)
+        if features.min(initial=0) < 0:
+            raise ValueError("Calibration.features must not be negative")
+        shares = _to_one(features)
+        if histories is None:
+            raise ValueError("Calibration needs histories, a row for each of the list")
+        had = check_matrix(histories, name="histories", negative="accept")
+        if had.shape != (len(top), len(shares)):
+            raise ValueError(f"histories must be of shape {(len(top), len(shares))}, got {had.shape}")
+        wanted = _to_one(
+            np.asarray(sparse.csr_array((np.maximum(had.data, 0), had.indices, had.indptr), shape=had.shape) @ shares)
+        )
+
+        def pick(codes: NDArray[np.int32], relevance: Floats, rows: slice, count: int) -> NDArray[np.int64]:
+            return _pick_calibrated(shares[np.maximum(codes, 0)], relevance, wanted[rows], weight, count)
+
+        return _reranked(top, check_integer("k", k, minimum=1), shares.shape[1], pick)
+
+
+def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: float, count: int) -> NDArray[np.int64]:
+    everyone = np.arange(len(relevance))
+    left = _scaled(relevance, 1 - weight)
+    so_far = np.zeros_like(wanted)
+    picked = np.empty((len(relevance), count), np.int64)
+    # Of the divergence, only the part that hangs on the list: the sum of p log(0.99 q + 0.01 p).
+    blur = np.where(wanted > 0, 0.01 * wanted, 1.0)[:, None, :]
+    for step in range(count):
+        mix = so_far[:, None, :] + shares
+        sizes = mix.sum(axis=2, keepdims=True)
+        mix *= np.divide(0.99, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+        mix += blur
+        np.log(mix, out=mix)
+        picked[:, step] = place = np.argmax(left + weight * np.einsum("bdg,bg->bd", mix, wanted), axis=1)
+        left[everyone, place] = -np.inf
+        so_far += shares[everyone, place]
+    return picked
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCap:
+    """No more than so many items of one group in a list: of an artist, a brand, a series.
+
+    Parameters
+    ----------
+    most
+        How many of each group.
+    groups
+        A label per item, of shape (n_items,); a matrix (n_items, n_groups) of what belongs where, for items in several
+        groups; or, in a `Reranked`, the name of a column of the model's `item_info`, with labels between "|". An item
+        without a label (None, "") is in no group.
+
+    Examples
+    --------
+    >>> top = TopK([[0, 1, 2, 3]], [[0.9, 0.8, 0.7, 0.6]])
+    >>> GroupCap(1, groups=["Bach", "Bach", "Cage", None])(top, k=3).codes
+    array([[0, 2, 3]], dtype=int32)
+    """
+
+    most: int = 2
+    groups: Any = None
+
+    def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
+        """The first `k` of each row of a longer list that the cap allows."""
+        most = check_integer("GroupCap.most", self.most, minimum=1)
+        k = check_integer("k", k, minimum=1)
+        groups = self.groups
+        if groups is None or isinstance(groups, str):
+            raise ValueError("GroupCap.groups must be a label per item or a matrix; a column's name goes in a Reranked")
+        member = check_matrix(groups) if _is_matrix(groups) else label_matrix(groups, separator=None)
+        _check_items("GroupCap.groups", member.shape[0], top)
+        kept = np.zeros(top.codes.shape, bool)
+        for start in range(0, len(top), 4096):
+            rows = slice(start, start + 4096)
+            kept[rows] = _within_caps(top.codes[rows], member, most, k)
+        return _chosen(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
+
+
+def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int) -> NDArray[np.bool_]:
+    """Which places stay: from the top, those none of whose groups is full, until there are k."""
+    kept = np.zeros(codes.shape, bool)
+    # Only the groups that these lists meet are counted.
+    listed = sparse.csr_array((member.data, member.indices, member.indptr), shape=member.shape)[
+        np.maximum(codes, 0).ravel()
+    ]
+    met, local = np.unique(listed.indices, return_inverse=True)
+    indptr = listed.indptr
+    counts = np.zeros((len(codes), max(len(met), 1)), np.int32)
+    rows = np.arange(len(codes))
+    for place in range(codes.shape[1]):
+        flat = rows * codes.shape[1] + place
+        lengths = indptr[flat + 1] - indptr[flat]
+        row = np.repeat(rows, lengths)
+        entries = np.repeat(indptr[flat] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        group = local[entries]
+        full = np.bincount(row, counts[row, group] >= most, len(codes)) > 0
+        kept[:, place] = (codes[:, place] >= 0) & ~full & (kept.sum(axis=1) < k)
+        counted = kept[row, place]
+        counts[row[counted], group[counted]] += 1
+    return kept
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def _reranked(top: TopK, k: int, width: int, pick: Any) -> TopK:
+    """The picked places of each row, a batch at a time."""
+    count = min(k, top.codes.shape[1])
+    order = np.empty((len(top), count), np.int64)
+    for rows in _batches(len(top), top.codes.shape[1] * width * 8):
+        scores = top.scores[rows].astype(np.float64)
+        order[rows] = pick(top.codes[rows], _relevance(scores, top.valid[rows]), rows, count)
+    return _chosen(top, order, np.minimum(top.valid.sum(axis=1), count), k)
+
+
+def _relevance(scores: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Scores brought to 0 … 1 in each row, -inf where there is no item."""
+    low = np.where(valid, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+    high = np.where(valid, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+    span = np.where(high > low, high - low, 1.0)
+    return np.where(valid, (np.where(valid, scores, 0.0) - np.where(np.isfinite(low), low, 0.0)) / span, -np.inf)
+
+
+def _scaled(relevance: Floats, share: float) -> Floats:
+    """The share of it; places without an item stay at -inf, with no share too."""
+    there = np.isfinite(relevance)
+    return np.where(there, share * np.where(there, relevance, 0.0), -np.inf)
+
+
+def _batches(n: int, bytes_each: int) -> Iterator[slice]:
+    step = max(1, _BATCH_BYTES // max(bytes_each, 1))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _chosen(top: TopK, order: NDArray[np.int64], lengths: NDArray[Any], k: int) -> TopK:
+    """The places of `order` in each row, as many as there are, then nothing."""
+    codes = np.full((len(top), k), -1, np.int32)
+    scores = np.full((len(top), k), -np.inf, np.float32)
+    width = order.shape[1]
+    there = np.arange(width) < lengths[:, None]
+    codes[:, :width] = np.where(there, np.take_along_axis(top.codes, order, axis=1), -1)
+    scores[:, :width] = np.where(there, np.take_along_axis(top.scores, order, axis=1), -np.inf)
+    return top.replaced(codes, scores)
+
+
+def _is_matrix(groups: Any) -> bool:
+    return sparse.issparse(groups) or np.ndim(groups) == 2
+
+
+def _dense(features: Any, name: str, top: TopK) -> Floats:
+    if features is None or isinstance(features, str):
+        raise ValueError(
+            f"{name} must be a matrix with a row for each item; a column's name, or None, goes in a Reranked"
+        )
+    given: Any = features
+    matrix: NDArray[Any] = given.toarray() if sparse.issparse(features) else np.asarray(features)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "iufb" or not np.isfinite(matrix).all():
+        raise ValueError(f"{name} must be a matrix of finite numbers with a row for each item")
+    _check_items(name, len(matrix), top)
+    return matrix.astype(np.float64)
+
+
+def _check_items(name: str, n_items: int, top: TopK) -> None:
+    if top.codes.size and top.codes.max() >= n_items:
+        raise ValueError(f"{name} has {n_items} rows, and the list holds the code {top.codes.max()}")
+
+
+def _to_one(weights: Floats) -> Floats:
+    sizes = weights.sum(axis=1, keepdims=True)
+    shares: Floats = np.divide(weights, sizes, out=np.zeros_like(weights), where=sizes > 0)
+    return shares
+
+
+def label_matrix(labels: Iterable[Any], separator: str | None = "|") -> CodeMatrix:
+    """Items × labels, 1 where an item has the label: of texts with labels between separators, or of one label each.
+
+    >>> label_matrix(["Drama|War", "War", ""]).toarray()
+    array([[1., 1.],
+           [0., 1.],
+           [0., 0.]], dtype=float32)
+    """
+    if separator is None:
+        lists = [[] if label is None or label == "" or label != label else [str(label)] for label in labels]
+    else:
+        lists = [[one for one in str(text).split(separator) if one] for text in labels]
+    names = {name: place for place, name in enumerate(sorted({one for item in lists for one in item}))}
+    rows = np.repeat(np.arange(len(lists)), [len(item) for item in lists])
+    columns = np.array([names[one] for item in lists for one in item], dtype=np.int64)
+    ones = np.ones(len(rows), np.float32)
+    return check_matrix(sparse.coo_array((ones, (rows, columns)), shape=(len(lists), max(len(names), 1))))

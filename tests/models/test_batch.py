@@ -1,0 +1,133 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fastrec as fr
+from fastrec.models import batch
+
+
+@pytest.fixture(scope="module")
+def model():
+    rng = np.random.default_rng(0)
+    titles = np.array([f'Film "{n}", the\nfirst' for n in range(30)], object)
+    data = fr.Interactions(
+        rng.integers(0, 50, 600),
+        rng.integers(0, 30, 600),
+        users=[f"u{n}" for n in range(50)],
+        items=range(100, 130),
+        item_info={"title": titles},
+    )
+    return fr.ImplicitALS(4, iterations=1, random_state=0).fit(data)
+
+
+def read(path):
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"score": np.float32})
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet"])
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_the_file_holds_what_recommend_gives(model, tmp_path, name, batch_size):
+    path = tmp_path / name
+    rows = model.recommend_to(path, k=4, batch_size=batch_size)
+    expected = model.recommend(model.users_.ids, 4).to_frame()
+    found = read(path)
+    assert rows == len(found) == len(expected)
+    for column in ("user", "item", "rank", "title"):
+        assert found[column].tolist() == expected[column].tolist()
+    np.testing.assert_array_equal(found["score"].to_numpy(np.float32), expected["score"].to_numpy())
+    assert os.listdir(tmp_path) == [name]  # nothing is left beside it
+
+
+def test_some_users_and_histories(model, tmp_path):
+    path = tmp_path / "some.parquet"
+    model.recommend_to(path, ["u3", "stranger", "u1"], 2, on_unknown="skip", deny=[100])
+    found = read(path)
+    assert found["user"].unique().tolist() == ["u3", "u1"]
+    assert 100 not in found["item"].tolist()
+    histories = fr.Interactions([0, 1], [3, 4], users=["x", "y"], items=model.items_)
+    model.recommend_to(path, histories, 2, batch_size=1)
+    assert read(path)["user"].tolist() == ["x", "x", "y", "y"]
+    model.recommend_to(path, histories.matrix, 2, batch_size=1)
+    assert len(read(path)) == 4
+
+
+def test_users_without_anything_left_have_no_rows(tmp_path):
+    model = fr.Popularity().fit(np.array([[1, 1], [1, 0], [1, 1]]))
+    for name in ("a.csv", "a.parquet"):
+        assert model.recommend_to(tmp_path / name, k=3, batch_size=1) == 1
+        assert read(tmp_path / name)["user"].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet"])
+def test_a_killed_job_goes_on_and_gives_the_same_file(tmp_path, name):
+    script = textwrap.dedent("""
+        import sys, time, numpy as np, fastrec as fr
+        rng = np.random.default_rng(0)
+        model = fr.Popularity().fit((rng.random((60, 20)) < 0.2).astype(float))
+        pause, ask = float(sys.argv[2]), model.recommend
+        def slow(*a, **o):
+            time.sleep(pause)
+            print("batch", flush=True)
+            return ask(*a, **o)
+        model.recommend = slow
+        from fastrec.models.batch import recommend_to
+        recommend_to(model, sys.argv[1], k=3, batch_size=10)
+    """)
+    path = tmp_path / name
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen([*command, str(path), "0.3"], stdout=subprocess.DEVNULL)
+    parts = tmp_path / f".{name}.parts"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not parts.is_dir() or len(list(parts.glob("0*" + path.suffix))) < 2):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    process.wait()
+    assert not path.exists()
+    (parts / "00000009.tmp").write_text("half")
+    done = len(list(parts.glob("0*" + path.suffix)))
+    assert 2 <= done < 6
+    again = subprocess.run([*command, str(path), "0"], check=True, capture_output=True, text=True).stdout
+    assert again.count("batch") == 6 - done
+    fresh = tmp_path / f"fresh{path.suffix}"
+    subprocess.run([*command, str(fresh), "0"], check=True, capture_output=True)
+    assert path.read_bytes() == fresh.read_bytes()
+    assert not parts.exists()
+
+
+def test_parts_of_another_job_are_refused(model, tmp_path, monkeypatch):
+    path = tmp_path / "all.csv"
+    monkeypatch.setattr(batch, "_join_csv", lambda *args: 1 / 0)  # stops before the parts become the file
+    with pytest.raises(ZeroDivisionError):
+        model.recommend_to(path, k=3)
+    for change, named in (
+        ({"k": 4}, "its k is 3"),
+        ({"users": ["u1"]}, "its users is"),
+        ({"deny": [101]}, "its options is"),
+    ):
+        with pytest.raises(ValueError, match=f"holds parts of another job: {named}"):
+            model.recommend_to(path, **{"k": 3, **change})
+    other = fr.ImplicitALS(4, iterations=2, random_state=0).fit(model.seen_)
+    with pytest.raises(ValueError, match="its model is"):
+        other.recommend_to(path, k=3)
+
+
+def test_bad_paths_are_named(model, tmp_path):
+    with pytest.raises(ValueError, match=r"path must be one of 'parquet', 'csv', got '.xlsx'"):
+        model.recommend_to(tmp_path / "all.xlsx")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        model.recommend_to(tmp_path / "nowhere" / "all.csv")
+
+
+def test_progress_counts_users(model, tmp_path, capsys):
+    model.recommend_to(tmp_path / "all.csv", batch_size=30, verbose=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "recommend to all.csv 1/2 30 of 50 users",
+        "recommend to all.csv 2/2 50 of 50 users",
+    ]
