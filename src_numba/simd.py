@@ -5,10 +5,13 @@ Numbers of lanes are literals. Indices count elements from an array's first one,
 C-contiguous, and nothing is checked.
 """
 
+import functools
+import os
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
 I32 = ir.IntType(32)
@@ -33,7 +36,8 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def _pointer(ctx: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    return builder.gep(ctx.make_array(kind)(ctx, builder, array).data, [index])
+    data = array if isinstance(kind, types.CPointer) else ctx.make_array(kind)(ctx, builder, array).data
+    return builder.gep(data, [index])
 
 
 def _size(ctx: Any, vector: Any) -> int:
@@ -61,6 +65,20 @@ def declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
 def _half(builder: Any, value: Any, start: int, lanes: int) -> Any:
     places = ir.Constant(ir.VectorType(I32, lanes), list(range(start, start + lanes)))
     return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
+
+
+@intrinsic  # type: ignore[misc]
+def pointer(context: Any, array: Any) -> Any:
+    """Where an array's numbers lie; can be indexed as a flat array, and handed to all that is defined here.
+
+    An array that is handed to a function is counted as in use and let go again, by atomic operations that threads
+    contend for. A pointer is not: it is what loops hand on. The array must outlive it.
+    """
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ctx.make_array(array)(ctx, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), build
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
@@ -186,9 +204,11 @@ def widen(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def to_float(context: Any, vector: Vector) -> Any:
-    """int32 lanes as float32."""
+    """int32 lanes as float32; float32 lanes as they are."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if vector.dtype == types.float32:
+            return args[0]
         return builder.sitofp(args[0], ctx.get_value_type(signature.return_type))
 
     return Vector(types.float32, vector.lanes)(vector), build
@@ -252,3 +272,122 @@ def above(context: Any, a: Vector, b: Vector) -> Any:
         return builder.zext(bits, ir.IntType(64))
 
     return types.int64(a, a), build
+
+
+# The ways to add products: elements of float32, or four products of a byte (0 to 255) and an int8 in each int32 lane.
+FLOAT, PORTABLE, AVX2, AVX_VNNI, AVX512_VNNI, NEON = range(6)
+
+
+@intrinsic  # type: ignore[misc]
+def accumulate(context: Any, way: Any, items: Vector, query: Vector, total: Vector) -> Any:
+    """Total + items · query in each lane, by the instructions that the `Static` way names.
+
+    With AVX2 the query must be within ±64: sums of two products are kept in int16 there. NEON takes the bytes less 128.
+    """
+    build = _WAYS[way.value]
+
+    def build_call(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return build(builder, *args[1:])
+
+    return total(way, items, query, total), build_call
+
+
+def _add_floats(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    function = declare(builder, f"llvm.fmuladd.v{total.type.count}f32", total.type, [total.type] * 3)
+    return builder.call(function, [items, query, total])
+
+
+def _bytes(builder: Any, vector: Any) -> Any:
+    return builder.bitcast(vector, ir.VectorType(ir.IntType(8), 4 * vector.type.count))
+
+
+def _add_portably(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    lanes = total.type.count
+    wide = ir.VectorType(I32, 4 * lanes)
+    products = builder.mul(builder.zext(_bytes(builder, items), wide), builder.sext(_bytes(builder, query), wide))
+    for _ in range(2):
+        half = products.type.count // 2
+        none = ir.Constant(products.type, ir.Undefined)
+        even = ir.Constant(ir.VectorType(I32, half), list(range(0, 2 * half, 2)))
+        odd = ir.Constant(ir.VectorType(I32, half), list(range(1, 2 * half, 2)))
+        products = builder.add(
+            builder.shuffle_vector(products, none, even), builder.shuffle_vector(products, none, odd)
+        )
+    return builder.add(total, products)
+
+
+def _in_parts(count: int, call: Any) -> Any:
+    """A way for registers of `count` int32, made into one for vectors of any larger number of lanes."""
+
+    def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
+        parts = [
+            call(builder, *(_half(builder, vector, start, count) for vector in (items, query, total)))
+            for start in range(0, total.type.count, count)
+        ]
+        while len(parts) > 1:
+            places = ir.Constant(ir.VectorType(I32, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
+            parts = [builder.shuffle_vector(a, b, places) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return build
+
+
+def _add_by(name: str) -> Any:
+    def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
+        return builder.call(declare(builder, name, total.type, [total.type] * 3), [total, items, query])
+
+    return build
+
+
+def _add_avx2(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    eight, sixteen = ir.VectorType(ir.IntType(8), 32), ir.VectorType(ir.IntType(16), 16)
+    pairs = declare(builder, "llvm.x86.avx2.pmadd.ub.sw", sixteen, [eight, eight])
+    fours = declare(builder, "llvm.x86.avx2.pmadd.wd", total.type, [sixteen, sixteen])
+    two = builder.call(pairs, [_bytes(builder, items), _bytes(builder, query)])
+    return builder.add(total, builder.call(fours, [two, ir.Constant(sixteen, [1] * 16)]))
+
+
+def _add_neon(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    items = _bytes(builder, items)
+    signed = builder.xor(items, ir.Constant(items.type, [-128] * 16))
+    name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+    function = declare(builder, name, total.type, [total.type, items.type, items.type])
+    return builder.call(function, [total, signed, _bytes(builder, query)])
+
+
+_WAYS = {
+    FLOAT: _add_floats,
+    PORTABLE: _add_portably,
+    AVX2: _in_parts(8, _add_avx2),
+    AVX_VNNI: _in_parts(8, _add_by("llvm.x86.avx512.vpdpbusd.256")),
+    AVX512_VNNI: _in_parts(16, _add_by("llvm.x86.avx512.vpdpbusd.512")),
+    NEON: _in_parts(4, _add_neon),
+}
+
+
+@functools.cache
+def byte_way() -> int:
+    """The fastest way to add products of bytes that the CPU has, for which Numba compiles.
+
+    The environment variable FASTREC_INT8 may name another one: portable, avx2, avx_vnni, avx512_vnni or neon.
+    """
+    ways = runnable_ways()
+    wanted = os.environ.get("FASTREC_INT8", "")
+    if wanted and wanted not in ways:
+        raise ValueError(f"FASTREC_INT8 must be one of {', '.join(map(repr, ways))} on this CPU, got {wanted!r}")
+    return ways[wanted] if wanted else next(iter(ways.values()))
+
+
+def runnable_ways() -> dict[str, int]:
+    """All ways to add products of bytes that the CPU has, the fastest first."""
+    features = set(cpu_target.target_context.codegen()._get_host_cpu_features().split(","))
+    needs = {
+        "avx512_vnni": (AVX512_VNNI, {"+avx512vnni", "+avx512bw"}),
+        "avx_vnni": (AVX_VNNI, {"+avxvnni"}),
+        "avx2": (AVX2, {"+avx2"}),
+        "neon": (NEON, {"+dotprod"}),
+    }
+    ways = {name: way for name, (way, needed) in needs.items() if needed <= features}
+    if "avx512_vnni" in ways and "+avx512vl" in features:
+        ways["avx_vnni"] = AVX_VNNI  # the same instruction on half a register
+    return {**ways, "portable": PORTABLE}

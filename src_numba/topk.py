@@ -1,9 +1,10 @@
-"""The best k by exact scores: heaps, float64 products in a fixed order, and the final ranking of candidates.
+"""The best k by exact scores: heaps, float64 products in a fixed order, and the ranking of candidates.
 
-Order is always (score descending, code ascending). A heap of the best k holds its worst member at the root.
+Order is always (score descending, code ascending). A row's best k are kept as a heap with the worst at its root, full
+from the beginning: of EMPTY places, which are worse than all others. Helpers take pointers.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from fastrec.kernels.simd import (
     load_part,
     multiply,
     multiply_add,
+    pointer,
     reduce_add,
     subtract,
     trailing_zeros,
@@ -23,102 +25,81 @@ from fastrec.kernels.simd import (
 )
 
 LARGEST = float(np.finfo(np.float32).max)
+EMPTY = 2**31 - 1
 INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 
 
-@kernel(inline=True)
+class Filter(NamedTuple):
+    """What queries may choose: arrays, empty where they filter nothing."""
+
+    mask: Any  # uint8, 0 where no query may choose
+    starts: Any  # int64: query i leaves out codes[starts[i] : starts[i + 1]]
+    codes: Any  # int32, sorted for each query
+
+
+@kernel()
 def sift_down(scores: Any, codes: Any, start: int, size: int, score: float, code: int) -> None:
-    """Puts (score, code) at the root of the heap in places start … start + size - 1, whose root has been taken."""
-    at = 0
+    """Replaces the root of the heap in places start … start + size - 1 by (score, code)."""
+    at = start
     while True:
-        child = 2 * at + 1
-        if child >= size:
+        child = 2 * at - start + 1
+        if child >= start + size:
             break
-        left, right = start + child, start + child + 1
-        if child + 1 < size and (
-            scores[right] < scores[left] or (scores[right] == scores[left] and codes[right] > codes[left])
+        other = child + 1
+        if other < start + size and (
+            scores[other] < scores[child] or (scores[other] == scores[child] and codes[other] > codes[child])
         ):
-            child, left = child + 1, right
-        if score < scores[left] or (score == scores[left] and code >= codes[left]):
+            child = other
+        if score < scores[child] or (score == scores[child] and code >= codes[child]):
             break
-        scores[start + at] = scores[left]
-        codes[start + at] = codes[left]
+        scores[at] = scores[child]
+        codes[at] = codes[child]
         at = child
-    scores[start + at] = score
-    codes[start + at] = code
-
-
-@kernel(inline=True)
-def sort_heap(scores: Any, codes: Any, start: int, size: int) -> None:
-    """Turns a heap into a row with the best first."""
-    for last in range(size - 1, 0, -1):
-        score, code = scores[start + last], codes[start + last]
-        scores[start + last] = scores[start]
-        codes[start + last] = codes[start]
-        sift_down(scores, codes, start, last, score, code)
-
-
-@kernel(inline=True)
-def insert(scores: Any, codes: Any, size: int, score: float, code: int) -> int:
-    """Adds a member to a heap that is not full; returns its new size."""
-    at = size
-    while at > 0:
-        parent = (at - 1) >> 1
-        if scores[parent] < score or (scores[parent] == score and codes[parent] >= code):
-            break
-        scores[at] = scores[parent]
-        codes[at] = codes[parent]
-        at = parent
     scores[at] = score
     codes[at] = code
-    return size + 1
 
 
-@kernel(inline=True)
-def offer(scores: Any, codes: Any, size: int, score: float, code: int) -> int:
-    """Puts (score, code) into the heap of the best len(scores), if it belongs there; returns the heap's size."""
-    if size < len(scores):
-        return insert(scores, codes, size, score, code)
-    if score > scores[0] or (score == scores[0] and code < codes[0]):
-        sift_down(scores, codes, 0, size, score, code)
-    return size
-
-
-@kernel(inline=True)
-def finish_row(scores: Any, codes: Any, size: int) -> None:
-    """Sorts a heap, best first, and marks the places behind it as empty."""
-    sort_heap(scores, codes, 0, size)
-    for place in range(size, len(codes)):
+@kernel()
+def begin_row(scores: Any, codes: Any, start: int, k: int) -> None:
+    """Makes a row a heap of empty places."""
+    for place in range(start, start + k):
         scores[place] = -np.inf
-        codes[place] = -1
+        codes[place] = EMPTY
 
 
-@kernel(inline=True)
-def contains(codes: Any, start: int, stop: int, code: int) -> bool:
-    """Whether `code` is among the sorted codes[start:stop]."""
-    while start < stop:
-        middle = (start + stop) >> 1
-        if codes[middle] < code:
-            start = middle + 1
-        elif codes[middle] > code:
-            stop = middle
-        else:
-            return True
-    return False
+@kernel()
+def finish_row(scores: Any, codes: Any, start: int, k: int) -> None:
+    """Sorts the heap of a row, the best first, and gives empty places the code -1."""
+    for size in range(k - 1, 0, -1):
+        score, code = scores[start + size], codes[start + size]
+        scores[start + size] = scores[start]
+        codes[start + size] = codes[start]
+        sift_down(scores, codes, start, size, score, code)
+    for place in range(start, start + k):
+        if codes[place] == EMPTY:
+            codes[place] = -1
 
 
-@kernel(inline=True)
-def is_open(code: int, row: int, mask: Any, exclude_starts: Any, exclude_codes: Any) -> bool:
-    """Whether a filter leaves `code` to the query `row`; an empty mask or empty starts filter nothing."""
-    if len(mask) and mask[code] == 0:
+@kernel()
+def is_open(code: int, row: int, mask: Any, starts: Any, codes: Any, has_mask: bool, has_starts: bool) -> bool:
+    """Whether a filter leaves `code` to the query `row`."""
+    if has_mask and mask[code] == 0:
         return False
-    if len(exclude_starts):
-        return not contains(exclude_codes, exclude_starts[row], exclude_starts[row + 1], code)
+    if has_starts:
+        low, high = starts[row], starts[row + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            if codes[middle] == code:
+                return False
+            if codes[middle] < code:
+                low = middle + 1
+            else:
+                high = middle
     return True
 
 
-@kernel(inline=True)
-def sum_products(a: Any, a_at: int, b: Any, b_at: int, d: int) -> float:
+@kernel()
+def sum_products(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
     """Σ a·b of float32 numbers in float64, lane by lane: products are exact, so the bits are the same on every CPU."""
     total = broadcast(np.float64(0), 16)
     whole = d - d % 16
@@ -130,41 +111,28 @@ def sum_products(a: Any, a_at: int, b: Any, b_at: int, d: int) -> float:
     return reduce_add(total)
 
 
-@kernel(inline=True)
-def sum_squared_differences(a: Any, a_at: int, b: Any, b_at: int, d: int) -> float:
+@kernel()
+def sum_squared_differences(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
     """Σ (a - b)² in float64; each step rounded, never fused, for the same bits on every CPU."""
     total = broadcast(np.float64(0), 16)
     whole = d - d % 16
-    for j in range(0, whole, 16):
-        difference = subtract(widen(load(a, a_at + j, 16)), widen(load(b, b_at + j, 16)))
-        total = add(total, multiply(difference, difference))
-    if whole < d:
-        left, right = load_part(a, a_at + whole, d - whole, 16), load_part(b, b_at + whole, d - whole, 16)
-        difference = subtract(widen(left), widen(right))
+    for j in range(0, d, 16):
+        if j < whole:
+            difference = subtract(widen(load(a, a_at + j, 16)), widen(load(b, b_at + j, 16)))
+        else:
+            left, right = load_part(a, a_at + j, d - j, 16), load_part(b, b_at + j, d - j, 16)
+            difference = subtract(widen(left), widen(right))
         total = add(total, multiply(difference, difference))
     return reduce_add(total)
-
-
-@kernel(inline=True)
-def score_exactly(vectors: Any, code: int, queries: Any, row: int, metric: int, norms: Any, query_norm: float) -> Any:
-    """The score in float64, rounded to float32; what float32 cannot hold is its largest number."""
-    d = vectors.shape[1]
-    if metric == SQUARED_DISTANCE:
-        score = -sum_squared_differences(vectors, code * d, queries, row * d, d)
-    else:
-        score = sum_products(vectors, code * d, queries, row * d, d)
-        if metric == COSINE:
-            length = norms[code] * query_norm
-            score = score / length if length > 0 else 0.0
-    return np.float32(min(max(score, -LARGEST), LARGEST))
 
 
 @kernel()
 def measure_rows(vectors: Any, norms: Any) -> int:
     """Fills the float64 norm of each row; returns the first row that is not finite, or -1."""
     n, d = vectors.shape
+    at = pointer(vectors)
     for i in range(n):
-        norms[i] = np.sqrt(sum_products(vectors, i * d, vectors, i * d, d))
+        norms[i] = np.sqrt(sum_products(at, at, i * d, i * d, d))
         if not norms[i] < np.inf:
             return i
     return -1
@@ -173,60 +141,68 @@ def measure_rows(vectors: Any, norms: Any) -> int:
 @kernel()
 def rank_candidates(
     vectors: Any, norms: Any, metric: int, queries: Any, query_norms: Any, first: int, starts: Any, counts: Any,
-    listed: Any, filtered: bool, mask: Any, exclude_starts: Any, exclude_codes: Any, codes: Any, scores: Any,
+    listed: Any, filtered: bool, filters: Any, codes: Any, scores: Any,
 ) -> None:  # fmt: skip
-    """Fills rows of codes and scores with the best k candidates by exact score.
+    """Fills rows of codes and scores with the best k candidates by exact score, in float64 and rounded to float32.
 
     Query i has the candidates listed[starts[i] : starts[i] + counts[i]], or where counts[i] is below 0 all vectors.
-    `first` is the place of query 0 among the rows of the filter; `filtered` says that the list has been filtered.
+    `first` is the place of query 0 among the rows of the filter; `filtered` says that the list has been filtered. What
+    float32 cannot hold is its largest number.
     """
+    (n, d), k = vectors.shape, codes.shape[1]
+    all_vectors, all_queries = pointer(vectors), pointer(queries)
+    heap_codes, heap_scores = pointer(codes), pointer(scores)
+    mask, exclude_starts, exclude_codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
+    has_mask, has_starts = len(filters.mask) > 0, len(filters.starts) > 0
     for i in range(len(counts)):
-        everything = counts[i] < 0
-        # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
-        level = everything and query_norms[i] == 0 and metric != SQUARED_DISTANCE
-        size = 0
-        heap_codes, heap_scores = codes[i], scores[i]
-        for c in range(len(vectors) if everything else counts[i]):
+        everything, root, kept = counts[i] < 0, i * k, 0
+        begin_row(heap_scores, heap_codes, root, k)
+        for c in range(n if everything else counts[i]):
             code = np.int32(c) if everything else listed[starts[i] + c]
-            if (everything or not filtered) and not is_open(code, first + i, mask, exclude_starts, exclude_codes):
+            if (everything or not filtered) and not is_open(
+                code, first + i, mask, exclude_starts, exclude_codes, has_mask, has_starts
+            ):
                 continue
-            score = score_exactly(vectors, code, queries, i, metric, norms, query_norms[i])
-            size = offer(heap_scores, heap_codes, size, score, code)
-            if level and size == len(heap_codes):
+            if metric == SQUARED_DISTANCE:
+                exact = -sum_squared_differences(all_vectors, all_queries, code * d, i * d, d)
+            else:
+                exact = sum_products(all_vectors, all_queries, code * d, i * d, d)
+                if metric == COSINE:
+                    length = norms[code] * query_norms[i]
+                    exact = exact / length if length > 0 else 0.0
+            score = np.float32(min(max(exact, -LARGEST), LARGEST))
+            if score > scores[i, 0] or (score == scores[i, 0] and code < codes[i, 0]):
+                sift_down(heap_scores, heap_codes, root, k, score, code)
+            kept += 1
+            # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
+            if everything and kept >= k and query_norms[i] == 0 and metric != SQUARED_DISTANCE:
                 break
-        finish_row(heap_scores, heap_codes, size)
+        finish_row(heap_scores, heap_codes, root, k)
 
 
 @kernel()
-def select_rows(
-    values: Any, starts: Any, counts: Any, listed: Any, mask: Any, exclude_starts: Any, exclude_codes: Any, codes: Any,
-    scores: Any,
-) -> None:  # fmt: skip
+def select_rows(values: Any, starts: Any, counts: Any, listed: Any, filters: Any, codes: Any, scores: Any) -> None:
     """Fills rows of codes and scores with the best k of each row of float32 values; NaN and -inf are never chosen.
 
     Row i may choose from listed[starts[i] : starts[i] + counts[i]], or where counts[i] is below 0 from all.
     """
-    n = values.shape[1]
+    n, k = values.shape[1], codes.shape[1]
+    heap_codes, heap_scores = pointer(codes), pointer(scores)
+    mask, exclude_starts, exclude_codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
+    has_mask, has_starts = len(filters.mask) > 0, len(filters.starts) > 0
     for i in range(len(values)):
-        heap_codes, heap_scores = codes[i], scores[i]
-        size, limit = 0, np.float32(-np.inf)
-        for c in range(counts[i]):
-            code = listed[starts[i] + c]
-            score = values[i, code]
-            if score > -np.inf and is_open(code, i, mask, exclude_starts, exclude_codes):
-                size = offer(heap_scores, heap_codes, size, score, code)
-        for start in range(0, n if counts[i] < 0 else 0, 16):
-            if start + 16 <= n:
-                bits = above(load(values, i * n + start, 16), broadcast(limit, 16))
-            else:
-                bits = (1 << (n - start)) - 1
+        begin_row(heap_scores, heap_codes, i * k, k)
+        for start in range(0, n if counts[i] < 0 else counts[i], 16):
+            size = min(16, (n if counts[i] < 0 else counts[i]) - start)
+            bits = (1 << size) - 1
+            if counts[i] < 0 and size == 16:
+                bits = above(load(values, i * n + start, 16), broadcast(scores[i, 0], 16))
             while bits:
-                code = np.int32(start + trailing_zeros(bits))
+                place = start + trailing_zeros(bits)
                 bits &= bits - 1
+                code = np.int32(place) if counts[i] < 0 else listed[starts[i] + place]
                 score = values[i, code]
                 # Codes come in rising order, so one that only equals the worst kept is behind it.
-                if score > limit and is_open(code, i, mask, exclude_starts, exclude_codes):
-                    size = offer(heap_scores, heap_codes, size, score, code)
-                    if size == len(heap_scores):
-                        limit = heap_scores[0]
-        finish_row(heap_scores, heap_codes, size)
+                if score > scores[i, 0] and is_open(code, i, mask, exclude_starts, exclude_codes, has_mask, has_starts):
+                    sift_down(heap_scores, heap_codes, i * k, k, score, code)
+        finish_row(heap_scores, heap_codes, i * k, k)

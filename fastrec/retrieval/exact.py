@@ -8,20 +8,22 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from fastrec.kernels.scan import GROUP, Candidates, scan_panels
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, measure_rows, rank_candidates
-from fastrec.kernels.scan import GROUP, prepare_queries, scan_float32
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
-from fastrec.retrieval.packed import Packed, pack_vectors
+from fastrec.retrieval.packed import Packed, ask, pack_vectors
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
+STORAGES = ("float32", "int8")
 PIECE = 240  # queries that one thread takes at a time
 ROOM_AT_ONCE = 2**20  # candidates of one thread
+ROOMIER = 32  # how much more room a query gets that had too many
 WORTH_THREADS = 2**25  # products below which a second thread costs more than it gains
 FEW_QUERIES = 16  # below, vectors that a filter allows are not worth packing
-MOST_DIMENSIONS = 2**16  # beyond, the bound of float32's error says too little
+MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
 
 
 class ExactIndex(BaseEstimator):
@@ -73,12 +75,12 @@ class ExactIndex(BaseEstimator):
             Where the vectors are not two-dimensional, or hold NaN or an infinite value (its row and column are named).
         """
         metric = METRICS[check_choice("ExactIndex.metric", self.metric, tuple(METRICS))]
-        check_choice("ExactIndex.storage", self.storage, ("float32",))
+        check_choice("ExactIndex.storage", self.storage, STORAGES)
         vectors = read_vectors("vectors", vectors)
         norms = np.empty(len(vectors))
         refuse_nonfinite("vectors", vectors, measure_rows(vectors, norms))
         self._metric, self._norms = metric, readonly(norms)
-        self._packed = pack_vectors(vectors, self._norms, metric)
+        self._packed = pack_vectors(vectors, self._norms, metric, self.storage)
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
         return self
@@ -127,7 +129,9 @@ class ExactIndex(BaseEstimator):
         packed = self._packed_for(filters, len(queries), k)
         answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
         size, jobs = self._deal(len(queries), k)
-        run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in range(0, len(queries), size)], jobs)
+        run_pieces(
+            answer, [slice(first, min(first + size, len(queries))) for first in range(0, len(queries), size)], jobs
+        )
         return TopK(codes, scores)
 
     def _packed_for(self, filters: Filters, n_queries: int, k: int) -> Packed | None:
@@ -140,13 +144,15 @@ class ExactIndex(BaseEstimator):
             return None
         if codes is None:
             return self._packed
-        return pack_vectors(self.vectors_, self._norms, self._metric, codes) if n_queries >= FEW_QUERIES else None
+        if n_queries < FEW_QUERIES:
+            return None
+        return pack_vectors(self.vectors_, self._norms, self._metric, self.storage, codes)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
         n, d = self.vectors_.shape
         jobs = effective_jobs(self.n_jobs) if n_queries > 1 and n_queries * n * d > WORTH_THREADS else 1
-        most = min(PIECE, max(GROUP, ROOM_AT_ONCE // (3 * min(k, n))))
+        most = min(PIECE, max(GROUP, ROOM_AT_ONCE // sum(self._room(k))))
         pieces = jobs * -(-n_queries // (most * jobs))
         return max(1, GROUP * -(-n_queries // (GROUP * max(1, pieces)))), jobs
 
@@ -154,33 +160,35 @@ class ExactIndex(BaseEstimator):
         """Answers queries by the exact score of each candidate that the filters leave."""
         self._rank(batch, rows, *candidate_lists(batch.filters, rows), False)
 
-    def _scan(self, packed: Packed, batch: "_Batch", rows: slice) -> None:
+    def _scan(self, packed: Packed, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
-        queries, norms, filters = batch.queries[rows], batch.norms[rows], batch.filters
-        b, k, d = len(queries), min(batch.codes.shape[1], len(packed.order)), packed.panels.shape[1]
-        room = 2 * k + 64
-        scaled = np.zeros((b + 1, d), np.float32)
-        lengths, margins = np.empty(b, np.float32), np.empty(b)
-        limits, counts = np.empty(b + 1, np.float32), np.empty(b, np.int64)
-        prepare_queries(
-            queries, norms, self._metric, packed.scale, packed.longest, scaled, lengths, margins, limits, counts
-        )
+        asked = ask(packed, batch.queries[rows], batch.norms[rows], self._metric)
+        k, room = self._room(batch.codes.shape[1], roomier)
+        b, counts = rows.stop - rows.start, asked.counts
+        hopeless = counts < 0
         best = np.full((b, k), -np.inf, np.float32)
-        found, bounds = np.empty((b, room), np.int32), np.empty((b, room), np.float32)
-        alive, uppers, work = np.empty(b + GROUP, np.int64), np.empty(16 * (GROUP + 1), np.float32), np.zeros(1, int)
-        scan_float32(
-            packed.panels, packed.norms, packed.order, packed.gamma, scaled, lengths, rows.start, filters.mask,
-            filters.exclude_starts, filters.exclude_codes, margins, limits, best, found, bounds, counts, alive, uppers,
-            work,
+        candidates = Candidates(best, np.empty((b, room), np.int32), np.empty((b, room), np.float32), counts)
+        alive, scratch, work = np.empty(b + GROUP, np.int64), np.empty(16 * (GROUP + 1), np.float32), np.zeros(1, int)
+        scan_panels(
+            packed.way, packed.panels, asked.queries, asked.error_share, asked.length_share, rows.start,
+            batch.filters.closed, candidates, alive, scratch, work,
         )  # fmt: skip
-        self._rank(batch, rows, np.arange(0, b * room, room), counts, readonly(found.reshape(-1)), True)
+        overfull = np.flatnonzero((counts < 0) & ~hopeless) if roomier == 1 else ()
+        if len(overfull):
+            counts[overfull] = 0
+        self._rank(batch, rows, np.arange(0, b * room, room), counts, readonly(candidates.codes.reshape(-1)), True)
+        for row in rows.start + np.asarray(overfull, int):
+            self._scan(packed, batch, slice(row, row + 1), ROOMIER)
+
+    def _room(self, k: int, roomier: int = 1) -> tuple[int, int]:
+        """How many lower bounds and how many candidates a query has room for."""
+        n = len(self.vectors_)
+        return min(k, n), min(roomier * (4 * k + 128), n + 1)
 
     def _rank(self, batch: "_Batch", rows: slice, starts: Any, counts: Any, listed: Any, filtered: bool) -> None:
-        filters = batch.filters
         rank_candidates(
             self.vectors_, self._norms, self._metric, batch.queries[rows], batch.norms[rows], rows.start, starts,
-            counts, listed, filtered, filters.mask, filters.exclude_starts, filters.exclude_codes, batch.codes[rows],
-            batch.scores[rows],
+            counts, listed, filtered, batch.filters.closed, batch.codes[rows], batch.scores[rows],
         )  # fmt: skip
 
 

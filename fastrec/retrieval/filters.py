@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fastrec.kernels.topk import Filter
 from fastrec.validation import check_codes, readonly
 
 NO_MASK = readonly(np.empty(0, np.uint8))
@@ -13,18 +14,19 @@ NO_STARTS = readonly(np.empty(0, np.int64))
 NO_CODES = readonly(np.empty(0, np.int32))
 
 
+NOTHING_CLOSED = Filter(NO_MASK, NO_STARTS, NO_CODES)
+
+
 class Filters(NamedTuple):
     """What a search may choose: read-only arrays, empty where they filter nothing."""
 
-    mask: NDArray[np.uint8]  # (n,), 0 where no query may choose
-    exclude_starts: NDArray[np.int64]  # (n_queries + 1,) into exclude_codes
-    exclude_codes: NDArray[np.int32]  # sorted for each query
+    closed: Filter  # what is left out, of all answers or of each
     allow_starts: NDArray[np.int64]  # (n_queries + 1,) into allow_codes: all that a query may choose
     allow_codes: NDArray[np.int32]
     allowed: NDArray[np.int32] | None  # sorted codes, the same for all queries, where they are few
 
 
-NOTHING = Filters(NO_MASK, NO_STARTS, NO_CODES, NO_STARTS, NO_CODES, None)
+NOTHING = Filters(NOTHING_CLOSED, NO_STARTS, NO_CODES, None)
 
 
 def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
@@ -58,12 +60,10 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     elif exclude is not None:
         mask = np.ones(n, np.uint8) if mask is NO_MASK else mask.copy()
         mask[check_codes("exclude", exclude, n)] = 0
-    return Filters(readonly(mask), exclude_starts, exclude_codes, allow_starts, allow_codes, allowed)
+    return Filters(Filter(readonly(mask), exclude_starts, exclude_codes), allow_starts, allow_codes, allowed)
 
 
-def candidate_lists(
-    filters: Filters, rows: slice
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+def candidate_lists(filters: Filters, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Where each row's own candidates start, their number (-1: everything), and the codes that both point into."""
     n_rows = rows.stop - rows.start
     if len(filters.allow_starts):

@@ -51,7 +51,5 @@ def select_topk(
     filters = read_filters(exclude, allow, n_rows, n)
     starts, counts, listed = candidate_lists(filters, slice(0, n_rows))
     codes, best = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
-    select_rows(
-        values, starts, counts, listed, filters.mask, filters.exclude_starts, filters.exclude_codes, codes, best
-    )
+    select_rows(values, starts, counts, listed, filters.closed, codes, best)
     return codes, best
