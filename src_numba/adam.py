@@ -2,12 +2,12 @@
 
 A row of an embedding that is in no sample has no gradient, but dense Adam moves it on by its momentum. Here that is
 made up for when the row is next needed: after n steps without a gradient its moments have shrunk by β₁ⁿ and β₂ⁿ, and
-it has moved by the geometric series
+it has moved, from step s on, by
 
-    rate · m/√v · (ρ + ρ² + … + ρⁿ)         ρ = β₁/√β₂
+    m/√v · (ρ·rate(s+1) + ρ²·rate(s+2) + … + ρⁿ·rate(s+n)) = m/√v · (R(s) − ρⁿ·R(s+n)),        ρ = β₁/√β₂
 
-so that rows cost nothing while they rest, and the steps are those of dense Adam (but for its ε in the series, and the
-bias correction of the series, which is that of its first step). Arrays of rows are flat float32.
+where rate(t) is the learning rate with its bias corrections and R(s) the same series without an end. So rows cost
+nothing while they rest, and the steps are those of dense Adam, but for its ε in the series, and the decay of the series itself.
 """
 
 from typing import Any, NamedTuple
@@ -39,15 +39,17 @@ class Rows(NamedTuple):
 class Pace(NamedTuple):
     """Numbers that hang on a count alone, float32, the last of each standing for all greater counts.
 
-    rates: the learning rate by steps done, bias corrections included. fading_first, fading_second, drift, shrink: for
-    each number of steps without a gradient, β₁ⁿ, β₂ⁿ, the sum of the series, and what weight decay leaves of a row.
+    rates, corrections, resting: by steps done, the learning rate with its bias corrections, √(1 − β₂ⁿ), and R.
+    fading_first, fading_second, fading_ratio, shrink: by steps without a gradient, β₁ⁿ, β₂ⁿ, ρⁿ, and what weight decay
+    leaves of a row.
     """
 
     rates: NDArray[np.float32]
     corrections: NDArray[np.float32]
+    resting: NDArray[np.float32]
     fading_first: NDArray[np.float32]
     fading_second: NDArray[np.float32]
-    drift: NDArray[np.float32]
+    fading_ratio: NDArray[np.float32]
     shrink: NDArray[np.float32]
 
 
@@ -78,8 +80,9 @@ def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
     gap = step - rows.last[row]
     if rows.last[row] == 0 or gap <= 0:
         return
-    n = min(gap, len(pace.drift) - 1)
-    rate = broadcast(-pace.rates[min(rows.last[row] + 1, len(pace.rates) - 1)] * pace.drift[n])
+    n, end = min(gap, len(pace.shrink) - 1), len(pace.resting) - 1
+    ahead = pace.resting[min(rows.last[row], end)] - pace.fading_ratio[n] * pace.resting[min(step, end)]
+    rate = broadcast(-ahead)
     fading_first, fading_second = broadcast(pace.fading_first[n]), broadcast(pace.fading_second[n])
     shrink = broadcast(pace.shrink[n])
     for at in range(row * rows.width, (row + 1) * rows.width, 16):

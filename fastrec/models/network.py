@@ -238,8 +238,13 @@ def make_pace(learning_rate: float, decay: float) -> Pace:
     corrections = np.sqrt(1 - SECOND**steps)
     rates = learning_rate * corrections / np.maximum(1 - FIRST**steps, 1 - FIRST)
     ratio = FIRST / math.sqrt(SECOND)
-    drift = ratio * (1 - ratio**steps) / (1 - ratio)
-    tables = (rates, corrections, FIRST**steps, SECOND**steps, drift, (1 - learning_rate * decay) ** steps)
+    resting = np.empty_like(rates)
+    ahead = rates[-1] * ratio / (1 - ratio)
+    for step in range(LONGEST_GAP - 1, -1, -1):
+        resting[step] = ahead
+        ahead = ratio * (rates[step] + ahead)
+    shrink = (1 - learning_rate * decay) ** steps
+    tables = (rates, corrections, resting, FIRST**steps, SECOND**steps, ratio**steps, shrink)
     return Pace(*(readonly(table.astype(np.float32)) for table in tables))
 
 

@@ -1,0 +1,259 @@
+"""MLPRecommender and TwoTowerRecommender as their users meet them."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastrec.data import Interactions
+from fastrec.models import MLPRecommender, Popularity, TwoTowerRecommender, load
+from fastrec.models.two_tower import Tower, cross_entropy
+from tests.reference import network as reference
+
+QUICK = dict(factors=8, layers=(16,), learning_rate=0.01, iterations=12, random_state=0, n_jobs=1)
+
+
+def groups(n_users=60, n_items=45, seed=0):
+    """Users of three groups, each of which takes half of a third of the items."""
+    rng = np.random.default_rng(seed)
+    same = np.arange(n_users)[:, None] % 3 == np.arange(n_items)[None] % 3
+    return sp.csr_array((same & (rng.random((n_users, n_items)) < 0.5)).astype("f4"))
+
+
+def share_of_own_group(model, users=range(60), X=None, k=3):
+    top = model.recommend(users if X is None else X, k)
+    return (top.codes % 3 == (np.arange(len(top)) % 3)[:, None])[top.valid].mean()
+
+
+@pytest.mark.parametrize("architecture", ["dot", "gmf", "mlp", "neumf"])
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+def test_groups_are_found(architecture, loss):
+    options = {**QUICK, "iterations": 40 if architecture == "mlp" else 12}
+    model = MLPRecommender(**options, architecture=architecture, loss=loss).fit(groups())
+    assert share_of_own_group(model) > 0.9
+    assert model.loss_curve_[-1] < 0.7 * model.loss_curve_[0]
+    scores = model.predict_pairs(0, range(45))
+    if loss == "logistic":
+        assert ((scores > 0) & (scores < 1)).all()
+
+
+@pytest.mark.parametrize("options", [{"normalization": "batch"}, {"normalization": "layer"}, {"dropout": 0.3}])
+def test_groups_are_found_with_every_kind_of_layer(options):
+    model = MLPRecommender(**QUICK, **options).fit(groups())
+    assert share_of_own_group(model) > 0.9
+    assert share_of_own_group(model, X=groups(seed=1)) > 0.8
+
+
+@pytest.mark.parametrize("architecture", ["dot", "gmf", "mlp", "neumf"])
+def test_users_not_seen_in_training_are_folded_in(architecture):
+    X, new = groups(), groups(seed=1)
+    options = {**QUICK, "iterations": 40 if architecture == "mlp" else 12}
+    model = MLPRecommender(**options, architecture=architecture).fit(X)
+    assert share_of_own_group(model, X=new) > 0.85
+    one, many = model.set_params(n_jobs=1).recommend(new), model.set_params(n_jobs=2).recommend(new)
+    np.testing.assert_array_equal(one.scores, many.scores)
+    np.testing.assert_array_equal(model.recommend(new[[7]]).scores[0], one.scores[7])
+
+
+def test_users_with_one_history_share_their_embedding():
+    X = groups().toarray()
+    X[3] = X[0]
+    model = MLPRecommender(**QUICK).fit(X)
+    np.testing.assert_array_equal(model.user_embeddings_[0], model.user_embeddings_[3])
+    np.testing.assert_array_equal(model.recommend(0).scores, model.recommend(X[[3]]).scores)
+
+
+def test_ratings_are_learned_by_squared_error_without_negatives():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2, 50), rng.integers(0, 2, 40)
+    ratings = np.where(a[:, None] == b, 5, 2) * (rng.random((50, 40)) < 0.6)
+    model = MLPRecommender(**QUICK, loss="squared", negatives=0).fit(ratings)
+    users, items = np.nonzero(ratings == 0)
+    error = model.predict_pairs(users, items) - np.where(a[users] == b[items], 5, 2)
+    assert np.sqrt((error**2).mean()) < 0.5
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_batches_that_threads_share_give_the_same_bits(jobs):
+    X = groups(200, 60)
+    options = {**QUICK, "batch_size": 2048, "iterations": 3, "dropout": 0.1, "normalization": "batch"}
+    one = MLPRecommender(**options).fit(X)
+    many = MLPRecommender(**{**options, "n_jobs": jobs}).fit(X)
+    for name in ("user_embeddings_", "item_embeddings_", "weights_", "moments_", "loss_curve_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(many, name))
+
+
+@pytest.mark.parametrize("kind", [MLPRecommender, TwoTowerRecommender])
+def test_divergence_is_noticed_in_its_epoch_and_names_the_learning_rate(kind):
+    model = kind(**{**QUICK, "learning_rate": 1e30}).fit
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"epoch \d.*learning_rate below 1e\+30"):
+        model(groups())
+
+
+@pytest.mark.parametrize("kind", [MLPRecommender, TwoTowerRecommender])
+def test_validation_stops_training_and_keeps_the_best_epoch(kind):
+    X = groups(seed=2)
+    model = kind(**{**QUICK, "iterations": 200, "validation_fraction": 0.2, "n_iter_no_change": 3}).fit(X)
+    assert model.n_iter_ < 200
+    best = int(np.argmax(model.validation_curve_))
+    assert model.n_iter_ - 1 - best <= 3
+    assert len(model.validation_curve_) == len(model.loss_curve_) == model.n_iter_
+    given = kind(**{**QUICK, "iterations": 3}).fit(X, X_val=groups(seed=3))
+    assert given.validation_curve_.shape == (3,)
+    with pytest.raises(ValueError, match="X_val must be of the shape of X"):
+        kind(**QUICK).fit(X, X_val=X[:5])
+
+
+@pytest.mark.parametrize("kind", [MLPRecommender, TwoTowerRecommender])
+def test_callback_and_tolerance_stop_training(kind):
+    seen = []
+    model = kind(**QUICK, callback=lambda epoch, elapsed, loss: seen.append((epoch, elapsed, loss)) or epoch == 4)
+    assert model.fit(groups()).n_iter_ == 4
+    assert [epoch for epoch, _, _ in seen] == [1, 2, 3, 4]
+    assert [loss for _, _, loss in seen] == model.loss_curve_.tolist()
+    assert kind(**QUICK, tol=0.5).fit(groups()).n_iter_ < 12
+
+
+def test_warm_start_goes_on():
+    model = MLPRecommender(**QUICK, warm_start=True).fit(groups())
+    before = model.loss_curve_[-1]
+    assert model.fit(groups()).loss_curve_[0] < 1.2 * before
+    cold = model.set_params(warm_start=False).fit(groups()).loss_curve_[0]
+    assert cold > 2 * before
+    model.set_params(warm_start=True, factors=4).fit(groups())
+    assert model.item_embeddings_.shape == (45, 8)
+
+
+def test_weight_decay_makes_weights_small():
+    plain = MLPRecommender(**QUICK).fit(groups())
+    small = MLPRecommender(**QUICK, regularization=5.0).fit(groups())
+    assert np.abs(small.user_embeddings_).mean() < 0.7 * np.abs(plain.user_embeddings_).mean()
+
+
+def test_values_are_weights_of_the_cross_entropy():
+    X = groups()
+    double = X.copy()
+    double.data[:] = 2
+    options = {**QUICK, "iterations": 1}
+    one, two = MLPRecommender(**options).fit(X), MLPRecommender(**options).fit(double)
+    assert two.loss_curve_[0] > one.loss_curve_[0]
+    assert two.predict_pairs(0, range(45)).mean() > one.predict_pairs(0, range(45)).mean()
+
+
+def test_options_that_cannot_be_are_refused():
+    for option, value, error in [
+        ("factors", 0, ValueError), ("architecture", "cnn", ValueError), ("layers", (), ValueError),
+        ("layers", 64, TypeError), ("layers", (8, 0), ValueError), ("dropout", 1.0, ValueError),
+        ("normalization", "group", ValueError), ("loss", "bpr", ValueError), ("negatives", -1, ValueError),
+        ("learning_rate", 0, ValueError), ("regularization", -1, ValueError), ("regularization", 1e4, ValueError),
+        ("batch_size", 0, ValueError), ("validation_fraction", 0.9, ValueError), ("callback", 3, TypeError),
+    ]:  # fmt: skip
+        with pytest.raises(error, match=option):
+            MLPRecommender(**{**QUICK, option: value}).fit(groups())
+
+
+def test_asking_does_not_hang_on_options_set_after_the_fit():
+    model = MLPRecommender(**QUICK).fit(groups())
+    before = model.recommend(range(9), 4).scores
+    model.set_params(architecture="mlp", layers=(3,), factors=2, loss="squared", normalization="layer")
+    np.testing.assert_array_equal(model.recommend(range(9), 4).scores, before)
+
+
+def test_candidates_of_another_model_are_put_in_order():
+    X = groups()
+    first, second = Popularity().fit(X), MLPRecommender(**QUICK).fit(X)
+    candidates = first.recommend(range(60), 12)
+    top = second.rerank(range(60), candidates, 5)
+    assert top.codes.shape == (60, 5)
+    for user in range(60):
+        among = candidates.codes[user][candidates.valid[user]]
+        scores = second.predict_pairs(user, among)
+        order = np.lexsort((among, -scores))[:5]
+        np.testing.assert_array_equal(top.codes[user], among[order])
+        np.testing.assert_array_equal(top.scores[user], scores[order])
+    np.testing.assert_array_equal(second.rerank(X, candidates, 5).codes, top.codes)
+    np.testing.assert_array_equal(second.rerank(range(60), candidates.codes, 5).codes, top.codes)
+
+
+def test_candidates_are_told_by_their_ids():
+    X = groups().tocoo()
+    ids = [f"i{code}" for code in range(45)]
+    data = Interactions(X.row, X.col, users=[f"u{code}" for code in range(60)], items=ids)
+    turned = Interactions(X.row, 44 - X.col, users=data.users, items=ids[::-1])
+    first, second = Popularity().fit(turned), MLPRecommender(**QUICK).fit(data)
+    candidates = first.recommend(["u1", "u2"], 8)
+    top = second.rerank(["u1", "u2"], candidates, 8)
+    for row in range(2):
+        assert set(top.items[row]) == set(candidates.items[row])
+    with pytest.raises(ValueError, match="one list of items for each"):
+        second.rerank(["u1"], [["i1"], ["i2"]], 1)
+
+
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+def test_a_loaded_network_answers_the_same(normalization, tmp_path):
+    model = MLPRecommender(**{**QUICK, "iterations": 2}, normalization=normalization).fit(groups())
+    model.save(tmp_path / "model.fastrec")
+    again = load(tmp_path / "model.fastrec")
+    np.testing.assert_array_equal(again.recommend(range(60)).scores, model.recommend(range(60)).scores)
+    new = groups(seed=5)
+    np.testing.assert_array_equal(again.recommend(new).scores, model.recommend(new).scores)
+    assert again.network_weights().keys() == model.network_weights().keys()
+
+
+# -- two towers
+
+
+@pytest.mark.parametrize("layers", [(), (16,), (16, 8)])
+def test_towers_find_groups_in_histories_never_seen(layers):
+    model = TwoTowerRecommender(**{**QUICK, "layers": layers, "iterations": 40}).fit(groups())
+    assert share_of_own_group(model) > 0.9
+    assert share_of_own_group(model, X=groups(seed=1)) > 0.9
+    scores = model.transform(groups()) @ model.item_factors_.T
+    np.testing.assert_allclose(model.predict_pairs(5, range(45)), scores[5], rtol=1e-5, atol=1e-5)
+
+
+def test_cold_items_are_found_by_their_features():
+    X = groups().toarray()
+    X[:, 42:] = 0
+    features = np.eye(3)[np.arange(45) % 3]
+    model = TwoTowerRecommender(**{**QUICK, "iterations": 40}).fit(X, item_features=features)
+    scores = model.user_factors_[:9] @ model.item_factors_[42:].T
+    assert (scores.argmax(axis=1) == np.arange(9) % 3).all()
+    assert (model.recommend(range(60), 45, exclude_seen=False).codes == 43).any()
+    without = TwoTowerRecommender(**QUICK).fit(X)
+    assert not np.isin([42, 43, 44], without.recommend(range(60), 45, exclude_seen=False).codes).any()
+    with pytest.raises(ValueError, match="item_features must have a row for each of 45 items, got 44"):
+        TwoTowerRecommender(**QUICK).fit(X, item_features=features[:44])
+    sparse = TwoTowerRecommender(**{**QUICK, "iterations": 40}).fit(X, item_features=sp.csr_array(features))
+    np.testing.assert_array_equal(sparse.item_factors_, model.item_factors_)
+
+
+def test_drawn_items_do_where_there_are_more():
+    model = TwoTowerRecommender(**{**QUICK, "iterations": 40}, negatives=12).fit(groups())
+    assert share_of_own_group(model) > 0.85
+
+
+def test_gradients_of_towers_and_cross_entropy_are_those_of_finite_differences():
+    rng = np.random.default_rng(0)
+    tower = Tower([16, 32, 16], 0)
+    flat = rng.normal(size=tower.end).astype("f4") * 0.3
+    x = rng.normal(size=(5, 16)).astype("f4")
+    items = rng.normal(size=(7, 16)).astype("f4")
+    weights = (rng.random((5, 7)) < 0.4) * rng.integers(1, 4, (5, 7)).astype("f4")
+    weights[2] = 0
+
+    def lost(flat, x):
+        kernels = [tower.layer(flat, index) for index in range(2)]
+        h = np.maximum(x @ kernels[0][0] + kernels[0][1], 0) @ kernels[1][0] + kernels[1][1]
+        s = h @ items.T.astype("f8")
+        log = s - s.max(1, keepdims=True)
+        log = log - np.log(np.exp(log).sum(1, keepdims=True))
+        return -(weights / np.maximum(weights.sum(1, keepdims=True), 1e-9) * log).sum()
+
+    outputs = tower.forward(flat, x)
+    found, errors = cross_entropy(outputs[-1] @ items.T, weights)
+    slopes = np.zeros_like(flat)
+    by_input = tower.backward(flat, outputs, errors @ items, slopes)
+    point = flat.astype("f8"), x.astype("f8")
+    assert found == pytest.approx(lost(*point), rel=1e-5)
+    np.testing.assert_allclose(slopes, reference.slopes(lambda p: lost(p, point[1]), point[0]), atol=1e-4)
+    np.testing.assert_allclose(by_input, reference.slopes(lambda p: lost(point[0], p), point[1]), atol=1e-4)
