@@ -105,6 +105,8 @@ class Server:
         threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
         loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
         loading.start()
+        if self.metrics.shared:  # beside other workers none takes requests that those could answer already
+            await asyncio.to_thread(loading.join)
         watching = asyncio.create_task(self._watch())
         try:
             yield

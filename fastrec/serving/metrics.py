@@ -20,12 +20,12 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """The metrics of one worker; with several workers, `text` adds up all of them."""
+    """The metrics of one worker; with several workers (`shared`), `text` adds up all of them."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._shared = SHARED_FOLDER in os.environ
-        if not self._shared:
+        self.shared = SHARED_FOLDER in os.environ
+        if not self.shared:
             ProcessCollector(registry=registry)
         options: dict[str, Any] = {"registry": registry}
         newest: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livemax"}
@@ -56,7 +56,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it in Prometheus's text format."""
-        if self._shared:
+        if self.shared:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return generate_latest(registry)

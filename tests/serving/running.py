@@ -50,7 +50,7 @@ class Running:
                 self.kill()
                 raise
 
-    def wait_until(self, true, seconds=40):
+    def wait_until(self, true, seconds=90):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
