@@ -4,8 +4,10 @@ from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
 from fastrec.models.explicit_als import ExplicitALS
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.fixed_factors import FixedFactors
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
+from fastrec.models.item2vec import Item2Vec
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.persistence import load, save
@@ -23,8 +25,10 @@ __all__ = [
     "Explanation",
     "ExplicitALS",
     "FactorRecommender",
+    "FixedFactors",
     "GraphFilter",
     "ImplicitALS",
+    "Item2Vec",
     "ItemKNN",
     "MLPRecommender",
     "Popularity",

@@ -116,12 +116,12 @@ class ExplicitALS(Explaining, FactorRecommender):
 
     def __init__(
         self,
-        factors: int = 64,
+        factors: int = 50,
         *,
-        regularization: float = 0.08,
-        bias_regularization: float = 0.02,
-        regularization_exponent: float = 1.0,
-        iterations: int = 20,
+        regularization: float = 4.0,
+        bias_regularization: float = 2.0,
+        regularization_exponent: float = 0.25,
+        iterations: int = 15,
         solver: str = "cholesky",
         cg_steps: int = 3,
         tol: float = 0.0,
@@ -218,7 +218,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         others = aligned_zeros(len(self.item_factors_), self.factors + 1)
         others[:, : self.factors] = self.item_factors_[:, : self.factors]
         others[:, self.factors] = self.item_biases_
-        return readonly(others)  # type: ignore[no-any-return]
+        return readonly(others)
 
     @property
     def _user_tastes(self) -> Floats:
@@ -294,12 +294,11 @@ class Ratings:
         fixed = readonly(others)
 
         def solve_piece(piece: int) -> None:
-            rows = (self.indptr, self.indices, self.values, self.cuts[piece], self.cuts[piece + 1], np.float32(mean))
-            equations = (fixed, self.penalties, self.bias_penalties)
-            if steps:
-                solve_ratings_cg(*rows, *equations, steps, solutions, errors)
-            else:
-                solve_ratings_cholesky(*rows, *equations, solutions, errors)
+            first, last = self.cuts[piece], self.cuts[piece + 1]
+            rows = (self.indptr, self.indices, self.values)
+            equations = (np.float32(mean), fixed, self.penalties, self.bias_penalties)
+            kernel: Any = solve_ratings_cg if steps else solve_ratings_cholesky
+            kernel(*rows, first, last, *equations, *([steps] if steps else []), solutions, errors)
 
         run_pieces(solve_piece, range(len(self.cuts) - 1), n_jobs)
         return float(errors.sum())
@@ -311,4 +310,4 @@ class Ratings:
 
 
 def _alone(factors: Floats, width: int) -> Floats:
-    return readonly(np.ascontiguousarray(factors[:, :width]))  # type: ignore[no-any-return]
+    return readonly(np.ascontiguousarray(factors[:, :width]))

@@ -103,8 +103,11 @@ def freeze(model: Any) -> None:
             setattr(model, name, assemble_csr(data, indices, indptr, value.shape))
 
 
-def describe(model: Any) -> tuple[Arrays, Record]:
-    """A fitted model as named arrays, and as a record for JSON: its class, its options and what its arrays are."""
+def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Record]:
+    """A fitted model as named arrays, and as a record for JSON: its class, its options and what its arrays are.
+
+    `leave_out` names what it learned that is kept elsewhere.
+    """
     name = type(model).__name__
     kind: type = type(model)
     if estimators().get(name) is not kind:
@@ -118,7 +121,7 @@ def describe(model: Any) -> tuple[Arrays, Record]:
     arrays: Arrays = {}
     learned: Record = {}
     for attribute in learned_names(type(model)):
-        if attribute in vars(model):
+        if attribute in vars(model) and attribute not in leave_out:
             parts, learned[attribute] = _encode(f"{name}.{attribute}", vars(model)[attribute])
             arrays |= {attribute.rstrip("_") + part: array for part, array in parts.items()}
     options, left_out = _encode_options(model)
@@ -129,6 +132,53 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
     """The model that `describe` described; with `check`, its arrays are looked at and must fit each other."""
     if "class" not in record or "learned" not in record:
         raise ValueError("it holds arrays, but no fastrec model")
+    model = _assemble(arrays, record)
+    model._restored(check=check)
+    return model
+
+
+class Team(tuple[Any, ...]):
+    """Fitted models that another one is made of: equal where they are of one class and learned the same.
+
+    In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restored`.
+    """
+
+    SHARED = ("seen_", "item_counts_", "users_", "items_", "item_info_")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Team) and _without_shared(self) == _without_shared(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(type(model).__name__ for model in self))
+
+
+def _without_shared(team: Team) -> Any:
+    """What the models learned, as bytes and records."""
+    arrays, record = _encode_team("team", team)
+    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}, record
+
+
+def _encode_team(name: str, team: Team) -> tuple[Arrays, Record]:
+    arrays: Arrays = {}
+    records = []
+    for number, model in enumerate(team):
+        parts, record = describe(model, leave_out=Team.SHARED)
+        arrays |= {f"/{number}/{part}": array for part, array in parts.items()}
+        records.append(record)
+    return arrays, {"models": records}
+
+
+def _decode_team(arrays: Arrays, record: Record) -> Team:
+    models = []
+    for number, described in enumerate(record["models"]):
+        prefix = f"/{number}/"
+        parts = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+        models.append(_assemble(parts, described))
+    return Team(models)
+
+
+def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record) -> Any:
+    """The model with its options and what it learned, before it has looked at any of it."""
     kind = estimators().get(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(estimators())})")
@@ -141,7 +191,6 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
         setattr(model, attribute, _CODECS[spec["kind"]].decode(parts, spec))
     freeze(model)  # copies only what another program wrote unaligned
-    model._restored(check=check)
     return model
 
 
@@ -155,8 +204,11 @@ def _belongs(name: str, prefix: str) -> bool:
 def _encode_options(model: Any) -> tuple[Record, list[str]]:
     options: Record = {}
     left_out: list[str] = []
+    rebuilt: frozenset[str] = getattr(type(model), "_rebuilt_options", frozenset())
     for name, value in model.get_params(deep=False).items():
-        if callable(value) or isinstance(value, np.random.Generator | np.random.RandomState):
+        if name in rebuilt:
+            options[name] = None  # the model makes it again of what it learned, in `_restored`
+        elif callable(value) or isinstance(value, np.random.Generator | np.random.RandomState):
             options[name] = None
             left_out.append(name)
         else:
@@ -327,6 +379,7 @@ _CODECS: dict[str, _Codec] = {
     "matrix": _Codec(issparse, _encode_csr, _decode_csr),
     "vocabulary": _Codec(lambda value: isinstance(value, Vocabulary), _encode_vocabulary, _decode_vocabulary),
     "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
+    "team": _Codec(lambda value: isinstance(value, Team), _encode_team, _decode_team),
     "value": _Codec(
         lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),
         lambda name, value: ({}, {"value": _encode_value(name, value)}),

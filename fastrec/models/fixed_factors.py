@@ -1,0 +1,176 @@
+"""FixedFactors: the factors of any other model, to be recommended from, evaluated, saved and served like our own."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.recommender import Audience, Explaining
+from fastrec.models.rows import pick_rows
+from fastrec.parallel import effective_jobs
+from fastrec.validation import CodeMatrix, check_number
+
+Floats = NDArray[np.float32]
+
+
+class FixedFactors(Explaining, FactorRecommender):
+    """The factors of a model from elsewhere: from `implicit`, LightFM, or the towers of a network.
+
+    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. They serve the fold-in of
+    users without factors alone: those are solved from their histories as in Hu, Koren, Volinsky (2008), with the item
+    factors as they are,
+
+        (YᵀY + alpha Σ r_i y_i y_iᵀ + regularization · I) x = Σ (1 + alpha r_i) y_i.
+
+    `fit` takes the interactions that tell what each user has seen; it learns nothing else.
+
+    Parameters
+    ----------
+    user_factors : array of shape (n_users, factors) or None
+        In the order of the users' codes. None: all users are folded in.
+    item_factors : array of shape (n_items, factors) or None
+        In the order of the items' codes. A bias is a column, with ones in the other side's. None: one factor, the
+        number of an item's users.
+    alpha : float
+        What a unit of feedback adds to the weight of its cell in fold-in, above 0.
+    regularization : float
+        The penalty of fold-in, above 0.
+    n_jobs : int or None
+        Threads of searches; None is all cores.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray of shape (n_users, factors)
+        float32: as given, or folded in.
+    item_factors_ : ndarray of shape (n_items, factors)
+        float32: as given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where factors are no finite matrices, or not of the shapes that X asks for.
+
+    Notes
+    -----
+    Items with factors are recommended without a training event too, and users with factors without a history. A
+    user's history asked about as a matrix is folded in, which need not give what the given factors give.
+
+    References
+    ----------
+    Hu, Koren, Volinsky: Collaborative filtering for implicit feedback datasets. ICDM 2008.
+
+    Examples
+    --------
+    >>> model = FixedFactors([[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> model.fit([[1, 0, 0], [0, 1, 0]]).recommend([0, 1], k=1).codes
+    array([[2],
+           [2]], dtype=int32)
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    _learned: ClassVar[tuple[str, ...]] = ("gramian_", "users_given_", "items_given_")
+
+    _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"user_factors", "item_factors"})
+
+    gramian_: NDArray[np.float64]
+    users_given_: bool
+    items_given_: bool
+
+    def __init__(
+        self,
+        user_factors: Any = None,
+        item_factors: Any = None,
+        *,
+        alpha: float = 40.0,
+        regularization: float = 0.1,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.user_factors = user_factors
+        self.item_factors = item_factors
+        self.alpha = alpha
+        self.regularization = regularization
+        self.n_jobs = n_jobs
+
+    def _check_options(self) -> None:
+        check_number("FixedFactors.alpha", self.alpha, minimum=0, above=True)
+        check_number("FixedFactors.regularization", self.regularization, minimum=0, above=True)
+        effective_jobs(self.n_jobs)
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        if self.item_factors is None:
+            items = self.item_counts_.astype(np.float32)[:, None]
+        else:
+            items = _given("item_factors", self.item_factors, matrix.shape[1])
+        wide = items.astype(np.float64)
+        self.item_factors_ = items
+        self.gramian_ = np.einsum("ij,ik->jk", wide, wide)
+        self.users_given_ = self.user_factors is not None
+        self.items_given_ = self.item_factors is not None
+
+    def _training_factors(self, matrix: CodeMatrix) -> Floats:
+        if self.user_factors is None:
+            return self._fold_in(matrix)
+        users = _given("user_factors", self.user_factors, matrix.shape[0])
+        if users.shape[1] != self.item_factors_.shape[1]:
+            raise ValueError(
+                "FixedFactors.user_factors and item_factors must have as many columns, got "
+                f"{users.shape[1]} and {self.item_factors_.shape[1]}"
+            )
+        return users
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        # The options are what was learned, and in the file as such alone.
+        self.user_factors = self.user_factors_ if self.users_given_ else None
+        self.item_factors = self.item_factors_ if self.items_given_ else None
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        factors = np.zeros((matrix.shape[0], self.item_factors_.shape[1]), np.float32)
+        for row in np.flatnonzero(np.diff(matrix.indptr)):
+            equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
+            factors[row] = np.linalg.solve(equations, confidence @ vectors)
+        return factors
+
+    def _equations_of(self, row: CodeMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The matrix of a row's equations, the weights of its entries, and their items' factors."""
+        vectors = self.item_factors_[row.indices].astype(np.float64)
+        extra = self.alpha * row.data.astype(np.float64)
+        equations = self.gramian_ + (vectors.T * extra) @ vectors
+        equations[np.diag_indices_from(equations)] += self.regularization
+        return equations, 1 + extra, vectors
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """The share of each entry in the folded-in user's score (Hu et al. 2008, section 5)."""
+        equations, confidence, vectors = self._equations_of(history)
+        weights = np.linalg.solve(equations, self.item_factors_[item].astype(np.float64))
+        contributions: NDArray[np.float64] = confidence * (vectors @ weights)
+        return contributions
+
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        warm: NDArray[np.bool_] = (self.item_counts_ > 0) | (self.items_given_ & self.item_factors_.any(axis=1))
+        return None if warm.all() else warm
+
+    def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
+        helpless = super()._helpless(audience, "popular" if self.users_given_ else on_empty)
+        if helpless is None or audience.codes is None or not self.users_given_:
+            return super()._helpless(audience, on_empty)
+        known = audience.codes >= 0
+        helpless &= ~(known & self.user_factors_[np.maximum(audience.codes, 0)].any(axis=1))
+        if on_empty == "error" and (helpless & known).any():
+            return super()._helpless(audience.part(helpless & known), on_empty)
+        return helpless if helpless.any() else None
+
+
+def _given(name: str, factors: Any, n: int) -> Floats:
+    array = np.asarray(factors)
+    if array.dtype.kind not in "biuf" or array.ndim != 2 or array.shape[1] < 1:
+        raise ValueError(f"FixedFactors.{name} must be a matrix of numbers, got {array.dtype}, shape {array.shape}")
+    if len(array) != n:
+        raise ValueError(f"FixedFactors.{name} must have {n} rows, as X asks for, got {len(array)}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)  # a copy of its own
+    if not np.isfinite(array).all():
+        row, column = (int(place) for place in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"FixedFactors.{name} must be finite, got {array[row, column]} in row {row}, column {column}")
+    return array

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastrec.data import Interactions
+from fastrec.models import FixedFactors, ImplicitALS, load
+
+rng = np.random.default_rng(0)
+X = sp.csr_array((rng.random((12, 8)) < 0.3).astype(np.float32))
+USERS, ITEMS = rng.normal(size=(12, 3)), rng.normal(size=(8, 3))
+
+
+def test_given_factors_are_taken_as_they_are():
+    model = FixedFactors(USERS, ITEMS).fit(X)
+    np.testing.assert_allclose(model.predict_pairs(range(8), range(8)), (USERS[:8] * ITEMS).sum(axis=1), rtol=1e-5)
+    assert model.recommend(range(12), 8, exclude_seen=False).valid.all(), "items without an event have factors"
+
+
+def test_users_without_a_history_are_known_by_their_factors():
+    empty = X.toarray()
+    empty[3] = 0
+    top = FixedFactors(USERS, ITEMS).fit(empty).recommend([3], 8, on_empty="error")
+    assert not top.fallback.any()
+    assert top.codes[0].tolist() == np.argsort(-(ITEMS @ USERS[3]), kind="stable").tolist()
+    users = USERS.copy()
+    users[3] = 0
+    model = FixedFactors(users, ITEMS).fit(empty)
+    assert model.recommend([3]).fallback.all()
+    with pytest.raises(ValueError, match="user 3 has no history"):
+        model.recommend([2, 3], on_empty="error")
+
+
+def test_fold_in_is_that_of_implicit_als():
+    als = ImplicitALS(factors=3, alpha=40.0, regularization=0.01, regularization_exponent=0, random_state=0).fit(X)
+    model = FixedFactors(None, als.item_factors_, alpha=als.alpha, regularization=0.01).fit(X)
+    np.testing.assert_allclose(model.user_factors_, als.user_factors_, atol=2e-3)
+
+
+def test_without_factors_it_is_popularity():
+    model = FixedFactors().fit(X)
+    rows = np.flatnonzero(np.diff(X.indptr))
+    np.testing.assert_array_equal(
+        model.recommend(rows, 8, exclude_seen=False).codes[0], np.argsort(-model.item_counts_, kind="stable")
+    )
+
+
+def test_a_file_brings_the_factors_back(tmp_path):
+    data = Interactions(X.tocoo().row, X.tocoo().col, users=[f"u{u}" for u in range(12)], items=list(range(8)))
+    model = FixedFactors(USERS, ITEMS).fit(data)
+    model.save(tmp_path / "model.fastrec")
+    again = load(tmp_path / "model.fastrec")
+    np.testing.assert_array_equal(again.item_factors, model.item_factors_)
+    np.testing.assert_array_equal(again.fit(data).user_factors_, model.user_factors_)
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "message"),
+    [
+        (USERS[:5], ITEMS, "user_factors must have 12 rows, as X asks for, got 5"),
+        (USERS, ITEMS[:, :2], "must have as many columns, got 3 and 2"),
+        (USERS, np.where(np.eye(8, 3), np.nan, 1), "item_factors must be finite, got nan in row 0, column 0"),
+        (USERS, ["a"] * 8, "item_factors must be a matrix of numbers"),
+        (USERS, ITEMS[0], "item_factors must be a matrix of numbers"),
+    ],
+)
+def test_bad_factors_are_named(users, items, message):
+    with pytest.raises(ValueError, match=message):
+        FixedFactors(users, items).fit(X)
