@@ -1,4 +1,4 @@
-"""The command line: ``fastrec demo | train | evaluate | recommend | similar | info | serve | warmup``.
+"""The command line: ``fastrec demo | train | evaluate | search | recommend | similar | info | serve | warmup``.
 
 Results go to stdout as a table, JSON or CSV; progress, notes and errors go to stderr, progress only on a terminal.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Everything heavy is imported by the command that needs it,
@@ -230,6 +230,122 @@ def evaluate_command(
         _note(f"{report_file} written")
 
 
+class Method(StrEnum):
+    """How options are searched."""
+
+    random = "random"
+    grid = "grid"
+    halving = "halving"
+    optuna = "optuna"
+
+
+@app.command(
+    epilog="Example:  fastrec search ratings.csv --option factors=32,64,128 --option alpha=0.1..30:log --trials 30 "
+    "--store search.jsonl -o best.fastrec"
+)
+def search(
+    file: TableFile,
+    option: Annotated[
+        list[str],
+        typer.Option(
+            "--option", metavar="NAME=…", help="What to search: a,b,c or low..high, with :log by its logarithm. Repeat."
+        ),
+    ],
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    value_column: ValueColumn = None,
+    time_column: TimeColumn = None,
+    ignore_values: IgnoreValues = False,
+    min_value: MinValue = None,
+    k_core: KCoreSize = None,
+    model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = "ImplicitALS",
+    method: Annotated[Method, typer.Option(help="How to search.")] = Method.random,
+    trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="How many draws.")] = 20,
+    metric: Annotated[str, typer.Option("-m", "--metric", help="What decides, with its cut-off.")] = "ndcg@10",
+    split: Annotated[
+        Split, typer.Option(help="How the validation part is split off; auto: by time, where there are times.")
+    ] = Split.auto,
+    fraction: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share of the validation part.")] = 0.2,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds over interactions, in place of one validation part.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="A file that takes results as they come; a killed search goes on from it."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", dir_okay=False, help="The best model, trained on all data.")
+    ] = None,
+    seed: Seed = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at a time.")] = 1,
+    output_format: Output = Format.table,
+) -> None:
+    """Search the options of a model that do best on held-out parts of a table."""
+    from fastrec.evaluation import search as search_options
+    from fastrec.models import estimators
+
+    _check_metrics([metric])
+    if output is not None and not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    known = estimators()
+    if model_name not in known:
+        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
+    space = dict(_parse_option(text) for text in option)
+    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    data = _read(file, columns, None, min_value, k_core)
+    model = known[model_name]()
+    if "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    found = search_options(
+        model, space, data, metric=metric, method=method.value, n_trials=trials, random_state=seed, n_jobs=jobs,
+        cv=_split(data, split, fraction, seed) if folds is None else folds, store=store, refit=output is not None,
+        verbose=sys.stderr.isatty(),
+    )  # fmt: skip
+    if output_format is Format.table:
+        print(found.table().text())
+    else:
+        columns_ = found.to_frame("pyarrow").to_pydict()
+        _write((dict(zip(columns_, row, strict=True)) for row in zip(*columns_.values(), strict=True)), output_format)
+    best = ", ".join(f"{name}={value}" for name, value in found.best_options.items())
+    _note(f"best: {best} ({metric} {found.best_score:.4f})")
+    if output is not None:
+        found.model.save(output)
+        _note(f"{output} written")
+
+
+def _parse_option(text: str) -> tuple[str, Any]:
+    """What "name=a,b,c", "name=low..high" or "name=low..high:log" stands for."""
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise typer.BadParameter(f"must be like factors=32,64 or alpha=0.1..30:log, got {text}", param_hint="--option")
+    if ".." not in values:
+        return name, [_parse_value(value) for value in values.split(",")]
+    from scipy.stats import loguniform, randint, uniform
+
+    bounds, _, scale = values.partition(":")
+    low, high = (_parse_value(value) for value in bounds.split("..", 1))
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (low, high))
+    if not numbers or scale not in ("", "log") or not low < high or (scale == "log" and low <= 0):
+        raise typer.BadParameter(f"must be low..high or low..high:log, got {values}", param_hint="--option")
+    if scale == "log":
+        return name, loguniform(low, high)
+    if isinstance(low, int) and isinstance(high, int):
+        return name, randint(low, high + 1)
+    return name, uniform(low, high - low)
+
+
+def _parse_value(text: str) -> Any:
+    known = {"None": None, "True": True, "False": False}
+    if text in known:
+        return known[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 @app.command(epilog="Example:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json")
 def recommend(
     model_file: ModelFile,
@@ -244,6 +360,10 @@ def recommend(
         bool, typer.Option("--include-seen", help="Do not leave out what the user has had.")
     ] = False,
     skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave out users that are unknown.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write; goes on after a kill."),
+    ] = None,
     output_format: Output = Format.table,
 ) -> None:
     """Recommend items to users of the training data."""
@@ -257,6 +377,10 @@ def recommend(
     else:
         users = _parse_ids(user or _lines(users_from), model.users_, "user")
     unknown = "skip" if skip_unknown else "error"
+    if output is not None:
+        options = {"exclude_seen": not include_seen, "on_unknown": unknown, "verbose": sys.stderr.isatty()}
+        _note(f"{output}: {model.recommend_to(output, users, k, **options):,} rows")
+        return
     batches = (
         model.recommend(list(users[start : start + 4096]), k, exclude_seen=not include_seen, on_unknown=unknown)
         for start in range(0, len(users), 4096)
@@ -403,7 +527,17 @@ def _als_options(
 def _train_on_split(
     data: "Interactions", split: Split, fraction: float, seed: int, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], "Interactions"]:
-    from fastrec import ImplicitALS, Popularity, split_last, split_random, split_time
+    from fastrec import ImplicitALS, Popularity
+
+    train_part, test_part = _split(data, split, fraction, seed)
+    return {
+        "ImplicitALS": ImplicitALS(**options).fit(train_part),
+        "Popularity": Popularity().fit(train_part),
+    }, test_part
+
+
+def _split(data: "Interactions", split: Split, fraction: float, seed: int) -> tuple["Interactions", "Interactions"]:
+    from fastrec import split_last, split_random, split_time
 
     if split is Split.auto:
         split = Split.random if data.times is None else Split.time
@@ -415,10 +549,7 @@ def _train_on_split(
         train_part, test_part = split_random(data, fraction, random_state=seed)
     counts = f"{train_part.n_interactions:,} to learn from, {test_part.n_interactions:,} to find"
     _note(f"split ({split.value}): {counts}")
-    return {
-        "ImplicitALS": ImplicitALS(**options).fit(train_part),
-        "Popularity": Popularity().fit(train_part),
-    }, test_part
+    return train_part, test_part
 
 
 def _check_metrics(labels: Sequence[str]) -> None:
