@@ -1,0 +1,138 @@
+"""Item2Vec: windows, subsampling, what it learns, that threads change nothing, fold-in and explanations."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastrec.data import Interactions
+from fastrec.kernels.item2vec import count_pairs, deal_pairs
+from fastrec.models import Item2Vec
+from fastrec.models.item2vec import _kept_shares
+
+QUICK = dict(factors=8, iterations=15, learning_rate=0.1, random_state=0)
+
+
+def walks(n_users=400, n_items=60, length=30, seed=0):
+    """Sequences in which the next item lies near the last on a ring."""
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(1, 3, (n_users, length))
+    items = (rng.integers(0, n_items, (n_users, 1)) + np.cumsum(steps, axis=1)) % n_items
+    users = np.repeat(np.arange(n_users), length)
+    times = np.tile(np.arange(length), n_users)
+    order = rng.permutation(len(users))  # the order of rows means nothing, times do
+    return Interactions(
+        users[order].astype(np.int32), items.ravel()[order].astype(np.int32), times=times[order].astype(np.int64),
+        time_unit="s",
+    )  # fmt: skip
+
+
+def plain_pairs(sequences, window):
+    pairs = []
+    for items in sequences:
+        for place, center in enumerate(items):
+            reach = len(items) if window == 0 else window
+            near = items[max(0, place - reach) : place] + items[place + 1 : place + 1 + reach]
+            pairs += [(center, other) for other in near if other != center]
+    return sorted(pairs)
+
+
+@pytest.mark.parametrize("window", [0, 1, 3])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_pairs_are_those_of_the_windows_each_in_its_cell(window, blocks):
+    sequences = [[0, 1, 2, 3, 4], [], [5], [2, 2, 6, 0]]
+    starts = np.cumsum([0] + [len(items) for items in sequences])
+    items = np.array(sum(sequences, []), np.int32)
+    shares, kept = np.ones(7, np.float32), np.empty(5, np.int64)
+    center_block, context_block = (np.arange(7) % blocks).astype("u1"), (np.arange(7) // 3 % blocks).astype("u1")
+    options = (0, 4, shares, window, False, np.uint64(1), center_block, context_block, kept)
+    counts = np.zeros((blocks, blocks), np.int64)
+    count_pairs(starts, items, *options, counts)
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    centers, contexts = np.empty(begins[-1], np.int32), np.empty(begins[-1], np.int32)
+    deal_pairs(starts, items, *options, begins[:-1].reshape(blocks, blocks).copy(), centers, contexts)
+    assert sorted(zip(centers.tolist(), contexts.tolist(), strict=True)) == plain_pairs(sequences, window)
+    for cell in range(blocks**2):
+        part = slice(begins[cell], begins[cell + 1])
+        assert (center_block[centers[part]] == cell // blocks).all()
+        assert (context_block[contexts[part]] == cell % blocks).all()
+
+
+def test_dynamic_windows_favour_what_is_near():
+    starts, items = np.array([0, 1000]), np.arange(1000, dtype=np.int32)
+    zeros, kept = np.zeros(1000, np.uint8), np.empty(1000, np.int64)
+    options = (0, 1, np.ones(1000, np.float32), 5, True, np.uint64(3), zeros, zeros, kept)
+    counts = np.zeros((1, 1), np.int64)
+    count_pairs(starts, items, *options, counts)
+    centers, contexts = np.empty(counts[0, 0], np.int32), np.empty(counts[0, 0], np.int32)
+    deal_pairs(starts, items, *options, np.zeros((1, 1), np.int64), centers, contexts)
+    by_distance = np.bincount(np.abs(centers - contexts))[1:]
+    np.testing.assert_allclose(by_distance / 2000, [1, 0.8, 0.6, 0.4, 0.2], atol=0.06)
+
+
+def test_frequent_items_are_left_out_as_word2vec_does():
+    counts = np.array([1000, 10, 0])
+    shares = _kept_shares(counts, 0.01)
+    f = 1000 / 1010
+    assert shares[0] == pytest.approx(np.sqrt(0.01 / f) + 0.01 / f)
+    assert shares[1] == 1
+    assert (_kept_shares(counts, 0) == 1).all()
+
+
+def test_neighbours_on_the_ring_are_similar():
+    model = Item2Vec(window=3, subsample=0, **QUICK).fit(walks())
+    near = model.similar_items(np.arange(60), 4).codes
+    distance = np.abs(near - np.arange(60)[:, None])
+    assert (np.minimum(distance, 60 - distance) <= 6).mean() > 0.95
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+def test_baskets_have_no_order():
+    rng = np.random.default_rng(0)
+    own = np.arange(200)[:, None] % 4 == np.arange(40)[None, :] % 4
+    X = sp.csr_array((rng.random((200, 40)) < np.where(own, 0.5, 0.03)).astype(np.float32))
+    model = Item2Vec(**QUICK).fit(X)
+    near = model.similar_items(np.arange(40), 5).codes
+    assert (near % 4 == np.arange(40)[:, None] % 4).mean() > 0.9
+
+
+def test_threads_change_no_bit():
+    data = walks()
+    one, two, five = (Item2Vec(n_jobs=jobs, **{**QUICK, "iterations": 2}).fit(data) for jobs in (1, 2, 5))
+    for other in (two, five):
+        np.testing.assert_array_equal(one.item_factors_, other.item_factors_)
+        np.testing.assert_array_equal(one.context_factors_, other.context_factors_)
+
+
+def test_users_are_means_of_unit_vectors():
+    data = walks(50)
+    model = Item2Vec(**QUICK).fit(data)
+    np.testing.assert_allclose(np.linalg.norm(model.item_factors_, axis=1), 1, rtol=1e-5)
+    X = data.matrix
+    row = X[[3]].toarray()[0]
+    np.testing.assert_allclose(model.user_factors_[3], row @ model.item_factors_ / row.sum(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(model.transform(X[[3]])[0], model.user_factors_[3])
+
+
+def test_validation_keeps_the_best_epoch():
+    model = Item2Vec(validation_fraction=0.2, n_iter_no_change=2, **{**QUICK, "iterations": 30}).fit(walks())
+    assert model.validation_curve_.shape == (model.n_iter_,)
+    assert model.validation_curve_.max() > 0.1
+
+
+def test_divergence_names_the_learning_rate():
+    with pytest.raises(FloatingPointError, match="Item2Vec has diverged. A learning_rate below 1e\\+30 may help"):
+        Item2Vec(factors=4, learning_rate=1e30, random_state=0).fit(walks(50))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(window=0), "Item2Vec.window must be an integer of at least 1, got 0"),
+        (dict(n_negatives=0), "Item2Vec.n_negatives"),
+        (dict(subsample=-1), "Item2Vec.subsample"),
+        (dict(learning_rate=0), "Item2Vec.learning_rate"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        Item2Vec(**options).fit(np.eye(3))

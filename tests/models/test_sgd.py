@@ -1,0 +1,266 @@
+"""SGDFactorization: what it learns, that threads change nothing, fold-in, validation, divergence, bad options."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastrec.metrics import ndcg
+from fastrec.models import SGDFactorization, load
+
+LOSSES = ["bpr", "warp", "logistic", "ccl", "softmax", "squared"]
+QUICK = dict(factors=8, iterations=10, random_state=0)
+
+
+def clusters(n_users=300, n_items=200, groups=5, seed=0):
+    """Users take items of their own group, seldom others: (train, test)."""
+    rng = np.random.default_rng(seed)
+    own = np.arange(n_users)[:, None] % groups == np.arange(n_items)[None, :] % groups
+    taken = rng.random((n_users, n_items)) < np.where(own, 0.4, 0.02)
+    hidden = taken & (rng.random(taken.shape) < 0.2)
+    return [sp.csr_array(part.astype(np.float32)) for part in (taken & ~hidden, hidden)]
+
+
+def ratings(n_users=250, n_items=120, rank=3, seed=0):
+    """Ratings of a biased low-rank model with a little noise: (train, users, items, values of the test part)."""
+    rng = np.random.default_rng(seed)
+    users, items = rng.normal(0, 0.6, (n_users, rank)), rng.normal(0, 0.6, (n_items, rank))
+    truth = 3.5 + rng.normal(0, 0.3, (n_users, 1)) + rng.normal(0, 0.5, (1, n_items)) + users @ items.T
+    truth += rng.normal(0, 0.1, truth.shape)
+    shown = rng.random(truth.shape) < 0.4
+    test = ~shown & (rng.random(truth.shape) < 0.1)
+    row, column = np.nonzero(shown)
+    train = sp.csr_array((truth[shown].astype(np.float32), (row, column)), shape=truth.shape)
+    return train, *np.nonzero(test), truth[test]
+
+
+def mean_ndcg(model, test):
+    return float(np.nanmean(ndcg(model.recommend(range(test.shape[0]), 10).codes, test, 10)))
+
+
+def rmse(model, users, items, values):
+    return float(np.sqrt(np.mean((model.predict_pairs(users, items) - values) ** 2)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(loss="bpr"),
+        dict(loss="bpr", negatives="popularity"),
+        dict(loss="bpr", negatives="adaptive"),
+        dict(loss="bpr", optimizer="adagrad"),
+        dict(loss="bpr", optimizer="adam", learning_rate=0.01),
+        dict(loss="warp"),
+        dict(loss="logistic"),
+        dict(loss="ccl"),
+        dict(loss="softmax"),
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_groups_are_found(options):
+    train, test = clusters()
+    model = SGDFactorization(factors=8, iterations=40, random_state=0, **options).fit(train)
+    assert mean_ndcg(model, test) > 0.28  # popularity reaches 0.06, the best possible order about 0.38
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("presence", [False, True])
+def test_ratings_are_predicted(presence):
+    train, users, items, values = ratings()
+    model = SGDFactorization(
+        factors=4, loss="squared", implicit_feedback=presence, learning_rate=0.03, regularization=0.01, iterations=60,
+        random_state=0,
+    ).fit(train)  # fmt: skip
+    assert rmse(model, users, items, values) < 0.2  # the noise is 0.1, biases alone leave 0.6
+    assert model.mean_ == pytest.approx(float(train.data.mean()), rel=1e-6)
+    assert (model.presence_factors_ is not None) == presence
+
+
+def test_presence_helps_where_it_says_something():
+    rng = np.random.default_rng(1)
+    tastes = rng.integers(0, 2, 400)
+    kinds = np.arange(100) % 2
+    liked = tastes[:, None] == kinds[None, :]
+    shown = rng.random(liked.shape) < np.where(liked, 0.12, 0.02)  # users rate what they like
+    values = np.where(liked, 4.0, 2.0) + rng.normal(0, 0.7, liked.shape)
+    row, column = np.nonzero(shown)
+    train = sp.csr_array((values[shown].astype(np.float32), (row, column)), shape=liked.shape)
+    test = np.nonzero(~shown & (rng.random(liked.shape) < 0.1))
+    plain, presence = (
+        SGDFactorization(4, loss="squared", implicit_feedback=on, iterations=40, random_state=0).fit(train)
+        for on in (False, True)
+    )
+    assert rmse(presence, *test, values[test]) < rmse(plain, *test, values[test])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "adam"])
+def test_threads_change_no_bit(loss, optimizer):
+    train, _ = clusters()
+    options = dict(QUICK, iterations=2, loss=loss, optimizer=optimizer, implicit_feedback=loss == "squared")
+    models = [SGDFactorization(n_jobs=jobs, **options).fit(train) for jobs in (1, 2, 5)]
+    for model in models[1:]:
+        np.testing.assert_array_equal(model.item_factors_, models[0].item_factors_)
+        np.testing.assert_array_equal(model.user_factors_, models[0].user_factors_)
+        np.testing.assert_array_equal(model.loss_curve_, models[0].loss_curve_)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_fold_in_of_training_rows_and_of_files(loss, tmp_path):
+    train, _ = clusters()
+    model = SGDFactorization(loss=loss, **QUICK).fit(train)
+    np.testing.assert_array_equal(model.transform(train), model.user_factors_)
+    np.testing.assert_array_equal(model.transform(train[[7]])[0], model.user_factors_[7])
+    model.save(tmp_path / "model.fastrec")
+    np.testing.assert_array_equal(load(tmp_path / "model.fastrec").transform(train[:9]), model.user_factors_[:9])
+
+
+@pytest.mark.parametrize("loss", ["bpr", "warp", "logistic", "ccl", "softmax"])
+def test_unseen_users_are_folded_in_as_well_as_seen_ones(loss):
+    train, test = clusters()
+    known = np.arange(300) < 200
+    model = SGDFactorization(factors=8, loss=loss, iterations=40, random_state=0).fit(train[:200])
+    codes = model.recommend(train[200:], 10).codes
+    assert np.nanmean(ndcg(codes, test[~known], 10)) > 0.25
+
+
+def test_columns_of_biases_make_a_score_an_inner_product():
+    train, _ = clusters()
+    for loss, extra in (("bpr", 1), ("ccl", 0), ("squared", 2)):
+        model = SGDFactorization(loss=loss, **QUICK).fit(train)
+        assert model.item_factors_.shape == (200, 8 + extra)
+        assert model.user_factors_.shape == (300, 8 + extra)
+        score = model.user_factors_[3].astype(float) @ model.item_factors_[5]
+        assert model.predict_pairs(3, 5)[0] == pytest.approx(score, rel=1e-6)
+    assert (model.user_factors_[:, 8] == 1).all()
+    assert (model.item_factors_[:, 9] == 1).all()
+
+
+def test_similarities_leave_biases_out():
+    train, _ = clusters()
+    model = SGDFactorization(loss="squared", **QUICK).fit(train)
+    y = model.item_factors_[:, :8].astype(float)
+    cosines = y @ y[0] / np.linalg.norm(y, axis=1) / np.linalg.norm(y[0])
+    assert model.similar_items(0, 1).scores[0, 0] == pytest.approx(np.delete(cosines, 0).max(), rel=1e-5)
+
+
+def test_unit_vectors_for_cosine_losses():
+    train, _ = clusters()
+    for loss in ("ccl", "softmax"):
+        model = SGDFactorization(loss=loss, **QUICK).fit(train)
+        for side in (model.user_factors_, model.item_factors_):
+            np.testing.assert_allclose(np.linalg.norm(side, axis=1), 1, rtol=1e-5)
+
+
+def test_dislikes_push_away():
+    train, _ = clusters()
+    marked = train.toarray()
+    marked[:, 0] = np.where(np.arange(300) % 2 == 0, -1, 1)
+    model = SGDFactorization(loss="logistic", factors=8, iterations=40, random_state=0).fit(marked)
+    scores = model.predict_pairs(np.arange(300), np.zeros(300, int))
+    assert scores[1::2].mean() > scores[::2].mean() + 1
+
+
+def test_weights_count_only_where_asked():
+    train, _ = clusters()
+    heavy = train.copy()
+    heavy.data = np.random.default_rng(0).uniform(0.1, 3, train.nnz).astype(np.float32)
+    plain, same, other = (
+        SGDFactorization(weighted=weighted, **QUICK).fit(X).item_factors_
+        for X, weighted in ((train, False), (heavy, False), (heavy, True))
+    )
+    np.testing.assert_array_equal(plain, same)
+    assert not np.array_equal(plain, other)
+
+
+@pytest.mark.parametrize(("loss", "rate"), [("bpr", 1e12), ("squared", 50.0), ("logistic", 1e12)])
+def test_divergence_is_told_in_its_epoch_with_the_learning_rate(loss, rate):
+    train, _ = clusters()
+    model = SGDFactorization(loss=loss, learning_rate=rate, factors=8, iterations=50, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"after epoch \d+: SGDFactorization has diverged.*learning_rate"):
+        model.fit(train)
+    assert not hasattr(model, "item_factors_")
+
+
+def test_validation_stops_early_and_keeps_the_best_epoch():
+    train, users, items, values = ratings()
+    options = dict(factors=30, loss="squared", regularization=0.0, learning_rate=0.1, schedule="constant")
+    model = SGDFactorization(iterations=200, validation_fraction=0.1, random_state=0, **options).fit(train)
+    assert model.n_iter_ < 200
+    curve = model.validation_curve_
+    assert len(curve) == len(model.loss_curve_) == model.n_iter_
+    assert model.n_iter_ - 1 - int(np.argmin(curve)) == 5
+    given = sp.csr_array((values.astype(np.float32), (users, items)), shape=train.shape)
+    model = SGDFactorization(iterations=8, random_state=0, n_iter_no_change=50, **options).fit(train, X_val=given)
+    assert model.validation_curve_.shape == (8,)
+    with pytest.raises(ValueError, match="X_val must be of the shape of X"):
+        model.fit(train, X_val=given[:5])
+
+
+def test_validation_by_ranking():
+    train, test = clusters()
+    model = SGDFactorization(**QUICK).fit(train, X_val=test)
+    assert model.validation_curve_[-1] > model.validation_curve_[0]
+
+
+def test_callback_stops():
+    train, _ = clusters()
+    seen = []
+    model = SGDFactorization(callback=lambda *news: seen.append(news) or len(seen) == 3, **QUICK).fit(train)
+    assert model.n_iter_ == 3
+    assert [epoch for epoch, _, _ in seen] == [1, 2, 3]
+    assert [loss for _, _, loss in seen] == model.loss_curve_.tolist()
+
+
+def test_tol_stops():
+    train, _ = clusters()
+    assert SGDFactorization(factors=4, iterations=50, tol=0.5, random_state=0).fit(train).n_iter_ < 50
+
+
+def test_warm_start_goes_on():
+    train, _ = clusters()
+    model = SGDFactorization(warm_start=True, **QUICK).fit(train)
+    first = model.loss_curve_[0]
+    assert model.fit(train).loss_curve_[0] < 0.9 * first
+
+
+def test_progress_shows_the_loss(capsys):
+    train, _ = clusters()
+    SGDFactorization(factors=4, iterations=2, random_state=0, verbose=True).fit(train)
+    assert "SGDFactorization 2/2 loss" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(factors=0), ValueError, "SGDFactorization.factors must be an integer of at least 1, got 0"),
+        (dict(loss="mse"), ValueError, "SGDFactorization.loss must be one of 'squared'"),
+        (dict(optimizer="lbfgs"), ValueError, "SGDFactorization.optimizer must be one of"),
+        (dict(learning_rate=0), ValueError, "SGDFactorization.learning_rate must be a finite number above 0"),
+        (dict(learning_rate=np.nan), ValueError, "SGDFactorization.learning_rate"),
+        (dict(regularization=(1, 2, 3)), ValueError, "a number, or two for users and items"),
+        (dict(regularization=-1), ValueError, "SGDFactorization.regularization"),
+        (dict(n_negatives=65), ValueError, "SGDFactorization.n_negatives must be an integer from 1 to 64"),
+        (dict(implicit_feedback=True), ValueError, "is of loss='squared' only, got loss='bpr'"),
+        (dict(loss="warp", negatives="adaptive"), ValueError, "is of loss='bpr' only, got loss='warp'"),
+        (dict(negatives="hard"), ValueError, "SGDFactorization.negatives must be one of"),
+        (dict(schedule="cosine"), ValueError, "SGDFactorization.schedule must be one of"),
+        (dict(weighted=1), TypeError, "SGDFactorization.weighted must be True or False"),
+        (dict(callback=3), TypeError, "SGDFactorization.callback must be a function or None"),
+        (dict(validation_fraction=0.9), ValueError, "SGDFactorization.validation_fraction"),
+    ],
+)
+def test_bad_options_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        SGDFactorization(**options).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("loss", ["bpr", "warp", "ccl", "softmax"])
+def test_negative_values_are_refused_where_they_mean_nothing(loss):
+    with pytest.raises(ValueError, match="row 0, column 1"):
+        SGDFactorization(loss=loss).fit([[1, -1], [1, 1]])
+
+
+def test_zeros_are_ratings():
+    X = sp.csr_array(([0.0, 5.0, 0.0], ([0, 0, 1], [0, 1, 2])), shape=(2, 3))
+    assert SGDFactorization(2, loss="squared", iterations=2).fit(X).seen_.nnz == 3
+    assert SGDFactorization(2, iterations=2).fit(X).seen_.nnz == 1
