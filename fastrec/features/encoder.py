@@ -1,0 +1,329 @@
+"""FeatureEncoder: numbers, categories, lists of categories, text and vectors of a frame as one matrix."""
+
+import numbers
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack, issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
+
+from fastrec.data.frames import open_frame
+from fastrec.validation import check_choice, check_integer, check_number, name_options
+
+KINDS = ("number", "category", "categories", "text", "vector")
+
+# A column of strings is text where its values have this many words on average, a category where they have fewer.
+WORDS_OF_TEXT = 2.5
+
+MISSING = "\0missing"  # no category: what is missing has none
+
+
+class FeatureEncoder(TransformerMixin, BaseEstimator):
+    """Columns of a frame as one float32 matrix of features, by scikit-learn's own transformers.
+
+    Parameters
+    ----------
+    columns : mapping of str to str, or None
+        The kind of each column that is to be used: "number" (scaled to mean 0 and variance 1, what is missing is the
+        mean), "category" (one column for each value), "categories" (lists, or strings with "|" between; one column for
+        each, rows of length 1), "text" (words, rows of length 1), "vector" (lists or rows of numbers, as they are).
+        None: all columns, their kinds by what is in them.
+    text : {"tfidf", "hashing"}
+        How text is read: words weighted by their rarity, or hashed into `max_features` columns, for which nothing is
+        learned.
+    max_features : int or None
+        The most words of a text column; for "hashing", the number of its columns (None: 2^18).
+    min_frequency : int
+        Words and categories that fewer rows have are left out.
+    weights : mapping of str to float, or None
+        What each column's features are multiplied with; 1 for those not named.
+
+    Attributes
+    ----------
+    kinds_ : dict of str to str
+        The kind of each column.
+    n_features_out_ : int
+        The width of the matrix.
+
+    Notes
+    -----
+    Categories and words that `fit` has not seen are no features: an item of unseen ones alone has a row of zeros.
+
+    Examples
+    --------
+    >>> frame = {"genres": [["drama"], ["drama", "war"], []], "year": [1990, 2000, 2010]}
+    >>> encoder = FeatureEncoder().fit(frame)
+    >>> encoder.kinds_
+    {'genres': 'categories', 'year': 'number'}
+    >>> encoder.transform({"genres": [["war", "western"]], "year": [2000]}).toarray()
+    array([[0., 1., 0.]], dtype=float32)
+    """
+
+    @name_options
+    def __init__(
+        self,
+        columns: Mapping[str, str] | None = None,
+        *,
+        text: str = "tfidf",
+        max_features: int | None = None,
+        min_frequency: int = 1,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        self.columns = columns
+        self.text = text
+        self.max_features = max_features
+        self.min_frequency = min_frequency
+        self.weights = weights
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn words, categories and scales.
+
+        Parameters
+        ----------
+        X
+            A frame (pandas, polars, Arrow), or a mapping of columns, of n rows.
+        y
+            Not used; there because scikit-learn passes it.
+
+        Returns
+        -------
+        The encoder itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where a column is not there, or is not of its kind.
+        """
+        self._fit_transform(X)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> csr_array | NDArray[np.float32]:
+        """`fit(X).transform(X)`, in one pass."""
+        return self._fit_transform(X)
+
+    def _fit_transform(self, X: Any) -> csr_array | NDArray[np.float32]:
+        self._check_options()
+        columns = read_columns(X)
+        wanted = dict(self.columns) if self.columns is not None else {n: recognise(v) for n, v in columns.items()}
+        for name, kind in wanted.items():
+            check_choice(f"FeatureEncoder.columns[{name!r}]", kind, KINDS)
+        parts: dict[str, Any] = {}
+        blocks: dict[str, Any] = {}
+        for name, kind in wanted.items():
+            values = _prepared(name, _column(columns, name), kind)
+            parts[name] = self._part(kind, values)
+            blocks[name] = _empty(len(values)) if parts[name] is None else parts[name].fit_transform(values)
+        self.kinds_, self._parts = wanted, parts
+        self._widths = {name: block.shape[1] for name, block in blocks.items()}
+        self.n_features_out_ = sum(self._widths.values())
+        return self._joined(blocks)
+
+    def transform(self, X: Any) -> csr_array | NDArray[np.float32]:
+        """The features of rows, seen in `fit` or not.
+
+        Parameters
+        ----------
+        X
+            A frame or a mapping with the columns of `fit`, of n rows.
+
+        Returns
+        -------
+        csr_array or ndarray of shape (n, n_features_out_)
+            float32; dense where all columns are numbers and vectors.
+        """
+        if not hasattr(self, "kinds_"):
+            raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
+        columns = read_columns(X)
+        blocks: dict[str, Any] = {}
+        for name, kind in self.kinds_.items():
+            values, part = _prepared(name, _column(columns, name), kind), self._parts[name]
+            if kind == "vector" and values.shape[1] != self._widths[name]:
+                raise ValueError(f"vectors of {name!r} must have {self._widths[name]} numbers, got {values.shape[1]}")
+            blocks[name] = _empty(len(values)) if part is None else part.transform(values)
+        return self._joined(blocks)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """A name for each feature: the column's, then the value's or a number; an object array."""
+        names: list[str] = []
+        for name, part in self._parts.items():
+            last = part[0] if hasattr(part, "steps") else part
+            own: Iterable[Any] = range(self._widths[name])
+            if hasattr(last, "get_feature_names_out") and self.kinds_[name] in ("categories", "text"):
+                own = last.get_feature_names_out()
+            elif isinstance(last, OneHotEncoder):
+                own = last.get_feature_names_out([""])
+                own = [value[1:] for value in own]
+            names += [name] if self.kinds_[name] == "number" else [f"{name}={value}" for value in own]
+        return np.array(names, object)
+
+    def _check_options(self) -> None:
+        check_choice("FeatureEncoder.text", self.text, ("tfidf", "hashing"))
+        if self.max_features is not None:
+            check_integer("FeatureEncoder.max_features", self.max_features, minimum=1)
+        check_integer("FeatureEncoder.min_frequency", self.min_frequency, minimum=1)
+        for name, weight in (self.weights or {}).items():
+            check_number(f"FeatureEncoder.weights[{name!r}]", weight, minimum=0)
+
+    def _part(self, kind: str, values: Any) -> Any:
+        """The transformer of a column; None where it has nothing that could be a feature."""
+        if kind == "number":
+            return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+        if kind == "vector":
+            return _AsGiven()
+        if kind == "category":
+            common = _common([[value] for value in values[:, 0] if value != MISSING], self.min_frequency)
+            return OneHotEncoder(categories=[common], handle_unknown="ignore", dtype=np.float32) if common else None
+        if kind == "text" and self.text == "hashing":
+            return HashingVectorizer(n_features=self.max_features or 2**18, dtype=np.float32)
+        if kind == "text":
+            analyze = TfidfVectorizer().build_analyzer()
+            if not _common((set(analyze(value)) for value in values), self.min_frequency):
+                return None
+            return TfidfVectorizer(max_features=self.max_features, min_df=self.min_frequency, dtype=np.float32)
+        if not _common(map(set, values), self.min_frequency):
+            return None
+        return make_pipeline(
+            CountVectorizer(analyzer=_itself, binary=True, min_df=self.min_frequency, dtype=np.float32), Normalizer()
+        )
+
+    def _joined(self, blocks: Mapping[str, Any]) -> csr_array | NDArray[np.float32]:
+        weighted = [block * np.float32((self.weights or {}).get(name, 1.0)) for name, block in blocks.items()]
+        if not weighted:
+            raise ValueError("FeatureEncoder has no column to make features of")
+        if not any(issparse(block) for block in weighted):
+            return np.ascontiguousarray(np.hstack(weighted), np.float32)
+        joined: csr_array = csr_array(hstack([csr_array(block) for block in weighted], format="csr").astype(np.float32))
+        return joined
+
+
+class _AsGiven(TransformerMixin, BaseEstimator):
+    """Vectors as they are."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X
+
+
+def read_columns(X: Any) -> dict[str, list[Any]]:
+    """The columns of a frame, or of a mapping of columns, as lists of one length.
+
+    >>> read_columns({"year": np.array([1990, 2000])})
+    {'year': [1990, 2000]}
+    """
+    if isinstance(X, Mapping):
+        columns = {str(name): list(values) for name, values in X.items()}
+        columns = {name: [v.item() if isinstance(v, np.generic) else v for v in vs] for name, vs in columns.items()}
+    else:
+        frame = open_frame(X)
+        columns = {name: frame[name].to_list() for name in frame.columns}
+    if len({len(values) for values in columns.values()}) > 1:
+        raise ValueError(f"columns must be of one length, got { {n: len(v) for n, v in columns.items()} }")
+    return columns
+
+
+def recognise(values: list[Any]) -> str:
+    """The kind of a column by what is in it.
+
+    >>> recognise(["a long story of two cities", None]), recognise([1, None, 2.5]), recognise([[0.1, 0.2]])
+    ('text', 'number', 'vector')
+    """
+    known = [value for value in values if not _is_missing(value)]
+    if known and all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in known):
+        return "number"
+    if known and all(_is_list(value) for value in known):
+        flat = [entry for value in known for entry in value]
+        same = len({len(value) for value in known}) == 1
+        if flat and same and all(isinstance(entry, numbers.Real) for entry in flat):
+            return "vector"
+        return "categories"
+    if known and all(isinstance(value, str) for value in known):
+        if any("|" in value for value in known):
+            return "categories"
+        words = sum(len(value.split()) for value in known) / len(known)
+        return "text" if words >= WORDS_OF_TEXT else "category"
+    return "category"
+
+
+def _column(columns: Mapping[str, list[Any]], name: str) -> list[Any]:
+    if name not in columns:
+        raise ValueError(f"there is no column {name!r}; there are {', '.join(map(repr, columns))}")
+    return columns[name]
+
+
+def _prepared(name: str, values: list[Any], kind: str) -> Any:
+    """A column as its transformer takes it."""
+    try:
+        return _PREPARE[kind](values)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"column {name!r} cannot be read as {kind}: {error}") from None
+
+
+def _numbers(values: list[Any]) -> NDArray[np.float64]:
+    array = np.array([np.nan if _is_missing(value) else float(value) for value in values])
+    if np.isinf(array).any():
+        raise ValueError(f"it is infinite in row {int(np.isinf(array).argmax())}")
+    return array[:, None]
+
+
+def _vectors(values: list[Any]) -> NDArray[np.float32]:
+    known = [len(value) for value in values if not _is_missing(value)]
+    if len(set(known)) > 1:
+        raise ValueError(f"its vectors are of several lengths, {min(known)} and {max(known)} among them")
+    width = known[0] if known else 1
+    array = np.array([np.zeros(width) if _is_missing(value) else value for value in values], np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"it is not finite in row {int(np.argmin(np.isfinite(array).all(axis=1)))}")
+    return array.reshape(len(values), width)
+
+
+def _labels(value: Any) -> list[str]:
+    if _is_missing(value):
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split("|") if part.strip()]
+    return [str(part) for part in value] if _is_list(value) else [str(value)]
+
+
+_PREPARE = {
+    "number": _numbers,
+    "vector": _vectors,
+    "category": lambda values: np.array([[MISSING if _is_missing(v) else str(v)] for v in values], object).reshape(
+        -1, 1
+    ),
+    "categories": lambda values: [_labels(value) for value in values],
+    "text": lambda values: ["" if _is_missing(value) else str(value) for value in values],
+}
+
+
+def _common(rows: Iterable[Iterable[str]], least: int) -> list[str]:
+    """What at least so many rows have, sorted."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for value in row:
+            counts[value] = counts.get(value, 0) + 1
+    return sorted(value for value, count in counts.items() if count >= least)
+
+
+def _itself(labels: list[str]) -> list[str]:
+    return labels
+
+
+def _empty(n: int) -> csr_array:
+    return csr_array((n, 0), dtype=np.float32)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset | np.ndarray)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastrec.data import Vocabulary
+from fastrec.features import FeatureEncoder, align_rows
+
+FRAME = {
+    "title": ["The Long Good Friday", "A long night of it", "Good and evil times", None],
+    "genres": [["crime"], ["drama", "crime"], [], None],
+    "studio": ["A", "B", "A", None],
+    "year": [1980, 1990, 2000, None],
+    "embedding": [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]],
+}
+
+
+def test_kinds_are_recognised():
+    assert FeatureEncoder().fit(FRAME).kinds_ == {
+        "title": "text",
+        "genres": "categories",
+        "studio": "category",
+        "year": "number",
+        "embedding": "vector",
+    }
+
+
+def test_each_kind_is_what_it_says():
+    encode = lambda name, **options: FeatureEncoder({name: options.pop("kind")}, **options).fit_transform(FRAME)
+    np.testing.assert_allclose(encode("year", kind="number")[:, 0], [-(2**0.5), 0, 2**0.5, 0], atol=1e-6)
+    np.testing.assert_array_equal(encode("studio", kind="category").toarray(), [[1, 0], [0, 1], [1, 0], [0, 0]])
+    half = np.float32(0.5**0.5)
+    np.testing.assert_allclose(encode("genres", kind="categories").toarray(), [[1, 0], [half, half], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(encode("embedding", kind="vector"), FRAME["embedding"])
+    text = encode("title", kind="text").toarray()
+    np.testing.assert_allclose(np.linalg.norm(text, axis=1), [1, 1, 1, 0], rtol=1e-6)
+    assert text[0] @ text[1] > 0
+    assert encode("title", kind="text", text="hashing", max_features=32).shape == (4, 32)
+
+
+def test_the_unseen_is_no_feature():
+    encoder = FeatureEncoder({"genres": "categories", "studio": "category", "title": "text"}).fit(FRAME)
+    unseen = encoder.transform({"genres": [["western"]], "studio": ["Z"], "title": ["zebra"]})
+    assert unseen.shape == (1, encoder.n_features_out_)
+    assert unseen.nnz == 0
+
+
+def test_labels_in_one_string():
+    features = FeatureEncoder().fit_transform({"genres": ["Action|War", "War", ""]})
+    assert (features.toarray() > 0).tolist() == [[True, True], [False, True], [False, False]]
+
+
+def test_names_weights_and_rare_values():
+    encoder = FeatureEncoder({"genres": "categories", "year": "number"}, weights={"genres": 3}, min_frequency=2)
+    features = encoder.fit_transform(FRAME)
+    assert encoder.get_feature_names_out().tolist() == ["genres=crime", "year"]
+    np.testing.assert_allclose(features.toarray()[:, 0], [3, 3, 0, 0])
+    assert FeatureEncoder({"studio": "category"}).fit(FRAME).get_feature_names_out().tolist() == [
+        "studio=A",
+        "studio=B",
+    ]
+
+
+def test_columns_without_anything_are_no_features():
+    empty = {"a": [None, None], "b": ["", ""], "c": [[], []], "d": [1, 2]}
+    kinds = {"a": "category", "b": "text", "c": "categories", "d": "number"}
+    encoder = FeatureEncoder(kinds).fit(empty)
+    assert encoder.n_features_out_ == 1
+    assert encoder.transform(empty).shape == (2, 1)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_frames_are_read_as_mappings_are(library):
+    module = pytest.importorskip(library)
+    make = module.table if library == "pyarrow" else module.DataFrame
+    plain = {name: FRAME[name] for name in ("title", "studio", "year", "genres")}
+    features = FeatureEncoder().fit_transform(make(plain))
+    np.testing.assert_allclose(features.toarray(), FeatureEncoder().fit_transform(plain).toarray(), rtol=1e-6)
+
+
+def test_clone_and_repeat():
+    encoder = FeatureEncoder({"year": "number"})
+    np.testing.assert_array_equal(clone(encoder).fit_transform(FRAME), encoder.fit(FRAME).transform(FRAME))
+    with pytest.raises(NotFittedError):
+        clone(encoder).transform(FRAME)
+
+
+@pytest.mark.parametrize(
+    ("options", "frame", "message"),
+    [
+        ({"columns": {"nothing": "text"}}, FRAME, "there is no column 'nothing'"),
+        ({"columns": {"year": "date"}}, FRAME, r"FeatureEncoder.columns\['year'\] must be one of"),
+        ({"columns": {"title": "number"}}, FRAME, "column 'title' cannot be read as number"),
+        ({}, {"v": [[1.0, 2.0], [1.0]]}, None),
+        ({"columns": {"v": "vector"}}, {"v": [[1.0, 2.0], [1.0]]}, "its vectors are of several lengths"),
+        ({"columns": {"v": "number"}}, {"v": [1.0, float("inf")]}, "it is infinite in row 1"),
+        ({}, {"a": [1, 2], "b": [1]}, "columns must be of one length"),
+        ({"columns": {}}, FRAME, "no column to make features of"),
+        ({"text": "words"}, FRAME, "FeatureEncoder.text must be one of"),
+    ],
+)
+def test_bad_input_is_named(options, frame, message):
+    if message is None:
+        assert FeatureEncoder(**options).fit(frame).kinds_ == {"v": "categories"}
+        return
+    with pytest.raises(ValueError, match=message):
+        FeatureEncoder(**options).fit(frame)
+
+
+def test_another_length_of_vectors_is_refused():
+    encoder = FeatureEncoder({"embedding": "vector"}).fit(FRAME)
+    with pytest.raises(ValueError, match="must have 2 numbers, got 3"):
+        encoder.transform({"embedding": [[1.0, 2.0, 3.0]]})
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_are_aligned_with_a_vocabulary(sparse):
+    features = np.arange(6, dtype=float).reshape(3, 2)
+    given = sp.csr_array(features) if sparse else features
+    aligned = align_rows(given, [30, 10, 99], Vocabulary([10, 20, 30]))
+    dense = aligned.toarray() if sparse else aligned
+    np.testing.assert_array_equal(dense, [features[1], [0, 0], features[0]])
+    with pytest.raises(ValueError, match="several rows for the id"):
+        align_rows(given, [10, 10, 20], Vocabulary([10, 20]))
+    with pytest.raises(ValueError, match="3 rows, but there are 2 ids"):
+        align_rows(given, [10, 20], Vocabulary([10, 20]))
