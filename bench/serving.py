@@ -22,7 +22,6 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array
 
 import fastrec as fr
 from fastrec.data import Interactions
@@ -84,6 +83,17 @@ class Serving:
             status = Path(f"/proc/{pid}/status").read_text()
             total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
         return total
+
+    def cpu_seconds(self):
+        """What the processes have computed so far: on a machine with other work it says more than the clock."""
+        total = 0
+        family = [self.process.pid]
+        for pid in family:
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            family += map(int, children.read_text().split()) if children.exists() else []
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -157,13 +167,14 @@ def _load_in_process(queue, *arguments):
         queue.put(asyncio.run(load(*arguments)))
 
 
-def measure(port, make, connections, seconds, weight=1, repeats=3):
+def measure(server, make, connections, seconds, weight=1, repeats=3):
     """The best of some runs, the client in a process of its own."""
     best = None
     for _ in range(repeats):
         context = multiprocessing.get_context("fork")
         queue = context.Queue()
-        client = context.Process(target=_load_in_process, args=(queue, port, make, connections, seconds))
+        client = context.Process(target=_load_in_process, args=(queue, server.port, make, connections, seconds))
+        computed = server.cpu_seconds()
         client.start()
         latencies, failures = queue.get()
         client.join()
@@ -172,6 +183,7 @@ def measure(port, make, connections, seconds, weight=1, repeats=3):
             "per_second": round(len(ms) / seconds * weight),
             "p50_ms": round(float(np.percentile(ms, 50)), 2),
             "p99_ms": round(float(np.percentile(ms, 99)), 2),
+            "server_cpu_us": round((server.cpu_seconds() - computed) / max(1, len(ms) * weight) * 1e6),
             "failures": len(failures),
         }
         if best is None or run["per_second"] > best["per_second"]:
@@ -242,9 +254,9 @@ def main():
             ("events, batches of 500", events(500), 500),
         ):
             if name.startswith("events, single"):
-                few = measure(server.port, make, given.connections * 4, given.seconds, weight, given.repeats)
+                few = measure(server, make, given.connections * 4, given.seconds, weight, given.repeats)
             else:
-                few = measure(server.port, make, given.connections, given.seconds, weight, given.repeats)
+                few = measure(server, make, given.connections, given.seconds, weight, given.repeats)
             results[name] = few
             print(f"{name:36}", few, flush=True)
         results["private_memory_mb"] = [round(before, 1), round(server.memory(), 1)]

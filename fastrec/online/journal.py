@@ -34,6 +34,7 @@ _LARGEST_TEXT = 1024
 # SQLite takes at least 999 parameters in one statement, whatever the build.
 _PARAMETERS = 500
 
+_LAST = "SELECT value FROM meta WHERE name = 'last'"
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE events (seq INTEGER PRIMARY KEY, user, item, value REAL NOT NULL, time INTEGER);
@@ -352,8 +353,10 @@ class Journal:
 
     def last_seq(self) -> int:
         """The seq of the newest entry on disk, by whichever process; 0 where there is none."""
-        with self._errors():
-            return int(_meta(self._connection(), "last"))
+        try:  # as `_errors`, without its cost: a server asks before each answer
+            return int(self._connection().execute(_LAST).fetchone()[0])
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self.path}: {error}") from error
 
     def trimmed_seq(self) -> int:
         """The seq up to which entries have been dropped; 0 where all are there."""

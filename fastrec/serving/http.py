@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -215,16 +215,13 @@ class Server:
         if not length.isdigit() or int(length) > LINGER * largest:
             raise too_large
         parts, size = [], 0
-        try:
-            async with asyncio.timeout(self.settings.body_seconds):
-                async for part in request.stream():
-                    size += len(part)
-                    if size <= largest:
-                        parts.append(part)
-                    elif size > LINGER * largest:
-                        raise too_large
-        except TimeoutError:
-            raise Refusal(408, "the body did not come in time", connection="close") from None
+        with self._hurry():
+            async for part in request.stream():
+                size += len(part)
+                if size <= largest:
+                    parts.append(part)
+                elif size > LINGER * largest:
+                    raise too_large
         if size > largest:
             raise too_large
         try:
@@ -233,6 +230,28 @@ class Server:
             raise refuse_field(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(422, f"the body is no JSON: {error}", "body") from None
+
+    @contextlib.contextmanager
+    def _hurry(self) -> Iterator[None]:
+        """A refusal of what takes longer than a body may: asyncio.timeout for a tenth of its cost."""
+        task = asyncio.current_task()
+        late = False
+
+        def end() -> None:
+            nonlocal late
+            late = True
+            task.cancel()  # type: ignore[union-attr]
+
+        timer = asyncio.get_running_loop().call_later(self.settings.body_seconds, end)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not late or task is None:
+                raise
+            task.uncancel()
+            raise Refusal(408, "the body did not come in time", connection="close") from None
+        finally:
+            timer.cancel()
 
     async def on_thread(self, work: Callable[..., Result], *given: Any) -> Result:
         """The result of longer work, so that short requests need not wait for it."""
@@ -560,6 +579,8 @@ class Guard:
     def __init__(self, app: Any, server: Server) -> None:
         self.app = app
         self.server = server
+        # What is asked for most goes its own way, past routing: a tenth of a request's whole time.
+        self._direct = {"/recommend": server.recommend, "/events": server.events, "/batch": server.batch}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -583,7 +604,11 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
+            if direct is None:
+                await self.app(scope, receive, sending)
+            else:
+                await (await direct(Request(scope, receive, sending)))(scope, receive, sending)
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
