@@ -1,0 +1,178 @@
+"""The page in a real browser: what a person does with it, by mouse, by keyboard, on a phone, in the dark."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs fastrec[serve]")
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+
+# ruff: noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from fastrec.models import ImplicitALS
+from tests.serving.running import Running, some_data
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Chromium and chromedriver")
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+    "--lang=en",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(some_data(int)).save(folder / "model.fastrec")
+    with Running(folder / "model.fastrec", "--journal", folder / "events.db") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser, server):
+    browser.get(f"http://127.0.0.1:{server.port}/?user=7")
+    page = Page(browser)
+    page.wait(lambda: len(page.titles()) == 10)
+    return page
+
+
+class Page:
+    """The page as a person sees it."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def all(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def titles(self, selector="#list .title"):
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.firstChild.data)"
+        return self.browser.execute_script(script, selector)
+
+    def wait(self, true, seconds=20):
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, self.one("body").text
+            time.sleep(0.03)
+
+
+def test_recommendations_follow_what_is_taken(page):
+    first = page.titles()
+    page.wait(lambda: page.all("#list .why b"))
+    page.one("#list .act.main").click()
+    page.wait(lambda: first[0] not in page.titles() and "just now" in page.one("#history").text)
+    assert page.titles("#history .name")[0] == first[0]
+    assert page.one("#list .moved")
+    assert "in the server" in page.one("#pace").text
+    assert "&" in first[0], "titles are text, not HTML"
+    assert "<b>" in first[0]
+
+
+def test_a_history_is_built_by_the_keyboard_alone(page):
+    tab = page.one("#tab-user")
+    tab.send_keys(Keys.ARROW_RIGHT)
+    page.wait(lambda: page.one("#fallback").is_displayed())
+    page.one("body").send_keys("/")
+    field = page.browser.switch_to.active_element
+    assert field.get_attribute("id") == "item"
+    field.send_keys("number 3")
+    page.wait(
+        lambda: page.titles("#item-list li span") and page.titles("#item-list li span")[0].startswith("Film number 3")
+    )
+    chosen = page.titles("#item-list li span")[1]
+    field.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    assert field.get_attribute("aria-activedescendant") == "item-list-1"
+    field.send_keys(Keys.ENTER)
+    page.wait(lambda: page.titles("#history .name") == [chosen] and not page.one("#fallback").is_displayed())
+    page.one("#history .drop").send_keys(Keys.ENTER)
+    page.wait(lambda: page.one("#fallback").is_displayed())
+
+
+def test_similar_items_in_a_dialog_that_escape_closes(page):
+    name = page.titles()[1]
+    page.all("#list .act:not(.main)")[1].click()
+    page.wait(lambda: page.all("#similar-list li"))
+    assert page.one("#similar-title").text == name
+    assert name not in page.titles("#similar-list .title")
+    page.one("#similar").send_keys(Keys.ESCAPE)
+    page.wait(lambda: not page.one("#similar").is_displayed())
+
+
+def test_another_user_by_typing_an_id(page):
+    field = page.one("#user")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("11", Keys.ENTER)
+    page.wait(lambda: page.one("#history-title").text == "History of 11")
+    assert page.browser.current_url.endswith("?user=11")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("eleven", Keys.ENTER)
+    page.wait(lambda: "integers" in page.one("#notice").text)
+
+
+def test_it_fits_a_phone_with_fields_that_a_thumb_can_hit(page):
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        page.browser.refresh()
+        page.wait(lambda: len(page.titles()) == 10)
+        assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        heights = [
+            element.size["height"]
+            for element in page.all("#list .act, input:not([type=password])")
+            if element.is_displayed()
+        ]
+        assert min(heights) >= 44
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_light_and_dark(page):
+    colours = set()
+    for scheme in ("light", "dark"):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        colours.add(page.one("body").value_of_css_property("background-color"))
+    assert len(colours) == 2
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_nothing_comes_from_outside_and_nothing_is_wrong(browser, server, page):
+    browser.get(f"http://127.0.0.1:{server.port}/docs")
+    page.wait(lambda: len(page.all("article")) >= 10)
+    asked = [
+        json.loads(row["message"])["message"]["params"]["request"]["url"]
+        for row in browser.get_log("performance")
+        if json.loads(row["message"])["message"]["method"] == "Network.requestWillBeSent"
+    ]
+    assert asked
+    assert all(url.startswith((f"http://127.0.0.1:{server.port}/", "data:", "chrome:")) for url in asked)
+    assert [row for row in browser.get_log("browser") if row["level"] == "SEVERE"] == []
