@@ -187,14 +187,14 @@ def race(folder: Any, repeats: int) -> Iterator[Record]:
 
 def leave_one_out(folder: Any, repeats: int) -> Iterator[Record]:
     """HR@10 and NDCG@10 of the last item among 99 that the user has not; for comparison with the literature only."""
-    import pyarrow.parquet as pq
     import scipy.sparse as sp
+    from data import codes
 
     from fastrec.models import MLPRecommender
 
-    table = pq.read_table(Path(os.environ["FASTREC_BENCH_ML1M"])).to_pandas()
-    users, items = (table[name].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
-    order = np.lexsort((np.arange(len(users)), table["timestamp"].to_numpy(), users))
+    users, items, times = folder.columns("ml-1m", "user", "item", "timestamp")
+    users, items = codes(users), codes(items)
+    order = np.lexsort((np.arange(len(users)), times, users))
     users, items = users[order], items[order]
     last = np.append(np.flatnonzero(np.diff(users)), len(users) - 1)
     kept = np.ones(len(users), bool)
