@@ -261,8 +261,9 @@ def _column(columns: Mapping[str, list[Any]], name: str) -> list[Any]:
 
 def _prepared(name: str, values: list[Any], kind: str) -> Any:
     """A column as its transformer takes it."""
+    prepare: Any = _PREPARE[kind]
     try:
-        return _PREPARE[kind](values)
+        return prepare(values)
     except (TypeError, ValueError) as error:
         raise type(error)(f"column {name!r} cannot be read as {kind}: {error}") from None
 
@@ -317,7 +318,7 @@ def _itself(labels: list[str]) -> list[str]:
     return labels
 
 
-def _empty(n: int) -> csr_array:
+def _empty(n: int) -> Any:
     return csr_array((n, 0), dtype=np.float32)
 
 

@@ -1,5 +1,6 @@
 """Models: what learns from interactions and recommends."""
 
+from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
 from fastrec.models.explicit_als import ExplicitALS
@@ -21,6 +22,7 @@ from fastrec.models.updating import Updating
 
 __all__ = [
     "EASE",
+    "ContentRecommender",
     "Explaining",
     "Explanation",
     "ExplicitALS",
