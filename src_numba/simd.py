@@ -67,6 +67,18 @@ def _half(builder: Any, value: Any, start: int, lanes: int) -> Any:
     return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
 
 
+def _load_first(ctx: Any, builder: Any, kind: Vector, array_kind: Any, array: Any, index: Any, count: Any) -> Any:
+    vector = ctx.get_value_type(kind)
+    place = builder.bitcast(_pointer(ctx, builder, array_kind, array, index), vector.as_pointer())
+    if isinstance(count, ir.Constant) and count.constant >= kind.lanes:
+        return builder.load(place, align=_size(ctx, vector))
+    lane_of = ir.Constant(ir.VectorType(count.type, kind.lanes), list(range(kind.lanes)))
+    wanted = builder.icmp_signed("<", lane_of, _splat(builder, count, kind.lanes))
+    name = f"llvm.masked.load.v{kind.lanes}{_letter(kind.dtype)}{kind.dtype.bitwidth}.p0"
+    function = declare(builder, name, vector, [place.type, I32, wanted.type, vector])
+    return builder.call(function, [place, ir.Constant(I32, _size(ctx, vector)), wanted, ir.Constant(vector, None)])
+
+
 @intrinsic  # type: ignore[misc]
 def pointer(context: Any, array: Any) -> Any:
     """Where an array's numbers lie; can be indexed as a flat array, and handed to all that is defined here.
@@ -100,14 +112,7 @@ def load_part(context: Any, array: Any, index: Any, count: Any, lanes: Any) -> A
     kind = Vector(array.dtype, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ctx.get_value_type(kind)
-        place = builder.bitcast(_pointer(ctx, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
-        lane_of = ir.Constant(ir.VectorType(args[2].type, kind.lanes), list(range(kind.lanes)))
-        wanted = builder.icmp_signed("<", lane_of, _splat(builder, args[2], kind.lanes))
-        name = f"llvm.masked.load.v{kind.lanes}{_letter(array.dtype)}{array.dtype.bitwidth}.p0"
-        function = declare(builder, name, vector, [place.type, I32, wanted.type, vector])
-        align = ir.Constant(I32, _size(ctx, vector))
-        return builder.call(function, [place, align, wanted, ir.Constant(vector, None)])
+        return _load_first(ctx, builder, kind, signature.args[0], *args[:3])
 
     return kind(array, types.intp, types.intp, lanes), build
 
@@ -200,6 +205,20 @@ def widen(context: Any, vector: Vector) -> Any:
         return builder.fpext(value, ctx.get_value_type(signature.return_type))
 
     return Vector(wide, vector.lanes)(vector), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def load_double(context: Any, array: Any, index: Any, count: Any, lanes: Any) -> Any:
+    """The first `count` of `lanes` numbers as float64, 0 in the other lanes; uint16 are the bits of float16."""
+    kind = Vector(types.float64, lanes.literal_value)
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = _load_first(ctx, builder, Vector(array.dtype, kind.lanes), signature.args[0], *args[:3])
+        if array.dtype != types.float32:
+            value = builder.bitcast(value, ir.VectorType(HALF, kind.lanes))
+        return builder.fpext(value, ctx.get_value_type(kind))
+
+    return kind(array, types.intp, types.intp, lanes), build
 
 
 @intrinsic  # type: ignore[misc]

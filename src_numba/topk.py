@@ -14,14 +14,13 @@ from fastrec.kernels.simd import (
     add,
     broadcast,
     load,
-    load_part,
+    load_double,
     multiply,
     multiply_add,
     pointer,
     reduce_add,
     subtract,
     trailing_zeros,
-    widen,
 )
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -100,14 +99,14 @@ def is_open(code: int, row: int, mask: Any, starts: Any, codes: Any, has_mask: b
 
 @kernel()
 def sum_products(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
-    """Σ a·b of float32 numbers in float64, lane by lane: products are exact, so the bits are the same on every CPU."""
+    """Σ a·b in float64, lane by lane: products of float32 are exact, so the bits are the same on every CPU."""
     total = broadcast(np.float64(0), 16)
-    whole = d - d % 16
-    for j in range(0, whole, 16):
-        total = multiply_add(widen(load(a, a_at + j, 16)), widen(load(b, b_at + j, 16)), total)
-    if whole < d:
-        left, right = load_part(a, a_at + whole, d - whole, 16), load_part(b, b_at + whole, d - whole, 16)
-        total = multiply_add(widen(left), widen(right), total)
+    for j in range(0, d - 15, 16):
+        total = multiply_add(load_double(a, a_at + j, 16, 16), load_double(b, b_at + j, 16, 16), total)
+    rest = d % 16
+    if rest:
+        left, right = load_double(a, a_at + d - rest, rest, 16), load_double(b, b_at + d - rest, rest, 16)
+        total = multiply_add(left, right, total)
     return reduce_add(total)
 
 
@@ -115,13 +114,9 @@ def sum_products(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
 def sum_squared_differences(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
     """Σ (a - b)² in float64; each step rounded, never fused, for the same bits on every CPU."""
     total = broadcast(np.float64(0), 16)
-    whole = d - d % 16
     for j in range(0, d, 16):
-        if j < whole:
-            difference = subtract(widen(load(a, a_at + j, 16)), widen(load(b, b_at + j, 16)))
-        else:
-            left, right = load_part(a, a_at + j, d - j, 16), load_part(b, b_at + j, d - j, 16)
-            difference = subtract(widen(left), widen(right))
+        count = min(16, d - j)
+        difference = subtract(load_double(a, a_at + j, count, 16), load_double(b, b_at + j, count, 16))
         total = add(total, multiply(difference, difference))
     return reduce_add(total)
 

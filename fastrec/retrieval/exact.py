@@ -17,7 +17,7 @@ from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
-STORAGES = ("float32", "int8")
+STORAGES = ("float32", "int8", "float16")
 PIECE = 240  # queries that one thread takes at a time
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 ROOMIER = 32  # how much more room a query gets that had too many
@@ -34,14 +34,16 @@ class ExactIndex(BaseEstimator):
     metric : {"ip", "cosine", "l2"}
         What is largest for the best: the inner product, the cosine (0 where either vector is zero), or the negative
         squared distance.
-    storage : {"float32"}
-        What is scanned. The answer is the same, to the bit, for all of them.
+    storage : {"float32", "int8", "float16"}
+        What is scanned. With "int8" the vectors are rounded to bytes, with a bound of what that may change, and all
+        that the bound leaves are ranked by their float32 vectors: the same answer to the bit, several times as fast.
+        "float16" is the same over vectors rounded to float16, which are kept instead of the float32 ones.
     n_jobs : int, optional
         Threads; None is all cores. A single query is answered without threads.
 
     Attributes
     ----------
-    vectors_ : float32 array of shape (n, d)
+    vectors_ : float32 (or float16) array of shape (n, d)
         The vectors that were given.
     n_features_in_ : int
         Their dimensions, d.
@@ -76,9 +78,12 @@ class ExactIndex(BaseEstimator):
         """
         metric = METRICS[check_choice("ExactIndex.metric", self.metric, tuple(METRICS))]
         check_choice("ExactIndex.storage", self.storage, STORAGES)
-        vectors = read_vectors("vectors", vectors)
+        effective_jobs(self.n_jobs)
+        dtype = np.float16 if self.storage == "float16" else np.float32
+        vectors = read_vectors("vectors", vectors, dtype)
+        self._stored = vectors if dtype is np.float32 else vectors.view(np.uint16)
         norms = np.empty(len(vectors))
-        refuse_nonfinite("vectors", vectors, measure_rows(vectors, norms))
+        refuse_nonfinite("vectors", vectors, measure_rows(self._stored, norms))
         self._metric, self._norms = metric, readonly(norms)
         self._packed = pack_vectors(vectors, self._norms, metric, self.storage)
         self.vectors_ = vectors
@@ -187,7 +192,7 @@ class ExactIndex(BaseEstimator):
 
     def _rank(self, batch: "_Batch", rows: slice, starts: Any, counts: Any, listed: Any, filtered: bool) -> None:
         rank_candidates(
-            self.vectors_, self._norms, self._metric, batch.queries[rows], batch.norms[rows], rows.start, starts,
+            self._stored, self._norms, self._metric, batch.queries[rows], batch.norms[rows], rows.start, starts,
             counts, listed, filtered, batch.filters.closed, batch.codes[rows], batch.scores[rows],
         )  # fmt: skip
 
@@ -200,22 +205,24 @@ class _Batch(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def read_vectors(name: str, vectors: ArrayLike) -> NDArray[np.float32]:
-    """`vectors` as a read-only, C-contiguous float32 array of two dimensions."""
+def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDArray[Any]:
+    """`vectors` as a read-only, C-contiguous array of two dimensions, of float32 or float16."""
     array = np.asarray(vectors)
     if array.ndim != 2:
         raise ValueError(f"{name} must be of shape (n, dimensions), got {array.ndim} dimensions")
     if array.shape[1] == 0:
         raise ValueError(f"{name} must have at least one dimension, got shape {array.shape}")
-    if array.dtype != np.float32:
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold numbers, got an array of {array.dtype}")
+    if array.dtype != dtype:
         with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
+            array = array.astype(dtype)
     return readonly(array)
 
 
-def refuse_nonfinite(name: str, vectors: NDArray[np.float32], row: int) -> None:
+def refuse_nonfinite(name: str, vectors: NDArray[Any], row: int) -> None:
     """Raises a ValueError about `row`, unless it is -1."""
     if row >= 0:
         column = int(np.argmin(np.isfinite(vectors[row])))
         value = vectors[row, column]
-        raise ValueError(f"{name} must be finite in float32, got {value} in row {row}, column {column}")
+        raise ValueError(f"{name} must be finite in {vectors.dtype}, got {value} in row {row}, column {column}")

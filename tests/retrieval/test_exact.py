@@ -1,0 +1,280 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastrec.kernels.simd import byte_way, runnable_ways
+from fastrec.retrieval import ExactIndex, packed
+from tests.reference.topk import score_exactly, select_topk
+
+METRICS = ("ip", "cosine", "l2")
+STORAGES = ("float32", "int8", "float16")
+
+
+def lognormal(n, d, seed, spread=0.5):
+    random = np.random.default_rng(seed)
+    return (random.normal(size=(n, d)) * random.lognormal(0, spread, (n, 1))).astype(np.float32)
+
+
+def assert_exact(vectors, queries, k, metric="ip", storage="float32", exclude=None, allow=None, **options):
+    """Searches and compares with the plain twin; `exclude` and `allow` are bool arrays of shape (n_queries, n)."""
+    index = ExactIndex(metric=metric, storage=storage, **options).fit(vectors)
+    sparse = [None if given is None else sp.csr_array(given) for given in (exclude, allow)]
+    top = index.search(queries, k, sparse[0], allow=sparse[1])
+    stored = np.asarray(vectors, np.float16).astype(np.float32) if storage == "float16" else vectors
+    codes, scores = select_topk(score_exactly(queries, stored, metric), k, exclude, allow)
+    np.testing.assert_array_equal(top.codes, codes)
+    np.testing.assert_array_equal(top.scores, scores)
+    return index
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("n", "d", "b", "k"),
+    [(1, 1, 1, 1), (17, 3, 5, 20), (700, 33, 13, 1), (3000, 64, 20, 10), (2500, 130, 7, 100), (1500, 300, 3, 5)],
+)
+def test_the_answer_is_the_plain_one(n, d, b, k, metric, storage):
+    assert_exact(lognormal(n, d, 0), lognormal(b, d, 1), k, metric, storage)
+
+
+ADVERSARIAL = {
+    "all equal": lambda v, q: (np.ones_like(v), q),
+    "a few distinct": lambda v, q: (v[np.arange(len(v)) % 3], q),
+    "small integers": lambda v, q: (np.rint(v), np.rint(q)),
+    "zero vectors": lambda v, q: (v * (np.arange(len(v)) % 2)[:, None], q),
+    "all zero": lambda v, q: (v * 0, q),
+    "zero queries": lambda v, q: (v, q * (np.arange(len(q)) % 2)[:, None]),
+    "negative only": lambda v, q: (-np.abs(v), np.abs(q)),
+    "huge": lambda v, q: (v * np.float32(1e30), q * np.float32(1e30)),
+    "the largest": lambda v, q: (np.sign(v) * np.finfo(np.float32).max, np.sign(q) * np.finfo(np.float32).max),
+    "huge against tiny": lambda v, q: (v * np.float32(1e30), q * np.float32(1e-42)),
+    "tiny": lambda v, q: (v * np.float32(1e-30), q * np.float32(1e-14)),
+    "denormal": lambda v, q: (v * np.float32(1e-42), q * np.float32(1e-42)),
+    "one giant": lambda v, q: (np.concatenate([v[:1] * np.float32(1e20), v[1:]]), q),
+    "norms of every size": lambda v, q: (v * np.logspace(-30, 5, len(v), dtype=np.float32)[:, None], q),
+    "far from the origin": lambda v, q: (v + np.float32(1000), q + np.float32(1000)),
+    "one dimension stands out": lambda v, q: (v * np.eye(v.shape[1], dtype=np.float32)[3] * 100 + v, q),
+    "nearly equal": lambda v, q: (1 + np.float32(1e-6) * v, q),
+    "its own vectors": lambda v, q: (v, v[: len(q)]),
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("case", ADVERSARIAL)
+def test_adversarial_vectors_have_the_plain_answer(case, metric, storage):
+    vectors, queries = ADVERSARIAL[case](lognormal(900, 20, 2), lognormal(9, 20, 3))
+    if storage == "float16" and np.abs(vectors).max() > 65504:
+        with pytest.raises(ValueError, match="float16"):
+            ExactIndex(metric=metric, storage=storage).fit(vectors)
+        return
+    assert_exact(vectors, queries, 10, metric, storage)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 400),
+    d=st.integers(1, 40),
+    b=st.integers(1, 30),
+    k=st.integers(1, 30),
+    metric=st.sampled_from(METRICS),
+    storage=st.sampled_from(STORAGES),
+    levels=st.integers(1, 100),
+    shut=st.sampled_from(["nothing", "exclude", "allow", "both"]),
+    share=st.floats(0, 1),
+)
+def test_any_search_has_the_plain_answer(seed, n, d, b, k, metric, storage, levels, shut, share):
+    random = np.random.default_rng(seed)
+    vectors = random.integers(-levels, levels + 1, (n, d)).astype(np.float32) / np.float32(8)
+    queries = random.integers(-levels, levels + 1, (b, d)).astype(np.float32)
+    exclude = random.random((b, n)) < share if shut in ("exclude", "both") else None
+    allow = random.random((b, n)) < share if shut in ("allow", "both") else None
+    assert_exact(vectors, queries, k, metric, storage, exclude, allow, n_jobs=1)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("n_queries", [1, 5, 40])
+@pytest.mark.parametrize("share", [0.02, 0.4, 0.9])
+def test_what_is_allowed_or_excluded_for_all_holds_for_each(share, n_queries, storage):
+    vectors, queries = lognormal(1200, 16, 4), lognormal(n_queries, 16, 5)
+    random = np.random.default_rng(6)
+    allowed, out = random.random(1200) < share, random.choice(1200, 200, replace=False)
+    seen = random.random((n_queries, 1200)) < 0.1
+    index = ExactIndex(storage=storage).fit(vectors)
+    stored = vectors if storage != "float16" else vectors.astype(np.float16).astype(np.float32)
+    scores, everyone = score_exactly(queries, stored), np.ones((n_queries, 1), bool)
+    wanted = select_topk(scores, 10, seen, everyone & allowed)
+    for allow in (allowed, np.flatnonzero(allowed), random.permutation(np.flatnonzero(allowed)).tolist()):
+        top = index.search(queries, 10, sp.csr_array(seen), allow=allow)
+        np.testing.assert_array_equal(top.codes, wanted[0])
+        np.testing.assert_array_equal(top.scores, wanted[1])
+    closed = np.isin(np.arange(1200), out)
+    top = index.search(queries, 10, out, allow=allowed)
+    np.testing.assert_array_equal(top.codes, select_topk(scores, 10, everyone & closed, everyone & allowed)[0])
+    np.testing.assert_array_equal(index.search(queries, 10, out).codes, select_topk(scores, 10, everyone & closed)[0])
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_stored_zeros_exclude_too(storage):
+    exclude = sp.csr_array((np.zeros(1, np.float32), [0], [0, 1]), shape=(1, 3))
+    top = ExactIndex(storage=storage).fit(np.eye(3)).search([[3.0, 2.0, 1.0]], 2, exclude)
+    assert top.codes.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("exclude", [sp.csr_array, sp.coo_array, sp.csc_array, sp.csr_matrix, sp.lil_array])
+def test_any_sparse_matrix_filters(exclude):
+    matrix = exclude(np.array([[0, 1, 0], [1, 0, 1]]))
+    top = ExactIndex().fit(np.eye(3)).search(np.ones((2, 3)), 3, matrix)
+    assert top.codes.tolist() == [[0, 2, -1], [1, -1, -1]]
+    assert np.isneginf(top.scores[1, 1:]).all()
+
+
+def test_unsorted_indices_filter():
+    seen = sp.csr_array((np.ones(3), np.array([4, 0, 2]), np.array([0, 3])), shape=(1, 5))
+    assert ExactIndex().fit(np.eye(5)).search(np.ones((1, 5)), 5, seen).codes.tolist() == [[1, 3, -1, -1, -1]]
+    assert ExactIndex().fit(np.eye(5)).search(np.ones((1, 5)), 2, allow=seen).codes.tolist() == [[0, 2]]
+    assert seen.indices.tolist() == [4, 0, 2], "the caller's matrix is left alone"
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_everything_excluded_is_an_empty_row(storage):
+    index = ExactIndex(storage=storage).fit(lognormal(300, 8, 7))
+    top = index.search(lognormal(2, 8, 8), 4, sp.csr_array(np.array([[1] * 300, [0] * 300])))
+    assert (top.codes[0] == -1).all()
+    assert (top.codes[1] >= 0).all()
+    assert (index.search(lognormal(2, 8, 8), 4, np.arange(300)).codes == -1).all()
+    assert (index.search(lognormal(2, 8, 8), 4, allow=[]).codes == -1).all()
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_an_empty_index_answers_with_empty_rows(storage):
+    top = ExactIndex(storage=storage).fit(np.empty((0, 5))).search(np.ones((2, 5)), 3)
+    assert top.codes.tolist() == [[-1] * 3] * 2
+    assert ExactIndex(storage=storage).fit(np.ones((4, 5))).search(np.empty((0, 5)), 3).codes.shape == (0, 3)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("metric", METRICS)
+def test_threads_and_batches_do_not_change_a_bit(metric, storage):
+    vectors, queries = lognormal(6000, 48, 9), lognormal(500, 48, 10)
+    seen = sp.random_array((500, 6000), density=0.01, format="csr", rng=11)
+    whole = ExactIndex(metric, storage, n_jobs=1).fit(vectors).search(queries, 7, seen)
+    threads = ExactIndex(metric, storage, n_jobs=3).fit(vectors).search(queries, 7, seen)
+    np.testing.assert_array_equal(whole.codes, threads.codes)
+    np.testing.assert_array_equal(whole.scores, threads.scores)
+    single = ExactIndex(metric, storage).fit(vectors)
+    for row in (0, 1, 250, 499):
+        one = single.search(queries[row : row + 1], 7, seen[[row]])
+        np.testing.assert_array_equal(one.codes[0], whole.codes[row])
+        np.testing.assert_array_equal(one.scores[0], whole.scores[row])
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_many_more_ties_than_there_is_room_for_are_all_ranked(storage):
+    vectors = np.repeat(lognormal(3, 8, 12), 5000, axis=0)
+    assert_exact(vectors, lognormal(4, 8, 13), 10, storage=storage)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_thousand_and_all_may_be_asked_for(storage):
+    vectors, queries = lognormal(9000, 8, 14), lognormal(8, 8, 15)
+    assert_exact(vectors, queries, 1500, storage=storage)
+    assert_exact(vectors[:500], queries, 500, storage=storage)
+    assert_exact(vectors[:500], queries, 900, storage=storage)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32])
+def test_other_types_and_layouts_are_taken(dtype):
+    vectors = np.asfortranarray(np.arange(40).reshape(10, 4).astype(dtype))
+    frozen = np.arange(4).reshape(1, 4).astype(dtype)
+    frozen.flags.writeable = False
+    index = ExactIndex().fit(vectors)
+    assert index.search(frozen, 2).codes.tolist() == [[9, 8]]
+    assert index.search(vectors[::3, :], 1).codes.ravel().tolist() == [9] * 4
+
+
+def test_float32_vectors_are_not_copied():
+    vectors = lognormal(50, 4, 16)
+    assert np.shares_memory(ExactIndex().fit(vectors).vectors_, vectors)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
+def test_what_is_not_finite_is_named(bad):
+    vectors = np.zeros((5, 3))
+    vectors[3, 2] = bad
+    shown = "nan" if np.isnan(bad) else "inf"
+    with pytest.raises(ValueError, match=rf"vectors must be finite in float32, got -?{shown} in row 3, column 2"):
+        ExactIndex().fit(vectors)
+    index = ExactIndex().fit(np.zeros((5, 3)))
+    with pytest.raises(ValueError, match=rf"queries must be finite in float32, got -?{shown} in row 3, column 2"):
+        index.search(vectors, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda i: i.search(np.ones((1, 4)), 1), ValueError, "queries have 4 dimensions, the index has 3"),
+        (lambda i: i.search(np.ones(3), 1), ValueError, r"queries must be of shape \(n, dimensions\)"),
+        (lambda i: i.search(np.ones((1, 3)), 0), ValueError, "k must be an integer of at least 1, got 0"),
+        (lambda i: i.search(np.ones((1, 3)), 1.5), TypeError, "k must be an integer"),
+        (lambda i: i.search(np.ones((1, 3)), 1, [5]), ValueError, "exclude must be codes from 0 to 4, got 5"),
+        (lambda i: i.search(np.ones((1, 3)), 1, [-1]), ValueError, "exclude must be codes from 0 to 4, got -1"),
+        (lambda i: i.search(np.ones((1, 3)), 1, allow=[9]), ValueError, "allow must be codes from 0 to 4, got 9"),
+        (lambda i: i.search(np.ones((1, 3)), 1, allow=np.ones(4, bool)), ValueError, r"must be of shape \(5,\)"),
+        (lambda i: i.search(np.ones((2, 3)), 1, sp.csr_array((1, 5))), ValueError, r"shape \(2, 5\), got \(1, 5\)"),
+        (lambda i: i.search(np.ones((1, 3)), 1, allow=sp.csr_array((1, 4))), ValueError, r"shape \(1, 5\)"),
+        (lambda i: i.search(np.ones((1, 3)), N=1), TypeError, "'k'"),
+        (lambda i: i.fit(np.ones(3)), ValueError, "vectors must be of shape"),
+        (lambda i: i.fit(np.ones((3, 0))), ValueError, "at least one dimension"),
+        (lambda i: i.fit([["a"]]), ValueError, "vectors must hold numbers"),
+        (lambda i: ExactIndex(metric="dot").fit(np.ones((3, 1))), ValueError, "ExactIndex.metric must be one of 'ip'"),
+        (lambda i: ExactIndex(storage="int4").fit(np.ones((3, 1))), ValueError, "ExactIndex.storage must be one of"),
+        (lambda i: ExactIndex(n_jobs=0).fit(np.ones((3, 1))), ValueError, "n_jobs"),
+        (lambda i: ExactIndex().search(np.ones((1, 3)), 1), NotFittedError, "ExactIndex"),
+        (lambda i: ExactIndex(distance="l2"), TypeError, "ExactIndex"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_with_its_reason(call, error, match):
+    index = ExactIndex().fit(np.ones((5, 3)))
+    with pytest.raises(error, match=match):
+        call(index)
+
+
+def test_a_filter_with_codes_beyond_the_vectors_is_refused():
+    broken = sp.csr_array((1, 5))
+    broken.indices, broken.indptr, broken.data = np.array([7], np.int32), np.array([0, 1], np.int32), np.ones(1)
+    with pytest.raises(ValueError, match="exclude holds codes from 7 to 7; they must be from 0 to 4"):
+        ExactIndex().fit(np.ones((5, 3))).search(np.ones((1, 3)), 1, broken)
+
+
+def test_it_is_an_estimator():
+    index = ExactIndex(metric="l2", storage="int8", n_jobs=2)
+    assert clone(index).get_params() == {"metric": "l2", "storage": "int8", "n_jobs": 2}
+    assert index.fit(np.ones((2, 3))) is index
+    assert index.n_features_in_ == 3
+
+
+@pytest.mark.parametrize("way", ["portable", "avx2", "avx_vnni", "avx512_vnni", "neon"])
+def test_every_way_to_multiply_bytes_has_the_plain_answer(way, monkeypatch):
+    if way not in runnable_ways():
+        pytest.skip(f"this CPU has no {way}")
+    monkeypatch.setattr(packed, "byte_way", lambda: runnable_ways()[way])
+    for metric in METRICS:
+        for d in (1, 3, 64, 300):
+            assert_exact(lognormal(2000, d, 0), lognormal(9, d, 1), 10, metric, "int8")
+        assert_exact(*ADVERSARIAL["one dimension stands out"](lognormal(900, 20, 2), lognormal(9, 20, 3)), 10, metric)
+
+
+def test_the_environment_chooses_the_way(monkeypatch):
+    ways = runnable_ways()
+    assert byte_way.__wrapped__() == next(iter(ways.values()))
+    monkeypatch.setenv("FASTREC_INT8", "portable")
+    assert byte_way.__wrapped__() == ways["portable"]
+    monkeypatch.setenv("FASTREC_INT8", "sse9")
+    with pytest.raises(ValueError, match="FASTREC_INT8 must be one of 'a?.*'portable' on this CPU, got 'sse9'"):
+        byte_way.__wrapped__()
