@@ -4,12 +4,11 @@ A row of an embedding that is in no sample has no gradient, but dense Adam moves
 made up for when the row is next needed: after n steps without a gradient its moments have shrunk by β₁ⁿ and β₂ⁿ, and
 it has moved, from step s on, by
 
-    m/√v · (ρ·rate(s+1) + ρ²·rate(s+2) + … + ρⁿ·rate(s+n)) = m/√v · (R(s) − ρⁿ·R(s+n)),
-
-    ρ = β₁/√β₂
+    m/√v · (ρ·rate(s+1) + ρ²·rate(s+2) + … + ρⁿ·rate(s+n)) = m/√v · (R(s) − ρⁿ·R(s+n)),    ρ = β₁/√β₂
 
 where rate(t) is the learning rate with its bias corrections and R(s) the same series without an end. So rows cost
-nothing while they rest, and the steps are those of dense Adam, but for its ε in the series, and the decay of the series itself.
+nothing while they rest, and the steps are those of dense Adam, but for its ε in the series, and the decay of the
+series itself.
 """
 
 from typing import Any, NamedTuple
