@@ -75,6 +75,7 @@ class Task:
     metrics: tuple[str, ...]
     spaces: dict[str, dict[str, Any]] = field(default_factory=lambda: SPACES)
     published: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    decides: str = "ndcg@10"
 
 
 def gowalla(folder: Folder) -> tuple[fr.Interactions, fr.Interactions]:
@@ -108,6 +109,7 @@ TASKS = [
             ("LightGCN (He et al., SIGIR 2020)", ("0.1830", "0.1554")),
             ("UltraGCN (Mao et al., CIKM 2021)", ("0.1862", "0.1580")),
         ),
+        decides="ndcg@20",
     ),
     Task(
         "ml-1m",
@@ -129,6 +131,7 @@ TASKS = [
         first_fold,
         ("rmse", "mae"),
         spaces=RATING_SPACES,
+        decides="rmse",
     ),
 ]
 
@@ -160,7 +163,7 @@ def measure(
     if task.spaces[name]:
         store = RESULTS / f".accuracy-{task.name}-{name}.jsonl"
         found = fr.search(
-            model, task.spaces[name], train, metric=task.metrics[0] if "rmse" in task.metrics else task.metrics[-1], n_trials=trials, cv=0.1, store=store, refit=False,
+            model, task.spaces[name], train, metric=task.decides, n_trials=trials, cv=0.1, store=store, refit=False,
             verbose=True, batch_size=batch,
         )  # fmt: skip
         options = found.best_options

@@ -1,5 +1,6 @@
 """`search`: the options of a model that do best on held-out parts of the data."""
 
+import importlib
 import itertools
 import math
 import os
@@ -425,7 +426,7 @@ def _climb(job: _Job, draws: list[dict[str, Any]], steps: list[tuple[int, int]])
 
 def _run_optuna(job: _Job, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
     try:
-        import optuna  # an extra
+        optuna = importlib.import_module("optuna")  # an extra
     except ImportError as error:
         raise ImportError("method='optuna' needs Optuna: pip install optuna") from error
     job.total = n
