@@ -67,6 +67,7 @@ class Serving:
         self.ready_after = time.perf_counter() - self.began
 
     def is_ready(self):
+        """Whether it answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
                 return answer.status == 200
@@ -96,6 +97,7 @@ class Serving:
         return total / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
+        """SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
@@ -113,10 +115,12 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport):
+        """Begin."""
         self.transport = transport
         self.send()
 
     def send(self):
+        """The next request."""
         self.sent = time.perf_counter()
         if self.sent > self.until:
             self.transport.close()
@@ -124,6 +128,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(next(self.requests))
 
     def data_received(self, data):
+        """A part of an answer."""
         self.buffer += data
         head = self.buffer.find(b"\r\n\r\n")
         if head < 0:
@@ -139,6 +144,7 @@ class Connection(asyncio.Protocol):
         self.send()
 
     def connection_lost(self, error):
+        """The end."""
         if not self.done.done():
             self.done.set_result(None)
 

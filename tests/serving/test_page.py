@@ -30,7 +30,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--window-size=1280,900",
-    "--lang=en",
 ]
 
 

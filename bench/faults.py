@@ -1,0 +1,516 @@
+"""What `fastrec serve` does when things go wrong: a table of faults, each brought about for real.
+
+    python bench/faults.py [--quick] [--only NAME …] [--output bench/results/faults.md]
+
+Real processes, files and signals; nothing is simulated but what is said to be. Loads 127.0.0.1 alone, bounded in time.
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import http.client
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastrec as fr
+from fastrec.data import Interactions
+from fastrec.online import Journal, Updater, Versions
+
+ROWS = []
+
+
+class Server:
+    """A server in a process of its own."""
+
+    def __init__(self, *arguments, limit=None, ready="ready"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=self.log,
+            preexec_fn=limit,
+        )
+        self.wait(lambda: self.ask("GET", "/readyz")[1]["status"] == ready)
+
+    def wait(self, true, seconds=120):
+        """Until something is true."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                self.log.seek(0)
+                raise SystemExit(f"the server ended: {self.log.read()[-2000:]}")
+            try:
+                if true():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise SystemExit("it took too long")
+
+    def ask(self, method, path, body=None):
+        """Status and answer."""
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            line.request(method, path, body if isinstance(body, bytes) or body is None else json.dumps(body))
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
+        finally:
+            line.close()
+
+    def kill(self):
+        """SIGKILL."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the log."""
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.seek(0)
+        return self.log.read()  # what it said on stderr
+
+
+def data(n_users=300, n_items=200):
+    rng = np.random.default_rng(0)
+    cells = np.argwhere(rng.random((n_users, n_items)) < 0.1)
+    return Interactions(cells[:, 0], cells[:, 1], users=np.arange(n_users), items=np.arange(n_items))
+
+
+def model_file(folder):
+    path = folder / "model.fastrec"
+    fr.ImplicitALS(factors=16, iterations=5, random_state=0).fit(data()).save(path)
+    return path
+
+
+def told(fault, done, found):
+    ROWS.append((fault, done, found))
+    print(f"{fault:38} {done:48} {found}", flush=True)
+
+
+# -- the faults
+
+
+def killed_under_load(folder, quick):
+    """kill -9 under load: nothing acknowledged is lost, nothing counted twice, factors after replay equal."""
+    times = 3 if quick else 20
+    path, journal_path = model_file(folder), folder / "events.db"
+    versions = folder / "models"
+    rng = random.Random(0)
+    sent, acknowledged, unsure = {}, set(), set()
+    for kill in range(times):
+        server = Server(path, "--journal", journal_path, "--versions", versions, "--checkpoint-every", "0.5")
+        stop = threading.Event()
+
+        def write(number, server=server, stop=stop, kill=kill):
+            n = 0
+            while not stop.is_set():
+                key = f"{kill}-{number}-{n}"
+                event = {"user": number * 37 % 300, "item": (n * 13 + number) % 200, "id": key}
+                sent[key] = event
+                unsure.add(key)
+                try:
+                    if server.ask("POST", "/events", {"events": [event]})[0] == 200:
+                        acknowledged.add(key)
+                        unsure.discard(key)
+                except (OSError, http.client.HTTPException, ValueError):
+                    pass
+                n += 1
+
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+        for writer in writers:
+            writer.start()
+        time.sleep(rng.uniform(0.5, 2))
+        server.kill()
+        stop.set()
+        for writer in writers:
+            writer.join()
+    # What was not acknowledged is sent again, as a client would; then each event must be there exactly once.
+    server = Server(path, "--journal", journal_path, "--versions", versions)
+    for key in sorted(unsure):
+        server.ask("POST", "/events", {"events": [sent[key]]})
+    again = sorted(acknowledged)[: len(acknowledged) // 10]
+    known = sum(server.ask("POST", "/events", {"events": [sent[key]]})[1]["known"] for key in again)
+    server.stop()
+    with Journal(journal_path) as journal:
+        first, second = (Updater(Versions(versions), journal).snapshot for _ in range(2))
+        model = first.model
+        expected = data().matrix.toarray()
+        for event in sent.values():
+            expected[event["user"], event["item"]] += 1
+        rows = np.zeros_like(expected)
+        for user in range(300):
+            row = first.history(user)
+            rows[user, row.codes] = row.values
+        same_counts = np.array_equal(rows, expected)
+        # Replay from the very first model over all checkpoints, which needs a journal that was not trimmed.
+        same_bits = np.array_equal(model.item_factors_, second.model.item_factors_) and np.array_equal(
+            first.recommend(list(range(300))).scores, second.recommend(list(range(300))).scores
+        )
+    told(
+        f"kill -9 under load, {times} times",
+        f"{len(acknowledged)} acknowledged of {len(sent)} sent, the rest sent again",
+        f"lost or counted twice: {'none' if same_counts else 'SOME'}; {known} of {len(again)} sent twice were known; "
+        f"factors after replay {'equal bit for bit' if same_bits else 'DIFFER'}",
+    )
+    assert same_counts
+    assert same_bits
+    assert known == len(again)
+
+
+def replayed_from_the_first_model(folder, quick):
+    """A journal with checkpoints, the process killed between them: from the first model the same bits come out."""
+    path, journal_path = model_file(folder), folder / "events.db"
+    code = (
+        "import sys; from fastrec.online import Journal, Updater\n"
+        "j = Journal(sys.argv[2]); u = Updater(sys.argv[1], j); n = j.last_seq()\n"
+        "import hashlib\n"
+        "while True:\n"
+        "    j.append([(int((n + i) * 7 % 320), int((n * 3 + i) % 210)) for i in range(50)]); n += 50\n"
+        "    s = u.checkpoint()\n"
+        "    print(s.model_seq, hashlib.sha256(s.model.item_factors_.tobytes()).hexdigest(), flush=True)\n"
+    )
+    seen = {}
+    times = 3 if quick else 10
+    for run in range(times):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(path), str(journal_path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2 + run % 3):
+            seq, digest = process.stdout.readline().split()
+            seen[int(seq)] = digest
+        process.kill()
+        for line in process.communicate()[0].splitlines():
+            if len(line.split()) == 2:
+                seen[int(line.split()[0])] = line.split()[1]
+    with Journal(journal_path) as journal:
+        snapshot = Updater(path, journal).snapshot
+        digest = hashlib.sha256(snapshot.model.item_factors_.tobytes()).hexdigest()
+        points = len(journal.checkpoints())
+    right = seen.get(snapshot.model_seq, digest) == digest
+    told(
+        f"kill -9 among checkpoints, {times} times",
+        f"{points} checkpoints replayed from the first model",
+        f"item factors {'equal bit for bit' if right else 'DIFFER'}",
+    )
+    assert right
+
+
+def killed_while_publishing(folder, quick):
+    times = 5 if quick else 25
+    code = (
+        "import sys, numpy as np, fastrec as fr; from fastrec.online import Versions\n"
+        "m = fr.Popularity().fit(np.ones((400, 3000))); v = Versions(sys.argv[1]); v.publish(m)\n"
+        "print('go', flush=True)\n"
+        "while True: v.publish(m)\n"
+    )
+    rng, readable = random.Random(1), 0
+    for _ in range(times):
+        process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        readable += Versions(folder).load().model.n_features_in_ == 3000
+    told(
+        f"kill -9 while publishing, {times} times",
+        "then the current version is loaded, checksums and all",
+        f"readable: {readable} of {times}",
+    )
+    assert readable == times
+
+
+def full_disk(folder, quick):
+    """A file-size limit is what a full disk is to SQLite: the write fails, with the signal ignored by Python."""
+    path = model_file(folder)
+    size = 600_000
+    server = Server(
+        path, "--journal", folder / "events.db", limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    )
+    status, n = 200, 0
+    while status == 200 and n < 400:
+        status, answer = server.ask("POST", "/events", {"events": [{"user": 1, "item": n % 200} for n in range(500)]})
+        n += 1
+    serving = server.ask("POST", "/recommend", {"user": 2})[0]
+    problem = server.ask("GET", "/readyz")[1].get("problem")
+    server.stop()
+    told(
+        "full disk",
+        f"{status} with “{answer['error']['message'].replace(str(folder), '…')}”",
+        f"still answers: {serving}; /readyz says so: {bool(problem)}",
+    )
+    assert (status, serving) == (503, 200)
+    assert problem
+
+
+def read_only_folder(folder, quick):
+    """A folder that cannot be written to, as models are to be published in it, and as the journal is to be opened."""
+    path, target = model_file(folder), folder / "mounted"
+    target.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(target)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        told("read-only folder", "no right to mount here", "NOT RUN")
+        return
+    try:
+        Versions(target).publish(fr.load(path))
+        with Journal(target / "events.db") as journal:
+            journal.append([(1, 1)])
+        subprocess.run(["mount", "-o", "remount,ro", str(target)], check=True)
+        server = Server(target, "--journal", folder / "events.db", "--checkpoint-every", "0.5")
+        status = server.ask("POST", "/events", {"events": [{"user": 1, "item": 1}]})[0]
+        server.wait(lambda: "problem" in server.ask("GET", "/readyz")[1])
+        problem = server.ask("GET", "/readyz")[1]["problem"].replace(str(target), "…")
+        serving = server.ask("POST", "/recommend", {"user": 2})[0]
+        server.stop()
+        told("read-only folder of models", f"events: {status}; /readyz: {problem}", f"still answers: {serving}")
+        assert (status, serving) == (200, 200)
+        server = Server(path, "--journal", target / "events.db", ready="failed")
+        problem = server.ask("GET", "/readyz")[1]["problem"].replace(str(target), "…")
+        told("read-only folder of the journal", "a server started on it", f"not ready: {problem}")
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(target)], capture_output=True)
+
+
+def damaged_models(folder, quick):
+    path = model_file(folder)
+    good = path.read_bytes()
+    server = Server(path)
+    version = server.ask("GET", "/model")[1]["version"]
+    rng, refused, times = random.Random(2), 0, 4 if quick else 20
+    for n in range(times):
+        bad = bytearray(good)
+        if n % 2:
+            bad = bad[: rng.randrange(len(bad))]
+        else:
+            bad[rng.randrange(len(bad))] ^= 0xFF
+        (folder / "next").write_bytes(bytes(bad))
+        os.replace(folder / "next", path)
+        server.wait(lambda: "problem" in server.ask("GET", "/readyz")[1])
+        refused += server.ask("POST", "/recommend", {"user": 2})[1]["version"] == version
+        (folder / "next").write_bytes(good)
+        os.replace(folder / "next", path)
+        server.wait(lambda: "problem" not in server.ask("GET", "/readyz")[1])
+    server.stop()
+    told(
+        "a model file cut or altered",
+        f"{times} bad files put in the place of a served one",
+        f"old model went on: {refused} of {times}",
+    )
+    assert refused == times
+
+
+def clock_going_backwards(folder, quick):
+    path = model_file(folder)
+    server = Server(path, "--journal", folder / "events.db")
+    seqs = [
+        server.ask("POST", "/events", {"events": [{"user": 5, "item": n, "time": 10**12 - n * 10**9}]})[1]["seq"]
+        for n in range(20)
+    ]
+    _, answer = server.ask("GET", "/users/5")
+    server.stop()
+    right = seqs == sorted(seqs) and set(range(20)) <= {row["item"] for row in answer["items"]}
+    told(
+        "clock going backwards",
+        "20 events, each stamped before the one ahead of it",
+        f"order is the journal's own: {right}",
+    )
+    assert right
+
+
+def two_processes(folder, quick):
+    path = model_file(folder)
+    servers = [Server(path, "--journal", folder / "events.db") for _ in range(2)]
+    wrong = 0
+    for n in range(30 if quick else 200):
+        writer, reader = servers[n % 2], servers[1 - n % 2]
+        user = n % 300
+        best = writer.ask("POST", "/recommend", {"user": user, "k": 1})[1]["items"][0]["item"]
+        writer.ask("POST", "/events", {"events": [{"user": user, "item": best, "id": f"{n}"}]})
+        reader.ask("POST", "/events", {"events": [{"user": user, "item": best, "id": f"{n}"}]})
+        wrong += best in [row["item"] for row in reader.ask("POST", "/recommend", {"user": user, "k": 200})[1]["items"]]
+    for server in servers:
+        server.stop()
+    with Journal(folder / "events.db") as journal:
+        count = len(journal)
+    told(
+        "two servers on one journal",
+        f"{n + 1} events written to one, read at the other, sent to both",
+        f"not seen: {wrong}; in the journal: {count}",
+    )
+    assert (wrong, count) == (0, n + 1)
+
+
+def malformed_requests(folder, quick):
+    path = model_file(folder)
+    server = Server(path, "--journal", folder / "events.db")
+    values = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        1e400,
+        2**63,
+        2**70,
+        "",
+        "1",
+        "é\ud800",
+        [],
+        {},
+        [[]],
+        {"a": 1},
+        "x" * 3000,
+        [1] * 50,
+    ]
+    names = [
+        "user",
+        "history",
+        "k",
+        "allow",
+        "deny",
+        "explain",
+        "on_unknown",
+        "users",
+        "events",
+        "item",
+        "value",
+        "time",
+        "id",
+        "x",
+    ]
+    counts = {}
+    total = 500 if quick else 10_000
+
+    def one(seed):
+        rng = random.Random(seed)
+        body = {rng.choice(names): rng.choice(values) for _ in range(rng.randrange(4))}
+        if rng.random() < 0.3:
+            body = {
+                "events": [{name: rng.choice(values) for name in rng.sample(names, 4)} for _ in range(rng.randrange(4))]
+            }
+        raw = json.dumps(body).encode("utf-8", "replace")
+        if rng.random() < 0.3:
+            raw = bytes(rng.choice(raw + b"{}[]\x00\xff") for _ in range(len(raw) + 1))
+        target = rng.choice(
+            [
+                "/recommend",
+                "/batch",
+                "/events",
+                "/similar?item=%00&k="
+                + str(rng.choice(values))[:20].encode("ascii", "replace").decode().replace(" ", "+"),
+                "/users/%ff",
+                "/items?search=%f0&limit=9",
+                "/%2e%2e/etc/passwd",
+                "/page/../../run.py",
+            ]
+        )
+        try:
+            return server.ask(rng.choice(["POST", "POST", "POST", "GET", "DELETE", "PATCH"]), target, raw)[0]
+        except (http.client.InvalidURL, UnicodeError, ValueError):
+            return 0
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for status in pool.map(one, range(total)):
+            counts[status] = counts.get(status, 0) + 1
+    alive = server.ask("POST", "/recommend", {"user": 2})[0]
+    log = server.stop()
+    bad = sum(count for status, count in counts.items() if status >= 500)
+    shown = ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()) if status)
+    told(
+        f"{total} malformed requests",
+        shown,
+        f"5xx: {bad}; tracebacks in the log: {log.count('Traceback')}; then {alive}",
+    )
+    assert bad == 0
+    assert alive == 200
+
+
+def slow_and_many(folder, quick):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    path = model_file(folder)
+    server = Server(path)
+    slow = []
+    for _ in range(50):
+        line = socket.create_connection(("127.0.0.1", server.port))
+        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+        slow.append(line)
+    began = time.perf_counter()
+    beside = server.ask("POST", "/recommend", {"user": 2})[0]
+    waited = time.perf_counter() - began
+    many = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+    body = b'{"user":2}'
+    for line in many:
+        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n" + body)
+    right = 0
+    for line in many:
+        line.settimeout(60)
+        right += b" 200 " in line.recv(100)
+    for line in slow:
+        line.settimeout(60)
+    late = sum(b" 408 " in line.recv(200) for line in slow)
+    server.stop()
+    for line in many + slow:
+        line.close()
+    told(
+        "50 clients that send no body",
+        f"another one is answered ({beside}) in {waited * 1000:.0f} ms",
+        f"408 after ten seconds: {late} of 50",
+    )
+    told("1000 connections at once", "one request on each", f"answered: {right}")
+    assert (beside, late, right) == (200, 50, 1000)
+
+
+FAULTS = [
+    killed_under_load, replayed_from_the_first_model, killed_while_publishing, full_disk, read_only_folder,
+    damaged_models, clock_going_backwards, two_processes, malformed_requests, slow_and_many,
+]  # fmt: skip
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true")
+    options.add_argument("--only", nargs="*")
+    options.add_argument("--output", type=Path)
+    given = options.parse_args()
+    failed = []
+    for fault in FAULTS:
+        if given.only and fault.__name__ not in given.only:
+            continue
+        folder = Path(tempfile.mkdtemp(prefix="fastrec-faults-"))
+        try:
+            fault(folder, given.quick)
+        except AssertionError as error:
+            failed.append(fault.__name__)
+            print(f"FAILED {fault.__name__}: {error}", flush=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    if given.output:
+        lines = [
+            "| fault | what was done | what was found |",
+            "|---|---|---|",
+            *("| " + " | ".join(row) + " |" for row in ROWS),
+        ]
+        given.output.parent.mkdir(parents=True, exist_ok=True)
+        given.output.write_text("\n".join(lines) + "\n")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
