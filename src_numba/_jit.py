@@ -91,7 +91,7 @@ class _Cache(caching.Cache):  # type: ignore[misc]
 
 
 def kernel(*, fastmath: bool | frozenset[str] = False, inline: bool = False) -> Callable[[Function], Function]:
-    """A decorator that compiles a function to run without the GIL and to be kept on disk; type checkers see it as it is.
+    """A decorator that compiles a function to run without the GIL, and keeps it on disk; type checkers see it as it is.
 
     Parameters
     ----------

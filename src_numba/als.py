@@ -54,8 +54,8 @@ class Equations(NamedTuple):
     vectors: NDArray[Any]  # flat (n · width), float32 or float16 as uint16 bits, scaled by 1 / scale
     eigenvalues: NDArray[np.float32]  # (width,) of the Gramian of the scaled vectors
     penalties: NDArray[np.float32]  # lambda_u, (rows,), in the scaling of the vectors
-    alpha: float  # float32
-    scale: float  # float32, a power of two: a solution of the scaled equations is that many times the row
+    alpha: np.float32
+    scale: np.float32  # a power of two: a solution of the scaled equations is that many times the row
 
 
 def _add_products(entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any) -> Any:
@@ -153,8 +153,8 @@ def solve_rows_cg(
     equations: Equations,
     width: Any,
     steps: int,
-    tolerance: float,
-    relaxation: float,
+    tolerance: np.float32,
+    relaxation: np.float32,
     solutions: NDArray[np.float32],
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
@@ -257,7 +257,7 @@ def solve_rows_cholesky(
     last: int,
     equations: Equations,
     width: int,
-    relaxation: float,
+    relaxation: np.float32,
     solutions: NDArray[np.float32],
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
@@ -314,7 +314,7 @@ def solve_rows_cholesky(
 
 
 @kernel()
-def narrow(values: NDArray[np.float32], factor: float, out: NDArray[np.uint16]) -> None:
+def narrow(values: NDArray[np.float32], factor: np.float32, out: NDArray[np.uint16]) -> None:
     """Writes `values` (flat, a multiple of sixteen) times `factor` as the bits of float16."""
     for f in range(0, values.shape[0], LANES):
         store(out, f, multiply_add(load(values, f), broadcast(factor), zeros()))

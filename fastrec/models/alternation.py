@@ -190,7 +190,8 @@ def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any
     size = rows * width * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(dtype).reshape(rows, width)
+    aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(rows, width)
+    return aligned
 
 
 def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> tuple[NDArray[Any], float]:
@@ -202,7 +203,7 @@ def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver)
         return vectors, 1.0
     largest = math.sqrt(float(eigenvalues[0]))
     scale = 2.0 ** min(40, 14 - math.frexp(largest)[1])
-    halves = aligned_zeros(*vectors.shape, np.uint16)
+    halves = aligned_zeros(len(vectors), vectors.shape[1], np.uint16)
 
     def narrow_block(first: int) -> None:
         block = slice(first, first + BLOCK)

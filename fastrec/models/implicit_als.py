@@ -37,8 +37,8 @@ Floats = NDArray[np.float32]
 # and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
 RELAXATION = 1.5
 
-# The weight of all feedback against the weight of all cells, for alpha="auto": good on data of 0.07 to 6 per cent density,
-# where no fixed alpha is (docs/ials.md).
+# The weight of all feedback against the weight of all cells, for alpha="auto": good on data of 0.07 to 6 per cent
+# density, where no fixed alpha is (docs/ials.md).
 AUTO_ALPHA = 0.1
 
 # A fold-in starts from nothing and goes on until the squared residual is down by this factor.
@@ -390,7 +390,8 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         penalty = self.regularization * (history.shape[1] + extra.sum()) ** self.regularization_exponent
         matrix = (vectors.T * extra) @ vectors + np.diag(eigenvalues + penalty)
         weights = np.linalg.lstsq(matrix, self.item_factors_[item].astype(np.float64))[0]
-        return (1 + extra) * (vectors @ weights)
+        shares: NDArray[np.float64] = (1 + extra) * (vectors @ weights)
+        return shares
 
     def _fold_in_arrays(self) -> tuple[Floats, NDArray[np.float64]]:
         """The item factors at the kernel's width, and the diagonal of their Gramian, which is all of it."""

@@ -1,5 +1,7 @@
 """ImplicitALS: its loss, its answers, its ways to stop."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
@@ -110,7 +112,7 @@ def test_the_callback_sees_every_epoch_and_can_stop(X):
 
     model = ImplicitALS(8, iterations=10, callback=callback, random_state=0).fit(X)
     assert [epoch for epoch, _, _ in seen] == [1, 2, 3]
-    assert all(later[1] >= sooner[1] >= 0 for sooner, later in zip(seen, seen[1:], strict=False))
+    assert all(later[1] >= sooner[1] >= 0 for sooner, later in itertools.pairwise(seen))
     assert [loss for _, _, loss in seen] == list(model.loss_curve_)
     assert model.n_iter_ == 3
 
@@ -163,8 +165,8 @@ def test_ctrl_c_leaves_the_model_as_it_was(X):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert np.array_equal(model.item_factors_, before)
+    fresh = ImplicitALS(8, callback=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fresh = ImplicitALS(8, callback=interrupt)
         fresh.fit(X)
     assert not hasattr(fresh, "item_factors_")
 
