@@ -85,7 +85,7 @@ def search(
         "random": `n_trials` draws (all combinations once, where there are no more). "grid": all combinations of lists.
         "halving": `n_trials` draws with few epochs; the best of them, one in `reduction`, go on with `reduction` times
         as many, until the model's own `iterations` are reached; models with `warm_start` go on from where they were.
-        "optuna": draws by an Optuna sampler (``pip install optuna``).
+        "optuna": draws by an Optuna sampler (``pip install 'fastrec[search]'``).
     n_trials
         How many draws.
     cv, groups
@@ -428,7 +428,7 @@ def _run_optuna(job: _Job, space: Mapping[str, Any], n: int, reduction: int, sam
     try:
         optuna = importlib.import_module("optuna")  # an extra
     except ImportError as error:
-        raise ImportError("method='optuna' needs Optuna: pip install optuna") from error
+        raise ImportError("method='optuna' needs Optuna: pip install 'fastrec[search]'") from error
     job.total = n
     distributions = {name: _optuna_distribution(optuna, name, space[name]) for name in sorted(space)}
     lower = parse_metric(job.metric).name in PAIRS
