@@ -36,6 +36,7 @@ _HOMES = {
     "fastrec.retrieval.diversity": ("MMR", "Calibration", "GroupCap"),
     "fastrec.retrieval": ("ExactIndex", "TopK"),
     "fastrec.models": (
+        "Blend",
         "ContentRecommender",
         "EASE",
         "ExplicitALS",

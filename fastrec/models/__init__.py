@@ -1,5 +1,6 @@
 """Models: what learns from interactions and recommends."""
 
+from fastrec.models.blend import Blend
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
@@ -22,6 +23,7 @@ from fastrec.models.updating import Updating
 
 __all__ = [
     "EASE",
+    "Blend",
     "ContentRecommender",
     "Explaining",
     "Explanation",

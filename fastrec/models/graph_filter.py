@@ -22,7 +22,7 @@ from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_int
 
 Floats = NDArray[np.float32]
 
-TOLERANCE = 3e-3  # of the eigenvalues: directions near the cut-off need not be told apart
+TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
 
 
 class GraphFilter(Explaining):
@@ -106,11 +106,11 @@ class GraphFilter(Explaining):
         self,
         factors: int = 512,
         *,
-        ideal_weight: float = 0.1,
+        ideal_weight: float = 0.15,
         filter: str = "linear",
-        user_exponent: float = 0.25,
+        user_exponent: float = 0.3,
         item_exponent: float = 0.5,
-        degree_exponent: float = 0.35,
+        degree_exponent: float = 0.3,
         order: int = 8,
         flatness: float = 1.5,
         sharpness: float = 0.5,
@@ -199,10 +199,11 @@ class GraphFilter(Explaining):
 
     def _polynomial(self, signals: Floats, jobs: int) -> Floats:
         """h(P) of the signals; "linear" is one step over the graph."""
-        rows, columns = self._derived.get("graph", self._graph)
+        graph: tuple[SparseProduct, SparseProduct] = self._derived.get("graph", self._graph)
+        rows, columns = graph
         if self.filter == "linear":
             return columns.times(rows.times(signals, jobs), jobs)
-        coefficients = _interpolated(self._transfer, self.order).astype(np.float32)
+        coefficients: Floats = _interpolated(self._transfer, self.order).astype(np.float32)
 
         def step(now: Floats) -> Floats:  # (I - 2P) now
             moved = columns.times(rows.times(now, jobs), jobs)
@@ -211,7 +212,7 @@ class GraphFilter(Explaining):
             return moved
 
         last, now = signals, step(signals)
-        scores = coefficients[0] * last + coefficients[1] * now
+        scores: Floats = coefficients[0] * last + coefficients[1] * now
         for coefficient in coefficients[2:]:
             following = step(now)
             following *= np.float32(2)
@@ -223,9 +224,11 @@ class GraphFilter(Explaining):
     def _transfer(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """h(λ)."""
         if self.filter == "sharpen":
-            return values * np.exp(-self.sharpness * values)
+            sharpened: NDArray[np.float64] = values * np.exp(-self.sharpness * values)
+            return sharpened
         centred = 2 * values - 1
-        return 0.5 + 0.5 * np.sign(centred) * np.abs(centred) ** self.flatness
+        plateau: NDArray[np.float64] = 0.5 + 0.5 * np.sign(centred) * np.abs(centred) ** self.flatness
+        return plateau
 
     def _graph(self) -> tuple[SparseProduct, SparseProduct]:
         weighted = _weighted(self.seen_, self.user_weights_, self.item_weights_)

@@ -155,7 +155,8 @@ class Team(tuple[Any, ...]):
 def _without_shared(team: Team) -> Any:
     """What the models learned, as bytes and records."""
     arrays, record = _encode_team("team", team)
-    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}, record
+    learned = [{name: part for name, part in one.items() if not name.startswith("options")} for one in record["models"]]
+    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}, learned
 
 
 def _encode_team(name: str, team: Team) -> tuple[Arrays, Record]:
