@@ -5,6 +5,8 @@ and each center's window has a width drawn from 1 to `window`. A draw depends on
 so counting and dealing meet the same pairs in any order of work.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastrec.kernels._jit import kernel
@@ -12,7 +14,7 @@ from fastrec.kernels.random import random_below, random_uniform
 
 
 @kernel()
-def keep_events(items, first, last, shares, seed, kept):
+def keep_events(items: Any, first: Any, last: Any, shares: Any, seed: Any, kept: Any) -> int:
     """The places, among those from `first` to `last`, of the events that stay, written to `kept`; how many they are.
 
     An item's event stays with the probability `shares[item]`.
@@ -26,7 +28,7 @@ def keep_events(items, first, last, shares, seed, kept):
 
 
 @kernel()
-def window_bounds(place, n, event, window, shrink, seed):
+def window_bounds(place: Any, n: Any, event: Any, window: Any, shrink: Any, seed: Any) -> tuple[int, int]:
     """The places from which and to which (excluded) the contexts of a center at `place` of `n` lie."""
     width = window
     if window == 0:
@@ -37,7 +39,20 @@ def window_bounds(place, n, event, window, shrink, seed):
 
 
 @kernel()
-def count_pairs(starts, items, first, last, shares, window, shrink, seed, center_block, context_block, kept, counts):
+def count_pairs(
+    starts: Any,
+    items: Any,
+    first: Any,
+    last: Any,
+    shares: Any,
+    window: Any,
+    shrink: Any,
+    seed: Any,
+    center_block: Any,
+    context_block: Any,
+    kept: Any,
+    counts: Any,
+) -> None:
     """Adds to `counts`, of shape (blocks, blocks), the pairs of the sequences from `first` to `last`.
 
     A window of 0 is the whole sequence. `kept` has room for the longest sequence.
@@ -55,21 +70,21 @@ def count_pairs(starts, items, first, last, shares, window, shrink, seed, center
 
 @kernel()
 def deal_pairs(
-    starts,
-    items,
-    first,
-    last,
-    shares,
-    window,
-    shrink,
-    seed,
-    center_block,
-    context_block,
-    kept,
-    places,
-    centers,
-    contexts,
-):
+    starts: Any,
+    items: Any,
+    first: Any,
+    last: Any,
+    shares: Any,
+    window: Any,
+    shrink: Any,
+    seed: Any,
+    center_block: Any,
+    context_block: Any,
+    kept: Any,
+    places: Any,
+    centers: Any,
+    contexts: Any,
+) -> None:
     """Writes the same pairs to the places of their cells; `places`, of shape (blocks, blocks), moves on."""
     for sequence in range(first, last):
         n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)

@@ -3,6 +3,8 @@
 NaN goes in and comes out. The errors stated are the largest found over all floats of the range (tests/kernels).
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastrec.kernels._jit import kernel
@@ -18,7 +20,7 @@ ONE, HALF = F(1), F(0.5)
 
 
 @kernel(inline=True, fastmath=FUSE)
-def exp(x):
+def exp(x: Any) -> Any:
     """E to the x of a float32, with a relative error below 2e-7; below -87 and above 88 it stays what it is there."""
     if x < LOWEST:
         x = LOWEST
@@ -38,7 +40,7 @@ def exp(x):
 
 
 @kernel(inline=True, fastmath=FUSE)
-def log1p_of_unit(t):
+def log1p_of_unit(t: Any) -> Any:
     """log(1 + t) of a float32 from 0 to 1, with an absolute error below 1.6e-7."""
     s = t / (t + F(2))  # log(1 + t) = 2 atanh(s), s at most 1/3
     q = s * s
@@ -52,7 +54,7 @@ def log1p_of_unit(t):
 
 
 @kernel(inline=True, fastmath=FUSE)
-def log(x):
+def log(x: Any) -> Any:
     """The natural logarithm of a positive, normal float32, with an error below 3e-7 of max(1, |log x|)."""
     bits = np.float32(x).view(np.int32)
     n = (bits >> np.int32(23)) - np.int32(127)
@@ -61,7 +63,7 @@ def log(x):
 
 
 @kernel(inline=True, fastmath=FUSE)
-def logistic_loss(x):
+def logistic_loss(x: Any) -> tuple[Any, Any]:
     """(sigmoid(-x), log(1 + e⁻ˣ)) of a float32: how far it is to go, and the loss; errors below 2e-7.
 
     The loss's error is relative to max(1, loss).

@@ -3,6 +3,8 @@
 SplitMix64 (Steele, Lea, Flood 2014): a Weyl sequence through a finalizer that passes BigCrush.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastrec.kernels._jit import kernel
@@ -13,7 +15,7 @@ HALF = np.uint64(32)
 
 
 @kernel(inline=True)
-def random_bits(seed, number):
+def random_bits(seed: Any, number: Any) -> Any:
     """The 64 random bits with this number, a non-negative integer, in the stream of `seed`, a uint64."""
     z = seed + (np.uint64(number) + np.uint64(1)) * GOLDEN
     z = (z ^ (z >> np.uint64(30))) * FIRST
@@ -22,12 +24,12 @@ def random_bits(seed, number):
 
 
 @kernel(inline=True)
-def random_below(seed, number, n):
+def random_below(seed: Any, number: Any, n: Any) -> int:
     """An integer from 0 to n - 1, n below 2³²; each is as likely as any other, but for a part of n / 2³²."""
     return np.int64(((random_bits(seed, number) >> HALF) * np.uint64(n)) >> HALF)
 
 
 @kernel(inline=True)
-def random_uniform(seed, number):
+def random_uniform(seed: Any, number: Any) -> Any:
     """A float32 from [0, 1), of 24 random bits."""
     return np.float32(random_bits(seed, number) >> np.uint64(40)) * np.float32(2.0**-24)

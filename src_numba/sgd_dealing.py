@@ -1,10 +1,12 @@
 """Interactions dealt into cells, a block of users by a block of items each: what tasks that share nothing work on."""
 
+from typing import Any
+
 from fastrec.kernels._jit import kernel
 
 
 @kernel()
-def count_cells(indptr, indices, order, first, last, block_of_item, counts):
+def count_cells(indptr: Any, indices: Any, order: Any, first: Any, last: Any, block_of_item: Any, counts: Any) -> None:
     """Adds to `counts`, of shape (blocks,), the entries of the users `order[first:last]` in each block of items."""
     for position in range(first, last):
         user = order[position]
@@ -13,7 +15,19 @@ def count_cells(indptr, indices, order, first, last, block_of_item, counts):
 
 
 @kernel()
-def deal_cells(indptr, indices, values, order, first, last, block_of_item, places, users, items, weights):
+def deal_cells(
+    indptr: Any,
+    indices: Any,
+    values: Any,
+    order: Any,
+    first: Any,
+    last: Any,
+    block_of_item: Any,
+    places: Any,
+    users: Any,
+    items: Any,
+    weights: Any,
+) -> None:
     """Writes user, item and value of the entries of `order[first:last]` to the places of their blocks.
 
     `places`, of shape (blocks,), moves on with each entry written. `values` and `weights` may be empty.

@@ -4,6 +4,8 @@ A row begins at zero and is moved over its history `passes` times, at a rate tha
 depend on nothing but its own entries' places, so a row's answer does not hang on the rows beside it.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastrec.kernels._jit import FAST, constant, kernel
@@ -18,7 +20,20 @@ ONE = float32(1)
 
 
 @kernel(fastmath=FAST)
-def fold_pairs(entries, first, last, pool, marks, negatives, passes, seed, items, pace, out, width):
+def fold_pairs(
+    entries: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    negatives: Any,
+    passes: Any,
+    seed: Any,
+    items: Any,
+    pace: Any,
+    out: Any,
+    width: Any,
+) -> None:
     """BPR's and WARP's: writes the rows from `first` to `last` of `out`, flat; `marks` is of no other's use, all -1."""
     size = constant(width)
     rows, biases = items.rows, items.biases
@@ -57,7 +72,20 @@ def fold_pairs(entries, first, last, pool, marks, negatives, passes, seed, items
 
 
 @kernel(fastmath=FAST)
-def fold_labels(entries, first, last, pool, marks, labels, passes, seed, items, pace, out, width):
+def fold_labels(
+    entries: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    labels: Any,
+    passes: Any,
+    seed: Any,
+    items: Any,
+    pace: Any,
+    out: Any,
+    width: Any,
+) -> None:
     """The logistic loss's, as `fold_pairs`."""
     size = constant(width)
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]

@@ -5,7 +5,7 @@
 Mikolov, Sutskever, Chen, Corrado, Dean (2013) for the sampling. `width` and `optimizer` are `Static`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,26 @@ class Labels(NamedTuple):
     """How items that were not taken are found: `draws` of the pool for each that was, those of the user left out."""
 
     draws: int
-    weight: float  # float32, of each of them
+    weight: np.float32  # of each of them
     biased: bool  # whether items have biases
 
 
 @kernel(fastmath=FAST)
-def step_labels(samples, first, last, pool, marks, labels, seed, users, items, user_pace, item_pace, optimizer, width):
+def step_labels(
+    samples: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    labels: Any,
+    seed: Any,
+    users: Any,
+    items: Any,
+    user_pace: Any,
+    item_pace: Any,
+    optimizer: Any,
+    width: Any,
+) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
 
     A negative weight is a dislike. `marks` as in `step_pairs`; of one element where nothing is left out.

@@ -7,7 +7,7 @@ A user's items in a cell share one draw of negatives, and the user moves once fo
 steps go along the sphere and end on it. `width` and `optimizer` are `Static`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,25 +27,37 @@ class Contrast(NamedTuple):
 
     draws: int
     softmax: bool
-    margin: float  # float32: m
-    weight: float  # float32: w
-    temperature: float  # float32: t
+    margin: np.float32  # m
+    weight: np.float32  # w
+    temperature: np.float32  # t
 
 
 @kernel(inline=True, fastmath=FAST)
-def on_sphere(row):
+def on_sphere(row: Any) -> Any:
     """The unit vector in a row's direction."""
     return blend(ONE / np.sqrt(dot(row, row) + TINY), row, float32(0), row)
 
 
 @kernel(inline=True, fastmath=FAST)
-def along(direction, row):
+def along(direction: Any, row: Any) -> Any:
     """What of a direction is tangent to the sphere at a unit row."""
     return blend(ONE, direction, -dot(direction, row), row)
 
 
 @kernel(fastmath=FAST)
-def draw_negatives(x, user, pool, marks, contrast, seed, number, rows, drawn, pulls, width):
+def draw_negatives(
+    x: Any,
+    user: Any,
+    pool: Any,
+    marks: Any,
+    contrast: Any,
+    seed: Any,
+    number: Any,
+    rows: Any,
+    drawn: Any,
+    pulls: Any,
+    width: Any,
+) -> tuple[int, float]:
     """Unseen items into `drawn`, with their share of the loss in `pulls`; returns (how many, the sum of the shares)."""
     size, n_pool, n = constant(width), pool.shape[0], 0
     for draw in range(contrast.draws):
@@ -69,22 +81,22 @@ def draw_negatives(x, user, pool, marks, contrast, seed, number, rows, drawn, pu
 
 @kernel(fastmath=FAST)
 def step_lists(
-    samples,
-    first,
-    last,
-    pool,
-    marks,
-    contrast,
-    seed,
-    users,
-    items,
-    user_pace,
-    item_pace,
-    drawn,
-    pulls,
-    optimizer,
-    width,
-):
+    samples: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    contrast: Any,
+    seed: Any,
+    users: Any,
+    items: Any,
+    user_pace: Any,
+    item_pace: Any,
+    drawn: Any,
+    pulls: Any,
+    optimizer: Any,
+    width: Any,
+) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
 
     `marks` as in `step_pairs`; `drawn` (int32) and `pulls` (float32) hold a task's `contrast.draws` items.
@@ -141,7 +153,22 @@ def step_lists(
 
 
 @kernel(fastmath=FAST)
-def fold_lists(entries, first, last, pool, marks, contrast, passes, seed, rows, rate, drawn, pulls, out, width):
+def fold_lists(
+    entries: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    contrast: Any,
+    passes: Any,
+    seed: Any,
+    rows: Any,
+    rate: Any,
+    drawn: Any,
+    pulls: Any,
+    out: Any,
+    width: Any,
+) -> None:
     """Writes the unit rows from `first` to `last` of `out`, flat, by `passes` steps over each whole history.
 
     A step goes along the sphere, `rate` of the mean gradient of the row's items, falling to zero. `marks` is of no

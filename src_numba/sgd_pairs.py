@@ -6,7 +6,7 @@
 with s = x_u·y + b. `width` and `optimizer` are `Static`; `width` is a multiple of sixteen.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Negatives(NamedTuple):
     """
 
     draws: int
-    margin: float  # float32, infinite where any will do
+    margin: np.float32  # infinite where any will do
     hardest: bool
     hinge: bool  # WARP's loss, else BPR's
     shares: NDArray[np.float32]  # (draws + 1,): the weight of a sample by the number of unseen items drawn
@@ -46,8 +46,20 @@ class Negatives(NamedTuple):
 
 @kernel(fastmath=FAST)
 def step_pairs(
-    samples, first, last, pool, marks, negatives, seed, users, items, user_pace, item_pace, optimizer, width
-):
+    samples: Any,
+    first: Any,
+    last: Any,
+    pool: Any,
+    marks: Any,
+    negatives: Any,
+    seed: Any,
+    users: Any,
+    items: Any,
+    user_pace: Any,
+    item_pace: Any,
+    optimizer: Any,
+    width: Any,
+) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
 
     `pool` holds the items to draw from. `marks`, of shape (n_items,), says whose an item was last, -1 for nobody's; no

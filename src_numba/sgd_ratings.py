@@ -6,6 +6,8 @@ The sum over N(u), `offsets`, is held still while a step runs; what the ratings 
 row for each user, from which the rows z_j move together afterwards. `width` and `optimizer` are `Static`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastrec.kernels._jit import FAST, constant, kernel
@@ -18,7 +20,20 @@ ONE = float32(1)
 
 
 @kernel(fastmath=FAST)
-def step_ratings(samples, first, last, mean, offsets, asked, users, items, user_pace, item_pace, optimizer, width):
+def step_ratings(
+    samples: Any,
+    first: Any,
+    last: Any,
+    mean: Any,
+    offsets: Any,
+    asked: Any,
+    users: Any,
+    items: Any,
+    user_pace: Any,
+    item_pace: Any,
+    optimizer: Any,
+    width: Any,
+) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of the squared errors, how many there were).
 
     `offsets` and `asked` are flat (n_users · width), or of one element where there are none.
@@ -65,7 +80,9 @@ def step_ratings(samples, first, last, mean, offsets, asked, users, items, user_
 
 
 @kernel(fastmath=FAST)
-def sum_sources(indptr, indices, first, last, scales, row_scales, sources, out, width):
+def sum_sources(
+    indptr: Any, indices: Any, first: Any, last: Any, scales: Any, row_scales: Any, sources: Any, out: Any, width: Any
+) -> None:
     """Writes to the rows from `first` to `last` of `out` the scaled sums of the rows of `sources`, both flat.
 
     One scale may stand for all.
@@ -85,7 +102,9 @@ def sum_sources(indptr, indices, first, last, scales, row_scales, sources, out, 
 
 
 @kernel(fastmath=FAST)
-def move_rows(side, first, last, ascents, penalties, pace, optimizer, width):
+def move_rows(
+    side: Any, first: Any, last: Any, ascents: Any, penalties: Any, pace: Any, optimizer: Any, width: Any
+) -> None:
     """Moves the rows from `first` to `last` up their ascents, flat, less `penalties`, of shape (n,), times the row."""
     size = constant(width)
     for row in range(first, last):
@@ -96,8 +115,21 @@ def move_rows(side, first, last, ascents, penalties, pace, optimizer, width):
 
 
 @kernel(fastmath=FAST)
-def fold_ratings(entries, first, last, mean, offsets, items, pace, steps, tolerance, out, out_biases, width):
-    """Writes the rows from `first` to `last` of `out`, `out_biases` that fit the ratings best, by conjugate gradients.
+def fold_ratings(
+    entries: Any,
+    first: Any,
+    last: Any,
+    mean: Any,
+    offsets: Any,
+    items: Any,
+    pace: Any,
+    steps: Any,
+    tolerance: Any,
+    out: Any,
+    out_biases: Any,
+    width: Any,
+) -> None:
+    """Writes the rows from `first` to `last` of `out`, `out_biases` that fit the ratings best, by CG.
 
     Minimised is the sum of (r - mean - b_u - b_i - (x + offset)·y)² + decay·‖x‖² + bias_decay·b_u² over the row's
     ratings, until the squared residual is down by `tolerance`.

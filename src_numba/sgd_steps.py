@@ -40,9 +40,9 @@ class Parameters(NamedTuple):
 class Pace(NamedTuple):
     """How far a step goes."""
 
-    rate: float  # float32
-    decay: float  # float32: the penalty's share of the gradient, for factors
-    bias_decay: float  # float32: the same for biases
+    rate: np.float32
+    decay: np.float32  # the penalty's share of the gradient, for factors
+    bias_decay: np.float32  # the same for biases
 
 
 @intrinsic  # type: ignore[misc]
@@ -151,7 +151,7 @@ def _move_bias_adam(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any
 
 
 @kernel(inline=True)
-def correction(count):
+def correction(count: Any) -> tuple[Any, Any]:
     """What Adam's moments are to be multiplied by after so many steps: the first, and the root of the second one's."""
     n = np.float32(count)
     first = ONE / (ONE - exp(n * log(BETA1)))

@@ -222,7 +222,8 @@ class Item2Vec(Explaining, FactorRecommender):
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         values = history.data.astype(np.float64)
         cosines = self.item_factors_[history.indices].astype(np.float64) @ self.item_factors_[item].astype(np.float64)
-        return values * cosines / max(float(values.sum()), 1e-30)
+        parts: NDArray[np.float64] = values * cosines / max(float(values.sum()), 1e-30)
+        return parts
 
 
 class _SkipGram:
@@ -345,6 +346,7 @@ class _SkipGram:
 
 def _ordered(data: Interactions) -> Sequences:
     """The events of each user by time, those at one time in the order given."""
+    assert data.times is not None
     order = np.lexsort((data.times, data.user_codes))
     lengths = np.bincount(data.user_codes, minlength=data.shape[0])
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
@@ -367,7 +369,8 @@ def _kept_shares(counts: NDArray[np.int64], subsample: float) -> Floats:
     if subsample == 0 or not counts.any():
         return np.ones(len(counts), np.float32)
     ratios = subsample / np.maximum(counts / counts.sum(), 1e-12)
-    return np.minimum(1, np.sqrt(ratios) + ratios).astype(np.float32)
+    shares: Floats = np.minimum(1, np.sqrt(ratios) + ratios).astype(np.float32)
+    return shares
 
 
 def _copies(counts: NDArray[np.int64], exponent: float) -> NDArray[np.int64]:

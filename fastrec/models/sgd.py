@@ -39,6 +39,8 @@ SCHEDULES = ("constant", "linear")
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
 ADAPTIVE_DRAWS = 8
+# The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
+FIRST, FIRST_RATINGS = 0.3, 0.1
 MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
 
 
@@ -53,11 +55,11 @@ class _Defaults(NamedTuple):
 
 
 DEFAULTS = {
-    "squared": _Defaults(0.01, 0.05, 1, 0.0, 1.0),
+    "squared": _Defaults(0.02, 0.05, 1, 0.0, 1.0),
     "logistic": _Defaults(0.05, 0.005, 4, 0.0, 1.0),
     "bpr": _Defaults(0.05, 0.01, 4, 0.0, 1.0),
     "warp": _Defaults(0.05, 0.01, 32, 1.0, 1.0),
-    "ccl": _Defaults(0.05, 0.0, 128, 0.4, 20.0),
+    "ccl": _Defaults(0.1, 0.0, 128, 0.7, 80.0),
     "softmax": _Defaults(0.01, 0.0, 128, 0.0, 1.0),
 }
 # Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
@@ -367,7 +369,8 @@ class SGDFactorization(FactorRecommender):
         if self.weighted:
             return matrix.data
         if self.loss == "logistic" and matrix.nnz and matrix.data.min() < 0:
-            return np.sign(matrix.data)
+            signs: Floats = np.sign(matrix.data)
+            return signs
         return np.ones(1, np.float32)
 
     def _copies(self, matrix: CodeMatrix) -> NDArray[np.int64]:
@@ -381,7 +384,7 @@ class SGDFactorization(FactorRecommender):
         return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
 
     def _start(self, shape: tuple[int, int], loss: Loss, seed: int) -> Sides:
-        """Normal factors of variance 0.01 / factors, on the sphere where the loss is; or those of the last fit."""
+        """Normal factors, on the sphere where the loss is; or those of the last fit."""
         settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
         rng = np.random.default_rng(seed)
         sides = []
@@ -390,7 +393,7 @@ class SGDFactorization(FactorRecommender):
             (shape[1], "item_factors_", loss.item_biases),
         ):
             rows = aligned_zeros(size, settings.width)
-            _fill_normal(rows, settings.factors, rng)
+            _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
             if loss.unit:
                 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
             side = make_side(rows, biased, optimizer)
@@ -502,9 +505,9 @@ def _make_loss(settings: Settings, n_items: int) -> Loss:
     return LogisticLoss(settings) if settings.loss == "logistic" else RatingLoss(settings)
 
 
-def _fill_normal(rows: Floats, factors: int, rng: np.random.Generator) -> None:
+def _fill_normal(rows: Floats, factors: int, length: float, rng: np.random.Generator) -> None:
     block = 1 << 16
     for first in range(0, len(rows), block):
         part = rows[first : first + block]
         part[:, :factors] = rng.standard_normal((len(part), factors), np.float32)
-        part *= np.float32(0.1 / np.sqrt(factors))
+        part *= np.float32(length / np.sqrt(factors))

@@ -41,7 +41,7 @@ def plain_pairs(sequences, window):
 def test_pairs_are_those_of_the_windows_each_in_its_cell(window, blocks):
     sequences = [[0, 1, 2, 3, 4], [], [5], [2, 2, 6, 0]]
     starts = np.cumsum([0] + [len(items) for items in sequences])
-    items = np.array(sum(sequences, []), np.int32)
+    items = np.array([item for items in sequences for item in items], np.int32)
     shares, kept = np.ones(7, np.float32), np.empty(5, np.int64)
     center_block, context_block = (np.arange(7) % blocks).astype("u1"), (np.arange(7) // 3 % blocks).astype("u1")
     options = (0, 4, shares, window, False, np.uint64(1), center_block, context_block, kept)
@@ -120,7 +120,7 @@ def test_validation_keeps_the_best_epoch():
 
 
 def test_divergence_names_the_learning_rate():
-    with pytest.raises(FloatingPointError, match="Item2Vec has diverged. A learning_rate below 1e\\+30 may help"):
+    with pytest.raises(FloatingPointError, match=r"Item2Vec has diverged. A learning_rate below 1e\+30 may help"):
         Item2Vec(factors=4, learning_rate=1e30, random_state=0).fit(walks(50))
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastrec.metrics import ndcg
 from fastrec.models import SGDFactorization, load
 
 LOSSES = ["bpr", "warp", "logistic", "ccl", "softmax", "squared"]
@@ -33,8 +32,9 @@ def ratings(n_users=250, n_items=120, rank=3, seed=0):
     return train, *np.nonzero(test), truth[test]
 
 
-def mean_ndcg(model, test):
-    return float(np.nanmean(ndcg(model.recommend(range(test.shape[0]), 10).codes, test, 10)))
+def share_of_own(codes, users, groups=5):
+    """How many of the items recommended are of the user's own group."""
+    return float((codes % groups == np.asarray(users)[:, None] % groups).mean())
 
 
 def rmse(model, users, items, values):
@@ -57,9 +57,9 @@ def rmse(model, users, items, values):
     ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_groups_are_found(options):
-    train, test = clusters()
-    model = SGDFactorization(factors=8, iterations=40, random_state=0, **options).fit(train)
-    assert mean_ndcg(model, test) > 0.28  # popularity reaches 0.06, the best possible order about 0.38
+    train, _ = clusters()
+    model = SGDFactorization(factors=8, iterations=60, random_state=0, **options).fit(train)
+    assert share_of_own(model.recommend(range(300), 10).codes, range(300)) > 0.8  # by chance 0.2
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
@@ -116,11 +116,9 @@ def test_fold_in_of_training_rows_and_of_files(loss, tmp_path):
 
 @pytest.mark.parametrize("loss", ["bpr", "warp", "logistic", "ccl", "softmax"])
 def test_unseen_users_are_folded_in_as_well_as_seen_ones(loss):
-    train, test = clusters()
-    known = np.arange(300) < 200
-    model = SGDFactorization(factors=8, loss=loss, iterations=40, random_state=0).fit(train[:200])
-    codes = model.recommend(train[200:], 10).codes
-    assert np.nanmean(ndcg(codes, test[~known], 10)) > 0.25
+    train, _ = clusters()
+    model = SGDFactorization(factors=8, loss=loss, iterations=60, random_state=0).fit(train[:200])
+    assert share_of_own(model.recommend(train[200:], 10).codes, range(200, 300)) > 0.75
 
 
 def test_columns_of_biases_make_a_score_an_inner_product():
@@ -198,8 +196,8 @@ def test_validation_stops_early_and_keeps_the_best_epoch():
 
 def test_validation_by_ranking():
     train, test = clusters()
-    model = SGDFactorization(**QUICK).fit(train, X_val=test)
-    assert model.validation_curve_[-1] > model.validation_curve_[0]
+    model = SGDFactorization(**{**QUICK, "iterations": 60, "n_iter_no_change": 60}).fit(train, X_val=test)
+    assert model.validation_curve_[-1] > 2 * model.validation_curve_[0]
 
 
 def test_callback_stops():
@@ -218,9 +216,9 @@ def test_tol_stops():
 
 def test_warm_start_goes_on():
     train, _ = clusters()
-    model = SGDFactorization(warm_start=True, **QUICK).fit(train)
-    first = model.loss_curve_[0]
-    assert model.fit(train).loss_curve_[0] < 0.9 * first
+    model = SGDFactorization(warm_start=True, **{**QUICK, "iterations": 60}).fit(train)
+    first, last = model.loss_curve_[[0, -1]]
+    assert abs(model.fit(train).loss_curve_[0] - last) < 0.3 * (first - last)
 
 
 def test_progress_shows_the_loss(capsys):
