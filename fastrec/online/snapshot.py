@@ -298,7 +298,10 @@ class Snapshot:
                     raise ValueError(f"users: unknown id {user!r}")
         rows = [taste.row(self.model.seen_, self._policy) for taste in tastes if taste is not None]
         if changed.all() and len(rows) == len(users):
-            return self._labelled(self.model.recommend(self._stack(rows), k, **options), users)  # type: ignore[arg-type]
+            histories = self._stack(rows)
+            if exclude_seen and allow is None and deny is None:  # the usual question, past checks of what is right here
+                return self._labelled(self.model._recommend_rows(histories, k), users)
+            return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
         rows = [Row(*_NOTHING) if taste is None else taste.row(self.model.seen_, self._policy) for taste in tastes]
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
         fallback = np.empty(len(users), bool)
