@@ -158,8 +158,9 @@ class PairLoss(Loss):
         super().__init__(settings)
         warp = settings.loss == "warp"
         shares = np.ones(settings.draws + 1, np.float32)
-        if warp:  # the rank that a violation after so many draws speaks of, as Weston et al. estimate it
-            shares[1:] = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, settings.draws + 1)]
+        if warp:  # the rank that a violation after so many draws speaks of (Weston et al.), at most 1 in all
+            ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, settings.draws + 1)]
+            shares[1:] = np.array(ranks) / max(1.0, ranks[0])
         margin = np.float32(settings.margin if warp else np.inf)
         self.negatives = Negatives(settings.draws, margin, settings.hardest, warp, shares)
 
