@@ -9,7 +9,6 @@ u = s + E. The k best lower bounds s - E so far give a query's limit: at least k
 is below cannot be among the best k. What is not below is kept, and ranked exactly afterwards.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from fastrec.kernels._jit import kernel
 from fastrec.kernels.simd import (
     accumulate,
     add,
+    advance,
     at_least,
     broadcast,
     broadcast_load,
@@ -25,17 +25,21 @@ from fastrec.kernels.simd import (
     multiply,
     multiply_add,
     pointer,
+    pointer_to_bytes,
     store,
     to_float,
     trailing_zeros,
 )
-from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, is_open
+from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, Found, Lists, is_open, open_doors, rank_lists, sum_products
 
 GROUP = 6  # queries in registers: with 16 lanes they fill AVX2's sixteen registers, NEON's 32, and feed AVX-512
 CHUNK_BYTES = 2**18  # panels that stay in the second-level cache while all groups of queries pass over them
 TINY = 2.0**-147  # above the step between float32 numbers near 0
+NOTHING = 2.0**-100  # above what underflows in sums of products of numbers below 1
 # Of a limit's own size: more than the rounding of a score to float32 and of the limit itself can change.
 CARE = 2.0**-20
+ULP = 2.0**-24  # the largest relative error of rounding to float32
+UP = 1 + 2.0**-21  # makes a bound of a rounded float32
 
 
 class Panels(NamedTuple):
@@ -49,227 +53,333 @@ class Panels(NamedTuple):
     order: Any  # int32: codes; -1 behind the last
 
 
-class Queries(NamedTuple):
-    """Queries to a scan, n of them, and what is known of each in the unit of its own sums."""
+class Form(NamedTuple):
+    """How the vectors were made ready, and what queries need for it."""
 
-    queries: Any  # (n + 1, width): float32, or int32 that hold four int8; the last row is zero
-    starts: Any  # (n + 1,): what sums begin with
-    reaches: Any  # (n,) float32: norms, rounded up
-    margins: Any  # (n,) float64: what a limit is lowered by, beyond CARE
-    limits: Any  # (n + 1,) float32: -inf at first; inf where given up, as the last is
+    scale: Any  # what vectors were multiplied by: a power of two that makes the longest at most 1
+    longest: Any  # the largest norm before
+    gamma: Any  # the error that float32 makes of a score, for a query and a vector of length 1
+    rotation: Any  # (dimensions, width) float32: square blocks beneath each other, padded with zeros; empty: none
+    block: Any  # their size
+    levels: Any  # queries are rounded to integers within ±levels
+    shift: Any  # what was added to each byte of the vectors
 
 
-class Candidates(NamedTuple):
-    """What a scan fills, for n queries."""
+class Space(NamedTuple):
+    """What a search of n queries works in; the first row of each array but the last three is the first query's."""
 
-    best: Any  # (n, k) float32: heaps of the best lower bounds, the worst at the root; -inf at first
+    scaled: Any  # (n + 1, dimensions) float32
+    rotated: Any  # (n + 1, a multiple of 16) float32; empty where nothing is rotated
+    quads: Any  # (n + 1, width) int32 that hold four int8 each; empty where nothing is rounded
+    offsets: Any  # (n + 1,) int32
+    norms: Any  # (n,) float64
+    margins: Any  # (n,) float64
+    reaches: Any  # (n,) float32
+    limits: Any  # (n + 1,) float32
+    best: Any  # (n, k) float32
+    bounds: Any  # (n, room) float32
     codes: Any  # (n, room) int32
-    bounds: Any  # (n, room) float32: upper bounds
-    counts: Any  # (n,) int64: how many; -1 where they were too many, or given up
+    counts: Any  # (n,) int64
+    starts: Any  # (n,) int64
+    alive: Any  # (n + GROUP,) int64
+    uppers: Any  # (16 · (GROUP + 1),) float32
+    work: Any  # (2,) int64: (query, panel) pairs that were looked at, queries with more candidates than room
+
+
+class Place(NamedTuple):
+    """A Space by pointers, with the sizes of what they point to."""
+
+    n: Any
+    dimensions: Any
+    stride: Any
+    width: Any
+    k: Any
+    room: Any
+    scaled: Any
+    rotated: Any
+    quads: Any
+    offsets: Any
+    norms: Any
+    margins: Any
+    reaches: Any
+    limits: Any
+    best: Any
+    bounds: Any
+    codes: Any
+    counts: Any
+    starts: Any
+    alive: Any
+    uppers: Any
+    work: Any
+
+
+class Rows(NamedTuple):
+    """Panels by pointers."""
+
+    n_panels: Any
+    panels: Any
+    steps: Any
+    errors: Any
+    lengths: Any
+    norms: Any
+    order: Any
+
+
+GIVEN_UP, OVERFULL = -1, -2  # counts of queries that a scan does not answer
 
 
 @kernel()
-def scale_queries(
-    queries: Any, norms: Any, metric: int, scale: float, longest: float, scaled: Any, asked: Any, counts: Any
-) -> None:
+def search_floats(
+    way: Any, items: Any, form: Any, exact: Any, queries: Any, first: int, filters: Any, space: Any, codes: Any,
+    scores: Any,
+) -> int:  # fmt: skip
+    """Fills rows of codes and scores by a scan in float32; returns the first query that is not finite, or -1.
+
+    `way` is a `Static` of `simd.accumulate`; `first` is the place of query 0 among the rows of the filter. The row of a
+    query with more candidates than there is room for is left empty, and its count says so.
+    """
+    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
+    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    if bad < 0:
+        scan_panels(way, take_rows(items), place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
+        found = Found(codes.shape[1], pointer(codes), pointer(scores))
+        rank_lists(
+            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
+            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+        )  # fmt: skip
+    return bad
+
+
+@kernel()
+def search_bytes(
+    way: Any, items: Any, form: Any, exact: Any, queries: Any, first: int, filters: Any, space: Any, codes: Any,
+    scores: Any,
+) -> int:  # fmt: skip
+    """The same by a scan of bytes."""
+    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
+    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    if bad < 0:
+        rotate_queries(pointer(form.rotation), form.rotation.shape[1], form.block, place)
+        quads = pointer_to_bytes(space.quads)
+        error_share, length_share = quantize_queries(form.block, form.levels, form.shift, quads, place)
+        scan_panels(way, take_rows(items), place.quads, place.width, error_share, length_share, first, doors, place)
+        found = Found(codes.shape[1], pointer(codes), pointer(scores))
+        rank_lists(
+            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
+            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+        )  # fmt: skip
+    return bad
+
+
+@kernel(inner=True)
+def take_place(space: Any) -> Any:
+    """The pointers and sizes of a Space."""
+    return Place(
+        len(space.norms), space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.best.shape[1],
+        space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
+        pointer(space.offsets), pointer(space.norms), pointer(space.margins), pointer(space.reaches),
+        pointer(space.limits), pointer(space.best), pointer(space.bounds), pointer(space.codes), pointer(space.counts),
+        pointer(space.starts), pointer(space.alive), pointer(space.uppers), pointer(space.work),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def take_rows(items: Any) -> Any:
+    """The pointers of Panels."""
+    return Rows(
+        len(items.order) // 16, pointer(items.panels), pointer(items.steps), pointer(items.errors),
+        pointer(items.lengths), pointer(items.norms), pointer(items.order),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: float, place: Any) -> int:
     """Scales queries by powers of two to a length of at most 1, so that nothing overflows, and sets out their limits.
 
-    `scale` is what the packed vectors were multiplied by (ip, l2), `longest` the largest norm before that. A query gets
-    the margin that the rounding of its scores to float32 asks for; one whose scores may leave float32's range, at
-    either end, is given up at once.
+    A query gets the margin that the rounding of its scores to float32 asks for; one whose scores may leave float32's
+    range, at either end, is given up at once. Returns the first query that is not finite, or -1.
     """
-    n, d = queries.shape
-    asked.limits[n] = np.inf
+    distance, n = metric == SQUARED_DISTANCE, place.n
     for i in range(n):
-        stretch = scale if metric == SQUARED_DISTANCE else 1.0
-        whole = norms[i] * stretch
-        if metric == SQUARED_DISTANCE:
-            whole = np.sqrt(whole * whole + 1.0)
-        power = 2.0 ** -math.frexp(whole)[1]
+        row, scaled = advance(queries, i * d), advance(place.scaled, i * place.dimensions)
+        norm = np.sqrt(sum_products(row, row, d))
+        if not norm < np.inf:
+            return i
+        stretch = scale if distance else 1.0
+        whole = np.sqrt(norm * stretch * norm * stretch + 1.0) if distance else norm
+        # 2 to the -e, where e is the exponent of the norm, read from its bits: `whole` times it is from 0.5 to 1.
+        power = np.int64((2045 << 52) - (np.float64(whole).view(np.int64) & (2047 << 52))).view(np.float64)
         for j in range(d):
-            scaled[i, j] = np.float32(queries[i, j] * (power * stretch))
-        largest, unit = norms[i] * longest, power * scale
+            scaled[j] = np.float32(row[j] * (power * stretch))
+        largest, unit = norm * longest, power * scale
         if metric == COSINE:
-            largest, unit = 1.0, norms[i] * power
-        margin = TINY * unit + 2.0**-100
-        if metric == SQUARED_DISTANCE:
-            scaled[i, d] = np.float32(power)
-            largest, unit = (norms[i] + longest) ** 2, 0.5 * power * scale * scale
-            margin = TINY * unit + 2.0**-100 + CARE * largest * unit
+            largest, unit = 1.0, norm * power
+        margin = TINY * unit + NOTHING
+        if distance:
+            scaled[d] = np.float32(power)
+            largest, unit = (norm + longest) * (norm + longest), 0.5 * power * scale * scale
+            margin = TINY * unit + NOTHING + CARE * largest * unit
         given_up = whole == 0 or not largest < 1e38 or not margin < 0.25
-        asked.margins[i] = margin
-        asked.reaches[i] = np.float32(whole * power * (1 + 2.0**-22))
-        asked.limits[i] = np.inf if given_up else -np.inf
-        counts[i] = -1 if given_up else 0
+        place.norms[i] = norm
+        place.margins[i] = margin
+        place.reaches[i] = np.float32(whole * power * UP)
+        place.limits[i] = np.inf if given_up else -np.inf
+        place.offsets[i] = 0
+        place.counts[i] = GIVEN_UP if given_up else 0
+        place.starts[i] = i * place.room
+    place.limits[n] = np.inf
+    place.offsets[n] = 0
+    for j in range(place.dimensions):
+        place.scaled[n * place.dimensions + j] = 0
+    return -1
 
 
-@kernel()
-def rotate_rows(rows: Any, rotation: Any, block: int, rotated: Any) -> None:
-    """Fills rows · R in float32, where R has square blocks on its diagonal.
-
-    `rotation` holds them beneath each other, each row padded with zeros to a multiple of 16; rows of `rotated` have room
-    for as much.
-    """
-    (n, d), width, stride = rows.shape, rotation.shape[1], rotated.shape[1]
-    source, matrix, target = pointer(rows), pointer(rotation), pointer(rotated)
-    for i in range(n):
+@kernel(inner=True)
+def rotate_queries(rotation: Any, width: int, block: int, place: Any) -> None:
+    """Fills the scaled queries · R in float32, where R has square blocks on its diagonal, in rows of `width`."""
+    d = place.dimensions
+    for i in range(place.n):
+        source, target = advance(place.scaled, i * d), advance(place.rotated, i * place.stride)
         for start in range(0, d, block):
             size = min(block, d - start)
             for j in range(0, size, 16):
+                matrix = advance(rotation, start * width + j)
                 even, odd = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
-                for c in range(start, start + size - 1, 2):
-                    even = multiply_add(broadcast_load(source, i * d + c, 16), load(matrix, c * width + j, 16), even)
+                for c in range(0, size - 1, 2):
+                    even = multiply_add(broadcast_load(source, start + c, 16), load(matrix, c * width, 16), even)
                     odd = multiply_add(
-                        broadcast_load(source, i * d + c + 1, 16), load(matrix, (c + 1) * width + j, 16), odd
+                        broadcast_load(source, start + c + 1, 16), load(matrix, (c + 1) * width, 16), odd
                     )
                 if size % 2:
-                    c = start + size - 1
-                    even = multiply_add(broadcast_load(source, i * d + c, 16), load(matrix, c * width + j, 16), even)
-                store(target, i * stride + start + j, add(even, odd))
+                    last = size - 1
+                    even = multiply_add(broadcast_load(source, start + last, 16), load(matrix, last * width, 16), even)
+                store(target, start + j, add(even, odd))
 
 
-@kernel()
-def quantize_queries(
-    rotated: Any, d: int, levels: int, shift: int, blur: float, quads: Any, asked: Any, shares: Any
-) -> None:
+@kernel(inner=True)
+def quantize_queries(block: int, levels: int, shift: int, quads: Any, place: Any) -> Any:
     """Rounds rotated queries to integers within ±levels, and expresses all else in units of each query's step.
 
-    `quads` is filled with int8, and with it the starts, which undo the `shift` of the vectors' bytes; `blur` is the
-    error of the rotation, for a query of length 1; `shares` gets the largest norm and the largest error of any query,
-    in its unit.
+    Returns the largest norm and the largest error of any query in its unit, which with the error and the length of a
+    vector bound what the rounding of both may change.
     """
-    shares[:] = 0
-    for i in range(len(asked.margins)):
+    # Of the rotation in float32, for a query of length 1.
+    blur, largest_norm, largest_error = 2 * (block + 4) * np.sqrt(block) * ULP, 0.0, 0.0
+    for at in range(4 * (place.n + 1) * place.width):
+        quads[at] = 0
+    for i in range(place.n):
+        rotated, own = advance(place.rotated, i * place.stride), advance(quads, 4 * i * place.width)
         largest = np.float32(0)
-        for j in range(d):
-            largest = max(largest, abs(rotated[i, j]))
+        for j in range(place.dimensions):
+            largest = max(largest, abs(rotated[j]))
         if largest == 0:
             continue
-        step, total, error = np.float32(largest / levels), 0, 0.0
-        for j in range(d):
-            level = np.int64(np.rint(rotated[i, j] / step))
-            quads[i, j] = np.int8(level)
+        step, total, error = np.float64(np.float32(largest / levels)), 0.0, 0.0
+        for j in range(place.dimensions):
+            level = np.rint(rotated[j] / step)
+            own[j] = np.int8(level)
             total += level
-            off = np.float64(rotated[i, j]) - np.float64(step) * level
+            off = rotated[j] - step * level
             error += off * off
-        asked.starts[i] = -shift * total
-        asked.reaches[i] = np.float32(asked.reaches[i] / step * (1 + 2.0**-21))
-        asked.margins[i] /= step
-        shares[0] = max(shares[0], asked.reaches[i])
-        shares[1] = max(shares[1], (np.sqrt(error) + blur) / step * (1 + 2.0**-21))
+        place.offsets[i] = -shift * np.int64(total)
+        place.reaches[i] = np.float32(place.reaches[i] / step * UP)
+        place.margins[i] /= step
+        largest_norm = max(largest_norm, np.float64(place.reaches[i]))
+        largest_error = max(largest_error, (np.sqrt(error) + blur) / step)
+    # Of the sum, its float32 form, the product with the step and the bound: roundings of 4 ULP together.
+    return largest_norm * UP, (largest_error + 16 * ULP * largest_norm) * UP
 
 
-@kernel()
+@kernel(inner=True)
 def scan_panels(
-    way: Any, items: Any, asked: Any, error_share: float, length_share: float, first: int, filters: Any,
-    candidates: Any, alive: Any, scratch: Any, work: Any,
+    way: Any, items: Any, queries: Any, width: int, error_share: float, length_share: float, first: int, doors: Any,
+    place: Any,
 ) -> None:  # fmt: skip
-    """Fills the candidates of each query.
+    """Fills the candidates of each query, for all of which E = error_share · error + length_share · length.
 
-    Parameters are `way`, a `Static` of `simd.accumulate`; `items`, the Panels; `asked`, the Queries, for all of which
-    E = error_share · error + length_share · length; `first`, the place of the first of them in the `filters`; the
-    Candidates; and scratch: `alive` with room for GROUP more than there are queries, `scratch` for GROUP + 1 times 16
-    numbers. `work[0]` grows by the (query, panel) pairs that were looked at.
+    `queries` points to rows of `width` elements; the last one, behind all queries, is zero.
     """
-    width, n_queries = asked.queries.shape[1], len(asked.reaches)
-    n_panels = len(items.order) // 16
-    panels, steps, errors, lengths = (
-        pointer(items.panels),
-        pointer(items.steps),
-        pointer(items.errors),
-        pointer(items.lengths),
-    )
-    queries, starts, limits = pointer(asked.queries), pointer(asked.starts), pointer(asked.limits)
-    rows, uppers = pointer(alive), pointer(scratch)
+    for at in range(place.n * place.k):
+        place.best[at] = -np.inf
+    rows, uppers = place.alive, place.uppers
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
     chunk = max(1, CHUNK_BYTES // (64 * width))
-    for start in range(0, n_panels, chunk):
-        stop = min(start + chunk, n_panels)
-        n_alive = list_alive(items.norms[16 * start], asked, alive)
+    for start in range(0, items.n_panels, chunk):
+        stop = min(start + chunk, items.n_panels)
+        n_alive = list_alive(items.norms[16 * start], place)
         if n_alive == 0:
             break
-        work[0] += n_alive * (stop - start)
+        place.work[0] += n_alive * (stop - start)
         for at in range(0, n_alive, GROUP):
             size = min(GROUP, n_alive - at)
-            # One or two queries are as fast one after the other; the panels are in the cache.
+            # One or two queries are as fast one after the other: the panels are in the cache.
             for begin in range(at, at + size, size if size > 2 else 1):
                 for panel in range(start, stop):
-                    vectors = 16 * width * panel
-                    step = load(steps, 16 * panel, 16)
-                    error = multiply(error_factor, load(errors, 16 * panel, 16))
-                    error = multiply_add(length_factor, load(lengths, 16 * panel, 16), error)
+                    vectors = advance(items.panels, 16 * width * panel)
+                    step = load(items.steps, 16 * panel, 16)
+                    error = multiply(error_factor, load(items.errors, 16 * panel, 16))
+                    error = multiply_add(length_factor, load(items.lengths, 16 * panel, 16), error)
                     if size > 2:
-                        passing = score_group(
-                            way, panels, vectors, width, queries, starts, rows, begin, step, error, limits, uppers
-                        )
+                        passing = score_group(way, vectors, width, queries, advance(rows, begin), step, error, place)
                     else:
-                        passing = score_one(
-                            way, panels, vectors, width, queries, starts, rows[begin], n_queries, step, error, limits,
-                            uppers,
-                        )  # fmt: skip
+                        passing = score_one(way, vectors, width, queries, rows[begin], step, error, place)
                     if passing:
                         store(uppers, 16 * GROUP, error)
-                        keep_passing(
-                            size if size > 2 else 1, alive, begin, panel, scratch, items.order, first, filters, asked,
-                            candidates,
-                        )  # fmt: skip
-    for row in range(n_queries):
-        drop_failing(candidates, row, asked.limits[row])
+                        codes, scored = advance(items.order, 16 * panel), size if size > 2 else 1
+                        keep_passing(scored, advance(rows, begin), codes, first, doors, place)
+    for row in range(place.n):
+        drop_failing(place, row)
+        place.work[1] += place.counts[row] == OVERFULL
 
 
-@kernel()
-def list_alive(norm: float, asked: Any, alive: Any) -> int:
+@kernel(inner=True)
+def list_alive(norm: float, place: Any) -> int:
     """Lists the queries that a vector no longer than `norm` may still belong to (Cauchy-Schwarz); returns how many.
 
     Behind them the row of zeros, which has no limit to reach, fills the last group.
     """
     count = 0
-    for row in range(len(asked.reaches)):
-        if asked.reaches[row] * norm >= asked.limits[row]:
-            alive[count] = row
+    for row in range(place.n):
+        if place.reaches[row] * norm >= place.limits[row]:
+            place.alive[count] = row
             count += 1
-    alive[count : count + GROUP] = len(asked.reaches)
+    for at in range(count, count + GROUP):
+        place.alive[at] = place.n
     return count
 
 
-@kernel(inline=True)
-def score_one(
-    way: Any, panels: Any, vectors: int, width: int, queries: Any, starts: Any, row: int, zero_row: int, step: Any,
-    error: Any, limits: Any, uppers: Any,
-) -> int:  # fmt: skip
+@kernel(inline=True, inner=True)
+def score_one(way: Any, panel: Any, width: int, queries: Any, row: int, step: Any, error: Any, place: Any) -> int:
     """Upper bounds of the 16 vectors of a panel for one query, stored where one passes; nonzero if so."""
-    query = row * width
-    sum0, sum1 = broadcast_load(starts, row, 16), broadcast_load(starts, zero_row, 16)
+    query = advance(queries, row * width)
+    sum0, sum1 = broadcast_load(place.offsets, row, 16), broadcast_load(place.offsets, place.n, 16)
     sum2, sum3 = sum1, sum1
     for j in range(0, width - 3, 4):
-        at = vectors + 16 * j
-        sum0 = accumulate(way, load(panels, at, 16), broadcast_load(queries, query + j, 16), sum0)
-        sum1 = accumulate(way, load(panels, at + 16, 16), broadcast_load(queries, query + j + 1, 16), sum1)
-        sum2 = accumulate(way, load(panels, at + 32, 16), broadcast_load(queries, query + j + 2, 16), sum2)
-        sum3 = accumulate(way, load(panels, at + 48, 16), broadcast_load(queries, query + j + 3, 16), sum3)
+        sum0 = accumulate(way, load(panel, 16 * j, 16), broadcast_load(query, j, 16), sum0)
+        sum1 = accumulate(way, load(panel, 16 * j + 16, 16), broadcast_load(query, j + 1, 16), sum1)
+        sum2 = accumulate(way, load(panel, 16 * j + 32, 16), broadcast_load(query, j + 2, 16), sum2)
+        sum3 = accumulate(way, load(panel, 16 * j + 48, 16), broadcast_load(query, j + 3, 16), sum3)
     for j in range(width - width % 4, width):
-        sum0 = accumulate(way, load(panels, vectors + 16 * j, 16), broadcast_load(queries, query + j, 16), sum0)
+        sum0 = accumulate(way, load(panel, 16 * j, 16), broadcast_load(query, j, 16), sum0)
     upper = multiply_add(to_float(add(add(sum0, sum1), add(sum2, sum3))), step, error)
-    passing = at_least(upper, broadcast(limits[row], 16))
+    passing = at_least(upper, broadcast_load(place.limits, row, 16))
     if passing:
-        store(uppers, 0, upper)
+        store(place.uppers, 0, upper)
     return passing
 
 
-@kernel(inline=True)
-def score_group(
-    way: Any, panels: Any, vectors: int, width: int, queries: Any, starts: Any, rows: Any, at: int, step: Any,
-    error: Any, limits: Any, uppers: Any,
-) -> int:  # fmt: skip
+@kernel(inline=True, inner=True)
+def score_group(way: Any, panel: Any, width: int, queries: Any, rows: Any, step: Any, error: Any, place: Any) -> int:
     """Upper bounds of the 16 vectors of a panel for six queries, stored where one passes; nonzero if so."""
-    row0, row1, row2, row3, row4, row5 = rows[at], rows[at + 1], rows[at + 2], rows[at + 3], rows[at + 4], rows[at + 5]
+    row0, row1, row2, row3, row4, row5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     query0, query1, query2 = row0 * width, row1 * width, row2 * width
     query3, query4, query5 = row3 * width, row4 * width, row5 * width
-    sum0, sum1 = broadcast_load(starts, row0, 16), broadcast_load(starts, row1, 16)
-    sum2, sum3 = broadcast_load(starts, row2, 16), broadcast_load(starts, row3, 16)
-    sum4, sum5 = broadcast_load(starts, row4, 16), broadcast_load(starts, row5, 16)
+    offsets, limits, uppers = place.offsets, place.limits, place.uppers
+    sum0, sum1 = broadcast_load(offsets, row0, 16), broadcast_load(offsets, row1, 16)
+    sum2, sum3 = broadcast_load(offsets, row2, 16), broadcast_load(offsets, row3, 16)
+    sum4, sum5 = broadcast_load(offsets, row4, 16), broadcast_load(offsets, row5, 16)
     for j in range(width):
-        x = load(panels, vectors + 16 * j, 16)
+        x = load(panel, 16 * j, 16)
         sum0 = accumulate(way, x, broadcast_load(queries, query0 + j, 16), sum0)
         sum1 = accumulate(way, x, broadcast_load(queries, query1 + j, 16), sum1)
         sum2 = accumulate(way, x, broadcast_load(queries, query2 + j, 16), sum2)
@@ -292,71 +402,64 @@ def score_group(
     return passing
 
 
-@kernel()
-def keep_passing(
-    size: int, alive: Any, at: int, panel: int, scratch: Any, order: Any, first: int, filters: Any, asked: Any,
-    candidates: Any,
-) -> None:  # fmt: skip
+@kernel(inner=True)
+def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place: Any) -> None:
     """Adds the vectors of a panel that reach a query's limit to its candidates, and raises its limit.
 
-    scratch holds the upper bounds for `size` queries, 16 each, and at 16 · GROUP the errors E. A query with more
-    candidates than there is room for is given up: its count becomes -1, and no vector reaches its limit any more.
+    `place.uppers` holds the upper bounds for `size` queries, 16 each, and at 16 · GROUP the errors E. A query with more
+    candidates than there is room for is given up: no vector reaches its limit any more.
     """
-    room = candidates.codes.shape[1]
-    mask, excluded_from, excluded = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
-    has_mask, has_starts = len(filters.mask) > 0, len(filters.starts) > 0
-    bounds, limits, counts = pointer(scratch), pointer(asked.limits), pointer(candidates.counts)
+    limits, room = place.limits, place.room
     for q in range(size):
-        row = alive[at + q]
-        bits = at_least(load(bounds, 16 * q, 16), broadcast_load(limits, row, 16))
+        row = rows[q]
+        bits = at_least(load(place.uppers, 16 * q, 16), broadcast_load(limits, row, 16))
         while bits:
             lane = trailing_zeros(bits)
             bits &= bits - 1
-            upper, code = bounds[16 * q + lane], order[16 * panel + lane]
-            if upper < limits[row] or code < 0:
+            upper, code = place.uppers[16 * q + lane], order[lane]
+            if upper < limits[row] or code < 0 or not is_open(doors, first + row, code):
                 continue
-            if not is_open(code, first + row, mask, excluded_from, excluded, has_mask, has_starts):
-                continue
-            lower = upper - np.float32(2) * bounds[16 * GROUP + lane]
-            if lower > candidates.best[row, 0]:
-                limits[row] = raise_limit(candidates.best, row, lower, asked.margins[row])
-            if counts[row] == room:
-                drop_failing(candidates, row, limits[row])
-                if 4 * counts[row] > 3 * room:
-                    counts[row], limits[row] = -1, np.inf
+            lower = upper - np.float32(2) * place.uppers[16 * GROUP + lane]
+            if lower > place.best[row * place.k]:
+                limits[row] = raise_limit(advance(place.best, row * place.k), place.k, lower, place.margins[row])
+            if place.counts[row] == room:
+                drop_failing(place, row)
+                if 4 * place.counts[row] > 3 * room:
+                    place.counts[row] = OVERFULL
+                    limits[row] = np.inf
                     break
-            candidates.codes[row, counts[row]] = code
-            candidates.bounds[row, counts[row]] = upper
-            counts[row] += 1
+            place.codes[row * room + place.counts[row]] = code
+            place.bounds[row * room + place.counts[row]] = upper
+            place.counts[row] += 1
 
 
-@kernel(inline=True)
-def raise_limit(best: Any, row: int, lower: float, margin: float) -> float:
-    """Replaces the worst of the best lower bounds of a query; returns its new limit."""
-    k, at = best.shape[1], 0
+@kernel(inline=True, inner=True)
+def raise_limit(best: Any, k: int, lower: float, margin: float) -> float:
+    """Replaces the worst of a heap of the best k lower bounds; returns the new limit."""
+    at = 0
     while True:
         child = 2 * at + 1
         if child >= k:
             break
-        if child + 1 < k and best[row, child + 1] < best[row, child]:
+        if child + 1 < k and best[child + 1] < best[child]:
             child += 1
-        if lower <= best[row, child]:
+        if lower <= best[child]:
             break
-        best[row, at] = best[row, child]
+        best[at] = best[child]
         at = child
-    best[row, at] = lower
-    worst = np.float64(best[row, 0])
+    best[at] = lower
+    worst = np.float64(best[0])
     return np.float32(worst - (CARE * abs(worst) + margin))
 
 
-@kernel()
-def drop_failing(candidates: Any, row: int, limit: float) -> None:
-    """Keeps the candidates of a query whose upper bound reaches the limit."""
-    kept = 0
-    for c in range(candidates.counts[row]):
-        if candidates.bounds[row, c] >= limit:
-            candidates.codes[row, kept] = candidates.codes[row, c]
-            candidates.bounds[row, kept] = candidates.bounds[row, c]
+@kernel(inner=True)
+def drop_failing(place: Any, row: int) -> None:
+    """Keeps the candidates of a query whose upper bound reaches its limit."""
+    kept, count, start, limit = 0, place.counts[row], row * place.room, place.limits[row]
+    for c in range(start, start + count):
+        if place.bounds[c] >= limit:
+            place.codes[start + kept] = place.codes[c]
+            place.bounds[start + kept] = place.bounds[c]
             kept += 1
-    if candidates.counts[row] > 0:
-        candidates.counts[row] = kept
+    if count > 0:
+        place.counts[row] = kept

@@ -93,6 +93,26 @@ def pointer(context: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), build
 
 
+@intrinsic  # type: ignore[misc]
+def pointer_to_bytes(context: Any, array: Any) -> Any:
+    """Where an array's numbers lie, as int8."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(ctx.make_array(array)(ctx, builder, args[0]).data, ir.IntType(8).as_pointer())
+
+    return types.CPointer(types.int8)(array), build
+
+
+@intrinsic  # type: ignore[misc]
+def advance(context: Any, place: Any, count: Any) -> Any:
+    """The pointer to what lies `count` numbers further on."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return place(place, types.intp), build
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
     """`lanes` consecutive numbers of `array`, from element `index` on."""

@@ -12,6 +12,7 @@ from fastrec.kernels._jit import kernel
 from fastrec.kernels.simd import (
     above,
     add,
+    advance,
     broadcast,
     load,
     load_double,
@@ -36,19 +37,54 @@ class Filter(NamedTuple):
     codes: Any  # int32, sorted for each query
 
 
-@kernel()
-def sift_down(scores: Any, codes: Any, start: int, size: int, score: float, code: int) -> None:
-    """Replaces the root of the heap in places start … start + size - 1 by (score, code)."""
-    at = start
+class Doors(NamedTuple):
+    """A Filter by pointers."""
+
+    has_mask: Any
+    has_starts: Any
+    mask: Any
+    starts: Any
+    codes: Any
+
+
+@kernel(inner=True)
+def open_doors(filters: Any) -> Any:
+    """The pointers of a Filter."""
+    mask, starts, codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
+    return Doors(len(filters.mask) > 0, len(filters.starts) > 0, mask, starts, codes)
+
+
+@kernel(inner=True)
+def is_open(doors: Any, row: int, code: int) -> bool:
+    """Whether a filter leaves `code` to the query `row`."""
+    if doors.has_mask and doors.mask[code] == 0:
+        return False
+    if doors.has_starts:
+        low, high = doors.starts[row], doors.starts[row + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            if doors.codes[middle] == code:
+                return False
+            if doors.codes[middle] < code:
+                low = middle + 1
+            else:
+                high = middle
+    return True
+
+
+@kernel(inner=True)
+def sift_down(scores: Any, codes: Any, size: int, score: float, code: int) -> None:
+    """Replaces the root of a heap of `size` members by (score, code)."""
+    at = 0
     while True:
-        child = 2 * at - start + 1
-        if child >= start + size:
+        child = 2 * at + 1
+        if child >= size:
             break
-        other = child + 1
-        if other < start + size and (
-            scores[other] < scores[child] or (scores[other] == scores[child] and codes[other] > codes[child])
+        if child + 1 < size and (
+            scores[child + 1] < scores[child]
+            or (scores[child + 1] == scores[child] and codes[child + 1] > codes[child])
         ):
-            child = other
+            child += 1
         if score < scores[child] or (score == scores[child] and code >= codes[child]):
             break
         scores[at] = scores[child]
@@ -58,65 +94,38 @@ def sift_down(scores: Any, codes: Any, start: int, size: int, score: float, code
     codes[at] = code
 
 
-@kernel()
-def begin_row(scores: Any, codes: Any, start: int, k: int) -> None:
-    """Makes a row a heap of empty places."""
-    for place in range(start, start + k):
-        scores[place] = -np.inf
-        codes[place] = EMPTY
-
-
-@kernel()
-def finish_row(scores: Any, codes: Any, start: int, k: int) -> None:
-    """Sorts the heap of a row, the best first, and gives empty places the code -1."""
+@kernel(inner=True)
+def finish_row(scores: Any, codes: Any, k: int) -> None:
+    """Sorts a heap, the best first, and gives empty places the code -1."""
     for size in range(k - 1, 0, -1):
-        score, code = scores[start + size], codes[start + size]
-        scores[start + size] = scores[start]
-        codes[start + size] = codes[start]
-        sift_down(scores, codes, start, size, score, code)
-    for place in range(start, start + k):
+        score, code = scores[size], codes[size]
+        scores[size] = scores[0]
+        codes[size] = codes[0]
+        sift_down(scores, codes, size, score, code)
+    for place in range(k):
         if codes[place] == EMPTY:
             codes[place] = -1
 
 
-@kernel()
-def is_open(code: int, row: int, mask: Any, starts: Any, codes: Any, has_mask: bool, has_starts: bool) -> bool:
-    """Whether a filter leaves `code` to the query `row`."""
-    if has_mask and mask[code] == 0:
-        return False
-    if has_starts:
-        low, high = starts[row], starts[row + 1]
-        while low < high:
-            middle = (low + high) >> 1
-            if codes[middle] == code:
-                return False
-            if codes[middle] < code:
-                low = middle + 1
-            else:
-                high = middle
-    return True
-
-
-@kernel()
-def sum_products(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
+@kernel(inner=True)
+def sum_products(a: Any, b: Any, d: int) -> float:
     """Σ a·b in float64, lane by lane: products of float32 are exact, so the bits are the same on every CPU."""
     total = broadcast(np.float64(0), 16)
     for j in range(0, d - 15, 16):
-        total = multiply_add(load_double(a, a_at + j, 16, 16), load_double(b, b_at + j, 16, 16), total)
+        total = multiply_add(load_double(a, j, 16, 16), load_double(b, j, 16, 16), total)
     rest = d % 16
     if rest:
-        left, right = load_double(a, a_at + d - rest, rest, 16), load_double(b, b_at + d - rest, rest, 16)
-        total = multiply_add(left, right, total)
+        total = multiply_add(load_double(a, d - rest, rest, 16), load_double(b, d - rest, rest, 16), total)
     return reduce_add(total)
 
 
-@kernel()
-def sum_squared_differences(a: Any, b: Any, a_at: int, b_at: int, d: int) -> float:
+@kernel(inner=True)
+def sum_squared_differences(a: Any, b: Any, d: int) -> float:
     """Σ (a - b)² in float64; each step rounded, never fused, for the same bits on every CPU."""
     total = broadcast(np.float64(0), 16)
     for j in range(0, d, 16):
         count = min(16, d - j)
-        difference = subtract(load_double(a, a_at + j, count, 16), load_double(b, b_at + j, count, 16))
+        difference = subtract(load_double(a, j, count, 16), load_double(b, j, count, 16))
         total = add(total, multiply(difference, difference))
     return reduce_add(total)
 
@@ -125,54 +134,90 @@ def sum_squared_differences(a: Any, b: Any, a_at: int, b_at: int, d: int) -> flo
 def measure_rows(vectors: Any, norms: Any) -> int:
     """Fills the float64 norm of each row; returns the first row that is not finite, or -1."""
     n, d = vectors.shape
-    at = pointer(vectors)
     for i in range(n):
-        norms[i] = np.sqrt(sum_products(at, at, i * d, i * d, d))
+        row = advance(pointer(vectors), i * d)
+        norms[i] = np.sqrt(sum_products(row, row, d))
         if not norms[i] < np.inf:
             return i
     return -1
 
 
+class Exact(NamedTuple):
+    """What an exact score is made of."""
+
+    vectors: Any  # (n, d) float32, or uint16 with the bits of float16
+    norms: Any  # (n,) float64
+    metric: Any
+
+
+class Lists(NamedTuple):
+    """The candidates of queries, by pointers."""
+
+    starts: Any  # query i has those in codes[starts[i] : starts[i] + counts[i]],
+    counts: Any  # all vectors where counts[i] is -1, and none where it is less
+    codes: Any
+    filtered: Any  # whether the lists have been filtered
+
+
+class Found(NamedTuple):
+    """Rows of the best k, by pointers."""
+
+    k: Any
+    codes: Any
+    scores: Any
+
+
 @kernel()
 def rank_candidates(
-    vectors: Any, norms: Any, metric: int, queries: Any, query_norms: Any, first: int, starts: Any, counts: Any,
-    listed: Any, filtered: bool, filters: Any, codes: Any, scores: Any,
+    exact: Any, queries: Any, query_norms: Any, first: int, starts: Any, counts: Any, listed: Any, filters: Any,
+    codes: Any, scores: Any,
 ) -> None:  # fmt: skip
-    """Fills rows of codes and scores with the best k candidates by exact score, in float64 and rounded to float32.
+    """Fills rows of codes and scores with the best k candidates by exact score; the lists are filtered here."""
+    lists = Lists(pointer(starts), pointer(counts), pointer(listed), False)
+    found = Found(codes.shape[1], pointer(codes), pointer(scores))
+    doors, own = open_doors(filters), pointer(queries)
+    rank_lists(
+        pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, pointer(query_norms),
+        first, len(queries), lists, doors, found,
+    )  # fmt: skip
 
-    Query i has the candidates listed[starts[i] : starts[i] + counts[i]], or where counts[i] is below 0 all vectors.
-    `first` is the place of query 0 among the rows of the filter; `filtered` says that the list has been filtered. What
-    float32 cannot hold is its largest number.
+
+@kernel(inner=True)
+def rank_lists(
+    vectors: Any, norms: Any, metric: int, shape: Any, queries: Any, query_norms: Any, first: int, n_queries: int,
+    lists: Any, doors: Any, found: Any,
+) -> None:  # fmt: skip
+    """Fills rows with the best k candidates by exact score: summed in float64, rounded to float32.
+
+    `first` is the place of query 0 among the rows of the filter. What float32 cannot hold is its largest number.
     """
-    (n, d), k = vectors.shape, codes.shape[1]
-    all_vectors, all_queries = pointer(vectors), pointer(queries)
-    heap_codes, heap_scores = pointer(codes), pointer(scores)
-    mask, exclude_starts, exclude_codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
-    has_mask, has_starts = len(filters.mask) > 0, len(filters.starts) > 0
-    for i in range(len(counts)):
-        everything, root, kept = counts[i] < 0, i * k, 0
-        begin_row(heap_scores, heap_codes, root, k)
-        for c in range(n if everything else counts[i]):
-            code = np.int32(c) if everything else listed[starts[i] + c]
-            if (everything or not filtered) and not is_open(
-                code, first + i, mask, exclude_starts, exclude_codes, has_mask, has_starts
-            ):
+    (n, d), k = shape, found.k
+    for i in range(n_queries):
+        scores, codes = advance(found.scores, i * k), advance(found.codes, i * k)
+        for place in range(k):
+            scores[place] = -np.inf
+            codes[place] = EMPTY
+        query, own, kept, everything = advance(queries, i * d), lists.starts[i], 0, lists.counts[i] == -1
+        for c in range(n if everything else lists.counts[i]):
+            code = np.int32(c) if everything else lists.codes[own + c]
+            if (everything or not lists.filtered) and not is_open(doors, first + i, code):
                 continue
+            vector = advance(vectors, code * d)
             if metric == SQUARED_DISTANCE:
-                exact = -sum_squared_differences(all_vectors, all_queries, code * d, i * d, d)
+                product = -sum_squared_differences(vector, query, d)
             else:
-                exact = sum_products(all_vectors, all_queries, code * d, i * d, d)
+                product = sum_products(vector, query, d)
                 if metric == COSINE:
                     length = norms[code] * query_norms[i]
-                    exact = exact / length if length > 0 else 0.0
-            score = np.float32(min(max(exact, -LARGEST), LARGEST))
-            if score > scores[i, 0] or (score == scores[i, 0] and code < codes[i, 0]):
-                sift_down(heap_scores, heap_codes, root, k, score, code)
+                    product = product / length if length > 0 else 0.0
+            score = np.float32(min(max(product, -LARGEST), LARGEST))
+            if score > scores[0] or (score == scores[0] and code < codes[0]):
+                sift_down(scores, codes, k, score, code)
             kept += 1
             # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
             if everything and kept >= k and query_norms[i] == 0 and metric != SQUARED_DISTANCE:
                 break
-        finish_row(heap_scores, heap_codes, root, k)
+        finish_row(scores, codes, k)
 
 
 @kernel()
@@ -182,22 +227,25 @@ def select_rows(values: Any, starts: Any, counts: Any, listed: Any, filters: Any
     Row i may choose from listed[starts[i] : starts[i] + counts[i]], or where counts[i] is below 0 from all.
     """
     n, k = values.shape[1], codes.shape[1]
-    heap_codes, heap_scores = pointer(codes), pointer(scores)
-    mask, exclude_starts, exclude_codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
-    has_mask, has_starts = len(filters.mask) > 0, len(filters.starts) > 0
+    doors, candidates, all_codes, all_scores = open_doors(filters), pointer(listed), pointer(codes), pointer(scores)
     for i in range(len(values)):
-        begin_row(heap_scores, heap_codes, i * k, k)
-        for start in range(0, n if counts[i] < 0 else counts[i], 16):
-            size = min(16, (n if counts[i] < 0 else counts[i]) - start)
-            bits = (1 << size) - 1
-            if counts[i] < 0 and size == 16:
-                bits = above(load(values, i * n + start, 16), broadcast(scores[i, 0], 16))
+        row = advance(pointer(values), i * n)
+        heap_codes, heap_scores = advance(all_codes, i * k), advance(all_scores, i * k)
+        for place in range(k):
+            heap_scores[place] = -np.inf
+            heap_codes[place] = EMPTY
+        everything, own = counts[i] < 0, starts[i]
+        count = n if everything else counts[i]
+        for start in range(0, count, 16):
+            bits = (1 << min(16, count - start)) - 1
+            if everything and count - start >= 16:
+                bits = above(load(row, start, 16), broadcast(heap_scores[0], 16))
             while bits:
                 place = start + trailing_zeros(bits)
                 bits &= bits - 1
-                code = np.int32(place) if counts[i] < 0 else listed[starts[i] + place]
-                score = values[i, code]
+                code = np.int32(place) if everything else candidates[own + place]
+                score = row[code]
                 # Codes come in rising order, so one that only equals the worst kept is behind it.
-                if score > scores[i, 0] and is_open(code, i, mask, exclude_starts, exclude_codes, has_mask, has_starts):
-                    sift_down(heap_scores, heap_codes, i * k, k, score, code)
-        finish_row(heap_scores, heap_codes, i * k, k)
+                if score > heap_scores[0] and is_open(doors, i, code):
+                    sift_down(heap_scores, heap_codes, k, score, code)
+        finish_row(heap_scores, heap_codes, k)

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.scan import GROUP, Candidates, scan_panels
-from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, measure_rows, rank_candidates
+from fastrec.kernels.scan import GROUP, OVERFULL, search_bytes, search_floats
+from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows, rank_candidates
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
-from fastrec.retrieval.packed import Packed, ask, pack_vectors
+from fastrec.retrieval.packed import Packed, make_space, pack_vectors
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
@@ -81,11 +81,10 @@ class ExactIndex(BaseEstimator):
         effective_jobs(self.n_jobs)
         dtype = np.float16 if self.storage == "float16" else np.float32
         vectors = read_vectors("vectors", vectors, dtype)
-        self._stored = vectors if dtype is np.float32 else vectors.view(np.uint16)
-        norms = np.empty(len(vectors))
-        refuse_nonfinite("vectors", vectors, measure_rows(self._stored, norms))
-        self._metric, self._norms = metric, readonly(norms)
-        self._packed = pack_vectors(vectors, self._norms, metric, self.storage)
+        stored, norms = vectors if dtype is np.float32 else vectors.view(np.uint16), np.empty(len(vectors))
+        refuse_nonfinite("vectors", vectors, 0, measure_rows(stored, norms))
+        self._exact = Exact(stored, readonly(norms), metric)
+        self._packed = pack_vectors(vectors, norms, metric, self.storage)
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
         return self
@@ -127,16 +126,16 @@ class ExactIndex(BaseEstimator):
         if queries.shape[1] != d:
             raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
         filters = read_filters(exclude, allow, len(queries), n)
-        norms = np.empty(len(queries))
-        refuse_nonfinite("queries", queries, measure_rows(queries, norms))
         codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
-        batch = _Batch(queries, norms, filters, codes, scores)
+        batch = _Batch(queries, filters, codes, scores)
         packed = self._packed_for(filters, len(queries), k)
         answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
-        size, jobs = self._deal(len(queries), k)
-        run_pieces(
-            answer, [slice(first, min(first + size, len(queries))) for first in range(0, len(queries), size)], jobs
-        )
+        if len(queries) == 1:
+            answer(slice(0, 1))
+        else:
+            size, jobs = self._deal(len(queries), k)
+            firsts = range(0, len(queries), size)
+            run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
         return TopK(codes, scores)
 
     def _packed_for(self, filters: Filters, n_queries: int, k: int) -> Packed | None:
@@ -151,55 +150,53 @@ class ExactIndex(BaseEstimator):
             return self._packed
         if n_queries < FEW_QUERIES:
             return None
-        return pack_vectors(self.vectors_, self._norms, self._metric, self.storage, codes)
+        return pack_vectors(self.vectors_, self._exact.norms, self._exact.metric, self.storage, codes)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
         n, d = self.vectors_.shape
-        jobs = effective_jobs(self.n_jobs) if n_queries > 1 and n_queries * n * d > WORTH_THREADS else 1
-        most = min(PIECE, max(GROUP, ROOM_AT_ONCE // sum(self._room(k))))
+        jobs = effective_jobs(self.n_jobs) if n_queries * n * d > WORTH_THREADS else 1
+        most = min(PIECE, max(GROUP, ROOM_AT_ONCE // (4 * k)))
         pieces = jobs * -(-n_queries // (most * jobs))
-        return max(1, GROUP * -(-n_queries // (GROUP * max(1, pieces)))), jobs
+        return GROUP * max(1, -(-n_queries // (GROUP * max(1, pieces)))), jobs
 
     def _rank_listed(self, batch: "_Batch", rows: slice) -> None:
         """Answers queries by the exact score of each candidate that the filters leave."""
-        self._rank(batch, rows, *candidate_lists(batch.filters, rows), False)
+        queries, norms = batch.queries[rows], np.empty(rows.stop - rows.start)
+        refuse_nonfinite("queries", batch.queries, rows.start, measure_rows(queries, norms))
+        starts, counts, listed = candidate_lists(batch.filters, rows)
+        rank_candidates(
+            self._exact, queries, norms, rows.start, starts, counts, listed, batch.filters.closed,
+            batch.codes[rows], batch.scores[rows],
+        )  # fmt: skip
 
     def _scan(self, packed: Packed, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
-        asked = ask(packed, batch.queries[rows], batch.norms[rows], self._metric)
-        k, room = self._room(batch.codes.shape[1], roomier)
-        b, counts = rows.stop - rows.start, asked.counts
-        hopeless = counts < 0
-        best = np.full((b, k), -np.inf, np.float32)
-        candidates = Candidates(best, np.empty((b, room), np.int32), np.empty((b, room), np.float32), counts)
-        alive, scratch, work = np.empty(b + GROUP, np.int64), np.empty(16 * (GROUP + 1), np.float32), np.zeros(1, int)
-        scan_panels(
-            packed.way, packed.panels, asked.queries, asked.error_share, asked.length_share, rows.start,
-            batch.filters.closed, candidates, alive, scratch, work,
+        (n, d), k = self.vectors_.shape, batch.codes.shape[1]
+        space = make_space(
+            packed,
+            d + (self._exact.metric == SQUARED_DISTANCE),
+            rows.stop - rows.start,
+            k,
+            min(roomier * (4 * k + 128), 2 * n),
+        )
+        search = search_floats if packed.form.levels == 0 else search_bytes
+        bad = search(
+            packed.way, packed.panels, packed.form, self._exact, batch.queries[rows], rows.start,
+            batch.filters.closed, space, batch.codes[rows], batch.scores[rows],
         )  # fmt: skip
-        overfull = np.flatnonzero((counts < 0) & ~hopeless) if roomier == 1 else ()
-        if len(overfull):
-            counts[overfull] = 0
-        self._rank(batch, rows, np.arange(0, b * room, room), counts, readonly(candidates.codes.reshape(-1)), True)
-        for row in rows.start + np.asarray(overfull, int):
-            self._scan(packed, batch, slice(row, row + 1), ROOMIER)
-
-    def _room(self, k: int, roomier: int = 1) -> tuple[int, int]:
-        """How many lower bounds and how many candidates a query has room for."""
-        n = len(self.vectors_)
-        return min(k, n), min(roomier * (4 * k + 128), n + 1)
-
-    def _rank(self, batch: "_Batch", rows: slice, starts: Any, counts: Any, listed: Any, filtered: bool) -> None:
-        rank_candidates(
-            self._stored, self._norms, self._metric, batch.queries[rows], batch.norms[rows], rows.start, starts,
-            counts, listed, filtered, batch.filters.closed, batch.codes[rows], batch.scores[rows],
-        )  # fmt: skip
+        refuse_nonfinite("queries", batch.queries, rows.start, bad)
+        if space.work[1]:
+            for row in rows.start + np.flatnonzero(space.counts == OVERFULL):
+                one = slice(row, row + 1)
+                if roomier == 1:
+                    self._scan(packed, batch, one, ROOMIER)
+                else:
+                    self._rank_listed(batch, one)
 
 
 class _Batch(NamedTuple):
     queries: NDArray[np.float32]
-    norms: NDArray[np.float64]
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
@@ -220,9 +217,10 @@ def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDAr
     return readonly(array)
 
 
-def refuse_nonfinite(name: str, vectors: NDArray[Any], row: int) -> None:
-    """Raises a ValueError about `row`, unless it is -1."""
-    if row >= 0:
+def refuse_nonfinite(name: str, vectors: NDArray[Any], first: int, bad: int) -> None:
+    """Raises a ValueError about row first + bad, unless bad is -1."""
+    if bad >= 0:
+        row = first + bad
         column = int(np.argmin(np.isfinite(vectors[row])))
         value = vectors[row, column]
         raise ValueError(f"{name} must be finite in {vectors.dtype}, got {value} in row {row}, column {column}")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.scan import Panels, Queries, quantize_queries, rotate_rows, scale_queries
+from fastrec.kernels.scan import GROUP, ULP, UP, Form, Panels, Space
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
 from fastrec.validation import readonly
@@ -15,30 +15,14 @@ from fastrec.validation import readonly
 LANES = 16
 ROWS_AT_ONCE = 16 * 1024
 ROTATED_AT_ONCE = 256  # dimensions; a rotation of more costs more than it gains
-ULP = 2.0**-24  # the largest relative error of rounding to float32
-UP = 1 + 2.0**-21  # makes a bound out of a rounded float32
 
 
 class Packed(NamedTuple):
-    """The vectors of an index for `scan_panels`, and what queries need to be asked of them."""
+    """The vectors of an index as a scan reads them."""
 
     way: Static  # how products are added
-    panels: Panels  # read-only arrays
-    scale: float  # what vectors were multiplied by: a power of two that makes the longest at most 1
-    longest: float  # the largest norm before
-    dimensions: int  # of a query: one more than the vectors' for the distance
-    rotation: NDArray[np.float32]  # (dimensions, width): square blocks beneath each other; empty: none
-    levels: int  # queries are rounded to integers within ±levels; 0: not at all
-    shift: int  # what was added to each byte
-
-
-class Asked(NamedTuple):
-    """Queries in the form of the vectors that they are asked of."""
-
-    queries: Queries
-    counts: NDArray[np.int64]  # -1 where a query was given up before, else 0
-    error_share: float
-    length_share: float
+    panels: Panels
+    form: Form
 
 
 def pack_vectors(
@@ -71,14 +55,17 @@ def pack_vectors(
     bounds, padded = np.zeros(n, np.float32), np.full(n, -1, np.int32)
     bounds[: len(order)] = lengths[falling] * UP
     padded[: len(order)] = order
+    # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
+    gamma = 1.01 * (dimensions + 8) * ULP
     if storage == "float32":
         panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
-        return Packed(Static(FLOAT), panels, scale, longest, dimensions, NO_ROTATION, 0, 0)
+        return Packed(Static(FLOAT), panels, Form(scale, longest, gamma, NO_ROTATION, 0, 0, 0))
     way, rotation = byte_way(), make_rotation(dimensions)
     panels = _pack_bytes(blocks(), rotation, readonly(bounds), readonly(padded))
-    padded_rotation = np.pad(rotation, [(0, 0), (0, -rotation.shape[1] % LANES)]).astype(np.float32)
+    block, spare = rotation.shape[1], -rotation.shape[1] % LANES
+    flat = readonly(np.pad(rotation, [(0, 0), (0, spare)]).astype(np.float32))
     levels, shift = 63 if way == AVX2 else 127, 0 if way == NEON else 128
-    return Packed(Static(way), panels, scale, longest, dimensions, readonly(padded_rotation), levels, shift)
+    return Packed(Static(way), panels, Form(scale, longest, gamma, flat, block, levels, shift))
 
 
 def _pack_floats(blocks: Any, d: int, norms: NDArray[np.float32], order: NDArray[np.int32]) -> Panels:
@@ -153,24 +140,24 @@ def _scaled_rows(
     return scaled
 
 
-def ask(packed: Packed, queries: NDArray[np.float32], norms: NDArray[np.float64], metric: int) -> Asked:
-    """Queries of shape (n, d), with their norms, made ready for a scan of `packed`."""
-    n, d = len(queries), packed.dimensions
-    scaled, counts = np.zeros((n + 1, d), np.float32), np.empty(n, np.int64)
-    asked = Queries(
-        scaled, np.zeros(n + 1, np.float32), np.empty(n, np.float32), np.empty(n), np.empty(n + 1, np.float32)
+def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int) -> Space:
+    """Room for a search of n queries, of so many dimensions in the scan, for the best k."""
+    rounded = packed.form.levels > 0
+    return Space(
+        scaled=np.empty((n + 1, dimensions), np.float32),
+        rotated=np.empty((n + 1, -(-dimensions // LANES) * LANES) if rounded else (0, 0), np.float32),
+        quads=np.empty((n + 1, packed.panels.panels.shape[1]) if rounded else (0, 0), np.int32),
+        offsets=np.empty(n + 1, packed.panels.panels.dtype),
+        norms=np.empty(n),
+        margins=np.empty(n),
+        reaches=np.empty(n, np.float32),
+        limits=np.empty(n + 1, np.float32),
+        best=np.empty((n, k), np.float32),
+        bounds=np.empty((n, room), np.float32),
+        codes=np.empty((n, room), np.int32),
+        counts=np.empty(n, np.int64),
+        starts=np.empty(n, np.int64),
+        alive=np.empty(n + GROUP, np.int64),
+        uppers=np.empty(LANES * (GROUP + 1), np.float32),
+        work=np.zeros(2, np.int64),
     )
-    scale_queries(queries, norms, metric, packed.scale, packed.longest, scaled, asked, counts)
-    if packed.levels == 0:
-        # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
-        return Asked(asked, counts, 1.01 * (d + 8) * ULP, 0.0)
-    block, width = min(d, ROTATED_AT_ONCE), packed.panels.panels.shape[1]
-    rotated = np.empty((n + 1, -(-d // LANES) * LANES), np.float32)
-    rotate_rows(scaled, packed.rotation, block, rotated)
-    quads, shares = np.zeros((n + 1, width), np.int32), np.empty(2)
-    asked = asked._replace(queries=quads, starts=np.zeros(n + 1, np.int32))
-    blur = 2 * (block + 4) * math.sqrt(block) * ULP
-    quantize_queries(rotated, d, packed.levels, packed.shift, blur, quads.view(np.int8), asked, shares)
-    error_share, length_share = shares * UP
-    # Of the sum, its float32 form, the product with the step and the bound: roundings of 4 ULP together.
-    return Asked(asked, counts, error_share, length_share + 16 * ULP * error_share)
