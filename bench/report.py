@@ -14,9 +14,9 @@ Record = dict[str, Any]
 
 HEAD = """# Benchmarks
 
-Written by `python bench/report.py` from `bench/results/`, which `python bench/run.py --data FOLDER` fills. Each row compares
-runs of one process on one machine, interleaved; figures are medians over the repeats, and a ratio is the median of the
-pairs' ratios. Peers run at their best settings; compile time is left out unless it is what is measured.
+Written by `python bench/report.py` from `bench/results/`, which `python bench/run.py --data FOLDER` fills.
+Each row compares runs of one process on one machine, interleaved; figures are medians over the repeats,
+ratios too. Peers run at their best settings; compile time is left out unless it is what is measured.
 
 Machines differ and were shared: the ratios are what to read, not the seconds.
 """

@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help=f"which: {', '.join(CASES)} (all)")
     parser.add_argument("--data", type=Path, default=os.environ.get("FASTREC_BENCH_DATA"), help="the data folder")
-    parser.add_argument("--parts", nargs="*", help="only these parts of the cases")
+    parser.add_argument("--parts", nargs="*", help="only these parts, those that find settings too")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     if options.data is None:
@@ -55,9 +55,11 @@ def main() -> int:
         if name not in CASES:
             parser.error(f"there is no case {name!r}: it must be one of {', '.join(CASES)}")
         case = importlib.import_module(f"cases.{name}")
-        for part in case.PARTS:
-            if options.parts and part.__name__ not in options.parts:
-                continue
+        known = {part.__name__: part for part in case.PARTS}
+        asked = options.parts or known
+        for part in (known.get(part, getattr(case, part, None)) for part in asked):
+            if part is None:
+                continue  # a part of another case
             print(f"{name}: {part.__doc__}", flush=True)
             records = []
             try:

@@ -121,7 +121,9 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         n = len(getattr(self, side))
         vectors = self._comparable(vectors)
         exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
-        known = self._derived.get(f"{side} that are not zero", lambda: _nonzero(self._comparable(getattr(self, side)), allowed))
+        known = self._derived.get(
+            f"{side} that are not zero", lambda: _nonzero(self._comparable(getattr(self, side)), allowed)
+        )
         top = self._index(side, "cosine").search(vectors, k, exclude, allow=known)
         nothing = ~vectors.any(axis=1)
         codes, scores = top.codes.copy(), top.scores.copy()

@@ -4,7 +4,9 @@
 def merge(users, items, values, times, policy):
     """{(user, item): value}, event by event."""
     cells = {}
-    order = range(len(users)) if times is None or policy != "last" else sorted(range(len(users)), key=lambda e: times[e])
+    order = (
+        range(len(users)) if times is None or policy != "last" else sorted(range(len(users)), key=lambda e: times[e])
+    )
     for event in order:
         cell, value = (users[event], items[event]), values[event]
         if cell not in cells or policy == "last":

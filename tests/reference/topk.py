@@ -33,8 +33,11 @@ def score_exactly(queries, vectors, metric="ip"):
 
 
 def select_topk(scores, k, exclude=None, allow=None):
-    """Codes and scores of the best k of each row: score falling, then code rising; `exclude`, `allow` are bool (b, n)."""
-    b, n = scores.shape
+    """Codes and scores of the best k of each row: score falling, then code rising.
+
+    `exclude` and `allow` are bool (b, n).
+    """
+    b = len(scores)
     closed = ~(scores > -np.inf)
     if exclude is not None:
         closed = closed | exclude

@@ -276,5 +276,5 @@ def test_the_environment_chooses_the_way(monkeypatch):
     monkeypatch.setenv("FASTREC_INT8", "portable")
     assert byte_way.__wrapped__() == ways["portable"]
     monkeypatch.setenv("FASTREC_INT8", "sse9")
-    with pytest.raises(ValueError, match="FASTREC_INT8 must be one of 'a?.*'portable' on this CPU, got 'sse9'"):
+    with pytest.raises(ValueError, match=r"FASTREC_INT8 must be one of .*portable. on this CPU, got .sse9."):
         byte_way.__wrapped__()

@@ -38,7 +38,9 @@ def test_filters_for_all_rows(share):
     random = np.random.default_rng(0)
     scores, allowed, out = random.normal(size=(4, 200)), random.random(200) < share, [5, 7, 7, 100]
     everyone = np.ones((4, 1), bool)
-    wanted = reference.select_topk(scores.astype(np.float32), 10, everyone & np.isin(np.arange(200), out), everyone & allowed)
+    wanted = reference.select_topk(
+        scores.astype(np.float32), 10, everyone & np.isin(np.arange(200), out), everyone & allowed
+    )
     for allow in (allowed, np.flatnonzero(allowed)[::-1]):
         found = select_topk(scores, 10, out, allow)
         np.testing.assert_array_equal(found[0], wanted[0])
