@@ -25,10 +25,13 @@ class Rows(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product."""
+    """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product.
+
+    Without `right`, products are of features that have been divided by it, and only left[i] is missing.
+    """
 
     left: NDArray[np.float32]  # (rows,)
-    right: NDArray[np.float32]  # (columns,), filled up to a multiple of sixteen
+    right: NDArray[np.float32]  # (columns,), filled up to a multiple of sixteen; or empty
     base: NDArray[np.float32]  # (rows,)
     less: Any  # a float32 from 0 to 1
 
@@ -80,8 +83,10 @@ def add_few_products(row: int, rows: Rows, features: Rows, weights: Any, sums: A
 @kernel(inline=True)
 def divide(product: float, row: int, column: int, scale: Scale) -> Any:
     """The similarity that belongs to a product: worked out in float64, rounded to float32."""
-    total = np.float64(scale.left[row]) * np.float64(scale.right[column]) + np.float64(scale.base[row])
-    total -= np.float64(scale.less) * np.float64(product)
+    total = np.float64(scale.left[row])
+    if len(scale.right):
+        total = total * np.float64(scale.right[column]) + np.float64(scale.base[row])
+        total -= np.float64(scale.less) * np.float64(product)
     return np.float32(product / total) if total > 0 else np.float32(0)
 
 
@@ -164,16 +169,22 @@ def shrink_keys(keys: Any, k: int, scale: Scale) -> Any:
     return score * SLACK / (np.float32(1) + score * np.float32(scale.less))
 
 
-@kernel()
-def keep_touched(row: int, itself: int, sums: Any, touched: Any, count: int, k: int, scale: Scale, keys: Any) -> int:
-    """Lists keys, the best k of the touched columns among them, and sets their sums to zero; returns how many."""
+@kernel(inline=True)
+def keep_touched(
+    row: int, itself: int, sums: Any, touched: Any, count: int, k: int, scale: Scale, ready: bool, keys: Any
+) -> int:
+    """Lists keys, the best k of the touched columns among them, and sets their sums to zero; returns how many.
+
+    `ready`, known when it is compiled, says that products are of features divided by `scale.right`.
+    """
     size = 0
     slope, base = np.float32(0), np.float32(0)
     for c in range(count):
         column = touched[c]
         product = sums[column]
         sums[column] = 0
-        if product > slope * scale.right[column] + base and column != itself:
+        limit = slope if ready else slope * scale.right[column] + base
+        if product > limit and column != itself:
             score = divide(product, row, column, scale)
             keys[size] = pack(score, column)
             size += score > 0
@@ -183,14 +194,15 @@ def keep_touched(row: int, itself: int, sums: Any, touched: Any, count: int, k: 
     return size
 
 
-@kernel()
-def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, keys: Any) -> int:
+@kernel(inline=True)
+def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, ready: bool, keys: Any) -> int:
     """Lists keys, the best k columns of a dense row of products among them, and clears the row; returns how many."""
     size = 0
     nothing = broadcast(np.float32(0), 16)
     slope, base = nothing, nothing
     for start in range(0, len(sums), 16):
-        bits = above(load(sums, start, 16), multiply_add(slope, load(scale.right, start, 16), base))
+        limit = slope if ready else multiply_add(slope, load(scale.right, start, 16), base)
+        bits = above(load(sums, start, 16), limit)
         while bits:
             column = start + trailing_zeros(bits)
             bits &= bits - 1
@@ -217,18 +229,24 @@ def find_neighbors(
 
     The similarity of row i and column j is Σ_f rows[i, f] · weights[f] · features[f, j], divided by `scale`; only those
     above 0 count, -1 and -inf are behind them. Values must not be negative. With `alone`, row i is column i too, and
-    left out. `sums`, zeros as long as `scale.right`, is left as zeros; `touched` holds as many codes.
+    left out. `sums`, zeros for the columns filled up to a multiple of sixteen, is left as zeros; `touched` is as long.
     """
-    k = scores.shape[1]
+    k, ready = scores.shape[1], len(scale.right) == 0
     keys = np.empty(max(32, LISTED * k), np.int64)
     for row in range(first, last):
         itself = row if alone else -1
         if count_products(row, rows, features) * SCANNED < len(sums):
             count = add_few_products(row, rows, features, weights, sums, touched)
-            size = keep_touched(row, itself, sums, touched, count, k, scale, keys)
+            if ready:
+                size = keep_touched(row, itself, sums, touched, count, k, scale, True, keys)
+            else:
+                size = keep_touched(row, itself, sums, touched, count, k, scale, False, keys)
         else:
             add_products(row, rows, features, weights, sums)
-            size = scan_products(row, itself, sums, k, scale, keys)
+            if ready:
+                size = scan_products(row, itself, sums, k, scale, True, keys)
+            else:
+                size = scan_products(row, itself, sums, k, scale, False, keys)
         unpack_row(keys, size, scores[row - first], codes[row - first])
 
 

@@ -303,7 +303,7 @@ def scan_panels(
         place.best[at] = -np.inf
     rows, uppers = place.alive, place.uppers
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
-    chunk = max(1, CHUNK_BYTES // (64 * width))
+    chunk = max(1, min(128, CHUNK_BYTES // (64 * width)))
     for start in range(0, items.n_panels, chunk):
         stop = min(start + chunk, items.n_panels)
         n_alive = list_alive(items.norms[16 * start], place)

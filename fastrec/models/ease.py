@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
-from fastrec.kernels.neighbors import Rows
 from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.models.item_weights import PIECES, ItemWeights, is_finite, rows_of
-from fastrec.models.neighbors import Profile, nearest_columns, turned
+from fastrec.models.neighbors import Profile, columns_of, nearest_columns, products_of, turned
 from fastrec.models.rows import pick_rows
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
@@ -197,20 +196,13 @@ def _squares(matrix: CodeMatrix) -> Doubles:
 def _fill_gramian(matrix: CodeMatrix, diagonal: Doubles, gramian: Floats, jobs: int) -> None:
     """The lower triangle of XᵀX + diag(diagonal)."""
     items, users = rows_of(turned(matrix, jobs)), rows_of(matrix)
-    cuts = balanced_cuts(_products(items, users) + len(gramian) / 16, PIECES)
+    cuts = balanced_cuts(products_of(items, users) + len(gramian) / 16, PIECES)
     fixed = readonly(diagonal.astype(np.float32))
 
     def fill_piece(piece: int) -> None:
         fill_gramian(items, users, fixed, int(cuts[piece]), int(cuts[piece + 1]), gramian)
 
     run_pieces(fill_piece, range(PIECES), jobs)
-
-
-def _products(rows: Rows, features: Rows) -> Doubles:
-    """How many products each row has with all columns."""
-    lengths = np.diff(features.indptr)[rows.indices]
-    total = np.concatenate([np.zeros(1), np.cumsum(lengths, dtype=np.float64)])[rows.indptr]
-    return np.diff(total)
 
 
 def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
@@ -221,12 +213,11 @@ def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
 
 def _supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, jobs: int) -> NDArray[np.int32]:
     """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i)."""
-    rows, features = (rows_of(_absolute(matrix)) for matrix in (items, users))
-    ones = np.ones(len(diagonal))
-    profile = Profile(items, ones, np.sqrt(diagonal), np.zeros(len(diagonal)), 0.0)
-    codes, _ = nearest_columns(
-        rows, features, np.ones(users.shape[0], np.float32), profile, profile.right, k, True, jobs
-    )
+    ones, right = np.ones(len(diagonal)), np.sqrt(diagonal)
+    profile = Profile(items, ones, right, ones - 1, 0.0)
+    columns = columns_of(_absolute(users), right, True)
+    weights = np.ones(users.shape[0], np.float32)
+    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, profile, k, True, jobs)
     codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
     empty = (codes < 0).sum(axis=1)
     rolled: NDArray[np.int32] = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)
@@ -243,7 +234,7 @@ def _gather_lower(
     """The Gramian's entries below its diagonal, counted first, so that no more memory is taken than they need."""
     rows, features = rows_of(items), rows_of(users)
     n = items.shape[0]
-    cuts = balanced_cuts(_products(rows, features) + 1, PIECES)
+    cuts = balanced_cuts(products_of(rows, features) + 1, PIECES)
     fixed, counts = readonly(scales.astype(np.float32)), np.empty(n, np.int64)
 
     def gather(starts: NDArray[np.int64], codes: NDArray[np.int32], values: Floats) -> None:

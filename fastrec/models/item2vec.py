@@ -102,7 +102,7 @@ class Item2Vec(Explaining, FactorRecommender):
     --------
     >>> import numpy as np
     >>> X = np.kron(np.eye(2), np.ones((20, 5)))  # two kinds of baskets
-    >>> model = Item2Vec(factors=4, iterations=20, learning_rate=0.2, random_state=0).fit(X)
+    >>> model = Item2Vec(factors=4, iterations=20, learning_rate=0.2, subsample=0, random_state=0).fit(X)
     >>> sorted(model.similar_items(0, k=4).codes[0].tolist())
     [1, 2, 3, 4]
     """

@@ -268,7 +268,7 @@ class ListLoss(Loss):
 
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with: a share of the mean gradient over a row."""
-        return 0.5 if self.settings.loss == "ccl" else 0.5 * self.settings.temperature
+        return 0.03 if self.settings.loss == "ccl" else 0.5 * self.settings.temperature
 
 
 class RatingLoss(Loss):

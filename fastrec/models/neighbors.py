@@ -34,6 +34,11 @@ class Profile(NamedTuple):
     base: Doubles
     less: float
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a product is divided by left[i] · right[j] alone."""
+        return self.less == 0 and not self.base.any()
+
 
 class Weighting(NamedTuple):
     """How entries are weighted before rows are compared: what the options say, and what the training data says.
@@ -65,9 +70,15 @@ class Weighting(NamedTuple):
         if self.similarity == "jaccard":
             counts = np.diff(rows.indptr).astype(np.float64)
             return Profile(cells, ones, counts, counts + shrinkage, 1.0)
-        squares = cells.data.astype(np.float64) ** 2 * self.features[rows.indices]
-        norms = np.sqrt(np.bincount(row_numbers(rows), weights=squares, minlength=rows.shape[0]))
+        norms = np.sqrt(self._squares(cells))
         return Profile(cells, norms ** (2 - 2 * asymmetry), norms ** (2 * asymmetry), ones * shrinkage, 0.0)
+
+    def _squares(self, cells: CodeMatrix) -> Doubles:
+        """The weighted squared norm of each row."""
+        if self.similarity == "cosine" and len(rows_of(cells).values) == 1:
+            return np.diff(cells.indptr) * float(cells.data[0]) ** 2
+        squares = cells.data.astype(np.float64) ** 2 * self.features[cells.indices]
+        return np.asarray(np.bincount(row_numbers(cells), weights=squares, minlength=cells.shape[0]), np.float64)
 
     def _cells(self, rows: CodeMatrix) -> Floats:
         if self.similarity == "jaccard":
@@ -105,20 +116,51 @@ def weighting(
     return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows))
 
 
+class Columns(NamedTuple):
+    """What rows are compared with, as the kernel reads it.
+
+    Parameters
+    ----------
+    features
+        The weighted columns by features; divided by `right` where that is all there is to divide by.
+    right
+        The columns' part of the divisor, filled up to a multiple of sixteen; empty where `features` are divided by it.
+    width
+        The length of a dense row of products.
+    """
+
+    features: Rows
+    right: Floats
+    width: int
+
+
+def columns_of(cells: CodeMatrix, right: Doubles, ready: bool) -> Columns:
+    """Weighted columns, of shape (features, columns), that are divided by `right`: at once if `ready`."""
+    n = cells.shape[1]
+    width = -(-n // 16) * 16
+    if not ready:
+        padded = np.ones(width, np.float32)
+        padded[:n] = right
+        return Columns(rows_of(cells), readonly(padded), width)
+    reciprocals = np.divide(1, right, out=np.zeros(n), where=right > 0).astype(np.float32)
+    values = cells.data * reciprocals[cells.indices]
+    divided = assemble_csr(values, cells.indices, cells.indptr, cells.shape)
+    return Columns(rows_of(divided), readonly(np.empty(0, np.float32)), width)
+
+
 def nearest_columns(
-    rows: Rows, features: Rows, weights: Floats, profile: Profile, right: Doubles, k: int, alone: bool, n_jobs: int
+    rows: Rows, columns: Columns, weights: Floats, profile: Profile, k: int, alone: bool, n_jobs: int
 ) -> tuple[Codes, Floats]:
-    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them."""
+    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
+
+    `profile` is that of the rows; columns that are divided already leave its `base` and `less` out.
+    """
     n = len(rows.indptr) - 1
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    width = -(-len(right) // 16) * 16
-    padded = np.ones(width, np.float32)
-    padded[: len(right)] = right
+    features, right, width = columns
     left, base = profile.left.astype(np.float32), profile.base.astype(np.float32)
-    scale = Scale(readonly(left), readonly(padded), readonly(base), np.float32(profile.less))
-    lengths = np.diff(features.indptr)
-    products = np.concatenate([np.zeros(1), np.cumsum(lengths[rows.indices], dtype=np.float64)])[rows.indptr]
-    costs = np.diff(products) + 1
+    scale = Scale(readonly(left), right, readonly(base), np.float32(profile.less))
+    costs = products_of(rows, features) + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
     cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
     weights = readonly(weights)
@@ -134,15 +176,18 @@ def nearest_columns(
     return codes, scores
 
 
+def products_of(rows: Rows, features: Rows) -> Doubles:
+    """How many products each row has with all columns, of shape (rows,)."""
+    lengths = np.diff(features.indptr)[rows.indices]
+    total = np.concatenate([np.zeros(1), np.cumsum(lengths, dtype=np.float64)])[rows.indptr]
+    return np.diff(total)
+
+
 def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
-    """Lists of codes and scores, -1 where they end, as the sorted rows of a matrix of shape (n, n_columns)."""
-    n = len(codes)
-    keys = np.where(codes < 0, np.iinfo(np.int32).max, codes)
-    order = np.argsort(keys, axis=1)
-    codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
+    """Lists of codes and scores, -1 where they end, as the rows of a matrix of shape (n, n_columns), not sorted."""
     valid = codes >= 0
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(valid.sum(axis=1), dtype=np.int64)])
-    return assemble_csr(scores[valid], codes[valid], indptr, (n, n_columns))
+    return assemble_csr(scores[valid], codes[valid], indptr, (len(codes), n_columns))
 
 
 def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
@@ -260,10 +305,10 @@ class ItemKNN(ItemWeights):
         profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
         # The cosine's entries are those of the data, which need not be turned over twice.
         users = matrix if self.similarity == "cosine" else turned(profile.cells, jobs)
-        rows, features = rows_of(profile.cells), rows_of(users)
-        codes, scores = nearest_columns(rows, features, weights, profile, profile.right, k, True, jobs)
-        found = matrix_of_lists(codes, scores, matrix.shape[1])
-        self.weights_ = found if self._walks else turned(found, jobs)
+        columns = columns_of(users, profile.right, profile.is_plain)
+        codes, scores = nearest_columns(rows_of(profile.cells), columns, weights, profile, k, True, jobs)
+        found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
+        self.weights_ = turned(found, jobs) if self._walks else found
 
     @property
     def _walks(self) -> bool:
@@ -395,24 +440,25 @@ class UserKNN(Explaining):
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
-    def _weighting(self) -> tuple[Weighting, Rows, Profile]:
+    def _weighting(self) -> tuple[Weighting, Columns, Profile]:
         """How histories are weighted, the training data turned over, and what its users divide by."""
 
-        def make() -> tuple[Weighting, Rows, Profile]:
+        def make() -> tuple[Weighting, Columns, Profile]:
             matrix = self.seen_
             how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
             profile = how.profile(matrix, self.asymmetry, self.shrinkage)
-            return how, rows_of(turned(profile.cells, effective_jobs(self.n_jobs))), profile
+            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right, profile.is_plain)
+            return how, columns, profile
 
-        made: tuple[Weighting, Rows, Profile] = self._derived.get("weighting", make)
+        made: tuple[Weighting, Columns, Profile] = self._derived.get("weighting", make)
         return made
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
         """Codes and similarities of the nearest users of the training data, of shape (n, k)."""
-        how, features, of_users = self._weighting()
+        how, columns, _ = self._weighting()
         profile = how.profile(histories, self.asymmetry, self.shrinkage)
         jobs = effective_jobs(self.n_jobs)
-        return nearest_columns(rows_of(profile.cells), features, how.features, profile, of_users.right, k, False, jobs)
+        return nearest_columns(rows_of(profile.cells), columns, how.features, profile, k, False, jobs)
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         k = min(self.neighbors, self.seen_.shape[0])

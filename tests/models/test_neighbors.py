@@ -46,8 +46,10 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @settings(max_examples=60, deadline=None)
-@given(seeds, st.integers(1, 40), st.integers(1, 70), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]))
-def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less):
+@given(
+    seeds, st.integers(1, 40), st.integers(1, 70), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]), st.booleans()
+)  # fmt: skip
+def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less, divided):
     rng = np.random.default_rng(seed)
     features = int(rng.integers(1, 30))
     A = random_matrix(rng, n_rows, features, rng.choice([0.0, 0.1, 0.8]), rng.choice([1, 4]))
@@ -55,12 +57,16 @@ def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less)
     weights = rng.integers(1, 4, features).astype(np.float32)
     left, right, base = rng.random(n_rows) + 0.5, rng.random(n_columns) + 0.5, rng.random(n_rows) * 3
     base += 2000 * less  # what is left of the divisor stays above 0
+    if divided:  # the columns come divided by their part, and there is no other
+        base, less = base * 0, 0.0
     products = (A * weights) @ B
     expected = products / (np.outer(left, right) + base[:, None] - less * products)
 
     width = -(-n_columns // 16) * 16
     padded = np.ones(width, np.float32)
     padded[:n_columns] = right
+    if divided:
+        B, padded = B / right, padded[:0]
     scale = Scale(*map(readonly, (left.astype("f4"), padded, base.astype("f4"))), np.float32(less))
     codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
     sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)

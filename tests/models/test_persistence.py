@@ -60,7 +60,7 @@ def test_options_of_all_kinds_come_back(path, monkeypatch):
         assert load(path).get_params() == model.get_params()
     model.n_jobs = {"a": (1, float("inf"), -0.5), "b": [None, "x", True]}
     save(model, path)
-    assert load(path).n_jobs == {"a": [1, float("inf"), -0.5], "b": [None, "x", True]}
+    assert load(path).n_jobs == {"a": (1, float("inf"), -0.5), "b": [None, "x", True]}
     model.n_jobs = object()
     with pytest.raises(TypeError, match=r"TinyFactors.n_jobs is <object.*, which a model file cannot hold"):
         save(model, path)

@@ -1,0 +1,120 @@
+"""The scan: its bounds hold, it skips what it may, and what it keeps holds the answer."""
+
+import numpy as np
+import pytest
+
+from fastrec.kernels.scan import search_bytes, search_floats
+from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, Filter
+from fastrec.retrieval.packed import make_space, pack_vectors
+from fastrec.validation import readonly
+from tests.reference.topk import score_exactly
+
+NAMES = {INNER_PRODUCT: "ip", COSINE: "cosine", SQUARED_DISTANCE: "l2"}
+
+
+def scan(vectors, queries, k, room, storage, metric=INNER_PRODUCT):
+    """The Space of a search, as it is left, and the codes that were found."""
+    vectors, queries = readonly(vectors.astype(np.float32)), readonly(queries.astype(np.float32))
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    packed = pack_vectors(vectors, norms, metric, storage)
+    dimensions = vectors.shape[1] + (metric == SQUARED_DISTANCE)
+    space = make_space(packed, dimensions, len(queries), k, room)
+    nothing = Filter(*(readonly(np.empty(0, kind)) for kind in (np.uint8, np.int64, np.int32)))
+    codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    search = search_floats if storage == "float32" else search_bytes
+    exact = Exact(vectors, readonly(norms), metric)
+    bad = search(packed.way, packed.panels, packed.form, exact, queries, 0, nothing, space, codes, scores)
+    assert bad == -1
+    return space, codes, packed
+
+
+def vectors_of(n, d, seed, spread=0.5):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, d)) * random.lognormal(0, spread, (n, 1))
+
+
+@pytest.mark.parametrize("metric", NAMES)
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_upper_bounds_are_above_the_true_scores(storage, metric):
+    vectors, queries = vectors_of(800, 40, 0), vectors_of(8, 40, 1)
+    space, _, packed = scan(vectors, queries, 5, 1600, storage, metric)
+    vectors, queries = vectors.astype(np.float32).astype(np.float64), queries.astype(np.float32).astype(np.float64)
+    for row, query in enumerate(queries):
+        codes, bounds = space.codes[row, : space.counts[row]], space.bounds[row, : space.counts[row]]
+        truth = vectors[codes] @ query
+        if metric == SQUARED_DISTANCE:
+            truth = truth - (vectors[codes] ** 2).sum(axis=1) / 2
+        if metric == COSINE:
+            truth = truth / np.linalg.norm(vectors[codes], axis=1)
+        excess = bounds * unit_of(packed, query, metric) - truth
+        excess /= np.linalg.norm(query) * (1 if metric == COSINE else np.linalg.norm(vectors, axis=1).max())
+        # The unit of a rotated query is known to a few roundings only.
+        assert excess.min() >= (-1e-12 if storage == "float32" else -1e-6)
+        assert excess.max() < (1e-3 if storage == "float32" else 0.2)
+
+
+def unit_of(packed, query, metric):
+    """What one unit of a query's sums is in the unit of its products."""
+    scale, norm = packed.form.scale, np.linalg.norm(query)
+    stretch = scale if metric == SQUARED_DISTANCE else 1.0
+    whole = np.hypot(norm * stretch, 1.0) if metric == SQUARED_DISTANCE else norm
+    power = 2.0 ** -np.frexp(whole)[1]
+    unit = 1 / power if metric == COSINE else 1 / (power * scale * stretch)
+    if packed.form.levels:
+        asked = np.append(query * stretch, 1.0) if metric == SQUARED_DISTANCE else query
+        rotated = asked * power @ packed.form.rotation[:, : len(asked)].astype(np.float64)
+        unit *= np.abs(rotated).max() / packed.form.levels
+    return unit
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_long_vectors_end_the_scan_early(storage):
+    vectors = vectors_of(30_000, 16, 2, spread=1.5)
+    space, codes, packed = scan(vectors, vectors_of(12, 16, 3), 10, 200, storage)
+    looked_at = space.work[0] / (12 * len(packed.panels.order) / 16)
+    assert looked_at < 0.5
+    truth = score_exactly(vectors_of(12, 16, 3), vectors)
+    np.testing.assert_array_equal(codes[:, 0], truth.argmax(axis=1))
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_few_candidates_are_ranked(storage):
+    space, _, _ = scan(vectors_of(20_000, 64, 4), vectors_of(50, 64, 5), 10, 200, storage)
+    assert (space.counts >= 10).all()
+    assert space.counts.mean() < 40
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_a_query_with_too_many_candidates_says_so(storage):
+    space, codes, _ = scan(np.ones((500, 4)), np.ones((3, 4)), 10, 60, storage)
+    assert space.counts.tolist() == [-2] * 3
+    assert space.work[1] == 3
+    assert (codes == -1).all()
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_a_query_that_is_not_finite_is_named(storage):
+    vectors = readonly(np.ones((20, 3), np.float32))
+    queries = readonly(np.array([[1, 1, 1], [1, np.nan, 1]], np.float32))
+    norms = np.full(20, np.sqrt(3))
+    packed = pack_vectors(vectors, norms, INNER_PRODUCT, storage)
+    nothing = Filter(*(readonly(np.empty(0, kind)) for kind in (np.uint8, np.int64, np.int32)))
+    search = search_floats if storage == "float32" else search_bytes
+    found = np.empty((2, 1), np.int32), np.empty((2, 1), np.float32)
+    exact = Exact(vectors, readonly(norms), INNER_PRODUCT)
+    space = make_space(packed, 3, 2, 1, 20)
+    assert search(packed.way, packed.panels, packed.form, exact, queries, 0, nothing, space, *found) == 1
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_vectors_are_packed_by_falling_norm(storage):
+    vectors = vectors_of(50, 5, 6).astype(np.float32)
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    packed = pack_vectors(vectors, norms, INNER_PRODUCT, storage)
+    order, bounds = packed.panels.order, packed.panels.norms
+    assert order[50:].tolist() == [-1] * 14
+    np.testing.assert_array_equal(np.sort(order[:50]), np.arange(50))
+    assert (np.diff(bounds) <= 0).all()
+    assert (bounds[:50] >= norms[order[:50]] * packed.form.scale).all()
+    some = pack_vectors(vectors, norms, INNER_PRODUCT, storage, np.array([3, 40], np.int32))
+    assert sorted(some.panels.order[:2].tolist()) == [3, 40]
