@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.vector import FLOATS, _declare, _spread, broadcast, load, multiply_add, store, vector, zeros
+from fastrec.kernels.vector import FLOATS, broadcast, declare, load, multiply_add, spread, store, vector, zeros
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -59,8 +59,8 @@ def over_root(context: Any, a: Any, b: Any, tiny: Any) -> Any:
     """The quotient a / (√b + tiny), lane by lane of two vectors and a float32."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        root = builder.call(_declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS), [args[1]])
-        return builder.fdiv(args[0], builder.fadd(root, _spread(builder, args[2])))
+        root = builder.call(declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS), [args[1]])
+        return builder.fdiv(args[0], builder.fadd(root, spread(builder, args[2])))
 
     return vector(vector, vector, types.float32), build
 

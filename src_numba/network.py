@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.vector import _place, _spread, broadcast, load, multiply_add, store, total, vector, zeros
+from fastrec.kernels.vector import broadcast, load, multiply_add, place_of, spread, store, total, vector, zeros
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -122,9 +122,9 @@ def repeat(context: Any, array: Any, offset: Any) -> Any:
     """One element of a float32 array sixteen times."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_place(ctx, builder, signature.args[0], args[0], args[1]))
+        value = builder.load(place_of(ctx, builder, signature.args[0], args[0], args[1]))
         value.align = 4
-        return _spread(builder, value)
+        return spread(builder, value)
 
     return vector(array, types.intp), build
 

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
-from fastrec.kernels.vector import FLOATS, REORDER, load_row, store_row
-from fastrec.kernels.vector import _declare as declare
+from fastrec.kernels.vector import FLOATS, REORDER, declare, load_row, spread, store_row
 from fastrec.kernels.vector import _multiply_add as fused
 from fastrec.kernels.vector import _parts as parts
 from fastrec.kernels.vector import _row as row_of
-from fastrec.kernels.vector import _spread as spread
 
 SGD, ADAGRAD, ADAM = 0, 1, 2
 BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)

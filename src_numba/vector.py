@@ -51,11 +51,13 @@ class _RowModel(models.PrimitiveModel):  # type: ignore[misc]
 # What the operations are made of -----------------------------------------------------------------------------------
 
 
-def _declare(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+def declare(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    """The LLVM function of that name, declared once in a module."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, list(arguments)), name)
 
 
-def _place(ctx: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+def place_of(ctx: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """The pointer to `array[offset]` of a flat array."""
     return builder.gep(ctx.make_array(kind)(ctx, builder, array).data, [offset])
 
 
@@ -72,17 +74,18 @@ def _write(builder: Any, place: Any, value: Any, halves: bool = False) -> None:
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return builder.call(_declare(builder, "llvm.fmuladd.v16f32", FLOATS, FLOATS, FLOATS, FLOATS), [a, b, c])
+    return builder.call(declare(builder, "llvm.fmuladd.v16f32", FLOATS, FLOATS, FLOATS, FLOATS), [a, b, c])
 
 
-def _spread(builder: Any, value: Any) -> Any:
+def spread(builder: Any, value: Any) -> Any:
+    """A float32 in all lanes of a vector."""
     undefined = ir.Constant(FLOATS, ir.Undefined)
     one = builder.insert_element(undefined, value, ir.Constant(INT32, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES))
 
 
 def _total(builder: Any, value: Any) -> Any:
-    add = _declare(builder, "llvm.vector.reduce.fadd.v16f32", FLOAT, FLOAT, FLOATS)
+    add = declare(builder, "llvm.vector.reduce.fadd.v16f32", FLOAT, FLOAT, FLOATS)
     return builder.call(add, [ir.Constant(FLOAT, -0.0), value], fastmath=("reassoc",))
 
 
@@ -119,7 +122,7 @@ def broadcast(context: Any, value: Any) -> Any:
     """One float32 sixteen times."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _spread(builder, args[0])
+        return spread(builder, args[0])
 
     return vector(types.float32), build
 
@@ -130,7 +133,7 @@ def load(context: Any, array: Any, offset: Any) -> Any:
     halves = array.dtype == types.uint16
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _read(builder, _place(ctx, builder, signature.args[0], args[0], args[1]), halves)
+        return _read(builder, place_of(ctx, builder, signature.args[0], args[0], args[1]), halves)
 
     return vector(array, types.intp), build
 
@@ -141,7 +144,7 @@ def store(context: Any, array: Any, offset: Any, value: Any) -> Any:
     halves = array.dtype == types.uint16
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _write(builder, _place(ctx, builder, signature.args[0], args[0], args[1]), args[2], halves)
+        _write(builder, place_of(ctx, builder, signature.args[0], args[0], args[1]), args[2], halves)
         return ctx.get_dummy_value()
 
     return types.void(array, types.intp, vector), build
@@ -172,8 +175,8 @@ def prefetch(context: Any, array: Any, offset: Any) -> Any:
     """Asks for the cache line of `array[offset]`, to be read soon."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.bitcast(_place(ctx, builder, signature.args[0], args[0], args[1]), ir.IntType(8).as_pointer())
-        fetch = _declare(builder, "llvm.prefetch.p0", ir.VoidType(), place.type, INT32, INT32, INT32)
+        place = builder.bitcast(place_of(ctx, builder, signature.args[0], args[0], args[1]), ir.IntType(8).as_pointer())
+        fetch = declare(builder, "llvm.prefetch.p0", ir.VoidType(), place.type, INT32, INT32, INT32)
         read, keep, data = ir.Constant(INT32, 0), ir.Constant(INT32, 3), ir.Constant(INT32, 1)
         builder.call(fetch, [place, read, keep, data])
         return ctx.get_dummy_value()
@@ -202,7 +205,7 @@ def load_row(context: Any, array: Any, offset: Any, width: Any) -> Any:
     halves = array.dtype == types.uint16
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        places = _places(builder, _place(ctx, builder, signature.args[0], args[0], args[1]), row.vectors)
+        places = _places(builder, place_of(ctx, builder, signature.args[0], args[0], args[1]), row.vectors)
         return _row(builder, [_read(builder, place, halves) for place in places])
 
     return row(array, types.intp, width), build
@@ -213,7 +216,7 @@ def store_row(context: Any, array: Any, offset: Any, row: Any) -> Any:
     """Writes a row to a float32 array, from `offset` on."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        places = _places(builder, _place(ctx, builder, signature.args[0], args[0], args[1]), row.vectors)
+        places = _places(builder, place_of(ctx, builder, signature.args[0], args[0], args[1]), row.vectors)
         for place, value in zip(places, _parts(builder, args[2]), strict=True):
             _write(builder, place, value)
         return ctx.get_dummy_value()
@@ -242,7 +245,7 @@ def add_scaled(context: Any, a: Any, weight: Any, b: Any) -> Any:
     """The row a + weight·b."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _spread(builder, args[1])
+        factor = spread(builder, args[1])
         pairs = zip(_parts(builder, args[0]), _parts(builder, args[2]), strict=True)
         return _row(builder, [_multiply_add(builder, factor, y, x) for x, y in pairs])
 

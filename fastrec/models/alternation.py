@@ -17,7 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
-from fastrec.kernels.sparse import count_columns, place_entries, sum_rows
+from fastrec.kernels.sparse import sum_rows
+from fastrec.models.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.validation import CodeMatrix, readonly
 
@@ -67,7 +68,7 @@ class Side:
     """
 
     def __init__(self, matrix: CodeMatrix, alpha: float, regularization: float, exponent: float) -> None:
-        self.entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, _shared_value(matrix.data))))
+        self.entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
         self.alpha = np.float32(alpha)
         lengths = np.diff(matrix.indptr)
         sums = np.empty(matrix.shape[0])
@@ -111,30 +112,6 @@ class Side:
         run_pieces(solve_piece, range(len(self.cuts) - 1), solver.n_jobs)
         self.penalty = float(norms.sum())
         return float(losses.sum())
-
-
-def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
-    """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
-    n_columns = matrix.shape[1]
-    cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
-    counts = np.zeros((n_jobs, n_columns), np.int64)
-    indptr, indices = readonly(matrix.indptr), readonly(matrix.indices)
-
-    def count(piece: int) -> None:
-        count_columns(indices, indptr[cuts[piece]], indptr[cuts[piece + 1]], counts[piece])
-
-    run_pieces(count, range(n_jobs), n_jobs)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
-    places = starts[:-1] + np.cumsum(counts, axis=0) - counts
-    shared = _shared_value(matrix.data)
-    values = readonly(shared if len(shared) > 1 or matrix.nnz <= 1 else np.empty(0, np.float32))
-    rows, placed = np.empty(matrix.nnz, np.int32), np.empty(len(values), np.float32)
-
-    def place(piece: int) -> None:
-        place_entries(indptr, indices, values, cuts[piece], cuts[piece + 1], places[piece], rows, placed)
-
-    run_pieces(place, range(n_jobs), n_jobs)
-    return starts, rows, placed if len(values) else shared
 
 
 def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
@@ -211,8 +188,3 @@ def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver)
 
     run_pieces(narrow_block, range(0, len(vectors), BLOCK), solver.n_jobs)
     return halves, scale
-
-
-def _shared_value(values: Floats) -> Floats:
-    """One value where all are equal, else all of them."""
-    return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
 from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.models.item_weights import PIECES, ItemWeights, is_finite, rows_of
-from fastrec.models.neighbors import Profile, columns_of, nearest_columns, products_of, turned
-from fastrec.models.rows import pick_rows
+from fastrec.models.neighbors import Profile, columns_of, nearest_columns, products_of
+from fastrec.models.rows import pick_rows, turned
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly

@@ -1,7 +1,6 @@
 """Ratings by matrix factorization with biases, by alternating least squares."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -12,14 +11,13 @@ from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Codes, Explaining
-from fastrec.models.spectrum import seed_of, turned
+from fastrec.models.rows import turned
+from fastrec.models.training import Course, check_course, seed_of
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.progress import epoch_progress
 from fastrec.retrieval import TopK
 from fastrec.validation import (
     CodeMatrix,
     check_choice,
-    check_flag,
     check_integer,
     check_number,
     readonly,
@@ -148,14 +146,9 @@ class ExplicitALS(Explaining, FactorRecommender):
         check_number("ExplicitALS.regularization", self.regularization, minimum=0, above=True)
         check_number("ExplicitALS.bias_regularization", self.bias_regularization, minimum=0, above=True)
         check_number("ExplicitALS.regularization_exponent", self.regularization_exponent, minimum=0, maximum=1)
-        check_integer("ExplicitALS.iterations", self.iterations, minimum=1)
         check_choice("ExplicitALS.solver", self.solver, ("cholesky", "cg"))
         check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1)
-        check_number("ExplicitALS.tol", self.tol, minimum=0)
-        check_flag("ExplicitALS.verbose", bool(self.verbose))
-        effective_jobs(self.n_jobs)
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"ExplicitALS.callback must be a function or None, got {self.callback!r}")
+        check_course(self)
 
     @property
     def user_biases_(self) -> Floats:
@@ -182,26 +175,16 @@ class ExplicitALS(Explaining, FactorRecommender):
         self.item_factors_[:, self.factors + 1] = items[:, self.factors] + np.float32(self.mean_)
 
     def _alternate(self, users: Floats, items: Floats, by_user: "Ratings", by_item: "Ratings", jobs: int) -> None:
-        began = time.perf_counter()
-        losses: list[float] = []
         steps = self.cg_steps if self.solver == "cg" else 0
-        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
-            for epoch in range(self.iterations):
-                by_user.solve(users, items, self.mean_, steps, jobs)
-                errors = by_item.solve(items, users, self.mean_, steps, jobs)
-                losses.append(errors + by_user.penalty_of(users) + by_item.penalty_of(items))
-                if not math.isfinite(losses[-1]):
-                    raise FloatingPointError(
-                        f"the loss is {losses[-1]} after epoch {epoch + 1}: ExplicitALS has diverged. Stronger "
-                        f"regularization than {self.regularization} may help."
-                    )
-                advance(f"loss {losses[-1]:.6g}")
-                if self.callback is not None and self.callback(epoch + 1, time.perf_counter() - began, losses[-1]):
-                    break
-                if self.tol > 0 and epoch > 0 and losses[-2] - losses[-1] < self.tol * losses[-2]:
-                    break
-        self.loss_curve_ = np.array(losses)
-        self.n_iter_ = len(losses)
+
+        def run_epoch(epoch: int) -> float:
+            by_user.solve(users, items, self.mean_, steps, jobs)
+            errors = by_item.solve(items, users, self.mean_, steps, jobs)
+            return errors + by_user.penalty_of(users) + by_item.penalty_of(items)
+
+        course = Course.of(self, f"Stronger regularization than {self.regularization} may help.")
+        course.run(run_epoch)
+        course.record(self)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         """The rows solved exactly; an empty row's are 0 and the 1 that adds mean + b_i."""

@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.recommender import Codes, Explaining
-from fastrec.models.rows import row_numbers, sum_by_code
+from fastrec.models.rows import row_numbers, sum_by_code, turned
 from fastrec.models.spectrum import (
     SparseProduct,
     add_dense_products,
     leading_spectrum,
-    seed_of,
     sum_vectors,
-    turned,
 )
+from fastrec.models.training import seed_of
 from fastrec.parallel import effective_jobs
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
 

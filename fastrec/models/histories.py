@@ -5,15 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.hashing import mix_bits
 from fastrec.validation import CodeMatrix
-
-
-def _mix(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    # The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-    keys = keys + np.uint64(0x9E3779B97F4A7C15)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
 
 
 def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
@@ -25,9 +18,9 @@ def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
     True
     """
     values = np.ascontiguousarray(matrix.data).view(np.uint32).astype(np.uint64)
-    keys = _mix(_mix(matrix.indices.astype(np.uint64)) ^ values)
+    keys = mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ values)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
-    return _mix(sums[1:] - sums[:-1])
+    return mix_bits(sums[1:] - sums[:-1])
 
 
 class KnownRows:

@@ -1,16 +1,12 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
 import math
-import time
-from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
 from fastrec.kernels.vector import LANES
-from fastrec.metrics import ndcg
 from fastrec.models.alternation import (
     Side,
     Solver,
@@ -19,18 +15,15 @@ from fastrec.models.alternation import (
     gramian,
     one_blas_thread,
     rotate,
-    transposed,
 )
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Derived, Explaining
-from fastrec.models.rows import hide_part, pick_rows
+from fastrec.models.rows import pick_rows, transposed, turned
+from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.models.updating import Change, Updating
 from fastrec.parallel import effective_jobs
-from fastrec.progress import epoch_progress
-from fastrec.retrieval.select import select_topk
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_flag, check_integer, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
 
-Callback = Callable[[int, float, float], bool | None]
 Floats = NDArray[np.float32]
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
@@ -187,19 +180,10 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         if self.alpha != "auto":
             check_number('ImplicitALS.alpha (if not "auto")', self.alpha, minimum=0, above=True)
         check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
-        check_integer("ImplicitALS.iterations", self.iterations, minimum=1)
         check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
         check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1)
         check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
-        check_number("ImplicitALS.tol", self.tol, minimum=0)
-        fraction = check_number("ImplicitALS.validation_fraction", self.validation_fraction, minimum=0)
-        if fraction > 0.5:
-            raise ValueError(f"ImplicitALS.validation_fraction must be from 0 to 0.5, got {fraction}")
-        check_integer("ImplicitALS.n_iter_no_change", self.n_iter_no_change, minimum=1)
-        check_flag("ImplicitALS.warm_start", self.warm_start)
-        effective_jobs(self.n_jobs)
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"ImplicitALS.callback must be a function or None, got {self.callback!r}")
+        check_course(self)
 
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
         """Learn the factors.
@@ -228,7 +212,8 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
     def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
         jobs = effective_jobs(self.n_jobs)
         self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
-        trained, hidden = self._held_out(matrix, X_val)
+        given = None if X_val is None else self._checked(X_val)
+        trained, hidden = held_out(matrix, given, self.validation_fraction)
         users_to_items, items_to_users = self._sides(trained, jobs)
         users, items = self._start(matrix)
         with one_blas_thread():
@@ -239,13 +224,13 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
 
     def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
         options = (self.alpha_, self.regularization, self.regularization_exponent)
-        indptr, indices, data = transposed(matrix, jobs)
+        indptr, indices, data = transposed(matrix, jobs)  # data may be one value for all, which `Side` takes
         return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
 
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
         """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
         width = -(-self.factors // LANES) * LANES
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed_of(self.random_state))
         started = []
         for size, last in zip(matrix.shape, ("user_factors_", "item_factors_"), strict=True):
             factors = aligned_zeros(size, width)
@@ -261,17 +246,6 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
             started.append(factors)
         return started[0], started[1]
 
-    def _held_out(self, matrix: CodeMatrix, X_val: Any) -> tuple[CodeMatrix, CodeMatrix | None]:
-        """What to train on, and what to validate on."""
-        if X_val is not None:
-            hidden = self._checked(X_val)
-            if hidden.shape != matrix.shape:
-                raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
-            return matrix, hidden
-        if self.validation_fraction > 0:
-            return hide_part(matrix, max(2, round(1 / self.validation_fraction)))
-        return matrix, None
-
     def _alternate(
         self,
         users: Floats,
@@ -283,38 +257,28 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         jobs: int,
     ) -> Floats:
         """Epochs until enough of them are done; returns the item factors to keep."""
-        began = time.perf_counter()
-        losses: list[float] = []
-        validations: list[float] = []
-        best = items
         sides = ((users, items, users_to_items), (items, users, items_to_users))
-        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
-            for epoch in range(self.iterations):
-                solver = self._solver(epoch > 0, jobs)
-                for rows, others, side in sides:
-                    values, basis = eigenbasis(gramian(others, jobs), self.factors)
-                    rotate(rows, basis, jobs)
-                    rotate(others, basis, jobs)
-                    loss = side.solve(rows, others, values, solver)
-                losses.append(loss + users_to_items.penalty)
-                if not math.isfinite(losses[-1]):
-                    raise FloatingPointError(
-                        f"the loss is {losses[-1]} after epoch {epoch + 1}: ImplicitALS has diverged. Stronger "
-                        f"regularization than {self.regularization} or a smaller alpha than {self.alpha_} may help."
-                    )
-                note = f"loss {losses[-1]:.6g}"
-                if hidden is not None:
-                    validations.append(_validate(users, items, trained, hidden))
-                    if validations[-1] >= max(validations):
-                        best = items.copy()
-                    note += f", validation NDCG@10 {validations[-1]:.4f}"
-                advance(note)
-                if self._is_enough(epoch, time.perf_counter() - began, losses, validations):
-                    break
-        self.loss_curve_ = np.array(losses)
-        self.validation_curve_ = np.array(validations) if hidden is not None else None
-        self.n_iter_ = len(losses)
-        return best
+
+        def run_epoch(epoch: int) -> float:
+            solver = self._solver(epoch > 0, jobs)
+            for rows, others, side in sides:
+                values, basis = eigenbasis(gramian(others, jobs), self.factors)
+                rotate(rows, basis, jobs)
+                rotate(others, basis, jobs)
+                loss = side.solve(rows, others, values, solver)
+            return loss + users_to_items.penalty
+
+        def validate() -> float:
+            assert hidden is not None
+            return validation_ndcg(lambda rows: users[rows] @ items.T, trained, hidden, VALIDATION_ROWS)
+
+        course = Course.of(
+            self,
+            f"Stronger regularization than {self.regularization} or a smaller alpha than {self.alpha_} may help.",
+        )
+        best: Floats | None = course.run(run_epoch, None if hidden is None else validate, items.copy)
+        course.record(self)
+        return items if best is None else best
 
     def _solver(self, relaxed: bool, jobs: int) -> Solver:
         method = "cholesky" if self.solver == "cholesky" else "cg"
@@ -324,17 +288,6 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         """Rows to their solutions, for fold-in and updates."""
         method = "cholesky" if self.solver == "cholesky" else "cg"
         return Solver(method, FOLD_IN_STEPS, FOLD_IN_TOLERANCE, 1.0, "float32", jobs)
-
-    def _is_enough(self, epoch: int, elapsed: float, losses: list[float], validations: list[float]) -> bool:
-        if self.callback is not None and self.callback(epoch + 1, elapsed, losses[-1]):
-            return True
-        if validations:
-            best = 0
-            for later in range(1, len(validations)):
-                if validations[later] > validations[best] + self.tol:
-                    best = later
-            return epoch - best >= self.n_iter_no_change
-        return self.tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < self.tol * losses[-2]
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
@@ -366,9 +319,7 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         users = _grown(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self.factors)
         users[change.users, : self.factors] = self._fold_in(pick_rows(self.seen_, change.users))
-        indptr, indices, data = transposed(self.seen_, jobs)
-        data = np.broadcast_to(data, indices.shape) if len(data) == 1 else data
-        rows = pick_rows(assemble_csr(data, indices, indptr, self.seen_.shape[::-1]), change.items)
+        rows = pick_rows(turned(self.seen_, jobs), change.items)
         with one_blas_thread():
             values, basis = eigenbasis(gramian(users, jobs), self.factors)
             rotate(users, basis, jobs)
@@ -419,18 +370,3 @@ def _grown(factors: Floats, size: int, width: int) -> Floats:
 
 def _without_padding(factors: Floats, width: int) -> Floats:
     return factors if factors.shape[1] == width else np.ascontiguousarray(factors[:, :width])
-
-
-def _validate(users: Floats, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-    """The mean NDCG@10 over rows with hidden items, at most `VALIDATION_ROWS` of them, evenly spread."""
-    rows = np.flatnonzero(np.diff(hidden.indptr))
-    if len(rows) > VALIDATION_ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, VALIDATION_ROWS).astype(np.int64)]
-    if not len(rows):
-        return 0.0
-    total = 0.0
-    for first in range(0, len(rows), 1024):
-        some = rows[first : first + 1024]
-        codes, _ = select_topk(users[some] @ items.T, 10, exclude=pick_rows(trained, some))
-        total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
-    return total / len(rows)

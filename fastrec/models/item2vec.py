@@ -5,7 +5,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.utils import check_random_state
 
 from fastrec.data import Interactions
 from fastrec.kernels._jit import Static
@@ -19,7 +18,7 @@ from fastrec.models.dealing import BLOCK_ROWS, BLOCKS
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.losses import make_side
 from fastrec.models.recommender import Explaining
-from fastrec.models.training import Callback, Course, check_course, held_out, validation_ndcg
+from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, readonly
 
@@ -197,24 +196,20 @@ class Item2Vec(Explaining, FactorRecommender):
             sequences = Sequences(readonly(trained.indptr), readonly(trained.indices))
         elif hidden is not None:
             sequences = _without(sequences, hidden)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = seed_of(self.random_state)
         skipgram = _SkipGram(self, sequences, window, matrix.shape[1], seed)
-        course = Course(
-            "Item2Vec", self.iterations, self.tol, self.n_iter_no_change, self.callback, bool(self.verbose),
-            f"A learning_rate below {self.learning_rate} may help.",
-        )  # fmt: skip
+        course = Course.of(self, f"A learning_rate below {self.learning_rate} may help.")
         best = course.run(
             lambda epoch: skipgram.run_epoch(epoch, 1 - (1 - LOWEST_RATE) * epoch / self.iterations),
             None if hidden is None else lambda: self._validate(skipgram.vectors(), trained, hidden),
             lambda: (skipgram.vectors(), skipgram.context_vectors()),
         )
         self.item_factors_, self.context_factors_ = best or (skipgram.vectors(), skipgram.context_vectors())
-        self.loss_curve_ = np.array(course.losses)
-        self.validation_curve_ = None if hidden is None else np.array(course.validations)
-        self.n_iter_ = len(course.losses)
+        course.record(self)
 
     def _validate(self, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-        return validation_ndcg(_means(trained, items), items, trained, hidden)
+        users = _means(trained, items)
+        return validation_ndcg(lambda rows: users[rows] @ items.T, trained, hidden)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         return _means(matrix, self.item_factors_)

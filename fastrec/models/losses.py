@@ -18,8 +18,9 @@ from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import aligned_zeros, transposed
+from fastrec.models.alternation import aligned_zeros
 from fastrec.models.dealing import Cell
+from fastrec.models.rows import transposed
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.validation import CodeMatrix, readonly
 

@@ -1,27 +1,23 @@
 """Neural collaborative filtering: a small network over the embeddings of a user and an item."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
-from fastrec.models.early_stopping import held_out, is_enough, validate
 from fastrec.models.histories import KnownRows, hash_rows
 from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
 from fastrec.models.network import runner as threads
 from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
 from fastrec.models.rows import pick_rows, row_numbers, rows_of_lists
+from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
 from fastrec.parallel import effective_jobs
-from fastrec.progress import epoch_progress
 from fastrec.retrieval import ExactIndex, TopK
 from fastrec.validation import (
     CodeMatrix,
     check_choice,
-    check_flag,
     check_integer,
     check_number,
 )
@@ -214,15 +210,8 @@ class MLPRecommender(Recommender):
                 "MLPRecommender.regularization times learning_rate must be below 1, the share of a weight that a step "
                 f"takes, got {self.regularization} · {self.learning_rate}"
             )
-        check_integer("MLPRecommender.iterations", self.iterations, minimum=1)
         check_integer("MLPRecommender.batch_size", self.batch_size, minimum=1, maximum=1 << 20)
-        check_number("MLPRecommender.tol", self.tol, minimum=0)
-        check_number("MLPRecommender.validation_fraction", self.validation_fraction, minimum=0, maximum=0.5)
-        check_integer("MLPRecommender.n_iter_no_change", self.n_iter_no_change, minimum=1)
-        check_flag("MLPRecommender.warm_start", self.warm_start)
-        effective_jobs(self.n_jobs)
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"MLPRecommender.callback must be a function or None, got {self.callback!r}")
+        check_course(self)
 
     # -- learning
 
@@ -259,7 +248,7 @@ class MLPRecommender(Recommender):
         validation = None if X_val is None else self._checked(X_val)
         trained, hidden = held_out(matrix, validation, self.validation_fraction)
         layout = self._layout()
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed_of(self.random_state))
         start = self._start(layout, matrix, rng)
         self.network_ = [
             *(layout.architecture, layout.factors, list(layout.layers), layout.normalization),
@@ -301,29 +290,23 @@ class MLPRecommender(Recommender):
         hidden: CodeMatrix | None,
     ) -> None:
         """Epochs until enough of them are done; keeps the last one, with validation the best."""
-        began = time.perf_counter()
-        losses: list[float] = []
-        validations: list[float] = []
-        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
-            for epoch in range(self.iterations):
-                losses.append(self._run_epoch(trainer, samples, rng, epoch))
-                note = f"loss {losses[-1]:.6g}"
-                if hidden is not None:
-                    self._keep(trainer)
-                    validations.append(validate(self._score_users, trained, hidden))
-                    if validations[-1] >= max(validations):
-                        best = self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_
-                    note += f", validation NDCG@10 {validations[-1]:.4f}"
-                advance(note)
-                if is_enough(self, epoch, time.perf_counter() - began, losses, validations):
-                    break
-        if hidden is None:
+
+        def validate() -> float:
+            assert hidden is not None
+            self._keep(trainer)
+            return validate_dear(self._score_users, trained, hidden)
+
+        course = Course.of(self, self._advice())
+        best = course.run(
+            lambda epoch: self._run_epoch(trainer, samples, rng, epoch),
+            None if hidden is None else validate,
+            lambda: (self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_),
+        )
+        if best is None:
             self._keep(trainer)
         else:
             self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_ = best
-        self.loss_curve_ = np.array(losses)
-        self.validation_curve_ = np.array(validations) if hidden is not None else None
-        self.n_iter_ = len(losses)
+        course.record(self)
 
     def _run_epoch(self, trainer: Trainer, samples: Samples, rng: np.random.Generator, epoch: int) -> float:
         total = 0.0
@@ -340,9 +323,10 @@ class MLPRecommender(Recommender):
 
     def _diverged(self, what: str) -> FloatingPointError:
         name = type(self).__name__
-        return FloatingPointError(
-            f"{what}: {name} has diverged. A learning_rate below {self.learning_rate} or smaller values may help."
-        )
+        return FloatingPointError(f"{what}: {name} has diverged. {self._advice()}")
+
+    def _advice(self) -> str:
+        return f"A learning_rate below {self.learning_rate} or smaller values may help."
 
     def _keep(self, trainer: Trainer) -> None:
         """Take over copies of what the trainer has learned by now."""

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.neighbors import Rows, Scale, add_weighted_rows, find_neighbors
-from fastrec.models.alternation import transposed
 from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows_of
 from fastrec.models.recommender import Codes, Explaining
-from fastrec.models.rows import pick_rows, row_numbers
+from fastrec.models.rows import pick_rows, row_numbers, turned
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
@@ -188,13 +187,6 @@ def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
     valid = codes >= 0
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(valid.sum(axis=1), dtype=np.int64)])
     return assemble_csr(scores[valid], codes[valid], indptr, (len(codes), n_columns))
-
-
-def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
-    """The matrix with rows and columns exchanged, each entry with its value."""
-    indptr, indices, data = transposed(matrix, n_jobs)
-    data = np.broadcast_to(data, len(indices)) if len(data) == 1 else data
-    return assemble_csr(np.ascontiguousarray(data), indices, indptr, matrix.shape[::-1])
 
 
 def _check_neighborhood(model: Any, similarities: tuple[str, ...]) -> None:

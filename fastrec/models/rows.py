@@ -1,4 +1,4 @@
-"""Rows of matrices of codes: picked, joined and made of lists, with their index types kept."""
+"""Rows of matrices of codes: picked, joined, turned over and made of lists, with their index types kept."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data.hashing import hash_cells
-from fastrec.validation import CodeMatrix, assemble_csr
+from fastrec.kernels.sparse import count_columns, place_entries
+from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.validation import CodeMatrix, assemble_csr, readonly
 
 BLOCK = 1 << 20
 
@@ -149,3 +151,46 @@ def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatri
     hidden = np.empty(len(keys), bool)
     hidden[order] = np.arange(len(keys)) - matrix.indptr[rows] < hidden_lengths[rows]
     return keep_entries(matrix, ~hidden), keep_entries(matrix, hidden)
+
+
+def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
+    n_columns = matrix.shape[1]
+    cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
+    counts = np.zeros((n_jobs, n_columns), np.int64)
+    indptr, indices = readonly(matrix.indptr), readonly(matrix.indices)
+
+    def count(piece: int) -> None:
+        count_columns(indices, indptr[cuts[piece]], indptr[cuts[piece + 1]], counts[piece])
+
+    run_pieces(count, range(n_jobs), n_jobs)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
+    places = starts[:-1] + np.cumsum(counts, axis=0) - counts
+    shared = shared_value(matrix.data)
+    values = readonly(shared if len(shared) > 1 or matrix.nnz <= 1 else np.empty(0, np.float32))
+    rows, placed = np.empty(matrix.nnz, np.int32), np.empty(len(values), np.float32)
+
+    def place(piece: int) -> None:
+        place_entries(indptr, indices, values, cuts[piece], cuts[piece + 1], places[piece], rows, placed)
+
+    run_pieces(place, range(n_jobs), n_jobs)
+    return starts, rows, placed if len(values) else shared
+
+
+def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
+    """The matrix with rows and columns exchanged, each entry with its value.
+
+    >>> from fastrec.validation import check_matrix
+    >>> turned(check_matrix([[1, 0, 2], [0, 3, 0]]), 1).toarray()
+    array([[1., 0.],
+           [0., 3.],
+           [2., 0.]], dtype=float32)
+    """
+    indptr, indices, data = transposed(matrix, n_jobs)
+    data = np.ascontiguousarray(np.broadcast_to(data, len(indices))) if len(data) == 1 else data
+    return assemble_csr(data, indices, indptr, matrix.shape[::-1])
+
+
+def shared_value(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One value where all are equal, else all of them."""
+    return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values

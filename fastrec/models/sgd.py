@@ -4,7 +4,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.dealing import Dealer
@@ -25,6 +24,7 @@ from fastrec.models.training import (
     Course,
     check_course,
     held_out,
+    seed_of,
     validation_ndcg,
     validation_rmse,
 )
@@ -337,7 +337,7 @@ class SGDFactorization(FactorRecommender):
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         squared = settings.loss == "squared"
         self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = seed_of(self.random_state)
         sides = self._start(matrix.shape, loss, seed)
         dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
         loss.begin(sides, trained)
@@ -348,15 +348,11 @@ class SGDFactorization(FactorRecommender):
             lambda: self._item_arrays(loss),
         )
         self.item_factors_, self.presence_factors_ = self._item_arrays(loss) if best is None else best
-        self.loss_curve_ = np.array(course.losses)
-        self.validation_curve_ = None if hidden is None else np.array(course.validations)
-        self.n_iter_ = len(course.losses)
+        course.record(self)
 
     def _course(self, settings: Settings) -> Course:
         advice = f"A learning_rate below {settings.learning_rate} may help."
-        measure = "RMSE" if settings.loss == "squared" else "NDCG@10"
-        name, verbose = type(self).__name__, bool(self.verbose)
-        return Course(name, self.iterations, self.tol, self.n_iter_no_change, self.callback, verbose, advice, measure)
+        return Course.of(self, advice, "RMSE" if settings.loss == "squared" else "NDCG@10")
 
     def _rate(self, settings: Settings, epoch: int) -> float:
         left = 1.0 if self.schedule == "constant" else 1.0 - epoch / self.iterations
@@ -430,7 +426,7 @@ class SGDFactorization(FactorRecommender):
         user_factors, (item_factors, _) = self._user_columns(loss, rows, biases), self._item_arrays(loss)
         if settings.loss == "squared":
             return validation_rmse(user_factors, item_factors, hidden)
-        return validation_ndcg(user_factors, item_factors, trained, hidden)
+        return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
 
     # -- columns
 

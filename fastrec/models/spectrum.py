@@ -2,18 +2,17 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.utils import check_random_state
 
 from fastrec.kernels.filters import STRIP, add_products, multiply_rows
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, one_blas_thread, rotate, transposed
+from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, one_blas_thread, rotate
+from fastrec.models.rows import turned
 from fastrec.parallel import balanced_cuts, run_pieces
-from fastrec.validation import CodeMatrix, assemble_csr, readonly
+from fastrec.validation import CodeMatrix, readonly
 
 Floats = NDArray[np.float32]
 
@@ -95,14 +94,6 @@ def pad_columns(vectors: Floats) -> Floats:
     padded = aligned_zeros(len(vectors), width)
     padded[:, : vectors.shape[1]] = vectors
     return padded
-
-
-def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
-    """The matrix with rows and columns exchanged."""
-    indptr, indices, data = transposed(matrix, n_jobs)
-    if len(data) != len(indices):
-        data = np.full(len(indices), data[0] if len(data) else 0, np.float32)
-    return assemble_csr(data, indices, indptr, matrix.shape[::-1])
 
 
 @dataclass(frozen=True)
@@ -216,8 +207,3 @@ def _orthonormalize(X: Floats, n_jobs: int) -> None:
         values, basis = np.linalg.eigh(scaled)
         values = np.maximum(values, 1e-7 * values[-1])  # below it a float32 Gramian says nothing
         rotate(X, (basis / np.sqrt(values) / lengths[:, None]).astype(np.float32), n_jobs)
-
-
-def seed_of(random_state: Any) -> int:
-    """A seed for NumPy's generators from scikit-learn's `random_state`."""
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Explaining
 from fastrec.models.rows import sum_by_code
-from fastrec.models.spectrum import leading_spectrum, seed_of, sum_vectors
+from fastrec.models.spectrum import leading_spectrum, sum_vectors
+from fastrec.models.training import seed_of
 from fastrec.parallel import effective_jobs
 from fastrec.validation import CodeMatrix, assemble_csr, check_integer, check_number
 

@@ -4,13 +4,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 
 from fastrec.metrics import ndcg
 from fastrec.models.rows import hide_part, pick_rows, row_numbers
+from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.retrieval.select import select_topk
 from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number
@@ -56,11 +58,25 @@ class Course:
     losses: list[float] = field(default_factory=list)
     validations: list[float] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, model: Any, advice: str, measure: str = "NDCG@10") -> Self:
+        """The course that a model's options ask for."""
+        patience = getattr(model, "n_iter_no_change", 1)
+        shown = bool(model.verbose)
+        return cls(type(model).__name__, model.iterations, model.tol, patience, model.callback, shown, advice, measure)
+
+    def record(self, model: Any) -> None:
+        """Tell the model how it went: its curves, and how many epochs were run."""
+        model.loss_curve_ = np.array(self.losses)
+        model.n_iter_ = len(self.losses)
+        if hasattr(model, "validation_fraction"):
+            model.validation_curve_ = np.array(self.validations) if self.validations else None
+
     def run(
         self,
         step: Callable[[int], float],
-        validate: Callable[[], float] | None,
-        snapshot: Callable[[], Any],
+        validate: Callable[[], float] | None = None,
+        snapshot: Callable[[], Any] = lambda: None,
     ) -> Any:
         """Run `step(epoch)`, which returns the loss; returns the best epoch's `snapshot()`, None without validation."""
         began, best = time.perf_counter(), None
@@ -100,15 +116,25 @@ class Course:
 
 
 def check_course(model: Any) -> None:
-    """Check the options that all estimators trained by epochs share."""
+    """Check the options that estimators trained by epochs share, those of them that the model has."""
     name = type(model).__name__
     check_integer(f"{name}.iterations", model.iterations, minimum=1)
     check_number(f"{name}.tol", model.tol, minimum=0)
-    check_number(f"{name}.validation_fraction", model.validation_fraction, minimum=0, maximum=0.5)
-    check_integer(f"{name}.n_iter_no_change", model.n_iter_no_change, minimum=1)
-    check_flag(f"{name}.warm_start", model.warm_start)
+    if hasattr(model, "validation_fraction"):
+        fraction = check_number(f"{name}.validation_fraction", model.validation_fraction, minimum=0)
+        if fraction > 0.5:
+            raise ValueError(f"{name}.validation_fraction must be from 0 to 0.5, got {fraction}")
+        check_integer(f"{name}.n_iter_no_change", model.n_iter_no_change, minimum=1)
+    if hasattr(model, "warm_start"):
+        check_flag(f"{name}.warm_start", model.warm_start)
+    effective_jobs(model.n_jobs)
     if model.callback is not None and not callable(model.callback):
         raise TypeError(f"{name}.callback must be a function or None, got {model.callback!r}")
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed for NumPy's generators from scikit-learn's `random_state`."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
@@ -122,19 +148,32 @@ def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> 
     return matrix, None
 
 
-def validation_ndcg(users: Floats, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-    """The mean NDCG@10 over rows with hidden items, at most `VALIDATION_ROWS` of them, evenly spread."""
+def validation_ndcg(
+    score: Callable[[NDArray[np.int64]], Floats],
+    trained: CodeMatrix,
+    hidden: CodeMatrix,
+    most: int = VALIDATION_ROWS,
+    at_once: int = 1024,
+) -> float:
+    """The mean NDCG@10 over rows with hidden items, at most `most` of them, evenly spread.
+
+    `score` gives all items' scores for some rows; `at_once` is how many it is asked for at a time.
+    """
     rows = np.flatnonzero(np.diff(hidden.indptr))
-    if len(rows) > VALIDATION_ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, VALIDATION_ROWS).astype(np.int64)]
-    if not len(rows):
-        return 0.0
+    if len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     total = 0.0
-    for first in range(0, len(rows), 1024):
-        some = rows[first : first + 1024]
-        codes, _ = select_topk(users[some] @ items.T, 10, exclude=pick_rows(trained, some))
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        codes, _ = select_topk(score(some), 10, exclude=pick_rows(trained, some))
         total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
-    return total / len(rows)
+    return total / len(rows) if len(rows) else 0.0
+
+
+def validate_dear(score: Callable[[NDArray[np.int64]], Floats], trained: CodeMatrix, hidden: CodeMatrix) -> float:
+    """`validation_ndcg` for scores that cost a network each: four million pairs at most, a million at a time."""
+    n_items = hidden.shape[1]
+    return validation_ndcg(score, trained, hidden, max(100, 4_000_000 // n_items), max(1, 1_000_000 // n_items))
 
 
 def validation_rmse(users: Floats, items: Floats, hidden: CodeMatrix) -> float:

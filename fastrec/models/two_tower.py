@@ -2,25 +2,21 @@
 
 import itertools
 import math
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.utils import check_random_state
 
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.network import add_products
 from fastrec.models.alternation import one_blas_thread
-from fastrec.models.early_stopping import held_out, is_enough, validate
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.mlp import SPREAD, check_layers
 from fastrec.models.network import Embedding, make_pace, padded
 from fastrec.models.rows import keep_entries, pick_rows, row_numbers
-from fastrec.parallel import effective_jobs
-from fastrec.progress import epoch_progress
+from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
 from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
@@ -236,13 +232,8 @@ class TwoTowerRecommender(FactorRecommender):
         check_number(f"{name}.regularization", self.regularization, minimum=0)
         if self.learning_rate * self.regularization >= 1:
             raise ValueError(f"{name}.regularization times learning_rate must be below 1, got {self.regularization}")
-        for option in ("iterations", "batch_size", "n_iter_no_change"):
-            check_integer(f"{name}.{option}", getattr(self, option), minimum=1)
-        check_number(f"{name}.tol", self.tol, minimum=0)
-        check_number(f"{name}.validation_fraction", self.validation_fraction, minimum=0, maximum=0.5)
-        effective_jobs(self.n_jobs)
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"{name}.callback must be a function or None, got {self.callback!r}")
+        check_integer(f"{name}.batch_size", self.batch_size, minimum=1)
+        check_course(self)
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, X_val: Any = None) -> Self:
         """Train the towers.
@@ -289,7 +280,7 @@ class TwoTowerRecommender(FactorRecommender):
                 )
         validation = None if X_val is None else self._checked(X_val)
         trained, hidden = held_out(matrix, validation, self.validation_fraction)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed_of(self.random_state))
         self.network_ = [self.factors, [int(width) for width in self.layers]]
         training = _Training(self, matrix.shape[1], features, rng)
         with one_blas_thread():
@@ -297,34 +288,23 @@ class TwoTowerRecommender(FactorRecommender):
 
     def _train(self, training: "_Training", trained: CodeMatrix, hidden: CodeMatrix | None) -> None:
         """Epochs until enough of them are done; keeps the last one, with validation the best."""
-        began = time.perf_counter()
-        losses: list[float] = []
-        validations: list[float] = []
-        with epoch_progress(type(self).__name__, self.iterations, bool(self.verbose)) as advance:
-            for epoch in range(self.iterations):
-                losses.append(training.run_epoch(trained))
-                if not math.isfinite(losses[-1]):
-                    raise FloatingPointError(
-                        f"the loss is {losses[-1]} in epoch {epoch + 1}: TwoTowerRecommender has diverged. A "
-                        f"learning_rate below {self.learning_rate} may help."
-                    )
-                note = f"loss {losses[-1]:.6g}"
-                if hidden is not None:
-                    self._keep(training)
-                    validations.append(validate(lambda rows: self._score_rows(trained, rows), trained, hidden))
-                    if validations[-1] >= max(validations):
-                        best = self.item_factors_, self.history_vectors_, self.tower_
-                    note += f", validation NDCG@10 {validations[-1]:.4f}"
-                advance(note)
-                if is_enough(self, epoch, time.perf_counter() - began, losses, validations):
-                    break
-        if hidden is None:
+
+        def validate() -> float:
+            assert hidden is not None
+            self._keep(training)
+            return validate_dear(lambda rows: self._score_rows(trained, rows), trained, hidden)
+
+        course = Course.of(self, f"A learning_rate below {self.learning_rate} may help.")
+        best = course.run(
+            lambda epoch: training.run_epoch(trained),
+            None if hidden is None else validate,
+            lambda: (self.item_factors_, self.history_vectors_, self.tower_),
+        )
+        if best is None:
             self._keep(training)
         else:
             self.item_factors_, self.history_vectors_, self.tower_ = best
-        self.loss_curve_ = np.array(losses)
-        self.validation_curve_ = np.array(validations) if hidden is not None else None
-        self.n_iter_ = len(losses)
+        course.record(self)
 
     def _keep(self, training: "_Training") -> None:
         """Take over what the towers make by now."""

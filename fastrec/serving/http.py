@@ -264,7 +264,8 @@ class Server:
             self._in_line -= 1
 
     def answer(self, what: Any, status: int = 200, **headers: str) -> Response:
-        """An answer in JSON."""
+        """An answer in JSON; its header names the version that the answer itself names."""
+        headers["fastrec-version"] = what.version.encode("latin-1", "replace").decode("latin-1")
         return Response(self._encode(what), status, headers, JSON)
 
     def check_writer(self, request: Request) -> None:
@@ -372,9 +373,9 @@ class Server:
         """POST /batch."""
         asked = await self.body(request, m.BatchRequest)
         snapshot = await self.snapshot()
-        return Response(await self.on_thread(self._batch, snapshot, asked), media_type=JSON)
+        return await self.on_thread(self._batch, snapshot, asked)
 
-    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> bytes:
+    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> Response:
         model = snapshot.model
         policy = asked.on_unknown or self.settings.on_unknown
         for place, user in enumerate(asked.users):
@@ -391,7 +392,7 @@ class Server:
                 asked.users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True
             )
             rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
-        return self._encode(m.BatchAnswer(rows, snapshot.version, snapshot.seq))
+        return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq))
 
     async def events(self, request: Request) -> Response:
         """POST /events."""
@@ -550,7 +551,7 @@ class Server:
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return self.answer(describe_api(self.settings.token is not None))
+        return Response(self._encode(describe_api(self.settings.token is not None)), media_type=JSON)
 
     async def page(self, request: Request) -> Response:
         """GET / and /docs: the web page, and what can be asked."""
@@ -595,9 +596,12 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 spent = (time.perf_counter() - began) * 1000
+                headers = message["headers"]
+                # A model may have been published since the answer was made: only pages are without a version yet.
+                if not any(name == b"fastrec-version" for name, _ in headers):
+                    headers = [*headers, (b"fastrec-version", self.server.version.encode("latin-1", "replace"))]
                 message["headers"] = [
-                    *message["headers"],
-                    (b"fastrec-version", self.server.version.encode("latin-1", "replace")),
+                    *headers,
                     (b"server-timing", b"app;dur=%.3f" % spent),
                     *SECURITY_HEADERS,
                 ]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import narrow
-from fastrec.models.alternation import Side, Solver, aligned_zeros, eigenbasis, gramian, rotate, transposed
+from fastrec.models.alternation import Side, Solver, aligned_zeros, eigenbasis, gramian, rotate
+from fastrec.models.rows import transposed
 from fastrec.validation import check_matrix
 from tests.reference import als as reference
 

@@ -1,5 +1,6 @@
 """The server as its clients meet it: a process of its own, real requests."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,8 +14,13 @@ import pytest
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
+from starlette.responses import Response
+
 from fastrec.models import ImplicitALS, Popularity, load
 from fastrec.online import Journal, Versions
+from fastrec.serving.http import Guard, Server
+from fastrec.serving.messages import StateAnswer
+from fastrec.serving.settings import Settings
 from tests.serving.running import Running, some_data
 
 TOKEN = "a-token-for-tests"
@@ -424,3 +430,25 @@ def test_a_slow_client_keeps_nobody_waiting(server):
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
         assert server.post("/recommend", {"user": "1"})[0] == 200
+
+
+def test_the_header_names_the_version_that_answered():
+    """Whatever is published between the making of an answer and its sending."""
+    server = Server(Settings(model="none"))
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        await server.answer(StateAnswer("ready", "the one that answered"))(scope, receive, send)
+
+    async def page(scope, receive, send):
+        await Response("a page")(scope, receive, send)
+
+    scope = {"type": "http", "method": "GET", "path": "/readyz", "headers": []}
+    for asked, version in ((app, b"the one that answered"), (page, b"")):
+        sent.clear()
+        asyncio.run(Guard(asked, server)(scope, None, send))
+        named = [value for name, value in sent[0]["headers"] if name == b"fastrec-version"]
+        assert named == [version]
