@@ -33,7 +33,7 @@ from fastrec.kernels.simd import (
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, Found, Lists, is_open, open_doors, rank_lists, sum_products
 
 GROUP = 6  # queries in registers: with 16 lanes they fill AVX2's sixteen registers, NEON's 32, and feed AVX-512
-CHUNK_BYTES = 2**18  # panels that stay in the second-level cache while all groups of queries pass over them
+CHUNK_BYTES = 2**18  # of panels that stay in the second-level cache while all groups of queries pass over them
 TINY = 2.0**-147  # above the step between float32 numbers near 0
 NOTHING = 2.0**-100  # above what underflows in sums of products of numbers below 1
 # Of a limit's own size: more than the rounding of a score to float32 and of the limit itself can change.
@@ -303,7 +303,7 @@ def scan_panels(
         place.best[at] = -np.inf
     rows, uppers = place.alive, place.uppers
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
-    chunk = max(1, min(128, CHUNK_BYTES // (64 * width)))
+    chunk = max(1, min(64, CHUNK_BYTES // (64 * width)))
     for start in range(0, items.n_panels, chunk):
         stop = min(start + chunk, items.n_panels)
         n_alive = list_alive(items.norms[16 * start], place)

@@ -142,6 +142,15 @@ def measure_rows(vectors: Any, norms: Any) -> int:
     return -1
 
 
+@kernel()
+def score_rows(left: Any, right: Any, scores: Any) -> None:
+    """Fills the inner product of each row of `left` with the same row of `right`, as rankings score it."""
+    d = left.shape[1]
+    for i in range(len(scores)):
+        product = sum_products(advance(pointer(left), i * d), advance(pointer(right), i * d), d)
+        scores[i] = np.float32(min(max(product, -LARGEST), LARGEST))
+
+
 class Exact(NamedTuple):
     """What an exact score is made of."""
 

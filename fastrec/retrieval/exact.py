@@ -8,11 +8,19 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.scan import GROUP, OVERFULL, search_bytes, search_floats
-from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows, rank_candidates
+from fastrec.kernels.scan import GIVEN_UP, GROUP, OVERFULL, search_bytes, search_floats
+from fastrec.kernels.topk import (
+    COSINE,
+    INNER_PRODUCT,
+    SQUARED_DISTANCE,
+    Exact,
+    measure_rows,
+    rank_candidates,
+    score_rows,
+)
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
-from fastrec.retrieval.packed import Packed, make_space, pack_vectors
+from fastrec.retrieval.packed import LANES, Packed, make_space, pack_vectors
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
@@ -21,7 +29,7 @@ STORAGES = ("float32", "int8", "float16")
 PIECE = 240  # queries that one thread takes at a time
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 ROOMIER = 32  # how much more room a query gets that had too many
-WORTH_THREADS = 2**25  # products below which a second thread costs more than it gains
+WORTH_THREADS = 2**26  # products below which a second thread costs more than it gains
 FEW_QUERIES = 16  # below, vectors that a filter allows are not worth packing
 MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
 
@@ -118,6 +126,37 @@ class ExactIndex(BaseEstimator):
         ValueError, TypeError
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
+        batch = self._answer(queries, k, exclude, allow)
+        return TopK(batch.codes, batch.scores)
+
+    @name_options
+    def audit(self, queries: ArrayLike, k: int = 10, exclude: Any = None, *, allow: Any = None) -> dict[str, float]:
+        """What a search did to find its answer; the parameters are those of `search`.
+
+        Returns
+        -------
+        dict
+            "scanned": the share of all pairs of a query and a vector that were scored at all, the others being too
+            short to matter; "ranked": how many vectors were scored exactly, for each query; "given up": the share of
+            queries for which the scan could exclude too little, so that all vectors were scored exactly.
+
+        Examples
+        --------
+        >>> vectors = np.random.default_rng(0).normal(size=(5000, 8)) * np.linspace(0, 2, 5000)[:, None]
+        >>> report = ExactIndex(storage="int8").fit(vectors).audit(vectors[:100])
+        >>> report["scanned"] < 0.9 and 10 <= report["ranked"] < 40, report["given up"]
+        (True, 0.0)
+        """
+        batch = self._answer(queries, k, exclude, allow)
+        n_queries = max(1, len(batch.queries))
+        pairs, ranked, given_up = np.sum(batch.tally, axis=0) if batch.tally else (0, 0, n_queries)
+        return {
+            "scanned": min(1.0, float(pairs * LANES / (n_queries * max(1, len(self.vectors_))))),
+            "ranked": float(ranked / n_queries),
+            "given up": float(given_up / n_queries),
+        }
+
+    def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
         if not hasattr(self, "vectors_"):
             raise NotFittedError("This ExactIndex instance is not fitted yet: call fit with the vectors first")
         check_integer("k", k, minimum=1)
@@ -127,7 +166,7 @@ class ExactIndex(BaseEstimator):
             raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
         filters = read_filters(exclude, allow, len(queries), n)
         codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
-        batch = _Batch(queries, filters, codes, scores)
+        batch = _Batch(queries, filters, codes, scores, [])
         packed = self._packed_for(filters, len(queries), k)
         answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
         if len(queries) == 1:
@@ -136,7 +175,7 @@ class ExactIndex(BaseEstimator):
             size, jobs = self._deal(len(queries), k)
             firsts = range(0, len(queries), size)
             run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
-        return TopK(codes, scores)
+        return batch
 
     def _packed_for(self, filters: Filters, n_queries: int, k: int) -> Packed | None:
         """The vectors to scan, or None where scoring each candidate on its own is the better way."""
@@ -172,27 +211,26 @@ class ExactIndex(BaseEstimator):
 
     def _scan(self, packed: Packed, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
-        (n, d), k = self.vectors_.shape, batch.codes.shape[1]
-        space = make_space(
-            packed,
-            d + (self._exact.metric == SQUARED_DISTANCE),
-            rows.stop - rows.start,
-            k,
-            min(roomier * (4 * k + 128), 2 * n),
-        )
+        (n, d), (b, k) = self.vectors_.shape, (rows.stop - rows.start, batch.codes.shape[1])
+        room = min(roomier * (4 * k + 128), 2 * n)
+        space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, room)
         search = search_floats if packed.form.levels == 0 else search_bytes
         bad = search(
             packed.way, packed.panels, packed.form, self._exact, batch.queries[rows], rows.start,
             batch.filters.closed, space, batch.codes[rows], batch.scores[rows],
         )  # fmt: skip
         refuse_nonfinite("queries", batch.queries, rows.start, bad)
-        if space.work[1]:
-            for row in rows.start + np.flatnonzero(space.counts == OVERFULL):
-                one = slice(row, row + 1)
-                if roomier == 1:
-                    self._scan(packed, batch, one, ROOMIER)
-                else:
-                    self._rank_listed(batch, one)
+        overfull = np.flatnonzero(space.counts == OVERFULL) if space.work[1] else ()
+        batch.tally.append(
+            (space.work[0], np.maximum(space.counts, 0).sum(), np.count_nonzero(space.counts == GIVEN_UP))
+        )
+        for row in overfull:
+            one = slice(rows.start + row, rows.start + row + 1)
+            if roomier == 1:
+                self._scan(packed, batch, one, ROOMIER)
+            else:
+                batch.tally.append((0, 0, 1))
+                self._rank_listed(batch, one)
 
 
 class _Batch(NamedTuple):
@@ -200,6 +238,18 @@ class _Batch(NamedTuple):
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
+    tally: list[tuple[Any, ...]]  # of each piece: pairs that were looked at, vectors ranked, queries given up
+
+
+def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inner products of rows with rows, both of shape (n, d), with the bits that an ExactIndex gives them.
+
+    >>> score_pairs(np.array([[1, 2]], "f4"), np.array([[3, 4]], "f4"))
+    array([11.], dtype=float32)
+    """
+    scores = np.empty(len(left), np.float32)
+    score_rows(read_vectors("left", left), read_vectors("right", right), scores)
+    return scores
 
 
 def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDArray[Any]:

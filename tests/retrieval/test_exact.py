@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 from fastrec.kernels.simd import byte_way, runnable_ways
 from fastrec.retrieval import ExactIndex, packed
+from fastrec.retrieval import select_topk as select
+from fastrec.retrieval.exact import score_pairs
 from tests.reference.topk import score_exactly, select_topk
 
 METRICS = ("ip", "cosine", "l2")
@@ -278,3 +283,38 @@ def test_the_environment_chooses_the_way(monkeypatch):
     monkeypatch.setenv("FASTREC_INT8", "sse9")
     with pytest.raises(ValueError, match=r"FASTREC_INT8 must be one of .*portable. on this CPU, got .sse9."):
         byte_way.__wrapped__()
+
+
+def test_audit_tells_what_the_scan_skipped():
+    vectors = lognormal(20_000, 16, 17, spread=1.5)
+    for storage in STORAGES:
+        report = ExactIndex(storage=storage).fit(vectors.clip(-60000, 60000)).audit(lognormal(100, 16, 18), 10)
+        assert 0 < report["scanned"] < 0.3
+        assert 10 <= report["ranked"] < 40
+        assert report["given up"] == 0
+    assert ExactIndex().fit(np.ones((20_000, 4))).audit(np.ones((2, 4)))["given up"] == 1
+    assert ExactIndex().fit(vectors).audit(vectors[:3], allow=sp.csr_array((3, 20_000)))["given up"] == 1
+
+
+def test_pairs_are_scored_to_the_bit_as_a_search_scores_them():
+    vectors, queries = lognormal(500, 37, 19), lognormal(20, 37, 20)
+    top = ExactIndex().fit(vectors).search(queries, 5)
+    scores = score_pairs(np.repeat(queries, 5, axis=0), vectors[top.codes.ravel()])
+    np.testing.assert_array_equal(scores, top.scores.ravel())
+
+
+def test_a_second_process_compiles_nothing():
+    for storage in STORAGES:
+        ExactIndex(storage=storage).fit(lognormal(500, 8, 0)).search(lognormal(5, 8, 1), 3)
+    select(lognormal(5, 8, 1), 3)
+    script = (
+        "import numpy as np; from fastrec.retrieval import ExactIndex, select_topk\n"
+        "from fastrec.kernels import scan, topk\n"
+        "for storage in ('float32', 'int8', 'float16'):\n"
+        "    ExactIndex(storage=storage).fit(np.random.rand(500, 8)).search(np.random.rand(5, 8), 3)\n"
+        "select_topk(np.random.rand(5, 8), 3)\n"
+        "kernels = [scan.search_floats, scan.search_bytes, topk.measure_rows, topk.select_rows]\n"
+        "print(sum(sum(k.stats.cache_misses.values()) for k in kernels), min(len(k.stats.cache_hits) for k in kernels))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "1"], done.stderr
