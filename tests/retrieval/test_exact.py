@@ -1,5 +1,8 @@
+import copy
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -318,3 +321,24 @@ def test_a_second_process_compiles_nothing():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split() == ["0", "1"], done.stderr
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_fitted_index_survives_pickling_and_copying(storage):
+    index = ExactIndex("cosine", storage, n_jobs=1).fit(lognormal(300, 12, 21))
+    wanted = index.search(lognormal(5, 12, 22), 4)
+    for other in (pickle.loads(pickle.dumps(index)), copy.deepcopy(index)):
+        found = other.search(lognormal(5, 12, 22), 4)
+        np.testing.assert_array_equal(found.codes, wanted.codes)
+        np.testing.assert_array_equal(found.scores, wanted.scores)
+    assert not hasattr(pickle.loads(pickle.dumps(ExactIndex())), "vectors_")
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_threads_may_share_an_index(storage):
+    index = ExactIndex(storage=storage, n_jobs=1).fit(lognormal(3000, 24, 23))
+    queries = lognormal(64, 24, 24)
+    wanted = index.search(queries, 6).codes
+    with ThreadPoolExecutor(4) as pool:
+        for row, found in enumerate(pool.map(lambda row: index.search(queries[row : row + 1], 6).codes, range(64))):
+            np.testing.assert_array_equal(found[0], wanted[row])
