@@ -16,7 +16,7 @@ from fastrec.evaluation.tables import Table
 from fastrec.plots import learning_curve, popularity_curve
 
 # Settings with the best NDCG@10 on splits by time of the training part alone.
-SETTINGS = {"factors": 16, "alpha": 0.5, "regularization": 0.01, "iterations": 15, "random_state": 0}
+SETTINGS: dict[str, Any] = {"factors": 16, "alpha": 0.5, "regularization": 0.01, "iterations": 15, "random_state": 0}
 METRICS = ("ndcg@10", "recall@20", "hit_rate@10", "map@10", "coverage@10", "novelty@10")
 KNOWN_FILMS = ("Star Wars (1977)", "Aladdin (1992)", "Alien (1979)")
 CREDIT = "Data: MovieLens 100K by GroupLens; F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 2015."
