@@ -1,6 +1,7 @@
 """The leading singular vectors of a sparse matrix, and products of sparse rows with dense vectors, dealt to threads."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,11 @@ Floats = NDArray[np.float32]
 PIECES = 16  # pieces that a product is dealt in
 SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exact
 OVERSAMPLING = 16  # directions that are iterated beside those asked for
-DEGREES = (1, 2, 3, 6, 8, 8, 8, 8, 8, 8, 8, 8)  # of the Chebyshev filters of each round
+DEGREES = (1, 2, 3, 6, 8)  # of the Chebyshev filters of the first rounds; the last one stays
+PRODUCTS = 80  # with the Gramian, after which the vectors are taken as they are
+# The largest direction outgrows the smallest wanted one by no more than this in a round: float32 keeps seven digits, and
+# where the largest fills them all (a matrix with few very popular items) the others are lost.
+GROWTH = 1e6
 
 
 class SparseProduct:
@@ -124,11 +129,18 @@ def leading_spectrum(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: i
         The number of threads.
     tol
         When to stop.
+
+    Raises
+    ------
+    FloatingPointError
+        Where values are so large that float32 does not hold their products.
     """
     rank = min(k, *matrix.shape)
     with one_blas_thread():
         exact = min(matrix.shape) <= max(SMALL, rank + OVERSAMPLING)
         values, vectors = _exact(matrix, rank) if exact else _iterate(matrix, rank, random_state, n_jobs, tol)
+    if not np.isfinite(values).all():
+        raise FloatingPointError("the matrix's singular values are not finite: its values are too large for float32")
     values = np.where(values > 1e-6 * max(values[0], 1e-30), values, 0)
     vectors[:, values == 0] = 0
     largest = np.abs(vectors).argmax(axis=0)
@@ -158,17 +170,26 @@ def _iterate(
     rng = np.random.default_rng(random_state)
     X = aligned_zeros(matrix.shape[1], width)
     X[:] = rng.standard_normal(X.shape, np.float32)
-    squares = np.zeros(width)
-    for degree in DEGREES:
+    squares, products = np.zeros(width), 0
+    for wanted in itertools.chain(DEGREES, itertools.repeat(DEGREES[-1])):
+        degree = min(wanted, _highest_degree(squares))
         X = _filtered(rows, columns, X, degree, squares, n_jobs)
         _orthonormalize(X, n_jobs)
         before = squares
         squares, basis = np.linalg.eigh(gramian(rows.times(X, n_jobs), n_jobs))
         squares = np.maximum(squares[::-1], 0)
         rotate(X, np.ascontiguousarray(basis[:, ::-1], np.float32), n_jobs)
-        if np.abs(squares - before)[:rank].max() <= tol * squares[0]:
+        products += degree + 1
+        if np.abs(squares - before)[:rank].max() <= tol * squares[0] or products >= PRODUCTS:
             break
     return np.sqrt(squares[:rank]), np.ascontiguousarray(X[:, :rank])
+
+
+def _highest_degree(squares: NDArray[np.float64]) -> int:
+    """The largest degree of a filter that keeps to `GROWTH`: T_d(x) = cosh(d arcosh x) for x above 1."""
+    if not squares[-1] > 0:
+        return 1
+    return max(1, int(math.acosh(GROWTH) / math.acosh(max(2 * squares[0] / squares[-1] - 1, 1 + 1e-6))))
 
 
 def _filtered(

@@ -47,6 +47,26 @@ def test_iteration_does_not_depend_on_threads(monkeypatch):
     np.testing.assert_array_equal(one.values, two.values)
 
 
+@pytest.mark.parametrize("few", [20, 200])
+def test_a_few_very_popular_items_hide_nothing(monkeypatch, few):
+    """The largest singular value is hundreds of times the smallest wanted one: more than float32 bears in a filter."""
+    monkeypatch.setattr(spectrum, "SMALL", 10)
+    rng = np.random.default_rng(0)
+    dense = (rng.random((900, 300)) < 0.02).astype(np.float32)
+    dense[:, :few] = 10 * (rng.random((900, few)) < 0.9)
+    found = leading_spectrum(check_matrix(dense), few + 10, random_state=0, n_jobs=1, tol=1e-8)
+    exact = np.linalg.svd(dense.astype(np.float64))[1][: few + 10]
+    np.testing.assert_allclose(found.values, exact, rtol=2e-3)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(few + 10), atol=1e-4)
+
+
+def test_values_beyond_float32_are_told(monkeypatch):
+    monkeypatch.setattr(spectrum, "SMALL", 10)
+    dense = np.random.default_rng(0).random((40, 30)).astype(np.float32) * 1e25
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large"):
+        leading_spectrum(check_matrix(dense), 5, random_state=0, n_jobs=1)
+
+
 def test_what_there_is_not_is_zeros():
     X = np.outer(np.arange(1, 6), [1.0, 0, 2, 0])
     model = PureSVD(factors=9, random_state=0).fit(X)
