@@ -22,8 +22,8 @@ SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exa
 OVERSAMPLING = 16  # directions that are iterated beside those asked for
 DEGREES = (1, 2, 3, 6, 8)  # of the Chebyshev filters of the first rounds; the last one stays
 PRODUCTS = 80  # with the Gramian, after which the vectors are taken as they are
-# The largest direction outgrows the smallest wanted one by no more than this in a round: float32 keeps seven digits, and
-# where the largest fills them all (a matrix with few very popular items) the others are lost.
+# The largest direction outgrows the smallest wanted one by no more than this in a round: float32 keeps seven digits,
+# and where the largest fills them all (a matrix with few very popular items) the others are lost.
 GROWTH = 1e6
 
 
