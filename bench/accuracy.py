@@ -88,9 +88,8 @@ RANKERS = [
         ImplicitALS(random_state=0),
         {
             "factors": [32, 64, 128, 256],
-            "alpha": loguniform(0.3, 100),
-            "regularization": loguniform(5e-4, 1),
-            "regularization_exponent": [0.0, 0.5, 1.0],
+            "alpha": loguniform(0.5, 150),
+            "regularization": loguniform(1e-3, 0.1),
         },
     ),
     Contender(
@@ -103,6 +102,7 @@ RANKERS = [
             "regularization": loguniform(2e-3, 0.1),
             "iterations": [20, 40, 60],
         },
+        most_trials=15,
     ),
     Contender(
         "SGDFactorization, WARP",
@@ -113,6 +113,7 @@ RANKERS = [
             "regularization": loguniform(1e-3, 0.1),
             "iterations": [20, 40],
         },
+        most_trials=15,
     ),
 ]
 RANKING_PEERS = [
@@ -136,6 +137,7 @@ RANKING_PEERS = [
             "regularization": loguniform(1e-3, 0.1),
             "iterations": [50, 100, 200],
         },
+        most_trials=15,
         peer=True,
     ),
     Contender(
@@ -147,6 +149,7 @@ RANKING_PEERS = [
             "regularization": loguniform(1e-7, 1e-4),
             "iterations": [20, 40],
         },
+        most_trials=15,
         peer=True,
     ),
 ]
@@ -337,7 +340,6 @@ TASKS = [
                     "factors": [128, 192],
                     "alpha": loguniform(1, 10),
                     "regularization": loguniform(2e-3, 0.03),
-                    "regularization_exponent": [1.0],
                 },
             ),
             Contender(
