@@ -7,7 +7,8 @@ A part of the training interactions is hidden and `fastrec.search` looks for the
 part is not looked at. The best options are then fitted on all of the training part and evaluated on the test part,
 once. Of several folds each is searched on its own training part. Models of other libraries go the same way (what is
 not installed is named and left out). Results, the trials of each search among them, go to bench/results/accuracy-*.json
-as they come (a run that was stopped goes on), and docs/accuracy.md is written from these files.
+as they come (a run that was stopped goes on); docs/accuracy.md and the table of docs/models.md are written from these
+files.
 """
 
 import argparse
@@ -41,7 +42,8 @@ from fastrec.models import (
 )
 
 HERE = Path(__file__).resolve().parent
-RESULTS, PAGE = HERE / "results", HERE.parent / "docs" / "accuracy.md"
+RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
+PAGE, GUIDE = DOCS / "accuracy.md", DOCS / "models.md"
 
 Fold = tuple[fr.Interactions, fr.Interactions]
 Space = dict[str, Any]
@@ -100,9 +102,9 @@ RANKERS = [
             "n_negatives": [4, 8, 16],
             "learning_rate": loguniform(0.02, 0.2),
             "regularization": loguniform(2e-3, 0.1),
-            "iterations": [20, 40, 60],
+            "iterations": [20, 40],
         },
-        most_trials=15,
+        most_trials=10,
     ),
     Contender(
         "SGDFactorization, WARP",
@@ -113,7 +115,7 @@ RANKERS = [
             "regularization": loguniform(1e-3, 0.1),
             "iterations": [20, 40],
         },
-        most_trials=15,
+        most_trials=10,
     ),
 ]
 RANKING_PEERS = [
@@ -135,9 +137,9 @@ RANKING_PEERS = [
             "factors": [32, 64, 128],
             "learning_rate": loguniform(0.01, 0.2),
             "regularization": loguniform(1e-3, 0.1),
-            "iterations": [50, 100, 200],
+            "iterations": [50, 100],
         },
-        most_trials=15,
+        most_trials=10,
         peer=True,
     ),
     Contender(
@@ -149,7 +151,7 @@ RANKING_PEERS = [
             "regularization": loguniform(1e-7, 1e-4),
             "iterations": [20, 40],
         },
-        most_trials=15,
+        most_trials=10,
         peer=True,
     ),
 ]
@@ -393,7 +395,7 @@ TASKS = [
 
 def run(task: Task, folder: Folder, only: list[str], trials: int, batch: int) -> None:
     """Search, fit and evaluate each model of a task; what is in its results file already is not run again."""
-    path = RESULTS / f"accuracy-{task.name}.json"
+    path = _results(task.name)
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": {}}
     folds = list(task.folds(folder))
     for contender in task.contenders:
@@ -521,10 +523,42 @@ def write_page() -> None:
     """docs/accuracy.md from the results."""
     lines = [INTRODUCTION]
     for task in TASKS:
-        path = RESULTS / f"accuracy-{task.name}.json"
+        path = _results(task.name)
         if path.exists():
             lines += _section(task, json.loads(path.read_text(encoding="utf-8")))
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+SUMMARY = {"ml-1m": "ml-1m, random fifth", "ml-1m-time": "ml-1m, cut in time", "gowalla": "gowalla"}
+BEGIN, END = "<!-- measured: written by bench/accuracy.py -->", "<!-- end -->"
+
+
+def write_summary() -> None:
+    """The table of docs/models.md: the first measure and the cost of each model, data set by data set."""
+    tasks = {task.name: task for task in TASKS}
+    found = {
+        name: json.loads(_results(name).read_text("utf-8"))["models"] for name in SUMMARY if _results(name).exists()
+    }
+    header = ["model"]
+    for name in found:
+        header += [f"{SUMMARY[name]}: {tasks[name].metrics[0]}", "fit, CPU s"]
+    rows = []
+    for contender in dict.fromkeys(c for models in found.values() for c, m in models.items() if not m["peer"]):
+        row = [contender]
+        for name, models in found.items():
+            known = models.get(contender)
+            first = tasks[name].metrics[0]
+            row += [f"{known['metrics'][first][0]:.4f}", f"{known['fit_cpu_seconds']:.1f}"] if known else ["", ""]
+        rows.append(row)
+    rows.sort(key=lambda row: row[1], reverse=True)
+    lines = [_line(header), f"|---|{'---:|' * (len(header) - 1)}", *map(_line, rows)]
+    page = GUIDE.read_text(encoding="utf-8")
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    GUIDE.write_text("\n".join([before + BEGIN, *lines, END + after]), encoding="utf-8")
+
+
+def _results(name: str) -> Path:
+    return RESULTS / f"accuracy-{name}.json"
 
 
 def _section(task: Task, results: dict[str, Any]) -> list[str]:
@@ -587,6 +621,7 @@ def main() -> None:
             except MissingDataError as error:
                 print(f"{task.name}: {error}")
     write_page()
+    write_summary()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import fastrec
+import fastrec.models
+from fastrec.models import estimators
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (ROOT / "src_numba").is_dir()
@@ -81,3 +83,18 @@ def test_links_between_pages_lead_somewhere():
     for page in pages():
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_the_page_of_models_says_what_each_can():
+    said = {}
+    for line in (ROOT / "docs" / "models.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `") and line.count("|") == 7:
+            name, *cells = (cell.strip(" `") for cell in line.strip("|").split("|"))
+            said[name] = dict(zip(("transform", "explain", "cold", "negatives", "partial_fit"), cells, strict=True))
+    public = {name: kind for name, kind in estimators().items() if hasattr(fastrec.models, name)}
+    assert said.keys() == public.keys()
+    for name, kind in public.items():
+        for what in ("transform", "explain", "partial_fit"):
+            assert (said[name][what] == "yes") == (what in kind.capabilities), (name, what)
+        assert (said[name]["negatives"] == "yes") == kind.takes_negatives, name

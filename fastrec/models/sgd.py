@@ -58,7 +58,7 @@ DEFAULTS = {
     "squared": _Defaults(0.02, 0.05, 1, 0.0, 1.0),
     "logistic": _Defaults(0.05, 0.005, 4, 0.0, 1.0),
     "bpr": _Defaults(0.05, 0.01, 4, 0.0, 1.0),
-    "warp": _Defaults(0.05, 0.01, 32, 1.0, 1.0),
+    "warp": _Defaults(0.05, 0.08, 32, 1.0, 1.0),
     "ccl": _Defaults(0.1, 0.0, 128, 0.7, 80.0),
     "softmax": _Defaults(0.01, 0.0, 128, 0.0, 1.0),
 }
