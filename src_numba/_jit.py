@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from numba.extending import NativeValue, intrinsic, models, register_model, unbo
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SOURCES = Path(__file__).resolve().parent
+KEPT = 30 * 24 * 3600.0  # seconds that the compiled kernels of another version are kept
 
 # Everything that lets LLVM reorder sums and fuse multiplications, without `nnan` and `ninf`: a NaN must stay visible.
 FAST = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
@@ -28,6 +31,13 @@ def _writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _drop_old(base: Path) -> None:
+    """Removes what other versions compiled longer ago than `KEPT`; one that still runs compiles again."""
+    for folder in base.glob("fastrec-*"):
+        if time.time() - folder.stat().st_mtime > KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _user_cache() -> Path:
@@ -51,7 +61,10 @@ def cache_folder() -> Path | None:
     if os.environ.get("NUMBA_CACHE_DIR"):
         bases.insert(0, Path(os.environ["NUMBA_CACHE_DIR"]))
     for base in bases:
+        is_new = not (base / name).exists()
         if _writable(base / name):
+            if is_new:
+                _drop_old(base)
             return base / name
     warnings.warn(
         f"fastrec found no folder to keep compiled kernels in (tried {', '.join(map(str, bases))}): every new process "
