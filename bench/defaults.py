@@ -34,7 +34,7 @@ def sgd(train: sp.csr_array, options: Options) -> SGDFactorization:
 
 
 def graph_filter(train: sp.csr_array, options: Options) -> GraphFilter:
-    """The number of factors is one of the options."""
+    """As many factors as the number of items asks for."""
     return GraphFilter(random_state=0, **options)
 
 
@@ -56,7 +56,12 @@ GRIDS: dict[str, tuple[Callable[[sp.csr_array, Options], Any], dict[str, tuple[A
     ),
     "GraphFilter": (
         graph_filter,
-        {"factors": (64, 128, 256, 512), "ideal_weight": (0.15, 0.3, 0.5), "item_exponent": (0.4, 0.5)},
+        {
+            "ideal_weight": (0.3, 0.5),
+            "user_exponent": (0.3, 0.5),
+            "item_exponent": (0.4, 0.5),
+            "degree_exponent": (0.2, 0.3, 0.4, 0.5),
+        },
     ),
 }
 

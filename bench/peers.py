@@ -51,11 +51,11 @@ class ImplicitPeer(Peer):
             iterations=self.iterations,
             random_state=self.random_state,
         )
-        if self.kind == "als":
-            model = AlternatingLeastSquares(alpha=self.alpha, **same)
-        else:
-            model = BayesianPersonalizedRanking(learning_rate=self.learning_rate, **same)
         with threadpool_limits(1, "blas"):  # as it asks for
+            if self.kind == "als":
+                model = AlternatingLeastSquares(alpha=self.alpha, **same)
+            else:
+                model = BayesianPersonalizedRanking(learning_rate=self.learning_rate, **same)
             model.fit(_as_matrix(matrix), show_progress=False)
         return model.user_factors, model.item_factors
 

@@ -21,6 +21,7 @@ from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_int
 
 Floats = NDArray[np.float32]
 
+MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
 
 
@@ -40,8 +41,8 @@ class GraphFilter(Explaining):
 
     Parameters
     ----------
-    factors : int
-        The number of eigenvectors V; 0 leaves them out, and there is nothing to fit.
+    factors : int or "auto"
+        The number of eigenvectors V; 0 leaves them out, and there is nothing to fit. "auto": 2.5 √items, at most 512.
     ideal_weight : float
         The weight of V Vᵀ, at least 0.
     filter : {"linear", "plateau", "sharpen"}
@@ -103,9 +104,9 @@ class GraphFilter(Explaining):
 
     def __init__(
         self,
-        factors: int = 512,
+        factors: int | str = "auto",
         *,
-        ideal_weight: float = 0.15,
+        ideal_weight: float = 0.5,
         filter: str = "linear",
         user_exponent: float = 0.3,
         item_exponent: float = 0.5,
@@ -129,7 +130,8 @@ class GraphFilter(Explaining):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
-        check_integer("GraphFilter.factors", self.factors, minimum=0)
+        if self.factors != "auto":
+            check_integer('GraphFilter.factors (if not "auto")', self.factors, minimum=0)
         check_number("GraphFilter.ideal_weight", self.ideal_weight, minimum=0)
         check_choice("GraphFilter.filter", self.filter, ("linear", "plateau", "sharpen"))
         for name in ("user_exponent", "item_exponent", "degree_exponent"):
@@ -145,17 +147,20 @@ class GraphFilter(Explaining):
         item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
         self.user_weights_ = _powers(user_sums, -self.user_exponent)
         self.item_weights_ = _powers(item_sums, -self.item_exponent)
+        factors = (
+            min(MOST_FACTORS, round(2.5 * matrix.shape[1] ** 0.5)) if self.factors == "auto" else int(self.factors)
+        )
         spectrum = leading_spectrum(
             _weighted(matrix, self.user_weights_, self.item_weights_),
-            max(self.factors, 1),
+            max(factors, 1),
             random_state=seed_of(self.random_state),
             n_jobs=effective_jobs(self.n_jobs),
             tol=TOLERANCE,
         )
         largest = spectrum.values[0] if spectrum.values[0] > 0 else 1.0
         self.user_weights_ = (self.user_weights_ / largest).astype(np.float32)
-        self.eigenvalues_ = (spectrum.values[: self.factors] / largest) ** 2
-        self.item_vectors_ = np.ascontiguousarray(spectrum.vectors[:, : self.factors])
+        self.eigenvalues_ = (spectrum.values[:factors] / largest) ** 2
+        self.item_vectors_ = np.ascontiguousarray(spectrum.vectors[:, :factors])
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
@@ -189,8 +194,8 @@ class GraphFilter(Explaining):
         if self.filter == "sharpen":
             gain *= np.exp(-self.sharpness * self.eigenvalues_)
         scores = self._polynomial(dense, jobs)
-        if self.ideal_weight > 0 and self.factors > 0:
-            coordinates = aligned_zeros(self.factors, dense.shape[1])
+        if self.ideal_weight > 0 and len(gain):
+            coordinates = aligned_zeros(len(gain), dense.shape[1])
             found = sum_vectors(signals, self.item_vectors_, jobs)
             coordinates[:, : len(found)] = (found * gain.astype(np.float32)).T
             add_dense_products(self.item_vectors_, coordinates, scores, jobs)
@@ -246,6 +251,10 @@ class GraphFilter(Explaining):
         column = self._filtered(impulse)[history.indices, 0].astype(np.float64)
         contributions: NDArray[np.float64] = history.data * down[history.indices] * column * float(up[item])
         return contributions
+
+
+def _automatic_factors(n_items: int) -> int:
+    return min(MOST_FACTORS, round(2.5 * n_items**0.5))
 
 
 def _powers(sums: NDArray[np.float64], exponent: float) -> Floats:

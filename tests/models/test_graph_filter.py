@@ -82,7 +82,7 @@ def test_more_users_at_a_time_change_no_bit():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"factors": -1}, "GraphFilter.factors must be an integer of at least 0"),
+        ({"factors": -1}, "must be an integer of at least 0"),
         ({"filter": "high"}, "GraphFilter.filter must be one of"),
         ({"flatness": 0.5}, "GraphFilter.flatness must be a finite number of at least 1"),
         ({"degree_exponent": -0.1}, "GraphFilter.degree_exponent must be a finite number from 0 to 1"),
