@@ -34,7 +34,7 @@ _HOMES = {
     ),
     "fastrec.models.reranked": ("Reranked",),
     "fastrec.retrieval.diversity": ("MMR", "Calibration", "GroupCap"),
-    "fastrec.retrieval": ("ExactIndex", "TopK"),
+    "fastrec.retrieval": ("ExactIndex", "IVFIndex", "TopK"),
     "fastrec.models": (
         "Blend",
         "ContentRecommender",
