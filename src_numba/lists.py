@@ -29,6 +29,7 @@ from fastrec.kernels.scan import (
     take_rows,
 )
 from fastrec.kernels.simd import (
+    above,
     add,
     advance,
     at_least,
@@ -223,26 +224,41 @@ def choose_largest(values: Any, n: int, work: Any, places: Any, k: int) -> None:
     `work` of 32 float32 is overwritten. Values of -inf are never chosen.
     """
     low, high = find_range(values, n, work)
+    if count_above(values, n, high, True) >= k:
+        low = high
     while True:
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if not (low < middle and middle < high):
             break
-        count, limit = 0, broadcast(middle, 16)
-        for start in range(0, n, 16):
-            count += count_ones(at_least(load(values, start, 16), limit))
+        count = count_above(values, n, middle, True)
         if count >= k:
             low = middle
         else:
             high = middle
         if count == k:
             break
-    found, limit = 0, broadcast(low, 16)
+    found, equal, limit = 0, k - count_above(values, n, low, False), broadcast(low, 16)
     for start in range(0, n, 16):
         bits = at_least(load(values, start, 16), limit)
-        while bits and found < k:
-            places[found] = start + trailing_zeros(bits)
+        while bits:
+            at = start + trailing_zeros(bits)
             bits &= bits - 1
+            if values[at] == low:
+                if equal == 0:
+                    continue
+                equal -= 1
+            places[found] = at
             found += 1
+
+
+@kernel(inline=True, inner=True)
+def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
+    """How many of n values, a multiple of 16, are above a limit, or equal to it where that counts."""
+    count, limits = 0, broadcast(limit, 16)
+    for start in range(0, n, 16):
+        part = load(values, start, 16)
+        count += count_ones(at_least(part, limits) if equal else above(part, limits))
+    return count
 
 
 @kernel(inner=True)

@@ -383,10 +383,35 @@ class IVFIndex(BaseEstimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted index to a file that `IVFIndex.load` maps."""
+        write_arrays(path, *self.describe())
+
+    def describe(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         state = self._fitted()
-        options = self.get_params() | {"random_state": None}
-        record = {"class": "IVFIndex", "options": options, "n_probe": self.n_probe_, "recall": repr(self.recall_)}
-        write_arrays(path, state.to_arrays(), record | {"longest": state.packed.form.longest})
+        record = {
+            "class": "IVFIndex",
+            "options": self.get_params() | {"random_state": None},
+            "n_probe": self.n_probe_,
+            "recall": repr(self.recall_),
+            "longest": state.packed.form.longest,
+        }
+        return state.to_arrays(), record
+
+    @classmethod
+    def rebuild(cls, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> "IVFIndex":
+        """The index that `describe` described.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Where it is none, or its arrays do not fit each other.
+        """
+        if record.get("class") != cls.__name__:
+            raise ValueError(f"its class is {record.get('class')!r}")
+        index = cls(**record["options"])
+        state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
+        index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
+        return index
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> "IVFIndex":
@@ -406,27 +431,22 @@ class IVFIndex(BaseEstimator):
         """
         arrays, record = read_arrays(path, verify=verify)
         try:
-            if record.get("class") != cls.__name__:
-                raise ValueError(f"its class is {record.get('class')!r}")
-            index = cls(**record["options"])
-            state = _restore(arrays, METRICS[index.metric], float(record["longest"]), bool(index.rerank))
-            index._adopt(state, int(record["n_probe"]), float(record["recall"]))
+            return cls.rebuild(arrays, record)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error
-        return index
 
     def __getstate__(self) -> dict[str, Any]:
+        # What is packed is put together anew for the CPU that reads it.
         state = dict(super().__getstate__())
-        if "_state" in state:
-            kept = state.pop("_state")
-            state["_arrays"] = kept.to_arrays(), kept.exact.metric, kept.packed.form.longest, kept.slack.ranked
+        if state.pop("_state", None) is not None:
+            state["_described"] = self.describe()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        arrays = state.pop("_arrays", None)
+        described = state.pop("_described", None)
         super().__setstate__(state)
-        if arrays is not None:
-            self._adopt(_restore(*arrays), self.n_probe_, self.recall_)
+        if described is not None:
+            self._state = IVFIndex.rebuild(*described)._state
 
 
 class _State(NamedTuple):
@@ -623,22 +643,54 @@ def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
     return _State(exact, packed, Partition(centers, readonly(starts)), clusters, alive, True, slack)
 
 
-def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, ranked: bool) -> _State:
-    d = arrays["centers"].shape[1]
+def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
+    """The index of these arrays, once they fit each other; a KeyError or ValueError where they do not."""
+    vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
+    _check_arrays(arrays | {"vectors": vectors}, rerank)
+    n_lists, d = arrays["centers"].shape
     rotation = make_rotation(d)
-    strips = in_strips(rotation)
-    form = Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, strips, rotation.shape[1], LEVELS, 0)
-    parts = [readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order")]
-    packed = assemble(form, *parts)
-    nearest = readonly(arrays["nearest"])
-    clusters = Clusters(readonly(arrays["centers"]), readonly(arrays["spreads"]), nearest)
-    centers = pack_centers(clusters, np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers)))
-    vectors = arrays["vectors"] if ranked else np.empty((0, d), np.float32)
+    form = Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, 0)
+    packed = assemble(form, *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order")))
+    clusters = Clusters(*(readonly(arrays[name]) for name in ("centers", "spreads", "nearest")))
+    sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
     stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
     exact = Exact(readonly(stored), readonly(arrays["norms"]), metric)
-    partition = Partition(centers, readonly(arrays["starts"]))
+    partition = Partition(pack_centers(clusters, sizes), readonly(arrays["starts"]))
     alive = readonly(arrays["alive"])
-    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), _slack(d, SURENESS, ranked))
+    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), _slack(d, SURENESS, rerank is not None))
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
+    """Kernels check no bounds: sizes, types and codes of a file must be what they are taken for."""
+    n, (n_lists, d), n_places = len(arrays["norms"]), arrays["centers"].shape, len(arrays["order"])
+    wanted = {
+        "centers": ((n_lists, d), "float32"),
+        "spreads": ((n_lists,), "float32"),
+        "nearest": ((n,), "int32"),
+        "starts": ((n_lists + 1,), "int64"),
+        "order": ((n_places,), "int32"),
+        "steps": ((n_places,), "float32"),
+        "lengths": ((n_places,), "float32"),
+        "panels": ((n_places // LANES, -(-d // 4), LANES), "int32"),
+        "norms": ((n,), "float64"),
+        "alive": ((n,), "uint8"),
+        "vectors": ((n if rerank else 0, d), rerank or "float32"),
+    }
+    for name, (shape, dtype) in wanted.items():
+        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
+            raise ValueError(f"its array {name!r} is not of the type and shape that it must be")
+    for name, limit in (("order", n), ("nearest", n_lists)):
+        if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
+            raise ValueError(f"its array {name!r} holds codes that there are not")
+    starts = arrays["starts"]
+    if (
+        n_lists < 1
+        or n_places % LANES
+        or starts[0] != 0
+        or starts[-1] != n_places // LANES
+        or (np.diff(starts) < 0).any()
+    ):
+        raise ValueError("its lists are not what they must be")
 
 
 # -- small things
