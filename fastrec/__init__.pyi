@@ -52,6 +52,7 @@ from .preprocessing import split_random as split_random
 from .preprocessing import split_time as split_time
 from .preprocessing import split_users as split_users
 from .retrieval import ExactIndex as ExactIndex
+from .retrieval import IVFIndex as IVFIndex
 from .retrieval import TopK as TopK
 from .retrieval.diversity import MMR as MMR
 from .retrieval.diversity import Calibration as Calibration

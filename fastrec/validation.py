@@ -127,7 +127,8 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
     >>> readonly(np.zeros(3)).flags.writeable
     False
     """
-    view = np.require(array, requirements=["C", "A"]).view()
+    flags = array.flags
+    view = array.view() if flags.c_contiguous and flags.aligned else np.require(array, requirements=["C", "A"]).view()
     view.flags.writeable = False
     return view
 

@@ -22,6 +22,8 @@ from fastrec.kernels.simd import (
     broadcast,
     broadcast_load,
     load,
+    maximum,
+    minimum,
     multiply,
     multiply_add,
     pointer,
@@ -59,7 +61,7 @@ class Form(NamedTuple):
     scale: Any  # what vectors were multiplied by: a power of two that makes the longest at most 1
     longest: Any  # the largest norm before
     gamma: Any  # the error that float32 makes of a score, for a query and a vector of length 1
-    rotation: Any  # (dimensions, width) float32: square blocks beneath each other, padded with zeros; empty: none
+    rotation: Any  # (width / 16, dimensions, 16) float32: strips of square blocks beneath each other; empty: none
     block: Any  # their size
     levels: Any  # queries are rounded to integers within ±levels
     shift: Any  # what was added to each byte of the vectors
@@ -76,14 +78,15 @@ class Space(NamedTuple):
     margins: Any  # (n,) float64
     reaches: Any  # (n,) float32
     limits: Any  # (n + 1,) float32
-    best: Any  # (n, k) float32
+    k: Any
+    best: Any  # (n, 16 + k rounded up to 16) float32: from the 16th on, the best lower bounds, falling
     bounds: Any  # (n, room) float32
     codes: Any  # (n, room) int32
     counts: Any  # (n,) int64
     starts: Any  # (n,) int64
     alive: Any  # (n + GROUP,) int64
     uppers: Any  # (16 · (GROUP + 1),) float32
-    work: Any  # (2,) int64: (query, panel) pairs that were looked at, queries with more candidates than room
+    work: Any  # (3,) int64: (query, panel) pairs looked at, queries to be looked at again, candidates
 
 
 class Place(NamedTuple):
@@ -94,6 +97,7 @@ class Place(NamedTuple):
     stride: Any
     width: Any
     k: Any
+    spread: Any
     room: Any
     scaled: Any
     rotated: Any
@@ -159,7 +163,9 @@ def search_bytes(
     place, doors, own = take_place(space), open_doors(filters), pointer(queries)
     bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
     if bad < 0:
-        rotate_queries(pointer(form.rotation), form.rotation.shape[1], form.block, place)
+        rotate_rows(
+            pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
+        )
         quads = pointer_to_bytes(space.quads)
         error_share, length_share = quantize_queries(form.block, form.levels, form.shift, quads, place)
         scan_panels(way, take_rows(items), place.quads, place.width, error_share, length_share, first, doors, place)
@@ -175,8 +181,8 @@ def search_bytes(
 def take_place(space: Any) -> Any:
     """The pointers and sizes of a Space."""
     return Place(
-        len(space.norms), space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.best.shape[1],
-        space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
+        len(space.norms), space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k,
+        space.best.shape[1], space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
         pointer(space.offsets), pointer(space.norms), pointer(space.margins), pointer(space.reaches),
         pointer(space.limits), pointer(space.best), pointer(space.bounds), pointer(space.codes), pointer(space.counts),
         pointer(space.starts), pointer(space.alive), pointer(space.uppers), pointer(space.work),
@@ -235,25 +241,32 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
 
 
 @kernel(inner=True)
-def rotate_queries(rotation: Any, width: int, block: int, place: Any) -> None:
-    """Fills the scaled queries · R in float32, where R has square blocks on its diagonal, in rows of `width`."""
-    d = place.dimensions
-    for i in range(place.n):
-        source, target = advance(place.scaled, i * d), advance(place.rotated, i * place.stride)
-        for start in range(0, d, block):
-            size = min(block, d - start)
-            for j in range(0, size, 16):
-                matrix = advance(rotation, start * width + j)
-                even, odd = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
+def rotate_rows(rotation: Any, block: int, rows: Any, d: int, n: int, rotated: Any, stride: int) -> None:
+    """Fills n rows of `stride` with rows · R in float32, where R has square blocks on its diagonal.
+
+    R is stored by sixteen columns: such a strip stays in the cache while all rows pass over it, two at a time.
+    """
+    for start in range(0, d, block):
+        size = min(block, d - start)
+        for j in range(0, size, 16):
+            strip = advance(rotation, j * d + 16 * start)
+            for i in range(0, n, 2):
+                other = min(i + 1, n - 1)
+                one, two = advance(rows, i * d + start), advance(rows, other * d + start)
+                even1, odd1 = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
+                even2, odd2 = even1, odd1
                 for c in range(0, size - 1, 2):
-                    even = multiply_add(broadcast_load(source, start + c, 16), load(matrix, c * width, 16), even)
-                    odd = multiply_add(
-                        broadcast_load(source, start + c + 1, 16), load(matrix, (c + 1) * width, 16), odd
-                    )
+                    even, odd = load(strip, 16 * c, 16), load(strip, 16 * c + 16, 16)
+                    even1 = multiply_add(broadcast_load(one, c, 16), even, even1)
+                    even2 = multiply_add(broadcast_load(two, c, 16), even, even2)
+                    odd1 = multiply_add(broadcast_load(one, c + 1, 16), odd, odd1)
+                    odd2 = multiply_add(broadcast_load(two, c + 1, 16), odd, odd2)
                 if size % 2:
                     last = size - 1
-                    even = multiply_add(broadcast_load(source, start + last, 16), load(matrix, last * width, 16), even)
-                store(target, start + j, add(even, odd))
+                    even1 = multiply_add(broadcast_load(one, last, 16), load(strip, 16 * last, 16), even1)
+                    even2 = multiply_add(broadcast_load(two, last, 16), load(strip, 16 * last, 16), even2)
+                store(rotated, other * stride + start + j, add(even2, odd2))
+                store(rotated, i * stride + start + j, add(even1, odd1))
 
 
 @kernel(inner=True)
@@ -299,9 +312,8 @@ def scan_panels(
 
     `queries` points to rows of `width` elements; the last one, behind all queries, is zero.
     """
-    for at in range(place.n * place.k):
-        place.best[at] = -np.inf
-    rows, uppers = place.alive, place.uppers
+    forget_best(place)
+    rows = place.alive
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
     chunk = max(1, min(64, CHUNK_BYTES // (64 * width)))
     for start in range(0, items.n_panels, chunk):
@@ -310,26 +322,40 @@ def scan_panels(
         if n_alive == 0:
             break
         place.work[0] += n_alive * (stop - start)
-        for at in range(0, n_alive, GROUP):
-            size = min(GROUP, n_alive - at)
-            # One or two queries are as fast one after the other: the panels are in the cache.
-            for begin in range(at, at + size, size if size > 2 else 1):
-                for panel in range(start, stop):
-                    vectors = advance(items.panels, 16 * width * panel)
-                    step = load(items.steps, 16 * panel, 16)
-                    error = multiply(error_factor, load(items.errors, 16 * panel, 16))
-                    error = multiply_add(length_factor, load(items.lengths, 16 * panel, 16), error)
-                    if size > 2:
-                        passing = score_group(way, vectors, width, queries, advance(rows, begin), step, error, place)
-                    else:
-                        passing = score_one(way, vectors, width, queries, rows[begin], step, error, place)
-                    if passing:
-                        store(uppers, 16 * GROUP, error)
-                        codes, scored = advance(items.order, 16 * panel), size if size > 2 else 1
-                        keep_passing(scored, advance(rows, begin), codes, first, doors, place)
+        scan_block(
+            way, items, start, stop, queries, width, rows, n_alive, error_factor, length_factor, first, doors, place
+        )  # fmt: skip
     for row in range(place.n):
         drop_failing(place, row)
         place.work[1] += place.counts[row] == OVERFULL
+
+
+@kernel(inner=True)
+def scan_block(
+    way: Any, items: Any, start: int, stop: int, queries: Any, width: int, rows: Any, n_rows: int, error_factor: Any,
+    length_factor: Any, first: int, doors: Any, place: Any,
+) -> None:  # fmt: skip
+    """Adds what passes in panels `start` to `stop` to the candidates of n_rows queries.
+
+    At least GROUP - 1 more rows of queries lie behind these, and are scored in vain.
+    """
+    for at in range(0, n_rows, GROUP):
+        size = min(GROUP, n_rows - at)
+        # One or two queries are as fast one after the other: the panels are in the cache.
+        for begin in range(at, at + size, size if size > 2 else 1):
+            for panel in range(start, stop):
+                vectors = advance(items.panels, 16 * width * panel)
+                step = load(items.steps, 16 * panel, 16)
+                error = multiply(error_factor, load(items.errors, 16 * panel, 16))
+                error = multiply_add(length_factor, load(items.lengths, 16 * panel, 16), error)
+                if size > 2:
+                    passing = score_group(way, vectors, width, queries, advance(rows, begin), step, error, place)
+                else:
+                    passing = score_one(way, vectors, width, queries, rows[begin], step, error, place)
+                if passing:
+                    store(place.uppers, 16 * GROUP, error)
+                    codes, scored = advance(items.order, 16 * panel), size if size > 2 else 1
+                    keep_passing(scored, advance(rows, begin), codes, first, doors, place)
 
 
 @kernel(inner=True)
@@ -420,8 +446,9 @@ def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place
             if upper < limits[row] or code < 0 or not is_open(doors, first + row, code):
                 continue
             lower = upper - np.float32(2) * place.uppers[16 * GROUP + lane]
-            if lower > place.best[row * place.k]:
-                limits[row] = raise_limit(advance(place.best, row * place.k), place.k, lower, place.margins[row])
+            best = advance(place.best, row * place.spread + 16)
+            if lower > best[place.k - 1]:
+                limits[row] = raise_limit(best, place.k, lower, place.margins[row])
             if place.counts[row] == room:
                 drop_failing(place, row)
                 if 4 * place.counts[row] > 3 * room:
@@ -433,22 +460,25 @@ def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place
             place.counts[row] += 1
 
 
+@kernel(inner=True)
+def forget_best(place: Any) -> None:
+    """Empties the lists of the best lower bounds; before each stands what is above all."""
+    for row in range(place.n):
+        for at in range(row * place.spread, (row + 1) * place.spread):
+            place.best[at] = -np.inf
+        place.best[row * place.spread + 15] = np.inf
+
+
 @kernel(inline=True, inner=True)
 def raise_limit(best: Any, k: int, lower: float, margin: float) -> float:
-    """Replaces the worst of a heap of the best k lower bounds; returns the new limit."""
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= k:
-            break
-        if child + 1 < k and best[child + 1] < best[child]:
-            child += 1
-        if lower <= best[child]:
-            break
-        best[at] = best[child]
-        at = child
-    best[at] = lower
-    worst = np.float64(best[0])
+    """Puts a lower bound in its place among the best k, which fall; returns the new limit.
+
+    Each place gets max(itself, min(the one before it, the new one)), sixteen at a time.
+    """
+    new = broadcast(lower, 16)
+    for start in range((k - 1) // 16 * 16, -1, -16):
+        store(best, start, maximum(load(best, start, 16), minimum(load(best, start - 1, 16), new)))
+    worst = np.float64(best[k - 1])
     return np.float32(worst - (CARE * abs(worst) + margin))
 
 

@@ -213,6 +213,25 @@ def multiply(context: Any, a: Vector, b: Vector) -> Any:
     return a(a, a), build
 
 
+def _choose(comparison: str) -> Any:
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(comparison, *args), *args)
+
+    return build
+
+
+@intrinsic  # type: ignore[misc]
+def maximum(context: Any, a: Vector, b: Vector) -> Any:
+    """The larger of a and b in every lane, b where either is NaN."""
+    return a(a, a), _choose(">")
+
+
+@intrinsic  # type: ignore[misc]
+def minimum(context: Any, a: Vector, b: Vector) -> Any:
+    """The smaller of a and b in every lane, b where either is NaN."""
+    return a(a, a), _choose("<")
+
+
 @intrinsic  # type: ignore[misc]
 def widen(context: Any, vector: Vector) -> Any:
     """float32 lanes as float64; uint16 lanes, taken as the bits of float16, as float32."""
@@ -254,6 +273,28 @@ def to_float(context: Any, vector: Vector) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def round_even(context: Any, vector: Vector) -> Any:
+    """Each lane rounded to an integer, halves to the even one; still float32."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        return builder.call(declare(builder, f"llvm.rint.v{vector.lanes}f32", kind, [kind]), args)
+
+    return vector(vector), build
+
+
+@intrinsic  # type: ignore[misc]
+def to_bytes(context: Any, vector: Vector) -> Any:
+    """float32 lanes, integers from -128 to 127, as int8."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = builder.fptosi(args[0], ir.VectorType(I32, vector.lanes))
+        return builder.trunc(wide, ctx.get_value_type(signature.return_type))
+
+    return Vector(types.int8, vector.lanes)(vector), build
+
+
+@intrinsic  # type: ignore[misc]
 def at_least(context: Any, a: Vector, b: Vector) -> Any:
     """An int64 whose bit i says whether a ≥ b in lane i (false where either is NaN)."""
 
@@ -284,6 +325,16 @@ def trailing_zeros(context: Any, bits: Any) -> Any:
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), build
+
+
+@intrinsic  # type: ignore[misc]
+def count_ones(context: Any, bits: Any) -> Any:
+    """How many bits of an int64 are set."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
 
     return types.int64(types.int64), build
 

@@ -19,6 +19,7 @@ from fastrec.kernels.simd import (
     multiply,
     multiply_add,
     pointer,
+    prefetch,
     reduce_add,
     subtract,
     trailing_zeros,
@@ -26,6 +27,7 @@ from fastrec.kernels.simd import (
 
 LARGEST = float(np.finfo(np.float32).max)
 EMPTY = 2**31 - 1
+AHEAD = 3  # candidates whose vectors are fetched before they are scored
 INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 
 
@@ -207,7 +209,10 @@ def rank_lists(
             scores[place] = -np.inf
             codes[place] = EMPTY
         query, own, kept, everything = advance(queries, i * d), lists.starts[i], 0, lists.counts[i] == -1
-        for c in range(n if everything else lists.counts[i]):
+        count = n if everything else lists.counts[i]
+        for c in range(count):
+            if not everything and c + AHEAD < count:
+                fetch_row(vectors, lists.codes[own + c + AHEAD], d)
             code = np.int32(c) if everything else lists.codes[own + c]
             if (everything or not lists.filtered) and not is_open(doors, first + i, code):
                 continue
@@ -227,6 +232,13 @@ def rank_lists(
             if everything and kept >= k and query_norms[i] == 0 and metric != SQUARED_DISTANCE:
                 break
         finish_row(scores, codes, k)
+
+
+@kernel(inline=True, inner=True)
+def fetch_row(vectors: Any, code: int, d: int) -> None:
+    """Asks for a vector that is to be read soon."""
+    for j in range(0, d, 16):
+        prefetch(vectors, np.int64(code) * d + j)
 
 
 @kernel()

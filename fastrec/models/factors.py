@@ -1,20 +1,23 @@
 """The base of factor models: a score is the inner product of a user's and an item's vector."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import TransformerTags
 
 from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
 from fastrec.models.rows import rows_of_lists
-from fastrec.retrieval import ExactIndex, TopK
+from fastrec.retrieval import ExactIndex, IVFIndex, TopK
+from fastrec.retrieval.exact import score_pairs
 from fastrec.validation import CodeMatrix, check_integer
 
-# Pairs whose vectors are multiplied at a time: 2 × 32 MiB of float64 at 64 factors.
+# Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
 PAIRS_AT_ONCE = 1 << 16
+# From here on a scan of bytes is faster than one of float32, for one query and for many; the answers are the same.
+BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
 
 
 class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommender):
@@ -30,13 +33,16 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         float32, C-contiguous, read-only: `transform` of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, read-only.
+    index_ : IVFIndex
+        Only after `build_index`.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users"})
-    _learned: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    _learned: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "index_")
 
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
+    index_: IVFIndex
 
     @abstractmethod
     def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
@@ -48,6 +54,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _complete(self, matrix: CodeMatrix) -> None:
         self.item_factors_ = _finite_factors(self, "item_factors_", self.item_factors_)
         self.user_factors_ = _finite_factors(self, "user_factors_", self._training_factors(matrix))
+        self.__dict__.pop("index_", None)  # of other factors
 
     def _training_factors(self, matrix: CodeMatrix) -> NDArray[np.float32]:
         """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
@@ -77,6 +84,57 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
         """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
         return self.fit(X, y).user_factors_
+
+    def build_index(self, index: IVFIndex | None = None) -> Self:
+        """Let `recommend` look at the items that promise most to a user only, instead of at all.
+
+        The index is made of the items' factors, the users' factors being the queries for its recall target. It is
+        saved with the model. Whatever changes the items' factors takes it away again: `fit`, and an update that changes
+        items.
+
+        Parameters
+        ----------
+        index
+            An index to fit a copy of, for inner products; None is `IVFIndex(recall_target=0.95, random_state=0)`.
+
+        Returns
+        -------
+        The model itself. `index_.recall_` is the share of the true best 10 that is found.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            Where the index is no IVFIndex for inner products, or its options are not what they must be.
+
+        Examples
+        --------
+        >>> from fastrec.models import FixedFactors
+        >>> random = np.random.default_rng(0)
+        >>> users, items = random.normal(size=(500, 8)), random.normal(size=(3000, 8))
+        >>> model = FixedFactors(users, items).fit(np.ones((500, 3000)) * (items[:, 0] > 2)).build_index()
+        >>> model.index_.recall_ > 0.95, model.index_.n_probe_ < model.index_.n_lists_
+        (True, True)
+        >>> top, exact = model.recommend([7], k=3), model.recommend([7], k=3, exact=True)
+        """
+        self._check_fitted()
+        index = IVFIndex(random_state=0) if index is None else index
+        if not isinstance(index, IVFIndex):
+            raise TypeError(f"index must be an IVFIndex or None, got {type(index).__name__}")
+        if index.metric != "ip":
+            raise ValueError(f"index must have metric='ip', by which users and items are scored, got {index.metric!r}")
+        asked = self.user_factors_[self.user_factors_.any(axis=1)]
+        fitted = clone(index).fit(self.item_factors_, queries=asked if len(asked) else None)
+        self.index_ = fitted
+        return self
+
+    def _exactly(self) -> Self:
+        if "index_" not in vars(self):
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__ = {name: value for name, value in vars(self).items() if name != "index_"}
+        return twin
 
     def similar_users(self, users: Any, k: int = 10) -> TopK:
         """The `k` users of the training data whose factors are nearest, by cosine; the user asked about left out.
@@ -137,7 +195,8 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _search(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
     ) -> tuple[Codes, NDArray[np.float32]]:
-        top = self._index("item_factors_", "ip").search(self._vectors(audience), k, exclude, allow=allowed)
+        index = vars(self).get("index_") or self._index("item_factors_", "ip")
+        top = index.search(self._vectors(audience), k, exclude, allow=allowed)
         return top.codes, top.scores
 
     def _vectors(self, audience: Audience) -> NDArray[np.float32]:
@@ -148,7 +207,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """The index of one side's factors: made once, when it is first asked for."""
         jobs = getattr(self, "n_jobs", None)
         index: ExactIndex = self._derived.get(
-            f"{metric} of {side}", lambda: ExactIndex(metric=metric, n_jobs=jobs).fit(self._indexed(side, metric))
+            f"{metric} of {side}", lambda: _exact_index(self._indexed(side, metric), metric, jobs)
         )
         if index.n_jobs != jobs:
             index.n_jobs = jobs
@@ -163,9 +222,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         scores = np.empty(len(audience), np.float32)
         for start in range(0, len(scores), PAIRS_AT_ONCE):
             part = slice(start, start + PAIRS_AT_ONCE)
-            # Products of float32 are exact in float64, so the sum is rounded once, as the index rounds it.
-            factors = self.item_factors_[items[part]].astype(np.float64)
-            scores[part] = np.einsum("ij,ij->i", vectors[part].astype(np.float64), factors)
+            scores[part] = score_pairs(vectors[part], self.item_factors_[items[part]])
         return scores
 
     def _restored(self, *, check: bool) -> None:
@@ -185,6 +242,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         tags = super().__sklearn_tags__()
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
+
+
+def _exact_index(vectors: NDArray[np.float32], metric: str, n_jobs: int | None) -> ExactIndex:
+    n, factors = vectors.shape
+    storage = "int8" if n >= BYTES_FROM_VECTORS and factors >= BYTES_FROM_FACTORS else "float32"
+    return ExactIndex(metric, storage, n_jobs).fit(vectors)
 
 
 def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from fastrec.data import Vocabulary
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.models.registry import estimators
+from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import CodeMatrix, assemble_csr, readonly
 
@@ -369,6 +370,19 @@ def _column_maker(arrays: Arrays, record: Record) -> Callable[[], NDArray[Any]]:
     return lambda: _CODECS[record["kind"]].decode(arrays, record)
 
 
+def _is_index(value: Any) -> bool:
+    return isinstance(value, IVFIndex)
+
+
+def _encode_index(name: str, index: IVFIndex) -> tuple[Arrays, Record]:
+    arrays, record = index.describe()
+    return {f"/{part}": array for part, array in arrays.items()}, {"index": record}
+
+
+def _decode_index(arrays: Arrays, record: Record) -> IVFIndex:
+    return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"])
+
+
 def _of_kind(kinds: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds
 
@@ -380,6 +394,7 @@ _CODECS: dict[str, _Codec] = {
     "matrix": _Codec(issparse, _encode_csr, _decode_csr),
     "vocabulary": _Codec(lambda value: isinstance(value, Vocabulary), _encode_vocabulary, _decode_vocabulary),
     "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
+    "index": _Codec(_is_index, _encode_index, _decode_index),
     "team": _Codec(lambda value: isinstance(value, Team), _encode_team, _decode_team),
     "value": _Codec(
         lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),

@@ -284,6 +284,7 @@ class Recommender(BaseEstimator, ABC):
         deny: Any = None,
         on_unknown: OnUnknown = "error",
         on_empty: OnEmpty = "popular",
+        exact: bool = False,
     ) -> TopK:
         """The `k` best items for each user.
 
@@ -305,6 +306,8 @@ class Recommender(BaseEstimator, ABC):
             the item out of `allow` and `deny`); or recommend to the user what is popular.
         on_empty
             What to do about a user with no history: recommend what is popular, or raise an error.
+        exact
+            Look at all items, also where the model has an approximate index of them (`FactorRecommender.build_index`).
 
         Returns
         -------
@@ -333,7 +336,12 @@ class Recommender(BaseEstimator, ABC):
         exclude, allowed = self._filters(audience, exclude_seen, allow, deny, on_unknown)
         if known is not None:  # users left out, once the filters that were given for each have been matched with them
             audience, exclude, allowed = audience.part(known), _part(exclude, known), _part(allowed, known)
-        return self._answer(audience, k, exclude, allowed, on_empty)
+        model = self._exactly() if check_flag("exact", exact) else self
+        return model._answer(audience, k, exclude, allowed, on_empty)
+
+    def _exactly(self) -> Self:
+        """The model without an approximate index."""
+        return self
 
     def histories(self, items: Any, *, on_unknown: Literal["error", "skip"] = "error") -> CodeMatrix:
         """The histories of users by the ids of their items, as a matrix that `recommend` and `transform` take.
@@ -384,6 +392,7 @@ class Recommender(BaseEstimator, ABC):
         deny: Any = None,
         on_unknown: OnUnknown = "error",
         on_empty: OnEmpty = "popular",
+        exact: bool = False,
     ) -> int:
         """Write recommendations for many users to a Parquet or CSV file: in bounded memory, resumable after a kill.
 
@@ -399,7 +408,7 @@ class Recommender(BaseEstimator, ABC):
             Users at a time.
         verbose
             Whether to show progress.
-        exclude_seen, allow, deny, on_unknown, on_empty
+        exclude_seen, allow, deny, on_unknown, on_empty, exact
             As in `recommend`; `allow` and `deny` are for all users alike.
 
         Returns
@@ -413,6 +422,7 @@ class Recommender(BaseEstimator, ABC):
             "deny": deny,
             "on_unknown": on_unknown,
             "on_empty": on_empty,
+            "exact": exact,
         }
         return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, **options)
 

@@ -210,13 +210,7 @@ class ExactIndex(BaseEstimator):
 
     def _rank_listed(self, batch: "_Batch", rows: slice) -> None:
         """Answers queries by the exact score of each candidate that the filters leave."""
-        queries, norms = batch.queries[rows], np.empty(rows.stop - rows.start)
-        refuse_nonfinite("queries", batch.queries, rows.start, measure_rows(queries, norms))
-        starts, counts, listed = candidate_lists(batch.filters, rows)
-        rank_candidates(
-            self._exact, queries, norms, rows.start, starts, counts, listed, batch.filters.closed,
-            batch.codes[rows], batch.scores[rows],
-        )  # fmt: skip
+        rank_listed(self._exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
     def _scan(self, packed: Packed, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
@@ -248,6 +242,23 @@ class _Batch(NamedTuple):
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
     tally: list[tuple[Any, ...]]  # of each piece: pairs that were looked at, vectors ranked, queries given up
+
+
+def rank_listed(
+    exact: Exact,
+    queries: NDArray[np.float32],
+    filters: Filters,
+    rows: slice,
+    codes: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
+    """Answers some rows of queries by the exact score of each candidate that the filters leave."""
+    some, norms = queries[rows], np.empty(rows.stop - rows.start)
+    refuse_nonfinite("queries", queries, rows.start, measure_rows(some, norms))
+    starts, counts, listed = candidate_lists(filters, rows)
+    rank_candidates(
+        exact, some, norms, rows.start, starts, counts, listed, filters.closed, codes[rows], scores[rows]
+    )  # fmt: skip
 
 
 def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Vectors as a scan reads them: in panels of 16, the longest first, as float32 or rounded to bytes."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -62,10 +63,9 @@ def pack_vectors(
         return Packed(Static(FLOAT), panels, Form(scale, longest, gamma, NO_ROTATION, 0, 0, 0))
     way, rotation = byte_way(), make_rotation(dimensions)
     panels = _pack_bytes(blocks(), rotation, readonly(bounds), readonly(padded))
-    block, spare = rotation.shape[1], -rotation.shape[1] % LANES
-    flat = readonly(np.pad(rotation, [(0, 0), (0, spare)]).astype(np.float32))
+    block, strips = rotation.shape[1], in_strips(rotation)
     levels, shift = 63 if way == AVX2 else 127, 0 if way == NEON else 128
-    return Packed(Static(way), panels, Form(scale, longest, gamma, flat, block, levels, shift))
+    return Packed(Static(way), panels, Form(scale, longest, gamma, strips, block, levels, shift))
 
 
 def _pack_floats(blocks: Any, d: int, norms: NDArray[np.float32], order: NDArray[np.int32]) -> Panels:
@@ -101,9 +101,16 @@ def _rotated(rows: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArra
     return np.concatenate(parts, axis=1)
 
 
-NO_ROTATION = readonly(np.empty((0, 0), np.float32))
+NO_ROTATION = readonly(np.empty((0, 0, 0), np.float32))
 
 
+def in_strips(rotation: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A rotation by strips of sixteen columns, the last one filled with zeros: shape (n_strips, d, 16)."""
+    padded = np.pad(rotation, [(0, 0), (0, -rotation.shape[1] % LANES)]).astype(np.float32)
+    return readonly(np.ascontiguousarray(padded.reshape(len(padded), -1, LANES).swapaxes(0, 1)))
+
+
+@functools.cache
 def make_rotation(d: int) -> NDArray[np.float64]:
     """Random rotations of up to 256 dimensions each, beneath each other: shape (d, min(d, 256))."""
     random = np.random.default_rng(0)
@@ -111,7 +118,7 @@ def make_rotation(d: int) -> NDArray[np.float64]:
     for first in range(0, d, ROTATED_AT_ONCE):
         size = min(ROTATED_AT_ONCE, d - first)
         blocks[first : first + size, :size] = np.linalg.qr(random.normal(size=(size, size)))[0]
-    return blocks
+    return readonly(blocks)
 
 
 def _in_panels(rows: NDArray[Any]) -> NDArray[Any]:
@@ -152,12 +159,13 @@ def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int) -> Sp
         margins=np.empty(n),
         reaches=np.empty(n, np.float32),
         limits=np.empty(n + 1, np.float32),
-        best=np.empty((n, k), np.float32),
+        k=k,
+        best=np.empty((n, LANES + -(-k // LANES) * LANES), np.float32),
         bounds=np.empty((n, room), np.float32),
         codes=np.empty((n, room), np.int32),
         counts=np.empty(n, np.int64),
         starts=np.empty(n, np.int64),
         alive=np.empty(n + GROUP, np.int64),
         uppers=np.empty(LANES * (GROUP + 1), np.float32),
-        work=np.zeros(2, np.int64),
+        work=np.zeros(3, np.int64),
     )

@@ -62,7 +62,8 @@ def unit_of(packed, query, metric):
     unit = 1 / power if metric == COSINE else 1 / (power * scale * stretch)
     if packed.form.levels:
         asked = np.append(query * stretch, 1.0) if metric == SQUARED_DISTANCE else query
-        rotated = asked * power @ packed.form.rotation[:, : len(asked)].astype(np.float64)
+        rotation = packed.form.rotation.swapaxes(0, 1).reshape(len(asked), -1)[:, : len(asked)]
+        rotated = asked * power @ rotation.astype(np.float64)
         unit *= np.abs(rotated).max() / packed.form.levels
     return unit
 

@@ -1,10 +1,14 @@
+import pickle
 import threading
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import NotFittedError
 
 from fastrec.data import Interactions
+from fastrec.models import FixedFactors, load
+from fastrec.retrieval import IVFIndex
 from tests.reference.tiny_factors import TinyFactors
 
 
@@ -118,3 +122,79 @@ def test_titles_of_similar_users_are_not_those_of_items():
     model = TinyFactors(random_state=0).fit(data)
     assert "title" in model.recommend("a").to_frame().columns
     assert "title" not in model.similar_users("a").to_frame().columns
+
+
+# -- an approximate index
+
+
+def large_model(seed=0, **options):
+    """A model of 3000 items in groups, of which 300 users like one each."""
+    random = np.random.default_rng(seed)
+    centers = random.normal(size=(30, 40))
+    items = centers[random.integers(30, size=3000)] + 0.4 * random.normal(size=(3000, 40))
+    users = centers[random.integers(30, size=300)] + 0.4 * random.normal(size=(300, 40))
+    seen = sp.random_array((300, 3000), density=0.01, rng=seed, format="csr", dtype=np.float32)
+    return FixedFactors(users, items, **options).fit(seen)
+
+
+def test_an_index_finds_nearly_all_and_exact_finds_all():
+    model = large_model()
+    exact = model.recommend(range(300), 10)
+    assert model.build_index(IVFIndex(recall_target=0.9, random_state=0)) is model
+    found = model.recommend(range(300), 10)
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact.codes, found.codes, strict=True)])
+    assert 0.85 < recall < 1
+    assert model.index_.recall_ >= 0.9
+    assert not model.seen_.toarray()[np.arange(300)[:, None], found.codes].any()
+    again = model.recommend(range(300), 10, exact=True)
+    np.testing.assert_array_equal(again.codes, exact.codes)
+    np.testing.assert_array_equal(again.scores, exact.scores)
+    np.testing.assert_array_equal(found.scores[:, 0], model.predict_pairs(range(300), found.codes[:, 0]))
+
+
+def test_exact_is_taken_by_models_without_an_index(model):
+    np.testing.assert_array_equal(model.recommend([1], 5, exact=True).codes, model.recommend([1], 5).codes)
+    with pytest.raises(TypeError, match="exact"):
+        model.recommend([1], 5, exact=1)
+
+
+def test_an_index_is_saved_with_the_model_and_pickled(tmp_path):
+    model = large_model().build_index()
+    found = model.recommend(range(300), 10)
+    model.save(tmp_path / "model")
+    for other in (
+        load(tmp_path / "model"),
+        load(tmp_path / "model", verify="header"),
+        pickle.loads(pickle.dumps(model)),
+    ):
+        assert other.index_.n_probe_ == model.index_.n_probe_
+        np.testing.assert_array_equal(other.recommend(range(300), 10).codes, found.codes)
+
+
+def test_other_factors_take_the_index_away():
+    model = large_model().build_index()
+    model.fit(model.seen_)
+    assert not hasattr(model, "index_")
+
+
+def test_an_index_that_does_not_fit_is_refused(model):
+    with pytest.raises(TypeError, match="IVFIndex"):
+        model.build_index("hnsw")
+    with pytest.raises(ValueError, match="metric='ip'"):
+        model.build_index(IVFIndex("cosine"))
+    with pytest.raises(NotFittedError):
+        TinyFactors().build_index()
+
+
+def test_a_scan_of_bytes_answers_to_the_bit(monkeypatch):
+    answers = []
+    for start in (10**9, 1):
+        monkeypatch.setattr("fastrec.models.factors.BYTES_FROM_VECTORS", start)
+        model = large_model()
+        answers.append(
+            [model.recommend(range(300), 10), model.similar_items(range(50), 7), model.similar_users([3], 5)]
+        )
+        assert model._index("item_factors_", "ip").storage == ("int8" if start == 1 else "float32")
+    for plain, bytes_ in zip(*answers, strict=True):
+        np.testing.assert_array_equal(plain.codes, bytes_.codes)
+        np.testing.assert_array_equal(plain.scores, bytes_.scores)

@@ -1,0 +1,731 @@
+"""IVFIndex: nearly all of the k vectors with the best scores, from the few lists of vectors that promise most."""
+
+import math
+import os
+import threading
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
+
+from fastrec.kernels.lists import Partition, Slack, Visits, search_lists
+from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Form, Space
+from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
+from fastrec.parallel import effective_jobs, run_pieces
+from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_vectors, refuse_nonfinite
+from fastrec.retrieval.filters import Filters, read_filters
+from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
+from fastrec.retrieval.partition import (
+    LEVELS,
+    Clusters,
+    Floats,
+    assemble,
+    assign,
+    exact_rows,
+    find_clusters,
+    make_visits,
+    merge_lists,
+    order_lists,
+    pack_centers,
+    pack_rows,
+)
+from fastrec.retrieval.topk import TopK
+from fastrec.storage import FileError, read_arrays, write_arrays
+from fastrec.validation import check_choice, check_codes, check_integer, check_number, name_options, readonly
+
+METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
+STORED = {"float32": np.float32, "float16": np.float16}
+PIECE = 3072  # queries that one thread takes at a time: the more, the more of them meet in a list
+ROOM_AT_ONCE = 2**20  # candidates of one thread
+WORTH_THREADS = 2**22  # products below which a second thread costs more than it gains
+CALIBRATION = 2000  # queries that a recall is measured with
+DEPTH = 10  # the k of that recall
+SMALLEST_LIST = 32
+SURENESS = 3.0  # standard deviations of what rounding does to a score
+
+_desk = threading.local()
+
+
+class IVFIndex(BaseEstimator):
+    """Nearly all of the best k vectors for each query, several times as fast as all of them.
+
+    Vectors are dealt into lists by k-means. A query looks only at the lists that promise most to it: their vectors are
+    scored by bytes, and what may be among the best is scored again by the vectors themselves.
+
+    Parameters
+    ----------
+    metric : {"ip", "cosine"}
+        What is largest for the best: the inner product, or the cosine (0 where either vector is zero).
+    n_lists : int or "auto"
+        How many lists; "auto" is 2.5 √n, with 32 vectors in each at least.
+    n_probe : int, optional
+        How many lists a query looks at. None: as many as `recall_target` takes.
+    recall_target : float, optional
+        The share of the true best 10 to find, from 0 to 1; the fewest lists that find it for the queries given to
+        `fit` are looked at. Not used where n_probe is given.
+    rerank : {"float32", "float16"}, optional
+        What the index keeps of the vectors for exact scores: themselves, or rounded to float16. None: nothing, so that
+        scores are those of the bytes.
+    n_jobs : int, optional
+        Threads; None is all cores. A single query is answered without threads.
+    random_state : int, RandomState instance or None
+        Of k-means, and of the choice of queries to measure with.
+
+    Attributes
+    ----------
+    n_lists_, n_probe_ : int
+        How many lists there are, and how many a query looks at.
+    recall_ : float
+        The recall of the best 10 for those of the queries given that had no part in the choice; NaN without queries.
+    centers_ : float32 array of shape (n_lists, d)
+        The means of the lists; under the cosine, of vectors of length 1.
+    vectors_ : float32 or float16 array of shape (n, d), or None
+        What `rerank` keeps. Rows of removed vectors are as they were.
+    n_features_in_ : int
+        Their dimensions, d.
+
+    Notes
+    -----
+    The answer holds the best of all vectors in the lists looked at, in the order of `ExactIndex` and with its scores,
+    but for about one vector in a thousand which the bytes misjudge. It is the same for any number of threads, any batch
+    and any of the CPU's instructions. Where filters leave fewer than k, a query looks at four times as many lists,
+    until there are k or all have been seen.
+
+    References
+    ----------
+    Jégou, Douze, Schmid: Product quantization for nearest neighbor search. PAMI 2011 (inverted lists).
+    Guo et al.: Accelerating large-scale inference with anisotropic vector quantization. ICML 2020.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(0)
+    >>> vectors, queries = random.normal(size=(5000, 16)), random.normal(size=(400, 16))
+    >>> index = IVFIndex(recall_target=0.9, random_state=0).fit(vectors, queries=queries)
+    >>> index.search(queries[:2], k=3).codes.shape, index.recall_ >= 0.9, index.n_probe_ < index.n_lists_
+    ((2, 3), True, True)
+    """
+
+    @name_options
+    def __init__(
+        self,
+        metric: str = "ip",
+        *,
+        n_lists: int | str = "auto",
+        n_probe: int | None = None,
+        recall_target: float | None = 0.95,
+        rerank: str | None = "float32",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.metric = metric
+        self.n_lists = n_lists
+        self.n_probe = n_probe
+        self.recall_target = recall_target
+        self.rerank = rerank
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @name_options
+    def fit(self, vectors: ArrayLike, y: Any = None, *, queries: ArrayLike | None = None) -> "IVFIndex":
+        """Deals vectors of shape (n, d) into lists, and finds how many of these a query must look at.
+
+        Parameters
+        ----------
+        vectors
+            Not copied where they are kept as they are: float32 (or float16) and C-contiguous.
+        y
+            Not used; there because scikit-learn passes it.
+        queries
+            Queries such as will be asked, of shape (n_queries, d): at least 2, better 1000 or more. Needed for a
+            recall target: 2000 of them at most are drawn, half to find the number of lists, half to measure `recall_`;
+            should that half find less than the target, lists are added until it does not.
+
+        Raises
+        ------
+        ValueError
+            Where vectors or queries are not two-dimensional, of other dimensions or not finite; where there are no
+            queries for the recall target, or it cannot be reached without a re-rank.
+        """
+        metric = self._check_options(queries)
+        jobs, random = (
+            effective_jobs(self.n_jobs),
+            np.random.default_rng(check_random_state(self.random_state).randint(2**31)),
+        )
+        dtype = STORED.get(self.rerank or "float32", np.float32)
+        vectors = read_vectors("vectors", vectors, dtype)
+        if vectors.shape[1] > MOST_DIMENSIONS:
+            raise ValueError(f"vectors must have at most {MOST_DIMENSIONS} dimensions, got {vectors.shape[1]}")
+        asked = None if queries is None else _read_queries(queries, vectors.shape[1])
+        exact = exact_rows("vectors", vectors, metric)
+        n_lists = self._count_lists(len(vectors))
+        clusters = find_clusters(partial(_unit_rows, vectors, exact), len(vectors), n_lists, random, jobs)
+        state = _build(exact, clusters, jobs)
+        n_probe, recall = self._choose_probes(state, asked, random)
+        self._adopt(state if self.rerank else state.without_vectors(), n_probe, recall)
+        return self
+
+    def _check_options(self, queries: Any) -> int:
+        metric = METRICS[check_choice("IVFIndex.metric", self.metric, tuple(METRICS))]
+        check_choice("IVFIndex.rerank", self.rerank, (*STORED, None))
+        effective_jobs(self.n_jobs)
+        if self.n_lists != "auto":
+            check_integer("IVFIndex.n_lists", self.n_lists, minimum=1)
+        if self.n_probe is not None:
+            check_integer("IVFIndex.n_probe", self.n_probe, minimum=1)
+            return metric
+        if self.recall_target is None:
+            raise ValueError("IVFIndex needs n_probe or recall_target, got None for both")
+        check_number("IVFIndex.recall_target", self.recall_target, minimum=0, maximum=1)
+        if queries is None:
+            raise ValueError(
+                f"IVFIndex.recall_target={self.recall_target} needs queries to be measured with: call "
+                "fit(vectors, queries=...), or give n_probe"
+            )
+        return metric
+
+    def _count_lists(self, n: int) -> int:
+        if self.n_lists == "auto":
+            return max(1, min(round(2.5 * math.sqrt(n)), n // SMALLEST_LIST))
+        return max(1, min(int(self.n_lists), n))
+
+    def _choose_probes(self, state: "_State", queries: Floats | None, random: np.random.Generator) -> tuple[int, float]:
+        """How many lists to look at, and the recall that this had for queries which had no part in the choice."""
+        n_lists = len(state.clusters.centers)
+        if queries is None or len(state.exact.norms) == 0:
+            return min(self.n_probe or n_lists, n_lists), math.nan
+        sample = queries[np.sort(random.permutation(len(queries))[:CALIBRATION])]
+        k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
+        truth = self._run(state, sample, k, n_lists).codes
+
+        def recall_of(n_probe: int, part: slice) -> float:
+            return _recall(truth[part], self._run(searched, sample[part], k, n_probe).codes)
+
+        chosen, held_out = slice(0, None, 2), slice(1, None, 2)
+        if self.n_probe is not None:
+            return min(self.n_probe, n_lists), recall_of(min(self.n_probe, n_lists), slice(None))
+        target = float(self.recall_target or 0)
+        low, n_probe = 0, n_lists
+        while n_probe - low > 1:
+            middle = (low + n_probe) // 2
+            low, n_probe = (low, middle) if recall_of(middle, chosen) >= target else (middle, n_probe)
+        while (recall := recall_of(n_probe, held_out)) < target and n_probe < n_lists:
+            n_probe = min(n_lists, n_probe + max(1, n_probe // 8))
+        if recall < target and not self.rerank:
+            raise ValueError(
+                f"IVFIndex.recall_target={target} cannot be reached by bytes alone, which find {recall:.3f} in all "
+                "lists: take rerank='float16' or 'float32'"
+            )
+        return n_probe, recall
+
+    def _adopt(self, state: "_State", n_probe: int, recall: float) -> None:
+        self._state = state
+        self.n_probe_ = n_probe
+        self.recall_ = recall
+        self.n_lists_, self.n_features_in_ = state.clusters.centers.shape
+        self.centers_ = state.clusters.centers
+        self.vectors_ = state.vectors()
+
+    # -- searching
+
+    @name_options
+    def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
+        """Nearly all of the best k vectors of each query; parameters and result are those of `ExactIndex.search`.
+
+        A list of codes or a matrix of what each query may choose is ranked exactly, at the cost of its own size, where
+        it is smaller than the lists that would be looked at.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
+        """
+        state = self._fitted()
+        batch = self._run(state, queries, k, self.n_probe_, exclude, allow)
+        return TopK(batch.codes, batch.scores)
+
+    @name_options
+    def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
+        """What a search of these queries finds, and what it looks at.
+
+        Returns
+        -------
+        dict
+            "recall": the share of the best k by exact scores that is found (without a re-rank: by the bytes' scores);
+            "lists": the share of lists looked at; "scanned": the share of vectors that were scored by bytes;
+            "ranked": how many vectors were scored exactly, for each query.
+
+        Examples
+        --------
+        >>> vectors = np.random.default_rng(0).normal(size=(2000, 8))
+        >>> index = IVFIndex(n_probe=10, random_state=0).fit(vectors)
+        >>> report = index.audit(vectors[:100])
+        >>> report["recall"] > 0.5, report["scanned"] < 0.5
+        (True, True)
+        """
+        state = self._fitted()
+        batch = self._run(state, queries, k, self.n_probe_)
+        sure = state._replace(slack=_slack(self.n_features_in_, 2 * SURENESS, state.slack.ranked))
+        truth = self._run(sure, queries, k, self.n_lists_)
+        n_queries, alive = max(1, len(batch.codes)), max(1, state.n_alive())
+        panels, ranked = np.sum(batch.tally, axis=0) if batch.tally else (0, 0)
+        return {
+            "recall": _recall(truth.codes, batch.codes),
+            "lists": self.n_probe_ / self.n_lists_,
+            "scanned": min(1.0, float(panels * LANES / (n_queries * alive))),
+            "ranked": float(ranked / n_queries),
+        }
+
+    def _fitted(self) -> "_State":
+        if not hasattr(self, "_state"):
+            raise NotFittedError("This IVFIndex instance is not fitted yet: call fit with the vectors first")
+        return self._state
+
+    def _run(
+        self, state: "_State", queries: Any, k: int, n_probe: int, exclude: Any = None, allow: Any = None
+    ) -> "_Batch":
+        check_integer("k", k, minimum=1)
+        n, d = state.shape()
+        queries = _read_queries(queries, d)
+        filters = state.closed(read_filters(exclude, allow, len(queries), n))
+        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        batch = _Batch(state, queries, filters, codes, scores, [])
+        if n == 0:
+            codes[:], scores[:] = -1, -np.inf
+            return batch
+        answer, n_probe = self._plan(batch, n_probe)
+        if len(queries) == 1:
+            answer(slice(0, 1))
+        else:
+            size, jobs = self._deal(batch, n_probe)
+            firsts = range(0, len(queries), size)
+            run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
+        return batch
+
+    def _plan(self, batch: "_Batch", n_probe: int) -> tuple[Any, int]:
+        """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""
+        state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
+        n, n_lists = len(state.alive), len(state.clusters.centers)
+        left = n if filters.allowed is None else len(filters.allowed)
+        if not state.slack.ranked:
+            if len(filters.allow_starts):
+                return partial(_scan_allowed, batch), n_lists
+        elif len(filters.allow_starts) or 4 * k >= left or (left < n and left * n_lists <= n * n_probe):
+            return partial(_rank, batch), n_probe
+        # The rarer the allowed, the more lists hold as many of them.
+        n_probe = min(n_lists, -(-n_probe * n // max(1, left)))
+        return partial(_scan, batch, n_probe), n_probe
+
+    def _deal(self, batch: "_Batch", n_probe: int) -> tuple[int, int]:
+        """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
+        (n, d), n_queries, k = batch.state.shape(), len(batch.queries), batch.codes.shape[1]
+        n_lists = len(batch.state.clusters.centers)
+        jobs = effective_jobs(self.n_jobs) if n_queries * d * (n * n_probe // n_lists) > WORTH_THREADS else 1
+        most = min(PIECE, max(16, ROOM_AT_ONCE // (4 * k)))
+        pieces = jobs * max(1, -(-n_queries // (most * jobs)))
+        return max(1, -(-n_queries // pieces)), jobs
+
+    # -- changing
+
+    @name_options
+    def add(self, vectors: ArrayLike) -> NDArray[np.int32]:
+        """Adds vectors of shape (m, d), which get the codes from n on; returns these. No list is dealt anew.
+
+        Each of the changing methods copies what is packed, so change many at a time. A search that is under way goes on
+        with what it began with.
+        """
+        state = self._fitted()
+        n = len(state.alive)
+        new = state.read(vectors)
+        codes = np.arange(n, n + len(new), dtype=np.int32)
+        self._change(state, codes, new)
+        return codes
+
+    @name_options
+    def update(self, codes: ArrayLike, vectors: ArrayLike) -> None:
+        """Gives the vectors of some codes new values, of shape (m, d); removed ones are there again.
+
+        Raises
+        ------
+        ValueError
+            Where a code is unknown or given twice, or the vectors are not as many, or not finite.
+        """
+        state = self._fitted()
+        codes = _distinct_codes(codes, len(state.alive))
+        new = state.read(vectors)
+        if len(new) != len(codes):
+            raise ValueError(f"vectors must be as many as codes, {len(codes)}, got {len(new)}")
+        self._change(state, codes, new)
+
+    @name_options
+    def remove(self, codes: ArrayLike) -> None:
+        """Takes vectors out; other codes stay what they are, and these are not given out again.
+
+        Raises
+        ------
+        ValueError
+            Where a code is unknown or given twice.
+        """
+        state = self._fitted()
+        codes = _distinct_codes(codes, len(state.alive))
+        self._adopt(state.without(codes), self.n_probe_, self.recall_)
+
+    def _change(self, state: "_State", codes: NDArray[np.int32], new: NDArray[Any]) -> None:
+        if len(codes):
+            self._adopt(state.changed(codes, new, effective_jobs(self.n_jobs)), self.n_probe_, self.recall_)
+
+    # -- keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted index to a file that `IVFIndex.load` maps."""
+        write_arrays(path, *self.describe())
+
+    def describe(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
+        state = self._fitted()
+        record = {
+            "class": "IVFIndex",
+            "options": self.get_params() | {"random_state": None},
+            "n_probe": self.n_probe_,
+            "recall": repr(self.recall_),
+            "longest": state.packed.form.longest,
+        }
+        return state.to_arrays(), record
+
+    @classmethod
+    def rebuild(cls, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> "IVFIndex":
+        """The index that `describe` described.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Where it is none, or its arrays do not fit each other.
+        """
+        if record.get("class") != cls.__name__:
+            raise ValueError(f"its class is {record.get('class')!r}")
+        index = cls(**record["options"])
+        state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
+        index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
+        return index
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> "IVFIndex":
+        """The index in a file of `save`, its arrays memory-mapped: processes that load it share them.
+
+        Parameters
+        ----------
+        path
+            The file.
+        verify
+            As for `fastrec.load`.
+
+        Raises
+        ------
+        FileError
+            (A ValueError.) Where the file is damaged, or holds no IVFIndex.
+        """
+        arrays, record = read_arrays(path, verify=verify)
+        try:
+            return cls.rebuild(arrays, record)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is packed is put together anew for the CPU that reads it.
+        state = dict(super().__getstate__())
+        if state.pop("_state", None) is not None:
+            state["_described"] = self.describe()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        described = state.pop("_described", None)
+        super().__setstate__(state)
+        if described is not None:
+            self._state = IVFIndex.rebuild(*described)._state
+
+
+class _State(NamedTuple):
+    """A fitted index: never changed, but replaced."""
+
+    exact: Exact  # the vectors kept, and the norms of all
+    packed: Packed
+    partition: Partition
+    clusters: Clusters  # `nearest` is -1 for what was removed
+    alive: NDArray[np.uint8]
+    whole: bool  # whether all are alive
+    slack: Slack
+
+    def shape(self) -> tuple[int, int]:
+        return len(self.alive), self.clusters.centers.shape[1]
+
+    def n_alive(self) -> int:
+        return int(np.count_nonzero(self.alive))
+
+    def vectors(self) -> NDArray[Any] | None:
+        if not self.slack.ranked:
+            return None
+        kept: NDArray[Any] = self.exact.vectors
+        return kept.view(np.float16) if kept.dtype == np.uint16 else kept
+
+    def without_vectors(self) -> "_State":
+        exact = self.exact._replace(vectors=readonly(np.empty((0, self.shape()[1]), np.float32)))
+        return self._replace(exact=exact, slack=_slack(self.shape()[1], 0, False))
+
+    def read(self, given: Any) -> NDArray[Any]:
+        """Vectors to be added, in the type of those kept."""
+        dtype = np.float16 if self.exact.vectors.dtype == np.uint16 else np.float32
+        vectors: NDArray[Any] = read_vectors("vectors", given, dtype)
+        if vectors.shape[1] != self.shape()[1]:
+            raise ValueError(f"vectors have {vectors.shape[1]} dimensions, the index has {self.shape()[1]}")
+        return vectors
+
+    def closed(self, filters: Filters) -> Filters:
+        """Filters that leave out what was removed, too."""
+        if self.whole:
+            return filters
+        mask, starts, codes = filters.closed
+        allowed = filters.allowed if filters.allowed is None else filters.allowed[self.alive[filters.allowed] > 0]
+        return filters._replace(
+            closed=Filter(readonly(mask & self.alive if len(mask) else self.alive), starts, codes), allowed=allowed
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        panels = self.packed.panels
+        kept = self.vectors()
+        return {
+            "centers": self.clusters.centers,
+            "spreads": self.clusters.spreads,
+            "nearest": self.clusters.nearest,
+            "starts": self.partition.starts,
+            "order": panels.order,
+            "steps": panels.steps,
+            "lengths": panels.lengths,
+            "panels": panels.panels,
+            "norms": self.exact.norms,
+            "alive": self.alive,
+        } | ({} if kept is None else {"vectors": kept})
+
+    def without(self, codes: NDArray[np.int32]) -> "_State":
+        nearest, alive, order = self.clusters.nearest.copy(), self.alive.copy(), self.packed.panels.order.copy()
+        nearest[codes], alive[codes] = -1, 0
+        order[(order >= 0) & (alive[order] == 0)] = -1
+        panels = self.packed.panels._replace(order=readonly(order))
+        return self._replace(
+            packed=self.packed._replace(panels=panels),
+            clusters=self.clusters._replace(nearest=readonly(nearest)),
+            alive=readonly(alive),
+            whole=bool(alive.all()),
+        )
+
+    def changed(self, codes: NDArray[np.int32], new: NDArray[Any], n_jobs: int) -> "_State":
+        """The index with other vectors for these codes; codes from n on are new."""
+        old, fresh = self.without(codes[codes < len(self.alive)]), exact_rows("vectors", new, self.exact.metric)
+        n, rows_of = max(len(self.alive), int(codes.max()) + 1), partial(_unit_rows, new, fresh)
+        lists, _ = assign(rows_of, len(new), self.clusters.centers, n_jobs)
+        nearest, alive = _grown(old.clusters.nearest, n, -1), _grown(old.alive, n, 0)
+        nearest[codes], alive[codes] = lists, 1
+        norms = _grown(self.exact.norms, n, 0)
+        norms[codes] = fresh.norms
+        kept = self.exact.vectors
+        if self.slack.ranked:
+            kept = _grown(kept, n, 0)
+            kept[codes] = fresh.vectors
+        longest = max(self.packed.form.longest, float(fresh.norms.max()))
+        packed, starts = merge_lists(old.packed, old.partition.starts, fresh, codes, lists, longest)
+        clusters = self.clusters._replace(nearest=readonly(nearest))
+        centers = pack_centers(clusters, np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers)))
+        exact = Exact(readonly(kept), readonly(norms), self.exact.metric)
+        partition = Partition(centers, readonly(starts))
+        return _State(exact, packed, partition, clusters, readonly(alive), bool(alive.all()), self.slack)
+
+
+class _Batch(NamedTuple):
+    state: _State
+    queries: Floats
+    filters: Filters
+    codes: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked
+
+
+# -- answering
+
+
+def _rank(batch: _Batch, rows: slice) -> None:
+    rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
+
+
+def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> None:
+    """Answers queries by the lists that promise most."""
+    state, n_lists = batch.state, len(batch.state.clusters.centers)
+    whole = len(state.packed.panels.order) + LANES
+    k = batch.codes.shape[1]
+    space, visits = _make_room(state, rows.stop - rows.start, k, n_probe, room or min(4 * k + 56, whole))
+    bad = search_lists(
+        state.packed.way, state.packed.panels, state.packed.form, state.exact, state.partition, batch.queries[rows],
+        rows.start, batch.filters.closed, space, visits, state.slack, batch.codes[rows], batch.scores[rows],
+    )  # fmt: skip
+    refuse_nonfinite("queries", batch.queries, rows.start, bad)
+    batch.tally.append((space.work[0], space.work[2]))
+    if not space.work[1]:
+        return
+    for row in np.flatnonzero(batch.codes[rows, -1] < 0):
+        one = slice(rows.start + row, rows.start + row + 1)
+        if space.counts[row] == OVERFULL:
+            _scan(batch, n_probe, one, whole)
+        elif space.counts[row] == GIVEN_UP:
+            _answer_alike(batch, one.start)
+        elif n_probe < n_lists:
+            _scan(batch, min(n_lists, 4 * n_probe), one)
+
+
+def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits]:
+    """What a search of n queries works in: made once for each thread that asks for one at a time."""
+    n_lists, d = state.clusters.centers.shape
+    key = (d, n_lists, k, n_probe, room)
+    if n == 1 and getattr(_desk, "key", None) == key:
+        made: tuple[Space, Visits] = _desk.made
+        return made
+    made = make_space(state.packed, d, n, k, room), make_visits(n_lists, n, n_probe)
+    if n == 1:
+        _desk.key, _desk.made = key, made
+    return made
+
+
+def _slack(d: int, sureness: float, ranked: bool) -> Slack:
+    """Standard deviations of a score: rounding adds to each element an error even within half a step, whose standard
+    deviation is 1/√12 of the step, and which a rotation has made independent of the other side.
+    """
+    if not ranked:
+        return Slack(0.0, 0.0, False)
+    part = sureness / math.sqrt(12)
+    return Slack(part * LEVELS * math.sqrt(d) / 2, part, True)
+
+
+def _scan_allowed(batch: _Batch, rows: slice) -> None:
+    """Answers queries that may each choose from codes of their own, by a scan of all."""
+    starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
+    for row in range(rows.start, rows.stop):
+        mask = np.zeros(len(batch.state.alive), np.uint8)
+        mask[codes[starts[row] : starts[row + 1]]] = 1
+        mask &= closed.mask if len(closed.mask) else 1
+        filters = batch.filters._replace(closed=closed._replace(mask=readonly(mask)))
+        _scan(batch._replace(filters=filters), len(batch.state.clusters.centers), slice(row, row + 1))
+
+
+def _answer_alike(batch: _Batch, row: int) -> None:
+    """Answers a query of zeros by the first codes: all have the score 0."""
+    if batch.queries[row].any():
+        raise ValueError(f"queries must have scores that float32 can hold, got {batch.queries[row]} in row {row}")
+    mask, starts, codes = batch.filters.closed
+    opened = mask.copy() if len(mask) else batch.state.alive.copy()
+    if len(starts):
+        opened[codes[starts[row] : starts[row + 1]]] = 0
+    found = np.flatnonzero(opened)[: batch.codes.shape[1]]
+    batch.codes[row, : len(found)], batch.scores[row, : len(found)] = found, 0
+
+
+# -- building
+
+
+def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
+    n_lists = len(clusters.centers)
+    order, starts = order_lists(clusters.nearest, exact.norms, n_lists)
+    packed = pack_rows(exact, order, n_jobs)
+    centers = pack_centers(clusters, np.bincount(clusters.nearest, minlength=n_lists))
+    alive = readonly(np.ones(len(exact.norms), np.uint8))
+    slack = _slack(exact.vectors.shape[1], SURENESS, True)
+    return _State(exact, packed, Partition(centers, readonly(starts)), clusters, alive, True, slack)
+
+
+def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
+    """The index of these arrays, once they fit each other; a KeyError or ValueError where they do not."""
+    vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
+    _check_arrays(arrays | {"vectors": vectors}, rerank)
+    n_lists, d = arrays["centers"].shape
+    rotation = make_rotation(d)
+    form = Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, 0)
+    packed = assemble(form, *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order")))
+    clusters = Clusters(*(readonly(arrays[name]) for name in ("centers", "spreads", "nearest")))
+    sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
+    stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
+    exact = Exact(readonly(stored), readonly(arrays["norms"]), metric)
+    partition = Partition(pack_centers(clusters, sizes), readonly(arrays["starts"]))
+    alive = readonly(arrays["alive"])
+    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), _slack(d, SURENESS, rerank is not None))
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
+    """Kernels check no bounds: sizes, types and codes of a file must be what they are taken for."""
+    n, (n_lists, d), n_places = len(arrays["norms"]), arrays["centers"].shape, len(arrays["order"])
+    wanted = {
+        "centers": ((n_lists, d), "float32"),
+        "spreads": ((n_lists,), "float32"),
+        "nearest": ((n,), "int32"),
+        "starts": ((n_lists + 1,), "int64"),
+        "order": ((n_places,), "int32"),
+        "steps": ((n_places,), "float32"),
+        "lengths": ((n_places,), "float32"),
+        "panels": ((n_places // LANES, -(-d // 4), LANES), "int32"),
+        "norms": ((n,), "float64"),
+        "alive": ((n,), "uint8"),
+        "vectors": ((n if rerank else 0, d), rerank or "float32"),
+    }
+    for name, (shape, dtype) in wanted.items():
+        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
+            raise ValueError(f"its array {name!r} is not of the type and shape that it must be")
+    for name, limit in (("order", n), ("nearest", n_lists)):
+        if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
+            raise ValueError(f"its array {name!r} holds codes that there are not")
+    starts = arrays["starts"]
+    if (
+        n_lists < 1
+        or n_places % LANES
+        or starts[0] != 0
+        or starts[-1] != n_places // LANES
+        or (np.diff(starts) < 0).any()
+    ):
+        raise ValueError("its lists are not what they must be")
+
+
+# -- small things
+
+
+def _read_queries(given: Any, d: int) -> Floats:
+    queries: Floats = read_vectors("queries", given)
+    if queries.shape[1] != d:
+        raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
+    return queries
+
+
+def _unit_rows(vectors: NDArray[Any], exact: Exact, part: Any) -> Floats:
+    """Some vectors as k-means sees them: of length 1 under the cosine."""
+    rows: Floats = vectors[part].astype(np.float32)
+    if exact.metric == COSINE:
+        norms = exact.norms[part, None]
+        rows = np.divide(rows, norms, where=norms > 0, out=np.zeros_like(rows, np.float64)).astype(np.float32)
+    return rows
+
+
+def _grown(array: NDArray[Any], n: int, value: int) -> NDArray[Any]:
+    grown = np.full((n, *array.shape[1:]), value, array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+def _distinct_codes(given: Any, n: int) -> NDArray[np.int32]:
+    codes = check_codes("codes", given, n)
+    if len(np.unique(codes)) != len(codes):
+        raise ValueError("codes must not be given twice")
+    return codes
+
+
+def _recall(truth: NDArray[np.int32], found: NDArray[np.int32]) -> float:
+    """The share of the codes in rows of `truth`, those of -1 left out, that are in the same rows of `found`."""
+    hits = sum((truth == found[:, [place]])[truth >= 0].sum() for place in range(found.shape[1]))
+    return float(hits / max(1, np.count_nonzero(truth >= 0)))

@@ -1,0 +1,226 @@
+"""Vectors dealt into lists of what lies near each other, and packed list by list."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from fastrec.kernels._jit import Static
+from fastrec.kernels.lists import Visits, assign_rows, pack_lists
+from fastrec.kernels.scan import GROUP, Form, Panels
+from fastrec.kernels.simd import NEON, byte_way
+from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
+from fastrec.parallel import run_pieces
+from fastrec.retrieval.exact import refuse_nonfinite
+from fastrec.retrieval.filters import NOTHING_CLOSED
+from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
+from fastrec.validation import readonly
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
+
+LEVELS = 63  # of queries, either side of 0: what AVX2 can add, and the same for all
+ROWS_AT_ONCE = 4096
+PANELS_AT_ONCE = 512
+ITERATIONS = 6
+TRAINING_POINTS = 48  # vectors for each list that k-means looks at
+NEAREST_TRIED = 3
+# The norm of a query in units of its step is about this, times √dimensions: rotated, its largest element is near 2.8 of
+# its standard deviations.
+TYPICAL_REACH = LEVELS / 2.8
+
+
+class Clusters(NamedTuple):
+    """What k-means found."""
+
+    centers: Floats  # (n_lists, d)
+    spreads: Floats  # (n_lists,): root of the mean squared distance of a list's vectors from its center
+    nearest: Codes  # (n,): the list of each vector
+
+
+def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = None) -> Packed:
+    """The vectors that `order` names in panels of bytes, where -1 is an empty place; `longest` is the largest norm."""
+    way, distance = byte_way(), exact.metric == SQUARED_DISTANCE
+    longest = float(exact.norms.max(initial=0.0)) if longest is None else longest
+    d = exact.vectors.shape[1] + distance
+    rotation, n, width = make_rotation(d), len(order), -(-d // 4)
+    form = Form(
+        2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, _shift(way)
+    )
+    panels, steps, lengths = np.empty((n // LANES, width, LANES), np.int32), np.empty(n, np.float32), np.empty(n, "f4")
+
+    def pack(start: int) -> None:
+        pack_lists(
+            exact, form, order, start, min(start + PANELS_AT_ONCE, n // LANES), np.empty(LANES),
+            np.empty((LANES, d), np.float32), np.empty((LANES, -(-d // LANES) * LANES), np.float32),
+            np.empty(width, np.int32), panels, steps, lengths,
+        )  # fmt: skip
+
+    run_pieces(pack, range(0, n // LANES, PANELS_AT_ONCE), n_jobs)
+    return assemble(form, readonly(panels), readonly(steps), readonly(lengths), readonly(order))
+
+
+def assemble(form: Form, panels: NDArray[np.int32], steps: Floats, lengths: Floats, order: Codes) -> Packed:
+    """Packed vectors for this CPU; what rounding may change follows from the steps."""
+    way = byte_way()
+    return Packed(Static(way), Panels(panels, steps, steps, lengths, lengths, order), form._replace(shift=_shift(way)))
+
+
+def _shift(way: int) -> int:
+    return 0 if way == NEON else 128
+
+
+def pack_centers(clusters: Clusters, sizes: NDArray[np.int64]) -> Panels:
+    """The centers of lists in panels whose `errors` are what the best of a list is expected to score above its center.
+
+    Of m residuals scattered with a spread ρ in d dimensions, the largest product with a unit vector is near
+    ρ√(2 ln m / d).
+    """
+    n_lists, d = clusters.centers.shape
+    centers = exact_rows("centers", clusters.centers, INNER_PRODUCT)
+    packed = pack_rows(centers, padded(np.arange(n_lists, dtype=np.int32)), 1)
+    bonus = clusters.spreads * np.sqrt(2 * np.log(np.maximum(sizes, 2)) / d)
+    errors = np.full(len(packed.panels.order), -np.inf, np.float32)
+    errors[:n_lists] = bonus * (packed.form.scale * TYPICAL_REACH * math.sqrt(d))
+    return packed.panels._replace(errors=readonly(errors))
+
+
+def exact_rows(name: str, vectors: NDArray[Any], metric: int) -> Exact:
+    """Vectors of float32 or float16 with their norms; a ValueError with their `name` where they are not finite."""
+    norms, stored = np.empty(len(vectors)), vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
+    refuse_nonfinite(name, vectors, 0, measure_rows(stored, norms))
+    return Exact(readonly(stored), readonly(norms), metric)
+
+
+def padded(codes: Codes) -> Codes:
+    """Codes, then -1 up to a multiple of 16."""
+    return np.concatenate([codes, np.full(-len(codes) % LANES, -1, np.int32)])
+
+
+def order_lists(nearest: Codes, norms: NDArray[np.float64], n_lists: int) -> tuple[Codes, NDArray[np.int64]]:
+    """The codes of each list, the longest vectors first, padded to whole panels; and where each list's panels start."""
+    places, starts = _places(nearest, n_lists)
+    order = np.full(starts[-1] * LANES, -1, np.int32)
+    order[places] = np.lexsort((-norms, nearest))
+    return order, starts
+
+
+def merge_lists(
+    old: Packed, starts: NDArray[np.int64], fresh: Exact, codes: Codes, lists: Codes, longest: float
+) -> tuple[Packed, NDArray[np.int64]]:
+    """Packed lists with more vectors at their ends, named by `codes`, and without places that have become empty."""
+    n_lists, kept = len(starts) - 1, np.flatnonzero(old.panels.order >= 0)
+    new = pack_rows(fresh, padded(np.arange(len(codes), dtype=np.int32)), 1, longest)
+    list_of = np.concatenate([np.repeat(np.arange(n_lists), np.diff(starts) * LANES)[kept], lists])
+    by_list, (places, starts) = np.argsort(list_of, kind="stable"), _places(list_of, n_lists)
+    # Under the cosine vectors are of length 1 whatever the longest was.
+    factor = np.float32(1 if fresh.metric == COSINE else new.form.scale / old.form.scale)
+
+    def join(first: NDArray[Any], second: NDArray[Any], empty: int) -> NDArray[Any]:
+        both = np.concatenate([first[kept], second[: len(codes)]])
+        joined = np.full((starts[-1] * LANES, *both.shape[1:]), empty, both.dtype)
+        joined[places] = both[by_list]
+        return readonly(joined)
+
+    bytes_ = join(_lanes(old.panels.panels), _lanes(new.panels.panels), 0)
+    panels = readonly(np.ascontiguousarray(bytes_.reshape(-1, LANES, bytes_.shape[1]).swapaxes(1, 2)))
+    steps = join(old.panels.steps * factor, new.panels.steps, 0)
+    lengths = join(old.panels.lengths * factor, new.panels.lengths, 0)
+    return assemble(new.form, panels, steps, lengths, join(old.panels.order, codes, -1)), starts
+
+
+def _places(list_of: NDArray[Any], n_lists: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where entries go, once sorted by list, if each list takes whole panels; and where each list's panels start."""
+    sizes = np.bincount(list_of, minlength=n_lists)
+    starts = np.concatenate([[0], np.cumsum(-(-sizes // LANES))])
+    before = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    return np.arange(len(list_of)) + np.repeat(starts[:-1] * LANES - before, sizes), starts
+
+
+def _lanes(panels: NDArray[np.int32]) -> NDArray[np.int32]:
+    return panels.swapaxes(1, 2).reshape(-1, panels.shape[1])
+
+
+def find_clusters(
+    rows_of: Callable[[Any], Floats], n: int, n_lists: int, random: np.random.Generator, n_jobs: int
+) -> Clusters:
+    """k-means in L2 of n vectors, given by `rows_of` for an array of codes or a slice, on a sample of them.
+
+    Lists come in order of falling norm of their centers, so that a scan meets the longest vectors first.
+    """
+    chosen = random.permutation(n)[: TRAINING_POINTS * n_lists]
+    sample = rows_of(np.sort(chosen))
+    if n == 0:
+        sample = np.zeros((1, sample.shape[1]), np.float32)
+    centers = sample[np.sort(random.permutation(len(sample))[:n_lists])]
+    for _ in range(ITERATIONS):
+        nearest, closeness = assign(lambda part: sample[part], len(sample), centers, n_jobs)
+        centers = _means(sample, nearest, n_lists)[0]
+        empty = np.flatnonzero(np.bincount(nearest, minlength=n_lists) == 0)
+        centers[empty] = sample[np.argsort(closeness, kind="stable")[: len(empty)]]
+    centers = centers[np.argsort(-np.einsum("ij,ij->i", centers, centers), kind="stable")]
+    nearest, _ = assign(rows_of, n, centers, n_jobs)
+    return describe(rows_of, nearest, centers)
+
+
+def describe(rows_of: Callable[[Any], Floats], nearest: Codes, centers: Floats) -> Clusters:
+    """The means and the spreads of lists; an empty list keeps its center."""
+    (n_lists, d), n = centers.shape, len(nearest)
+    sums, squares, sizes = np.zeros((n_lists, d)), np.zeros(n_lists), np.bincount(nearest, minlength=n_lists)
+    for start in range(0, n, 1 << 17):
+        part = slice(start, start + (1 << 17))
+        rows = rows_of(part)
+        sums += _sums(rows, nearest[part], n_lists)
+        squares += np.bincount(nearest[part], np.einsum("ij,ij->i", rows, rows), n_lists)
+    many = np.maximum(sizes, 1)
+    means = np.where(sizes[:, None] > 0, sums / many[:, None], centers)
+    spreads = np.sqrt(np.maximum(squares / many - np.einsum("ij,ij->i", means, means), 0))
+    return Clusters(readonly(means.astype(np.float32)), readonly(spreads.astype(np.float32)), nearest)
+
+
+def _means(rows: Floats, nearest: Codes, n_lists: int) -> tuple[Floats, NDArray[np.int64]]:
+    sizes = np.bincount(nearest, minlength=n_lists)
+    return (_sums(rows, nearest, n_lists) / np.maximum(sizes, 1)[:, None]).astype(np.float32), sizes
+
+
+def _sums(rows: Floats, nearest: Codes, n_lists: int) -> NDArray[np.float64]:
+    order = np.argsort(nearest, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(nearest, minlength=n_lists))])
+    members = csr_array((np.ones(len(rows), np.float32), order, indptr), shape=(n_lists, len(rows)))
+    return (members @ rows).astype(np.float64)
+
+
+def assign(rows_of: Callable[[Any], Floats], n: int, centers: Floats, n_jobs: int) -> tuple[Codes, Floats]:
+    """The nearest center of each of n vectors, and minus their squared distance."""
+    exact = exact_rows("centers", np.ascontiguousarray(centers), SQUARED_DISTANCE)
+    n_lists, d = centers.shape
+    packed = pack_rows(exact, padded(np.arange(n_lists, dtype=np.int32)), 1)
+    errors = np.where(packed.panels.order < 0, np.float32(-np.inf), np.float32(0))
+    panels = packed.panels._replace(errors=readonly(errors))
+    nearest, closeness, few = np.empty((n, 1), np.int32), np.empty((n, 1), np.float32), min(NEAREST_TRIED, n_lists)
+
+    def nearest_of(start: int) -> None:
+        part = slice(start, min(start + ROWS_AT_ONCE, n))
+        space = make_space(packed, d + 1, part.stop - start, 1, 1)
+        visits = make_visits(n_lists, part.stop - start, few)
+        assign_rows(
+            packed.way, panels, packed.form, exact, readonly(rows_of(part)), NOTHING_CLOSED, space, visits,
+            nearest[part], closeness[part],
+        )  # fmt: skip
+
+    run_pieces(nearest_of, range(0, n, ROWS_AT_ONCE), n_jobs)
+    return nearest[:, 0], closeness[:, 0]
+
+
+def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
+    """Room for the plan of a search of n queries."""
+    return Visits(
+        estimates=np.empty(GROUP * (n_lists + LANES), np.float32),
+        promises=np.empty(n_probe, np.float32),
+        probes=np.empty((n, n_probe), np.int32),
+        starts=np.empty(n_lists + 1, np.int64),
+        rows=np.empty(n * n_probe + GROUP, np.int64),
+    )

@@ -1,0 +1,410 @@
+"""Scans of the lists that look best to a query, each a run of panels with vectors that lie near each other.
+
+A list is judged by its center c, the mean of its m vectors, and their spread ρ, the root of their mean squared distance
+from it: the best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). The lists
+that promise most are scanned, for each query as many. In a batch the queries are grouped by list, so that what was
+fetched of a list meets many of them.
+
+Sums of bytes are integers and queries are rounded to ±63 for all instructions, so all find the same to the bit.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.scan import (
+    GIVEN_UP,
+    GROUP,
+    NOTHING,
+    UP,
+    drop_failing,
+    forget_best,
+    rotate_rows,
+    scale_queries,
+    scan_block,
+    score_group,
+    score_one,
+    take_place,
+    take_rows,
+)
+from fastrec.kernels.simd import (
+    above,
+    add,
+    advance,
+    at_least,
+    broadcast,
+    count_ones,
+    load,
+    load_double,
+    maximum,
+    minimum,
+    multiply,
+    multiply_add,
+    pointer,
+    pointer_to_bytes,
+    reduce_add,
+    round_even,
+    store,
+    to_bytes,
+    trailing_zeros,
+)
+from fastrec.kernels.topk import COSINE, EMPTY, Found, Lists, finish_row, open_doors, rank_lists, sift_down
+
+SIGNS = np.int32(-2139062144)  # 0x80808080
+FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of about 1
+
+
+class Partition(NamedTuple):
+    """The lists of an index."""
+
+    centers: Any  # Panels of the centers; `errors` hold what the best vector may score above its center
+    starts: Any  # (n_lists + 1,) int64: list l has the panels starts[l] to starts[l + 1]
+
+
+class Visits(NamedTuple):
+    """What a search of n queries writes its plan in."""
+
+    estimates: Any  # (GROUP · 16 · panels of centers,) float32
+    promises: Any  # (n_probe,) float32
+    probes: Any  # (n, n_probe) int32
+    starts: Any  # (n_lists + 1,) int64: list l is visited by the queries rows[starts[l] : starts[l + 1]]
+    rows: Any  # (n · n_probe + GROUP,) int64
+
+
+class Slack(NamedTuple):
+    """How far a score may be off: E = of_step · step + of_length · length, of a vector."""
+
+    of_step: Any
+    of_length: Any
+    ranked: Any  # whether what may be among the best is ranked by exact scores
+
+
+@kernel()
+def search_lists(
+    way: Any, items: Any, form: Any, exact: Any, partition: Any, queries: Any, first: int, filters: Any, space: Any,
+    visits: Any, slack: Any, codes: Any, scores: Any,
+) -> int:  # fmt: skip
+    """Fills rows of codes and scores by a scan of some lists; returns the first query that is not finite, or -1.
+
+    As `scan.search_bytes` does for all vectors; `first` is the place of query 0 among the rows of the filter.
+    """
+    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
+    place.work[0], place.work[1], place.work[2] = 0, 0, 0
+    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    if bad >= 0:
+        return bad
+    rotate_rows(
+        pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
+    )
+    round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
+    n_probe = visits.probes.shape[1]
+    probes, estimates = pointer(visits.probes), pointer(visits.estimates)
+    choose_lists(way, take_rows(partition.centers), estimates, n_probe, probes, place)
+    if place.n == 1 and place.counts[0] != GIVEN_UP:
+        sort_probes(estimates, n_probe, pointer(visits.promises), probes)
+    scan_visited(way, take_rows(items), partition, visits, slack, first, doors, place)
+    found = Found(codes.shape[1], pointer(codes), pointer(scores))
+    if slack.ranked:
+        rank_lists(
+            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
+            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+        )  # fmt: skip
+    else:
+        rank_bounds(exact.metric, form.scale, place, found)
+    for row in range(place.n):
+        place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
+        place.work[2] += max(place.counts[row], 0)
+    return -1
+
+
+@kernel()
+def assign_rows(
+    way: Any, centers: Any, form: Any, exact: Any, vectors: Any, filters: Any, space: Any, visits: Any, nearest: Any,
+    scores: Any,
+) -> None:  # fmt: skip
+    """Fills the nearest center of each vector, and minus their squared distance.
+
+    The nearest few are found by bytes, and the first of them by exact distance; `filters` must filter nothing.
+    """
+    place, own, few = take_place(space), pointer(vectors), visits.probes.shape[1]
+    scale_queries(own, vectors.shape[1], exact.metric, form.scale, form.longest, place)
+    rotate_rows(
+        pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
+    )
+    round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
+    probes = pointer(visits.probes)
+    choose_lists(way, take_rows(centers), pointer(visits.estimates), few, probes, place)
+    for row in range(place.n):
+        place.starts[row] = row * few
+        if place.counts[row] != GIVEN_UP:
+            place.counts[row] = few
+    rank_lists(
+        pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, 0, place.n,
+        Lists(place.starts, place.counts, probes, True), open_doors(filters),
+        Found(1, pointer(nearest), pointer(scores)),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
+    """Rounds rotated queries to integers within ±levels, and expresses all else in units of each query's step."""
+    for at in range(4 * place.n * place.width, 4 * (place.n + 1) * place.width):
+        quads[at] = 0
+    for row in range(place.n):
+        rotated, own = advance(place.rotated, row * place.stride), advance(quads, 4 * row * place.width)
+        largest = find_largest(rotated, place.stride, place.uppers)
+        inverse = np.float32(levels) / largest if largest > FAINT else np.float32(0)
+        total, _ = round_row(rotated, place.stride, inverse, 4 * place.width, own)
+        place.offsets[row] = -shift * np.int64(total)
+        place.reaches[row] *= inverse
+        place.margins[row] *= inverse
+
+
+@kernel(inner=True)
+def find_largest(row: Any, stride: int, work: Any) -> float:
+    """The largest absolute value of a row; `work` of 16 float32 is overwritten."""
+    largest, minus = broadcast(np.float32(0), 16), broadcast(np.float32(-1), 16)
+    for j in range(0, stride, 16):
+        part = load(row, j, 16)
+        largest = maximum(largest, maximum(part, multiply(part, minus)))
+    store(work, 0, largest)
+    result = np.float32(0)
+    for lane in range(16):
+        result = max(result, work[lane])
+    return result
+
+
+@kernel(inner=True)
+def round_row(row: Any, stride: int, factor: float, size: int, target: Any) -> Any:
+    """Fills `size` int8 with the row times a factor, rounded; returns the sum and the sum of squares of all."""
+    total, squares, factors = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16), broadcast(factor, 16)
+    for j in range(0, stride, 16):
+        levels = round_even(multiply(load(row, j, 16), factors))
+        total, squares = add(total, levels), multiply_add(levels, levels, squares)
+        if j + 16 <= size:
+            store(target, j, to_bytes(levels))
+        else:
+            for c in range(j, size):
+                target[c] = np.int8(np.rint(row[c] * factor))
+    return reduce_add(total), reduce_add(squares)
+
+
+@kernel(inner=True)
+def choose_lists(way: Any, centers: Any, estimates: Any, n_probe: int, probes: Any, place: Any) -> None:
+    """Fills the lists that promise most to each query, n_probe of them."""
+    n_lists, width = 16 * centers.n_panels, place.width
+    for at in range(0, place.n, GROUP):
+        size = min(GROUP, place.n - at)
+        for q in range(GROUP):
+            place.alive[q] = at + min(q, size - 1)
+        for begin in range(0, size, size if size > 2 else 1):
+            for panel in range(centers.n_panels):
+                vectors, step = advance(centers.panels, 16 * width * panel), load(centers.steps, 16 * panel, 16)
+                error = load(centers.errors, 16 * panel, 16)
+                # Nothing has a limit yet, so everything passes and is stored, but for queries that were given up.
+                if size > 2:
+                    score_group(way, vectors, width, place.quads, place.alive, step, error, place)
+                else:
+                    score_one(way, vectors, width, place.quads, place.alive[begin], step, error, place)
+                for q in range(size if size > 2 else 1):
+                    store(estimates, (begin + q) * n_lists + 16 * panel, load(place.uppers, 16 * q, 16))
+        for q in range(size):
+            if place.counts[at + q] != GIVEN_UP:
+                choose_largest(
+                    advance(estimates, q * n_lists), n_lists, place.uppers, advance(probes, (at + q) * n_probe), n_probe
+                )
+
+
+@kernel(inner=True)
+def choose_largest(values: Any, n: int, work: Any, places: Any, k: int) -> None:
+    """Fills the places of the k largest of n values, a multiple of 16, in their order; of equal ones the first.
+
+    The k-th largest is found by bisection: counting how many are above a number is a few instructions for 16.
+    `work` of 32 float32 is overwritten. Values of -inf are never chosen.
+    """
+    low, high = find_range(values, n, work)
+    if count_above(values, n, high, True) >= k:
+        low = high
+    while True:
+        middle = np.float32(0.5) * low + np.float32(0.5) * high
+        if not (low < middle and middle < high):
+            break
+        count = count_above(values, n, middle, True)
+        if count >= k:
+            low = middle
+        else:
+            high = middle
+        if count == k:
+            break
+    found, equal, limit = 0, k - count_above(values, n, low, False), broadcast(low, 16)
+    for start in range(0, n, 16):
+        bits = at_least(load(values, start, 16), limit)
+        while bits:
+            at = start + trailing_zeros(bits)
+            bits &= bits - 1
+            if values[at] == low:
+                if equal == 0:
+                    continue
+                equal -= 1
+            places[found] = at
+            found += 1
+
+
+@kernel(inline=True, inner=True)
+def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
+    """How many of n values, a multiple of 16, are above a limit, or equal to it where that counts."""
+    count, limits = 0, broadcast(limit, 16)
+    for start in range(0, n, 16):
+        part = load(values, start, 16)
+        count += count_ones(at_least(part, limits) if equal else above(part, limits))
+    return count
+
+
+@kernel(inner=True)
+def find_range(values: Any, n: int, work: Any) -> Any:
+    """The smallest and the largest of n values, those of -inf left out."""
+    low, high = broadcast(np.float32(np.inf), 16), broadcast(np.float32(-np.inf), 16)
+    for start in range(0, n - 16, 16):
+        low, high = minimum(load(values, start, 16), low), maximum(load(values, start, 16), high)
+    store(work, 0, low)
+    store(work, 16, high)
+    smallest, largest = np.float32(np.inf), np.float32(-np.inf)
+    for lane in range(16):
+        smallest, largest = min(smallest, work[lane]), max(largest, work[16 + lane])
+        value = values[n - 16 + lane]
+        if value > -np.inf:
+            smallest, largest = min(smallest, value), max(largest, value)
+    return smallest, largest
+
+
+@kernel(inner=True)
+def sort_probes(estimates: Any, n_probe: int, promises: Any, probes: Any) -> None:
+    """Puts the lists of a query in order of what they promise, the best first."""
+    for at in range(n_probe):
+        promises[at] = estimates[probes[at]]
+    for size in range(n_probe):  # a heap of the first `size`, its smallest at the root
+        at, value, part = size, promises[size], probes[size]
+        while at > 0 and value < promises[(at - 1) // 2]:
+            promises[at], probes[at] = promises[(at - 1) // 2], probes[(at - 1) // 2]
+            at = (at - 1) // 2
+        promises[at], probes[at] = value, part
+    finish_row(promises, probes, n_probe)
+
+
+@kernel(inner=True)
+def scan_visited(
+    way: Any, items: Any, partition: Any, visits: Any, slack: Any, first: int, doors: Any, place: Any
+) -> None:
+    """Fills the candidates of each query from the lists chosen for it."""
+    of_step, of_length = broadcast(np.float32(slack.of_step), 16), broadcast(np.float32(slack.of_length), 16)
+    panel_starts, rows, row_starts = pointer(partition.starts), pointer(visits.rows), pointer(visits.starts)
+    probes, n_probe, n_lists = pointer(visits.probes), visits.probes.shape[1], len(partition.starts) - 1
+    forget_best(place)
+    if place.n == 1:  # the most promising list first
+        rows[0] = 0
+        for at in range(n_probe if place.counts[0] != GIVEN_UP else 0):
+            start, stop = panel_starts[probes[at]], panel_starts[probes[at] + 1]
+            place.work[0] += stop - start
+            scan_block(
+                way, items, start, stop, place.quads, place.width, rows, 1, of_step, of_length, first, doors, place
+            )
+    else:
+        group_rows(probes, n_probe, n_lists, row_starts, rows, place)
+        for part in range(n_lists):
+            begin, size = row_starts[part], row_starts[part + 1] - row_starts[part]
+            start, stop = panel_starts[part], panel_starts[part + 1]
+            place.work[0] += size * (stop - start)
+            scan_block(
+                way, items, start, stop, place.quads, place.width, advance(rows, begin), size, of_step, of_length,
+                first, doors, place,
+            )  # fmt: skip
+    for row in range(place.n):
+        drop_failing(place, row)
+
+
+@kernel(inner=True)
+def group_rows(probes: Any, n_probe: int, n_lists: int, starts: Any, rows: Any, place: Any) -> None:
+    """Fills the queries that visit each list, in their order; behind all stand rows that are scored in vain."""
+    for part in range(n_lists + 1):
+        starts[part] = 0
+    for row in range(place.n):
+        if place.counts[row] != GIVEN_UP:
+            for at in range(row * n_probe, (row + 1) * n_probe):
+                starts[probes[at] + 1] += 1
+    for part in range(n_lists):
+        starts[part + 1] += starts[part]
+    for row in range(place.n):
+        if place.counts[row] != GIVEN_UP:
+            for at in range(row * n_probe, (row + 1) * n_probe):
+                rows[starts[probes[at]]] = row
+                starts[probes[at]] += 1
+    for part in range(n_lists, 0, -1):  # each start has moved on to the next one's
+        starts[part] = starts[part - 1]
+    starts[0] = 0
+    for at in range(starts[n_lists], starts[n_lists] + GROUP):
+        rows[at] = place.n
+
+
+@kernel(inner=True)
+def rank_bounds(metric: int, scale: float, place: Any, found: Any) -> None:
+    """Fills rows with the best k candidates by the scores of the scan itself."""
+    k = found.k
+    for row in range(place.n):
+        scores, codes = advance(found.scores, row * k), advance(found.codes, row * k)
+        for at in range(k):
+            scores[at] = -np.inf
+            codes[at] = EMPTY
+        unit = UP / max(np.float64(place.reaches[row]), NOTHING)
+        if metric != COSINE:
+            unit *= place.norms[row] / scale
+        for at in range(row * place.room, row * place.room + max(place.counts[row], 0)):
+            score, code = np.float32(place.bounds[at] * unit), place.codes[at]
+            if score > scores[0] or (score == scores[0] and code < codes[0]):
+                sift_down(scores, codes, k, score, code)
+        finish_row(scores, codes, k)
+
+
+@kernel()
+def pack_lists(
+    exact: Any, form: Any, order: Any, start: int, stop: int, wide: Any, work: Any, rotated: Any, level: Any,
+    panels: Any, steps: Any, lengths: Any,
+) -> None:  # fmt: skip
+    """Fills panels `start` to `stop` with the vectors that `order` names: scaled, rotated, rounded to bytes.
+
+    `wide` of 16 float64, `work` of shape (16, dimensions), `rotated` of (16, a multiple of 16) and `level` of `width`
+    int32 are overwritten.
+    """
+    size, d, stride, width = exact.vectors.shape[1], work.shape[1], rotated.shape[1], panels.shape[1]
+    vectors, rows, turned, quads = pointer(exact.vectors), pointer(work), pointer(rotated), pointer(panels)
+    for panel in range(start, stop):
+        for lane in range(16):
+            code, own = order[16 * panel + lane], advance(rows, lane * d)
+            factor = 0.0
+            if code >= 0:
+                factor = form.scale
+                if exact.metric == COSINE:
+                    factor = 1 / exact.norms[code] if exact.norms[code] > 0 else 0.0
+            scale_row(advance(vectors, np.int64(max(code, 0)) * size), factor, size, pointer(wide), own)
+            if d > size:
+                own[size] = -0.5 * (exact.norms[max(code, 0)] * factor) ** 2
+        rotate_rows(pointer(form.rotation), form.block, rows, d, 16, turned, stride)
+        for lane in range(16):
+            own, at = advance(turned, lane * stride), 16 * panel + lane
+            largest = find_largest(own, stride, pointer(work))
+            inverse = np.float32(127) / largest if largest > FAINT else np.float32(0)
+            _, squares = round_row(own, stride, inverse, 4 * width, pointer_to_bytes(level))
+            steps[at] = largest / np.float32(127) if largest > FAINT else np.float32(0)
+            lengths[at] = np.sqrt(squares) * steps[at]
+            for quad in range(width):
+                quads[(panel * width + quad) * 16 + lane] = level[quad] ^ SIGNS  # 128 more for each byte
+
+
+@kernel(inner=True)
+def scale_row(source: Any, factor: float, d: int, wide: Any, target: Any) -> None:
+    """Fills d float32 with a row of float32, or of the bits of float16, times a factor; `wide` holds 16 float64."""
+    for j in range(0, d, 16):
+        count = min(16, d - j)
+        store(wide, 0, load_double(source, j, count, 16))
+        for c in range(count):
+            target[j + c] = np.float32(wide[c] * factor)

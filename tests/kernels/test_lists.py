@@ -1,0 +1,119 @@
+"""The kernels of lists: what is packed, which lists are chosen, and where vectors belong, against plain NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.lists import choose_largest
+from fastrec.kernels.simd import pointer
+from fastrec.kernels.topk import COSINE, INNER_PRODUCT
+from fastrec.retrieval.packed import make_rotation
+from fastrec.retrieval.partition import (
+    assign,
+    exact_rows,
+    find_clusters,
+    merge_lists,
+    order_lists,
+    pack_rows,
+    padded,
+)
+
+
+@kernel()
+def choose(values, work, places, k):
+    choose_largest(pointer(values), len(values), pointer(work), pointer(places), k)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 120), st.integers(1, 120), st.integers(1, 60))
+def test_the_largest_are_chosen(seed, n, k, levels):
+    k = min(n, k)
+    random = np.random.default_rng(seed)
+    values = np.concatenate([random.integers(0, levels, n) - levels / 2, np.full(-n % 16, -np.inf)]).astype(np.float32)
+    places = np.full(k, -1, np.int32)
+    choose(values, np.empty(32, np.float32), places, k)
+    assert len(set(places)) == k
+    assert (np.diff(places) > 0).all()
+    # Of equal ones any may be chosen, but none that is below one left out.
+    np.testing.assert_array_equal(np.sort(values[places]), np.sort(values[:n])[n - k :])
+
+
+def test_the_first_of_equal_values_are_chosen():
+    places = np.full(3, -1, np.int32)
+    choose(np.ones(16, np.float32), np.empty(32, np.float32), places, 3)
+    assert places.tolist() == [0, 1, 2]
+
+
+def unpacked(packed, d):
+    """The rotated vectors that bytes stand for, in their places."""
+    levels = packed.panels.panels.swapaxes(1, 2).reshape(len(packed.panels.order), -1).view(np.uint8).astype(int) - 128
+    return levels[:, :d] * packed.panels.steps[:, None].astype(np.float64)
+
+
+@pytest.mark.parametrize("metric", [INNER_PRODUCT, COSINE])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (40, 7), (33, 128), (20, 300)])
+def test_vectors_are_rotated_and_rounded_to_bytes(n, d, dtype, metric):
+    vectors = np.random.default_rng(0).normal(size=(n, d)).astype(dtype)
+    packed = pack_rows(exact_rows("vectors", vectors, metric), padded(np.arange(n, dtype=np.int32)), 1)
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    scale = 1 / norms[:, None] if metric == COSINE else packed.form.scale
+    wide, blocks = vectors * scale, range(0, d, 256)
+    rotation = make_rotation(d)
+    wanted = np.concatenate(
+        [wide[:, at : at + 256] @ rotation[at : at + 256, : wide[:, at : at + 256].shape[1]] for at in blocks], axis=1
+    )
+    steps = packed.panels.steps[:n, None]
+    np.testing.assert_allclose(np.abs(wanted).max(axis=1) / 127, steps[:, 0], rtol=1e-4)
+    assert (np.abs(unpacked(packed, d)[:n] - wanted) <= 0.51 * steps).all()
+    np.testing.assert_allclose(packed.panels.lengths[:n], np.linalg.norm(unpacked(packed, d)[:n], axis=1), rtol=1e-5)
+    assert (packed.panels.order[n:] == -1).all()
+    assert (packed.panels.lengths[n:] == 0).all()
+
+
+@pytest.mark.parametrize(("n", "d", "n_lists"), [(1, 1, 1), (300, 5, 20), (2000, 64, 70)])
+def test_vectors_go_to_the_nearest_center(n, d, n_lists):
+    random = np.random.default_rng(1)
+    vectors = random.normal(size=(n, d)).astype(np.float32)
+    centers = random.normal(size=(n_lists, d)).astype(np.float32)
+    nearest, closeness = assign(lambda part: vectors[part], n, centers, 1)
+    distances = ((vectors[:, None, :].astype(np.float64) - centers) ** 2).sum(axis=2)
+    np.testing.assert_allclose(-closeness, distances[np.arange(n), nearest], rtol=1e-5)
+    assert (nearest == distances.argmin(axis=1)).mean() > 0.99
+
+
+def test_clusters_are_found_again():
+    random = np.random.default_rng(2)
+    centers = 10 * random.normal(size=(8, 12))
+    vectors = (centers[np.arange(800) % 8] + random.normal(size=(800, 12))).astype(np.float32)
+    found = find_clusters(lambda part: vectors[part], 800, 24, np.random.default_rng(0), 1)
+    for part in range(24):
+        assert len(set(np.flatnonzero(found.nearest == part) % 8)) <= 1, "a list holds vectors of one group"
+    sizes = np.bincount(found.nearest, minlength=24)
+    for part in np.flatnonzero(sizes):
+        own = vectors[found.nearest == part].astype(np.float64)
+        np.testing.assert_allclose(found.centers[part], own.mean(axis=0), rtol=1e-4, atol=1e-5)
+        spread = np.sqrt(((own - own.mean(axis=0)) ** 2).sum(axis=1).mean())
+        np.testing.assert_allclose(found.spreads[part], spread, rtol=1e-3, atol=1e-3)
+
+
+def test_merged_lists_hold_what_they_held_and_what_is_new():
+    random = np.random.default_rng(3)
+    vectors, lists = random.normal(size=(200, 10)).astype(np.float32), random.integers(7, size=200).astype(np.int32)
+    exact = exact_rows("vectors", vectors, INNER_PRODUCT)
+    order, starts = order_lists(lists[:150], exact.norms[:150], 7)
+    old = pack_rows(exact, order, 1)
+    fresh, codes = exact_rows("vectors", vectors[150:], INNER_PRODUCT), np.arange(150, 200, dtype=np.int32)
+    longest = float(exact.norms.max())
+    merged, starts = merge_lists(old, starts, fresh, codes, lists[150:], longest)
+    placed = np.flatnonzero(merged.panels.order >= 0)
+    assert sorted(merged.panels.order[placed]) == list(range(200))
+    np.testing.assert_array_equal(
+        np.repeat(np.arange(7), np.diff(starts) * 16)[placed], lists[merged.panels.order[placed]]
+    )
+    whole = pack_rows(exact, padded(np.arange(200, dtype=np.int32)), 1, longest)
+    np.testing.assert_allclose(
+        unpacked(merged, 10)[placed], unpacked(whole, 10)[merged.panels.order[placed]], atol=1e-6
+    )

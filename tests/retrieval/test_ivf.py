@@ -1,0 +1,431 @@
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastrec.kernels.simd import runnable_ways
+from fastrec.retrieval import ExactIndex, IVFIndex, partition
+from fastrec.storage import FileError, read_arrays, write_arrays
+from tests.reference.topk import score_exactly, select_topk
+
+METRICS = ("ip", "cosine")
+RERANKS = ("float32", "float16")
+
+
+def groups(n, d, seed, spread=0.4):
+    """Vectors around some centers, with norms that differ as popularity does."""
+    random = np.random.default_rng(seed)
+    centers = np.random.default_rng(99).normal(size=(40, d))
+    vectors = centers[random.integers(40, size=n)] + spread * random.normal(size=(n, d))
+    return (vectors * random.lognormal(0, 0.3, (n, 1))).astype(np.float32)
+
+
+def all_lists(metric="ip", n_lists=8, **options):
+    """An index that looks at everything, so that its answer is known."""
+    return IVFIndex(metric, n_lists=n_lists, n_probe=n_lists, random_state=0, **options)
+
+
+def stored(vectors, rerank):
+    return vectors.astype(np.float16).astype(np.float32) if rerank == "float16" else vectors
+
+
+def recall(truth, found):
+    return np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(truth, found, strict=True)])
+
+
+VECTORS, QUERIES = groups(3000, 20, 0), groups(300, 20, 1)
+
+
+# -- what it finds
+
+
+@pytest.mark.parametrize("rerank", RERANKS)
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("n", "d", "b", "k"), [(1, 1, 1, 1), (17, 3, 5, 20), (700, 33, 13, 1), (2500, 64, 20, 10), (1200, 300, 3, 5)]
+)
+def test_all_lists_give_the_exact_answer(n, d, b, k, metric, rerank):
+    vectors, queries = groups(n, d, 2), groups(b, d, 3)
+    top = all_lists(metric, rerank=rerank).fit(vectors).search(queries, k)
+    codes, scores = select_topk(score_exactly(queries, stored(vectors, rerank), metric), k)
+    np.testing.assert_array_equal(top.codes, codes)
+    np.testing.assert_array_equal(top.scores, scores)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_few_lists_find_most_and_score_exactly(metric):
+    index = IVFIndex(metric, n_lists=60, n_probe=12, random_state=0).fit(VECTORS)
+    found, truth = index.search(QUERIES, 10), ExactIndex(metric).fit(VECTORS).search(QUERIES, 10)
+    assert recall(truth.codes, found.codes) > 0.9
+    scores = score_exactly(QUERIES, VECTORS, metric)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(scores, found.codes.astype(np.int64), axis=1))
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    assert all(len(set(row)) == 10 for row in found.codes)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_bytes_alone_find_most(metric):
+    index = all_lists(metric, rerank=None).fit(VECTORS)
+    found, truth = index.search(QUERIES, 10), ExactIndex(metric).fit(VECTORS).search(QUERIES, 10)
+    assert recall(truth.codes, found.codes) > 0.9
+    assert index.vectors_ is None
+    np.testing.assert_allclose(found.scores[:, 0], truth.scores[:, 0], rtol=0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 300),
+    d=st.integers(1, 24),
+    b=st.integers(1, 20),
+    k=st.integers(1, 30),
+    metric=st.sampled_from(METRICS),
+    n_lists=st.integers(1, 20),
+    levels=st.integers(1, 100),
+    shut=st.sampled_from(["nothing", "exclude", "allow", "both"]),
+    share=st.floats(0, 1),
+)
+def test_any_search_of_all_lists_has_the_plain_answer(seed, n, d, b, k, metric, n_lists, levels, shut, share):
+    random = np.random.default_rng(seed)
+    vectors = random.integers(-levels, levels + 1, (n, d)).astype(np.float32) / np.float32(8)
+    queries = random.integers(-levels, levels + 1, (b, d)).astype(np.float32)
+    exclude = random.random((b, n)) < share if shut in ("exclude", "both") else None
+    allow = random.random((b, n)) < share if shut in ("allow", "both") else None
+    index = all_lists(metric, n_lists, n_jobs=1).fit(vectors)
+    top = index.search(
+        queries,
+        k,
+        None if exclude is None else sp.csr_array(exclude),
+        allow=None if allow is None else sp.csr_array(allow),
+    )
+    codes, scores = select_topk(score_exactly(queries, vectors, metric), k, exclude, allow)
+    # A vector in a thousand may be misjudged by the bytes; what is found is scored exactly.
+    assert (top.codes == codes).mean() > 0.9
+    same = top.codes == codes
+    np.testing.assert_array_equal(top.scores[same], scores[same])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_scale_does_not_matter(scale):
+    index = IVFIndex(n_lists=30, n_probe=5, random_state=0)
+    plain = index.fit(VECTORS).search(QUERIES, 10).codes
+    power = np.float32(2.0 ** round(np.log2(scale)))
+    np.testing.assert_array_equal(index.fit(VECTORS * power).search(QUERIES, 10).codes, plain)
+
+
+def test_equal_scores_come_by_code():
+    vectors = np.repeat(groups(50, 8, 4), 40, axis=0)
+    top = all_lists(n_lists=10).fit(vectors).search(groups(20, 8, 5), 60)
+    codes, _ = select_topk(score_exactly(groups(20, 8, 5), vectors), 60)
+    np.testing.assert_array_equal(top.codes, codes)
+
+
+@pytest.mark.parametrize("rerank", [*RERANKS, None])
+def test_a_query_of_zeros_gets_the_first_codes(rerank):
+    index = all_lists(rerank=rerank).fit(VECTORS)
+    top = index.search(np.zeros((2, 20)), 3, sp.csr_array(([1.0], [0], [0, 1, 1]), shape=(2, 3000)))
+    assert top.codes.tolist() == [[1, 2, 3], [0, 1, 2]]
+    assert top.scores.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+# -- the recall that was asked for
+
+
+@pytest.mark.parametrize("rerank", RERANKS)
+@pytest.mark.parametrize("target", [0.8, 0.95, 0.99])
+def test_the_target_is_reached_for_queries_held_out(target, rerank):
+    index = IVFIndex(recall_target=target, n_lists=60, rerank=rerank, random_state=0).fit(VECTORS, queries=QUERIES)
+    assert target <= index.recall_ <= 1
+    assert index.n_probe_ < index.n_lists_ == 60
+    assert index.audit(groups(500, 20, 7))["recall"] > target - 0.05
+
+
+def test_a_higher_target_takes_more_lists():
+    probes = [
+        IVFIndex(recall_target=target, n_lists=60, random_state=0).fit(VECTORS, queries=QUERIES).n_probe_
+        for target in (0.5, 0.9, 0.99, 1.0)
+    ]
+    assert probes == sorted(probes)
+    assert probes[0] < probes[-1]
+
+
+def test_a_target_without_queries_is_refused():
+    with pytest.raises(ValueError, match=r"recall_target=0.95 needs queries .* fit\(vectors, queries="):
+        IVFIndex().fit(VECTORS)
+
+
+def test_a_target_beyond_what_bytes_can_do_is_refused():
+    with pytest.raises(ValueError, match="cannot be reached by bytes alone"):
+        IVFIndex(recall_target=1.0, rerank=None, random_state=0).fit(VECTORS, queries=QUERIES)
+
+
+def test_audit_tells_what_was_looked_at():
+    index = IVFIndex(n_lists=60, n_probe=6, random_state=0).fit(VECTORS)
+    report = index.audit(QUERIES)
+    truth = ExactIndex().fit(VECTORS).search(QUERIES, 10).codes
+    assert report["recall"] == pytest.approx(recall(truth, index.search(QUERIES, 10).codes), abs=0.002)
+    assert report["lists"] == pytest.approx(0.1)
+    assert 0.05 < report["scanned"] < 0.3
+    assert 10 <= report["ranked"] < 40
+
+
+# -- filters
+
+
+@pytest.mark.parametrize("rerank", ["float32", None])
+def test_excluded_items_are_never_found(rerank):
+    random = np.random.default_rng(8)
+    exclude = sp.csr_array(random.random((300, 3000)) < 0.3)
+    index = IVFIndex(n_lists=60, n_probe=5, rerank=rerank, random_state=0).fit(VECTORS)
+    top = index.search(QUERIES, 10, exclude)
+    assert (top.codes >= 0).all()
+    assert not exclude.toarray()[np.arange(300)[:, None], top.codes].any()
+    out = random.choice(3000, 1500, replace=False)
+    assert not np.isin(index.search(QUERIES, 10, out).codes, out).any()
+
+
+@pytest.mark.parametrize("rerank", ["float32", None])
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.7])
+def test_more_lists_are_looked_at_until_there_are_k(share, rerank):
+    allowed = np.random.default_rng(9).random(3000) < share
+    index = IVFIndex(n_lists=60, n_probe=1, rerank=rerank, random_state=0).fit(VECTORS)
+    for allow in (allowed, np.flatnonzero(allowed), sp.csr_array(np.tile(allowed, (300, 1)))):
+        top = index.search(QUERIES, 10, allow=allow)
+        assert (top.codes >= 0).all()
+        assert allowed[top.codes].all()
+    everything = sp.csr_array(np.ones((2, 3000)) - np.isin(np.arange(3000), [5, 2000]))
+    top = index.search(QUERIES[:2], 4, everything)
+    assert sorted(top.codes[0].tolist()) == [-1, -1, 5, 2000]
+    assert np.isneginf(top.scores[:, 2:]).all()
+
+
+@pytest.mark.parametrize("rerank", ["float32", None])
+def test_what_each_may_choose_is_ranked_exactly(rerank):
+    allow = sp.csr_array(np.random.default_rng(10).random((300, 3000)) < 0.01)
+    top = IVFIndex(n_lists=60, n_probe=1, rerank=rerank, random_state=0).fit(VECTORS).search(QUERIES, 5, allow=allow)
+    codes, _ = select_topk(score_exactly(QUERIES, VECTORS), 5, allow=allow.toarray())
+    assert recall(codes, top.codes) > (0.9 if rerank is None else 0.9999)
+
+
+def test_everything_excluded_is_an_empty_row():
+    top = IVFIndex(n_lists=10, n_probe=1, random_state=0).fit(VECTORS).search(QUERIES[:2], 3, np.arange(3000))
+    assert (top.codes == -1).all()
+    assert np.isneginf(top.scores).all()
+
+
+@pytest.mark.parametrize("rerank", ["float32", "float16", None])
+def test_an_empty_index_answers_with_empty_rows(rerank):
+    index = IVFIndex(n_probe=1, rerank=rerank).fit(np.empty((0, 4)))
+    assert (index.search(np.ones((2, 4)), 3).codes == -1).all()
+    assert index.add(np.eye(4)).tolist() == [0, 1, 2, 3]
+    assert index.search([[0, 0, 1, 0.5]], 2).codes.tolist() == [[2, 3]]
+
+
+# -- the same for everybody
+
+
+@pytest.mark.parametrize("rerank", ["float32", None])
+@pytest.mark.parametrize("metric", METRICS)
+def test_threads_and_batches_do_not_change_a_bit(metric, rerank, monkeypatch):
+    monkeypatch.setattr("fastrec.retrieval.ivf.WORTH_THREADS", 0)
+    index = IVFIndex(metric, n_lists=50, n_probe=4, rerank=rerank, random_state=0, n_jobs=1).fit(VECTORS)
+    whole = index.search(QUERIES, 10)
+    single = [index.search(QUERIES[row : row + 1], 10) for row in range(len(QUERIES))]
+    np.testing.assert_array_equal(np.concatenate([top.codes for top in single]), whole.codes)
+    np.testing.assert_array_equal(np.concatenate([top.scores for top in single]), whole.scores)
+    other = IVFIndex(metric, n_lists=50, n_probe=4, rerank=rerank, random_state=0, n_jobs=3).fit(VECTORS)
+    threaded = other.search(QUERIES, 10)
+    np.testing.assert_array_equal(threaded.codes, whole.codes)
+    np.testing.assert_array_equal(threaded.scores, whole.scores)
+    np.testing.assert_array_equal(other.centers_, index.centers_)
+
+
+@pytest.mark.parametrize("way", runnable_ways())
+def test_every_way_to_multiply_bytes_finds_the_same(way, monkeypatch):
+    def search():
+        index = IVFIndex(n_lists=50, n_probe=4, random_state=0).fit(VECTORS)
+        return index.search(QUERIES, 10).codes, index.search(QUERIES[:1], 10).codes
+
+    plain = search()
+    monkeypatch.setattr(partition, "byte_way", lambda: runnable_ways()[way])
+    for found, wanted in zip(search(), plain, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+# -- changes
+
+
+@pytest.mark.parametrize("rerank", ["float32", "float16", None])
+@pytest.mark.parametrize("metric", METRICS)
+def test_added_vectors_are_found_and_removed_ones_are_not(metric, rerank):
+    index = all_lists(metric, rerank=rerank).fit(VECTORS[:2000])
+    before = index.search(QUERIES, 10)
+    new = 3 * VECTORS[2000:]
+    codes = index.add(new)
+    assert codes.tolist() == list(range(2000, 3000))
+    both = np.concatenate([VECTORS[:2000], new])
+    truth = select_topk(score_exactly(QUERIES, stored(both, rerank), metric), 10)[0]
+    assert recall(truth, index.search(QUERIES, 10).codes) > (0.9 if rerank is None else 0.999)
+    index.remove(codes)
+    after = index.search(QUERIES, 10)
+    assert not np.isin(after.codes, codes).any()
+    assert recall(before.codes, after.codes) > (0.97 if rerank is None else 0.999)
+
+
+def test_updated_vectors_are_found_by_their_new_values():
+    index = all_lists().fit(VECTORS)
+    changed = VECTORS.copy()
+    changed[[3, 2999]] = 5 * QUERIES[:2]
+    index.update([3, 2999], changed[[3, 2999]])
+    truth = select_topk(score_exactly(QUERIES, changed), 10)[0]
+    assert recall(truth, index.search(QUERIES, 10).codes) > 0.999
+    assert index.search(QUERIES[:1], 1).codes.tolist() == [[3]]
+    index.remove([3])
+    assert index.search(QUERIES[:1], 1, allow=[3]).codes.tolist() == [[-1]]
+    index.update([3], changed[[3]])
+    assert index.search(QUERIES[:1], 1, allow=[3]).codes.tolist() == [[3]]
+
+
+def test_many_small_changes_leave_no_holes():
+    index = all_lists().fit(VECTORS[:500])
+    size = len(index._state.packed.panels.order)
+    for step in range(10):
+        index.remove(index.add(VECTORS[500 + step : 501 + step]))
+        index.update([step], VECTORS[[step]])
+    assert len(index._state.packed.panels.order) <= size + 16 * 8
+    truth = select_topk(score_exactly(QUERIES, VECTORS[:500]), 10)[0]
+    assert recall(truth, index.search(QUERIES, 10).codes) > 0.999
+
+
+def test_a_search_goes_on_with_what_it_began_with():
+    index = all_lists().fit(VECTORS)
+    state = index._fitted()
+    index.remove(np.arange(1000))
+    assert state.n_alive() == 3000
+    assert index._fitted().n_alive() == 2000
+
+
+# -- keeping
+
+
+@pytest.mark.parametrize("rerank", ["float32", "float16", None])
+def test_a_saved_index_is_mapped_and_answers_as_before(rerank, tmp_path):
+    index = IVFIndex("cosine", n_lists=30, n_probe=4, rerank=rerank, random_state=0).fit(VECTORS)
+    index.remove([7])
+    index.save(tmp_path / "lists.fastrec")
+    again = IVFIndex.load(tmp_path / "lists.fastrec")
+    assert again.n_probe_ == 4
+    assert again.get_params()["rerank"] == rerank
+    for other in (again, pickle.loads(pickle.dumps(index)), copy.deepcopy(index)):
+        np.testing.assert_array_equal(other.search(QUERIES, 10).codes, index.search(QUERIES, 10).codes)
+        np.testing.assert_array_equal(other.search(QUERIES, 10).scores, index.search(QUERIES, 10).scores)
+    panels = again._state.packed.panels.panels
+    assert not panels.flags.owndata
+    assert not panels.flags.writeable
+    assert again.add(VECTORS[:1]).tolist() == [3000]
+
+
+def test_another_file_is_refused(tmp_path):
+    write_arrays(tmp_path / "other", {"a": np.zeros(3)}, {"class": "Other"})
+    with pytest.raises(FileError, match="holds no IVFIndex"):
+        IVFIndex.load(tmp_path / "other")
+    IVFIndex(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "index")
+    arrays, record = read_arrays(tmp_path / "index")
+    write_arrays(tmp_path / "cut", {name: array for name, array in arrays.items() if name != "order"}, record)
+    with pytest.raises(FileError, match="order"):
+        IVFIndex.load(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("rerank", ["float16", None])
+def test_it_takes_little_memory(rerank):
+    vectors = groups(8000, 128, 11)
+    index = IVFIndex(n_probe=1, n_lists=60, rerank=rerank, random_state=0).fit(vectors)
+    arrays = index._state.to_arrays()
+    packed = sum(arrays[name].nbytes for name in ("panels", "steps", "lengths", "order"))
+    kept = 0 if rerank is None else arrays["vectors"].nbytes
+    assert (packed + kept) / vectors.size < (3.4 if rerank else 1.4)
+
+
+# -- bad input
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda index: index.search(np.ones((1, 3)), 1), ValueError, "queries have 3 dimensions, the index has 20"),
+        (lambda index: index.search(QUERIES, 0), ValueError, "k must be an integer of at least 1, got 0"),
+        (lambda index: index.search(QUERIES[0], 1), ValueError, "shape"),
+        (
+            lambda index: index.search(np.diag([1, np.nan] * 10), 1),
+            ValueError,
+            "queries must be finite in float32, got nan",
+        ),
+        (lambda index: index.search(QUERIES, 1, [3000]), ValueError, "3000"),
+        (lambda index: index.search(QUERIES, N=3), TypeError, "'k'"),
+        (lambda index: index.add(np.ones((1, 3))), ValueError, "vectors have 3 dimensions, the index has 20"),
+        (lambda index: index.add([[np.inf] * 20]), ValueError, "vectors must be finite"),
+        (lambda index: index.update([1, 1], VECTORS[:2]), ValueError, "twice"),
+        (lambda index: index.update([1], VECTORS[:2]), ValueError, "as many as codes, 1, got 2"),
+        (lambda index: index.remove([3000]), ValueError, "3000"),
+        (lambda index: index.remove([-1]), ValueError, "-1"),
+    ],
+)
+def test_bad_input_is_refused_with_its_reason(call, error, match):
+    with pytest.raises(error, match=match):
+        call(all_lists().fit(VECTORS))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"metric": "l2"}, "IVFIndex.metric"),
+        ({"rerank": "int8"}, "IVFIndex.rerank"),
+        ({"n_lists": 0}, "IVFIndex.n_lists must be an integer of at least 1"),
+        ({"n_probe": 0}, "IVFIndex.n_probe must be an integer of at least 1"),
+        ({"recall_target": 1.5}, "IVFIndex.recall_target"),
+        ({"recall_target": None}, "n_probe or recall_target"),
+    ],
+)
+def test_options_are_checked(options, match):
+    with pytest.raises(ValueError, match=match):
+        IVFIndex(**options).fit(VECTORS, queries=QUERIES)
+    with pytest.raises(ValueError, match="vectors must be finite in float32, got nan in row 1"):
+        IVFIndex(n_probe=1).fit([[1.0, 2.0], [np.nan, 1.0]])
+
+
+def test_it_is_an_estimator():
+    index = IVFIndex("cosine", n_probe=3, rerank=None)
+    assert clone(index).get_params() == index.get_params()
+    with pytest.raises(NotFittedError, match="IVFIndex"):
+        index.search(QUERIES, 1)
+    with pytest.raises(TypeError, match="n_lists"):
+        IVFIndex(nlist=3)
+
+
+SEARCH = """
+import sys, numpy as np
+from numba.core.dispatcher import Dispatcher
+from fastrec.retrieval import IVFIndex
+vectors = np.random.default_rng(0).normal(size=(500, 16)).astype("f4")
+index = IVFIndex(n_lists=10, recall_target=0.9, random_state=0).fit(vectors, queries=vectors)
+index.add(vectors[:3]); index.search(vectors, 3); index.search(vectors[:1], 3, [4])
+index.save(sys.argv[1]); IVFIndex.load(sys.argv[1]).search(vectors, 3)
+kernels = [k for n, m in list(sys.modules.items()) if n.startswith("fastrec.kernels") for k in vars(m).values()]
+print(sum(sum(k.stats.cache_misses.values()) for k in kernels if isinstance(k, Dispatcher)))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    runs = [
+        subprocess.run([sys.executable, "-c", SEARCH, str(tmp_path / "index")], capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    assert runs[1].stdout.strip() == "0", runs[1].stderr
