@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -254,7 +256,7 @@ class GraphFilter(Explaining):
 
 
 def _automatic_factors(n_items: int) -> int:
-    return min(MOST_FACTORS, round(2.5 * n_items**0.5))
+    return min(MOST_FACTORS, round(2.5 * math.sqrt(n_items)))
 
 
 def _powers(sums: NDArray[np.float64], exponent: float) -> Floats:
