@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastrec.validation import check_number
 
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -40,3 +43,36 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
         raise ValueError(f"{name} is {duration!r}, but the data's times have no unit: give it as a number in theirs")
     number = check_number(name, float(match[1]), minimum=0, above=True)
     return number * _SECONDS[match[2]] * _UNITS_PER_SECOND[time_unit]
+
+
+def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted: str | None) -> NDArray[Any]:
+    """Times in another unit: as they are where it is the same, else float64.
+
+    Parameters
+    ----------
+    name
+        What errors call who asks.
+    times
+        int64.
+    unit, wanted
+        Theirs and the one wanted: "s", "ms", "us" or "ns", or None for times that are an order and no date.
+
+    Raises
+    ------
+    ValueError
+        Where one has a unit and the other has none.
+
+    Examples
+    --------
+    >>> convert_times("model", np.array([1500, 2000]), "ms", "s")
+    array([1.5, 2. ])
+    """
+    if unit == wanted:
+        return times
+    if unit is None or wanted is None:
+        known, other = ("events", "training data") if wanted is None else ("training data", "events")
+        raise ValueError(
+            f"{name}: the times of the {known} are in {unit or wanted!r}, those of the {other} have no unit; give both "
+            "a time_unit"
+        )
+    return times * (_UNITS_PER_SECOND[wanted] / _UNITS_PER_SECOND[unit])

@@ -5,14 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
+import sklearn  # which imports its transformers when they are first named: they take longer than all of fastrec
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
 
 from fastrec.data.frames import open_frame
 from fastrec.validation import check_choice, check_integer, check_number, name_options
@@ -157,7 +154,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
             own: Iterable[Any] = range(self._widths[name])
             if hasattr(last, "get_feature_names_out") and self.kinds_[name] in ("categories", "text"):
                 own = last.get_feature_names_out()
-            elif isinstance(last, OneHotEncoder):
+            elif isinstance(last, sklearn.preprocessing.OneHotEncoder):
                 own = last.get_feature_names_out([""])
                 own = [value[1:] for value in own]
             names += [name] if self.kinds_[name] == "number" else [f"{name}={value}" for value in own]
@@ -174,23 +171,36 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     def _part(self, kind: str, values: Any) -> Any:
         """The transformer of a column; None where it has nothing that could be a feature."""
         if kind == "number":
-            return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+            return sklearn.pipeline.make_pipeline(
+                sklearn.impute.SimpleImputer(keep_empty_features=True), sklearn.preprocessing.StandardScaler()
+            )
         if kind == "vector":
             return _AsGiven()
         if kind == "category":
             common = _common([[value] for value in values[:, 0] if value != MISSING], self.min_frequency)
-            return OneHotEncoder(categories=[common], handle_unknown="ignore", dtype=np.float32) if common else None
+            return (
+                sklearn.preprocessing.OneHotEncoder(categories=[common], handle_unknown="ignore", dtype=np.float32)
+                if common
+                else None
+            )
         if kind == "text" and self.text == "hashing":
-            return HashingVectorizer(n_features=self.max_features or 2**18, dtype=np.float32)
+            return sklearn.feature_extraction.text.HashingVectorizer(
+                n_features=self.max_features or 2**18, dtype=np.float32
+            )
         if kind == "text":
-            analyze = TfidfVectorizer().build_analyzer()
+            analyze = sklearn.feature_extraction.text.TfidfVectorizer().build_analyzer()
             if not _common((set(analyze(value)) for value in values), self.min_frequency):
                 return None
-            return TfidfVectorizer(max_features=self.max_features, min_df=self.min_frequency, dtype=np.float32)
+            return sklearn.feature_extraction.text.TfidfVectorizer(
+                max_features=self.max_features, min_df=self.min_frequency, dtype=np.float32
+            )
         if not _common(map(set, values), self.min_frequency):
             return None
-        return make_pipeline(
-            CountVectorizer(analyzer=_itself, binary=True, min_df=self.min_frequency, dtype=np.float32), Normalizer()
+        return sklearn.pipeline.make_pipeline(
+            sklearn.feature_extraction.text.CountVectorizer(
+                analyzer=_itself, binary=True, min_df=self.min_frequency, dtype=np.float32
+            ),
+            sklearn.preprocessing.Normalizer(),
         )
 
     def _joined(self, blocks: Mapping[str, Any]) -> csr_array | NDArray[np.float32]:

@@ -16,11 +16,11 @@ from fastrec.models.alternation import (
     one_blas_thread,
     rotate,
 )
-from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Derived, Explaining
+from fastrec.models.recommender import Explaining
 from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
-from fastrec.models.updating import Change, Updating
+from fastrec.models.updating import Change
+from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
 
@@ -42,7 +42,7 @@ FOLD_IN_STEPS = 50
 VALIDATION_ROWS = 4_000
 
 
-class ImplicitALS(Explaining, Updating, FactorRecommender):
+class ImplicitALS(Explaining, UpdatingFactors):
     """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
 
     Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
@@ -297,16 +297,9 @@ class ImplicitALS(Explaining, Updating, FactorRecommender):
         side.solve(solutions, vectors, eigenvalues, self._exact_solver(jobs))
         return _without_padding(solutions, self.factors)
 
-    def _update(self, change: Change) -> None:
-        """Users are solved anew as `transform` does it; where items change, all users, in the new eigenbasis."""
-        if len(change.items):
-            self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
-            self._derived = Derived()
-            self._complete(self.seen_)
-            return
-        users = _grown(self.user_factors_, self.seen_.shape[0], self.factors)
-        users[change.users] = self._fold_in(pick_rows(self.seen_, change.users))
-        self.user_factors_ = users
+    def _update_items(self, change: Change) -> None:
+        """Changed items are solved anew, then all factors are turned into the new eigenbasis."""
+        self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
 
     def _solve_items(self, change: Change) -> Floats:
         """The changed items solved, given all users, of whom the changed ones are solved first; padded.

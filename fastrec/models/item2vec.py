@@ -15,10 +15,12 @@ from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.dealing import BLOCK_ROWS, BLOCKS
-from fastrec.models.factors import FactorRecommender
 from fastrec.models.losses import make_side
 from fastrec.models.recommender import Explaining
-from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
+from fastrec.models.rows import added_entries, pick_rows, row_numbers
+from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
+from fastrec.models.updating import Change, coded_events
+from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, readonly
 
@@ -26,6 +28,8 @@ Floats = NDArray[np.float32]
 
 PAIRS_AT_ONCE = 1 << 22  # pairs that are made, dealt and learned from at a time: 32 MiB
 POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean
+UPDATE_PASSES, UPDATE_RATE = 5, 0.5  # an update's, the second as a share of the learning rate, falling to nothing
+OLD_CONTEXT = 10  # items of the old history that new ones are paired with, where there is no window
 LOWEST_RATE = 1e-3  # the share of the learning rate that is left in the end, as in word2vec
 
 
@@ -36,7 +40,7 @@ class Sequences(NamedTuple):
     items: NDArray[np.int32]
 
 
-class Item2Vec(Explaining, FactorRecommender):
+class Item2Vec(Explaining, UpdatingFactors):
     """Vectors of items from sequences or baskets of users, by skip-gram with negative sampling (Word2Vec).
 
     Values count as weights of a history when a user is folded in, not in training; negative ones are refused, zeros are
@@ -79,6 +83,8 @@ class Item2Vec(Explaining, FactorRecommender):
         float32: the weighted means of the vectors of their items.
     context_factors_ : ndarray of shape (n_items, factors)
         float32: the vectors of items as contexts.
+    item_norms_ : ndarray of shape (n_items,)
+        float32: the lengths that the vectors of items had in training, from which updates go on.
     loss_curve_ : ndarray of shape (n_iter_,)
         The mean loss of a pair in each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -106,10 +112,17 @@ class Item2Vec(Explaining, FactorRecommender):
     [1, 2, 3, 4]
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
-    _learned: ClassVar[tuple[str, ...]] = ("context_factors_", "loss_curve_", "validation_curve_", "n_iter_")
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
+    _learned: ClassVar[tuple[str, ...]] = (
+        "context_factors_",
+        "item_norms_",
+        "loss_curve_",
+        "validation_curve_",
+        "n_iter_",
+    )
 
     context_factors_: Floats
+    item_norms_: Floats
     loss_curve_: NDArray[np.float64]
     validation_curve_: NDArray[np.float64] | None
     n_iter_: int
@@ -197,19 +210,58 @@ class Item2Vec(Explaining, FactorRecommender):
         elif hidden is not None:
             sequences = _without(sequences, hidden)
         seed = seed_of(self.random_state)
-        skipgram = _SkipGram(self, sequences, window, matrix.shape[1], seed)
+        counts = np.bincount(sequences.items, minlength=matrix.shape[1])
+        skipgram = _SkipGram(self, sequences, window, counts, seed)
+        if self.warm_start and getattr(self, "item_factors_", np.empty(0)).shape == (matrix.shape[1], self.factors):
+            skipgram.begin_from(self.item_factors_, self.item_norms_, self.context_factors_)
         course = Course.of(self, f"A learning_rate below {self.learning_rate} may help.")
         best = course.run(
             lambda epoch: skipgram.run_epoch(epoch, 1 - (1 - LOWEST_RATE) * epoch / self.iterations),
-            None if hidden is None else lambda: self._validate(skipgram.vectors(), trained, hidden),
-            lambda: (skipgram.vectors(), skipgram.context_vectors()),
+            None if hidden is None else lambda: self._validate(skipgram.arrays()[0], trained, hidden),
+            skipgram.arrays,
         )
-        self.item_factors_, self.context_factors_ = best or (skipgram.vectors(), skipgram.context_vectors())
+        self.item_factors_, self.item_norms_, self.context_factors_ = best or skipgram.arrays()
         course.record(self)
 
     def _validate(self, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
         users = _means(trained, items)
         return validation_ndcg(lambda rows: users[rows] @ items.T, trained, hidden)
+
+    def _update_items(self, change: Change) -> None:
+        """Steps over pairs among the new events of each user and some of the old, from where the model stands."""
+        seed = update_seed(self)
+        rng = np.random.default_rng(seed)
+        sequences, window = self._new_sequences(change, rng)
+        skipgram = _SkipGram(self, sequences, window, self.item_counts_, int(rng.integers(2**31)))
+        skipgram.begin_from(self.item_factors_, self.item_norms_, self.context_factors_)
+        for step in range(UPDATE_PASSES):
+            skipgram.run_epoch(step, UPDATE_RATE * (1 - step / UPDATE_PASSES))
+        self.item_factors_, self.item_norms_, self.context_factors_ = skipgram.arrays()
+
+    def _new_sequences(self, change: Change, rng: np.random.Generator) -> tuple[Sequences, int]:
+        """For each changed user a few old items in random order, then the new ones; and the window."""
+        old = pick_rows(change.before, change.users)
+        numbers = row_numbers(old)
+        order = np.lexsort((rng.random(old.nnz), numbers))
+        few = order[np.arange(old.nnz) - old.indptr[numbers] < (self.window or OLD_CONTEXT)]
+        users, items, in_time = self._new_events(change, old)
+        users = np.concatenate([numbers[few], users])
+        order = np.argsort(users, kind="stable")
+        lengths = np.bincount(users, minlength=len(change.users))
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        items = np.concatenate([old.indices[few], items])[order].astype(np.int32)
+        return Sequences(readonly(starts), readonly(items)), (self.window or 0) if in_time else 0
+
+    def _new_events(self, change: Change, old: CodeMatrix) -> tuple[NDArray[Any], NDArray[Any], bool]:
+        """The place of each new event's user among those changed, its item, and whether they are in order of time."""
+        events = change.events
+        if events is None or events.times is None:
+            new = added_entries(old, pick_rows(self.seen_, change.users))
+            return row_numbers(new), new.indices, False
+        users, items = coded_events(self, events)
+        order = np.argsort(events.times, kind="stable")
+        order = order[np.isin(users[order], change.users)]
+        return np.searchsorted(change.users, users[order]), items[order], True
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         return _means(matrix, self.item_factors_)
@@ -224,12 +276,14 @@ class Item2Vec(Explaining, FactorRecommender):
 class _SkipGram:
     """One training: the vectors of items as centers and as contexts, and the pairs of an epoch."""
 
-    def __init__(self, model: Item2Vec, sequences: Sequences, window: int, n_items: int, seed: int) -> None:
-        self.model, self.sequences, self.window, self.n_items, self.seed = model, sequences, window, n_items, seed
+    def __init__(
+        self, model: Item2Vec, sequences: Sequences, window: int, counts: NDArray[np.int64], seed: int
+    ) -> None:
+        self.model, self.sequences, self.window, self.counts, self.seed = model, sequences, window, counts, seed
+        self.n_items = n_items = len(counts)
         self.jobs = effective_jobs(model.n_jobs)
         self.width = -(-model.factors // LANES) * LANES
         self.blocks = max(1, min(BLOCKS, n_items // BLOCK_ROWS))
-        self.counts = np.bincount(sequences.items, minlength=n_items)
         self.shares = _kept_shares(self.counts, model.subsample)
         self.copies = _copies(self.counts, model.negative_exponent)
         self.centers, self.contexts = self._start()
@@ -242,27 +296,30 @@ class _SkipGram:
         self.groups = np.unique(balanced_cuts(lengths * reach, groups))
 
     def _start(self) -> tuple[Parameters, Parameters]:
-        """Centers uniform in ±1 / (2 · factors), contexts zero, as in word2vec; or those of the last fit."""
-        model, factors = self.model, self.model.factors
+        """Centers uniform in ±1 / (2 · factors), contexts zero, as in word2vec."""
+        factors = self.model.factors
         centers, contexts = (aligned_zeros(self.n_items, self.width) for _ in range(2))
         rng = np.random.default_rng(self.seed)
         centers[:, :factors] = (rng.random((self.n_items, factors), np.float32) - np.float32(0.5)) / np.float32(factors)
-        for rows, name in ((centers, "item_factors_"), (contexts, "context_factors_")):
-            known = getattr(model, name, None) if model.warm_start else None
-            if known is not None and known.shape == (self.n_items, factors):
-                rows[:, :factors] = known
         return make_side(centers, False, SGD), make_side(contexts, False, SGD)
 
-    def vectors(self) -> Floats:
-        """The unit vectors of items with events, of shape (n_items, factors)."""
-        rows = self.centers.rows.reshape(self.n_items, self.width)[:, : self.model.factors]
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        known = (self.counts[:, None] > 0) & (norms > 0)
-        return np.ascontiguousarray(np.where(known, rows / np.where(known, norms, 1), 0), np.float32)
+    def begin_from(self, vectors: Floats, norms: Floats, contexts: Floats) -> None:
+        """Put what is known of the first items, or of all, in the place of what they would begin with."""
+        known = norms > 0
+        for side, rows in ((self.centers, vectors * norms[:, None]), (self.contexts, contexts)):
+            own = side.rows.reshape(self.n_items, self.width)
+            own[: len(rows), : self.model.factors][known] = rows[known]
 
-    def context_vectors(self) -> Floats:
-        """The vectors of items as contexts, of shape (n_items, factors)."""
-        return np.ascontiguousarray(self.contexts.rows.reshape(self.n_items, self.width)[:, : self.model.factors])
+    def arrays(self) -> tuple[Floats, Floats, Floats]:
+        """Unit vectors and norms of items with events, zero for the others, and the vectors of items as contexts."""
+        centers, contexts = (
+            side.rows.reshape(self.n_items, self.width)[:, : self.model.factors]
+            for side in (self.centers, self.contexts)
+        )
+        norms = np.where(self.counts > 0, np.linalg.norm(centers, axis=1), 0).astype(np.float32)
+        known = norms[:, None] > 0
+        units = np.where(known, centers / np.where(known, norms[:, None], 1), 0)
+        return np.ascontiguousarray(units, np.float32), norms, np.ascontiguousarray(contexts)
 
     def run_epoch(self, epoch: int, left: float) -> float:
         """Pairs of all sequences, group by group; returns their mean loss."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fastrec.kernels.neighbors import Rows, add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
 from fastrec.models.recommender import Audience, Codes, Explaining
 from fastrec.models.rows import check_structure, pick_rows, rows_of_lists
+from fastrec.models.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
 from fastrec.validation import CodeMatrix, readonly
@@ -25,7 +26,7 @@ def rows_of(matrix: CodeMatrix) -> Rows:
     return Rows(*map(readonly, (matrix.indptr, matrix.indices, data[:1] if shared else data)))
 
 
-class ItemWeights(Explaining):
+class ItemWeights(Explaining, Updating):
     """The base of models whose score of an item is the sum of a history's values times weights from item to item.
 
     A family defines ``__init__`` and ``_fit(matrix)``, which sets `weights_`.
@@ -36,10 +37,19 @@ class ItemWeights(Explaining):
         float32, read-only: in row i and column j, what a unit of item i in a history adds to the score of item j.
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
     _learned: ClassVar[tuple[str, ...]] = ("weights_",)
 
     weights_: Any
+
+    def _update(self, change: Change) -> None:
+        """Where items are to follow, the weights are worked out again from all the data: those of a refit, to the bit.
+
+        A correction of the old ones would cost less where few entries change, but its rounding errors would add up from
+        one update to the next, and with them what a deleted user has left.
+        """
+        if len(change.items):
+            self._fit(self.seen_)
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)

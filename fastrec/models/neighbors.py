@@ -9,6 +9,7 @@ from fastrec.kernels.neighbors import Rows, Scale, add_weighted_rows, find_neigh
 from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows_of
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import pick_rows, row_numbers, turned
+from fastrec.models.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
@@ -329,7 +330,7 @@ class ItemKNN(ItemWeights):
         return self._derived.get("neighbors", lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
 
 
-class UserKNN(Explaining):
+class UserKNN(Explaining, Updating):
     """What the users with the most similar histories took, each counted by its similarity.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
@@ -376,7 +377,7 @@ class UserKNN(Explaining):
     array([[1]], dtype=int32)
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users", "partial_fit"})
 
     def __init__(
         self,
@@ -402,6 +403,9 @@ class UserKNN(Explaining):
 
     def _fit(self, matrix: CodeMatrix) -> None:
         """Nothing: the training data is the model."""
+
+    def _update(self, change: Change) -> None:
+        """Nothing either: the data has been taken in."""
 
     def similar_users(self, users: Any, k: int = 10) -> TopK:
         """The `k` users of the training data most similar to each, the user asked about left out.

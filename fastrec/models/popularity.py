@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.durations import parse_duration
+from fastrec.data.durations import convert_times, parse_duration
 from fastrec.models.recommender import Codes
-from fastrec.models.rows import sum_by_code
-from fastrec.models.updating import Change, Updating
+from fastrec.models.rows import added_entries, sum_by_code
+from fastrec.models.updating import Change, Updating, coded_events
 from fastrec.validation import CodeMatrix, check_choice
 
 
@@ -30,7 +30,11 @@ class Popularity(Updating):
     item_scores_ : ndarray of shape (n_items,)
         The popularity of each item, float32.
     decayed_sums_ : ndarray of shape (n_items,) or None
-        With `half_life`, the same as float64, as it was at `last_time_`: the time of the last event.
+        With `half_life`, the same as float64, as it was at `last_time_`.
+    last_time_ : int, float or None
+        With `half_life`, the time of the last event, in `time_unit_`.
+    time_unit_ : str or None
+        The unit of the times that the model was fitted with; later events in another one are converted.
 
     Examples
     --------
@@ -41,11 +45,12 @@ class Popularity(Updating):
     """
 
     needs_history: ClassVar[bool] = False
-    _learned: ClassVar[tuple[str, ...]] = ("item_scores_", "decayed_sums_", "last_time_")
+    _learned: ClassVar[tuple[str, ...]] = ("item_scores_", "decayed_sums_", "last_time_", "time_unit_")
 
     item_scores_: NDArray[np.float32]
     decayed_sums_: NDArray[np.float64] | None
-    last_time_: int | None
+    last_time_: float | None
+    time_unit_: str | None
 
     def __init__(self, *, weighting: Literal["count", "value"] = "count", half_life: float | str | None = None) -> None:
         self.weighting = weighting
@@ -74,24 +79,30 @@ class Popularity(Updating):
         return self._learn(X, events=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, events: Interactions | None = None) -> None:
-        self.decayed_sums_, self.last_time_ = None, None
+        self.decayed_sums_ = self.last_time_ = self.time_unit_ = None
         if self.half_life is not None:
-            self._add_decayed(events, None)
+            self.time_unit_ = None if events is None else events.time_unit
+            self._add_decayed(events, np.zeros(matrix.shape[1]))
         else:
             self._count(matrix)
+
+    @property
+    def needs_times(self) -> bool:
+        """With a half-life: a refit would need the times of all events again, an update only those of the new ones."""
+        return self.half_life is not None
 
     def _update(self, change: Change) -> None:
         """Counts follow exactly; with a half-life the old ones fade, and the new events are added."""
         if self.half_life is None:
             self._count(self.seen_)
-        elif change.events is None:
-            raise ValueError("Popularity with a half_life is updated by partial_fit of Interactions with times")
-        else:
-            before, codes = self.decayed_sums_, change.events.items
-            assert before is not None
-            places = None if self.items_ is None else self.items_.encode(codes.ids)
-            sums = np.concatenate([before, np.zeros(self.n_features_in_ - len(before))])
-            self._add_decayed(change.events, sums, codes.ids if places is None else places)
+            return
+        assert self.decayed_sums_ is not None
+        sums = np.concatenate([self.decayed_sums_, np.zeros(self.n_features_in_ - len(self.decayed_sums_))])
+        if change.events is None and not added_entries(change.before, self.seen_).nnz:
+            # Entries are taken away: when they came is not known, so their share is left to fade.
+            self.decayed_sums_, self.item_scores_ = sums, sums.astype(np.float32)
+            return
+        self._add_decayed(change.events, sums)
 
     def _count(self, matrix: CodeMatrix) -> None:
         if self.weighting == "value":
@@ -100,23 +111,23 @@ class Popularity(Updating):
             scores = self.item_counts_.astype(np.float64)
         self.item_scores_ = scores.astype(np.float32)
 
-    def _add_decayed(
-        self, events: Interactions | None, sums: NDArray[np.float64] | None, places: NDArray[Any] | None = None
-    ) -> None:
-        """Add events to sums that have faded since `last_time_`; `places` are the codes of their items, by theirs."""
+    def _add_decayed(self, events: Interactions | None, sums: NDArray[np.float64]) -> None:
+        """Add events to sums that have faded since `last_time_`."""
         if events is None or events.times is None:
-            raise ValueError("Popularity.half_life needs Interactions with times, got data without")
-        sums = np.zeros(self.n_features_in_) if sums is None else sums
+            raise ValueError(
+                "Popularity with a half_life needs Interactions with times, in fit and in partial_fit, got data without"
+            )
         if len(events.times):
-            life = parse_half_life(self.half_life or 1, events.time_unit)
-            last = int(events.times.max())
+            life = parse_half_life(self.half_life or 1, self.time_unit_)
+            times = convert_times("Popularity", events.times, events.time_unit, self.time_unit_)
+            last = times.max().item()
             if self.last_time_ is not None:
                 last = max(last, self.last_time_)
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
-            weights = np.exp2(-(last - events.times).astype(np.float64) / life)
+            weights = np.exp2(-(last - times).astype(np.float64) / life)
             if self.weighting == "value" and events.values is not None:
                 weights *= events.values
-            codes = events.item_codes if places is None else places[events.item_codes].astype(np.int32)
+            _, codes = coded_events(self, events)
             sums = sums + sum_by_code(codes, weights, self.n_features_in_)
             self.last_time_ = last
         self.decayed_sums_ = sums

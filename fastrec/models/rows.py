@@ -96,6 +96,21 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_]) -> CodeMatrix:
     return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], matrix.shape)
 
 
+def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
+    """The entries of a matrix that one of the same shape before it lacks, or has with another value.
+
+    >>> from fastrec.validation import check_matrix
+    >>> added_entries(check_matrix([[1, 2, 0]]), check_matrix([[1, 3, 4]])).toarray()
+    array([[0., 3., 4.]], dtype=float32)
+    """
+    old, new = (row_numbers(matrix) * matrix.shape[1] + matrix.indices for matrix in (before, after))
+    places = np.searchsorted(old, new)
+    known = places < len(old)
+    known[known] = old[places[known]] == new[known]
+    known[known] = before.data[places[known]] == after.data[known]
+    return keep_entries(after, ~known)
+
+
 def count_codes(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     """How often each of the codes 0 to n - 1 occurs, of shape (n,).
 

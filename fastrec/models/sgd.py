@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.dealing import Dealer
-from fastrec.models.factors import FactorRecommender
 from fastrec.models.losses import (
     OPTIMIZERS,
     ListLoss,
@@ -19,15 +18,19 @@ from fastrec.models.losses import (
     Sides,
     make_side,
 )
+from fastrec.models.rows import pick_rows
 from fastrec.models.training import (
     Callback,
     Course,
     check_course,
     held_out,
     seed_of,
+    update_seed,
     validation_ndcg,
     validation_rmse,
 )
+from fastrec.models.updating import Change
+from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs
 from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_matrix, check_number
 
@@ -42,6 +45,8 @@ ADAPTIVE_DRAWS = 8
 # The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
 MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
+# An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
+UPDATE_PASSES, UPDATE_RATE = 10, 0.2
 
 
 class _Defaults(NamedTuple):
@@ -52,6 +57,14 @@ class _Defaults(NamedTuple):
     n_negatives: int
     margin: float
     negative_weight: float
+
+
+class Known(NamedTuple):
+    """Factors to begin from, for the first rows of users and items; None where there are none."""
+
+    users: Floats | None
+    items: Floats | None
+    presence: Floats | None
 
 
 DEFAULTS = {
@@ -66,7 +79,7 @@ DEFAULTS = {
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
 
-class SGDFactorization(FactorRecommender):
+class SGDFactorization(UpdatingFactors):
     """Factors by stochastic gradients, with a choice of losses.
 
     What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
@@ -338,7 +351,7 @@ class SGDFactorization(FactorRecommender):
         squared = settings.loss == "squared"
         self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
         seed = seed_of(self.random_state)
-        sides = self._start(matrix.shape, loss, seed)
+        sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
         dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
         loss.begin(sides, trained)
         course = self._course(settings)
@@ -379,33 +392,45 @@ class SGDFactorization(FactorRecommender):
         copies = np.rint(POPULARITY_STEPS * powers / powers[known].mean())
         return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
 
-    def _start(self, shape: tuple[int, int], loss: Loss, seed: int) -> Sides:
-        """Normal factors, on the sphere where the loss is; or those of the last fit."""
+    def _last(self, shape: tuple[int, int], loss: Loss) -> Known:
+        """The factors of the last fit, where they are to be begun from and are of the shapes that are wanted now."""
+
+        def fitting(name: str, *wanted: int) -> Floats | None:
+            rows: Floats | None = getattr(self, name, None) if self.warm_start else None
+            return rows if rows is not None and rows.shape == wanted else None
+
+        width = loss.settings.factors + self._extra(loss)
+        return Known(
+            fitting("user_factors_", shape[0], width),
+            fitting("item_factors_", shape[1], width),
+            fitting("presence_factors_", shape[1], loss.settings.factors),
+        )
+
+    def _start(self, shape: tuple[int, int], loss: Loss, seed: Any, known: Known) -> Sides:
+        """Normal factors, on the sphere where the loss is; those known in place of the first ones."""
         settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
         rng = np.random.default_rng(seed)
         sides = []
-        for size, last, biased in (
-            (shape[0], "user_factors_", loss.user_biases),
-            (shape[1], "item_factors_", loss.item_biases),
+        for size, last, biased, column in (
+            (shape[0], known.users, loss.user_biases, settings.factors + 1),
+            (shape[1], known.items, loss.item_biases, settings.factors),
         ):
             rows = aligned_zeros(size, settings.width)
             _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
             if loss.unit:
                 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
             side = make_side(rows, biased, optimizer)
-            known = getattr(self, last, None) if self.warm_start else None
-            if known is not None and known.shape == (size, settings.factors + self._extra(loss)):
-                rows[:, : settings.factors] = known[:, : settings.factors]
+            if last is not None:
+                rows[: len(last), : settings.factors] = last[:, : settings.factors]
                 if biased:
-                    side.biases[:] = known[:, settings.factors]
-                    side.biases[:] -= np.float32(self.mean_) if last == "user_factors_" else np.float32(0)
+                    side.biases[: len(last)] = last[:, column]
+                    side.biases[: len(last)] -= np.float32(self.mean_) if last is known.users else np.float32(0)
             sides.append(side)
         presence = None
         if settings.implicit_feedback:
             rows = aligned_zeros(shape[1], settings.width)
-            known = getattr(self, "presence_factors_", None) if self.warm_start else None
-            if known is not None and known.shape == (shape[1], settings.factors):
-                rows[:, : settings.factors] = known
+            if known.presence is not None:
+                rows[: len(known.presence), : settings.factors] = known.presence
             presence = make_side(rows, False, OPTIMIZERS["adam"])
         return Sides(sides[0], sides[1], presence, self.mean_)
 
@@ -427,6 +452,29 @@ class SGDFactorization(FactorRecommender):
         if settings.loss == "squared":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
+
+    # -- updates
+
+    def _update_items(self, change: Change) -> None:
+        """Steps over all entries of the changed users, from where the model stands; new items begin as in a fit.
+
+        The old entries are among them, so that what is known is neither forgotten nor drawn as a negative.
+        """
+        settings, seed = self._settings(), update_seed(self)
+        loss = _make_loss(settings, self.n_features_in_)
+        rows = pick_rows(self.seen_, change.users)
+        loss.sides = self._start(rows.shape, loss, seed, Known(None, self.item_factors_, self.presence_factors_))
+        self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
+        users = self._fold_in(rows)
+        sides = self._start(rows.shape, loss, seed, Known(users, self.item_factors_, self.presence_factors_))
+        dealer = Dealer(rows, self._weights(rows), self._copies(self.seen_), settings.n_jobs)
+        loss.begin(sides, rows)
+        if isinstance(loss, RatingLoss) and sides.presence is not None:
+            sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
+        for step in range(UPDATE_PASSES):
+            rate = settings.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
+            self._epoch(dealer, loss, np.random.default_rng([*seed, step]), rate)
+        self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
 
     # -- columns
 

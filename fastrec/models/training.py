@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -135,6 +136,15 @@ def check_course(model: Any) -> None:
 def seed_of(random_state: Any) -> int:
     """A seed for NumPy's generators from scikit-learn's `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def update_seed(model: Any) -> list[int]:
+    """The seed of an update: `random_state`, where that is a number, and how many entries the model has taken in.
+
+    Nothing in it is drawn, so that who repeats the updates of a model repeats their steps.
+    """
+    given = model.random_state
+    return [int(given) if isinstance(given, Integral) else 0, int(model.seen_.nnz)]
 
 
 def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:

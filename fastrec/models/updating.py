@@ -15,7 +15,7 @@ from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.models.persistence import freeze
 from fastrec.models.recommender import Codes, Derived, Recommender
 from fastrec.models.rows import count_codes, keep_entries, pick_rows, row_numbers
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, check_matrix
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes
 
 How: TypeAlias = Literal["append", "replace"]
 
@@ -54,6 +54,11 @@ class Updating(Recommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"partial_fit"})
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the times of events count, which `seen_` has not: who has only that updates instead of refitting."""
+        return False
 
     @abstractmethod
     def _update(self, change: Change) -> None:
@@ -177,12 +182,7 @@ class Updating(Recommender):
         n_users = self.seen_.shape[0]
         vocabulary, n_items = self._grown("items", self.items_, self.n_features_in_, items)
         codes = self._distinct("items", items, vocabulary, n_items)
-        columns = check_matrix(
-            histories,
-            name="histories",
-            negative="accept" if self.takes_negatives else "refuse",
-            zeros="keep" if self.keeps_zeros else "drop",
-        )
+        columns = self._checked(histories)
         if columns.shape != (len(codes), n_users):
             raise ValueError(f"histories must be of shape {(len(codes), n_users)}, items × users, got {columns.shape}")
         before = resize(self.seen_, (n_users, n_items))
@@ -290,9 +290,16 @@ class Updating(Recommender):
         return self
 
 
+def coded_events(model: Recommender, events: Interactions) -> tuple[Codes, Codes]:
+    """The users and items of an update's events, by the codes that the model has for them now."""
+    users, items = _encode(model.users_, events.users.ids), _encode(model.items_, events.items.ids)
+    return users[events.user_codes], items[events.item_codes]
+
+
 def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
     """The matrix with more rows and columns, all of them empty; its entries are not copied.
 
+    >>> from fastrec.validation import check_matrix
     >>> resize(check_matrix([[1, 2]]), (2, 3)).toarray()
     array([[1., 2., 0.],
            [0., 0., 0.]], dtype=float32)
@@ -312,6 +319,7 @@ def merge_rows(first: CodeMatrix, second: CodeMatrix, policy: str) -> CodeMatrix
 
     Examples
     --------
+    >>> from fastrec.validation import check_matrix
     >>> merge_rows(check_matrix([[1, 2, 0]]), check_matrix([[0, 5, 1]]), "sum").toarray()
     array([[1., 7., 1.]], dtype=float32)
     """
@@ -330,6 +338,7 @@ def merge_rows(first: CodeMatrix, second: CodeMatrix, policy: str) -> CodeMatrix
 def replace_rows(matrix: CodeMatrix, rows: Codes, others: CodeMatrix) -> CodeMatrix:
     """A copy of the matrix in which the given rows, in ascending order, are those of `others`.
 
+    >>> from fastrec.validation import check_matrix
     >>> replace_rows(check_matrix([[1, 0], [2, 3]]), np.array([0], "i4"), check_matrix([[0, 9]])).toarray()
     array([[0., 9.],
            [2., 3.]], dtype=float32)

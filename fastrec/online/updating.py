@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
@@ -168,7 +169,8 @@ class Updater:
         """Fit a new model to all that the old one was made of and the events since, and publish it.
 
         The old one answers meanwhile. A model made with the same options and data is the same, bit for bit, as one
-        fitted elsewhere.
+        fitted elsewhere. One that counts with the times of events, which are not kept, is updated instead: of
+        `Popularity` with a half-life, that is as exact.
 
         Raises
         ------
@@ -180,9 +182,13 @@ class Updater:
         with self._making:
             snapshot = self.catch_up()
             entries = [] if self.journal is None else self._entries(snapshot.model_seq, snapshot.seq)
-            gone = self._deleted_codes(snapshot.model, entries)
-            data = training_data(snapshot.model, entries, gone, self.policy, self._time_unit())
-            snapshot = self._put(clone(snapshot.model).fit(data), snapshot.seq, "")
+            if isinstance(snapshot.model, Updating) and snapshot.model.needs_times:
+                model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
+            else:
+                gone = self._deleted_codes(snapshot.model, entries)
+                data = training_data(snapshot.model, entries, gone, self.policy, self._time_unit())
+                model = clone(snapshot.model).fit(data)
+            snapshot = self._put(model, snapshot.seq, "")
             self.events_since_refit = 0
             return snapshot
 
@@ -378,8 +384,7 @@ def interactions_of(
     events = [entry for entry in entries if isinstance(entry, Event) and _fits(model, entry)]
     users, user_codes = _numbered([event.user for event in events], model.users_)
     items, item_codes = _numbered([event.item for event in events], model.items_)
-    times = [event.time for event in events]
-    known = None if not times or None in times else np.array(times, np.int64)
+    known = _times_of(events)
     values = np.array([event.value for event in events], np.float32)
     return Interactions(
         user_codes, item_codes, values, known, users=users, items=items, duplicates=policy,
@@ -424,6 +429,18 @@ def _fits(model: Recommender, event: Event) -> bool:
         if vocabulary is None and not 0 <= given < 2 * size + LEEWAY:  # type: ignore[operator]
             return False
     return event.value > 0 or (model.keeps_zeros if event.value == 0 else model.takes_negatives)
+
+
+def _times_of(events: Sequence[Event]) -> NDArray[np.int64] | None:
+    """The time of each event; one without has that of the event before it, or after it. None where none has any."""
+    given = [event.time for event in events if event.time is not None]
+    if not given:
+        return None
+    last, times = given[0], []
+    for event in events:
+        last = last if event.time is None else event.time
+        times.append(last)
+    return np.array(times, np.int64)
 
 
 def _numbered(ids: list[Id], vocabulary: Vocabulary | None) -> tuple[Vocabulary, list[int]]:

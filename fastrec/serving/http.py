@@ -122,21 +122,21 @@ class Server:
             source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
             self.updater = Updater(source, self.journal, policy=settings.policy, prepare=self._prepare)
             self.metrics.models.labels("start").inc()
-            gc.collect()
             gc.freeze()  # what is loaded stays: the collector need not walk through it under load
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
             log.error("not ready: %s", self._failure)
+        finally:
+            gc.enable()  # which `worker` has switched off
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        """Ask a new model once for everything, before anybody else does: kernels, indexes, lists of titles."""
+        """Ask a new model once, before anybody else does: kernels and indexes are made ready."""
         model = snapshot.model
         some = [0] if model.users_ is None else model.users_.decode([0]).tolist()
         row = model.seen_[[0]]
         model.recommend(some, 1)
         model.recommend(row, 1)
         model.similar_items([0] if model.items_ is None else model.items_.decode([0]), 1)
-        self.catalogue.get(snapshot)
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
@@ -477,7 +477,7 @@ class Server:
         snapshot = self.snapshot_now()
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
-        codes = await self.on_thread(self.catalogue.get(snapshot).find_items, wanted, limit)
+        codes = await self.on_thread(lambda: self.catalogue.get(snapshot).find_items(wanted, limit))
         model = snapshot.model
         named = titles(model, codes)
         counts = model.item_counts_[codes].tolist()
@@ -490,7 +490,7 @@ class Server:
         snapshot = await self.snapshot()
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
-        found = await self.on_thread(self.catalogue.get(snapshot).find_users, wanted, limit)
+        found = await self.on_thread(lambda: self.catalogue.get(snapshot).find_users(wanted, limit))
         return self.answer(m.UsersAnswer([user for user in found if not snapshot.is_deleted(user)], snapshot.version))
 
     async def model(self, request: Request) -> Response:
@@ -498,6 +498,7 @@ class Server:
         snapshot = await self.snapshot()
         model = snapshot.model
         n_users, n_items = model.seen_.shape
+        catalogue = await self.on_thread(self.catalogue.get, snapshot)
         options = {
             name: value
             for name, value in model.get_params(deep=False).items()
@@ -516,7 +517,7 @@ class Server:
                 explains="explain" in model.capabilities,
                 takes_events=self.journal is not None,
                 needs_token=self._token is not None,
-                typical_value=self.catalogue.get(snapshot).typical_value,
+                typical_value=catalogue.typical_value,
                 options=options,
                 model_seq=snapshot.model_seq,
                 seq=snapshot.seq,

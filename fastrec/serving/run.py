@@ -12,7 +12,7 @@ from fastrec.serving.metrics import SHARED_FOLDER
 from fastrec.serving.settings import Settings, is_loopback
 
 TOKEN_VARIABLE = "FASTREC_TOKEN"
-APPLICATION = "fastrec.serving.http:create_app"
+APPLICATION = "fastrec.serving.worker:create_app"
 # BLAS asks for these when it is loaded, which a worker does before any of our code could tell it.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 

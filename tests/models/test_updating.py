@@ -7,9 +7,21 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from fastrec.data import Interactions
-from fastrec.models import ImplicitALS, Popularity, Updating, estimators, load
+from fastrec.models import (
+    EASE,
+    ImplicitALS,
+    Item2Vec,
+    ItemKNN,
+    Popularity,
+    SGDFactorization,
+    Updating,
+    UserKNN,
+    estimators,
+    load,
+)
 from fastrec.models.persistence import learned_names
 from fastrec.models.updating import merge_rows, replace_rows
 from fastrec.validation import check_matrix
@@ -226,7 +238,7 @@ def test_a_half_life_works_online():
     model.partial_fit(timed(cells[2:4], times[2:4])).partial_fit(timed(cells[4:], times[4:]))
     np.testing.assert_allclose(model.item_scores_, whole.item_scores_, rtol=1e-6)
     assert model.last_time_ == 100
-    with pytest.raises(ValueError, match="by partial_fit of Interactions with times"):
+    with pytest.raises(ValueError, match="needs Interactions with times"):
         model.update_users(["a"], [[1, 0, 0]])
 
 
@@ -234,6 +246,156 @@ def test_a_half_life_finds_items_by_their_ids():
     model = Popularity(half_life=10).fit(Interactions([0, 0], [0, 1], times=[0, 0], users=["a"], items=["x", "y"]))
     model.partial_fit(Interactions([0, 0], [0, 1], times=[10, 10], users=["b"], items=["new", "x"]))
     assert dict(zip(model.items_.ids, model.item_scores_, strict=True)) == {"x": 1.5, "y": 0.5, "new": 1}
+
+
+def test_times_in_another_unit_are_converted():
+    cells = [("a", "x", 1), ("b", "y", 1), ("c", "x", 1), ("a", "z", 1)]
+    days = np.array([0, 30, 60, 60]) * 86400
+    in_seconds = timed(cells, days, time_unit="s")
+    whole = Popularity(half_life="30d").fit(in_seconds)
+    np.testing.assert_allclose(whole.item_scores_, [1.25, 0.5, 1.0])
+    for unit, factor in (("s", 1), ("ms", 1000), ("ns", 10**9)):
+        model = Popularity(half_life="30d").fit(timed(cells[:2], days[:2], time_unit="s"))
+        model.partial_fit(timed(cells[2:], days[2:] * factor, time_unit=unit))
+        np.testing.assert_allclose(model.item_scores_, whole.item_scores_, rtol=1e-6)
+        as_number = Popularity(half_life=30 * 86400).fit(timed(cells[:2], days[:2], time_unit="s"))
+        as_number.partial_fit(timed(cells[2:], days[2:] * factor, time_unit=unit))
+        np.testing.assert_array_equal(as_number.item_scores_, model.item_scores_)
+    with pytest.raises(ValueError, match="those of the events have no unit"):
+        whole.partial_fit(timed(cells, days))
+
+
+def test_with_a_half_life_what_is_taken_away_is_left_to_fade():
+    model = Popularity(half_life=10).fit(timed([("a", "x", 1), ("b", "y", 1)], [0, 0]))
+    model.update_users(["a"], [[0, 0, 0]], how="replace")
+    assert model.seen_.nnz == 1
+    np.testing.assert_array_equal(model.item_scores_, [1, 1, 0])
+
+
+# -- ItemKNN, EASE, UserKNN: those of a refit
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(ItemKNN(4, similarity=name) for name in ("cosine", "jaccard", "tfidf", "bm25", "rp3beta")),
+        EASE(20.0),
+        EASE(20.0, dropout=0.3, relaxation=0.2),
+        EASE(20.0, method="sparse", neighbors=6),
+        UserKNN(5, similarity="tfidf"),
+    ],
+    ids=lambda model: f"{type(model).__name__}-{getattr(model, 'similarity', getattr(model, 'method', ''))}",
+)
+def test_updated_weights_are_those_of_a_refit_bit_for_bit(model):
+    old, new, rows = matrix(0, 60, 25), matrix(1, 60, 25, 0.03), matrix(2, 2, 60)
+    updated, whole = clone(model).fit(old), (old + new).tolil()
+    updated.update_users([3], matrix(n_users=1, n_items=25, density=0), how="replace").partial_fit(new)
+    whole[3] = new[[3]]
+    assert_same(updated, clone(model).fit(whole.tocsr()))
+    updated.update_items([2, 25], rows)
+    whole.resize(60, 26)
+    whole[:, [2, 25]] += rows.toarray().T
+    assert_same(updated, clone(model).fit(whole.tocsr()))
+
+
+@pytest.mark.parametrize("kind", [ItemKNN, EASE])
+def test_weights_stay_where_only_users_are_updated(kind):
+    model = quick(kind).fit(matrix())
+    before = model.weights_
+    model.update_users([3], matrix(7, 1))
+    np.testing.assert_array_equal(as_dense(model.weights_), as_dense(before))
+    expected = model.seen_[[3]].toarray() @ as_dense(before)
+    np.testing.assert_allclose(model.predict_pairs(3, np.arange(20)), expected[0], rtol=1e-5)
+
+
+def as_dense(weights):
+    return weights.toarray() if sp.issparse(weights) else weights
+
+
+# -- SGDFactorization and Item2Vec: steps over what is new
+
+
+def groups(seed=0, n_users=160, n_items=40):
+    """Users of four tastes, each with ten items of their own."""
+    rng = np.random.default_rng(seed)
+    tastes = np.repeat(np.eye(4), n_items // 4, axis=1)[np.arange(n_users) % 4]
+    return sp.csr_array((rng.random((n_users, n_items)) < 0.02 + 0.5 * tastes).astype("f4"))
+
+
+STEPPED = [
+    SGDFactorization(8, loss="bpr", iterations=20, random_state=0),
+    SGDFactorization(8, loss="warp", iterations=20, random_state=0, optimizer="adagrad"),
+    SGDFactorization(8, loss="logistic", iterations=20, random_state=0),
+    SGDFactorization(8, loss="softmax", iterations=20, random_state=0),
+    SGDFactorization(8, loss="squared", implicit_feedback=True, iterations=10, random_state=0),
+    Item2Vec(8, iterations=20, learning_rate=0.1, subsample=0, random_state=0),
+]
+stepped = pytest.mark.parametrize("model", STEPPED, ids=lambda model: getattr(model, "loss", "item2vec"))
+
+
+@stepped
+def test_a_new_item_comes_to_lie_among_those_of_its_users(model):
+    X = groups()
+    model = clone(model).fit(X)
+    if getattr(model, "loss", "") == "squared":
+        pytest.skip("ratings of one value say nothing about likeness")
+    takers = np.zeros((1, 160), "f4")
+    takers[0, np.arange(160) % 4 == 2] = 1
+    model.update_items([40], takers)
+    near = model.similar_items(40, 5).codes[0]
+    assert np.mean((near >= 20) & (near < 30)) >= 0.8, near
+
+
+@stepped
+def test_after_steps_users_are_folded_in_and_a_replay_gives_the_same_bits(model):
+    X, new = groups(), groups(1).multiply(sp.random_array((160, 40), density=0.1, rng=0) > 0).tocsr()
+    one, two = clone(model).fit(X), clone(model).fit(X)
+    one.partial_fit(new).update_users([3, 160], groups(2, 2))
+    two.partial_fit(new).update_users([3, 160], groups(2, 2))
+    assert_same(one, two)
+    np.testing.assert_array_equal(one.user_factors_, one.transform(one.seen_), strict=True)
+    other = clone(model).set_params(random_state=None).fit(X)
+    again = copy.copy(other).partial_fit(new)
+    assert_same(other.partial_fit(new), again)
+
+
+@stepped
+def test_items_are_as_they_were_where_only_users_are_updated(model):
+    model = clone(model).fit(groups())
+    before = model.item_factors_
+    model.update_users([3, 160], groups(2, 2))
+    np.testing.assert_array_equal(model.item_factors_, before, strict=True)
+    np.testing.assert_array_equal(model.user_factors_, model.transform(model.seen_), strict=True)
+
+
+@pytest.mark.parametrize("model", STEPPED[:4], ids=lambda model: model.loss)
+def test_steps_come_close_to_a_refit(model):
+    X = groups(0, 400)
+    late = np.random.default_rng(0).random(X.nnz) < 0.15
+    old, new = X.copy(), X.copy()
+    old.data[late], new.data[~late] = 0, 0
+    old.eliminate_zeros()
+    new.eliminate_zeros()
+    updated = clone(model).fit(old).partial_fit(new)
+    assert updated.score(X) > 0.95 * clone(model).fit(X).score(X)
+
+
+def test_item2vec_takes_new_events_in_the_order_of_their_times():
+    model = Item2Vec(8, iterations=3, window=1, subsample=0, random_state=0, n_jobs=1).fit(
+        events([(f"u{user}", f"i{item}", 1) for user in range(40) for item in range(6)])
+    )
+    chain = [(f"n{user}", item, 1) for user in range(60) for item in ("a", "b", "i0", "i1", "i2", "i3", "c", "d")]
+    users, items = sorted({row[0] for row in chain}), sorted({row[1] for row in chain})
+
+    def updated(order, times):
+        data = events([chain[place] for place in order], users, items)
+        timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
+        return copy.copy(model).partial_fit(timed)
+
+    forward, shuffled = np.arange(len(chain)), np.random.default_rng(0).permutation(len(chain))
+    one, two, three = updated(forward, forward), updated(shuffled, shuffled), updated(forward, shuffled)
+    np.testing.assert_array_equal(one.item_factors_, two.item_factors_)
+    assert np.abs(one.item_factors_ - three.item_factors_).max() > 1e-3
 
 
 # -- ImplicitALS: users are a function of their history and the items; items change in partial_fit and update_items

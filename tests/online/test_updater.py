@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from fastrec.data import Interactions
-from fastrec.models import ImplicitALS, Popularity, load
+from fastrec.models import (
+    EASE,
+    ImplicitALS,
+    Item2Vec,
+    ItemKNN,
+    Popularity,
+    SGDFactorization,
+    UserKNN,
+    estimators,
+    load,
+)
 from fastrec.online import Deletion, Event, Journal, JournalTrimmedError, Schedule, Snapshot, Updater, Versions
 from fastrec.storage import FileError
 
@@ -176,6 +187,82 @@ def test_checkpoints_replay_to_the_same_bits(model, journal):
     who = [*USERS, "new0", "new2", "new3"]
     same(restarted.snapshot.recommend(who), running.snapshot.recommend(who))
     assert "fresh2" in running.snapshot.model.items_
+
+
+QUICK = {"random_state": 0, "n_jobs": 1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ItemKNN(5, n_jobs=1),
+        EASE(20.0, n_jobs=1),
+        UserKNN(5, n_jobs=1),
+        Popularity(),
+        SGDFactorization(4, iterations=2, **QUICK),
+        Item2Vec(4, iterations=2, **QUICK),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_every_model_that_can_be_updated_replays_to_the_same_answers(other, journal):
+    other = clone(other).fit(data())
+    running = Updater(other, journal)
+    for step in range(3):
+        journal.append([(f"u{n}", f"i{(n * 7 + step) % 25}", 1.0 + n % 3) for n in range(step, 20)])
+        journal.append([(f"new{step}", f"i{step}"), (f"new{step}", f"fresh{step}")])
+        if step < 2:
+            running.checkpoint()
+    running.catch_up()
+    restarted = Updater(other, journal)
+    who = [*USERS, "new0", "new2"]
+    same(restarted.snapshot.recommend(who), running.snapshot.recommend(who))
+    assert restarted.snapshot.version == running.snapshot.version
+    assert "fresh1" in running.snapshot.model.items_
+    journal.delete_user("u3")
+    assert not len(running.checkpoint().history("u3").codes)
+
+
+@pytest.mark.parametrize("name", ["PureSVD", "GraphFilter", "ExplicitALS", "ItemKNN", "EASE", "SGDFactorization"])
+def test_users_are_answered_by_what_they_did_whatever_the_model(name, journal):
+    kind = estimators()[name]
+    options = {option: value for option, value in {"factors": 4, **QUICK}.items() if option in kind().get_params()}
+    other = kind(**options).fit(data())
+    updater = Updater(other, journal)
+    journal.append([("u1", "i3"), ("n", "i4"), ("n", "i5")])
+    snapshot = updater.catch_up()
+    row = np.zeros((1, 25), np.float32)
+    row[0, [4, 5]] = 1
+    same(snapshot.recommend(["n"], 5), other.recommend(row, 5))
+    row = other.seen_[[1]].toarray()
+    row[0, 3] += 1
+    same(snapshot.recommend(["u1"], 5), other.recommend(row, 5))
+
+
+def test_popularity_that_fades_is_kept_up_with_by_a_journal_in_another_unit(tmp_path):
+    day = 86400
+    times = np.array([0, 0, 30, 60]) * day
+    users, items = ["a", "b", "c"], ["x", "y", "z"]
+    model = Popularity(half_life="30d").fit(
+        Interactions([0, 1, 2, 0], [0, 1, 0, 2], times=times, users=users, items=items, time_unit="s")
+    )
+    with Journal(tmp_path / "events.db", time_unit="ms") as journal:
+        versions = Versions(tmp_path / "models")
+        versions.publish(model)
+        updater = Updater(versions, journal)
+        journal.append([("b", "z", 1.0, 90 * day * 1000), ("d", "new", 1.0, 90 * day * 1000), ("d", "x")])
+        checked = updater.checkpoint().model
+        whole = Popularity(half_life="30d").fit(
+            Interactions(
+                [0, 1, 2, 0, 1, 3, 3], [0, 1, 0, 2, 2, 3, 0], times=np.append(times, [90 * day] * 3),
+                users=[*users, "d"], items=[*items, "new"], time_unit="s",
+            )
+        )  # fmt: skip
+        np.testing.assert_allclose(checked.item_scores_, whole.item_scores_, rtol=1e-6)
+        journal.delete_user("d")
+        journal.append([("a", "y", 1.0, 120 * day * 1000)])
+        refitted = updater.refit().model
+        np.testing.assert_allclose(refitted.item_scores_, whole.item_scores_ / 2 + [0, 1, 0, 0], rtol=1e-6)
+        assert not len(updater.snapshot.history("d").codes)
 
 
 def test_a_checkpoint_changes_no_history(model, journal):

@@ -1,0 +1,35 @@
+"""Updates of factor models: users are folded in, items change where they are asked to."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.recommender import Derived
+from fastrec.models.rows import pick_rows
+from fastrec.models.updating import Change, Updating
+
+
+class UpdatingFactors(Updating, FactorRecommender):
+    """The base of factor models that can be updated; a family defines `_update_items`.
+
+    After every update `user_factors_` is what it is after a fit: `transform` of the users' histories.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
+
+    @abstractmethod
+    def _update_items(self, change: Change) -> None:
+        """Bring `item_factors_` in line with `seen_`, new items included; a function of what the model is alone."""
+
+    def _update(self, change: Change) -> None:
+        """Users alone: those named are folded in. Items too: these first, then all users, since all depend on them."""
+        if len(change.items):
+            self._update_items(change)
+            self._derived = Derived()
+            self._complete(self.seen_)
+            return
+        users = aligned_zeros(self.seen_.shape[0], self.user_factors_.shape[1])
+        users[: len(self.user_factors_)] = self.user_factors_
+        users[change.users] = self._fold_in(pick_rows(self.seen_, change.users))
+        self.user_factors_ = users
