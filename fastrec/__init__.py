@@ -33,6 +33,14 @@ _HOMES = {
         "split_users",
     ),
     "fastrec.models.reranked": ("Reranked",),
+    "fastrec.compression": (
+        "BinaryCodec",
+        "Float16Codec",
+        "Int4Codec",
+        "Int8Codec",
+        "ProductQuantizer",
+        "ResidualCodec",
+    ),
     "fastrec.retrieval.diversity": ("MMR", "Calibration", "GroupCap"),
     "fastrec.retrieval": ("ExactIndex", "TopK"),
     "fastrec.models": (
@@ -52,6 +60,7 @@ _HOMES = {
         "SGDFactorization",
         "TwoTowerRecommender",
         "UserKNN",
+        "compress",
         "load",
         "save",
     ),
