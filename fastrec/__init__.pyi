@@ -4,6 +4,12 @@ from . import datasets as datasets
 from . import metrics as metrics
 from . import plots as plots
 from .compilation import warmup as warmup
+from .compression import BinaryCodec as BinaryCodec
+from .compression import Float16Codec as Float16Codec
+from .compression import Int4Codec as Int4Codec
+from .compression import Int8Codec as Int8Codec
+from .compression import ProductQuantizer as ProductQuantizer
+from .compression import ResidualCodec as ResidualCodec
 from .data import Interactions as Interactions
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
@@ -29,6 +35,7 @@ from .models import Recommender as Recommender
 from .models import SGDFactorization as SGDFactorization
 from .models import TwoTowerRecommender as TwoTowerRecommender
 from .models import UserKNN as UserKNN
+from .models import compress as compress
 from .models import load as load
 from .models import save as save
 from .models.reranked import Reranked as Reranked

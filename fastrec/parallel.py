@@ -1,14 +1,17 @@
 """Work dealt to threads: how many there are, how it is cut, and who runs it."""
 
+import functools
 import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from fastrec.validation import check_integer
 
@@ -86,3 +89,15 @@ def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int)
     if errors:
         raise errors[0]
     return results
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()

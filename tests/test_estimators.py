@@ -35,7 +35,12 @@ def discovered():
         module = importlib.import_module(info.name)
         found |= {kind.__name__: kind for _, kind in inspect.getmembers(module, inspect.isclass)}
     concrete = {name: kind for name, kind in found.items() if not name.startswith("_") and not inspect.isabstract(kind)}
-    return {name: kind for name, kind in concrete.items() if issubclass(kind, Recommender)}
+    return {name: kind for name, kind in concrete.items() if issubclass(kind, Recommender) and learns(kind)}
+
+
+def learns(kind):
+    """Whether it is fitted; what is made of a fitted model has tests of its own."""
+    return getattr(kind, "learns", True)
 
 
 def quick(kind, **options):

@@ -1,6 +1,7 @@
 """Models: what learns from interactions and recommends."""
 
 from fastrec.models.blend import Blend
+from fastrec.models.compressed import CompressedFactors, CompressedWeights, compress
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
 from fastrec.models.explanation import Explanation
@@ -24,6 +25,8 @@ from fastrec.models.updating import Updating
 __all__ = [
     "EASE",
     "Blend",
+    "CompressedFactors",
+    "CompressedWeights",
     "ContentRecommender",
     "Explaining",
     "Explanation",
@@ -42,6 +45,7 @@ __all__ = [
     "TwoTowerRecommender",
     "Updating",
     "UserKNN",
+    "compress",
     "estimators",
     "load",
     "register",

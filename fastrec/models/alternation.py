@@ -4,16 +4,12 @@ The arrays of factors are float32, C-contiguous and of a width that is a multipl
 factors zero.
 """
 
-import functools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
@@ -148,18 +144,6 @@ def rotate(factors: Floats, basis: Floats, n_jobs: int) -> None:
         block[:] = block @ basis
 
     run_pieces(rotate_block, range(0, len(factors), BLOCK), n_jobs)
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other."""
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
-
-
-@functools.cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:

@@ -213,6 +213,9 @@ class ExplicitALS(Explaining, FactorRecommender):
         tastes: Floats = self._derived.get("items' factors alone", lambda: _alone(self.item_factors_, self.factors))
         return tastes
 
+    def _comparable(self, factors: Floats) -> Floats:
+        return _alone(factors, self.factors)
+
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         return self._nearest("_item_tastes", self._item_tastes[items], items, k, self._warm())
 

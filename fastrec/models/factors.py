@@ -1,6 +1,8 @@
 """The base of factor models: a score is the inner product of a user's and an item's vector."""
 
+import copy
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import TransformerTags
 
-from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
+from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Recommender
 from fastrec.models.rows import rows_of_lists
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
@@ -40,6 +42,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users"})
     _learned: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "index_")
 
+    _by_item: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    """What it learned that has a vector for each item, which fold-in or recommending reads: compression encodes it."""
+
+    _spare: ClassVar[tuple[str, ...]] = ()
+    """What it learned for a further training alone: compression leaves it out."""
+
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
     index_: IVFIndex
@@ -59,6 +67,28 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _training_factors(self, matrix: CodeMatrix) -> NDArray[np.float32]:
         """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
         return self._fold_in(matrix)
+
+    # -- with vectors at hand for some items only
+
+    def _whole(self) -> dict[str, NDArray[Any]]:
+        """What fold-in needs of all items together, small enough to be kept where their vectors are not at hand."""
+        return {}
+
+    def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
+        """A copy that knows some items alone: rows of its histories hold places in `items`, in ascending order.
+
+        `arrays` are those of `_by_item` for these items, `whole` is what `_whole` gave. `n_features_in_`, and the
+        width of histories, stay those of all items.
+        """
+        part = copy.copy(self)
+        for name, array in arrays.items():
+            setattr(part, name, array)
+        part._derived = Derived()
+        return part
+
+    def _items_to_fold(self, whole: Mapping[str, NDArray[Any]]) -> Codes:
+        """The items that fold-in needs beside those of the histories."""
+        return np.empty(0, np.int32)
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """The factors of users by their histories, seen in training or not (fold-in).

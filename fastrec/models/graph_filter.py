@@ -1,8 +1,7 @@
 """GraphFilter: closed-form low-pass filters over the graph of items, with nothing to train."""
 
-from typing import Any, ClassVar
-
 import math
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,7 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,15 +14,14 @@ from fastrec.models.alternation import (
     aligned_zeros,
     eigenbasis,
     gramian,
-    one_blas_thread,
     rotate,
 )
-from fastrec.models.recommender import Explaining
+from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.models.updating import Change
 from fastrec.models.updating_factors import UpdatingFactors
-from fastrec.parallel import effective_jobs
+from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
 
 Floats = NDArray[np.float32]
@@ -342,11 +342,22 @@ class ImplicitALS(Explaining, UpdatingFactors):
         squares = np.zeros(self.item_factors_.shape[1])
         for first in range(0, len(self.item_factors_), 4096):
             squares += np.square(self.item_factors_[first : first + 4096], dtype=np.float64).sum(axis=0)
+        return self._at_kernel_width(), squares
+
+    def _at_kernel_width(self) -> Floats:
         if self.factors % LANES == 0:
-            return self.item_factors_, squares
+            return self.item_factors_
         vectors = aligned_zeros(len(self.item_factors_), -(-self.factors // LANES) * LANES)
         vectors[:, : self.factors] = self.item_factors_
-        return vectors, squares
+        return vectors
+
+    def _whole(self) -> dict[str, NDArray[Any]]:
+        return {"eigenvalues": self._derived.get("fold-in", self._fold_in_arrays)[1]}
+
+    def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
+        part = super()._with_items(items, arrays, whole)
+        part._derived.get("fold-in", lambda: (part._at_kernel_width(), whole["eigenvalues"]))
+        return part
 
 
 def _automatic_alpha(matrix: CodeMatrix) -> float:

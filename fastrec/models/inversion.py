@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from fastrec.models.alternation import one_blas_thread
-from fastrec.parallel import run_pieces
+from fastrec.parallel import one_blas_thread, run_pieces
 
 Floats = NDArray[np.float32]
 

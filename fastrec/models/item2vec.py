@@ -120,6 +120,7 @@ class Item2Vec(Explaining, UpdatingFactors):
         "validation_curve_",
         "n_iter_",
     )
+    _spare: ClassVar[tuple[str, ...]] = ("context_factors_", "item_norms_")
 
     context_factors_: Floats
     item_norms_: Floats
@@ -436,7 +437,8 @@ def _copies(counts: NDArray[np.int64], exponent: float) -> NDArray[np.int64]:
 
 def _means(matrix: CodeMatrix, items: Floats) -> Floats:
     """The weighted means of the vectors in each row, summed in the row's order; zeros for an empty row."""
-    sums = np.asarray(csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape) @ items)
+    shape = (matrix.shape[0], len(items))
+    sums = np.asarray(csr_array((matrix.data, matrix.indices, matrix.indptr), shape=shape) @ items)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     totals = np.bincount(rows, weights=matrix.data, minlength=matrix.shape[0])
     return np.ascontiguousarray(sums / np.maximum(totals, 1e-30)[:, None], np.float32)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 
+from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
 from fastrec.data.strings import pack_strings, unpack_strings
-from fastrec.models.registry import estimators
+from fastrec.models.registry import loadable
 from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import CodeMatrix, assemble_csr, readonly
@@ -111,7 +112,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
     """
     name = type(model).__name__
     kind: type = type(model)
-    if estimators().get(name) is not kind:
+    if loadable().get(name) is not kind:
         raise TypeError(
             f"{name} is not a model that load would make: only classes of fastrec.models, and those registered by "
             "fastrec.models.register, are"
@@ -181,9 +182,9 @@ def _decode_team(arrays: Arrays, record: Record) -> Team:
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record) -> Any:
     """The model with its options and what it learned, before it has looked at any of it."""
-    kind = estimators().get(record["class"])
+    kind = loadable().get(record["class"])
     if kind is None:
-        raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(estimators())})")
+        raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
     model: Any = kind(**{name: _decode_value(value) for name, value in record["options"].items()})
     names = learned_names(kind)
     for attribute, spec in record["learned"].items():
@@ -383,6 +384,28 @@ def _decode_index(arrays: Arrays, record: Record) -> IVFIndex:
     return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"])
 
 
+def _encode_vector_codecs(name: str, codecs: dict[str, VectorCodec]) -> tuple[Arrays, Record]:
+    arrays: Arrays = {}
+    records: Record = {}
+    for side, codec in codecs.items():
+        own, records[side] = describe_codec(codec)
+        arrays |= {f"/{side}{part}": array for part, array in own.items()}
+    return arrays, {"codecs": records}
+
+
+def _decode_vector_codecs(arrays: Arrays, record: Record) -> dict[str, VectorCodec]:
+    codecs = {}
+    for side, described in record["codecs"].items():
+        prefix = f"/{side}"
+        own = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
+        codecs[side] = rebuild_codec(own, described)
+    return codecs
+
+
+def _is_codecs(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) > 0 and all(isinstance(one, VectorCodec) for one in value.values())
+
+
 def _of_kind(kinds: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds
 
@@ -393,6 +416,7 @@ _CODECS: dict[str, _Codec] = {
     "times": _Codec(_of_kind("mM"), _encode_times, _decode_times),
     "matrix": _Codec(issparse, _encode_csr, _decode_csr),
     "vocabulary": _Codec(lambda value: isinstance(value, Vocabulary), _encode_vocabulary, _decode_vocabulary),
+    "codecs": _Codec(_is_codecs, _encode_vector_codecs, _decode_vector_codecs),
     "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
     "index": _Codec(_is_index, _encode_index, _decode_index),
     "team": _Codec(lambda value: isinstance(value, Team), _encode_team, _decode_team),

@@ -1,4 +1,4 @@
-"""The estimators that model files may name: the allow-list of `load`."""
+"""The classes that model files may name: the allow-list of `load`."""
 
 import inspect
 from typing import TypeVar
@@ -38,11 +38,20 @@ def register(estimator: Estimator) -> Estimator:
 
 
 def estimators() -> dict[str, type]:
-    """All registered classes of which objects can be made, by name.
+    """All registered classes that can be fitted, by name.
 
     >>> import fastrec.models
     >>> "Popularity" in estimators()
     True
+    """
+    return {name: known for name, known in loadable().items() if getattr(known, "learns", True)}
+
+
+def loadable() -> dict[str, type]:
+    """The classes that `load` makes objects of: all estimators, and models that are made of others.
+
+    >>> "CompressedFactors" in loadable(), "CompressedFactors" in estimators()
+    (True, False)
     """
     public = {name: known for name, known in sorted(_CLASSES.items()) if not name.startswith("_")}
     return {name: known for name, known in public.items() if not inspect.isabstract(known)}

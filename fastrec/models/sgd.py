@@ -1,5 +1,6 @@
 """Matrix factorization by stochastic gradients, parallel and reproducible, with a choice of losses."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastrec.models.losses import (
     Sides,
     make_side,
 )
+from fastrec.models.recommender import Codes
 from fastrec.models.rows import pick_rows
 from fastrec.models.training import (
     Callback,
@@ -44,6 +46,7 @@ POPULARITY_STEPS = 8
 ADAPTIVE_DRAWS = 8
 # The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
+POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
 MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
 # An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
 UPDATE_PASSES, UPDATE_RATE = 10, 0.2
@@ -194,6 +197,8 @@ class SGDFactorization(UpdatingFactors):
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("mean_", "presence_factors_", "loss_curve_", "validation_curve_", "n_iter_")
+
+    _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "presence_factors_")
 
     mean_: float
     presence_factors_: Floats | None
@@ -514,7 +519,7 @@ class SGDFactorization(UpdatingFactors):
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
         settings = self._settings()
         n, d = self.item_factors_.shape[0], settings.factors
-        loss = _make_loss(settings, n)
+        loss = _make_loss(settings, self.n_features_in_)
         rows = aligned_zeros(n, settings.width)
         rows[:, :d] = self.item_factors_[:, :d]
         items = make_side(rows, loss.item_biases, OPTIMIZERS["sgd"])
@@ -525,10 +530,27 @@ class SGDFactorization(UpdatingFactors):
             rows = aligned_zeros(n, settings.width)
             rows[:, :d] = self.presence_factors_
             presence = make_side(rows, False, OPTIMIZERS["sgd"])
-        pool = np.repeat(np.arange(n, dtype=np.int32), self._copies(self.seen_))
+        pool = self._derived.get("pool", self._pool)
         sides = Sides(items, items, presence, self.mean_)
         loss.sides = sides
         return loss, sides, pool
+
+    def _pool(self) -> Codes:
+        """The items as often as negatives are drawn from them."""
+        return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), self._copies(self.seen_))
+
+    def _whole(self) -> dict[str, NDArray[Any]]:
+        """Some of the pool, the same for all histories: items that are drawn from must be at hand."""
+        pool = self._pool()
+        return {"pool": np.sort(np.random.default_rng(0).permutation(pool)[:POOL_AT_HAND])}
+
+    def _items_to_fold(self, whole: Mapping[str, NDArray[Any]]) -> Codes:
+        return np.unique(whole["pool"])
+
+    def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
+        part = super()._with_items(items, arrays, whole)
+        part._derived.get("pool", lambda: np.searchsorted(items, whole["pool"]).astype(np.int32))
+        return part
 
     # -- similarities leave biases out
 

@@ -10,9 +10,9 @@ from scipy.sparse import csr_array
 
 from fastrec.kernels.filters import STRIP, add_products, multiply_rows
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, one_blas_thread, rotate
+from fastrec.models.alternation import BLOCK, aligned_zeros, gramian, rotate
 from fastrec.models.rows import turned
-from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.parallel import balanced_cuts, one_blas_thread, run_pieces
 from fastrec.validation import CodeMatrix, readonly
 
 Floats = NDArray[np.float32]

@@ -1,12 +1,13 @@
 """PureSVD: the truncated singular value decomposition of the interactions."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Explaining
+from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import sum_by_code
 from fastrec.models.spectrum import leading_spectrum, sum_vectors
 from fastrec.models.training import seed_of
@@ -121,6 +122,11 @@ class PureSVD(Explaining, FactorRecommender):
         return assemble_csr(
             matrix.data * self.item_weights_[matrix.indices], matrix.indices, matrix.indptr, matrix.shape
         )
+
+    def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
+        part = super()._with_items(items, arrays, whole)
+        part.item_weights_ = self.item_weights_[items]
+        return part
 
     def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
         return sum_vectors(self._weighted(matrix), self.item_factors_, effective_jobs(self.n_jobs))

@@ -11,12 +11,12 @@ from scipy.sparse import csr_array
 
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.network import add_products
-from fastrec.models.alternation import one_blas_thread
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.mlp import SPREAD, check_layers
 from fastrec.models.network import Embedding, make_pace, padded
 from fastrec.models.rows import keep_entries, pick_rows, row_numbers
 from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
+from fastrec.parallel import one_blas_thread
 from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
@@ -180,6 +180,8 @@ class TwoTowerRecommender(FactorRecommender):
         "n_iter_",
     )
 
+    _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "history_vectors_")
+
     history_vectors_: Floats
     tower_: Floats
     network_: list[Any]
@@ -320,7 +322,9 @@ class TwoTowerRecommender(FactorRecommender):
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         tower = make_towers(*self.network_)[0]
         summed = np.zeros((matrix.shape[0], tower.widths[0]), np.float32)
-        summed[:, : self.history_vectors_.shape[1]] = as_scipy(normalized(matrix)) @ self.history_vectors_
+        summed[:, : self.history_vectors_.shape[1]] = (
+            as_scipy(normalized(matrix), len(self.history_vectors_)) @ self.history_vectors_
+        )
         vectors = tower.forward(self.tower_, summed)[-1]
         vectors = np.ascontiguousarray(vectors[:, : self.history_vectors_.shape[1]])
         vectors[np.diff(matrix.indptr) == 0] = 0
@@ -355,9 +359,10 @@ def normalized(matrix: CodeMatrix) -> CodeMatrix:
     return assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
 
 
-def as_scipy(matrix: CodeMatrix) -> Any:
-    """The matrix with index types of one kind, which SciPy's products want."""
-    return csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+def as_scipy(matrix: CodeMatrix, width: int | None = None) -> Any:
+    """The matrix with index types of one kind, which SciPy's products want; of another width, if that is given."""
+    shape = (matrix.shape[0], matrix.shape[1] if width is None else width)
+    return csr_array((matrix.data, matrix.indices, matrix.indptr), shape=shape)
 
 
 class _Training:

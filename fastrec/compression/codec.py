@@ -1,0 +1,349 @@
+"""The base of codecs: vectors in, rows of bytes out, and back; what that costs, and what it changes."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import TransformerTags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastrec.compression.rotation import learn_rotation, random_rotation
+from fastrec.kernels.codes import NOTHING, Coded, Layout, decode_rows, rotate_rows
+from fastrec.validation import check_choice, check_integer, name_options, readonly
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.uint8]
+
+ROWS_AT_ONCE = 4096  # vectors that are encoded, decoded or measured at a time
+LANES = 16
+HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
+NO_TABLE = readonly(np.zeros(1, np.float32))
+NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 0)
+
+
+class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The base of codecs: a scikit-learn transformer from vectors of shape (n, d) to rows of bytes.
+
+    A row is all there is of a vector, its own steps included, so rows can be cut, joined, saved and memory-mapped like
+    any array. A family defines ``__init__``, ``_learn``, ``_width``, ``_encode`` and ``_layout``. What is encoded are
+    coordinates, which may be turned by a rotation that every vector shares.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The dimensions of a vector, d.
+    exact_columns_ : int
+        How many of the last ones are kept as they are.
+    bytes_per_vector_ : int
+        All that is stored for a vector: codes, and its own steps. What vectors share is in `shared_bytes_`.
+    rotation_ : square float32 array or None
+        Coordinates are X · rotation; exact columns stay out of it.
+    unit_ : float
+        A power of two: what float16 numbers count in, so that neither end of their range is met.
+    """
+
+    _learned: ClassVar[tuple[str, ...]] = ("n_features_in_", "exact_columns_", "rotation_", "unit_")
+    """What a fitted codec is made of, and a saved one; each class names only its own."""
+
+    rotations: ClassVar[tuple[str | None, ...]] = (None, "random")
+
+    n_features_in_: int
+    exact_columns_: int
+    rotation_: Floats | None
+    unit_: float
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = name_options(cls.__init__)  # type: ignore[method-assign]
+
+    # -- what a family defines
+
+    @abstractmethod
+    def _check_options(self) -> None:
+        """Check the constructor's options."""
+
+    def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
+        """Learn from coordinates of shape (n, d) what vectors share."""
+
+    @property
+    @abstractmethod
+    def _width(self) -> int:
+        """The bytes of a row."""
+
+    @abstractmethod
+    def _encode(self, coordinates: Floats) -> Rows:
+        """Rows of bytes, each a function of its own coordinates alone."""
+
+    @abstractmethod
+    def _layout(self, start: int) -> Layout:
+        """How kernels read what lies from byte `start` of a row on."""
+
+    # -- scikit-learn
+
+    def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
+        """Learn what all vectors share: ranges, rotation, centroids.
+
+        Parameters
+        ----------
+        X
+            Vectors of shape (n, d), taken as float32.
+        y
+            Not used; there because scikit-learn passes it.
+        exact_columns
+            How many of the last columns are kept as float32 numbers, at 4 bytes each: for biases, which are large
+            beside factors and would widen the steps of all.
+
+        Returns
+        -------
+        The fitted codec itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an option is not what it must be, or a vector is not finite.
+        """
+        vectors = self._begin(X, exact_columns)
+        random = check_random_state(getattr(self, "random_state", 0))
+        largest = max((float(np.linalg.norm(part, axis=1).max()) for part in _parts(vectors)), default=0.0)
+        self.unit_ = 2.0 ** max(-126, math.frexp(largest)[1] - HEADROOM) if largest > 0 else 1.0
+        self.rotation_ = self._find_rotation(vectors, random)
+        self._learn(self._turned(vectors), random)
+        return self
+
+    def transform(self, X: ArrayLike) -> Rows:
+        """The rows of bytes of vectors, uint8, of shape (n, bytes_per_vector_).
+
+        Parameters
+        ----------
+        X
+            Vectors of shape (n, d), taken as float32.
+
+        Raises
+        ------
+        ValueError
+            Where a vector is not finite, or so much longer than any of `fit` that float16 cannot hold it.
+        """
+        check_is_fitted(self)
+        vectors = self._read(X, reset=False)
+        rows = np.empty((len(vectors), self.bytes_per_vector_), np.uint8)
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            part = vectors[start : start + ROWS_AT_ONCE]
+            coded, exact = part[:, : self._d], part[:, self._d :]
+            longest = np.linalg.norm(coded, axis=1)
+            if not longest.max() < 32000 * self.unit_:
+                row = start + int(np.argmax(longest))
+                raise ValueError(
+                    f"X has a vector of length {longest.max():.3g} in row {row}, far beyond those of fit: fit the "
+                    "codec to such vectors"
+                )
+            rows[start : start + len(part), : self._width] = self._encode(self._turned(coded))
+            rows[start : start + len(part), self._width :] = np.ascontiguousarray(exact, "<f4").view(np.uint8)
+        return rows
+
+    def inverse_transform(self, X: ArrayLike) -> Floats:
+        """The vectors that rows of bytes stand for, float32, of shape (n, d).
+
+        Parameters
+        ----------
+        X
+            What `transform` gave, of shape (n, bytes_per_vector_).
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where X is not of that shape, or not of uint8.
+        """
+        check_is_fitted(self)
+        rows = self.check_rows(X)
+        codes = np.arange(len(rows), dtype=np.int32)
+        return self.decode(self.coded(rows), codes)
+
+    # -- what kernels read
+
+    def check_rows(self, rows: ArrayLike) -> Rows:
+        """Rows as kernels take them: uint8, of this codec's width, C-contiguous, read-only."""
+        array = np.asarray(rows)
+        if array.dtype != np.uint8:
+            raise TypeError(f"rows of codes must be of uint8, got {array.dtype}")
+        if array.ndim != 2 or array.shape[1] != self.bytes_per_vector_:
+            raise ValueError(f"rows of codes must be of shape (n, {self.bytes_per_vector_}), got {array.shape}")
+        return readonly(array)
+
+    def coded(self, rows: Rows) -> Coded:
+        """Rows, and how they are read."""
+        return Coded(rows, self.n_features_in_, self.exact_columns_, self._width, self._layout(0), NO_LAYOUT)
+
+    def decode(self, coded: Coded, codes: NDArray[np.int32]) -> Floats:
+        """The vectors of some of the rows, float32, of shape (len(codes), d)."""
+        vectors = np.empty((len(codes), self.n_features_in_), np.float32)
+        decode_rows(coded, readonly(codes), vectors)
+        return self.turn_back(vectors)
+
+    def turn(self, queries: Floats) -> Floats:
+        """Queries in the coordinates of the codes: the inner products with them are those with the vectors."""
+        if self.exact_columns_ == 0:
+            return readonly(self._turned(queries))
+        return readonly(np.concatenate([self._turned(queries[:, : self._d]), queries[:, self._d :]], axis=1))
+
+    def turn_back(self, coordinates: Floats) -> Floats:
+        """Vectors by their coordinates."""
+        if self.rotation_ is None:
+            return coordinates
+        return np.concatenate(
+            [_rotated(coordinates[:, : self._d], self.rotation_.T), coordinates[:, self._d :]], axis=1
+        )
+
+    # -- what it costs, and what it changes
+
+    @property
+    def bytes_per_vector_(self) -> int:
+        """The bytes that are stored for each vector."""
+        check_is_fitted(self)
+        return self._width + 4 * self.exact_columns_
+
+    @property
+    def shared_bytes_(self) -> int:
+        """The bytes that all vectors share: rotation and centroids."""
+        check_is_fitted(self)
+        return sum(array.nbytes for array in self._arrays())
+
+    def reconstruction_error(self, X: ArrayLike) -> float:
+        """The share of the vectors' squares that is lost, Σ‖x - x̂‖² / Σ‖x‖²: 0 is nothing.
+
+        Parameters
+        ----------
+        X
+            Vectors of shape (n, d).
+        """
+        vectors = self._read(X, reset=False)
+        lost = total = 0.0
+        for part in _parts(vectors):
+            lost += float(np.square(part.astype(np.float64) - self._again(part)).sum())
+            total += float(np.square(part, dtype=np.float64).sum())
+        return lost / total if total > 0 else 0.0
+
+    def inner_product_error(self, X: ArrayLike, queries: ArrayLike) -> float:
+        """The root mean square of ⟨q, x̂⟩ - ⟨q, x⟩ over all pairs, in units of that of ⟨q, x⟩.
+
+        Parameters
+        ----------
+        X
+            Vectors of shape (n, d).
+        queries
+            Of shape (m, d).
+        """
+        vectors, asked = self._read(X, reset=False), self._read(queries, reset=False).astype(np.float64)
+        gramian = asked.T @ asked
+        lost = total = 0.0
+        for part in _parts(vectors):
+            off = part.astype(np.float64) - self._again(part)
+            lost += float(np.einsum("ij,jk,ik->", off, gramian, off, optimize=True))
+            wide = part.astype(np.float64)
+            total += float(np.einsum("ij,jk,ik->", wide, gramian, wide, optimize=True))
+        return math.sqrt(lost / total) if total > 0 else 0.0
+
+    def score_bounds(self, X: ArrayLike) -> NDArray[np.float64]:
+        """For each vector b with |⟨q, x⟩ - ⟨q, x̂⟩| ≤ ‖q‖ · b for every query q, of shape (n,).
+
+        It is ‖x - x̂‖ (Cauchy-Schwarz), and met where q points the way of the error.
+
+        Parameters
+        ----------
+        X
+            Vectors of shape (n, d).
+        """
+        vectors = self._read(X, reset=False)
+        bounds = [np.linalg.norm(part.astype(np.float64) - self._again(part), axis=1) for part in _parts(vectors)]
+        return np.concatenate([*bounds, np.empty(0)])
+
+    # -- within
+
+    @property
+    def _d(self) -> int:
+        """The dimensions that are coded."""
+        return self.n_features_in_ - self.exact_columns_
+
+    def _begin(self, X: ArrayLike, exact_columns: int) -> Floats:
+        """Check what `fit` was given; returns the columns that are to be coded."""
+        self._check_options()
+        vectors = self._read(X, reset=True)
+        self.exact_columns_ = check_integer("exact_columns", exact_columns, minimum=0, maximum=vectors.shape[1] - 1)
+        return readonly(vectors[:, : self._d])
+
+    def _read(self, X: ArrayLike, *, reset: bool) -> Floats:
+        with np.errstate(over="ignore"):
+            vectors: Floats = validate_data(self, X, dtype=np.float32, order="C", reset=reset)
+        return readonly(vectors)
+
+    def _again(self, vectors: Floats) -> NDArray[np.float64]:
+        return self.inverse_transform(self.transform(vectors)).astype(np.float64)
+
+    def _find_rotation(self, vectors: Floats, random: np.random.RandomState) -> Floats | None:
+        kind = check_choice(f"{type(self).__name__}.rotation", getattr(self, "rotation", None), self.rotations)
+        if kind is None or vectors.shape[1] == 1:
+            return None
+        start = random_rotation(vectors.shape[1], random)
+        return readonly(start if kind == "random" else learn_rotation(vectors, start, self._group, random))
+
+    @property
+    def _group(self) -> int:
+        """The dimensions of a centroid, which a rotation is learned for."""
+        return 1
+
+    def _turned(self, vectors: Floats) -> Floats:
+        return vectors if self.rotation_ is None else _rotated(vectors, self.rotation_)
+
+    def _arrays(self) -> Iterator[NDArray[Any]]:
+        for name in learned_names(type(self)):
+            value = vars(self).get(name)
+            if isinstance(value, np.ndarray):
+                yield value
+            elif isinstance(value, VectorCodec):
+                yield from value._arrays()
+
+    def _restored(self) -> None:
+        """Raise a ValueError where what was read from a file does not fit together."""
+        d = self._d
+        if (
+            type(d) is not int
+            or d < 1
+            or self.exact_columns_ < 0
+            or not isinstance(self.unit_, float)
+            or not 0 < self.unit_ < math.inf
+        ):
+            raise ValueError("a codec is not of the size that it must be")
+        if self.rotation_ is not None and (self.rotation_.shape != (d, d) or self.rotation_.dtype != np.float32):
+            raise ValueError("a codec's rotation is not of the shape that it must be")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.bytes_per_vector_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+
+def learned_names(kind: type) -> list[str]:
+    """What a fitted codec of the class keeps: the names that each class in its line adds."""
+    return [name for base in reversed(kind.__mro__) for name in vars(base).get("_learned", ())]
+
+
+def _parts(vectors: Floats) -> Iterator[Floats]:
+    return (vectors[start : start + ROWS_AT_ONCE] for start in range(0, len(vectors), ROWS_AT_ONCE))
+
+
+def _rotated(vectors: Floats, rotation: Floats) -> Floats:
+    """Vectors · rotation by a kernel of one order: with BLAS, a row's last bits would hang on the rows beside it."""
+    d = rotation.shape[1]
+    wide = np.zeros((len(rotation), -(-d // LANES) * LANES), np.float32)
+    wide[:, :d] = rotation
+    out = np.empty((len(vectors), wide.shape[1]), np.float32)
+    rotate_rows(readonly(vectors), readonly(wide), out)
+    return np.ascontiguousarray(out[:, :d])

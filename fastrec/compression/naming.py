@@ -1,0 +1,65 @@
+"""Codecs by name, as options and the command line give them."""
+
+from typing import Any
+
+from sklearn.base import clone
+
+from fastrec.compression.binary import BinaryCodec, ResidualCodec
+from fastrec.compression.codec import VectorCodec
+from fastrec.compression.product import ProductQuantizer
+from fastrec.compression.scalar import Float16Codec, Int4Codec, Int8Codec
+from fastrec.validation import suggest_option
+
+# For vectors of a few hundred dimensions, where a rotation is cheap and evens out what coordinates hold.
+NAMES: dict[str, VectorCodec] = {
+    "float16": Float16Codec(),
+    "int8": Int8Codec(rotation="random"),
+    "int4": Int4Codec(),
+    "pq": ProductQuantizer(),
+    "binary": BinaryCodec(),
+}
+# For rows of a matrix as wide as the catalogue, which no rotation would fit.
+PLAIN_NAMES: dict[str, VectorCodec] = {
+    "float16": Float16Codec(),
+    "int8": Int8Codec(),
+    "int4": Int4Codec(group_size=32, rotation=None),
+}
+
+
+def make_codec(name: str, codec: Any, names: dict[str, VectorCodec] = NAMES) -> VectorCodec:
+    """A new, unfitted codec: of a name, of two joined by "+" (a coarse and a fine one), or as a given codec is.
+
+    Parameters
+    ----------
+    name
+        What the option is called, for errors.
+    codec
+        "float16", "int8", "int4", "pq", "binary", "binary+int8" and so on; or a `VectorCodec`.
+    names
+        What the names stand for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where it is none of these.
+
+    Examples
+    --------
+    >>> make_codec("codec", "int8")
+    Int8Codec(rotation='random')
+    >>> make_codec("codec", "binary+int4")
+    ResidualCodec(coarse=BinaryCodec(), fine=Int4Codec())
+    """
+    if isinstance(codec, VectorCodec):
+        return clone(codec)  # type: ignore[no-any-return]
+    if not isinstance(codec, str):
+        raise TypeError(f"{name} must be a name ({', '.join(map(repr, names))}) or a codec, got {codec!r}")
+    parts = codec.split("+")
+    for part in parts:
+        if part not in names or len(parts) > 2 or (len(parts) == 2 and "binary" not in names):
+            close = suggest_option(part, names)
+            hint = f"; did you mean {close!r}?" if close and len(parts) == 1 else ""
+            joined = ", or two of them joined by '+'" if "binary" in names else ""
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}{joined}, got {codec!r}{hint}")
+    made = [clone(names[part]) for part in parts]
+    return made[0] if len(made) == 1 else ResidualCodec(*made)

@@ -1,0 +1,557 @@
+"""Compressed models: what a fitted model learned of users and items in few bytes, never inflated as a whole."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
+
+from fastrec.compression import VectorCodec, make_codec
+from fastrec.compression.naming import PLAIN_NAMES
+from fastrec.kernels.codes import Coded, add_coded_rows, measure_codes, score_pairs_of_codes
+from fastrec.models.explanation import Explanation
+from fastrec.models.factors import FactorRecommender
+from fastrec.models.item_weights import ItemWeights, rows_of
+from fastrec.models.persistence import Team, freeze
+from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Explaining, Recommender
+from fastrec.models.rows import pick_rows, rows_of_lists
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.retrieval.coded import CodedIndex
+from fastrec.validation import CodeMatrix, assemble_csr, check_codes, readonly
+
+Floats = NDArray[np.float32]
+
+ENTRIES_AT_ONCE = 1 << 13  # of histories that are folded in: no more items are decoded at a time
+ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
+PIECES = 64
+
+
+def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "CompressedFactors | CompressedWeights":
+    """A model that answers as a fitted one does, from vectors or weights in half to a sixteenth of the bytes.
+
+    It recommends, folds in, explains, is saved and loaded as before; it cannot be fitted. Nothing is ever decoded as
+    a whole: searches go through the codes as they lie, or through a few hundred decoded vectors at a time.
+
+    Parameters
+    ----------
+    model
+        A fitted model with user and item factors (`ImplicitALS`, `SGDFactorization`, `FixedFactors` …), or `EASE` with
+        dense weights.
+    codec
+        "float16", "int8", "int4"; for factors "pq" and "binary" too, or a coarse and a fine one, as "binary+int8"; or
+        any codec of `fastrec.compression`.
+    user_codec
+        The same for the users' factors. None is `codec`, but "int8" where that is a product quantizer, binary or of two
+        levels: users are looked up, not scanned.
+
+    Returns
+    -------
+    CompressedFactors or CompressedWeights
+
+    Raises
+    ------
+    TypeError
+        Where the model is none that can be compressed: the message says why.
+    NotFittedError
+        Where the model is not fitted.
+    ValueError
+        Where there is no such codec.
+
+    Examples
+    --------
+    >>> from fastrec.models import ImplicitALS
+    >>> X = (np.random.default_rng(0).random((60, 40)) < 0.2).astype(np.float32)
+    >>> model = ImplicitALS(factors=32, random_state=0).fit(X)
+    >>> small = compress(model, "int8")
+    >>> small.item_codes_.nbytes / model.item_factors_.nbytes
+    0.28125
+    >>> bool((small.recommend(0, k=3).codes == model.recommend(0, k=3).codes).all())
+    True
+    """
+    if isinstance(model, CompressedFactors | CompressedWeights):
+        raise TypeError("this model is compressed already: compress the one that was fitted")
+    if not isinstance(model, Recommender):
+        raise TypeError(f"compress takes a fitted model of fastrec, got {type(model).__name__}")
+    model._check_fitted()
+    if isinstance(model, FactorRecommender):
+        return CompressedFactors()._take(model, codec, user_codec)
+    if isinstance(model, ItemWeights) and not isinstance(model.weights_, CodeMatrix):
+        if user_codec is not None:
+            raise ValueError(f"user_codec must be None for {type(model).__name__}, which has no user factors")
+        return CompressedWeights()._take(model, codec)
+    why = (
+        "its weights are sparse: most of their bytes are codes, which a codec for numbers leaves as they are"
+        if isinstance(model, ItemWeights)
+        else "it has neither user and item factors nor dense weights between items"
+    )
+    raise TypeError(f"{type(model).__name__} cannot be compressed: {why}")
+
+
+class _Compressed(Recommender):
+    """What compressed models have in common: the model they are made of, its manners, and no training.
+
+    `origin_` holds that model without what was compressed; data and vocabularies they share.
+    """
+
+    learns: ClassVar[bool] = False
+    _learned: ClassVar[tuple[str, ...]] = ("origin_", "codecs_", "kept_")
+
+    origin_: Team
+    codecs_: dict[str, VectorCodec]
+    kept_: Mapping[str, NDArray[Any]]
+
+    def __init__(self, *, n_jobs: int | None = None) -> None:
+        self.n_jobs = n_jobs
+
+    def _adopt_model(self, model: Recommender, left_out: tuple[str, ...]) -> None:
+        """Take over all that is not compressed."""
+        for name in (*Team.SHARED, "n_features_in_", "feature_names_in_"):
+            if name in vars(model):
+                setattr(self, name, vars(model)[name])
+        self.n_jobs = getattr(model, "n_jobs", None)
+        shell = copy.copy(model)
+        for name in left_out:
+            if name in vars(shell):
+                delattr(shell, name)
+        for name in getattr(type(model), "_rebuilt_options", ()):
+            setattr(shell, name, None)
+        for name in ("random_state", "callback"):
+            if hasattr(shell, name) and not isinstance(getattr(shell, name), int):
+                setattr(shell, name, None)
+        shell._derived = self._derived = Derived()
+        self.origin_ = Team((shell,))
+        self._take_manners()
+
+    @property
+    def _origin(self) -> Any:
+        """The model that was compressed, without what was."""
+        origin: Any = self.origin_[0]
+        return origin
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Refused: codes cannot be trained.
+
+        Raises
+        ------
+        TypeError
+            Always: fit the original and compress it again.
+        """
+        self._refuse("fitted")
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Refused, as `fit` is.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        self._refuse("updated")
+
+    def _refuse(self, what: str) -> NoReturn:
+        made = f"fit or update the {type(self._origin).__name__}" if hasattr(self, "origin_") else "fit a model"
+        raise TypeError(
+            f"{type(self).__name__} cannot be {what}, since codes cannot be trained: {made} and compress it again with "
+            "fastrec.compress(model, codec)"
+        )
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        self._refuse("fitted")
+
+    # -- the manners of the original
+
+    def _take_manners(self) -> None:
+        """Be as the original is, but for what trains it."""
+        origin = self._origin
+        manners = ("takes_negatives", "keeps_zeros", "needs_history", "knows_cold_items")
+        self.__dict__.update({name: getattr(origin, name) for name in manners})
+        self.__dict__["capabilities"] = origin.capabilities - {"partial_fit"}
+
+    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+        matrix: CodeMatrix = self._origin._checked(X, copy=copy, minimum_rows=minimum_rows)
+        return matrix
+
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        return self.kept_.get("warm")
+
+    def _restored(self, *, check: bool) -> None:
+        Recommender._restored(self, check=check)  # what lies between looks at factors or weights that are no more
+        if len(self.origin_) != 1:
+            raise ValueError("it is not made of one model")
+        origin = self._origin
+        origin._derived = Derived()
+        for name in Team.SHARED:
+            setattr(origin, name, getattr(self, name))
+        self._take_manners()
+
+
+class CompressedFactors(_Compressed, FactorRecommender):
+    """A factor model whose factors are codes; made by `fastrec.compress`.
+
+    Attributes
+    ----------
+    item_codes_, user_codes_ : uint8 arrays of shape (n_items, bytes), (n_users, bytes)
+        What is left of the factors.
+    codecs_ : dict of str to VectorCodec
+        How they are read: "item_factors_", "user_factors_", and whatever else the model has for each item.
+    origin_ : tuple of one model
+        The model that was compressed, without its factors: its options, and what it learned beside them.
+
+    Examples
+    --------
+    >>> from fastrec.models import ImplicitALS
+    >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.eye(4)), "float16")
+    >>> small.decode_items([0, 3]).shape
+    (2, 2)
+    """
+
+    _learned: ClassVar[tuple[str, ...]] = ("item_codes_", "user_codes_", "other_codes_")
+
+    item_codes_: NDArray[np.uint8]
+    user_codes_: NDArray[np.uint8]
+    other_codes_: Mapping[str, NDArray[np.uint8]]
+
+    def _take(self, model: FactorRecommender, codec: Any, user_codec: Any) -> "CompressedFactors":
+        items, users = make_codec("codec", codec), None
+        if user_codec is not None:
+            users = make_codec("user_codec", user_codec)
+        elif type(items).__name__ in ("ProductQuantizer", "BinaryCodec", "ResidualCodec"):
+            users = make_codec("user_codec", "int8")
+        arrays = {name: getattr(model, name) for name in model._by_item}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
+        width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
+        whole, warm, answered = model._whole(), model._warm(), _answered(model)
+        self._adopt_model(model, ("user_factors_", *arrays, *model._spare))
+        self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
+        self.kept_ |= {} if warm is None else {"warm": warm}
+        self.kept_ |= {} if answered is None else {"answered": answered}
+        self.codecs_, codes = {}, {}
+        for name, array in {**arrays, "user_factors_": model.user_factors_}.items():
+            own = make_codec("codec", items if name != "user_factors_" or users is None else users)
+            self.codecs_[name] = own.fit(array, exact_columns=max(0, array.shape[1] - width))
+            codes[name] = own.transform(array)
+        self.item_codes_, self.user_codes_ = codes.pop("item_factors_"), codes.pop("user_factors_")
+        self.other_codes_ = {name: readonly(rows) for name, rows in codes.items()}
+        freeze(self)
+        return self
+
+    def decode_items(self, items: Any) -> Floats:
+        """The factors of some items, as far as their codes still tell.
+
+        Parameters
+        ----------
+        items
+            Codes of n items.
+
+        Returns
+        -------
+        ndarray of float32, of shape (n, factors)
+        """
+        return self._decode("item_factors_", self._of_size("items", items, self.n_features_in_))
+
+    def decode_users(self, users: Any) -> Floats:
+        """The factors of some users of the training data; see `decode_items`."""
+        return self._decode("user_factors_", self._of_size("users", users, self.seen_.shape[0]))
+
+    @staticmethod
+    def _of_size(name: str, codes: Any, size: int) -> Codes:
+        return check_codes(name, np.atleast_1d(np.asarray(codes)), size)
+
+    def _decode(self, name: str, codes: Codes) -> Floats:
+        return self.codecs_[name].decode(self._coded(name), codes)
+
+    def _coded(self, name: str) -> Coded:
+        coded: Coded = self._derived.get(f"codes of {name}", lambda: self.codecs_[name].coded(self._rows(name)))
+        return coded
+
+    def _rows(self, name: str) -> NDArray[np.uint8]:
+        own = {"item_factors_": self.item_codes_, "user_factors_": self.user_codes_}
+        return own[name] if name in own else self.other_codes_[name]
+
+    # -- folding in
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        factors = np.zeros((matrix.shape[0], self._n_features_out), np.float32)
+        for rows in _runs(matrix, ENTRIES_AT_ONCE):
+            some = pick_rows(matrix, rows)
+            part, places, _ = self._part_of(some.indices)
+            factors[rows] = part._fold_in(assemble_csr(some.data, places, some.indptr, some.shape))
+        return factors
+
+    def _part_of(self, indices: Codes, item: int | None = None) -> tuple[Any, Codes, int]:
+        """The original with the vectors of some items; where the indices are in it, and where one more item is."""
+        whole = {name.removeprefix("whole/"): array for name, array in self.kept_.items() if name.startswith("whole/")}
+        origin = self._origin
+        extra = origin._items_to_fold(whole)
+        items = np.unique(np.concatenate([indices, extra, [] if item is None else [item]])).astype(np.int32)
+        if not len(items):
+            items = np.zeros(min(1, self.n_features_in_), np.int32)
+        arrays = {name: readonly(self._decode(name, items)) for name in self.codecs_ if name != "user_factors_"}
+        part = origin._with_items(items, arrays, whole)
+        part.n_jobs = self.n_jobs
+        places = np.searchsorted(items, indices).astype(np.int32)
+        return part, places, -1 if item is None else int(np.searchsorted(items, item))
+
+    # -- answering
+
+    def _vectors(self, audience: Audience) -> Floats:
+        if audience.codes is None:
+            return self._fold_in(audience.histories())
+        return self._decode("user_factors_", audience.codes)
+
+    def _search(
+        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        index, n = self._coded_index("item_factors_", "ip"), len(audience)
+        codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+        for start in range(0, n, ROWS_AT_ONCE):
+            rows = slice(start, min(start + ROWS_AT_ONCE, n))
+            vectors = self._vectors(audience.part(rows))
+            top = index.search(vectors, k, _rows_of(exclude, rows), allow=_rows_of(allowed, rows))
+            codes[rows], scores[rows] = top.codes, top.scores
+        return codes, scores
+
+    def _coded_index(self, side: str, metric: str) -> CodedIndex:
+        index: CodedIndex = self._derived.get(f"{metric} of {side}", lambda: self._make_index(side, metric))
+        index.n_jobs = self.n_jobs
+        return index
+
+    def _make_index(self, side: str, metric: str) -> CodedIndex:
+        norms = self._norms(side) if metric == "cosine" else None
+        return CodedIndex(self.codecs_[side], self._rows(side), norms, self.n_jobs)
+
+    def _norms(self, side: str) -> Floats:
+        """The norms of one side's vectors over what is compared, a part decoded at a time."""
+        n, width = len(self._rows(side)), self._compared
+        if width == self._n_features_out:
+            norms = np.empty(n)
+            measure_codes(self._coded(side), np.empty(width, np.float32), norms)
+            return norms.astype(np.float32)
+        parts = [
+            np.linalg.norm(self._decode(side, codes)[:, :width].astype(np.float64), axis=1)
+            for codes in (np.arange(s, min(s + ROWS_AT_ONCE, n), dtype=np.int32) for s in range(0, n, ROWS_AT_ONCE))
+        ]
+        return np.concatenate([*parts, np.empty(0)]).astype(np.float32)
+
+    @property
+    def _compared(self) -> int:
+        """The columns by which users are like users and items like items: the first ones; biases come behind."""
+        return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        return self._nearest("item_factors_", self._decode("item_factors_", items), items, k, self._warm())
+
+    def _nearest(
+        self,
+        side: str,
+        vectors: NDArray[np.float32],
+        itself: Codes | None,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        index = self._coded_index(side, "cosine")
+        vectors = vectors.copy()
+        vectors[:, self._compared :] = 0
+        known = index.norms > 0
+        if allowed is not None:
+            known &= allowed
+        exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), len(index.norms))
+        top = index.search(vectors, k, exclude, allow=None if known.all() else known)
+        nothing = ~vectors.any(axis=1)
+        codes, scores = top.codes.copy(), top.scores.copy()
+        codes[nothing], scores[nothing] = -1, -np.inf
+        return codes, scores
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        scores, codec = np.empty(len(audience), np.float32), self.codecs_["item_factors_"]
+        coded, buffer = self._coded("item_factors_"), np.empty(self._n_features_out, np.float32)
+        for start in range(0, len(scores), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            queries = codec.turn(self._vectors(audience.part(part)))
+            score_pairs_of_codes(coded, readonly(items[part]), queries, buffer, scores[part])
+        return scores
+
+    def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
+        answered = self.kept_.get("answered")
+        if answered is None or audience.codes is None:
+            return super()._helpless(audience, on_empty)
+        rest = ~((audience.codes >= 0) & answered[np.maximum(audience.codes, 0)])
+        among = super()._helpless(audience.part(rest), on_empty) if rest.any() else None
+        if among is None:
+            return None
+        helpless = np.zeros(len(audience), bool)
+        helpless[rest] = among
+        return helpless
+
+    @available_if(lambda self: hasattr(self, "origin_") and "explain" in self._origin.capabilities)  # type: ignore[untyped-decorator]
+    def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
+        """What each item of a user's history adds to the score of one item, as the original explains it.
+
+        Parameters
+        ----------
+        user
+            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+        item
+            The id of the item.
+        k
+            Only the largest `k` contributions; None is all.
+
+        Returns
+        -------
+        Explanation
+            `score`, which is that of the history folded in, and `items` with their `contributions`.
+        """
+        return Explaining.explain(self, user, item, k)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        part, places, place = self._part_of(history.indices, item)
+        local = assemble_csr(history.data, places, history.indptr, history.shape)
+        contributions: NDArray[Any] = part._contributions(local, place)
+        return contributions
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.codecs_["item_factors_"].n_features_in_
+
+    def _restored(self, *, check: bool) -> None:
+        _Compressed._restored(self, check=check)
+        sizes = {"user_factors_": self.seen_.shape[0]}
+        for name, codec in self.codecs_.items():
+            rows = codec.check_rows(self._rows(name))
+            if len(rows) != sizes.get(name, self.n_features_in_):
+                raise ValueError("its codes are not of the shape that they must be")
+            if check:
+                norms = np.empty(len(rows))
+                measure_codes(codec.coded(rows), np.empty(codec.n_features_in_, np.float32), norms)
+                if not np.isfinite(norms).all():
+                    raise ValueError("its codes stand for vectors that are not finite")
+        if self.codecs_["user_factors_"].n_features_in_ != self._n_features_out:
+            raise ValueError("its users' factors are not of the width of its items'")
+        if not isinstance(self._origin, FactorRecommender):
+            raise ValueError("it is not made of a factor model")
+
+
+class CompressedWeights(_Compressed, ItemWeights):
+    """A model of dense weights between items, whose rows of weights are codes; made by `fastrec.compress`.
+
+    Attributes
+    ----------
+    weight_codes_ : uint8 array of shape (n_items, bytes)
+        What is left of the weights.
+    codecs_ : dict of str to VectorCodec
+        How they are read: "weights_".
+
+    Examples
+    --------
+    >>> from fastrec.models import EASE
+    >>> model = EASE().fit(np.eye(40) + np.eye(40, k=1))
+    >>> small = compress(model, "int4")
+    >>> model.weights_.nbytes / small.weight_codes_.nbytes > 4
+    True
+    """
+
+    _learned: ClassVar[tuple[str, ...]] = ("weight_codes_",)
+
+    weight_codes_: NDArray[np.uint8]
+
+    def _take(self, model: ItemWeights, codec: Any) -> "CompressedWeights":
+        own = make_codec("codec", codec, PLAIN_NAMES)
+        self._adopt_model(model, ("weights_",))
+        warm = model._warm()
+        self.kept_ = {} if warm is None else {"warm": warm}
+        self.codecs_ = {"weights_": own.fit(model.weights_)}
+        self.weight_codes_ = own.transform(model.weights_)
+        freeze(self)
+        return self
+
+    def decode_items(self, items: Any) -> Floats:
+        """The rows of weights of some items, as far as their codes still tell.
+
+        Parameters
+        ----------
+        items
+            Codes of n items.
+
+        Returns
+        -------
+        ndarray of float32, of shape (n, n_items)
+        """
+        codes = CompressedFactors._of_size("items", items, self.n_features_in_)
+        rows: Floats = self._similarities()[codes]
+        return rows
+
+    def _coded(self) -> Coded:
+        coded: Coded = self._derived.get("codes", lambda: self.codecs_["weights_"].coded(self.weight_codes_))
+        return coded
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
+        rows, coded, codec = rows_of(histories), self._coded(), self.codecs_["weights_"]
+        jobs = effective_jobs(self.n_jobs) if histories.nnz > 64 else 1
+        cuts = balanced_cuts(np.diff(histories.indptr) + 1, PIECES) if jobs > 1 else np.array([0, len(scores)])
+
+        def add_piece(piece: int) -> None:
+            first, last = int(cuts[piece]), int(cuts[piece + 1])
+            add_coded_rows(rows, first, last, coded, np.empty(coded.dimensions, np.float32), scores[first:last])
+
+        run_pieces(add_piece, range(len(cuts) - 1), jobs)
+        return scores if codec.rotation_ is None else codec.turn_back(scores)
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        return Recommender._pair_scores(self, audience, items)
+
+    def _weights_of(self, rows: Codes, item: int) -> NDArray[Any]:
+        weights = self._similarities()
+        parts = [weights[rows[s : s + ROWS_AT_ONCE // 16]][:, item] for s in range(0, len(rows), ROWS_AT_ONCE // 16)]
+        return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
+
+    def _similarities(self) -> Any:
+        return _Decoded(lambda codes: self.codecs_["weights_"].decode(self._coded(), codes))
+
+    def _restored(self, *, check: bool) -> None:
+        _Compressed._restored(self, check=check)
+        n = self.n_features_in_
+        codec = self.codecs_["weights_"]
+        if len(codec.check_rows(self.weight_codes_)) != n or codec.n_features_in_ != n:
+            raise ValueError("its codes are not of the shape that they must be")
+        if check:
+            norms = np.empty(n)
+            measure_codes(self._coded(), np.empty(n, np.float32), norms)
+            if not np.isfinite(norms).all():
+                raise ValueError("its codes stand for weights that are not finite")
+
+
+class _Decoded:
+    """Rows that are decoded when they are asked for."""
+
+    def __init__(self, decode: Callable[[Codes], Floats]) -> None:
+        self._decode_rows = decode
+
+    def __getitem__(self, codes: Codes) -> Floats:
+        return self._decode_rows(codes)
+
+
+def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
+    """Which users the model answers without a history, where it does that at all."""
+    everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
+    helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
+    empty = np.diff(model.seen_.indptr) == 0
+    answered: NDArray[np.bool_] = empty if helpless is None else empty & ~helpless
+    return answered if answered.any() and model.needs_history else None
+
+
+def _runs(matrix: CodeMatrix, entries: int) -> list[slice]:
+    """Rows that follow each other, of no more than so many entries together, one row at least in each run."""
+    runs, start = [], 0
+    while start < matrix.shape[0]:
+        stop = int(np.searchsorted(matrix.indptr, matrix.indptr[start] + entries, side="right")) - 1
+        stop = max(start + 1, stop)
+        runs.append(slice(start, min(stop, matrix.shape[0])))
+        start = stop
+    return runs
+
+
+def _rows_of(filters: Any, rows: slice) -> Any:
+    return pick_rows(filters, rows) if isinstance(filters, CodeMatrix) else filters

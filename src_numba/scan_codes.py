@@ -1,0 +1,293 @@
+"""Scans of coded vectors: the best k for each query, from rows of bytes that are never decoded as a whole.
+
+Vectors are decoded a few hundred at a time, into a buffer that stays in the second-level cache while all queries pass
+over it; bytes with a step of their own are not decoded at all, but multiplied with queries rounded to bytes. Queries
+lie in panels of 16, so that a register works for 16 of them.
+
+As in `scan`, each approximate score s comes with E ≥ |s - t| for the true t; the k best of s - E give a query's limit,
+what reaches it with s + E is kept, and the exact scores of what was kept decide. Where a row has a coarse and a fine
+level, only the coarse one is scanned: then E is that of rounding alone, the k best of `depth` by the coarse level are
+the answer, and a vector that the coarse level puts further back is missed.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.codes import decode_row, float_at
+from fastrec.kernels.scan import raise_limit
+from fastrec.kernels.simd import (
+    accumulate,
+    advance,
+    at_least,
+    broadcast,
+    broadcast_load,
+    load,
+    multiply,
+    multiply_add,
+    pointer,
+    store,
+    to_float,
+    trailing_zeros,
+)
+from fastrec.kernels.topk import EMPTY, LARGEST, finish_row, is_open, open_doors, sift_down, sum_products
+
+TOO_MANY = -2  # the count of a query that is not answered: its score cannot be bounded, or too much reached its limit
+
+
+class Queries(NamedTuple):
+    """Queries in panels of 16, the last one filled up with zeros."""
+
+    panels: Any  # (n_panels, width, 16): float32, or int32 that hold four int8 each
+    offsets: Any  # (16 · n_panels,) of the same type: what sums begin with
+    steps: Any  # (16 · n_panels,) float32: what sums are multiplied by
+    exact: Any  # (n_panels, exact, 16) float32: of the exact dimensions where the others are multiplied as bytes
+    errors: Any  # (16 · n_panels,) float32: E of a vector of length 1
+
+
+class Weights(NamedTuple):
+    """What scores are multiplied by for each vector; arrays of one number hold for all."""
+
+    factors: Any  # float32: of the score
+    lengths: Any  # float32: a bound of factor · norm
+
+
+class Room(NamedTuple):
+    """What a scan works in, for as many vectors at a time as `scales` has places."""
+
+    numbers: Any  # float32: of each vector all dimensions, or the exact ones
+    scales: Any  # float32
+    lanes: Any  # (32,) float32
+
+
+class Kept(NamedTuple):
+    """What reached the limits of n queries."""
+
+    limits: Any  # (16 · n_panels,) float32: -inf to begin with; inf of what is not to be answered, or no query
+    best: Any  # (n, depth) float32: heaps of the best lower bounds
+    bounds: Any  # (n, room) float32
+    codes: Any  # (n, room) int32
+    counts: Any  # (n,) int64
+
+
+class Search(NamedTuple):
+    """Queries, weights and what is kept, by pointers."""
+
+    n: Any
+    depth: Any
+    room: Any
+    panels: Any
+    n_panels: Any
+    width: Any
+    offsets: Any
+    steps: Any
+    exact: Any
+    n_exact: Any
+    errors: Any
+    limits: Any
+    lengths: Any
+    reaching: Any
+    best: Any
+    bounds: Any
+    codes: Any
+    counts: Any
+    lanes: Any
+
+
+@kernel()
+def scan_decoded(
+    way: Any, coded: Any, weights: Any, queries: Any, first: int, filters: Any, room: Any, kept: Any
+) -> None:  # fmt: skip
+    """Fills what each query keeps of all vectors, whose coarse levels are decoded as many at a time as there is room.
+
+    `way` is `Static(simd.FLOAT)`; `first` is the place of query 0 among the rows of the filter.
+    """
+    rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
+    search, doors = take_search(weights, queries, kept, room), open_doors(filters)
+    block, scales, n, chunk = pointer(room.numbers), pointer(room.scales), len(coded.rows), len(room.scales)
+    for start in range(0, n, chunk):
+        stop = min(start + chunk, n)
+        for i in range(start, stop):
+            decode_row(advance(rows, i * stride), coded, False, advance(block, (i - start) * d))
+            scales[i - start] = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
+        scan_block(way, block, d, scales, scales, start, stop, first, doors, search)
+    for row in range(search.n):
+        drop_failing(search, row)
+
+
+@kernel()
+def scan_bytes(
+    way: Any, coded: Any, words: Any, weights: Any, queries: Any, first: int, filters: Any, room: Any, kept: Any
+) -> None:  # fmt: skip
+    """The same where the coarse level is of BYTES: `words` are its rows as int32, which queries are multiplied with."""
+    rows, stride = pointer(coded.rows), coded.rows.shape[1]
+    search, doors = take_search(weights, queries, kept, room), open_doors(filters)
+    block, scales, exact, chunk = pointer(words), pointer(room.scales), pointer(room.numbers), len(room.scales)
+    n, step_at = len(coded.rows), 4 * queries.panels.shape[1]
+    for start in range(0, n, chunk):
+        stop = min(start + chunk, n)
+        for i in range(start, stop):
+            factor = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
+            row = advance(rows, i * stride)
+            scales[i - start] = float_at(row, coded.coarse.start + step_at) * factor
+            for j in range(coded.exact):
+                exact[(i - start) * coded.exact + j] = float_at(row, coded.exact_at + 4 * j) * factor
+        own = advance(block, start * words.shape[1] + coded.coarse.start // 4)
+        scan_block(way, own, words.shape[1], scales, exact, start, stop, first, doors, search)
+    for row in range(search.n):
+        drop_failing(search, row)
+
+
+@kernel(inner=True)
+def take_search(weights: Any, queries: Any, kept: Any, room: Any) -> Any:
+    """The pointers and sizes of a search."""
+    return Search(
+        len(kept.counts), kept.best.shape[1], kept.codes.shape[1], pointer(queries.panels), len(queries.panels),
+        queries.panels.shape[1], pointer(queries.offsets), pointer(queries.steps), pointer(queries.exact),
+        queries.exact.shape[1], pointer(queries.errors), pointer(kept.limits), pointer(weights.lengths),
+        len(weights.lengths) > 1, pointer(kept.best), pointer(kept.bounds), pointer(kept.codes), pointer(kept.counts),
+        pointer(room.lanes),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def scan_block(
+    way: Any, block: Any, stride: int, scales: Any, exact: Any, start: int, stop: int, first: int, doors: Any,
+    search: Any,
+) -> None:  # fmt: skip
+    """Scores the vectors from `start` to `stop`, rows of `stride` in `block`, for all queries."""
+    count = stop - start
+    for panel in range(search.n_panels):
+        own, place = advance(search.panels, panel * search.width * 16), 16 * panel
+        for i in range(0, count - 5, 6):
+            score_six(
+                way, advance(block, i * stride), stride, own, scales, exact, i, start, first, place, doors, search
+            )
+        for i in range(count - count % 6, count):
+            total = load(search.offsets, place, 16)
+            for j in range(search.width):
+                one = broadcast_load(block, i * stride + j, 16)
+                total = accumulate(way, one, load(own, 16 * j, 16), total)
+            keep_best(total, scales[i], advance(exact, i * search.n_exact), start + i, first, place, doors, search)
+
+
+@kernel(inline=True, inner=True)
+def score_six(
+    way: Any, rows: Any, stride: int, panel: Any, scales: Any, exact: Any, i: int, start: int, first: int, place: int,
+    doors: Any, search: Any,
+) -> None:  # fmt: skip
+    """Scores six vectors for 16 queries."""
+    row0, row1, row2 = rows, advance(rows, stride), advance(rows, 2 * stride)
+    row3, row4, row5 = advance(rows, 3 * stride), advance(rows, 4 * stride), advance(rows, 5 * stride)
+    sum0 = load(search.offsets, place, 16)
+    sum1, sum2, sum3, sum4, sum5 = sum0, sum0, sum0, sum0, sum0
+    for j in range(search.width):
+        query = load(panel, 16 * j, 16)
+        sum0 = accumulate(way, broadcast_load(row0, j, 16), query, sum0)
+        sum1 = accumulate(way, broadcast_load(row1, j, 16), query, sum1)
+        sum2 = accumulate(way, broadcast_load(row2, j, 16), query, sum2)
+        sum3 = accumulate(way, broadcast_load(row3, j, 16), query, sum3)
+        sum4 = accumulate(way, broadcast_load(row4, j, 16), query, sum4)
+        sum5 = accumulate(way, broadcast_load(row5, j, 16), query, sum5)
+    n = search.n_exact
+    keep_best(sum0, scales[i], advance(exact, i * n), start + i, first, place, doors, search)
+    keep_best(sum1, scales[i + 1], advance(exact, (i + 1) * n), start + i + 1, first, place, doors, search)
+    keep_best(sum2, scales[i + 2], advance(exact, (i + 2) * n), start + i + 2, first, place, doors, search)
+    keep_best(sum3, scales[i + 3], advance(exact, (i + 3) * n), start + i + 3, first, place, doors, search)
+    keep_best(sum4, scales[i + 4], advance(exact, (i + 4) * n), start + i + 4, first, place, doors, search)
+    keep_best(sum5, scales[i + 5], advance(exact, (i + 5) * n), start + i + 5, first, place, doors, search)
+
+
+@kernel(inline=True, inner=True)
+def keep_best(total: Any, scale: float, exact: Any, code: int, first: int, place: int, doors: Any, search: Any) -> None:
+    """Adds a vector to the candidates of those of 16 queries whose limit it reaches."""
+    reach = search.lengths[code * search.reaching]
+    error = multiply(load(search.errors, place, 16), broadcast(reach, 16))
+    score = multiply(to_float(total), load(search.steps, place, 16))
+    upper = multiply_add(score, broadcast(scale, 16), error)
+    for j in range(search.n_exact):
+        query = load(search.exact, (place // 16 * search.n_exact + j) * 16, 16)
+        upper = multiply_add(query, broadcast(exact[j], 16), upper)
+    bits = at_least(upper, load(search.limits, place, 16))
+    if bits:
+        store(search.lanes, 0, upper)
+        store(search.lanes, 16, error)
+        add_candidate(bits, code, first, place, doors, search)
+
+
+@kernel(inner=True)
+def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, search: Any) -> None:
+    """Adds a vector to the candidates of the queries whose bits are set, where the filter leaves it to them."""
+    room = search.room
+    while bits:
+        lane = trailing_zeros(bits)
+        bits &= bits - 1
+        row, upper = place + lane, search.lanes[lane]
+        if not is_open(doors, first + row, code):
+            continue
+        lower = upper - np.float32(2) * search.lanes[16 + lane]
+        if lower > search.best[row * search.depth]:
+            search.limits[row] = raise_limit(advance(search.best, row * search.depth), search.depth, lower, 0.0)
+        if search.counts[row] == room:
+            drop_failing(search, row)
+            if 4 * search.counts[row] > 3 * room:
+                search.counts[row] = TOO_MANY
+                search.limits[row] = np.inf
+                continue
+        search.codes[row * room + search.counts[row]] = code
+        search.bounds[row * room + search.counts[row]] = upper
+        search.counts[row] += 1
+
+
+@kernel(inner=True)
+def drop_failing(search: Any, row: int) -> None:
+    """Keeps the candidates of a query whose upper bound reaches its limit."""
+    kept, count, start, limit = 0, search.counts[row], row * search.room, search.limits[row]
+    for c in range(start, start + count):
+        if search.bounds[c] >= limit:
+            search.codes[start + kept] = search.codes[c]
+            search.bounds[start + kept] = search.bounds[c]
+            kept += 1
+    if count > 0:
+        search.counts[row] = kept
+
+
+@kernel()
+def rank_codes(
+    coded: Any, norms: Any, queries: Any, query_norms: Any, first: int, starts: Any, counts: Any, listed: Any,
+    filtered: bool, filters: Any, buffer: Any, codes: Any, scores: Any,
+) -> None:  # fmt: skip
+    """Fills rows of codes and scores with the best k by exact score of listed[starts[i] : starts[i] + counts[i]].
+
+    A count of -1 is all vectors; one below leaves the row as it is. Scores are summed in float64, divided by both norms
+    where `norms` is not empty, and rounded to float32. Lists that are not `filtered` are filtered here; `buffer` is
+    room for a vector.
+    """
+    rows, stride, d, k = pointer(coded.rows), coded.rows.shape[1], coded.dimensions, codes.shape[1]
+    vector, own, doors = pointer(buffer), pointer(queries), open_doors(filters)
+    all_codes, all_scores = pointer(codes), pointer(scores)
+    for i in range(len(queries)):
+        if counts[i] < -1:
+            continue
+        heap_codes, heap_scores = advance(all_codes, i * k), advance(all_scores, i * k)
+        for place in range(k):
+            heap_scores[place] = -np.inf
+            heap_codes[place] = EMPTY
+        query, everything = advance(own, i * d), counts[i] == -1
+        nothing = sum_products(query, query, d) == 0
+        for c in range(len(coded.rows) if everything else counts[i]):
+            code = np.int32(c) if everything else listed[starts[i] + c]
+            if not filtered and not is_open(doors, first + i, code):
+                continue
+            product = 0.0
+            if not nothing:
+                decode_row(advance(rows, code * stride), coded, True, vector)
+                product = sum_products(vector, query, d)
+            if len(norms):
+                length = norms[code] * query_norms[i]
+                product = product / length if length > 0 else 0.0
+            score = np.float32(min(max(product, -LARGEST), LARGEST))
+            if score > heap_scores[0] or (score == heap_scores[0] and code < heap_codes[0]):
+                sift_down(heap_scores, heap_codes, k, score, code)
+        finish_row(heap_scores, heap_codes, k)
