@@ -83,7 +83,12 @@ RANKERS = [
     Contender(
         "GraphFilter",
         GraphFilter(random_state=0),
-        {"factors": [32, 64, 128, 256, 512], "ideal_weight": uniform(0.0, 0.6), "item_exponent": uniform(0.2, 0.5)},
+        {
+            "factors": [32, 64, 128, 256, 512],
+            "ideal_weight": uniform(0.0, 0.7),
+            "user_exponent": [0.3, 0.5],
+            "degree_exponent": uniform(0.1, 0.4),
+        },
     ),
     Contender(
         "ImplicitALS",

@@ -111,7 +111,7 @@ class GraphFilter(Explaining):
         filter: str = "linear",
         user_exponent: float = 0.3,
         item_exponent: float = 0.5,
-        degree_exponent: float = 0.3,
+        degree_exponent: float = 0.2,
         order: int = 8,
         flatness: float = 1.5,
         sharpness: float = 0.5,
