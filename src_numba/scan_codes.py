@@ -65,7 +65,8 @@ class Kept(NamedTuple):
     """What reached the limits of n queries."""
 
     limits: Any  # (16 · n_panels,) float32: -inf to begin with; inf of what is not to be answered, or no query
-    best: Any  # (n, depth) float32: heaps of the best lower bounds
+    depth: Any
+    best: Any  # (n, 16 + depth rounded up to 16) float32: -inf, and inf in the 16th; behind it the best lower bounds
     bounds: Any  # (n, room) float32
     codes: Any  # (n, room) int32
     counts: Any  # (n,) int64
@@ -76,6 +77,7 @@ class Search(NamedTuple):
 
     n: Any
     depth: Any
+    spread: Any
     room: Any
     panels: Any
     n_panels: Any
@@ -143,11 +145,11 @@ def scan_bytes(
 def take_search(weights: Any, queries: Any, kept: Any, room: Any) -> Any:
     """The pointers and sizes of a search."""
     return Search(
-        len(kept.counts), kept.best.shape[1], kept.codes.shape[1], pointer(queries.panels), len(queries.panels),
-        queries.panels.shape[1], pointer(queries.offsets), pointer(queries.steps), pointer(queries.exact),
-        queries.exact.shape[1], pointer(queries.errors), pointer(kept.limits), pointer(weights.lengths),
-        len(weights.lengths) > 1, pointer(kept.best), pointer(kept.bounds), pointer(kept.codes), pointer(kept.counts),
-        pointer(room.lanes),
+        len(kept.counts), kept.depth, kept.best.shape[1], kept.codes.shape[1], pointer(queries.panels),
+        len(queries.panels), queries.panels.shape[1], pointer(queries.offsets), pointer(queries.steps),
+        pointer(queries.exact), queries.exact.shape[1], pointer(queries.errors), pointer(kept.limits),
+        pointer(weights.lengths), len(weights.lengths) > 1, pointer(kept.best), pointer(kept.bounds),
+        pointer(kept.codes), pointer(kept.counts), pointer(room.lanes),
     )  # fmt: skip
 
 
@@ -227,8 +229,9 @@ def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, sear
         if not is_open(doors, first + row, code):
             continue
         lower = upper - np.float32(2) * search.lanes[16 + lane]
-        if lower > search.best[row * search.depth]:
-            search.limits[row] = raise_limit(advance(search.best, row * search.depth), search.depth, lower, 0.0)
+        best = advance(search.best, row * search.spread + 16)
+        if lower > best[search.depth - 1]:
+            search.limits[row] = raise_limit(best, search.depth, lower, 0.0)
         if search.counts[row] == room:
             drop_failing(search, row)
             if 4 * search.counts[row] > 3 * room:

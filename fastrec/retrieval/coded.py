@@ -177,9 +177,12 @@ def _up(bounds: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _nothing_kept(b: int, depth: int, room: int) -> Kept:
     """Room for what b queries keep; none of them is to be answered yet."""
+    best = np.full((b, LANES + -(-depth // LANES) * LANES), -np.inf, np.float32)
+    best[:, LANES - 1] = np.inf
     return Kept(
         limits=np.full(-(-b // LANES) * LANES, np.inf, np.float32),
-        best=np.full((b, depth), -np.inf, np.float32),
+        depth=depth,
+        best=best,
         bounds=np.empty((b, room), np.float32),
         codes=np.empty((b, room), np.int32),
         counts=np.zeros(b, np.int64),
