@@ -42,7 +42,7 @@ def table(records: list[Record]) -> str:
 
 
 def _setting(record: Record) -> str:
-    keys = ("case", "data", "factors", "what", "shape", "method", "threads", "k")
+    keys = ("case", "data", "factors", "what", "shape", "method", "threads", "k", "library", "recall@10")
     return json.dumps([record.get(key) for key in keys])
 
 
@@ -83,6 +83,61 @@ def bars(records: list[Record], path: Path) -> None:
     plt.close(figure)
 
 
+COLOURS = {
+    "fastrec": "#0b7285",
+    "fastrec float16": "#66d9e8",
+    "fastrec exact": "#0b7285",
+    "hnswlib": "#e8590c",
+    "faiss HNSW": "#862e9c",
+    "faiss IVF": "#cc5de8",
+    "faiss FastScan": "#9c36b5",
+    "usearch": "#2f9e44",
+    "voyager": "#f59f00",
+    "ScaNN": "#1864ab",
+}
+
+
+def pareto(points: list[Record], path: Path) -> None:
+    """Queries a second against recall, a row for each set of vectors: batches left, single queries right."""
+    names = list(dict.fromkeys(point["data"] for point in points))
+    figure, grid = plt.subplots(len(names), 2, figsize=(9, 3.1 * len(names)), layout="constrained", squeeze=False)
+    for row, name in zip(grid, names, strict=True):
+        for axes, how in zip(row, ("batch", "single"), strict=True):
+            for library, colour in COLOURS.items():
+                own = [point for point in points if (point["data"], point["library"]) == (name, library)]
+                curve = frontier([(point["recall"], point[how]) for point in own])
+                if curve:
+                    ours = library.startswith("fastrec")
+                    marker = "*" if library == "fastrec exact" else "o"
+                    axes.plot(
+                        *zip(*curve, strict=True), color=colour, label=library, marker=marker,
+                        markersize=9 if marker == "*" else 3, linewidth=2 if ours else 1.1, zorder=3 if ours else 2,
+                    )  # fmt: skip
+            axes.set_yscale("log")
+            axes.set_xlim(0.85, 1.003)
+            axes.grid(alpha=0.25, which="both", linewidth=0.5)
+            axes.set_title(f"{name}: {'batches' if how == 'batch' else 'one query a call'}", fontsize=9, loc="left")
+            axes.set_xlabel("recall@10", fontsize=8)
+            axes.set_ylabel("queries/s, one thread", fontsize=8)
+            axes.tick_params(labelsize=8)
+            axes.spines[["top", "right"]].set_visible(False)
+    handles = {
+        label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The (recall, speed) that no other one exceeds in both, by rising recall."""
+    best: list[tuple[float, float]] = []
+    for recall, speed in sorted(points, reverse=True):
+        if not best or speed > best[-1][1]:
+            best.append((recall, speed))
+    return best[::-1]
+
+
 def main() -> None:
     """Write the page."""
     (DOCS / "img").mkdir(exist_ok=True)
@@ -96,7 +151,14 @@ def main() -> None:
         if path.stem == "als-race":
             bars(records, DOCS / "img" / "als-race.svg")
             parts.append("![Seconds to implicit's final loss](img/als-race.svg)\n")
-        parts.append(table(records) + "\n")
+        if path.stem.startswith("ann-"):
+            picture = DOCS / "img" / f"{path.stem}.svg"
+            pareto([record for record in records if record["case"].endswith("point")], picture)
+            parts.append(f"![Queries a second against recall](img/{picture.name})\n")
+            others = [record for record in records if not record["case"].endswith("point")]
+            parts += [table(list(rows)) + "\n" for _, rows in groupby(others, key=lambda record: record["case"])]
+        else:
+            parts.append(table(records) + "\n")
         versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
         parts.append(
             f"*{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "

@@ -151,10 +151,8 @@ class IVFIndex(BaseEstimator):
             queries for the recall target, or it cannot be reached without a re-rank.
         """
         metric = self._check_options(queries)
-        jobs, random = (
-            effective_jobs(self.n_jobs),
-            np.random.default_rng(check_random_state(self.random_state).randint(2**31)),
-        )
+        jobs = effective_jobs(self.n_jobs)
+        random = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         dtype = STORED.get(self.rerank or "float32", np.float32)
         vectors = read_vectors("vectors", vectors, dtype)
         if vectors.shape[1] > MOST_DIMENSIONS:
@@ -598,8 +596,11 @@ def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[
 
 
 def _slack(d: int, sureness: float, ranked: bool) -> Slack:
-    """Standard deviations of a score: rounding adds to each element an error even within half a step, whose standard
-    deviation is 1/√12 of the step, and which a rotation has made independent of the other side.
+    """So many standard deviations of what rounding does to a score.
+
+    The error of an element is anywhere within half a step, so its standard deviation is 1/√12 of the step, and the
+    rotation has made it independent of the other side. A rotated query is LEVELS √d / 2 of its steps long at most,
+    since its largest element is hardly ever less than two of its standard deviations.
     """
     if not ranked:
         return Slack(0.0, 0.0, False)
