@@ -342,6 +342,8 @@ class Vocabulary:
         low, high = (known[0], known[-1]) if order is None else (known[order[0]], known[order[-1]])
         spread = int(high) - int(low) + 1
         if spread == length and order is None:  # a run without gaps
+            if len(ids) == 1:  # a single id costs no arithmetic on arrays
+                return np.array([int(ids[0]) - int(low) if low <= ids[0] <= high else -1], np.int32)
             return np.where((ids >= low) & (ids <= high), ids - low, -1).astype(np.int32)
         if self._table is None and len(ids) > 1000 and spread <= _TABLE_SPREAD * (length + len(ids)):
             self._table = _code_table(known, int(low), spread)

@@ -729,14 +729,17 @@ class Recommender(BaseEstimator, ABC):
     def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
         """A mask of the rows that the model itself cannot answer; None where it can answer all."""
         check_choice("on_empty", on_empty, ("popular", "error"))
-        unknown = None if audience.codes is None else audience.codes < 0
         if not self.needs_history:
+            unknown = None if audience.codes is None else audience.codes < 0
             return unknown if unknown is not None and unknown.any() else None
-        empty: NDArray[np.bool_] = audience.lengths() == 0
+        lengths = audience.lengths()
+        if len(lengths) == 1 and lengths[0]:
+            return None
+        empty: NDArray[np.bool_] = lengths == 0
         if not empty.any():
             return None
         if on_empty == "error":
-            silent = empty if unknown is None else empty & ~unknown
+            silent = empty if audience.codes is None else empty & (audience.codes >= 0)
             if silent.any():
                 raise ValueError(f"user {audience.labels.tolist()[int(np.argmax(silent))]!r} has no history")
         return empty

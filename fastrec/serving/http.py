@@ -9,18 +9,18 @@ import logging
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from threadpoolctl import threadpool_limits
 
@@ -56,6 +56,7 @@ Send = Callable[[Message], Awaitable[None]]
 Body = TypeVar("Body")
 Result = TypeVar("Result")
 
+VERSION_HEADER = b"fastrec-version"
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -69,6 +70,31 @@ class Refusal(Exception):  # noqa: N818  (an answer, not a fault)
     def __init__(self, status: int, message: str, field: str | None = None, **headers: str) -> None:
         super().__init__(message)
         self.status, self.message, self.field, self.headers = status, message, field, headers
+
+
+class Answer:
+    """An answer that is there as a whole: starlette's `Response` does more than is needed here.
+
+    Parameters
+    ----------
+    body
+        What to say.
+    status
+        Of HTTP.
+    headers
+        Names in lower case.
+    """
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._body, self._status = body, status
+        self._headers = [*headers, (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
 
 
 class Server:
@@ -100,7 +126,7 @@ class Server:
     # -- life
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, app: Any) -> AsyncIterator[None]:
         """Load on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
         threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
         loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
@@ -209,49 +235,46 @@ class Server:
 
     async def body(self, request: Request, kind: type[Body]) -> Body:
         """The body of a request, as what it must be."""
-        largest = self.settings.largest_body
-        too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LINGER * largest:
-            raise too_large
-        parts, size = [], 0
-        with self._hurry():
-            async for part in request.stream():
-                size += len(part)
-                if size <= largest:
-                    parts.append(part)
-                elif size > LINGER * largest:
-                    raise too_large
-        if size > largest:
-            raise too_large
+        raw = await self._read(request)
         try:
-            return self._decoders[kind].decode(b"".join(parts))  # type: ignore[index,return-value]
+            return self._decoders[kind].decode(raw)  # type: ignore[index,return-value]
         except msgspec.ValidationError as error:
             raise refuse_field(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(422, f"the body is no JSON: {error}", "body") from None
 
-    @contextlib.contextmanager
-    def _hurry(self) -> Iterator[None]:
-        """A refusal of what takes longer than a body may: asyncio.timeout for a tenth of its cost."""
+    async def _read(self, request: Request) -> bytes:
+        largest = self.settings.largest_body
+        too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
+        length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > LINGER * largest:
+            raise too_large
+        parts, size, more = [], 0, True
         task = asyncio.current_task()
-        late = False
-
-        def end() -> None:
-            nonlocal late
-            late = True
-            task.cancel()  # type: ignore[union-attr]
-
-        timer = asyncio.get_running_loop().call_later(self.settings.body_seconds, end)
-        try:
-            yield
+        assert task is not None
+        late: list[bool] = []
+        timer = asyncio.get_running_loop().call_later(self.settings.body_seconds, _end_late, task, late)
+        try:  # asyncio.timeout for a tenth of its cost
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size += len(part)
+                if size <= largest:
+                    parts.append(part)
+                elif size > LINGER * largest:
+                    raise too_large
         except asyncio.CancelledError:
-            if not late or task is None:
+            if not late:
                 raise
             task.uncancel()
             raise Refusal(408, "the body did not come in time", connection="close") from None
         finally:
             timer.cancel()
+        if size > largest:
+            raise too_large
+        return b"".join(parts)
 
     async def on_thread(self, work: Callable[..., Result], *given: Any) -> Result:
         """The result of longer work, so that short requests need not wait for it."""
@@ -263,10 +286,11 @@ class Server:
         finally:
             self._in_line -= 1
 
-    def answer(self, what: Any, status: int = 200, **headers: str) -> Response:
+    def answer(self, what: Any, status: int = 200, **headers: str) -> Answer:
         """An answer in JSON; its header names the version that the answer itself names."""
-        headers["fastrec-version"] = what.version.encode("latin-1", "replace").decode("latin-1")
-        return Response(self._encode(what), status, headers, JSON)
+        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        raw.append((VERSION_HEADER, what.version.encode("latin-1", "replace")))
+        return Answer(self._encode(what), status, raw)
 
     def check_writer(self, request: Request) -> None:
         """Refuse to write for who has no token, or from another site's page."""
@@ -289,7 +313,7 @@ class Server:
 
     # -- endpoints
 
-    async def recommend(self, request: Request) -> Response:
+    async def recommend(self, request: Request) -> Answer:
         """POST /recommend."""
         asked = await self.body(request, m.RecommendRequest)
         snapshot = await self.snapshot()
@@ -369,13 +393,13 @@ class Server:
                 if not snapshot.knows(user):
                     raise Refusal(404, f"unknown user {user!r}", field if field == "user" else f"{field}[{place}]")
 
-    async def batch(self, request: Request) -> Response:
+    async def batch(self, request: Request) -> Answer:
         """POST /batch."""
         asked = await self.body(request, m.BatchRequest)
         snapshot = await self.snapshot()
         return await self.on_thread(self._batch, snapshot, asked)
 
-    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> Response:
+    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> Answer:
         model = snapshot.model
         policy = asked.on_unknown or self.settings.on_unknown
         for place, user in enumerate(asked.users):
@@ -394,7 +418,7 @@ class Server:
             rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
         return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq))
 
-    async def events(self, request: Request) -> Response:
+    async def events(self, request: Request) -> Answer:
         """POST /events."""
         self.check_writer(request)
         journal = self.writable()
@@ -425,7 +449,7 @@ class Server:
         self.metrics.known_events.inc(receipt.known)
         return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, snapshot.version))
 
-    async def delete_user(self, request: Request) -> Response:
+    async def delete_user(self, request: Request) -> Answer:
         """DELETE /users/{id}."""
         self.check_writer(request)
         journal = self.writable()
@@ -441,7 +465,7 @@ class Server:
         said = "the file has the user's training history until the next model" if trained else "the file has nothing"
         return self.answer(m.DeletedAnswer(seq, snapshot.version, said))
 
-    async def history(self, request: Request) -> Response:
+    async def history(self, request: Request) -> Answer:
         """GET /users/{id}."""
         self.check_writer(request)  # a history is as private as it is to write one
         snapshot = await self.snapshot()
@@ -456,7 +480,7 @@ class Server:
         seen = [m.Seen(item, value, title) for item, value, title in parts]
         return self.answer(m.HistoryAnswer(user, seen, len(row.codes), snapshot.version, snapshot.seq))
 
-    async def similar(self, request: Request) -> Response:
+    async def similar(self, request: Request) -> Answer:
         """GET /similar?item=…."""
         snapshot = self.snapshot_now()
         model = snapshot.model
@@ -472,7 +496,7 @@ class Server:
         title = titles(model, code.tolist())[0]
         return self.answer(m.SimilarAnswer(item, listed(model, top, 0), snapshot.version, title))
 
-    async def items(self, request: Request) -> Response:
+    async def items(self, request: Request) -> Answer:
         """GET /items?search=…."""
         snapshot = self.snapshot_now()
         limit = parse_count(request, "limit", 20, 200)
@@ -484,7 +508,7 @@ class Server:
         rows = [m.Item(*row) for row in zip(decode(model, np.array(codes, int)), counts, named, strict=True)]
         return self.answer(m.ItemsAnswer(rows, snapshot.version))
 
-    async def users(self, request: Request) -> Response:
+    async def users(self, request: Request) -> Answer:
         """GET /users?search=…."""
         self.check_writer(request)
         snapshot = await self.snapshot()
@@ -493,7 +517,7 @@ class Server:
         found = await self.on_thread(lambda: self.catalogue.get(snapshot).find_users(wanted, limit))
         return self.answer(m.UsersAnswer([user for user in found if not snapshot.is_deleted(user)], snapshot.version))
 
-    async def model(self, request: Request) -> Response:
+    async def model(self, request: Request) -> Answer:
         """GET /model."""
         snapshot = await self.snapshot()
         model = snapshot.model
@@ -528,11 +552,11 @@ class Server:
             )
         )
 
-    async def healthz(self, request: Request) -> Response:
+    async def healthz(self, request: Request) -> Answer:
         """GET /healthz: the process lives."""
         return self.answer(m.StateAnswer("alive", self.version))
 
-    async def readyz(self, request: Request) -> Response:
+    async def readyz(self, request: Request) -> Answer:
         """GET /readyz: it can answer."""
         if self.updater is None:
             state = m.StateAnswer("failed" if self._failure else "loading", self.version, self._failure)
@@ -564,7 +588,7 @@ class Server:
         """What the model that answers is called."""
         return "" if self.updater is None else self.updater.snapshot.version
 
-    def refuse(self, request: Request | None, error: Exception) -> Response:
+    def refuse(self, request: Request | None, error: Exception) -> Answer:
         """What is said of an error: never where in the program it was."""
         if isinstance(error, HTTPException):
             error = Refusal(error.status_code, error.detail, **dict(error.headers or {}))
@@ -599,8 +623,8 @@ class Guard:
                 spent = (time.perf_counter() - began) * 1000
                 headers = message["headers"]
                 # A model may have been published since the answer was made: only pages are without a version yet.
-                if not any(name == b"fastrec-version" for name, _ in headers):
-                    headers = [*headers, (b"fastrec-version", self.server.version.encode("latin-1", "replace"))]
+                if not any(name == VERSION_HEADER for name, _ in headers):
+                    headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
                 message["headers"] = [
                     *headers,
                     (b"server-timing", b"app;dur=%.3f" % spent),
@@ -611,6 +635,7 @@ class Guard:
         try:
             direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
             if direct is None:
+                scope["app"] = self.app  # by which starlette's router knows to raise what it did not find
                 await self.app(scope, receive, sending)
             else:
                 await (await direct(Request(scope, receive, sending)))(scope, receive, sending)
@@ -641,7 +666,17 @@ def label_of(path: str) -> str:
 def create_app(settings: Settings | None = None) -> Any:
     """The ASGI application of one worker; without settings, those in the environment."""
     server = Server(Settings.from_environment() if settings is None else settings)
-    routes = [
+
+    async def refuse(request: Request, error: Exception) -> Any:
+        return server.refuse(request, error)
+
+    router = Router(routes_of(server), redirect_slashes=False, lifespan=server.lifespan)
+    return Guard(ExceptionMiddleware(router, {Refusal: refuse, HTTPException: refuse}), server)
+
+
+def routes_of(server: Server) -> list[BaseRoute]:
+    """What can be asked."""
+    return [
         Route("/recommend", server.recommend, methods=["POST"]),
         Route("/events", server.events, methods=["POST"]),
         Route("/batch", server.batch, methods=["POST"]),
@@ -660,16 +695,10 @@ def create_app(settings: Settings | None = None) -> Any:
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
 
-    async def refuse(request: Request, error: Exception) -> Response:
-        return server.refuse(request, error)
 
-    app = Starlette(
-        routes=routes, lifespan=server.lifespan, exception_handlers={Refusal: refuse, HTTPException: refuse}
-    )
-    app.router.redirect_slashes = False
-    # Starlette's own outermost layer would answer an error as plain text: ours is inside of it and answers first.
-    app.add_middleware(Guard, server=server)
-    return app
+def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:
+    late.append(True)
+    task.cancel()
 
 
 # -- small things about models and requests

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from fastrec.serving.metrics import SHARED_FOLDER
+from fastrec.serving.protocol import WholeAnswers
 from fastrec.serving.settings import Settings, is_loopback
 
 TOKEN_VARIABLE = "FASTREC_TOKEN"
@@ -85,10 +86,11 @@ def run_server(
             host=host,
             port=port,
             workers=workers,
-            http="httptools",
+            http=WholeAnswers,
             loop="auto",
             lifespan="on",
             ws="none",
+            proxy_headers=False,
             access_log=False,
             server_header=False,
             backlog=4096,

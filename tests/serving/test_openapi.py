@@ -36,9 +36,12 @@ def test_any_request_gets_a_described_answer(case, server):
 
 
 def test_every_route_is_described():
-    from fastrec.serving.http import create_app
+    from fastrec.serving.http import Server, routes_of
     from fastrec.serving.settings import Settings
 
-    app = create_app(Settings(model="none"))
-    routes = {route.path.replace(":path", "") for route in app.routes if hasattr(route, "methods")}
+    routes = {
+        route.path.replace(":path", "")
+        for route in routes_of(Server(Settings(model="none")))
+        if hasattr(route, "methods")
+    }
     assert routes - {"/", "/docs", "/openapi.json"} == set(describe_api(False)["paths"])
