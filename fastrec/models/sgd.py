@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
+from fastrec.models.anchors import Anchored
 from fastrec.models.dealing import Dealer
-from fastrec.models.factors import FactorRecommender
+from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength
 from fastrec.models.losses import (
     OPTIMIZERS,
     ListLoss,
@@ -19,6 +20,7 @@ from fastrec.models.losses import (
     Sides,
     make_side,
 )
+from fastrec.models.rows import count_codes
 from fastrec.models.training import (
     Callback,
     Course,
@@ -66,7 +68,7 @@ DEFAULTS = {
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
 
-class SGDFactorization(FactorRecommender):
+class SGDFactorization(FeaturedFactors):
     """Factors by stochastic gradients, with a choice of losses.
 
     What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
@@ -83,6 +85,9 @@ class SGDFactorization(FactorRecommender):
     "ccl"      1 - cos_i + negative_weight · mean max(0, cos_j - margin): cosine contrastive loss
     "softmax"  -log softmax of cos_i / temperature among items drawn
     ========== ============================================================================================
+
+    With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
+    (Kula 2015); penalties are of the own part. So items and users without any event are answered by their features.
 
     Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
     folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
@@ -117,6 +122,12 @@ class SGDFactorization(FactorRecommender):
         The penalty of factors in each step, or those of users' and of items'. None is a number for each loss.
     bias_regularization : float or None
         The same for biases; None is that of items.
+    identity : bool
+        Whether a row with features has a vector of its own beside their sum; without it, rows of like features are
+        alike.
+    feature_regularization : float or "auto"
+        How strongly features' vectors are drawn to zero, in multiples of the mean squared length of the rows of
+        features. "auto" is what predicts a hidden fifth of the rows best.
     iterations : int
         Epochs: each visits every entry once.
     tol : float
@@ -147,6 +158,10 @@ class SGDFactorization(FactorRecommender):
         product. Similarities leave biases out.
     mean_ : float
         The mean rating ("squared"), else 0.
+    item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
+        What was given to `fit`.
+    item_map_, user_map_ : ndarray of shape (m + 1, factors) or (m + 1, factors + 1), or None
+        The vector, and bias where there is one, of each feature; as the last row, what all rows have.
     presence_factors_ : ndarray of shape (n_items, factors) or None
         SVD++'s second factors of items.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -205,6 +220,8 @@ class SGDFactorization(FactorRecommender):
         schedule: str = "linear",
         regularization: float | tuple[float, float] | None = None,
         bias_regularization: float | None = None,
+        identity: bool = True,
+        feature_regularization: float | str = "auto",
         iterations: int = 30,
         tol: float = 0.0,
         validation_fraction: float = 0.0,
@@ -229,6 +246,8 @@ class SGDFactorization(FactorRecommender):
         self.schedule = schedule
         self.regularization = regularization
         self.bias_regularization = bias_regularization
+        self.identity = identity
+        self.feature_regularization = feature_regularization
         self.iterations = iterations
         self.tol = tol
         self.validation_fraction = validation_fraction
@@ -243,6 +262,8 @@ class SGDFactorization(FactorRecommender):
 
     def _check_options(self) -> None:
         check_course(self)
+        check_flag("SGDFactorization.identity", self.identity)
+        check_strength("SGDFactorization.feature_regularization", self.feature_regularization)
         self._settings()
 
     def _settings(self) -> Settings:
@@ -306,7 +327,9 @@ class SGDFactorization(FactorRecommender):
 
     # -- learning
 
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
+    ) -> Self:
         """Learn the factors.
 
         Parameters
@@ -315,6 +338,9 @@ class SGDFactorization(FactorRecommender):
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
             Not used; there because scikit-learn passes it.
+        item_features, user_features
+            Sparse or dense matrices of shape (n_items, m) and (n_users, m), their rows in the order of the codes, or
+            None. Items and users without any event are then answered by their features. Not of "ccl" and "softmax".
         X_val
             What to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
@@ -328,11 +354,14 @@ class SGDFactorization(FactorRecommender):
         ValueError, TypeError, FloatingPointError
             As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
         """
-        return self._learn(X, X_val=X_val)
+        return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
-    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+    def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
         settings = self._settings()
         loss = _make_loss(settings, matrix.shape[1])
+        self._adopt_features(matrix.shape, item_features, user_features)
+        if loss.unit and (item_features is not None or user_features is not None):
+            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={settings.loss!r}")
         given = None if X_val is None else self._checked(X_val)
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         squared = settings.loss == "squared"
@@ -341,14 +370,31 @@ class SGDFactorization(FactorRecommender):
         sides = self._start(matrix.shape, loss, seed)
         dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
         loss.begin(sides, trained)
+        followed = self._followed(loss, trained)
         course = self._course(settings)
         best = course.run(
-            lambda epoch: self._epoch(dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch)),
+            lambda epoch: self._epoch(
+                dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch), followed
+            ),
             None if hidden is None else lambda: self._validate(loss, trained, hidden),
-            lambda: self._item_arrays(loss),
+            lambda: self._learned_arrays(loss, followed),
         )
-        self.item_factors_, self.presence_factors_ = self._item_arrays(loss) if best is None else best
+        arrays = self._learned_arrays(loss, followed) if best is None else best
+        self.item_factors_, self.presence_factors_, self.item_map_, self.user_map_ = arrays
         course.record(self)
+
+    def _followed(self, loss: Loss, matrix: CodeMatrix) -> dict[str, Anchored]:
+        """The sides with features, and what draws their rows together."""
+        followed, sides, n_jobs = {}, loss.sides, loss.settings.n_jobs
+        item_counts = count_codes(matrix.indices, matrix.shape[1])
+        for name, side, biased, features, counts in (
+            ("item", sides.items, loss.item_biases, self.item_features_, item_counts),
+            ("user", sides.users, loss.user_biases, self.user_features_, np.diff(matrix.indptr)),
+        ):
+            if features is not None:
+                ridge = FeatureRidge(features, counts, self.feature_regularization, n_jobs)
+                followed[name] = Anchored(side, biased, ridge, self.factors, self.identity)
+        return followed
 
     def _course(self, settings: Settings) -> Course:
         advice = f"A learning_rate below {settings.learning_rate} may help."
@@ -392,7 +438,8 @@ class SGDFactorization(FactorRecommender):
             _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
             if loss.unit:
                 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-            side = make_side(rows, biased, optimizer)
+            features = self.user_features_ if last == "user_factors_" else self.item_features_
+            side = make_side(rows, biased, optimizer, features is not None)
             known = getattr(self, last, None) if self.warm_start else None
             if known is not None and known.shape == (size, settings.factors + self._extra(loss)):
                 rows[:, : settings.factors] = known[:, : settings.factors]
@@ -409,12 +456,16 @@ class SGDFactorization(FactorRecommender):
             presence = make_side(rows, False, OPTIMIZERS["adam"])
         return Sides(sides[0], sides[1], presence, self.mean_)
 
-    def _epoch(self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float) -> float:
+    def _epoch(
+        self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float, followed: dict[str, Anchored]
+    ) -> float:
         total, count = dealer.run_epoch(rng, loss.task(rate), loss.after(rate))
         for side in (loss.sides.users, loss.sides.items):
             for part in (side.rows, side.biases):
                 if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
                     return float("nan")
+        for anchored in followed.values():
+            anchored.follow()
         return total / max(1, count)
 
     def _validate(self, loss: Loss, trained: CodeMatrix, hidden: CodeMatrix) -> float:
@@ -427,6 +478,13 @@ class SGDFactorization(FactorRecommender):
         if settings.loss == "squared":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
+
+    def _learned_arrays(
+        self, loss: Loss, followed: dict[str, Anchored]
+    ) -> tuple[Floats, Floats | None, Floats | None, Floats | None]:
+        """The item factors, those of presence, and the maps of both sides' features."""
+        maps = {name: anchored.settle() for name, anchored in followed.items()}
+        return *self._item_arrays(loss), maps.get("item"), maps.get("user")
 
     # -- columns
 
@@ -455,11 +513,29 @@ class SGDFactorization(FactorRecommender):
             factors[:, d + 1] = biases + np.float32(self.mean_)
         return factors
 
+    def _as_item_factors(self, vectors: Floats) -> Floats:
+        ones = np.ones((len(vectors), self.item_factors_.shape[1] - vectors.shape[1]), np.float32)
+        return np.hstack([vectors, ones])
+
+    def _as_user_factors(self, vectors: Floats) -> Floats:
+        loss, _, _ = self._derived.get("fold-in", self._fold_in_parts)
+        return self._user_columns(loss, vectors, vectors[:, -1])
+
     # -- folding in
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
         rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
+        return self._user_columns(loss, rows, biases)
+
+    def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
+        if not self.identity:
+            return self._as_user_factors(vectors)
+        loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        anchors = aligned_zeros(len(vectors), loss.settings.width)
+        anchors[:, : self.factors] = vectors[:, : self.factors]
+        biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
+        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (anchors.reshape(-1), biases))
         return self._user_columns(loss, rows, biases)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
