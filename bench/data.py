@@ -20,11 +20,16 @@ class Folder:
 
     def columns(self, name: str, *columns: str) -> list[np.ndarray]:
         """The named columns of a data set's interactions."""
-        path = self.root / name / "interactions.parquet"
+        return self._read(name, "interactions.parquet", columns)
+
+    def item_columns(self, name: str, *columns: str) -> list[np.ndarray]:
+        """The named columns of what is known about a data set's items."""
+        return self._read(name, "items.parquet", columns)
+
+    def _read(self, name: str, file: str, columns: tuple[str, ...]) -> list[np.ndarray]:
+        path = self.root / name / file
         if not path.exists():
-            raise MissingDataError(
-                f"{path} does not exist: --data must name a folder that holds {name}/interactions.parquet"
-            )
+            raise MissingDataError(f"{path} does not exist: --data must name a folder that holds {name}/{file}")
         table = pq.read_table(path, columns=list(columns))
         return [table[column].to_numpy() for column in columns]
 

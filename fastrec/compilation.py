@@ -1,18 +1,25 @@
 """Kernels compiled ahead of time, so that nobody waits for the first request."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.base import clone
 
-from fastrec.models import ImplicitALS
+from fastrec.models import Recommender, estimators
 from fastrec.retrieval import ExactIndex, IVFIndex
-from fastrec.validation import check_integer
+from fastrec.validation import check_choice, check_integer
+
+Models = str | Recommender | Sequence[str | Recommender]
+
+# Enough for more than one block of stochastic gradients, few enough to cost nothing.
+USERS, ITEMS = 96, 80
 
 
-def warmup(factors: int | Sequence[int] = 64) -> float:
-    """Compile what `ImplicitALS` needs to train, fold in and recommend, and all searches, into the cache on disk.
+def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") -> float:
+    """Compile what training, fold-in and recommending need, and all searches, into the cache on disk.
 
     Kernels are kept for the next process: an image or a server that calls this at build time starts at full speed.
 
@@ -20,29 +27,63 @@ def warmup(factors: int | Sequence[int] = 64) -> float:
     ----------
     factors
         The numbers of factors to prepare for. Up to 128, each multiple of sixteen has machine code of its own.
+    models
+        For which: names of estimators, or estimators with their options, as losses and optimizers have kernels of their
+        own (these are prepared for their own factors). One, or a sequence of them.
 
     Returns
     -------
     float
-        The seconds that it took: about ten the first time, almost nothing when all is there.
+        The seconds that it took: one to five for each the first time, almost nothing when all is there.
+
+    Raises
+    ------
+    ValueError
+        Where a name is that of no estimator.
 
     Examples
     --------
     >>> import fastrec as fr
     >>> fr.warmup(16) >= 0
     True
+    >>> fr.warmup(models=[fr.SGDFactorization(16, loss="warp")]) >= 0
+    True
     """
     began = time.perf_counter()
     sizes = [factors] if isinstance(factors, int) else list(factors)
-    X = csr_array(np.eye(40, 30, dtype=np.float32) + np.eye(40, 30, 1, dtype=np.float32))
-    for size in sizes:
-        model = ImplicitALS(check_integer("factors", size, minimum=1), iterations=1, random_state=0).fit(X)
-        model.recommend([0, 1], k=2)
-        model.recommend(0, k=2)
-        model.recommend(X[:1], k=2)
-        model.similar_items(0, k=2)
+    sizes = [check_integer("factors", size, minimum=1) for size in sizes]
+    asked: Sequence[Any] = [models] if isinstance(models, str | Recommender) else models
+    for model in asked:
+        for made in _prepared(model, sizes):
+            _use(made)
     _search()
     return time.perf_counter() - began
+
+
+def _prepared(model: Any, sizes: list[int]) -> Iterator[Any]:
+    """Estimators to be fitted: one for each number of factors, where that is not the model's own."""
+    if isinstance(model, Recommender):
+        yield clone(model)
+        return
+    known = estimators()
+    check_choice("models", model, tuple(known))
+    takes_factors = "factors" in known[model]().get_params()
+    for size in sizes if takes_factors else [0]:
+        yield known[model]().set_params(**({"factors": size} if takes_factors else {}))
+
+
+def _use(model: Any) -> None:
+    """Fit on next to nothing, and ask."""
+    quick = {"iterations": 1, "random_state": 0, "verbose": False}
+    model.set_params(**{name: value for name, value in quick.items() if name in model.get_params()})
+    X = np.eye(USERS, ITEMS, dtype=np.float32) + np.eye(USERS, ITEMS, 1, dtype=np.float32)
+    X[ITEMS:, 0] = 1
+    histories = csr_array(X)
+    model.fit(histories)
+    model.recommend([0, 1], k=2)
+    model.recommend(0, k=2)
+    model.recommend(histories[:1], k=2)
+    model.similar_items(0, k=2)
 
 
 def _search() -> None:

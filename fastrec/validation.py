@@ -359,6 +359,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "maxIter", "iters", "niter", "steps",
     ),
     "learning_rate": ("lr", "lr_all", "eta", "eta0", "step_size"),
+    "n_negatives": ("max_sampled", "neg_prop", "negative_count", "num_negatives", "num_ng"),
     "n_jobs": ("num_threads", "n_threads", "nthreads", "threads", "workers", "num_workers", "n_cores", "njobs"),
     "random_state": ("seed", "random_seed", "rng", "random"),
     "verbose": ("show_progress", "progress", "verbosity", "use_progress_bar"),

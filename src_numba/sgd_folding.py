@@ -1,7 +1,8 @@
 """The factors of users by their histories, the items' being what they are: the same losses, over the user's row alone.
 
-A row begins at zero and is moved over its history `passes` times, at a rate that falls to zero; its random numbers
-depend on nothing but its own entries' places, so a row's answer does not hang on the rows beside it.
+A row begins at its anchor, or at zero where `anchors`, flat, has one element; the penalty draws it there, and it is
+moved over its history `passes` times, at a rate that falls to zero. Its random numbers depend on nothing but its own
+entries' places, so a row's answer does not hang on the rows beside it.
 """
 
 from typing import Any
@@ -31,6 +32,7 @@ def fold_pairs(
     seed: Any,
     items: Any,
     pace: Any,
+    anchors: Any,
     out: Any,
     width: Any,
 ) -> None:
@@ -42,7 +44,10 @@ def fold_pairs(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
-        x = zero_row(width)
+        anchor = zero_row(width)
+        if anchors.shape[0] > 1:
+            anchor = load_row(anchors, np.int64(u) * size, width)
+        x = anchor
         for turn in range(passes):
             rate = pace.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
@@ -68,6 +73,7 @@ def fold_pairs(
                 if not negatives.hinge:
                     pull *= logistic_loss(score - found)[0]
                 x = blend(ONE - rate * pace.decay, x, rate * pull, subtract(y, load_row(rows, j * size, width)))
+                x = blend(ONE, x, rate * pace.decay, anchor)
         store_row(out, np.int64(u) * size, x)
 
 
@@ -83,6 +89,7 @@ def fold_labels(
     seed: Any,
     items: Any,
     pace: Any,
+    anchors: Any,
     out: Any,
     width: Any,
 ) -> None:
@@ -93,7 +100,10 @@ def fold_labels(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
-        x = zero_row(width)
+        anchor = zero_row(width)
+        if anchors.shape[0] > 1:
+            anchor = load_row(anchors, np.int64(u) * size, width)
+        x = anchor
         for turn in range(passes):
             rate = pace.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
@@ -112,5 +122,5 @@ def fold_labels(
                     score = dot(x, y) + items.biases[j]
                     share, _ = logistic_loss(score if amount > 0 else -score)
                     ascent = blend(ONE, ascent, amount * share, y)
-                x = blend(ONE - rate * pace.decay, x, rate, ascent)
+                x = blend(ONE - rate * pace.decay, x, rate, blend(ONE, ascent, pace.decay, anchor))
         store_row(out, np.int64(u) * size, x)

@@ -33,6 +33,8 @@ class Parameters(NamedTuple):
     bias_squares: NDArray[np.float32]  # (n,)
     bias_means: NDArray[np.float32]  # (n,)
     counts: NDArray[np.int32]  # (n,): Adam's steps of each row
+    anchors: NDArray[np.float32]  # flat (n · width): what the penalty draws rows to; of one element: to zero
+    bias_anchors: NDArray[np.float32]  # (n,): the same for biases
 
 
 class Pace(NamedTuple):
@@ -85,6 +87,22 @@ def over_root(context: Any, x: Any, squares: Any, epsilon: Any) -> Any:
     return x(x, squares, types.float32), build
 
 
+@kernel(inline=True, fastmath=FAST)
+def add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
+    """The ascent plus the penalty's part that draws to the row's anchor; that which draws to zero excluded."""
+    if side.anchors.shape[0] > 1:
+        return blend(ONE, ascent, pace.decay, load_row(side.anchors, np.int64(code) * constant(width), width))
+    return ascent
+
+
+@kernel(inline=True, fastmath=FAST)
+def add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+    """The same for a bias."""
+    if side.bias_anchors.shape[0] > 1:
+        return ascent + pace.bias_decay * side.bias_anchors[code]
+    return ascent
+
+
 def move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
     """The row after a step up `ascent`, the penalty's part excluded; what the optimizer remembers is stored."""
     raise NotImplementedError  # compiled by `_choose_move_row`
@@ -96,12 +114,12 @@ def _choose_move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, opt
 
 
 def _move_sgd(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
-    return blend(ONE - pace.rate * pace.decay, row, pace.rate, ascent)
+    return blend(ONE - pace.rate * pace.decay, row, pace.rate, add_anchor(side, code, ascent, pace, width))
 
 
 def _move_adagrad(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
     place = np.int64(code) * constant(width)
-    gradient = blend(ONE, ascent, -pace.decay, row)
+    gradient = blend(ONE, add_anchor(side, code, ascent, pace, width), -pace.decay, row)
     squares = add_square(ONE, load_row(side.squares, place, width), ONE, gradient)
     store_row(side.squares, place, squares)
     return blend(ONE, row, pace.rate, over_root(gradient, squares, EPSILON))
@@ -109,7 +127,7 @@ def _move_adagrad(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimi
 
 def _move_adam(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
     place = np.int64(code) * constant(width)
-    gradient = blend(ONE, ascent, -pace.decay, row)
+    gradient = blend(ONE, add_anchor(side, code, ascent, pace, width), -pace.decay, row)
     means = blend(BETA1, load_row(side.means, place, width), ONE - BETA1, gradient)
     squares = add_square(BETA2, load_row(side.squares, place, width), ONE - BETA2, gradient)
     store_row(side.means, place, means)
@@ -130,17 +148,18 @@ def _choose_move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: A
 
 
 def _move_bias_sgd(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+    ascent = add_bias_anchor(side, code, ascent, pace)
     side.biases[code] += pace.rate * (ascent - pace.bias_decay * side.biases[code])
 
 
 def _move_bias_adagrad(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
-    gradient = ascent - pace.bias_decay * side.biases[code]
+    gradient = add_bias_anchor(side, code, ascent, pace) - pace.bias_decay * side.biases[code]
     side.bias_squares[code] += gradient * gradient
     side.biases[code] += pace.rate * gradient / (np.sqrt(side.bias_squares[code]) + EPSILON)
 
 
 def _move_bias_adam(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
-    gradient = ascent - pace.bias_decay * side.biases[code]
+    gradient = add_bias_anchor(side, code, ascent, pace) - pace.bias_decay * side.biases[code]
     mean = BETA1 * side.bias_means[code] + (ONE - BETA1) * gradient
     square = BETA2 * side.bias_squares[code] + (ONE - BETA2) * gradient * gradient
     side.bias_means[code], side.bias_squares[code] = mean, square

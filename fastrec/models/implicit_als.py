@@ -16,11 +16,11 @@ from fastrec.models.alternation import (
     gramian,
     rotate,
 )
-from fastrec.models.recommender import Codes, Explaining
+from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength
+from fastrec.models.recommender import Codes, Derived, Explaining
 from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.models.updating import Change
-from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
 
@@ -42,7 +42,7 @@ FOLD_IN_STEPS = 50
 VALIDATION_ROWS = 4_000
 
 
-class ImplicitALS(Explaining, UpdatingFactors):
+class ImplicitALS(Explaining, FeaturedFactors):
     """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
 
     Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
@@ -53,6 +53,9 @@ class ImplicitALS(Explaining, UpdatingFactors):
     2008), ν being `regularization_exponent`; ν = 1 is the scaling of Rendle, Krichene, Zhang, Koren (2022), ν = 0 a
     plain penalty. `implicit` has c = alpha · value where there was feedback: for its loss, take 1 from its alpha and
     set ν = 0.
+
+    With features of items or users (`fit`), a ridge regression of the factors on them gives vectors to items and users
+    without any event (Gantner et al. 2010); the factors of the others are what they are without features.
 
     Parameters
     ----------
@@ -65,6 +68,9 @@ class ImplicitALS(Explaining, UpdatingFactors):
         so that all feedback together weighs a tenth of all cells.
     regularization_exponent : float
         ν: how the penalty of a row grows with the sum of its weights.
+    feature_regularization : float or "auto"
+        The strength of the ridge regression on features, in multiples of the mean squared length of their rows. "auto"
+        is what predicts a hidden fifth of the factors best.
     iterations : int
         Epochs at most: all users, then all items.
     solver : {"auto", "cg", "cholesky"}
@@ -99,6 +105,10 @@ class ImplicitALS(Explaining, UpdatingFactors):
         float32, C-contiguous: `transform` of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, in the eigenbasis of their Gramian, the largest eigenvalue first.
+    item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
+        What was given to `fit`.
+    item_map_, user_map_ : ndarray of shape (m + 1, factors), or None
+        The vector of each feature; as the last row, what all rows have.
     alpha_ : float
         The alpha that was used.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -144,6 +154,7 @@ class ImplicitALS(Explaining, UpdatingFactors):
         regularization: float = 0.01,
         alpha: float | str = "auto",
         regularization_exponent: float = 1.0,
+        feature_regularization: float | str = "auto",
         iterations: int = 15,
         solver: str = "auto",
         cg_steps: int = 2,
@@ -161,6 +172,7 @@ class ImplicitALS(Explaining, UpdatingFactors):
         self.regularization = regularization
         self.alpha = alpha
         self.regularization_exponent = regularization_exponent
+        self.feature_regularization = feature_regularization
         self.iterations = iterations
         self.solver = solver
         self.cg_steps = cg_steps
@@ -180,12 +192,15 @@ class ImplicitALS(Explaining, UpdatingFactors):
         if self.alpha != "auto":
             check_number('ImplicitALS.alpha (if not "auto")', self.alpha, minimum=0, above=True)
         check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
+        check_strength("ImplicitALS.feature_regularization", self.feature_regularization)
         check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
         check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1)
         check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
         check_course(self)
 
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
+    ) -> Self:
         """Learn the factors.
 
         Parameters
@@ -194,6 +209,9 @@ class ImplicitALS(Explaining, UpdatingFactors):
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
             Not used; there because scikit-learn passes it.
+        item_features, user_features
+            Sparse or dense matrices of shape (n_items, m) and (n_users, m), their rows in the order of the codes, or
+            None. Items and users without any event are then answered by their features.
         X_val
             What to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
@@ -207,9 +225,10 @@ class ImplicitALS(Explaining, UpdatingFactors):
         ValueError, TypeError, FloatingPointError
             As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
         """
-        return self._learn(X, X_val=X_val)
+        return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
-    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+    def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
+        self._adopt_features(matrix.shape, item_features, user_features)
         jobs = effective_jobs(self.n_jobs)
         self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
         given = None if X_val is None else self._checked(X_val)
@@ -221,6 +240,26 @@ class ImplicitALS(Explaining, UpdatingFactors):
             _, basis = eigenbasis(gramian(items, jobs), self.factors)
             rotate(items, basis, jobs)
         self.item_factors_ = _without_padding(items, self.factors)
+        self._map_features()
+
+    def _map_features(self) -> None:
+        """Learn what features say of factors; items without events get their vectors by it."""
+        jobs = effective_jobs(self.n_jobs)
+        if self.item_features_ is not None:
+            ridge = FeatureRidge(self.item_features_, self.item_counts_, self.feature_regularization, jobs)
+            self.item_map_ = ridge.fit(self.item_factors_)
+            cold = self.item_counts_ == 0
+            self.item_factors_ = np.where(cold[:, None], ridge.spread(self.item_map_), self.item_factors_)
+        if self.user_features_ is not None:
+            counts = np.diff(self.seen_.indptr)
+            ridge = FeatureRidge(self.user_features_, counts, self.feature_regularization, jobs)
+            self.user_map_ = ridge.fit(self._fold_in(self.seen_))
+
+    def _as_item_factors(self, vectors: Floats) -> Floats:
+        return vectors
+
+    def _as_user_factors(self, vectors: Floats) -> Floats:
+        return vectors
 
     def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
         options = (self.alpha_, self.regularization, self.regularization_exponent)
@@ -297,9 +336,15 @@ class ImplicitALS(Explaining, UpdatingFactors):
         side.solve(solutions, vectors, eigenvalues, self._exact_solver(jobs))
         return _without_padding(solutions, self.factors)
 
+    def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
+        """Histories say more than features; these count where there is no history."""
+        return np.where((np.diff(matrix.indptr) > 0)[:, None], self._fold_in(matrix), vectors)
+
     def _update_items(self, change: Change) -> None:
         """Changed items are solved anew, then all factors are turned into the new eigenbasis."""
         self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
+        self._derived = Derived()
+        self._map_features()
 
     def _solve_items(self, change: Change) -> Floats:
         """The changed items solved, given all users, of whom the changed ones are solved first; padded.
@@ -309,6 +354,7 @@ class ImplicitALS(Explaining, UpdatingFactors):
         jobs = effective_jobs(self.n_jobs)
         width = -(-self.factors // LANES) * LANES
         items = _grown(self.item_factors_, self.n_features_in_, width)
+        items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
         users = _grown(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self.factors)
         users[change.users, : self.factors] = self._fold_in(pick_rows(self.seen_, change.users))
@@ -338,10 +384,12 @@ class ImplicitALS(Explaining, UpdatingFactors):
         return shares
 
     def _fold_in_arrays(self) -> tuple[Floats, NDArray[np.float64]]:
-        """The item factors at the kernel's width, and the diagonal of their Gramian, which is all of it."""
+        """The item factors at the kernel's width, and the diagonal of the Gramian of those with events: all of it."""
         squares = np.zeros(self.item_factors_.shape[1])
+        known = self.item_counts_ > 0  # what features say of the others is no part of the loss
         for first in range(0, len(self.item_factors_), 4096):
-            squares += np.square(self.item_factors_[first : first + 4096], dtype=np.float64).sum(axis=0)
+            block = self.item_factors_[first : first + 4096][known[first : first + 4096]]
+            squares += np.square(block, dtype=np.float64).sum(axis=0)
         return self._at_kernel_width(), squares
 
     def _at_kernel_width(self) -> Floats:

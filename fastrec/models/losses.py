@@ -25,6 +25,8 @@ from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.validation import CodeMatrix, readonly
 
 Floats = NDArray[np.float32]
+Anchors = tuple[Floats, Floats]
+NO_ANCHORS: Anchors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 
 OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
 
@@ -72,13 +74,19 @@ class Sides:
     mean: float
 
 
-def make_side(rows: Floats, biased: bool, optimizer: int) -> Parameters:
-    """Rows, of shape (n, width), with biases of zero and an optimizer that remembers nothing yet."""
+def make_side(rows: Floats, biased: bool, optimizer: int, anchored: bool = False) -> Parameters:
+    """Rows, of shape (n, width), with biases of zero and an optimizer that remembers nothing yet.
+
+    `anchored` is whether penalties draw to anchors, zeros to begin with, rather than to zero.
+    """
     n, one = len(rows), np.zeros(1, np.float32)
     full = aligned_zeros(*rows.shape).reshape(-1) if optimizer != SGD else one
     means = aligned_zeros(*rows.shape).reshape(-1) if optimizer == ADAM else one.copy()
     biases, squares, bias_means = (np.zeros(n if biased else 1, np.float32) for _ in range(3))
-    return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, np.zeros(n, np.int32))
+    anchors = aligned_zeros(*rows.shape).reshape(-1) if anchored else one.copy()
+    bias_anchors = np.zeros(n if anchored and biased else 1, np.float32)
+    counts = np.zeros(n, np.int32)
+    return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, anchors, bias_anchors)
 
 
 class Loss(ABC):
@@ -122,8 +130,18 @@ class Loss(ABC):
         return None
 
     @abstractmethod
-    def fold(self, matrix: CodeMatrix, weights: Floats, pool: NDArray[np.int32], sides: Sides) -> tuple[Floats, Floats]:
-        """(Rows, of shape (n, width), biases, of shape (n,)) of histories; those of `sides.users` are not read."""
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """(Rows, of shape (n, width), biases, of shape (n,)) of histories; those of `sides.users` are not read.
+
+        `anchors` are where the penalty draws them: rows, flat, and biases, of one element each where that is zero.
+        """
 
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with."""
@@ -177,15 +195,22 @@ class PairLoss(Loss):
 
         return run
 
-    def fold(self, matrix: CodeMatrix, weights: Floats, pool: NDArray[np.int32], sides: Sides) -> tuple[Floats, Floats]:
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
         pace, _ = self.paces(self.fold_rate())
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
             marks = np.full(matrix.shape[1], -1, np.int32)
             fold_pairs(
-                entries, first, last, pool, marks, self.negatives, FOLD_PASSES, np.uint64(0), sides.items, pace, out,
-                self.width,
+                entries, first, last, pool, marks, self.negatives, FOLD_PASSES, np.uint64(0), sides.items, pace,
+                anchors[0], out, self.width,
             )  # fmt: skip
 
         return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
@@ -210,15 +235,22 @@ class LogisticLoss(Loss):
 
         return run
 
-    def fold(self, matrix: CodeMatrix, weights: Floats, pool: NDArray[np.int32], sides: Sides) -> tuple[Floats, Floats]:
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
         pace, _ = self.paces(self.fold_rate())
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
             marks = np.full(matrix.shape[1], -1, np.int32)
             fold_labels(
-                entries, first, last, pool, marks, self.labels, FOLD_PASSES, np.uint64(0), sides.items, pace, out,
-                self.width,
+                entries, first, last, pool, marks, self.labels, FOLD_PASSES, np.uint64(0), sides.items, pace,
+                anchors[0], out, self.width,
             )  # fmt: skip
 
         return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
@@ -255,7 +287,14 @@ class ListLoss(Loss):
 
         return run
 
-    def fold(self, matrix: CodeMatrix, weights: Floats, pool: NDArray[np.int32], sides: Sides) -> tuple[Floats, Floats]:
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
@@ -343,14 +382,24 @@ class RatingLoss(Loss):
 
         return run
 
-    def fold(self, matrix: CodeMatrix, weights: Floats, pool: NDArray[np.int32], sides: Sides) -> tuple[Floats, Floats]:
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
         """Rows, what presence adds to them included, and biases of histories."""
         n = matrix.shape[0]
-        biases, offsets = np.zeros(n, np.float32), np.zeros(1, np.float32)
+        biases, offsets = np.zeros(n, np.float32), anchors[0]
         if sides.presence is not None:
             offsets = np.zeros(n * self.settings.width, np.float32)
             structure = readonly(matrix.indptr), readonly(matrix.indices)
             self._sum(structure, np.ones(1, np.float32), presence_scales(matrix), sides.presence.rows, offsets)
+            offsets += anchors[0]
+        if len(anchors[0]) > 1:
+            weights = weights - np.repeat(anchors[1], np.diff(matrix.indptr))
         pace, _ = self.paces(0.0)
         mean = np.float32(sides.mean)
 
@@ -361,9 +410,9 @@ class RatingLoss(Loss):
             )  # fmt: skip
 
         rows = self._fold_pieces(matrix, weights, fold)
-        if sides.presence is not None:
+        if len(offsets) > 1:
             rows += offsets.reshape(rows.shape)
-        return rows, biases
+        return rows, biases + anchors[1]
 
 
 def presence_scales(matrix: CodeMatrix) -> Floats:

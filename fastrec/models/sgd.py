@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
+from fastrec.models.anchors import Anchored, draw_rows
 from fastrec.models.dealing import Dealer
+from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength, map_features
 from fastrec.models.losses import (
     OPTIMIZERS,
     ListLoss,
@@ -20,7 +22,7 @@ from fastrec.models.losses import (
     make_side,
 )
 from fastrec.models.recommender import Codes
-from fastrec.models.rows import pick_rows
+from fastrec.models.rows import count_codes, pick_rows
 from fastrec.models.training import (
     Callback,
     Course,
@@ -32,7 +34,6 @@ from fastrec.models.training import (
     validation_rmse,
 )
 from fastrec.models.updating import Change
-from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs
 from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_matrix, check_number
 
@@ -82,7 +83,7 @@ DEFAULTS = {
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
 
-class SGDFactorization(UpdatingFactors):
+class SGDFactorization(FeaturedFactors):
     """Factors by stochastic gradients, with a choice of losses.
 
     What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
@@ -99,6 +100,9 @@ class SGDFactorization(UpdatingFactors):
     "ccl"      1 - cos_i + negative_weight · mean max(0, cos_j - margin): cosine contrastive loss
     "softmax"  -log softmax of cos_i / temperature among items drawn
     ========== ============================================================================================
+
+    With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
+    (Kula 2015); penalties are of the own part. So items and users without any event are answered by their features.
 
     Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
     folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
@@ -133,6 +137,12 @@ class SGDFactorization(UpdatingFactors):
         The penalty of factors in each step, or those of users' and of items'. None is a number for each loss.
     bias_regularization : float or None
         The same for biases; None is that of items.
+    identity : bool
+        Whether a row with features has a vector of its own beside their sum; without it, rows of like features are
+        alike.
+    feature_regularization : float or "auto"
+        How strongly features' vectors are drawn to zero, in multiples of the mean squared length of the rows of
+        features. "auto" is what predicts a hidden fifth of the rows best.
     iterations : int
         Epochs: each visits every entry once.
     tol : float
@@ -163,6 +173,10 @@ class SGDFactorization(UpdatingFactors):
         product. Similarities leave biases out.
     mean_ : float
         The mean rating ("squared"), else 0.
+    item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
+        What was given to `fit`.
+    item_map_, user_map_ : ndarray of shape (m + 1, factors) or (m + 1, factors + 1), or None
+        The vector, and bias where there is one, of each feature; as the last row, what all rows have.
     presence_factors_ : ndarray of shape (n_items, factors) or None
         SVD++'s second factors of items.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -223,6 +237,8 @@ class SGDFactorization(UpdatingFactors):
         schedule: str = "linear",
         regularization: float | tuple[float, float] | None = None,
         bias_regularization: float | None = None,
+        identity: bool = True,
+        feature_regularization: float | str = "auto",
         iterations: int = 30,
         tol: float = 0.0,
         validation_fraction: float = 0.0,
@@ -247,6 +263,8 @@ class SGDFactorization(UpdatingFactors):
         self.schedule = schedule
         self.regularization = regularization
         self.bias_regularization = bias_regularization
+        self.identity = identity
+        self.feature_regularization = feature_regularization
         self.iterations = iterations
         self.tol = tol
         self.validation_fraction = validation_fraction
@@ -261,6 +279,8 @@ class SGDFactorization(UpdatingFactors):
 
     def _check_options(self) -> None:
         check_course(self)
+        check_flag("SGDFactorization.identity", self.identity)
+        check_strength("SGDFactorization.feature_regularization", self.feature_regularization)
         self._settings()
 
     def _settings(self) -> Settings:
@@ -324,7 +344,9 @@ class SGDFactorization(UpdatingFactors):
 
     # -- learning
 
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
+    ) -> Self:
         """Learn the factors.
 
         Parameters
@@ -333,6 +355,9 @@ class SGDFactorization(UpdatingFactors):
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
             Not used; there because scikit-learn passes it.
+        item_features, user_features
+            Sparse or dense matrices of shape (n_items, m) and (n_users, m), their rows in the order of the codes, or
+            None. Items and users without any event are then answered by their features. Not of "ccl" and "softmax".
         X_val
             What to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
@@ -346,11 +371,14 @@ class SGDFactorization(UpdatingFactors):
         ValueError, TypeError, FloatingPointError
             As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
         """
-        return self._learn(X, X_val=X_val)
+        return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
-    def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
+    def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
         settings = self._settings()
         loss = _make_loss(settings, matrix.shape[1])
+        self._adopt_features(matrix.shape, item_features, user_features)
+        if loss.unit and (item_features is not None or user_features is not None):
+            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={settings.loss!r}")
         given = None if X_val is None else self._checked(X_val)
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         squared = settings.loss == "squared"
@@ -359,14 +387,31 @@ class SGDFactorization(UpdatingFactors):
         sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
         dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
         loss.begin(sides, trained)
+        followed = self._followed(loss, trained)
         course = self._course(settings)
         best = course.run(
-            lambda epoch: self._epoch(dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch)),
+            lambda epoch: self._epoch(
+                dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch), followed
+            ),
             None if hidden is None else lambda: self._validate(loss, trained, hidden),
-            lambda: self._item_arrays(loss),
+            lambda: self._learned_arrays(loss, followed),
         )
-        self.item_factors_, self.presence_factors_ = self._item_arrays(loss) if best is None else best
+        arrays = self._learned_arrays(loss, followed) if best is None else best
+        self.item_factors_, self.presence_factors_, self.item_map_, self.user_map_ = arrays
         course.record(self)
+
+    def _followed(self, loss: Loss, matrix: CodeMatrix) -> dict[str, Anchored]:
+        """The sides with features, and what draws their rows together."""
+        followed, sides, n_jobs = {}, loss.sides, loss.settings.n_jobs
+        item_counts = count_codes(matrix.indices, matrix.shape[1])
+        for name, side, biased, features, counts in (
+            ("item", sides.items, loss.item_biases, self.item_features_, item_counts),
+            ("user", sides.users, loss.user_biases, self.user_features_, np.diff(matrix.indptr)),
+        ):
+            if features is not None:
+                ridge = FeatureRidge(features, counts, self.feature_regularization, n_jobs)
+                followed[name] = Anchored(side, biased, ridge, self.factors, self.identity)
+        return followed
 
     def _course(self, settings: Settings) -> Course:
         advice = f"A learning_rate below {settings.learning_rate} may help."
@@ -416,15 +461,15 @@ class SGDFactorization(UpdatingFactors):
         settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
         rng = np.random.default_rng(seed)
         sides = []
-        for size, last, biased, column in (
-            (shape[0], known.users, loss.user_biases, settings.factors + 1),
-            (shape[1], known.items, loss.item_biases, settings.factors),
+        for size, last, biased, column, features in (
+            (shape[0], known.users, loss.user_biases, settings.factors + 1, self.user_features_),
+            (shape[1], known.items, loss.item_biases, settings.factors, self.item_features_),
         ):
             rows = aligned_zeros(size, settings.width)
             _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
             if loss.unit:
                 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-            side = make_side(rows, biased, optimizer)
+            side = make_side(rows, biased, optimizer, features is not None)
             if last is not None:
                 rows[: len(last), : settings.factors] = last[:, : settings.factors]
                 if biased:
@@ -439,12 +484,16 @@ class SGDFactorization(UpdatingFactors):
             presence = make_side(rows, False, OPTIMIZERS["adam"])
         return Sides(sides[0], sides[1], presence, self.mean_)
 
-    def _epoch(self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float) -> float:
+    def _epoch(
+        self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float, followed: dict[str, Anchored]
+    ) -> float:
         total, count = dealer.run_epoch(rng, loss.task(rate), loss.after(rate))
         for side in (loss.sides.users, loss.sides.items):
             for part in (side.rows, side.biases):
                 if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
                     return float("nan")
+        for anchored in followed.values():
+            anchored.follow()
         return total / max(1, count)
 
     def _validate(self, loss: Loss, trained: CodeMatrix, hidden: CodeMatrix) -> float:
@@ -458,6 +507,13 @@ class SGDFactorization(UpdatingFactors):
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
 
+    def _learned_arrays(
+        self, loss: Loss, followed: dict[str, Anchored]
+    ) -> tuple[Floats, Floats | None, Floats | None, Floats | None]:
+        """The item factors, those of presence, and the maps of both sides' features."""
+        maps = {name: anchored.settle() for name, anchored in followed.items()}
+        return *self._item_arrays(loss), maps.get("item"), maps.get("user")
+
     # -- updates
 
     def _update_items(self, change: Change) -> None:
@@ -470,16 +526,27 @@ class SGDFactorization(UpdatingFactors):
         rows = pick_rows(self.seen_, change.users)
         loss.sides = self._start(rows.shape, loss, seed, Known(None, self.item_factors_, self.presence_factors_))
         self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
-        users = self._fold_in(rows)
+        users = self._factors_of(change.users)
         sides = self._start(rows.shape, loss, seed, Known(users, self.item_factors_, self.presence_factors_))
         dealer = Dealer(rows, self._weights(rows), self._copies(self.seen_), settings.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
             sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
+        self._anchor(loss, change.users)
         for step in range(UPDATE_PASSES):
             rate = settings.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
-            self._epoch(dealer, loss, np.random.default_rng([*seed, step]), rate)
+            self._epoch(dealer, loss, np.random.default_rng([*seed, step]), rate, {})
         self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
+
+    def _anchor(self, loss: Loss, users: Codes) -> None:
+        """Features say of rows what they said when the model was fitted: an update does not learn them anew."""
+        sides, n_jobs = loss.sides, loss.settings.n_jobs
+        if self.item_features_ is not None and self.item_map_ is not None:
+            spread = map_features(self.item_features_, self.item_map_, n_jobs)
+            draw_rows(sides.items, spread, self.factors, loss.item_biases)
+        if self.user_features_ is not None and self.user_map_ is not None:
+            spread = map_features(pick_rows(self.user_features_, users), self.user_map_, n_jobs)
+            draw_rows(sides.users, spread, self.factors, loss.user_biases)
 
     # -- columns
 
@@ -508,11 +575,29 @@ class SGDFactorization(UpdatingFactors):
             factors[:, d + 1] = biases + np.float32(self.mean_)
         return factors
 
+    def _as_item_factors(self, vectors: Floats) -> Floats:
+        ones = np.ones((len(vectors), self.item_factors_.shape[1] - vectors.shape[1]), np.float32)
+        return np.hstack([vectors, ones])
+
+    def _as_user_factors(self, vectors: Floats) -> Floats:
+        loss, _, _ = self._derived.get("fold-in", self._fold_in_parts)
+        return self._user_columns(loss, vectors, vectors[:, -1])
+
     # -- folding in
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
         rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
+        return self._user_columns(loss, rows, biases)
+
+    def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
+        if not self.identity:
+            return self._as_user_factors(vectors)
+        loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        anchors = aligned_zeros(len(vectors), loss.settings.width)
+        anchors[:, : self.factors] = vectors[:, : self.factors]
+        biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
+        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (anchors.reshape(-1), biases))
         return self._user_columns(loss, rows, biases)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:

@@ -1,7 +1,10 @@
 """Updates of factor models: users are folded in, items change where they are asked to."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.factors import FactorRecommender
@@ -31,5 +34,9 @@ class UpdatingFactors(Updating, FactorRecommender):
             return
         users = aligned_zeros(self.seen_.shape[0], self.user_factors_.shape[1])
         users[: len(self.user_factors_)] = self.user_factors_
-        users[change.users] = self._fold_in(pick_rows(self.seen_, change.users))
+        users[change.users] = self._factors_of(change.users)
         self.user_factors_ = users
+
+    def _factors_of(self, users: NDArray[Any] | slice) -> NDArray[np.float32]:
+        """The factors of some users of the training data."""
+        return self._fold_in(pick_rows(self.seen_, users))

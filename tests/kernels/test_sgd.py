@@ -42,12 +42,21 @@ def compiled(rows, biases):
     n = len(rows)
     memory = [np.zeros(n * WIDTH, np.float32) for _ in range(2)]
     bias_memory = [np.zeros(n, np.float32) for _ in range(2)]
-    return Parameters(rows.copy().reshape(-1), biases.copy(), *memory, *bias_memory, np.zeros(n, np.int32))
+    counts, nothing = np.zeros(n, np.int32), (np.zeros(1, np.float32), np.zeros(1, np.float32))
+    return Parameters(rows.copy().reshape(-1), biases.copy(), *memory, *bias_memory, counts, *nothing)
 
 
-def twins(rows, biases, optimizer):
+def twins(rows, biases, optimizer, anchored=False):
     sides = [compiled(*side) for side in zip(rows, biases, strict=True)]
-    return sides, [plain.Side(*side, optimizer, RATE, DECAY, BIAS_DECAY) for side in zip(rows, biases, strict=True)]
+    references = [plain.Side(*side, optimizer, RATE, DECAY, BIAS_DECAY) for side in zip(rows, biases, strict=True)]
+    if anchored:
+        rng = np.random.default_rng(4)
+        for place, reference in enumerate(references):
+            anchors = [rng.normal(0, 0.5, array.shape) for array in (reference.rows, reference.biases)]
+            reference.anchors = anchors
+            flat = [array.astype(np.float32).reshape(-1) for array in anchors]
+            sides[place] = sides[place]._replace(anchors=flat[0], bias_anchors=flat[1])
+    return sides, references
 
 
 def assert_alike(sides, references, tolerance=2e-4):
@@ -70,10 +79,11 @@ def static(optimizer):
     ],
     ids=["uniform", "adaptive", "warp"],
 )
-def test_pairs_are_stepped_as_by_their_twin(optimizer, options):
+@pytest.mark.parametrize("anchored", [False, True])
+def test_pairs_are_stepped_as_by_their_twin(optimizer, options, anchored):
     users, items, weights, rows, biases, pool = cell()
     shares = np.linspace(1, 2, options["draws"] + 1).astype(np.float32)
-    sides, references = twins(rows, biases, optimizer)
+    sides, references = twins(rows, biases, optimizer, anchored)
     negatives = Negatives(options["draws"], np.float32(options["margin"]), options["hardest"], options["hinge"], shares)
     marks = np.full(N_ITEMS, -1, np.int32)
     loss, count = step_pairs(

@@ -22,9 +22,11 @@ class Side:
         self.rows, self.biases = rows.astype(float), biases.astype(float)
         self.optimizer, self.rate, self.decay, self.bias_decay = optimizer, rate, decay, bias_decay
         self.memory = {}
+        self.anchors = np.zeros_like(self.rows), np.zeros_like(self.biases)
 
     def move(self, array, code, ascent, decay):
-        gradient = ascent - decay * array[code]
+        anchor = self.anchors[0 if array is self.rows else 1][code]
+        gradient = ascent - decay * (array[code] - anchor)
         first, second, n = self.memory.get((id(array), code), (0.0, 0.0, 0))
         if self.optimizer == "sgd":
             step = gradient
