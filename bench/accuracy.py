@@ -101,7 +101,7 @@ RANKERS = [
     ),
     Contender(
         "SGDFactorization, BPR",
-        SGDFactorization(loss="bpr", negatives="adaptive", random_state=0),
+        SGDFactorization(loss="bpr", random_state=0),
         {
             "factors": [32, 64, 128],
             "n_negatives": [4, 8, 16],

@@ -44,7 +44,6 @@ SCHEDULES = ("constant", "linear")
 # Popular items are drawn in proportion to this power of their users, as in word2vec, in steps of an eighth of the mean.
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
-ADAPTIVE_DRAWS = 8
 # The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
 POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
@@ -75,10 +74,12 @@ DEFAULTS = {
     "squared": _Defaults(0.02, 0.05, 1, 0.0, 1.0),
     "logistic": _Defaults(0.05, 0.005, 4, 0.0, 1.0),
     "bpr": _Defaults(0.05, 0.01, 4, 0.0, 1.0),
+    "bpr, adaptive": _Defaults(0.05, 0.02, 8, 0.0, 1.0),
     "warp": _Defaults(0.05, 0.08, 32, 1.0, 1.0),
     "ccl": _Defaults(0.1, 0.0, 128, 0.7, 80.0),
     "softmax": _Defaults(0.01, 0.0, 128, 0.0, 1.0),
 }
+LOSSES = ("squared", "logistic", "bpr", "warp", "ccl", "softmax")
 # Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
@@ -116,9 +117,10 @@ class SGDFactorization(FeaturedFactors):
         What is minimised.
     implicit_feedback : bool
         Of "squared": SVD++, in which what a user has rated, whatever the rating, adds to their factors.
-    negatives : {"uniform", "popularity", "adaptive"}
+    negatives : {"uniform", "popularity", "adaptive"} or None
         How items that a user has not taken are drawn: all alike; in proportion to users^0.75; or, of "bpr", as the one
-        with the highest score of `n_negatives` (Zhang, Chen, Wang, Yu 2013).
+        with the highest score of `n_negatives` (Zhang, Chen, Wang, Yu 2013). None: "adaptive" for "bpr", else
+        "uniform".
     n_negatives : int or None
         "logistic", "ccl", "softmax": items drawn, for each sample or for a user's part of a block; "warp" and adaptive
         negatives: at most so many. None is a number for each loss.
@@ -226,7 +228,7 @@ class SGDFactorization(FeaturedFactors):
         *,
         loss: str = "bpr",
         implicit_feedback: bool = False,
-        negatives: str = "uniform",
+        negatives: str | None = None,
         n_negatives: int | None = None,
         margin: float | None = None,
         negative_weight: float | None = None,
@@ -286,24 +288,24 @@ class SGDFactorization(FeaturedFactors):
     def _settings(self) -> Settings:
         """The options, checked, with the loss's own numbers where they are None."""
         name = type(self).__name__
-        loss = check_choice(f"{name}.loss", self.loss, tuple(DEFAULTS))
+        loss = check_choice(f"{name}.loss", self.loss, LOSSES)
         optimizer = check_choice(f"{name}.optimizer", self.optimizer, tuple(OPTIMIZERS))
-        check_choice(f"{name}.negatives", self.negatives, NEGATIVES)
+        if self.negatives is not None:
+            check_choice(f"{name}.negatives (if not None)", self.negatives, NEGATIVES)
         check_choice(f"{name}.schedule", self.schedule, SCHEDULES)
         check_flag(f"{name}.weighted", self.weighted)
         if check_flag(f"{name}.implicit_feedback", self.implicit_feedback) and loss != "squared":
             raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={loss!r}")
-        hardest = self.negatives == "adaptive"
+        hardest = self.negatives == "adaptive" or (self.negatives is None and loss == "bpr")
         if hardest and loss != "bpr":
             raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={loss!r}")
         most = 4096 if loss in ("ccl", "softmax") else MOST_NEGATIVES
-        defaults = DEFAULTS[loss]
+        defaults = DEFAULTS["bpr, adaptive" if hardest else loss]
         if optimizer != "sgd":
             defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[optimizer])
         decays = self._regularization(defaults)
         biases = decays[1] if self.bias_regularization is None else self.bias_regularization
-        draws = ADAPTIVE_DRAWS if hardest else defaults.n_negatives
-        draws = draws if self.n_negatives is None else self.n_negatives
+        draws = defaults.n_negatives if self.n_negatives is None else self.n_negatives
         return Settings(
             loss=loss,
             factors=check_integer(f"{name}.factors", self.factors, minimum=1),
