@@ -541,9 +541,13 @@ class _State(NamedTuple):
         centers = pack_centers(clusters, np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers)))
         exact = Exact(readonly(kept), readonly(norms), self.exact.metric)
         partition = Partition(centers, readonly(starts))
-        return _State(
-            exact, packed, partition, clusters, readonly(alive), bool(alive.all()), self.slack, threading.local()
-        )
+        return _assemble(exact, packed, partition, clusters, readonly(alive), self.slack)
+
+
+def _assemble(
+    exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
+) -> _State:
+    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), slack, threading.local())
 
 
 class _Batch(NamedTuple):
@@ -646,7 +650,7 @@ def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
     centers = pack_centers(clusters, np.bincount(clusters.nearest, minlength=n_lists))
     alive = readonly(np.ones(len(exact.norms), np.uint8))
     slack = _slack(exact.vectors.shape[1], SURENESS, True)
-    return _State(exact, packed, Partition(centers, readonly(starts)), clusters, alive, True, slack, threading.local())
+    return _assemble(exact, packed, Partition(centers, readonly(starts)), clusters, alive, slack)
 
 
 def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
@@ -663,16 +667,7 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     exact = Exact(readonly(stored), readonly(arrays["norms"]), metric)
     partition = Partition(pack_centers(clusters, sizes), readonly(arrays["starts"]))
     alive = readonly(arrays["alive"])
-    return _State(
-        exact,
-        packed,
-        partition,
-        clusters,
-        alive,
-        bool(alive.all()),
-        _slack(d, SURENESS, rerank is not None),
-        threading.local(),
-    )
+    return _assemble(exact, packed, partition, clusters, alive, _slack(d, SURENESS, rerank is not None))
 
 
 def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
