@@ -18,6 +18,8 @@ from fastrec.kernels.scan import (
     GROUP,
     NOTHING,
     UP,
+    Place,
+    Rows,
     drop_failing,
     forget_best,
     rotate_rows,
@@ -42,6 +44,7 @@ from fastrec.kernels.simd import (
     multiply,
     multiply_add,
     pointer,
+    pointer_at,
     pointer_to_bytes,
     reduce_add,
     round_even,
@@ -49,7 +52,7 @@ from fastrec.kernels.simd import (
     to_bytes,
     trailing_zeros,
 )
-from fastrec.kernels.topk import COSINE, EMPTY, Found, Lists, finish_row, open_doors, rank_lists, sift_down
+from fastrec.kernels.topk import COSINE, EMPTY, Filter, Found, Lists, finish_row, open_doors, rank_lists, sift_down
 
 SIGNS = np.int32(-2139062144)  # 0x80808080
 FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of about 1
@@ -80,42 +83,124 @@ class Slack(NamedTuple):
     ranked: Any  # whether what may be among the best is ranked by exact scores
 
 
+class Plan(NamedTuple):
+    """Partition and Visits by pointers, with their sizes."""
+
+    n_lists: Any
+    n_probe: Any
+    panel_starts: Any
+    estimates: Any
+    promises: Any
+    probes: Any
+    starts: Any
+    rows: Any
+
+
+class Book(NamedTuple):
+    """All that a search needs but its question, as int64: numbers, bits of float64, addresses of arrays.
+
+    Handing over forty arrays takes longer than a search of one query; one array of addresses takes no time. Whoever
+    writes the addresses keeps the arrays alive.
+    """
+
+    place: Any  # as Place
+    items: Any  # as Rows
+    centers: Any  # as Rows
+    plan: Any  # as Plan
+    metric: Any
+    norms: Any
+    rotation: Any
+    block: Any
+    levels: Any
+    shift: Any
+    scale: Any
+    longest: Any
+    of_step: Any
+    of_length: Any
+    ranked: Any
+
+
+F32, F64, I8, I32, I64 = np.float32(0), np.float64(0), np.int8(0), np.int32(0), np.int64(0)
+N_PLACE, N_ROWS, N_PLAN = len(Place._fields), len(Rows._fields), len(Plan._fields)
+N_QUADS = Place._fields.index("quads")
+
+
 @kernel()
 def search_lists(
-    way: Any, items: Any, form: Any, exact: Any, partition: Any, queries: Any, first: int, filters: Any, space: Any,
-    visits: Any, slack: Any, codes: Any, scores: Any,
+    way: Any, book: Any, vectors: Any, queries: Any, first: int, mask: Any, starts: Any, closed: Any, codes: Any,
+    scores: Any,
 ) -> int:  # fmt: skip
     """Fills rows of codes and scores by a scan of some lists; returns the first query that is not finite, or -1.
 
-    As `scan.search_bytes` does for all vectors; `first` is the place of query 0 among the rows of the filter.
+    As `scan.search_bytes` does for all vectors. `book` is a Book, flat; mask, starts and closed are a Filter, and
+    `first` the place of query 0 among its rows.
     """
-    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
+    at = 2 * N_ROWS + N_PLACE + N_PLAN
+    place, items = read_place(book, 0), read_rows(book, N_PLACE)
+    centers, plan = read_rows(book, N_PLACE + N_ROWS), read_plan(book, N_PLACE + 2 * N_ROWS)
+    metric, norms, rotation = book[at], pointer_at(book[at + 1], F64), pointer_at(book[at + 2], F32)
+    block, levels, shift = book[at + 3], book[at + 4], book[at + 5]
+    scale, longest = np.int64(book[at + 6]).view(np.float64), np.int64(book[at + 7]).view(np.float64)
+    of_step = np.float32(np.int64(book[at + 8]).view(np.float64))
+    of_length = np.float32(np.int64(book[at + 9]).view(np.float64))
+    ranked = book[at + 10]
+
+    own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
+    found = Found(codes.shape[1], pointer(codes), pointer(scores))
     place.work[0], place.work[1], place.work[2] = 0, 0, 0
-    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    bad = scale_queries(own, queries.shape[1], metric, scale, longest, place)
     if bad >= 0:
         return bad
-    rotate_rows(
-        pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
-    )
-    round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
-    n_probe = visits.probes.shape[1]
-    probes, estimates = pointer(visits.probes), pointer(visits.estimates)
-    choose_lists(way, take_rows(partition.centers), estimates, n_probe, probes, place)
+    rotate_rows(rotation, block, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
+    round_queries(levels, shift, pointer_at(book[N_QUADS], I8), place)
+    choose_lists(way, centers, plan.estimates, plan.n_probe, plan.probes, place)
     if place.n == 1 and place.counts[0] != GIVEN_UP:
-        sort_probes(estimates, n_probe, pointer(visits.promises), probes)
-    scan_visited(way, take_rows(items), partition, visits, slack, first, doors, place)
-    found = Found(codes.shape[1], pointer(codes), pointer(scores))
-    if slack.ranked:
+        sort_probes(plan.estimates, plan.n_probe, plan.promises, plan.probes)
+    scan_visited(way, items, plan, of_step, of_length, first, doors, place)
+    if ranked:
+        lists = Lists(place.starts, place.counts, place.codes, True)
         rank_lists(
-            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
-            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+            pointer(vectors), norms, metric, vectors.shape, own, place.norms, first, place.n, lists, doors, found
         )  # fmt: skip
     else:
-        rank_bounds(exact.metric, form.scale, place, found)
+        rank_bounds(metric, scale, place, found)
     for row in range(place.n):
         place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
         place.work[2] += max(place.counts[row], 0)
     return -1
+
+
+@kernel(inner=True)
+def read_place(book: Any, at: int) -> Any:
+    """The Place that begins in a book at a place."""
+    return Place(
+        book[at], book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5], book[at + 6],
+        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], F32), pointer_at(book[at + 9], I32),
+        pointer_at(book[at + 10], I32), pointer_at(book[at + 11], F64), pointer_at(book[at + 12], F64),
+        pointer_at(book[at + 13], F32), pointer_at(book[at + 14], F32), pointer_at(book[at + 15], F32),
+        pointer_at(book[at + 16], F32), pointer_at(book[at + 17], I32), pointer_at(book[at + 18], I64),
+        pointer_at(book[at + 19], I64), pointer_at(book[at + 20], I64), pointer_at(book[at + 21], F32),
+        pointer_at(book[at + 22], I64),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def read_rows(book: Any, at: int) -> Any:
+    """The Rows that begin in a book at a place."""
+    return Rows(
+        book[at], pointer_at(book[at + 1], I32), pointer_at(book[at + 2], F32), pointer_at(book[at + 3], F32),
+        pointer_at(book[at + 4], F32), pointer_at(book[at + 5], F32), pointer_at(book[at + 6], I32),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def read_plan(book: Any, at: int) -> Any:
+    """The Plan that begins in a book at a place."""
+    return Plan(
+        book[at], book[at + 1], pointer_at(book[at + 2], I64), pointer_at(book[at + 3], F32),
+        pointer_at(book[at + 4], F32), pointer_at(book[at + 5], I32), pointer_at(book[at + 6], I64),
+        pointer_at(book[at + 7], I64),
+    )  # fmt: skip
 
 
 @kernel()
@@ -294,30 +379,27 @@ def sort_probes(estimates: Any, n_probe: int, promises: Any, probes: Any) -> Non
 
 @kernel(inner=True)
 def scan_visited(
-    way: Any, items: Any, partition: Any, visits: Any, slack: Any, first: int, doors: Any, place: Any
+    way: Any, items: Any, plan: Any, of_step: float, of_length: float, first: int, doors: Any, place: Any
 ) -> None:
     """Fills the candidates of each query from the lists chosen for it."""
-    of_step, of_length = broadcast(np.float32(slack.of_step), 16), broadcast(np.float32(slack.of_length), 16)
-    panel_starts, rows, row_starts = pointer(partition.starts), pointer(visits.rows), pointer(visits.starts)
-    probes, n_probe, n_lists = pointer(visits.probes), visits.probes.shape[1], len(partition.starts) - 1
+    steps, lengths, rows = broadcast(of_step, 16), broadcast(of_length, 16), plan.rows
     forget_best(place)
     if place.n == 1:  # the most promising list first
         rows[0] = 0
-        for at in range(n_probe if place.counts[0] != GIVEN_UP else 0):
-            start, stop = panel_starts[probes[at]], panel_starts[probes[at] + 1]
+        for at in range(plan.n_probe if place.counts[0] != GIVEN_UP else 0):
+            part = plan.probes[at]
+            start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
             place.work[0] += stop - start
-            scan_block(
-                way, items, start, stop, place.quads, place.width, rows, 1, of_step, of_length, first, doors, place
-            )
+            scan_block(way, items, start, stop, place.quads, place.width, rows, 1, steps, lengths, first, doors, place)
     else:
-        group_rows(probes, n_probe, n_lists, row_starts, rows, place)
-        for part in range(n_lists):
-            begin, size = row_starts[part], row_starts[part + 1] - row_starts[part]
-            start, stop = panel_starts[part], panel_starts[part + 1]
+        group_rows(plan.probes, plan.n_probe, plan.n_lists, plan.starts, rows, place)
+        for part in range(plan.n_lists):
+            begin, size = plan.starts[part], plan.starts[part + 1] - plan.starts[part]
+            start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
             place.work[0] += size * (stop - start)
             scan_block(
-                way, items, start, stop, place.quads, place.width, advance(rows, begin), size, of_step, of_length,
-                first, doors, place,
+                way, items, start, stop, place.quads, place.width, advance(rows, begin), size, steps, lengths, first,
+                doors, place,
             )  # fmt: skip
     for row in range(place.n):
         drop_failing(place, row)

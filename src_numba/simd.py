@@ -104,6 +104,16 @@ def pointer_to_bytes(context: Any, array: Any) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def pointer_at(context: Any, address: Any, like: Any) -> Any:
+    """The pointer to what lies at an address: numbers of the type of `like`."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ctx.get_value_type(signature.return_type))
+
+    return types.CPointer(like)(types.int64, like), build
+
+
+@intrinsic  # type: ignore[misc]
 def advance(context: Any, place: Any, count: Any) -> Any:
     """The pointer to what lies `count` numbers further on."""
 

@@ -32,6 +32,7 @@ from fastrec.retrieval.partition import (
     order_lists,
     pack_centers,
     pack_rows,
+    write_book,
 )
 from fastrec.retrieval.topk import TopK
 from fastrec.storage import FileError, read_arrays, write_arrays
@@ -46,8 +47,6 @@ CALIBRATION = 2000  # queries that a recall is measured with
 DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
 SURENESS = 3.0  # standard deviations of what rounding does to a score
-
-_desk = threading.local()
 
 
 class IVFIndex(BaseEstimator):
@@ -268,7 +267,8 @@ class IVFIndex(BaseEstimator):
         """
         state = self._fitted()
         batch = self._run(state, queries, k, self.n_probe_)
-        sure = state._replace(slack=_slack(self.n_features_in_, 2 * SURENESS, state.slack.ranked))
+        slack = _slack(self.n_features_in_, 2 * SURENESS, state.slack.ranked)
+        sure = state._replace(slack=slack, desk=threading.local())
         truth = self._run(sure, queries, k, self.n_lists_)
         n_queries, alive = max(1, len(batch.codes)), max(1, state.n_alive())
         panels, ranked = np.sum(batch.tally, axis=0) if batch.tally else (0, 0)
@@ -457,6 +457,7 @@ class _State(NamedTuple):
     alive: NDArray[np.uint8]
     whole: bool  # whether all are alive
     slack: Slack
+    desk: threading.local  # what a thread keeps to answer single queries
 
     def shape(self) -> tuple[int, int]:
         return len(self.alive), self.clusters.centers.shape[1]
@@ -472,7 +473,7 @@ class _State(NamedTuple):
 
     def without_vectors(self) -> "_State":
         exact = self.exact._replace(vectors=readonly(np.empty((0, self.shape()[1]), np.float32)))
-        return self._replace(exact=exact, slack=_slack(self.shape()[1], 0, False))
+        return self._replace(exact=exact, slack=_slack(self.shape()[1], 0, False), desk=threading.local())
 
     def read(self, given: Any) -> NDArray[Any]:
         """Vectors to be added, in the type of those kept."""
@@ -518,6 +519,7 @@ class _State(NamedTuple):
             clusters=self.clusters._replace(nearest=readonly(nearest)),
             alive=readonly(alive),
             whole=bool(alive.all()),
+            desk=threading.local(),
         )
 
     def changed(self, codes: NDArray[np.int32], new: NDArray[Any], n_jobs: int) -> "_State":
@@ -539,7 +541,13 @@ class _State(NamedTuple):
         centers = pack_centers(clusters, np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers)))
         exact = Exact(readonly(kept), readonly(norms), self.exact.metric)
         partition = Partition(centers, readonly(starts))
-        return _State(exact, packed, partition, clusters, readonly(alive), bool(alive.all()), self.slack)
+        return _assemble(exact, packed, partition, clusters, readonly(alive), self.slack)
+
+
+def _assemble(
+    exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
+) -> _State:
+    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), slack, threading.local())
 
 
 class _Batch(NamedTuple):
@@ -563,10 +571,10 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
     state, n_lists = batch.state, len(batch.state.clusters.centers)
     whole = len(state.packed.panels.order) + LANES
     k = batch.codes.shape[1]
-    space, visits = _make_room(state, rows.stop - rows.start, k, n_probe, room or min(4 * k + 56, whole))
+    space, _, book = _make_room(state, rows.stop - rows.start, k, n_probe, room or min(4 * k + 56, whole))
     bad = search_lists(
-        state.packed.way, state.packed.panels, state.packed.form, state.exact, state.partition, batch.queries[rows],
-        rows.start, batch.filters.closed, space, visits, state.slack, batch.codes[rows], batch.scores[rows],
+        state.packed.way, book, state.exact.vectors, batch.queries[rows], rows.start, *batch.filters.closed,
+        batch.codes[rows], batch.scores[rows],
     )  # fmt: skip
     refuse_nonfinite("queries", batch.queries, rows.start, bad)
     batch.tally.append((space.work[0], space.work[2]))
@@ -582,16 +590,17 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
             _scan(batch, min(n_lists, 4 * n_probe), one)
 
 
-def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits]:
+def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits, NDArray[np.int64]]:
     """What a search of n queries works in: made once for each thread that asks for one at a time."""
+    key = (k, n_probe, room)
+    if n == 1 and getattr(state.desk, "key", None) == key:
+        kept: tuple[Space, Visits, NDArray[np.int64]] = state.desk.kept
+        return kept
     n_lists, d = state.clusters.centers.shape
-    key = (d, n_lists, k, n_probe, room)
-    if n == 1 and getattr(_desk, "key", None) == key:
-        made: tuple[Space, Visits] = _desk.made
-        return made
-    made = make_space(state.packed, d, n, k, room), make_visits(n_lists, n, n_probe)
+    space, visits = make_space(state.packed, d, n, k, room), make_visits(n_lists, n, n_probe)
+    made = space, visits, write_book(state.exact, state.packed, state.partition, state.slack, space, visits)
     if n == 1:
-        _desk.key, _desk.made = key, made
+        state.desk.key, state.desk.kept = key, made
     return made
 
 
@@ -641,7 +650,7 @@ def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
     centers = pack_centers(clusters, np.bincount(clusters.nearest, minlength=n_lists))
     alive = readonly(np.ones(len(exact.norms), np.uint8))
     slack = _slack(exact.vectors.shape[1], SURENESS, True)
-    return _State(exact, packed, Partition(centers, readonly(starts)), clusters, alive, True, slack)
+    return _assemble(exact, packed, Partition(centers, readonly(starts)), clusters, alive, slack)
 
 
 def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
@@ -658,7 +667,7 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     exact = Exact(readonly(stored), readonly(arrays["norms"]), metric)
     partition = Partition(pack_centers(clusters, sizes), readonly(arrays["starts"]))
     alive = readonly(arrays["alive"])
-    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), _slack(d, SURENESS, rerank is not None))
+    return _assemble(exact, packed, partition, clusters, alive, _slack(d, SURENESS, rerank is not None))
 
 
 def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:

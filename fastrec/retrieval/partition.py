@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.lists import Visits, assign_rows, pack_lists
-from fastrec.kernels.scan import GROUP, Form, Panels
+from fastrec.kernels.lists import Partition, Slack, Visits, assign_rows, pack_lists
+from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
 from fastrec.kernels.simd import NEON, byte_way
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
 from fastrec.parallel import run_pieces
@@ -224,3 +224,24 @@ def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
         starts=np.empty(n_lists + 1, np.int64),
         rows=np.empty(n * n_probe + GROUP, np.int64),
     )
+
+
+def write_book(
+    exact: Exact, packed: Packed, partition: Partition, slack: Slack, space: Space, visits: Visits
+) -> NDArray[np.int64]:
+    """A search's Book, flat. Its arrays are not kept alive by it."""
+    n, (n_probe, form) = len(space.norms), (visits.probes.shape[1], packed.form)
+    sizes = (n, space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k)
+    arrays = [getattr(space, name) for name in Place._fields[Place._fields.index("scaled") :]]
+    place = (*sizes, space.best.shape[1], space.codes.shape[1], *map(_address, arrays))
+    items, centers = (
+        (len(panels.order) // LANES, *map(_address, panels)) for panels in (packed.panels, partition.centers)
+    )
+    plan = (len(partition.starts) - 1, n_probe, _address(partition.starts), *map(_address, visits))
+    own = exact.metric, _address(exact.norms), _address(form.rotation), form.block, form.levels, form.shift
+    floats = np.array([form.scale, form.longest, slack.of_step, slack.of_length]).view(np.int64)
+    return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, slack.ranked], np.int64))
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
