@@ -1,6 +1,10 @@
-"""Writes docs/benchmarks.md and its plots from bench/results/: `python bench/report.py`."""
+"""Writes docs/benchmarks.md, tables of other pages and plots from bench/results/: `python bench/report.py`.
+
+Where a page of docs has `<!-- results: NAME -->` and `<!-- end -->`, what stands between is the table of NAME.json.
+"""
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -80,6 +84,24 @@ def bars(records: list[Record], path: Path) -> None:
     plt.close(figure)
 
 
+def said(machine: Record) -> str:
+    """The machine, the date and the versions in a sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "
+        f"{machine['system']}, Python {machine['python']}; {versions}."
+    )
+
+
+def put(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the marks of a result in a page."""
+    pattern = re.compile(rf"(<!-- results: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    before = page.read_text(encoding="utf-8")
+    if not pattern.search(before):
+        raise SystemExit(f"{page} has no place for the results of {name}")
+    page.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", before), encoding="utf-8")
+
+
 def main() -> None:
     """Write the page."""
     (DOCS / "img").mkdir(exist_ok=True)
@@ -89,16 +111,15 @@ def main() -> None:
         records, machine = content["records"], content["machine"]
         if not records:
             continue
+        if "page" in content:
+            put(DOCS / content["page"], path.stem, f"{table(records)}\n\n*{content['title']}. {said(machine)}*")
+            continue
         parts.append(f"## {content.get('title', path.stem)}\n")
         if path.stem == "als-race":
             bars(records, DOCS / "img" / "als-race.svg")
             parts.append("![Seconds to implicit's final loss](img/als-race.svg)\n")
         parts.append(table(records) + "\n")
-        versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-        parts.append(
-            f"*{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "
-            f"{machine['system']}, Python {machine['python']}; {versions}.*\n"
-        )
+        parts.append(f"*{said(machine)}*\n")
     (DOCS / "benchmarks.md").write_text("\n".join(parts))
 
 
