@@ -158,7 +158,9 @@ def main():
             "what": name,
             "day after the first": f"{second[name]:.4f}",
             "mean of all days after the first": f"{later[name]:.4f}",
-            "beside a refit each night": f"{second[name] / second[NIGHTLY] - 1:+.1%}; {later[name] / later[NIGHTLY] - 1:+.1%}",
+            "beside a refit each night": "; ".join(
+                f"{mean[name] / mean[NIGHTLY] - 1:+.1%}" for mean in (second, later)
+            ),
             "seconds for all its learning": f"{cost[name]:.1f}" if name in cost else "",
         }
         for name in curves
