@@ -1,6 +1,10 @@
-"""Writes docs/benchmarks.md and its plots from bench/results/: `python bench/report.py`."""
+"""Writes docs/benchmarks.md, tables of other pages and plots from bench/results/: `python bench/report.py`.
+
+Where a page of docs has `<!-- results: NAME -->` and `<!-- end -->`, what stands between is the table of NAME.json.
+"""
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -138,6 +142,24 @@ def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return best[::-1]
 
 
+def said(machine: Record) -> str:
+    """The machine, the date and the versions in a sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "
+        f"{machine['system']}, Python {machine['python']}; {versions}."
+    )
+
+
+def put(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the marks of a result in a page."""
+    pattern = re.compile(rf"(<!-- results: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    before = page.read_text(encoding="utf-8")
+    if not pattern.search(before):
+        raise SystemExit(f"{page} has no place for the results of {name}")
+    page.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", before), encoding="utf-8")
+
+
 def main() -> None:
     """Write the page."""
     (DOCS / "img").mkdir(exist_ok=True)
@@ -146,6 +168,9 @@ def main() -> None:
         content = json.loads(path.read_text())
         records, machine = content.get("records"), content["machine"]  # the accuracy page has its own
         if not records:
+            continue
+        if "page" in content:
+            put(DOCS / content["page"], path.stem, f"{table(records)}\n\n*{content['title']}. {said(machine)}*")
             continue
         parts.append(f"## {content.get('title', path.stem)}\n")
         if path.stem == "als-race":
@@ -159,11 +184,7 @@ def main() -> None:
             parts += [table(list(rows)) + "\n" for _, rows in groupby(others, key=lambda record: record["case"])]
         else:
             parts.append(table(records) + "\n")
-        versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-        parts.append(
-            f"*{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "
-            f"{machine['system']}, Python {machine['python']}; {versions}.*\n"
-        )
+        parts.append(f"*{said(machine)}*\n")
     (DOCS / "benchmarks.md").write_text("\n".join(parts))
 
 

@@ -1,9 +1,10 @@
 """How fast `fastrec serve` is: requests a second and their latencies, measured from outside by a plain asyncio client.
 
-    python bench/serving.py [--seconds 5] [--connections 16] [--workers 1] [--output bench/results/serving.json]
+    python bench/serving.py [--seconds 5] [--connections 16] [--workers 1] [--minutes 10]
 
 The client runs beside the server on the same cores, as wrk would; it speaks HTTP/1.1 over kept-alive sockets and does
 as little as it can (a request is bytes made before, an answer is read up to its length). Loads 127.0.0.1 alone.
+Figures go to bench/results/serving.json, from which `python bench/report.py` makes the table of docs/serving.md.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -22,6 +22,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+from run import HERE, machine
 
 import fastrec as fr
 from fastrec.data import Interactions
@@ -29,18 +30,18 @@ from fastrec.data import Interactions
 N_USERS, N_ITEMS, FACTORS = 60_000, 50_000, 64
 
 
-def make_model(path):
+def make_model(path, n_users=N_USERS, events=50, iterations=6):
     """A model of 50 000 items with popularity and tastes as real ones have them."""
     rng = np.random.default_rng(0)
-    tastes = rng.integers(0, 50, N_USERS)
+    tastes = rng.integers(0, 50, n_users)
     homes = rng.permutation(N_ITEMS).reshape(50, -1)
-    places = (rng.pareto(1.0, (N_USERS, 50)) * 60).astype(int)
+    places = (rng.pareto(1.0, (n_users, events)) * 60).astype(int)
     own = homes[tastes[:, None], places % homes.shape[1]]
     anywhere = homes.T.ravel()[places * 7 % N_ITEMS]
-    items = np.where(rng.random((N_USERS, 50)) < 0.7, own, anywhere)
-    users = np.repeat(np.arange(N_USERS), 50)
-    data = Interactions(users, items.ravel(), users=np.arange(N_USERS), items=np.arange(N_ITEMS), duplicates="max")
-    fr.ImplicitALS(factors=FACTORS, iterations=6, random_state=0).fit(data).save(path)
+    items = np.where(rng.random((n_users, events)) < 0.7, own, anywhere)
+    users = np.repeat(np.arange(n_users), events)
+    data = Interactions(users, items.ravel(), users=np.arange(n_users), items=np.arange(N_ITEMS), duplicates="max")
+    fr.ImplicitALS(factors=FACTORS, iterations=iterations, random_state=0).fit(data).save(path)
 
 
 def free_port():
@@ -236,43 +237,129 @@ def mixed(number):
             yield request("/recommend", {"user": user, "k": 10})
 
 
+CASES = (
+    ("`/recommend`", singles, 1, "each"),
+    ("`/batch` of 64 users", batches, 64, "a user"),
+    ("`/recommend`, with one event for ten", mixed, 1, "each"),
+    ("`/events`, one at a time", events(1), 1, "each"),
+    ("`/events`, 500 at a time", events(500), 500, "an event"),
+)
+
+
+def measure_start(folder, workers, repeats=5):
+    """Start to ready of a large model, on a warm cache: the best of some starts."""
+    path = folder / "large.fastrec"
+    make_model(path, n_users=700_000, events=10, iterations=2)
+    ready, computed, memory = [], [], []
+    for _ in range(repeats + 1):  # the first one compiles what is missing, and fills the page cache
+        server = Serving(path, "--journal", folder / "start.db", "--workers", workers)
+        ready.append(server.ready_after)
+        computed.append(server.cpu_seconds())
+        memory.append(server.memory())
+        server.stop()
+    return {
+        "megabytes": round(path.stat().st_size / 1e6),
+        "seconds": round(min(ready[1:]), 2),
+        "server_cpu_s": round(min(computed[1:]), 2),
+        "private_mb": round(memory[-1]),
+    }
+
+
+def watch_memory(folder, model, given):
+    """Private memory under load: users ask and send events, and the model takes these in every minute."""
+    server = Serving(
+        model, "--journal", folder / "watched.db", "--versions", folder / "versions", "--checkpoint-every", 60,
+        "--workers", given.workers,
+    )  # fmt: skip
+    context = multiprocessing.get_context("fork")
+    queue, seconds, samples = context.Queue(), given.minutes * 60, []
+    arguments = (queue, server.port, mixed, given.connections, seconds)
+    client = context.Process(target=_load_in_process, args=arguments)
+    client.start()
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        time.sleep(1)
+        samples.append(server.memory())
+    latencies, failures = queue.get()
+    client.join()
+    server.stop()
+    by_minute = [round(float(np.median(samples[start : start + 60]))) for start in range(0, len(samples), 60)]
+    return {
+        "private_mb_by_minute": by_minute, "highest_mb": round(max(samples)), "answers": len(latencies),
+        "failures": len(failures),
+    }  # fmt: skip
+
+
+def records_of(results):
+    """The rows of the table."""
+    cpu = "processor time of the server"
+    rows = []
+    for name, _, _, unit in CASES:
+        run = results["rates"][name]
+        measured = f"{run['per_second']:,}/s, median {run['p50_ms']} ms, p99 {run['p99_ms']} ms"
+        measured += f", {run['failures']} failed" if run["failures"] else ""
+        rows.append({"what": name, "measured": measured, cpu: f"{run['server_cpu_us']} µs {unit}"})
+    start = results["start"]
+    rows.append(
+        {
+            "what": f"start until ready, a model of {start['megabytes']} MB",
+            "measured": f"{start['seconds']} s; {start['private_mb']} MB of memory beside the mapped file",
+            cpu: f"{start['server_cpu_s']} s",
+        }
+    )
+    if "memory" in results:
+        memory = results["memory"]
+        by_minute = ", ".join(map(str, memory["private_mb_by_minute"]))
+        rows.append(
+            {
+                "what": f"memory under load, {len(memory['private_mb_by_minute'])} minutes, a checkpoint each minute",
+                "measured": f"{by_minute} MB minute by minute (at most {memory['highest_mb']}); "
+                f"{memory['answers']:,} answers, {memory['failures']} failed",
+                cpu: "",
+            }
+        )
+    return rows
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=5)
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--workers", type=int, default=1)
-    options.add_argument("--output", type=Path)
+    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long")
+    options.add_argument("--output", type=Path, default=HERE / "results" / "serving.json")
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.fastrec"
+    results = {"load_before": os.getloadavg(), "workers": given.workers, "connections": given.connections}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "model.fastrec"
         make_model(path)
-        arguments = (path, "--journal", Path(folder) / "events.db", "--workers", given.workers)
-        Serving(*arguments).stop()  # kernels compiled, files in the page cache
-        server = Serving(*arguments)
-        before = server.memory()
-        results = {"start_to_ready_s": round(server.ready_after, 2), "load_before": os.getloadavg()}
-        for name, make, weight in (
-            ("recommend", singles, 1),
-            ("batch of 64, users", batches, 64),
-            ("recommend, with one event for ten", mixed, 1),
-            ("events, single", events(1), 1),
-            ("events, batches of 500", events(500), 500),
-        ):
-            if name.startswith("events, single"):
-                few = measure(server, make, given.connections * 4, given.seconds, weight, given.repeats)
-            else:
-                few = measure(server, make, given.connections, given.seconds, weight, given.repeats)
-            results[name] = few
-            print(f"{name:36}", few, flush=True)
+        results["start"] = measure_start(folder, given.workers)
+        print("start", results["start"], flush=True)
+        server = Serving(path, "--journal", folder / "events.db", "--workers", given.workers)
+        before, results["rates"] = server.memory(), {}
+        for what, make, weight, _ in CASES:
+            # A single event waits for the disk: more connections, so that a commit has some to take along.
+            connections = given.connections * (4 if "one at a time" in what else 1)
+            results["rates"][what] = measure(server, make, connections, given.seconds, weight, given.repeats)
+            print(f"{what:40}", results["rates"][what], flush=True)
         results["private_memory_mb"] = [round(before, 1), round(server.memory(), 1)]
-        results["load_after"] = os.getloadavg()
         server.stop()
-    results["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(), "workers": given.workers}
-    print(json.dumps(results, indent=1))
-    if given.output:
-        given.output.parent.mkdir(parents=True, exist_ok=True)
-        given.output.write_text(json.dumps(results, indent=1))
+        if given.minutes:
+            results["memory"] = watch_memory(folder, path, given)
+            print("memory", results["memory"], flush=True)
+    results["load_after"] = os.getloadavg()
+    title = (
+        f"{N_USERS:,} users and {N_ITEMS:,} items at {FACTORS} factors, k=10, seen items out; "
+        f"{given.workers} worker{'s' if given.workers > 1 else ''}, {given.connections} connections (four times as "
+        f"many for single events), the client on the same machine, load average before {results['load_before'][0]:.1f}"
+    )
+    content = {
+        "title": title, "page": "serving.md", "machine": machine(), "records": records_of(results), "results": results,
+    }  # fmt: skip
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

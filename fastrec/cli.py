@@ -454,6 +454,10 @@ def serve(
     refit_share: Annotated[
         float | None, typer.Option(min=0.001, help="Refit when new events are this share of the training data.")
     ] = None,
+    refit_drift: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="Refit when the NDCG@10 of new events has fallen by this share."),
+    ] = None,
 ) -> None:
     """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
     try:
@@ -468,7 +472,12 @@ def serve(
         port=port,
         workers=workers,
         token_file=token_file,
-        schedule={"checkpoint_every": checkpoint_every, "refit_every": refit_every, "refit_share": refit_share},
+        schedule={
+            "checkpoint_every": checkpoint_every,
+            "refit_every": refit_every,
+            "refit_share": refit_share,
+            "refit_drift": refit_drift,
+        },
     )
 
 

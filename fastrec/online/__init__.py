@@ -1,5 +1,6 @@
 """Kept up to date: a durable journal of events, and models that follow it while they are asked."""
 
+from fastrec.online.drift import Drift
 from fastrec.online.journal import (
     Deletion,
     Event,
@@ -15,6 +16,7 @@ from fastrec.online.versions import Versions
 
 __all__ = [
     "Deletion",
+    "Drift",
     "Event",
     "EventLog",
     "Journal",

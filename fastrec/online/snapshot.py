@@ -181,7 +181,7 @@ class Snapshot:
     def _take(self, events: Sequence[Event]) -> None:
         if not events:
             return
-        codes = self._codes_of([event.item for event in events])
+        codes = self.codes_of([event.item for event in events])
         added: dict[Id, tuple[list[int], list[float]]] = {}
         for event, code in zip(events, codes, strict=True):
             if code < 0:
@@ -206,7 +206,7 @@ class Snapshot:
         model = self.model
         return model.keeps_zeros if value == 0 else model.takes_negatives
 
-    def _codes_of(self, items: list[Id]) -> list[int]:
+    def codes_of(self, items: list[Id]) -> list[int]:
         """The codes of items, -1 for those that the model does not know."""
         vocabulary, n = self.model.items_, self.model.n_features_in_
         if vocabulary is None:

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import Recommender, Updating
 from fastrec.models.updating import LEEWAY, resize
+from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot, training_events
 from fastrec.online.versions import Published, Versions, load_published
@@ -302,6 +303,9 @@ class Schedule:
     refit_share
         Refit when the events since the last refit are this share of the training data: a measure of how far the model
         may have drifted from what there is. None is never.
+    refit_drift
+        Refit when the model foresees new events worse than it did after the last refit, by this share of its NDCG@10:
+        0.2 is a fifth (see `Drift`). None is never.
     tick
         Seconds between looks at the clock and the model file.
     report
@@ -315,6 +319,7 @@ class Schedule:
         checkpoint_every: float | None = None,
         refit_every: float | None = None,
         refit_share: float | None = None,
+        refit_drift: float | None = None,
         tick: float = 1.0,
         report: Any = None,
     ) -> None:
@@ -322,6 +327,7 @@ class Schedule:
         self.checkpoint_every = checkpoint_every
         self.refit_every = refit_every
         self.refit_share = refit_share
+        self.drift = None if refit_drift is None else Drift(refit_drift)
         self.tick = tick
         self.report = report or (lambda what, seconds: None)
         self._stop = threading.Event()
@@ -341,6 +347,7 @@ class Schedule:
 
     def _run(self) -> None:
         while not self._stop.wait(self.tick):
+            self._look()
             for what, is_due, work in (
                 ("refit", self._refit_is_due, self.updater.refit),
                 ("checkpoint", self._checkpoint_is_due, self.updater.checkpoint),
@@ -348,12 +355,21 @@ class Schedule:
                 if not self._stop.is_set() and is_due():
                     self._do(what, work)
 
+    def _look(self) -> None:
+        if self.drift is not None and self.updater.journal is not None:
+            try:
+                self.drift.look(self.updater.catch_up(), self.updater.journal)
+            except Exception as error:  # a disk that cannot be read, say: the next look will tell
+                self.updater.problem = f"drift could not be measured: {error}"
+
     def _do(self, what: str, work: Any) -> None:
         began = time.monotonic()
         try:
             work()
             if what == "refit":
                 self._last["checkpoint"] = time.monotonic()
+                if self.drift is not None:
+                    self.drift.reset()
             if self.updater.journal is not None:
                 self.updater.journal.trim(self.updater.snapshot.model_seq)
             self.report(what, time.monotonic() - began)
@@ -373,6 +389,8 @@ class Schedule:
         snapshot = self.updater.snapshot
         new = self.updater.events_since_refit + snapshot.seq - snapshot.model_seq
         if self.refit_share is not None and new >= self.refit_share * max(1, snapshot.model.seen_.nnz):
+            return True
+        if self.drift is not None and self.drift.has_fallen:
             return True
         return self.refit_every is not None and time.monotonic() - self._last["refit"] >= self.refit_every
 

@@ -195,7 +195,8 @@ class Server:
         settings = self.settings
         if self._schedule is not None or settings.journal is None or not isinstance(updater.source, Versions):
             return
-        if settings.checkpoint_every is None and settings.refit_every is None and settings.refit_share is None:
+        asked = (settings.checkpoint_every, settings.refit_every, settings.refit_share, settings.refit_drift)
+        if all(option is None for option in asked):
             return
         if self._leader is None:
             self._leader = Leader(updater.source.folder / ".leader")
@@ -205,6 +206,7 @@ class Server:
                 checkpoint_every=settings.checkpoint_every,
                 refit_every=settings.refit_every,
                 refit_share=settings.refit_share,
+                refit_drift=settings.refit_drift,
                 report=lambda what, seconds: self.metrics.models.labels(what).inc(),
             ).start()
 
@@ -572,6 +574,8 @@ class Server:
             self.metrics.changed.set(snapshot.changed_users)
             self.metrics.problem.set(self.updater.problem is not None)
             self.metrics.waiting.set(0 if self.journal is None else self.journal.waiting)
+            if self._schedule is not None and self._schedule.drift is not None:
+                self.metrics.foreseen.set(self._schedule.drift.newest)
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:

@@ -40,6 +40,7 @@ class Metrics:
         self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers take into account.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)
         self.changed = Gauge("fastrec_changed_users", "Users with events that the model has not.", **newest)
+        self.foreseen = Gauge("fastrec_foreseen_ndcg", "NDCG@10 of the newest events before taken in.", **newest)
         self.problem = Gauge("fastrec_model_problem", "1 while a newer model could not be taken or made.", **newest)
         self.models = Counter("fastrec_models", "New models, by how they came.", ["how"], **options)
         self.loaded = Gauge("fastrec_model_loaded_seconds", "When the model was taken, since 1970.", **newest)

@@ -46,7 +46,7 @@ def run_server(
     token_file
         A file with the token of writers; else the environment's FASTREC_TOKEN is used, where there is one.
     schedule
-        `checkpoint_every`, `refit_every` and `refit_share`, as in `fastrec.online.Schedule`.
+        `checkpoint_every`, `refit_every`, `refit_share` and `refit_drift`, as in `fastrec.online.Schedule`.
 
     Raises
     ------
@@ -72,6 +72,7 @@ def run_server(
         checkpoint_every=chosen.get("checkpoint_every"),
         refit_every=chosen.get("refit_every"),
         refit_share=chosen.get("refit_share"),
+        refit_drift=chosen.get("refit_drift"),
     )
     settings.to_environment()
     for name in BLAS_VARIABLES:

@@ -26,7 +26,7 @@ class Settings:
         error.
     policy : {"sum", "last", "max"}
         What several events of one user and item add up to.
-    checkpoint_every, refit_every, refit_share
+    checkpoint_every, refit_every, refit_share, refit_drift
         As in `fastrec.online.Schedule`; for a folder of versions.
     largest_body
         Bytes that a request may have.
@@ -51,6 +51,7 @@ class Settings:
     checkpoint_every: float | None = None
     refit_every: float | None = None
     refit_share: float | None = None
+    refit_drift: float | None = None
     largest_body: int = 4 << 20
     largest_queue: int = 100_000
     body_seconds: float = 10.0
