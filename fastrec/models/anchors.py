@@ -27,8 +27,6 @@ class Anchored:
     ----------
     side
         Its parameters, with anchors.
-    biased
-        Whether its biases are part of it.
     ridge
         The regression on its features.
     factors
@@ -37,12 +35,12 @@ class Anchored:
         Whether rows may stray from their anchors.
     """
 
-    def __init__(self, side: Parameters, biased: bool, ridge: FeatureRidge, factors: int, identity: bool) -> None:
+    def __init__(self, side: Parameters, ridge: FeatureRidge, factors: int, identity: bool) -> None:
+        assert side.anchors is not None
         n = len(side.counts)
         self.rows, self.anchors = side.rows.reshape(n, -1), side.anchors.reshape(n, -1)
         self.biases, self.bias_anchors = side.biases, side.bias_anchors
         self.ridge, self.factors, self.identity = ridge, factors, identity
-        self.biased = biased
         self.bound = np.setdiff1d(np.arange(n), ridge.known) if identity else np.arange(n)
         self.maps: Floats | None = None
 
@@ -62,11 +60,11 @@ class Anchored:
 
     def _vectors(self) -> Floats:
         rows = self.rows[:, : self.factors]
-        return np.hstack([rows, self.biases[:, None]]) if self.biased else rows
+        return rows if self.bias_anchors is None else np.hstack([rows, self.biases[:, None]])
 
     def _move(self, spread: Floats) -> None:
         self.anchors[:, : self.factors] = DRAW * spread[:, : self.factors]
         self.rows[self.bound, : self.factors] = spread[self.bound, : self.factors]
-        if self.biased:
+        if self.bias_anchors is not None:
             self.bias_anchors[:] = DRAW * spread[:, self.factors]
             self.biases[self.bound] = spread[self.bound, self.factors]

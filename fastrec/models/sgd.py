@@ -387,13 +387,13 @@ class SGDFactorization(FeaturedFactors):
         """The sides with features, and what draws their rows together."""
         followed, sides, n_jobs = {}, loss.sides, loss.settings.n_jobs
         item_counts = count_codes(matrix.indices, matrix.shape[1])
-        for name, side, biased, features, counts in (
-            ("item", sides.items, loss.item_biases, self.item_features_, item_counts),
-            ("user", sides.users, loss.user_biases, self.user_features_, np.diff(matrix.indptr)),
+        for name, side, features, counts in (
+            ("item", sides.items, self.item_features_, item_counts),
+            ("user", sides.users, self.user_features_, np.diff(matrix.indptr)),
         ):
             if features is not None:
                 ridge = FeatureRidge(features, counts, self.feature_regularization, n_jobs)
-                followed[name] = Anchored(side, biased, ridge, self.factors, self.identity)
+                followed[name] = Anchored(side, ridge, self.factors, self.identity)
         return followed
 
     def _course(self, settings: Settings) -> Course:
