@@ -14,7 +14,19 @@ from data import Folder, MissingDataError
 
 HERE = Path(__file__).resolve().parent
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.py") if path.stem != "__init__")
-PEERS = ("numpy", "scipy", "numba", "scikit-learn", "implicit", "faiss-cpu", "hnswlib", "scann", "torch", "gensim")
+PEERS = (
+    "numpy",
+    "scipy",
+    "numba",
+    "scikit-learn",
+    "implicit",
+    "faiss-cpu",
+    "hnswlib",
+    "scann",
+    "torch",
+    "gensim",
+    "lightfm-next",
+)
 
 
 def machine() -> dict[str, object]:
