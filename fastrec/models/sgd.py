@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
-from fastrec.models.anchors import Anchored
+from fastrec.models.anchors import DRAW, Anchored
 from fastrec.models.dealing import Dealer
 from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength
 from fastrec.models.losses import (
@@ -87,7 +87,8 @@ class SGDFactorization(FeaturedFactors):
     ========== ============================================================================================
 
     With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
-    (Kula 2015); penalties are of the own part. So items and users without any event are answered by their features.
+    (Kula 2015); the penalty is half of the row, half of its own part. Items and users without any event are answered
+    by their features.
 
     Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
     folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
@@ -532,6 +533,7 @@ class SGDFactorization(FeaturedFactors):
         if not self.identity:
             return self._as_user_factors(vectors)
         loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        vectors = np.where((np.diff(matrix.indptr) > 0)[:, None], DRAW * vectors, vectors)
         anchors = aligned_zeros(len(vectors), loss.settings.width)
         anchors[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
