@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.py") if path.stem != "__init__")
 PEERS = (
     "numpy", "scipy", "numba", "scikit-learn", "implicit", "faiss-cpu", "hnswlib", "usearch", "voyager", "scann",
-    "torch", "gensim",
+    "torch", "gensim", "lightfm-next",
 )  # fmt: skip
 
 

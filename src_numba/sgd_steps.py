@@ -33,8 +33,8 @@ class Parameters(NamedTuple):
     bias_squares: NDArray[np.float32]  # (n,)
     bias_means: NDArray[np.float32]  # (n,)
     counts: NDArray[np.int32]  # (n,): Adam's steps of each row
-    anchors: NDArray[np.float32]  # flat (n · width): what the penalty draws rows to; of one element: to zero
-    bias_anchors: NDArray[np.float32]  # (n,): the same for biases
+    anchors: NDArray[np.float32] | None  # flat (n · width): what the penalty draws rows to; None: to zero
+    bias_anchors: NDArray[np.float32] | None  # (n,): the same for biases
 
 
 class Pace(NamedTuple):
@@ -87,20 +87,45 @@ def over_root(context: Any, x: Any, squares: Any, epsilon: Any) -> Any:
     return x(x, squares, types.float32), build
 
 
-@kernel(inline=True, fastmath=FAST)
 def add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
     """The ascent plus the penalty's part that draws to the row's anchor; that which draws to zero excluded."""
-    if side.anchors.shape[0] > 1:
-        return blend(ONE, ascent, pace.decay, load_row(side.anchors, np.int64(code) * constant(width), width))
+    raise NotImplementedError  # compiled by `_choose_add_anchor`
+
+
+@overload(add_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
+    return _add_anchor if _has(side, "anchors") else _add_nothing
+
+
+def _add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
+    return blend(ONE, ascent, pace.decay, load_row(side.anchors, np.int64(code) * constant(width), width))
+
+
+def _add_nothing(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
     return ascent
 
 
-@kernel(inline=True, fastmath=FAST)
 def add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
     """The same for a bias."""
-    if side.bias_anchors.shape[0] > 1:
-        return ascent + pace.bias_decay * side.bias_anchors[code]
+    raise NotImplementedError  # compiled by `_choose_add_bias_anchor`
+
+
+@overload(add_bias_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+    return _add_bias_anchor if _has(side, "bias_anchors") else _add_no_bias
+
+
+def _add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+    return ascent + pace.bias_decay * side.bias_anchors[code]
+
+
+def _add_no_bias(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
     return ascent
+
+
+def _has(side: Any, field: str) -> bool:
+    """Whether the type of a side has an array there: decided when compiling, so that it costs nothing where not."""
+    return not isinstance(side.types[side.fields.index(field)], types.NoneType)
 
 
 def move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:

@@ -1,8 +1,8 @@
 """Rows that are drawn to what their features say, while they are learned by stochastic gradients.
 
 A row is the sum of its features' vectors and one of its own (Kula 2015). Gradients move the sum, the penalty draws it
-to the features' part; after each epoch that part is fitted to the rows anew, which lowers the same loss without a
-learning rate.
+half the way to the features' part; after each epoch that part is fitted to the rows anew, which lowers the same loss
+without a learning rate.
 """
 
 import numpy as np
@@ -20,10 +20,11 @@ FOLLOWING = 5  # steps of conjugate gradients after each epoch, by which feature
 DRAW = np.float32(0.5)
 
 
-def draw_rows(side: Parameters, spread: Floats, factors: int, biased: bool) -> None:
+def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
     """Let the penalty draw a side's rows to what its features say, of shape (n, factors), or one more with biases."""
+    assert side.anchors is not None
     side.anchors.reshape(len(side.counts), -1)[:, :factors] = DRAW * spread[:, :factors]
-    if biased:
+    if side.bias_anchors is not None:
         side.bias_anchors[:] = DRAW * spread[:, factors]
 
 
@@ -34,8 +35,6 @@ class Anchored:
     ----------
     side
         Its parameters, with anchors.
-    biased
-        Whether its biases are part of it.
     ridge
         The regression on its features.
     factors
@@ -44,11 +43,10 @@ class Anchored:
         Whether rows may stray from their anchors.
     """
 
-    def __init__(self, side: Parameters, biased: bool, ridge: FeatureRidge, factors: int, identity: bool) -> None:
+    def __init__(self, side: Parameters, ridge: FeatureRidge, factors: int, identity: bool) -> None:
         n = len(side.counts)
         self.side, self.rows, self.biases = side, side.rows.reshape(n, -1), side.biases
         self.ridge, self.factors, self.identity = ridge, factors, identity
-        self.biased = biased
         self.bound = np.setdiff1d(np.arange(n), ridge.known) if identity else np.arange(n)
         self.maps: Floats | None = None
 
@@ -68,10 +66,10 @@ class Anchored:
 
     def _vectors(self) -> Floats:
         rows = self.rows[:, : self.factors]
-        return np.hstack([rows, self.biases[:, None]]) if self.biased else rows
+        return rows if self.side.bias_anchors is None else np.hstack([rows, self.biases[:, None]])
 
     def _move(self, spread: Floats) -> None:
-        draw_rows(self.side, spread, self.factors, self.biased)
+        draw_rows(self.side, spread, self.factors)
         self.rows[self.bound, : self.factors] = spread[self.bound, : self.factors]
-        if self.biased:
+        if self.side.bias_anchors is not None:
             self.biases[self.bound] = spread[self.bound, self.factors]

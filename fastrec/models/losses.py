@@ -83,8 +83,8 @@ def make_side(rows: Floats, biased: bool, optimizer: int, anchored: bool = False
     full = aligned_zeros(*rows.shape).reshape(-1) if optimizer != SGD else one
     means = aligned_zeros(*rows.shape).reshape(-1) if optimizer == ADAM else one.copy()
     biases, squares, bias_means = (np.zeros(n if biased else 1, np.float32) for _ in range(3))
-    anchors = aligned_zeros(*rows.shape).reshape(-1) if anchored else one.copy()
-    bias_anchors = np.zeros(n if anchored and biased else 1, np.float32)
+    anchors = aligned_zeros(*rows.shape).reshape(-1) if anchored else None
+    bias_anchors = np.zeros(n, np.float32) if anchored and biased else None
     counts = np.zeros(n, np.int32)
     return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, anchors, bias_anchors)
 

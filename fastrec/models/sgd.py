@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models.alternation import aligned_zeros
-from fastrec.models.anchors import Anchored, draw_rows
+from fastrec.models.anchors import DRAW, Anchored, draw_rows
 from fastrec.models.dealing import Dealer
 from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength, map_features
 from fastrec.models.losses import (
@@ -103,7 +103,8 @@ class SGDFactorization(FeaturedFactors):
     ========== ============================================================================================
 
     With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
-    (Kula 2015); penalties are of the own part. So items and users without any event are answered by their features.
+    (Kula 2015); the penalty is half of the row, half of its own part. Items and users without any event are answered
+    by their features.
 
     Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
     folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
@@ -406,13 +407,13 @@ class SGDFactorization(FeaturedFactors):
         """The sides with features, and what draws their rows together."""
         followed, sides, n_jobs = {}, loss.sides, loss.settings.n_jobs
         item_counts = count_codes(matrix.indices, matrix.shape[1])
-        for name, side, biased, features, counts in (
-            ("item", sides.items, loss.item_biases, self.item_features_, item_counts),
-            ("user", sides.users, loss.user_biases, self.user_features_, np.diff(matrix.indptr)),
+        for name, side, features, counts in (
+            ("item", sides.items, self.item_features_, item_counts),
+            ("user", sides.users, self.user_features_, np.diff(matrix.indptr)),
         ):
             if features is not None:
                 ridge = FeatureRidge(features, counts, self.feature_regularization, n_jobs)
-                followed[name] = Anchored(side, biased, ridge, self.factors, self.identity)
+                followed[name] = Anchored(side, ridge, self.factors, self.identity)
         return followed
 
     def _course(self, settings: Settings) -> Course:
@@ -545,10 +546,10 @@ class SGDFactorization(FeaturedFactors):
         sides, n_jobs = loss.sides, loss.settings.n_jobs
         if self.item_features_ is not None and self.item_map_ is not None:
             spread = map_features(self.item_features_, self.item_map_, n_jobs)
-            draw_rows(sides.items, spread, self.factors, loss.item_biases)
+            draw_rows(sides.items, spread, self.factors)
         if self.user_features_ is not None and self.user_map_ is not None:
             spread = map_features(pick_rows(self.user_features_, users), self.user_map_, n_jobs)
-            draw_rows(sides.users, spread, self.factors, loss.user_biases)
+            draw_rows(sides.users, spread, self.factors)
 
     # -- columns
 
@@ -596,6 +597,7 @@ class SGDFactorization(FeaturedFactors):
         if not self.identity:
             return self._as_user_factors(vectors)
         loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        vectors = np.where((np.diff(matrix.indptr) > 0)[:, None], DRAW * vectors, vectors)
         anchors = aligned_zeros(len(vectors), loss.settings.width)
         anchors[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)

@@ -42,8 +42,8 @@ def compiled(rows, biases):
     n = len(rows)
     memory = [np.zeros(n * WIDTH, np.float32) for _ in range(2)]
     bias_memory = [np.zeros(n, np.float32) for _ in range(2)]
-    counts, nothing = np.zeros(n, np.int32), (np.zeros(1, np.float32), np.zeros(1, np.float32))
-    return Parameters(rows.copy().reshape(-1), biases.copy(), *memory, *bias_memory, counts, *nothing)
+    counts = np.zeros(n, np.int32)
+    return Parameters(rows.copy().reshape(-1), biases.copy(), *memory, *bias_memory, counts, None, None)
 
 
 def twins(rows, biases, optimizer, anchored=False):

@@ -1,5 +1,7 @@
 """Models with features of items and users: the regression, cold items and users, files, new items."""
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -272,3 +274,30 @@ def test_updates_keep_features_and_end_where_a_cold_item_has_events():
     model.update_users([60], np.eye(1, 15))
     assert model.user_features_.shape == (61, 3)
     assert not model.recommend([60, 3]).fallback.any()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ImplicitALS(8, random_state=0),
+        SGDFactorization(8, loss="bpr", random_state=0),
+        SGDFactorization(8, loss="warp", random_state=0),
+    ],
+    ids=["ImplicitALS", "bpr", "warp"],
+)
+def test_updates_of_models_with_features(model):
+    """New items and users have none; the others keep theirs, and cold items their place in the ranking."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(80), 8)
+    items = np.where(users < 40, rng.integers(0, 13, 640), rng.integers(15, 28, 640))
+    data = Interactions(users, items, users=np.arange(80), items=np.arange(30))
+    genres, kinds = (np.kron(np.eye(2), np.ones((size, 1))) for size in (15, 40))
+    fitted = model.fit(data, item_features=genres, user_features=kinds)
+    more = Interactions(np.array([0, 0, 1]), np.array([0, 1, 1]), users=np.array([3, 100]), items=np.array([12, 40]))
+    one, two = (copy.deepcopy(fitted).set_params(n_jobs=jobs).partial_fit(more) for jobs in (1, 2))
+    np.testing.assert_array_equal(one.item_factors_, two.item_factors_)
+    np.testing.assert_array_equal(one.user_factors_, two.user_factors_)
+    assert one.item_features_.shape == (31, 2)
+    assert one.user_features_.shape == (81, 2)
+    ranks = np.argsort(np.argsort(-one.predict_pairs(np.zeros(30, int), np.arange(30))))
+    assert ranks[13:15].mean() < ranks[28:30].mean()  # nobody has had them: by their features alone
