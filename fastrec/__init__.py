@@ -64,7 +64,16 @@ _HOMES = {
         "load",
         "save",
     ),
-    "fastrec.evaluation": ("Report", "Search", "Validation", "cross_validate", "evaluate", "search"),
+    "fastrec.evaluation": (
+        "CompressionReport",
+        "Report",
+        "Search",
+        "Validation",
+        "compression_report",
+        "cross_validate",
+        "evaluate",
+        "search",
+    ),
     "fastrec.compilation": ("warmup",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -330,6 +330,18 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
+def unbiased_scales(vectors: NDArray[np.float64], products: NDArray[np.float64], unit: float) -> Rows:
+    """‖x‖² / ⟨x, c⟩ of each row in float16, two bytes each, of shape (n, 2); 0 for a vector of zeros.
+
+    A vector that c says almost nothing of gets no more than eight times its own length.
+    """
+    squares = np.square(vectors).sum(axis=1)
+    floor = np.sqrt(squares) / 8
+    scales = np.divide(squares, np.maximum(products, floor), out=np.zeros_like(squares), where=squares > 0)
+    rows: Rows = np.ascontiguousarray((scales / unit).astype("<f2")[:, None]).view(np.uint8)
+    return rows
+
+
 def learned_names(kind: type) -> list[str]:
     """What a fitted codec of the class keeps: the names that each class in its line adds."""
     return [name for base in reversed(kind.__mro__) for name in vars(base).get("_learned", ())]
