@@ -41,7 +41,7 @@ def table(records: list[Record]) -> str:
 
 
 def _setting(record: Record) -> str:
-    keys = ("case", "data", "factors", "what", "shape", "method", "threads", "k")
+    keys = ("case", "data", "factors", "what", "shape", "method", "threads", "k", "model", "codec")
     return json.dumps([record.get(key) for key in keys])
 
 
