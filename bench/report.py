@@ -46,7 +46,20 @@ def table(records: list[Record]) -> str:
 
 
 def _setting(record: Record) -> str:
-    keys = ("case", "data", "factors", "what", "shape", "method", "threads", "k", "library", "recall@10")
+    keys = (
+        "case",
+        "data",
+        "factors",
+        "what",
+        "shape",
+        "method",
+        "threads",
+        "k",
+        "library",
+        "recall@10",
+        "model",
+        "codec",
+    )
     return json.dumps([record.get(key) for key in keys])
 
 

@@ -13,9 +13,11 @@ from .compression import ResidualCodec as ResidualCodec
 from .data import Interactions as Interactions
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
+from .evaluation import CompressionReport as CompressionReport
 from .evaluation import Report as Report
 from .evaluation import Search as Search
 from .evaluation import Validation as Validation
+from .evaluation import compression_report as compression_report
 from .evaluation import cross_validate as cross_validate
 from .evaluation import evaluate as evaluate
 from .evaluation import search as search

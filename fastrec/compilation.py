@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from fastrec.models import Recommender, estimators
+from fastrec.models import ImplicitALS, Recommender, compress, estimators
 from fastrec.retrieval import ExactIndex, IVFIndex
 from fastrec.validation import check_choice, check_integer
 
@@ -80,10 +80,12 @@ def _use(model: Any) -> None:
     X[ITEMS:, 0] = 1
     histories = csr_array(X)
     model.fit(histories)
-    model.recommend([0, 1], k=2)
-    model.recommend(0, k=2)
-    model.recommend(histories[:1], k=2)
-    model.similar_items(0, k=2)
+    compressed = [compress(model, codec) for codec in ("int8", "int4")] if isinstance(model, ImplicitALS) else []
+    for one in (model, *compressed):
+        one.recommend([0, 1], k=2)
+        one.recommend(0, k=2)
+        one.recommend(histories[:1], k=2)
+        one.similar_items(0, k=2)
 
 
 def _search() -> None:

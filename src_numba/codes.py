@@ -134,7 +134,11 @@ def add_centroids(row: Any, layout: Any, d: int, out: Any) -> None:
 def add_signs(row: Any, layout: Any, d: int, out: Any) -> None:
     """Adds the row's float16 step, behind the bits, with the sign of each bit."""
     step = half_at(row, (d + 7) // 8) * layout.unit
-    for j in range(d):
+    for at in range(d // 8):
+        byte, target = np.int32(row[at]), advance(out, 8 * at)
+        for j in range(8):
+            target[j] += step * np.float32(2 * ((byte >> np.int32(j)) & 1) - 1)
+    for j in range(d - d % 8, d):
         out[j] += step * np.float32(2 * ((np.int32(row[j >> 3]) >> (j & 7)) & 1) - 1)
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import fastrec as fr
 from fastrec import cli
 
-COMMANDS = ["demo", "train", "evaluate", "search", "recommend", "similar", "info", "warmup"]
+COMMANDS = ["demo", "train", "evaluate", "search", "compress", "recommend", "similar", "info", "warmup"]
 FASTREC = [sys.executable, "-m", "fastrec.cli"]
 
 
@@ -288,6 +288,30 @@ def test_info_tells_what_is_in_the_file(run):
     assert facts["arrays"]["item_factors_"] == "20x4 float32"
     assert "title" in facts["item_info"]
     assert "checksums" in run("info", "strings.fastrec")[1]
+
+
+def test_compress_writes_a_model_that_answers_the_same(run, tmp_path):
+    small = tmp_path / "small.fastrec"
+    code, out, err = run("compress", "ratings.fastrec", "--codec", "float16", "-o", small)
+    assert (code, out) == (0, "")
+    assert "MB instead of" in err
+    (facts,) = json.loads(run("info", small, "--format", "json")[1])
+    assert facts["class"] == "CompressedFactors"
+    assert facts["compressed"].startswith("ImplicitALS(factors=4")
+    assert facts["item_factors"] == "Float16Codec()"
+    assert facts["arrays"]["item_codes_"] == "20x8 uint8"
+    assert "Float16Codec()" in run("info", small)[1]
+    user = str(fr.load(small).users_.ids[3])
+    asked = ["recommend", small, "--user", user, "-k", "3", "--format", "json"]
+    found = [row["item"] for row in json.loads(run(*asked)[1])]
+    asked[1] = "ratings.fastrec"
+    assert found == [row["item"] for row in json.loads(run(*asked)[1])]
+    code, _, err = run("compress", "ratings.fastrec", "--codec", "int9", "-o", small)
+    assert code == 1
+    assert "did you mean 'int8'" in err
+    code, _, err = run("compress", small, "-o", tmp_path / "again.fastrec")
+    assert code == 1
+    assert "compressed already" in err
 
 
 def test_info_finds_damage(run, folder, tmp_path):

@@ -34,9 +34,16 @@ def report():
     return fr.evaluate({"one": first, "two": second}, test, ["ndcg@5", "recall@5", "coverage@5", "novelty@5"])
 
 
+def compressed():
+    X = (np.random.default_rng(0).random((40, 30)) < 0.3).astype(np.float32)
+    model = fr.ImplicitALS(factors=16, iterations=1, random_state=0).fit(X)
+    return fr.compression_report(model, 1 - X, ["float16", "int8", "int4"], repeats=1)
+
+
 CALLS = {
     "learning_curve": lambda report, **options: plots.learning_curve([5.0, 3.0, 2.5], **options),
     "metric_bars": lambda report, **options: plots.metric_bars(report, **options),
+    "compression_tradeoff": lambda report, **options: plots.compression_tradeoff(compressed(), **options),
     "popularity_curve": lambda report, **options: plots.popularity_curve([90, 50, 10, 3, 1, 0], **options),
 }
 

@@ -109,7 +109,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         vectors = self._begin(X, exact_columns)
         random = check_random_state(getattr(self, "random_state", 0))
-        largest = max((float(np.linalg.norm(part, axis=1).max()) for part in _parts(vectors)), default=0.0)
+        largest = max((float(_lengths(part).max()) for part in _parts(vectors)), default=0.0)
         self.unit_ = 2.0 ** max(-126, math.frexp(largest)[1] - HEADROOM) if largest > 0 else 1.0
         self.rotation_ = self._find_rotation(vectors, random)
         self._learn(self._turned(vectors), random)
@@ -134,7 +134,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         for start in range(0, len(vectors), ROWS_AT_ONCE):
             part = vectors[start : start + ROWS_AT_ONCE]
             coded, exact = part[:, : self._d], part[:, self._d :]
-            longest = np.linalg.norm(coded, axis=1)
+            longest = _lengths(coded)
             if not longest.max() < 32000 * self.unit_:
                 row = start + int(np.argmax(longest))
                 raise ValueError(
@@ -330,9 +330,26 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
+def unbiased_scales(vectors: NDArray[np.float64], products: NDArray[np.float64], unit: float) -> Rows:
+    """‖x‖² / ⟨x, c⟩ of each row in float16, two bytes each, of shape (n, 2); 0 for a vector of zeros.
+
+    A vector that c says almost nothing of gets no more than eight times its own length.
+    """
+    squares = np.square(vectors).sum(axis=1)
+    floor = np.sqrt(squares) / 8
+    scales = np.divide(squares, np.maximum(products, floor), out=np.zeros_like(squares), where=squares > 0)
+    rows: Rows = np.ascontiguousarray((scales / unit).astype("<f2")[:, None]).view(np.uint8)
+    return rows
+
+
 def learned_names(kind: type) -> list[str]:
     """What a fitted codec of the class keeps: the names that each class in its line adds."""
     return [name for base in reversed(kind.__mro__) for name in vars(base).get("_learned", ())]
+
+
+def _lengths(vectors: Floats) -> NDArray[np.float64]:
+    lengths: NDArray[np.float64] = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return lengths
 
 
 def _parts(vectors: Floats) -> Iterator[Floats]:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrec.compression.codec import Floats, Rows, VectorCodec
+from fastrec.compression.codec import Floats, Rows, VectorCodec, unbiased_scales
 from fastrec.compression.kmeans import assign, fit_centroids, in_parts, nearest_centroids, unit_rows
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
 from fastrec.validation import check_choice, check_integer, readonly
@@ -15,9 +15,11 @@ LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
 class ProductQuantizer(VectorCodec):
     """Each part of a vector as the nearest of 256 (or 16) centroids, and a float16 length: a sixteenth of the bytes.
 
-    What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids learned from vectors of length 1 and
-    s = ⟨x, c⟩ / ⟨c, c⟩, the scale of least error. Vectors of items differ in length as items do in popularity, so that
-    without it most centroids would serve the short ones.
+    What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids learned from vectors of length 1. Vectors
+    of items differ in length as items do in popularity, so that without it most centroids would serve the short ones.
+    The scale is s = ‖x‖² / ⟨x, c⟩, so that ⟨x, x̂⟩ = ‖x‖²: the score of a query that points the way of the vector, as
+    those do whose best it is, is right (Gao, Long 2024); the scale of least error, ⟨x, c⟩ / ⟨c, c⟩, takes from all
+    scores, and most from what is quantized worst.
 
     Parameters
     ----------
@@ -42,6 +44,9 @@ class ProductQuantizer(VectorCodec):
     Jégou, Douze, Schmid: Product quantization for nearest neighbor search. IEEE TPAMI 33, 2011.
 
     Ge, He, Ke, Sun: Optimized product quantization. IEEE TPAMI 36, 2014.
+
+    Gao, Long: RaBitQ: quantizing high-dimensional vectors with a theoretical error bound for approximate nearest
+    neighbor search. SIGMOD 2024.
 
     Examples
     --------
@@ -101,13 +106,12 @@ class ProductQuantizer(VectorCodec):
         units = unit_rows(coordinates)
         codes = assign(in_parts(units, self._group), self.centroids_)
         again = nearest_centroids(units, self.centroids_).astype(np.float64)
-        squares = np.square(again).sum(axis=1)
-        products = (coordinates.astype(np.float64) * again).sum(axis=1)
-        scales = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
+        wide = coordinates.astype(np.float64)
+        scales = unbiased_scales(wide, (wide * again).sum(axis=1), self.unit_)
         if self.bits == 4:
             even = codes if codes.shape[1] % 2 == 0 else np.pad(codes, ((0, 0), (0, 1)))
             codes = even[:, ::2] | even[:, 1::2] * np.uint8(16)
-        return np.column_stack([codes, _halves(scales / self.unit_)])
+        return np.column_stack([codes, scales])
 
     def _layout(self, start: int) -> Layout:
         kind = CENTROIDS if self.bits == 8 else FEW_CENTROIDS
@@ -120,9 +124,3 @@ class ProductQuantizer(VectorCodec):
         shape = (self._parts, 2**self.bits, self._group)
         if self.centroids_.shape != shape or self.centroids_.dtype != np.float32:
             raise ValueError("a codec's centroids are not of the shape that they must be")
-
-
-def _halves(numbers: Any) -> Rows:
-    """Numbers as float16, two bytes each, of shape (n, 2)."""
-    rows: Rows = np.ascontiguousarray(numbers.astype("<f2")[:, None]).view(np.uint8)
-    return rows

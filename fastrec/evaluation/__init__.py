@@ -1,8 +1,20 @@
 """Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, and what they give."""
 
+from fastrec.evaluation.compression import CompressionReport, compression_report
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Comparison, Report
 from fastrec.evaluation.search import Search, Trial, search
 from fastrec.evaluation.validation import Validation, cross_validate
 
-__all__ = ["Comparison", "Report", "Search", "Trial", "Validation", "cross_validate", "evaluate", "search"]
+__all__ = [
+    "Comparison",
+    "CompressionReport",
+    "Report",
+    "Search",
+    "Trial",
+    "Validation",
+    "compression_report",
+    "cross_validate",
+    "evaluate",
+    "search",
+]

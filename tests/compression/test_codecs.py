@@ -84,10 +84,10 @@ LIMITS = {  # the share of the squares that is lost at most on Gaussian vectors 
     "float16": (1e-7, 128),
     "int8": (1e-4, 68),
     "int4": (0.013, 36),
-    "pq": (0.14, 18),
-    "binary": (0.38, 10),
+    "pq": (0.16, 18),
+    "binary": (0.6, 10),
     "binary+int8": (1e-4, 78),
-    "pq+int4": (0.002, 54),
+    "pq+int4": (0.003, 54),
 }
 
 

@@ -1,0 +1,215 @@
+"""What compression costs a model, and what it saves: bytes, quality and speed by codec."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.compression import VectorCodec
+from fastrec.data.frames import Backend, make_frame
+from fastrec.evaluation.evaluate import evaluate
+from fastrec.evaluation.tables import Table
+from fastrec.models.compressed import CompressedFactors, compress, original_bytes
+from fastrec.validation import check_integer
+
+FACTOR_CODECS = ("float16", "int8", "int4", "pq", "pq+int8", "binary", "binary+int8")
+WEIGHT_CODECS = ("float16", "int8", "int4")
+MOST_ASKED = 10_000  # users whose lists are compared and timed
+
+
+class Tradeoff(NamedTuple):
+    """What one codec makes of a model."""
+
+    codec: str
+    """Its name; "original" for the model as it is."""
+    bytes_per_vector: int
+    """Of an item's vector, or of a row of weights: its codes and its own steps."""
+    total_bytes: int
+    """Of all codes of items and users, with what they share."""
+    smaller: float
+    """How many times fewer bytes than the original's."""
+    ndcg: float
+    """The mean NDCG over users."""
+    change: float
+    """Of the NDCG, as a share of the original's."""
+    recall: float
+    """The mean share of the original's list that is in the list."""
+    queries_per_second: float
+    """Users a second, in one call for all that were asked about, on all threads of the model."""
+
+
+class CompressionReport:
+    """What codecs make of one model; made by `compression_report`.
+
+    Attributes
+    ----------
+    rows : tuple of Tradeoff
+        The original, and one for each codec.
+    k : int
+        The length of the lists.
+    name : str
+        The model's class.
+    """
+
+    def __init__(self, rows: Sequence[Tradeoff], k: int, name: str) -> None:
+        self.rows = tuple(rows)
+        self.k = k
+        self.name = name
+
+    def table(self) -> Table:
+        """The rows as a table of texts."""
+        columns = ["codec", "bytes/vector", "MB", "smaller", f"NDCG@{self.k}", "change", "recall", "queries/s"]
+        return Table(columns, [_texts(row) for row in self.rows], f"{self.name}, compressed")
+
+    def __repr__(self) -> str:
+        return "\n".join([f"CompressionReport of {self.name}", self.table().text("  ")])
+
+    def _repr_html_(self) -> str:
+        return f"<div>{self.table().html()}</div>"
+
+    def to_frame(self, backend: Backend | None = None) -> Any:
+        """A data frame with a row for each codec and the columns of `Tradeoff`.
+
+        Parameters
+        ----------
+        backend
+            "pandas", "polars" or "pyarrow"; None for the first one that is installed.
+        """
+        columns = zip(Tradeoff._fields, zip(*self.rows, strict=True), strict=True)
+        return make_frame(
+            {name: np.array(c, dtype=object if name == "codec" else None) for name, c in columns}, backend
+        )
+
+    def plot(self, ax: Any = None, *, theme: Any = "light") -> Any:
+        """NDCG against bytes, a point for each codec; see `fastrec.plots.compression_tradeoff`."""
+        from fastrec.plots import compression_tradeoff  # needs no matplotlib until it draws
+
+        return compression_tradeoff(self, ax, theme=theme)
+
+
+def compression_report(
+    model: Any,
+    test: Any,
+    codecs: Sequence[Any] | Mapping[str, Any] | None = None,
+    k: int = 10,
+    *,
+    user_codec: Any = None,
+    repeats: int = 3,
+) -> CompressionReport:
+    """How many bytes each codec saves a fitted model, and what that costs: NDCG, recall and speed, side by side.
+
+    Parameters
+    ----------
+    model
+        A fitted model that `fastrec.compress` takes.
+    test
+        What is to be found: `Interactions`, or a matrix of the training data's shape; as in `fastrec.evaluate`.
+    codecs
+        Names or codecs, or a dictionary of them by the names that the report shall use. None is all that suit the
+        model.
+    k
+        The length of the lists.
+    user_codec
+        As in `fastrec.compress`.
+    repeats
+        How often the lists are timed; the quickest counts.
+
+    Returns
+    -------
+    CompressionReport
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fastrec.compress` and `fastrec.evaluate` do.
+
+    Examples
+    --------
+    >>> import fastrec as fr
+    >>> X = (np.random.default_rng(0).random((80, 50)) < 0.2).astype(np.float32)
+    >>> hidden = np.random.default_rng(1).random(X.shape) < 0.2
+    >>> model = fr.ImplicitALS(factors=16, random_state=0).fit(X * ~hidden)
+    >>> report = compression_report(model, X * hidden, ["float16", "int8"])
+    >>> [(row.codec, row.bytes_per_vector) for row in report.rows]
+    [('original', 64), ('float16', 32), ('int8', 20)]
+    """
+    k, repeats = check_integer("k", k, minimum=1), check_integer("repeats", repeats, minimum=1)
+    named = _named(codecs, hasattr(model, "item_factors_"))
+    models = {
+        "original": model,
+        **{name: compress(model, codec, **_users(user_codec)) for name, codec in named.items()},
+    }
+    metric = f"ndcg@{k}"
+    report = evaluate(models, test, [metric])
+    users = report.users if len(report.users) <= MOST_ASKED else _spread(report.users, MOST_ASKED)
+    lists, speeds = zip(*(_time_lists(one, users, k, repeats) for one in models.values()), strict=True)
+    whole, best = original_bytes(model), report.mean(metric, "original")
+    rows = []
+    for (name, one), codes, speed in zip(models.items(), lists, speeds, strict=True):
+        size, total = (one.compressed_bytes_, one) if name != "original" else (whole, model)
+        ndcg = report.mean(metric, name)
+        change = ndcg / best - 1 if best > 0 else 0.0
+        rows.append(
+            Tradeoff(name, _per_vector(total), size, whole / size, ndcg, change, _recall(lists[0], codes), speed)
+        )
+    return CompressionReport(rows, k, type(model).__name__)
+
+
+def _named(codecs: Any, factors: bool) -> dict[str, Any]:
+    if isinstance(codecs, Mapping):
+        return dict(codecs)
+    if codecs is None:
+        codecs = FACTOR_CODECS if factors else WEIGHT_CODECS
+    elif isinstance(codecs, str | VectorCodec):
+        codecs = [codecs]
+    return {codec if isinstance(codec, str) else repr(codec): codec for codec in codecs}
+
+
+def _users(user_codec: Any) -> dict[str, Any]:
+    return {} if user_codec is None else {"user_codec": user_codec}
+
+
+def _spread(users: NDArray[Any], n: int) -> NDArray[Any]:
+    """Some of the users, evenly spread."""
+    return users[np.linspace(0, len(users) - 1, n).astype(np.int64)]
+
+
+def _time_lists(model: Any, users: NDArray[Any], k: int, repeats: int) -> tuple[NDArray[np.int32], float]:
+    model.recommend(users[:64], k)  # compiled, and made ready
+    quickest = np.inf
+    for _ in range(repeats):
+        began = time.perf_counter()
+        codes = model.recommend(users, k).codes
+        quickest = min(quickest, time.perf_counter() - began)
+    return codes, len(users) / quickest
+
+
+def _recall(exact: NDArray[np.int32], found: NDArray[np.int32]) -> float:
+    """The mean share of each exact list that was found."""
+    valid = exact >= 0
+    hits = (exact[:, :, None] == found[:, None, :]).any(axis=2) & valid
+    return float((hits.sum(axis=1)[valid.any(axis=1)] / valid.sum(axis=1)[valid.any(axis=1)]).mean())
+
+
+def _per_vector(model: Any) -> int:
+    if isinstance(model, CompressedFactors):
+        return int(model.item_codes_.shape[1])
+    if hasattr(model, "weight_codes_"):
+        return int(model.weight_codes_.shape[1])
+    array = model.item_factors_ if hasattr(model, "item_factors_") else model.weights_
+    return int(array.itemsize * array.shape[1])
+
+
+def _texts(row: Tradeoff) -> list[str]:
+    return [
+        row.codec,
+        f"{row.bytes_per_vector:,}",
+        f"{row.total_bytes / 1e6:,.2f}",
+        f"{row.smaller:.1f} ×",
+        f"{row.ndcg:.4f}",
+        "" if row.codec == "original" else f"{100 * row.change:+.2f} %",
+        f"{row.recall:.3f}",
+        f"{row.queries_per_second:,.0f}",
+    ]

@@ -1,0 +1,190 @@
+"""CodedIndex: exactly the best of what the codes stand for, by every instruction set, with every filter."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.compression import Int8Codec, ResidualCodec, make_codec
+from fastrec.kernels.codes import decode_rows
+from fastrec.kernels.simd import runnable_ways
+from fastrec.retrieval import coded
+from fastrec.retrieval.coded import CodedIndex
+from fastrec.validation import readonly
+
+NAMES = ("float16", "int8", "int4", "pq", "binary")
+
+
+def vectors(n, d, seed):
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, d)) * rng.lognormal(0, 1, (n, 1))).astype(np.float32)
+
+
+def best(scores, k, closed=None):
+    """Codes and scores of the best k, ties by code, float32 scores."""
+    scores = np.where(closed, -np.inf, scores) if closed is not None else scores
+    scores = np.pad(scores, ((0, 0), (0, max(0, k - scores.shape[1]))), constant_values=-np.inf)
+    order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores), axis=1)[:, :k]
+    found = np.take_along_axis(scores, order, axis=1)
+    return np.where(np.isfinite(found), order, -1), found
+
+
+def exact_scores(codec, rows, queries, norms=None):
+    codec_space = codec.turn(queries).astype(np.float64)
+    index = CodedIndex(codec, rows)
+    plain = np.empty((len(rows), codec.n_features_in_), np.float32)
+    decode_rows(index.coded, readonly(np.arange(len(rows), dtype=np.int32)), plain)
+    scores = codec_space @ plain.astype(np.float64).T
+    if norms is not None:
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)[:, None] * norms
+        scores = np.divide(scores, lengths, where=lengths > 0, out=np.zeros_like(scores))
+    return scores.astype(np.float32)
+
+
+def check(top, scores, k, closed=None):
+    codes, values = best(scores, k, closed)
+    np.testing.assert_allclose(top.scores, values, rtol=3e-7, atol=1e-30)
+    # Sums in another order may round a tie apart; where scores differ by more, the codes are the same.
+    differing = top.codes != codes
+    if differing.any():
+        rows, places = np.nonzero(differing)
+        assert (top.codes[rows, places] >= 0).all()
+        mine = scores[rows, top.codes[rows, places]]
+        np.testing.assert_allclose(mine, values[rows, places], rtol=3e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    d=st.integers(1, 40),
+    b=st.integers(1, 40),
+    k=st.integers(1, 30),
+    exact=st.integers(0, 2),
+    cosine=st.booleans(),
+    exclude=st.sampled_from([None, "codes", "rows"]),
+    seed=st.integers(0, 99),
+)
+def test_search_finds_the_best_of_what_codes_stand_for(name, n, d, b, k, exact, cosine, exclude, seed):
+    rng = np.random.default_rng(seed)
+    V, Q = vectors(n, d, seed), vectors(b, d, seed + 1)
+    V[rng.random(n) < 0.1] = 0
+    Q[0] = 0
+    codec = make_codec("codec", name)
+    if name == "pq":
+        codec.set_params(iterations=1, rotation=None)
+    codec.fit(V, exact_columns=min(exact, d - 1))
+    rows = codec.transform(V)
+    norms = (
+        np.linalg.norm(codec.inverse_transform(rows).astype(np.float64), axis=1).astype(np.float32) if cosine else None
+    )
+    closed = None
+    if exclude == "codes":
+        closed = np.zeros((b, n), bool)
+        closed[:, rng.choice(n, n // 3, replace=False)] = True
+    elif exclude == "rows":
+        closed = rng.random((b, n)) < 0.3
+    given_filter = np.flatnonzero(closed[0]) if exclude == "codes" else None if closed is None else sp.csr_array(closed)
+    index = CodedIndex(codec, rows, norms, n_jobs=1)
+    top = index.search(Q, k, given_filter)
+    check(top, exact_scores(codec, rows, Q, norms), k, closed)
+    one = index.search(Q[b - 1 :], k, None if exclude == "rows" else given_filter)
+    if exclude != "rows":
+        np.testing.assert_array_equal(one.codes[0], top.codes[b - 1])
+        np.testing.assert_array_equal(one.scores[0], top.scores[b - 1])
+
+
+@pytest.mark.parametrize("way", [*runnable_ways(), "none"])
+def test_every_way_to_multiply_bytes_agrees(way, monkeypatch):
+    V, Q = vectors(2000, 35, 0), vectors(50, 35, 1)
+    codec = Int8Codec(symmetric=way != "none").fit(V, exact_columns=1)
+    rows = codec.transform(V)
+    if way != "none":
+        monkeypatch.setattr(coded, "byte_way", lambda: runnable_ways()[way])
+    check(CodedIndex(codec, rows, n_jobs=1).search(Q, 10), exact_scores(codec, rows, Q), 10)
+
+
+def test_threads_and_batches_change_nothing():
+    V, Q = vectors(3000, 32, 0), vectors(600, 32, 1)
+    for name in ("int8", "int4", "binary+int8"):
+        codec = make_codec("codec", name).fit(V)
+        rows = codec.transform(V)
+        one, two = (CodedIndex(codec, rows, n_jobs=jobs).search(Q, 7) for jobs in (1, 2))
+        single = CodedIndex(codec, rows).search(Q[77:78], 7)
+        np.testing.assert_array_equal(one.codes, two.codes)
+        np.testing.assert_array_equal(one.scores, two.scores)
+        np.testing.assert_array_equal(single.codes[0], one.codes[77])
+        np.testing.assert_array_equal(single.scores[0], one.scores[77])
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        np.ones((500, 8)),
+        np.zeros((500, 8)),
+        -np.ones((500, 8)) * np.arange(1, 501)[:, None],
+        np.full((500, 8), 1e30),
+        np.full((500, 8), 1e-38),
+        np.eye(8)[np.arange(500) % 8],
+    ],
+    ids=["equal", "zeros", "negative", "huge", "tiny", "many ties"],
+)
+@pytest.mark.parametrize("name", ["int8", "float16", "int4"])
+def test_adversarial_vectors(name, case):
+    V = case.astype(np.float32)
+    codec = make_codec("codec", name).fit(V)
+    rows = codec.transform(V)
+    Q = np.concatenate([np.ones((1, 8)), -np.ones((1, 8)), np.zeros((1, 8)), vectors(30, 8, 3)]).astype(np.float32)
+    with np.errstate(all="ignore"):
+        check(CodedIndex(codec, rows).search(Q, 20), exact_scores(codec, rows, Q), 20)
+
+
+def test_residual_codes_are_searched_by_the_coarse_and_ranked_by_both():
+    V, Q = vectors(4000, 32, 0), vectors(40, 32, 1)
+    recalls = []
+    for depth in (10, 100, 4000):
+        codec = ResidualCodec(depth=depth).fit(V)
+        rows = codec.transform(V)
+        top = CodedIndex(codec, rows).search(Q, 10)
+        scores = exact_scores(codec, rows, Q)
+        np.testing.assert_allclose(np.take_along_axis(scores, top.codes, axis=1), top.scores, rtol=3e-7)
+        expected = best(scores, 10)[0]
+        recalls.append(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(top.codes, expected, strict=True)]))
+    assert recalls[0] < recalls[1] < 1
+    assert recalls[2] == 1
+
+
+def test_allowed_items_alone():
+    V, Q = vectors(1000, 16, 0), vectors(20, 16, 1)
+    codec = make_codec("codec", "int8").fit(V)
+    rows = codec.transform(V)
+    index, scores = CodedIndex(codec, rows), exact_scores(codec, rows, Q)
+    few = np.array([3, 500, 999])
+    closed = np.ones(scores.shape, bool)
+    closed[:, few] = False
+    check(index.search(Q, 5, allow=few), scores, 5, closed)
+    each = np.random.default_rng(0).random(scores.shape) < 0.1
+    check(index.search(Q, 5, allow=sp.csr_array(each)), scores, 5, ~each)
+    most = np.random.default_rng(0).random(1000) < 0.8
+    check(index.search(Q, 5, allow=most), scores, 5, np.broadcast_to(~most, scores.shape))
+
+
+def test_bad_input_is_refused():
+    V = vectors(50, 8, 0)
+    codec = Int8Codec().fit(V)
+    index = CodedIndex(codec, codec.transform(V))
+    with pytest.raises(ValueError, match="k must be an integer of at least 1, got 0"):
+        index.search(V, 0)
+    with pytest.raises(ValueError, match="queries have 7 dimensions, the index has 8"):
+        index.search(V[:, :7], 3)
+    bad = V.copy()
+    bad[4, 2] = np.nan
+    with pytest.raises(ValueError, match=r"queries must be finite, .* row 4"):
+        index.search(bad, 3)
+    with pytest.raises(ValueError, match=r"rows of codes must be of shape \(n, 12\)"):
+        CodedIndex(codec, codec.transform(V)[:, :-1])
+    rows = codec.transform(V)
+    rows[3, -4:] = np.array([np.nan], "<f4").view(np.uint8)
+    with pytest.raises(ValueError, match="stand for vectors that are not finite"):
+        CodedIndex(codec, rows)
