@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ RANKERS = [
             "regularization": loguniform(2e-3, 0.1),
             "iterations": [20, 40],
         },
-        most_trials=10,
+        most_trials=8,
     ),
     Contender(
         "SGDFactorization, WARP",
@@ -120,7 +120,7 @@ RANKERS = [
             "regularization": loguniform(1e-3, 0.1),
             "iterations": [20, 40],
         },
-        most_trials=10,
+        most_trials=8,
     ),
 ]
 RANKING_PEERS = [
@@ -142,9 +142,9 @@ RANKING_PEERS = [
             "factors": [32, 64, 128],
             "learning_rate": loguniform(0.01, 0.2),
             "regularization": loguniform(1e-3, 0.1),
-            "iterations": [50, 100],
+            "iterations": [40, 80],
         },
-        most_trials=10,
+        most_trials=8,
         peer=True,
     ),
     Contender(
@@ -154,18 +154,17 @@ RANKING_PEERS = [
             "factors": [32, 64, 128],
             "learning_rate": loguniform(0.01, 0.2),
             "regularization": loguniform(1e-7, 1e-4),
-            "iterations": [20, 40],
+            "iterations": [15, 30],
         },
-        most_trials=10,
+        most_trials=8,
         peer=True,
     ),
 ]
-# Two closed forms that take minutes or gigabytes on Gowalla are searched in their cheaper shape.
-LARGE_RANKERS = [
-    Contender("EASE, sparse", EASE(method="sparse"), {"regularization": loguniform(10, 1000)}, most_trials=8)
-    if contender.name == "EASE"
-    else contender
-    for contender in RANKERS
+# On Gowalla dense EASE takes minutes and gigabytes, so it is searched in its sparse shape; others are searched briefly.
+SPARSE_EASE = Contender("EASE, sparse", EASE(method="sparse"), {"regularization": loguniform(10, 1000)})
+LARGE = [
+    replace(SPARSE_EASE if contender.name == "EASE" else contender, most_trials=min(12, contender.most_trials))
+    for contender in RANKERS + RANKING_PEERS
     if contender.name != "UserKNN"
 ]
 
@@ -203,7 +202,13 @@ SURPRISE_SPACE: Space = {
 SURPRISE = [
     Contender("Surprise, SVD", SurprisePeer(), SURPRISE_SPACE, peer=True),
     # Its SVD++ takes a minute a fit: a smaller model, fewer draws.
-    Contender("Surprise, SVD++", SurprisePeer(True), {**SURPRISE_SPACE, "factors": [16, 32]}, most_trials=6, peer=True),
+    Contender(
+        "Surprise, SVD++",
+        SurprisePeer(True),
+        {**SURPRISE_SPACE, "factors": [16, 32], "iterations": [20]},
+        most_trials=4,
+        peer=True,
+    ),
 ]
 
 
@@ -289,7 +294,7 @@ TASKS = [
         "of the BARS leaderboard and of the papers named.",
         gowalla,
         ("recall@20", "ndcg@20"),
-        LARGE_RANKERS + RANKING_PEERS,
+        LARGE,
         published=(
             ("item2vec (BARS)", ("0.1326", "0.1057")),
             ("ItemCF (BARS)", ("0.1570", "0.1214")),
