@@ -205,7 +205,7 @@ SURPRISE = [
     Contender(
         "Surprise, SVD++",
         SurprisePeer(True),
-        {**SURPRISE_SPACE, "factors": [16, 32], "iterations": [20]},
+        SURPRISE_SPACE | {"factors": [16, 32], "iterations": [20]},
         most_trials=4,
         peer=True,
     ),
