@@ -171,7 +171,7 @@ def build_scann(vectors: np.ndarray, metric: str) -> Iterator[Built]:
     index = recipe.build()
     took = time.perf_counter() - began
     ladders = []
-    for reorder in (50, 100, 200, 400):
+    for reorder in (50, 100, 200, 400) if len(vectors) <= 100_000 else (200, 400, 800, 1600):
         methods = []
         for probed in PROBES[3::2]:
             options = {"leaves_to_search": probed, "pre_reorder_num_neighbors": reorder, "final_num_neighbors": K}
