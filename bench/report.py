@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
@@ -105,9 +106,9 @@ COLOURS = {
     "fastrec float16": "#66d9e8",
     "fastrec exact": "#0b7285",
     "hnswlib": "#e8590c",
-    "faiss HNSW": "#862e9c",
+    "faiss HNSW": "#5f3dc4",
     "faiss IVF": "#cc5de8",
-    "faiss FastScan": "#9c36b5",
+    "faiss FastScan": "#e64980",
     "usearch": "#2f9e44",
     "voyager": "#f59f00",
     "ScaNN": "#1864ab",
@@ -131,6 +132,9 @@ def pareto(points: list[Record], path: Path) -> None:
                         markersize=9 if marker == "*" else 3, linewidth=2 if ours else 1.1, zorder=3 if ours else 2,
                     )  # fmt: skip
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_xlim(0.85, 1.003)
             axes.grid(alpha=0.25, which="both", linewidth=0.5)
             axes.set_title(f"{name}: {'batches' if how == 'batch' else 'one query a call'}", fontsize=9, loc="left")
@@ -142,7 +146,8 @@ def pareto(points: list[Record], path: Path) -> None:
         label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    figure.savefig(path)
+    with plt.rc_context({"svg.fonttype": "none"}):  # letters as text, not as outlines
+        figure.savefig(path)
     plt.close(figure)
 
 

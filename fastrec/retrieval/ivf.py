@@ -191,7 +191,7 @@ class IVFIndex(BaseEstimator):
 
     def _choose_probes(self, state: "_State", queries: Floats | None, random: np.random.Generator) -> tuple[int, float]:
         """How many lists to look at, and the recall that this had for queries which had no part in the choice."""
-        n_lists = len(state.clusters.centers)
+        n_lists = state.n_lists
         if queries is None or len(state.exact.norms) == 0:
             return min(self.n_probe or n_lists, n_lists), math.nan
         sample = queries[np.sort(random.permutation(len(queries))[:CALIBRATION])]
@@ -290,39 +290,39 @@ class IVFIndex(BaseEstimator):
         check_integer("k", k, minimum=1)
         n, d = state.shape()
         queries = _read_queries(queries, d)
-        filters = state.closed(read_filters(exclude, allow, len(queries), n))
-        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        n_queries = len(queries)
+        filters = state.closed(read_filters(exclude, allow, n_queries, n))
+        codes, scores = np.empty((n_queries, k), np.int32), np.empty((n_queries, k), np.float32)
         batch = _Batch(state, queries, filters, codes, scores, [])
         if n == 0:
             codes[:], scores[:] = -1, -np.inf
             return batch
         answer, n_probe = self._plan(batch, n_probe)
-        if len(queries) == 1:
-            answer(slice(0, 1))
+        if n_queries == 1:
+            answer(batch, n_probe, slice(0, 1))
         else:
             size, jobs = self._deal(batch, n_probe)
-            firsts = range(0, len(queries), size)
-            run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
+            pieces = [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
+            run_pieces(partial(answer, batch, n_probe), pieces, jobs)
         return batch
 
     def _plan(self, batch: "_Batch", n_probe: int) -> tuple[Any, int]:
         """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""
         state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
-        n, n_lists = len(state.alive), len(state.clusters.centers)
+        (n, _), n_lists = state.shape(), state.n_lists
         left = n if filters.allowed is None else len(filters.allowed)
-        if not state.slack.ranked:
-            if len(filters.allow_starts):
-                return partial(_scan_allowed, batch), n_lists
-        elif len(filters.allow_starts) or 4 * k >= left or (left < n and left * n_lists <= n * n_probe):
-            return partial(_rank, batch), n_probe
+        if state.slack.ranked:
+            if len(filters.allow_starts) or 4 * k >= left or (left < n and left * n_lists <= n * n_probe):
+                return _rank, n_probe
+        elif len(filters.allow_starts):
+            return _scan_allowed, n_lists
         # The rarer the allowed, the more lists hold as many of them.
-        n_probe = min(n_lists, -(-n_probe * n // max(1, left)))
-        return partial(_scan, batch, n_probe), n_probe
+        return _scan, n_probe if left == n else min(n_lists, -(-n_probe * n // max(1, left)))
 
     def _deal(self, batch: "_Batch", n_probe: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
         (n, d), n_queries, k = batch.state.shape(), len(batch.queries), batch.codes.shape[1]
-        n_lists = len(batch.state.clusters.centers)
+        n_lists = batch.state.n_lists
         jobs = effective_jobs(self.n_jobs) if n_queries * d * (n * n_probe // n_lists) > WORTH_THREADS else 1
         most = min(PIECE, max(16, ROOM_AT_ONCE // (4 * k)))
         pieces = jobs * max(1, -(-n_queries // (most * jobs)))
@@ -458,6 +458,8 @@ class _State(NamedTuple):
     whole: bool  # whether all are alive
     slack: Slack
     desk: threading.local  # what a thread keeps to answer single queries
+    n_lists: int
+    whole_room: int  # for more candidates than there can be
 
     def shape(self) -> tuple[int, int]:
         return len(self.alive), self.clusters.centers.shape[1]
@@ -547,7 +549,8 @@ class _State(NamedTuple):
 def _assemble(
     exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
 ) -> _State:
-    return _State(exact, packed, partition, clusters, alive, bool(alive.all()), slack, threading.local())
+    whole, n_lists, room = bool(alive.all()), len(clusters.centers), len(packed.panels.order) + LANES
+    return _State(exact, packed, partition, clusters, alive, whole, slack, threading.local(), n_lists, room)
 
 
 class _Batch(NamedTuple):
@@ -562,32 +565,32 @@ class _Batch(NamedTuple):
 # -- answering
 
 
-def _rank(batch: _Batch, rows: slice) -> None:
+def _rank(batch: _Batch, n_probe: int, rows: slice) -> None:
     rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
 
 def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> None:
     """Answers queries by the lists that promise most."""
-    state, n_lists = batch.state, len(batch.state.clusters.centers)
-    whole = len(state.packed.panels.order) + LANES
-    k = batch.codes.shape[1]
-    space, _, book = _make_room(state, rows.stop - rows.start, k, n_probe, room or min(4 * k + 56, whole))
+    state, queries, filters, codes, scores, tally = batch
+    first, k = rows.start, codes.shape[1]
+    room = room or min(4 * k + 56, state.whole_room)
+    space, _, book = _make_room(state, rows.stop - first, k, n_probe, room)
     bad = search_lists(
-        state.packed.way, book, state.exact.vectors, batch.queries[rows], rows.start, *batch.filters.closed,
-        batch.codes[rows], batch.scores[rows],
-    )  # fmt: skip
-    refuse_nonfinite("queries", batch.queries, rows.start, bad)
-    batch.tally.append((space.work[0], space.work[2]))
-    if not space.work[1]:
+        state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
+    )
+    refuse_nonfinite("queries", queries, first, bad)
+    looked_at, short, ranked = space.work.tolist()
+    tally.append((looked_at, ranked))
+    if not short:
         return
-    for row in np.flatnonzero(batch.codes[rows, -1] < 0):
-        one = slice(rows.start + row, rows.start + row + 1)
+    for row in np.flatnonzero(codes[rows, -1] < 0):
+        one = slice(first + row, first + row + 1)
         if space.counts[row] == OVERFULL:
-            _scan(batch, n_probe, one, whole)
+            _scan(batch, n_probe, one, state.whole_room)
         elif space.counts[row] == GIVEN_UP:
             _answer_alike(batch, one.start)
-        elif n_probe < n_lists:
-            _scan(batch, min(n_lists, 4 * n_probe), one)
+        elif n_probe < state.n_lists:
+            _scan(batch, min(state.n_lists, 4 * n_probe), one)
 
 
 def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits, NDArray[np.int64]]:
@@ -617,7 +620,7 @@ def _slack(d: int, sureness: float, ranked: bool) -> Slack:
     return Slack(part * LEVELS * math.sqrt(d) / 2, part, True)
 
 
-def _scan_allowed(batch: _Batch, rows: slice) -> None:
+def _scan_allowed(batch: _Batch, n_probe: int, rows: slice) -> None:
     """Answers queries that may each choose from codes of their own, by a scan of all."""
     starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
     for row in range(rows.start, rows.stop):
@@ -625,7 +628,7 @@ def _scan_allowed(batch: _Batch, rows: slice) -> None:
         mask[codes[starts[row] : starts[row + 1]]] = 1
         mask &= closed.mask if len(closed.mask) else 1
         filters = batch.filters._replace(closed=closed._replace(mask=readonly(mask)))
-        _scan(batch._replace(filters=filters), len(batch.state.clusters.centers), slice(row, row + 1))
+        _scan(batch._replace(filters=filters), n_probe, slice(row, row + 1))
 
 
 def _answer_alike(batch: _Batch, row: int) -> None:
