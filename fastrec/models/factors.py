@@ -231,6 +231,8 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _vectors(self, audience: Audience) -> NDArray[np.float32]:
         """The factors of each, of shape (n, factors)."""
+        if audience.vectors is not None:
+            return audience.vectors
         return self._fold_in(audience.histories()) if audience.codes is None else self.user_factors_[audience.codes]
 
     def _index(self, side: str, metric: str) -> ExactIndex:

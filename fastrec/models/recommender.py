@@ -95,12 +95,15 @@ class Audience:
         int32, of shape (n,), -1 for a user unknown to the model; None where histories are given.
     given
         The histories that were given, of shape (n, n_items), or None.
+    vectors
+        Their factors, of shape (n, factors), where the caller has folded them in already; else None.
     """
 
     model: "Recommender"
     labels: NDArray[Any]
     codes: Codes | None
     given: CodeMatrix | None
+    vectors: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,7 +112,8 @@ class Audience:
         """Some of them."""
         codes = None if self.codes is None else self.codes[rows]
         given = None if self.given is None else pick_rows(self.given, rows)
-        return Audience(self.model, self.labels[rows], codes, given)
+        vectors = None if self.vectors is None else self.vectors[rows]
+        return Audience(self.model, self.labels[rows], codes, given, vectors)
 
     def histories(self) -> CodeMatrix:
         """What each has seen, of shape (n, n_items)."""
@@ -709,8 +713,8 @@ class Recommender(BaseEstimator, ABC):
 
     # -- answering
 
-    def _recommend_rows(self, histories: CodeMatrix, k: int) -> TopK:
-        audience = Audience(self, np.arange(histories.shape[0]), None, histories)
+    def _recommend_rows(self, histories: CodeMatrix, k: int, vectors: NDArray[np.float32] | None = None) -> TopK:
+        audience = Audience(self, np.arange(histories.shape[0]), None, histories, vectors)
         return self._answer(audience, k, histories, self._warm(), "popular")
 
     def _answer(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed, on_empty: str) -> TopK:

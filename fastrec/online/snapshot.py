@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.models import Explanation, Recommender
+from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.rows import row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
@@ -25,13 +25,14 @@ class Row(NamedTuple):
 class Taste:
     """What one user has done since the model was made; the whole history is put together when it is asked for."""
 
-    __slots__ = ("_row", "base", "codes", "values")
+    __slots__ = ("_row", "base", "codes", "values", "vectors")
 
     def __init__(self, base: int, codes: tuple[int, ...], values: tuple[float, ...]) -> None:
         self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
         self.codes = codes
         self.values = values
         self._row: Row | None = None
+        self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been asked for
 
     def row(self, seen: CodeMatrix, policy: str) -> Row:
         """The history with everything in it; the same, to the bit, as the model's own after an update."""
@@ -300,7 +301,7 @@ class Snapshot:
         if changed.all() and len(rows) == len(users):
             histories = self._stack(rows)
             if exclude_seen and allow is None and deny is None:  # the usual question, past checks of what is right here
-                return self._labelled(self.model._recommend_rows(histories, k), users)
+                return self._labelled(self._answer(tastes, histories, k), users)
             return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
         rows = [Row(*_NOTHING) if taste is None else taste.row(self.model.seen_, self._policy) for taste in tastes]
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
@@ -315,6 +316,15 @@ class Snapshot:
                 top = self.model.recommend(whom, k, **options)  # type: ignore[arg-type]
                 codes[places], scores[places], fallback[places] = top.codes, top.scores, top.fallback
         return self._labelled(TopK(codes, scores, fallback=fallback), users)
+
+    def _answer(self, tastes: Sequence[Taste | None], histories: CodeMatrix, k: int) -> TopK:
+        """By whole histories; of a single user the factors are kept, since who has done something asks again soon."""
+        model, taste = self.model, tastes[0]
+        if len(tastes) > 1 or taste is None or not isinstance(model, FactorRecommender):
+            return model._recommend_rows(histories, k)
+        if taste.vectors is None:
+            taste.vectors = model._fold_in(histories)
+        return model._recommend_rows(histories, k, taste.vectors)
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""

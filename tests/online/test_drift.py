@@ -80,11 +80,15 @@ def test_a_drift_is_answered_by_a_refit(model, tmp_path, monkeypatch):
     with Journal(tmp_path / "events.db") as journal:
         updater = Updater(versions, journal)
         told = {"refit": refitted}
-        schedule = Schedule(updater, refit_drift=0.2, tick=0.01, report=lambda what, seconds: told[what].set()).start()
-        for seed in range(40):
+        schedule = Schedule(updater, refit_drift=0.2, tick=0.01, report=lambda what, seconds: told[what].set())
+        schedule._look()
+        assert not schedule._refit_is_due()
+        for seed in range(6):
             journal.append(events(seed, 0 if seed < 1 else 1))
-            if refitted.wait(0.2):
-                break
-        assert refitted.is_set()
+            schedule._look()
+        assert schedule._refit_is_due()
+        schedule.start()
+        assert refitted.wait(60)
         schedule.stop()
+        assert np.isnan(schedule.drift.newest), "after a refit it begins anew"
     assert versions.current() != "v000001"

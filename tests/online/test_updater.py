@@ -94,6 +94,18 @@ def load_copy(model):
     return copy.copy(model)
 
 
+def test_a_user_who_asks_again_is_answered_from_the_same_factors_until_the_next_event(model):
+    one = Snapshot(model).after([Event("u3", "i7", seq=1)])
+    first, again = one.recommend(["u3"], 5), one.recommend(["u3"], 5)
+    same(first, again)
+    two = one.after([Event("u3", "i8", 5.0, seq=2)])
+    rows = model.seen_[[3]].toarray()
+    rows[0, 7] += 1
+    same(one.recommend(["u3"], 5), model.recommend(rows, 5))
+    rows[0, 8] += 5
+    same(two.recommend(["u3"], 5), model.recommend(rows, 5))
+
+
 def test_an_older_snapshot_stays_as_it_was(model):
     before = Snapshot(model)
     expected = before.recommend(USERS, 5)
@@ -450,7 +462,8 @@ def test_versions_count_up_and_the_oldest_go(tmp_path):
 def test_killed_while_publishing_there_is_one_readable_version(tmp_path):
     code = (
         "import sys, numpy as np; from fastrec.models import Popularity; from fastrec.online import Versions\n"
-        "v = Versions(sys.argv[1]); m = Popularity().fit(np.ones((200, 300))); print('ready', flush=True)\n"
+        "v = Versions(sys.argv[1]); m = Popularity().fit(np.ones((200, 300))); v.publish(m)\n"
+        "print('ready', flush=True)\n"
         "while True: v.publish(m)\n"
     )
     for delay in (0.05, 0.11, 0.17):
