@@ -1,8 +1,7 @@
 """Rows that are drawn to what their features say, while they are learned by stochastic gradients.
 
 A row is the sum of its features' vectors and one of its own (Kula 2015). Gradients move the sum, the penalty draws it
-half the way to the features' part; after each epoch that part is fitted to the rows anew, which lowers the same loss
-without a learning rate.
+half the way to the features' part; after each epoch that part is fitted to the rows anew, which needs no learning rate.
 """
 
 import numpy as np

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.network import add_products
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.features import check_features
 from fastrec.models.mlp import SPREAD, check_layers
 from fastrec.models.network import Embedding, make_pace, padded
 from fastrec.models.rows import keep_entries, pick_rows, row_numbers
@@ -21,7 +22,6 @@ from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
     check_integer,
-    check_matrix,
     check_number,
     readonly,
 )
@@ -273,13 +273,7 @@ class TwoTowerRecommender(FactorRecommender):
         return self._learn(X, item_features=item_features, X_val=X_val)
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, X_val: Any = None) -> None:
-        features = None
-        if item_features is not None:
-            features = check_matrix(item_features, name="item_features", negative="accept", zeros="drop")
-            if features.shape[0] != matrix.shape[1]:
-                raise ValueError(
-                    f"item_features must have a row for each of {matrix.shape[1]} items, got {features.shape[0]}"
-                )
+        features = check_features("item_features", item_features, matrix.shape[1])
         validation = None if X_val is None else self._checked(X_val)
         trained, hidden = held_out(matrix, validation, self.validation_fraction)
         rng = np.random.default_rng(seed_of(self.random_state))
