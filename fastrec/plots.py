@@ -259,7 +259,7 @@ def metric_curve(report: Any, ax: Any = None, *, metric: str = "recall", theme: 
 
 
 def compression_tradeoff(report: Any, ax: Any = None, *, theme: Theme = "light") -> Any:
-    """The NDCG of a compressed model against its bytes: a point for each codec, and a line at the original's.
+    """The NDCG that each codec leaves a model, the largest above, with a line at the original's.
 
     Parameters
     ----------
@@ -281,23 +281,21 @@ def compression_tradeoff(report: Any, ax: Any = None, *, theme: Theme = "light")
     >>> model = fr.ImplicitALS(factors=16, random_state=0).fit(X)
     >>> report = fr.compression_report(model, 1 - X, ["float16", "int8"])
     >>> compression_tradeoff(report).get_xlabel()
-    'megabytes of factors or weights'
+    'NDCG@10'
     """
-    ax, colors = _axes(ax, theme, (6.4, 3.8))
+    ax, colors = _axes(ax, theme, (6.4, 0.9 + 0.36 * len(report.rows)))
+    rows = sorted(report.rows, key=lambda row: row.total_bytes)
     original = report.rows[0]
-    ax.axhline(original.ndcg, color=colors.muted, linewidth=1.2, linestyle=(0, (4, 3)))
-    sizes = [row.total_bytes / 1e6 for row in report.rows]
-    scores = [row.ndcg for row in report.rows]
-    ax.plot(sizes[:1], scores[:1], "o", color=colors.muted, markersize=7)
-    ax.plot(sizes[1:], scores[1:], "o", color=colors.series[0], markersize=7)
-    ax.set_xscale("log", base=2)
-    span = max(max(scores) - min(scores), 0.01 * original.ndcg, 1e-6)
-    ax.set_ylim(min(scores) - 0.3 * span, max(scores) + 0.3 * span)
-    ax.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
-    _name_beside(ax, sizes, scores, [row.codec for row in report.rows], colors)
-    _plain_sizes(ax, sizes)
-    ax.set_xlabel("megabytes of factors or weights", color=colors.muted)
-    _title(ax, f"{report.name}: NDCG@{report.k} by size", colors)
+    ax.axvline(original.ndcg, color=colors.muted, linewidth=1.2, linestyle=(0, (4, 3)))
+    for place, row in enumerate(rows):
+        color = colors.muted if row is original else colors.series[0]
+        ax.plot([row.ndcg, original.ndcg], [place, place], color=color, linewidth=2.2, alpha=0.45)
+        ax.plot([row.ndcg], [place], "o", color=color, markersize=8)
+    ax.set_yticks(range(len(rows)), [f"{row.codec}   {_short_size(row.total_bytes)}" for row in rows])
+    ax.tick_params(axis="y", labelcolor=colors.ink)
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.set_xlabel(f"NDCG@{report.k}", color=colors.muted)
+    _title(ax, f"{report.name}: NDCG by codec and size", colors)
     return ax
 
 
@@ -778,27 +776,8 @@ def _short_number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
-def _plain_sizes(ax: Any, sizes: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_number(value)))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _name_beside(ax: Any, xs: Sequence[float], ys: Sequence[float], names: Sequence[str], colors: _Colors) -> None:
-    """Names above or below points, turn by turn from left to right, so that neighbours' do not meet."""
-    for turn, place in enumerate(np.argsort(xs, kind="stable")):
-        up = turn % 2 == 0
-        ax.annotate(
-            names[place],
-            (xs[place], ys[place]),
-            xytext=(0, 8 if up else -8),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if up else "top",
-            color=colors.ink,
-            fontsize=9,
-        )
+def _short_size(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
 
 
 def _plain_powers(ax: Any) -> None:

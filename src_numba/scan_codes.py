@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.codes import decode_row, float_at
+from fastrec.kernels.codes import FEW_CENTROIDS, decode_row, float_at, half_at
 from fastrec.kernels.scan import raise_limit
 from fastrec.kernels.simd import (
     accumulate,
@@ -24,9 +24,11 @@ from fastrec.kernels.simd import (
     broadcast,
     broadcast_load,
     load,
+    load_part,
     multiply,
     multiply_add,
     pointer,
+    reduce_add,
     store,
     to_float,
     trailing_zeros,
@@ -139,6 +141,84 @@ def scan_bytes(
         scan_block(way, own, words.shape[1], scales, exact, start, stop, first, doors, search)
     for row in range(search.n):
         drop_failing(search, row)
+
+
+@kernel()
+def scan_tables(
+    coded: Any, weights: Any, queries: Any, vectors: Any, table: Any, first: int, filters: Any, room: Any, kept: Any
+) -> None:  # fmt: skip
+    """The same for few queries, where the coarse level is of centroids: sums of a query's products with centroids.
+
+    `vectors` are the queries, `table` is room for one's products: parts · centroids float32. Nothing is decoded (Jégou,
+    Douze, Schmid 2011: asymmetric distance computation).
+    """
+    search, doors = take_search(weights, queries, kept, room), open_doors(filters)
+    rows, stride, layout = pointer(coded.rows), coded.rows.shape[1], coded.coarse
+    centroids, products, size, group = pointer(layout.tables), pointer(table), layout.centroids, layout.group
+    d, few = coded.dimensions - coded.exact, layout.kind == FEW_CENTROIDS
+    parts = (d + group - 1) // group
+    scale_at = (parts + 1) // 2 if few else parts
+    for row in range(search.n):
+        query = vectors[row]
+        for part in range(parts):
+            for code in range(size):
+                total, at = np.float32(0), (part * size + code) * group
+                for j in range(min(group, d - part * group)):
+                    total += query[part * group + j] * centroids[at + j]
+                products[part * size + code] = total
+        for i in range(len(coded.rows)):
+            own = advance(rows, i * stride)
+            codes = advance(own, layout.start)
+            even, odd = np.float32(0), np.float32(0)
+            if few:
+                for part in range(parts):
+                    even += products[part * size + ((codes[part >> 1] >> (4 * (part & 1))) & 15)]
+            else:
+                for part in range(0, parts - 1, 2):
+                    even += products[part * size + codes[part]]
+                    odd += products[(part + 1) * size + codes[part + 1]]
+                if parts % 2:
+                    even += products[(parts - 1) * size + codes[parts - 1]]
+            score = (even + odd) * (half_at(codes, scale_at) * layout.unit)
+            for j in range(coded.exact):
+                score += query[d + j] * float_at(own, coded.exact_at + 4 * j)
+            factor = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
+            offer(score * factor, row, i, first, doors, search)
+    for row in range(search.n):
+        drop_failing(search, row)
+
+
+@kernel()
+def scan_rows(
+    coded: Any, weights: Any, queries: Any, vectors: Any, buffer: Any, first: int, filters: Any, room: Any, kept: Any
+) -> None:  # fmt: skip
+    """The same for few queries, `vectors`: one vector at a time is decoded, into `buffer`, and multiplied with each."""
+    search, doors = take_search(weights, queries, kept, room), open_doors(filters)
+    rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
+    vector, asked, rest = pointer(buffer), pointer(vectors), coded.dimensions % 16
+    for i in range(len(coded.rows)):
+        decode_row(advance(rows, i * stride), coded, False, vector)
+        factor = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
+        for row in range(search.n):
+            query, total = advance(asked, row * d), broadcast(np.float32(0), 16)
+            for j in range(0, d - 15, 16):
+                total = multiply_add(load(vector, j, 16), load(query, j, 16), total)
+            if rest:
+                last = load_part(query, d - rest, rest, 16)
+                total = multiply_add(load_part(vector, d - rest, rest, 16), last, total)
+            offer(reduce_add(total) * factor, row, i, first, doors, search)
+    for row in range(search.n):
+        drop_failing(search, row)
+
+
+@kernel(inner=True)
+def offer(score: float, row: int, code: int, first: int, doors: Any, search: Any) -> None:
+    """Adds a vector to the candidates of one query, if it reaches its limit."""
+    error = search.errors[row] * search.lengths[code * search.reaching]
+    if score + error >= search.limits[row]:
+        search.lanes[0] = score + error
+        search.lanes[16] = error
+        add_candidate(1, code, first, row, doors, search)
 
 
 @kernel(inner=True)

@@ -308,6 +308,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _restored(self) -> None:
         """Raise a ValueError where what was read from a file does not fit together."""
+        self._check_options()
         d = self._d
         if (
             type(d) is not int

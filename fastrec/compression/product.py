@@ -120,7 +120,6 @@ class ProductQuantizer(VectorCodec):
 
     def _restored(self) -> None:
         super()._restored()
-        self._check_options()
         shape = (self._parts, 2**self.bits, self._group)
         if self.centroids_.shape != shape or self.centroids_.dtype != np.float32:
             raise ValueError("a codec's centroids are not of the shape that they must be")

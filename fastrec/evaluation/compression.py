@@ -83,7 +83,7 @@ class CompressionReport:
         )
 
     def plot(self, ax: Any = None, *, theme: Any = "light") -> Any:
-        """NDCG against bytes, a point for each codec; see `fastrec.plots.compression_tradeoff`."""
+        """The NDCG of each codec beside its size; see `fastrec.plots.compression_tradeoff`."""
         from fastrec.plots import compression_tradeoff  # needs no matplotlib until it draws
 
         return compression_tradeoff(self, ax, theme=theme)
@@ -144,7 +144,7 @@ def compression_report(
     metric = f"ndcg@{k}"
     report = evaluate(models, test, [metric])
     users = report.users if len(report.users) <= MOST_ASKED else _spread(report.users, MOST_ASKED)
-    lists, speeds = zip(*(_time_lists(one, users, k, repeats) for one in models.values()), strict=True)
+    lists, speeds = _time_lists(list(models.values()), users, k, repeats)
     whole, best = original_bytes(model), report.mean(metric, "original")
     rows = []
     for (name, one), codes, speed in zip(models.items(), lists, speeds, strict=True):
@@ -176,14 +176,20 @@ def _spread(users: NDArray[Any], n: int) -> NDArray[Any]:
     return users[np.linspace(0, len(users) - 1, n).astype(np.int64)]
 
 
-def _time_lists(model: Any, users: NDArray[Any], k: int, repeats: int) -> tuple[NDArray[np.int32], float]:
-    model.recommend(users[:64], k)  # compiled, and made ready
-    quickest = np.inf
+def _time_lists(
+    models: Sequence[Any], users: NDArray[Any], k: int, repeats: int
+) -> tuple[list[NDArray[np.int32]], list[float]]:
+    """The lists of each model, and how many it makes in a second: in turns, so that all meet a busy machine alike."""
+    lists, quickest = [], [np.inf] * len(models)
+    for model in models:
+        model.recommend(users[:64], k)  # compiled, and made ready
+        lists.append(model.recommend(users, k).codes)
     for _ in range(repeats):
-        began = time.perf_counter()
-        codes = model.recommend(users, k).codes
-        quickest = min(quickest, time.perf_counter() - began)
-    return codes, len(users) / quickest
+        for place, model in enumerate(models):
+            began = time.perf_counter()
+            model.recommend(users, k)
+            quickest[place] = min(quickest[place], time.perf_counter() - began)
+    return lists, [len(users) / seconds for seconds in quickest]
 
 
 def _recall(exact: NDArray[np.int32], found: NDArray[np.int32]) -> float:

@@ -445,6 +445,11 @@ class CompressedFactors(_Compressed, FactorRecommender):
             raise ValueError("its users' factors are not of the width of its items'")
         if not isinstance(self._origin, FactorRecommender):
             raise ValueError("it is not made of a factor model")
+        shapes = {"warm": (self.n_features_in_,), "answered": (self.seen_.shape[0],)}
+        for name, array in self.kept_.items():
+            pool = name == "whole/pool" and (array.min(initial=0) < 0 or array.max(initial=0) >= self.n_features_in_)
+            if pool or array.shape != shapes.get(name, array.shape):
+                raise ValueError(f"what it keeps of all items ({name}) is not what it must be")
 
 
 class CompressedWeights(_Compressed, ItemWeights):

@@ -8,9 +8,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastrec.compression import ResidualCodec, VectorCodec
 from fastrec.kernels._jit import Static
-from fastrec.kernels.codes import BYTES, NOTHING, Coded, measure_codes
+from fastrec.kernels.codes import BYTES, CENTROIDS, FEW_CENTROIDS, NOTHING, Coded, measure_codes
 from fastrec.kernels.scan import ULP, UP
-from fastrec.kernels.scan_codes import TOO_MANY, Kept, Queries, Room, Weights, rank_codes, scan_bytes, scan_decoded
+from fastrec.kernels.scan_codes import (
+    TOO_MANY,
+    Kept,
+    Queries,
+    Room,
+    Weights,
+    rank_codes,
+    scan_bytes,
+    scan_decoded,
+    scan_rows,
+    scan_tables,
+)
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_vectors
@@ -20,6 +31,7 @@ from fastrec.validation import check_integer, readonly
 
 LANES = 16
 CHUNK_BYTES = 2**18  # of decoded vectors, which stay in the second-level cache while all queries pass over them
+FEW_QUERIES = 4  # for which one vector at a time, or a table of products with centroids, is quicker than panels
 SMALLEST, LARGEST = 1e-30, 1e30  # scores beyond are left to float64
 NO_NORMS = readonly(np.empty(0))
 
@@ -150,7 +162,13 @@ class CodedIndex:
         kept.counts[~bounded] = TOO_MANY
         chunk = max(LANES, CHUNK_BYTES // (4 * self.coded.dimensions))
         room = Room(*(np.empty(size, np.float32) for size in (chunk * self.coded.dimensions, chunk, 2 * LANES)))
-        if self._words is None:
+        few = b <= FEW_QUERIES and self._depth == 0  # whose coarse scores would be other ones in the last bit
+        if few and self.coded.coarse.kind in (CENTROIDS, FEW_CENTROIDS):
+            table = np.empty(len(self.coded.coarse.tables) // self.coded.coarse.group, np.float32)
+            scan_tables(self.coded, self._weights, panels, queries, table, rows.start, closed, room, kept)
+        elif few and self._words is None:
+            scan_rows(self.coded, self._weights, panels, queries, self._buffer(), rows.start, closed, room, kept)
+        elif self._words is None:
             scan_decoded(Static(FLOAT), self.coded, self._weights, panels, rows.start, closed, room, kept)
         else:
             scan_bytes(

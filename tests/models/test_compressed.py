@@ -13,6 +13,7 @@ import fastrec as fr
 from fastrec.compression import Int4Codec, ResidualCodec
 from fastrec.models import CompressedFactors, Recommender, compress, load
 from fastrec.models.registry import estimators, loadable
+from fastrec.storage import read_arrays, write_arrays
 from tests import test_estimators as shared
 
 QUICK = {"factors": 16, "iterations": 3, "random_state": 0, "n_jobs": 1}
@@ -247,6 +248,28 @@ def test_decoding_on_request(wide):
     assert not hasattr(small, "item_factors_")
     with pytest.raises(ValueError, match="items must be codes from 0 to 1999, got 2000"):
         small.decode_items([0, 2000])
+
+
+def test_files_that_do_not_fit_together_are_refused(fitted, tmp_path):
+    """Not by accident altered, for which there are checksums: written so."""
+    compress(fitted("bpr"), "int8").save(tmp_path / "m.fastrec")
+    arrays, record = read_arrays(tmp_path / "m.fastrec")
+    names = [column["name"] for column in record["learned"]["kept_"]["columns"]]
+    pool = f"kept/{names.index('whole/pool')}"
+    bad = {
+        "item_codes": arrays["item_codes"][:-1],
+        "user_codes": arrays["user_codes"][:, :-1],
+        pool: arrays[pool] + 1000,
+    }
+    for name, array in bad.items():
+        write_arrays(tmp_path / "bad.fastrec", {**arrays, name: array}, record)
+        with pytest.raises(ValueError, match="holds no model that can be loaded"):
+            load(tmp_path / "bad.fastrec")
+    nan = arrays["item_codes"].copy()
+    nan[3, -8:] = 255
+    write_arrays(tmp_path / "bad.fastrec", {**arrays, "item_codes": nan}, record)
+    with pytest.raises(ValueError, match="stand for vectors that are not finite"):
+        load(tmp_path / "bad.fastrec")
 
 
 # -- no training, and what cannot be compressed
