@@ -20,7 +20,9 @@ TARGETS = (0.95, 0.99)
 BATCH, FEW = 3000, 200
 SECONDS_OF_A_RUN = 0.2  # a setting that takes longer for all queries is timed on fewer of them
 EFS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-PROBES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256)
+PROBES = (
+    1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512,
+)  # fmt: skip
 
 
 class Method(NamedTuple):
