@@ -46,7 +46,10 @@ def vectors(n=200, d=20, seed=0):
     return (rng.normal(size=(n, d)) * rng.lognormal(0, 0.7, (n, 1)) * np.linspace(1.5, 0.5, d)).astype(np.float32)
 
 
-@parametrize_with_checks(CODECS)
+ONE_OF_EACH = list({type(codec): codec for codec in reversed(CODECS[:-2])}.values())
+
+
+@parametrize_with_checks(ONE_OF_EACH)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
