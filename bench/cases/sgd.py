@@ -23,7 +23,7 @@ GOWALLA = {
         loss="bpr", negatives="adaptive", n_negatives=16, iterations=60, learning_rate=0.05, regularization=0.02
     ),
     "ccl": dict(
-        loss="ccl", iterations=60, learning_rate=0.1, n_negatives=192, negative_weight=80.0, margin=0.65, factors=128
+        loss="ccl", iterations=60, learning_rate=0.1, n_negatives=768, negative_weight=150.0, margin=0.8, factors=128
     ),
 }  # fmt: skip
 # Found on a tenth of the first fold's training part.
