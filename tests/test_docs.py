@@ -97,4 +97,4 @@ def test_the_page_of_models_says_what_each_can():
     for name, kind in public.items():
         for what in ("transform", "explain", "partial_fit"):
             assert (said[name][what] == "yes") == (what in kind.capabilities), (name, what)
-        assert (said[name]["negatives"] == "yes") == kind.takes_negatives, name
+        assert (said[name]["negatives"] == "yes") == kind().takes_negatives, name

@@ -522,7 +522,7 @@ def test_values_that_are_no_numbers_are_refused_with_their_place(kind, value, fi
 def test_negative_values_are_refused_or_data(kind):
     X = random_matrix().toarray()
     X[2, 6] = -1
-    if kind.takes_negatives:
+    if quick(kind).takes_negatives:
         assert quick(kind).fit(X).seen_[2, 6] == -1
     else:
         with pytest.raises(ValueError, match="row 2, column 6"):
@@ -533,7 +533,7 @@ def test_negative_values_are_refused_or_data(kind):
 def test_stored_zeros_are_dropped_or_data(kind):
     X = random_matrix()
     X.data[7] = 0
-    assert quick(kind).fit(X).seen_.nnz == X.nnz - (not kind.keeps_zeros)
+    assert quick(kind).fit(X).seen_.nnz == X.nnz - (not quick(kind).keeps_zeros)
 
 
 @every

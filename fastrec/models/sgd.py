@@ -35,7 +35,7 @@ from fastrec.models.training import (
 )
 from fastrec.models.updating import Change
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_matrix, check_number
+from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_number
 
 Floats = NDArray[np.float32]
 
@@ -336,14 +336,15 @@ class SGDFactorization(FeaturedFactors):
             raise ValueError(f"{name} must be a number, or two for users and items, got {value!r}")
         return check_number(name, pair[0], minimum=0), check_number(name, pair[1], minimum=0)
 
-    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
-        return check_matrix(
-            X,
-            negative="accept" if self.loss in ("squared", "logistic") else "refuse",
-            zeros="keep" if self.loss == "squared" else "drop",
-            copy=copy,
-            minimum_rows=minimum_rows,
-        )
+    @property
+    def takes_negatives(self) -> bool:  # type: ignore[override]
+        """Ratings may be below zero, and dislikes are."""
+        return self.loss in ("squared", "logistic")
+
+    @property
+    def keeps_zeros(self) -> bool:  # type: ignore[override]
+        """A rating of zero is one."""
+        return self.loss == "squared"
 
     # -- learning
 

@@ -262,3 +262,17 @@ def test_zeros_are_ratings():
     X = sp.csr_array(([0.0, 5.0, 0.0], ([0, 0, 1], [0, 1, 2])), shape=(2, 3))
     assert SGDFactorization(2, loss="squared", iterations=2).fit(X).seen_.nnz == 3
     assert SGDFactorization(2, iterations=2).fit(X).seen_.nnz == 1
+
+
+def test_what_values_may_be_hangs_on_the_loss():
+    """A server and its journal ask the model, not its class."""
+    rating, disliking, ranking = (
+        SGDFactorization(4, loss=loss, iterations=1) for loss in ("squared", "logistic", "bpr")
+    )
+    assert (rating.takes_negatives, disliking.takes_negatives, ranking.takes_negatives) == (True, True, False)
+    assert (rating.keeps_zeros, disliking.keeps_zeros, ranking.keeps_zeros) == (True, False, False)
+    X = sp.csr_array((np.array([0.0, -1.0, 2.0, 1.0], np.float32), ([0, 0, 1, 1], [0, 1, 1, 2])), shape=(2, 3))
+    assert rating.fit(X).seen_.nnz == 4
+    assert disliking.fit(X).seen_.nnz == 3
+    with pytest.raises(ValueError, match="negative"):
+        ranking.fit(X)
