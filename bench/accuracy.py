@@ -550,10 +550,10 @@ INTRODUCTION = """\
 Written by `bench/accuracy.py`. Settings were found by `fastrec.search` (Optuna's sampler) on a hidden part of the
 training data (a random tenth, where nothing else is said); the test part was looked at once, at the end. Intervals are
 95 % over users. All items that a user has not had in training are ranked, none are sampled, where nothing else is said.
-Models of other libraries (in italics) were searched and tested by the same code, with as many draws. On Gowalla, settings
-found earlier by longer searches (`GOWALLA` in the script) stood beside those drawn; the better one on the hidden part was
-taken. The column *defaults* is the first measure with no option set at all; the cost is the processor time of one fit
-with the settings found, on all cores together.
+Models of other libraries (in italics) were searched and tested by the same code, with as many draws. On Gowalla,
+settings found earlier by longer searches (`GOWALLA` in the script) stood beside those drawn; the better one on the
+hidden part was taken. The column *defaults* is the first measure with no option set at all; the cost is the processor
+time of one fit with the settings found, on all cores together.
 """
 
 
