@@ -110,8 +110,8 @@ def warp(folder: Folder, repeats: int) -> Iterator[Record]:
         for repeat in range(repeats):
             ours = epoch_cost(SGDFactorization(**quick), matrix)
             peer = LightFM(no_components=64, loss="warp", max_sampled=10, random_state=0)
-            cells = sp.coo_matrix(matrix)
-            cells.row, cells.col = cells.row.astype(np.int32), cells.col.astype(np.int32)
+            arrays = (matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32))  # as it wants them
+            cells = sp.csr_matrix(arrays, shape=matrix.shape).tocoo()
             peer.fit_partial(cells, epochs=1, num_threads=THREADS)
             start = clock()
             peer.fit_partial(cells, epochs=2, num_threads=THREADS)
