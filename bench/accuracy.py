@@ -307,8 +307,8 @@ TASKS = [
     Task(
         "gowalla",
         "Gowalla check-ins, the split of NGCF and LightGCN: 29 858 users, 40 981 places. Published figures are those "
-        "of the BARS leaderboard and of the papers named. This test part was in view more than once while the models were "
-        "built; no setting of this table was chosen by it.",
+        "of the BARS leaderboard and of the papers named. This test part was in view more than once while the models "
+        "were built; no setting of this table was chosen by it.",
         gowalla,
         ("recall@20", "ndcg@20"),
         LARGE,
