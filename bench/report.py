@@ -30,17 +30,12 @@ Machines differ and were shared: the ratios are what to read, not the seconds.
 
 def table(records: list[Record]) -> str:
     """A Markdown table with one row for each setting: medians over `repeat`."""
+    hidden = {"repeat"} if len({record.get("case") for record in records}) > 1 else {"repeat", "case"}
+    names = [name for name in dict.fromkeys(name for record in records for name in record) if name not in hidden]
     rows = []
     for _, repeats in groupby(records, key=_setting):
         repeats = list(repeats)
-        rows.append(
-            {
-                name: _middle([record[name] for record in repeats])
-                for name in repeats[0]
-                if name not in ("case", "repeat")
-            }
-        )
-    names = list(rows[0])
+        rows.append({name: _middle([record[name] for record in repeats]) for name in names if name in repeats[0]})
     lines = [" | ".join(names), "|".join("---" for _ in names)]
     lines += [" | ".join(_text(row.get(name, "")) for name in names) for row in rows]
     return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines)
