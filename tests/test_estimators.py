@@ -350,8 +350,6 @@ def test_ids_go_in_and_come_out(kind, ids, fitted, fitted_with_ids):
 @every
 def test_cold_items_are_never_recommended(kind, fitted):
     model = fitted(kind)
-    if kind.knows_cold_items:
-        pytest.skip("it knows the features of items without events")
     assert 19 not in model.recommend(range(30), 20).codes
     assert 19 not in model.recommend(range(30), 20, exclude_seen=False, allow=[19, 3]).codes
     assert 19 not in model.similar_items(range(20), 20).codes

@@ -14,7 +14,7 @@ from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.persistence import Team
 from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender
-from fastrec.models.rows import hide_part, pick_rows, row_numbers
+from fastrec.models.rows import hide_part, pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
 from fastrec.validation import CodeMatrix, check_choice, check_integer, check_number
@@ -243,9 +243,8 @@ class Blend(Explaining):
 
     def _found(self, members: Sequence[Recommender], trained: CodeMatrix, hidden: CodeMatrix) -> tuple[Scores, Scores]:
         """The weights with the best NDCG on what is hidden, and the NDCG of each member and of the blend."""
-        rows = np.flatnonzero((np.diff(hidden.indptr) > 0) & (np.diff(trained.indptr) > 0))
-        if len(rows) > VALIDATION_ROWS:
-            rows = rows[np.linspace(0, len(rows) - 1, VALIDATION_ROWS).astype(np.int64)]
+        found = np.flatnonzero((np.diff(hidden.indptr) > 0) & (np.diff(trained.indptr) > 0))
+        rows = spread_evenly(found, VALIDATION_ROWS)
         equal = np.full(len(members), 1 / len(members))
         if not len(rows):
             return equal, np.zeros(len(members) + 1)

@@ -172,7 +172,7 @@ class _Compressed(Recommender):
     def _take_manners(self) -> None:
         """Be as the original is, but for what trains it."""
         origin = self._origin
-        manners = ("takes_negatives", "keeps_zeros", "needs_history", "knows_cold_items")
+        manners = ("takes_negatives", "keeps_zeros", "needs_history")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
         self.__dict__["capabilities"] = origin.capabilities - {"partial_fit"}
 

@@ -167,9 +167,6 @@ class Recommender(BaseEstimator, ABC):
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
 
-    knows_cold_items: ClassVar[bool] = False
-    """Whether items without a training event can be recommended."""
-
     _learned: ClassVar[tuple[str, ...]] = (
         "n_features_in_",
         "feature_names_in_",
@@ -668,8 +665,6 @@ class Recommender(BaseEstimator, ABC):
 
     def _warm(self) -> NDArray[np.bool_] | None:
         """A mask of the items that can be recommended; None where these are all."""
-        if self.knows_cold_items:
-            return None
         warm: NDArray[np.bool_] | None = self._derived.get("warm", self._find_warm)
         return warm
 

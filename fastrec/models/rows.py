@@ -209,3 +209,12 @@ def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
 def shared_value(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """One value where all are equal, else all of them."""
     return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values
+
+
+def spread_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly spread.
+
+    >>> spread_evenly(np.arange(10), 3)
+    array([0, 4, 9])
+    """
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from fastrec.metrics import ndcg
-from fastrec.models.rows import hide_part, pick_rows, row_numbers
+from fastrec.models.rows import hide_part, pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.retrieval.select import select_topk
@@ -169,9 +169,7 @@ def validation_ndcg(
 
     `score` gives all items' scores for some rows; `at_once` is how many it is asked for at a time.
     """
-    rows = np.flatnonzero(np.diff(hidden.indptr))
-    if len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    rows = spread_evenly(np.flatnonzero(np.diff(hidden.indptr)), most)
     total = 0.0
     for first in range(0, len(rows), at_once):
         some = rows[first : first + at_once]

@@ -24,7 +24,7 @@ from fastrec.kernels.scan_codes import (
 )
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_vectors
+from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_queries
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_integer, readonly
@@ -100,9 +100,7 @@ class CodedIndex:
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         check_integer("k", k, minimum=1)
-        vectors = read_vectors("queries", queries)
-        if vectors.shape[1] != self.coded.dimensions:
-            raise ValueError(f"queries have {vectors.shape[1]} dimensions, the index has {self.coded.dimensions}")
+        vectors = read_queries(queries, self.coded.dimensions)
         norms = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
         if not np.isfinite(norms).all():
             raise ValueError(f"queries must be finite, got another one in row {int(np.argmin(np.isfinite(norms)))}")

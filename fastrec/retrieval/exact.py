@@ -169,10 +169,8 @@ class ExactIndex(BaseEstimator):
         if not hasattr(self, "vectors_"):
             raise NotFittedError("This ExactIndex instance is not fitted yet: call fit with the vectors first")
         check_integer("k", k, minimum=1)
-        queries = read_vectors("queries", queries)
         n, d = self.vectors_.shape
-        if queries.shape[1] != d:
-            raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
+        queries = read_queries(queries, d)
         filters = read_filters(exclude, allow, len(queries), n)
         codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
         batch = _Batch(queries, filters, codes, scores, [])
@@ -285,6 +283,14 @@ def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDAr
         with np.errstate(over="ignore"):
             array = array.astype(dtype)
     return readonly(array)
+
+
+def read_queries(queries: ArrayLike, dimensions: int) -> NDArray[np.float32]:
+    """`queries` as `read_vectors` gives them, of as many dimensions as the index has."""
+    vectors = read_vectors("queries", queries)
+    if vectors.shape[1] != dimensions:
+        raise ValueError(f"queries have {vectors.shape[1]} dimensions, the index has {dimensions}")
+    return vectors
 
 
 def refuse_nonfinite(name: str, vectors: NDArray[Any], first: int, bad: int) -> None:

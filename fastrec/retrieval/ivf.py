@@ -16,7 +16,7 @@ from fastrec.kernels.lists import Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Form, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_vectors, refuse_nonfinite
+from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
 from fastrec.retrieval.filters import Filters, read_filters
 from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
 from fastrec.retrieval.partition import (
@@ -156,7 +156,7 @@ class IVFIndex(BaseEstimator):
         vectors = read_vectors("vectors", vectors, dtype)
         if vectors.shape[1] > MOST_DIMENSIONS:
             raise ValueError(f"vectors must have at most {MOST_DIMENSIONS} dimensions, got {vectors.shape[1]}")
-        asked = None if queries is None else _read_queries(queries, vectors.shape[1])
+        asked = None if queries is None else read_queries(queries, vectors.shape[1])
         exact = exact_rows("vectors", vectors, metric)
         n_lists = self._count_lists(len(vectors))
         clusters = find_clusters(partial(_unit_rows, vectors, exact), len(vectors), n_lists, random, jobs)
@@ -289,7 +289,7 @@ class IVFIndex(BaseEstimator):
     ) -> "_Batch":
         check_integer("k", k, minimum=1)
         n, d = state.shape()
-        queries = _read_queries(queries, d)
+        queries = read_queries(queries, d)
         n_queries = len(queries)
         filters = state.closed(read_filters(exclude, allow, n_queries, n))
         codes, scores = np.empty((n_queries, k), np.int32), np.empty((n_queries, k), np.float32)
@@ -707,13 +707,6 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
 
 
 # -- small things
-
-
-def _read_queries(given: Any, d: int) -> Floats:
-    queries: Floats = read_vectors("queries", given)
-    if queries.shape[1] != d:
-        raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {d}")
-    return queries
 
 
 def _unit_rows(vectors: NDArray[Any], exact: Exact, part: Any) -> Floats:
