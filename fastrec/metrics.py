@@ -11,7 +11,7 @@ The rules, the same for all ranking metrics:
 - **Empty truth**: the metric has no meaning, the user's value is NaN and is left out of means (`numpy.nanmean`).
 - **Short lists**: a ranking with fewer than k items (its rest is -1) is scored as it stands. Empty places are misses:
   `precision` divides by k all the same, and nothing can be gained by recommending less.
-- **Repeated items** count once: no metric can exceed 1.
+- **Repeated items** count once, in their first place: no metric can exceed 1.
 - **Cold users** are users like others here: what was recommended to them is scored. Who is left out is for the caller,
   or for `fastrec.evaluate`, to decide and to state.
 
@@ -65,7 +65,7 @@ Values = NDArray[np.float64]
 def measure(
     ranking: Any,
     truth: Any,
-    metrics: Sequence[str] = ("ndcg@10", "recall@20"),
+    metrics: Sequence[str] | str = ("ndcg@10", "recall@20"),
     *,
     n_candidates: ArrayLike | None = None,
     n_jobs: int | None = None,
@@ -109,7 +109,8 @@ def measure(
     """
     codes = check_ranking(ranking)
     relevant = check_truth(truth)
-    return measure_checked(codes, relevant, [parse_metric(name) for name in metrics], n_candidates, n_jobs)
+    names = [metrics] if isinstance(metrics, str) else metrics
+    return measure_checked(codes, relevant, [parse_metric(name) for name in names], n_candidates, n_jobs)
 
 
 class Metric(NamedTuple):
@@ -153,6 +154,15 @@ def parse_metric(label: str) -> Metric:
     return Metric(label, name, int(k), sampled)
 
 
+def largest_value(name: str) -> float:
+    """The largest value that a metric can have; its smallest is 0.
+
+    >>> largest_value("ndcg"), largest_value("novelty")
+    (1.0, inf)
+    """
+    return _LARGEST.get(name, np.inf)
+
+
 def measure_checked(
     codes: NDArray[np.int32],
     truth: sp.csr_array,
@@ -170,8 +180,17 @@ def measure_checked(
             raise ValueError(f"{metric.label!r} ranks sampled candidates, which fastrec.evaluate draws")
     cutoffs = sorted({metric.k for metric in wanted})
     tally = tally_hits(codes, truth, cutoffs, graded=any(m.name == "graded_ndcg" for m in wanted), n_jobs=n_jobs)
-    candidates = np.asarray(truth.shape[1] if n_candidates is None else n_candidates, dtype=np.int64)
+    candidates = _check_candidates(n_candidates, truth)
     return {m.label: RANKING[m.name](tally, cutoffs.index(m.k), m.k, candidates) for m in wanted}
+
+
+def _check_candidates(n_candidates: ArrayLike | None, truth: sp.csr_array) -> NDArray[np.int64]:
+    candidates = np.asarray(truth.shape[1] if n_candidates is None else n_candidates)
+    if candidates.dtype.kind not in "iu" or candidates.shape not in ((), (truth.shape[0],)):
+        raise ValueError(
+            f"n_candidates must be an integer, or an integer for each of {truth.shape[0]} users, got {n_candidates!r}"
+        )
+    return candidates.astype(np.int64)
 
 
 def tally_hits(
@@ -198,15 +217,20 @@ def tally_hits(
     places = [readonly(ks), readonly(discounts(longest))]
 
     def run(piece: tuple[int, int]) -> None:
-        tally_rankings(piece[0], piece[1], np.zeros(n_items), tally, *rows, *places)
+        tally_rankings(piece[0], piece[1], np.zeros(n_items), _no_listers(n_items), tally, *rows, *places)
 
     run_pieces(run, *_pieces(codes, n_jobs))
     return tally
 
 
+def _no_listers(n_items: int) -> NDArray[np.int64]:
+    return np.full(n_items, -1, np.int64)
+
+
 def _pieces(codes: NDArray[np.int32], n_jobs: int | None) -> tuple[list[tuple[int, int]], int]:
+    jobs = effective_jobs(n_jobs)
     # A pass over a few thousand places is quicker than a thread is started.
-    jobs = effective_jobs(n_jobs) if codes.size > 100_000 else 1
+    jobs = jobs if codes.size > 100_000 else 1
     cuts = balanced_cuts(np.ones(len(codes)), jobs).tolist()
     return list(itertools.pairwise(cuts)), jobs
 
@@ -230,7 +254,10 @@ def _sorted_in_rows(values: Values, indptr: NDArray[Any]) -> Values:
 
 def check_ranking(ranking: Any) -> NDArray[np.int32]:
     """The codes of a `TopK` or an integer array (n, width) as int32; a TypeError or ValueError otherwise."""
-    codes = np.asarray(getattr(ranking, "codes", ranking))
+    try:
+        codes = np.asarray(getattr(ranking, "codes", ranking))
+    except ValueError:
+        raise ValueError("ranking must have as many places in each row: fill short lists with -1") from None
     if codes.ndim != 2:
         raise ValueError(f"ranking must be two-dimensional (users × places), got {codes.ndim} dimensions")
     if codes.dtype.kind not in "iu":
@@ -341,6 +368,8 @@ RANKING: dict[str, Callable[[Any, int, int, NDArray[np.int64]], Values]] = {
     "r_precision": _r_precision,
     "auc": _auc,
 }
+# The largest values of other metrics than these have no bound.
+_LARGEST = dict.fromkeys((*RANKING, "serendipity", "tail_share", "coverage", "gini"), 1.0) | {"diversity": 2.0}
 WHOLE_LISTS = ("diversity", "calibration", "serendipity")
 SAMPLED = "biased_sampled_"
 """Before the name of a ranking metric: among a few candidates drawn at random, as `fastrec.evaluate` explains."""
@@ -698,6 +727,8 @@ def _weighted(name: str, ranking: Any, item_counts: ArrayLike, n_users: int, k: 
     codes = check_ranking(ranking)
     counts = _check_counts(item_counts)
     n_users = check_integer("n_users", n_users, minimum=1)
+    if name == "novelty" and counts.size and counts.max() > n_users:
+        raise ValueError(f"item_counts must be at most n_users = {n_users}, got {counts.max():g}")
     k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
     means: Values = mean_weights(codes, WEIGHTED[name](counts, n_users), [k])[0]
     return means
@@ -721,7 +752,11 @@ def mean_weights(
     _check_codes(codes, len(weights))
     means = np.empty((len(cutoffs), len(codes)))
     arrays = [readonly(array) for array in (codes, weights, np.asarray(cutoffs, dtype=np.int64))]
-    run_pieces(lambda piece: average_weights(piece[0], piece[1], means, *arrays), *_pieces(codes, n_jobs))
+
+    def run(piece: tuple[int, int]) -> None:
+        average_weights(piece[0], piece[1], _no_listers(len(weights)), means, *arrays)
+
+    run_pieces(run, *_pieces(codes, n_jobs))
     return means
 
 
@@ -749,8 +784,10 @@ def count_listed(codes: NDArray[np.int32], n_items: int, k: int | None = None) -
     """How often each item stands in the first k places of the rankings, int64 of shape (n_items,)."""
     n_items = check_integer("n_items", n_items, minimum=1)
     _check_codes(codes, n_items)
-    listed = codes if k is None else codes[:, : check_integer("k", k, minimum=1)]
-    return np.bincount(listed[listed >= 0], minlength=n_items).astype(np.int64, copy=False)
+    listed = np.sort(codes if k is None else codes[:, : check_integer("k", k, minimum=1)], axis=1)
+    counted = listed >= 0
+    counted[:, 1:] &= listed[:, 1:] != listed[:, :-1]  # an item repeated in a list counts once
+    return np.bincount(listed[counted], minlength=n_items).astype(np.int64, copy=False)
 
 
 def coverage_of(counts: NDArray[np.int64]) -> float:

@@ -31,6 +31,7 @@ def tally_rankings(
     start: int,
     stop: int,
     marks: NDArray[np.float64],
+    listers: NDArray[np.int64],
     tally: Tally,
     ranking: NDArray[np.int32],
     indptr: NDArray[np.int64],
@@ -43,8 +44,8 @@ def tally_rankings(
     """Fill the columns start..stop of `tally` from the rows of `ranking` (codes, -1 for an empty place).
 
     `cutoffs` ascend. `best_grades` are `grades` sorted within each row, the largest first. `marks` is zero and as long
-    as there are items; it is zero again afterwards. A hit's mark is taken away, so that an item listed twice counts
-    once, and as a miss the second time.
+    as there are items; it is zero again afterwards. An item listed twice counts once, in its first place: `listers`, as
+    long as there are items and -1, keeps the row that listed an item last.
     """
     width = ranking.shape[1]
     for u in range(start, stop):
@@ -58,7 +59,8 @@ def tally_rankings(
         for j in range(len(cutoffs)):
             while place < cutoffs[j] and (place < width or place < size):
                 code = ranking[u, place] if place < width else -1
-                if code >= 0:
+                if code >= 0 and listers[code] != u:
+                    listers[code] = u
                     if marks[code] > 0.0:
                         hits += 1
                         first = place + 1 if first == 0 else first
@@ -67,7 +69,6 @@ def tally_rankings(
                         precisions += hits / (place + 1)
                         dcg += discounts[place]
                         gain += discounts[place] * marks[code]
-                        marks[code] = 0.0
                     else:
                         misses += 1
                 if place < size:
@@ -90,19 +91,24 @@ def tally_rankings(
 def average_weights(
     start: int,
     stop: int,
+    listers: NDArray[np.int64],
     means: NDArray[np.float64],
     ranking: NDArray[np.int32],
     weights: NDArray[np.float64],
     cutoffs: NDArray[np.int64],
 ) -> None:
-    """Fill `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list."""
+    """Fill `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list.
+
+    An item listed twice counts once. `listers` is as in `tally_rankings`.
+    """
     width = ranking.shape[1]
     for u in range(start, stop):
         place, listed, total = 0, 0, 0.0
         for j in range(len(cutoffs)):
             while place < cutoffs[j] and place < width:
                 code = ranking[u, place]
-                if code >= 0:
+                if code >= 0 and listers[code] != u:
+                    listers[code] = u
                     listed += 1
                     total += weights[code]
                 place += 1

@@ -129,6 +129,26 @@ def test_a_repeated_item_counts_once():
     assert metrics.recall([[0, 0, 0]], truth)[0] == 0.5
     assert metrics.ndcg([[0, 0]], truth)[0] < 1
     assert metrics.average_precision([[0, 0]], truth)[0] == 0.5
+    ranking, once = [[0, 0, 1, 2, 2]], [[0, 1, 2]]
+    counts, features = [8, 2, 4, 1], np.eye(4)[[0, 0, 1, 2]]
+    for metric in (metrics.novelty, metrics.average_popularity, metrics.tail_share):
+        extra = (8,) if metric is metrics.novelty else ()
+        assert metric(ranking, counts, *extra) == metric(once, counts, *extra)
+    assert metrics.gini(ranking, 4) == metrics.gini(once, 4)
+    assert metrics.auc(ranking, truth) == metrics.auc(once, truth)
+    assert metrics.auc([[2, 2, 0]], truth, n_candidates=3) == metrics.auc([[2, 0]], truth, n_candidates=3)
+    assert metrics.diversity(ranking, features) == metrics.diversity(once, features)
+
+
+def test_what_is_handed_in_wrongly_is_named():
+    with pytest.raises(ValueError, match="fill short lists with -1"):
+        metrics.recall([[0, 1], [0]], np.eye(2))
+    with pytest.raises(ValueError, match="n_candidates must be an integer"):
+        metrics.auc([[0]], np.eye(2)[:1], n_candidates=1.7)
+    with pytest.raises(ValueError, match="at most n_users = 2, got 3"):
+        metrics.novelty([[0]], [3], 2)
+    with pytest.raises(ValueError, match="n_jobs must be"):
+        metrics.measure([[0]], np.eye(2)[:1], "recall@1", n_jobs=0)
 
 
 def test_an_empty_place_in_the_middle_keeps_its_rank():

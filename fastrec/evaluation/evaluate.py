@@ -27,6 +27,7 @@ from fastrec.metrics import (
     serendipity,
 )
 from fastrec.models import Popularity
+from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.retrieval.diversity import label_matrix
 from fastrec.validation import (
@@ -46,9 +47,10 @@ class Task(NamedTuple):
 
     users: NDArray[np.int32]  # codes of the evaluated users (rows of the histories, where there are), ascending
     truth: sp.csr_array  # their relevant items, one row each
-    history: NDArray[np.int64]  # how many training items each of them has
+    history: NDArray[np.int64]  # how many items each of them has had
     counts: dict[str, int]
-    histories: CodeMatrix | None = None  # of users who are folded in
+    seen: CodeMatrix | None = None  # what all users (or histories) have had; None: what each model was fitted on
+    histories: Any = None  # of users who are folded in, as they were given
     pairs: sp.csr_array | None = None  # the values to predict: rows as `pair_users`
     pair_users: NDArray[np.int32] | None = None
 
@@ -59,6 +61,7 @@ def evaluate(
     metrics: Sequence[str] | str = ("ndcg@10", "recall@20"),
     *,
     exclude_seen: bool = True,
+    seen: Any = None,
     cold_users: Literal["keep", "skip"] = "keep",
     histories: Any = None,
     item_features: Any = None,
@@ -78,7 +81,8 @@ def evaluate(
     Parameters
     ----------
     models
-        A fitted recommender, or a dictionary of them by the names that the report shall use.
+        A fitted recommender, a fitted `Pipeline` that ends in one, or a dictionary of them by the names that the report
+        shall use.
     test
         What is to be found: `Interactions` (other vocabularies than the model's are matched by id), or a sparse or
         dense matrix of the training data's shape. Values above zero are relevant.
@@ -92,12 +96,17 @@ def evaluate(
     exclude_seen
         Recommend, and look for, only what the user has not had in training: test items that are in the user's
         training part are left out and counted.
+    seen
+        What the users have had in training, `Interactions` or a matrix of the training data's shape; None for what each
+        model was fitted on. A `Pipeline` that drops or draws interactions needs it: its model knows only what the steps
+        let through, so that a dropped item counts as new, and a drawn one as had.
     cold_users
         Users with test items but no training item: "keep" scores what the model gives them (popularity, as a rule),
         "skip" leaves them out. Either way they are counted.
     histories
         Users who were not trained on (strong generalization): their known items, `Interactions` or a matrix with the
-        rows of `test` and the model's items, as `split_users` gives them. The model folds them in.
+        rows of `test` and the model's items, as `split_users` gives them. The model folds them in, a `Pipeline` after
+        its steps.
     item_groups
         Ranking metrics by groups of the items to find, too, in `Report.segments("items")`: "popularity" for the items
         that hold the upper, middle and lower third of the training events; the name of a column of the model's
@@ -113,7 +122,8 @@ def evaluate(
     confidence
         Between 0 and 1.
     random_state
-        Seed of the bootstrap.
+        Seed, at least 0, of the bootstrap, of the candidates drawn for ``biased_sampled_`` metrics, and of
+        `Report.compare`.
     batch_size
         Users ranked at a time.
     n_jobs
@@ -149,24 +159,30 @@ def evaluate(
     >>> report.metrics
     ('recall@10', 'coverage@10')
     """
-    named = _check_models(models)
+    given = _check_models(models)
+    named = {name: recommender_of(model) for name, model in given.items()}
     wanted = [parse_metric(label) for label in _check_labels(metrics)]
     check_flag("exclude_seen", exclude_seen)
     check_choice("cold_users", cold_users, ("keep", "skip"))
     check_choice("interval", interval, ("analytic", "bootstrap"))
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
+    if confidence == 1:
+        raise ValueError("confidence must be below 1: an interval that is surely right is the whole range")
+    random_state = check_integer("random_state", random_state, minimum=0)
     batch_size = check_integer("batch_size", batch_size, minimum=1)
+    n_jobs = effective_jobs(n_jobs)
     n_sampled = check_integer("n_sampled", n_sampled, minimum=1)
     first = next(iter(named.values()))
     features = _check_item_features(item_features, first, wanted)
-    task = _set_task(named, test, exclude_seen, cold_users, histories)
+    task = _set_task(named, test, exclude_seen, seen, cold_users, histories, needed=any(m.k for m in wanted))
     if any(metric.name in PAIRS for metric in wanted):
         task = _with_pairs(task, named, test, exclude_seen)
     if any(metric.sampled for metric in wanted):
-        task.counts["sampled"] = n_sampled
-    groups = None if item_groups is None else group_items(item_groups, first, task.truth.shape[1])
+        task.counts["sampled" if n_sampled < task.truth.shape[1] else "sampled_all"] = n_sampled
+    trained = _trained(first, task)
+    groups = None if item_groups is None else group_items(item_groups, trained, first.item_info_, task.truth.shape[1])
     plan = Plan(wanted, exclude_seen, batch_size, n_jobs, features, groups, n_sampled, random_state)
-    results = {name: _score_model(model, task, plan) for name, model in named.items()}
+    results = {name: _score_model(model, _folded_by(given[name], task), plan) for name, model in named.items()}
     report = Report(
         models=tuple(named),
         metrics=tuple(metric.label for metric in wanted),
@@ -210,6 +226,11 @@ def _by_items(report: Report, results: "Mapping[str, Result]", plan: "Plan") -> 
     }
 
 
+def recommender_of(model: Any) -> Any:
+    """The model itself, or the last step of a Pipeline."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
 def _check_models(models: Any) -> dict[str, Any]:
     named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
     if not named:
@@ -217,13 +238,15 @@ def _check_models(models: Any) -> dict[str, Any]:
     for name, model in named.items():
         if not isinstance(name, str):
             raise TypeError(f"models must be named by strings, got {name!r}")
-        if not hasattr(model, "recommend"):
-            raise TypeError(f"models[{name!r}] must be a fitted recommender, got {type(model).__name__}")
-        if not hasattr(model, "seen_"):
+        last = recommender_of(model)
+        if isinstance(last, type) or not hasattr(last, "recommend"):
+            got = f"the class {last.__name__}: fit one first" if isinstance(last, type) else type(last).__name__
+            raise TypeError(f"models[{name!r}] must be a fitted recommender, got {got}")
+        if not hasattr(last, "seen_"):
             from sklearn.exceptions import NotFittedError  # only on the way to an error
 
             raise NotFittedError(f"models[{name!r}] ({type(model).__name__}) is not fitted yet; call fit first")
-    _check_alike(named)
+    _check_alike({name: recommender_of(model) for name, model in named.items()})
     return named
 
 
@@ -255,30 +278,68 @@ def _check_labels(metrics: Sequence[str] | str) -> list[str]:
 # --- the task: who is asked, and what is to be found -----------------------------------------------------------------
 
 
-def _set_task(named: dict[str, Any], test: Any, exclude_seen: bool, cold_users: str, histories: Any) -> Task:
+def _set_task(
+    named: dict[str, Any], test: Any, exclude_seen: bool, seen: Any, cold_users: str, histories: Any, needed: bool
+) -> Task:
+    """The task; where no list is asked for (not `needed`), there may be nothing to find."""
     models = list(named.values())
-    known = None if histories is None else _check_histories(histories, models[0])
-    whole, unknown = _align(models[0], test) if known is None else (_truth_of(test, histories, known, models[0]), 0)
+    had = _check_seen(seen, histories, models[0])
+    if histories is None or had is None:
+        whole, unknown = _align(models[0], test)
+    else:
+        whole, unknown = _truth_of(test, histories, had, models[0]), 0
     users = np.flatnonzero(np.diff(whole.indptr)).astype(np.int32)
     truth = _take_rows(whole, users)
-    seen = [model.seen_ for model in models] if known is None else [known]
+    known = [model.seen_ for model in models] if had is None else [had]
     counts = {"unknown": unknown, "seen_pairs": 0}
     if exclude_seen:
-        truth, counts["seen_pairs"] = _without_seen(truth, users, seen)
-    history = np.min([np.diff(matrix.indptr)[users] for matrix in seen], axis=0).astype(np.int64)
+        truth, counts["seen_pairs"] = _without_seen(truth, users, known)
+    history = np.min([np.diff(matrix.indptr)[users] for matrix in known], axis=0).astype(np.int64)
     wanted, cold = np.diff(truth.indptr) > 0, history == 0
     counts["all_seen"] = int(np.count_nonzero(~wanted))
     counts["cold"] = int(np.count_nonzero(wanted & cold))
     rows = np.flatnonzero(wanted & ~cold if cold_users == "skip" else wanted)
     counts["skipped"] = int(np.count_nonzero(wanted)) - len(rows)
-    if len(rows) == 0:
+    if needed and len(rows) == 0:
         raise ValueError(_nothing_left(counts))
     truth = _take_rows(truth, rows)
+    task = Task(users[rows], truth, history[rows], counts, had, histories)
     counts["pairs"] = truth.nnz
-    counts["untrained_pairs"] = int(np.count_nonzero(_untrained(models, truth.shape[1])[truth.indices]))
+    counts["untrained_pairs"] = int(np.count_nonzero(_untrained(models, task)[truth.indices]))
     counts["without_test"] = whole.shape[0] - len(users)
-    counts["folded_in"] = 0 if known is None else len(rows)
-    return Task(users[rows], truth, history[rows], counts, known)
+    counts["folded_in"] = 0 if histories is None else len(rows)
+    return task
+
+
+def _check_seen(seen: Any, histories: Any, model: Any) -> CodeMatrix | None:
+    """What the users have had, as far as it was given: in training, or as histories."""
+    if histories is not None:
+        if seen is not None:
+            raise ValueError("seen and histories were both given: users with histories have had just these")
+        return _check_histories(histories, model)
+    if seen is None:
+        return None
+    named = isinstance(seen, Interactions) and model.items_ is not None
+    if named and not (_same(seen.users, model.users_) and _same(seen.items, model.items_)):
+        raise ValueError("seen has other users or items than the data that the model was fitted on")
+    matrix = check_matrix(seen, name="seen", negative="accept", zeros="keep")
+    if matrix.shape != model.seen_.shape:
+        raise ValueError(f"seen must have the shape of the training data, {model.seen_.shape}, got {matrix.shape}")
+    return matrix
+
+
+def _trained(model: Any, task: Task) -> CodeMatrix:
+    """The interactions of all users in training."""
+    trained: CodeMatrix = model.seen_ if task.seen is None or task.histories is not None else task.seen
+    return trained
+
+
+def _folded_by(model: Any, task: Task) -> Task:
+    """The task with the histories as a model takes them: after the steps of a Pipeline."""
+    if task.histories is None:
+        return task
+    folded = model[:-1].transform(task.histories) if hasattr(model, "steps") and len(model) > 1 else task.histories
+    return task._replace(histories=check_matrix(folded, name="histories", negative="accept"))
 
 
 def _check_histories(histories: Any, model: Any) -> CodeMatrix:
@@ -308,7 +369,7 @@ def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool
         raw = _align(models[0], test, raw)[0]
     users = np.flatnonzero(np.diff(raw.indptr)).astype(np.int32)
     pairs = _take_rows(raw, users)
-    seen = [model.seen_ for model in models] if task.histories is None else [task.histories]
+    seen = [model.seen_ for model in models] if task.seen is None else [task.seen]
     if exclude_seen:
         pairs = _without_seen(pairs, users, seen)[0]
     kept = pairs.indices < models[0].seen_.shape[1]
@@ -349,8 +410,11 @@ def _align(model: Any, test: Any, matrix: sp.csr_array | None = None) -> tuple[s
 
 
 def _match_ids(truth: sp.csr_array, test: Interactions, users: Any, items: Any) -> tuple[sp.csr_array, int]:
-    if test.items == users or (test.users.kind, test.items.kind) != (users.kind, items.kind):
-        swapped = test.items == users or (test.items.kind, test.users.kind) == (users.kind, items.kind)
+    if (test.items == users and test.items != items) or (test.users.kind, test.items.kind) != (users.kind, items.kind):
+        swapped = (test.items == users and test.items != items) or (test.items.kind, test.users.kind) == (
+            users.kind,
+            items.kind,
+        )
         raise ValueError(
             "test looks transposed: its items are the model's users"
             if swapped
@@ -392,11 +456,11 @@ def _without_seen(truth: sp.csr_array, users: NDArray[np.int32], known: list[Any
     return left, int(np.count_nonzero(seen))
 
 
-def _untrained(models: list[Any], n_items: int) -> NDArray[np.bool_]:
+def _untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
     """Items without an event in the training data of any of the models."""
-    untrained = np.ones(n_items, dtype=bool)
+    untrained = np.ones(task.truth.shape[1], dtype=bool)
     for model in models:
-        untrained[model.seen_.indices] = False
+        untrained[_trained(model, task).indices] = False
     return untrained
 
 
@@ -415,22 +479,22 @@ class Groups(NamedTuple):
     names: list[str]
 
 
-def group_items(by: Any, model: Any, n_items: int) -> Groups:
-    """The groups of `n_items` items (those beyond the model's catalogue have no training event)."""
-    trained = model.seen_.shape[1]
+def group_items(by: Any, trained: CodeMatrix, item_info: Any, n_items: int) -> Groups:
+    """The groups of `n_items` items (those beyond the training data's have no event there)."""
     if isinstance(by, str) and by == "popularity":
-        return _by_popularity(np.bincount(model.seen_.indices, minlength=n_items))
+        return _by_popularity(np.bincount(trained.indices, minlength=n_items))
     labels: Any = by
     if isinstance(by, str):
-        info = model.item_info_ or {}
+        info = item_info or {}
         if by not in info:
-            known = ", ".join(map(repr, info)) or "none"
-            raise ValueError(f"item_groups must be 'popularity', a column of item_info (there are {known}) or labels")
+            columns = ", ".join(map(repr, info)) or "none"
+            raise ValueError(f"item_groups must be 'popularity', a column of item_info (there are {columns}) or labels")
         labels = info[by]
     labels = np.asarray(labels)
-    if labels.shape != (trained,):
-        raise ValueError(f"item_groups must have one label for each of {trained} items, got shape {labels.shape}")
-    texts = [str(label) for label in labels.tolist()] + ["unknown to the model"] * (n_items - trained)
+    known = trained.shape[1]
+    if labels.shape != (known,):
+        raise ValueError(f"item_groups must have one label for each of {known} items, got shape {labels.shape}")
+    texts = [str(label) for label in labels.tolist()] + ["unknown to the model"] * (n_items - known)
     names, of_item = np.unique(np.array(texts, dtype=object), return_inverse=True)
     return Groups(of_item, names.tolist())
 
@@ -490,8 +554,9 @@ def _score_model(model: Any, task: Task, plan: Plan) -> Result:
     names = plan.groups.names if plan.groups is not None else []
     by_items = {name: {label: np.empty(n_users) for label in grouped} for name in names}
     listed = {metric.k: np.zeros(n_items, dtype=np.int64) for metric in plan.of(CATALOGUE)}
-    popularity = np.bincount(model.seen_.indices, minlength=n_items).astype(np.float64)
-    baseline = Popularity().fit(model.seen_) if plan.of(("serendipity",)) else None
+    trained = _trained(model, task)
+    popularity = np.bincount(trained.indices, minlength=n_items).astype(np.float64)
+    baseline = Popularity().fit(trained) if plan.of(("serendipity",)) else None
     seconds = 0.0
     for start in range(0, n_users, plan.batch_size):
         rows = slice(start, min(start + plan.batch_size, n_users))
@@ -499,12 +564,12 @@ def _score_model(model: Any, task: Task, plan: Plan) -> Result:
         found: dict[str, NDArray[np.float64]] = {}
         if plan.width(n_items):
             began = time.perf_counter()
-            codes = model.recommend(_asked(model, part), k=plan.width(n_items), exclude_seen=plan.exclude_seen).codes
+            codes = model.recommend(_asked(model, part), k=plan.width(n_items), **_left_out(part, plan)).codes
             seconds += time.perf_counter() - began
-            found = measure_checked(codes, part.truth, plan.of(RANKING), _candidates(part, plan), plan.n_jobs)
+            found = measure_checked(codes, part.truth, plan.of(RANKING), _candidates(model, part, plan), plan.n_jobs)
             found |= _score_weights(codes, popularity, model.seen_.shape[0], plan)
             found |= _score_lists(codes, part, model, plan, baseline)
-            for name, metrics in _score_groups(codes, part, plan).items():
+            for name, metrics in _score_groups(codes, part, model, plan).items():
                 for label, batch in metrics.items():
                     by_items[name][label][rows] = batch
             for k, counts in listed.items():
@@ -522,7 +587,14 @@ def _asked(model: Any, part: Task) -> Any:
 
 
 def _seen_by(model: Any, part: Task) -> sp.csr_array:
-    return _take_rows(model.seen_ if part.histories is None else part.histories, part.users)
+    return _take_rows(model.seen_ if part.seen is None else part.seen, part.users)
+
+
+def _left_out(part: Task, plan: Plan) -> dict[str, Any]:
+    """The options of `recommend` that leave out what users have had: the model's own record, or what was given."""
+    if part.seen is None or not plan.exclude_seen:
+        return {"exclude_seen": plan.exclude_seen}
+    return {"exclude_seen": False, "deny": _ones(_take_rows(part.seen, part.users))}
 
 
 def _part_of(task: Task, rows: slice) -> Task:
@@ -530,11 +602,14 @@ def _part_of(task: Task, rows: slice) -> Task:
     return task._replace(users=task.users[rows], truth=truth, history=task.history[rows])
 
 
-def _candidates(part: Task, plan: Plan) -> NDArray[np.int64]:
-    return np.full(len(part.users), part.truth.shape[1], np.int64) - (part.history if plan.exclude_seen else 0)
+def _candidates(model: Any, part: Task, plan: Plan) -> NDArray[np.int64]:
+    had = np.diff(_seen_by(model, part).indptr) if plan.exclude_seen else 0
+    return np.full(len(part.users), part.truth.shape[1], np.int64) - had
 
 
-def _score_groups(codes: NDArray[np.int32], part: Task, plan: Plan) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _score_groups(
+    codes: NDArray[np.int32], part: Task, model: Any, plan: Plan
+) -> dict[str, dict[str, NDArray[np.float64]]]:
     """The same rankings, beside the items to find of each group alone."""
     if plan.groups is None:
         return {}
@@ -546,7 +621,7 @@ def _score_groups(codes: NDArray[np.int32], part: Task, plan: Plan) -> dict[str,
         truth = assemble_csr(
             part.truth.data[kept], part.truth.indices[kept], before[part.truth.indptr], part.truth.shape
         )
-        found[name] = measure_checked(codes, truth, plan.of(RANKING), _candidates(part, plan), plan.n_jobs)
+        found[name] = measure_checked(codes, truth, plan.of(RANKING), _candidates(model, part, plan), plan.n_jobs)
     return found
 
 
@@ -623,7 +698,7 @@ def _score_lists(
     values = {}
     for metric in plan.of(("serendipity",)):
         asked = part.users if part.histories is None else _take_rows(part.histories, part.users)
-        expected = baseline.recommend(asked, k=metric.k, exclude_seen=plan.exclude_seen).codes
+        expected = baseline.recommend(asked, k=metric.k, **_left_out(part, plan)).codes
         values[metric.label] = serendipity(codes, part.truth, expected, metric.k)
     for metric in plan.of(("diversity",)):
         values[metric.label] = diversity(codes, plan.features, metric.k)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value
 from fastrec.evaluation.tables import Table
-from fastrec.metrics import RANKING, parse_metric
+from fastrec.metrics import RANKING, largest_value, parse_metric
 from fastrec.validation import check_choice
 
 Values = NDArray[np.float64]
@@ -154,9 +154,11 @@ class Report:
         return [metric for metric in self.metrics if metric not in self.totals[self.models[0]]]
 
     def _difference(self, a: str, b: str, metric: str, test: str) -> "Difference":
-        values = self.values[a][metric] - self.values[b][metric]
+        of_a, of_b = self.values[a][metric], self.values[b][metric]
+        values = of_a - of_b
         mean, low, high, n = mean_interval(values, confidence=self.confidence)
-        p = paired_p_value(values, test=test, random_state=self.random_state)
+        scale = np.nanmax(np.abs([of_a, of_b]), initial=0.0)
+        p = paired_p_value(values, test=test, random_state=self.random_state, scale=float(scale))
         return Difference(metric, a, b, mean, low, high, p, p, n)
 
     def select(self, users: ArrayLike) -> "Report":
@@ -207,17 +209,19 @@ class Report:
                     raise ValueError("the report knows no groups of items: evaluate with item_groups='popularity'")
                 return dict(self.by_items)
             return {name: self.select(mask) for name, mask in _activity_groups(self.history)}
-        labels = np.asarray(by)
-        if labels.shape != (len(self.users),):
-            raise ValueError(f"by must have one label for each of {len(self.users)} users, got shape {labels.shape}")
-        return {str(label): self.select(labels == label) for label in np.unique(labels)}
+        given: NDArray[Any] = np.asarray(by)
+        labels: NDArray[Any] = np.array([str(label) for label in given.ravel().tolist()], dtype=object)
+        if given.ndim != 1 or len(given) != len(self.users):
+            raise ValueError(f"by must have one label for each of {len(self.users)} users, got shape {given.shape}")
+        return {label: self.select(labels == label) for label in np.unique(labels)}
 
     # --- words and tables
 
     @property
     def notes(self) -> list[str]:
         """Who was evaluated, who was left out and why, and how the intervals were made; a sentence each."""
-        return [*_count_notes(self.counts, len(self.users), self.exclude_seen), self._interval_note()]
+        evaluated = max(estimate.users for estimate in self.estimates)
+        return [*_count_notes(self.counts, evaluated, self.exclude_seen), self._interval_note()]
 
     def _interval_note(self) -> str:
         how = {
@@ -369,8 +373,7 @@ class Comparison:
 
 def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
     # Student's interval knows nothing of the range of a metric.
-    if parse_metric(metric).name in RANKING:
-        low, high = np.clip([low, high], 0.0, 1.0).tolist()
+    low, high = np.clip([low, high], 0.0, largest_value(parse_metric(metric).name)).tolist()
     return mean, low, high, n
 
 
@@ -421,8 +424,9 @@ def _count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) ->
             "biased_sampled metrics rank the items to find among {} drawn at random, not among all: they are too high "
             "and may order models wrongly; they serve to compare with papers that report them.",
         ),
+        *some("sampled_all", "biased_sampled metrics rank among all items: {} were to be drawn, more than there are."),
         *some("untrained_pairs", "{} of the items to find have no training event and count as missed."),
-        *some("seen_pairs", "Left out: {} test items that their user has in training already."),
+        *some("seen_pairs", "Left out: {} test items that their user has had in training already."),
         *some("without_test", "Left out: {} users without test items."),
         *some("all_seen", "Left out: {} users whose test items are all in their training part."),
         *some("skipped", "Left out: {} new users without training items (cold_users='skip')."),

@@ -70,11 +70,14 @@ def mean_interval(
     return mean, float(found.low), float(found.high), n
 
 
-def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state: int = 0) -> float:
+def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state: int = 0, scale: float = 1.0) -> float:
     """The two-sided p-value that paired differences are centred on zero; 1 where all of them are zero.
 
     "wilcoxon" is the signed-rank test (users without a difference are left out), "randomization" the sign-flip test of
     the mean with 9999 resamples (all of them where there are fewer than 14 users), both by SciPy.
+
+    Differences are rounded to 12 decimals of `scale`, the size of what was subtracted: what the rounding of floating-
+    point numbers leaves would else be ranked, and part what is tied.
 
     Examples
     --------
@@ -83,7 +86,7 @@ def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state:
     >>> paired_p_value(np.array([1.0, 2, 3, 4, 5, 6]), test="randomization")
     0.03125
     """
-    known = differences[~np.isnan(differences)]
+    known = np.round(differences[~np.isnan(differences)] / (scale or 1.0), 12)
     if not known.any():
         return 1.0
     if test == "wilcoxon":

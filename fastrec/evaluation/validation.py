@@ -15,7 +15,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
-from fastrec.models.rows import hide_part
+from fastrec.models.rows import hide_part, row_numbers
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter
 from fastrec.progress import epoch_progress
@@ -112,8 +112,11 @@ def make_parts(data: Any, cv: Any, groups: Any = None, random_state: int = 0) ->
 
 def _parts_of_rows(data: Interactions, cv: Any, groups: Any) -> Iterator[Part]:
     for train, test in cv.split(data, None, groups):
-        histories, hidden = hide_part(data[test].matrix)
-        yield Part(data[train], hidden, histories)
+        tested = data[test]
+        found = hide_part(tested.matrix)[1]
+        cells = row_numbers(found) * found.shape[1] + found.indices
+        hidden = np.isin(tested.user_codes.astype(np.int64) * found.shape[1] + tested.item_codes, cells)
+        yield Part(data[train], tested.select(hidden), tested.select(~hidden))
 
 
 def _given_parts(cv: Any) -> Iterator[Part]:
@@ -128,21 +131,11 @@ def _given_parts(cv: Any) -> Iterator[Part]:
 
 def evaluate_part(fitted: Mapping[str, Any], part: Part, metrics: Sequence[str] | str, **options: Any) -> Report:
     """`evaluate` of models, or pipelines that end in one, fitted on the training side of a split."""
-    models = {name: recommender_of(model) for name, model in fitted.items()}
-    if part.histories is None:
-        return evaluate(models, part.test, metrics, **options)
-    histories = part.histories
-    pipelines = [model for model in fitted.values() if hasattr(model, "steps")]
-    if pipelines:
-        if len(fitted) > 1:
-            raise ValueError("over users, only one Pipeline can be validated at a time: each transforms histories anew")
-        histories = pipelines[0][:-1].transform(histories)
-    return evaluate(models, part.test, metrics, histories=histories, **options)
-
-
-def recommender_of(model: Any) -> Any:
-    """The model itself, or the last step of a Pipeline."""
-    return model[-1] if hasattr(model, "steps") else model
+    if part.histories is not None:
+        return evaluate(fitted, part.test, metrics, histories=part.histories, **options)
+    # What a Pipeline's steps drop or draw changes neither what users have had nor what is to be found.
+    seen = part.train if any(hasattr(model, "steps") for model in fitted.values()) else None
+    return evaluate(fitted, part.test, metrics, **{"seen": seen} | options)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,6 +1,7 @@
 """Splitters: many splits of the same data, over users as scikit-learn has them, or over interactions."""
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -122,7 +123,7 @@ class InteractionSplitter(BaseEstimator, ABC):
         *others
             Refused: scikit-learn passes its y here.
         groups
-            Only for `GroupKFold`: a label per interaction.
+            Only for `InteractionGroupKFold`: a label per interaction.
 
         Yields
         ------
@@ -311,33 +312,38 @@ class RollingTime(InteractionSplitter):
         _no_groups(self, groups)
         n = check_integer("RollingTime.n_splits", self.n_splits, minimum=1)
         times = times_of(data, "RollingTime")
-        memory, gap = self._span("memory", data), self._span("gap", data)
+        memory, gap = self._span("memory", data), self._span("gap", data) or 0.0
         edges = self._edges(times, data, n)
         for start, end in itertools.pairwise(edges):
             tested = (times >= start) & (times < end)
-            trained = times < start - (gap or 0)
+            trained = times < start - math.floor(gap)
             if memory is not None:
-                trained &= times >= start - (gap or 0) - memory
+                trained &= times >= start - math.floor(gap + memory)
             for name, part in (("test", tested), ("training", trained)):
                 if not part.any():
-                    raise ValueError(f"the {name} part of the window from {start:g} to {end:g} would be empty")
+                    window = f"{_moment(start, data)} to {_moment(end, data)}"
+                    raise ValueError(f"the {name} part of the window from {window} would be empty")
             yield trained, tested
 
     def _span(self, name: str, data: Interactions) -> float | None:
         value = getattr(self, name)
         return None if value is None else parse_duration(f"RollingTime.{name}", value, data.time_unit)
 
-    def _edges(self, times: NDArray[np.int64], data: Interactions, n: int) -> NDArray[Any]:
-        """The starts of the windows, and the end of the last."""
+    def _edges(self, times: NDArray[np.int64], data: Interactions, n: int) -> list[int]:
+        """The starts of the windows, and the end of the last: exact, since nanoseconds are beyond float64."""
         end = int(times.max()) + 1
         window = self._span("window", data)
         if window is not None:
-            return np.array([end - window * left for left in range(n, 0, -1)] + [end])
+            return [end - round(window * left) for left in range(n, 0, -1)] + [end]
         places = np.round(np.arange(1, n + 1) * len(times) / (n + 1)).astype(np.int64)
         starts = np.unique(np.sort(times)[np.minimum(places, len(times) - 1)])
         if len(starts) < n or starts[0] == times.min():
             raise ValueError(f"the times are too few to be cut into {n} windows: give window=… or fewer splits")
-        return np.append(starts, end)
+        return [*starts.tolist(), end]
+
+
+def _moment(time: int, data: Interactions) -> str:
+    return str(time) if data.time_unit is None else str(np.datetime64(time, data.time_unit))
 
 
 def _no_groups(splitter: InteractionSplitter, groups: Any) -> None:

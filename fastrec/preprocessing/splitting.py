@@ -43,7 +43,7 @@ def split_random(data: Interactions, test: float | int = 0.2, random_state: Any 
     >>> train.n_interactions, test.n_interactions, train.shape == test.shape == data.shape
     (3, 1, True)
     """
-    pair, n_pairs = pairs_of(data)
+    pair, n_pairs = pairs_of(check_interactions(data, "split_random"))
     if isinstance(test, (int, np.integer)) and not isinstance(test, bool):
         wanted = check_integer("test", test, minimum=1)
     else:
@@ -53,6 +53,18 @@ def split_random(data: Interactions, test: float | int = 0.2, random_state: Any 
     chosen = np.zeros(n_pairs, bool)
     chosen[np.random.default_rng(random_state).permutation(n_pairs)[:wanted]] = True
     return parted(data, chosen if pair is None else chosen[pair])
+
+
+def check_interactions(data: Any, what: str) -> Interactions:
+    """The data, or a TypeError that says how interactions are made of it."""
+    if not isinstance(data, Interactions):
+        made = (
+            "Interactions.from_matrix(…)"
+            if hasattr(data, "nnz") or isinstance(data, np.ndarray)
+            else "read_interactions(…)"
+        )
+        raise TypeError(f"{what} needs Interactions, got {type(data).__name__}: make them by {made}")
+    return data
 
 
 def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
@@ -198,6 +210,7 @@ def split_users(
     (2, 1, 1, 1)
     """
     share = check_number("hidden", hidden, minimum=0, maximum=1, above=True)
+    check_interactions(data, "split_users")
     able = np.flatnonzero(np.diff(data.matrix.indptr) > 1)
     if isinstance(test, (int, np.integer)) and not isinstance(test, bool):
         wanted = check_integer("test", test, minimum=1)
@@ -228,6 +241,7 @@ def _hide_items(data: Interactions, share: float, rng: np.random.Generator) -> N
 
 def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
     """The times of the data, or a ValueError that `what` cannot do without."""
+    check_interactions(data, what)
     if data.times is None:
         raise ValueError(f"{what} needs times: read the interactions with their time column, or use split_random")
     if not data.n_interactions:
@@ -245,7 +259,9 @@ def _as_number(at: Moment, data: Interactions) -> int:
         except ValueError:
             raise ValueError(f"at must be a number, a date or an ISO 8601 string, got {at!r}") from None
     if isinstance(at, datetime):
+        nanoseconds = getattr(at, "nanosecond", 0)  # pandas has them
         at = np.datetime64(at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None), "us")
+        at = at + np.timedelta64(nanoseconds, "ns") if nanoseconds else at
     elif isinstance(at, date):
         at = np.datetime64(at, "D")
     if not isinstance(at, np.datetime64) or np.isnat(at):

@@ -354,3 +354,96 @@ def test_sampled_metrics_say_so_in_their_name(parts, model):
         evaluate(model, parts[1], "biased_sampled_coverage@5")
     with pytest.raises(ValueError, match=r"ranks sampled candidates, which fastrec.evaluate draws"):
         metrics.measure(np.zeros((60, 1), int), parts[1], ["biased_sampled_ndcg@5"])
+
+
+def test_a_pipeline_is_evaluated_as_its_last_step(parts):
+    from sklearn.pipeline import make_pipeline
+
+    train, test = parts
+    pipeline = make_pipeline(fr.Binarize(), fr.Popularity()).fit(train)
+    assert evaluate(pipeline, test).mean("ndcg@10") == evaluate(pipeline[-1], test).mean("ndcg@10")
+    with pytest.raises(TypeError, match="the class Popularity: fit one first"):
+        evaluate(fr.Popularity, test)
+
+
+def test_seen_replaces_what_the_model_was_fitted_on(parts, model):
+    train, test = parts
+    fewer = train.copy()
+    fewer.data[::2] = 0
+    fewer.eliminate_zeros()
+    small = fr.Popularity().fit(fewer)
+    labels = ["ndcg@5", "auc@5", "novelty@5", "serendipity@5", "biased_sampled_recall@5"]
+    same = evaluate(model, test, labels, seen=train)
+    for label in labels:
+        np.testing.assert_array_equal(same.per_user(label), evaluate(model, test, labels).per_user(label))
+    found = evaluate(small, test, labels, seen=train)
+    assert found.counts["pairs"] == same.counts["pairs"]
+    listed = small.recommend(found.users, 5, exclude_seen=False, deny=train[found.users]).codes
+    direct = metrics.ndcg(listed, test[found.users])
+    np.testing.assert_array_equal(found.per_user("ndcg@5"), direct)
+    with pytest.raises(ValueError, match="seen must have the shape"):
+        evaluate(model, test, seen=train[:5])
+    with pytest.raises(ValueError, match="both given"):
+        evaluate(model, test, seen=train, histories=train)
+
+
+def test_auc_does_not_hang_on_what_else_is_evaluated(parts, model):
+    train, test = parts
+    other = fr.Popularity().fit(sp.csr_array(train.multiply(np.arange(train.shape[0])[:, None] % 2)))
+    alone, beside = evaluate(model, test, "auc@5"), evaluate({"a": model, "b": other}, test, "auc@5")
+    np.testing.assert_array_equal(alone.per_user("auc@5"), beside.per_user("auc@5", "a"))
+
+
+def test_users_and_items_with_the_same_ids_are_not_transposed():
+    data = fr.Interactions([0, 1, 2], [0, 1, 2], users=[0, 1, 2], items=[0, 1, 2])
+    report = evaluate(fr.Popularity().fit(data), data[[0, 1]], "recall@2", exclude_seen=False)
+    assert len(report.users) == 2
+
+
+def test_values_below_zero_can_be_predicted_without_anything_to_find():
+    train = sp.csr_array(np.array([[-1.0, 2.0, 0.0], [1.0, 0.0, -2.0]], np.float32))
+    test = sp.csr_array(np.array([[0.0, 0.0, -1.0], [0.0, -2.0, 0.0]], np.float32))
+    model = fr.ExplicitALS(2, random_state=0).fit(train)
+    report = evaluate(model, test, ["rmse", "mae"])
+    predicted = model.predict_pairs([0, 1], [2, 1])
+    assert report.mean("rmse") == pytest.approx(metrics.rmse([-1.0, -2.0], predicted))
+    with pytest.raises(ValueError, match="nothing to find"):
+        evaluate(model, test, ["rmse", "ndcg@2"])
+
+
+def test_notes_say_how_many_were_drawn_and_how_many_users_a_group_has(parts, model):
+    test = parts[1]
+    few, all_ = (" ".join(evaluate(model, test, "biased_sampled_recall@5", n_sampled=n).notes) for n in (3, 100))
+    assert "among 3 drawn at random" in few
+    assert "100 were to be drawn, more than there are" in all_
+    groups = evaluate(model, test, "recall@5", item_groups="popularity").segments("items")
+    for part in groups.values():
+        evaluated = np.count_nonzero(~np.isnan(part.per_user("recall@5")))
+        assert part.notes[0].startswith(f"{evaluated} users evaluated")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"confidence": 1}, "confidence must be below 1"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"random_state": None}, "random_state must be"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+    ],
+)
+def test_senseless_options_are_refused(parts, model, options, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        evaluate(model, parts[1], **options)
+
+
+def test_intervals_stay_where_a_metric_can_be(parts, model):
+    features = np.eye(25)[np.arange(25) // 13]
+    labels = ["tail_share@3", "serendipity@3", "diversity@3", "novelty@3"]
+    for estimate in evaluate(model, parts[1], labels, item_features=features, confidence=0.999999999).estimates:
+        assert 0 <= estimate.low <= estimate.high <= metrics.largest_value(estimate.metric.split("@")[0])
+
+
+def test_labels_of_segments_may_be_missing(parts, model):
+    report = evaluate(model, parts[1], "recall@5")
+    labels = [None if n % 2 else "even" for n in range(len(report.users))]
+    assert set(report.segments(labels)) == {"None", "even"}

@@ -68,3 +68,14 @@ def test_users_without_a_value_are_left_out(test):
     with_gap = np.append(differences, np.nan)
     assert paired_p_value(with_gap, test=test) == paired_p_value(differences, test=test)
     assert paired_p_value(np.array([np.nan]), test=test) == 1.0
+
+
+@pytest.mark.parametrize("test", ["wilcoxon", "randomization"])
+def test_the_rounding_of_floating_point_numbers_is_no_difference(test):
+    rng = np.random.default_rng(0)
+    differences = rng.integers(-2, 3, 40) / 3
+    noise = rng.normal(0, 1e-16, 40)
+    assert paired_p_value(differences + noise, test=test) == paired_p_value(differences, test=test)
+    assert paired_p_value(np.array([0.1 + 0.2 - 0.3] * 30), test=test) == 1.0
+    large = 1e6 * differences + 1e6 * noise
+    assert paired_p_value(large, test=test, scale=1e6) == paired_p_value(differences, test=test)

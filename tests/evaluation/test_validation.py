@@ -58,9 +58,9 @@ def test_a_number_of_folds_a_share_and_pairs_are_splits(data):
 def test_users_of_the_test_rows_are_new_and_found_by_a_part_of_their_items(data):
     for part, (train, test) in zip(make_parts(data, fr.UserKFold(3)), fr.UserKFold(3).split(data), strict=True):
         assert part.train.users.ids.tolist() == data.users.ids[train].tolist()
-        whole = part.histories + part.test
-        assert (whole != data[test].matrix).nnz == 0
-        assert part.histories.multiply(part.test).nnz == 0
+        assert part.histories.n_interactions + part.test.n_interactions == data[test].n_interactions
+        assert (part.histories.matrix + part.test.matrix != data[test].matrix).nnz == 0
+        assert part.histories.matrix.multiply(part.test.matrix).nnz == 0
     found = fr.cross_validate({"als": als(), "popular": fr.Popularity()}, data, fr.UserKFold(3), "ndcg@5")
     assert found.mean("ndcg@5", "als") > 0
     assert found.reports[0].counts["folded_in"] > 0
@@ -78,9 +78,26 @@ def test_pipelines_are_validated_with_their_transformers(data):
     found = fr.cross_validate(pipeline, data, 2, "ndcg@5")
     train, test = next(fr.InteractionKFold(2).split(data))
     fitted = als().fit(fr.Cap(user=6).fit_transform(fr.LogWeight().fit_transform(train)))
-    assert found.reports[0].mean("ndcg@5") == fr.evaluate(fitted, test, "ndcg@5").mean("ndcg@5")
-    over_users = fr.cross_validate(pipeline, data, fr.UserKFold(2), "ndcg@5")
-    assert 0 < over_users.mean("ndcg@5") <= 1
+    assert found.reports[0].mean("ndcg@5") == fr.evaluate(fitted, test, "ndcg@5", seen=train).mean("ndcg@5")
+    # Two pipelines at once, one of which needs times: each folds in what its own steps make of the histories.
+    decayed = make_pipeline(fr.TimeDecay(half_life=100.0), als())
+    over_users = fr.cross_validate({"caps": pipeline, "decays": decayed}, data, fr.UserKFold(2), "ndcg@5")
+    alone = fr.cross_validate(decayed, data, fr.UserKFold(2), "ndcg@5")
+    assert 0 < over_users.mean("ndcg@5", "decays") == alone.mean("ndcg@5") <= 1
+
+
+def test_what_a_step_draws_or_drops_changes_neither_what_was_had_nor_what_is_to_be_found(data):
+    plain = fr.cross_validate(fr.Popularity(), data, 2, "ndcg@5").reports[0]
+    drawing = make_pipeline(fr.SampleNegatives(2, value=0.5, random_state=0), fr.Popularity())
+    dropping = make_pipeline(fr.Cap(user=1), fr.Popularity())
+    found = fr.cross_validate({"draws": drawing, "drops": dropping}, data, 2, "ndcg@5").reports[0]
+    assert found.counts["pairs"] == plain.counts["pairs"]
+    np.testing.assert_array_equal(found.history, plain.history)
+    train, test = next(fr.InteractionKFold(2).split(data))
+    fitted = dropping.fit(train)
+    assert fr.evaluate(fitted, test, "ndcg@5", seen=train).mean("ndcg@5") == found.mean("ndcg@5", "drops")
+    # Without `seen` the dropped items are recommended again.
+    assert fr.evaluate(fitted, test, "ndcg@5").mean("ndcg@5") != found.mean("ndcg@5", "drops")
 
 
 def test_models_given_are_not_fitted_themselves(data):

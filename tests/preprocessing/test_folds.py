@@ -191,3 +191,15 @@ def test_tested_users_are_not_trained_on_and_keep_a_history(data, hidden, seed):
     assert numbers(train) | numbers(histories) | numbers(found) == numbers(data)
     assert (np.diff(histories.matrix.indptr) > 0).all()
     assert (np.diff(found.matrix.indptr) > 0).all()
+
+
+def test_windows_of_nanoseconds_end_with_the_last_interaction():
+    first, day = 1_704_067_200_000_000_000, 86_400_000_000_000
+    times = first + day * np.arange(40)
+    data = Interactions(np.zeros(40, int), np.arange(40), times=times, time_unit="ns")
+    (_, before), (train, test) = RollingTime(2, window="7d", gap="1d").split(data)
+    assert test.times.tolist() == times[-7:].tolist()
+    assert before.times.tolist() == times[-14:-7].tolist()
+    assert train.times.max() < test.times.min() - day
+    with pytest.raises(ValueError, match="window from 2023-10-"):
+        next(RollingTime(2, window="60d").split(data))

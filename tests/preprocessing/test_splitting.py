@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fastrec import Interactions, split_last, split_random, split_time
+from fastrec import Interactions, split_last, split_random, split_time, split_users
 
 
 def _load_reference():
@@ -182,3 +183,9 @@ def test_a_cut_may_be_a_date_object():
 def test_a_cut_that_cannot_be_made_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         split_time(Interactions([0, 0], [0, 1], times=[1, 2]), **options)
+
+
+@pytest.mark.parametrize("split", [split_random, split_last, split_time, split_users])
+def test_other_things_than_interactions_are_refused_with_the_way_to_make_them(split):
+    with pytest.raises(TypeError, match=r"needs Interactions, got csr_array: make them by Interactions.from_matrix"):
+        split(sp.csr_array(np.eye(3)))
