@@ -1,8 +1,8 @@
 """Which column is the user, the item, the value and the time: told by the caller, or by the names that are usual."""
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
 
 Selector = str | int | bool | None
 
@@ -79,6 +79,19 @@ def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Se
     return Roles(**found)  # type: ignore[arg-type]
 
 
+def refuse_table(X: Any, name: str) -> None:
+    """Raise a TypeError where X is a table of interactions, a row for each, and a matrix of users and items is wanted.
+
+    >>> refuse_table([[1, 0], [0, 1]], "X")
+    """
+    columns = [str(column) for column in getattr(X, "columns", ())]
+    if 2 <= len(columns) <= 20 and _find_all("user", columns) and _find_all("item", columns):
+        raise TypeError(
+            f"{name} must be Interactions or a matrix of shape (n_users, n_items), got a table with the columns "
+            f"{_listed(columns)}: make Interactions of it by fastrec.read_interactions(…)"
+        )
+
+
 def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | None:
     if selector is False and role in ("value", "time"):
         return None
@@ -97,16 +110,19 @@ def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | No
 
 
 def _find_usual(role: str, names: Sequence[str], taken: set[int]) -> int | None:
+    places = _find_all(role, names, taken)
+    if len(places) > 1:
+        raise ValueError(
+            f"the {role} column could be any of {_listed([names[place] for place in places])}: name it by {role}=…"
+        )
+    return places[0] if places else None
+
+
+def _find_all(role: str, names: Sequence[str], taken: Container[int] = ()) -> list[int]:
+    """The places of the names of the first group that has any."""
     plain = [re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower()) for name in names]
-    for group in _NAMES[role]:
-        places = [place for place, name in enumerate(plain) if name in group.split() and place not in taken]
-        if len(places) > 1:
-            raise ValueError(
-                f"the {role} column could be any of {_listed([names[place] for place in places])}: name it by {role}=…"
-            )
-        if places:
-            return places[0]
-    return None
+    found = ([p for p, name in enumerate(plain) if name in group.split() and p not in taken] for group in _NAMES[role])
+    return next((places for places in found if places), [])
 
 
 def _listed(names: Sequence[str]) -> str:

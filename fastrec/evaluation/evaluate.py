@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
+from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.report import Report
 from fastrec.metrics import (
     CATALOGUE,
@@ -162,6 +163,7 @@ def evaluate(
     given = _check_models(models)
     named = {name: recommender_of(model) for name, model in given.items()}
     wanted = [parse_metric(label) for label in _check_labels(metrics)]
+    refuse_table(test, "test")
     check_flag("exclude_seen", exclude_seen)
     check_choice("cold_users", cold_users, ("keep", "skip"))
     check_choice("interval", interval, ("analytic", "bootstrap"))

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from fastrec.data import Interactions
 from fastrec.data.frames import Backend, make_frame
+from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
@@ -79,6 +80,9 @@ def cross_validate(
     3
     """
     named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
+    for name, model in named.items():
+        if isinstance(model, type) or not hasattr(model, "fit"):
+            raise TypeError(f"models must be a recommender or a dictionary of them by name, got {model!r} as {name!r}")
     parts = make_parts(data, cv, groups, random_state)
     reports, seconds = [], []
     with epoch_progress("cross_validate", len(parts), bool(verbose)) as advance:
@@ -97,6 +101,7 @@ def cross_validate(
 
 def make_parts(data: Any, cv: Any, groups: Any = None, random_state: int = 0) -> list[Part]:
     """The splits of `cross_validate` and `search`."""
+    refuse_table(data, "data")
     if not isinstance(data, Interactions):
         data = Interactions.from_matrix(data)
     if isinstance(cv, float):

@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.data.recognition import refuse_table
 from fastrec.data.vocabulary import as_ids
 from fastrec.metrics import ndcg
 from fastrec.models.batch import recommend_to
@@ -265,6 +266,7 @@ class Recommender(BaseEstimator, ABC):
         self._derived = Derived()
 
     def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+        refuse_table(X, "X")
         return check_matrix(
             X,
             negative="accept" if self.takes_negatives else "refuse",

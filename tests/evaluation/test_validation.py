@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -131,3 +132,22 @@ def test_scikit_learns_tools_work_on_every_estimator(kind, data):
     search.fit(data.matrix)
     assert 0 <= search.best_score_ <= 1
     assert search.predict(data.matrix).shape == (60,)
+
+
+def test_a_table_of_events_is_no_matrix():
+    table = pd.DataFrame({"user_id": [1, 2, 2], "movieId": [3, 4, 3], "rating": [5.0, 4.0, 3.0]})
+    matrix = pd.DataFrame(np.eye(3), columns=["a", "b", "c"])
+    model = fr.Popularity().fit(matrix)
+    for refused in (
+        lambda: fr.Popularity().fit(table),
+        lambda: fr.evaluate(model, table),
+        lambda: fr.cross_validate(fr.Popularity(), table, 2),
+    ):
+        with pytest.raises(TypeError, match=r"make Interactions of it by fastrec.read_interactions"):
+            refused()
+
+
+@pytest.mark.parametrize("wrong", [fr.Popularity, [fr.Popularity()], "ImplicitALS"])
+def test_what_is_no_model_is_named(wrong, data):
+    with pytest.raises(TypeError, match="models must be a recommender or a dictionary"):
+        fr.cross_validate(wrong, data, 2)
