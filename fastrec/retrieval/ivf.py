@@ -13,12 +13,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from fastrec.kernels.lists import Partition, Slack, Visits, search_lists
-from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Form, Space
+from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
 from fastrec.retrieval.filters import Filters, read_filters
-from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
+from fastrec.retrieval.packed import LANES, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -27,6 +27,7 @@ from fastrec.retrieval.partition import (
     assign,
     exact_rows,
     find_clusters,
+    make_form,
     make_visits,
     merge_lists,
     order_lists,
@@ -40,6 +41,7 @@ from fastrec.validation import check_choice, check_codes, check_integer, check_n
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
 STORED = {"float32": np.float32, "float16": np.float16}
+ROTATION = "walsh-hadamard"  # what packed vectors were turned by
 PIECE = 3072  # queries that one thread takes at a time: the more, the more of them meet in a list
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 WORTH_THREADS = 2**22  # products below which a second thread costs more than it gains
@@ -392,6 +394,7 @@ class IVFIndex(BaseEstimator):
             "n_probe": self.n_probe_,
             "recall": repr(self.recall_),
             "longest": state.packed.form.longest,
+            "rotation": ROTATION,
         }
         return state.to_arrays(), record
 
@@ -406,6 +409,8 @@ class IVFIndex(BaseEstimator):
         """
         if record.get("class") != cls.__name__:
             raise ValueError(f"its class is {record.get('class')!r}")
+        if record["rotation"] != ROTATION:
+            raise ValueError(f"its vectors are rotated by {record['rotation']!r}, this version knows {ROTATION!r}")
         index = cls(**record["options"])
         state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
         index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
@@ -549,7 +554,7 @@ class _State(NamedTuple):
 def _assemble(
     exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
 ) -> _State:
-    whole, n_lists, room = bool(alive.all()), len(clusters.centers), len(packed.panels.order) + LANES
+    whole, n_lists, room = bool(alive.all()), len(clusters.centers), 2 * len(packed.panels.order)
     return _State(exact, packed, partition, clusters, alive, whole, slack, threading.local(), n_lists, room)
 
 
@@ -661,9 +666,9 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
     _check_arrays(arrays | {"vectors": vectors}, rerank)
     n_lists, d = arrays["centers"].shape
-    rotation = make_rotation(d)
-    form = Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, 0)
-    packed = assemble(form, *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order")))
+    packed = assemble(
+        make_form(longest, d), *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order"))
+    )
     clusters = Clusters(*(readonly(arrays[name]) for name in ("centers", "spreads", "nearest")))
     sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
     stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
@@ -684,7 +689,7 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
         "order": ((n_places,), "int32"),
         "steps": ((n_places,), "float32"),
         "lengths": ((n_places,), "float32"),
-        "panels": ((n_places // LANES, -(-d // 4), LANES), "int32"),
+        "panels": ((n_places // LANES, packed_width(d), LANES), "int32"),
         "norms": ((n,), "float64"),
         "alive": ((n,), "uint8"),
         "vectors": ((n if rerank else 0, d), rerank or "float32"),
