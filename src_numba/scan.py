@@ -38,6 +38,7 @@ from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, Found, Lists, is_open
 
 GROUP = 6  # queries in registers: with 16 lanes they fill AVX2's sixteen registers, NEON's 32, and feed AVX-512
 CHUNK_BYTES = 2**18  # of panels that stay in the second-level cache while all groups of queries pass over them
+ALL = 2**16 - 1  # the bits of a whole panel
 SPARE = 32  # of a query's room: for what one more panel adds, and for what is read beyond the last candidate
 TINY = 2.0**-147  # above the step between float32 numbers near 0
 NOTHING = 2.0**-100  # above what underflows in sums of products of numbers below 1
@@ -455,11 +456,18 @@ def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place
 
     `place.uppers` holds the upper bounds for `size` queries, 16 each, and at 16 · GROUP the errors E.
     """
+    errors = load(place.uppers, 16 * GROUP, 16)
     for q in range(size):
         row = rows[q]
         bits = at_least(load(place.uppers, 16 * q, 16), broadcast_load(place.limits, row, 16))
         if bits:
             start, count = row * place.room, place.counts[row]
+            if bits == ALL and order[15] >= 0 and not doors.has_mask and not doors.has_starts:
+                uppers = load(place.uppers, 16 * q, 16)
+                store(place.codes, start + count, load(order, 0, 16))
+                store(place.bounds, start + count, uppers)
+                store(place.lowers, start + count, subtract(uppers, add(errors, errors)))
+                count, bits = count + 16, 0
             while bits:
                 lane = trailing_zeros(bits)
                 bits &= bits - 1
@@ -485,7 +493,7 @@ def make_way(place: Any, row: int) -> None:
     if 4 * kept > 3 * (place.room - SPARE):
         place.counts[row] = OVERFULL
         place.limits[row] = np.inf
-    place.dues[row] = min(kept + max(place.k, 16), place.room - SPARE)
+    place.dues[row] = min(kept + max(place.k, 16) // 2, place.room - SPARE)
 
 
 @kernel(inner=True)

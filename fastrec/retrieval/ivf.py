@@ -17,7 +17,7 @@ from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
-from fastrec.retrieval.filters import Filters, read_filters
+from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
 from fastrec.retrieval.packed import LANES, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
@@ -245,8 +245,32 @@ class IVFIndex(BaseEstimator):
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         state = self._fitted()
+        if exclude is None and allow is None and (top := self._search_one(state, queries, k)) is not None:
+            return top
         batch = self._run(state, queries, k, self.n_probe_, exclude, allow)
         return TopK(batch.codes, batch.scores)
+
+    def _search_one(self, state: "_State", queries: Any, k: int) -> TopK | None:
+        """A single query of float32 answered in as few steps as can be, where one like it has been asked before.
+
+        None where that is not so, or where the answer takes more than one scan.
+        """
+        desk = state.desk
+        if not (
+            state.whole
+            and type(k) is int
+            and getattr(desk, "key", None) == (k, self.n_probe_, _room_for(state, k))
+            and isinstance(queries, np.ndarray)
+            and queries.dtype == np.float32
+            and queries.shape == desk.query.shape
+        ):
+            return None
+        desk.query[:] = queries
+        codes, scores = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
+        space, _, book = desk.kept
+        vectors = state.exact.vectors
+        bad = search_lists(state.packed.way, book, vectors, desk.asked, 0, *NOTHING_CLOSED, codes, scores)
+        return TopK(codes, scores) if bad < 0 and not space.work[1] else None
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
@@ -578,7 +602,7 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
     """Answers queries by the lists that promise most."""
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
-    room = room or min(4 * k + 56, state.whole_room)
+    room = room or _room_for(state, k)
     space, _, book = _make_room(state, rows.stop - first, k, n_probe, room)
     bad = search_lists(
         state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
@@ -598,6 +622,11 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
             _scan(batch, min(state.n_lists, 4 * n_probe), one)
 
 
+def _room_for(state: _State, k: int) -> int:
+    """How many candidates there is room for at first."""
+    return min(4 * k + 72, state.whole_room)
+
+
 def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits, NDArray[np.int64]]:
     """What a search of n queries works in: made once for each thread that asks for one at a time."""
     key = (k, n_probe, room)
@@ -609,6 +638,8 @@ def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[
     made = space, visits, write_book(state.exact, state.packed, state.partition, state.slack, space, visits)
     if n == 1:
         state.desk.key, state.desk.kept = key, made
+        state.desk.query = np.empty((1, d), np.float32)
+        state.desk.asked = readonly(state.desk.query)
     return made
 
 

@@ -136,6 +136,27 @@ def test_a_query_of_zeros_gets_the_first_codes(rerank):
     assert top.scores.tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_single_queries_asked_again_are_answered_as_in_a_batch(metric):
+    index = IVFIndex(metric, n_lists=60, n_probe=5, random_state=0).fit(VECTORS)
+    batch = index.search(QUERIES, 7)
+    for row, query in enumerate(QUERIES[:50]):
+        top = index.search(query[None], 7)
+        assert top.codes.tolist() == batch.codes[row : row + 1].tolist()
+        assert top.scores.tolist() == batch.scores[row : row + 1].tolist()
+    before = index.search(QUERIES[:1], 7)
+    for odd in (np.zeros((1, 20), np.float32), QUERIES[:1].astype(np.float64), QUERIES[1::300], QUERIES[:1, ::-1]):
+        np.testing.assert_array_equal(index.search(odd, 7).codes, index.search(np.vstack([odd, odd]), 7).codes[:1])
+    np.testing.assert_array_equal(index.search(QUERIES[:1], 7).codes, before.codes)
+    with pytest.raises(ValueError, match="row 0, column 3"):
+        index.search(np.where(np.arange(20) == 3, np.nan, QUERIES[:1]).astype(np.float32), 7)
+    for bad in (QUERIES[:1, :19], QUERIES[0]):
+        with pytest.raises(ValueError, match="dimensions"):
+            index.search(bad, 7)
+    with pytest.raises(TypeError, match="k must be an integer"):
+        index.search(QUERIES[:1], True)
+
+
 # -- the recall that was asked for
 
 
