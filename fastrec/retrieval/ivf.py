@@ -1,10 +1,9 @@
 """IVFIndex: nearly all of the k vectors with the best scores, from the few lists of vectors that promise most."""
 
 import math
-import os
 import threading
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +16,9 @@ from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
 from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
-from fastrec.retrieval.packed import LANES, Packed, make_space, packed_width
+from fastrec.retrieval.packed import LANES, ROTATION, Packed, check_rotation, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -36,12 +36,10 @@ from fastrec.retrieval.partition import (
     write_book,
 )
 from fastrec.retrieval.topk import TopK
-from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import check_choice, check_codes, check_integer, check_number, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
 STORED = {"float32": np.float32, "float16": np.float16}
-ROTATION = "walsh-hadamard"  # what packed vectors were turned by
 PIECE = 3072  # queries that one thread takes at a time: the more, the more of them meet in a list
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 WORTH_THREADS = 2**22  # products below which a second thread costs more than it gains
@@ -51,7 +49,7 @@ SMALLEST_LIST = 32
 SURENESS = 3.0  # standard deviations of what rounding does to a score
 
 
-class IVFIndex(BaseEstimator):
+class IVFIndex(Filed, BaseEstimator):
     """Nearly all of the best k vectors for each query, several times as fast as all of them.
 
     Vectors are dealt into lists by k-means. A query looks only at the lists that promise most to it: their vectors are
@@ -405,11 +403,7 @@ class IVFIndex(BaseEstimator):
 
     # -- keeping
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted index to a file that `IVFIndex.load` maps."""
-        write_arrays(path, *self.describe())
-
-    def describe(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         state = self._fitted()
         record = {
@@ -423,7 +417,7 @@ class IVFIndex(BaseEstimator):
         return state.to_arrays(), record
 
     @classmethod
-    def rebuild(cls, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> "IVFIndex":
+    def rebuild(cls, arrays: Arrays, record: Record) -> "IVFIndex":
         """The index that `describe` described.
 
         Raises
@@ -431,36 +425,11 @@ class IVFIndex(BaseEstimator):
         KeyError, TypeError, ValueError
             Where it is none, or its arrays do not fit each other.
         """
-        if record.get("class") != cls.__name__:
-            raise ValueError(f"its class is {record.get('class')!r}")
-        if record["rotation"] != ROTATION:
-            raise ValueError(f"its vectors are rotated by {record['rotation']!r}, this version knows {ROTATION!r}")
+        check_rotation(record["rotation"])
         index = cls(**record["options"])
         state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
         index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
         return index
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> "IVFIndex":
-        """The index in a file of `save`, its arrays memory-mapped: processes that load it share them.
-
-        Parameters
-        ----------
-        path
-            The file.
-        verify
-            As for `fastrec.load`.
-
-        Raises
-        ------
-        FileError
-            (A ValueError.) Where the file is damaged, or holds no IVFIndex.
-        """
-        arrays, record = read_arrays(path, verify=verify)
-        try:
-            return cls.rebuild(arrays, record)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed is put together anew for the CPU that reads it.
@@ -725,12 +694,9 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
         "alive": ((n,), "uint8"),
         "vectors": ((n if rerank else 0, d), rerank or "float32"),
     }
-    for name, (shape, dtype) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
-            raise ValueError(f"its array {name!r} is not of the type and shape that it must be")
-    for name, limit in (("order", n), ("nearest", n_lists)):
-        if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
-            raise ValueError(f"its array {name!r} holds codes that there are not")
+    check_arrays(arrays, wanted)
+    check_range(arrays, "order", n)
+    check_range(arrays, "nearest", n_lists)
     starts = arrays["starts"]
     if (
         n_lists < 1

@@ -17,6 +17,7 @@ from fastrec.validation import readonly
 LANES = 16
 ROWS_AT_ONCE = 16 * 1024
 ROTATED_AT_ONCE = 256  # dimensions; a rotation of more costs more than it gains
+ROTATION = "walsh-hadamard"  # what packed vectors in files were turned by
 TURNS = 4  # of a rotation at most: as many as make its elements much like normal ones
 Rotation = tuple[NDArray[np.float64], ...]
 
@@ -43,10 +44,9 @@ def pack_vectors(
     stands out, and rounded to 255 levels, each vector by its own step.
     """
     chosen = norms if codes is None else norms[codes]
-    longest = float(chosen.max(initial=0.0))
-    scale = 2.0 ** -math.frexp(longest)[1]
-    dimensions = vectors.shape[1] + (metric == SQUARED_DISTANCE)
-    lengths = _scaled_norms(chosen, metric, scale)
+    dimensions = scanned_dimensions(vectors.shape[1], metric)
+    way, form = scan_form(storage, dimensions, float(chosen.max(initial=0.0)))
+    lengths, scale = _scaled_norms(chosen, metric, form.scale), form.scale
     falling = np.argsort(-lengths, kind="stable")
     order = falling if codes is None else codes[falling]
     n = -(-len(order) // LANES) * LANES
@@ -59,15 +59,28 @@ def pack_vectors(
     bounds, padded = np.zeros(n, np.float32), np.full(n, -1, np.int32)
     bounds[: len(order)] = lengths[falling] * UP
     padded[: len(order)] = order
+    if storage == "int8":
+        panels = _pack_bytes(blocks(), dimensions, make_rotation(dimensions), readonly(bounds), readonly(padded))
+    else:
+        panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
+    return Packed(way, panels, form)
+
+
+def scanned_dimensions(d: int, metric: int) -> int:
+    """How many dimensions a scan sees of vectors of d."""
+    return d + (metric == SQUARED_DISTANCE)
+
+
+def scan_form(storage: str, dimensions: int, longest: float) -> tuple[Static, Form]:
+    """How an exact scan on this CPU adds products, and makes queries ready: the longest vector has that norm."""
+    scale = 2.0 ** -math.frexp(longest)[1]
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
     gamma = 1.01 * (dimensions + 8) * ULP
-    if storage == "float32":
-        panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
-        return Packed(Static(FLOAT), panels, Form(scale, longest, gamma, NO_SIGNS, 0, 0, 0))
-    way, rotation = byte_way(), make_rotation(dimensions)
-    panels = _pack_bytes(blocks(), dimensions, rotation, readonly(bounds), readonly(padded))
+    if storage != "int8":
+        return Static(FLOAT), Form(scale, longest, gamma, NO_SIGNS, 0, 0, 0)
+    way = byte_way()
     levels, shift = 63 if way == AVX2 else 127, 0 if way == NEON else 128
-    return Packed(Static(way), panels, Form(scale, longest, gamma, *make_signs(dimensions), levels, shift))
+    return Static(way), Form(scale, longest, gamma, *make_signs(dimensions), levels, shift)
 
 
 def _pack_floats(blocks: Any, d: int, norms: NDArray[np.float32], order: NDArray[np.int32]) -> Panels:
@@ -104,6 +117,12 @@ NO_SIGNS = readonly(np.empty((0, 0), np.float32))
 def packed_width(d: int) -> int:
     """How many times four bytes a vector of d dimensions takes, once it is rotated."""
     return -(-max(d, LANES) // 4)
+
+
+def check_rotation(name: str) -> None:
+    """Raises a ValueError where packed vectors are not rotated as queries will be."""
+    if name != ROTATION:
+        raise ValueError(f"its vectors are rotated by {name!r}, this version knows {ROTATION!r}")
 
 
 @functools.cache
