@@ -296,12 +296,11 @@ def scan_visited(
 
     The list that promises most to a query comes first, and sets a limit that little of the others reaches.
     """
-    scan_chosen(way, items, plan, 0, 1, of_step, of_length, first, doors, place)
-    for row in range(place.n):
-        raise_limit(place, row)
-    scan_chosen(way, items, plan, 1, plan.n_probe, of_step, of_length, first, doors, place)
-    for row in range(place.n):
-        raise_limit(place, row)
+    for turn in range(2):
+        begin, end = (0, 1) if turn == 0 else (1, plan.n_probe)
+        scan_chosen(way, items, plan, begin, end, of_step, of_length, first, doors, place)
+        for row in range(place.n):
+            raise_limit(place, row)
 
 
 @kernel(inner=True)
@@ -310,23 +309,21 @@ def scan_chosen(
     place: Any,
 ) -> None:  # fmt: skip
     """Adds candidates from those lists that are from `begin` to `end` among the chosen of each query."""
-    steps, lengths, rows = broadcast(of_step, 16), broadcast(of_length, 16), plan.rows
-    if place.n == 1:
-        rows[0] = 0
-        for at in range(begin, end if place.counts[0] != GIVEN_UP else begin):
-            part = plan.probes[at]
-            start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
-            place.work[0] += stop - start
-            scan_block(way, items, start, stop, place.quads, place.width, rows, 1, steps, lengths, first, doors, place)
-        return
-    group_rows(plan, begin, end, place)
-    for part in range(plan.n_lists):
-        at, size = plan.starts[part], plan.starts[part + 1] - plan.starts[part]
+    steps, lengths, alone = broadcast(of_step, 16), broadcast(of_length, 16), place.n == 1
+    if alone:
+        plan.rows[0] = 0
+        count = end - begin if place.counts[0] != GIVEN_UP else 0
+    else:
+        group_rows(plan, begin, end, place)
+        count = plan.n_lists
+    for at in range(count):
+        part = plan.probes[begin + at] if alone else at
+        own, size = (0, 1) if alone else (plan.starts[part], plan.starts[part + 1] - plan.starts[part])
         start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
         place.work[0] += size * (stop - start)
         scan_block(
-            way, items, start, stop, place.quads, place.width, advance(rows, at), size, steps, lengths, first, doors,
-            place,
+            way, items, start, stop, place.quads, place.width, advance(plan.rows, own), size, steps, lengths, first,
+            doors, place,
         )  # fmt: skip
 
 
