@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.largest import choose_largest
 from fastrec.kernels.scan import (
     GIVEN_UP,
     GROUP,
@@ -20,8 +21,7 @@ from fastrec.kernels.scan import (
     UP,
     Place,
     Rows,
-    drop_failing,
-    forget_best,
+    raise_limit,
     rotate_rows,
     scale_queries,
     scan_block,
@@ -31,26 +31,22 @@ from fastrec.kernels.scan import (
     take_rows,
 )
 from fastrec.kernels.simd import (
-    above,
     add,
     advance,
-    at_least,
     broadcast,
-    count_ones,
     load,
     load_double,
     maximum,
-    minimum,
     multiply,
     multiply_add,
     pointer,
     pointer_at,
     pointer_to_bytes,
     reduce_add,
+    reduce_maximum,
     round_even,
     store,
     to_bytes,
-    trailing_zeros,
 )
 from fastrec.kernels.topk import COSINE, EMPTY, Filter, Found, Lists, finish_row, open_doors, rank_lists, sift_down
 
@@ -69,7 +65,6 @@ class Visits(NamedTuple):
     """What a search of n queries writes its plan in."""
 
     estimates: Any  # (GROUP · 16 · panels of centers,) float32
-    promises: Any  # (n_probe,) float32
     probes: Any  # (n, n_probe) int32
     starts: Any  # (n_lists + 1,) int64: list l is visited by the queries rows[starts[l] : starts[l + 1]]
     rows: Any  # (n · n_probe + GROUP,) int64
@@ -90,7 +85,6 @@ class Plan(NamedTuple):
     n_probe: Any
     panel_starts: Any
     estimates: Any
-    promises: Any
     probes: Any
     starts: Any
     rows: Any
@@ -109,8 +103,8 @@ class Book(NamedTuple):
     plan: Any  # as Plan
     metric: Any
     norms: Any
-    rotation: Any
-    block: Any
+    signs: Any
+    blocks: Any
     levels: Any
     shift: Any
     scale: Any
@@ -138,8 +132,8 @@ def search_lists(
     at = 2 * N_ROWS + N_PLACE + N_PLAN
     place, items = read_place(book, 0), read_rows(book, N_PLACE)
     centers, plan = read_rows(book, N_PLACE + N_ROWS), read_plan(book, N_PLACE + 2 * N_ROWS)
-    metric, norms, rotation = book[at], pointer_at(book[at + 1], F64), pointer_at(book[at + 2], F32)
-    block, levels, shift = book[at + 3], book[at + 4], book[at + 5]
+    metric, norms, signs = book[at], pointer_at(book[at + 1], F64), pointer_at(book[at + 2], F32)
+    blocks, levels, shift = book[at + 3], book[at + 4], book[at + 5]
     scale, longest = np.int64(book[at + 6]).view(np.float64), np.int64(book[at + 7]).view(np.float64)
     of_step = np.float32(np.int64(book[at + 8]).view(np.float64))
     of_length = np.float32(np.int64(book[at + 9]).view(np.float64))
@@ -151,11 +145,9 @@ def search_lists(
     bad = scale_queries(own, queries.shape[1], metric, scale, longest, place)
     if bad >= 0:
         return bad
-    rotate_rows(rotation, block, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
+    rotate_rows(signs, blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
     round_queries(levels, shift, pointer_at(book[N_QUADS], I8), place)
     choose_lists(way, centers, plan.estimates, plan.n_probe, plan.probes, place)
-    if place.n == 1 and place.counts[0] != GIVEN_UP:
-        sort_probes(plan.estimates, plan.n_probe, plan.promises, plan.probes)
     scan_visited(way, items, plan, of_step, of_length, first, doors, place)
     if ranked:
         lists = Lists(place.starts, place.counts, place.codes, True)
@@ -174,13 +166,13 @@ def search_lists(
 def read_place(book: Any, at: int) -> Any:
     """The Place that begins in a book at a place."""
     return Place(
-        book[at], book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5], book[at + 6],
-        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], F32), pointer_at(book[at + 9], I32),
-        pointer_at(book[at + 10], I32), pointer_at(book[at + 11], F64), pointer_at(book[at + 12], F64),
-        pointer_at(book[at + 13], F32), pointer_at(book[at + 14], F32), pointer_at(book[at + 15], F32),
-        pointer_at(book[at + 16], F32), pointer_at(book[at + 17], I32), pointer_at(book[at + 18], I64),
-        pointer_at(book[at + 19], I64), pointer_at(book[at + 20], I64), pointer_at(book[at + 21], F32),
-        pointer_at(book[at + 22], I64),
+        book[at], book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5],
+        pointer_at(book[at + 6], F32), pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32),
+        pointer_at(book[at + 9], I32), pointer_at(book[at + 10], F64), pointer_at(book[at + 11], F64),
+        pointer_at(book[at + 12], F32), pointer_at(book[at + 13], F32), pointer_at(book[at + 14], F32),
+        pointer_at(book[at + 15], F32), pointer_at(book[at + 16], I32), pointer_at(book[at + 17], I64),
+        pointer_at(book[at + 18], I64), pointer_at(book[at + 19], I64), pointer_at(book[at + 20], I64),
+        pointer_at(book[at + 21], F32), pointer_at(book[at + 22], I64),
     )  # fmt: skip
 
 
@@ -198,8 +190,7 @@ def read_plan(book: Any, at: int) -> Any:
     """The Plan that begins in a book at a place."""
     return Plan(
         book[at], book[at + 1], pointer_at(book[at + 2], I64), pointer_at(book[at + 3], F32),
-        pointer_at(book[at + 4], F32), pointer_at(book[at + 5], I32), pointer_at(book[at + 6], I64),
-        pointer_at(book[at + 7], I64),
+        pointer_at(book[at + 4], I32), pointer_at(book[at + 5], I64), pointer_at(book[at + 6], I64),
     )  # fmt: skip
 
 
@@ -214,9 +205,7 @@ def assign_rows(
     """
     place, own, few = take_place(space), pointer(vectors), visits.probes.shape[1]
     scale_queries(own, vectors.shape[1], exact.metric, form.scale, form.longest, place)
-    rotate_rows(
-        pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
-    )
+    rotate_rows(pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
     round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
     probes = pointer(visits.probes)
     choose_lists(way, take_rows(centers), pointer(visits.estimates), few, probes, place)
@@ -238,7 +227,7 @@ def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
         quads[at] = 0
     for row in range(place.n):
         rotated, own = advance(place.rotated, row * place.stride), advance(quads, 4 * row * place.width)
-        largest = find_largest(rotated, place.stride, place.uppers)
+        largest = find_amplitude(rotated, place.stride)
         inverse = np.float32(levels) / largest if largest > FAINT else np.float32(0)
         total, _ = round_row(rotated, place.stride, inverse, 4 * place.width, own)
         place.offsets[row] = -shift * np.int64(total)
@@ -247,17 +236,13 @@ def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
 
 
 @kernel(inner=True)
-def find_largest(row: Any, stride: int, work: Any) -> float:
-    """The largest absolute value of a row; `work` of 16 float32 is overwritten."""
+def find_amplitude(row: Any, stride: int) -> float:
+    """The largest absolute value of a row."""
     largest, minus = broadcast(np.float32(0), 16), broadcast(np.float32(-1), 16)
     for j in range(0, stride, 16):
         part = load(row, j, 16)
         largest = maximum(largest, maximum(part, multiply(part, minus)))
-    store(work, 0, largest)
-    result = np.float32(0)
-    for lane in range(16):
-        result = max(result, work[lane])
-    return result
+    return reduce_maximum(largest)
 
 
 @kernel(inner=True)
@@ -277,7 +262,7 @@ def round_row(row: Any, stride: int, factor: float, size: int, target: Any) -> A
 
 @kernel(inner=True)
 def choose_lists(way: Any, centers: Any, estimates: Any, n_probe: int, probes: Any, place: Any) -> None:
-    """Fills the lists that promise most to each query, n_probe of them."""
+    """Fills the lists that promise most to each query, n_probe of them, and the best of these first."""
     n_lists, width = 16 * centers.n_panels, place.width
     for at in range(0, place.n, GROUP):
         size = min(GROUP, place.n - at)
@@ -296,129 +281,67 @@ def choose_lists(way: Any, centers: Any, estimates: Any, n_probe: int, probes: A
                     store(estimates, (begin + q) * n_lists + 16 * panel, load(place.uppers, 16 * q, 16))
         for q in range(size):
             if place.counts[at + q] != GIVEN_UP:
-                choose_largest(
-                    advance(estimates, q * n_lists), n_lists, place.uppers, advance(probes, (at + q) * n_probe), n_probe
-                )
-
-
-@kernel(inner=True)
-def choose_largest(values: Any, n: int, work: Any, places: Any, k: int) -> None:
-    """Fills the places of the k largest of n values, a multiple of 16, in their order; of equal ones the first.
-
-    The k-th largest is found by bisection: counting how many are above a number is a few instructions for 16.
-    `work` of 32 float32 is overwritten. Values of -inf are never chosen.
-    """
-    low, high = find_range(values, n, work)
-    if count_above(values, n, high, True) >= k:
-        low = high
-    while True:
-        middle = np.float32(0.5) * low + np.float32(0.5) * high
-        if not (low < middle and middle < high):
-            break
-        count = count_above(values, n, middle, True)
-        if count >= k:
-            low = middle
-        else:
-            high = middle
-        if count == k:
-            break
-    found, equal, limit = 0, k - count_above(values, n, low, False), broadcast(low, 16)
-    for start in range(0, n, 16):
-        bits = at_least(load(values, start, 16), limit)
-        while bits:
-            at = start + trailing_zeros(bits)
-            bits &= bits - 1
-            if values[at] == low:
-                if equal == 0:
-                    continue
-                equal -= 1
-            places[found] = at
-            found += 1
-
-
-@kernel(inline=True, inner=True)
-def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
-    """How many of n values, a multiple of 16, are above a limit, or equal to it where that counts."""
-    count, limits = 0, broadcast(limit, 16)
-    for start in range(0, n, 16):
-        part = load(values, start, 16)
-        count += count_ones(at_least(part, limits) if equal else above(part, limits))
-    return count
-
-
-@kernel(inner=True)
-def find_range(values: Any, n: int, work: Any) -> Any:
-    """The smallest and the largest of n values, those of -inf left out."""
-    low, high = broadcast(np.float32(np.inf), 16), broadcast(np.float32(-np.inf), 16)
-    for start in range(0, n - 16, 16):
-        low, high = minimum(load(values, start, 16), low), maximum(load(values, start, 16), high)
-    store(work, 0, low)
-    store(work, 16, high)
-    smallest, largest = np.float32(np.inf), np.float32(-np.inf)
-    for lane in range(16):
-        smallest, largest = min(smallest, work[lane]), max(largest, work[16 + lane])
-        value = values[n - 16 + lane]
-        if value > -np.inf:
-            smallest, largest = min(smallest, value), max(largest, value)
-    return smallest, largest
-
-
-@kernel(inner=True)
-def sort_probes(estimates: Any, n_probe: int, promises: Any, probes: Any) -> None:
-    """Puts the lists of a query in order of what they promise, the best first."""
-    for at in range(n_probe):
-        promises[at] = estimates[probes[at]]
-    for size in range(n_probe):  # a heap of the first `size`, its smallest at the root
-        at, value, part = size, promises[size], probes[size]
-        while at > 0 and value < promises[(at - 1) // 2]:
-            promises[at], probes[at] = promises[(at - 1) // 2], probes[(at - 1) // 2]
-            at = (at - 1) // 2
-        promises[at], probes[at] = value, part
-    finish_row(promises, probes, n_probe)
+                own, chosen = advance(estimates, q * n_lists), advance(probes, (at + q) * n_probe)
+                choose_largest(own, n_lists, chosen, n_probe)
+                for c in range(1, n_probe):
+                    if own[chosen[c]] > own[chosen[0]]:
+                        chosen[0], chosen[c] = chosen[c], chosen[0]
 
 
 @kernel(inner=True)
 def scan_visited(
     way: Any, items: Any, plan: Any, of_step: float, of_length: float, first: int, doors: Any, place: Any
 ) -> None:
-    """Fills the candidates of each query from the lists chosen for it."""
-    steps, lengths, rows = broadcast(of_step, 16), broadcast(of_length, 16), plan.rows
-    forget_best(place)
-    if place.n == 1:  # the most promising list first
-        rows[0] = 0
-        for at in range(plan.n_probe if place.counts[0] != GIVEN_UP else 0):
-            part = plan.probes[at]
-            start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
-            place.work[0] += stop - start
-            scan_block(way, items, start, stop, place.quads, place.width, rows, 1, steps, lengths, first, doors, place)
-    else:
-        group_rows(plan.probes, plan.n_probe, plan.n_lists, plan.starts, rows, place)
-        for part in range(plan.n_lists):
-            begin, size = plan.starts[part], plan.starts[part + 1] - plan.starts[part]
-            start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
-            place.work[0] += size * (stop - start)
-            scan_block(
-                way, items, start, stop, place.quads, place.width, advance(rows, begin), size, steps, lengths, first,
-                doors, place,
-            )  # fmt: skip
-    for row in range(place.n):
-        drop_failing(place, row)
+    """Fills the candidates of each query from the lists chosen for it.
+
+    The list that promises most to a query comes first, and sets a limit that little of the others reaches.
+    """
+    for turn in range(2):
+        begin, end = (0, 1) if turn == 0 else (1, plan.n_probe)
+        scan_chosen(way, items, plan, begin, end, of_step, of_length, first, doors, place)
+        for row in range(place.n):
+            raise_limit(place, row)
 
 
 @kernel(inner=True)
-def group_rows(probes: Any, n_probe: int, n_lists: int, starts: Any, rows: Any, place: Any) -> None:
+def scan_chosen(
+    way: Any, items: Any, plan: Any, begin: int, end: int, of_step: float, of_length: float, first: int, doors: Any,
+    place: Any,
+) -> None:  # fmt: skip
+    """Adds candidates from those lists that are from `begin` to `end` among the chosen of each query."""
+    steps, lengths, alone = broadcast(of_step, 16), broadcast(of_length, 16), place.n == 1
+    if alone:
+        plan.rows[0] = 0
+        count = end - begin if place.counts[0] != GIVEN_UP else 0
+    else:
+        group_rows(plan, begin, end, place)
+        count = plan.n_lists
+    for at in range(count):
+        part = plan.probes[begin + at] if alone else at
+        own, size = (0, 1) if alone else (plan.starts[part], plan.starts[part + 1] - plan.starts[part])
+        start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
+        place.work[0] += size * (stop - start)
+        scan_block(
+            way, items, start, stop, place.quads, place.width, advance(plan.rows, own), size, steps, lengths, first,
+            doors, place,
+        )  # fmt: skip
+
+
+@kernel(inner=True)
+def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
     """Fills the queries that visit each list, in their order; behind all stand rows that are scored in vain."""
+    probes, n_probe, n_lists, starts, rows = plan.probes, plan.n_probe, plan.n_lists, plan.starts, plan.rows
     for part in range(n_lists + 1):
         starts[part] = 0
     for row in range(place.n):
         if place.counts[row] != GIVEN_UP:
-            for at in range(row * n_probe, (row + 1) * n_probe):
+            for at in range(row * n_probe + begin, row * n_probe + end):
                 starts[probes[at] + 1] += 1
     for part in range(n_lists):
         starts[part + 1] += starts[part]
     for row in range(place.n):
         if place.counts[row] != GIVEN_UP:
-            for at in range(row * n_probe, (row + 1) * n_probe):
+            for at in range(row * n_probe + begin, row * n_probe + end):
                 rows[starts[probes[at]]] = row
                 starts[probes[at]] += 1
     for part in range(n_lists, 0, -1):  # each start has moved on to the next one's
@@ -470,10 +393,10 @@ def pack_lists(
             scale_row(advance(vectors, np.int64(max(code, 0)) * size), factor, size, pointer(wide), own)
             if d > size:
                 own[size] = -0.5 * (exact.norms[max(code, 0)] * factor) ** 2
-        rotate_rows(pointer(form.rotation), form.block, rows, d, 16, turned, stride)
+        rotate_rows(pointer(form.signs), form.blocks, rows, d, 16, turned, stride)
         for lane in range(16):
             own, at = advance(turned, lane * stride), 16 * panel + lane
-            largest = find_largest(own, stride, pointer(work))
+            largest = find_amplitude(own, stride)
             inverse = np.float32(127) / largest if largest > FAINT else np.float32(0)
             _, squares = round_row(own, stride, inverse, 4 * width, pointer_to_bytes(level))
             steps[at] = largest / np.float32(127) if largest > FAINT else np.float32(0)

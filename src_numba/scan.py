@@ -6,7 +6,8 @@ and scores are compared where they are made.
 
 A scan computes an approximate score s of a vector x with |s - t| ≤ E(x) of the true t, and offers the upper bound
 u = s + E. The k best lower bounds s - E so far give a query's limit: at least k vectors score above it, so one whose u
-is below cannot be among the best k. What is not below is kept, and ranked exactly afterwards.
+is below cannot be among the best k. What is not below is kept, and ranked exactly afterwards. Limits are raised when
+some have been kept since the last time, and at the end: so what is left does not depend on when it was done.
 """
 
 from typing import Any, NamedTuple
@@ -14,21 +15,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.largest import find_kth_largest
 from fastrec.kernels.simd import (
     accumulate,
     add,
+    add_across,
     advance,
     at_least,
     broadcast,
     broadcast_load,
     load,
-    maximum,
-    minimum,
     multiply,
     multiply_add,
     pointer,
     pointer_to_bytes,
     store,
+    subtract,
     to_float,
     trailing_zeros,
 )
@@ -36,11 +38,16 @@ from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, Found, Lists, is_open
 
 GROUP = 6  # queries in registers: with 16 lanes they fill AVX2's sixteen registers, NEON's 32, and feed AVX-512
 CHUNK_BYTES = 2**18  # of panels that stay in the second-level cache while all groups of queries pass over them
+ALL = 2**16 - 1  # the bits of a whole panel
+SPARE = 32  # of a query's room: for what one more panel adds, and for what is read beyond the last candidate
 TINY = 2.0**-147  # above the step between float32 numbers near 0
 NOTHING = 2.0**-100  # above what underflows in sums of products of numbers below 1
 # Of a limit's own size: more than the rounding of a score to float32 and of the limit itself can change.
 CARE = 2.0**-20
 ULP = 2.0**-24  # the largest relative error of rounding to float32
+# Of the rotation in float32, for a query of length 1: each of four turns rounds every element ten times at most, by ULP
+# of its own size, which changes the row's length by no larger part (Higham, Accuracy and Stability, section 3.1).
+BLUR = 64 * ULP
 UP = 1 + 2.0**-21  # makes a bound of a rounded float32
 
 
@@ -61,8 +68,8 @@ class Form(NamedTuple):
     scale: Any  # what vectors were multiplied by: a power of two that makes the longest at most 1
     longest: Any  # the largest norm before
     gamma: Any  # the error that float32 makes of a score, for a query and a vector of length 1
-    rotation: Any  # (width / 16, dimensions, 16) float32: strips of square blocks beneath each other; empty: none
-    block: Any  # their size
+    signs: Any  # (TURNS, dimensions, at least 16) float32: of `rotate_rows`, divided by the transform's length
+    blocks: Any  # that are rotated each on its own; 0: nothing is
     levels: Any  # queries are rounded to integers within ±levels
     shift: Any  # what was added to each byte of the vectors
 
@@ -79,10 +86,11 @@ class Space(NamedTuple):
     reaches: Any  # (n,) float32
     limits: Any  # (n + 1,) float32
     k: Any
-    best: Any  # (n, 16 + k rounded up to 16) float32: from the 16th on, the best lower bounds, falling
-    bounds: Any  # (n, room) float32
+    lowers: Any  # (n, room) float32: lower bounds of the candidates
+    bounds: Any  # (n, room) float32: upper ones
     codes: Any  # (n, room) int32
     counts: Any  # (n,) int64
+    dues: Any  # (n,) int64: with more candidates than these, a query's limit is raised
     starts: Any  # (n,) int64
     alive: Any  # (n + GROUP,) int64
     uppers: Any  # (16 · (GROUP + 1),) float32
@@ -97,7 +105,6 @@ class Place(NamedTuple):
     stride: Any
     width: Any
     k: Any
-    spread: Any
     room: Any
     scaled: Any
     rotated: Any
@@ -107,10 +114,11 @@ class Place(NamedTuple):
     margins: Any
     reaches: Any
     limits: Any
-    best: Any
+    lowers: Any
     bounds: Any
     codes: Any
     counts: Any
+    dues: Any
     starts: Any
     alive: Any
     uppers: Any
@@ -164,10 +172,10 @@ def search_bytes(
     bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
     if bad < 0:
         rotate_rows(
-            pointer(form.rotation), form.block, place.scaled, place.dimensions, place.n, place.rotated, place.stride
+            pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride
         )
         quads = pointer_to_bytes(space.quads)
-        error_share, length_share = quantize_queries(form.block, form.levels, form.shift, quads, place)
+        error_share, length_share = quantize_queries(form.levels, form.shift, quads, place)
         scan_panels(way, take_rows(items), place.quads, place.width, error_share, length_share, first, doors, place)
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
         rank_lists(
@@ -182,10 +190,11 @@ def take_place(space: Any) -> Any:
     """The pointers and sizes of a Space."""
     return Place(
         len(space.norms), space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k,
-        space.best.shape[1], space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
+        space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
         pointer(space.offsets), pointer(space.norms), pointer(space.margins), pointer(space.reaches),
-        pointer(space.limits), pointer(space.best), pointer(space.bounds), pointer(space.codes), pointer(space.counts),
-        pointer(space.starts), pointer(space.alive), pointer(space.uppers), pointer(space.work),
+        pointer(space.limits), pointer(space.lowers), pointer(space.bounds), pointer(space.codes),
+        pointer(space.counts), pointer(space.dues), pointer(space.starts), pointer(space.alive),
+        pointer(space.uppers), pointer(space.work),
     )  # fmt: skip
 
 
@@ -233,6 +242,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
         place.offsets[i] = 0
         place.counts[i] = GIVEN_UP if given_up else 0
         place.starts[i] = i * place.room
+        place.dues[i] = place.room - SPARE
     place.limits[n] = np.inf
     place.offsets[n] = 0
     for j in range(place.dimensions):
@@ -241,54 +251,67 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
 
 
 @kernel(inner=True)
-def rotate_rows(rotation: Any, block: int, rows: Any, d: int, n: int, rotated: Any, stride: int) -> None:
-    """Fills n rows of `stride` with rows · R in float32, where R has square blocks on its diagonal.
+def rotate_rows(signs: Any, blocks: int, rows: Any, d: int, n: int, rotated: Any, stride: int) -> None:
+    """Fills n rows of `stride` with rows in random directions of their space, each of `blocks` runs of elements alone.
 
-    R is stored by sixteen columns: such a strip stays in the cache while all rows pass over it, two at a time.
+    A run is multiplied with random signs and goes through the Walsh-Hadamard transform, some times in turn (Ailon,
+    Chazelle 2009: the fast Johnson-Lindenstrauss transform). The transform is of a power of two elements: where the run
+    has more, the first and the last of it in turn. Fewer than 16 elements become 16. Nothing but sums, so that all
+    CPUs have the same bits.
     """
-    for start in range(0, d, block):
-        size = min(block, d - start)
-        for j in range(0, size, 16):
-            strip = advance(rotation, j * d + 16 * start)
-            for i in range(0, n, 2):
-                other = min(i + 1, n - 1)
-                one, two = advance(rows, i * d + start), advance(rows, other * d + start)
-                even1, odd1 = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
-                even2, odd2 = even1, odd1
-                for c in range(0, size - 1, 2):
-                    even, odd = load(strip, 16 * c, 16), load(strip, 16 * c + 16, 16)
-                    even1 = multiply_add(broadcast_load(one, c, 16), even, even1)
-                    even2 = multiply_add(broadcast_load(two, c, 16), even, even2)
-                    odd1 = multiply_add(broadcast_load(one, c + 1, 16), odd, odd1)
-                    odd2 = multiply_add(broadcast_load(two, c + 1, 16), odd, odd2)
-                if size % 2:
-                    last = size - 1
-                    even1 = multiply_add(broadcast_load(one, last, 16), load(strip, 16 * last, 16), even1)
-                    even2 = multiply_add(broadcast_load(two, last, 16), load(strip, 16 * last, 16), even2)
-                store(rotated, other * stride + start + j, add(even2, odd2))
-                store(rotated, i * stride + start + j, add(even1, odd1))
+    wide = max(d, 16)
+    for i in range(n):
+        row, own = advance(rows, i * d), advance(rotated, i * stride)
+        for j in range(d):
+            own[j] = row[j]
+        for j in range(d, stride):
+            own[j] = 0
+        start = 0
+        for block in range(blocks):
+            size, span = wide // blocks + (block < wide % blocks), 16
+            while 2 * span <= size:
+                span *= 2
+            for turn in range(3 if span == size else 4):
+                at = start + (size - span) * (turn % 2)
+                mix_signs(advance(own, at), span, advance(signs, turn * wide + at))
+            start += size
 
 
 @kernel(inner=True)
-def quantize_queries(block: int, levels: int, shift: int, quads: Any, place: Any) -> Any:
+def mix_signs(values: Any, span: int, signs: Any) -> None:
+    """The Walsh-Hadamard transform, in place, of values times signs."""
+    for j in range(0, span, 16):
+        part = multiply(load(values, j, 16), load(signs, j, 16))
+        store(values, j, add_across(add_across(add_across(add_across(part, 1), 2), 4), 8))
+    distance = 16
+    while distance < span:
+        for start in range(0, span, 2 * distance):
+            for j in range(start, start + distance, 16):
+                one, two = load(values, j, 16), load(values, j + distance, 16)
+                store(values, j, add(one, two))
+                store(values, j + distance, subtract(one, two))
+        distance *= 2
+
+
+@kernel(inner=True)
+def quantize_queries(levels: int, shift: int, quads: Any, place: Any) -> Any:
     """Rounds rotated queries to integers within ±levels, and expresses all else in units of each query's step.
 
     Returns the largest norm and the largest error of any query in its unit, which with the error and the length of a
     vector bound what the rounding of both may change.
     """
-    # Of the rotation in float32, for a query of length 1.
-    blur, largest_norm, largest_error = 2 * (block + 4) * np.sqrt(block) * ULP, 0.0, 0.0
+    largest_norm, largest_error = 0.0, 0.0
     for at in range(4 * (place.n + 1) * place.width):
         quads[at] = 0
     for i in range(place.n):
         rotated, own = advance(place.rotated, i * place.stride), advance(quads, 4 * i * place.width)
         largest = np.float32(0)
-        for j in range(place.dimensions):
+        for j in range(place.stride):
             largest = max(largest, abs(rotated[j]))
         if largest == 0:
             continue
         step, total, error = np.float64(np.float32(largest / levels)), 0.0, 0.0
-        for j in range(place.dimensions):
+        for j in range(max(place.dimensions, 16)):
             level = np.rint(rotated[j] / step)
             own[j] = np.int8(level)
             total += level
@@ -298,7 +321,7 @@ def quantize_queries(block: int, levels: int, shift: int, quads: Any, place: Any
         place.reaches[i] = np.float32(place.reaches[i] / step * UP)
         place.margins[i] /= step
         largest_norm = max(largest_norm, np.float64(place.reaches[i]))
-        largest_error = max(largest_error, (np.sqrt(error) + blur) / step)
+        largest_error = max(largest_error, (np.sqrt(error) + BLUR) / step)
     # Of the sum, its float32 form, the product with the step and the bound: roundings of 4 ULP together.
     return largest_norm * UP, (largest_error + 16 * ULP * largest_norm) * UP
 
@@ -312,7 +335,6 @@ def scan_panels(
 
     `queries` points to rows of `width` elements; the last one, behind all queries, is zero.
     """
-    forget_best(place)
     rows = place.alive
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
     chunk = max(1, min(64, CHUNK_BYTES // (64 * width)))
@@ -326,7 +348,7 @@ def scan_panels(
             way, items, start, stop, queries, width, rows, n_alive, error_factor, length_factor, first, doors, place
         )  # fmt: skip
     for row in range(place.n):
-        drop_failing(place, row)
+        raise_limit(place, row)
         place.work[1] += place.counts[row] == OVERFULL
 
 
@@ -430,66 +452,69 @@ def score_group(way: Any, panel: Any, width: int, queries: Any, rows: Any, step:
 
 @kernel(inner=True)
 def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place: Any) -> None:
-    """Adds the vectors of a panel that reach a query's limit to its candidates, and raises its limit.
+    """Adds the vectors of a panel that reach a query's limit to its candidates.
 
-    `place.uppers` holds the upper bounds for `size` queries, 16 each, and at 16 · GROUP the errors E. A query with more
-    candidates than there is room for is given up: no vector reaches its limit any more.
+    `place.uppers` holds the upper bounds for `size` queries, 16 each, and at 16 · GROUP the errors E.
     """
-    limits, room = place.limits, place.room
+    errors = load(place.uppers, 16 * GROUP, 16)
     for q in range(size):
         row = rows[q]
-        bits = at_least(load(place.uppers, 16 * q, 16), broadcast_load(limits, row, 16))
-        while bits:
-            lane = trailing_zeros(bits)
-            bits &= bits - 1
-            upper, code = place.uppers[16 * q + lane], order[lane]
-            if upper < limits[row] or code < 0 or not is_open(doors, first + row, code):
-                continue
-            lower = upper - np.float32(2) * place.uppers[16 * GROUP + lane]
-            best = advance(place.best, row * place.spread + 16)
-            if lower > best[place.k - 1]:
-                limits[row] = raise_limit(best, place.k, lower, place.margins[row])
-            if place.counts[row] == room:
-                drop_failing(place, row)
-                if 4 * place.counts[row] > 3 * room:
-                    place.counts[row] = OVERFULL
-                    limits[row] = np.inf
-                    break
-            place.codes[row * room + place.counts[row]] = code
-            place.bounds[row * room + place.counts[row]] = upper
-            place.counts[row] += 1
+        bits = at_least(load(place.uppers, 16 * q, 16), broadcast_load(place.limits, row, 16))
+        if bits:
+            start, count = row * place.room, place.counts[row]
+            if bits == ALL and order[15] >= 0 and not doors.has_mask and not doors.has_starts:
+                uppers = load(place.uppers, 16 * q, 16)
+                store(place.codes, start + count, load(order, 0, 16))
+                store(place.bounds, start + count, uppers)
+                store(place.lowers, start + count, subtract(uppers, add(errors, errors)))
+                count, bits = count + 16, 0
+            while bits:
+                lane = trailing_zeros(bits)
+                bits &= bits - 1
+                upper, code = place.uppers[16 * q + lane], order[lane]
+                if code >= 0 and is_open(doors, first + row, code):
+                    place.codes[start + count] = code
+                    place.bounds[start + count] = upper
+                    place.lowers[start + count] = upper - np.float32(2) * place.uppers[16 * GROUP + lane]
+                    count += 1
+            place.counts[row] = count
+            if count > place.dues[row]:
+                make_way(place, row)
 
 
 @kernel(inner=True)
-def forget_best(place: Any) -> None:
-    """Empties the lists of the best lower bounds; before each stands what is above all."""
-    for row in range(place.n):
-        for at in range(row * place.spread, (row + 1) * place.spread):
-            place.best[at] = -np.inf
-        place.best[row * place.spread + 15] = np.inf
+def make_way(place: Any, row: int) -> None:
+    """Raises the limit of a query, and settles how many candidates it gets before that is done again.
 
-
-@kernel(inline=True, inner=True)
-def raise_limit(best: Any, k: int, lower: float, margin: float) -> float:
-    """Puts a lower bound in its place among the best k, which fall; returns the new limit.
-
-    Each place gets max(itself, min(the one before it, the new one)), sixteen at a time.
+    One that keeps more than there is room for is given up: no vector reaches its limit any more.
     """
-    new = broadcast(lower, 16)
-    for start in range((k - 1) // 16 * 16, -1, -16):
-        store(best, start, maximum(load(best, start, 16), minimum(load(best, start - 1, 16), new)))
-    worst = np.float64(best[k - 1])
-    return np.float32(worst - (CARE * abs(worst) + margin))
+    raise_limit(place, row)
+    kept = place.counts[row]
+    if 4 * kept > 3 * (place.room - SPARE):
+        place.counts[row] = OVERFULL
+        place.limits[row] = np.inf
+    place.dues[row] = min(kept + max(place.k, 16) // 2, place.room - SPARE)
 
 
 @kernel(inner=True)
-def drop_failing(place: Any, row: int) -> None:
-    """Keeps the candidates of a query whose upper bound reaches its limit."""
-    kept, count, start, limit = 0, place.counts[row], row * place.room, place.limits[row]
-    for c in range(start, start + count):
-        if place.bounds[c] >= limit:
-            place.codes[start + kept] = place.codes[c]
-            place.bounds[start + kept] = place.bounds[c]
+def raise_limit(place: Any, row: int) -> None:
+    """Sets the limit of a query by the k-th best lower bound, and keeps the candidates that reach it."""
+    count, start, k = place.counts[row], row * place.room, place.k
+    if count < k:
+        return
+    codes, bounds, lowers = advance(place.codes, start), advance(place.bounds, start), advance(place.lowers, start)
+    nothing = broadcast(np.float32(-np.inf), 16)
+    store(lowers, count, nothing)
+    worst = np.float64(find_kth_largest(lowers, (count + 15) // 16 * 16, k))
+    limit = np.float32(worst - (CARE * abs(worst) + place.margins[row]))
+    place.limits[row] = limit
+    store(bounds, count, nothing)
+    kept, limits = 0, broadcast(limit, 16)
+    for at in range(0, count, 16):
+        bits = at_least(load(bounds, at, 16), limits)
+        while bits:
+            c = at + trailing_zeros(bits)
+            bits &= bits - 1
+            codes[kept], bounds[kept], lowers[kept] = codes[c], bounds[c], lowers[c]
             kept += 1
-    if count > 0:
-        place.counts[row] = kept
+    place.counts[row] = kept

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.codes import FEW_CENTROIDS, decode_row, float_at, half_at
-from fastrec.kernels.scan import raise_limit
+from fastrec.kernels.scan import CARE
 from fastrec.kernels.simd import (
     accumulate,
     advance,
@@ -25,6 +25,8 @@ from fastrec.kernels.simd import (
     broadcast_load,
     load,
     load_part,
+    maximum,
+    minimum,
     multiply,
     multiply_add,
     pointer,
@@ -311,7 +313,7 @@ def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, sear
         lower = upper - np.float32(2) * search.lanes[16 + lane]
         best = advance(search.best, row * search.spread + 16)
         if lower > best[search.depth - 1]:
-            search.limits[row] = raise_limit(best, search.depth, lower, 0.0)
+            search.limits[row] = raise_limit(best, search.depth, lower)
         if search.counts[row] == room:
             drop_failing(search, row)
             if 4 * search.counts[row] > 3 * room:
@@ -321,6 +323,19 @@ def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, sear
         search.codes[row * room + search.counts[row]] = code
         search.bounds[row * room + search.counts[row]] = upper
         search.counts[row] += 1
+
+
+@kernel(inline=True, inner=True)
+def raise_limit(best: Any, depth: int, lower: float) -> float:
+    """Puts a lower bound in its place among the best, which fall; returns the new limit.
+
+    Each place gets max(itself, min(the one before it, the new one)), sixteen at a time.
+    """
+    new = broadcast(lower, 16)
+    for start in range((depth - 1) // 16 * 16, -1, -16):
+        store(best, start, maximum(load(best, start, 16), minimum(load(best, start - 1, 16), new)))
+    worst = np.float64(best[depth - 1])
+    return np.float32(worst - CARE * abs(worst))
 
 
 @kernel(inner=True)

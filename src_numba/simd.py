@@ -242,6 +242,32 @@ def minimum(context: Any, a: Vector, b: Vector) -> Any:
     return a(a, a), _choose("<")
 
 
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def add_across(context: Any, vector: Any, distance: Any) -> Any:
+    """Sums and differences of lanes i and i + distance, in their places: a step of the Walsh-Hadamard transform."""
+    lanes, far = vector.lanes, distance.literal_value
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        partners = ir.Constant(ir.VectorType(I32, lanes), [lane ^ far for lane in range(lanes)])
+        partner = builder.shuffle_vector(args[0], ir.Constant(kind, ir.Undefined), partners)
+        signs = ir.Constant(kind, [-1.0 if lane & far else 1.0 for lane in range(lanes)])
+        function = declare(builder, f"llvm.fmuladd.v{lanes}f{vector.dtype.bitwidth}", kind, [kind] * 3)
+        return builder.call(function, [args[0], signs, partner])
+
+    return vector(vector, distance), build
+
+
+@intrinsic  # type: ignore[misc]
+def keep_reaching(context: Any, a: Vector, limit: Vector, other: Vector) -> Any:
+    """A in lanes where it is at least `limit`, and `other` in the others."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">=", args[0], args[1]), args[0], args[2])
+
+    return a(a, a, a), build
+
+
 @intrinsic  # type: ignore[misc]
 def widen(context: Any, vector: Vector) -> Any:
     """float32 lanes as float64; uint16 lanes, taken as the bits of float16, as float32."""
@@ -315,18 +341,46 @@ def at_least(context: Any, a: Vector, b: Vector) -> Any:
     return types.int64(a, a), build
 
 
-@intrinsic  # type: ignore[misc]
-def reduce_add(context: Any, vector: Vector) -> Any:
-    """The sum of all lanes, always in the same order: the upper half onto the lower, until one is left."""
+def _reduce(combine: Any) -> Any:
+    """Lanes made one, always in the same order: the upper half onto the lower, until one is left."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, lanes = args[0], vector.lanes
+        value, lanes = args[0], signature.args[0].lanes
         while lanes > 1:
             lanes //= 2
-            value = builder.fadd(_half(builder, value, 0, lanes), _half(builder, value, lanes, lanes))
+            value = combine(builder, _half(builder, value, 0, lanes), _half(builder, value, lanes, lanes))
         return builder.extract_element(value, ir.Constant(I32, 0))
 
-    return vector.dtype(vector), build
+    return build
+
+
+def _add_halves(builder: Any, lower: Any, upper: Any) -> Any:
+    return builder.fadd(lower, upper)
+
+
+def _choose_half(comparison: str) -> Any:
+    def choose(builder: Any, lower: Any, upper: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(comparison, lower, upper), lower, upper)
+
+    return choose
+
+
+@intrinsic  # type: ignore[misc]
+def reduce_add(context: Any, vector: Vector) -> Any:
+    """The sum of all lanes, always in the same order."""
+    return vector.dtype(vector), _reduce(_add_halves)
+
+
+@intrinsic  # type: ignore[misc]
+def reduce_maximum(context: Any, vector: Vector) -> Any:
+    """The largest lane."""
+    return vector.dtype(vector), _reduce(_choose_half(">"))
+
+
+@intrinsic  # type: ignore[misc]
+def reduce_minimum(context: Any, vector: Vector) -> Any:
+    """The smallest lane."""
+    return vector.dtype(vector), _reduce(_choose_half("<"))
 
 
 @intrinsic  # type: ignore[misc]

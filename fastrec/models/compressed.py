@@ -18,6 +18,7 @@ from fastrec.models.item_weights import ItemWeights, rows_of
 from fastrec.models.persistence import Team, freeze
 from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Explaining, Recommender
 from fastrec.models.rows import pick_rows, rows_of_lists
+from fastrec.models.updating import Change, Updating, resize
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.coded import CodedIndex
 from fastrec.validation import CodeMatrix, assemble_csr, check_codes, readonly
@@ -32,7 +33,8 @@ PIECES = 64
 def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "CompressedFactors | CompressedWeights":
     """A model that answers as a fitted one does, from vectors or weights in half to a sixteenth of the bytes.
 
-    It recommends, folds in, explains, is saved and loaded as before; it cannot be fitted. Nothing is ever decoded as
+    It recommends, folds in, explains, is saved and loaded as before, and takes in what users do since; it cannot be
+    fitted, so items stay as they are. Nothing is ever decoded as
     a whole: searches go through the codes as they lie, or through a few hundred decoded vectors at a time.
 
     Parameters
@@ -90,7 +92,7 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "Com
     raise TypeError(f"{type(model).__name__} cannot be compressed: {why}")
 
 
-class _Compressed(Recommender):
+class _Compressed(Updating):
     """What compressed models have in common: the model they are made of, its manners, and no training.
 
     `origin_` holds that model without what was compressed; data and vocabularies they share.
@@ -139,33 +141,33 @@ class _Compressed(Recommender):
         TypeError
             Always: fit the original and compress it again.
         """
-        self._refuse("fitted")
+        self._refuse()
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Refused, as `fit` is.
-
-        Raises
-        ------
-        TypeError
-            Always.
-        """
-        self._refuse("updated")
-
-    def _refuse(self, what: str) -> NoReturn:
+    def _refuse(self) -> NoReturn:
         made = f"fit or update the {type(self._origin).__name__}" if hasattr(self, "origin_") else "fit a model"
         raise TypeError(
-            f"{type(self).__name__} cannot be {what}, since codes cannot be trained: {made} and compress it again with "
+            f"{type(self).__name__} cannot be fitted, since codes cannot be trained: {made} and compress it again with "
             "fastrec.compress(model, codec)"
         )
 
     def _fit(self, matrix: CodeMatrix) -> None:
-        self._refuse("fitted")
+        self._refuse()
 
     @property
     def compressed_bytes_(self) -> int:
         """The bytes of codes, and of what they share: rotations and centroids."""
         shared = sum(codec.shared_bytes_ for codec in self.codecs_.values())
         return shared + sum(rows.nbytes for rows in self._all_rows())
+
+    def _follow_data(self) -> None:
+        """Let the original know the new data, as much of it as is left; a copy of it, since others may share it."""
+        shell, n_items = copy.copy(self._origin), self.n_features_in_
+        for name in Team.SHARED:
+            setattr(shell, name, getattr(self, name))
+        shell.n_features_in_, shell._derived = n_items, Derived()
+        if getattr(shell, "item_features_", None) is not None:
+            shell.item_features_ = resize(shell.item_features_, (n_items, shell.item_features_.shape[1]))
+        self.origin_ = Team((shell,))
 
     # -- the manners of the original
 
@@ -174,7 +176,10 @@ class _Compressed(Recommender):
         origin = self._origin
         manners = ("takes_negatives", "keeps_zeros", "needs_history")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
-        self.__dict__["capabilities"] = origin.capabilities - {"partial_fit"}
+        own = Updating.capabilities
+        self.__dict__["capabilities"] = (
+            origin.capabilities | own if isinstance(self, Updating) else origin.capabilities - own
+        )
 
     @abstractmethod
     def _all_rows(self) -> list[NDArray[np.uint8]]:
@@ -201,6 +206,11 @@ class _Compressed(Recommender):
 class CompressedFactors(_Compressed, FactorRecommender):
     """A factor model whose factors are codes; made by `fastrec.compress`.
 
+    It can be updated, of whatever family it is: users that have changed, or are new, are folded in and encoded by the
+    codec that was learned. Items keep their codes, since these cannot be trained. New items join the catalogue, but are
+    not recommended before the original has learned of them and is compressed again. A model whose users have features
+    is not updated.
+
     Attributes
     ----------
     item_codes_, user_codes_ : uint8 arrays of shape (n_items, bytes), (n_users, bytes)
@@ -216,6 +226,9 @@ class CompressedFactors(_Compressed, FactorRecommender):
     >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.eye(4)), "float16")
     >>> small.decode_items([0, 3]).shape
     (2, 2)
+    >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.kron(np.eye(2), np.ones((9, 3)))))
+    >>> small.update_users([0], [[0, 0, 0, 1, 1, 0]], how="replace").recommend(0, k=1).codes
+    array([[5]], dtype=int32)
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("item_codes_", "user_codes_", "other_codes_")
@@ -247,6 +260,41 @@ class CompressedFactors(_Compressed, FactorRecommender):
         self.other_codes_ = {name: readonly(rows) for name, rows in codes.items()}
         freeze(self)
         return self
+
+    def _update(self, change: Change) -> None:
+        old = self._origin
+        if getattr(old, "user_features_", None) is not None:
+            raise TypeError(
+                f"a compressed {type(old).__name__} whose users have features cannot be updated: update the original "
+                "and compress it again"
+            )
+        self._follow_data()
+        self._grow_items()
+        n_users, codec = self.seen_.shape[0], self.codecs_["user_factors_"]
+        changed = np.union1d(change.users, np.arange(len(self.user_codes_), n_users)).astype(np.int32)
+        codes = _grown_rows(self.user_codes_, n_users)
+        for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
+            codes[rows] = codec.transform(self._fold_in(pick_rows(self.seen_, rows)))
+        self.user_codes_ = codes
+        if "answered" in self.kept_:
+            answered = _grown_rows(self.kept_["answered"], n_users)
+            answered[change.users] = False
+            self.kept_ = {**self.kept_, "answered": answered}
+
+    def _grow_items(self) -> None:
+        """Give new items the codes of zeros."""
+        n_items = self.n_features_in_
+        more = n_items - len(self.item_codes_)
+        if not more:
+            return
+        self.item_codes_ = self._with_nothing("item_factors_", more)
+        self.other_codes_ = {name: readonly(self._with_nothing(name, more)) for name in self.other_codes_}
+        warm = self.kept_.get("warm", np.ones(n_items - more, bool))
+        self.kept_ = {**self.kept_, "warm": _grown_rows(warm, n_items)}
+
+    def _with_nothing(self, name: str, more: int) -> NDArray[np.uint8]:
+        codec = self.codecs_[name]
+        return np.concatenate([self._rows(name), codec.transform(np.zeros((more, codec.n_features_in_), np.float32))])
 
     def decode_items(self, items: Any) -> Floats:
         """The factors of some items, as far as their codes still tell.
@@ -455,6 +503,8 @@ class CompressedFactors(_Compressed, FactorRecommender):
 class CompressedWeights(_Compressed, ItemWeights):
     """A model of dense weights between items, whose rows of weights are codes; made by `fastrec.compress`.
 
+    Updated, it knows what users have done since, and answers by it; weights stay, and there can be no new items.
+
     Attributes
     ----------
     weight_codes_ : uint8 array of shape (n_items, bytes)
@@ -500,6 +550,14 @@ class CompressedWeights(_Compressed, ItemWeights):
         codes = CompressedFactors._of_size("items", items, self.n_features_in_)
         rows: Floats = self._similarities()[codes]
         return rows
+
+    def _update(self, change: Change) -> None:
+        if self.n_features_in_ != len(self.weight_codes_):
+            raise ValueError(
+                f"codes of weights between {len(self.weight_codes_)} items take no new ones: update the "
+                f"{type(self._origin).__name__} and compress it again"
+            )
+        self._follow_data()
 
     def _all_rows(self) -> list[NDArray[np.uint8]]:
         return [self.weight_codes_]
@@ -570,6 +628,13 @@ def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
     empty = np.diff(model.seen_.indptr) == 0
     answered: NDArray[np.bool_] = empty if helpless is None else empty & ~helpless
     return answered if answered.any() and model.needs_history else None
+
+
+def _grown_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """A copy of n rows, the new ones zeros."""
+    grown = np.zeros((n, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
 
 
 def _runs(matrix: CodeMatrix, entries: int) -> list[slice]:

@@ -125,7 +125,9 @@ class PureSVD(Explaining, FactorRecommender):
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
         part = super()._with_items(items, arrays, whole)
-        part.item_weights_ = self.item_weights_[items]
+        known = items < len(self.item_weights_)  # items of later have no vector, whatever their weight
+        part.item_weights_ = np.ones(len(items), np.float32)
+        part.item_weights_[known] = self.item_weights_[items[known]]
         return part
 
     def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:

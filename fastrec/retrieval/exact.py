@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.scan import GIVEN_UP, GROUP, OVERFULL, search_bytes, search_floats
+from fastrec.kernels.scan import GIVEN_UP, GROUP, OVERFULL, Panels, search_bytes, search_floats
 from fastrec.kernels.topk import (
     COSINE,
     INNER_PRODUCT,
@@ -19,8 +19,19 @@ from fastrec.kernels.topk import (
     score_rows,
 )
 from fastrec.parallel import effective_jobs, run_pieces
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
-from fastrec.retrieval.packed import LANES, Packed, make_space, pack_vectors
+from fastrec.retrieval.packed import (
+    LANES,
+    ROTATION,
+    Packed,
+    check_rotation,
+    make_space,
+    pack_vectors,
+    packed_width,
+    scan_form,
+    scanned_dimensions,
+)
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
@@ -34,7 +45,13 @@ FEW_QUERIES = 16  # below, vectors that a filter allows are not worth packing
 MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
 
 
-class ExactIndex(BaseEstimator):
+# What a file keeps of packed vectors, by the fields of Panels.
+_PACKED = {"float32": {"panels": "panels", "bounds": "norms", "order": "order"}}
+_PACKED["float16"] = _PACKED["float32"]
+_PACKED["int8"] = _PACKED["float32"] | {name: name for name in ("steps", "errors", "lengths")}
+
+
+class ExactIndex(Filed, BaseEstimator):
     """The exact best k of all vectors for each query, in less time than the matrix product takes.
 
     Parameters
@@ -91,8 +108,12 @@ class ExactIndex(BaseEstimator):
         vectors = read_vectors("vectors", vectors, dtype)
         stored, norms = vectors if dtype is np.float32 else vectors.view(np.uint16), np.empty(len(vectors))
         refuse_nonfinite("vectors", vectors, 0, measure_rows(stored, norms))
-        self._exact = Exact(stored, readonly(norms), metric)
-        self._packed = pack_vectors(vectors, norms, metric, self.storage)
+        packed = pack_vectors(vectors, norms, metric, self.storage)
+        return self._adopt(vectors, Exact(stored, readonly(norms), metric), packed)
+
+    def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed) -> "ExactIndex":
+        self._exact = exact
+        self._packed = packed
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
         return self
@@ -156,6 +177,38 @@ class ExactIndex(BaseEstimator):
             "given up": float(given_up / n_queries),
         }
 
+    def describe(self) -> tuple[Arrays, Record]:
+        """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
+        self._check_fitted()
+        panels, record = self._packed.panels, {"class": "ExactIndex", "options": self.get_params()}
+        arrays = {"vectors": self.vectors_, "norms": self._exact.norms}
+        arrays |= {name: getattr(panels, field) for name, field in _PACKED[self.storage].items()}
+        return arrays, record | ({"rotation": ROTATION} if self.storage == "int8" else {})
+
+    @classmethod
+    def rebuild(cls, arrays: Arrays, record: Record) -> "ExactIndex":
+        """The index that `describe` described.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Where it is none, or its arrays do not fit each other.
+        """
+        index = cls(**record["options"])
+        metric, storage = METRICS[index.metric], check_choice("storage", index.storage, STORAGES)
+        if storage == "int8":
+            check_rotation(record["rotation"])
+        _check_arrays(arrays, metric, storage)
+        fields = {field: readonly(arrays[name]) for name, field in _PACKED[storage].items()}
+        if storage != "int8":
+            rest = {"steps": readonly(np.ones(len(fields["order"]), np.float32))}
+            fields |= rest | {"errors": fields["norms"], "lengths": fields["norms"]}
+        vectors, norms = readonly(arrays["vectors"]), readonly(arrays["norms"])
+        longest = float(norms.max(initial=0.0))
+        way, form = scan_form(storage, scanned_dimensions(vectors.shape[1], metric), longest)
+        stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
+        return index._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form))
+
     def __getstate__(self) -> dict[str, Any]:
         # What is packed suits this CPU; where the index is read again, it is packed anew.
         return {name: value for name, value in super().__getstate__().items() if name not in ("_exact", "_packed")}
@@ -165,9 +218,12 @@ class ExactIndex(BaseEstimator):
         if "vectors_" in state:
             self.fit(self.vectors_)
 
-    def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
+    def _check_fitted(self) -> None:
         if not hasattr(self, "vectors_"):
             raise NotFittedError("This ExactIndex instance is not fitted yet: call fit with the vectors first")
+
+    def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
+        self._check_fitted()
         check_integer("k", k, minimum=1)
         n, d = self.vectors_.shape
         queries = read_queries(queries, d)
@@ -240,6 +296,22 @@ class _Batch(NamedTuple):
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
     tally: list[tuple[Any, ...]]  # of each piece: pairs that were looked at, vectors ranked, queries given up
+
+
+def _check_arrays(arrays: Arrays, metric: int, storage: str) -> None:
+    (n, d), n_places = arrays["vectors"].shape, len(arrays["order"])
+    dimensions, floats = scanned_dimensions(d, metric), ((n_places,), "float32")
+    width, kind = (packed_width(dimensions), "int32") if storage == "int8" else (dimensions, "float32")
+    if n_places != -(-n // LANES) * LANES:
+        raise ValueError("its array 'order' is not as long as it must be")
+    wanted = {
+        "vectors": ((n, d), "float16" if storage == "float16" else "float32"),
+        "norms": ((n,), "float64"),
+        "panels": ((n_places // LANES, width, LANES), kind),
+        "order": ((n_places,), "int32"),
+    }
+    check_arrays(arrays, wanted | {name: floats for name in _PACKED[storage] if name not in wanted})
+    check_range(arrays, "order", n)
 
 
 def rank_listed(

@@ -1,10 +1,9 @@
 """IVFIndex: nearly all of the k vectors with the best scores, from the few lists of vectors that promise most."""
 
 import math
-import os
 import threading
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +12,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from fastrec.kernels.lists import Partition, Slack, Visits, search_lists
-from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Form, Space
+from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
-from fastrec.retrieval.filters import Filters, read_filters
-from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
+from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
+from fastrec.retrieval.packed import LANES, ROTATION, Packed, check_rotation, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -27,6 +27,7 @@ from fastrec.retrieval.partition import (
     assign,
     exact_rows,
     find_clusters,
+    make_form,
     make_visits,
     merge_lists,
     order_lists,
@@ -35,7 +36,6 @@ from fastrec.retrieval.partition import (
     write_book,
 )
 from fastrec.retrieval.topk import TopK
-from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import check_choice, check_codes, check_integer, check_number, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
@@ -49,7 +49,7 @@ SMALLEST_LIST = 32
 SURENESS = 3.0  # standard deviations of what rounding does to a score
 
 
-class IVFIndex(BaseEstimator):
+class IVFIndex(Filed, BaseEstimator):
     """Nearly all of the best k vectors for each query, several times as fast as all of them.
 
     Vectors are dealt into lists by k-means. A query looks only at the lists that promise most to it: their vectors are
@@ -243,8 +243,32 @@ class IVFIndex(BaseEstimator):
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         state = self._fitted()
+        if exclude is None and allow is None and (top := self._search_one(state, queries, k)) is not None:
+            return top
         batch = self._run(state, queries, k, self.n_probe_, exclude, allow)
         return TopK(batch.codes, batch.scores)
+
+    def _search_one(self, state: "_State", queries: Any, k: int) -> TopK | None:
+        """A single query of float32 answered in as few steps as can be, where one like it has been asked before.
+
+        None where that is not so, or where the answer takes more than one scan.
+        """
+        desk = state.desk
+        if not (
+            state.whole
+            and type(k) is int
+            and getattr(desk, "key", None) == (k, self.n_probe_, _room_for(state, k))
+            and isinstance(queries, np.ndarray)
+            and queries.dtype == np.float32
+            and queries.shape == desk.query.shape
+        ):
+            return None
+        desk.query[:] = queries
+        codes, scores = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
+        space, _, book = desk.kept
+        vectors = state.exact.vectors
+        bad = search_lists(state.packed.way, book, vectors, desk.asked, 0, *NOTHING_CLOSED, codes, scores)
+        return TopK(codes, scores) if bad < 0 and not space.work[1] else None
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
@@ -379,11 +403,7 @@ class IVFIndex(BaseEstimator):
 
     # -- keeping
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted index to a file that `IVFIndex.load` maps."""
-        write_arrays(path, *self.describe())
-
-    def describe(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         state = self._fitted()
         record = {
@@ -392,11 +412,12 @@ class IVFIndex(BaseEstimator):
             "n_probe": self.n_probe_,
             "recall": repr(self.recall_),
             "longest": state.packed.form.longest,
+            "rotation": ROTATION,
         }
         return state.to_arrays(), record
 
     @classmethod
-    def rebuild(cls, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> "IVFIndex":
+    def rebuild(cls, arrays: Arrays, record: Record) -> "IVFIndex":
         """The index that `describe` described.
 
         Raises
@@ -404,34 +425,11 @@ class IVFIndex(BaseEstimator):
         KeyError, TypeError, ValueError
             Where it is none, or its arrays do not fit each other.
         """
-        if record.get("class") != cls.__name__:
-            raise ValueError(f"its class is {record.get('class')!r}")
+        check_rotation(record["rotation"])
         index = cls(**record["options"])
         state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
         index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
         return index
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> "IVFIndex":
-        """The index in a file of `save`, its arrays memory-mapped: processes that load it share them.
-
-        Parameters
-        ----------
-        path
-            The file.
-        verify
-            As for `fastrec.load`.
-
-        Raises
-        ------
-        FileError
-            (A ValueError.) Where the file is damaged, or holds no IVFIndex.
-        """
-        arrays, record = read_arrays(path, verify=verify)
-        try:
-            return cls.rebuild(arrays, record)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed is put together anew for the CPU that reads it.
@@ -549,7 +547,7 @@ class _State(NamedTuple):
 def _assemble(
     exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
 ) -> _State:
-    whole, n_lists, room = bool(alive.all()), len(clusters.centers), len(packed.panels.order) + LANES
+    whole, n_lists, room = bool(alive.all()), len(clusters.centers), 2 * len(packed.panels.order)
     return _State(exact, packed, partition, clusters, alive, whole, slack, threading.local(), n_lists, room)
 
 
@@ -573,7 +571,7 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
     """Answers queries by the lists that promise most."""
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
-    room = room or min(4 * k + 56, state.whole_room)
+    room = room or _room_for(state, k)
     space, _, book = _make_room(state, rows.stop - first, k, n_probe, room)
     bad = search_lists(
         state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
@@ -593,6 +591,11 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
             _scan(batch, min(state.n_lists, 4 * n_probe), one)
 
 
+def _room_for(state: _State, k: int) -> int:
+    """How many candidates there is room for at first."""
+    return min(4 * k + 72, state.whole_room)
+
+
 def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits, NDArray[np.int64]]:
     """What a search of n queries works in: made once for each thread that asks for one at a time."""
     key = (k, n_probe, room)
@@ -604,6 +607,8 @@ def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[
     made = space, visits, write_book(state.exact, state.packed, state.partition, state.slack, space, visits)
     if n == 1:
         state.desk.key, state.desk.kept = key, made
+        state.desk.query = np.empty((1, d), np.float32)
+        state.desk.asked = readonly(state.desk.query)
     return made
 
 
@@ -661,9 +666,9 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
     _check_arrays(arrays | {"vectors": vectors}, rerank)
     n_lists, d = arrays["centers"].shape
-    rotation = make_rotation(d)
-    form = Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, 0)
-    packed = assemble(form, *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order")))
+    packed = assemble(
+        make_form(longest, d), *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order"))
+    )
     clusters = Clusters(*(readonly(arrays[name]) for name in ("centers", "spreads", "nearest")))
     sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
     stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
@@ -684,17 +689,14 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
         "order": ((n_places,), "int32"),
         "steps": ((n_places,), "float32"),
         "lengths": ((n_places,), "float32"),
-        "panels": ((n_places // LANES, -(-d // 4), LANES), "int32"),
+        "panels": ((n_places // LANES, packed_width(d), LANES), "int32"),
         "norms": ((n,), "float64"),
         "alive": ((n,), "uint8"),
         "vectors": ((n if rerank else 0, d), rerank or "float32"),
     }
-    for name, (shape, dtype) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
-            raise ValueError(f"its array {name!r} is not of the type and shape that it must be")
-    for name, limit in (("order", n), ("nearest", n_lists)):
-        if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
-            raise ValueError(f"its array {name!r} holds codes that there are not")
+    check_arrays(arrays, wanted)
+    check_range(arrays, "order", n)
+    check_range(arrays, "nearest", n_lists)
     starts = arrays["starts"]
     if (
         n_lists < 1

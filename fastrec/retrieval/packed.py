@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import hadamard
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.scan import GROUP, ULP, UP, Form, Panels, Space
+from fastrec.kernels.scan import GROUP, SPARE, ULP, UP, Form, Panels, Space
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
 from fastrec.validation import readonly
@@ -16,6 +17,9 @@ from fastrec.validation import readonly
 LANES = 16
 ROWS_AT_ONCE = 16 * 1024
 ROTATED_AT_ONCE = 256  # dimensions; a rotation of more costs more than it gains
+ROTATION = "walsh-hadamard"  # what packed vectors in files were turned by
+TURNS = 4  # of a rotation at most: as many as make its elements much like normal ones
+Rotation = tuple[NDArray[np.float64], ...]
 
 
 class Packed(NamedTuple):
@@ -40,10 +44,9 @@ def pack_vectors(
     stands out, and rounded to 255 levels, each vector by its own step.
     """
     chosen = norms if codes is None else norms[codes]
-    longest = float(chosen.max(initial=0.0))
-    scale = 2.0 ** -math.frexp(longest)[1]
-    dimensions = vectors.shape[1] + (metric == SQUARED_DISTANCE)
-    lengths = _scaled_norms(chosen, metric, scale)
+    dimensions = scanned_dimensions(vectors.shape[1], metric)
+    way, form = scan_form(storage, dimensions, float(chosen.max(initial=0.0)))
+    lengths, scale = _scaled_norms(chosen, metric, form.scale), form.scale
     falling = np.argsort(-lengths, kind="stable")
     order = falling if codes is None else codes[falling]
     n = -(-len(order) // LANES) * LANES
@@ -56,16 +59,28 @@ def pack_vectors(
     bounds, padded = np.zeros(n, np.float32), np.full(n, -1, np.int32)
     bounds[: len(order)] = lengths[falling] * UP
     padded[: len(order)] = order
+    if storage == "int8":
+        panels = _pack_bytes(blocks(), dimensions, make_rotation(dimensions), readonly(bounds), readonly(padded))
+    else:
+        panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
+    return Packed(way, panels, form)
+
+
+def scanned_dimensions(d: int, metric: int) -> int:
+    """How many dimensions a scan sees of vectors of d."""
+    return d + (metric == SQUARED_DISTANCE)
+
+
+def scan_form(storage: str, dimensions: int, longest: float) -> tuple[Static, Form]:
+    """How an exact scan on this CPU adds products, and makes queries ready: the longest vector has that norm."""
+    scale = 2.0 ** -math.frexp(longest)[1]
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
     gamma = 1.01 * (dimensions + 8) * ULP
-    if storage == "float32":
-        panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
-        return Packed(Static(FLOAT), panels, Form(scale, longest, gamma, NO_ROTATION, 0, 0, 0))
-    way, rotation = byte_way(), make_rotation(dimensions)
-    panels = _pack_bytes(blocks(), rotation, readonly(bounds), readonly(padded))
-    block, strips = rotation.shape[1], in_strips(rotation)
+    if storage != "int8":
+        return Static(FLOAT), Form(scale, longest, gamma, NO_SIGNS, 0, 0, 0)
+    way = byte_way()
     levels, shift = 63 if way == AVX2 else 127, 0 if way == NEON else 128
-    return Packed(Static(way), panels, Form(scale, longest, gamma, strips, block, levels, shift))
+    return Static(way), Form(scale, longest, gamma, *make_signs(dimensions), levels, shift)
 
 
 def _pack_floats(blocks: Any, d: int, norms: NDArray[np.float32], order: NDArray[np.int32]) -> Panels:
@@ -76,13 +91,14 @@ def _pack_floats(blocks: Any, d: int, norms: NDArray[np.float32], order: NDArray
 
 
 def _pack_bytes(
-    blocks: Any, rotation: NDArray[np.float64], norms: NDArray[np.float32], order: NDArray[np.int32]
+    blocks: Any, d: int, rotation: Rotation, norms: NDArray[np.float32], order: NDArray[np.int32]
 ) -> Panels:
-    n, width = len(order), -(-len(rotation) // 4)
+    n, width = len(order), packed_width(d)
     panels = np.zeros((n // LANES, width, LANES, 4), np.uint8)
     steps, errors, lengths = np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.float32)
     for start, rows in blocks:
-        rotated = np.pad(_rotated(rows, rotation), [(0, 0), (0, 4 * width - len(rotation))])
+        rotated = np.zeros((len(rows), 4 * width))
+        rotated[:, : max(d, LANES)] = rotate(rows, rotation)
         here = slice(start, start + len(rows))
         steps[here] = np.abs(rotated).max(axis=1) / 127
         step = steps[here, None].astype(np.float64)
@@ -95,30 +111,62 @@ def _pack_bytes(
     return Panels(quads, readonly(steps), readonly(errors), readonly(lengths), norms, order)
 
 
-def _rotated(rows: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    blocks = [slice(first, first + ROTATED_AT_ONCE) for first in range(0, len(rotation), ROTATED_AT_ONCE)]
-    parts = [rows[:, block] @ rotation[block, : rows[:, block].shape[1]] for block in blocks]
-    return np.concatenate(parts, axis=1)
+NO_SIGNS = readonly(np.empty((0, 0), np.float32))
 
 
-NO_ROTATION = readonly(np.empty((0, 0, 0), np.float32))
+def packed_width(d: int) -> int:
+    """How many times four bytes a vector of d dimensions takes, once it is rotated."""
+    return -(-max(d, LANES) // 4)
 
 
-def in_strips(rotation: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A rotation by strips of sixteen columns, the last one filled with zeros: shape (n_strips, d, 16)."""
-    padded = np.pad(rotation, [(0, 0), (0, -rotation.shape[1] % LANES)]).astype(np.float32)
-    return readonly(np.ascontiguousarray(padded.reshape(len(padded), -1, LANES).swapaxes(0, 1)))
+def check_rotation(name: str) -> None:
+    """Raises a ValueError where packed vectors are not rotated as queries will be."""
+    if name != ROTATION:
+        raise ValueError(f"its vectors are rotated by {name!r}, this version knows {ROTATION!r}")
 
 
 @functools.cache
-def make_rotation(d: int) -> NDArray[np.float64]:
-    """Random rotations of up to 256 dimensions each, beneath each other: shape (d, min(d, 256))."""
-    random = np.random.default_rng(0)
-    blocks = np.zeros((d, min(d, ROTATED_AT_ONCE)))
-    for first in range(0, d, ROTATED_AT_ONCE):
-        size = min(ROTATED_AT_ONCE, d - first)
-        blocks[first : first + size, :size] = np.linalg.qr(random.normal(size=(size, size)))[0]
-    return readonly(blocks)
+def make_signs(d: int) -> tuple[NDArray[np.float32], int]:
+    """What `rotate_rows` turns vectors of d dimensions with, and in how many blocks."""
+    wide = max(d, LANES)
+    # A stream that NumPy promises never to change, and no LAPACK: saved vectors stay rotated as queries are.
+    signs = 2.0 * np.random.RandomState(0).randint(2, size=(TURNS, wide)) - 1
+    for block in _blocks(d):
+        signs[:, block] /= math.sqrt(_span(block))
+    return readonly(signs.astype(np.float32)), len(_blocks(d))
+
+
+@functools.cache
+def make_rotation(d: int) -> Rotation:
+    """The same rotation as matrices, of each block: elements times matrix are what `rotate_rows` makes of them."""
+    signs, matrices = make_signs(d)[0], []
+    for block in _blocks(d):
+        size, span = block.stop - block.start, _span(block)
+        mixed, matrix = hadamard(span) / math.sqrt(span), np.eye(size)
+        for turn in range(3 if span == size else TURNS):
+            part = slice(size - span, size) if turn % 2 else slice(0, span)
+            matrix[:, part] = (matrix[:, part] * np.sign(signs[turn, block][part])) @ mixed
+        matrices.append(readonly(matrix[:d]))
+    return tuple(matrices)
+
+
+def rotate(rows: NDArray[np.float64], rotation: Rotation) -> NDArray[np.float64]:
+    """Rows of shape (n, d) rotated, of shape (n, d, at least 16)."""
+    cuts = np.cumsum([0, *map(len, rotation)])
+    parts = [rows[:, cuts[i] : cuts[i + 1]] @ matrix for i, matrix in enumerate(rotation)]
+    return np.concatenate(parts, axis=1)
+
+
+def _blocks(d: int) -> list[slice]:
+    wide = max(d, LANES)
+    sizes = [len(part) for part in np.array_split(np.empty(wide), -(-wide // ROTATED_AT_ONCE))]
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _span(block: slice) -> int:
+    """The largest power of two that fits into a block: how many elements a turn mixes."""
+    return int(2 ** math.floor(math.log2(block.stop - block.start)))
 
 
 def _in_panels(rows: NDArray[Any]) -> NDArray[Any]:
@@ -148,11 +196,11 @@ def _scaled_rows(
 
 
 def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int) -> Space:
-    """Room for a search of n queries, of so many dimensions in the scan, for the best k."""
-    rounded = packed.form.levels > 0
+    """Room for a search of n queries, of so many dimensions in the scan, for the best k among `room` candidates."""
+    rounded, room = packed.form.levels > 0, room + SPARE
     return Space(
         scaled=np.empty((n + 1, dimensions), np.float32),
-        rotated=np.empty((n + 1, -(-dimensions // LANES) * LANES) if rounded else (0, 0), np.float32),
+        rotated=np.empty((n + 1, -(-max(dimensions, LANES) // LANES) * LANES) if rounded else (0, 0), np.float32),
         quads=np.empty((n + 1, packed.panels.panels.shape[1]) if rounded else (0, 0), np.int32),
         offsets=np.empty(n + 1, packed.panels.panels.dtype),
         norms=np.empty(n),
@@ -160,10 +208,11 @@ def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int) -> Sp
         reaches=np.empty(n, np.float32),
         limits=np.empty(n + 1, np.float32),
         k=k,
-        best=np.empty((n, LANES + -(-k // LANES) * LANES), np.float32),
+        lowers=np.empty((n, room), np.float32),
         bounds=np.empty((n, room), np.float32),
         codes=np.empty((n, room), np.int32),
         counts=np.empty(n, np.int64),
+        dues=np.empty(n, np.int64),
         starts=np.empty(n, np.int64),
         alive=np.empty(n + GROUP, np.int64),
         uppers=np.empty(LANES * (GROUP + 1), np.float32),

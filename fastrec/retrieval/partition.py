@@ -16,7 +16,7 @@ from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact,
 from fastrec.parallel import run_pieces
 from fastrec.retrieval.exact import refuse_nonfinite
 from fastrec.retrieval.filters import NOTHING_CLOSED
-from fastrec.retrieval.packed import LANES, Packed, in_strips, make_rotation, make_space
+from fastrec.retrieval.packed import LANES, Packed, make_signs, make_space, packed_width
 from fastrec.validation import readonly
 
 Floats = NDArray[np.float32]
@@ -43,19 +43,17 @@ class Clusters(NamedTuple):
 
 def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = None) -> Packed:
     """The vectors that `order` names in panels of bytes, where -1 is an empty place; `longest` is the largest norm."""
-    way, distance = byte_way(), exact.metric == SQUARED_DISTANCE
+    distance = exact.metric == SQUARED_DISTANCE
     longest = float(exact.norms.max(initial=0.0)) if longest is None else longest
     d = exact.vectors.shape[1] + distance
-    rotation, n, width = make_rotation(d), len(order), -(-d // 4)
-    form = Form(
-        2.0 ** -math.frexp(longest)[1], longest, 0.0, in_strips(rotation), rotation.shape[1], LEVELS, _shift(way)
-    )
+    n, width, stride = len(order), packed_width(d), -(-max(d, LANES) // LANES) * LANES
+    form = make_form(longest, d)
     panels, steps, lengths = np.empty((n // LANES, width, LANES), np.int32), np.empty(n, np.float32), np.empty(n, "f4")
 
     def pack(start: int) -> None:
         pack_lists(
             exact, form, order, start, min(start + PANELS_AT_ONCE, n // LANES), np.empty(LANES),
-            np.empty((LANES, d), np.float32), np.empty((LANES, -(-d // LANES) * LANES), np.float32),
+            np.empty((LANES, d), np.float32), np.empty((LANES, stride), np.float32),
             np.empty(width, np.int32), panels, steps, lengths,
         )  # fmt: skip
 
@@ -65,12 +63,13 @@ def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = N
 
 def assemble(form: Form, panels: NDArray[np.int32], steps: Floats, lengths: Floats, order: Codes) -> Packed:
     """Packed vectors for this CPU; what rounding may change follows from the steps."""
-    way = byte_way()
-    return Packed(Static(way), Panels(panels, steps, steps, lengths, lengths, order), form._replace(shift=_shift(way)))
+    return Packed(Static(byte_way()), Panels(panels, steps, steps, lengths, lengths, order), form)
 
 
-def _shift(way: int) -> int:
-    return 0 if way == NEON else 128
+def make_form(longest: float, d: int) -> Form:
+    """How vectors of d dimensions, the longest of that norm, are made ready on this CPU."""
+    shift = 0 if byte_way() == NEON else 128
+    return Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, *make_signs(d), LEVELS, shift)
 
 
 def pack_centers(clusters: Clusters, sizes: NDArray[np.int64]) -> Panels:
@@ -219,7 +218,6 @@ def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
     """Room for the plan of a search of n queries."""
     return Visits(
         estimates=np.empty(GROUP * (n_lists + LANES), np.float32),
-        promises=np.empty(n_probe, np.float32),
         probes=np.empty((n, n_probe), np.int32),
         starts=np.empty(n_lists + 1, np.int64),
         rows=np.empty(n * n_probe + GROUP, np.int64),
@@ -233,12 +231,12 @@ def write_book(
     n, (n_probe, form) = len(space.norms), (visits.probes.shape[1], packed.form)
     sizes = (n, space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k)
     arrays = [getattr(space, name) for name in Place._fields[Place._fields.index("scaled") :]]
-    place = (*sizes, space.best.shape[1], space.codes.shape[1], *map(_address, arrays))
+    place = (*sizes, space.codes.shape[1], *map(_address, arrays))
     items, centers = (
         (len(panels.order) // LANES, *map(_address, panels)) for panels in (packed.panels, partition.centers)
     )
     plan = (len(partition.starts) - 1, n_probe, _address(partition.starts), *map(_address, visits))
-    own = exact.metric, _address(exact.norms), _address(form.rotation), form.block, form.levels, form.shift
+    own = exact.metric, _address(exact.norms), _address(form.signs), form.blocks, form.levels, form.shift
     floats = np.array([form.scale, form.longest, slack.of_step, slack.of_length]).view(np.int64)
     return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, slack.ranked], np.int64))
 

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.lists import choose_largest
+from fastrec.kernels.largest import choose_largest
+from fastrec.kernels.scan import rotate_rows
 from fastrec.kernels.simd import pointer
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT
-from fastrec.retrieval.packed import make_rotation
+from fastrec.retrieval.packed import make_rotation, make_signs, rotate
 from fastrec.retrieval.partition import (
     assign,
     exact_rows,
@@ -22,8 +23,8 @@ from fastrec.retrieval.partition import (
 
 
 @kernel()
-def choose(values, work, places, k):
-    choose_largest(pointer(values), len(values), pointer(work), pointer(places), k)
+def choose(values, places, k):
+    choose_largest(pointer(values), len(values), pointer(places), k)
 
 
 @settings(max_examples=80, deadline=None)
@@ -33,7 +34,7 @@ def test_the_largest_are_chosen(seed, n, k, levels):
     random = np.random.default_rng(seed)
     values = np.concatenate([random.integers(0, levels, n) - levels / 2, np.full(-n % 16, -np.inf)]).astype(np.float32)
     places = np.full(k, -1, np.int32)
-    choose(values, np.empty(32, np.float32), places, k)
+    choose(values, places, k)
     assert len(set(places)) == k
     assert (np.diff(places) > 0).all()
     # Of equal ones any may be chosen, but none that is below one left out.
@@ -42,14 +43,15 @@ def test_the_largest_are_chosen(seed, n, k, levels):
 
 def test_the_first_of_equal_values_are_chosen():
     places = np.full(3, -1, np.int32)
-    choose(np.ones(16, np.float32), np.empty(32, np.float32), places, 3)
+    choose(np.ones(16, np.float32), places, 3)
     assert places.tolist() == [0, 1, 2]
 
 
 def unpacked(packed, d):
     """The rotated vectors that bytes stand for, in their places."""
-    levels = packed.panels.panels.swapaxes(1, 2).reshape(len(packed.panels.order), -1).view(np.uint8).astype(int) - 128
-    return levels[:, :d] * packed.panels.steps[:, None].astype(np.float64)
+    quads = np.ascontiguousarray(packed.panels.panels.swapaxes(1, 2)).reshape(len(packed.panels.order), -1)
+    levels = quads.view(np.uint8).astype(int) - 128
+    return levels[:, : max(d, 16)] * packed.panels.steps[:, None].astype(np.float64)
 
 
 @pytest.mark.parametrize("metric", [INNER_PRODUCT, COSINE])
@@ -60,11 +62,7 @@ def test_vectors_are_rotated_and_rounded_to_bytes(n, d, dtype, metric):
     packed = pack_rows(exact_rows("vectors", vectors, metric), padded(np.arange(n, dtype=np.int32)), 1)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     scale = 1 / norms[:, None] if metric == COSINE else packed.form.scale
-    wide, blocks = vectors * scale, range(0, d, 256)
-    rotation = make_rotation(d)
-    wanted = np.concatenate(
-        [wide[:, at : at + 256] @ rotation[at : at + 256, : wide[:, at : at + 256].shape[1]] for at in blocks], axis=1
-    )
+    wanted = rotate(vectors * scale, make_rotation(d))
     steps = packed.panels.steps[:n, None]
     np.testing.assert_allclose(np.abs(wanted).max(axis=1) / 127, steps[:, 0], rtol=1e-4)
     assert (np.abs(unpacked(packed, d)[:n] - wanted) <= 0.51 * steps).all()
@@ -117,3 +115,30 @@ def test_merged_lists_hold_what_they_held_and_what_is_new():
     np.testing.assert_allclose(
         unpacked(merged, 10)[placed], unpacked(whole, 10)[merged.panels.order[placed]], atol=1e-6
     )
+
+
+@kernel()
+def turn(signs, blocks, rows, rotated):
+    rotate_rows(pointer(signs), blocks, pointer(rows), rows.shape[1], len(rows), pointer(rotated), rotated.shape[1])
+
+
+@pytest.mark.parametrize("d", [1, 5, 16, 17, 64, 100, 256, 257, 300, 1000])
+def test_the_fast_rotation_is_one(d):
+    rows, stride = np.random.default_rng(5).normal(size=(7, d)), -(-max(d, 16) // 16) * 16
+    rotated = np.full((7, stride), np.nan, np.float32)
+    turn(*make_signs(d), rows.astype(np.float32), rotated)
+    wide, rotation = max(d, 16), make_rotation(d)
+    np.testing.assert_allclose(rotated[:, :wide], rotate(rows, rotation), atol=2e-6 * np.linalg.norm(rows))
+    assert (rotated[:, wide:] == 0).all()
+    np.testing.assert_allclose(np.linalg.norm(rotated, axis=1), np.linalg.norm(rows, axis=1), rtol=1e-5)
+    for matrix in rotation:
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-12)
+
+
+@pytest.mark.parametrize("d", [64, 100, 257])
+def test_a_rotation_spreads_what_stands_in_few_elements(d):
+    for rows in (np.eye(d), np.eye(d) + np.roll(np.eye(d), 1, axis=1)):
+        rotated = rotate(rows, make_rotation(d))
+        shares = np.abs(rotated).max(axis=1) / np.linalg.norm(rotated, axis=1)
+        # Of d normal numbers the largest is near √(2 ln d / d) of their length.
+        assert shares.max() < 1.7 * np.sqrt(2 * np.log(min(d, 128)) / min(d, 128))

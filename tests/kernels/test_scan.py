@@ -5,7 +5,7 @@ import pytest
 
 from fastrec.kernels.scan import search_bytes, search_floats
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, Filter
-from fastrec.retrieval.packed import make_space, pack_vectors
+from fastrec.retrieval.packed import make_rotation, make_space, pack_vectors, rotate
 from fastrec.validation import readonly
 from tests.reference.topk import score_exactly
 
@@ -62,8 +62,7 @@ def unit_of(packed, query, metric):
     unit = 1 / power if metric == COSINE else 1 / (power * scale * stretch)
     if packed.form.levels:
         asked = np.append(query * stretch, 1.0) if metric == SQUARED_DISTANCE else query
-        rotation = packed.form.rotation.swapaxes(0, 1).reshape(len(asked), -1)[:, : len(asked)]
-        rotated = asked * power @ rotation.astype(np.float64)
+        rotated = rotate(asked[None] * power, make_rotation(len(asked)))
         unit *= np.abs(rotated).max() / packed.form.levels
     return unit
 

@@ -1,5 +1,6 @@
 """Compressed models: the protocol of any model, close answers, few bytes, nothing inflated, and no training."""
 
+import copy
 import gc
 import mmap
 import pickle
@@ -146,7 +147,7 @@ def test_answers_are_close_to_the_original(name, codec, least, fitted, compresse
 @models
 def test_capabilities_are_those_of_the_original(name, fitted, compressed):
     model, small = fitted(name), compressed(name, "int8")
-    assert small.capabilities == model.capabilities - {"partial_fit"}
+    assert small.capabilities == model.capabilities | {"partial_fit"}
     for method in ("transform", "similar_users", "explain"):
         assert hasattr(small, method) == (method in model.capabilities)
     if "explain" in model.capabilities:
@@ -272,18 +273,94 @@ def test_files_that_do_not_fit_together_are_refused(fitted, tmp_path):
         load(tmp_path / "bad.fastrec")
 
 
+# -- kept up to date
+
+
+@pytest.mark.parametrize("codec", ["float16", "int8", "int4", "pq", "binary+int8"])
+@pytest.mark.parametrize("name", [name for name in FACTOR_MODELS if name != "EASE"])
+def test_changed_users_are_folded_in_and_items_stay(name, codec, fitted):
+    small, X = compress(fitted(name), codec), random_matrix()
+    more = sp.csr_array(np.where(np.arange(60)[:, None] % 7 == 3, random_matrix(seed=5).toarray(), 0).astype("f4"))
+    before, answers = copy.copy(small), small.recommend(range(60)).codes
+    items = small.item_codes_.copy()
+    assert small.partial_fit(more) is small
+    np.testing.assert_array_equal(small.item_codes_, items)
+    np.testing.assert_array_equal(small.seen_.toarray(), (X + more).toarray())
+    changed = np.flatnonzero(more.sum(axis=1))
+    again = small.codecs_["user_factors_"].transform(small.transform(small.seen_[changed]))
+    np.testing.assert_array_equal(small.user_codes_[changed], again)
+    others = np.setdiff1d(np.arange(59), changed)  # the last has no history, and is answered by what is popular
+    np.testing.assert_array_equal(small.user_codes_[others], before.user_codes_[others])
+    np.testing.assert_array_equal(small.recommend(others).codes, answers[others])
+    np.testing.assert_array_equal(before.recommend(range(60)).codes, answers)
+    assert not small.user_codes_.flags.writeable
+
+
+@pytest.mark.parametrize("name", [name for name in FACTOR_MODELS if name != "EASE"])
+def test_new_users_and_items_join(name, fitted, tmp_path):
+    small = compress(fitted(name), "int8")
+    cells = [(3, 39), (64, 1), (64, 2), (64, 41)]
+    later = fr.Interactions(
+        *(np.array(part) for part in zip(*cells, strict=True)), np.ones(4), users=range(65), items=range(42)
+    )
+    small.partial_fit(later)
+    assert small.seen_.shape == (65, 42)
+    assert small.n_features_in_ == 42
+    top = small.recommend(range(60, 65), k=50)
+    assert top.fallback.tolist() == [True] * 4 + [False]
+    assert not np.isin(top.codes[4], (1, 2, 40, 41)).any(), "neither seen items, nor those without a vector"
+    rows = small.codecs_["user_factors_"].transform(small.transform(small.seen_[[64]]))
+    np.testing.assert_array_equal(small.user_codes_[[64]], rows)
+    small.save(tmp_path / "small.fastrec")
+    again = load(tmp_path / "small.fastrec")
+    np.testing.assert_array_equal(again.recommend(range(65)).codes, small.recommend(range(65)).codes)
+    one, other = again.update_users([64, 2], random_matrix(2, 42)), small.update_users([64, 2], random_matrix(2, 42))
+    np.testing.assert_array_equal(one.user_codes_, other.user_codes_)
+    if "explain" in small.capabilities:
+        assert small.explain(64, 5).items.size
+
+
+def test_a_failed_update_leaves_a_compressed_model_as_it_was(fitted):
+    small = compress(fitted("ImplicitALS"), "int8")
+    answers = small.recommend(range(60)).codes
+    for bad, error in ((random_matrix(59), ValueError), (random_matrix(60, 39), ValueError)):
+        with pytest.raises(error):
+            small.partial_fit(bad)
+    small._fold_in = lambda matrix: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        small.partial_fit(random_matrix(seed=3))
+    del small._fold_in
+    np.testing.assert_array_equal(small.recommend(range(60)).codes, answers)
+
+
+def test_weights_answer_by_the_new_histories_and_take_no_new_items(fitted):
+    small, more = compress(fitted("EASE"), "int8"), random_matrix(seed=5)
+    before, expected = copy.copy(small), small.recommend(random_matrix() + more).codes
+    answers = before.recommend(range(60)).codes
+    np.testing.assert_array_equal(small.partial_fit(more).recommend(range(60)).codes[:59], expected[:59])
+    np.testing.assert_array_equal(before.recommend(range(60)).codes, answers)
+    with pytest.raises(ValueError, match="between 40 items take no new ones: update the EASE"):
+        small.update_items([41], random_matrix(1, 60))
+    assert small.n_features_in_ == 40
+
+
+def test_users_with_features_are_not_updated():
+    model = fr.ImplicitALS(**QUICK).fit(random_matrix(), user_features=np.eye(60, 5))
+    with pytest.raises(TypeError, match="users have features cannot be updated"):
+        compress(model).partial_fit(random_matrix(seed=3))
+
+
 # -- no training, and what cannot be compressed
 
 
 def test_training_is_refused_with_a_reason(compressed):
     small = compressed("ImplicitALS", "int8")
-    for ask in (small.fit, small.partial_fit, small.fit_transform):
+    for ask in (small.fit, small.fit_transform):
         with pytest.raises(
             TypeError, match="codes cannot be trained: fit or update the ImplicitALS and compress it again"
         ):
             ask(random_matrix())
     assert small.recommend(0).valid.any()
-    assert "partial_fit" not in small.capabilities
     with pytest.raises(TypeError, match="CompressedFactors cannot be fitted"):
         CompressedFactors().fit(random_matrix())
     assert "CompressedFactors" not in estimators()

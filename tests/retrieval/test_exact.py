@@ -13,9 +13,10 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrec.kernels.simd import byte_way, runnable_ways
-from fastrec.retrieval import ExactIndex, packed
+from fastrec.retrieval import ExactIndex, IVFIndex, packed
 from fastrec.retrieval import select_topk as select
 from fastrec.retrieval.exact import score_pairs
+from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.topk import score_exactly, select_topk
 
 METRICS = ("ip", "cosine", "l2")
@@ -342,3 +343,61 @@ def test_threads_may_share_an_index(storage):
     with ThreadPoolExecutor(4) as pool:
         for row, found in enumerate(pool.map(lambda row: index.search(queries[row : row + 1], 6).codes, range(64))):
             np.testing.assert_array_equal(found[0], wanted[row])
+
+
+# -- in files
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_a_saved_index_is_mapped_and_answers_as_before(metric, storage, tmp_path):
+    vectors, queries = lognormal(500, 20, 0), lognormal(9, 20, 1)
+    index = ExactIndex(metric, storage).fit(vectors)
+    index.save(tmp_path / "vectors.fastrec")
+    again = ExactIndex.load(tmp_path / "vectors.fastrec")
+    assert again.get_params() == index.get_params()
+    assert again.n_features_in_ == 20
+    for k in (3, 200):
+        top, other = index.search(queries, k), again.search(queries, k)
+        np.testing.assert_array_equal(other.codes, top.codes)
+        np.testing.assert_array_equal(other.scores, top.scores)
+    for array in (again.vectors_, again._packed.panels.panels, again._packed.panels.order):
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+    pickle.loads(pickle.dumps(again))
+
+
+def test_an_empty_index_is_saved_too(tmp_path):
+    ExactIndex().fit(np.empty((0, 4))).save(tmp_path / "empty")
+    assert ExactIndex.load(tmp_path / "empty").search(np.ones((1, 4)), 2).codes.tolist() == [[-1, -1]]
+
+
+def test_an_index_that_is_not_fitted_cannot_be_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        ExactIndex().save(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("order", lambda codes: codes + 1, "codes that there are not"),
+        ("order", lambda codes: codes[:-16], "not as long"),
+        ("panels", lambda panels: panels[:-1], "'panels'"),
+        ("steps", lambda steps: steps.astype(np.float64), "'steps'"),
+        ("norms", lambda norms: norms[1:], "'norms'"),
+        ("vectors", None, "vectors"),
+    ],
+)
+def test_a_file_whose_arrays_do_not_fit_is_refused(name, change, match, tmp_path):
+    ExactIndex(storage="int8").fit(lognormal(48, 20, 0)).save(tmp_path / "whole")
+    arrays, record = read_arrays(tmp_path / "whole")
+    kept = {key: array for key, array in arrays.items() if key != name}
+    write_arrays(tmp_path / "other", kept | ({} if change is None else {name: change(arrays[name])}), record)
+    with pytest.raises(FileError, match=f"holds no ExactIndex that can be loaded.*{match}"):
+        ExactIndex.load(tmp_path / "other")
+    write_arrays(tmp_path / "turned", arrays, record | {"rotation": "another"})
+    with pytest.raises(FileError, match="rotated by 'another'"):
+        ExactIndex.load(tmp_path / "turned")
+    IVFIndex(n_probe=1).fit(lognormal(48, 20, 0)).save(tmp_path / "lists")
+    with pytest.raises(FileError, match="its class is 'IVFIndex'"):
+        ExactIndex.load(tmp_path / "lists")

@@ -136,6 +136,27 @@ def test_a_query_of_zeros_gets_the_first_codes(rerank):
     assert top.scores.tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_single_queries_asked_again_are_answered_as_in_a_batch(metric):
+    index = IVFIndex(metric, n_lists=60, n_probe=5, random_state=0).fit(VECTORS)
+    batch = index.search(QUERIES, 7)
+    for row, query in enumerate(QUERIES[:50]):
+        top = index.search(query[None], 7)
+        assert top.codes.tolist() == batch.codes[row : row + 1].tolist()
+        assert top.scores.tolist() == batch.scores[row : row + 1].tolist()
+    before = index.search(QUERIES[:1], 7)
+    for odd in (np.zeros((1, 20), np.float32), QUERIES[:1].astype(np.float64), QUERIES[1::300], QUERIES[:1, ::-1]):
+        np.testing.assert_array_equal(index.search(odd, 7).codes, index.search(np.vstack([odd, odd]), 7).codes[:1])
+    np.testing.assert_array_equal(index.search(QUERIES[:1], 7).codes, before.codes)
+    with pytest.raises(ValueError, match="row 0, column 3"):
+        index.search(np.where(np.arange(20) == 3, np.nan, QUERIES[:1]).astype(np.float32), 7)
+    for bad in (QUERIES[:1, :19], QUERIES[0]):
+        with pytest.raises(ValueError, match="dimensions"):
+            index.search(bad, 7)
+    with pytest.raises(TypeError, match="k must be an integer"):
+        index.search(QUERIES[:1], True)
+
+
 # -- the recall that was asked for
 
 
@@ -429,3 +450,35 @@ def test_a_second_process_compiles_nothing(tmp_path):
         for _ in range(2)
     ]
     assert runs[1].stdout.strip() == "0", runs[1].stderr
+
+
+# -- odd vectors
+
+
+ODD = {
+    "all equal": np.ones((300, 20), np.float32),
+    "all zero": np.zeros((300, 20), np.float32),
+    "some zero": VECTORS[:300] * (np.arange(300) % 3 > 0)[:, None],
+    "one dimension": VECTORS[:300, :1],
+    "huge and tiny": VECTORS[:300] * np.float32(10.0) ** (np.arange(300) % 40 - 20)[:, None],
+    "unit vectors": np.eye(20, dtype=np.float32)[np.arange(300) % 20],
+    "float64": VECTORS[:300].astype(np.float64),
+    "not contiguous": np.asfortranarray(VECTORS[:600:2]),
+    "integers": np.random.default_rng(0).integers(-9, 10, (300, 20)),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("case", ODD)
+def test_odd_vectors_are_ranked_as_they_are(case, metric):
+    vectors = ODD[case].astype(np.float32) if case == "huge and tiny" else ODD[case]
+    queries = np.concatenate([vectors[:5], QUERIES[:5, : vectors.shape[1]], np.zeros((1, vectors.shape[1]))])
+    index = all_lists(metric).fit(vectors)
+    codes, scores = select_topk(score_exactly(queries.astype("f4"), np.asarray(vectors, "f4"), metric), 400)
+    for k in (3, 400):  # by a scan; and more than there are
+        top = index.search(queries, k)
+        np.testing.assert_array_equal(top.scores, scores[:, :k])
+        np.testing.assert_array_equal(top.codes, codes[:, :k])
+        for row in range(len(queries)):
+            one = index.search(queries[row : row + 1].astype(np.float32), k)
+            np.testing.assert_array_equal(one.codes, top.codes[row : row + 1])
