@@ -5,7 +5,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.neighbors import Rows, Scale, add_weighted_rows, find_neighbors
+from fastrec.kernels.neighbors import (
+    BITS_ROWS,
+    Candidates,
+    Rows,
+    Scale,
+    add_weighted_rows,
+    find_neighbors,
+    set_bits,
+)  # fmt: skip
 from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows_of
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import pick_rows, row_numbers, turned
@@ -33,11 +41,6 @@ class Profile(NamedTuple):
     right: Doubles
     base: Doubles
     less: float
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a product is divided by left[i] · right[j] alone."""
-        return self.less == 0 and not self.base.any()
 
 
 class Weighting(NamedTuple):
@@ -122,55 +125,63 @@ class Columns(NamedTuple):
     Parameters
     ----------
     features
-        The weighted columns by features; divided by `right` where that is all there is to divide by.
+        The weighted columns by features.
     right
-        The columns' part of the divisor, filled up to a multiple of sixteen; empty where `features` are divided by it.
-    width
-        The length of a dense row of products.
+        The columns' part of the divisor, filled up to a multiple of sixteen.
+    bits
+        Columns that are the rows too, as bits by features (`bits_of`); of length 0 where products are added up.
     """
 
     features: Rows
     right: Floats
-    width: int
+    bits: NDArray[np.int64]
 
 
-def columns_of(cells: CodeMatrix, right: Doubles, ready: bool) -> Columns:
-    """Weighted columns, of shape (features, columns), that are divided by `right`: at once if `ready`."""
-    n = cells.shape[1]
-    width = -(-n // 16) * 16
-    if not ready:
-        padded = np.ones(width, np.float32)
-        padded[:n] = right
-        return Columns(rows_of(cells), readonly(padded), width)
-    reciprocals = np.divide(1, right, out=np.zeros(n), where=right > 0).astype(np.float32)
-    values = cells.data * reciprocals[cells.indices]
-    divided = assemble_csr(values, cells.indices, cells.indptr, cells.shape)
-    return Columns(rows_of(divided), readonly(np.empty(0, np.float32)), width)
+def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> Columns:
+    """Weighted columns, of shape (features, columns), that are divided by `right`."""
+    padded = np.ones(-(-len(right) // 16) * 16, np.float32)
+    padded[: len(right)] = right
+    return Columns(rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits))
+
+
+def bits_of(rows: Rows, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
+    """Rows as bits by features, int64 of shape (n, words), where that takes no more memory than their codes; else None.
+
+    Two rows' products are then counted 64 features at a time, which is faster than adding them up.
+    """
+    n, words = len(rows.indptr) - 1, -(-n_features // 64)
+    if len(rows.values) != 1 or n * words * 8 > rows.indices.nbytes:
+        return None
+    bits = np.zeros((n, words), np.int64)
+    cuts = balanced_cuts(np.diff(rows.indptr), n_jobs)
+    run_pieces(lambda piece: set_bits(rows, cuts[piece], cuts[piece + 1], bits), range(n_jobs), n_jobs)
+    return bits
 
 
 def nearest_columns(
     rows: Rows, columns: Columns, weights: Floats, profile: Profile, k: int, alone: bool, n_jobs: int
 ) -> tuple[Codes, Floats]:
-    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
+    """Codes and similarities of the k most similar columns of each row, in any order, of shape (n, k); -1 and -inf behind.
 
-    `profile` is that of the rows; columns that are divided already leave its `base` and `less` out.
+    `profile` is that of the rows.
     """
-    n = len(rows.indptr) - 1
+    n, width = len(rows.indptr) - 1, len(columns.right)
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    features, right, width = columns
-    left, base = profile.left.astype(np.float32), profile.base.astype(np.float32)
-    scale = Scale(readonly(left), right, readonly(base), np.float32(profile.less))
-    costs = products_of(rows, features) + 1
+    left, base = (readonly(part.astype(np.float32)) for part in (profile.left, profile.base))
+    scale = Scale(left, columns.right, base, np.float32(profile.less))
+    costs = products_of(rows, columns.features) + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
-    cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
+    cuts = balanced_cuts(np.ones(n) if len(columns.bits) else costs, PIECES if jobs > 1 else 1)
     weights = readonly(weights)
 
     def find_piece(piece: int) -> None:
         first, last = cuts[piece], cuts[piece + 1]
-        sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)
+        sums = np.zeros((BITS_ROWS if len(columns.bits) else 1, width), np.float32)
+        found = Candidates(*(np.empty(width + 16, kind) for kind in (np.int32, np.float32, np.float32, np.int64)))
         find_neighbors(
-            rows, features, weights, scale, first, last, alone, sums, touched, codes[first:last], scores[first:last]
-        )
+            rows, columns.features, columns.bits, weights, scale, first, last, alone, sums, found,
+            codes[first:last], scores[first:last],
+        )  # fmt: skip
 
     run_pieces(find_piece, range(len(cuts) - 1), jobs)
     return codes, scores
@@ -298,8 +309,10 @@ class ItemKNN(ItemWeights):
         profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
         # The cosine's entries are those of the data, which need not be turned over twice.
         users = matrix if self.similarity == "cosine" else turned(profile.cells, jobs)
-        columns = columns_of(users, profile.right, profile.is_plain)
-        codes, scores = nearest_columns(rows_of(profile.cells), columns, weights, profile, k, True, jobs)
+        items = rows_of(profile.cells)
+        bits = bits_of(items, matrix.shape[0], jobs) if self.similarity in ("cosine", "jaccard") else None
+        columns = columns_of(users, profile.right, bits)
+        codes, scores = nearest_columns(items, columns, weights, profile, k, True, jobs)
         found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
         self.weights_ = turned(found, jobs) if self._walks else found
 
@@ -432,7 +445,7 @@ class UserKNN(Explaining, Updating):
         audience, _ = self._audience(users, "error")
         codes, scores = self._nearest(audience.histories(), k + 1)
         itself = np.full(len(audience), -2) if audience.codes is None else audience.codes
-        order = np.argsort(codes == itself[:, None], axis=1, kind="stable")[:, :k]
+        order = np.lexsort((codes, -scores, codes == itself[:, None]), axis=1)[:, :k]
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
@@ -443,14 +456,14 @@ class UserKNN(Explaining, Updating):
             matrix = self.seen_
             how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
             profile = how.profile(matrix, self.asymmetry, self.shrinkage)
-            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right, profile.is_plain)
+            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right)
             return how, columns, profile
 
         made: tuple[Weighting, Columns, Profile] = self._derived.get("weighting", make)
         return made
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
-        """Codes and similarities of the nearest users of the training data, of shape (n, k)."""
+        """Codes and similarities of the nearest users of the training data, in any order, of shape (n, k)."""
         how, columns, _ = self._weighting()
         profile = how.profile(histories, self.asymmetry, self.shrinkage)
         jobs = effective_jobs(self.n_jobs)
