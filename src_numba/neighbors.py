@@ -14,6 +14,7 @@ from fastrec.kernels.simd import (
     load,
     maximum,
     multiply_add,
+    prefetch,
     reduce_maximum,
     store,
     trailing_zeros,
@@ -22,9 +23,11 @@ from fastrec.kernels.simd import (
 # A candidate passes while its score in float32 is above what the best k reach by this factor; the exact score decides.
 SLACK = np.float32(1 - 1e-5)
 # Rows with fewer products than this share of the columns remember what they touched; others are scanned as a whole.
-SCANNED = 24
+SCANNED = 8
 # Candidates of a scan are listed until they are this many times as many as wanted, and then cut down.
 LISTED = 4
+# So many features ahead their columns are asked for.
+AHEAD = 3
 # So many rows at a time are compared as bits, while the bits of one column lie in the nearest cache.
 BITS_ROWS = 16
 TINY = np.float32(1e-38)
@@ -83,20 +86,31 @@ def add_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any) 
                 sums[np.uint32(features.indices[q])] += weight * features.values[q]
 
 
+@kernel(fastmath=FAST, inline=True)
+def add_touching(column: int, product: float, sums: Any, touched: Any, count: int) -> int:
+    """Adds to a sum, and lists its column where the sum was 0: without a branch, that could not be foretold."""
+    sum = sums[np.uint32(column)]
+    touched[count] = column
+    sums[np.uint32(column)] = sum + product
+    return count + (sum == 0)
+
+
 @kernel(fastmath=FAST)
 def add_few_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any, touched: Any) -> int:
     """`add_products` that lists the columns with a product in `touched`, in any order; returns how many."""
-    row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
-    count = 0
-    for p in range(rows.indptr[row], rows.indptr[row + 1]):
+    step, count, last = min(1, len(rows.values) - 1), 0, rows.indptr[row + 1] - 1
+    for p in range(rows.indptr[row], last + 1):
+        prefetch(features.indices, features.indptr[rows.indices[min(p + AHEAD, last)]])
         feature = rows.indices[p]
-        weight = rows.values[p * row_step] * weights[feature]
-        for q in range(features.indptr[feature], features.indptr[feature + 1]):
-            column = np.uint32(features.indices[q])
-            sum = sums[column]
-            touched[count] = column
-            count += sum == 0  # no branch: it could not be foretold
-            sums[column] = sum + weight * features.values[q * step]
+        weight = rows.values[p * step] * weights[feature]
+        start, stop = features.indptr[feature], features.indptr[feature + 1]
+        if len(features.values) == 1:
+            weight *= features.values[0]
+            for q in range(start, stop):
+                count = add_touching(features.indices[q], weight, sums, touched, count)
+        else:
+            for q in range(start, stop):
+                count = add_touching(features.indices[q], weight * features.values[q], sums, touched, count)
     return count
 
 

@@ -154,16 +154,16 @@ def bits_of(rows: Rows, n_features: int, n_jobs: int) -> NDArray[np.int64] | Non
         return None
     bits = np.zeros((n, words), np.int64)
     cuts = balanced_cuts(np.diff(rows.indptr), n_jobs)
-    run_pieces(lambda piece: set_bits(rows, cuts[piece], cuts[piece + 1], bits), range(n_jobs), n_jobs)
+    run_pieces(lambda piece: set_bits(rows, int(cuts[piece]), int(cuts[piece + 1]), bits), range(n_jobs), n_jobs)
     return bits
 
 
 def nearest_columns(
     rows: Rows, columns: Columns, weights: Floats, profile: Profile, k: int, alone: bool, n_jobs: int
 ) -> tuple[Codes, Floats]:
-    """Codes and similarities of the k most similar columns of each row, in any order, of shape (n, k); -1 and -inf behind.
+    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
 
-    `profile` is that of the rows.
+    They come in any order; `profile` is that of the rows.
     """
     n, width = len(rows.indptr) - 1, len(columns.right)
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -177,7 +177,10 @@ def nearest_columns(
     def find_piece(piece: int) -> None:
         first, last = cuts[piece], cuts[piece + 1]
         sums = np.zeros((BITS_ROWS if len(columns.bits) else 1, width), np.float32)
-        found = Candidates(*(np.empty(width + 16, kind) for kind in (np.int32, np.float32, np.float32, np.int64)))
+        found = Candidates(
+            np.empty(width + 16, np.int32), np.empty(width + 16, np.float32), np.empty(width + 16, np.float32),
+            np.empty(width + 16, np.int64),
+        )  # fmt: skip
         find_neighbors(
             rows, columns.features, columns.bits, weights, scale, first, last, alone, sums, found,
             codes[first:last], scores[first:last],
