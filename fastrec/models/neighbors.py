@@ -56,6 +56,9 @@ class Weighting(NamedTuple):
         The mean sum of a row's values in the training data.
     features
         float32, of shape (n_features,): the weight of each feature in a product.
+    unit
+        What the values of the cosine and of TF-IDF are counted in, so that their products stay within float32: 1, or a
+        power of four where the largest value is far from it.
     """
 
     similarity: str
@@ -63,6 +66,7 @@ class Weighting(NamedTuple):
     b: float
     mean_length: float
     features: Floats
+    unit: float
 
     def profile(self, rows: CodeMatrix, asymmetry: float, shrinkage: float) -> Profile:
         """Rows weighted, with what their products are divided by; `asymmetry` is the exponent's share on the right."""
@@ -74,6 +78,8 @@ class Weighting(NamedTuple):
             counts = np.diff(rows.indptr).astype(np.float64)
             return Profile(cells, ones, counts, counts + shrinkage, 1.0)
         norms = np.sqrt(self._squares(cells))
+        # At most 1e30, above which similarities would be 0 in float32 whatever the products are.
+        shrinkage = min(1e30, shrinkage / (self.unit**2 if self.similarity == "cosine" else self.unit))
         return Profile(cells, norms ** (2 - 2 * asymmetry), norms ** (2 * asymmetry), ones * shrinkage, 0.0)
 
     def _squares(self, cells: CodeMatrix) -> Doubles:
@@ -87,15 +93,24 @@ class Weighting(NamedTuple):
         if self.similarity == "jaccard":
             return np.ones(rows.nnz, np.float32)
         if self.similarity == "tfidf":
-            return np.asarray(np.sqrt(rows.data), np.float32)
+            return np.asarray(np.sqrt(rows.data / np.float32(self.unit)), np.float32)
         if self.similarity == "bm25":
             numbers = row_numbers(rows)
             lengths = np.bincount(numbers, weights=rows.data, minlength=rows.shape[0]) / max(self.mean_length, 1e-30)
             exact = rows.data.astype(np.float64)
             saturated = exact * (self.k1 + 1) / (self.k1 * (1 - self.b + self.b * lengths)[numbers] + exact)
             return np.asarray(saturated, np.float32)
-        values: Floats = rows.data
-        return values
+        return rows.data if self.unit == 1 else np.asarray(rows.data / np.float32(self.unit), np.float32)
+
+
+def unit_of(values: Floats) -> float:
+    """A power of four near the largest value, or 1 where that is between 2⁻²⁰ and 2²⁰: exact to divide by.
+
+    >>> unit_of(np.ones(3, np.float32)), unit_of(np.float32([0, 2.0**41]))
+    (1.0, 1099511627776.0)
+    """
+    exponent = max(int(np.frexp(values.max(initial=0))[1]) - 1, -126)
+    return 1.0 if abs(exponent) <= 20 else 4.0 ** (exponent // 2)
 
 
 def feature_weights(similarity: str, counts: NDArray[np.int64], n_rows: int) -> Floats:
@@ -116,7 +131,8 @@ def weighting(
 ) -> Weighting:
     """The weighting of `n_rows` rows whose features occur `counts` times; `matrix` holds the values, either way up."""
     total = float(matrix.data.sum(dtype=np.float64))
-    return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows))
+    unit = unit_of(matrix.data) if similarity in ("cosine", "tfidf") else 1.0
+    return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows), unit)
 
 
 class Columns(NamedTuple):
@@ -310,8 +326,9 @@ class ItemKNN(ItemWeights):
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
         profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
-        # The cosine's entries are those of the data, which need not be turned over twice.
-        users = matrix if self.similarity == "cosine" else turned(profile.cells, jobs)
+        # The cosine's entries are those of the data, which need not be turned over twice, if their size allows it.
+        as_given = self.similarity == "cosine" and unit_of(matrix.data) == 1
+        users = matrix if as_given else turned(profile.cells, jobs)
         items = rows_of(profile.cells)
         bits = bits_of(items, matrix.shape[0], jobs) if self.similarity in ("cosine", "jaccard") else None
         columns = columns_of(users, profile.right, bits)

@@ -332,3 +332,35 @@ def test_a_new_user_is_answered_as_one_of_the_training_data_is():
     known, new = model.recommend(range(30), 4), model.recommend(X, 4)
     np.testing.assert_array_equal(known.codes, new.codes)
     np.testing.assert_array_equal(known.scores, new.scores)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e12, 1e19, 1e34])
+@pytest.mark.parametrize(
+    ("similarity", "shrinkage", "asymmetry"),
+    [("cosine", 0, 0.5), ("cosine", 3, 0.2), ("tfidf", 3, 0.2), ("rp3beta", 0, 0)],
+)
+def test_the_size_of_values_does_not_matter(scale, similarity, shrinkage, asymmetry):
+    X = random_matrix(np.random.default_rng(7), 40, 20)
+    scaled = shrinkage * scale ** (2.0 if similarity == "cosine" else 1.0)
+    options = {"similarity": similarity, "asymmetry": asymmetry}
+    models = [
+        ItemKNN(19, shrinkage=shrinkage, **options).fit(X),
+        ItemKNN(19, shrinkage=scaled, **options).fit(X * scale),
+    ]
+    expected, found = (model.weights_.toarray() for model in models)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    if similarity != "rp3beta":
+        near = [
+            UserKNN(39, shrinkage=size, **options).fit(data).similar_users([3], 39).scores
+            for size, data in ((shrinkage, X), (scaled, X * scale))
+        ]
+        np.testing.assert_allclose(near[1], near[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [1e-45, 1e-30, 1e38])
+def test_values_at_the_ends_of_float32_have_neighbors(value):
+    X = np.where(random_matrix(np.random.default_rng(8), 40, 20) > 0, value, 0)
+    for similarity in ("cosine", "jaccard", "tfidf"):
+        model = ItemKNN(3, similarity=similarity, shrinkage=1).fit(X)
+        assert model.weights_.nnz == 60
+        assert np.isfinite(model.weights_.data).all()
