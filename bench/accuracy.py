@@ -172,7 +172,13 @@ LARGE = [
 GOWALLA: dict[str, Space] = {
     "ItemKNN": {"neighbors": 200, "similarity": "rp3beta", "alpha": 0.8, "beta": 0.2},
     "EASE, sparse": {"regularization": 80.0, "neighbors": 256},
-    "GraphFilter": {"factors": 512, "ideal_weight": 0.15, "user_exponent": 0.3, "degree_exponent": 0.3},
+    "GraphFilter": {
+        "factors": 512,
+        "ideal_weight": 0.2,
+        "user_exponent": 0.4,
+        "item_exponent": 0.45,
+        "degree_exponent": 0.4,
+    },
     "ImplicitALS": {"factors": 256, "alpha": 83.0, "regularization": 0.007, "iterations": 6},
     "SGDFactorization, BPR": {
         "factors": 64,
