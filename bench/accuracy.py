@@ -86,7 +86,7 @@ RANKERS = [
         {
             "factors": [32, 64, 128, 256, 512],
             "ideal_weight": uniform(0.0, 0.7),
-            "user_exponent": [0.3, 0.5],
+            "user_exponent": [0.3, 0.4, 0.5],
             "degree_exponent": uniform(0.1, 0.4),
         },
     ),
@@ -168,11 +168,17 @@ LARGE = [
     if contender.name != "UserKNN"
 ]
 
-# Found earlier by longer searches on hidden tenths of the training part (bench/cases, `tune` and docs).
+# Found earlier by longer searches on hidden parts of the training part (bench/cases, `tune` and docs).
 GOWALLA: dict[str, Space] = {
     "ItemKNN": {"neighbors": 200, "similarity": "rp3beta", "alpha": 0.8, "beta": 0.2},
     "EASE, sparse": {"regularization": 80.0, "neighbors": 256},
-    "GraphFilter": {"factors": 512, "ideal_weight": 0.15, "user_exponent": 0.3, "degree_exponent": 0.3},
+    "GraphFilter": {
+        "factors": 512,
+        "ideal_weight": 0.2,
+        "user_exponent": 0.4,
+        "item_exponent": 0.45,
+        "degree_exponent": 0.4,
+    },
     "ImplicitALS": {"factors": 256, "alpha": 83.0, "regularization": 0.007, "iterations": 6},
     "SGDFactorization, BPR": {
         "factors": 64,
@@ -245,9 +251,26 @@ class Task:
 
 
 def gowalla(folder: Folder) -> Iterator[Fold]:
-    """The published split."""
-    train, test = (fr.Interactions.from_matrix(part) for part in folder.gowalla())
-    yield train, test
+    """The published split; times are places in its file, which lists user by user."""
+    users, items, split = folder.columns("gowalla", "user", "item", "split")
+    data = fr.Interactions(users, items, times=np.arange(len(users)))
+    is_train = split.astype(str) == "train"
+    yield data.select(is_train), data.select(~is_train)
+
+
+def late_fifth(train: fr.Interactions) -> Fold:
+    """The last fifth of each user's list, in the order of times.
+
+    Gowalla's test part is not a random one: popular places are in it more often than they would be by chance (27 % of
+    the events of places with 300 and more, 21 % of all). Late in the lists of the training part that is so as well,
+    though less; a random part is not so, and makes filters win that hold popular places back.
+    """
+    order = np.lexsort((train.times, train.user_codes))
+    lengths = np.bincount(train.user_codes, minlength=train.shape[0])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) - (np.cumsum(lengths) - lengths)[train.user_codes[order]]
+    late = place >= np.ceil(0.8 * lengths[train.user_codes])
+    return train.select(~late), train.select(late)
 
 
 def random_fifth(name: str) -> Callable[[Folder], Iterator[Fold]]:
@@ -308,7 +331,8 @@ TASKS = [
         "gowalla",
         "Gowalla check-ins, the split of NGCF and LightGCN: 29 858 users, 40 981 places. Published figures are those "
         "of the BARS leaderboard and of the papers named. This test part was in view more than once while the models "
-        "were built; no setting of this table was chosen by it.",
+        "were built; no setting of this table was chosen by it. Settings were found on the last fifth of each user's "
+        "list in the training part: like the test part, and unlike a random one, it has more of the popular places.",
         gowalla,
         ("recall@20", "ndcg@20"),
         LARGE,
@@ -327,6 +351,7 @@ TASKS = [
             ("ChebyCF (Kim et al., SIGIR 2025)", ("0.1941", "0.1616")),
         ),
         decides="ndcg@20",
+        validation=late_fifth,
         stated=GOWALLA,
     ),
     Task(

@@ -6,14 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.simd import above, broadcast, load, multiply_add, store, trailing_zeros
+from fastrec.kernels.simd import (
+    above,
+    broadcast,
+    count_ones,
+    divide,
+    load,
+    maximum,
+    multiply_add,
+    prefetch,
+    reduce_maximum,
+    store,
+    trailing_zeros,
+)  # fmt: skip
 
-# A candidate passes while its score in float32 is above the worst kept one by this factor; the exact score decides.
+# A candidate passes while its score in float32 is above what the best k reach by this factor; the exact score decides.
 SLACK = np.float32(1 - 1e-5)
 # Rows with fewer products than this share of the columns remember what they touched; others are scanned as a whole.
-SCANNED = 24
-# Candidates are listed until they are this many times as many as wanted, and then cut down: cheaper than a heap.
-LISTED = 3
+SCANNED = 8
+# Candidates of a scan are listed until they are this many times as many as wanted, and then cut down.
+LISTED = 4
+# So many features ahead their columns are asked for.
+AHEAD = 3
+# So many rows at a time are compared as bits, while the bits of one column lie in the nearest cache.
+BITS_ROWS = 16
+TINY = np.float32(1e-38)
 
 
 class Rows(NamedTuple):
@@ -25,15 +42,21 @@ class Rows(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product.
-
-    Without `right`, products are of features that have been divided by it, and only left[i] is missing.
-    """
+    """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product."""
 
     left: NDArray[np.float32]  # (rows,)
-    right: NDArray[np.float32]  # (columns,), filled up to a multiple of sixteen; or empty
+    right: NDArray[np.float32]  # (columns,), filled up to a multiple of sixteen
     base: NDArray[np.float32]  # (rows,)
     less: Any  # a float32 from 0 to 1
+
+
+class Candidates(NamedTuple):
+    """Columns that may be among the best of a row; all arrays have sixteen places more than there are columns."""
+
+    columns: NDArray[np.int32]
+    products: NDArray[np.float32]
+    scores: NDArray[np.float32]  # in float32: right but for the last digits
+    keys: NDArray[np.int64]  # exact scores and codes, of those that are left in the end
 
 
 @kernel(inline=True)
@@ -63,30 +86,72 @@ def add_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any) 
                 sums[np.uint32(features.indices[q])] += weight * features.values[q]
 
 
+@kernel(fastmath=FAST, inline=True)
+def add_touching(column: int, product: float, sums: Any, touched: Any, count: int) -> int:
+    """Adds to a sum, and lists its column where the sum was 0: without a branch, that could not be foretold."""
+    sum = sums[np.uint32(column)]
+    touched[count] = column
+    sums[np.uint32(column)] = sum + product
+    return count + (sum == 0)
+
+
 @kernel(fastmath=FAST)
 def add_few_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any, touched: Any) -> int:
     """`add_products` that lists the columns with a product in `touched`, in any order; returns how many."""
-    row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
-    count = 0
-    for p in range(rows.indptr[row], rows.indptr[row + 1]):
+    step, count, last = min(1, len(rows.values) - 1), 0, rows.indptr[row + 1] - 1
+    for p in range(rows.indptr[row], last + 1):
+        prefetch(features.indices, features.indptr[rows.indices[min(p + AHEAD, last)]])
         feature = rows.indices[p]
-        weight = rows.values[p * row_step] * weights[feature]
-        for q in range(features.indptr[feature], features.indptr[feature + 1]):
-            column = np.uint32(features.indices[q])
-            sum = sums[column]
-            touched[count] = column
-            count += sum == 0  # no branch: it could not be foretold
-            sums[column] = sum + weight * features.values[q * step]
+        weight = rows.values[p * step] * weights[feature]
+        start, stop = features.indptr[feature], features.indptr[feature + 1]
+        if len(features.values) == 1:
+            weight *= features.values[0]
+            for q in range(start, stop):
+                count = add_touching(features.indices[q], weight, sums, touched, count)
+        else:
+            for q in range(start, stop):
+                count = add_touching(features.indices[q], weight * features.values[q], sums, touched, count)
     return count
 
 
+@kernel()
+def set_bits(rows: Rows, first: int, last: int, bits: Any) -> None:
+    """Sets bit f % 64 of the word `bits[row, f // 64]` for each entry f of rows `first` to `last`."""
+    for row in range(first, last):
+        for p in range(rows.indptr[row], rows.indptr[row + 1]):
+            feature = np.int64(rows.indices[p])
+            bits[row, feature >> 6] |= np.int64(1) << (feature & 63)
+
+
+@kernel()
+def add_common(bits: Any, first: int, last: int, value: float, sums: Any) -> None:
+    """Fills `sums[i - first, j]` with `value` times how many bits rows i, from `first` to `last`, and j both have set.
+
+    Four rows at a time, so that a word is loaded once for four; rows behind the last are taken for the last.
+    """
+    for column in range(len(bits)):
+        line = bits[column]
+        for row in range(first, last, 4):
+            a, b = bits[row], bits[min(row + 1, last - 1)]
+            c, d = bits[min(row + 2, last - 1)], bits[min(row + 3, last - 1)]
+            n_a, n_b, n_c, n_d = 0, 0, 0, 0
+            for word in range(len(line)):
+                n_a += count_ones(line[word] & a[word])
+                n_b += count_ones(line[word] & b[word])
+                n_c += count_ones(line[word] & c[word])
+                n_d += count_ones(line[word] & d[word])
+            place = row - first
+            sums[place, column] = value * np.float32(n_a)
+            sums[min(place + 1, last - first - 1), column] = value * np.float32(n_b)
+            sums[min(place + 2, last - first - 1), column] = value * np.float32(n_c)
+            sums[min(place + 3, last - first - 1), column] = value * np.float32(n_d)
+
+
 @kernel(inline=True)
-def divide(product: float, row: int, column: int, scale: Scale) -> Any:
+def exact_score(product: float, row: int, column: int, scale: Scale) -> Any:
     """The similarity that belongs to a product: worked out in float64, rounded to float32."""
-    total = np.float64(scale.left[row])
-    if len(scale.right):
-        total = total * np.float64(scale.right[column]) + np.float64(scale.base[row])
-        total -= np.float64(scale.less) * np.float64(product)
+    total = np.float64(scale.left[row]) * np.float64(scale.right[column]) + np.float64(scale.base[row])
+    total -= np.float64(scale.less) * np.float64(product)
     return np.float32(product / total) if total > 0 else np.float32(0)
 
 
@@ -97,157 +162,188 @@ def pack(score: float, code: int) -> Any:
 
 
 @kernel()
-def select_keys(keys: Any, size: int, k: int) -> None:
-    """Brings the largest k of the first `size` distinct keys to the front, in any order, by Hoare's quickselect."""
-    low, high = 0, size - 1
-    while low < high:
-        a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while keys[i] > pivot:
-                i += 1
-            while keys[j] < pivot:
-                j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                i += 1
-                j -= 1
-        if k - 1 <= j:
-            high = j
-        elif k - 1 >= i:
-            low = i
+def least_of_best(keys: Any, size: int, k: int) -> int:
+    """The k-th largest of the first `size` distinct keys, of which there are k at least, by bisection.
+
+    A step is a count without a branch, which compilers make one of vectors: faster than quickselect for a few hundred.
+    """
+    low = high = keys[0]
+    for place in range(1, size):
+        low, high = min(low, keys[place]), max(high, keys[place])
+    count, high = size, high + 1
+    while count > k:  # of the keys, `count` are at least low, and fewer than k at least high
+        middle = low + ((high - low) >> 1)
+        passed = 0
+        for place in range(size):
+            passed += keys[place] >= middle
+        if passed < k:
+            high = middle
         else:
-            break
-
-
-@kernel(inline=True)
-def place_key(keys: Any, at: int, size: int, key: int) -> None:
-    """Puts a key at place `at` of a heap of `size` keys, the least at the root, in place of the one that is there."""
-    child = 2 * at + 1
-    while child < size:
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if key <= keys[child]:
-            break
-        keys[at] = keys[child]
-        at, child = child, 2 * child + 1
-    keys[at] = key
+            low, count = middle, passed
+    return low
 
 
 @kernel()
 def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
-    """Sorts the best keys into a row, the best first, and marks the places behind them as empty."""
-    k = len(codes)
-    if size > k:
-        select_keys(keys, size, k)
-        size = k
-    for place in range(size, k):
+    """Writes the best keys into a row, in the order that they have, and marks the places behind them as empty."""
+    k, count = len(codes), 0
+    least = least_of_best(keys, size, k) if size > k else np.int64(0)
+    for place in range(size):
+        key = keys[place]
+        if key >= least:
+            scores[count] = np.int32(key >> 32).view(np.float32)
+            codes[count] = np.int32(np.int64(0x7FFFFFFF) - (key & np.int64(0x7FFFFFFF)))
+            count += 1
+    for place in range(count, k):
         scores[place] = -np.inf
         codes[place] = -1
-    for at in range(size // 2 - 1, -1, -1):
-        place_key(keys, at, size, keys[at])
-    for place in range(size - 1, -1, -1):
-        key = keys[0]
-        place_key(keys, 0, place, keys[place])
-        scores[place] = np.int32(key >> 32).view(np.float32)
-        codes[place] = np.int32(np.int64(0x7FFFFFFF) - (key & np.int64(0x7FFFFFFF)))
 
 
 @kernel(inline=True)
-def shrink_keys(keys: Any, k: int, scale: Scale) -> Any:
-    """Keeps the best k keys of a full list; returns what a product must be above to be worth an exact look from now on.
-
-    That is a share of left · right + base: product / (total - less · product) > worst is the same as
-    product > worst / (1 + worst · less) · total.
-    """
-    select_keys(keys, len(keys), k)
-    worst = keys[0]
-    for place in range(1, k):
-        worst = min(worst, keys[place])
-    score = np.int32(worst >> 32).view(np.float32)
-    return score * SLACK / (np.float32(1) + score * np.float32(scale.less))
+def count_above(scores: Any, size: int, limit: float) -> int:
+    """How many of the first `size` scores are above a limit of at least 0; zeros fill the sixteen places behind."""
+    limits, count = broadcast(np.float32(limit), 16), 0
+    for start in range(0, size, 16):
+        count += count_ones(above(load(scores, start, 16), limits))
+    return count
 
 
 @kernel(inline=True)
-def keep_touched(
-    row: int, itself: int, sums: Any, touched: Any, count: int, k: int, scale: Scale, ready: bool, keys: Any
-) -> int:
-    """Lists keys, the best k of the touched columns among them, and sets their sums to zero; returns how many.
+def find_cut(scores: Any, size: int, k: int) -> Any:
+    """A number that at least k of the first `size` scores are above, and few more; 0 where there are not as many.
 
-    `ready`, known when it is compiled, says that products are of features divided by `scale.right`.
+    Quarters of the largest score bound it, then the bits of numbers are bisected, which are in the numbers' order. A
+    step counts sixteen at a time, without a branch that could not be foretold.
     """
-    size = 0
-    slope, base = np.float32(0), np.float32(0)
+    for place in range(size, size + 16):
+        scores[place] = 0
+    top = broadcast(np.float32(0), 16)
+    for start in range(0, size, 16):
+        top = maximum(load(scores, start, 16), top)
+    high, count = reduce_maximum(top), 0
+    low = high
+    while size > k and count < k and low > TINY:
+        high, low = low, low * np.float32(0.25)
+        count = count_above(scores, size, low)
+    if count < k:
+        return np.float32(0)
+    first, last = np.float32(low).view(np.int32), np.float32(high).view(np.int32)
+    while count > k + (k >> 2) and last - first > 1:
+        middle = first + ((last - first) >> 1)
+        passed = count_above(scores, size, np.int32(middle).view(np.float32))
+        if passed < k:
+            last = middle
+        else:
+            first, count = middle, passed
+    return np.int32(first).view(np.float32)
+
+
+@kernel(inline=True)
+def take_touched(row: int, itself: int, sums: Any, count: int, scale: Scale, found: Candidates) -> None:
+    """Makes candidates of the columns that were touched, and sets their sums to zero."""
+    left, base, less = scale.left[row], scale.base[row], scale.less
     for c in range(count):
-        column = touched[c]
+        column = found.columns[c]
         product = sums[column]
         sums[column] = 0
-        limit = slope if ready else slope * scale.right[column] + base
-        if product > limit and column != itself:
-            score = divide(product, row, column, scale)
-            keys[size] = pack(score, column)
-            size += score > 0
-            if size == len(keys):
-                factor = shrink_keys(keys, k, scale)
-                size, slope, base = k, factor * scale.left[row], factor * scale.base[row]
-    return size
+        found.products[c] = product if column != itself else np.float32(0)
+        found.scores[c] = left * scale.right[column] + base - less * product
+    tiny = broadcast(TINY, 16)
+    for start in range(0, count, 16):
+        total = maximum(load(found.scores, start, 16), tiny)
+        store(found.scores, start, divide(load(found.products, start, 16), total))
 
 
 @kernel(inline=True)
-def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, ready: bool, keys: Any) -> int:
-    """Lists keys, the best k columns of a dense row of products among them, and clears the row; returns how many."""
-    size = 0
+def drop_candidates(found: Candidates, size: int, cut: float) -> int:
+    """Keeps those candidates whose score is above a cut; returns how many."""
+    kept = 0
+    for place in range(size):
+        score = found.scores[place]
+        found.columns[kept], found.products[kept], found.scores[kept] = (
+            found.columns[place], found.products[place], score,
+        )  # fmt: skip
+        kept += score > cut
+    return kept
+
+
+@kernel(inline=True)
+def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found: Candidates) -> int:
+    """Makes candidates of what may be among the best k columns of a dense row of products, and clears the row.
+
+    Returns how many. Product / (total - less · product) > cut is the same as product > cut / (1 + cut · less) · total.
+    """
+    size, room = 0, LISTED * k + 64
+    left, base, less = scale.left[row], scale.base[row], scale.less
     nothing = broadcast(np.float32(0), 16)
-    slope, base = nothing, nothing
+    slopes, bases = nothing, nothing
     for start in range(0, len(sums), 16):
-        limit = slope if ready else multiply_add(slope, load(scale.right, start, 16), base)
-        bits = above(load(sums, start, 16), limit)
+        bits = above(load(sums, start, 16), multiply_add(slopes, load(scale.right, start, 16), bases))
         while bits:
             column = start + trailing_zeros(bits)
             bits &= bits - 1
-            score = divide(sums[column], row, column, scale)
-            if column == itself or score <= 0:
-                continue
-            keys[size] = pack(score, column)
-            size += 1
-            if size == len(keys):
-                factor = shrink_keys(keys, k, scale)
-                size = k
-                slope = broadcast(np.float32(factor * scale.left[row]), 16)
-                base = broadcast(np.float32(factor * scale.base[row]), 16)
+            product = sums[column]
+            total = left * scale.right[column] + base - less * product
+            found.columns[size], found.products[size] = column, product
+            found.scores[size] = product / total if total > TINY else np.float32(0)
+            size += column != itself
         store(sums, start, nothing)
+        if size > room:
+            cut = find_cut(found.scores, size, k) * SLACK
+            size = drop_candidates(found, size, cut)
+            room = max(room, size + LISTED * k)  # where many are as good as each other
+            factor = cut / (np.float32(1) + cut * less) * SLACK
+            slopes, bases = broadcast(factor * left, 16), broadcast(factor * base, 16)
     return size
+
+
+@kernel(inline=True)
+def list_keys(row: int, size: int, k: int, scale: Scale, found: Candidates) -> int:
+    """Fills keys by exact scores for the candidates that can be among the best k; returns how many."""
+    limit = broadcast(find_cut(found.scores, size, k) * SLACK, 16)
+    count = 0
+    for start in range(0, size, 16):
+        bits = above(load(found.scores, start, 16), limit)
+        while bits:
+            place = start + trailing_zeros(bits)
+            bits &= bits - 1
+            score = exact_score(found.products[place], row, found.columns[place], scale)
+            found.keys[count] = pack(score, found.columns[place])
+            count += score > 0
+    return count
 
 
 @kernel()
 def find_neighbors(
-    rows: Rows, features: Rows, weights: Any, scale: Scale, first: int, last: int, alone: bool, sums: Any, touched: Any,
-    codes: Any, scores: Any,
+    rows: Rows, features: Rows, bits: Any, weights: Any, scale: Scale, first: int, last: int, alone: bool, sums: Any,
+    found: Candidates, codes: Any, scores: Any,
 ) -> None:  # fmt: skip
-    """Fills rows of `codes` and `scores` with the most similar columns of rows `first` to `last`, best first.
+    """Fills rows of `codes` and `scores` with the most similar columns of rows `first` to `last`, in any order.
 
     The similarity of row i and column j is Σ_f rows[i, f] · weights[f] · features[f, j], divided by `scale`; only those
     above 0 count, -1 and -inf are behind them. Values must not be negative. With `alone`, row i is column i too, and
-    left out. `sums`, zeros for the columns filled up to a multiple of sixteen, is left as zeros; `touched` is as long.
+    left out. `sums` is a row of zeros for the columns, filled up to a multiple of sixteen, and is left as it was.
+
+    Where rows and columns are the same, values are one and weights 1, products may be counted from `bits`, those of
+    `set_bits` (else of length 0); `sums` has BITS_ROWS rows then.
     """
-    k, ready = scores.shape[1], len(scale.right) == 0
-    keys = np.empty(max(32, LISTED * k), np.int64)
+    k = scores.shape[1]
     for row in range(first, last):
-        itself = row if alone else -1
-        if count_products(row, rows, features) * SCANNED < len(sums):
-            count = add_few_products(row, rows, features, weights, sums, touched)
-            if ready:
-                size = keep_touched(row, itself, sums, touched, count, k, scale, True, keys)
-            else:
-                size = keep_touched(row, itself, sums, touched, count, k, scale, False, keys)
+        itself, line = row if alone else -1, 0
+        if len(bits):
+            line = (row - first) % BITS_ROWS
+            if line == 0:
+                value = rows.values[0] * features.values[0]
+                add_common(bits, row, min(row + BITS_ROWS, last), value, sums)
+            size = scan_products(row, itself, sums[line], k, scale, found)
+        elif count_products(row, rows, features) * SCANNED < sums.shape[1]:
+            size = add_few_products(row, rows, features, weights, sums[0], found.columns)
+            take_touched(row, itself, sums[0], size, scale, found)
         else:
-            add_products(row, rows, features, weights, sums)
-            if ready:
-                size = scan_products(row, itself, sums, k, scale, True, keys)
-            else:
-                size = scan_products(row, itself, sums, k, scale, False, keys)
-        unpack_row(keys, size, scores[row - first], codes[row - first])
+            add_products(row, rows, features, weights, sums[0])
+            size = scan_products(row, itself, sums[0], k, scale, found)
+        size = list_keys(row, size, k, scale, found)
+        unpack_row(found.keys, size, scores[row - first], codes[row - first])
 
 
 # Sums of scores follow the history in its order, a product rounded and then added, never fused nor reordered: a pair

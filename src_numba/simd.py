@@ -223,6 +223,16 @@ def multiply(context: Any, a: Vector, b: Vector) -> Any:
     return a(a, a), build
 
 
+@intrinsic  # type: ignore[misc]
+def divide(context: Any, a: Vector, b: Vector) -> Any:
+    """A / b in every lane."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fdiv(*args)
+
+    return a(a, a), build
+
+
 def _choose(comparison: str) -> Any:
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered(comparison, *args), *args)
@@ -381,6 +391,21 @@ def reduce_maximum(context: Any, vector: Vector) -> Any:
 def reduce_minimum(context: Any, vector: Vector) -> Any:
     """The smallest lane."""
     return vector.dtype(vector), _reduce(_choose_half("<"))
+
+
+@intrinsic  # type: ignore[misc]
+def reduce_maximum(context: Any, vector: Vector) -> Any:
+    """The largest of all lanes, none of which is NaN."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, lanes = args[0], vector.lanes
+        while lanes > 1:
+            lanes //= 2
+            halves = _half(builder, value, 0, lanes), _half(builder, value, lanes, lanes)
+            value = builder.select(builder.fcmp_ordered(">", *halves), *halves)
+        return builder.extract_element(value, ir.Constant(I32, 0))
+
+    return vector.dtype(vector), build
 
 
 @intrinsic  # type: ignore[misc]

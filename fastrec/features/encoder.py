@@ -19,6 +19,8 @@ KINDS = ("number", "category", "categories", "text", "vector")
 # A column of strings is text where its values have this many words on average, a category where they have fewer.
 WORDS_OF_TEXT = 2.5
 
+LARGEST = 1e100  # of numbers: the squares of larger ones are beyond float64
+FARTHEST = 1e6  # standard deviations from the mean; what is farther away counts as that far
 MISSING = "\0missing"  # no category: what is missing has none
 
 
@@ -172,7 +174,9 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         """The transformer of a column; None where it has nothing that could be a feature."""
         if kind == "number":
             return sklearn.pipeline.make_pipeline(
-                sklearn.impute.SimpleImputer(keep_empty_features=True), sklearn.preprocessing.StandardScaler()
+                sklearn.impute.SimpleImputer(keep_empty_features=True),
+                sklearn.preprocessing.StandardScaler(),
+                sklearn.preprocessing.FunctionTransformer(np.clip, kw_args={"a_min": -FARTHEST, "a_max": FARTHEST}),
             )
         if kind == "vector":
             return _AsGiven()
@@ -280,8 +284,11 @@ def _prepared(name: str, values: list[Any], kind: str) -> Any:
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
     array = np.array([np.nan if _is_missing(value) else float(value) for value in values])
-    if np.isinf(array).any():
-        raise ValueError(f"it is infinite in row {int(np.isinf(array).argmax())}")
+    beyond = np.abs(array) > LARGEST
+    if beyond.any():
+        row = int(beyond.argmax())
+        what = "infinite" if np.isinf(array[row]) else f"{array[row]:g}, which is beyond ±{LARGEST:g},"
+        raise ValueError(f"it is {what} in row {row}")
     return array[:, None]
 
 
@@ -290,7 +297,8 @@ def _vectors(values: list[Any]) -> NDArray[np.float32]:
     if len(set(known)) > 1:
         raise ValueError(f"its vectors are of several lengths, {min(known)} and {max(known)} among them")
     width = known[0] if known else 1
-    array = np.array([np.zeros(width) if _is_missing(value) else value for value in values], np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is named below
+        array = np.array([np.zeros(width) if _is_missing(value) else value for value in values], np.float32)
     if not np.isfinite(array).all():
         raise ValueError(f"it is not finite in row {int(np.argmin(np.isfinite(array).all(axis=1)))}")
     return array.reshape(len(values), width)

@@ -215,7 +215,7 @@ def _supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, j
     """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i)."""
     ones, right = np.ones(len(diagonal)), np.sqrt(diagonal)
     profile = Profile(items, ones, right, ones - 1, 0.0)
-    columns = columns_of(_absolute(users), right, True)
+    columns = columns_of(_absolute(users), right)
     weights = np.ones(users.shape[0], np.float32)
     codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, profile, k, True, jobs)
     codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end

@@ -148,9 +148,7 @@ class GraphFilter(Explaining):
         item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
         self.user_weights_ = _powers(user_sums, -self.user_exponent)
         self.item_weights_ = _powers(item_sums, -self.item_exponent)
-        factors = (
-            min(MOST_FACTORS, round(2.5 * matrix.shape[1] ** 0.5)) if self.factors == "auto" else int(self.factors)
-        )
+        factors = _automatic_factors(matrix.shape[1]) if self.factors == "auto" else int(self.factors)
         spectrum = leading_spectrum(
             _weighted(matrix, self.user_weights_, self.item_weights_),
             max(factors, 1),

@@ -5,7 +5,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.neighbors import Rows, Scale, add_weighted_rows, find_neighbors
+from fastrec.kernels.neighbors import (
+    BITS_ROWS,
+    Candidates,
+    Rows,
+    Scale,
+    add_weighted_rows,
+    find_neighbors,
+    set_bits,
+)  # fmt: skip
 from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows_of
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import pick_rows, row_numbers, turned
@@ -34,11 +42,6 @@ class Profile(NamedTuple):
     base: Doubles
     less: float
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether a product is divided by left[i] · right[j] alone."""
-        return self.less == 0 and not self.base.any()
-
 
 class Weighting(NamedTuple):
     """How entries are weighted before rows are compared: what the options say, and what the training data says.
@@ -53,6 +56,9 @@ class Weighting(NamedTuple):
         The mean sum of a row's values in the training data.
     features
         float32, of shape (n_features,): the weight of each feature in a product.
+    unit
+        What the values of the cosine and of TF-IDF are counted in, so that their products stay within float32: 1, or a
+        power of four where the largest value is far from it.
     """
 
     similarity: str
@@ -60,6 +66,7 @@ class Weighting(NamedTuple):
     b: float
     mean_length: float
     features: Floats
+    unit: float
 
     def profile(self, rows: CodeMatrix, asymmetry: float, shrinkage: float) -> Profile:
         """Rows weighted, with what their products are divided by; `asymmetry` is the exponent's share on the right."""
@@ -71,6 +78,8 @@ class Weighting(NamedTuple):
             counts = np.diff(rows.indptr).astype(np.float64)
             return Profile(cells, ones, counts, counts + shrinkage, 1.0)
         norms = np.sqrt(self._squares(cells))
+        # At most 1e30, above which similarities would be 0 in float32 whatever the products are.
+        shrinkage = min(1e30, shrinkage / (self.unit**2 if self.similarity == "cosine" else self.unit))
         return Profile(cells, norms ** (2 - 2 * asymmetry), norms ** (2 * asymmetry), ones * shrinkage, 0.0)
 
     def _squares(self, cells: CodeMatrix) -> Doubles:
@@ -84,15 +93,24 @@ class Weighting(NamedTuple):
         if self.similarity == "jaccard":
             return np.ones(rows.nnz, np.float32)
         if self.similarity == "tfidf":
-            return np.asarray(np.sqrt(rows.data), np.float32)
+            return np.asarray(np.sqrt(rows.data / np.float32(self.unit)), np.float32)
         if self.similarity == "bm25":
             numbers = row_numbers(rows)
             lengths = np.bincount(numbers, weights=rows.data, minlength=rows.shape[0]) / max(self.mean_length, 1e-30)
             exact = rows.data.astype(np.float64)
             saturated = exact * (self.k1 + 1) / (self.k1 * (1 - self.b + self.b * lengths)[numbers] + exact)
             return np.asarray(saturated, np.float32)
-        values: Floats = rows.data
-        return values
+        return rows.data if self.unit == 1 else np.asarray(rows.data / np.float32(self.unit), np.float32)
+
+
+def unit_of(values: Floats) -> float:
+    """A power of four near the largest value, or 1 where that is between 2⁻²⁰ and 2²⁰: exact to divide by.
+
+    >>> unit_of(np.ones(3, np.float32)), unit_of(np.float32([0, 2.0**41]))
+    (1.0, 1099511627776.0)
+    """
+    exponent = max(int(np.frexp(values.max(initial=0))[1]) - 1, -126)
+    return 1.0 if abs(exponent) <= 20 else 4.0 ** (exponent // 2)
 
 
 def feature_weights(similarity: str, counts: NDArray[np.int64], n_rows: int) -> Floats:
@@ -113,7 +131,8 @@ def weighting(
 ) -> Weighting:
     """The weighting of `n_rows` rows whose features occur `counts` times; `matrix` holds the values, either way up."""
     total = float(matrix.data.sum(dtype=np.float64))
-    return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows))
+    unit = unit_of(matrix.data) if similarity in ("cosine", "tfidf") else 1.0
+    return Weighting(similarity, k1, b, total / n_rows, feature_weights(similarity, counts, n_rows), unit)
 
 
 class Columns(NamedTuple):
@@ -122,30 +141,37 @@ class Columns(NamedTuple):
     Parameters
     ----------
     features
-        The weighted columns by features; divided by `right` where that is all there is to divide by.
+        The weighted columns by features.
     right
-        The columns' part of the divisor, filled up to a multiple of sixteen; empty where `features` are divided by it.
-    width
-        The length of a dense row of products.
+        The columns' part of the divisor, filled up to a multiple of sixteen.
+    bits
+        Columns that are the rows too, as bits by features (`bits_of`); of length 0 where products are added up.
     """
 
     features: Rows
     right: Floats
-    width: int
+    bits: NDArray[np.int64]
 
 
-def columns_of(cells: CodeMatrix, right: Doubles, ready: bool) -> Columns:
-    """Weighted columns, of shape (features, columns), that are divided by `right`: at once if `ready`."""
-    n = cells.shape[1]
-    width = -(-n // 16) * 16
-    if not ready:
-        padded = np.ones(width, np.float32)
-        padded[:n] = right
-        return Columns(rows_of(cells), readonly(padded), width)
-    reciprocals = np.divide(1, right, out=np.zeros(n), where=right > 0).astype(np.float32)
-    values = cells.data * reciprocals[cells.indices]
-    divided = assemble_csr(values, cells.indices, cells.indptr, cells.shape)
-    return Columns(rows_of(divided), readonly(np.empty(0, np.float32)), width)
+def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> Columns:
+    """Weighted columns, of shape (features, columns), that are divided by `right`."""
+    padded = np.ones(-(-len(right) // 16) * 16, np.float32)
+    padded[: len(right)] = right
+    return Columns(rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits))
+
+
+def bits_of(rows: Rows, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
+    """Rows as bits by features, int64 of shape (n, words), where that takes no more memory than their codes; else None.
+
+    Two rows' products are then counted 64 features at a time, which is faster than adding them up.
+    """
+    n, words = len(rows.indptr) - 1, -(-n_features // 64)
+    if len(rows.values) != 1 or n * words * 8 > rows.indices.nbytes:
+        return None
+    bits = np.zeros((n, words), np.int64)
+    cuts = balanced_cuts(np.diff(rows.indptr), n_jobs)
+    run_pieces(lambda piece: set_bits(rows, int(cuts[piece]), int(cuts[piece + 1]), bits), range(n_jobs), n_jobs)
+    return bits
 
 
 def nearest_columns(
@@ -153,24 +179,28 @@ def nearest_columns(
 ) -> tuple[Codes, Floats]:
     """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
 
-    `profile` is that of the rows; columns that are divided already leave its `base` and `less` out.
+    They come in any order; `profile` is that of the rows.
     """
-    n = len(rows.indptr) - 1
+    n, width = len(rows.indptr) - 1, len(columns.right)
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    features, right, width = columns
-    left, base = profile.left.astype(np.float32), profile.base.astype(np.float32)
-    scale = Scale(readonly(left), right, readonly(base), np.float32(profile.less))
-    costs = products_of(rows, features) + 1
+    left, base = (readonly(part.astype(np.float32)) for part in (profile.left, profile.base))
+    scale = Scale(left, columns.right, base, np.float32(profile.less))
+    costs = products_of(rows, columns.features) + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
-    cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
+    cuts = balanced_cuts(np.ones(n) if len(columns.bits) else costs, PIECES if jobs > 1 else 1)
     weights = readonly(weights)
 
     def find_piece(piece: int) -> None:
         first, last = cuts[piece], cuts[piece + 1]
-        sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)
+        sums = np.zeros((BITS_ROWS if len(columns.bits) else 1, width), np.float32)
+        found = Candidates(
+            np.empty(width + 16, np.int32), np.empty(width + 16, np.float32), np.empty(width + 16, np.float32),
+            np.empty(width + 16, np.int64),
+        )  # fmt: skip
         find_neighbors(
-            rows, features, weights, scale, first, last, alone, sums, touched, codes[first:last], scores[first:last]
-        )
+            rows, columns.features, columns.bits, weights, scale, first, last, alone, sums, found,
+            codes[first:last], scores[first:last],
+        )  # fmt: skip
 
     run_pieces(find_piece, range(len(cuts) - 1), jobs)
     return codes, scores
@@ -296,10 +326,13 @@ class ItemKNN(ItemWeights):
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
         profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
-        # The cosine's entries are those of the data, which need not be turned over twice.
-        users = matrix if self.similarity == "cosine" else turned(profile.cells, jobs)
-        columns = columns_of(users, profile.right, profile.is_plain)
-        codes, scores = nearest_columns(rows_of(profile.cells), columns, weights, profile, k, True, jobs)
+        # The cosine's entries are those of the data, which need not be turned over twice, if their size allows it.
+        as_given = self.similarity == "cosine" and unit_of(matrix.data) == 1
+        users = matrix if as_given else turned(profile.cells, jobs)
+        items = rows_of(profile.cells)
+        bits = bits_of(items, matrix.shape[0], jobs) if self.similarity in ("cosine", "jaccard") else None
+        columns = columns_of(users, profile.right, bits)
+        codes, scores = nearest_columns(items, columns, weights, profile, k, True, jobs)
         found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
         self.weights_ = turned(found, jobs) if self._walks else found
 
@@ -432,7 +465,7 @@ class UserKNN(Explaining, Updating):
         audience, _ = self._audience(users, "error")
         codes, scores = self._nearest(audience.histories(), k + 1)
         itself = np.full(len(audience), -2) if audience.codes is None else audience.codes
-        order = np.argsort(codes == itself[:, None], axis=1, kind="stable")[:, :k]
+        order = np.lexsort((codes, -scores, codes == itself[:, None]), axis=1)[:, :k]
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
@@ -443,14 +476,14 @@ class UserKNN(Explaining, Updating):
             matrix = self.seen_
             how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
             profile = how.profile(matrix, self.asymmetry, self.shrinkage)
-            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right, profile.is_plain)
+            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right)
             return how, columns, profile
 
         made: tuple[Weighting, Columns, Profile] = self._derived.get("weighting", make)
         return made
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
-        """Codes and similarities of the nearest users of the training data, of shape (n, k)."""
+        """Codes and similarities of the nearest users of the training data, in any order, of shape (n, k)."""
         how, columns, _ = self._weighting()
         profile = how.profile(histories, self.asymmetry, self.shrinkage)
         jobs = effective_jobs(self.n_jobs)

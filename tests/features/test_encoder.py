@@ -95,6 +95,8 @@ def test_clone_and_repeat():
         ({}, {"v": [[1.0, 2.0], [1.0]]}, None),
         ({"columns": {"v": "vector"}}, {"v": [[1.0, 2.0], [1.0]]}, "its vectors are of several lengths"),
         ({"columns": {"v": "number"}}, {"v": [1.0, float("inf")]}, "it is infinite in row 1"),
+        ({"columns": {"v": "number"}}, {"v": [1.0, 1e200]}, r"it is 1e\+200, which is beyond ±1e\+100, in row 1"),
+        ({"columns": {"v": "vector"}}, {"v": [[1.0], [1e39]]}, "it is not finite in row 1"),
         ({}, {"a": [1, 2], "b": [1]}, "columns must be of one length"),
         ({"columns": {}}, FRAME, "no column to make features of"),
         ({"text": "words"}, FRAME, "FeatureEncoder.text must be one of"),
@@ -125,3 +127,9 @@ def test_rows_are_aligned_with_a_vocabulary(sparse):
         align_rows(given, [10, 10, 20], Vocabulary([10, 20]))
     with pytest.raises(ValueError, match="3 rows, but there are 2 ids"):
         align_rows(given, [10, 20], Vocabulary([10, 20]))
+
+
+def test_numbers_far_from_all_that_was_seen_stay_finite():
+    encoder = FeatureEncoder().fit({"n": [1e-30, 2e-30, 3e-30]})
+    assert encoder.transform({"n": [1e30, -1e30, None]}).tolist() == [[1e6], [-1e6], [0]]
+    assert np.isfinite(FeatureEncoder().fit_transform({"n": [1e99, -1e99, 2]})).all()

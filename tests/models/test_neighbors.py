@@ -2,23 +2,25 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels.neighbors import (
+    BITS_ROWS,
+    Candidates,
     Rows,
     Scale,
     add_dense_rows,
     add_weighted_rows,
     find_neighbors,
-    select_keys,
+    least_of_best,
+    set_bits,
     sum_pairs_dense,
     sum_pairs_sparse,
 )
 from fastrec.models import ItemKNN, UserKNN
 from fastrec.models.item_weights import rows_of
-from fastrec.models.neighbors import matrix_of_lists, turned
+from fastrec.models.neighbors import bits_of, matrix_of_lists, turned
 from fastrec.validation import check_matrix, readonly
 from tests.reference import neighbors as reference
 
@@ -45,11 +47,29 @@ def assert_same_kept(found, expected, full):
 seeds = st.integers(0, 2**32 - 1)
 
 
+def kernel_neighbors(A, B, weights, scale, k, alone=False, bits=None):
+    """Codes and scores, of shape (rows, k), as the kernel gives them."""
+    n_rows, width = len(A), len(scale.right)
+    codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
+    sums = np.zeros((1 if bits is None else BITS_ROWS, width), np.float32)
+    found = Candidates(*(np.empty(width + 16, kind) for kind in (np.int32, np.float32, np.float32, np.int64)))
+    find_neighbors(
+        rows_of(check_matrix(A)), rows_of(check_matrix(B)), readonly(np.zeros((0, 0), "i8") if bits is None else bits),
+        readonly(weights), scale, 0, n_rows, alone, sums, found, codes, scores,
+    )  # fmt: skip
+    assert bits is not None or not sums.any()
+    return codes, scores
+
+
+def scale_of(left, right, base, less):
+    padded = np.ones(-(-len(right) // 16) * 16)
+    padded[: len(right)] = right
+    return Scale(*(readonly(part.astype(np.float32)) for part in (left, padded, base)), np.float32(less))
+
+
 @settings(max_examples=60, deadline=None)
-@given(
-    seeds, st.integers(1, 40), st.integers(1, 70), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]), st.booleans()
-)  # fmt: skip
-def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less, divided):
+@given(seeds, st.integers(1, 40), st.integers(1, 300), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]))
+def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less):
     rng = np.random.default_rng(seed)
     features = int(rng.integers(1, 30))
     A = random_matrix(rng, n_rows, features, rng.choice([0.0, 0.1, 0.8]), rng.choice([1, 4]))
@@ -57,54 +77,60 @@ def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less,
     weights = rng.integers(1, 4, features).astype(np.float32)
     left, right, base = rng.random(n_rows) + 0.5, rng.random(n_columns) + 0.5, rng.random(n_rows) * 3
     base += 2000 * less  # what is left of the divisor stays above 0
-    if divided:  # the columns come divided by their part, and there is no other
-        base, less = base * 0, 0.0
     products = (A * weights) @ B
     expected = products / (np.outer(left, right) + base[:, None] - less * products)
-
-    width = -(-n_columns // 16) * 16
-    padded = np.ones(width, np.float32)
-    padded[:n_columns] = right
-    if divided:
-        B, padded = B / right, padded[:0]
-    scale = Scale(*map(readonly, (left.astype("f4"), padded, base.astype("f4"))), np.float32(less))
-    codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
-    sums, touched = np.zeros(width, np.float32), np.empty(width, np.int32)
     alone = n_rows == n_columns
-    find_neighbors(
-        rows_of(check_matrix(A)), rows_of(check_matrix(B)), readonly(weights), scale, 0, n_rows, alone, sums, touched,
-        codes, scores,
-    )  # fmt: skip
-    assert not sums.any()
+    codes, scores = kernel_neighbors(A, B, weights, scale_of(left, right, base, less), k, alone)
     kept = reference.keep_best(expected, k, itself=alone)
     assert_same_kept(matrix_of_lists(codes, scores, n_columns).toarray(), kept, expected)
     assert ((codes >= 0).sum(axis=1) == (kept > 0).sum(axis=1)).all()
     assert ((scores == -np.inf) == (codes < 0)).all()
-    assert (np.diff(np.where(codes < 0, -1, scores), axis=1) <= 0).all()
 
 
-@pytest.mark.parametrize("n_columns", [30, 6000])  # scanned as a whole; listed as they are touched
-def test_equal_similarities_are_ordered_by_code(n_columns):
-    columns = np.arange(n_columns)[-25:]
-    features = sp.csr_array((np.ones(25), (np.zeros(25, int), columns)), shape=(1, n_columns))
-    width = -(-n_columns // 16) * 16
-    scale = Scale(*(readonly(np.ones(size, np.float32)) for size in (1, width, 1)), np.float32(0))
-    codes, scores = np.empty((1, 4), np.int32), np.empty((1, 4), np.float32)
-    find_neighbors(
-        rows_of(check_matrix([[1.0]])), rows_of(check_matrix(features)), readonly(np.ones(1, np.float32)), scale, 0, 1,
-        False, np.zeros(width, np.float32), np.empty(width, np.int32), codes, scores,
-    )  # fmt: skip
-    assert codes[0].tolist() == columns[:4].tolist()
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 60), st.integers(1, 200), st.integers(1, 12), st.sampled_from([0.0, 1.0]))
+def test_products_counted_from_bits_are_those_added_up(seed, n, features, k, less):
+    rng = np.random.default_rng(seed)
+    A = random_matrix(rng, n, features, rng.choice([0.05, 0.3, 1.0]), 1)
+    scale = scale_of(rng.random(n) + 0.5, rng.random(n) + 0.5, rng.random(n) + 200 * less, less)
+    rows = rows_of(check_matrix(A))
+    bits = np.zeros((n, -(-features // 64)), np.int64)
+    set_bits(rows, 0, n, bits)
+    weights = np.ones(features, np.float32)
+    added = kernel_neighbors(A, A.T, weights, scale, k, True)
+    counted = kernel_neighbors(A, A.T, weights, scale, k, True, bits)
+    for codes_and_scores in (added, counted):
+        assert_same_kept(
+            matrix_of_lists(*codes_and_scores, n).toarray(), matrix_of_lists(*added, n).toarray(),
+            matrix_of_lists(*added, n).toarray(),
+        )  # fmt: skip
+
+
+def test_bits_are_made_of_dense_equal_values_alone():
+    rng = np.random.default_rng(0)
+    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 130, 0.3, 1))), 130, 2).shape == (70, 3)
+    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 130, 0.3, 5))), 130, 2) is None
+    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 2000, 0.01, 1))), 2000, 2) is None
+    assert bits_of(rows_of(check_matrix(np.zeros((3, 3)))), 3, 2) is None
+
+
+@pytest.mark.parametrize("columns", [np.arange(30), np.arange(6000), np.arange(0, 6000, 240)])  # scanned; touched
+@pytest.mark.parametrize("k", [1, 4, 25])
+def test_equal_similarities_are_cut_off_by_code(columns, k):
+    B = np.zeros((1, 6000 if columns[-1] > 30 else 30))
+    B[0, columns] = 1
+    scale = scale_of(np.ones(1), np.ones(B.shape[1]), np.ones(1), 0)
+    codes, _ = kernel_neighbors(np.ones((1, 1)), B, np.ones(1, np.float32), scale, k)
+    assert sorted(codes[0]) == columns[:k].tolist()
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sets(st.integers(-(2**60), 2**60), min_size=1, max_size=200), st.data())
-def test_the_largest_keys_come_to_the_front(keys, data):
+@given(st.sets(st.integers(0, 2**62), min_size=1, max_size=200), st.data())
+def test_the_least_of_the_largest_keys(keys, data):
     keys = np.array(data.draw(st.permutations(sorted(keys))))
     k = data.draw(st.integers(1, len(keys)))
-    best = sorted(keys, reverse=True)[:k]
-    select_keys(keys, len(keys), k)
-    assert sorted(keys[:k], reverse=True) == best
+    least = least_of_best(keys, len(keys), k)
+    assert (keys >= least).sum() == k
 
 
 @settings(max_examples=40, deadline=None)
@@ -306,3 +332,35 @@ def test_a_new_user_is_answered_as_one_of_the_training_data_is():
     known, new = model.recommend(range(30), 4), model.recommend(X, 4)
     np.testing.assert_array_equal(known.codes, new.codes)
     np.testing.assert_array_equal(known.scores, new.scores)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e12, 1e19, 1e34])
+@pytest.mark.parametrize(
+    ("similarity", "shrinkage", "asymmetry"),
+    [("cosine", 0, 0.5), ("cosine", 3, 0.2), ("tfidf", 3, 0.2), ("rp3beta", 0, 0)],
+)
+def test_the_size_of_values_does_not_matter(scale, similarity, shrinkage, asymmetry):
+    X = random_matrix(np.random.default_rng(7), 40, 20)
+    scaled = shrinkage * scale ** (2.0 if similarity == "cosine" else 1.0)
+    options = {"similarity": similarity, "asymmetry": asymmetry}
+    models = [
+        ItemKNN(19, shrinkage=shrinkage, **options).fit(X),
+        ItemKNN(19, shrinkage=scaled, **options).fit(X * scale),
+    ]
+    expected, found = (model.weights_.toarray() for model in models)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    if similarity != "rp3beta":
+        near = [
+            UserKNN(39, shrinkage=size, **options).fit(data).similar_users([3], 39).scores
+            for size, data in ((shrinkage, X), (scaled, X * scale))
+        ]
+        np.testing.assert_allclose(near[1], near[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [1e-45, 1e-30, 1e38])
+def test_values_at_the_ends_of_float32_have_neighbors(value):
+    X = np.where(random_matrix(np.random.default_rng(8), 40, 20) > 0, value, 0)
+    for similarity in ("cosine", "jaccard", "tfidf"):
+        model = ItemKNN(3, similarity=similarity, shrinkage=1).fit(X)
+        assert model.weights_.nnz == 60
+        assert np.isfinite(model.weights_.data).all()
