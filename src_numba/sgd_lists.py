@@ -19,7 +19,7 @@ from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, scale, s
 
 AHEAD = 8
 float32 = np.float32
-ONE, TINY = float32(1), float32(1e-30)
+ONE, TINY, INFINITY = float32(1), float32(1e-30), float32(np.inf)
 
 
 class Contrast(NamedTuple):
@@ -34,8 +34,9 @@ class Contrast(NamedTuple):
 
 @kernel(inline=True, fastmath=FAST)
 def on_sphere(row: Any) -> Any:
-    """The unit vector in a row's direction."""
-    return scale(ONE / np.sqrt(dot(row, row) + TINY), row)
+    """The unit vector in a row's direction; NaN where its length is beyond float32, so that it is seen."""
+    square = dot(row, row)
+    return scale(ONE / np.sqrt(square + TINY) if square < INFINITY else float32(np.nan), row)
 
 
 @kernel(inline=True, fastmath=FAST)
