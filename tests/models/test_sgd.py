@@ -249,6 +249,19 @@ def test_validation_stops_early_and_keeps_the_best_epoch():
         model.fit(train, X_val=given[:5])
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_kept_is_what_the_best_epoch_left(loss):
+    train = ratings()[0] if loss == "squared" else clusters()[0]
+    options = dict(factors=16, loss=loss, schedule="constant", validation_fraction=0.2, random_state=0, n_jobs=1)
+    if loss == "squared":
+        options |= dict(regularization=0.0, learning_rate=0.1, implicit_feedback=True)
+    long = SGDFactorization(iterations=12, n_iter_no_change=12, **options).fit(train)
+    best = int(long.validation_curve_.argmin() if loss == "squared" else long.validation_curve_.argmax())
+    short = SGDFactorization(iterations=best + 1, n_iter_no_change=12, **options).fit(train)
+    np.testing.assert_array_equal(long.item_factors_, short.item_factors_)
+    np.testing.assert_array_equal(long.user_factors_, short.user_factors_)
+
+
 def test_validation_by_ranking():
     train, test = clusters()
     model = SGDFactorization(**{**QUICK, "iterations": 60, "n_iter_no_change": 60}).fit(train, X_val=test)
