@@ -33,6 +33,7 @@ from fastrec.models import (
     ExplicitALS,
     GraphFilter,
     ImplicitALS,
+    Item2Vec,
     ItemKNN,
     MLPRecommender,
     Popularity,
@@ -122,6 +123,56 @@ RANKERS = [
         },
         most_trials=8,
     ),
+    Contender(
+        "SGDFactorization, CCL",
+        SGDFactorization(loss="ccl", random_state=0),
+        {
+            "factors": [64, 128],
+            "n_negatives": [128, 512],
+            "margin": uniform(0.4, 0.5),
+            "negative_weight": loguniform(20, 200),
+            "learning_rate": loguniform(0.05, 0.2),
+            "iterations": [20, 40],
+        },
+        most_trials=8,
+    ),
+    Contender(
+        "SGDFactorization, softmax",
+        SGDFactorization(loss="softmax", random_state=0),
+        {
+            "factors": [64, 128],
+            "n_negatives": [128, 512],
+            "temperature": loguniform(0.05, 0.4),
+            "learning_rate": loguniform(0.005, 0.05),
+            "iterations": [20, 40],
+        },
+        most_trials=8,
+    ),
+    Contender(
+        "Item2Vec",
+        Item2Vec(random_state=0),
+        {
+            "factors": [64, 128],
+            "learning_rate": loguniform(0.02, 0.1),
+            "negative_exponent": uniform(-0.5, 1.25),
+            "subsample": loguniform(5e-6, 3e-5),
+            "iterations": [10, 20],
+        },
+        most_trials=6,
+    ),
+    Contender(
+        "MLPRecommender",
+        MLPRecommender(batch_size=4096, layers=(64, 32), random_state=0),
+        {
+            "architecture": ["gmf", "neumf"],
+            "factors": [32, 64],
+            "learning_rate": loguniform(0.001, 0.004),
+            "regularization": loguniform(0.03, 1),
+            "dropout": [0.0, 0.3],
+            "iterations": [10, 15],
+        },
+        most_trials=6,
+    ),
 ]
 RANKING_PEERS = [
     Contender(
@@ -160,13 +211,36 @@ RANKING_PEERS = [
         peer=True,
     ),
 ]
-# On Gowalla dense EASE takes minutes and gigabytes, so it is searched in its sparse shape; others are searched briefly.
-SPARSE_EASE = Contender("EASE, sparse", EASE(method="sparse"), {"regularization": loguniform(10, 1000)})
+# On Gowalla dense EASE takes minutes and gigabytes, so it is searched in its sparse shape, and the network without its
+# layers; others are searched briefly.
+LARGER = {
+    "EASE": Contender("EASE, sparse", EASE(method="sparse"), {"regularization": loguniform(10, 1000)}),
+    "MLPRecommender": Contender(
+        "MLPRecommender",
+        MLPRecommender(64, architecture="gmf", batch_size=4096, random_state=0),
+        {"learning_rate": loguniform(0.001, 0.004), "regularization": loguniform(0.01, 1), "iterations": [10, 20]},
+        most_trials=4,
+    ),
+}
 LARGE = [
-    replace(SPARSE_EASE if contender.name == "EASE" else contender, most_trials=min(12, contender.most_trials))
-    for contender in RANKERS + RANKING_PEERS
+    replace(contender, most_trials=min(12, contender.most_trials))
+    for contender in (LARGER.get(c.name, c) for c in RANKERS + RANKING_PEERS)
     if contender.name != "UserKNN"
 ]
+# Of events with times Item2Vec makes sequences.
+SEQUENCES = Contender(
+    "Item2Vec",
+    Item2Vec(random_state=0),
+    {
+        "factors": [64, 128],
+        "window": [5, 10, 20],
+        "learning_rate": loguniform(0.02, 0.1),
+        "negative_exponent": uniform(-0.5, 1.25),
+        "subsample": loguniform(1e-5, 1e-3),
+        "iterations": [10, 20],
+    },
+    most_trials=8,
+)
 
 # Found earlier by longer searches on hidden parts of the training part (bench/cases, `tune` and docs).
 GOWALLA: dict[str, Space] = {
@@ -186,6 +260,14 @@ GOWALLA: dict[str, Space] = {
         "learning_rate": 0.05,
         "regularization": 0.02,
         "iterations": 60,
+    },
+    "SGDFactorization, CCL": {  # on a hidden fifth of each user's items
+        "factors": 128,
+        "learning_rate": 0.1,
+        "n_negatives": 512,
+        "margin": 0.8,
+        "negative_weight": 150.0,
+        "iterations": 40,
     },
 }
 
@@ -368,7 +450,7 @@ TASKS = [
         "users who have a history before the cut. Settings were found on the last ninth of what is before it.",
         by_time,
         ("ndcg@10", "recall@20"),
-        RANKERS + RANKING_PEERS,
+        [SEQUENCES if contender.name == "Item2Vec" else contender for contender in RANKERS + RANKING_PEERS],
         validation=last_ninth,
     ),
     Task(
@@ -396,6 +478,18 @@ TASKS = [
                     "alpha": loguniform(1, 10),
                     "regularization": loguniform(2e-3, 0.03),
                 },
+            ),
+            Contender(
+                "SGDFactorization, logistic",
+                SGDFactorization(loss="logistic", random_state=0),
+                {
+                    "factors": [64, 128, 192],
+                    "n_negatives": [4, 8, 16],
+                    "learning_rate": loguniform(0.01, 0.1),
+                    "regularization": loguniform(2e-3, 0.03),
+                    "iterations": [20, 40],
+                },
+                most_trials=8,
             ),
             Contender(
                 "MLPRecommender",

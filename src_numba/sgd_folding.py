@@ -14,7 +14,7 @@ from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.sgd_pairs import DRAWS
 from fastrec.kernels.sgd_steps import blend
-from fastrec.kernels.vector import dot, load_row, store_row, subtract, zero_row
+from fastrec.kernels.vector import add_scaled, dot, load_row, store_row, subtract, zero_row
 
 float32 = np.float32
 ONE = float32(1)
@@ -40,6 +40,8 @@ def fold_pairs(
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
+    bounded = not negatives.hardest and negatives.margin < float32(np.inf)
+    scored = bounded or negatives.hardest
     for u in range(first, last):
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
@@ -54,26 +56,31 @@ def fold_pairs(
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 i = np.int64(entries.indices[entry])
                 y = load_row(rows, i * size, width)
-                score = dot(x, y) + biases[i]
-                best = float32(-np.inf) if negatives.hardest else score - negatives.margin
-                j, found, drawn = -1, float32(0), 0
+                best = float32(-np.inf)
+                if bounded:
+                    best = dot(x, y) + biases[i] - negatives.margin
+                j, drawn = np.int64(-1), 0
                 for draw in range(negatives.draws):
                     candidate = np.int64(pool[random_below(seed, number + draw, n_pool)])
                     if marks[candidate] == u:
                         continue
                     drawn += 1
-                    other_score = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
-                    if not other_score <= best:
-                        j, found, best = candidate, other_score, other_score
+                    if not scored:
+                        j = candidate
+                        break
+                    other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
+                    if not other <= best:  # so that NaN is found, and seen in the loss
+                        j, best = candidate, other
                         if not negatives.hardest:
                             break
                 if j < 0:
                     continue
+                difference = subtract(y, load_row(rows, j * size, width))
                 pull = entries.values[entry * step] * negatives.shares[drawn]
                 if not negatives.hinge:
-                    pull *= logistic_loss(score - found)[0]
-                x = blend(ONE - rate * pace.decay, x, rate * pull, subtract(y, load_row(rows, j * size, width)))
-                x = blend(ONE, x, rate * pace.decay, anchor)
+                    pull *= logistic_loss(dot(x, difference) + (biases[i] - biases[j]))[0]
+                x = blend(ONE - rate * pace.decay, x, rate * pull, difference)
+                x = add_scaled(x, rate * pace.decay, anchor)
         store_row(out, np.int64(u) * size, x)
 
 
@@ -121,6 +128,6 @@ def fold_labels(
                     y = load_row(items.rows, j * size, width)
                     score = dot(x, y) + items.biases[j]
                     share, _ = logistic_loss(score if amount > 0 else -score)
-                    ascent = blend(ONE, ascent, amount * share, y)
-                x = blend(ONE - rate * pace.decay, x, rate, blend(ONE, ascent, pace.decay, anchor))
+                    ascent = add_scaled(ascent, amount * share, y)
+                x = blend(ONE - rate * pace.decay, x, rate, add_scaled(ascent, pace.decay, anchor))
         store_row(out, np.int64(u) * size, x)

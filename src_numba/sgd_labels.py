@@ -13,8 +13,8 @@ from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.sgd_pairs import AHEAD, DRAWS
-from fastrec.kernels.sgd_steps import blend, move_bias, move_row
-from fastrec.kernels.vector import dot, load_row, prefetch, store_row, zero_row
+from fastrec.kernels.sgd_steps import move_bias, move_row
+from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, store_row, zero_row
 
 float32 = np.float32
 ONE = float32(1)
@@ -90,10 +90,9 @@ def step_labels(
                 pull = amount * share
                 if labels.biased:
                     move_bias(items, j, pull, item_pace, optimizer)
-                ascent = blend(ONE, ascent, pull, y)
-                up = blend(pull, x, float32(0), x)
-                store_row(rows, j * size, move_row(items, j, y, up, item_pace, optimizer, width))
-            x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+                ascent = add_scaled(ascent, pull, y)
+                store_row(rows, j * size, move_row(items, j, y, pull, x, item_pace, optimizer, width))
+            x = move_row(users, u, x, ONE, ascent, user_pace, optimizer, width)
             count += 1
             k += 1
         store_row(users.rows, np.int64(u) * size, x)

@@ -14,12 +14,12 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
 from fastrec.kernels.random import random_below
-from fastrec.kernels.sgd_steps import blend, move_row
-from fastrec.kernels.vector import dot, load_row, prefetch, store_row, zero_row
+from fastrec.kernels.sgd_steps import move_row
+from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, scale, store_row, zero_row
 
 AHEAD = 8
 float32 = np.float32
-ONE, TINY = float32(1), float32(1e-30)
+ONE, TINY, INFINITY = float32(1), float32(1e-30), float32(np.inf)
 
 
 class Contrast(NamedTuple):
@@ -34,14 +34,15 @@ class Contrast(NamedTuple):
 
 @kernel(inline=True, fastmath=FAST)
 def on_sphere(row: Any) -> Any:
-    """The unit vector in a row's direction."""
-    return blend(ONE / np.sqrt(dot(row, row) + TINY), row, float32(0), row)
+    """The unit vector in a row's direction; NaN where its length is beyond float32, so that it is seen."""
+    square = dot(row, row)
+    return scale(ONE / np.sqrt(square + TINY) if square < INFINITY else float32(np.nan), row)
 
 
 @kernel(inline=True, fastmath=FAST)
 def along(direction: Any, row: Any) -> Any:
     """What of a direction is tangent to the sphere at a unit row."""
-    return blend(ONE, direction, -dot(direction, row), row)
+    return add_scaled(direction, -dot(direction, row), row)
 
 
 @kernel(fastmath=FAST)
@@ -132,9 +133,9 @@ def step_lists(
                 if n > 0:
                     push += weight * contrast.weight / float32(n)
                 loss += weight * (ONE - score)
-            ascent = blend(ONE, ascent, pull, y)
-            up = along(blend(pull, x, float32(0), x), y)
-            store_row(rows, i * size, on_sphere(move_row(items, i, y, up, item_pace, optimizer, width)))
+            ascent = add_scaled(ascent, pull, y)
+            up = add_scaled(x, -score, y)
+            store_row(rows, i * size, on_sphere(move_row(items, i, y, pull, up, item_pace, optimizer, width)))
             k += 1
         if not contrast.softmax:
             loss += push * mass
@@ -144,10 +145,10 @@ def step_lists(
             j = np.int64(drawn[place])
             y = load_row(rows, j * size, width)
             pull = -push * (pulls[place] if contrast.softmax else ONE)
-            ascent = blend(ONE, ascent, pull, y)
-            down = along(blend(pull, x, float32(0), x), y)
-            store_row(rows, j * size, on_sphere(move_row(items, j, y, down, item_pace, optimizer, width)))
-        x = on_sphere(move_row(users, u, x, along(ascent, x), user_pace, optimizer, width))
+            ascent = add_scaled(ascent, pull, y)
+            side = along(x, y)
+            store_row(rows, j * size, on_sphere(move_row(items, j, y, pull, side, item_pace, optimizer, width)))
+        x = on_sphere(move_row(users, u, x, ONE, along(ascent, x), user_pace, optimizer, width))
         store_row(users.rows, np.int64(u) * size, x)
     return loss, last - first
 
@@ -183,7 +184,7 @@ def fold_lists(
         x = zero_row(width)
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
-            x = blend(ONE, x, ONE, load_row(rows, np.int64(entries.indices[entry]) * size, width))
+            x = add_scaled(x, ONE, load_row(rows, np.int64(entries.indices[entry]) * size, width))
         x = on_sphere(x)
         for turn in range(passes):
             number = turn * contrast.draws
@@ -201,11 +202,11 @@ def fold_lists(
                 elif n > 0:
                     push += weight * contrast.weight / float32(n)
                 total += weight
-                ascent = blend(ONE, ascent, pull, y)
+                ascent = add_scaled(ascent, pull, y)
             for place in range(n):
                 pull = -push * (pulls[place] if contrast.softmax else ONE)
                 if pulls[place] != float32(0):
-                    ascent = blend(ONE, ascent, pull, load_row(rows, np.int64(drawn[place]) * size, width))
+                    ascent = add_scaled(ascent, pull, load_row(rows, np.int64(drawn[place]) * size, width))
             pace = rate * (ONE - float32(turn) / float32(passes)) / total
-            x = on_sphere(blend(ONE, x, pace, along(ascent, x)))
+            x = on_sphere(add_scaled(x, pace, along(ascent, x)))
         store_row(out, np.int64(u) * size, x)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
-from fastrec.kernels.sgd_steps import blend, move_bias, move_row
+from fastrec.kernels.sgd_steps import move_bias, move_row
 from fastrec.kernels.vector import dot, load_row, prefetch, store_row, subtract
 
 AHEAD = 6  # samples between asking for rows and reading them
@@ -68,6 +68,8 @@ def step_pairs(
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, samples.weights.shape[0] - 1), pool.shape[0]
+    bounded = not negatives.hardest and negatives.margin < float32(np.inf)
+    scored = bounded or negatives.hardest
     loss, count = np.float64(0), 0
     k = first
     while k < last:
@@ -88,25 +90,30 @@ def step_pairs(
                     soon = np.int64(samples.users[k + AHEAD]) * size
                     for f in range(0, size, 16):
                         prefetch(users.rows, soon + f)
-            i = samples.items[k]
-            y = load_row(rows, np.int64(i) * size, width)
-            score = dot(x, y) + biases[i]
-            best = float32(-np.inf) if negatives.hardest else score - negatives.margin
-            j, found, drawn = -1, float32(0), 0
+            i = np.int64(samples.items[k])
+            y = load_row(rows, i * size, width)
+            best = float32(-np.inf)
+            if bounded:
+                best = dot(x, y) + biases[i] - negatives.margin
+            j, drawn = np.int64(-1), 0
             for draw in range(negatives.draws):
-                candidate = pool[random_below(seed, k * DRAWS + draw, n_pool)]
+                candidate = np.int64(pool[random_below(seed, k * DRAWS + draw, n_pool)])
                 if marks[candidate] == u:
                     continue
                 drawn += 1
-                other_score = dot(x, load_row(rows, np.int64(candidate) * size, width)) + biases[candidate]
-                if not other_score <= best:  # so that NaN is found, and seen in the loss
-                    j, found, best = np.int64(candidate), other_score, other_score
+                if not scored:
+                    j = candidate
+                    break
+                other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
+                if not other <= best:  # so that NaN is found, and seen in the loss
+                    j, best = candidate, other
                     if not negatives.hardest:
                         break
             if j >= 0:
                 z = load_row(rows, j * size, width)
                 weight = samples.weights[k * step] * negatives.shares[drawn]
-                gap = score - found
+                difference = subtract(y, z)
+                gap = dot(x, difference) + (biases[i] - biases[j])
                 if negatives.hinge:
                     loss += weight * (float32(1) - gap)
                     pull = weight
@@ -116,13 +123,9 @@ def step_pairs(
                     pull = weight * share
                 move_bias(items, i, pull, item_pace, optimizer)
                 move_bias(items, j, -pull, item_pace, optimizer)
-                up = blend(pull, x, float32(0), x)
-                down = blend(-pull, x, float32(0), x)
-                difference = subtract(y, z)
-                store_row(rows, np.int64(i) * size, move_row(items, i, y, up, item_pace, optimizer, width))
-                store_row(rows, j * size, move_row(items, j, z, down, item_pace, optimizer, width))
-                ascent = blend(pull, difference, float32(0), difference)
-                x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+                store_row(rows, i * size, move_row(items, i, y, pull, x, item_pace, optimizer, width))
+                store_row(rows, j * size, move_row(items, j, z, -pull, x, item_pace, optimizer, width))
+                x = move_row(users, u, x, pull, difference, user_pace, optimizer, width)
             count += 1
             k += 1
         store_row(users.rows, np.int64(u) * size, x)

@@ -13,7 +13,7 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.sgd_pairs import AHEAD
 from fastrec.kernels.sgd_steps import blend, move_bias, move_row
-from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, store_row, zero_row
+from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, scale, store_row, zero_row
 
 float32 = np.float32
 ONE = float32(1)
@@ -61,17 +61,15 @@ def step_ratings(
                         prefetch(users.rows, soon + f)
             i = np.int64(samples.items[k])
             y = load_row(rows, i * size, width)
-            whole = blend(ONE, x, ONE, offset) if aided else x
+            whole = add_scaled(x, ONE, offset) if aided else x
             error = samples.weights[k] - (mean + users.biases[u] + items.biases[i] + dot(whole, y))
             loss += np.float64(error) * np.float64(error)
             move_bias(users, u, error, user_pace, optimizer)
             move_bias(items, i, error, item_pace, optimizer)
-            up = blend(error, whole, float32(0), whole)
-            ascent = blend(error, y, float32(0), y)
-            store_row(rows, i * size, move_row(items, i, y, up, item_pace, optimizer, width))
-            x = move_row(users, u, x, ascent, user_pace, optimizer, width)
+            store_row(rows, i * size, move_row(items, i, y, error, whole, item_pace, optimizer, width))
+            x = move_row(users, u, x, error, y, user_pace, optimizer, width)
             if aided:
-                wish = blend(ONE, wish, ONE, ascent)
+                wish = add_scaled(wish, error, y)
             k += 1
         store_row(users.rows, place, x)
         if aided:
@@ -98,7 +96,7 @@ def sum_sources(
                     prefetch(sources, soon + f)
             source = np.int64(indices[entry])
             result = add_scaled(result, scales[source * step], load_row(sources, source * size, width))
-        store_row(out, np.int64(row) * size, blend(row_scales[row * row_step], result, float32(0), result))
+        store_row(out, np.int64(row) * size, scale(row_scales[row * row_step], result))
 
 
 @kernel(fastmath=FAST)
@@ -110,8 +108,8 @@ def move_rows(
     for row in range(first, last):
         place = np.int64(row) * size
         x = load_row(side.rows, place, width)
-        ascent = blend(ONE, load_row(ascents, place, width), -penalties[row], x)
-        store_row(side.rows, place, move_row(side, row, x, ascent, pace, optimizer, width))
+        ascent = add_scaled(load_row(ascents, place, width), -penalties[row], x)
+        store_row(side.rows, place, move_row(side, row, x, ONE, ascent, pace, optimizer, width))
 
 
 @kernel(fastmath=FAST)

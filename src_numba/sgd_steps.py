@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
-from fastrec.kernels.vector import FLOATS, REORDER, declare, load_row, spread, store_row
+from fastrec.kernels.vector import FLOATS, REORDER, add_scaled, declare, load_row, spread, store_row
 from fastrec.kernels.vector import _multiply_add as fused
 from fastrec.kernels.vector import _parts as parts
 from fastrec.kernels.vector import _row as row_of
@@ -87,22 +87,22 @@ def over_root(context: Any, x: Any, squares: Any, epsilon: Any) -> Any:
     return x(x, squares, types.float32), build
 
 
-def add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
-    """The ascent plus the penalty's part that draws to the row's anchor; that which draws to zero excluded."""
-    raise NotImplementedError  # compiled by `_choose_add_anchor`
+def draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    """The row, a step or a gradient, plus a share of the row's anchor, to which the penalty draws."""
+    raise NotImplementedError  # compiled by `_choose_draw_to_anchor`
 
 
-@overload(add_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
-    return _add_anchor if _has(side, "anchors") else _add_nothing
+@overload(draw_to_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    return _draw_to_anchor if _has(side, "anchors") else _leave
 
 
-def _add_anchor(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
-    return blend(ONE, ascent, pace.decay, load_row(side.anchors, np.int64(code) * constant(width), width))
+def _draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    return add_scaled(row, share, load_row(side.anchors, np.int64(code) * constant(width), width))
 
 
-def _add_nothing(side: Any, code: Any, ascent: Any, pace: Any, width: Any) -> Any:
-    return ascent
+def _leave(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    return row
 
 
 def add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
@@ -128,38 +128,43 @@ def _has(side: Any, field: str) -> bool:
     return not isinstance(side.types[side.fields.index(field)], types.NoneType)
 
 
-def move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
-    """The row after a step up `ascent`, the penalty's part excluded; what the optimizer remembers is stored."""
+def move_row(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    """The row after a step up pull·direction and down the penalty's slope; what the optimizer remembers is stored."""
     raise NotImplementedError  # compiled by `_choose_move_row`
 
 
 @overload(move_row, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_move_row(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+def _choose_move_row(
+    side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any
+) -> Any:
     return (_move_sgd, _move_adagrad, _move_adam)[optimizer.value]
 
 
-def _move_sgd(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
-    return blend(ONE - pace.rate * pace.decay, row, pace.rate, add_anchor(side, code, ascent, pace, width))
+def _move_sgd(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+    penalty = pace.rate * pace.decay
+    return draw_to_anchor(side, code, blend(ONE - penalty, row, pace.rate * pull, direction), penalty, width)
 
 
-def _move_adagrad(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+def _move_adagrad(
+    side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any
+) -> Any:
     place = np.int64(code) * constant(width)
-    gradient = blend(ONE, add_anchor(side, code, ascent, pace, width), -pace.decay, row)
-    squares = add_square(ONE, load_row(side.squares, place, width), ONE, gradient)
+    ascent = draw_to_anchor(side, code, blend(pull, direction, -pace.decay, row), pace.decay, width)
+    squares = add_square(ONE, load_row(side.squares, place, width), ONE, ascent)
     store_row(side.squares, place, squares)
-    return blend(ONE, row, pace.rate, over_root(gradient, squares, EPSILON))
+    return add_scaled(row, pace.rate, over_root(ascent, squares, EPSILON))
 
 
-def _move_adam(side: Any, code: Any, row: Any, ascent: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+def _move_adam(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
     place = np.int64(code) * constant(width)
-    gradient = blend(ONE, add_anchor(side, code, ascent, pace, width), -pace.decay, row)
-    means = blend(BETA1, load_row(side.means, place, width), ONE - BETA1, gradient)
-    squares = add_square(BETA2, load_row(side.squares, place, width), ONE - BETA2, gradient)
+    ascent = draw_to_anchor(side, code, blend(pull, direction, -pace.decay, row), pace.decay, width)
+    means = blend(BETA1, load_row(side.means, place, width), ONE - BETA1, ascent)
+    squares = add_square(BETA2, load_row(side.squares, place, width), ONE - BETA2, ascent)
     store_row(side.means, place, means)
     store_row(side.squares, place, squares)
     side.counts[code] += 1
     first, second = correction(side.counts[code])
-    return blend(ONE, row, pace.rate * first * second, over_root(means, squares, EPSILON * second))
+    return add_scaled(row, pace.rate * first * second, over_root(means, squares, EPSILON * second))
 
 
 def move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:

@@ -252,6 +252,17 @@ def add_scaled(context: Any, a: Any, weight: Any, b: Any) -> Any:
     return a(a, types.float32, b), build
 
 
+@intrinsic  # type: ignore[misc]
+def scale(context: Any, weight: Any, a: Any) -> Any:
+    """The row weight·a."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        factor = spread(builder, args[0])
+        return _row(builder, [builder.fmul(factor, x, flags=REORDER) for x in _parts(builder, args[1])])
+
+    return a(types.float32, a), build
+
+
 def _lanewise(operation: str, meaning: str) -> Callable[..., Any]:
     def lanewise(context: Any, a: Any, b: Any) -> Any:
         def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -320,7 +320,7 @@ class _SkipGram:
         norms = np.where(self.counts > 0, np.linalg.norm(centers, axis=1), 0).astype(np.float32)
         known = norms[:, None] > 0
         units = np.where(known, centers / np.where(known, norms[:, None], 1), 0)
-        return np.ascontiguousarray(units, np.float32), norms, np.ascontiguousarray(contexts)
+        return np.ascontiguousarray(units, np.float32), norms, contexts.copy()
 
     def run_epoch(self, epoch: int, left: float) -> float:
         """Pairs of all sequences, group by group; returns their mean loss."""

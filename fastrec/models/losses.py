@@ -170,8 +170,52 @@ def fold_cuts(matrix: CodeMatrix) -> NDArray[np.int64]:
     return np.unique(balanced_cuts(np.diff(matrix.indptr) + 1, pieces))
 
 
-class PairLoss(Loss):
+class DrawingLoss(Loss):
+    """What PairLoss and LogisticLoss share: kernels that draw items beside each sample, as `drawing` says."""
+
+    kernels: ClassVar[tuple[Callable[..., tuple[float, int]], Callable[..., None]]]
+    """Steps on a cell's samples; the fold-in of histories."""
+    drawing: Negatives | Labels
+
+    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
+        """A function that steps on a cell's samples."""
+        users, items = self.paces(rate)
+        step, _ = self.kernels
+
+        def run(cell: Cell) -> tuple[float, int]:
+            return step(
+                cell.samples, cell.first, cell.last, cell.pool, self.marks, self.drawing, cell.seed,
+                self.sides.users, self.sides.items, users, items, self.optimizer, self.width,
+            )  # fmt: skip
+
+        return run
+
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """Rows and biases of histories."""
+        pace, _ = self.paces(self.fold_rate())
+        _, fold_rows = self.kernels
+
+        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
+            marks = np.full(matrix.shape[1], -1, np.int32)
+            fold_rows(
+                entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, pace,
+                anchors[0], out, self.width,
+            )  # fmt: skip
+
+        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+
+
+class PairLoss(DrawingLoss):
     """BPR and WARP."""
+
+    kernels = step_pairs, fold_pairs
 
     def __init__(self, settings: Settings, n_items: int) -> None:
         super().__init__(settings)
@@ -181,79 +225,17 @@ class PairLoss(Loss):
             ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, settings.draws + 1)]
             shares[1:] = np.array(ranks) / max(1.0, ranks[0])
         margin = np.float32(settings.margin if warp else np.inf)
-        self.negatives = Negatives(settings.draws, margin, settings.hardest, warp, shares)
-
-    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
-        """A function that steps on a cell's samples."""
-        users, items = self.paces(rate)
-
-        def run(cell: Cell) -> tuple[float, int]:
-            return step_pairs(
-                cell.samples, cell.first, cell.last, cell.pool, self.marks, self.negatives, cell.seed,
-                self.sides.users, self.sides.items, users, items, self.optimizer, self.width,
-            )  # fmt: skip
-
-        return run
-
-    def fold(
-        self,
-        matrix: CodeMatrix,
-        weights: Floats,
-        pool: NDArray[np.int32],
-        sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
-    ) -> tuple[Floats, Floats]:
-        """Rows and biases of histories."""
-        pace, _ = self.paces(self.fold_rate())
-
-        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
-            marks = np.full(matrix.shape[1], -1, np.int32)
-            fold_pairs(
-                entries, first, last, pool, marks, self.negatives, FOLD_PASSES, np.uint64(0), sides.items, pace,
-                anchors[0], out, self.width,
-            )  # fmt: skip
-
-        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+        self.drawing = Negatives(settings.draws, margin, settings.hardest, warp, shares)
 
 
-class LogisticLoss(Loss):
+class LogisticLoss(DrawingLoss):
     """The logistic loss with sampled negatives."""
+
+    kernels = step_labels, fold_labels
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.labels = Labels(settings.draws, np.float32(settings.negative_weight), True)
-
-    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
-        """A function that steps on a cell's samples."""
-        users, items = self.paces(rate)
-
-        def run(cell: Cell) -> tuple[float, int]:
-            return step_labels(
-                cell.samples, cell.first, cell.last, cell.pool, self.marks, self.labels, cell.seed,
-                self.sides.users, self.sides.items, users, items, self.optimizer, self.width,
-            )  # fmt: skip
-
-        return run
-
-    def fold(
-        self,
-        matrix: CodeMatrix,
-        weights: Floats,
-        pool: NDArray[np.int32],
-        sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
-    ) -> tuple[Floats, Floats]:
-        """Rows and biases of histories."""
-        pace, _ = self.paces(self.fold_rate())
-
-        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
-            marks = np.full(matrix.shape[1], -1, np.int32)
-            fold_labels(
-                entries, first, last, pool, marks, self.labels, FOLD_PASSES, np.uint64(0), sides.items, pace,
-                anchors[0], out, self.width,
-            )  # fmt: skip
-
-        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+        self.drawing = Labels(settings.draws, np.float32(settings.negative_weight), True)
 
 
 class ListLoss(Loss):

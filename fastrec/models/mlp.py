@@ -306,6 +306,7 @@ class MLPRecommender(Recommender):
             self._keep(trainer)
         else:
             self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_ = best
+            self._derived.__init__()  # type: ignore[misc]
         course.record(self)
 
     def _run_epoch(self, trainer: Trainer, samples: Samples, rng: np.random.Generator, epoch: int) -> float:

@@ -569,7 +569,7 @@ class SGDFactorization(FeaturedFactors):
             factors[:, d] = items.biases
         if presence is None:
             return factors, None
-        return factors, np.ascontiguousarray(presence.rows.reshape(n, settings.width)[:, :d])
+        return factors, presence.rows.reshape(n, settings.width)[:, :d].copy()
 
     def _user_columns(self, loss: Loss, rows: Floats, biases: Floats) -> Floats:
         d = loss.settings.factors

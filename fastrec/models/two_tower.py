@@ -300,6 +300,7 @@ class TwoTowerRecommender(FactorRecommender):
             self._keep(training)
         else:
             self.item_factors_, self.history_vectors_, self.tower_ = best
+            self._derived.__init__()  # type: ignore[misc]
         course.record(self)
 
     def _keep(self, training: "_Training") -> None:

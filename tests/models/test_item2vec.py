@@ -113,10 +113,30 @@ def test_users_are_means_of_unit_vectors():
     np.testing.assert_array_equal(model.transform(X[[3]])[0], model.user_factors_[3])
 
 
+@pytest.mark.parametrize("window", [None, 1, 5])
+def test_sequences_of_one_event_and_repeats_have_no_pairs(window):
+    users, items = np.array([0, 1, 2, 3, 3, 3]), np.array([0, 1, 2, 1, 1, 1])
+    data = Interactions(users, items, times=np.arange(6), time_unit="s")
+    model = Item2Vec(4, window=window, iterations=2, random_state=0).fit(data)
+    np.testing.assert_array_equal(model.loss_curve_, 0)
+    np.testing.assert_allclose(np.linalg.norm(model.item_factors_, axis=1), 1, rtol=1e-5)
+    assert not np.isin(1, model.recommend(3, 2).codes)
+
+
 def test_validation_keeps_the_best_epoch():
     model = Item2Vec(validation_fraction=0.2, n_iter_no_change=2, **{**QUICK, "iterations": 30}).fit(walks())
     assert model.validation_curve_.shape == (model.n_iter_,)
     assert model.validation_curve_.max() > 0.1
+
+
+def test_what_is_kept_is_what_the_best_epoch_left():
+    options = {**QUICK, "factors": 16, "validation_fraction": 0.2, "n_iter_no_change": 20, "n_jobs": 1}
+    long = Item2Vec(**options).fit(walks(100))
+    best = int(long.validation_curve_.argmax())
+    assert best + 1 < long.n_iter_
+    short = Item2Vec(callback=lambda epoch, seconds, loss: epoch == best + 1, **options).fit(walks(100))
+    for name in ("item_factors_", "item_norms_", "context_factors_"):
+        np.testing.assert_array_equal(getattr(long, name), getattr(short, name))
 
 
 def test_divergence_names_the_learning_rate():

@@ -43,6 +43,15 @@ def test_groups_are_found_with_every_kind_of_layer(options):
     assert share_of_own_group(model, X=groups(seed=1)) > 0.8
 
 
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("X", [[[1]], [[1, 1, 1]], [[1], [1]], [[1, 0], [0, 0]]], ids=str)
+def test_batches_of_one_and_the_smallest_matrices_are_learned_from(normalization, X):
+    options = dict(layers=(4,), normalization=normalization, batch_size=1, iterations=2, random_state=0, n_jobs=1)
+    model = MLPRecommender(4, **options).fit(X)
+    assert np.isfinite(model.loss_curve_).all()
+    assert np.isfinite(model.predict_pairs(0, 0)).all()
+
+
 @pytest.mark.parametrize("architecture", ["dot", "gmf", "mlp", "neumf"])
 def test_users_not_seen_in_training_are_folded_in(architecture):
     X, new = groups(), groups(seed=1)
@@ -97,6 +106,8 @@ def test_validation_stops_training_and_keeps_the_best_epoch(kind):
     best = int(np.argmax(model.validation_curve_))
     assert model.n_iter_ - 1 - best <= 3
     assert len(model.validation_curve_) == len(model.loss_curve_) == model.n_iter_
+    short = kind(**{**QUICK, "iterations": best + 1, "validation_fraction": 0.2}).fit(X)
+    np.testing.assert_array_equal(model.predict_pairs([0, 7], [3, 5]), short.predict_pairs([0, 7], [3, 5]))
     given = kind(**{**QUICK, "iterations": 3}).fit(X, X_val=groups(seed=3))
     assert given.validation_curve_.shape == (3,)
     with pytest.raises(ValueError, match="X_val must be of the shape of X"):

@@ -179,6 +179,61 @@ def test_divergence_is_told_in_its_epoch_with_the_learning_rate(loss, rate):
     assert not hasattr(model, "item_factors_")
 
 
+@pytest.mark.parametrize("loss", ["ccl", "softmax"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "adam"])
+def test_steps_beyond_float32_do_not_end_on_the_sphere_unseen(loss, optimizer):
+    train, _ = clusters()
+    model = SGDFactorization(4, loss=loss, optimizer=optimizer, learning_rate=1e25, iterations=2, random_state=0)
+    with pytest.raises(FloatingPointError, match="after epoch 1: SGDFactorization has diverged"):
+        model.fit(train)
+
+
+EDGES = {
+    "one user": np.ones((1, 6)),
+    "one item": np.ones((5, 1)),
+    "one cell": np.ones((1, 1)),
+    "nothing to draw": np.ones((70, 65)),
+    "a user with all": np.vstack([np.ones(8), np.eye(8)]),
+    "empty rows and columns": np.kron(np.eye(2), [[1.0, 0.0], [0.0, 0.0]]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_smallest_and_fullest_matrices_are_learned_from(loss, name):
+    X = EDGES[name]
+    for options in (
+        {},
+        {"optimizer": "adam"},
+        {"optimizer": "adagrad", "weighted": True},
+        {"negatives": "popularity"},
+        {"negatives": "uniform"},
+    ):
+        model = SGDFactorization(4, loss=loss, iterations=2, random_state=0, n_jobs=1, **options).fit(X)
+        for learned in (model.user_factors_, model.item_factors_, model.loss_curve_):
+            assert np.isfinite(learned).all()
+        assert np.isfinite(model.transform(X)).all()
+        assert not model.recommend(0, 1).valid[0, 0] or X[0].min() == 0
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "bpr", "warp"])
+def test_features_of_nothing_say_nothing(loss):
+    train, _ = clusters()
+    features = np.eye(4)[np.arange(200) % 4]
+    features[::3] = 0
+    for given in (features, np.zeros((200, 2)), np.ones((200, 1))):
+        model = SGDFactorization(loss=loss, **QUICK).fit(train, item_features=given)
+        assert np.isfinite(model.item_factors_).all()
+        assert np.isfinite(model.item_vectors(given[:4])).all()
+
+
+def test_ratings_that_are_all_alike_are_predicted():
+    X = sp.coo_array((np.full(60, -3.0), (np.arange(60) % 20, np.arange(60) % 15)), shape=(20, 15))
+    for presence in (False, True):
+        model = SGDFactorization(4, loss="squared", implicit_feedback=presence, random_state=0).fit(X)
+        np.testing.assert_allclose(model.predict_pairs([0, 1], [1, 2]), -3, atol=0.01)
+
+
 def test_validation_stops_early_and_keeps_the_best_epoch():
     train, users, items, values = ratings()
     options = dict(factors=30, loss="squared", regularization=0.0, learning_rate=0.1, schedule="constant")
@@ -192,6 +247,19 @@ def test_validation_stops_early_and_keeps_the_best_epoch():
     assert model.validation_curve_.shape == (8,)
     with pytest.raises(ValueError, match="X_val must be of the shape of X"):
         model.fit(train, X_val=given[:5])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_kept_is_what_the_best_epoch_left(loss):
+    train = ratings()[0] if loss == "squared" else clusters()[0]
+    options = dict(factors=16, loss=loss, schedule="constant", validation_fraction=0.2, random_state=0, n_jobs=1)
+    if loss == "squared":
+        options |= dict(regularization=0.0, learning_rate=0.1, implicit_feedback=True)
+    long = SGDFactorization(iterations=12, n_iter_no_change=12, **options).fit(train)
+    best = int(long.validation_curve_.argmin() if loss == "squared" else long.validation_curve_.argmax())
+    short = SGDFactorization(iterations=best + 1, n_iter_no_change=12, **options).fit(train)
+    np.testing.assert_array_equal(long.item_factors_, short.item_factors_)
+    np.testing.assert_array_equal(long.user_factors_, short.user_factors_)
 
 
 def test_validation_by_ranking():
