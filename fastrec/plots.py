@@ -382,7 +382,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     # In a halving, the trials with few epochs are pale.
     alpha = np.ones(len(trials)) if epochs.max() == epochs.min() else 0.25 + 0.75 * epochs / epochs.max()
     ax.scatter(places, scores, s=46, color=colors.series[0], alpha=alpha, linewidths=0)
-    best = next(place for place, trial in enumerate(trials) if trial == search.best)
+    best = next(place for place, trial in enumerate(trials) if trial is search.best)
     ax.scatter(places[best], scores[best], s=110, facecolors="none", edgecolors=colors.series[1], linewidths=2)
     ax.margins(x=0.08, y=0.18)
     right = places[best] > np.mean(ax.get_xlim()) if ax.get_xscale() == "linear" else False
