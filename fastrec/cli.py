@@ -192,6 +192,9 @@ def evaluate_command(
     cold_users: Annotated[
         ColdUsers, typer.Option(help="Score users without training events, or not.")
     ] = ColdUsers.keep,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Recommend and look for what users had already (exclude_seen=False).")
+    ] = False,
     factors: Factors = None,
     regularization: Regularization = None,
     alpha: Alpha = None,
@@ -215,7 +218,9 @@ def evaluate_command(
     if test is not None:
         model = load(source)
         models: Any = {type(model).__name__: model}
-        wanted = _read(test, columns, None, min_value, k_core)
+        sides = (model.users_, model.items_)
+        kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
+        wanted = _read(test, columns, None, min_value, k_core, ids=kinds)
     else:
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
@@ -223,7 +228,7 @@ def evaluate_command(
         models, wanted = _train_on_split(
             _read(source, columns, None, min_value, k_core), split, fraction, seed, options
         )
-    report = evaluate(models, wanted, labels, cold_users=cold_users.value, n_jobs=jobs)
+    report = evaluate(models, wanted, labels, exclude_seen=not include_seen, cold_users=cold_users.value, n_jobs=jobs)
     _write_report(report, output_format)
     if report_file is not None:
         report.save(report_file)
@@ -528,11 +533,16 @@ def _columns(user: str | None, item: str | None, value: str | None, time: str | 
 
 
 def _read(
-    file: Path, columns: Mapping[str, Any], items: Path | None, min_value: float | None, k_core: int | None
+    file: Path,
+    columns: Mapping[str, Any],
+    items: Path | None,
+    min_value: float | None,
+    k_core: int | None,
+    ids: Any = "auto",
 ) -> "Interactions":
     from fastrec import KCore, read_interactions
 
-    data: Interactions = read_interactions(file, **columns, item_info=items)
+    data: Interactions = read_interactions(file, **columns, ids=ids, item_info=items)
     if min_value is not None:
         if data.values is None:
             raise ValueError(f"{file} has no column of values to compare with --min-value")
