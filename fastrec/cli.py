@@ -147,6 +147,7 @@ def train(
     Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
     """
     from fastrec import ImplicitALS, Popularity, evaluate, split_random
+    from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
@@ -160,7 +161,9 @@ def train(
         _write_report(report, output_format)
     model = ImplicitALS(**options).fit(data)
     model.save(output)
-    _note(f"{output}: {data.shape[0]:,} users, {data.shape[1]:,} items, {output.stat().st_size / 1e6:.1f} MB")
+    shape = data.shape
+    size = size_in_words(output.stat().st_size)
+    _note(f"{output}: {_counted(shape[0], 'user')}, {_counted(shape[1], 'item')}, {size}")
 
 
 @app.command(
@@ -363,12 +366,14 @@ def compress(
     """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""
     from fastrec import compress as compress_model
     from fastrec import load
+    from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     small = compress_model(load(model_file), codec, user_codec=user_codec)
     small.save(output)
-    _note(f"{output}: {output.stat().st_size / 1e6:.1f} MB instead of {model_file.stat().st_size / 1e6:.1f} MB")
+    size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
+    _note(f"{output}: {size} instead of {was}")
 
 
 @app.command(epilog="Example:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json")
@@ -653,6 +658,10 @@ def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
@@ -763,7 +772,9 @@ def _codecs_of(model: Any) -> dict[str, str]:
 
 
 def _write_facts(facts: Mapping[str, Any]) -> None:
-    shown = dict(facts, size=f"{facts['size'] / 1e6:.2f} MB")
+    from fastrec.storage import size_in_words
+
+    shown = dict(facts, size=size_in_words(facts["size"]))
     shown["options"] = ", ".join(f"{name}={value!r}" for name, value in facts["options"].items()) or "none"
     shown["item_info"] = ", ".join(facts["item_info"]) or "none"
     arrays = shown.pop("arrays")

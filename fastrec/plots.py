@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastrec.storage import size_in_words
 from fastrec.validation import check_choice, check_integer, check_number
 
 __all__ = [
@@ -296,7 +297,7 @@ def compression_tradeoff(report: Any, ax: Any = None, *, theme: Theme = "light")
         color = colors.muted if row is original else colors.series[0]
         ax.plot([row.ndcg, original.ndcg], [place, place], color=color, linewidth=2.2, alpha=0.45)
         ax.plot([row.ndcg], [place], "o", color=color, markersize=8)
-    ax.set_yticks(range(len(rows)), [f"{row.codec}   {_short_size(row.total_bytes)}" for row in rows])
+    ax.set_yticks(range(len(rows)), [f"{row.codec}   {size_in_words(row.total_bytes)}" for row in rows])
     ax.tick_params(axis="y", labelcolor=colors.ink)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlabel(f"NDCG@{report.k}", color=colors.muted)
@@ -803,10 +804,6 @@ def _plain_numbers(ax: Any) -> None:
 
 def _short_number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
-
-
-def _short_size(size: int) -> str:
-    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
 
 
 def _plain_powers(ax: Any) -> None:
