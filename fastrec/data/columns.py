@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.data.interactions import TimeUnit, check_values
 from fastrec.data.vocabulary import Vocabulary, as_ids
 
@@ -23,7 +24,6 @@ _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
-_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def read_ids(
@@ -296,9 +296,9 @@ def _plausible_unit(times: NDArray[np.int64]) -> TimeUnit | None:
     if not len(times):
         return None
     low, high = int(times.min()), int(times.max())
-    for unit, per_second in _PER_SECOND.items():
+    for unit, per_second in UNITS_PER_SECOND.items():
         if _PLAUSIBLE_SECONDS[0] * per_second <= low and high <= _PLAUSIBLE_SECONDS[1] * per_second:
-            return unit
+            return cast(TimeUnit, unit)
     return None
 
 
@@ -331,9 +331,9 @@ def _read_datetimes(
     own: TimeUnit = "s"
     if isinstance(series.dtype, nw.Datetime):
         own = series.dtype.time_unit
-    if unit is None or _PER_SECOND[unit] == _PER_SECOND[own]:
+    if unit is None or UNITS_PER_SECOND[unit] == UNITS_PER_SECOND[own]:
         return _datetime_integers(series, own), own
-    return convert_times(_datetime_integers(series, own), own, unit), unit
+    return _round_times(_datetime_integers(series, own), own, unit), unit
 
 
 def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.int64]:
@@ -344,9 +344,9 @@ def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.i
     return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def convert_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
+def _round_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
     """Times in another unit; to a coarser one they are rounded down."""
-    up, down = _PER_SECOND[new] // _PER_SECOND[old], _PER_SECOND[old] // _PER_SECOND[new]
+    up, down = UNITS_PER_SECOND[new] // UNITS_PER_SECOND[old], UNITS_PER_SECOND[old] // UNITS_PER_SECOND[new]
     return times * up if up else times // down
 
 
@@ -355,7 +355,7 @@ def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDAr
     times = _parse_uniform_iso(values)
     if times is None:
         times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
-    return (times, "us") if unit is None else (convert_times(times, "us", unit), unit)
+    return (times, "us") if unit is None else (_round_times(times, "us", unit), unit)
 
 
 def _parse_iso(value: Any, row: int, name: str) -> int:
