@@ -66,11 +66,10 @@ def _feed(update: Callable[[Any], None], value: Any) -> None:
         params = value.get_params(deep=False)
         kept = {name: param for name, param in params.items() if name not in IDLE}
         _feed_parts(update, _qualified(type(value)), [kept])
-    elif hasattr(value, "rvs") and hasattr(value, "dist"):
-        made: Mapping[str, Any] = getattr(
-            value.dist, "_updated_ctor_param", dict
-        )()  # the values of an rv_discrete or rv_histogram
-        _feed_parts(update, _qualified(type(value.dist)), [made, value.args, value.kwds])
+    elif hasattr(value, "rvs") and hasattr(getattr(value, "dist", value), "_updated_ctor_param"):  # SciPy's
+        family = getattr(value, "dist", value)
+        made = family._updated_ctor_param()  # the values of an rv_discrete or rv_histogram
+        _feed_parts(update, _qualified(type(family)), [made, getattr(value, "args", ()), getattr(value, "kwds", {})])
     else:
         _feed_object(update, value)
 

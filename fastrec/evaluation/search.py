@@ -1,6 +1,7 @@
 """`search`: the options of a model that do best on held-out parts of the data."""
 
 import importlib
+import inspect
 import itertools
 import math
 import os
@@ -16,6 +17,7 @@ from sklearn.base import clone
 
 from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.digest import IDLE, digest
+from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.ledger import Ledger
 from fastrec.evaluation.tables import Table
 from fastrec.evaluation.validation import Part, evaluate_part, make_parts, recommender_of
@@ -137,6 +139,7 @@ def search(
     ['factors']
     """
     _check_model(model)
+    _check_options(options)
     if isinstance(space, Mapping):
         space = {name: _check_candidates(name, candidates) for name, candidates in space.items()}
     _check_space(model, space)
@@ -172,8 +175,20 @@ def _check_model(model: Any) -> None:
         )
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(evaluate).parameters) - {"models", "test", "metrics"}
+    for name in options:
+        if name not in known:
+            right = suggest_option(name, known)
+            hint = f"; it is called {right!r}" if right else f"; it has {', '.join(sorted(known))}"
+            raise TypeError(f"neither search nor evaluate has an option {name!r}{hint}")
+
+
 def _check_candidates(name: str, candidates: Any) -> Any:
     if hasattr(candidates, "rvs"):
+        if getattr(candidates, "numargs", 0):  # those that are frozen have none
+            name_of, wanted = candidates.name, candidates.shapes
+            raise TypeError(f"space[{name!r}] is {name_of} without its arguments: give {name_of}({wanted})")
         return candidates
     if isinstance(candidates, str) or not isinstance(candidates, Iterable):
         raise TypeError(
@@ -206,8 +221,6 @@ def _header(
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the results of a store are of: texts for people, with digests of all that the texts leave out."""
-    idle = [name for name in model.get_params() if name.rpartition("__")[2] in IDLE]
-    model = clone(model).set_params(**dict.fromkeys(idle))
     return {
         "search": 2,
         "model": _identity(model),
@@ -222,14 +235,33 @@ def _header(
 
 def _identity(value: Any) -> str:
     """A value in words, with its digest where the words could stand for another one, too."""
-    if all(
-        part is None or isinstance(part, bool | int | float | str)
-        for part in (value if isinstance(value, list) else [value])
-    ):
+    words = _words(value)
+    plain = all(_is_plain(part) for part in (value if isinstance(value, list) else [value]))
+    return words if plain else f"{_cut(words)} #{digest(value)}"
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _words(value: Any) -> str:
+    """A value for people, the same in each process: no addresses, no order of a set, no options of printing."""
+    if _is_plain(value):
         return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_words, value))}]"
     frozen = getattr(value, "dist", None)
-    words = repr(value) if frozen is None else f"{frozen.name}{tuple(value.args)}{dict(value.kwds) or ''}"
-    return f"{_cut(' '.join(words.split()))} #{digest(value)}"
+    if frozen is not None:
+        arguments = [*map(_words, value.args), *(f"{name}={_words(one)}" for name, one in value.kwds.items())]
+        return f"{frozen.name}({', '.join(arguments)})"
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return getattr(value, "__name__", type(value).__name__)
+    usual = inspect.signature(type(value)).parameters
+    chosen = {name: one for name, one in value.get_params(deep=False).items() if name not in IDLE}
+    for name, one in list(chosen.items()):
+        if _is_plain(one) and name in usual and one == usual[name].default:
+            del chosen[name]
+    return f"{type(value).__name__}({', '.join(f'{name}={_words(one)}' for name, one in chosen.items())})"
 
 
 def _cut(words: str, width: int = 300) -> str:

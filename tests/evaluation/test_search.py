@@ -381,6 +381,26 @@ def test_a_search_that_differs_in_its_arrays_alone_is_another_one(data, tmp_path
         fr.search(**{**options, **other})
 
 
+def test_a_store_is_known_again_in_another_process(tmp_path):
+    script = textwrap.dedent("""
+        import sys, numpy as np, fastrec as fr
+        from scipy import stats
+        class Named:
+            def __init__(self): self.kept = {"x", "y", "z"}
+            def rvs(self, random_state=None): return 2.0
+        np.set_printoptions(precision=int(sys.argv[2]))
+        rng = np.random.default_rng(0)
+        data = fr.Interactions(rng.integers(0, 9, 200), rng.integers(0, 9, 200))
+        model = fr.ImplicitALS(2, iterations=1, random_state=0)
+        space = {"alpha": Named(), "regularization": stats.uniform, "dtype": ["float32"]}
+        fr.search(model, space, data, cv=0.2, n_trials=2, store=sys.argv[1], refit=False, metrics=["diversity@5"],
+                  item_features=np.arange(18.0).reshape(9, 2) / 7)
+    """)
+    for precision in ("3", "8"):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / "s"), precision], check=True)
+    assert len((tmp_path / "s").read_bytes().splitlines()) == 3
+
+
 def test_what_cannot_be_told_apart_is_refused_where_results_are_kept(data, tmp_path):
     space = {"factors": Always(lambda: 2)}
     with pytest.raises(ValueError, match="cannot be told from others of its kind"):
@@ -442,6 +462,18 @@ def test_a_killed_search_goes_on(tmp_path):
 def test_a_bad_space_is_named(data, space, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fr.search(als(), space, data)
+
+
+def test_options_that_evaluate_has_not_are_named_before_anything_is_fitted(data):
+    with pytest.raises(TypeError, match="neither search nor evaluate has an option 'colour'; it has batch_size"):
+        fr.search(als(), {"factors": [2]}, data, colour="red")
+
+
+def test_a_distribution_without_its_arguments_is_named(data):
+    with pytest.raises(
+        TypeError, match=r"space\['factors'\] is randint without its arguments: give randint\(low, high"
+    ):
+        fr.search(als(), {"factors": randint}, data)
 
 
 def test_a_grid_takes_lists_alone(data):
