@@ -147,6 +147,7 @@ def train(
     Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
     """
     from fastrec import ImplicitALS, Popularity, evaluate, split_random
+    from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
@@ -160,7 +161,9 @@ def train(
         _write_report(report, output_format)
     model = ImplicitALS(**options).fit(data)
     model.save(output)
-    _note(f"{output}: {data.shape[0]:,} users, {data.shape[1]:,} items, {output.stat().st_size / 1e6:.1f} MB")
+    shape = data.shape
+    size = size_in_words(output.stat().st_size)
+    _note(f"{output}: {_counted(shape[0], 'user')}, {_counted(shape[1], 'item')}, {size}")
 
 
 @app.command(
@@ -192,6 +195,9 @@ def evaluate_command(
     cold_users: Annotated[
         ColdUsers, typer.Option(help="Score users without training events, or not.")
     ] = ColdUsers.keep,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Recommend and look for what users had already (exclude_seen=False).")
+    ] = False,
     factors: Factors = None,
     regularization: Regularization = None,
     alpha: Alpha = None,
@@ -215,7 +221,9 @@ def evaluate_command(
     if test is not None:
         model = load(source)
         models: Any = {type(model).__name__: model}
-        wanted = _read(test, columns, None, min_value, k_core)
+        sides = (model.users_, model.items_)
+        kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
+        wanted = _read(test, columns, None, min_value, k_core, ids=kinds)
     else:
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
@@ -223,7 +231,7 @@ def evaluate_command(
         models, wanted = _train_on_split(
             _read(source, columns, None, min_value, k_core), split, fraction, seed, options
         )
-    report = evaluate(models, wanted, labels, cold_users=cold_users.value, n_jobs=jobs)
+    report = evaluate(models, wanted, labels, exclude_seen=not include_seen, cold_users=cold_users.value, n_jobs=jobs)
     _write_report(report, output_format)
     if report_file is not None:
         report.save(report_file)
@@ -358,12 +366,14 @@ def compress(
     """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""
     from fastrec import compress as compress_model
     from fastrec import load
+    from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     small = compress_model(load(model_file), codec, user_codec=user_codec)
     small.save(output)
-    _note(f"{output}: {output.stat().st_size / 1e6:.1f} MB instead of {model_file.stat().st_size / 1e6:.1f} MB")
+    size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
+    _note(f"{output}: {size} instead of {was}")
 
 
 @app.command(epilog="Example:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json")
@@ -528,11 +538,16 @@ def _columns(user: str | None, item: str | None, value: str | None, time: str | 
 
 
 def _read(
-    file: Path, columns: Mapping[str, Any], items: Path | None, min_value: float | None, k_core: int | None
+    file: Path,
+    columns: Mapping[str, Any],
+    items: Path | None,
+    min_value: float | None,
+    k_core: int | None,
+    ids: Any = "auto",
 ) -> "Interactions":
     from fastrec import KCore, read_interactions
 
-    data: Interactions = read_interactions(file, **columns, item_info=items)
+    data: Interactions = read_interactions(file, **columns, ids=ids, item_info=items)
     if min_value is not None:
         if data.values is None:
             raise ValueError(f"{file} has no column of values to compare with --min-value")
@@ -641,6 +656,10 @@ def _find_title(model: Any, part: str) -> Any:
 
 def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _plain(value: Any) -> Any:
@@ -753,7 +772,9 @@ def _codecs_of(model: Any) -> dict[str, str]:
 
 
 def _write_facts(facts: Mapping[str, Any]) -> None:
-    shown = dict(facts, size=f"{facts['size'] / 1e6:.2f} MB")
+    from fastrec.storage import size_in_words
+
+    shown = dict(facts, size=size_in_words(facts["size"]))
     shown["options"] = ", ".join(f"{name}={value!r}" for name, value in facts["options"].items()) or "none"
     shown["item_info"] = ", ".join(facts["item_info"]) or "none"
     arrays = shown.pop("arrays")

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.validation import check_choice
+from fastrec.storage import size_in_words
+from fastrec.validation import check_choice, check_integer, check_number
 
 __all__ = [
     "compression_tradeoff",
@@ -98,7 +99,9 @@ def learning_curve(source: Any, ax: Any = None, *, theme: Theme = "light") -> An
     return ax
 
 
-def metric_bars(report: Any, ax: Any = None, *, metrics: Sequence[str] | None = None, theme: Theme = "light") -> Any:
+def metric_bars(
+    report: Any, ax: Any = None, *, metrics: Sequence[str] | str | None = None, theme: Theme = "light"
+) -> Any:
     """The means of an evaluation as bars, with their confidence intervals.
 
     Parameters
@@ -108,7 +111,8 @@ def metric_bars(report: Any, ax: Any = None, *, metrics: Sequence[str] | None = 
     ax
         The matplotlib axes to draw on; None for a new figure.
     metrics
-        Which metrics; by default those with an interval and a range from 0 to 1.
+        Which, a name or several; by default those that say how much was found, from 0 to 1: not ``diversity``,
+        ``serendipity``, ``tail_share`` and the ``biased_sampled_`` ones, nor those without an interval.
     theme
         "light" or "dark".
 
@@ -125,18 +129,19 @@ def metric_bars(report: Any, ax: Any = None, *, metrics: Sequence[str] | None = 
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['recall@1', 'ndcg@2']
     """
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     shown = bar_metrics(report) if metrics is None else [check_choice("metrics", m, report.metrics) for m in metrics]
     if not shown:
         raise ValueError("the report has no metric with an interval to draw")
     models = list(report.models)
-    ax, colors = _axes(ax, theme, (6.4, 0.9 + len(shown) * (0.28 + 0.24 * len(models))))
+    ax, colors = _axes(ax, theme, bar_size(len(shown), len(models)))
     height = 0.78 / len(models)
     for position, (model, color) in enumerate(zip(models, _cycle(colors, len(models)), strict=True)):
         found = [report.estimate(metric, model) for metric in shown]
         places = np.arange(len(shown)) + (position - (len(models) - 1) / 2) * height
         _draw_bars(ax, places, found, height * 0.86, color, colors, model)
     ax.set_yticks(np.arange(len(shown)), shown, color=colors.ink)
-    ax.invert_yaxis()
+    ax.set_ylim(len(shown) - 0.5, -0.5)
     ends = [report.estimate(metric, model) for model in models for metric in shown]
     largest = max(np.nanmax([e.mean, e.high]) for e in ends)
     ax.set_xlim(0, 1.16 * largest or 1.0)
@@ -157,7 +162,7 @@ def popularity_curve(data: Any, ax: Any = None, *, head: float = 0.8, theme: The
     ax
         The matplotlib axes to draw on; None for a new figure.
     head
-        The share of the interactions that the coloured part holds.
+        The share of the interactions that the coloured part holds, above 0 and at most 1.
     theme
         "light" or "dark".
 
@@ -176,6 +181,7 @@ def popularity_curve(data: Any, ax: Any = None, *, head: float = 0.8, theme: The
     >>> ax.get_yscale()
     'log'
     """
+    head = check_number("head", head, minimum=0, maximum=1, above=True)
     counts = np.sort(_item_counts(data))[::-1]
     counts = counts[counts > 0]
     if counts.size == 0:
@@ -291,7 +297,7 @@ def compression_tradeoff(report: Any, ax: Any = None, *, theme: Theme = "light")
         color = colors.muted if row is original else colors.series[0]
         ax.plot([row.ndcg, original.ndcg], [place, place], color=color, linewidth=2.2, alpha=0.45)
         ax.plot([row.ndcg], [place], "o", color=color, markersize=8)
-    ax.set_yticks(range(len(rows)), [f"{row.codec}   {_short_size(row.total_bytes)}" for row in rows])
+    ax.set_yticks(range(len(rows)), [f"{row.codec}   {size_in_words(row.total_bytes)}" for row in rows])
     ax.tick_params(axis="y", labelcolor=colors.ink)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlabel(f"NDCG@{report.k}", color=colors.muted)
@@ -382,7 +388,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     # In a halving, the trials with few epochs are pale.
     alpha = np.ones(len(trials)) if epochs.max() == epochs.min() else 0.25 + 0.75 * epochs / epochs.max()
     ax.scatter(places, scores, s=46, color=colors.series[0], alpha=alpha, linewidths=0)
-    best = next(place for place, trial in enumerate(trials) if trial == search.best)
+    best = next(place for place, trial in enumerate(trials) if trial is search.best)
     ax.scatter(places[best], scores[best], s=110, facecolors="none", edgecolors=colors.series[1], linewidths=2)
     ax.margins(x=0.08, y=0.18)
     right = places[best] > np.mean(ax.get_xlim()) if ax.get_xscale() == "linear" else False
@@ -437,7 +443,8 @@ def embedding_map(
     12
     """
     check_choice("method", method, ("pca", "umap"))
-    vectors = np.asarray(getattr(model, "item_factors_", model), np.float64)
+    n = check_integer("n", n, minimum=1)
+    vectors = _vectors_of(model)
     if vectors.ndim != 2 or vectors.shape[1] < 2:
         raise ValueError(f"embedding_map needs vectors of two factors or more, got shape {vectors.shape}")
     counts = np.asarray(getattr(model, "item_counts_", np.ones(len(vectors))))
@@ -547,6 +554,11 @@ def bar_metrics(report: Any) -> list[str]:
     return [metric for metric in report.metrics if metric.partition("@")[0] in _UNIT_RANGE]
 
 
+def bar_size(n_metrics: int, n_models: int) -> tuple[float, float]:
+    """The width and height in inches of a picture of bars."""
+    return 6.4, 0.9 + 0.06 * n_models + n_metrics * (0.28 + 0.24 * n_models)
+
+
 def _bar_title(report: Any) -> str:
     return f"Means over {len(report.users):,} users, {100 * report.confidence:g} % intervals"
 
@@ -597,6 +609,15 @@ def _number_line(ax: Any, values: Sequence[Any], colors: _Colors) -> NDArray[np.
 
 def _short_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _vectors_of(model: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(getattr(model, "item_factors_", model), np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"embedding_map needs a fitted model with item_factors_, or an array of vectors, got {type(model).__name__}"
+        ) from None
 
 
 def _plane(vectors: NDArray[np.float64], method: str) -> NDArray[np.float64]:
@@ -756,12 +777,21 @@ def _pyplot() -> Any:
 
 
 def _cycle(colors: _Colors, n: int) -> list[str]:
-    return [colors.series[i % len(colors.series)] for i in range(n)]
+    """A colour for each of n series: the theme's own, then those again, paler and then deeper."""
+    rounds = ((0.0, colors.paper), (0.5, colors.paper), (0.45, colors.ink))
+    shades = [_mixed(color, other, share) for share, other in rounds for color in colors.series]
+    return [shades[i % len(shades)] for i in range(n)]
+
+
+def _mixed(color: str, other: str, share: float) -> str:
+    """A colour moved towards another one, both as "#rrggbb"."""
+    parts = [[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in (color, other)]
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*parts, strict=True))
 
 
 def _title(ax: Any, text: str, colors: _Colors, n: int = 1) -> None:
     # Above several series there is a legend below the title.
-    pad = 26 if n > 1 else 9
+    pad = 11 + 15 * _legend_rows(ax) if n > 1 else 9
     ax.set_title(text, loc="left", color=colors.ink, fontsize=11, fontweight="bold", pad=pad)
 
 
@@ -774,10 +804,6 @@ def _plain_numbers(ax: Any) -> None:
 
 def _short_number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
-
-
-def _short_size(size: int) -> str:
-    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
 
 
 def _plain_powers(ax: Any) -> None:
@@ -793,10 +819,13 @@ def _percent(share: float) -> str:
 
 def _legend(ax: Any, colors: _Colors, n: int) -> None:
     if n > 1:
+        handles, labels = ax.get_legend_handles_labels()
         ax.legend(
+            handles,
+            [_cut(label, _LONGEST) for label in labels],
             loc="lower left",
             bbox_to_anchor=(-0.01, 1.0),
-            ncols=n,
+            ncols=_legend_columns(ax),
             frameon=False,
             labelcolor=colors.ink,
             fontsize=9,
@@ -805,3 +834,17 @@ def _legend(ax: Any, colors: _Colors, n: int) -> None:
             columnspacing=1.4,
             borderaxespad=0.2,
         )
+
+
+_LONGEST = 44  # letters of a name in a legend
+
+
+def _legend_columns(ax: Any) -> int:
+    """How many names stand side by side in the width of the axes: a letter takes about 5 points, what is around 30."""
+    widths = [30 + 5 * min(len(label), _LONGEST) for label in ax.get_legend_handles_labels()[1]]
+    room = ax.get_window_extent().width * 72 / ax.figure.dpi
+    return len(widths) if sum(widths) <= room else max(1, int(room // max(widths)))
+
+
+def _legend_rows(ax: Any) -> int:
+    return -(-len(ax.get_legend_handles_labels()[1]) // max(1, _legend_columns(ax)))

@@ -222,11 +222,26 @@ def _replace_file(path: str | os.PathLike[str], write: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         _put_in_place(beside, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        if error.filename != str(beside):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # the caller knows no other name
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def size_in_words(size: int) -> str:
+    """A number of bytes as people read it.
+
+    >>> size_in_words(1270), size_in_words(25_340_000)
+    ('1.27 kB', '25.3 MB')
+    """
+    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
 
 
 def _put_in_place(beside: Path, target: Path) -> None:

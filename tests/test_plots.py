@@ -250,3 +250,45 @@ def test_a_user_is_shown_with_titles_beside_the_history(als):
     assert len(ax.patches) == 4
     with pytest.raises(ValueError, match="unknown id"):
         fr.plots.user_panel(als, "nobody")
+
+
+# -- many models, long names
+
+
+def many(n):
+    train, test = np.eye(4)[[0, 0, 1, 2]], np.eye(4)[[1, 2, 0, 3]]
+    model = fr.Popularity().fit(train)
+    return fr.evaluate({f"a model with a long name {i}": model for i in range(n)}, test, ["recall@1", "ndcg@2"])
+
+
+@pytest.mark.parametrize("n", [3, 8, 14])
+def test_legends_of_many_models_stay_within_the_picture_and_colours_differ(n):
+    ax = plots.metric_bars(many(n))
+    ax.figure.canvas.draw()  # warnings are errors: the layout was applied
+    legend, whole = ax.get_legend().get_window_extent(), ax.figure.bbox
+    assert whole.x0 <= legend.x0 < legend.x1 <= whole.x1
+    assert len(ax.get_legend().get_texts()) == n
+    assert ax.get_window_extent().width > 0.6 * whole.width
+    assert len({bars[0].get_facecolor() for bars in ax.containers if hasattr(bars, "patches")}) == n
+    assert ax.get_ylim() == (1.5, -0.5)
+    title = ax.title, ax._left_title
+    assert not any(one.get_text() and one.get_window_extent().overlaps(legend) for one in title)
+
+
+def test_metric_bars_take_one_name(report):
+    assert [label.get_text() for label in plots.metric_bars(report, metrics="recall@5").get_yticklabels()] == [
+        "recall@5"
+    ]
+
+
+@pytest.mark.parametrize("head", [2, 0, "much"])
+def test_popularity_curve_needs_a_share(head):
+    with pytest.raises((ValueError, TypeError), match="head must be"):
+        plots.popularity_curve([3, 2, 1], head=head)
+
+
+def test_a_map_needs_factors():
+    with pytest.raises(TypeError, match=r"embedding_map needs a fitted model with item_factors_, .* got Popularity"):
+        plots.embedding_map(fr.Popularity().fit(np.eye(3)))
+    with pytest.raises(ValueError, match="n must be an integer of at least 1"):
+        plots.embedding_map(np.eye(3), n=0)

@@ -362,3 +362,11 @@ def test_any_damage_ends_in_an_error_of_the_file(data, tmp_path_factory):
     else:
         with pytest.raises(FileError):
             read_arrays(path)
+
+
+def test_a_file_that_cannot_be_made_is_named_as_it_was_given(tmp_path):
+    wanted = tmp_path / "nowhere" / "m.fastrec"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_arrays(wanted, {"ones": np.ones(3)})
+    assert caught.value.filename == str(wanted)
+    assert ".tmp" not in str(caught.value)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal, cast
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.data.interactions import TimeUnit, check_values
 from fastrec.data.vocabulary import Vocabulary, as_ids
 
@@ -16,14 +17,18 @@ from fastrec.data.vocabulary import Vocabulary, as_ids
 # missing (a text file read by the standard library).
 Column = Any
 
+IdKind = Literal["auto", "int", "str"]
+ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
+
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
-_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def read_ids(column: Column, name: str, *, text: bool = False) -> tuple[Vocabulary, NDArray[np.int32]]:
+def read_ids(
+    column: Column, name: str, *, text: bool = False, kind: IdKind = "auto"
+) -> tuple[Vocabulary, NDArray[np.int32]]:
     """The vocabulary of a column of ids, in ascending order, and the code of every row.
 
     Parameters
@@ -33,33 +38,103 @@ def read_ids(column: Column, name: str, *, text: bool = False) -> tuple[Vocabula
     name
         What errors call it.
     text
-        The column is that of a text file, where all is strings: ids are integers if every one of them is written as
-        an int64 plainly (no leading zeros, sign or point that would be lost), else they are the strings as they stand.
+        The column is that of a text file, where all is strings: blanks around them do not count, and ids are integers
+        if every one of them is written as an int64 plainly (no leading zeros, sign or point that would be lost), else
+        they are the strings as they stand.
+    kind
+        What ids shall be: "str" or "int", whatever they look like; "auto" for what they are.
 
     Raises
     ------
     TypeError
         If ids are neither integers nor strings.
     ValueError
-        If one is missing: its row is named.
+        If one is missing, or is no integer though `kind` is "int": its row is named.
     """
+    strings, integers = _as_written(column, name)
+    if strings is None:
+        unique, codes = factorize_integers(integers)
+        if kind != "str":
+            return Vocabulary.from_sorted(unique), codes
+        texts, places = _factorize_list(list(map(str, unique.tolist())))
+        return _string_vocabulary(texts), places[codes]
+    texts, codes = strings
+    if text:
+        texts, codes = _stripped(texts, codes, name)
+    if kind == "int" or (text and kind == "auto"):
+        parsed = _parse_integers(texts)
+        if parsed is not None:
+            order = np.argsort(parsed)
+            return Vocabulary.from_sorted(parsed[order]), _rank(order)[codes]
+    if kind == "int":
+        wrong = np.array([_parse_integers([one]) is None for one in texts], bool)[codes]
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must be integers written plainly, as they are asked for, got {texts[codes[row]]!r} in row {row} "
+            "(counted from 0)"
+        )
+    return _string_vocabulary(texts), codes
+
+
+_Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones in ascending order, and the place of every row
+
+
+def _as_written(column: Column, name: str) -> tuple[_Strings | None, NDArray[np.int64]]:
+    """The ids of a column as strings, or None and integers."""
+    none = np.empty(0, np.int64)
     if isinstance(column, list):
         _refuse_missing([value is None for value in column], name)
-        return _code_strings(*_factorize_list(column), text=text)
+        return _factorize_list(column), none
     if isinstance(column, nw.Series):
         _refuse_missing(column.is_null().to_numpy(), name)
         if column.dtype in (nw.Categorical, nw.Enum):
-            column = column.cast(nw.String)
+            column = _without_categories(column)
         if column.dtype == nw.String:
-            return _code_strings(*_factorize_series(column), text=text)
+            return _factorize_series(column), none
         if column.dtype.is_temporal() or column.dtype.is_nested() or column.dtype.is_decimal():
             raise TypeError(f"{name} must be integers or strings, got {column.dtype}")
         column = column.to_numpy()
     ids = as_ids(column, name)
-    if ids.dtype == object:
-        return _code_strings(*_factorize_list(ids.tolist()), text=False)
-    unique, codes = factorize_integers(ids)
-    return Vocabulary.from_sorted(unique), codes
+    return (_factorize_list(ids.tolist()), none) if ids.dtype == object else (None, ids)
+
+
+def _without_categories(column: "nw.Series[Any]") -> "nw.Series[Any]":
+    """A categorical column as what its categories are, which need not be strings."""
+    native = column.to_native()
+    if column.implementation.is_pandas():
+        native = native.astype(native.cat.categories.dtype)
+    elif column.implementation.is_pyarrow():
+        native = native.cast(native.type.value_type)
+    else:
+        return column.cast(nw.String)
+    return nw.from_native(native, series_only=True)
+
+
+def _stripped(texts: list[str], codes: NDArray[np.int32], name: str) -> _Strings:
+    short = [one.strip(" \t") for one in texts]
+    if short == texts:
+        return texts, codes
+    unique, places = _factorize_list(short)
+    codes = places[codes]
+    if unique[0] == "":
+        _refuse_missing(codes == 0, name)
+    return unique, codes
+
+
+def _parse_integers(texts: list[str]) -> NDArray[np.int64] | None:
+    """The integers that texts are written as, or None if one is not or would be lost."""
+    if not all(map(_PLAIN_INTEGER.fullmatch, texts)):
+        return None
+    try:
+        return np.array(list(map(int, texts)), np.int64)
+    except OverflowError:
+        return None
+
+
+def _string_vocabulary(texts: list[str]) -> Vocabulary:
+    strings = np.empty(len(texts), object)
+    strings[:] = texts
+    return Vocabulary.from_sorted(strings)
 
 
 def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -119,20 +194,6 @@ def _rank(order: NDArray[Any]) -> NDArray[np.int32]:
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     return rank
-
-
-def _code_strings(unique: list[str], codes: NDArray[np.int32], *, text: bool) -> tuple[Vocabulary, NDArray[np.int32]]:
-    if text and all(map(_PLAIN_INTEGER.fullmatch, unique)):
-        try:
-            integers = np.array(list(map(int, unique)), np.int64)
-        except OverflowError:
-            pass
-        else:
-            order = np.argsort(integers)
-            return Vocabulary.from_sorted(integers[order]), _rank(order)[codes]
-    strings = np.empty(len(unique), object)
-    strings[:] = unique
-    return Vocabulary.from_sorted(strings), codes
 
 
 def _refuse_missing(missing: Any, name: str) -> None:
@@ -235,9 +296,9 @@ def _plausible_unit(times: NDArray[np.int64]) -> TimeUnit | None:
     if not len(times):
         return None
     low, high = int(times.min()), int(times.max())
-    for unit, per_second in _PER_SECOND.items():
+    for unit, per_second in UNITS_PER_SECOND.items():
         if _PLAUSIBLE_SECONDS[0] * per_second <= low and high <= _PLAUSIBLE_SECONDS[1] * per_second:
-            return unit
+            return cast(TimeUnit, unit)
     return None
 
 
@@ -270,9 +331,9 @@ def _read_datetimes(
     own: TimeUnit = "s"
     if isinstance(series.dtype, nw.Datetime):
         own = series.dtype.time_unit
-    if unit is None or _PER_SECOND[unit] == _PER_SECOND[own]:
+    if unit is None or UNITS_PER_SECOND[unit] == UNITS_PER_SECOND[own]:
         return _datetime_integers(series, own), own
-    return convert_times(_datetime_integers(series, own), own, unit), unit
+    return _round_times(_datetime_integers(series, own), own, unit), unit
 
 
 def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.int64]:
@@ -283,9 +344,9 @@ def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.i
     return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def convert_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
+def _round_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
     """Times in another unit; to a coarser one they are rounded down."""
-    up, down = _PER_SECOND[new] // _PER_SECOND[old], _PER_SECOND[old] // _PER_SECOND[new]
+    up, down = UNITS_PER_SECOND[new] // UNITS_PER_SECOND[old], UNITS_PER_SECOND[old] // UNITS_PER_SECOND[new]
     return times * up if up else times // down
 
 
@@ -294,18 +355,24 @@ def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDAr
     times = _parse_uniform_iso(values)
     if times is None:
         times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
-    return (times, "us") if unit is None else (convert_times(times, "us", unit), unit)
+    return (times, "us") if unit is None else (_round_times(times, "us", unit), unit)
 
 
 def _parse_iso(value: Any, row: int, name: str) -> int:
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip())
+        moment = _as_moment(value)
     except (ValueError, AttributeError):
         raise ValueError(
             f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} (counted from 0)"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _as_moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime.combine(value, time()) if isinstance(value, date) else datetime.fromisoformat(value.strip())
 
 
 def _parse_uniform_iso(values: list[Any]) -> NDArray[np.int64] | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.validation import check_number
 
-_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+UNITS_PER_SECOND: dict[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
 
 
@@ -39,10 +39,10 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(s|min|h|d|w|y)\s*", duration)
     if match is None:
         raise ValueError(f"{name} must be a number, or a string such as '30d' (s, min, h, d, w, y), got {duration!r}")
-    if time_unit not in _UNITS_PER_SECOND:
+    if time_unit not in UNITS_PER_SECOND:
         raise ValueError(f"{name} is {duration!r}, but the data's times have no unit: give it as a number in theirs")
     number = check_number(name, float(match[1]), minimum=0, above=True)
-    return number * _SECONDS[match[2]] * _UNITS_PER_SECOND[time_unit]
+    return number * _SECONDS[match[2]] * UNITS_PER_SECOND[time_unit]
 
 
 def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted: str | None) -> NDArray[Any]:
@@ -75,4 +75,4 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
             f"{name}: the times of the {known} are in {unit or wanted!r}, those of the {other} have no unit; give both "
             "a time_unit"
         )
-    return times * (_UNITS_PER_SECOND[wanted] / _UNITS_PER_SECOND[unit])
+    return times * (UNITS_PER_SECOND[wanted] / UNITS_PER_SECOND[unit])

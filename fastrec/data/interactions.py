@@ -137,6 +137,8 @@ class Interactions:
         3
         """
         cells = sparse.coo_array(matrix)
+        if len(cells.shape) != 2:
+            raise ValueError(f"matrix must be two-dimensional, users × items, got the shape {cells.shape}")
         users = np.arange(cells.shape[0]) if users is None else users
         items = np.arange(cells.shape[1]) if items is None else items
         return cls(cells.coords[0], cells.coords[1], cells.data, users=users, items=items, item_info=item_info)
@@ -480,6 +482,8 @@ def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[
         raise ValueError(f"times must be finite, got {array[row]} in row {row}")
     if array.dtype.kind not in "iu":
         raise TypeError(f"times must be integers or datetime64, got {array.dtype}")
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"times must fit in int64, got {array.max()} in row {int(np.argmax(array))}")
     return cast(NDArray[np.int64], frozen(array.astype(np.int64, copy=False))), unit
 
 

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.data.columns import read_ids, read_times, read_values
+from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
 from fastrec.data.frames import installed_backends, open_frame
 from fastrec.data.interactions import DUPLICATES, TIME_UNITS, Duplicates, Interactions, TimeUnit
 from fastrec.data.recognition import Selector, recognise
@@ -27,6 +27,7 @@ def read_interactions(
     time: str | int | bool | None = None,
     duplicates: Duplicates = "sum",
     time_unit: TimeUnit | None = None,
+    ids: IdKind | tuple[IdKind, IdKind] = "auto",
     item_info: Any = None,
     delimiter: str | None = None,
     header: bool = True,
@@ -50,9 +51,13 @@ def read_interactions(
     time_unit : {"s", "ms", "us", "ns"}, optional
         The unit of numeric times since 1970. None: told by the type of the column, or by the numbers if all of them
         lie between 1990 and 2100 in one unit; else unknown.
+    ids : {"auto", "int", "str"}, or a pair of them for users and items
+        What ids become. "auto": integers from a column of integers, or one of a text file in which every id is written
+        as one; else strings. So what a text file gives hangs on all that is in it: name the kind where several files
+        have to fit, such as ``ids=(train.users.kind, train.items.kind)`` for a test set.
     item_info : path, frame or mapping of str to array-like, optional
         A table with a column of item ids and facts about the items such as `title`; items that are not in the
-        interactions are left out.
+        interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item.
     delimiter : str, optional
         What separates the columns of a text file, one or more characters. None: told by its first line.
     header : bool
@@ -66,12 +71,14 @@ def read_interactions(
     -------
     Interactions
         Ids are in ascending order. In text files, they are integers if every one of the column is written as one
-        (int64, without leading zeros), else the strings as they stand. Times in ISO strings are microseconds.
+        (int64, without leading zeros), else the strings, without the blanks around them. Times in ISO strings are
+        microseconds.
 
     Raises
     ------
     ValueError
-        If a column is not found or a field is missing or unreadable: column and row are named.
+        If a column is not found or a field is missing or unreadable: column and row are named; or if `item_info` is
+        about none of the items.
     TypeError
         If a column is of a type that cannot be used, such as ids that are floats.
 
@@ -87,14 +94,15 @@ def read_interactions(
     """
     check_choice("duplicates", duplicates, DUPLICATES)
     check_choice("time_unit", time_unit, (None, *TIME_UNITS))
+    user_kind, item_kind = _check_kinds(ids)
     table = _open_table(source, delimiter=delimiter, header=header, encoding=encoding, quote=quote)
     text = isinstance(table, TextFile)
     roles = recognise(table.names, user=user, item=item, value=value, time=time)
     places = [place for place in roles if place is not None]
     column = dict(zip(places, table.read(places), strict=True))
     name = {place: f"column {table.names[place]!r}" for place in places}
-    users, user_codes = read_ids(column[roles.user], name[roles.user], text=text)
-    items, item_codes = read_ids(column[roles.item], name[roles.item], text=text)
+    users, user_codes = read_ids(column[roles.user], name[roles.user], text=text, kind=user_kind)
+    items, item_codes = read_ids(column[roles.item], name[roles.item], text=text, kind=item_kind)
     values = None if roles.value is None else read_values(column[roles.value], name[roles.value])
     times = None
     if roles.time is not None:
@@ -112,6 +120,14 @@ def read_interactions(
     )
     columns = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
     return data._replaced(columns=columns, matrix=data._matrix)
+
+
+def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:
+    kinds = tuple(ids) if isinstance(ids, (tuple, list)) else (ids, ids)
+    if len(kinds) != 2:
+        raise ValueError(f"ids must be one kind, or a pair of them for users and items, got {ids!r}")
+    user, item = (check_choice("ids", kind, ID_KINDS) for kind in kinds)
+    return user, item
 
 
 class FrameTable:
@@ -165,12 +181,25 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
         raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
     row_of = np.full(len(known) + 1, -1)
     row_of[codes] = np.arange(len(codes))
-    rows = row_of[known.encode(items.ids, unknown="code")]
+    rows = row_of[_find(known, items)]
+    if len(rows) and rows.max() < 0:
+        raise ValueError(
+            f"item_info is about none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
+            f"interactions such as {items.ids[:1].tolist()}"
+        )
     return {
         names[other]: _aligned(read[other], rows, numbers=names[other] != "title", text=text)
         for other in range(len(names))
         if other != place
     }
+
+
+def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
+    """The code that each item has among the known ones, or -1: by how ids are written where their kinds differ."""
+    if known.kind == items.kind:
+        return known.encode(items.ids, unknown="code")
+    known, items = (Vocabulary(list(map(str, side.ids.tolist()))) for side in (known, items))
+    return known.encode(items.ids, unknown="code")
 
 
 def _listed(column: Any) -> list[Any]:
@@ -192,7 +221,7 @@ def _aligned(column: Any, rows: NDArray[np.int64], *, numbers: bool, text: bool)
     if parsed is not None:
         return parsed
     strings = np.empty(len(chosen), object)
-    strings[:] = [_as_text(value) for value in chosen]
+    strings[:] = [_as_text(value).strip(" \t") if text else _as_text(value) for value in chosen]
     return strings
 
 

@@ -44,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under its own heading: paragraphs, then pictures, then tables side by side where they fit."""
+    """A part of a page under its own heading: paragraphs, pictures and tables side by side, wide tables below them."""
 
     heading: str
     text: Sequence[str] = ()
@@ -77,6 +77,8 @@ class Page:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page, to the side first, so that no half of it is ever left behind."""
         text, target = self.html(), Path(path)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"{target} cannot be written: there is no folder {target.parent}")
         aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             aside.write_text(text, encoding="utf-8")
@@ -121,7 +123,7 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
 
 def metric_section(report: "Report") -> Section:
     """The metrics of a report: bars, table, rules."""
-    from fastrec.plots import bar_metrics, metric_bars
+    from fastrec.plots import bar_metrics, bar_size, metric_bars
 
     pictures = []
     drawn = bar_metrics(report)
@@ -130,9 +132,9 @@ def metric_section(report: "Report") -> Section:
             f"{metric}: " + ", ".join(f"{model} {report.mean(metric, model):.3f}" for model in report.models)
             for metric in drawn
         )
-        height = 1.0 + len(drawn) * (0.3 + 0.26 * len(report.models))
         alt = f"Bars of the mean metrics with confidence intervals. {means}."
-        pictures = [Picture(lambda ax, theme: metric_bars(report, ax=ax, theme=theme), alt, (6.4, height))]
+        size = bar_size(len(drawn), len(report.models))
+        pictures = [Picture(lambda ax, theme: metric_bars(report, ax=ax, theme=theme), alt, size)]
     return Section("Metrics", pictures=pictures, tables=[report.table()], notes=report.notes)
 
 
@@ -163,6 +165,7 @@ def item_sections(report: "Report") -> list[Section]:
 
 
 def _group_tables(report: "Report", groups: "Mapping[str, Report]", what: str) -> list[Table]:
+    """A table for each model, of groups by metrics, whichever are fewer side by side."""
     metrics = next(iter(groups.values())).metrics
     tables = []
     for model in report.models:
@@ -170,7 +173,10 @@ def _group_tables(report: "Report", groups: "Mapping[str, Report]", what: str) -
             [name, f"{_counted(part, model):,}", *(part.text_of(metric, model) for metric in metrics)]
             for name, part in groups.items()
         ]
-        tables.append(Table([what, "users", *metrics], rows, model, (0,)))
+        whole = [[what, "users", *metrics], *rows]
+        if len(groups) <= len(metrics):
+            whole = [list(line) for line in zip(*whole, strict=True)]
+        tables.append(Table(whole[0], whole[1:], model, (0,)))
     return tables
 
 

@@ -1,11 +1,12 @@
 """`search`: the options of a model that do best on held-out parts of the data."""
 
 import importlib
+import inspect
 import itertools
 import math
 import os
+import random
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,19 +15,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from fastrec.data import Interactions
 from fastrec.data.frames import Backend, make_frame
+from fastrec.evaluation.digest import IDLE, digest
+from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.ledger import Ledger
 from fastrec.evaluation.tables import Table
-from fastrec.evaluation.validation import Part, evaluate_part, make_parts
+from fastrec.evaluation.validation import Part, evaluate_part, make_parts, recommender_of
 from fastrec.metrics import PAIRS, parse_metric
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
 
 METHODS = ("random", "grid", "halving", "optuna")
 
-# Options that change how long a fit takes, and not what it gives.
-_IDLE = ("n_jobs", "verbose", "callback")
+# Where less is better: errors, and how far lists keep from the user's taste, from evenness, from the rare.
+LOWEST = frozenset((*PAIRS, "calibration", "gini", "average_popularity"))
 
 
 class Trial(NamedTuple):
@@ -78,13 +80,15 @@ def search(
     data
         What to train and validate on: Interactions, or a matrix. Keep a test set out of it.
     metric
-        What decides, as `evaluate` names it. Of ``rmse`` and ``mae`` the lowest is best, of others the highest.
+        What decides, as `evaluate` names it. Of ``rmse``, ``mae``, ``calibration`` (a divergence), ``gini``
+        (unevenness) and ``average_popularity`` the lowest is best, of all others the highest.
     metrics
         Further metrics to note.
     method
         "random": `n_trials` draws (all combinations once, where there are no more). "grid": all combinations of lists.
         "halving": `n_trials` draws with few epochs; the best of them, one in `reduction`, go on with `reduction` times
-        as many, until the model's own `iterations` are reached; models with `warm_start` go on from where they were.
+        as many, until the model's own `iterations` are reached. Models with `warm_start`, also at the end of a
+        Pipeline, go on from where they were; the model of `refit` is fitted in the same stages.
         "optuna": draws by an Optuna sampler (``pip install 'fastrec[search]'``).
     n_trials
         How many draws.
@@ -95,8 +99,10 @@ def search(
     refit
         Whether to fit the model with the best options on all of the data.
     store
-        A file that takes each result as it comes. A search that was killed goes on from there, and one that is asked
-        for more trials keeps those it has. Results of another search (model, space, data, metric, seed) are refused.
+        A file that takes each result as it comes, under the options that gave it. A search that was killed goes on from
+        there to the same end as if it had not been (a halving runs the survivors' first stages again), and one that is
+        asked for more trials keeps those it has. Results of another search (model, space, data, metric, seed) are
+        refused.
     sampler
         For "optuna": a sampler of its own; by default its TPE sampler with the seed.
     random_state
@@ -117,7 +123,10 @@ def search(
     Raises
     ------
     ValueError
-        For an option that the model does not have, an empty space, or a store of another search.
+        For an option that the model does not have, an empty space, a store of another search, or where no trial gave a
+        score. A trial that fails, with whatever error, is noted in its `Trial.error`, and the search goes on.
+    TypeError
+        For a class instead of a model, or what is no recommender.
 
     Examples
     --------
@@ -129,6 +138,8 @@ def search(
     >>> sorted(found.best_options)
     ['factors']
     """
+    _check_model(model)
+    _check_options(options)
     if isinstance(space, Mapping):
         space = {name: _check_candidates(name, candidates) for name, candidates in space.items()}
     _check_space(model, space)
@@ -142,32 +153,42 @@ def search(
     for label in labels:
         parse_metric(label)
     parts = make_parts(data, cv, groups, random_state)
-    halved = [n_trials, reduction] if method == "halving" else None
-    header = {
-        "search": 1,
-        "model": _described(model),
-        "space": {name: _candidates_text(candidates) for name, candidates in space.items()},
-        "data": _fingerprint(parts),
-        "metrics": labels,
-        "method": method,
-        "halving": halved,
-        "seed": random_state,
-        "evaluation": {name: repr(value) for name, value in options.items()},
-    }
-    ledger = Ledger(store, header)
+    ledger = Ledger(store, {} if store is None else _header(model, space, parts, labels, method, random_state, options))
     job = _Job(model, parts, labels, options, ledger, random_state, n_jobs)
     runs = {"random": _run_random, "grid": _run_grid, "halving": _run_halving, "optuna": _run_optuna}
     trials = _followed(job, runs[method](job, space, n_trials, reduction, sampler), bool(verbose))
     best = _best(trials, metric)
-    chosen = clone(model).set_params(**best.options).fit(data) if refit else None
+    chosen = job.fit(clone(model).set_params(**best.options), data, job.stages_to(best.epochs)) if refit else None
     return Search(metric, tuple(labels), method, tuple(sorted(space)), tuple(trials), best, chosen)
 
 
 # --- what is searched ------------------------------------------------------------------------------------------------
 
 
+def _check_model(model: Any) -> None:
+    if isinstance(model, type):
+        raise TypeError(f"search takes a model, {model.__name__}(...), not the class")
+    if not (hasattr(model, "get_params") and hasattr(recommender_of(model), "recommend")):
+        raise TypeError(
+            f"search takes one recommender, or a Pipeline that ends in one, got {type(model).__name__}; "
+            "for several models search one after the other"
+        )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(evaluate).parameters) - {"models", "test", "metrics"}
+    for name in options:
+        if name not in known:
+            right = suggest_option(name, known)
+            hint = f"; it is called {right!r}" if right else f"; it has {', '.join(sorted(known))}"
+            raise TypeError(f"neither search nor evaluate has an option {name!r}{hint}")
+
+
 def _check_candidates(name: str, candidates: Any) -> Any:
     if hasattr(candidates, "rvs"):
+        if getattr(candidates, "numargs", 0):  # those that are frozen have none
+            name_of, wanted = candidates.name, candidates.shapes
+            raise TypeError(f"space[{name!r}] is {name_of} without its arguments: give {name_of}({wanted})")
         return candidates
     if isinstance(candidates, str) or not isinstance(candidates, Iterable):
         raise TypeError(
@@ -190,31 +211,61 @@ def _check_space(model: Any, space: Any) -> None:
             raise ValueError(f"{type(model).__name__} has no option {name!r}{hint}")
 
 
-def _described(model: Any) -> str:
-    idle = [name for name in model.get_params() if name.rpartition("__")[2] in _IDLE]
-    return " ".join(repr(clone(model).set_params(**dict.fromkeys(idle))).split())
+def _header(
+    model: Any,
+    space: Mapping[str, Any],
+    parts: Sequence[Part],
+    labels: Sequence[str],
+    method: str,
+    seed: int,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the results of a store are of: texts for people, with digests of all that the texts leave out."""
+    return {
+        "search": 2,
+        "model": _identity(model),
+        "space": {name: _identity(candidates) for name, candidates in space.items()},
+        "data": digest(parts),
+        "metrics": list(labels),
+        "method": method,
+        "seed": seed,
+        "evaluation": {name: _identity(value) for name, value in options.items()},
+    }
 
 
-def _candidates_text(candidates: Any) -> str:
-    if isinstance(candidates, list):
-        return repr(candidates)
-    frozen = getattr(candidates, "dist", None)
-    if frozen is None:
-        return type(candidates).__name__
-    return f"{frozen.name}{tuple(candidates.args)}{dict(candidates.kwds) or ''}"
+def _identity(value: Any) -> str:
+    """A value in words, with its digest where the words could stand for another one, too."""
+    words = _words(value)
+    plain = all(_is_plain(part) for part in (value if isinstance(value, list) else [value]))
+    return words if plain else f"{_cut(words)} #{digest(value)}"
 
 
-def _fingerprint(parts: Sequence[Part]) -> int:
-    """A checksum of what is trained on and tested."""
-    total = 0
-    for part in parts:
-        for side in part:
-            if side is None:
-                continue
-            matrix = side.matrix if isinstance(side, Interactions) else side
-            for array in (matrix.indptr, matrix.indices, matrix.data):
-                total = zlib.crc32(np.ascontiguousarray(array).tobytes(), total)
-    return total
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _words(value: Any) -> str:
+    """A value for people, the same in each process: no addresses, no order of a set, no options of printing."""
+    if _is_plain(value):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_words, value))}]"
+    frozen = getattr(value, "dist", None)
+    if frozen is not None:
+        arguments = [*map(_words, value.args), *(f"{name}={_words(one)}" for name, one in value.kwds.items())]
+        return f"{frozen.name}({', '.join(arguments)})"
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return getattr(value, "__name__", type(value).__name__)
+    usual = inspect.signature(type(value)).parameters
+    chosen = {name: one for name, one in value.get_params(deep=False).items() if name not in IDLE}
+    for name, one in list(chosen.items()):
+        if _is_plain(one) and name in usual and one == usual[name].default:
+            del chosen[name]
+    return f"{type(value).__name__}({', '.join(f'{name}={_words(one)}' for name, one in chosen.items())})"
+
+
+def _cut(words: str, width: int = 300) -> str:
+    return words if len(words) <= width else f"{words[:width]}…"
 
 
 def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -231,11 +282,35 @@ def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 def _draws(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
     """`n` draws, of which the first do not hang on `n`; where all is listed, no combination twice."""
+    if all(isinstance(candidates, list) for candidates in space.values()):
+        return [_combination(space, place) for place in _places(math.prod(map(len, space.values())), n, seed)]
     rng = np.random.default_rng(seed)
-    if not all(isinstance(candidates, list) for candidates in space.values()):
-        return [_draw(space, rng) for _ in range(n)]
-    grid = _grid(space)
-    return [grid[place] for place in rng.permutation(len(grid))[:n].tolist()]
+    return [_draw(space, rng) for _ in range(n)]
+
+
+def _places(total: int, n: int, seed: int) -> list[int]:
+    """`n` different numbers below `total`, or all: the first of a shuffled range (Fisher and Yates) that is not made.
+
+    >>> sorted(_places(5, 9, seed=0))
+    [0, 1, 2, 3, 4]
+    """
+    rng = random.Random(seed)  # whose integers have no greatest one
+    moved: dict[int, int] = {}
+    places = []
+    for first in range(min(n, total)):
+        other = rng.randrange(first, total)
+        places.append(moved.get(other, other))
+        moved[other] = moved.get(first, first)
+    return places
+
+
+def _combination(space: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """The combination at a place of the grid, whose last option turns fastest."""
+    chosen = {}
+    for name in sorted(space, reverse=True):
+        place, candidate = divmod(place, len(space[name]))
+        chosen[name] = space[name][candidate]
+    return dict(sorted(chosen.items()))
 
 
 def _grid(space: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -260,7 +335,8 @@ class _Job:
     ledger: Ledger
     seed: int
     n_jobs: int
-    fitted: dict[tuple[int, int], tuple[int, Any]] = field(default_factory=dict)
+    stages: tuple[int, ...] = ()  # the epochs at which a halving looks at its trials, ascending
+    fitted: dict[tuple[int, int], tuple[int, Any]] = field(default_factory=dict)  # epochs and model by trial and part
     total: int = 0
 
     @property
@@ -269,40 +345,61 @@ class _Job:
 
     def run(self, number: int, chosen: dict[str, Any], epochs: int | None = None, keep: bool = False) -> Trial:
         """The trial: from the ledger, or fitted and evaluated on each split, and noted there."""
-        key = f"{number}" if epochs is None else f"{number}@{epochs}"
-        known = self.ledger.get(key)
-        if known is not None:
-            return _as_trial(number, chosen, epochs, known)
-        began = time.perf_counter()
-        entry: dict[str, Any] = {"options": {name: _plain(value) for name, value in chosen.items()}}
-        try:
-            scores = [self._score(number, place, part, chosen, epochs, keep) for place, part in enumerate(self.parts)]
-            entry["scores"] = {label: [score[label] for score in scores] for label in self.labels}
-        except (ValueError, ArithmeticError) as error:  # a combination that does not work, or diverges
-            entry["error"] = f"{type(error).__name__}: {error}"
-        entry["seconds"] = round(time.perf_counter() - began, 4)
-        self.ledger.add(key, entry)
+        stages = self.stages_to(epochs)
+        key = ", ".join(f"{name}={_identity(value)}" for name, value in sorted(chosen.items()))
+        key += f" @{'+'.join(map(str, stages))}" if stages else ""
+        entry = self.ledger.get(key)
+        if entry is None:
+            entry = self._measured(number, chosen, stages, keep)
+            self.ledger.add(key, entry)
         return _as_trial(number, chosen, epochs, entry)
 
+    def stages_to(self, epochs: int | None) -> tuple[int, ...]:
+        """The stages in which that many epochs are run; none where the model runs all of its own at once."""
+        if epochs is None:
+            return ()
+        return tuple(stage for stage in self.stages if stage <= epochs) if _warm_option(self.model) else (epochs,)
+
+    def _measured(self, number: int, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool) -> dict[str, Any]:
+        began = time.perf_counter()
+        entry: dict[str, Any] = {}
+        try:
+            scores = [self._score(number, place, part, chosen, stages, keep) for place, part in enumerate(self.parts)]
+            entry["scores"] = {label: [score[label] for score in scores] for label in self.labels}
+        except MemoryError:  # of this moment, and not of the options
+            raise
+        except Exception as error:  # a combination that does not work, or diverges
+            entry["error"] = f"{type(error).__name__}: {error}"
+        entry["seconds"] = round(time.perf_counter() - began, 4)
+        return entry
+
     def _score(
-        self, number: int, place: int, part: Part, chosen: dict[str, Any], epochs: int | None, keep: bool
+        self, number: int, place: int, part: Part, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool
     ) -> dict[str, float]:
-        model = self._fit(number, place, part, chosen, epochs, keep)
+        done, model = self.fitted.pop((number, place), (0, None))
+        if model is None:
+            model = clone(self.model).set_params(**chosen)
+        self.fit(model, part.train, stages, done)
+        if keep and _warm_option(model):
+            self.fitted[number, place] = (stages[-1], model)
         report = evaluate_part({"model": model}, part, self.labels, **self.options)
         return {label: report.mean(label) for label in self.labels}
 
-    def _fit(self, number: int, place: int, part: Part, chosen: dict[str, Any], epochs: int | None, keep: bool) -> Any:
-        done, model = self.fitted.pop((number, place), (0, None))
-        if model is None:
-            done, model = 0, clone(self.model).set_params(**chosen)
-        if epochs is not None:
-            model.set_params(**{epochs_option(model): epochs - done})
-            if done:
-                model.set_params(warm_start=True)
-        model.fit(part.train)
-        if keep and "warm_start" in model.get_params():
-            self.fitted[number, place] = (epochs or 0, model)
-        return model
+    def fit(self, model: Any, data: Any, stages: Sequence[int], done: int = 0) -> Any:
+        """The model fitted by one stage after another, of which those up to `done` epochs are behind it.
+
+        Each stage goes on from the one before (warm_start). That is not what a fit of all epochs at once gives, as
+        step sizes, draws and over-relaxation begin anew: so all who come to some epochs take the same stages.
+        """
+        if not stages:
+            return model.fit(data)
+        option, warm = epochs_option(model), _warm_option(model)
+        own = {warm: model.get_params()[warm]} if warm else {}
+        for stage in stages:
+            if stage > done:
+                model.set_params(**{option: stage - done}, **dict.fromkeys(own, done > 0)).fit(data)
+                done = stage
+        return model.set_params(**{option: done}, **own)
 
     def run_all(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Trial]:
         """The trials of the tasks (arguments of `run`), as they come."""
@@ -345,7 +442,7 @@ def _followed(job: _Job, trials: Iterator[Trial], shown: bool) -> list[Trial]:
 
 def _order(metric: str) -> Callable[[Trial], tuple[float, float, int]]:
     """The best first: of those with most epochs, by score."""
-    sign = 1.0 if parse_metric(metric).name in PAIRS else -1.0
+    sign = 1.0 if parse_metric(metric).name in LOWEST else -1.0
 
     def place(trial: Trial) -> tuple[float, float, int]:
         return (
@@ -381,10 +478,24 @@ def _run_grid(job: _Job, space: Mapping[str, Any], n: int, reduction: int, sampl
 
 def epochs_option(model: Any) -> str:
     """What the model, or the last step of a Pipeline, calls its epochs."""
+    own = _last_step(model) + "iterations"
     names = [name for name in model.get_params() if name.rpartition("__")[2] == "iterations"]
     if not names:
         raise ValueError(f"method='halving' goes by epochs, and {type(model).__name__} has no option 'iterations'")
-    return str(names[-1])
+    return own if own in names else str(names[-1])
+
+
+def _warm_option(model: Any) -> str | None:
+    """What says that the next fit goes on from the last; None where there is no such thing.
+
+    Only of the model itself or the last step of a Pipeline: those within others are cloned before they are fitted.
+    """
+    warm = _last_step(model) + "warm_start"
+    return warm if {warm, _last_step(model) + "iterations"} <= set(model.get_params()) else None
+
+
+def _last_step(model: Any) -> str:
+    return f"{model.steps[-1][0]}__" if hasattr(model, "steps") else ""
 
 
 def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
@@ -403,6 +514,7 @@ def _run_halving(job: _Job, space: Mapping[str, Any], n: int, reduction: int, sa
         raise ValueError(f"method='halving' sets {option!r} itself: take it out of the space")
     draws = _draws(space, n, job.seed)
     steps = rungs(len(draws), job.model.get_params()[option], reduction)
+    job.stages = tuple(sorted({epochs for _, epochs in steps}))
     job.total = sum(count for count, _ in steps)
     return _climb(job, draws, steps)
 
@@ -431,7 +543,7 @@ def _run_optuna(job: _Job, space: Mapping[str, Any], n: int, reduction: int, sam
         raise ImportError("method='optuna' needs Optuna: pip install 'fastrec[search]'") from error
     job.total = n
     distributions = {name: _optuna_distribution(optuna, name, space[name]) for name in sorted(space)}
-    lower = parse_metric(job.metric).name in PAIRS
+    lower = parse_metric(job.metric).name in LOWEST
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -1,8 +1,11 @@
 """A table of texts, for terminals and for pages."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+
+_INTERVAL = re.compile(r"([-+]?[0-9.]+) (\[[-+0-9., ]+\])")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Table:
     strong: frozenset[tuple[int, int]] = field(default_factory=frozenset)
     wrap: bool = False
 
+    @property
+    def wide(self) -> bool:
+        """Whether a page gives it the whole width."""
+        return len(self.columns) > 3 and not self.wrap
+
     def text(self, indent: str = "") -> str:
         """The table in plain characters, columns two blanks apart."""
         lines = [list(self.columns), *map(list, self.rows)]
@@ -65,7 +73,8 @@ class Table:
     def _html_row(self, r: int, row: Sequence[str], align: Sequence[str]) -> str:
         cells = []
         for c, text in enumerate(row):
-            inner = f"<strong>{escape(text)}</strong>" if (r, c) in self.strong else escape(text)
+            inner = _INTERVAL.sub(r'\1 <span class="interval">\2</span>', escape(text))  # a page may put it below
+            inner = f"<strong>{inner}</strong>" if (r, c) in self.strong else inner
             tag, scope = ("th", ' scope="row"') if c == 0 else ("td", "")
             cells.append(f'<{tag}{scope} style="{align[c]}">{inner}</{tag}>')
         return "".join(cells)

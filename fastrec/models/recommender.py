@@ -135,6 +135,14 @@ class Audience:
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
 
 
+def _as_history(row: Any) -> list[Any]:
+    if isinstance(row, str | bytes) or not isinstance(row, Iterable):
+        raise TypeError(
+            f"items must be a list of items for each user, as [[1, 2], [3]], got {row!r} in place of a list"
+        )
+    return list(row)
+
+
 class Recommender(BaseEstimator, ABC):
     """The base of all recommenders.
 
@@ -366,6 +374,8 @@ class Recommender(BaseEstimator, ABC):
         ------
         ValueError
             Where an id is unknown.
+        TypeError
+            For the items of one user alone: there has to be a list for each user.
 
         Examples
         --------
@@ -377,7 +387,7 @@ class Recommender(BaseEstimator, ABC):
         """
         self._check_fitted()
         check_choice("on_unknown", on_unknown, ("error", "skip"))
-        lists = [list(row) for row in items]
+        lists = [_as_history(row) for row in items]
         flat = [item for row in lists for item in row]
         codes = self._item_codes("items", flat, on_unknown) if flat else np.empty(0, np.int32)
         return rows_of_lists(codes, [len(row) for row in lists], self.n_features_in_)

@@ -306,3 +306,13 @@ def test_one_sort_orders_as_two_do():
 def test_vocabularies_are_shared_not_copied():
     users = Vocabulary(["a"])
     assert Interactions([0], [0], users=users).users is users
+
+
+def test_times_beyond_int64_are_refused():
+    with pytest.raises(ValueError, match="times must fit in int64, got 18446744073709551615 in row 1"):
+        Interactions([0, 1], [0, 1], times=np.array([1, 2**64 - 1], np.uint64))
+
+
+def test_a_matrix_of_one_dimension_is_refused():
+    with pytest.raises(ValueError, match=r"matrix must be two-dimensional, users × items, got the shape \(3,\)"):
+        Interactions.from_matrix(np.ones(3))

@@ -273,6 +273,7 @@ def test_impossible_delimiters_are_refused(tmp_path, delimiter):
 
 
 FIELDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\x1f"), min_size=1, max_size=8)
+FIELDS = FIELDS.filter(lambda text: text.strip(" \t"))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -291,7 +292,7 @@ def test_the_three_parsers_agree(tmp_path_factory, delimiter, table):
             data = fr.read_interactions(path, delimiter=delimiter)
             results.append(rows(data))
     assert results[0] == results[1] == results[2]
-    assert [tuple(map(str, row)) for row in results[0]] == table
+    assert [tuple(map(str, row)) for row in results[0]] == [(a.strip(" \t"), b.strip(" \t")) for a, b in table]
 
 
 # Frames
@@ -603,3 +604,101 @@ def test_usual_names_are_recognised(names):
 def test_general_names_win_over_special_ones():
     roles = recognise(["session_id", "user_id", "movie_id", "item_id"], user=None, item=None, value=None, time=None)
     assert roles[:2] == (1, 3)
+
+
+# -- the kind of ids
+
+MIXED, PLAIN = "user,item\n1,10\n1,X9\n2,10\n", "user,item\n1,10\n2,10\n"
+
+
+def test_the_kind_of_ids_can_be_named_where_a_file_would_give_another(engine, tmp_path):
+    train = fr.read_interactions(write(tmp_path, MIXED))
+    kinds = (train.users.kind, train.items.kind)
+    assert kinds == ("int", "str")
+    path = write(tmp_path, PLAIN, "test.csv")
+    assert fr.read_interactions(path).items.kind == "int"
+    assert rows(fr.read_interactions(path, ids=kinds)) == [(1, "10"), (2, "10")]
+    assert rows(fr.read_interactions(path, ids="str")) == [("1", "10"), ("2", "10")]
+    model = fr.Popularity().fit(train)
+    report = fr.evaluate(model, fr.read_interactions(path, ids=kinds), "recall@1", exclude_seen=False)
+    assert report.mean("recall@1") == 1
+
+
+def test_the_kind_of_ids_holds_for_frames_too():
+    frame = pd.DataFrame({"user": [10, 9, 10], "item": ["3", "20", "20"]})
+    data = fr.read_interactions(frame, ids=("str", "int"))
+    assert data.users.ids.tolist() == ["10", "9"]
+    assert data.items.ids.tolist() == [3, 20]
+    assert rows(data) == [("10", 3), ("9", 20), ("10", 20)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ("int", "column 'item' must be integers written plainly, as they are asked for, got 'X9' in row 1"),
+        ("integer", "ids must be"),
+        (("int", "str", "str"), "a pair of them"),
+    ],
+)
+def test_a_kind_that_ids_are_not_is_refused(tmp_path, ids, message):
+    with pytest.raises(ValueError, match=message):
+        fr.read_interactions(write(tmp_path, MIXED), ids=ids)
+
+
+INFO = {
+    "file": lambda folder: write(folder, "item,title\n10,Ten\n20,Twenty\n", "items.csv"),
+    "frame of integers": lambda _: pd.DataFrame({"item": [20, 10], "title": ["Twenty", "Ten"]}),
+    "frame of strings": lambda _: pd.DataFrame({"item": ["20", "10"], "title": ["Twenty", "Ten"]}),
+    "mapping": lambda _: {"item": [20, 10], "title": ["Twenty", "Ten"]},
+}
+
+
+@pytest.mark.parametrize("info", INFO.values(), ids=INFO)
+@pytest.mark.parametrize("text", [MIXED, PLAIN])
+def test_item_info_is_read_in_the_kind_of_the_items(tmp_path, info, text):
+    data = fr.read_interactions(write(tmp_path, text), item_info=info(tmp_path))
+    assert data.titles(data.items.encode(data.items.ids[:1])) == ["Ten"]
+
+
+def test_item_info_may_know_items_of_another_kind(tmp_path):
+    info = write(tmp_path, "item,title\n10,Ten\nX9,Nine\n", "items.csv")
+    data = fr.read_interactions(write(tmp_path, PLAIN), item_info=info)
+    assert data.item_info["title"].tolist() == ["Ten"]
+
+
+def test_item_info_about_no_item_is_refused(tmp_path):
+    info = pd.DataFrame({"item": ["a", "b"], "title": ["A", "B"]})
+    with pytest.raises(ValueError, match=r"about none of the items: its ids are such as \['a'\], .* such as \['10'\]"):
+        fr.read_interactions(write(tmp_path, MIXED), item_info=info)
+
+
+def test_blanks_around_fields_do_not_count(engine, tmp_path):
+    data = fr.read_interactions(write(tmp_path, "user, item, rating, title\nann, b, 1, x\nann,b, 2, y\nbob,a ,3, z\n"))
+    assert rows(data) == [("ann", "b", 1.0), ("ann", "b", 2.0), ("bob", "a", 3.0)]
+    numbered = fr.read_interactions(write(tmp_path, "user, item\n 1, 10\n2, 7\n"))
+    assert rows(numbered) == [(1, 10), (2, 7)]
+    with pytest.raises(ValueError, match=r"column ' ?item' must not be missing, but is in row 1"):
+        fr.read_interactions(write(tmp_path, "user, item\nann, b\nann, \n"))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([7, 30, 7], dtype="category"),
+        pa.array([7, 30, 7]).dictionary_encode(),
+    ],
+)
+def test_categories_that_are_integers_are_integers(column):
+    frame = pd.DataFrame({"user": [1, 1, 2], "item": column})
+    if isinstance(column, pa.Array):
+        frame = pa.table({"user": [1, 1, 2], "item": column})
+    data = fr.read_interactions(frame)
+    assert data.items.ids.tolist() == [7, 30]
+    assert rows(data) == [(1, 7), (1, 30), (2, 7)]
+
+
+def test_dates_of_python_are_times():
+    frame = pd.DataFrame({"user": [1, 2], "item": [1, 2], "date": [dt.date(2020, 1, 2), dt.date(1970, 1, 2)]})
+    data = fr.read_interactions(frame, time="date")
+    assert data.times.tolist() == [1577923200 * 10**6, 86400 * 10**6]
+    assert data.time_unit == "us"

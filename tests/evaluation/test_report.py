@@ -219,3 +219,24 @@ def test_a_page_of_one_model_has_no_comparison(tmp_path):
 def test_reports_cannot_be_changed(report):
     with pytest.raises(AttributeError):
         report.models = ()
+
+
+def test_a_page_gives_wide_tables_its_width_and_keeps_columns_few(tmp_path):
+    rng = np.random.default_rng(0)
+    data = fr.Interactions(rng.integers(0, 60, 900), rng.integers(0, 30, 900))
+    train, test = fr.split_random(data, 0.3, 0)
+    model = fr.Popularity().fit(train)
+    metrics = ["ndcg@5", "recall@5", "recall@10", "map@5", "auc@5", "novelty@5"]
+    fr.evaluate({"a": model, "b": model, "c": model}, test, metrics, item_groups="popularity").save(tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    body = page[page.index("<main>") :]
+    grids = re.findall(r'<div class="grid">(.*?)</div>', body, flags=re.DOTALL)
+    assert not any("<table" in grid for grid in grids)  # all of these tables are wide
+    for table in re.findall("<table.*?</table>", body, flags=re.DOTALL):
+        assert table.count('scope="col"') <= 5
+    assert '<span class="interval">[' in page
+
+
+def test_a_folder_that_is_not_there_is_named(report, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.r\.html cannot be written: there is no folder"):
+        report.save(tmp_path / "nowhere" / "r.html")

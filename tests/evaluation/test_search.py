@@ -9,11 +9,13 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
-from fastrec.evaluation.search import rungs
+from fastrec.evaluation.search import _combination, _draws, _grid, _places, rungs
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,22 @@ def data():
     user = rng.integers(0, 60, 1200)
     item = (rng.integers(0, 25, 1200) // 2 * 2 + taste[user]) % 25
     return fr.Interactions(user, item, users=range(60), items=range(25))
+
+
+def fixed(column):
+    users, items = np.zeros((60, 40), np.float32), np.zeros((25, 40), np.float32)
+    users[:, 20 + column] = items[:, 20 + column] = 1
+    return fr.FixedFactors(users, items)
+
+
+def marked(column):
+    features = np.eye(25, 60, k=20)
+    features[:, column] = 1
+    return features
+
+
+def timed(sign):
+    return fr.Interactions([0, 0, 1, 1] * 30, [0, 1, 2, 3] * 30, times=sign * np.arange(120), items=range(25))
 
 
 def als(**options):
@@ -73,9 +91,43 @@ def test_lists_alone_are_drawn_without_repeats(data):
     assert sorted(trial.options["factors"] for trial in found.trials) == [2, 3]
 
 
-def test_errors_are_searched_for_the_lowest(data):
-    found = fr.search(als(), {"factors": [1, 8]}, data, method="grid", metric="rmse", cv=0.2)
+def test_a_long_grid_is_drawn_from_without_being_made(data):
+    space = {
+        "factors": [2, 3],
+        "alpha": [float(a) for a in range(1, 2000)],
+        "regularization": [r / 1000 for r in range(1, 2000)],
+        "random_state": list(range(10**6)),
+        "warm_start": [False] * 10**6,
+        "tol": [0.0] * 10**3,
+    }
+    few = _draws(space, 3, seed=0)
+    more = _draws(space, 50, seed=0)
+    assert more[:3] == few
+    assert all(sorted(draw) == sorted(space) for draw in more)
+    assert len({draw["random_state"] for draw in more}) > 40
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 5))
+def test_places_of_a_grid_are_drawn_once_each(total, n, seed):
+    places = _places(total, n, seed)
+    assert len(set(places)) == len(places) == min(n, total)
+    assert set(places) <= set(range(total))
+    assert _places(total, n + 1, seed)[: len(places)] == places
+
+
+def test_a_place_is_that_of_the_grid():
+    space = {"b": [1, 2, 3], "a": ["x", "y"]}
+    assert [_combination(space, place) for place in range(6)] == _grid(space)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "gini@5", "average_popularity@5", "calibration@5"])
+def test_where_less_is_better_the_lowest_wins(data, metric):
+    groups = np.array(["a", "b", "c"], object)[np.arange(25) % 3]
+    told = fr.Interactions(data.user_codes, data.item_codes, items=range(25), item_info={"genres": groups})
+    options = {"item_features": "genres"} if metric.startswith("calibration") else {}
+    found = fr.search(als(), {"factors": [1, 8]}, told, method="grid", metric=metric, cv=0.2, refit=False, **options)
     assert found.best_score == min(trial.score for trial in found.trials)
+    assert found.trials[0].score != found.trials[1].score
 
 
 def test_pipelines_are_searched_by_their_steps(data):
@@ -95,6 +147,24 @@ def test_a_combination_that_fails_is_noted_and_the_search_goes_on(data, tmp_path
     assert found.ranked()[-1] == failed
     with pytest.raises(ValueError, match=r"no trial gave a ndcg@10; the first: ValueError: ImplicitALS.alpha"):
         fr.search(als(), {"alpha": [-1.0]}, data, cv=0.2)
+
+
+def test_failures_of_all_kinds_are_noted_alike(data):
+    found = fr.search(als(), {"alpha": ["much", 1.0]}, data, method="grid", cv=0.2, refit=False)
+    assert found.trials[0].error.startswith("TypeError: ImplicitALS.alpha")
+    assert found.best_options == {"alpha": 1.0}
+    with pytest.raises(ValueError, match=r"no trial gave a ndcg@10; the first: TypeError: ImplicitALS.alpha"):
+        fr.search(als(), {"alpha": ["much"]}, data, cv=0.2)
+
+
+@pytest.mark.parametrize("stop", [MemoryError, KeyboardInterrupt])
+def test_a_lack_of_memory_or_a_person_ends_the_search(data, monkeypatch, stop):
+    def fit(self, X, y=None):
+        raise stop
+
+    monkeypatch.setattr(fr.ImplicitALS, "fit", fit)
+    with pytest.raises(stop):
+        fr.search(als(), {"alpha": [1.0]}, data, cv=0.2)
 
 
 # -- halving
@@ -123,7 +193,7 @@ def test_halving_keeps_the_best_and_runs_them_longer(data):
     assert "epochs" in found.to_frame().columns
 
 
-def test_halving_goes_on_from_where_a_model_was(data, monkeypatch):
+def counted_fits(monkeypatch):
     run = []
     fit = fr.ImplicitALS.fit
 
@@ -132,8 +202,54 @@ def test_halving_goes_on_from_where_a_model_was(data, monkeypatch):
         return fit(self, X, y, **options)
 
     monkeypatch.setattr(fr.ImplicitALS, "fit", counted)
-    fr.search(als(iterations=4), {"alpha": [1.0, 3.0]}, data, method="halving", reduction=2, cv=0.2, refit=False)
+    return run
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_halving_goes_on_from_where_a_model_was(data, monkeypatch, piped):
+    run = counted_fits(monkeypatch)
+    model, name = als(iterations=4), "alpha"
+    if piped:
+        model, name = make_pipeline(fr.LogWeight(), model), "implicitals__alpha"
+    options = {"method": "halving", "reduction": 2, "cv": 0.2}
+    found = fr.search(model, {name: [1.0, 3.0]}, data, refit=False, **options)
     assert run == [(2, False), (2, False), (2, True)]
+    run.clear()
+    found = fr.search(model, {name: [1.0, 3.0]}, data, **options)
+    assert run[3:] == [(2, False), (2, True)]  # the best one, in the same stages
+    model = found.model[-1] if piped else found.model
+    assert (model.iterations, model.warm_start) == (4, False)
+
+
+def test_the_score_of_a_halving_is_that_of_its_model(data):
+    train, test = fr.split_random(data, 0.2, 0)
+    found = fr.search(als(iterations=9), {"alpha": [1.0, 3.0, 9.0]}, train, method="halving", cv=(train, test))
+    assert found.best.epochs == 9
+    assert found.best_score == fr.evaluate(found.model, test, ["ndcg@10"]).mean("ndcg@10")
+
+
+@pytest.mark.parametrize("lines", [1, 2, 9, 10, 11, 12, 13])
+def test_a_halving_ends_alike_wherever_it_was_killed(data, tmp_path, lines):
+    store = tmp_path / "h.jsonl"
+    options = {"method": "halving", "n_trials": 9, "cv": 2, "store": store}
+    space = {"alpha": loguniform(0.1, 100)}
+    whole = fr.search(als(iterations=9), space, data, **options)
+    assert len(whole.trials) == 13
+    store.write_bytes(b"".join(store.read_bytes().splitlines(keepends=True)[:lines]))
+    again = fr.search(als(iterations=9), space, data, **options, n_jobs=2)
+    assert told(again) == told(whole)
+    np.testing.assert_array_equal(again.model.item_factors_, whole.model.item_factors_)
+
+
+def test_a_halving_asked_for_more_trials_keeps_those_it_has(data, tmp_path, monkeypatch):
+    run = counted_fits(monkeypatch)
+    options = {"method": "halving", "cv": 0.2, "store": tmp_path / "h", "refit": False}
+    space = {"alpha": loguniform(0.1, 100)}
+    fr.search(als(iterations=3), space, data, n_trials=3, **options)
+    assert len(run) == 4
+    run.clear()
+    fr.search(als(iterations=3), space, data, n_trials=5, **options)
+    assert run[:2] == [(1, False)] * 2
 
 
 def test_halving_needs_epochs(data):
@@ -186,10 +302,9 @@ def test_what_is_on_disk_is_not_run_again(data, tmp_path, method, monkeypatch):
     fit = fr.ImplicitALS.fit
     monkeypatch.setattr(fr.ImplicitALS, "fit", lambda self, X, y=None, **o: (run.append(1), fit(self, X, y, **o))[1])
     again = fr.search(als(iterations=4), space, data, n_trials=4, store=store, **options)
-    assert len(run) == 2 * (len(whole.trials) - 2)
-    assert [t[:3] for t in told(again)] == [t[:3] for t in told(whole)]
     if method == "random":
-        assert told(again) == told(whole)
+        assert len(run) == 2 * (len(whole.trials) - 2)
+    assert told(again) == told(whole)
     run.clear()
     assert told(fr.search(als(iterations=4), space, data, n_trials=4, store=store, **options)) == told(again)
     assert not run
@@ -219,6 +334,77 @@ def test_the_results_of_another_search_are_refused(data, tmp_path, change, named
     fr.search(**options, refit=False)
     with pytest.raises(ValueError, match=named):
         fr.search(**{**options, **change}, refit=False)
+
+
+class Always:
+    """A distribution that is none of SciPy's."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def rvs(self, random_state=None):
+        return self.value
+
+
+def test_optuna_results_of_another_sampler_are_not_taken_for_its_own(data, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    space = {"alpha": loguniform(0.1, 100), "factors": randint(2, 40)}
+    options = {"method": "optuna", "n_trials": 4, "cv": 0.2, "refit": False}
+    fr.search(als(), space, data, store=tmp_path / "o", **options)
+    for change in ({"sampler": lambda: optuna.samplers.RandomSampler(seed=9)}, {"n_jobs": 2}):
+        change = {name: value() if callable(value) else value for name, value in change.items()}
+        stored = fr.search(als(), space, data, store=tmp_path / "o", **options, **change)
+        if "sampler" in change:
+            change["sampler"] = optuna.samplers.RandomSampler(seed=9)
+        assert told(stored) == told(fr.search(als(), space, data, **options, **change))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        ({"space": {"factors": Always(2)}}, {"space": {"factors": Always(9)}}, "its space is"),
+        ({"model": fixed(0)}, {"model": fixed(1)}, "its model is"),
+        ({"model": make_pipeline(fixed(0))}, {"model": make_pipeline(fixed(1))}, "its model is"),
+        ({"item_features": marked(0)}, {"item_features": marked(30)}, "its evaluation is"),
+        ({"data": timed(1)}, {"data": timed(-1)}, "its data is"),
+    ],
+)
+def test_a_search_that_differs_in_its_arrays_alone_is_another_one(data, tmp_path, one, other, named):
+    options = {"model": als(), "space": {}, "data": data, "metrics": ["diversity@5"], "item_features": marked(1)}
+    options |= {"cv": 0.2, "refit": False, "n_trials": 1, "store": tmp_path / "s"}
+    for change in (one, other):
+        model = change.get("model", options["model"])
+        change.setdefault("space", {next(n for n in model.get_params() if n.endswith("n_jobs")): [1]})
+    fr.search(**{**options, **one})
+    fr.search(**{**options, **one})
+    with pytest.raises(ValueError, match=named):
+        fr.search(**{**options, **other})
+
+
+def test_a_store_is_known_again_in_another_process(tmp_path):
+    script = textwrap.dedent("""
+        import sys, numpy as np, fastrec as fr
+        from scipy import stats
+        class Named:
+            def __init__(self): self.kept = {"x", "y", "z"}
+            def rvs(self, random_state=None): return 2.0
+        np.set_printoptions(precision=int(sys.argv[2]))
+        rng = np.random.default_rng(0)
+        data = fr.Interactions(rng.integers(0, 9, 200), rng.integers(0, 9, 200))
+        model = fr.ImplicitALS(2, iterations=1, random_state=0)
+        space = {"alpha": Named(), "regularization": stats.uniform, "dtype": ["float32"]}
+        fr.search(model, space, data, cv=0.2, n_trials=2, store=sys.argv[1], refit=False, metrics=["diversity@5"],
+                  item_features=np.arange(18.0).reshape(9, 2) / 7)
+    """)
+    for precision in ("3", "8"):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / "s"), precision], check=True)
+    assert len((tmp_path / "s").read_bytes().splitlines()) == 3
+
+
+def test_what_cannot_be_told_apart_is_refused_where_results_are_kept(data, tmp_path):
+    space = {"factors": Always(lambda: 2)}
+    with pytest.raises(ValueError, match="cannot be told from others of its kind"):
+        fr.search(als(), space, data, store=tmp_path / "s")
 
 
 def test_a_file_of_something_else_is_refused(data, tmp_path):
@@ -278,9 +464,35 @@ def test_a_bad_space_is_named(data, space, message):
         fr.search(als(), space, data)
 
 
+def test_options_that_evaluate_has_not_are_named_before_anything_is_fitted(data):
+    with pytest.raises(TypeError, match="neither search nor evaluate has an option 'colour'; it has batch_size"):
+        fr.search(als(), {"factors": [2]}, data, colour="red")
+
+
+def test_a_distribution_without_its_arguments_is_named(data):
+    with pytest.raises(
+        TypeError, match=r"space\['factors'\] is randint without its arguments: give randint\(low, high"
+    ):
+        fr.search(als(), {"factors": randint}, data)
+
+
 def test_a_grid_takes_lists_alone(data):
     with pytest.raises(ValueError, match=r"space\['alpha'\] is a distribution: take method='random'"):
         fr.search(als(), {"alpha": loguniform(1, 2)}, data, method="grid")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (fr.ImplicitALS, r"search takes a model, ImplicitALS\(\.\.\.\), not the class"),
+        ([fr.ImplicitALS()], "takes one recommender, or a Pipeline that ends in one, got list"),
+        ({"a": fr.ImplicitALS()}, "got dict; for several models"),
+        (fr.LogWeight(), "got LogWeight"),
+    ],
+)
+def test_what_is_no_model_is_named(data, model, message):
+    with pytest.raises(TypeError, match=message):
+        fr.search(model, {"factors": [2]}, data)
 
 
 def test_progress_tells_the_best_so_far(data, capsys):

@@ -233,3 +233,10 @@ def test_histories_by_ids():
     assert model.recommend(model.histories([["x"]]), k=1).items.tolist() == [["y"]]
     with pytest.raises(ValueError, match="'z'"):
         model.histories([["z"]])
+
+
+@pytest.mark.parametrize("items", [["i01", "i02"], [1, 2]])
+def test_histories_are_a_list_for_each_user(items):
+    model = Popularity().fit(Interactions([0, 1], [0, 1], items=["i01", "i02"]))
+    with pytest.raises(TypeError, match=r"items must be a list of items for each user, .* in place of a list"):
+        model.histories(items)
