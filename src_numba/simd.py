@@ -394,21 +394,6 @@ def reduce_minimum(context: Any, vector: Vector) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
-def reduce_maximum(context: Any, vector: Vector) -> Any:
-    """The largest of all lanes, none of which is NaN."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, lanes = args[0], vector.lanes
-        while lanes > 1:
-            lanes //= 2
-            halves = _half(builder, value, 0, lanes), _half(builder, value, lanes, lanes)
-            value = builder.select(builder.fcmp_ordered(">", *halves), *halves)
-        return builder.extract_element(value, ir.Constant(I32, 0))
-
-    return vector.dtype(vector), build
-
-
-@intrinsic  # type: ignore[misc]
 def trailing_zeros(context: Any, bits: Any) -> Any:
     """The place of the lowest bit that is set in an int64 other than 0."""
 

@@ -17,10 +17,10 @@ from sklearn.base import clone
 
 from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.digest import IDLE, digest
-from fastrec.evaluation.evaluate import evaluate
+from fastrec.evaluation.evaluate import evaluate, recommender_of
 from fastrec.evaluation.ledger import Ledger
 from fastrec.evaluation.tables import Table
-from fastrec.evaluation.validation import Part, evaluate_part, make_parts, recommender_of
+from fastrec.evaluation.validation import Part, evaluate_part, make_parts
 from fastrec.metrics import PAIRS, parse_metric
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
