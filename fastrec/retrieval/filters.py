@@ -29,6 +29,13 @@ class Filters(NamedTuple):
 NOTHING = Filters(NOTHING_CLOSED, NO_STARTS, NO_CODES, None)
 
 
+class Mask(NamedTuple):
+    """What all queries may choose: 1 or 0 for each item, and the codes where they are few."""
+
+    mask: NDArray[np.uint8]
+    allowed: NDArray[np.int32] | None
+
+
 def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     """The filters of a search over `n` items.
 
@@ -54,7 +61,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     if issparse(allow):
         allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
     elif allow is not None:
-        mask, allowed = _read_allowed(allow, n)
+        mask, allowed = allow if isinstance(allow, Mask) else read_mask(allow, n)
     if issparse(exclude):
         exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)
     elif exclude is not None:
@@ -88,7 +95,8 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
     return readonly(indptr.astype(np.int64, copy=False)), readonly(indices.astype(np.int32, copy=False))
 
 
-def _read_allowed(allow: Any, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+def read_mask(allow: Any, n: int) -> Mask:
+    """`allow` for all queries, as a bool mask or codes, checked: who asks often keeps it instead of what it is of."""
     allow = np.asarray(allow)
     if allow.dtype == bool:
         if allow.shape != (n,):
@@ -100,4 +108,4 @@ def _read_allowed(allow: Any, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int
         mask = np.zeros(n, np.uint8)
         mask[codes] = 1
         few = 2 * len(codes) <= n
-    return mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None
+    return Mask(mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None)

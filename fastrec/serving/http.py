@@ -57,8 +57,11 @@ Body = TypeVar("Body")
 Result = TypeVar("Result")
 
 VERSION_HEADER = b"fastrec-version"
-SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
+JSON_HEADER = (b"content-type", b"application/json")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# Of what a browser shows; an answer in JSON is nothing that could load or run anything.
+PAGE_HEADERS = [
+    NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 ]
@@ -89,7 +92,7 @@ class Answer:
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._body, self._status = body, status
-        self._headers = [*headers, (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -625,11 +628,8 @@ class Guard:
                 # A model may have been published since the answer was made: only pages are without a version yet.
                 if not any(name == VERSION_HEADER for name, _ in headers):
                     headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
-                message["headers"] = [
-                    *headers,
-                    (b"server-timing", b"app;dur=%.3f" % spent),
-                    *SECURITY_HEADERS,
-                ]
+                more = (NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS
+                message["headers"] = [*headers, (b"server-timing", b"app;dur=%.3f" % spent), *more]
             await send(message)
 
         try:
@@ -709,9 +709,8 @@ def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
     codes = top.codes[row]
     codes = codes[codes >= 0]
     scores = top.scores[row, : len(codes)].tolist()
-    return [
-        m.Recommended(*part) for part in zip(decode(model, codes), scores, titles(model, codes.tolist()), strict=True)
-    ]
+    named = titles(model, codes.tolist())
+    return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
 
 
 def titles(model: Recommender, codes: list[int]) -> list[str | None]:
@@ -759,7 +758,7 @@ def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
 
 
 def _fit_64_bits(ids: list[Id]) -> bool:
-    return -(2**63) <= min(ids) and max(ids) < 2**63  # type: ignore[operator]
+    return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
 
 
 def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
