@@ -36,6 +36,13 @@ class Mask(NamedTuple):
     allowed: NDArray[np.int32] | None
 
 
+class Rows(NamedTuple):
+    """What each query may not choose, checked and sorted: query i leaves out codes[starts[i] : starts[i + 1]]."""
+
+    starts: NDArray[np.int64]
+    codes: NDArray[np.int32]
+
+
 def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     """The filters of a search over `n` items.
 
@@ -43,10 +50,10 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     ----------
     exclude
         A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, left out of every answer;
-        or None.
+        `Rows`; or None.
     allow
         A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
-        shape (n,), for all queries; or None.
+        shape (n,), for all queries, or a `Mask` of them; or None.
 
     Raises
     ------
@@ -62,7 +69,9 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
         allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
     elif allow is not None:
         mask, allowed = allow if isinstance(allow, Mask) else read_mask(allow, n)
-    if issparse(exclude):
+    if isinstance(exclude, Rows):
+        exclude_starts, exclude_codes = exclude
+    elif issparse(exclude):
         exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)
     elif exclude is not None:
         mask = np.ones(n, np.uint8) if mask is NO_MASK else mask.copy()
