@@ -34,7 +34,7 @@ from fastrec.serving.catalogue import Catalogue
 from fastrec.serving.leader import Leader
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
 from fastrec.serving.openapi import describe_api
-from fastrec.serving.settings import Settings
+from fastrec.serving.settings import Settings, is_loopback
 
 log = logging.getLogger("uvicorn.error")
 
@@ -303,6 +303,9 @@ class Server:
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             raise Refusal(403, "requests that write are not taken from pages of other sites")
         if self._token is None:
+            # A page of another site can have its own name lead to this machine, and then be of the same origin.
+            if self.settings.journal is not None and not names_loopback(request.headers.get("host", "")):
+                raise Refusal(403, "without a token a server is written to as localhost or 127.0.0.1, by no other name")
             return
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
@@ -790,6 +793,16 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
         raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shown(text)}", name)
     return int(text)
+
+
+@functools.lru_cache(maxsize=64)
+def names_loopback(host: str) -> bool:
+    """Whether a request's `Host` is a name that leads to this machine alone.
+
+    >>> names_loopback("127.0.0.1:8000"), names_loopback("[::1]:8000"), names_loopback("localhost"), names_loopback("x")
+    (True, True, True, False)
+    """
+    return is_loopback(re.sub(r":[0-9]+$", "", host).removeprefix("[").removesuffix("]").lower())
 
 
 def refuse_field(message: str) -> Refusal:
