@@ -810,7 +810,7 @@ def refuse_field(message: str) -> Refusal:
     said, _, place = message.partition(" - at `")
     field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
     missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
-    if missing:
+    if missing and missing[1]:  # a field may have no name at all
         field = missing[1] if field == "body" else f"{field}.{missing[1]}"
     return Refusal(422, said, field)
 

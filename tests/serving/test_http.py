@@ -210,6 +210,7 @@ BAD = [
     ("/recommend", {"user": "1", "on_unknown": "guess"}, "on_unknown"),
     ("/batch", {"users": "1"}, "users"),
     ("/batch", {"users": ["1", 2]}, "users[1]"),
+    ("/events", {"": None}, "body"),
     ("/events", {"events": []}, "events"),
     ("/events", {"events": [{"user": "1"}]}, "events[0].item"),
     ("/events", {"events": [{"user": "1", "item": "2"}, {"user": 1, "item": "2"}]}, "events[1].user"),
