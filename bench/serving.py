@@ -105,7 +105,7 @@ class Serving:
 
 def request(path, body):
     raw = json.dumps(body).encode()
-    return f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(raw)}\r\n\r\n".encode() + raw
+    return f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(raw)}\r\n\r\n".encode() + raw
 
 
 class Connection(asyncio.Protocol):

@@ -107,7 +107,9 @@ def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integer codes, got {_kind_of(array)}")
-    if array.min() < 0 or array.max() >= size:
+    # One pass: what is below 0 is a large number without its sign.
+    unsigned = array.view(array.dtype.str.replace("i", "u"))
+    if np.maximum.reduce(unsigned, axis=None) >= size:
         position = int(np.argmax((array < 0) | (array >= size)))
         span = f"codes from 0 to {size - 1}" if size else "empty, since there is nothing to point at"
         raise ValueError(f"{name} must be {span}, got {array[position]} at position {position}")

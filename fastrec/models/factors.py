@@ -14,7 +14,8 @@ from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Exclud
 from fastrec.models.rows import rows_of_lists
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.validation import CodeMatrix, check_integer
+from fastrec.retrieval.filters import Rows, read_mask
+from fastrec.validation import CodeMatrix, check_integer, readonly
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
 PAIRS_AT_ONCE = 1 << 16
@@ -226,8 +227,17 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
     ) -> tuple[Codes, NDArray[np.float32]]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
-        top = index.search(self._vectors(audience), k, exclude, allow=allowed)
+        seen: Any = exclude
+        if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
+            seen = Rows(np.array([0, len(seen)]), readonly(seen))
+        top = index.search(self._vectors(audience), k, seen, allow=self._read(allowed))
         return top.codes, top.scores
+
+    def _read(self, allowed: Allowed) -> Any:
+        """What may be chosen; the mask of warm items, with which nearly all queries come, is read once."""
+        if allowed is None or allowed is not self._warm():
+            return allowed
+        return self._derived.get("mask of warm items", lambda: read_mask(allowed, self.n_features_in_))
 
     def _vectors(self, audience: Audience) -> NDArray[np.float32]:
         """The factors of each, of shape (n, factors)."""

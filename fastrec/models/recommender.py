@@ -724,6 +724,11 @@ class Recommender(BaseEstimator, ABC):
         audience = Audience(self, np.arange(histories.shape[0]), None, histories, vectors)
         return self._answer(audience, k, histories, self._warm(), "popular")
 
+    def _recommend_known(self, codes: Codes, k: int) -> TopK:
+        """`recommend` for users by their codes, -1 for one who is answered by popularity."""
+        audience = Audience(self, codes, codes, None)
+        return self._answer(audience, k, self._exclusion(audience), self._warm(), "popular")
+
     def _answer(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed, on_empty: str) -> TopK:
         """The result for each, by the model or, without a history, by popularity."""
         helpless = self._helpless(audience, on_empty)

@@ -10,7 +10,7 @@ from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.rows import row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr
+from fastrec.validation import CodeMatrix, assemble_csr, check_integer
 
 SHARDS = 256
 
@@ -232,6 +232,9 @@ class Snapshot:
             bases = dict.fromkeys(users, -1) | dict(zip(right, codes, strict=True))
         return {user: -1 if self.is_deleted(user) else code for user, code in bases.items()}
 
+    def _base(self, user: Id) -> int:
+        return self._bases([user])[user]
+
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark
         if mark is None:
@@ -247,14 +250,14 @@ class Snapshot:
 
     def knows(self, user: Id) -> bool:
         """Whether anything is known about the user: by the model, or from events since."""
-        return self._histories.get(user) is not None or self._bases([user])[user] >= 0
+        return self._histories.get(user) is not None or self._base(user) >= 0
 
     def history(self, user: Id) -> Row:
         """All that the user has done, as item codes and values; nothing for a user who is unknown."""
         taste = self._histories.get(user)
         if taste is not None:
             return taste.row(self.model.seen_, self._policy)
-        base, seen = self._bases([user])[user], self.model.seen_
+        base, seen = self._base(user), self.model.seen_
         start, stop = (seen.indptr[base], seen.indptr[base + 1]) if base >= 0 else (0, 0)
         return Row(seen.indices[start:stop], seen.data[start:stop])
 
@@ -287,6 +290,8 @@ class Snapshot:
             Of shape (n, k).
         """
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
+        if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
+            return self._answer_one(users[0], check_integer("k", k, minimum=1))
         if not self._deleted and (not self._histories or not any(map(self._histories.get, users))):
             return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
         tastes = [self._histories.get(user) for user in users]
@@ -300,8 +305,6 @@ class Snapshot:
         rows = [taste.row(self.model.seen_, self._policy) for taste in tastes if taste is not None]
         if changed.all() and len(rows) == len(users):
             histories = self._stack(rows)
-            if exclude_seen and allow is None and deny is None:  # the usual question, past checks of what is right here
-                return self._labelled(self._answer(tastes, histories, k), users)
             return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
         rows = [Row(*_NOTHING) if taste is None else taste.row(self.model.seen_, self._policy) for taste in tastes]
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
@@ -317,14 +320,19 @@ class Snapshot:
                 codes[places], scores[places], fallback[places] = top.codes, top.scores, top.fallback
         return self._labelled(TopK(codes, scores, fallback=fallback), users)
 
-    def _answer(self, tastes: Sequence[Taste | None], histories: CodeMatrix, k: int) -> TopK:
-        """By whole histories; of a single user the factors are kept, since who has done something asks again soon."""
-        model, taste = self.model, tastes[0]
-        if len(tastes) > 1 or taste is None or not isinstance(model, FactorRecommender):
-            return model._recommend_rows(histories, k)
-        if taste.vectors is None:
+    def _answer_one(self, user: Id, k: int) -> TopK:
+        """The usual question, past checks of what is right here.
+
+        The factors of a user who has done something are kept: who has will soon ask again.
+        """
+        model, taste = self.model, self._histories.get(user)
+        if taste is None:
+            base = self._base(user)
+            return self._labelled(model._recommend_known(np.array([base], np.int32), k), [user])
+        histories = self._stack([taste.row(model.seen_, self._policy)])
+        if taste.vectors is None and isinstance(model, FactorRecommender):
             taste.vectors = model._fold_in(histories)
-        return model._recommend_rows(histories, k, taste.vectors)
+        return self._labelled(model._recommend_rows(histories, k, taste.vectors), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""

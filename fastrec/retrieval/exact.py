@@ -170,9 +170,11 @@ class ExactIndex(Filed, BaseEstimator):
         """
         batch = self._answer(queries, k, exclude, allow)
         n_queries = max(1, len(batch.queries))
-        pairs, ranked, given_up = np.sum(batch.tally, axis=0) if batch.tally else (0, 0, n_queries)
+        pairs, counts = zip(*batch.tally, strict=True) if batch.tally else ([0], [np.full(n_queries, GIVEN_UP)])
+        found = np.concatenate(counts)
+        ranked, given_up = np.maximum(found, 0).sum(), np.count_nonzero(found == GIVEN_UP)
         return {
-            "scanned": min(1.0, float(pairs * LANES / (n_queries * max(1, len(self.vectors_))))),
+            "scanned": min(1.0, float(sum(pairs) * LANES / (n_queries * max(1, len(self.vectors_))))),
             "ranked": float(ranked / n_queries),
             "given up": float(given_up / n_queries),
         }
@@ -278,15 +280,13 @@ class ExactIndex(Filed, BaseEstimator):
         )  # fmt: skip
         refuse_nonfinite("queries", batch.queries, rows.start, bad)
         overfull = np.flatnonzero(space.counts == OVERFULL) if space.work[1] else ()
-        batch.tally.append(
-            (space.work[0], np.maximum(space.counts, 0).sum(), np.count_nonzero(space.counts == GIVEN_UP))
-        )
+        batch.tally.append((int(space.work[0]), space.counts))
         for row in overfull:
             one = slice(rows.start + row, rows.start + row + 1)
             if roomier == 1:
                 self._scan(packed, batch, one, ROOMIER)
             else:
-                batch.tally.append((0, 0, 1))
+                batch.tally.append((0, np.array([GIVEN_UP])))
                 self._rank_listed(batch, one)
 
 
@@ -295,7 +295,7 @@ class _Batch(NamedTuple):
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
-    tally: list[tuple[Any, ...]]  # of each piece: pairs that were looked at, vectors ranked, queries given up
+    tally: list[tuple[int, NDArray[np.int64]]]  # of each piece: pairs that were looked at, vectors ranked by query
 
 
 def _check_arrays(arrays: Arrays, metric: int, storage: str) -> None:

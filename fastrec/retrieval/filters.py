@@ -29,6 +29,20 @@ class Filters(NamedTuple):
 NOTHING = Filters(NOTHING_CLOSED, NO_STARTS, NO_CODES, None)
 
 
+class Mask(NamedTuple):
+    """What all queries may choose: 1 or 0 for each item, and the codes where they are few."""
+
+    mask: NDArray[np.uint8]
+    allowed: NDArray[np.int32] | None
+
+
+class Rows(NamedTuple):
+    """What each query may not choose, checked and sorted: query i leaves out codes[starts[i] : starts[i + 1]]."""
+
+    starts: NDArray[np.int64]
+    codes: NDArray[np.int32]
+
+
 def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     """The filters of a search over `n` items.
 
@@ -36,10 +50,10 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     ----------
     exclude
         A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, left out of every answer;
-        or None.
+        `Rows`; or None.
     allow
         A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
-        shape (n,), for all queries; or None.
+        shape (n,), for all queries, or a `Mask` of them; or None.
 
     Raises
     ------
@@ -54,8 +68,10 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     if issparse(allow):
         allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
     elif allow is not None:
-        mask, allowed = _read_allowed(allow, n)
-    if issparse(exclude):
+        mask, allowed = allow if isinstance(allow, Mask) else read_mask(allow, n)
+    if isinstance(exclude, Rows):
+        exclude_starts, exclude_codes = exclude
+    elif issparse(exclude):
         exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)
     elif exclude is not None:
         mask = np.ones(n, np.uint8) if mask is NO_MASK else mask.copy()
@@ -88,7 +104,8 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
     return readonly(indptr.astype(np.int64, copy=False)), readonly(indices.astype(np.int32, copy=False))
 
 
-def _read_allowed(allow: Any, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+def read_mask(allow: Any, n: int) -> Mask:
+    """`allow` for all queries, as a bool mask or codes, checked: who asks often keeps it instead of what it is of."""
     allow = np.asarray(allow)
     if allow.dtype == bool:
         if allow.shape != (n,):
@@ -100,4 +117,4 @@ def _read_allowed(allow: Any, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int
         mask = np.zeros(n, np.uint8)
         mask[codes] = 1
         few = 2 * len(codes) <= n
-    return mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None
+    return Mask(mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None)

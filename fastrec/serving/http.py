@@ -34,7 +34,7 @@ from fastrec.serving.catalogue import Catalogue
 from fastrec.serving.leader import Leader
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
 from fastrec.serving.openapi import describe_api
-from fastrec.serving.settings import Settings
+from fastrec.serving.settings import Settings, is_loopback
 
 log = logging.getLogger("uvicorn.error")
 
@@ -57,8 +57,11 @@ Body = TypeVar("Body")
 Result = TypeVar("Result")
 
 VERSION_HEADER = b"fastrec-version"
-SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
+JSON_HEADER = (b"content-type", b"application/json")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# Of what a browser shows; an answer in JSON is nothing that could load or run anything.
+PAGE_HEADERS = [
+    NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 ]
@@ -89,7 +92,7 @@ class Answer:
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._body, self._status = body, status
-        self._headers = [*headers, (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -300,6 +303,9 @@ class Server:
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             raise Refusal(403, "requests that write are not taken from pages of other sites")
         if self._token is None:
+            # A page of another site can have its own name lead to this machine, and then be of the same origin.
+            if self.settings.journal is not None and not names_loopback(request.headers.get("host", "")):
+                raise Refusal(403, "without a token a server is written to as localhost or 127.0.0.1, by no other name")
             return
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
@@ -361,8 +367,7 @@ class Server:
     def _history(self, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Any:
         ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
         values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
-        for place, value in enumerate(values):
-            check_value(model, value, f"history[{place}].value")
+        check_values(model, values, "history", ".value")
         codes = self._known_codes(model, ids, policy, "history", unknown)
         dense = np.zeros((1, model.n_features_in_), np.float32)
         kept = codes >= 0
@@ -380,8 +385,7 @@ class Server:
 
     def _known_codes(self, model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
         """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
-        for place, given in enumerate(ids):
-            check_type(model, "items_", given, f"{field}[{place}]")
+        check_types(model, "items_", ids, field)
         codes = encode(model, ids)
         for place in np.flatnonzero(codes < 0).tolist():
             if policy == "error":
@@ -404,8 +408,7 @@ class Server:
     def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> Answer:
         model = snapshot.model
         policy = asked.on_unknown or self.settings.on_unknown
-        for place, user in enumerate(asked.users):
-            check_type(model, "users_", user, f"users[{place}]")
+        check_types(model, "users_", asked.users, "users")
         self._check_known(snapshot, asked.users, policy, "users")
         filters = self._filters(model, asked, policy, [])
         rows: list[m.BatchRow] = []
@@ -425,16 +428,15 @@ class Server:
         self.check_writer(request)
         journal = self.writable()
         asked = await self.body(request, m.EventsRequest)
-        snapshot = self.snapshot_now()
+        model, events = self.snapshot_now().model, asked.events
+        check_types(model, "users_", [event.user for event in events], "events", ".user")
+        check_types(model, "items_", [event.item for event in events], "events", ".item")
+        check_values(model, [event.value for event in events], "events", ".value")
         now = journal.now()
-        batch = []
-        for place, event in enumerate(asked.events):
-            field = f"events[{place}]"
-            check_type(snapshot.model, "users_", event.user, field, ".user")
-            check_type(snapshot.model, "items_", event.item, field, ".item")
-            check_value(snapshot.model, event.value, field, ".value")
-            moment = now if event.time is None else event.time
-            batch.append(Event(event.user, event.item, event.value, moment, event.id))
+        batch = [
+            Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
+            for event in events
+        ]
         try:
             done = journal.submit(batch)
             self.metrics.waiting.set(journal.waiting)
@@ -449,7 +451,7 @@ class Server:
             raise refuse_argument(error) from None
         self.metrics.events.inc(receipt.added)
         self.metrics.known_events.inc(receipt.known)
-        return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, snapshot.version))
+        return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, self.version))
 
     async def delete_user(self, request: Request) -> Answer:
         """DELETE /users/{id}."""
@@ -629,11 +631,8 @@ class Guard:
                 # A model may have been published since the answer was made: only pages are without a version yet.
                 if not any(name == VERSION_HEADER for name, _ in headers):
                     headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
-                message["headers"] = [
-                    *headers,
-                    (b"server-timing", b"app;dur=%.3f" % spent),
-                    *SECURITY_HEADERS,
-                ]
+                more = (NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS
+                message["headers"] = [*headers, (b"server-timing", b"app;dur=%.3f" % spent), *more]
             await send(message)
 
         try:
@@ -713,9 +712,8 @@ def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
     codes = top.codes[row]
     codes = codes[codes >= 0]
     scores = top.scores[row, : len(codes)].tolist()
-    return [
-        m.Recommended(*part) for part in zip(decode(model, codes), scores, titles(model, codes.tolist()), strict=True)
-    ]
+    named = titles(model, codes.tolist())
+    return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
 
 
 def titles(model: Recommender, codes: list[int]) -> list[str | None]:
@@ -740,22 +738,40 @@ def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
     return np.array([given if 0 <= given < size else -1 for given in ids], np.int32)  # type: ignore[operator]
 
 
-def check_type(model: Recommender, side: str, given: Id, field: str, rest: str = "") -> None:
-    """Refuse an id of another type than the model's: "42" is not 42."""
+def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
+    """Refuse ids of another type than the model's, naming the first: "42" is not 42."""
+    vocabulary = getattr(model, side)
+    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
+        return
+    for place, given in enumerate(ids):
+        check_type(model, side, given, f"{field}[{place}]{rest}")
+
+
+def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
+    """Refuse an id of another type than the model's."""
     vocabulary = getattr(model, side)
     wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
     if type(given) is not wanted:
         what = "users" if side == "users_" else "items"
         kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
-        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field + rest)
-    if wanted is int and not -(2**63) <= given < 2**63:  # type: ignore[operator]
-        raise Refusal(422, "an id must fit into 64 bits", field + rest)
+        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field)
+    if wanted is int and not _fit_64_bits([given]):
+        raise Refusal(422, "an id must fit into 64 bits", field)
 
 
-def check_value(model: Recommender, value: float, field: str, rest: str = "") -> None:
-    """Refuse a value that the model could not learn from."""
-    if not value > 0 and not (model.keeps_zeros if value == 0 else model.takes_negatives):
-        raise Refusal(422, f"a value must be above 0 for {type(model).__name__}, got {value:g}", field + rest)
+def _fit_64_bits(ids: list[Id]) -> bool:
+    return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
+
+
+def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
+    """Refuse values that the model could not learn from, naming the first."""
+    if not values or min(values) > 0:
+        return
+    for place, value in enumerate(values):
+        if not value > 0 and not (model.keeps_zeros if value == 0 else model.takes_negatives):
+            said = f"a value must be above 0 for {type(model).__name__}, got {value:g}"
+            raise Refusal(422, said, f"{field}[{place}]{rest}")
 
 
 def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
@@ -779,12 +795,22 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     return int(text)
 
 
+@functools.lru_cache(maxsize=64)
+def names_loopback(host: str) -> bool:
+    """Whether a request's `Host` is a name that leads to this machine alone.
+
+    >>> names_loopback("127.0.0.1:8000"), names_loopback("[::1]:8000"), names_loopback("localhost"), names_loopback("x")
+    (True, True, True, False)
+    """
+    return is_loopback(re.sub(r":[0-9]+$", "", host).removeprefix("[").removesuffix("]").lower())
+
+
 def refuse_field(message: str) -> Refusal:
     """A sentence of msgspec's, "Expected `int`, got `str` - at `$.k`", as a refusal of that field."""
     said, _, place = message.partition(" - at `")
     field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
     missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
-    if missing:
+    if missing and missing[1]:  # a field may have no name at all
         field = missing[1] if field == "body" else f"{field}.{missing[1]}"
     return Refusal(422, said, field)
 

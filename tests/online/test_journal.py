@@ -58,6 +58,31 @@ def test_an_event_id_counts_once(journal):
     assert receipt == (3, 1, 1)
     journal.delete_user("a")
     assert journal.submit([("a", 1, 1.0, None, "x")]).result().added == 0, "sent again after the deletion"
+
+
+def test_batches_of_one_commit_have_receipts_of_their_own(journal):
+    other = sqlite3.connect(journal.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # so that what comes in now waits, and is committed together
+    batches = [
+        [("ann", n, 1.0, None, f"a{n}") for n in range(250)],
+        [("bob", n, 1.0, None, f"b{n % 90}") for n in range(120)],
+        [("bob", 1, 1.0, None, "b1"), ("cleo", 1, 1.0, None, "a7")],
+        [],
+        [("cleo", 2), ("cleo", 3, 1.0, None, "a249"), ("cleo", 4)],
+    ]
+    waiting = [journal.submit(batch) for batch in batches]
+    other.execute("COMMIT")
+    other.close()
+    assert [future.result() for future in waiting] == [
+        (250, 250, 0),
+        (340, 90, 30),
+        (252, 0, 2),
+        (340, 0, 0),
+        (342, 2, 1),
+    ]
+    assert [event.seq for event in journal.read(0)] == list(range(1, 343))
+    assert [event.item for event in journal.history("bob")] == list(range(90))
+    assert [event.item for event in journal.history("cleo")] == [2, 4]
     assert journal.history("a") == []
 
 

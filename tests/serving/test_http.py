@@ -210,6 +210,7 @@ BAD = [
     ("/recommend", {"user": "1", "on_unknown": "guess"}, "on_unknown"),
     ("/batch", {"users": "1"}, "users"),
     ("/batch", {"users": ["1", 2]}, "users[1]"),
+    ("/events", {"": None}, "body"),
     ("/events", {"events": []}, "events"),
     ("/events", {"events": [{"user": "1"}]}, "events[0].item"),
     ("/events", {"events": [{"user": "1", "item": "2"}, {"user": 1, "item": "2"}]}, "events[1].user"),
@@ -240,6 +241,11 @@ def test_other_refusals(server):
     assert "bytes" in answer["error"]["message"]
     events = {"events": [{"user": "1", "item": "1000"}]}
     assert server.post("/events", events, Origin="http://elsewhere.example")[0] == 403
+    # A name of their own that they have made lead to this machine is no way in either.
+    lured = {"Host": f"elsewhere.example:{server.port}", "Origin": f"http://elsewhere.example:{server.port}"}
+    assert server.post("/events", events, **lured)[0] == 403
+    assert server.get("/users/1", Host=lured["Host"])[0] == 403
+    assert server.get("/users/1", Host=f"localhost:{server.port}")[0] == 200
     assert server.post("/events", events, Origin=f"http://127.0.0.1:{server.port}")[0] == 200
 
 
