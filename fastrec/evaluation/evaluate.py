@@ -421,7 +421,8 @@ def _match_ids(truth: sp.csr_array, test: Interactions, users: Any, items: Any) 
             "test looks transposed: its items are the model's users"
             if swapped
             else f"test has {test.users.kind} users and {test.items.kind} items, "
-            f"the model was fitted with {users.kind} users and {items.kind} items"
+            f"the model was fitted with {users.kind} users and {items.kind} items: read it with "
+            f"read_interactions(…, ids=({users.kind!r}, {items.kind!r}))"
         )
     rows = users.encode(test.users.ids, unknown="code")
     wider = items.extended(test.items.ids)
