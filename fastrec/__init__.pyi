@@ -1,8 +1,16 @@
 """The public names, and where each lives: what type checkers read, and what is attached on first use."""
 
+from . import compression as compression
+from . import data as data
 from . import datasets as datasets
+from . import evaluation as evaluation
+from . import features as features
 from . import metrics as metrics
+from . import models as models
+from . import online as online
 from . import plots as plots
+from . import preprocessing as preprocessing
+from . import retrieval as retrieval
 from .compilation import warmup as warmup
 from .compression import BinaryCodec as BinaryCodec
 from .compression import Float16Codec as Float16Codec
