@@ -210,8 +210,9 @@ def race(
     """Points of all curves, then for each target recall the best of ours beside the best of all peers."""
     if metric == "cosine":
         vectors, queries = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (vectors, queries))
-    # Copies: some peers refuse arrays that are read-only.
-    vectors, queries = np.array(vectors, np.float32), np.array(queries[:BATCH], np.float32)
+    # Copies, since some peers refuse arrays that are read-only; of an even width, which faiss's pairs of columns need.
+    even = ((0, 0), (0, vectors.shape[1] % 2))
+    vectors, queries = (np.pad(rows, even).astype(np.float32) for rows in (vectors, queries[:BATCH]))
     truth = ExactIndex(metric, "int8", THREADS).fit(vectors).search(queries, K).codes
     IVFIndex(metric, n_probe=1, random_state=0).fit(vectors[:1000]).search(queries[:9], K)  # compiles
     base, built = {"data": name, "n": len(vectors), "d": vectors.shape[1]}, []
