@@ -28,6 +28,7 @@ from fastrec.metrics import (
     serendipity,
 )
 from fastrec.models import Popularity
+from fastrec.models.rows import keep_entries
 from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.retrieval.diversity import label_matrix
@@ -47,12 +48,12 @@ class Task(NamedTuple):
     """What all models are asked: who is evaluated, what is to be found, and what was left out."""
 
     users: NDArray[np.int32]  # codes of the evaluated users (rows of the histories, where there are), ascending
-    truth: sp.csr_array  # their relevant items, one row each
+    truth: CodeMatrix  # their relevant items, one row each
     history: NDArray[np.int64]  # how many items each of them has had
     counts: dict[str, int]
     seen: CodeMatrix | None = None  # what all users (or histories) have had; None: what each model was fitted on
     histories: Any = None  # of users who are folded in, as they were given
-    pairs: sp.csr_array | None = None  # the values to predict: rows as `pair_users`
+    pairs: CodeMatrix | None = None  # the values to predict: rows as `pair_users`
     pair_users: NDArray[np.int32] | None = None
 
 
@@ -366,7 +367,7 @@ def _truth_of(test: Any, histories: Any, known: CodeMatrix, model: Any) -> CodeM
 def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) -> Task:
     """The task with the values that the test set has for pairs, of users and items that the models know."""
     models = list(named.values())
-    raw: sp.csr_array = check_matrix(test, name="test", negative="accept", zeros="keep")
+    raw: CodeMatrix = check_matrix(test, name="test", negative="accept", zeros="keep")
     if task.histories is None:
         raw = _align(models[0], test, raw)[0]
     users = np.flatnonzero(np.diff(raw.indptr)).astype(np.int32)
@@ -375,8 +376,7 @@ def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool
     if exclude_seen:
         pairs = _without_seen(pairs, users, seen)[0]
     kept = pairs.indices < models[0].seen_.shape[1]
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    pairs = assemble_csr(pairs.data[kept], pairs.indices[kept], before[pairs.indptr], pairs.shape)
+    pairs = keep_entries(pairs, kept)
     task.counts["predicted"] = pairs.nnz
     return task._replace(pairs=pairs, pair_users=users)
 
@@ -392,7 +392,7 @@ def _nothing_left(counts: dict[str, int]) -> str:
     return "test has nothing to find: it has no value above zero"
 
 
-def _align(model: Any, test: Any, matrix: sp.csr_array | None = None) -> tuple[sp.csr_array, int]:
+def _align(model: Any, test: Any, matrix: CodeMatrix | None = None) -> tuple[CodeMatrix, int]:
     """The relevant items (or `matrix`) as rows of the model's users; how many users of the test set it does not know.
 
     Items that the model does not know get columns behind those that it does: never recommended, so missed.
@@ -411,7 +411,7 @@ def _align(model: Any, test: Any, matrix: sp.csr_array | None = None) -> tuple[s
     return _match_ids(truth, test, users, items)
 
 
-def _match_ids(truth: sp.csr_array, test: Interactions, users: Any, items: Any) -> tuple[sp.csr_array, int]:
+def _match_ids(truth: CodeMatrix, test: Interactions, users: Any, items: Any) -> tuple[CodeMatrix, int]:
     if (test.items == users and test.items != items) or (test.users.kind, test.items.kind) != (users.kind, items.kind):
         swapped = (test.items == users and test.items != items) or (test.items.kind, test.users.kind) == (
             users.kind,
@@ -437,14 +437,14 @@ def _match_ids(truth: sp.csr_array, test: Interactions, users: Any, items: Any) 
     return matched, int(np.count_nonzero(lengths[rows < 0]))
 
 
-def _take_rows(matrix: sp.csr_array, rows: NDArray[Any]) -> sp.csr_array:
+def _take_rows(matrix: CodeMatrix, rows: NDArray[Any]) -> CodeMatrix:
     lengths = np.diff(matrix.indptr)[rows]
     indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     entries = np.repeat(matrix.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
     return assemble_csr(matrix.data[entries], matrix.indices[entries], indptr, (len(rows), matrix.shape[1]))
 
 
-def _without_seen(truth: sp.csr_array, users: NDArray[np.int32], known: list[Any]) -> tuple[sp.csr_array, int]:
+def _without_seen(truth: CodeMatrix, users: NDArray[np.int32], known: list[Any]) -> tuple[CodeMatrix, int]:
     """`truth` without what any of the known matrices have for these users, and the number of pairs taken out."""
     from fastrec.kernels.metrics import mark_common  # Numba is imported when it is first needed
 
@@ -454,9 +454,7 @@ def _without_seen(truth: sp.csr_array, users: NDArray[np.int32], known: list[Any
         ours, theirs = (truth.indptr, truth.indices), (matrix.indptr, matrix.indices)
         mark_common(common, *map(readonly, (*ours, *theirs, users)))
         seen |= common
-    before = np.concatenate([[0], np.cumsum(~seen, dtype=np.int64)])
-    left = assemble_csr(truth.data[~seen], truth.indices[~seen], before[truth.indptr], truth.shape)
-    return left, int(np.count_nonzero(seen))
+    return keep_entries(truth, ~seen), int(np.count_nonzero(seen))
 
 
 def _untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
@@ -589,7 +587,7 @@ def _asked(model: Any, part: Task) -> Any:
     return _labels(model, part.users) if part.histories is None else _take_rows(part.histories, part.users)
 
 
-def _seen_by(model: Any, part: Task) -> sp.csr_array:
+def _seen_by(model: Any, part: Task) -> CodeMatrix:
     return _take_rows(model.seen_ if part.seen is None else part.seen, part.users)
 
 
@@ -619,11 +617,7 @@ def _score_groups(
     found = {}
     of_entry = plan.groups.of_item[part.truth.indices]
     for number, name in enumerate(plan.groups.names):
-        kept = of_entry == number
-        before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-        truth = assemble_csr(
-            part.truth.data[kept], part.truth.indices[kept], before[part.truth.indptr], part.truth.shape
-        )
+        truth = keep_entries(part.truth, of_entry == number)
         found[name] = measure_checked(codes, truth, plan.of(RANKING), _candidates(model, part, plan), plan.n_jobs)
     return found
 
@@ -649,11 +643,11 @@ def _score_sampled(model: Any, part: Task, plan: Plan) -> dict[str, NDArray[np.f
     return measure_checked(codes, part.truth, plain, counts, plan.n_jobs)
 
 
-def _ones(matrix: sp.csr_array) -> sp.csr_array:
+def _ones(matrix: CodeMatrix) -> sp.csr_array:
     return sp.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _within(truth: sp.csr_array, n_items: int) -> CodeMatrix:
+def _within(truth: CodeMatrix, n_items: int) -> CodeMatrix:
     kept = truth.indices < n_items
     before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
     return assemble_csr(truth.data[kept], truth.indices[kept], before[truth.indptr], (truth.shape[0], n_items))

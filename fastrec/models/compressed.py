@@ -176,10 +176,7 @@ class _Compressed(Updating):
         origin = self._origin
         manners = ("takes_negatives", "keeps_zeros", "needs_history")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
-        own = Updating.capabilities
-        self.__dict__["capabilities"] = (
-            origin.capabilities | own if isinstance(self, Updating) else origin.capabilities - own
-        )
+        self.__dict__["capabilities"] = origin.capabilities | Updating.capabilities
 
     @abstractmethod
     def _all_rows(self) -> list[NDArray[np.uint8]]:
