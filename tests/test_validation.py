@@ -16,10 +16,26 @@ from fastrec.validation import (
     check_integer,
     check_matrix,
     check_number,
+    keep_entries,
     name_options,
     readonly,
     suggest_option,
 )
+
+# -- matrices
+
+
+@pytest.mark.parametrize("width", [None, 2])
+def test_entries_are_kept_where_they_are_wanted(width):
+    X = np.array([[1, 2, 0], [0, 0, 0], [0, 3, 4]], np.float32)
+    matrix = check_matrix(X)
+    kept = keep_entries(matrix, (matrix.data > 1) & (matrix.indices < 2), width)
+    np.testing.assert_array_equal(
+        kept.toarray(), np.where(X > 1, X, 0)[:, :2] if width else [[0, 2, 0], [0] * 3, [0, 3, 0]]
+    )
+    assert (kept.indices.dtype, kept.indptr.dtype) == (np.int32, np.int64)
+    assert keep_entries(matrix, np.zeros(4, bool)).nnz == 0
+
 
 # -- options
 

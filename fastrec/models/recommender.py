@@ -28,7 +28,6 @@ from fastrec.models.rows import (
     count_codes,
     hide_part,
     join_rows,
-    keep_entries,
     pick_rows,
     row_numbers,
     rows_of_lists,
@@ -42,6 +41,7 @@ from fastrec.validation import (
     check_flag,
     check_integer,
     check_matrix,
+    keep_entries,
     name_options,
 )
 
