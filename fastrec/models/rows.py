@@ -142,8 +142,8 @@ def check_structure(matrix: CodeMatrix) -> None:
         raise ValueError("the codes in a row of a matrix are not sorted")
 
 
-def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatrix]:
-    """Each row cut in two: what is left, and a fifth of its entries (one at least, where there are two or more).
+def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeMatrix]:
+    """Each row cut in two: what is left, and a share of its entries (one at least, where there are two or more).
 
     Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
     machine, in any order or selection of rows.
