@@ -2,6 +2,7 @@
 
 import numbers
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Self
 
 import numpy as np
@@ -251,7 +252,7 @@ def recognise(values: list[Any]) -> str:
     ('text', 'number', 'vector')
     """
     known = [value for value in values if not _is_missing(value)]
-    if known and all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in known):
+    if known and all(isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool) for value in known):
         return "number"
     if known and all(_is_list(value) for value in known):
         flat = [entry for value in known for entry in value]
@@ -278,6 +279,8 @@ def _prepared(name: str, values: list[Any], kind: str) -> Any:
     prepare: Any = _PREPARE[kind]
     try:
         return prepare(values)
+    except OverflowError as error:
+        raise ValueError(f"column {name!r} cannot be read as {kind}: {error}") from None
     except (TypeError, ValueError) as error:
         raise type(error)(f"column {name!r} cannot be read as {kind}: {error}") from None
 
@@ -309,7 +312,8 @@ def _labels(value: Any) -> list[str]:
         return []
     if isinstance(value, str):
         return [part.strip() for part in value.split("|") if part.strip()]
-    return [str(part) for part in value] if _is_list(value) else [str(value)]
+    parts = value if _is_list(value) else [value]
+    return [label for part in parts if not _is_missing(part) and (label := str(part).strip())]
 
 
 _PREPARE = {
@@ -345,4 +349,10 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+    """None, and what no two of are equal: NaN, NaT, a Decimal's NaN; or what does not even say, as pandas' NA."""
+    if value is None or _is_list(value):
+        return value is None
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True

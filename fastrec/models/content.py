@@ -156,7 +156,7 @@ class ContentRecommender(Explaining):
         return features if ids is None or self.items_ is None else align_rows(features, ids, self.items_)
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
-        features = self.item_features_
+        features, histories = self.item_features_, _of_one_size(histories)
         if isinstance(features, np.ndarray):
             jobs = effective_jobs(self.n_jobs) if histories.shape[0] > 1 else 1
             profiles = sum_vectors(histories, features, jobs)
@@ -243,6 +243,15 @@ def _unit_rows(features: Any) -> Any:
     matrix = check_matrix(features, name="item_features", negative="accept", zeros="drop")
     data = (matrix.data / _lengths(_row_squares(matrix))[row_numbers(matrix)]).astype(np.float32)
     return assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
+
+
+def _of_one_size(histories: CodeMatrix) -> CodeMatrix:
+    """Each row times a power of two that brings its largest value near 1: a profile's length is taken out anyway."""
+    rows = row_numbers(histories)
+    largest = np.zeros(histories.shape[0], np.float32)
+    np.maximum.at(largest, rows, np.abs(histories.data))
+    data = np.ldexp(histories.data, -np.frexp(largest)[1][rows])
+    return assemble_csr(data, histories.indices, histories.indptr, histories.shape)
 
 
 def _row_squares(matrix: CodeMatrix) -> NDArray[np.float64]:

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -70,6 +72,32 @@ def test_columns_without_anything_are_no_features():
     assert encoder.transform(empty).shape == (2, 1)
 
 
+def test_every_kind_of_nothing_is_missing():
+    nothing = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), Decimal("NaN")]
+    pandas = pytest.importorskip("pandas")
+    nothing += [pandas.NA, pandas.NaT]
+    filled = {"price": [Decimal("1.5"), Decimal("3.5"), *nothing], "genre": ["war", "fun", *nothing]}
+    encoder = FeatureEncoder().fit(filled)
+    assert encoder.kinds_ == {"price": "number", "genre": "category"}
+    features = encoder.transform(filled).toarray()
+    assert features.shape == (9, 3)
+    assert not features[2:].any()
+    labels = FeatureEncoder({"tags": "categories"}).fit(
+        {"tags": [["war", None, "", " fun "], ["fun", float("nan")], "fun|"]}
+    )
+    assert labels.get_feature_names_out().tolist() == ["tags=fun", "tags=war"]
+
+
+def test_pandas_own_missing_values_are_missing():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"year": pandas.array([1990, None, 2010], "Int64"), "studio": pandas.array(["A", None, "B"], "string")}
+    )
+    encoder = FeatureEncoder().fit(frame)
+    assert encoder.kinds_ == {"year": "number", "studio": "category"}
+    assert encoder.transform(frame).toarray()[1].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_frames_are_read_as_mappings_are(library):
     module = pytest.importorskip(library)
@@ -97,6 +125,7 @@ def test_clone_and_repeat():
         ({"columns": {"v": "number"}}, {"v": [1.0, float("inf")]}, "it is infinite in row 1"),
         ({"columns": {"v": "number"}}, {"v": [1.0, 1e200]}, r"it is 1e\+200, which is beyond ±1e\+100, in row 1"),
         ({"columns": {"v": "vector"}}, {"v": [[1.0], [1e39]]}, "it is not finite in row 1"),
+        ({}, {"n": [1, 10**400]}, "column 'n' cannot be read as number: int too large"),
         ({}, {"a": [1, 2], "b": [1]}, "columns must be of one length"),
         ({"columns": {}}, FRAME, "no column to make features of"),
         ({"text": "words"}, FRAME, "FeatureEncoder.text must be one of"),
