@@ -129,7 +129,7 @@ class ContentRecommender(Explaining):
         self.features_given_ = item_features is not None
         if item_features is None:
             features: Any = _identity(matrix.shape[1])
-        elif issparse(item_features) or isinstance(item_features, np.ndarray):
+        elif issparse(item_features) or isinstance(item_features, np.ndarray | list | tuple):
             features = _checked_features(item_features)
         else:
             features = self._encoded(item_features, item)
@@ -228,11 +228,14 @@ def _checked_features(features: Any) -> Any:
     array = np.asarray(features)
     if array.ndim != 2 or array.dtype.kind not in "biuf" or array.shape[1] < 1:
         raise ValueError(f"item_features must be a matrix of numbers, got {array.dtype} of shape {array.shape}")
-    array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        row, column = (int(place) for place in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"item_features must be finite, got {array[row, column]} in row {row}, column {column}")
-    return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(np.float32)
+    if not np.isfinite(converted).all():
+        row, column = (int(place) for place in np.argwhere(~np.isfinite(converted))[0])
+        value = array[row, column]
+        what = "numbers that float32 holds" if np.isfinite(value) else "finite"
+        raise ValueError(f"item_features must be {what}, got {value} in row {row}, column {column}")
+    return converted
 
 
 def _unit_rows(features: Any) -> Any:

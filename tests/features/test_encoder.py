@@ -1,3 +1,4 @@
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -88,6 +89,29 @@ def test_every_kind_of_nothing_is_missing():
     assert labels.get_feature_names_out().tolist() == ["tags=fun", "tags=war"]
 
 
+def test_dates_are_numbers():
+    moment = datetime(2020, 1, 1, tzinfo=UTC)
+    days = [moment, moment.replace(tzinfo=None), date(2020, 1, 2), None]
+    encoder = FeatureEncoder().fit({"released": days, "runs": [timedelta(minutes=90), timedelta(hours=2), None, None]})
+    assert encoder.kinds_ == {"released": "number", "runs": "number"}
+    features = encoder.transform({"released": days, "runs": [None] * 4})[:, 0]
+    assert features[0] == features[1] < features[3] < features[2]
+    array = {"released": np.array(["2020-01-01", "2020-01-03", "NaT"], "datetime64[ns]")}
+    np.testing.assert_allclose(FeatureEncoder().fit_transform(array)[:, 0], [-1.2247448, 1.2247448, 0], atol=1e-5)
+
+
+def test_whole_numbers_in_lists_are_categories():
+    assert FeatureEncoder().fit({"genres": [[1], [2], [1]]}).kinds_ == {"genres": "categories"}
+    assert FeatureEncoder().fit({"genres": np.eye(3, dtype=bool)}).kinds_ == {"genres": "categories"}
+    assert FeatureEncoder().fit({"v": [[0, 1], [0.5, 1]]}).kinds_ == {"v": "vector"}
+    assert FeatureEncoder({"v": "vector"}).fit_transform({"v": [[0, 1], [2, 1]]}).tolist() == [[0, 1], [2, 1]]
+
+
+def test_the_blank_is_no_category():
+    encoder = FeatureEncoder().fit({"genre": ["", "war", " war", " "]})
+    assert encoder.get_feature_names_out().tolist() == ["genre=war"]
+
+
 def test_pandas_own_missing_values_are_missing():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
@@ -128,6 +152,7 @@ def test_clone_and_repeat():
         ({}, {"n": [1, 10**400]}, "column 'n' cannot be read as number: int too large"),
         ({}, {"a": [1, 2], "b": [1]}, "columns must be of one length"),
         ({"columns": {}}, FRAME, "no column to make features of"),
+        ({"weights": {"zzz": 2}}, {"c": ["a", "b"]}, "weights name 'zzz', but the columns are 'c'"),
         ({"text": "words"}, FRAME, "FeatureEncoder.text must be one of"),
     ],
 )

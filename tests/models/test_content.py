@@ -78,7 +78,10 @@ def test_rows_are_matched_by_id():
     [
         (FEATURES[:4], "item_features must have 9 rows, one for each item, got 4"),
         (np.where(np.eye(9, 2), np.inf, 1), "item_features must be finite, got inf in row 0, column 0"),
+        (np.where(np.eye(9, 2), 1e200, 1), r"must be numbers that float32 holds, got 1e\+200 in row 0, column 0"),
         (np.ones(9), "item_features must be a matrix of numbers"),
+        ([[1.0, 2.0]] * 4, "item_features must have 9 rows"),
+        ([["a"]] * 9, "item_features must be a matrix of numbers"),
     ],
 )
 def test_bad_features_are_named(features, message):
