@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.durations import convert_times, parse_duration
+from fastrec.data.durations import convert_times, parse_duration, time_between
 from fastrec.models.recommender import Codes
 from fastrec.models.rows import added_entries, sum_by_code
 from fastrec.models.updating import Change, Updating, coded_events
@@ -134,7 +134,7 @@ class Popularity(Updating):
             if self.last_time_ is not None:
                 last = max(last, self.last_time_)
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
-            weights = np.exp2(-(last - times).astype(np.float64) / life)
+            weights = np.exp2(-time_between(times, last) / life)
             if events.values is not None:
                 weights *= events.values if self.weighting == "value" else events.values != 0
             _, codes = coded_events(self, events)

@@ -52,6 +52,11 @@ def test_time_stamps_beyond_float64_keep_their_differences():
     np.testing.assert_allclose(Popularity(half_life=100).fit(data).item_scores_, [0.5, 1.0])
 
 
+def test_times_farther_apart_than_int64_holds():
+    data = Interactions([0, 1], [0, 1], times=[-(2**63) + 1, 2**63 - 1], time_unit="ns")
+    assert Popularity(half_life="1d").fit(data).item_scores_.tolist() == [0, 1]
+
+
 def test_half_lives_in_other_units():
     assert parse_half_life("1.5 h", "us") == 5400e6
     assert parse_half_life("2w", "s") == 14 * 86400
