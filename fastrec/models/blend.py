@@ -14,7 +14,7 @@ from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.hiding import Hidden, check_validation, hidden_parts, is_in
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.persistence import Team
-from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender
+from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender, check_scores
 from fastrec.models.rows import pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
@@ -38,7 +38,8 @@ class Blend(Explaining):
         "score":  Σ_m w_m s_m(u, i) / (max L_m(u) - min L_m(u))
         "rank":   Σ_m w_m / (60 + rank of i in L_m(u))
 
-    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994), the second weighted
+    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994; a member whose list is
+    all ties says nothing about that user), the second weighted
     reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009; items of one score share the best of their ranks). Ranked is
     what is in the list of any member that has a weight; or, with `candidates_from`, what is in that one's, so that the
     others re-rank it. Items that nobody has had are ranked where a member knows them by their features.
@@ -128,6 +129,8 @@ class Blend(Explaining):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
+        if self.models is not None and not isinstance(self.models, Sequence):
+            raise TypeError(f"Blend.models must be a sequence of recommenders, as [EASE(), ...], got {self.models!r}")
         members = self._models()
         if not members:
             raise ValueError("Blend.models must have at least one recommender")
@@ -136,6 +139,8 @@ class Blend(Explaining):
                 raise TypeError(f"Blend.models must be recommenders of fastrec, got {member!r}")
         if isinstance(self.weights, str):
             check_choice("Blend.weights", self.weights, ("auto",))
+        elif not np.iterable(self.weights):
+            raise TypeError(f'Blend.weights must be "auto" or {len(members)} numbers, got {self.weights!r}')
         else:
             weights = [check_number("Blend.weights", weight, minimum=0) for weight in self.weights]
             if len(weights) != len(members) or not sum(weights) > 0:
@@ -369,6 +374,7 @@ class View:
         elif kind._score_batch is not Recommender._score_batch:
             self.dense = member._dense(self.audience)
         self.list = np.sort(self._best(length, self.audience.histories(), member._warm())[1], axis=1)
+        check_scores(self.list)
 
     def best(self, n: int, exclude: Excluded, allow: Allowed) -> Codes:
         """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
@@ -393,7 +399,7 @@ class View:
             return 1 / (RANK_OFFSET + 1.0 + above)
         last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
         span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
-        return scores / np.where(span > 0, span, 1)[:, None]
+        return scores / np.where(span > 0, span, np.inf)[:, None]
 
     def _at(self, codes: Codes) -> NDArray[np.float32]:
         """The member's scores of codes, of shape (n, c)."""

@@ -164,7 +164,9 @@ class GraphFilter(Explaining):
         item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
         self.user_weights_ = _powers(user_sums, -self.user_exponent)
         self.item_weights_ = _powers(item_sums, -self.item_exponent)
-        self.degree_weights_ = _powers(item_sums, self.degree_exponent)
+        # In units of the least, so that float32 holds them: what is taken from a signal is given back to its scores.
+        least = item_sums.min(initial=np.inf, where=item_sums > 0)
+        self.degree_weights_ = _powers(item_sums / least, self.degree_exponent)
         factors = _automatic_factors(matrix.shape[1]) if self.factors == "auto" else int(self.factors)
         spectrum = leading_spectrum(
             _weighted(matrix, self.user_weights_, self.item_weights_),
@@ -203,7 +205,8 @@ class GraphFilter(Explaining):
         scores = self._filtered(
             assemble_csr(self._scaled_down(histories), histories.indices, histories.indptr, histories.shape)
         )
-        scores *= self.degree_weights_[:, None]
+        with np.errstate(over="ignore"):  # what float32 does not hold is named where it is answered
+            scores *= self.degree_weights_[:, None]
         return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
 
     def _scaled_down(self, histories: CodeMatrix) -> Floats:

@@ -236,6 +236,15 @@ def test_zeros_are_no_feedback_for_any_member():
     assert [member.seen_.nnz for member in model.members_] == [3, 3]
 
 
+def test_a_member_whose_list_is_all_ties_says_nothing():
+    X = np.kron(np.eye(2), np.full((4, 6), 5000.0))
+    X[np.arange(8), np.arange(8)] = 0
+    rivals = [PureSVD(2, random_state=0), Popularity(weighting="value")]
+    model = Blend(rivals, weights=[1, 1], candidates=4).fit(X)
+    assert rivals[1].fit(X).recommend(0, 4).scores.tolist() == [[20000] * 4]
+    np.testing.assert_array_equal(model.recommend(0, 12).codes, rivals[0].fit(X).recommend(0, 12).codes)
+
+
 def test_items_of_one_score_share_a_rank():
     X = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 1, 0], [1, 0, 1, 1, 1]], np.float32)
     model = Blend([Popularity()], weights=[1], fusion="rank").fit(X)
@@ -282,6 +291,12 @@ def test_helpers():
     ("options", "error", "message"),
     [
         ({"models": []}, ValueError, "at least one recommender"),
+        (
+            {"models": GraphFilter()},
+            TypeError,
+            r"Blend.models must be a sequence of recommenders, .*got GraphFilter\(\)",
+        ),
+        ({"weights": None}, TypeError, 'Blend.weights must be "auto" or 2 numbers, got None'),
         ({"models": [3]}, TypeError, "must be recommenders of fastrec, got 3"),
         ({"weights": [1]}, ValueError, "must be 2 numbers"),
         ({"weights": [0, 0]}, ValueError, "one above 0 among them"),
