@@ -271,7 +271,14 @@ def _csr_of_dense(X: Any, name: str) -> Any:
             raise TypeError(f"{name} must hold numbers: {error}, argument must be a string or a number") from None
         except ValueError as error:
             raise ValueError(f"{name} must hold numbers: {error}") from None
-    return csr_array(array)
+    return csr_array(_as_scipy_takes_it(array))
+
+
+def _as_scipy_takes_it(array: NDArray[Any]) -> NDArray[Any]:
+    """Half and extended precision as float64, and any byte order as this machine's."""
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_kind(dtype: Any, name: str) -> None:
