@@ -76,7 +76,7 @@ class Weighting(NamedTuple):
             return Profile(cells, ones, ones, ones - 1, 0.0)
         if self.similarity == "jaccard":
             counts = np.diff(rows.indptr).astype(np.float64)
-            return Profile(cells, ones, counts, counts + shrinkage, 1.0)
+            return Profile(cells, ones, counts, counts + min(1e30, shrinkage), 1.0)
         norms = np.sqrt(self._squares(cells))
         # At most 1e30, above which similarities would be 0 in float32 whatever the products are.
         shrinkage = min(1e30, shrinkage / (self.unit**2 if self.similarity == "cosine" else self.unit))

@@ -912,8 +912,11 @@ class Explaining(Recommender):
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
         history = audience.histories()
         parts = np.asarray(self._contributions(history, int(codes[0])), np.float64)
-        with np.errstate(over="ignore"):
-            score = np.float32(parts.sum())
+        if not len(parts):  # a score of somebody without a history is nobody's share
+            score = self._pair_scores(audience, codes)[0]
+        else:
+            with np.errstate(over="ignore"):
+                score = np.float32(parts.sum())
         check_scores(score)
         order = np.lexsort((history.indices, -parts))[:k]
         items = self._labels_of(history.indices[order], self.items_)

@@ -294,6 +294,11 @@ def test_weights_that_do_not_fit_are_refused_by_load(tmp_path):
             load(tmp_path / "model")
 
 
+def test_a_regularization_beyond_float32_is_named():
+    with pytest.raises(FloatingPointError, match=r"EASE.regularization of 1e\+39 is too large"):
+        EASE(1e39).fit(np.ones((5, 3)))
+
+
 @pytest.mark.parametrize("method", ["dense", "sparse"])
 def test_values_that_float32_cannot_square_are_named(method):
     with pytest.raises(FloatingPointError, match="X has values whose squares are too large for float32"):

@@ -144,6 +144,8 @@ def test_a_user_without_ratings_is_the_mean_and_the_items_bias():
     model = ExplicitALS(**OPTIONS).fit(sp.csr_array(dense))
     np.testing.assert_allclose(model.predict_pairs(5, range(25)), model.mean_ + model.item_biases_, rtol=1e-5)
     assert model.user_biases_[5] == 0
+    reasons = model.explain(5, 3)
+    assert (len(reasons.items), reasons.score) == (0, float(model.predict_pairs(5, 3)[0]))
 
 
 def test_similarity_is_of_tastes_not_of_biases():

@@ -212,6 +212,14 @@ def test_walks_of_any_exponents_keep_their_order(alpha, beta, largest):
     np.testing.assert_allclose((found / found.max())[clear], kept[clear], rtol=1e-4)
 
 
+@pytest.mark.parametrize("options", [{"similarity": "jaccard"}, {"similarity": "cosine"}, {"similarity": "tfidf"}])
+def test_any_shrinkage_keeps_the_order_of_what_is_in_common(options):
+    X = random_matrix(np.random.default_rng(2), 60, 20, 0.3, 1)
+    huge, large = (ItemKNN(5, shrinkage=size, **options).fit(X).weights_ for size in (1e300, 1e30))
+    assert huge.nnz > 0
+    np.testing.assert_array_equal(huge.toarray(), large.toarray())
+
+
 @pytest.mark.parametrize("value", [1e-45, 3e-30, 3e38])
 @pytest.mark.parametrize("alpha", [0.8, 20])
 def test_walks_over_values_at_the_ends_of_float32(value, alpha):
