@@ -28,7 +28,15 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_matrix, readonly
+from fastrec.validation import (
+    CodeMatrix,
+    assemble_csr,
+    check_choice,
+    check_integer,
+    check_matrix,
+    keep_entries,
+    readonly,
+)
 
 __all__ = [
     "auc",
@@ -272,10 +280,7 @@ def check_truth(truth: Any) -> CodeMatrix:
     """The relevant items, those with a value above zero, as a csr_array (float32, int32 indices, int64 indptr)."""
     matrix = check_matrix(truth, name="truth", negative="accept", zeros="keep")
     relevant = matrix.data > 0
-    if relevant.all():
-        return matrix
-    before = np.concatenate([[0], np.cumsum(relevant, dtype=np.int64)])
-    return assemble_csr(matrix.data[relevant], matrix.indices[relevant], before[matrix.indptr], matrix.shape)
+    return matrix if relevant.all() else keep_entries(matrix, relevant)
 
 
 def _check_codes(codes: NDArray[np.int32], n_items: int) -> None:
@@ -941,9 +946,7 @@ def _without_listed(truth: CodeMatrix, listed: NDArray[np.int32]) -> CodeMatrix:
     rows = np.repeat(np.arange(truth.shape[0], dtype=np.int64), np.diff(truth.indptr))
     row, place = np.nonzero(listed >= 0)
     width = truth.shape[1]
-    kept = ~np.isin(rows * width + truth.indices, row * width + listed[row, place])
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    return assemble_csr(truth.data[kept], truth.indices[kept], before[truth.indptr], truth.shape)
+    return keep_entries(truth, ~np.isin(rows * width + truth.indices, row * width + listed[row, place]))
 
 
 def _unit_features(item_features: Any, *, shares: bool = False) -> sp.csr_array:

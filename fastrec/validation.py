@@ -163,6 +163,19 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
     return matrix
 
 
+def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None = None) -> CodeMatrix:
+    """The matrix with only those entries for which `kept`, of shape (nnz,), is True.
+
+    `width` is the number of columns, where the entries kept need fewer.
+
+    >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
+    array([[0., 2.]], dtype=float32)
+    """
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
+    shape = (matrix.shape[0], matrix.shape[1] if width is None else width)
+    return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], shape)
+
+
 def check_matrix(
     X: Any,
     *,
@@ -223,7 +236,7 @@ def check_matrix(
         _refuse_value(name, matrix, data < 0, "a negative value")
     matrix = assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
     if zeros == "drop" and np.count_nonzero(data) != data.size:
-        matrix = _without_zeros(matrix)
+        matrix = keep_entries(matrix, data != 0)
     arrays = [matrix.data, matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int64, copy=False)]
     if copy:
         arrays = [array.copy() if _may_change(array, X) else array for array in arrays]
@@ -258,7 +271,14 @@ def _csr_of_dense(X: Any, name: str) -> Any:
             raise TypeError(f"{name} must hold numbers: {error}, argument must be a string or a number") from None
         except ValueError as error:
             raise ValueError(f"{name} must hold numbers: {error}") from None
-    return csr_array(array)
+    return csr_array(_as_scipy_takes_it(array))
+
+
+def _as_scipy_takes_it(array: NDArray[Any]) -> NDArray[Any]:
+    """Half and extended precision as float64, and any byte order as this machine's."""
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_kind(dtype: Any, name: str) -> None:
@@ -307,12 +327,6 @@ def _refuse_value(name: str, matrix: Any, bad: NDArray[np.bool_], what: str) -> 
         # Sentences about negatives are begun as scikit-learn begins them, which its own checks look for.
         lead = "Negative values in data passed: " if "negative" in what else ""
         raise ValueError(f"{lead}{name} contains {what} in row {row}, column {int(matrix.indices[place])}")
-
-
-def _without_zeros(matrix: Any) -> Any:
-    kept = matrix.data != 0
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], matrix.shape)
 
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:

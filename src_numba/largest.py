@@ -1,4 +1,4 @@
-"""The k largest of many float32, by counting: how many reach a number takes a few instructions for sixteen of them.
+"""The k largest of many float32, by counting: how many are above a number takes a few instructions for sixteen of them.
 
 Values are given by pointer, as many as a multiple of 16; those of -inf, which only the last 16 may hold, do not count.
 """
@@ -19,15 +19,33 @@ from fastrec.kernels.simd import (
     minimum,
     reduce_maximum,
     reduce_minimum,
+    store,
     trailing_zeros,
 )
 
 LOWEST = np.finfo(np.float32).min
+FEW = 32  # values, of which each is counted; of more, the k-th largest is bracketed by bisection
 
 
 @kernel(inner=True)
 def find_kth_largest(values: Any, n: int, k: int) -> float:
-    """The k-th largest value, of at least k: the number that k reach is bracketed by bisection."""
+    """The k-th largest value, of at least k."""
+    return count_down(values, n, k) if n <= FEW else bisect(values, n, k)
+
+
+@kernel(inner=True)
+def count_down(values: Any, n: int, k: int) -> float:
+    """The k-th largest of few values: the smallest that fewer than k are above."""
+    smallest = np.float32(np.inf)
+    for at in range(n):
+        value = values[at]
+        smallest = min(smallest, value if count_above(values, n, value, False) < k else np.float32(np.inf))
+    return smallest
+
+
+@kernel(inner=True)
+def bisect(values: Any, n: int, k: int) -> float:
+    """The k-th largest value: the number that k reach is bracketed by bisection."""
     low, high = find_smallest(values, n, LOWEST), find_largest(values, n)
     if count_above(values, n, high, True) >= k:
         return high
@@ -45,21 +63,47 @@ def find_kth_largest(values: Any, n: int, k: int) -> float:
 
 
 @kernel(inner=True)
-def choose_largest(values: Any, n: int, places: Any, k: int) -> None:
-    """Fills the places of the k largest values, in their order; of equal ones the first."""
-    low = find_kth_largest(values, n, k)
-    found, equal, limit = 0, k - count_above(values, n, low, False), broadcast(low, 16)
+def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: Any) -> None:
+    """Fills the places of the k largest values, in their order; of equal ones the first.
+
+    `tops` (float32) and `spots` (int32) have room for n + 16 numbers, and are overwritten. The values are cut into
+    groups, about twice as many as k: at least k values reach the k-th largest of the groups' largest, and few more.
+    Only these are looked at again.
+    """
+    stride, limit = (k + 7) // 8 * 16, np.float32(-np.inf)
+    if n >= 2 * stride:
+        for start in range(0, stride, 16):
+            largest = load(values, start, 16)
+            for at in range(start + stride, n, stride):
+                largest = maximum(load(values, at, 16), largest)
+            store(tops, start, largest)
+        limit = find_kth_largest(tops, stride, k)
+    count = gather_reaching(values, n, limit, tops, spots)
+    store(tops, count, broadcast(np.float32(-np.inf), 16))
+    low = find_kth_largest(tops, (count + 15) // 16 * 16, k)
+    found, equal = 0, k
+    for at in range(count):
+        equal -= tops[at] > low
+    for at in range(count):
+        if tops[at] > low or (tops[at] == low and equal > 0):
+            equal -= tops[at] == low
+            places[found] = spots[at]
+            found += 1
+
+
+@kernel(inner=True)
+def gather_reaching(values: Any, n: int, limit: float, tops: Any, spots: Any) -> int:
+    """Fills the values that are finite and at least a limit, and their places; returns how many."""
+    count, limits = 0, broadcast(max(limit, LOWEST), 16)
     for start in range(0, n, 16):
-        bits = at_least(load(values, start, 16), limit)
+        bits = at_least(load(values, start, 16), limits)
         while bits:
             at = start + trailing_zeros(bits)
             bits &= bits - 1
-            if values[at] == low:
-                if equal == 0:
-                    continue
-                equal -= 1
-            places[found] = at
-            found += 1
+            tops[count] = values[at]
+            spots[count] = at
+            count += 1
+    return count
 
 
 @kernel(inline=True, inner=True)

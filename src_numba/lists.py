@@ -21,6 +21,7 @@ from fastrec.kernels.scan import (
     UP,
     Place,
     Rows,
+    cut_place,
     raise_limit,
     rotate_rows,
     scale_queries,
@@ -51,6 +52,7 @@ from fastrec.kernels.simd import (
 from fastrec.kernels.topk import COSINE, EMPTY, Filter, Found, Lists, finish_row, open_doors, rank_lists, sift_down
 
 SIGNS = np.int32(-2139062144)  # 0x80808080
+READIED = 8 * GROUP  # queries that are made ready at a time
 FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of about 1
 
 
@@ -65,9 +67,11 @@ class Visits(NamedTuple):
     """What a search of n queries writes its plan in."""
 
     estimates: Any  # (GROUP · 16 · panels of centers,) float32
-    probes: Any  # (n, n_probe) int32
+    probes: Any  # (at least n, n_probe) int32, and 16 more
     starts: Any  # (n_lists + 1,) int64: list l is visited by the queries rows[starts[l] : starts[l + 1]]
     rows: Any  # (n · n_probe + GROUP,) int64
+    tops: Any  # (16 · panels of centers + 16,) float32: what the choice of lists works in
+    spots: Any  # the same of int32
 
 
 class Slack(NamedTuple):
@@ -88,6 +92,8 @@ class Plan(NamedTuple):
     probes: Any
     starts: Any
     rows: Any
+    tops: Any
+    spots: Any
 
 
 class Book(NamedTuple):
@@ -130,7 +136,7 @@ def search_lists(
     `first` the place of query 0 among its rows.
     """
     at = 2 * N_ROWS + N_PLACE + N_PLAN
-    place, items = read_place(book, 0), read_rows(book, N_PLACE)
+    place, items = read_place(book, 0, len(queries)), read_rows(book, N_PLACE)
     centers, plan = read_rows(book, N_PLACE + N_ROWS), read_plan(book, N_PLACE + 2 * N_ROWS)
     metric, norms, signs = book[at], pointer_at(book[at + 1], F64), pointer_at(book[at + 2], F32)
     blocks, levels, shift = book[at + 3], book[at + 4], book[at + 5]
@@ -142,15 +148,15 @@ def search_lists(
     own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
     place.work[0], place.work[1], place.work[2] = 0, 0, 0
-    bad = scale_queries(own, queries.shape[1], metric, scale, longest, place)
+    bad = plan_visits(
+        way, centers, metric, scale, longest, signs, blocks, levels, shift, own, queries.shape[1],
+        pointer_at(book[N_QUADS], I8), plan, place,
+    )  # fmt: skip
     if bad >= 0:
         return bad
-    rotate_rows(signs, blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
-    round_queries(levels, shift, pointer_at(book[N_QUADS], I8), place)
-    choose_lists(way, centers, plan.estimates, plan.n_probe, plan.probes, place)
     scan_visited(way, items, plan, of_step, of_length, first, doors, place)
     if ranked:
-        lists = Lists(place.starts, place.counts, place.codes, True)
+        lists = Lists(place.starts, place.counts, place.codes, True, place.lowers)
         rank_lists(
             pointer(vectors), norms, metric, vectors.shape, own, place.norms, first, place.n, lists, doors, found
         )  # fmt: skip
@@ -163,10 +169,10 @@ def search_lists(
 
 
 @kernel(inner=True)
-def read_place(book: Any, at: int) -> Any:
-    """The Place that begins in a book at a place."""
+def read_place(book: Any, at: int, n: int) -> Any:
+    """The Place that begins in a book at a place, for n queries; it has room for as many."""
     return Place(
-        book[at], book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5],
+        n, book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5],
         pointer_at(book[at + 6], F32), pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32),
         pointer_at(book[at + 9], I32), pointer_at(book[at + 10], F64), pointer_at(book[at + 11], F64),
         pointer_at(book[at + 12], F32), pointer_at(book[at + 13], F32), pointer_at(book[at + 14], F32),
@@ -191,6 +197,17 @@ def read_plan(book: Any, at: int) -> Any:
     return Plan(
         book[at], book[at + 1], pointer_at(book[at + 2], I64), pointer_at(book[at + 3], F32),
         pointer_at(book[at + 4], I32), pointer_at(book[at + 5], I64), pointer_at(book[at + 6], I64),
+        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def take_plan(visits: Any) -> Any:
+    """The pointers of Visits; there are no lists to scan."""
+    starts = pointer(visits.starts)
+    return Plan(
+        len(visits.starts) - 1, visits.probes.shape[1], starts, pointer(visits.estimates), pointer(visits.probes),
+        starts, pointer(visits.rows), pointer(visits.tops), pointer(visits.spots),
     )  # fmt: skip
 
 
@@ -203,21 +220,40 @@ def assign_rows(
 
     The nearest few are found by bytes, and the first of them by exact distance; `filters` must filter nothing.
     """
-    place, own, few = take_place(space), pointer(vectors), visits.probes.shape[1]
-    scale_queries(own, vectors.shape[1], exact.metric, form.scale, form.longest, place)
-    rotate_rows(pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
-    round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
-    probes = pointer(visits.probes)
-    choose_lists(way, take_rows(centers), pointer(visits.estimates), few, probes, place)
+    place, own, plan = take_place(space), pointer(vectors), take_plan(visits)
+    few, probes = plan.n_probe, plan.probes
+    plan_visits(
+        way, take_rows(centers), exact.metric, form.scale, form.longest, pointer(form.signs), form.blocks, form.levels,
+        form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), plan, place,
+    )  # fmt: skip
     for row in range(place.n):
         place.starts[row] = row * few
         if place.counts[row] != GIVEN_UP:
             place.counts[row] = few
     rank_lists(
         pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, 0, place.n,
-        Lists(place.starts, place.counts, probes, True), open_doors(filters),
+        Lists(place.starts, place.counts, probes, True, place.lowers), open_doors(filters),
         Found(1, pointer(nearest), pointer(scores)),
     )  # fmt: skip
+
+
+@kernel(inner=True)
+def plan_visits(
+    way: Any, centers: Any, metric: int, scale: float, longest: float, signs: Any, blocks: int, levels: int, shift: int,
+    queries: Any, d: int, quads: Any, plan: Any, place: Any,
+) -> int:  # fmt: skip
+    """Makes queries ready and chooses their lists, a few at a time; returns the first that is not finite, or -1."""
+    for start in range(0, place.n, READIED):
+        part = cut_place(place, start, min(READIED, place.n - start))
+        bad = scale_queries(advance(queries, start * d), d, metric, scale, longest, part)
+        if bad >= 0:
+            return start + bad
+        rotate_rows(signs, blocks, part.scaled, part.dimensions, part.n, part.rotated, part.stride)
+        round_queries(levels, shift, advance(quads, 4 * start * part.width), part)
+        choose_lists(way, centers, plan, advance(plan.probes, start * plan.n_probe), part)
+    for row in range(place.n):
+        place.starts[row] = row * place.room
+    return -1
 
 
 @kernel(inner=True)
@@ -261,9 +297,9 @@ def round_row(row: Any, stride: int, factor: float, size: int, target: Any) -> A
 
 
 @kernel(inner=True)
-def choose_lists(way: Any, centers: Any, estimates: Any, n_probe: int, probes: Any, place: Any) -> None:
+def choose_lists(way: Any, centers: Any, plan: Any, probes: Any, place: Any) -> None:
     """Fills the lists that promise most to each query, n_probe of them, and the best of these first."""
-    n_lists, width = 16 * centers.n_panels, place.width
+    n_lists, width, n_probe, estimates = 16 * centers.n_panels, place.width, plan.n_probe, plan.estimates
     for at in range(0, place.n, GROUP):
         size = min(GROUP, place.n - at)
         for q in range(GROUP):
@@ -282,7 +318,7 @@ def choose_lists(way: Any, centers: Any, estimates: Any, n_probe: int, probes: A
         for q in range(size):
             if place.counts[at + q] != GIVEN_UP:
                 own, chosen = advance(estimates, q * n_lists), advance(probes, (at + q) * n_probe)
-                choose_largest(own, n_lists, chosen, n_probe)
+                choose_largest(own, n_lists, chosen, n_probe, plan.tops, plan.spots)
                 for c in range(1, n_probe):
                     if own[chosen[c]] > own[chosen[0]]:
                         chosen[0], chosen[c] = chosen[c], chosen[0]
@@ -299,8 +335,8 @@ def scan_visited(
     for turn in range(2):
         begin, end = (0, 1) if turn == 0 else (1, plan.n_probe)
         scan_chosen(way, items, plan, begin, end, of_step, of_length, first, doors, place)
-        for row in range(place.n):
-            raise_limit(place, row)
+    for row in range(place.n):
+        raise_limit(place, row)
 
 
 @kernel(inner=True)
@@ -316,8 +352,8 @@ def scan_chosen(
     else:
         group_rows(plan, begin, end, place)
         count = plan.n_lists
-    for at in range(count):
-        part = plan.probes[begin + at] if alone else at
+    for turn in range(count):
+        part = plan.probes[begin + turn] if alone else turn
         own, size = (0, 1) if alone else (plan.starts[part], plan.starts[part + 1] - plan.starts[part])
         start, stop = plan.panel_starts[part], plan.panel_starts[part + 1]
         place.work[0] += size * (stop - start)
@@ -325,6 +361,9 @@ def scan_chosen(
             way, items, start, stop, place.quads, place.width, advance(plan.rows, own), size, steps, lengths, first,
             doors, place,
         )  # fmt: skip
+        if begin == 0:
+            for at in range(own, own + size):
+                raise_limit(place, plan.rows[at])
 
 
 @kernel(inner=True)

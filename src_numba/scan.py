@@ -77,8 +77,8 @@ class Form(NamedTuple):
 class Space(NamedTuple):
     """What a search of n queries works in; the first row of each array but the last three is the first query's."""
 
-    scaled: Any  # (n + 1, dimensions) float32
-    rotated: Any  # (n + 1, a multiple of 16) float32; empty where nothing is rotated
+    scaled: Any  # (n + 1, dimensions) float32; fewer rows where queries are made ready a few at a time
+    rotated: Any  # as many rows, of a multiple of 16, float32; empty where nothing is rotated
     quads: Any  # (n + 1, width) int32 that hold four int8 each; empty where nothing is rounded
     offsets: Any  # (n + 1,) int32
     norms: Any  # (n,) float64
@@ -157,7 +157,7 @@ def search_floats(
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
         rank_lists(
             pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
-            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+            place.n, Lists(place.starts, place.counts, place.codes, True, place.lowers), doors, found,
         )  # fmt: skip
     return bad
 
@@ -180,7 +180,7 @@ def search_bytes(
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
         rank_lists(
             pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
-            place.n, Lists(place.starts, place.counts, place.codes, True), doors, found,
+            place.n, Lists(place.starts, place.counts, place.codes, True, place.lowers), doors, found,
         )  # fmt: skip
     return bad
 
@@ -195,6 +195,20 @@ def take_place(space: Any) -> Any:
         pointer(space.limits), pointer(space.lowers), pointer(space.bounds), pointer(space.codes),
         pointer(space.counts), pointer(space.dues), pointer(space.starts), pointer(space.alive),
         pointer(space.uppers), pointer(space.work),
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def cut_place(place: Any, start: int, n: int) -> Any:
+    """The part of a Place that belongs to n queries from `start` on; what is scaled and rotated is their own."""
+    room = start * place.room
+    return Place(
+        n, place.dimensions, place.stride, place.width, place.k, place.room, place.scaled, place.rotated,
+        advance(place.quads, start * place.width), advance(place.offsets, start), advance(place.norms, start),
+        advance(place.margins, start), advance(place.reaches, start), advance(place.limits, start),
+        advance(place.lowers, room), advance(place.bounds, room), advance(place.codes, room),
+        advance(place.counts, start), advance(place.dues, start), advance(place.starts, start), place.alive,
+        place.uppers, place.work,
     )  # fmt: skip
 
 

@@ -432,8 +432,8 @@ def above(context: Any, a: Vector, b: Vector) -> Any:
     """An int64 whose bit i says whether a > b in lane i (false where either is NaN)."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        bits = builder.bitcast(builder.fcmp_ordered(">", *args), ir.IntType(a.lanes))
-        return builder.zext(bits, ir.IntType(64))
+        compare = builder.icmp_signed if isinstance(a.dtype, types.Integer) else builder.fcmp_ordered
+        return builder.zext(builder.bitcast(compare(">", *args), ir.IntType(a.lanes)), ir.IntType(64))
 
     return types.int64(a, a), build
 

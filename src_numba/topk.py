@@ -13,7 +13,9 @@ from fastrec.kernels.simd import (
     above,
     add,
     advance,
+    at_least,
     broadcast,
+    count_ones,
     load,
     load_double,
     multiply,
@@ -21,12 +23,14 @@ from fastrec.kernels.simd import (
     pointer,
     prefetch,
     reduce_add,
+    store,
     subtract,
     trailing_zeros,
 )
 
 LARGEST = float(np.finfo(np.float32).max)
 EMPTY = 2**31 - 1
+FEW = 64  # candidates that are ranked by comparing each with all
 AHEAD = 3  # candidates whose vectors are fetched before they are scored
 INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 
@@ -167,7 +171,8 @@ class Lists(NamedTuple):
     starts: Any  # query i has those in codes[starts[i] : starts[i] + counts[i]],
     counts: Any  # all vectors where counts[i] is -1, and none where it is less
     codes: Any
-    filtered: Any  # whether the lists have been filtered
+    filtered: Any  # whether the lists have been filtered, and few are ranked side by side
+    scores: Any  # where they are: float32 to be overwritten, in the same places, and 16 more behind
 
 
 class Found(NamedTuple):
@@ -184,8 +189,8 @@ def rank_candidates(
     codes: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Fills rows of codes and scores with the best k candidates by exact score; the lists are filtered here."""
-    lists = Lists(pointer(starts), pointer(counts), pointer(listed), False)
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
+    lists = Lists(pointer(starts), pointer(counts), pointer(listed), False, found.scores)
     doors, own = open_doors(filters), pointer(queries)
     rank_lists(
         pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, pointer(query_norms),
@@ -198,40 +203,72 @@ def rank_lists(
     vectors: Any, norms: Any, metric: int, shape: Any, queries: Any, query_norms: Any, first: int, n_queries: int,
     lists: Any, doors: Any, found: Any,
 ) -> None:  # fmt: skip
-    """Fills rows with the best k candidates by exact score: summed in float64, rounded to float32.
-
-    `first` is the place of query 0 among the rows of the filter. What float32 cannot hold is its largest number.
-    """
+    """Fills rows with the best k candidates by exact score; `first` is the place of query 0 among the filter's rows."""
     (n, d), k = shape, found.k
     for i in range(n_queries):
-        scores, codes = advance(found.scores, i * k), advance(found.codes, i * k)
+        scores, codes, query, norm = (
+            advance(found.scores, i * k), advance(found.codes, i * k), advance(queries, i * d), query_norms[i],
+        )  # fmt: skip
+        own, everything = lists.starts[i], lists.counts[i] == -1
+        count = n if everything else lists.counts[i]
+        if lists.filtered and 0 <= count <= FEW and not everything:
+            listed, work = advance(lists.codes, own), advance(lists.scores, own)
+            for c in range(count):
+                fetch_row(vectors, listed[min(c + AHEAD, count - 1)], d)
+                work[c] = score_exactly(vectors, norms, metric, d, listed[c], query, norm)
+            rank_few(work, listed, count, scores, codes, k)
+            continue
         for place in range(k):
             scores[place] = -np.inf
             codes[place] = EMPTY
-        query, own, kept, everything = advance(queries, i * d), lists.starts[i], 0, lists.counts[i] == -1
-        count = n if everything else lists.counts[i]
+        kept = 0
         for c in range(count):
             if not everything and c + AHEAD < count:
                 fetch_row(vectors, lists.codes[own + c + AHEAD], d)
             code = np.int32(c) if everything else lists.codes[own + c]
             if (everything or not lists.filtered) and not is_open(doors, first + i, code):
                 continue
-            vector = advance(vectors, code * d)
-            if metric == SQUARED_DISTANCE:
-                product = -sum_squared_differences(vector, query, d)
-            else:
-                product = sum_products(vector, query, d)
-                if metric == COSINE:
-                    length = norms[code] * query_norms[i]
-                    product = product / length if length > 0 else 0.0
-            score = np.float32(min(max(product, -LARGEST), LARGEST))
+            score = score_exactly(vectors, norms, metric, d, code, query, norm)
             if score > scores[0] or (score == scores[0] and code < codes[0]):
                 sift_down(scores, codes, k, score, code)
             kept += 1
             # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
-            if everything and kept >= k and query_norms[i] == 0 and metric != SQUARED_DISTANCE:
+            if everything and kept >= k and norm == 0 and metric != SQUARED_DISTANCE:
                 break
         finish_row(scores, codes, k)
+
+
+@kernel(inline=True, inner=True)
+def score_exactly(vectors: Any, norms: Any, metric: int, d: int, code: int, query: Any, query_norm: float) -> float:
+    """The score of a vector: summed in float64, rounded to float32; what that cannot hold is its largest number."""
+    vector = advance(vectors, np.int64(code) * d)
+    if metric == SQUARED_DISTANCE:
+        product = -sum_squared_differences(vector, query, d)
+    else:
+        product = sum_products(vector, query, d)
+        if metric == COSINE:
+            length = norms[code] * query_norm
+            product = product / length if length > 0 else 0.0
+    return np.float32(min(max(product, -LARGEST), LARGEST))
+
+
+@kernel(inner=True)
+def rank_few(work: Any, listed: Any, count: int, scores: Any, codes: Any, k: int) -> None:
+    """Fills the best k of a few: each goes where it belongs by how many are better, with no branch to mispredict."""
+    for place in range(min(count, k), k):
+        scores[place] = -np.inf
+        codes[place] = -1
+    store(work, count, broadcast(np.float32(-np.inf), 16))
+    for c in range(count):
+        score, code, place = work[c], listed[c], 0
+        own, name = broadcast(score, 16), broadcast(code, 16)
+        for start in range(0, count, 16):
+            others = load(work, start, 16)
+            equal = at_least(others, own) & above(name, load(listed, start, 16))
+            place += count_ones(above(others, own) | equal)
+        if place < k:
+            scores[place] = score
+            codes[place] = code
 
 
 @kernel(inline=True, inner=True)

@@ -20,7 +20,7 @@ import fastrec.models
 from fastrec.data import Interactions
 from fastrec.models import Recommender, estimators, load
 from fastrec.models.persistence import learned_names
-from tests.reference import tiny_factors  # noqa: F401  (registers itself)
+from tests.reference import tiny_factors  # registers itself
 
 # Options that make an estimator quick and repeatable; what it has of them is set.
 QUICK = {"factors": 4, "iterations": 2, "random_state": 0, "n_jobs": 1}
@@ -639,6 +639,22 @@ def test_data_without_any_entry(kind):
     model = quick(kind).fit(sp.csr_array((3, 4), dtype=np.float32))
     assert not model.recommend([0, 1, 2], 2).valid.any()
     assert np.isnan(model.score(sp.csr_array((3, 4), dtype=np.float32)))
+
+
+@every
+def test_values_at_the_end_of_float32_are_answered_or_named(kind):
+    if kind is tiny_factors.TinyFactors:
+        pytest.skip("it is written for clarity alone")
+    X = random_matrix()
+    X.data[:] = 3e38
+    try:
+        model = quick(kind).fit(X)
+        scores = [model.recommend(range(29)).scores, model.predict_pairs(0, range(19))]
+        if "explain" in kind.capabilities:
+            scores.append(np.array(model.explain(0, 7).score))
+    except FloatingPointError:
+        return
+    assert all((part < np.inf).all() for part in scores)
 
 
 # -- score and explain

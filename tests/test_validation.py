@@ -16,6 +16,7 @@ from fastrec.validation import (
     check_integer,
     check_matrix,
     check_number,
+    keep_entries,
     name_options,
     readonly,
     suggest_option,
@@ -103,6 +104,25 @@ def test_codes_have_one_dimension():
 
 
 # -- matrices
+
+
+@pytest.mark.parametrize("dtype", ["f2", ">f4", ">f8", ">i4", "<u2", np.longdouble])
+def test_numbers_of_any_width_and_byte_order_are_taken(dtype):
+    X = np.array([[1, 0.5], [0, 3]])
+    expected = X if np.dtype(dtype).kind == "f" else X.astype(int)
+    np.testing.assert_array_equal(check_matrix(X.astype(dtype)).toarray(), expected)
+
+
+@pytest.mark.parametrize("width", [None, 2])
+def test_entries_are_kept_where_they_are_wanted(width):
+    X = np.array([[1, 2, 0], [0, 0, 0], [0, 3, 4]], np.float32)
+    matrix = check_matrix(X)
+    kept = keep_entries(matrix, (matrix.data > 1) & (matrix.indices < 2), width)
+    np.testing.assert_array_equal(
+        kept.toarray(), np.where(X > 1, X, 0)[:, :2] if width else [[0, 2, 0], [0] * 3, [0, 3, 0]]
+    )
+    assert (kept.indices.dtype, kept.indptr.dtype) == (np.int32, np.int64)
+    assert keep_entries(matrix, np.zeros(4, bool)).nnz == 0
 
 
 def random_matrix(seed=0):

@@ -1,11 +1,14 @@
 """Approximate top k beside faiss, hnswlib, usearch, voyager and ScaNN: recall@10 against queries a second."""
 
 import gc
+import resource
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from data import Folder
 from threadpoolctl import threadpool_limits
 
@@ -17,6 +20,8 @@ Record = dict[str, Any]
 K = 10
 THREADS = 2  # of building; searches have one
 TARGETS = (0.95, 0.99)
+RECALLS = (0.88, 0.92, 0.95, 0.955, 0.96, 0.97, 0.98, 0.99, 0.9925, 0.995, 0.9975)  # that our index is asked for
+LARGE = 2_000_000  # vectors, beyond which each library gets what it can build in minutes, and few settings
 BATCH, FEW = 3000, 200
 SECONDS_OF_A_RUN = 0.2  # a setting that takes longer for all queries is timed on fewer of them
 EFS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
@@ -46,24 +51,26 @@ class Built(NamedTuple):
 Builder = Callable[[np.ndarray, str], Iterator[Built]]
 
 
-def build_fastrec(vectors: np.ndarray, metric: str) -> Iterator[Built]:
-    for rerank in ("float32", "float16"):
-        index = IVFIndex(metric, n_probe=1, rerank=rerank, n_jobs=THREADS, random_state=0)
-        took = seconds(lambda: index.fit(vectors))
-        arrays, _ = index.describe()
+def build_fastrec(vectors: np.ndarray, metric: str, asked: np.ndarray) -> Iterator[Built]:
+    """Settings as a user gets them: by the recall asked for, found with queries that are not those of the race."""
+    large = len(vectors) > LARGE
+    for rerank in ("float16",) if large else ("float32", "float16"):
+        library, took, first, methods = "fastrec" if large or rerank == "float32" else "fastrec float16", [], None, {}
+        for target in TARGETS if library != "fastrec" or large else RECALLS:
+            index = IVFIndex(metric, recall_target=target, rerank=rerank, n_jobs=THREADS, random_state=0)
+            took.append(seconds(lambda index=index: index.fit(vectors, queries=asked)))
+            first, n_probe = first or index, index.n_probe_  # all have the same lists
+
+            def search(queries: np.ndarray, n_probe: int = n_probe, index: Any = first) -> np.ndarray:
+                index.n_probe_ = n_probe
+                return index.search(queries, K).codes
+
+            setting = f"{index.n_lists_} lists, {n_probe} probed, {rerank}"
+            methods.setdefault(setting, Method(library, setting, search, search))
+        arrays, _ = first.describe()
         size = sum(arrays[name].nbytes for name in ("panels", "steps", "lengths", "order", "vectors")) / vectors.size
-        index.n_jobs = 1
-        methods = []
-        for n_probe in PROBES if rerank == "float32" else (8, 16, 24, 48):
-            if n_probe <= index.n_lists_:
-
-                def search(queries: np.ndarray, n_probe: int = n_probe, index: Any = index) -> np.ndarray:
-                    index.n_probe_ = n_probe
-                    return index.search(queries, K).codes
-
-                setting = f"{index.n_lists_} lists, {n_probe} probed, {rerank}"
-                methods.append(Method("fastrec" if rerank == "float32" else "fastrec float16", setting, search, search))
-        yield Built(methods[0].library, took, size, [methods])
+        first.n_jobs = 1
+        yield Built(library, float(np.median(took)), size, [list(methods.values())])
 
 
 def build_exact(vectors: np.ndarray, metric: str) -> Iterator[Built]:
@@ -102,6 +109,7 @@ def build_faiss(vectors: np.ndarray, metric: str) -> Iterator[Built]:
         ("faiss FastScan", f"IVF{lists},PQ{d // 2}x4fs,RFlat", "nprobe"),
     ]
     recipes += [("faiss HNSW", "HNSW32,Flat", "ef")] if small else []
+    recipes = recipes[:1] if n > LARGE else recipes
     for library, recipe, option in recipes:
         index = faiss.index_factory(d, recipe, faiss.METRIC_INNER_PRODUCT)
         faiss.omp_set_num_threads(THREADS)
@@ -113,7 +121,7 @@ def build_faiss(vectors: np.ndarray, metric: str) -> Iterator[Built]:
         took = seconds(build)
         faiss.omp_set_num_threads(1)
         factors = (10, 40) if library == "faiss FastScan" else (1,)  # how many are re-ranked, times k
-        values = EFS if option == "ef" else PROBES[2::2]
+        values = EFS if option == "ef" else PROBES[2 :: 5 if n > LARGE else 2]
         ladders = [[_faiss_method(library, index, recipe, value, factor) for value in values] for factor in factors]
         yield Built(library, took, float("nan"), ladders)
 
@@ -178,9 +186,10 @@ def build_scann(vectors: np.ndarray, metric: str) -> Iterator[Built]:
     index = recipe.build()
     took = time.perf_counter() - began
     ladders = []
-    for reorder in (50, 100, 200, 400) if len(vectors) <= 100_000 else (200, 400, 800, 1600):
+    reorders = (50, 100, 200, 400) if len(vectors) <= 100_000 else (200, 400, 800, 1600)
+    for reorder in reorders[1::2] if len(vectors) > LARGE else reorders:
         methods = []
-        for probed in PROBES[3::2]:
+        for probed in PROBES[3 :: 4 if len(vectors) > LARGE else 2]:
             options = {"leaves_to_search": probed, "pre_reorder_num_neighbors": reorder, "final_num_neighbors": K}
 
             def search(queries: np.ndarray, options: Any = options) -> np.ndarray:
@@ -203,26 +212,33 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
+FEW_PEERS = ("hnswlib", "faiss", "scann")
+
+
 def race(
-    case: str, name: str, vectors: np.ndarray, queries: np.ndarray, repeats: int, metric: str = "ip",
+    case: str, name: str, vectors: np.ndarray, asked: np.ndarray, repeats: int, metric: str = "ip",
     peers: tuple[str, ...] = tuple(BUILDERS),
 ) -> Iterator[Record]:  # fmt: skip
-    """Points of all curves, then for each target recall the best of ours beside the best of all peers."""
+    """Points of all curves, then for each target recall the best of ours beside the best of all peers.
+
+    The first of the queries asked are those of the race; our index is told the others.
+    """
     if metric == "cosine":
-        vectors, queries = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (vectors, queries))
+        vectors, asked = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (vectors, asked))
     # Copies, since some peers refuse arrays that are read-only; of an even width, which faiss's pairs of columns need.
     even = ((0, 0), (0, vectors.shape[1] % 2))
-    vectors, queries = (np.pad(rows, even).astype(np.float32) for rows in (vectors, queries[:BATCH]))
+    vectors, asked = (np.pad(rows, even).astype(np.float32, copy=False) for rows in (vectors, asked))
+    queries, asked = asked[:BATCH], asked[BATCH:]
     truth = ExactIndex(metric, "int8", THREADS).fit(vectors).search(queries, K).codes
     IVFIndex(metric, n_probe=1, random_state=0).fit(vectors[:1000]).search(queries[:9], K)  # compiles
     base, built = {"data": name, "n": len(vectors), "d": vectors.shape[1]}, []
-    for builder in (build_fastrec, build_exact, *(BUILDERS[peer] for peer in peers)):
+    for builder in (partial(build_fastrec, asked=asked), build_exact, *(BUILDERS[peer] for peer in peers)):
         try:
             with threadpool_limits(THREADS):
                 for one in builder(vectors, metric):
                     built.append(one)
                     yield {"case": f"{case}-build", **base, "library": one.library, "seconds": one.seconds,
-                           "bytes/dimension": one.bytes_per_dimension}  # fmt: skip
+                           "bytes/dimension": one.bytes_per_dimension, "peak GB so far": peak()}  # fmt: skip
         except ImportError as error:
             yield {"case": f"{case}-missing", **base, "library": str(error)}
     with threadpool_limits(1):
@@ -283,30 +299,46 @@ def compare(points: list[Record]) -> Iterator[Record]:
                        "ratio": ours[how] / peers[how]}  # fmt: skip
 
 
+def peak() -> float:
+    """The most memory that this process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def shuffled(rows: np.ndarray) -> np.ndarray:
     """A few thousand rows at random."""
-    return rows[np.random.default_rng(0).permutation(len(rows))[:BATCH]]
+    return rows[np.random.default_rng(0).permutation(len(rows))[: 2 * BATCH]]
 
 
 def als(folder: Folder, repeats: int) -> Iterator[Record]:
     """Factors of iALS on Gowalla, 64, 128 and 256 of them."""
-    matrix = folder.matrix("gowalla")
+    yield from race_factors("ann-als", folder.matrix("gowalla"), repeats)
+
+
+def als_movies(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Factors of iALS on ML-1M expanded 16 times, 64, 128 and 256 of them."""
+    yield from race_factors("ann-als-movies", folder.matrix("ml-1m-x16"), repeats, FEW_PEERS)
+
+
+def race_factors(
+    case: str, matrix: sp.csr_array, repeats: int, peers: tuple[str, ...] = tuple(BUILDERS)
+) -> Iterator[Record]:
+    """Races over 128, 64 and 256 factors; `peers` run for the first."""
     for factors in (128, 64, 256):
-        model = factors_of(matrix, factors)
-        peers = tuple(BUILDERS) if factors == 128 else ("hnswlib", "faiss", "scann")
-        name = f"iALS, {factors} factors"
-        yield from race("ann-als", name, model.item_factors_, shuffled(model.user_factors_), repeats, peers=peers)
+        model, name = factors_of(matrix, factors), f"iALS, {factors} factors"
+        some = peers if factors == 128 else FEW_PEERS
+        yield from race(case, name, model.item_factors_, shuffled(model.user_factors_), repeats, peers=some)
 
 
 def models(folder: Folder, repeats: int) -> Iterator[Record]:
     """Factors of BPR and of Item2Vec on Gowalla."""
-    matrix, peers = folder.matrix("gowalla"), ("hnswlib", "faiss", "scann")
+    matrix = folder.matrix("gowalla")
     for name, model in (
         ("BPR, 64 factors", SGDFactorization(64, loss="bpr", iterations=10, random_state=0, n_jobs=THREADS)),
         ("Item2Vec, 64 factors", Item2Vec(64, iterations=5, random_state=0, n_jobs=THREADS)),
     ):
         model.fit(matrix)
-        yield from race("ann-models", name, model.item_factors_, shuffled(model.user_factors_), repeats, peers=peers)
+        items, users = model.item_factors_, shuffled(model.user_factors_)
+        yield from race("ann-models", name, items, users, repeats, peers=FEW_PEERS)
 
 
 def cosine(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -320,9 +352,7 @@ def cosine(folder: Folder, repeats: int) -> Iterator[Record]:
         own = centers[random.choice(5000, n, p=share / share.sum())]
         return (own + 0.7 * random.normal(size=(n, 100)) * spectrum).astype(np.float32)
 
-    yield from race(
-        "ann-cosine", "300 000 x 100", draw(300_000), draw(BATCH), repeats, "cosine", ("hnswlib", "faiss", "scann")
-    )
+    yield from race("ann-cosine", "300 000 x 100", draw(300_000), draw(2 * BATCH), repeats, "cosine", FEW_PEERS)
 
 
 def million(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -337,22 +367,22 @@ def million(folder: Folder, repeats: int) -> Iterator[Record]:
 def ten_million(folder: Folder, repeats: int) -> Iterator[Record]:
     """10 000 000 x 32: iALS factors of Gowalla with noise; only if it is asked for."""
     model = factors_of(folder.matrix("gowalla"), 32)
-    vectors, queries = noisy(model.item_factors_, 10_000_000), shuffled(model.user_factors_)
-    index = IVFIndex(recall_target=0.95, rerank="float16", n_jobs=THREADS, random_state=0)
-    took = seconds(lambda: index.fit(vectors, queries=queries))
-    index.n_jobs = 1
-    for _ in range(repeats):
-        speed = len(queries) / seconds(lambda: index.search(queries, K))
-        yield {"case": "ann-ten-million", "build": took, "recall": index.recall_, "batch": speed}
+    vectors = noisy(model.item_factors_, 10_000_000)
+    yield from race(
+        "ann-ten-million", "10 000 000 x 32", vectors, shuffled(model.user_factors_), repeats, peers=("scann", "faiss")
+    )
 
 
 def noisy(items: np.ndarray, n: int) -> np.ndarray:
     """n of the rows, each with noise of a third of each column's deviation, in proportion to its own norm."""
     random = np.random.default_rng(2)
     vectors = items[random.integers(len(items), size=n)]
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     direction = items.std(axis=0) / np.linalg.norm(items.std(axis=0))
-    return vectors + 0.33 * norms * direction * random.standard_normal(vectors.shape, np.float32)
+    for start in range(0, n, 1 << 20):
+        rows = vectors[start : start + (1 << 20)]
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows += 0.33 * norms * direction * random.standard_normal(rows.shape, np.float32)
+    return vectors
 
 
-PARTS = (als, models, cosine, million)
+PARTS = (als, als_movies, models, cosine, million)

@@ -15,6 +15,7 @@ from data import Folder, hide
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+import fastrec as fr
 from fastrec.metrics import ndcg, recall
 from fastrec.models import EASE, Blend, GraphFilter, ImplicitALS, ItemKNN, PureSVD, Recommender, UserKNN
 
@@ -213,6 +214,36 @@ def tune(folder: Folder) -> Iterator[Record]:
     grid += [EASE(regularization, method="sparse") for regularization in (20, 40, 80, 160, 320)]
     for model in grid:
         yield {"case": "neighbors-tune", "options": repr(model), **accuracy(model, train, hidden)}
+
+
+def filters(folder: Folder) -> Iterator[Record]:
+    """GraphFilter's settings on two hidden fifths of Gowalla's training part, all users: the table of its page."""
+    users, items, split = folder.columns("gowalla", "user", "item", "split")
+    mask = split.astype(str) == "train"
+    data = fr.Interactions(users, items, times=np.arange(len(users))).select(mask)
+    common = {"factors": 512, "ideal_weight": 0.2, "random_state": 0, "n_jobs": THREADS}
+    grid = [
+        {"user_exponent": user, "item_exponent": item, "degree_exponent": degree, **more}
+        for user, item, degree, more in (
+            (0.3, 0.5, 0.3, {}),
+            (0.3, 0.5, 0.4, {}),
+            (0.5, 0.5, 0.3, {}),
+            (0.5, 0.5, 0.4, {}),
+            (0.5, 0.5, 0.4, {"filter": "plateau"}),
+            (0.4, 0.5, 0.4, {}),
+            (0.4, 0.45, 0.4, {}),
+            (0.4, 0.45, 0.4, {"filter": "plateau"}),
+            (0.4, 0.45, 0.4, {"ideal_weight": 0.3}),
+            (0.4, 0.4, 0.4, {}),
+        )
+    ]
+    for part, (train, hidden) in {
+        "late fifth": fr.split_last(data, 0.2),
+        "random fifth": fr.split_random(data, 0.2, random_state=0),
+    }.items():
+        for options in grid:
+            model = GraphFilter(**common | options)
+            yield {"case": "filters", "part": part, **options, **accuracy(model, train.matrix, hidden.matrix)}
 
 
 PARTS = (race, gowalla, inverse, dense)

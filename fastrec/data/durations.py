@@ -76,3 +76,16 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
             "a time_unit"
         )
     return times * (UNITS_PER_SECOND[wanted] / UNITS_PER_SECOND[unit])
+
+
+def time_between(times: NDArray[Any], last: float) -> NDArray[np.float64]:
+    """How long before the last each time is, 0 for what is later: exact where times are beyond float64.
+
+    >>> time_between(np.array([2**62, 2**62 + 1, -(2**62)]), 2**62 + 1)
+    array([1.00000000e+00, 0.00000000e+00, 9.22337204e+18])
+    """
+    if times.dtype != np.int64 or isinstance(last, float):
+        return np.maximum(last - times.astype(np.float64), 0)
+    # Modulo 2⁶⁴, so that a difference that int64 does not hold is right all the same.
+    ages = (np.int64(last) - times).view(np.uint64)
+    return np.where(times < last, ages, 0).astype(np.float64)

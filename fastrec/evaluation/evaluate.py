@@ -28,18 +28,18 @@ from fastrec.metrics import (
     serendipity,
 )
 from fastrec.models import Popularity
-from fastrec.models.rows import keep_entries
+from fastrec.models.rows import pick_rows
 from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.retrieval.diversity import label_matrix
 from fastrec.validation import (
     CodeMatrix,
-    assemble_csr,
     check_choice,
     check_flag,
     check_integer,
     check_matrix,
     check_number,
+    keep_entries,
     readonly,
 )
 
@@ -292,7 +292,7 @@ def _set_task(
     else:
         whole, unknown = _truth_of(test, histories, had, models[0]), 0
     users = np.flatnonzero(np.diff(whole.indptr)).astype(np.int32)
-    truth = _take_rows(whole, users)
+    truth = pick_rows(whole, users)
     known = [model.seen_ for model in models] if had is None else [had]
     counts = {"unknown": unknown, "seen_pairs": 0}
     if exclude_seen:
@@ -305,7 +305,7 @@ def _set_task(
     counts["skipped"] = int(np.count_nonzero(wanted)) - len(rows)
     if needed and len(rows) == 0:
         raise ValueError(_nothing_left(counts))
-    truth = _take_rows(truth, rows)
+    truth = pick_rows(truth, rows)
     task = Task(users[rows], truth, history[rows], counts, had, histories)
     counts["pairs"] = truth.nnz
     counts["untrained_pairs"] = int(np.count_nonzero(_untrained(models, task)[truth.indices]))
@@ -371,7 +371,7 @@ def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool
     if task.histories is None:
         raw = _align(models[0], test, raw)[0]
     users = np.flatnonzero(np.diff(raw.indptr)).astype(np.int32)
-    pairs = _take_rows(raw, users)
+    pairs = pick_rows(raw, users)
     seen = [model.seen_ for model in models] if task.seen is None else [task.seen]
     if exclude_seen:
         pairs = _without_seen(pairs, users, seen)[0]
@@ -435,13 +435,6 @@ def _match_ids(truth: CodeMatrix, test: Interactions, users: Any, items: Any) ->
     coo = (truth.data[known], (row[known], column[known]))
     matched = check_matrix(sp.coo_array(coo, shape=(len(users), len(wider))), negative="accept", zeros="keep")
     return matched, int(np.count_nonzero(lengths[rows < 0]))
-
-
-def _take_rows(matrix: CodeMatrix, rows: NDArray[Any]) -> CodeMatrix:
-    lengths = np.diff(matrix.indptr)[rows]
-    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    entries = np.repeat(matrix.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
-    return assemble_csr(matrix.data[entries], matrix.indices[entries], indptr, (len(rows), matrix.shape[1]))
 
 
 def _without_seen(truth: CodeMatrix, users: NDArray[np.int32], known: list[Any]) -> tuple[CodeMatrix, int]:
@@ -584,23 +577,22 @@ def _score_model(model: Any, task: Task, plan: Plan) -> Result:
 
 def _asked(model: Any, part: Task) -> Any:
     """What to ask `recommend` for the users of a part: their ids, or their histories."""
-    return _labels(model, part.users) if part.histories is None else _take_rows(part.histories, part.users)
+    return _labels(model, part.users) if part.histories is None else pick_rows(part.histories, part.users)
 
 
 def _seen_by(model: Any, part: Task) -> CodeMatrix:
-    return _take_rows(model.seen_ if part.seen is None else part.seen, part.users)
+    return pick_rows(model.seen_ if part.seen is None else part.seen, part.users)
 
 
 def _left_out(part: Task, plan: Plan) -> dict[str, Any]:
     """The options of `recommend` that leave out what users have had: the model's own record, or what was given."""
     if part.seen is None or not plan.exclude_seen:
         return {"exclude_seen": plan.exclude_seen}
-    return {"exclude_seen": False, "deny": _ones(_take_rows(part.seen, part.users))}
+    return {"exclude_seen": False, "deny": _ones(pick_rows(part.seen, part.users))}
 
 
 def _part_of(task: Task, rows: slice) -> Task:
-    truth = _take_rows(task.truth, np.arange(rows.start, rows.stop))
-    return task._replace(users=task.users[rows], truth=truth, history=task.history[rows])
+    return task._replace(users=task.users[rows], truth=pick_rows(task.truth, rows), history=task.history[rows])
 
 
 def _candidates(model: Any, part: Task, plan: Plan) -> NDArray[np.int64]:
@@ -629,7 +621,7 @@ def _score_sampled(model: Any, part: Task, plan: Plan) -> dict[str, NDArray[np.f
         return {}
     n_items = model.seen_.shape[1]
     seen = _seen_by(model, part)
-    truth = _within(part.truth, n_items)
+    truth = keep_entries(part.truth, part.truth.indices < n_items, n_items)
     taken = check_matrix(_ones(seen) + _ones(truth))
     rows, items = draw_negatives(taken, np.full(len(part.users), plan.n_sampled), plan.random_state)
     cells = truth.tocoo()
@@ -645,12 +637,6 @@ def _score_sampled(model: Any, part: Task, plan: Plan) -> dict[str, NDArray[np.f
 
 def _ones(matrix: CodeMatrix) -> sp.csr_array:
     return sp.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def _within(truth: CodeMatrix, n_items: int) -> CodeMatrix:
-    kept = truth.indices < n_items
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    return assemble_csr(truth.data[kept], truth.indices[kept], before[truth.indptr], (truth.shape[0], n_items))
 
 
 # Pairs that are predicted at a time.
@@ -694,7 +680,7 @@ def _score_lists(
 ) -> dict[str, NDArray[np.float64]]:
     values = {}
     for metric in plan.of(("serendipity",)):
-        asked = part.users if part.histories is None else _take_rows(part.histories, part.users)
+        asked = part.users if part.histories is None else pick_rows(part.histories, part.users)
         expected = baseline.recommend(asked, k=metric.k, **_left_out(part, plan)).codes
         values[metric.label] = serendipity(codes, part.truth, expected, metric.k)
     for metric in plan.of(("diversity",)):

@@ -2,6 +2,8 @@
 
 import numbers
 from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from fastrec.data.frames import open_frame
 from fastrec.validation import check_choice, check_integer, check_number, name_options
 
+NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
 
 # A column of strings is text where its values have this many words on average, a category where they have fewer.
@@ -31,9 +34,9 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     ----------
     columns : mapping of str to str, or None
         The kind of each column that is to be used: "number" (scaled to mean 0 and variance 1, what is missing is the
-        mean), "category" (one column for each value), "categories" (lists, or strings with "|" between; one column for
-        each, rows of length 1), "text" (words, rows of length 1), "vector" (lists or rows of numbers, as they are).
-        None: all columns, their kinds by what is in them.
+        mean; dates are numbers too), "category" (one column for each value), "categories" (lists, or strings with "|"
+        between; one column for each, rows of length 1), "text" (words, rows of length 1), "vector" (lists or rows of
+        numbers, as they are). None: all columns, their kinds by what is in them; lists of whole numbers are categories.
     text : {"tfidf", "hashing"}
         How text is read: words weighted by their rarity, or hashed into `max_features` columns, for which nothing is
         learned.
@@ -42,7 +45,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     min_frequency : int
         Words and categories that fewer rows have are left out.
     weights : mapping of str to float, or None
-        What each column's features are multiplied with; 1 for those not named.
+        What each column's features are multiplied with; 1 for those not named. A name of no column is an error.
 
     Attributes
     ----------
@@ -111,6 +114,9 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         self._check_options()
         columns = read_columns(X)
         wanted = dict(self.columns) if self.columns is not None else {n: recognise(v) for n, v in columns.items()}
+        unknown = [name for name in self.weights or {} if name not in wanted]
+        if unknown:
+            raise ValueError(f"weights name {unknown[0]!r}, but the columns are {', '.join(map(repr, wanted))}")
         for name, kind in wanted.items():
             check_choice(f"FeatureEncoder.columns[{name!r}]", kind, KINDS)
         parts: dict[str, Any] = {}
@@ -251,12 +257,14 @@ def recognise(values: list[Any]) -> str:
     ('text', 'number', 'vector')
     """
     known = [value for value in values if not _is_missing(value)]
-    if known and all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in known):
+    if known and all(isinstance(value, NUMBERS) and not isinstance(value, bool) for value in known):
         return "number"
     if known and all(_is_list(value) for value in known):
         flat = [entry for value in known for entry in value]
         same = len({len(value) for value in known}) == 1
-        if flat and same and all(isinstance(entry, numbers.Real) for entry in flat):
+        real = all(isinstance(entry, numbers.Real) for entry in flat)
+        # Whole numbers are the names of categories: a vector has fractions somewhere.
+        if flat and same and real and not all(isinstance(entry, numbers.Integral) for entry in flat):
             return "vector"
         return "categories"
     if known and all(isinstance(value, str) for value in known):
@@ -278,18 +286,31 @@ def _prepared(name: str, values: list[Any], kind: str) -> Any:
     prepare: Any = _PREPARE[kind]
     try:
         return prepare(values)
+    except OverflowError as error:
+        raise ValueError(f"column {name!r} cannot be read as {kind}: {error}") from None
     except (TypeError, ValueError) as error:
         raise type(error)(f"column {name!r} cannot be read as {kind}: {error}") from None
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
-    array = np.array([np.nan if _is_missing(value) else float(value) for value in values])
+    array = np.array([np.nan if _is_missing(value) else _as_float(value) for value in values])
     beyond = np.abs(array) > LARGEST
     if beyond.any():
         row = int(beyond.argmax())
         what = "infinite" if np.isinf(array[row]) else f"{array[row]:g}, which is beyond ±{LARGEST:g},"
         raise ValueError(f"it is {what} in row {row}")
     return array[:, None]
+
+
+def _as_float(value: Any) -> float:
+    """A number; a moment or a day as seconds since 1970, in UTC where it has no zone; a duration in seconds."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    return float(value)
 
 
 def _vectors(values: list[Any]) -> NDArray[np.float32]:
@@ -304,20 +325,24 @@ def _vectors(values: list[Any]) -> NDArray[np.float32]:
     return array.reshape(len(values), width)
 
 
+def _category(value: Any) -> str:
+    """What is blank is what tables have where nothing is known."""
+    return MISSING if _is_missing(value) or not (label := str(value).strip()) else label
+
+
 def _labels(value: Any) -> list[str]:
     if _is_missing(value):
         return []
     if isinstance(value, str):
         return [part.strip() for part in value.split("|") if part.strip()]
-    return [str(part) for part in value] if _is_list(value) else [str(value)]
+    parts = value if _is_list(value) else [value]
+    return [label for part in parts if not _is_missing(part) and (label := str(part).strip())]
 
 
 _PREPARE = {
     "number": _numbers,
     "vector": _vectors,
-    "category": lambda values: np.array([[MISSING if _is_missing(v) else str(v)] for v in values], object).reshape(
-        -1, 1
-    ),
+    "category": lambda values: np.array([[_category(value)] for value in values], object).reshape(-1, 1),
     "categories": lambda values: [_labels(value) for value in values],
     "text": lambda values: ["" if _is_missing(value) else str(value) for value in values],
 }
@@ -345,4 +370,10 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+    """None, and what no two of are equal: NaN, NaT, a Decimal's NaN; or what does not even say, as pandas' NA."""
+    if value is None or _is_list(value):
+        return value is None
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True

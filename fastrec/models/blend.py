@@ -1,7 +1,7 @@
 """Blend: several recommenders together, their weights found on a part of the training data."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from sklearn.utils import check_random_state
 from fastrec.data import Interactions
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.graph_filter import GraphFilter
+from fastrec.models.hiding import Hidden, check_validation, hidden_parts, is_in
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.persistence import Team
-from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender
-from fastrec.models.rows import hide_part, pick_rows, row_numbers, spread_evenly
+from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender, check_scores
+from fastrec.models.rows import pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import CodeMatrix, check_choice, check_integer, check_number
+from fastrec.validation import CodeMatrix, check_choice, check_integer, check_number, keep_entries
 
 Scores = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ RANK_OFFSET = 60  # of reciprocal ranks, as in the paper
 VALIDATION_ROWS = 4000  # whose hidden items the weights are found by
 CUT = 20  # of the NDCG that the weights are found by
 FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)  # by which one weight is changed while the others stay
+ROUNDS = 8  # over all weights, at most
 
 
 class Blend(Explaining):
@@ -36,17 +38,24 @@ class Blend(Explaining):
         "score":  Σ_m w_m s_m(u, i) / (max L_m(u) - min L_m(u))
         "rank":   Σ_m w_m / (60 + rank of i in L_m(u))
 
-    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994), the second weighted
-    reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009). Ranked is what is in any member's list; or, with
-    `candidates_from`, what is in that one's, so that the others re-rank it.
+    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994; a member whose list is
+    all ties says nothing about that user), the second weighted
+    reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009; items of one score share the best of their ranks). Ranked is
+    what is in the list of any member that has a weight; or, with `candidates_from`, what is in that one's, so that the
+    others re-rank it. Items that nobody has had are ranked where a member knows them by their features.
 
     Parameters
     ----------
     models : sequence of recommenders or None
         The members, which are copied. None: GraphFilter and ImplicitALS.
     weights : "auto" or sequence of float
-        A weight of at least 0 for each member. "auto": those with the best NDCG@20 when a fifth of each user's items
-        is hidden; the members are then fitted twice, the second time with all.
+        A weight of at least 0 for each member. "auto": those with the best NDCG@20 on a part of the training data that
+        is hidden from the members; these are fitted once more for each such part.
+    validation : float, function or splitter
+        What is hidden for "auto". A share of at most 0.5: of each user's items, drawn at random, the same in each run.
+        A function that is given X and returns (train, hidden), such as `split_last`, or
+        ``functools.partial(split_last, n=0.2)``: where what comes is unlike what was, hide what came last. Or a
+        splitter, over interactions (`RollingTime`) or over users (`UserKFold`): its splits are weighed together.
     fusion : {"score", "rank"}
         What is added up.
     candidates : int
@@ -65,7 +74,8 @@ class Blend(Explaining):
     weights_ : ndarray of shape (n_models,)
         float64; their sum is 1.
     validation_scores_ : ndarray of shape (n_models + 1,) or None
-        NDCG@20 on what was hidden: of each member alone and, last, of the blend.
+        NDCG@20 on what was hidden: of each member alone and, last, of the blend. NaN where nothing could be hidden;
+        weights are equal then.
 
     Raises
     ------
@@ -102,6 +112,7 @@ class Blend(Explaining):
         models: Sequence[Any] | None = None,
         *,
         weights: str | Sequence[float] = "auto",
+        validation: Any = 0.2,
         fusion: str = "score",
         candidates: int = 200,
         candidates_from: int | None = None,
@@ -110,6 +121,7 @@ class Blend(Explaining):
     ) -> None:
         self.models = models
         self.weights = weights
+        self.validation = validation
         self.fusion = fusion
         self.candidates = candidates
         self.candidates_from = candidates_from
@@ -117,6 +129,8 @@ class Blend(Explaining):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
+        if self.models is not None and not isinstance(self.models, Sequence):
+            raise TypeError(f"Blend.models must be a sequence of recommenders, as [EASE(), ...], got {self.models!r}")
         members = self._models()
         if not members:
             raise ValueError("Blend.models must have at least one recommender")
@@ -125,10 +139,13 @@ class Blend(Explaining):
                 raise TypeError(f"Blend.models must be recommenders of fastrec, got {member!r}")
         if isinstance(self.weights, str):
             check_choice("Blend.weights", self.weights, ("auto",))
+        elif not np.iterable(self.weights):
+            raise TypeError(f'Blend.weights must be "auto" or {len(members)} numbers, got {self.weights!r}')
         else:
             weights = [check_number("Blend.weights", weight, minimum=0) for weight in self.weights]
             if len(weights) != len(members) or not sum(weights) > 0:
                 raise ValueError(f"Blend.weights must be {len(members)} numbers, one above 0 among them, got {weights}")
+        check_validation("Blend.validation", self.validation)
         check_choice("Blend.fusion", self.fusion, ("score", "rank"))
         check_integer("Blend.candidates", self.candidates, minimum=2)
         if self.candidates_from is not None:
@@ -144,8 +161,8 @@ class Blend(Explaining):
         Parameters
         ----------
         X
-            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Members get
-            Interactions as they are, with times and facts about the items.
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Members, and
+            what hides a part of it, get Interactions as they are, with times and facts about the items.
         y
             Not used; there because scikit-learn passes it.
 
@@ -156,14 +173,15 @@ class Blend(Explaining):
         return self._learn(X, data=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
+        if data is not None and data.matrix.nnz > matrix.nnz:  # zeros are no feedback, for no member
+            data = data.select(is_in(matrix, data))
+        X = matrix if data is None else data
         if isinstance(self.weights, str):
-            trained, hidden = hide_part(matrix)
-            part: Any = trained if data is None else data.select(~_is_in(hidden, data))
-            self.weights_, self.validation_scores_ = self._found(self._fitted(part), trained, hidden)
+            self.weights_, self.validation_scores_ = self._found(hidden_parts(self.validation, X, matrix))
         else:
             weights = np.array(self.weights, np.float64)
             self.weights_, self.validation_scores_ = weights / weights.sum(), None
-        self.members_ = Team(self._fitted(matrix if data is None else data))
+        self.members_ = Team(self._fitted(X))
         self.models_given_ = self.models is not None
 
     def _fitted(self, X: Any) -> list[Recommender]:
@@ -190,6 +208,21 @@ class Blend(Explaining):
 
     # -- scores
 
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        masks = [self.members_[number]._warm() for number in self._asked()]
+        if any(mask is None for mask in masks):
+            return None
+        warm: NDArray[np.bool_] = np.any(masks, axis=0)
+        return None if warm.all() else warm
+
+    def _asked(self) -> list[int]:
+        """The numbers of the members that say anything: those with a weight, and the one that proposes."""
+        alone = self.candidates_from
+        return [number for number, weight in enumerate(self.weights_) if weight > 0 or number == alone]
+
+    def _views(self, audience: Audience) -> dict[int, "View"]:
+        return {number: View(self.members_[number], audience, self.candidates) for number in self._asked()}
+
     def _search(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
     ) -> tuple[Codes, NDArray[np.float32]]:
@@ -198,30 +231,35 @@ class Blend(Explaining):
         for rows in self._batches(len(audience)):
             excluded = pick_rows(exclude, rows) if isinstance(exclude, CodeMatrix) else exclude
             allow = pick_rows(allowed, rows) if isinstance(allowed, CodeMatrix) else allowed
-            views = [View(member, audience.part(rows), self.candidates) for member in self.members_]
+            views = self._views(audience.part(rows))
             proposed = self._proposed(views, max(k, self.candidates), excluded, allow)
             codes[rows], scores[rows] = _best(proposed, self._fused(views, proposed), k)
         return codes, scores
 
-    def _proposed(self, views: Sequence["View"], n: int, exclude: Excluded, allow: Allowed) -> Codes:
+    def _proposed(self, views: Mapping[int, "View"], n: int, exclude: Excluded, allow: Allowed) -> Codes:
         """The codes of the candidates in each row, sorted, each once, -1 in between."""
-        chosen = views if self.candidates_from is None else [views[self.candidates_from]]
+        chosen = views.values() if self.candidates_from is None else [views[self.candidates_from]]
         return _each_once(np.concatenate([view.best(n, exclude, allow) for view in chosen], axis=1))
 
-    def _fused(self, views: Sequence["View"], codes: Codes) -> Scores:
+    def _fused(self, views: Mapping[int, "View"], codes: Codes) -> Scores:
         """The blended scores of the codes of each row; what is said about -1 has no meaning."""
         fused = np.zeros(codes.shape)
-        for view, weight in zip(views, self.weights_, strict=True):
-            if weight > 0:
-                fused += weight * view.compared(codes, self.fusion)
+        for number, view in views.items():
+            if self.weights_[number] > 0:
+                fused += self.weights_[number] * view.compared(codes, self.fusion)
         return fused
 
     def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         scores = np.empty(len(audience), np.float32)
         for rows in self._batches(len(audience)):
-            views = [View(member, audience.part(rows), self.candidates) for member in self.members_]
-            scores[rows] = self._fused(views, items[rows, None])[:, 0]
+            scores[rows] = self._fused(self._views(audience.part(rows)), items[rows, None])[:, 0]
         return scores
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
+        """Scores of all items: what a blend asks of a member that is one itself."""
+        audience = Audience(self, np.arange(histories.shape[0]), codes, histories if codes is None else None)
+        every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), histories.shape)
+        return self._fused(self._views(audience), every).astype(np.float32)
 
     def _contributions(self, history: CodeMatrix, item: int) -> Scores:
         """Each member's part of the score, shared among the entries as the member's own score is."""
@@ -236,61 +274,81 @@ class Blend(Explaining):
             part = weight * float(view.compared(np.array([[item]], np.int32), self.fusion)[0, 0])
             own = np.asarray(member._contributions(history, item), np.float64)
             whole = own.sum()
-            total += own * (part / whole) if abs(whole) > 1e-12 else part / max(len(own), 1)
+            told = abs(whole) > 1e-6 * np.abs(own).sum()
+            total += own * (part / whole) if told else part / max(len(own), 1)
         return total
 
     # -- weights
 
-    def _found(self, members: Sequence[Recommender], trained: CodeMatrix, hidden: CodeMatrix) -> tuple[Scores, Scores]:
+    def _found(self, parts: Iterable[Hidden]) -> tuple[Scores, Scores]:
         """The weights with the best NDCG on what is hidden, and the NDCG of each member and of the blend."""
-        found = np.flatnonzero((np.diff(hidden.indptr) > 0) & (np.diff(trained.indptr) > 0))
-        rows = spread_evenly(found, VALIDATION_ROWS)
-        equal = np.full(len(members), 1 / len(members))
-        if not len(rows):
-            return equal, np.zeros(len(members) + 1)
-        parts, hits = self._validation(members, pick_rows(trained, rows), pick_rows(hidden, rows))
-        ideal = np.minimum(np.diff(hidden.indptr)[rows], CUT)
+        hiding = list(parts)
+        judged = [self._judged(part, max(1, VALIDATION_ROWS // len(hiding))) for part in hiding]
+        said = np.concatenate([one.said for one in judged], axis=1)
+        hits, ideal = (np.concatenate(arrays) for arrays in zip(*(one[1:] for one in judged), strict=True))
+        n = len(said)
+        if not len(ideal):
+            return np.full(n, 1 / n), np.full(n + 1, np.nan)
 
         def quality(weights: Scores) -> float:
-            return _ndcg(np.einsum("m,mij->ij", weights, parts), hits, ideal)
+            return _ndcg(np.einsum("m,mij->ij", weights.astype(np.float32), said), hits, ideal)
 
-        alone = [quality(np.eye(len(members))[number]) for number in range(len(members))]
-        best, weights = quality(equal), equal
-        for number in range(len(members)):
-            if alone[number] > best:
-                best, weights = alone[number], 0.02 + 0.98 * np.eye(len(members))[number]
-        for _ in range(4):
+        alone = [quality(weights) for weights in np.eye(n)]
+        starts = [np.full(n, 1 / n), 0.02 + 0.98 * np.eye(n)[int(np.argmax(alone))]]
+        best, weights = max(((quality(start), start) for start in starts), key=lambda found: found[0])
+        for _ in range(ROUNDS):
             before = best
-            for number in range(len(members)):
+            for number in range(n):
                 for factor in FACTORS:
                     tried = weights.copy()
                     tried[number] *= factor
-                    if tried.sum() > 0 and quality(tried) > best:
-                        best, weights = quality(tried), tried / tried.sum()
+                    if tried.sum() > 0 and (found := quality(tried)) > best:
+                        best, weights = found, tried / tried.sum()
             if best <= before:
                 break
-        return weights / weights.sum(), np.array([*alone, quality(weights)])
+        if max(alone) > best:
+            weights = np.eye(n)[int(np.argmax(alone))]
+        weights = weights / weights.sum()
+        return weights, np.array([*alone, quality(weights)])
 
-    def _validation(
-        self, members: Sequence[Recommender], trained: CodeMatrix, hidden: CodeMatrix
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """What each member says about the candidates of each row, of shape (m, n, c), and which of them are hidden."""
-        n, chosen = trained.shape[0], 1 if self.candidates_from is not None else len(members)
-        parts = np.full((len(members), n, chosen * self.candidates), -np.inf, np.float32)
-        hits = np.zeros(parts.shape[1:], bool)
-        warm = members[0].item_counts_ > 0
-        for rows in self._batches(n):
-            seen = pick_rows(trained, rows)
+    def _judged(self, part: Hidden, most: int) -> "Judged":
+        """The members fitted without what is hidden, and what they say about it to at most so many users."""
+        members = self._fitted(part.train)
+        found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
+        rows = spread_evenly(found, most)
+        histories, hidden = pick_rows(part.histories, rows), pick_rows(part.hidden, rows)
+        chosen = 1 if self.candidates_from is not None else len(members)
+        said = np.full((len(members), len(rows), chosen * self.candidates), -1e30, np.float32)
+        hits = np.zeros(said.shape[1:], bool)
+        for batch in self._batches(len(rows)):
+            seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
             audience = Audience(self, np.arange(seen.shape[0]), None, seen)
-            views = [View(member, audience, self.candidates) for member in members]
-            codes = self._proposed(views, self.candidates, seen, warm)
-            for number, view in enumerate(views):
-                parts[number, rows] = np.where(codes >= 0, view.compared(codes, self.fusion), -np.inf)
-            truth = pick_rows(hidden, rows)
+            views = {number: View(member, audience, self.candidates) for number, member in enumerate(members)}
+            codes = self._proposed(views, self.candidates, seen, None)
+            for number, view in views.items():
+                said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
             width = truth.shape[1] + 1
             keys = row_numbers(truth) * width + truth.indices
-            hits[rows] = np.isin(np.arange(len(codes))[:, None] * width + codes, keys) & (codes >= 0)
-        return np.where(np.isfinite(parts), parts, np.float32(-1e30)), hits
+            hits[batch] = np.isin(np.arange(len(codes))[:, None] * width + codes, keys) & (codes >= 0)
+        return Judged(said, hits, np.minimum(np.diff(hidden.indptr), CUT))
+
+
+class Judged(NamedTuple):
+    """What m members say to n users about c candidates each.
+
+    Parameters
+    ----------
+    said
+        Comparable scores, float32, of shape (m, n, c).
+    hits
+        Which candidates are hidden items, of shape (n, c).
+    ideal
+        How many hits the best list of each user has, of shape (n,).
+    """
+
+    said: NDArray[np.float32]
+    hits: NDArray[np.bool_]
+    ideal: NDArray[np.int64]
 
 
 class View:
@@ -316,10 +374,11 @@ class View:
         elif kind._score_batch is not Recommender._score_batch:
             self.dense = member._dense(self.audience)
         self.list = np.sort(self._best(length, self.audience.histories(), member._warm())[1], axis=1)
+        check_scores(self.list)
 
     def best(self, n: int, exclude: Excluded, allow: Allowed) -> Codes:
-        """The codes of the member's `n` best items in each row."""
-        return self._best(n, exclude, allow)[0]
+        """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
+        return self._best(n, exclude, _both(allow, self.member._warm()))[0]
 
     def _best(self, n: int, exclude: Excluded, allow: Allowed) -> tuple[Codes, NDArray[np.float32]]:
         if self.dense is not None:
@@ -340,7 +399,7 @@ class View:
             return 1 / (RANK_OFFSET + 1.0 + above)
         last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
         span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
-        return scores / np.where(span > 0, span, 1)[:, None]
+        return scores / np.where(span > 0, span, np.inf)[:, None]
 
     def _at(self, codes: Codes) -> NDArray[np.float32]:
         """The member's scores of codes, of shape (n, c)."""
@@ -357,10 +416,11 @@ class View:
         return scores
 
 
-def _is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:
-    """Which events are of a pair that the matrix has."""
-    keys = row_numbers(matrix) * matrix.shape[1] + matrix.indices
-    return np.isin(data.user_codes.astype(np.int64) * matrix.shape[1] + data.item_codes, keys)
+def _both(allow: Allowed, warm: NDArray[np.bool_] | None) -> Allowed:
+    """What is allowed and warm."""
+    if warm is None or allow is None:
+        return allow if warm is None else warm
+    return keep_entries(allow, warm[allow.indices]) if isinstance(allow, CodeMatrix) else allow & warm
 
 
 def _each_once(codes: Codes) -> Codes:

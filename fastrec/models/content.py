@@ -129,7 +129,7 @@ class ContentRecommender(Explaining):
         self.features_given_ = item_features is not None
         if item_features is None:
             features: Any = _identity(matrix.shape[1])
-        elif issparse(item_features) or isinstance(item_features, np.ndarray):
+        elif issparse(item_features) or isinstance(item_features, np.ndarray | list | tuple):
             features = _checked_features(item_features)
         else:
             features = self._encoded(item_features, item)
@@ -156,7 +156,7 @@ class ContentRecommender(Explaining):
         return features if ids is None or self.items_ is None else align_rows(features, ids, self.items_)
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
-        features = self.item_features_
+        features, histories = self.item_features_, _of_one_size(histories)
         if isinstance(features, np.ndarray):
             jobs = effective_jobs(self.n_jobs) if histories.shape[0] > 1 else 1
             profiles = sum_vectors(histories, features, jobs)
@@ -228,11 +228,14 @@ def _checked_features(features: Any) -> Any:
     array = np.asarray(features)
     if array.ndim != 2 or array.dtype.kind not in "biuf" or array.shape[1] < 1:
         raise ValueError(f"item_features must be a matrix of numbers, got {array.dtype} of shape {array.shape}")
-    array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        row, column = (int(place) for place in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"item_features must be finite, got {array[row, column]} in row {row}, column {column}")
-    return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(np.float32)
+    if not np.isfinite(converted).all():
+        row, column = (int(place) for place in np.argwhere(~np.isfinite(converted))[0])
+        value = array[row, column]
+        what = "numbers that float32 holds" if np.isfinite(value) else "finite"
+        raise ValueError(f"item_features must be {what}, got {value} in row {row}, column {column}")
+    return converted
 
 
 def _unit_rows(features: Any) -> Any:
@@ -243,6 +246,15 @@ def _unit_rows(features: Any) -> Any:
     matrix = check_matrix(features, name="item_features", negative="accept", zeros="drop")
     data = (matrix.data / _lengths(_row_squares(matrix))[row_numbers(matrix)]).astype(np.float32)
     return assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
+
+
+def _of_one_size(histories: CodeMatrix) -> CodeMatrix:
+    """Each row times a power of two that brings its largest value near 1: a profile's length is taken out anyway."""
+    rows = row_numbers(histories)
+    largest = np.zeros(histories.shape[0], np.float32)
+    np.maximum.at(largest, rows, np.abs(histories.data))
+    data = np.ldexp(histories.data, -np.frexp(largest)[1][rows])
+    return assemble_csr(data, histories.indices, histories.indptr, histories.shape)
 
 
 def _row_squares(matrix: CodeMatrix) -> NDArray[np.float64]:

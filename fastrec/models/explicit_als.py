@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Codes, Explaining
+from fastrec.models.recommender import Explaining
 from fastrec.models.rows import turned
 from fastrec.models.training import Course, check_course, seed_of
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.retrieval import TopK
 from fastrec.validation import (
     CodeMatrix,
     check_choice,
@@ -153,12 +152,12 @@ class ExplicitALS(Explaining, FactorRecommender):
     @property
     def user_biases_(self) -> Floats:
         """b_u of each user, of shape (n_users,)."""
-        return self.user_factors_[:, self.factors]
+        return self.user_factors_[:, -2]
 
     @property
     def item_biases_(self) -> Floats:
         """b_i of each item, of shape (n_items,)."""
-        return self.item_factors_[:, self.factors + 1] - np.float32(self.mean_)
+        return self.item_factors_[:, -1] - np.float32(self.mean_)
 
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
@@ -189,62 +188,23 @@ class ExplicitALS(Explaining, FactorRecommender):
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         """The rows solved exactly; an empty row's are 0 and the 1 that adds mean + b_i."""
         others = self._derived.get("equations", self._equations)
-        solutions = aligned_zeros(matrix.shape[0], self.factors + 1)
+        solutions = aligned_zeros(matrix.shape[0], others.shape[1])
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
         Ratings(self, matrix).solve(solutions, others, self.mean_, 0, jobs)
-        factors = np.ones((matrix.shape[0], self.factors + 2), np.float32)
+        factors = np.ones((matrix.shape[0], others.shape[1] + 1), np.float32)
         factors[:, :-1] = solutions
         return factors
 
     def _equations(self) -> Floats:
         """y_i and b_i: what a user's equations are made of."""
-        others = aligned_zeros(len(self.item_factors_), self.factors + 1)
-        others[:, : self.factors] = self.item_factors_[:, : self.factors]
-        others[:, self.factors] = self.item_biases_
+        others = aligned_zeros(len(self.item_factors_), self.item_factors_.shape[1] - 1)
+        others[:, :-1] = self.item_factors_[:, :-2]
+        others[:, -1] = self.item_biases_
         return readonly(others)
 
-    @property
-    def _user_tastes(self) -> Floats:
-        tastes: Floats = self._derived.get("users' factors alone", lambda: _alone(self.user_factors_, self.factors))
-        return tastes
-
-    @property
-    def _item_tastes(self) -> Floats:
-        tastes: Floats = self._derived.get("items' factors alone", lambda: _alone(self.item_factors_, self.factors))
-        return tastes
-
     def _comparable(self, factors: Floats) -> Floats:
-        return _alone(factors, self.factors)
-
-    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
-        return self._nearest("_item_tastes", self._item_tastes[items], items, k, self._warm())
-
-    def similar_users(self, users: Any, k: int = 10) -> TopK:
-        """The `k` users of the training data whose factors, biases aside, are nearest by cosine.
-
-        Parameters
-        ----------
-        users
-            Ids, or histories, as in `recommend`.
-        k
-            How many for each.
-
-        Returns
-        -------
-        TopK
-            Codes and scores of shape (n, k); its `items` are users. Users without a history are never among them.
-
-        Examples
-        --------
-        >>> model = ExplicitALS(factors=1, iterations=9, random_state=0)
-        >>> model.fit([[5, 4, 1], [5, 4, 1], [1, 2, 5]]).similar_users(0, k=1).codes
-        array([[1]], dtype=int32)
-        """
-        k = check_integer("k", k, minimum=1)
-        audience, _ = self._audience(users, "error")
-        vectors = _alone(self._vectors(audience), self.factors)
-        codes, scores = self._nearest("_user_tastes", vectors, audience.codes, k)
-        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+        """The factors without what carries the biases."""
+        return readonly(np.ascontiguousarray(factors[:, :-2]))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """z_jᵀ A⁻¹ z_i (r_i - mean - b_i) for each entry, A being the equations' matrix; mean + b_j in equal parts."""
@@ -254,7 +214,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         targets = history.data - self.mean_ - vectors[:, -1]
         vectors[:, -1] = 1
         weight = float(n) ** self.regularization_exponent
-        penalties = np.full(self.factors + 1, self.regularization * weight)
+        penalties = np.full(vectors.shape[1], self.regularization * weight)
         penalties[-1] = self.bias_regularization * weight
         wanted = np.append(others[item, :-1], 1.0)
         weights = np.linalg.solve(vectors.T @ vectors + np.diag(penalties), wanted)
@@ -293,7 +253,3 @@ class Ratings:
         """The penalties of all rows."""
         squares = np.square(solutions[:, :-1], dtype=np.float64).sum(axis=1)
         return float(self.penalties @ squares + self.bias_penalties @ np.square(solutions[:, -1], dtype=np.float64))
-
-
-def _alone(factors: Floats, width: int) -> Floats:
-    return readonly(np.ascontiguousarray(factors[:, :width]))

@@ -8,6 +8,7 @@ as in Gantner, Drumond, Freudenthaler, Rendle, Schmidt-Thieme (2010): a vector o
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +35,8 @@ def check_features(name: str, features: Any, n: int) -> CodeMatrix | None:
     """Features as a matrix of n rows; None where there are none."""
     if features is None:
         return None
+    if isinstance(features, Mapping):
+        raise TypeError(f"{name} must be a matrix with {n} rows, got columns: FeatureEncoder makes one of them")
     matrix = check_matrix(features, name=name, negative="accept", zeros="drop", copy=True)
     if matrix.shape[0] != n:
         raise ValueError(f"{name} must have a row for each of {n} {name.partition('_')[0]}s, got {matrix.shape[0]}")

@@ -38,7 +38,8 @@ class GraphFilter(Explaining):
     `factors` leading eigenvectors of P. "linear" is h(λ) = λ: GF-CF (Shen et al. 2021) with user_exponent =
     item_exponent = 0.5. "plateau" is the flat low-pass filter of ChebyCF (Kim et al. 2025), h(λ) = ½ + ½ sgn(2λ - 1)
     |2λ - 1|^flatness, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the linear
-    filter and the ideal one together, times exp(-sharpness · λ).
+    filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set afterwards
+    acts with the next one.
 
     Parameters
     ----------
@@ -69,6 +70,10 @@ class GraphFilter(Explaining):
         The leading eigenvalues of P, float64, falling.
     item_vectors_ : ndarray of shape (n_items, factors)
         V, float32.
+    gains_ : ndarray of shape (factors,)
+        What is added for each of them, float32: `ideal_weight`, for "sharpen" times exp(-sharpness · λ).
+    coefficients_ : ndarray of shape (order + 1,)
+        h as a Chebyshev series in 1 - 2λ, float32; of "linear" the order is 1.
 
     Raises
     ------
@@ -96,12 +101,23 @@ class GraphFilter(Explaining):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
-    _learned: ClassVar[tuple[str, ...]] = ("eigenvalues_", "item_vectors_", "user_weights_", "item_weights_")
+    _learned: ClassVar[tuple[str, ...]] = (
+        "eigenvalues_",
+        "item_vectors_",
+        "gains_",
+        "coefficients_",
+        "user_weights_",
+        "item_weights_",
+        "degree_weights_",
+    )
 
     eigenvalues_: NDArray[np.float64]
     item_vectors_: Floats
+    gains_: Floats
+    coefficients_: Floats
     user_weights_: Floats
     item_weights_: Floats
+    degree_weights_: Floats
 
     def __init__(
         self,
@@ -148,6 +164,9 @@ class GraphFilter(Explaining):
         item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
         self.user_weights_ = _powers(user_sums, -self.user_exponent)
         self.item_weights_ = _powers(item_sums, -self.item_exponent)
+        # In units of the least, so that float32 holds them: what is taken from a signal is given back to its scores.
+        least = item_sums.min(initial=np.inf, where=item_sums > 0)
+        self.degree_weights_ = _powers(item_sums / least, self.degree_exponent)
         factors = _automatic_factors(matrix.shape[1]) if self.factors == "auto" else int(self.factors)
         spectrum = leading_spectrum(
             _weighted(matrix, self.user_weights_, self.item_weights_),
@@ -160,14 +179,21 @@ class GraphFilter(Explaining):
         self.user_weights_ = (self.user_weights_ / largest).astype(np.float32)
         self.eigenvalues_ = (spectrum.values[:factors] / largest) ** 2
         self.item_vectors_ = np.ascontiguousarray(spectrum.vectors[:, :factors])
+        sharpening = np.exp(-self.sharpness * self.eigenvalues_) if self.filter == "sharpen" else 1.0
+        self.gains_ = (self.ideal_weight * sharpening * np.ones(factors)).astype(np.float32)
+        order = 1 if self.filter == "linear" else self.order
+        self.coefficients_ = _interpolated(self._transfer, order).astype(np.float32)
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
         n_users, n_items = self.seen_.shape
         wanted = {
             "item_vectors_": (n_items, len(self.eigenvalues_)),
+            "gains_": self.eigenvalues_.shape,
+            "coefficients_": (max(2, len(self.coefficients_)),),
             "user_weights_": (n_users,),
             "item_weights_": (n_items,),
+            "degree_weights_": (n_items,),
         }
         if any(
             getattr(self, name).shape != shape or getattr(self, name).dtype != np.float32
@@ -176,44 +202,48 @@ class GraphFilter(Explaining):
             raise ValueError("its vectors and weights are not of the types and shapes that they must be")
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
-        down, up = self._derived.get("degrees", self._degrees)
-        signals = assemble_csr(
-            histories.data * down[histories.indices], histories.indices, histories.indptr, histories.shape
+        scores = self._filtered(
+            assemble_csr(self._scaled_down(histories), histories.indices, histories.indptr, histories.shape)
         )
-        scores = self._filtered(signals)
-        scores *= up[:, None]
+        with np.errstate(over="ignore"):  # what float32 does not hold is named where it is answered
+            scores *= self.degree_weights_[:, None]
         return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
+
+    def _scaled_down(self, histories: CodeMatrix) -> Floats:
+        """r_i d_i^(-b) of each entry; an item that nobody has had says nothing."""
+        degrees = self.degree_weights_[histories.indices]
+        return np.where(degrees > 0, histories.data / np.where(degrees > 0, degrees, np.float32(1)), np.float32(0))
 
     def _filtered(self, signals: CodeMatrix) -> Floats:
         """The signals, rows over the items, after the filter: of shape (n_items, n), n padded to a multiple of 16."""
         jobs = effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
         dense = aligned_zeros(signals.shape[1], -(-max(signals.shape[0], 1) // LANES) * LANES)
         dense[signals.indices, row_numbers(signals)] = signals.data
-        gain = self.ideal_weight + 0 * self.eigenvalues_
-        if self.filter == "sharpen":
-            gain *= np.exp(-self.sharpness * self.eigenvalues_)
         scores = self._polynomial(dense, jobs)
-        if self.ideal_weight > 0 and len(gain):
-            coordinates = aligned_zeros(len(gain), dense.shape[1])
+        if self.gains_.any():
+            coordinates = aligned_zeros(len(self.gains_), dense.shape[1])
             found = sum_vectors(signals, self.item_vectors_, jobs)
-            coordinates[:, : len(found)] = (found * gain.astype(np.float32)).T
+            coordinates[:, : len(found)] = (found * self.gains_).T
             add_dense_products(self.item_vectors_, coordinates, scores, jobs)
         return scores
 
     def _polynomial(self, signals: Floats, jobs: int) -> Floats:
-        """h(P) of the signals; "linear" is one step over the graph."""
+        """h(P) of the signals; for h(λ) = λ it is one step over the graph."""
         graph: tuple[SparseProduct, SparseProduct] = self._derived.get("graph", self._graph)
         rows, columns = graph
-        if self.filter == "linear":
-            return columns.times(rows.times(signals, jobs), jobs)
-        coefficients: Floats = _interpolated(self._transfer, self.order).astype(np.float32)
+        coefficients = self.coefficients_
+
+        def smooth(now: Floats) -> Floats:  # P now
+            return columns.times(rows.times(now, jobs), jobs)
 
         def step(now: Floats) -> Floats:  # (I - 2P) now
-            moved = columns.times(rows.times(now, jobs), jobs)
+            moved = smooth(now)
             moved *= np.float32(-2)
             moved += now
             return moved
 
+        if len(coefficients) == 2 and coefficients[0] == 0.5 == -coefficients[1]:
+            return smooth(signals)
         last, now = signals, step(signals)
         scores: Floats = coefficients[0] * last + coefficients[1] * now
         for coefficient in coefficients[2:]:
@@ -226,6 +256,8 @@ class GraphFilter(Explaining):
 
     def _transfer(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """h(λ)."""
+        if self.filter == "linear":
+            return values
         if self.filter == "sharpen":
             sharpened: NDArray[np.float64] = values * np.exp(-self.sharpness * values)
             return sharpened
@@ -237,18 +269,13 @@ class GraphFilter(Explaining):
         weighted = _weighted(self.seen_, self.user_weights_, self.item_weights_)
         return SparseProduct(weighted), SparseProduct(turned(weighted, effective_jobs(self.n_jobs)))
 
-    def _degrees(self) -> tuple[Floats, Floats]:
-        sums = sum_by_code(self.seen_.indices, self.seen_.data, self.n_features_in_)
-        return _powers(sums, -self.degree_exponent), _powers(sums, self.degree_exponent)
-
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i d_i^(-b) H_ij d_j^b for each entry i of the row, H being the filter: symmetric, so one column of it."""
-        down, up = self._derived.get("degrees", self._degrees)
         impulse = assemble_csr(
             np.ones(1, np.float32), np.array([item], np.int32), np.array([0, 1], np.int64), (1, self.n_features_in_)
         )
         column = self._filtered(impulse)[history.indices, 0].astype(np.float64)
-        contributions: NDArray[np.float64] = history.data * down[history.indices] * column * float(up[item])
+        contributions: NDArray[np.float64] = self._scaled_down(history) * column * float(self.degree_weights_[item])
         return contributions
 
 

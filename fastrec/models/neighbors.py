@@ -76,7 +76,7 @@ class Weighting(NamedTuple):
             return Profile(cells, ones, ones, ones - 1, 0.0)
         if self.similarity == "jaccard":
             counts = np.diff(rows.indptr).astype(np.float64)
-            return Profile(cells, ones, counts, counts + shrinkage, 1.0)
+            return Profile(cells, ones, counts, counts + min(1e30, shrinkage), 1.0)
         norms = np.sqrt(self._squares(cells))
         # At most 1e30, above which similarities would be 0 in float32 whatever the products are.
         shrinkage = min(1e30, shrinkage / (self.unit**2 if self.similarity == "cosine" else self.unit))
@@ -256,7 +256,8 @@ class ItemKNN(ItemWeights):
           (Robertson, Zaragoza 2009);
         - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
           user's values: the chance of a walk of three steps, popular items set back (Paudel, Christoffel, Newell,
-          Bernstein 2017).
+          Bernstein 2017). Where exponents are so large that float32 would not hold these, all are multiplied by one
+          factor.
     shrinkage : float
         What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25"
         and "rp3beta".
@@ -325,10 +326,7 @@ class ItemKNN(ItemWeights):
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
-        profile, weights = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
-        # The cosine's entries are those of the data, which need not be turned over twice, if their size allows it.
-        as_given = self.similarity == "cosine" and unit_of(matrix.data) == 1
-        users = matrix if as_given else turned(profile.cells, jobs)
+        profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
         items = rows_of(profile.cells)
         bits = bits_of(items, matrix.shape[0], jobs) if self.similarity in ("cosine", "jaccard") else None
         columns = columns_of(users, profile.right, bits)
@@ -340,27 +338,66 @@ class ItemKNN(ItemWeights):
     def _walks(self) -> bool:
         return self.similarity == "rp3beta"
 
-    def _compared(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats]:
-        """Items over users. Neighbours are sought for the item that is scored, so that one is the left side."""
+    def _compared(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
+        """Items over users, the users' weights, and users over items.
+
+        Neighbours are sought for the item that is scored, so that one is the left side.
+        """
         counts = np.diff(matrix.indptr)
         how = weighting(self.similarity, self.k1, self.b, matrix, counts, matrix.shape[1])
-        return how.profile(turned(matrix, jobs), 1 - self.asymmetry, self.shrinkage), how.features
+        profile = how.profile(turned(matrix, jobs), 1 - self.asymmetry, self.shrinkage)
+        # The cosine's entries are those of the data, which need not be turned over twice, if their size allows it.
+        as_given = self.similarity == "cosine" and how.unit == 1
+        return profile, how.features, matrix if as_given else turned(profile.cells, jobs)
 
-    def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats]:
-        """The walk item → user → item: what depends on one end only is taken out of the sum."""
-        values = (matrix.data.astype(np.float64) ** self.alpha).astype(np.float32)
-        cells = turned(assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape), jobs)
-        of_users = np.bincount(row_numbers(matrix), weights=matrix.data, minlength=matrix.shape[0])
-        of_items = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
-        left = np.where(of_items > 0, of_items, 1) ** self.alpha
-        right = np.maximum(self.item_counts_, 1.0) ** self.beta
-        weights = (np.where(of_users > 0, of_users, 1) ** -self.alpha).astype(np.float32)
-        return Profile(cells, left, right, np.zeros(len(left)), 0.0), weights
+    def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
+        """The walk item → user → item: items over users, the users' weights, and users over items.
+
+        What depends on one end only is taken out of the sum, relative to the greatest value of the item and of the
+        user: the entries of both sides reach from 0 to 1, whatever their exponent.
+        """
+        rows, values = row_numbers(matrix), matrix.data.astype(np.float64)
+        steps, to_users = _steps(matrix.indices, values, matrix.shape[1], self.alpha)
+        back, to_items = _steps(rows, values, matrix.shape[0], self.alpha)
+        right = self.beta * np.log2(np.maximum(self.item_counts_, 1.0))
+        weights, left, right = _within_float32(-back, steps, right)
+        cells = turned(assemble_csr(to_users, matrix.indices, matrix.indptr, matrix.shape), jobs)
+        users = assemble_csr(to_items, matrix.indices, matrix.indptr, matrix.shape)
+        return Profile(cells, left, right, np.zeros(len(left)), 0.0), weights.astype(np.float32), users
 
     def _similarities(self) -> Any:
         if self._walks:
             return self.weights_
         return self._derived.get("neighbors", lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
+
+
+def _steps(ends: NDArray[Any], values: Doubles, n: int, alpha: float) -> tuple[Doubles, Floats]:
+    """The chances (value / sum of its end's)^alpha of steps that start at n ends, as two factors.
+
+    Returns the binary logarithm of (sum / greatest value)^alpha for each end, and (value / greatest value)^alpha for
+    each entry.
+    """
+    highest = np.zeros(n)
+    np.maximum.at(highest, ends, values)
+    highest[highest == 0] = 1
+    shares = values / highest[ends]
+    sums = np.bincount(ends, weights=shares, minlength=n)
+    return alpha * np.log2(np.where(sums > 0, sums, 1)), (shares**alpha).astype(np.float32)
+
+
+def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    """Powers of two of three arrays; where some are beyond float32, relative to the largest weight, the least divisors.
+
+    >>> [part.tolist() for part in _within_float32(np.array([-1.0, -2]), np.array([3.0]), np.zeros(1))]
+    [[0.5, 0.25], [8.0], [1.0]]
+    >>> [part.tolist() for part in _within_float32(np.array([-300.0, -301]), np.array([999.0]), np.zeros(1))]
+    [[1.0, 0.5], [1.0], [1.0]]
+    """
+    if max(-weights.min(initial=0), left.max(initial=0), right.max(initial=0)) > 40:
+        weights = weights - weights.max()
+        # Their product stays below 2¹²⁷, where float32 ends.
+        left, right = np.minimum(left - left.min(), 90), np.minimum(right - right.min(), 36)
+    return np.exp2(weights), np.exp2(left), np.exp2(right)
 
 
 class UserKNN(Explaining, Updating):
@@ -373,7 +410,7 @@ class UserKNN(Explaining, Updating):
 
     Nothing is learned beforehand: a history is compared with all users when it is asked about, so that a new user is
     answered as one of the training data is. These are among their own neighbours, which only concerns items that they
-    have seen.
+    have seen. Options that are set on a fitted model act at once.
 
     Parameters
     ----------
@@ -479,7 +516,8 @@ class UserKNN(Explaining, Updating):
             columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right)
             return how, columns, profile
 
-        made: tuple[Weighting, Columns, Profile] = self._derived.get("weighting", make)
+        options = (self.similarity, self.k1, self.b, self.asymmetry, self.shrinkage)
+        made: tuple[Weighting, Columns, Profile] = self._derived.get(f"weighting {options}", make)
         return made
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:

@@ -1,5 +1,7 @@
 """Models in files and out of them: what is learned as arrays, options as JSON, and no code."""
 
+import functools
+import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 
+from fastrec import preprocessing
 from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
 from fastrec.data.strings import pack_strings, unpack_strings
@@ -211,12 +214,41 @@ def _encode_options(model: Any) -> tuple[Record, list[str]]:
     for name, value in model.get_params(deep=False).items():
         if name in rebuilt:
             options[name] = None  # the model makes it again of what it learned, in `_restored`
-        elif callable(value) or isinstance(value, np.random.Generator | np.random.RandomState):
+        elif (described := _describe_split(value)) is not None:
+            options[name] = described
+        elif callable(value) or hasattr(value, "get_n_splits") or isinstance(value, _RANDOM):
             options[name] = None
             left_out.append(name)
         else:
             options[name] = _encode_value(f"{type(model).__name__}.{name}", value)
     return options, left_out
+
+
+_RANDOM = (np.random.Generator, np.random.RandomState)
+
+
+def _describe_split(value: Any) -> Record | None:
+    """A splitter of fastrec, or one of its functions that split, as its name and its options; None for others."""
+    made, options = (value if callable(value) else type(value)), {}
+    if isinstance(value, functools.partial) and not value.args:
+        made, options = value.func, value.keywords
+    name = getattr(made, "__name__", "")
+    if name not in preprocessing.__all__ or getattr(preprocessing, name) is not made:
+        return None
+    if made is not value and isinstance(made, type):
+        options = {option: getattr(value, option) for option in inspect.signature(made).parameters}
+    return {"split": {"name": name, "options": {key: _encode_value(key, option) for key, option in options.items()}}}
+
+
+def _decode_split(record: Record) -> Any:
+    """What `_describe_split` described: found by its name in fastrec's own list, and nowhere else."""
+    if record["name"] not in preprocessing.__all__:
+        raise ValueError(f"{record['name']!r} is no split of fastrec")
+    made = getattr(preprocessing, record["name"])
+    options = {name: _decode_value(option) for name, option in record["options"].items()}
+    if isinstance(made, type):
+        return made(**options)
+    return functools.partial(made, **options) if options else made
 
 
 def _encode_value(name: str, value: Any) -> Any:
@@ -241,6 +273,8 @@ def _decode_value(value: Any) -> Any:
     if isinstance(value, dict):
         if "float" in value:
             return float(value["float"])
+        if "split" in value:
+            return _decode_split(value["split"])
         if "tuple" in value:
             return tuple(_decode_value(item) for item in value["tuple"])
         return {key: _decode_value(item) for key, item in value["dict"].items()}

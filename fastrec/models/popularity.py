@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.durations import convert_times, parse_duration
+from fastrec.data.durations import convert_times, parse_duration, time_between
 from fastrec.models.recommender import Codes
 from fastrec.models.rows import added_entries, sum_by_code
 from fastrec.models.updating import Change, Updating, coded_events
@@ -15,6 +15,9 @@ from fastrec.validation import CodeMatrix, check_choice
 
 class Popularity(Updating):
     """Items by how many users took them, or by how much: what every other model must beat.
+
+    Values are weights of positive feedback, which only `weighting` "value" reads; negative ones are refused, zeros are
+    no feedback.
 
     Parameters
     ----------
@@ -35,6 +38,13 @@ class Popularity(Updating):
         With `half_life`, the time of the last event, in `time_unit_`.
     time_unit_ : str or None
         The unit of the times that the model was fitted with; later events in another one are converted.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+    FloatingPointError
+        In `fit`, where the values of an item sum up to more than float32 holds.
 
     Examples
     --------
@@ -100,7 +110,7 @@ class Popularity(Updating):
         sums = np.concatenate([self.decayed_sums_, np.zeros(self.n_features_in_ - len(self.decayed_sums_))])
         if change.events is None and not added_entries(change.before, self.seen_).nnz:
             # Entries are taken away: when they came is not known, so their share is left to fade.
-            self.decayed_sums_, self.item_scores_ = sums, sums.astype(np.float32)
+            self.decayed_sums_, self.item_scores_ = sums, _as_scores(sums)
             return
         self._add_decayed(change.events, sums)
 
@@ -109,7 +119,7 @@ class Popularity(Updating):
             scores = sum_by_code(matrix.indices, matrix.data, matrix.shape[1])
         else:
             scores = self.item_counts_.astype(np.float64)
-        self.item_scores_ = scores.astype(np.float32)
+        self.item_scores_ = _as_scores(scores)
 
     def _add_decayed(self, events: Interactions | None, sums: NDArray[np.float64]) -> None:
         """Add events to sums that have faded since `last_time_`."""
@@ -124,14 +134,14 @@ class Popularity(Updating):
             if self.last_time_ is not None:
                 last = max(last, self.last_time_)
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
-            weights = np.exp2(-(last - times).astype(np.float64) / life)
-            if self.weighting == "value" and events.values is not None:
-                weights *= events.values
+            weights = np.exp2(-time_between(times, last) / life)
+            if events.values is not None:
+                weights *= events.values if self.weighting == "value" else events.values != 0
             _, codes = coded_events(self, events)
             sums = sums + sum_by_code(codes, weights, self.n_features_in_)
             self.last_time_ = last
         self.decayed_sums_ = sums
-        self.item_scores_ = sums.astype(np.float32)
+        self.item_scores_ = _as_scores(sums)
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
@@ -140,6 +150,12 @@ class Popularity(Updating):
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))
+
+
+def _as_scores(sums: NDArray[np.float64]) -> NDArray[np.float32]:
+    if sums.max(initial=0) > np.finfo(np.float32).max:
+        raise FloatingPointError("the sum of an item's values is too large for float32: take smaller values")
+    return sums.astype(np.float32)
 
 
 def parse_half_life(half_life: float | str, time_unit: str | None) -> float:

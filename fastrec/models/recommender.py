@@ -28,7 +28,6 @@ from fastrec.models.rows import (
     count_codes,
     hide_part,
     join_rows,
-    keep_entries,
     pick_rows,
     row_numbers,
     rows_of_lists,
@@ -42,6 +41,7 @@ from fastrec.validation import (
     check_flag,
     check_integer,
     check_matrix,
+    keep_entries,
     name_options,
 )
 
@@ -493,7 +493,9 @@ class Recommender(BaseEstimator, ABC):
         n = max(len(audience), len(codes)) if len(audience) and len(codes) else 0
         if n != len(audience):
             audience = audience.part(np.zeros(n, np.int64))
-        return self._pair_scores(audience, np.broadcast_to(codes[:n], n) if len(codes) != n else codes)
+        scores = self._pair_scores(audience, np.broadcast_to(codes[:n], n) if len(codes) != n else codes)
+        check_scores(scores)
+        return scores
 
     def similar_items(self, items: Any, k: int = 10) -> TopK:
         """The `k` items most similar to each item, itself left out.
@@ -825,6 +827,7 @@ class Recommender(BaseEstimator, ABC):
     def _top(
         self, codes: Codes, scores: NDArray[np.float32], labels: NDArray[Any], fallback: NDArray[np.bool_] | None
     ) -> TopK:
+        check_scores(scores)
         return TopK(
             codes,
             scores,
@@ -909,12 +912,24 @@ class Explaining(Recommender):
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
         history = audience.histories()
         parts = np.asarray(self._contributions(history, int(codes[0])), np.float64)
+        if not len(parts):  # a score of somebody without a history is nobody's share
+            score = self._pair_scores(audience, codes)[0]
+        else:
+            with np.errstate(over="ignore"):
+                score = np.float32(parts.sum())
+        check_scores(score)
         order = np.lexsort((history.indices, -parts))[:k]
         items = self._labels_of(history.indices[order], self.items_)
-        return Explanation(float(np.float32(parts.sum())), items, parts[order].astype(np.float32))
+        return Explanation(float(score), items, parts[order].astype(np.float32))
 
 
 _name_options_of(Recommender)
+
+
+def check_scores(scores: Any) -> None:
+    """Raise a FloatingPointError where a score is NaN or infinite; -inf is nothing to recommend."""
+    if not np.less(scores, np.inf).all():
+        raise FloatingPointError("scores are beyond float32: the values of X, or of a history, are too large")
 
 
 def _is_matrix(X: Any) -> bool:

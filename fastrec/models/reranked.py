@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from fastrec.models.rows import keep_entries, pick_rows, row_numbers
+from fastrec.models.rows import pick_rows, row_numbers
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import MMR, Calibration, GroupCap, label_matrix
-from fastrec.validation import CodeMatrix, check_integer, check_matrix
+from fastrec.validation import CodeMatrix, check_integer, check_matrix, keep_entries
 
 
 class Reranked:

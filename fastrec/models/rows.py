@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastrec.data.hashing import hash_cells
 from fastrec.kernels.sparse import count_columns, place_entries
 from fastrec.parallel import balanced_cuts, run_pieces
-from fastrec.validation import CodeMatrix, assemble_csr, readonly
+from fastrec.validation import CodeMatrix, assemble_csr, keep_entries, readonly
 
 BLOCK = 1 << 20
 
@@ -85,17 +85,6 @@ def row_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
     return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
 
 
-def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_]) -> CodeMatrix:
-    """The matrix with only those entries for which `kept`, of shape (nnz,), is True.
-
-    >>> from fastrec.validation import check_matrix
-    >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
-    array([[0., 2.]], dtype=float32)
-    """
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
-    return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], matrix.shape)
-
-
 def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
     """The entries of a matrix that one of the same shape before it lacks, or has with another value.
 
@@ -153,8 +142,8 @@ def check_structure(matrix: CodeMatrix) -> None:
         raise ValueError("the codes in a row of a matrix are not sorted")
 
 
-def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatrix]:
-    """Each row cut in two: what is left, and a fifth of its entries (one at least, where there are two or more).
+def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeMatrix]:
+    """Each row cut in two: what is left, and a share of its entries (one at least, where there are two or more).
 
     Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
     machine, in any order or selection of rows.
@@ -162,7 +151,8 @@ def hide_part(matrix: CodeMatrix, share: int = 5) -> tuple[CodeMatrix, CodeMatri
     rows, keys = row_numbers(matrix), hash_cells(matrix)
     order = np.lexsort((keys, rows))
     lengths = np.diff(matrix.indptr)
-    hidden_lengths = np.where(lengths > 1, np.maximum(1, lengths // share), 0)
+    # A little more than the product, which lies below a whole number where it should be one.
+    hidden_lengths = np.minimum(np.maximum(1, (lengths * share + 1e-9).astype(np.int64)), lengths - 1)
     hidden = np.empty(len(keys), bool)
     hidden[order] = np.arange(len(keys)) - matrix.indptr[rows] < hidden_lengths[rows]
     return keep_entries(matrix, ~hidden), keep_entries(matrix, hidden)

@@ -1,5 +1,6 @@
 """PureSVD: the truncated singular value decomposition of the interactions."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -106,6 +107,8 @@ class PureSVD(Explaining, FactorRecommender):
     def _fit(self, matrix: CodeMatrix) -> None:
         squares = sum_by_code(matrix.indices, np.square(matrix.data, dtype=np.float64), matrix.shape[1])
         weights = np.where(squares > 0, squares, 1) ** -self.item_exponent
+        if max(weights.max(), math.sqrt(squares.sum())) > float(np.finfo(np.float32).max):
+            raise FloatingPointError("X has values that are too large, or too small, for float32 to hold their squares")
         self.item_weights_ = weights.astype(np.float32)
         spectrum = leading_spectrum(
             self._weighted(matrix),

@@ -154,7 +154,7 @@ def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> 
             raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
         return matrix, hidden
     if fraction > 0:
-        return hide_part(matrix, max(2, round(1 / fraction)))
+        return hide_part(matrix, fraction)
     return matrix, None
 
 

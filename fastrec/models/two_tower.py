@@ -15,7 +15,7 @@ from fastrec.models.factors import FactorRecommender
 from fastrec.models.features import check_features
 from fastrec.models.mlp import SPREAD, check_layers
 from fastrec.models.network import Embedding, make_pace, padded
-from fastrec.models.rows import keep_entries, pick_rows, row_numbers
+from fastrec.models.rows import pick_rows, row_numbers
 from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
 from fastrec.parallel import one_blas_thread
 from fastrec.validation import (
@@ -23,6 +23,7 @@ from fastrec.validation import (
     assemble_csr,
     check_integer,
     check_number,
+    keep_entries,
     readonly,
 )
 

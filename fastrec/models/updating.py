@@ -14,8 +14,8 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.models.persistence import freeze
 from fastrec.models.recommender import Codes, Derived, Recommender
-from fastrec.models.rows import count_codes, keep_entries, pick_rows, row_numbers
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes
+from fastrec.models.rows import count_codes, pick_rows, row_numbers
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, keep_entries
 
 How: TypeAlias = Literal["append", "replace"]
 

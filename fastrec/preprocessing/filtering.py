@@ -11,7 +11,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.hashing import hash_cells, hash_rows, mix_bits
 from fastrec.data.pairs import number_cells
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_matrix, check_number
+from fastrec.validation import (
+    CodeMatrix,
+    assemble_csr,
+    check_choice,
+    check_integer,
+    check_matrix,
+    check_number,
+    keep_entries,
+)
 
 
 class Preprocessor(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -126,7 +134,7 @@ class KCore(Preprocessor):
         """X with only the core's items, and only users with so many of them at least."""
         matrix = self._check(X, reset=False)
         kept = self.item_mask_[matrix.indices]
-        counts = np.diff(np.concatenate([[0], np.cumsum(kept)])[matrix.indptr])
+        counts = np.diff(keep_entries(matrix, kept).indptr)
         enough = counts >= least
         if isinstance(X, Interactions):
             return X.select(self.item_mask_[X.item_codes] & enough[X.user_codes])
@@ -216,8 +224,8 @@ def last_of_cells(data: Interactions) -> NDArray[np.int64]:
 
 def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
     """The kept entries of the matrix, sparse if X is, else dense."""
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    result = csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+    part = keep_entries(matrix, kept)
+    result = csr_array((part.data, part.indices, part.indptr), shape=part.shape)
     return result if issparse(X) else result.toarray()
 
 

@@ -77,16 +77,17 @@ def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
     return pair, int(np.count_nonzero(begins))
 
 
-def split_last(data: Interactions, n: int = 1) -> Split:
+def split_last(data: Interactions, n: float | int = 1) -> Split:
     """A test part of every user's last interactions, and a training part of those before.
 
     Parameters
     ----------
     data : Interactions
         With times. Of interactions at one time, the one that stands later in the data is the later one.
-    n : int
-        How many of each user are tested. Users with `n` interactions or fewer stay in the training part altogether,
-        so that everyone who is tested has been trained on.
+    n : int or float
+        How many of each user are tested: a number, or the share of them (above 0, below 1), rounded down. Users with no
+        more interactions than that stay in the training part altogether, so that everyone who is tested has been
+        trained on.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def split_last(data: Interactions, n: int = 1) -> Split:
     Raises
     ------
     ValueError
-        If there are no times, or no user has more than `n` interactions.
+        If there are no times, or no user has enough interactions to lose some.
 
     Examples
     --------
@@ -104,17 +105,30 @@ def split_last(data: Interactions, n: int = 1) -> Split:
     >>> train, test = split_last(data)
     >>> test.item_codes, train.n_interactions
     (array([1], dtype=int32), 3)
+    >>> split_last(data, 0.5)[1].item_codes
+    array([1], dtype=int32)
     """
-    n = check_integer("n", n, minimum=1)
     times = times_of(data, "split_last")
     counts = np.bincount(data.user_codes, minlength=len(data))
+    wanted = _last_of(counts, n)
     order = _order_by_user_and_time(data.user_codes, times)
     from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
     last = np.zeros(data.n_interactions, bool)
-    last[order] = (from_end <= n) & (counts > n).repeat(counts)
+    last[order] = from_end <= np.where(counts > wanted, wanted, 0).repeat(counts)
     if not last.any():
-        raise ValueError(f"no user has more than {n} interactions, so nothing can be tested")
+        few = f"has more than {n} interactions" if n >= 1 else f"has so many interactions that a share of {n} is one"
+        raise ValueError(f"no user {few}, so nothing can be tested")
     return parted(data, last)
+
+
+def _last_of(counts: NDArray[np.int64], n: float | int) -> NDArray[np.int64]:
+    """How many of each user's interactions are the last ones."""
+    if not isinstance(n, float | np.floating):
+        return np.full(len(counts), check_integer("n", n, minimum=1))
+    if not 0 < n < 1:
+        raise ValueError(f"n must be an integer of at least 1, or a share above 0 and below 1, got {n}")
+    # A little more than the product, which lies below a whole number where it should be one.
+    return np.asarray(counts * float(n) + 1e-9, np.int64)
 
 
 def _order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:

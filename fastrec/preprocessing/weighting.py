@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
-from fastrec.data.durations import parse_duration
+from fastrec.data.durations import parse_duration, time_between
 from fastrec.preprocessing.filtering import Preprocessor, with_cells
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number
 
@@ -330,8 +330,7 @@ class TimeDecay(Preprocessor):
         times = self._times(X)
         life = parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
         self._check(X, reset=False)
-        ages = np.maximum(self.reference_ - times, 0).astype(np.float64)
-        weights = np.exp2(-ages / life)
+        weights = np.exp2(-time_between(times, self.reference_) / life)
         values = weights if X.values is None else weights * X.values
         return X._replaced(values=values.astype(np.float32))
 

@@ -25,7 +25,6 @@ from fastrec.retrieval.packed import (
     LANES,
     ROTATION,
     Packed,
-    check_rotation,
     make_space,
     pack_vectors,
     packed_width,
@@ -185,21 +184,13 @@ class ExactIndex(Filed, BaseEstimator):
         panels, record = self._packed.panels, {"class": "ExactIndex", "options": self.get_params()}
         arrays = {"vectors": self.vectors_, "norms": self._exact.norms}
         arrays |= {name: getattr(panels, field) for name, field in _PACKED[self.storage].items()}
-        return arrays, record | ({"rotation": ROTATION} if self.storage == "int8" else {})
+        return arrays, record | ({"rotation": ROTATION} if self._is_rotated() else {})
 
-    @classmethod
-    def rebuild(cls, arrays: Arrays, record: Record) -> "ExactIndex":
-        """The index that `describe` described.
+    def _is_rotated(self) -> bool:
+        return self.storage == "int8"
 
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            Where it is none, or its arrays do not fit each other.
-        """
-        index = cls(**record["options"])
-        metric, storage = METRICS[index.metric], check_choice("storage", index.storage, STORAGES)
-        if storage == "int8":
-            check_rotation(record["rotation"])
+    def _restore(self, arrays: Arrays, record: Record) -> None:
+        metric, storage = METRICS[self.metric], check_choice("storage", self.storage, STORAGES)
         _check_arrays(arrays, metric, storage)
         fields = {field: readonly(arrays[name]) for name, field in _PACKED[storage].items()}
         if storage != "int8":
@@ -209,7 +200,7 @@ class ExactIndex(Filed, BaseEstimator):
         longest = float(norms.max(initial=0.0))
         way, form = scan_form(storage, scanned_dimensions(vectors.shape[1], metric), longest)
         stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
-        return index._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form))
+        self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form))
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed suits this CPU; where the index is read again, it is packed anew.

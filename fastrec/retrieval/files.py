@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
 
+from fastrec.retrieval.packed import ROTATION
 from fastrec.storage import FileError, read_arrays, write_arrays
 
 Arrays = dict[str, NDArray[Any]]
@@ -20,8 +21,15 @@ class Filed(ABC):
     def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
 
-    @classmethod
     @abstractmethod
+    def _restore(self, arrays: Arrays, record: Record) -> None:
+        """Takes up what was learned; raises a KeyError or ValueError where the arrays do not fit each other."""
+
+    @abstractmethod
+    def _is_rotated(self) -> bool:
+        """Whether packed vectors are turned, as queries must be too."""
+
+    @classmethod
     def rebuild(cls, arrays: Arrays, record: Record) -> Self:
         """The index that `describe` described.
 
@@ -30,6 +38,13 @@ class Filed(ABC):
         KeyError, TypeError, ValueError
             Where it is none, or its arrays do not fit each other.
         """
+        if record.get("class") != cls.__name__:
+            raise ValueError(f"its class is {record.get('class')!r}")
+        index = cls(**record["options"])
+        if index._is_rotated() and record["rotation"] != ROTATION:
+            raise ValueError(f"its vectors are rotated by {record['rotation']!r}, this version knows {ROTATION!r}")
+        index._restore(arrays, record)
+        return index
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted index to a file that `load` maps.
@@ -59,8 +74,6 @@ class Filed(ABC):
         """
         arrays, record = read_arrays(path, verify=verify)
         try:
-            if record.get("class") != cls.__name__:
-                raise ValueError(f"its class is {record.get('class')!r}")
             return cls.rebuild(arrays, record)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error

@@ -11,14 +11,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
-from fastrec.kernels.lists import Partition, Slack, Visits, search_lists
+from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
 from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
 from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
-from fastrec.retrieval.packed import LANES, ROTATION, Packed, check_rotation, make_space, packed_width
+from fastrec.retrieval.packed import LANES, ROTATION, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -253,7 +253,7 @@ class IVFIndex(Filed, BaseEstimator):
 
         None where that is not so, or where the answer takes more than one scan.
         """
-        desk = state.desk
+        desk = state.desk.own
         if not (
             state.whole
             and type(k) is int
@@ -292,7 +292,7 @@ class IVFIndex(Filed, BaseEstimator):
         state = self._fitted()
         batch = self._run(state, queries, k, self.n_probe_)
         slack = _slack(self.n_features_in_, 2 * SURENESS, state.slack.ranked)
-        sure = state._replace(slack=slack, desk=threading.local())
+        sure = state._replace(slack=slack, desk=_Desk())
         truth = self._run(sure, queries, k, self.n_lists_)
         n_queries, alive = max(1, len(batch.codes)), max(1, state.n_alive())
         panels, ranked = np.sum(batch.tally, axis=0) if batch.tally else (0, 0)
@@ -416,20 +416,12 @@ class IVFIndex(Filed, BaseEstimator):
         }
         return state.to_arrays(), record
 
-    @classmethod
-    def rebuild(cls, arrays: Arrays, record: Record) -> "IVFIndex":
-        """The index that `describe` described.
+    def _is_rotated(self) -> bool:
+        return True
 
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            Where it is none, or its arrays do not fit each other.
-        """
-        check_rotation(record["rotation"])
-        index = cls(**record["options"])
-        state = _restore(arrays, METRICS[index.metric], float(record["longest"]), index.rerank)
-        index._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
-        return index
+    def _restore(self, arrays: Arrays, record: Record) -> None:
+        state = _restore(arrays, METRICS[self.metric], float(record["longest"]), self.rerank)
+        self._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed is put together anew for the CPU that reads it.
@@ -445,6 +437,23 @@ class IVFIndex(Filed, BaseEstimator):
             self._state = IVFIndex.rebuild(*described)._state
 
 
+_Room = tuple[Space, Visits, NDArray[np.int64]]  # what a search works in, and its Book
+
+
+class _Desk:
+    """What searches of one state work in, kept for the next ones: fresh memory costs more than a short search."""
+
+    def __init__(self) -> None:
+        self.own = threading.local()  # each thread's, for single queries
+        self.shelf: list[tuple[Any, _Room]] = []  # for batches, as many as have been answered at a time
+
+    def take(self) -> tuple[Any, _Room] | None:
+        try:
+            return self.shelf.pop()
+        except IndexError:
+            return None
+
+
 class _State(NamedTuple):
     """A fitted index: never changed, but replaced."""
 
@@ -455,7 +464,7 @@ class _State(NamedTuple):
     alive: NDArray[np.uint8]
     whole: bool  # whether all are alive
     slack: Slack
-    desk: threading.local  # what a thread keeps to answer single queries
+    desk: "_Desk"
     n_lists: int
     whole_room: int  # for more candidates than there can be
 
@@ -473,7 +482,7 @@ class _State(NamedTuple):
 
     def without_vectors(self) -> "_State":
         exact = self.exact._replace(vectors=readonly(np.empty((0, self.shape()[1]), np.float32)))
-        return self._replace(exact=exact, slack=_slack(self.shape()[1], 0, False), desk=threading.local())
+        return self._replace(exact=exact, slack=_slack(self.shape()[1], 0, False), desk=_Desk())
 
     def read(self, given: Any) -> NDArray[Any]:
         """Vectors to be added, in the type of those kept."""
@@ -519,7 +528,7 @@ class _State(NamedTuple):
             clusters=self.clusters._replace(nearest=readonly(nearest)),
             alive=readonly(alive),
             whole=bool(alive.all()),
-            desk=threading.local(),
+            desk=_Desk(),
         )
 
     def changed(self, codes: NDArray[np.int32], new: NDArray[Any], n_jobs: int) -> "_State":
@@ -548,7 +557,7 @@ def _assemble(
     exact: Exact, packed: Packed, partition: Partition, clusters: Clusters, alive: NDArray[np.uint8], slack: Slack
 ) -> _State:
     whole, n_lists, room = bool(alive.all()), len(clusters.centers), 2 * len(packed.panels.order)
-    return _State(exact, packed, partition, clusters, alive, whole, slack, threading.local(), n_lists, room)
+    return _State(exact, packed, partition, clusters, alive, whole, slack, _Desk(), n_lists, room)
 
 
 class _Batch(NamedTuple):
@@ -572,20 +581,24 @@ def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> 
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
     room = room or _room_for(state, k)
-    space, _, book = _make_room(state, rows.stop - first, k, n_probe, room)
+    n = rows.stop - first
+    made = _take_room(state, n, k, n_probe, room)
+    space, _, book = made
     bad = search_lists(
         state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
     )
     refuse_nonfinite("queries", queries, first, bad)
     looked_at, short, ranked = space.work.tolist()
     tally.append((looked_at, ranked))
-    if not short:
-        return
-    for row in np.flatnonzero(codes[rows, -1] < 0):
+    missed = np.flatnonzero(codes[rows, -1] < 0) if short else ()
+    counts = space.counts[missed] if short else ()
+    if n > 1:
+        state.desk.shelf.append(((k, n_probe, room), made))
+    for row, count in zip(missed, counts, strict=True):
         one = slice(first + row, first + row + 1)
-        if space.counts[row] == OVERFULL:
+        if count == OVERFULL:
             _scan(batch, n_probe, one, state.whole_room)
-        elif space.counts[row] == GIVEN_UP:
+        elif count == GIVEN_UP:
             _answer_alike(batch, one.start)
         elif n_probe < state.n_lists:
             _scan(batch, min(state.n_lists, 4 * n_probe), one)
@@ -596,19 +609,21 @@ def _room_for(state: _State, k: int) -> int:
     return min(4 * k + 72, state.whole_room)
 
 
-def _make_room(state: _State, n: int, k: int, n_probe: int, room: int) -> tuple[Space, Visits, NDArray[np.int64]]:
-    """What a search of n queries works in: made once for each thread that asks for one at a time."""
-    key = (k, n_probe, room)
-    if n == 1 and getattr(state.desk, "key", None) == key:
-        kept: tuple[Space, Visits, NDArray[np.int64]] = state.desk.kept
-        return kept
+def _take_room(state: _State, n: int, k: int, n_probe: int, room: int) -> _Room:
+    """What a search of n queries works in: what an earlier one has left, where it fits."""
+    desk, key = state.desk, (k, n_probe, room)
+    if n == 1 and getattr(desk.own, "key", None) == key:
+        own: _Room = desk.own.kept
+        return own
+    if n > 1 and (left := desk.take()) is not None and left[0] == key and len(left[1][0].norms) >= n:
+        return left[1]
     n_lists, d = state.clusters.centers.shape
-    space, visits = make_space(state.packed, d, n, k, room), make_visits(n_lists, n, n_probe)
+    space, visits = make_space(state.packed, d, n, k, room, READIED), make_visits(n_lists, n, n_probe)
     made = space, visits, write_book(state.exact, state.packed, state.partition, state.slack, space, visits)
     if n == 1:
-        state.desk.key, state.desk.kept = key, made
-        state.desk.query = np.empty((1, d), np.float32)
-        state.desk.asked = readonly(state.desk.query)
+        desk.own.key, desk.own.kept = key, made
+        desk.own.query = np.empty((1, d), np.float32)
+        desk.own.asked = readonly(desk.own.query)
     return made
 
 

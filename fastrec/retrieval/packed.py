@@ -119,12 +119,6 @@ def packed_width(d: int) -> int:
     return -(-max(d, LANES) // 4)
 
 
-def check_rotation(name: str) -> None:
-    """Raises a ValueError where packed vectors are not rotated as queries will be."""
-    if name != ROTATION:
-        raise ValueError(f"its vectors are rotated by {name!r}, this version knows {ROTATION!r}")
-
-
 @functools.cache
 def make_signs(d: int) -> tuple[NDArray[np.float32], int]:
     """What `rotate_rows` turns vectors of d dimensions with, and in how many blocks."""
@@ -195,12 +189,15 @@ def _scaled_rows(
     return scaled
 
 
-def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int) -> Space:
-    """Room for a search of n queries, of so many dimensions in the scan, for the best k among `room` candidates."""
-    rounded, room = packed.form.levels > 0, room + SPARE
+def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int, readied: int | None = None) -> Space:
+    """Room for a search of n queries, of so many dimensions in the scan, for the best k among `room` candidates.
+
+    Queries are made ready all at once, or so many at a time.
+    """
+    rounded, room, readied = packed.form.levels > 0, room + SPARE, min(n, readied or n)
     return Space(
-        scaled=np.empty((n + 1, dimensions), np.float32),
-        rotated=np.empty((n + 1, -(-max(dimensions, LANES) // LANES) * LANES) if rounded else (0, 0), np.float32),
+        scaled=np.empty((readied + 1, dimensions), np.float32),
+        rotated=np.empty((readied + 1, -(-max(dimensions, LANES) // LANES) * LANES) if rounded else (0, 0), np.float32),
         quads=np.empty((n + 1, packed.panels.panels.shape[1]) if rounded else (0, 0), np.int32),
         offsets=np.empty(n + 1, packed.panels.panels.dtype),
         norms=np.empty(n),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.lists import Partition, Slack, Visits, assign_rows, pack_lists
+from fastrec.kernels.lists import READIED, Partition, Slack, Visits, assign_rows, pack_lists
 from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
 from fastrec.kernels.simd import NEON, byte_way
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
@@ -203,7 +203,7 @@ def assign(rows_of: Callable[[Any], Floats], n: int, centers: Floats, n_jobs: in
 
     def nearest_of(start: int) -> None:
         part = slice(start, min(start + ROWS_AT_ONCE, n))
-        space = make_space(packed, d + 1, part.stop - start, 1, 1)
+        space = make_space(packed, d + 1, part.stop - start, 1, 1, READIED)
         visits = make_visits(n_lists, part.stop - start, few)
         assign_rows(
             packed.way, panels, packed.form, exact, readonly(rows_of(part)), NOTHING_CLOSED, space, visits,
@@ -218,9 +218,11 @@ def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
     """Room for the plan of a search of n queries."""
     return Visits(
         estimates=np.empty(GROUP * (n_lists + LANES), np.float32),
-        probes=np.empty((n, n_probe), np.int32),
+        probes=np.empty((n - (-LANES // n_probe), n_probe), np.int32),
         starts=np.empty(n_lists + 1, np.int64),
         rows=np.empty(n * n_probe + GROUP, np.int64),
+        tops=np.empty(n_lists + 2 * LANES, np.float32),
+        spots=np.empty(n_lists + 2 * LANES, np.int32),
     )
 
 

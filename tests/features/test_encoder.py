@@ -1,3 +1,6 @@
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -70,6 +73,55 @@ def test_columns_without_anything_are_no_features():
     assert encoder.transform(empty).shape == (2, 1)
 
 
+def test_every_kind_of_nothing_is_missing():
+    nothing = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), Decimal("NaN")]
+    pandas = pytest.importorskip("pandas")
+    nothing += [pandas.NA, pandas.NaT]
+    filled = {"price": [Decimal("1.5"), Decimal("3.5"), *nothing], "genre": ["war", "fun", *nothing]}
+    encoder = FeatureEncoder().fit(filled)
+    assert encoder.kinds_ == {"price": "number", "genre": "category"}
+    features = encoder.transform(filled).toarray()
+    assert features.shape == (9, 3)
+    assert not features[2:].any()
+    labels = FeatureEncoder({"tags": "categories"}).fit(
+        {"tags": [["war", None, "", " fun "], ["fun", float("nan")], "fun|"]}
+    )
+    assert labels.get_feature_names_out().tolist() == ["tags=fun", "tags=war"]
+
+
+def test_dates_are_numbers():
+    moment = datetime(2020, 1, 1, tzinfo=UTC)
+    days = [moment, moment.replace(tzinfo=None), date(2020, 1, 2), None]
+    encoder = FeatureEncoder().fit({"released": days, "runs": [timedelta(minutes=90), timedelta(hours=2), None, None]})
+    assert encoder.kinds_ == {"released": "number", "runs": "number"}
+    features = encoder.transform({"released": days, "runs": [None] * 4})[:, 0]
+    assert features[0] == features[1] < features[3] < features[2]
+    array = {"released": np.array(["2020-01-01", "2020-01-03", "NaT"], "datetime64[ns]")}
+    np.testing.assert_allclose(FeatureEncoder().fit_transform(array)[:, 0], [-1.2247448, 1.2247448, 0], atol=1e-5)
+
+
+def test_whole_numbers_in_lists_are_categories():
+    assert FeatureEncoder().fit({"genres": [[1], [2], [1]]}).kinds_ == {"genres": "categories"}
+    assert FeatureEncoder().fit({"genres": np.eye(3, dtype=bool)}).kinds_ == {"genres": "categories"}
+    assert FeatureEncoder().fit({"v": [[0, 1], [0.5, 1]]}).kinds_ == {"v": "vector"}
+    assert FeatureEncoder({"v": "vector"}).fit_transform({"v": [[0, 1], [2, 1]]}).tolist() == [[0, 1], [2, 1]]
+
+
+def test_the_blank_is_no_category():
+    encoder = FeatureEncoder().fit({"genre": ["", "war", " war", " "]})
+    assert encoder.get_feature_names_out().tolist() == ["genre=war"]
+
+
+def test_pandas_own_missing_values_are_missing():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"year": pandas.array([1990, None, 2010], "Int64"), "studio": pandas.array(["A", None, "B"], "string")}
+    )
+    encoder = FeatureEncoder().fit(frame)
+    assert encoder.kinds_ == {"year": "number", "studio": "category"}
+    assert encoder.transform(frame).toarray()[1].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_frames_are_read_as_mappings_are(library):
     module = pytest.importorskip(library)
@@ -97,8 +149,10 @@ def test_clone_and_repeat():
         ({"columns": {"v": "number"}}, {"v": [1.0, float("inf")]}, "it is infinite in row 1"),
         ({"columns": {"v": "number"}}, {"v": [1.0, 1e200]}, r"it is 1e\+200, which is beyond ±1e\+100, in row 1"),
         ({"columns": {"v": "vector"}}, {"v": [[1.0], [1e39]]}, "it is not finite in row 1"),
+        ({}, {"n": [1, 10**400]}, "column 'n' cannot be read as number: int too large"),
         ({}, {"a": [1, 2], "b": [1]}, "columns must be of one length"),
         ({"columns": {}}, FRAME, "no column to make features of"),
+        ({"weights": {"zzz": 2}}, {"c": ["a", "b"]}, "weights name 'zzz', but the columns are 'c'"),
         ({"text": "words"}, FRAME, "FeatureEncoder.text must be one of"),
     ],
 )

@@ -23,8 +23,8 @@ from fastrec.retrieval.partition import (
 
 
 @kernel()
-def choose(values, places, k):
-    choose_largest(pointer(values), len(values), pointer(places), k)
+def choose(values, places, k, tops, spots):
+    choose_largest(pointer(values), len(values), pointer(places), k, pointer(tops), pointer(spots))
 
 
 @settings(max_examples=80, deadline=None)
@@ -34,7 +34,7 @@ def test_the_largest_are_chosen(seed, n, k, levels):
     random = np.random.default_rng(seed)
     values = np.concatenate([random.integers(0, levels, n) - levels / 2, np.full(-n % 16, -np.inf)]).astype(np.float32)
     places = np.full(k, -1, np.int32)
-    choose(values, places, k)
+    choose(values, places, k, np.empty(len(values) + 16, np.float32), np.empty(len(values) + 16, np.int32))
     assert len(set(places)) == k
     assert (np.diff(places) > 0).all()
     # Of equal ones any may be chosen, but none that is below one left out.
@@ -43,7 +43,7 @@ def test_the_largest_are_chosen(seed, n, k, levels):
 
 def test_the_first_of_equal_values_are_chosen():
     places = np.full(3, -1, np.int32)
-    choose(np.ones(16, np.float32), places, 3)
+    choose(np.ones(16, np.float32), places, 3, np.empty(32, np.float32), np.empty(32, np.int32))
     assert places.tolist() == [0, 1, 2]
 
 

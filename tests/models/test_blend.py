@@ -1,18 +1,27 @@
+import functools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.model_selection import KFold
 
+from fastrec import InteractionKFold, RollingTime, UserKFold, split_last, split_time
 from fastrec.data import Interactions
 from fastrec.models import (
     Blend,
     ContentRecommender,
+    ExplicitALS,
     GraphFilter,
     ImplicitALS,
+    ItemKNN,
     Popularity,
     PureSVD,
     load,
 )
 from fastrec.models.blend import _best, _each_once
+from fastrec.models.hiding import hidden_parts
+from fastrec.models.rows import hide_part
 
 
 def groups(n=120, m=40, seed=0):
@@ -69,6 +78,179 @@ def test_weights_are_found_on_hidden_training_data_and_prefer_the_better():
     np.testing.assert_array_equal(model.members_[0].seen_.toarray(), X.toarray())
 
 
+def timed(seed=0):
+    """Users who took items of the first half once, and of the second half lately."""
+    rng = np.random.default_rng(seed)
+    users = np.repeat(np.arange(60), 10)
+    late = np.tile(np.arange(10) >= 7, 60)
+    items = np.where(late, 20 + rng.integers(0, 12, 600), rng.integers(0, 20, 600))
+    return Interactions(users, items, times=np.tile(np.arange(10), 60) * 100 + rng.integers(0, 90, 600))
+
+
+def test_weights_are_for_what_the_validation_hides():
+    rivals = [Popularity(), Popularity(half_life=50)]
+    at_random = Blend(rivals).fit(timed())
+    lately = Blend(rivals, validation=functools.partial(split_last, n=0.2)).fit(timed())
+    assert at_random.validation_scores_[0] > at_random.validation_scores_[1]
+    assert lately.validation_scores_[0] < lately.validation_scores_[1]
+    assert lately.weights_[1] > at_random.weights_[1]
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        0.1,
+        split_last,
+        functools.partial(split_time, fraction=0.2),
+        lambda data: split_last(data, 2),
+        RollingTime(2, window=150),
+        InteractionKFold(2),
+        UserKFold(2),
+        KFold(2),
+    ],
+    ids=["share", "function", "partial", "lambda", "windows", "folds", "users", "scikit-learn"],
+)
+def test_every_kind_of_validation_finds_weights_and_trains_with_all(validation):
+    data = timed()
+    model = clone(Blend([PureSVD(2, random_state=0), Popularity()], validation=validation)).fit(data)
+    assert model.weights_.sum() == pytest.approx(1)
+    assert model.validation_scores_[-1] >= model.validation_scores_[:-1].max() > 0
+    assert model.members_[0] == PureSVD(2, random_state=0).fit(data) or model.members_[0].seen_.nnz == data.matrix.nnz
+
+
+def test_a_function_is_given_the_training_data_and_its_hidden_part_is_not_trained_on():
+    data, met = timed(), []
+
+    class Watching(Popularity):
+        def fit(self, X, y=None):
+            met.append(X)
+            return super().fit(X, y)
+
+    def hide(X):
+        assert X is data
+        return split_last(X, 2)
+
+    Blend([Watching()], validation=hide).fit(data)
+    assert [X.n_interactions for X in met] == [480, 600]
+    given = []
+    X = groups()
+    Blend([Popularity()], validation=lambda matrix: given.append(matrix) or hide_part(matrix)).fit(X)
+    np.testing.assert_array_equal(given[0].toarray(), X.toarray())
+
+
+def test_hidden_parts_are_parts_of_the_data_and_no_repetitions():
+    data = Interactions([0, 0, 0, 1, 1], [0, 1, 0, 1, 2], times=[1, 2, 3, 1, 2])
+    (part,) = hidden_parts(split_last, data, data.matrix)
+    assert part.hidden.toarray().tolist() == [[0, 0, 0], [0, 0, 1]]  # user 0 had item 0 before
+    X = groups()
+    parts = list(hidden_parts(UserKFold(3), X, hide_part(Blend([Popularity()]).fit(X).seen_)[0]))
+    assert [part.train.shape[0] + part.histories.shape[0] for part in parts] == [120] * 3
+    assert all(part.histories.multiply(part.hidden).nnz == 0 < part.hidden.nnz for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("validation", "error", "message"),
+    [
+        (0, ValueError, "Blend.validation must be a finite number above 0 and at most 0.5, got 0"),
+        (0.7, ValueError, "above 0 and at most 0.5"),
+        (True, TypeError, "Blend.validation must be a share"),
+        (None, TypeError, "Blend.validation must be a share"),
+        ("last", TypeError, "Blend.validation must be a share"),
+        (lambda X: X, TypeError, r"must give a pair \(train, hidden\)"),
+        (lambda X: (X, X[:3]), ValueError, r"parts of the data's shape, \(60, 32\), got"),
+        (RollingTime(1), ValueError, "needs times"),
+    ],
+)
+def test_bad_validations_are_named(validation, error, message):
+    X = timed().matrix if isinstance(validation, RollingTime) else timed()
+    with pytest.raises(error, match=message):
+        Blend([Popularity()], validation=validation).fit(X)
+
+
+def test_nothing_to_hide_leaves_equal_weights():
+    model = Blend([Popularity(), ItemKNN()]).fit(np.eye(3))
+    assert model.weights_.tolist() == [0.5, 0.5]
+    assert np.isnan(model.validation_scores_).all()
+
+
+@pytest.mark.parametrize(
+    "validation", [0.3, split_last, functools.partial(split_last, n=0.2), RollingTime(2), UserKFold(3)]
+)
+def test_what_validates_is_kept_in_files(validation, tmp_path):
+    model = Blend([Popularity(), ItemKNN()], validation=validation).fit(timed())
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model").validation
+    assert type(again) is type(validation)
+    assert repr(getattr(again, "keywords", again)) == repr(getattr(validation, "keywords", validation))
+    np.testing.assert_array_equal(load(tmp_path / "model").fit(timed()).weights_, model.weights_)
+
+
+def test_functions_of_ones_own_are_asked_for_again(tmp_path):
+    Blend([Popularity()], validation=lambda data: split_last(data)).fit(timed()).save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.recommend(0).valid.any()
+    with pytest.raises(TypeError, match=r"got None .functions of one's own are not kept in files"):
+        again.fit(timed())
+
+
+def test_members_without_a_weight_are_not_asked(monkeypatch):
+    model = Blend([PureSVD(4, random_state=0), ItemKNN()], weights=[1, 0]).fit(groups())
+    monkeypatch.setattr(ItemKNN, "_score_batch", None)
+    scores = PureSVD(4, random_state=0).fit(groups()).recommend(range(9), 5)
+    np.testing.assert_array_equal(model.recommend(range(9), 5).codes, scores.codes)
+
+
+def test_a_blend_of_blends_is_a_blend(tmp_path):
+    X = groups()
+    inner = Blend(members(), weights=[3, 1], candidates=10)
+    model = Blend([inner, Popularity()], weights=[1, 1], candidates=10).fit(X)
+    inner.fit(X)
+    best = inner.recommend(5, 10).scores[0]
+    popular = Popularity().fit(X).recommend(5, 10).scores[0]
+    expected = inner.predict_pairs(5, range(40)) / (best[0] - best[-1])
+    expected = 0.5 * expected + 0.5 * np.asarray(X.sum(axis=0)) / (popular[0] - popular[-1])
+    np.testing.assert_allclose(model.predict_pairs(5, range(40)), expected, rtol=1e-5)
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(again.recommend(range(120), 5).scores, model.recommend(range(120), 5).scores)
+    assert [type(one) for one in again.models[0].models] == [PureSVD, GraphFilter]
+
+
+def test_items_that_nobody_has_had_are_ranked_where_a_member_knows_them():
+    data = Interactions(
+        [0, 0, 1, 1, 2],
+        [0, 1, 2, 3, 2],
+        items=list("abcdef"),
+        item_info={"genre": ["war", "war", "fun", "fun", "war", "fun"]},
+    )
+    known = Blend([ContentRecommender(), ItemKNN()], weights=[1, 1]).fit(data)
+    assert known.recommend([0, 1], 1).items.tolist() == [["e"], ["f"]]
+    assert not {4, 5} & set(
+        Blend([ItemKNN(), Popularity()], weights=[1, 1]).fit(data).recommend(0, 9).codes[0].tolist()
+    )
+
+
+def test_zeros_are_no_feedback_for_any_member():
+    data = Interactions([0, 0, 1, 1], [0, 1, 1, 2], [5.0, 0.0, 3.0, 4.0])
+    model = Blend([ExplicitALS(1), Popularity()], weights=[1, 1]).fit(data)
+    assert [member.seen_.nnz for member in model.members_] == [3, 3]
+
+
+def test_a_member_whose_list_is_all_ties_says_nothing():
+    X = np.kron(np.eye(2), np.full((4, 6), 5000.0))
+    X[np.arange(8), np.arange(8)] = 0
+    rivals = [PureSVD(2, random_state=0), Popularity(weighting="value")]
+    model = Blend(rivals, weights=[1, 1], candidates=4).fit(X)
+    assert rivals[1].fit(X).recommend(0, 4).scores.tolist() == [[20000] * 4]
+    np.testing.assert_array_equal(model.recommend(0, 12).codes, rivals[0].fit(X).recommend(0, 12).codes)
+
+
+def test_items_of_one_score_share_a_rank():
+    X = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 1, 0], [1, 0, 1, 1, 1]], np.float32)
+    model = Blend([Popularity()], weights=[1], fusion="rank").fit(X)
+    np.testing.assert_allclose(model.recommend(0, 3).scores[0], [1 / 61, 1 / 61, 1 / 63])
+
+
 def test_members_are_copied_and_seeded():
     given = [PureSVD(factors=2), ImplicitALS(factors=2, iterations=2)]
     first, second = (Blend(given, random_state=3, weights=[1, 1]).fit(groups()) for _ in range(2))
@@ -109,6 +291,12 @@ def test_helpers():
     ("options", "error", "message"),
     [
         ({"models": []}, ValueError, "at least one recommender"),
+        (
+            {"models": GraphFilter()},
+            TypeError,
+            r"Blend.models must be a sequence of recommenders, .*got GraphFilter\(\)",
+        ),
+        ({"weights": None}, TypeError, 'Blend.weights must be "auto" or 2 numbers, got None'),
         ({"models": [3]}, TypeError, "must be recommenders of fastrec, got 3"),
         ({"weights": [1]}, ValueError, "must be 2 numbers"),
         ({"weights": [0, 0]}, ValueError, "one above 0 among them"),

@@ -40,6 +40,16 @@ def test_items_that_nobody_took_are_recommended_by_their_features():
     assert model.similar_items(0, k=1).codes.tolist() == [[1]]
 
 
+@pytest.mark.parametrize("make", [np.array, sp.csr_array])
+@pytest.mark.parametrize("scale", [1e-38, 1e30, 3e38])
+def test_the_size_of_values_does_not_matter(make, scale):
+    model = ContentRecommender().fit(X, item_features=make(FEATURES))
+    ones = (X > 0).astype(np.float32)
+    sized = sp.csr_array((np.full(ones.nnz, scale, np.float32), ones.indices, ones.indptr), shape=ones.shape)
+    np.testing.assert_allclose(model.recommend(sized, 4).scores, model.recommend(ones, 4).scores, rtol=1e-5)
+    assert ContentRecommender().fit(sized, item_features=make(FEATURES)).explain(0, 3).score < 1.001
+
+
 def test_dislikes_push_what_is_alike_away():
     films = {"genres": ["war", "war", "comedy", "comedy"]}
     model = ContentRecommender().fit(np.eye(4), item_features=films)
@@ -68,7 +78,10 @@ def test_rows_are_matched_by_id():
     [
         (FEATURES[:4], "item_features must have 9 rows, one for each item, got 4"),
         (np.where(np.eye(9, 2), np.inf, 1), "item_features must be finite, got inf in row 0, column 0"),
+        (np.where(np.eye(9, 2), 1e200, 1), r"must be numbers that float32 holds, got 1e\+200 in row 0, column 0"),
         (np.ones(9), "item_features must be a matrix of numbers"),
+        ([[1.0, 2.0]] * 4, "item_features must have 9 rows"),
+        ([["a"]] * 9, "item_features must be a matrix of numbers"),
     ],
 )
 def test_bad_features_are_named(features, message):

@@ -183,6 +183,25 @@ def test_dense_weights_are_the_closed_form(seed, variant, signed):
 
 
 @pytest.mark.parametrize(("dropout", "relaxation"), VARIANTS)
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_variants_minimise_what_they_say(dropout, relaxation, method, signed):
+    X = random_matrix(np.random.default_rng(5), 60, 14, 0.5, signed)
+    model = EASE(3.0, dropout=dropout, relaxation=relaxation, method=method, neighbors=13, threshold=0.0).fit(X)
+    found = model.weights_ if method == "dense" else model.weights_.toarray()
+    expected = reference.weights_by_columns(X, 3.0, dropout, relaxation)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_dropout_is_what_training_with_hidden_entries_leads_to():
+    rng = np.random.default_rng(6)
+    X, B = random_matrix(rng, 8, 5, 0.6, True), rng.normal(size=(5, 5))
+    plain = ((X - X @ B) ** 2).sum() + (0.3 / 0.7 * (X**2).sum(axis=0)[:, None] * B**2).sum()
+    assert reference.expected_loss(X, B, 0.3) == pytest.approx(plain)
+    assert reference.loss(X, B, 0.0, 0.3) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(("dropout", "relaxation"), VARIANTS)
 @pytest.mark.parametrize("signed", [False, True])
 def test_sparse_weights_among_all_items_are_the_dense_ones(dropout, relaxation, signed):
     X = random_matrix(np.random.default_rng(2), 80, 30, 0.5, signed)  # dense enough for every two items to meet
@@ -273,6 +292,11 @@ def test_weights_that_do_not_fit_are_refused_by_load(tmp_path):
         write_arrays(tmp_path / "model", arrays | {"weights": change}, record)
         with pytest.raises(ValueError, match="holds no model"):
             load(tmp_path / "model")
+
+
+def test_a_regularization_beyond_float32_is_named():
+    with pytest.raises(FloatingPointError, match=r"EASE.regularization of 1e\+39 is too large"):
+        EASE(1e39).fit(np.ones((5, 3)))
 
 
 @pytest.mark.parametrize("method", ["dense", "sparse"])

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastrec.models import ExplicitALS
+from fastrec.models.alternation import aligned_zeros
+from fastrec.models.explicit_als import Ratings
+from fastrec.models.training import seed_of
+from fastrec.validation import check_matrix
+from tests.reference import explicit_als as reference
 
 
 def ratings(n=40, m=25, density=0.4, seed=0):
@@ -50,6 +57,56 @@ def test_a_row_is_its_ridge_regression():
         assert model.user_factors_[user, 4] == 1
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.25, 1.0])
+def test_a_fit_is_that_of_plain_numpy(exponent):
+    X, _ = ratings(30, 20)
+    dense = X.toarray().astype(float)
+    items = np.zeros((20, 4))
+    draws = np.random.default_rng(seed_of(0)).standard_normal((20, 3), np.float32)
+    items[:, :3] = 0.1 / 3**0.5 * draws
+    mean, users, items = reference.fit(dense, dense != 0, items, 4, 0.3, 0.2, exponent)
+    model = ExplicitALS(**OPTIONS, regularization_exponent=exponent, iterations=4).fit(X)
+    expected = mean + users[:, 3:] + items[:, 3] + users[:, :3] @ items[:, :3].T
+    found = model.predict_pairs(np.repeat(range(30), 20), np.tile(range(20), 30)).reshape(30, 20)
+    # The users' factors of a model are solved once more, for the items as they came out.
+    last = reference.solve_rows(dense, dense != 0, items, mean, 0.3, 0.2, exponent)
+    expected = mean + last[:, 3:] + items[:, 3] + last[:, :3] @ items[:, :3].T
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.sampled_from([0.0, 0.5, 1.0]))
+def test_rows_are_solved_as_by_plain_numpy(seed, factors, exponent):
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(1, 9)), int(rng.integers(1, 30))
+    known = rng.random((n, m)) < rng.choice([0.1, 0.6])
+    R = np.where(known, rng.integers(-3, 6, (n, m)), 0.0)
+    others = rng.normal(size=(m, factors + 1))
+    rows, columns = np.nonzero(known)
+    X = check_matrix(sp.csr_array((R[known].astype(np.float32), (rows, columns)), shape=(n, m)), negative="accept")
+    expected = reference.solve_rows(R, known, others, 1.5, 0.7, 0.4, exponent)
+    model = ExplicitALS(factors, regularization=0.7, bias_regularization=0.4, regularization_exponent=exponent)
+    for steps in (0, 60):
+        found = aligned_zeros(n, factors + 1)
+        errors = Ratings(model, X).solve(found, others.astype(np.float32), 1.5, steps, 1)
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+        misfit = R - 1.5 - others[:, -1] - expected[:, -1:] - expected[:, :-1] @ others[:, :-1].T
+        assert errors == pytest.approx((misfit[known] ** 2).sum(), rel=1e-2, abs=1e-3)
+
+
+def test_options_set_on_a_fitted_model_leave_its_factors_in_their_places():
+    X, _ = ratings()
+    model = ExplicitALS(**OPTIONS).fit(X)
+    before = model.recommend(X, 5), model.similar_items(range(25), 3), model.item_biases_, model.user_biases_
+    model.set_params(factors=7)
+    after = model.recommend(X, 5), model.similar_items(range(25), 3), model.item_biases_, model.user_biases_
+    for one, other in zip(before[:2], after[:2], strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+    for one, other in zip(before[2:], after[2:], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert model.explain(3, 4).score == pytest.approx(float(model.predict_pairs(3, 4)[0]), rel=1e-4)
+
+
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
 def test_loss_falls_and_is_that_of_the_definition(solver):
     X, _ = ratings()
@@ -87,6 +144,8 @@ def test_a_user_without_ratings_is_the_mean_and_the_items_bias():
     model = ExplicitALS(**OPTIONS).fit(sp.csr_array(dense))
     np.testing.assert_allclose(model.predict_pairs(5, range(25)), model.mean_ + model.item_biases_, rtol=1e-5)
     assert model.user_biases_[5] == 0
+    reasons = model.explain(5, 3)
+    assert (len(reasons.items), reasons.score) == (0, float(model.predict_pairs(5, 3)[0]))
 
 
 def test_similarity_is_of_tastes_not_of_biases():

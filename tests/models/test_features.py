@@ -301,3 +301,10 @@ def test_updates_of_models_with_features(model):
     assert one.user_features_.shape == (81, 2)
     ranks = np.argsort(np.argsort(-one.predict_pairs(np.zeros(30, int), np.arange(30))))
     assert ranks[13:15].mean() < ranks[28:30].mean()  # nobody has had them: by their features alone
+
+
+def test_columns_are_asked_to_be_made_a_matrix():
+    with pytest.raises(
+        TypeError, match="item_features must be a matrix with 3 rows, got columns: FeatureEncoder makes"
+    ):
+        ImplicitALS(2).fit(np.eye(3), item_features={"genre": ["a", "b", "a"]})

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.kernels.filters import add_products
-from fastrec.models import GraphFilter
+from fastrec.models import GraphFilter, load
 from fastrec.models.graph_filter import _interpolated
 from fastrec.models.spectrum import add_dense_products
 
@@ -49,6 +49,22 @@ def test_gfcf_is_a_choice_of_exponents():
     R = X.toarray()
     M = R / np.sqrt(R.sum(axis=1))[:, None] / np.sqrt(R.sum(axis=0))
     np.testing.assert_allclose(scores, (R[0] / np.sqrt(R.sum(0)) @ M.T @ M) * np.sqrt(R.sum(0)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("filter", ["linear", "plateau", "sharpen"])
+def test_a_fitted_model_keeps_to_the_filter_that_it_was_fitted_with(filter, tmp_path):
+    model = GraphFilter(4, filter=filter, random_state=0).fit(sparse())
+    before = model.recommend(range(50), 30).scores
+    other = {"filter": "plateau" if filter == "linear" else "linear", "ideal_weight": 2.0, "degree_exponent": 0.9}
+    model.set_params(**other, order=2, flatness=3.0, sharpness=2.0, user_exponent=1.0, item_exponent=0.1, factors=2)
+    np.testing.assert_array_equal(model.recommend(range(50), 30).scores, before)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").recommend(range(50), 30).scores, before)
+    assert (model.fit(sparse()).recommend(range(50), 30).scores != before).any()
+
+
+def test_a_linear_filter_is_one_step():
+    assert GraphFilter().fit(sparse()).coefficients_.tolist() == [0.5, -0.5]
 
 
 def test_interpolation_meets_the_function_at_its_nodes():

@@ -195,6 +195,39 @@ def test_walks_reach_what_the_equations_say(seed, alpha, beta, neighbors):
     assert_same_kept(model.weights_.toarray(), reference.keep_best(full, neighbors), full)
 
 
+@pytest.mark.parametrize(("alpha", "beta"), [(10, 0.2), (25, 3), (60, 0), (0.8, 12), (30, 20)])
+@pytest.mark.parametrize("largest", [1, 4])
+def test_walks_of_any_exponents_keep_their_order(alpha, beta, largest):
+    X = random_matrix(np.random.default_rng(2), 400, 20, 0.3, largest)
+    X[:, 5] *= 1e-4
+    X[:7, 0], X[8:200, 1] = 1, 1
+    full = reference.walks(X, alpha, beta)
+    np.fill_diagonal(full, 0)
+    kept = reference.keep_best(full / full.max(), 19)
+    found = ItemKNN(19, similarity="rp3beta", alpha=alpha, beta=beta).fit(X).weights_.toarray().astype(float)
+    assert found.max() > 0
+    assert np.isfinite(found).all()
+    clear = kept > 1e-20
+    assert clear.sum() > 5
+    np.testing.assert_allclose((found / found.max())[clear], kept[clear], rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"similarity": "jaccard"}, {"similarity": "cosine"}, {"similarity": "tfidf"}])
+def test_any_shrinkage_keeps_the_order_of_what_is_in_common(options):
+    X = random_matrix(np.random.default_rng(2), 60, 20, 0.3, 1)
+    huge, large = (ItemKNN(5, shrinkage=size, **options).fit(X).weights_ for size in (1e300, 1e30))
+    assert huge.nnz > 0
+    np.testing.assert_array_equal(huge.toarray(), large.toarray())
+
+
+@pytest.mark.parametrize("value", [1e-45, 3e-30, 3e38])
+@pytest.mark.parametrize("alpha", [0.8, 20])
+def test_walks_over_values_at_the_ends_of_float32(value, alpha):
+    X = random_matrix(np.random.default_rng(2), 60, 20, 0.3, 1)
+    plain, extreme = (ItemKNN(5, similarity="rp3beta", alpha=alpha).fit(one).weights_ for one in (X, X * value))
+    np.testing.assert_allclose(extreme.toarray(), plain.toarray(), rtol=1e-5)
+
+
 def test_bm25_options():
     X = random_matrix(np.random.default_rng(3), 30, 12)
     model = ItemKNN(12, similarity="bm25", k1=2.0, b=0.2).fit(X)
@@ -324,6 +357,15 @@ def test_explanations_deal_the_score_to_the_items_in_common(similarity):
             reasons = model.explain(user, item)
             assert reasons.score == pytest.approx(float(model.predict_pairs(user, item)[0]), rel=1e-5)
             assert (reasons.contributions >= 0).all()
+
+
+def test_options_set_on_a_fitted_model_act_at_once_and_all_together():
+    X = random_matrix(np.random.default_rng(7), 30, 12)
+    model = UserKNN(5).fit(X)
+    model.recommend(0)
+    changed = {"similarity": "tfidf", "shrinkage": 3.0, "asymmetry": 0.2}
+    expected = UserKNN(5, **changed).fit(X).recommend(range(30), 12)
+    np.testing.assert_array_equal(model.set_params(**changed).recommend(range(30), 12).scores, expected.scores)
 
 
 def test_a_new_user_is_answered_as_one_of_the_training_data_is():

@@ -33,10 +33,28 @@ def test_events_count_half_for_every_half_life():
     np.testing.assert_allclose(model.item_scores_, [1, 2.5, 1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("half_life", [None, "30d"])
+def test_zeros_are_no_feedback(half_life):
+    data = Interactions([0, 1, 1], [0, 0, 1], [1.0, 0.0, 0.0], [0, 0, 0], time_unit="s")
+    assert Popularity(half_life=half_life).fit(data).item_scores_.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("half_life", [None, 1])
+def test_sums_beyond_float32_are_named(half_life):
+    data = Interactions([0, 1], [0, 0], [3e38, 3e38], [0, 0])
+    with pytest.raises(FloatingPointError, match="too large for float32"):
+        Popularity(weighting="value", half_life=half_life).fit(data)
+
+
 def test_time_stamps_beyond_float64_keep_their_differences():
     start = 1_700_000_000_000_000_000
     data = Interactions([0, 1], [0, 1], times=[start, start + 100], time_unit="ns")
     np.testing.assert_allclose(Popularity(half_life=100).fit(data).item_scores_, [0.5, 1.0])
+
+
+def test_times_farther_apart_than_int64_holds():
+    data = Interactions([0, 1], [0, 1], times=[-(2**63) + 1, 2**63 - 1], time_unit="ns")
+    assert Popularity(half_life="1d").fit(data).item_scores_.tolist() == [0, 1]
 
 
 def test_half_lives_in_other_units():

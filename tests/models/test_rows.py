@@ -10,7 +10,6 @@ from fastrec.models.rows import (
     count_codes,
     hide_part,
     join_rows,
-    keep_entries,
     pick_rows,
     rows_of_lists,
     sum_by_code,
@@ -68,13 +67,6 @@ def test_joining_nothing():
     assert join_rows(None, None) is None
     assert join_rows(matrix, None) is matrix
     assert join_rows(None, matrix) is matrix
-
-
-@settings(max_examples=60, deadline=None)
-@given(X=dense)
-def test_kept_entries(X):
-    matrix = check_matrix(X)
-    np.testing.assert_array_equal(keep_entries(matrix, matrix.data > 1).toarray(), np.where(X > 1, X, 0))
 
 
 @settings(max_examples=60, deadline=None)

@@ -107,6 +107,12 @@ def test_sparse_products_are_those_of_numpy(n, m, width, seed):
     np.testing.assert_array_equal(turned(X, 2).toarray(), X.toarray().T)
 
 
+@pytest.mark.parametrize(("value", "exponent"), [(3e38, 0.0), (1e-42, 0.5)])
+def test_values_beyond_float32_are_named(value, exponent):
+    with pytest.raises(FloatingPointError, match="too large, or too small, for float32"):
+        PureSVD(2, item_exponent=exponent).fit(np.full((4, 3), value))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -91,6 +91,18 @@ def test_nobody_is_tested_who_was_not_trained_on(data, n):
     assert set(test.user_codes.tolist()) <= set(train.user_codes.tolist())
 
 
+@given(interactions(), st.sampled_from([0.2, 0.5, 0.7]))
+def test_a_share_of_each_users_last_interactions_is_tested(data, share):
+    counts = np.bincount(data.user_codes)
+    wanted = (counts * round(10 * share)) // 10
+    assume(wanted.any())
+    train, test = split_last(data, share)
+    check_parts(data, train, test)
+    assert np.bincount(test.user_codes, minlength=len(counts)).tolist() == wanted.tolist()
+    for user in np.flatnonzero(wanted):
+        assert train.times[train.user_codes == user].max() <= test.times[test.user_codes == user].min()
+
+
 def test_of_equal_times_the_later_row_is_the_last():
     data = Interactions([0, 0, 0], [0, 1, 2], times=[5, 5, 5])
     assert split_last(data)[1].item_codes.tolist() == [2]
@@ -107,7 +119,9 @@ def test_splits_by_time_need_times(split):
 def test_users_with_too_few_interactions_leave_nothing_to_test():
     with pytest.raises(ValueError, match="no user has more than 2"):
         split_last(Interactions([0, 0, 1], [0, 1, 0], times=[1, 2, 3]), 2)
-    for n in (0, -1, 1.5, True):
+    with pytest.raises(ValueError, match=r"no user has so many interactions that a share of 0\.2 is one"):
+        split_last(Interactions([0, 0, 1], [0, 1, 0], times=[1, 2, 3]), 0.2)
+    for n in (0, -1, 1.5, True, "1"):
         with pytest.raises((ValueError, TypeError), match="n must be an integer"):
             split_last(Interactions([0, 0], [0, 1], times=[1, 2]), n)
 

@@ -101,6 +101,11 @@ def test_an_interaction_counts_half_for_every_half_life():
     assert TimeDecay("1w").fit_transform(week).values.tolist() == [0.5, 1]
 
 
+def test_decay_over_times_farther_apart_than_int64_holds():
+    data = Interactions([0, 1, 1], [0, 1, 0], times=[-(2**63) + 1, 2**63 - 1, 0])
+    assert TimeDecay(2.0**63).fit_transform(data).values.tolist() == [0.25, 1, 0.5]
+
+
 def test_decay_needs_times():
     with pytest.raises(TypeError, match="TimeDecay needs Interactions with times, got ndarray"):
         TimeDecay().fit(np.ones((2, 2)))

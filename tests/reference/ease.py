@@ -1,5 +1,7 @@
 """Linear autoencoders in plain float64 NumPy: the closed forms of EASE, EDLAE and RDLAE, dense and on supports."""
 
+import itertools
+
 import numpy as np
 
 
@@ -12,6 +14,35 @@ def weights(X, regularization, dropout=0.0, relaxation=0.0):
     penalty = penalties(X, regularization, dropout)
     P = np.linalg.inv(X.T @ X + np.diag(penalty))
     return np.eye(len(P)) - P * np.maximum(penalty, (1 - relaxation) / np.diag(P))
+
+
+def weights_by_columns(X, regularization, dropout=0.0, relaxation=0.0):
+    """The same with no closed form: each column by ridge regression, its own weight held where it were too large."""
+    G = X.T @ X
+    A = G + np.diag(penalties(X, regularization, dropout))
+    B = np.linalg.solve(A, G)
+    for item in range(len(A)):
+        if B[item, item] > relaxation:
+            others = np.arange(len(A)) != item
+            B[item, item] = relaxation
+            B[others, item] = np.linalg.solve(A[np.ix_(others, others)], (1 - relaxation) * G[others, item])
+    return B
+
+
+def expected_loss(X, B, dropout):
+    """The mean squared error of rebuilding the rows from themselves with entries hidden, over all ways to hide them.
+
+    Each entry is hidden with the probability `dropout`; those that stay count for the hidden ones.
+    """
+    total = 0.0
+    for row in X:
+        places = np.flatnonzero(row)
+        for kept in itertools.product((0, 1), repeat=len(places)):
+            seen = row.copy()
+            seen[places] *= np.array(kept) / (1 - dropout)
+            chance = (1 - dropout) ** sum(kept) * dropout ** (len(places) - sum(kept))
+            total += chance * ((row - seen @ B) ** 2).sum()
+    return total
 
 
 def loss(X, B, regularization, dropout):

@@ -48,7 +48,7 @@ def walks(X, alpha, beta):
     to_users = (X.T / np.where(items > 0, items, 1)[:, None]) ** alpha
     if alpha == 0:
         to_items, to_users = to_items * (X > 0), to_users * (X.T > 0)
-    return to_users @ to_items / np.maximum((X > 0).sum(axis=0), 1) ** beta
+    return to_users @ to_items / np.maximum((X > 0).sum(axis=0), 1.0) ** beta
 
 
 def keep_best(matrix, k, itself=True):

@@ -157,6 +157,19 @@ def test_single_queries_asked_again_are_answered_as_in_a_batch(metric):
         index.search(QUERIES[:1], True)
 
 
+def test_batches_of_all_sizes_work_in_what_others_left():
+    index = IVFIndex(n_lists=60, n_probe=5, random_state=0, n_jobs=1).fit(VECTORS)
+    whole = index.search(QUERIES, 7)
+    for part in (slice(0, 100), slice(100, 103), slice(5, 300), slice(40, 42)):
+        top = index.search(QUERIES[part], 7)
+        np.testing.assert_array_equal(top.codes, whole.codes[part])
+        np.testing.assert_array_equal(top.scores, whole.scores[part])
+        index.search(QUERIES[:30], 9)
+    with pytest.raises(ValueError, match="row 60, column 3"):
+        index.search(np.where((np.arange(300) == 60)[:, None] & (np.arange(20) == 3), np.nan, QUERIES), 7)
+    np.testing.assert_array_equal(index.search(QUERIES, 7).codes, whole.codes)
+
+
 # -- the recall that was asked for
 
 
@@ -363,6 +376,9 @@ def test_another_file_is_refused(tmp_path):
     write_arrays(tmp_path / "cut", {name: array for name, array in arrays.items() if name != "order"}, record)
     with pytest.raises(FileError, match="order"):
         IVFIndex.load(tmp_path / "cut")
+    for change, match in (({"class": "ExactIndex"}, "ExactIndex"), ({"rotation": "another"}, "another")):
+        with pytest.raises(ValueError, match=match):
+            IVFIndex.rebuild(arrays, record | change)
 
 
 @pytest.mark.parametrize("rerank", ["float16", None])
