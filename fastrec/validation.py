@@ -102,7 +102,8 @@ def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
     """
     array = np.asarray(codes)
     if array.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got {array.ndim} dimensions")
+        got = f"{array.ndim} dimensions" if array.ndim else type(codes).__name__
+        raise ValueError(f"{name} must be one-dimensional, a list or an array of codes, got {got}")
     if array.size == 0:
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":

@@ -138,7 +138,7 @@ def inverse(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def dense(folder: Folder, repeats: int) -> Iterator[Record]:
-    """EASE at Gowalla's 41 000 items and at 24 000, there beside LAPACK's float32 inverse, each alone in a process; once.
+    """EASE at Gowalla's 41 000 items and at 24 000, there beside LAPACK's float32 inverse, each alone in a process.
 
     With two threads OpenBLAS 0.3.31 ends in a segmentation fault from 32 000 on at the latest.
     """

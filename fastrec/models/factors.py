@@ -14,7 +14,7 @@ from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Exclud
 from fastrec.models.rows import rows_of_lists
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.retrieval.filters import Rows, read_mask
+from fastrec.retrieval.filters import Rows, read_allowed
 from fastrec.validation import CodeMatrix, check_integer, readonly
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
@@ -237,7 +237,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """What may be chosen; the mask of warm items, with which nearly all queries come, is read once."""
         if allowed is None or allowed is not self._warm():
             return allowed
-        return self._derived.get("mask of warm items", lambda: read_mask(allowed, self.n_features_in_))
+        return self._derived.get("mask of warm items", lambda: read_allowed(allowed, self.n_features_in_))
 
     def _vectors(self, audience: Audience) -> NDArray[np.float32]:
         """The factors of each, of shape (n, factors)."""

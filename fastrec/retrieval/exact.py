@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
@@ -31,7 +32,7 @@ from fastrec.retrieval.packed import (
     scan_form,
     scanned_dimensions,
 )
-from fastrec.retrieval.topk import TopK
+from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
@@ -40,7 +41,7 @@ PIECE = 240  # queries that one thread takes at a time
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 ROOMIER = 32  # how much more room a query gets that had too many
 WORTH_THREADS = 2**26  # products below which a second thread costs more than it gains
-FEW_QUERIES = 16  # below, vectors that a filter allows are not worth packing
+SCANNED_IN_TIME_OF_ONE = 16  # vectors that a scan looks at, while one is scored exactly
 MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
 
 
@@ -128,8 +129,8 @@ class ExactIndex(Filed, BaseEstimator):
         k : int
             How many, at least 1. Rows with fewer to choose from end in -1 / -inf.
         exclude
-            A sparse matrix of shape (n_queries, n) whose stored entries are left out, zeros included; codes, left out
-            of every answer; or None.
+            A sparse matrix of shape (n_queries, n) whose stored entries are left out, zeros included; codes, or a bool
+            mask of shape (n,), left out of every answer; or None.
         allow
             A sparse matrix of that shape with all that each query may choose; codes, or a bool mask of shape (n,), for
             all queries; or None.
@@ -217,35 +218,30 @@ class ExactIndex(Filed, BaseEstimator):
 
     def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
         self._check_fitted()
-        check_integer("k", k, minimum=1)
+        k = check_integer("k", k, minimum=1)
         n, d = self.vectors_.shape
         queries = read_queries(queries, d)
         filters = read_filters(exclude, allow, len(queries), n)
-        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
-        batch = _Batch(queries, filters, codes, scores, [])
-        packed = self._packed_for(filters, len(queries), k)
-        answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
+        places = (len(queries), min(k, max(1, n)))
+        batch = _Batch(queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
+        answer = partial(self._scan if self._is_scan_better(filters, k) else self._rank_listed, batch)
         if len(queries) == 1:
             answer(slice(0, 1))
         else:
-            size, jobs = self._deal(len(queries), k)
+            size, jobs = self._deal(*places)
             firsts = range(0, len(queries), size)
             run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
-        return batch
+        codes, scores = widen(batch.codes, batch.scores, k)
+        return batch._replace(codes=codes, scores=scores)
 
-    def _packed_for(self, filters: Filters, n_queries: int, k: int) -> Packed | None:
-        """The vectors to scan, or None where scoring each candidate on its own is the better way."""
-        if len(filters.allow_starts):
-            return None
-        codes = filters.allowed
-        n = len(self.vectors_) if codes is None else len(codes)
-        if 4 * k >= n or self.vectors_.shape[1] > MOST_DIMENSIONS:
-            return None
-        if codes is None:
-            return self._packed
-        if n_queries < FEW_QUERIES:
-            return None
-        return pack_vectors(self.vectors_, self._exact.norms, self._exact.metric, self.storage, codes)
+    def _is_scan_better(self, filters: Filters, k: int) -> bool:
+        """Whether to scan all vectors, or to score each candidate on its own."""
+        n, d = self.vectors_.shape
+        if len(filters.allow_starts) or d > MOST_DIMENSIONS:
+            return False
+        if filters.allowed is None:
+            return 4 * k < n
+        return 4 * k < len(filters.allowed) and n < SCANNED_IN_TIME_OF_ONE * len(filters.allowed)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
@@ -259,8 +255,9 @@ class ExactIndex(Filed, BaseEstimator):
         """Answers queries by the exact score of each candidate that the filters leave."""
         rank_listed(self._exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
-    def _scan(self, packed: Packed, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
+    def _scan(self, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
+        packed = self._packed
         (n, d), (b, k) = self.vectors_.shape, (rows.stop - rows.start, batch.codes.shape[1])
         room = min(roomier * (4 * k + 128), 2 * n)
         space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, room)
@@ -275,7 +272,7 @@ class ExactIndex(Filed, BaseEstimator):
         for row in overfull:
             one = slice(rows.start + row, rows.start + row + 1)
             if roomier == 1:
-                self._scan(packed, batch, one, ROOMIER)
+                self._scan(batch, one, ROOMIER)
             else:
                 batch.tally.append((0, np.array([GIVEN_UP])))
                 self._rank_listed(batch, one)
@@ -335,6 +332,8 @@ def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArra
 
 def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDArray[Any]:
     """`vectors` as a read-only, C-contiguous array of two dimensions, of float32 or float16."""
+    if issparse(vectors) or np.ma.isMaskedArray(vectors):
+        raise TypeError(f"{name} must be a dense array without a mask, got {type(vectors).__name__}")
     array = np.asarray(vectors)
     if array.ndim != 2:
         raise ValueError(f"{name} must be of shape (n, dimensions), got {array.ndim} dimensions")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 from fastrec.kernels.topk import Filter
 from fastrec.validation import check_codes, readonly
@@ -49,8 +49,8 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     Parameters
     ----------
     exclude
-        A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, left out of every answer;
-        `Rows`; or None.
+        A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, or a bool mask of shape (n,),
+        left out of every answer; `Rows`; or None.
     allow
         A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
         shape (n,), for all queries, or a `Mask` of them; or None.
@@ -68,14 +68,14 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     if issparse(allow):
         allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
     elif allow is not None:
-        mask, allowed = allow if isinstance(allow, Mask) else read_mask(allow, n)
+        mask, allowed = allow if isinstance(allow, Mask) else read_allowed(allow, n)
     if isinstance(exclude, Rows):
         exclude_starts, exclude_codes = exclude
     elif issparse(exclude):
         exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)
     elif exclude is not None:
-        mask = np.ones(n, np.uint8) if mask is NO_MASK else mask.copy()
-        mask[check_codes("exclude", exclude, n)] = 0
+        out = _read_mask("exclude", exclude, n)
+        mask = 1 - out if mask is NO_MASK else mask & (1 - out)
     return Filters(Filter(readonly(mask), exclude_starts, exclude_codes), allow_starts, allow_codes, allowed)
 
 
@@ -94,27 +94,38 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
     """The structure of a sparse matrix of shape (n_rows, n): where rows start, and their sorted codes."""
     if matrix.shape != (n_rows, n):
         raise ValueError(f"{name} must be a matrix of shape ({n_rows}, {n}), got {matrix.shape}")
-    if matrix.format != "csr":
-        matrix = matrix.tocsr()
-    indptr, indices = matrix.indptr, matrix.indices
-    if len(indices) and (indices.min() < 0 or indices.max() >= n):
-        raise ValueError(f"{name} holds codes from {indices.min()} to {indices.max()}; they must be from 0 to {n - 1}")
-    if not matrix.has_sorted_indices:
-        indices = matrix.sorted_indices().indices
-    return readonly(indptr.astype(np.int64, copy=False)), readonly(indices.astype(np.int32, copy=False))
+    given = matrix if matrix.format == "csr" else matrix.tocsr()
+    if len(given.indices) and (given.indices.min() < 0 or given.indices.max() >= n):
+        low, high = given.indices.min(), given.indices.max()
+        raise ValueError(f"{name} holds codes from {low} to {high}; they must be from 0 to {n - 1}")
+    # A new object over the same arrays: the flags on the caller's (sorted, canonical) may be out of date.
+    whole = csr_array((given.data, given.indices, given.indptr), shape=given.shape)
+    try:
+        whole.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a valid sparse matrix: {error}") from None
+    if not whole.has_canonical_format:
+        whole = whole.copy()
+        whole.sum_duplicates()
+    return readonly(whole.indptr.astype(np.int64, copy=False)), readonly(whole.indices.astype(np.int32, copy=False))
 
 
-def read_mask(allow: Any, n: int) -> Mask:
+def read_allowed(allow: Any, n: int) -> Mask:
     """`allow` for all queries, as a bool mask or codes, checked: who asks often keeps it instead of what it is of."""
-    allow = np.asarray(allow)
-    if allow.dtype == bool:
-        if allow.shape != (n,):
-            raise ValueError(f"allow as a mask must be of shape ({n},), got {allow.shape}")
-        mask = np.ascontiguousarray(allow).view(np.uint8)
-        few = 2 * int(np.count_nonzero(allow)) <= n
-    else:
-        codes = check_codes("allow", allow, n)
-        mask = np.zeros(n, np.uint8)
-        mask[codes] = 1
-        few = 2 * len(codes) <= n
+    mask = _read_mask("allow", allow, n)
+    few = 2 * int(np.count_nonzero(mask)) <= n
     return Mask(mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None)
+
+
+def _read_mask(name: str, given: Any, n: int) -> NDArray[np.uint8]:
+    """1 for each item that is named by a bool mask or by codes, and 0 for the others."""
+    array = np.asarray(given)
+    if array.ndim == 2:
+        raise ValueError(f"{name} for each query alone must be a sparse matrix, got an array of shape {array.shape}")
+    if array.dtype != bool or array.ndim != 1:
+        mask = np.zeros(n, np.uint8)
+        mask[check_codes(name, given, n)] = 1
+        return mask
+    if array.shape != (n,):
+        raise ValueError(f"{name} as a mask must be of shape ({n},), got {array.shape}")
+    return np.ascontiguousarray(array).view(np.uint8)

@@ -35,7 +35,7 @@ from fastrec.retrieval.partition import (
     pack_rows,
     write_book,
 )
-from fastrec.retrieval.topk import TopK
+from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_choice, check_codes, check_integer, check_number, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
@@ -311,16 +311,20 @@ class IVFIndex(Filed, BaseEstimator):
     def _run(
         self, state: "_State", queries: Any, k: int, n_probe: int, exclude: Any = None, allow: Any = None
     ) -> "_Batch":
-        check_integer("k", k, minimum=1)
+        k = check_integer("k", k, minimum=1)
         n, d = state.shape()
         queries = read_queries(queries, d)
         n_queries = len(queries)
         filters = state.closed(read_filters(exclude, allow, n_queries, n))
-        codes, scores = np.empty((n_queries, k), np.int32), np.empty((n_queries, k), np.float32)
-        batch = _Batch(state, queries, filters, codes, scores, [])
-        if n == 0:
-            codes[:], scores[:] = -1, -np.inf
-            return batch
+        places = (n_queries, min(k, n))
+        batch = _Batch(state, queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
+        if n:
+            self._answer(batch, n_probe)
+        codes, scores = widen(batch.codes, batch.scores, k)
+        return batch._replace(codes=codes, scores=scores)
+
+    def _answer(self, batch: "_Batch", n_probe: int) -> None:
+        n_queries = len(batch.queries)
         answer, n_probe = self._plan(batch, n_probe)
         if n_queries == 1:
             answer(batch, n_probe, slice(0, 1))
@@ -328,7 +332,6 @@ class IVFIndex(Filed, BaseEstimator):
             size, jobs = self._deal(batch, n_probe)
             pieces = [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
             run_pieces(partial(answer, batch, n_probe), pieces, jobs)
-        return batch
 
     def _plan(self, batch: "_Batch", n_probe: int) -> tuple[Any, int]:
         """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""

@@ -35,20 +35,17 @@ def pack_vectors(
     norms: NDArray[np.float64],
     metric: int,
     storage: str,
-    codes: NDArray[np.int32] | None = None,
 ) -> Packed:
-    """Vectors of shape (n, d) in panels, or only those with the given codes.
+    """Vectors of shape (n, d) in panels.
 
     Under the cosine they are divided by their norms; for the distance each has -‖x‖²/2 as one more dimension, so that
     its product with (q, 1) falls with the distance. For storage in bytes they are rotated at random, so that no element
     stands out, and rounded to 255 levels, each vector by its own step.
     """
-    chosen = norms if codes is None else norms[codes]
     dimensions = scanned_dimensions(vectors.shape[1], metric)
-    way, form = scan_form(storage, dimensions, float(chosen.max(initial=0.0)))
-    lengths, scale = _scaled_norms(chosen, metric, form.scale), form.scale
-    falling = np.argsort(-lengths, kind="stable")
-    order = falling if codes is None else codes[falling]
+    way, form = scan_form(storage, dimensions, float(norms.max(initial=0.0)))
+    lengths, scale = _scaled_norms(norms, metric, form.scale), form.scale
+    order = np.argsort(-lengths, kind="stable")
     n = -(-len(order) // LANES) * LANES
 
     def blocks() -> Any:
@@ -57,7 +54,7 @@ def pack_vectors(
             yield start, _scaled_rows(vectors[rows], norms[rows], metric, scale)
 
     bounds, padded = np.zeros(n, np.float32), np.full(n, -1, np.int32)
-    bounds[: len(order)] = lengths[falling] * UP
+    bounds[: len(order)] = lengths[order] * UP
     padded[: len(order)] = order
     if storage == "int8":
         panels = _pack_bytes(blocks(), dimensions, make_rotation(dimensions), readonly(bounds), readonly(padded))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastrec.kernels.topk import select_rows
 from fastrec.retrieval.filters import candidate_lists, read_filters
+from fastrec.retrieval.topk import widen
 from fastrec.validation import check_integer, readonly
 
 
@@ -43,13 +44,14 @@ def select_topk(
     >>> select_topk([[0.1, 0.7, 0.7, 0.2]], 2, exclude=[1])
     (array([[2, 3]], dtype=int32), array([[0.7, 0.2]], dtype=float32))
     """
-    check_integer("k", k, minimum=1)
+    k = check_integer("k", k, minimum=1)
     values = readonly(np.asarray(scores, np.float32))
     if values.ndim != 2:
         raise ValueError(f"scores must be of shape (n_rows, n), got {values.ndim} dimensions")
     n_rows, n = values.shape
     filters = read_filters(exclude, allow, n_rows, n)
     starts, counts, listed = candidate_lists(filters, slice(0, n_rows))
-    codes, best = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
+    places = (n_rows, min(k, max(1, n)))
+    codes, best = np.empty(places, np.int32), np.empty(places, np.float32)
     select_rows(values, starts, counts, listed, filters.closed, codes, best)
-    return codes, best
+    return widen(codes, best, k)

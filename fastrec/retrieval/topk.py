@@ -6,6 +6,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastrec.validation import readonly
+
 
 class TopK:
     """The best k items of each user or query, best first; cannot be changed.
@@ -58,8 +60,8 @@ class TopK:
         item_info: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         put = object.__setattr__
-        put(self, "codes", np.asarray(codes, np.int32))
-        put(self, "scores", np.asarray(scores, np.float32))
+        put(self, "codes", readonly(np.asarray(codes, np.int32)))
+        put(self, "scores", readonly(np.asarray(scores, np.float32)))
         if self.codes.ndim != 2 or self.codes.shape != self.scores.shape:
             raise ValueError(
                 f"TopK needs codes and scores of one shape (n, k), got {self.codes.shape} and {self.scores.shape}"
@@ -95,7 +97,7 @@ class TopK:
     def items(self) -> NDArray[Any]:
         """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, where nothing is left."""
         if self._items is None:
-            object.__setattr__(self, "_items", self._decoded())
+            object.__setattr__(self, "_items", readonly(self._decoded()))
         return cast("NDArray[Any]", self._items)
 
     def _decoded(self) -> NDArray[Any]:
@@ -190,6 +192,20 @@ class TopK:
         if self._item_info is not None and "title" in self._item_info:
             columns["title"] = np.asarray(self._item_info["title"])[self.codes[valid]]
         return _frame(columns)
+
+
+def widen(
+    codes: NDArray[np.int32], scores: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The same answers with k places in a row: those that are more are empty.
+
+    >>> widen(np.array([[3]], np.int32), np.array([[0.5]], np.float32), 2)
+    (array([[ 3, -1]], dtype=int32), array([[ 0.5, -inf]], dtype=float32))
+    """
+    if codes.shape[1] == k:
+        return codes, scores
+    more = ((0, 0), (0, k - codes.shape[1]))
+    return np.pad(codes, more, constant_values=-1), np.pad(scores, more, constant_values=-np.inf)
 
 
 def _checked_rows(name: str, values: ArrayLike, n: int) -> NDArray[Any]:

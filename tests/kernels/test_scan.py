@@ -116,5 +116,3 @@ def test_vectors_are_packed_by_falling_norm(storage):
     np.testing.assert_array_equal(np.sort(order[:50]), np.arange(50))
     assert (np.diff(bounds) <= 0).all()
     assert (bounds[:50] >= norms[order[:50]] * packed.form.scale).all()
-    some = pack_vectors(vectors, norms, INNER_PRODUCT, storage, np.array([3, 40], np.int32))
-    assert sorted(some.panels.order[:2].tolist()) == [3, 40]

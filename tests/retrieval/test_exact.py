@@ -401,3 +401,82 @@ def test_a_file_whose_arrays_do_not_fit_is_refused(name, change, match, tmp_path
     IVFIndex(n_probe=1).fit(lognormal(48, 20, 0)).save(tmp_path / "lists")
     with pytest.raises(FileError, match="its class is 'IVFIndex'"):
         ExactIndex.load(tmp_path / "lists")
+
+
+@pytest.mark.parametrize(
+    "index", [ExactIndex(), ExactIndex(storage="int8"), IVFIndex(n_probe=9, random_state=0)], ids=repr
+)
+def test_rows_of_filters_are_read_as_what_they_are(index):
+    """Duplicates count once, what SciPy remembers of a changed matrix counts not, and a broken one is refused."""
+    vectors = lognormal(200, 16, 0)
+    index.fit(vectors)
+    doubled = sp.csr_array((np.ones(6), [5, 5, 5, 9, 3, 3], [0, 4, 6, 6]), shape=(3, 200))
+    allowed = index.search(vectors[:3], 3, allow=doubled).codes
+    assert [set(row) for row in allowed.tolist()] == [{5, 9, -1}, {3, -1}, {-1}]
+    best = index.search(vectors[:1], 3).codes[0]
+    changed = sp.csr_array((np.ones(3), np.sort(best), [0, 3]), shape=(1, 200))
+    assert changed.has_sorted_indices
+    changed.indices[:] = changed.indices[::-1].copy()
+    assert not set(index.search(vectors[:1], 3, changed).codes[0]) & set(best)
+    broken = sp.csr_array((np.ones(3), [1, 2, 3], [0, 2, 3, 3]), shape=(3, 200))
+    broken.indptr[1] = 10**9
+    for name in ("exclude", "allow"):
+        with pytest.raises(ValueError, match=f"{name} is not a valid sparse matrix"):
+            index.search(vectors[:3], 3, **{name: broken})
+
+
+def test_what_is_left_out_may_be_a_mask():
+    vectors, out = lognormal(50, 4, 0), np.arange(50) % 2 == 0
+    index = ExactIndex().fit(vectors)
+    masked, listed = (index.search(vectors[:9], 50, given) for given in (out, np.flatnonzero(out)))
+    np.testing.assert_array_equal(masked.codes, listed.codes)
+    assert set(masked.codes.ravel().tolist()) == {-1, *range(1, 50, 2)}
+    both = index.search(vectors[:1], 50, out, allow=np.arange(9)).codes[0]
+    assert sorted(both[both >= 0].tolist()) == [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind", "message"),
+    [
+        (lambda i: i.search(sp.csr_array(np.ones((1, 3))), 1), TypeError, "queries must be a dense array"),
+        (lambda i: i.search(np.ma.masked_array(np.ones((1, 3))), 1), TypeError, "without a mask"),
+        (lambda i: i.search(np.ones((1, 3)), 1, allow={1, 2}), ValueError, "allow must be .* a list .*, got set"),
+        (lambda i: i.search(np.ones((1, 3)), 1, np.ones((1, 5), bool)), ValueError, "exclude .* a sparse matrix"),
+        (lambda i: i.search(np.ones((1, 3)), 1, np.ones(4, bool)), ValueError, r"exclude as a mask .* \(5,\)"),
+    ],
+)
+def test_what_is_none_is_told_what_would_be_one(ask, kind, message):
+    with pytest.raises(kind, match=message):
+        ask(ExactIndex().fit(np.ones((5, 3))))
+
+
+@pytest.mark.parametrize(
+    "index", [ExactIndex(), ExactIndex(storage="int8"), IVFIndex(n_probe=2, random_state=0)], ids=repr
+)
+@pytest.mark.parametrize("k", [np.int8(60), np.uint8(200), np.int16(9000), 10**6])
+def test_more_is_asked_for_than_there_is(index, k):
+    top = index.fit(lognormal(50, 4, 0)).search(lognormal(2, 4, 1), k)
+    assert top.codes.shape == top.scores.shape == (2, k)
+    assert (top.codes[:, 50:] == -1).all()
+    assert (top.scores[:, 50:] == -np.inf).all()
+    assert len(np.unique(top.codes[0])) == 51
+    codes, scores = select(lognormal(2, 50, 1), k)
+    assert codes.shape == scores.shape == (2, k)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6])
+def test_a_scan_skips_what_is_not_allowed(share):
+    vectors, queries = lognormal(4000, 8, 0), lognormal(20, 8, 1)
+    allowed = np.random.default_rng(2).random(4000) < share
+    index = ExactIndex(storage="int8").fit(vectors)
+    everyone = np.ones((20, 4000), bool)
+    wanted = select_topk(score_exactly(queries, vectors, "ip"), 7, None, everyone & allowed)[0]
+    np.testing.assert_array_equal(index.search(queries, 7, allow=allowed).codes, wanted)
+    assert (index.audit(queries, 7, allow=allowed)["given up"] == 1) == (share < 1 / 16)  # ranked one by one
+
+
+def test_a_result_cannot_be_changed():
+    top = ExactIndex().fit(np.eye(3)).search(np.ones((1, 3)), 2)
+    for array in (top.codes, top.scores, top.items):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 1
