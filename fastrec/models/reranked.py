@@ -20,7 +20,7 @@ class Reranked:
         A fitted recommender.
     rule
         An `MMR`, a `Calibration` or a `GroupCap`. Where these name a column of `item_info`, it is the model's; where
-        an `MMR` has no vectors, they are the model's `item_factors_`.
+        an `MMR` has no vectors, they are the model's `item_factors_`, biases aside.
     depth
         How many items the model lists for the rule to choose from.
 
@@ -89,7 +89,9 @@ def _bound(rule: Any, model: Any) -> Any:
     if value is None and field == "vectors":
         if not hasattr(model, "item_factors_"):
             raise ValueError(f"{type(model).__name__} has no item_factors_: give MMR its vectors")
-        return replace(rule, vectors=model.item_factors_)
+        # Biases tell nothing apart: the columns that `similar_items` looks at.
+        comparable = getattr(model, "_comparable", np.asarray)
+        return replace(rule, vectors=comparable(model.item_factors_))
     if not isinstance(value, str):
         return rule
     info = model.item_info_ or {}

@@ -7,7 +7,7 @@ the model, so they no longer fall from place to place. What a rule costs in accu
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +55,13 @@ class MMR:
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list."""
         share = check_number("MMR.trade_off", self.trade_off, minimum=0, maximum=1)
-        vectors = _dense(self.vectors, "MMR.vectors", top)
+        listed, places = _listed(top)
+        vectors = _dense(self.vectors, "MMR.vectors", listed)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
 
-        def pick(codes: NDArray[np.int32], relevance: Floats, rows: slice, count: int) -> NDArray[np.int64]:
-            return _pick_marginal(unit[np.maximum(codes, 0)], relevance, share, count)
+        def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
+            return _pick_marginal(unit[places[rows]], relevance, share, count)
 
         return _reranked(top, check_integer("k", k, minimum=1), unit.shape[1], pick)
 
@@ -112,21 +113,22 @@ class Calibration:
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list; `histories` has a row for each."""
         weight = check_number("Calibration.weight", self.weight, minimum=0, maximum=1)
-        features = _dense(self.features, "Calibration.features", top)
-        if features.min(initial=0) < 0:
-            raise ValueError("Calibration.features must not be negative")
-        shares = _to_one(features)
         if histories is None:
             raise ValueError("Calibration needs histories, a row for each of the list")
         had = check_matrix(histories, name="histories", negative="accept")
-        if had.shape != (len(top), len(shares)):
-            raise ValueError(f"histories must be of shape {(len(top), len(shares))}, got {had.shape}")
-        wanted = _to_one(
-            np.asarray(sparse.csr_array((np.maximum(had.data, 0), had.indices, had.indptr), shape=had.shape) @ shares)
-        )
+        met, local = np.unique(had.indices, return_inverse=True)
+        listed, places = _listed(top)
+        features = _dense(self.features, "Calibration.features", np.concatenate([listed, met]))
+        if had.shape != (len(top), np.shape(self.features)[0]):
+            raise ValueError(f"histories must be of shape {(len(top), np.shape(self.features)[0])}, got {had.shape}")
+        if features.min(initial=0) < 0:
+            raise ValueError("Calibration.features must not be negative")
+        shares = _to_one(features)
+        values = sparse.csr_array((np.maximum(had.data, 0), local, had.indptr), shape=(len(top), len(met)))
+        wanted = _to_one(np.asarray(values @ shares[len(listed) : len(listed) + len(met)]))
 
-        def pick(codes: NDArray[np.int32], relevance: Floats, rows: slice, count: int) -> NDArray[np.int64]:
-            return _pick_calibrated(shares[np.maximum(codes, 0)], relevance, wanted[rows], weight, count)
+        def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
+            return _pick_calibrated(shares[places[rows]], relevance, wanted[rows], weight, count)
 
         return _reranked(top, check_integer("k", k, minimum=1), shares.shape[1], pick)
 
@@ -181,7 +183,7 @@ class GroupCap:
         if groups is None or isinstance(groups, str):
             raise ValueError("GroupCap.groups must be a label per item or a matrix; a column's name goes in a Reranked")
         member = check_matrix(groups) if _is_matrix(groups) else label_matrix(groups, separator=None)
-        _check_items("GroupCap.groups", member.shape[0], top)
+        _check_items("GroupCap.groups", member.shape[0], top.codes)
         kept = np.zeros(top.codes.shape, bool)
         for start in range(0, len(top), 4096):
             rows = slice(start, start + 4096)
@@ -222,7 +224,7 @@ def _reranked(top: TopK, k: int, width: int, pick: Any) -> TopK:
     order = np.empty((len(top), count), np.int64)
     for rows in _batches(len(top), top.codes.shape[1] * width * 8):
         scores = top.scores[rows].astype(np.float64)
-        order[rows] = pick(top.codes[rows], _relevance(scores, top.valid[rows]), rows, count)
+        order[rows] = pick(rows, _relevance(scores, top.valid[rows]), count)
     return _chosen(top, order, np.minimum(top.valid.sum(axis=1), count), k)
 
 
@@ -260,22 +262,35 @@ def _is_matrix(groups: Any) -> bool:
     return sparse.issparse(groups) or np.ndim(groups) == 2
 
 
-def _dense(features: Any, name: str, top: TopK) -> Floats:
+def _listed(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The codes that a list holds, and the place of each among them; 0 where there is none."""
+    valid = top.valid
+    listed, local = np.unique(top.codes[valid], return_inverse=True)
+    places = np.zeros(top.codes.shape, np.int64)
+    places[valid] = local
+    return listed.astype(np.int64), places
+
+
+def _dense(features: Any, name: str, codes: NDArray[np.int64]) -> Floats:
+    """The rows of some items, and one of zeros where there are none: a catalogue is large, and a list is short."""
     if features is None or isinstance(features, str):
         raise ValueError(
             f"{name} must be a matrix with a row for each item; a column's name, or None, goes in a Reranked"
         )
-    given: Any = features
-    matrix: NDArray[Any] = given.toarray() if sparse.issparse(features) else np.asarray(features)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "iufb" or not np.isfinite(matrix).all():
+    sparsely, given = sparse.issparse(features), cast("Any", features)
+    given = given.tocsr() if sparsely else np.asarray(given)
+    if given.ndim == 2:
+        _check_items(name, given.shape[0], codes)
+        some: Any = given[codes]
+        matrix: NDArray[Any] = some.toarray() if sparsely else some
+    if given.ndim != 2 or matrix.dtype.kind not in "iufb" or not np.isfinite(matrix).all():
         raise ValueError(f"{name} must be a matrix of finite numbers with a row for each item")
-    _check_items(name, len(matrix), top)
-    return matrix.astype(np.float64)
+    return matrix.astype(np.float64) if len(matrix) else np.zeros((1, given.shape[1]))
 
 
-def _check_items(name: str, n_items: int, top: TopK) -> None:
-    if top.codes.size and top.codes.max() >= n_items:
-        raise ValueError(f"{name} has {n_items} rows, and the list holds the code {top.codes.max()}")
+def _check_items(name: str, n_items: int, codes: NDArray[Any]) -> None:
+    if codes.size and codes.max() >= n_items:
+        raise ValueError(f"{name} has {n_items} rows, and the list holds the code {codes.max()}")
 
 
 def _to_one(weights: Floats) -> Floats:

@@ -19,7 +19,7 @@ def select_topk(
     Parameters
     ----------
     scores : array of shape (n_rows, n)
-        Taken as float32. NaN and -inf are never chosen.
+        Taken as float32, what is too large for it as its largest number. NaN and -inf are never chosen.
     k : int
         How many, at least 1.
     exclude
@@ -45,9 +45,7 @@ def select_topk(
     (array([[2, 3]], dtype=int32), array([[0.7, 0.2]], dtype=float32))
     """
     k = check_integer("k", k, minimum=1)
-    values = readonly(np.asarray(scores, np.float32))
-    if values.ndim != 2:
-        raise ValueError(f"scores must be of shape (n_rows, n), got {values.ndim} dimensions")
+    values = _read_scores(scores)
     n_rows, n = values.shape
     filters = read_filters(exclude, allow, n_rows, n)
     starts, counts, listed = candidate_lists(filters, slice(0, n_rows))
@@ -55,3 +53,19 @@ def select_topk(
     codes, best = np.empty(places, np.int32), np.empty(places, np.float32)
     select_rows(values, starts, counts, listed, filters.closed, codes, best)
     return widen(codes, best, k)
+
+
+def _read_scores(scores: ArrayLike) -> NDArray[np.float32]:
+    given = np.asarray(scores)
+    if given.ndim != 2:
+        raise ValueError(f"scores must be of shape (n_rows, n), got {given.ndim} dimensions")
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"scores must be numbers, got an array of {given.dtype}")
+    if given.dtype == np.float32:
+        return readonly(given)
+    largest = np.finfo(np.float32).max
+    with np.errstate(over="ignore"):
+        values = given.astype(np.float32)
+    beyond = np.isinf(values) & np.isfinite(given)
+    values[beyond] = np.where(given[beyond] > 0, largest, -largest)
+    return readonly(values)

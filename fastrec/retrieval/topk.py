@@ -60,7 +60,7 @@ class TopK:
         item_info: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         put = object.__setattr__
-        put(self, "codes", readonly(np.asarray(codes, np.int32)))
+        put(self, "codes", readonly(_checked_codes(codes)))
         put(self, "scores", readonly(np.asarray(scores, np.float32)))
         if self.codes.ndim != 2 or self.codes.shape != self.scores.shape:
             raise ValueError(
@@ -206,6 +206,17 @@ def widen(
         return codes, scores
     more = ((0, 0), (0, k - codes.shape[1]))
     return np.pad(codes, more, constant_values=-1), np.pad(scores, more, constant_values=-np.inf)
+
+
+def _checked_codes(codes: ArrayLike) -> NDArray[np.int32]:
+    array = np.asarray(codes)
+    if array.dtype == np.int32:
+        return array
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"TopK.codes must be integers, got an array of {array.dtype}")
+    if array.size and (array.min() < -1 or array.max() >= 2**31):
+        raise ValueError(f"TopK.codes must be from -1 to {2**31 - 1}, got {array.min()} to {array.max()}")
+    return array.astype(np.int32)
 
 
 def _checked_rows(name: str, values: ArrayLike, n: int) -> NDArray[Any]:

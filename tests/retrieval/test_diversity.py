@@ -173,3 +173,24 @@ def test_bad_input_is_named():
         Reranked(fr.Popularity().fit(np.ones((2, 2))), MMR())
     with pytest.raises(ValueError, match="no column of the model's item_info: none"):
         Reranked(fr.Popularity().fit(np.ones((2, 2))), GroupCap(1, "artist"))
+
+
+@pytest.mark.parametrize("rule", [MMR(0.5, np.empty((0, 3))), Calibration(0.5, np.ones((4, 3)))])
+def test_a_list_of_nothing_stays_one(rule):
+    assert rule(TopK([[-1]], [[-np.inf]]), 2, np.zeros((1, 4))).codes.tolist() == [[-1, -1]]
+
+
+def test_items_that_no_list_holds_are_not_looked_at():
+    vectors = np.random.default_rng(0).random((14, 3))
+    top = TopK([[3, 5, 7]], [[0.9, 0.8, 0.7]])
+    others = np.full((14, 3), np.nan)
+    others[[3, 5, 7]] = vectors[[3, 5, 7]]
+    np.testing.assert_array_equal(MMR(0.5, others)(top, 2).codes, MMR(0.5, vectors)(top, 2).codes)
+    with pytest.raises(ValueError, match="finite"):
+        MMR(0.5, others)(TopK([[1]], [[1.0]]), 1)
+
+
+def test_an_mmr_looks_at_no_biases():
+    X = (np.random.default_rng(0).random((30, 20)) < 0.3).astype(np.float32)
+    model = fr.SGDFactorization(4, loss="squared", iterations=2, random_state=0).fit(X)
+    assert Reranked(model, MMR()).rule.vectors.shape[1] == 4 < model.item_factors_.shape[1]

@@ -66,3 +66,16 @@ def test_the_callers_arrays_are_left_alone():
 def test_bad_input_is_refused(arguments, error, match):
     with pytest.raises(error, match=match):
         select_topk(**arguments)
+
+
+def test_scores_beyond_float32_are_its_largest():
+    codes, scores = select_topk([[-1e300, 1e301, -5, -np.inf]], 4)
+    assert codes.tolist() == [[1, 2, 0, -1]]
+    largest = np.finfo(np.float32).max
+    assert scores[0, [0, 2]].tolist() == [largest, -largest]
+
+
+@pytest.mark.parametrize("scores", [[["a"]], [[1j]], [[None]]])
+def test_scores_that_are_no_numbers_are_named(scores):
+    with pytest.raises(TypeError, match="scores must be numbers"):
+        select_topk(scores, 1)

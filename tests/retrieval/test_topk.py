@@ -140,3 +140,12 @@ def test_the_frame_is_of_what_is_installed(monkeypatch, codes, scores):
 def test_repr_shows_the_first_rows(codes, scores):
     shown = repr(TopK(codes, scores, users=["u", "v", "w"]))
     assert shown == "TopK of 3 rows, k=2\n  u: 2 (0.9), 0 (0.5)\n  v: 1 (0.7)\n  w: nothing"
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "message"),
+    [([[2**40]], ValueError, "from -1 to"), ([[-2]], ValueError, "from -1"), ([[0.7]], TypeError, "integers")],
+)
+def test_codes_that_are_none_are_refused(codes, kind, message):
+    with pytest.raises(kind, match=message):
+        TopK(codes, [[1.0]])
