@@ -46,7 +46,8 @@ NOTHING = 2.0**-100  # above what underflows in sums of products of numbers belo
 CARE = 2.0**-20
 ULP = 2.0**-24  # the largest relative error of rounding to float32
 # Of the rotation in float32, for a query of length 1: each of four turns rounds every element ten times at most, by ULP
-# of its own size, which changes the row's length by no larger part (Higham, Accuracy and Stability, section 3.1).
+# of its own size, which changes the row's length by no larger part (Higham, Accuracy and Stability, section 3.1); what
+# the query itself was rounded by when it was moved is one more.
 BLUR = 64 * ULP
 UP = 1 + 2.0**-21  # makes a bound of a rounded float32
 
@@ -142,16 +143,17 @@ GIVEN_UP, OVERFULL = -1, -2  # counts of queries that a scan does not answer
 
 @kernel()
 def search_floats(
-    way: Any, items: Any, form: Any, exact: Any, queries: Any, first: int, filters: Any, space: Any, codes: Any,
-    scores: Any,
+    way: Any, items: Any, form: Any, exact: Any, queries: Any, moved: Any, first: int, filters: Any, space: Any,
+    codes: Any, scores: Any,
 ) -> int:  # fmt: skip
     """Fills rows of codes and scores by a scan in float32; returns the first query that is not finite, or -1.
 
-    `way` is a `Static` of `simd.accumulate`; `first` is the place of query 0 among the rows of the filter. The row of a
-    query with more candidates than there is room for is left empty, and its count says so.
+    `way` is a `Static` of `simd.accumulate`; `moved` are the queries where the vectors of the scan were moved to, each
+    number rounded once; `first` is the place of query 0 among the rows of the filter. The row of a query with more
+    candidates than there is room for is left empty, and its count says so.
     """
     place, doors, own = take_place(space), open_doors(filters), pointer(queries)
-    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    bad = scale_queries(pointer(moved), queries.shape[1], exact.metric, form.scale, form.longest, place)
     if bad < 0:
         scan_panels(way, take_rows(items), place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
@@ -164,12 +166,12 @@ def search_floats(
 
 @kernel()
 def search_bytes(
-    way: Any, items: Any, form: Any, exact: Any, queries: Any, first: int, filters: Any, space: Any, codes: Any,
-    scores: Any,
+    way: Any, items: Any, form: Any, exact: Any, queries: Any, moved: Any, first: int, filters: Any, space: Any,
+    codes: Any, scores: Any,
 ) -> int:  # fmt: skip
     """The same by a scan of bytes."""
     place, doors, own = take_place(space), open_doors(filters), pointer(queries)
-    bad = scale_queries(own, queries.shape[1], exact.metric, form.scale, form.longest, place)
+    bad = scale_queries(pointer(moved), queries.shape[1], exact.metric, form.scale, form.longest, place)
     if bad < 0:
         rotate_rows(
             pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class Packed(NamedTuple):
     way: Static  # how products are added
     panels: Panels
     form: Form
+    center: NDArray[np.float64] | None = None  # what was taken from the vectors, and is to be from queries
 
 
 def pack_vectors(
@@ -38,11 +40,15 @@ def pack_vectors(
 ) -> Packed:
     """Vectors of shape (n, d) in panels.
 
-    Under the cosine they are divided by their norms; for the distance each has -‖x‖²/2 as one more dimension, so that
-    its product with (q, 1) falls with the distance. For storage in bytes they are rotated at random, so that no element
+    Under the cosine they are divided by their norms. For the distance, which does not change by it, all are moved to
+    their center, and each has -‖x‖²/2 as one more dimension, so that its product with (q, 1) falls with the distance.
+    For storage in bytes they are rotated at random, so that no element
     stands out, and rounded to 255 levels, each vector by its own step.
     """
     dimensions = scanned_dimensions(vectors.shape[1], metric)
+    center = find_center(vectors) if metric == SQUARED_DISTANCE else None
+    if center is not None:
+        norms = np.concatenate([np.linalg.norm(part - center, axis=1) for part in _parts(vectors)])
     way, form = scan_form(storage, dimensions, float(norms.max(initial=0.0)))
     lengths, scale = _scaled_norms(norms, metric, form.scale), form.scale
     order = np.argsort(-lengths, kind="stable")
@@ -51,7 +57,8 @@ def pack_vectors(
     def blocks() -> Any:
         for start in range(0, len(order), ROWS_AT_ONCE):
             rows = order[start : start + ROWS_AT_ONCE]
-            yield start, _scaled_rows(vectors[rows], norms[rows], metric, scale)
+            moved = vectors[rows] if center is None else vectors[rows] - center
+            yield start, _scaled_rows(moved, norms[rows], metric, scale)
 
     bounds, padded = np.zeros(n, np.float32), np.full(n, -1, np.int32)
     bounds[: len(order)] = lengths[order] * UP
@@ -60,7 +67,28 @@ def pack_vectors(
         panels = _pack_bytes(blocks(), dimensions, make_rotation(dimensions), readonly(bounds), readonly(padded))
     else:
         panels = _pack_floats(blocks(), dimensions, readonly(bounds), readonly(padded))
-    return Packed(way, panels, form)
+    return Packed(way, panels, form, center)
+
+
+def find_center(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of vectors, of float32 numbers: differences from it are right to the last bit of float64."""
+    if len(vectors) == 0:
+        return np.zeros(vectors.shape[1])
+    center: NDArray[np.float64] = np.mean(vectors, axis=0, dtype=np.float64)
+    return center.astype(np.float32).astype(np.float64)
+
+
+def move_queries(queries: NDArray[np.float32], center: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """Queries as a scan of moved vectors takes them; what float32 cannot hold is its largest number."""
+    if center is None:
+        return queries
+    moved = queries - center
+    largest = np.finfo(np.float32).max
+    return readonly(np.where(np.isfinite(queries), np.clip(moved, -largest, largest), moved).astype(np.float32))
+
+
+def _parts(vectors: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (vectors[start : start + ROWS_AT_ONCE] for start in range(0, max(1, len(vectors)), ROWS_AT_ONCE))
 
 
 def scanned_dimensions(d: int, metric: int) -> int:
@@ -72,7 +100,7 @@ def scan_form(storage: str, dimensions: int, longest: float) -> tuple[Static, Fo
     """How an exact scan on this CPU adds products, and makes queries ready: the longest vector has that norm."""
     scale = 2.0 ** -math.frexp(longest)[1]
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
-    gamma = 1.01 * (dimensions + 8) * ULP
+    gamma = 1.01 * (dimensions + 9) * ULP
     if storage != "int8":
         return Static(FLOAT), Form(scale, longest, gamma, NO_SIGNS, 0, 0, 0)
     way = byte_way()
@@ -175,12 +203,12 @@ def _scaled_norms(norms: NDArray[np.float64], metric: int, scale: float) -> NDAr
     return norms * scale
 
 
-def _scaled_rows(
-    rows: NDArray[np.float32], norms: NDArray[np.float64], metric: int, scale: float
-) -> NDArray[np.float64]:
+def _scaled_rows(rows: NDArray[Any], norms: NDArray[np.float64], metric: int, scale: float) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = np.zeros(rows.shape)
     if metric == COSINE:
-        return np.divide(rows, norms[:, None], where=norms[:, None] > 0, out=np.zeros(rows.shape))
-    scaled = rows * np.float64(scale)
+        np.divide(rows, norms[:, None], where=norms[:, None] > 0, out=scaled)
+        return scaled
+    np.multiply(rows, np.float64(scale), out=scaled)
     if metric == SQUARED_DISTANCE:
         return np.column_stack([scaled, -((norms * scale) ** 2) / 2])
     return scaled

@@ -5,7 +5,7 @@ import pytest
 
 from fastrec.kernels.scan import search_bytes, search_floats
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, Filter
-from fastrec.retrieval.packed import make_rotation, make_space, pack_vectors, rotate
+from fastrec.retrieval.packed import make_rotation, make_space, move_queries, pack_vectors, rotate
 from fastrec.validation import readonly
 from tests.reference.topk import score_exactly
 
@@ -23,7 +23,8 @@ def scan(vectors, queries, k, room, storage, metric=INNER_PRODUCT):
     codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
     search = search_floats if storage == "float32" else search_bytes
     exact = Exact(vectors, readonly(norms), metric)
-    bad = search(packed.way, packed.panels, packed.form, exact, queries, 0, nothing, space, codes, scores)
+    moved = move_queries(queries, packed.center)
+    bad = search(packed.way, packed.panels, packed.form, exact, queries, moved, 0, nothing, space, codes, scores)
     assert bad == -1
     return space, codes, packed
 
@@ -39,6 +40,8 @@ def test_upper_bounds_are_above_the_true_scores(storage, metric):
     vectors, queries = vectors_of(800, 40, 0), vectors_of(8, 40, 1)
     space, _, packed = scan(vectors, queries, 5, 1600, storage, metric)
     vectors, queries = vectors.astype(np.float32).astype(np.float64), queries.astype(np.float32).astype(np.float64)
+    if metric == SQUARED_DISTANCE:
+        vectors, queries = vectors - packed.center, queries - packed.center
     for row, query in enumerate(queries):
         codes, bounds = space.codes[row, : space.counts[row]], space.bounds[row, : space.counts[row]]
         truth = vectors[codes] @ query
@@ -103,7 +106,7 @@ def test_a_query_that_is_not_finite_is_named(storage):
     found = np.empty((2, 1), np.int32), np.empty((2, 1), np.float32)
     exact = Exact(vectors, readonly(norms), INNER_PRODUCT)
     space = make_space(packed, 3, 2, 1, 20)
-    assert search(packed.way, packed.panels, packed.form, exact, queries, 0, nothing, space, *found) == 1
+    assert search(packed.way, packed.panels, packed.form, exact, queries, queries, 0, nothing, space, *found) == 1
 
 
 @pytest.mark.parametrize("storage", ["float32", "int8"])

@@ -51,6 +51,7 @@ def test_the_answer_is_the_plain_one(n, d, b, k, metric, storage):
 
 
 ADVERSARIAL = {
+    "as far as float32 goes": lambda v, q: (np.sign(v) * np.float32(3e38), -np.sign(q) * np.float32(3e38)),
     "all equal": lambda v, q: (np.ones_like(v), q),
     "a few distinct": lambda v, q: (v[np.arange(len(v)) % 3], q),
     "small integers": lambda v, q: (np.rint(v), np.rint(q)),
@@ -480,3 +481,16 @@ def test_a_result_cannot_be_changed():
     for array in (top.codes, top.scores, top.items):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 1
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_distances_are_bounded_from_the_center_of_the_vectors(storage, tmp_path):
+    vectors, queries = lognormal(5000, 16, 0) + 50, lognormal(20, 16, 1) + 50
+    index = assert_exact(vectors, queries, 5, "l2", storage)
+    report = index.audit(queries, 5)
+    assert report["given up"] == 0
+    assert report["ranked"] < 500
+    index.save(tmp_path / "index")
+    again = ExactIndex.load(tmp_path / "index")
+    np.testing.assert_array_equal(again.search(queries, 5).codes, index.search(queries, 5).codes)
+    assert again.audit(queries, 5) == report
