@@ -72,12 +72,7 @@ def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: A
     """
     stride, limit = (k + 7) // 8 * 16, np.float32(-np.inf)
     if n >= 2 * stride:
-        for start in range(0, stride, 16):
-            largest = load(values, start, 16)
-            for at in range(start + stride, n, stride):
-                largest = maximum(load(values, at, 16), largest)
-            store(tops, start, largest)
-        limit = find_kth_largest(tops, stride, k)
+        limit = find_kth_of_groups(values, n, stride, k, tops)
     count = gather_reaching(values, n, limit, tops, spots)
     store(tops, count, broadcast(np.float32(-np.inf), 16))
     low = find_kth_largest(tops, (count + 15) // 16 * 16, k)
@@ -89,6 +84,34 @@ def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: A
             equal -= tops[at] == low
             places[found] = spots[at]
             found += 1
+
+
+@kernel(inner=True)
+def gather_largest(values: Any, n: int, places: Any, most: int, tops: Any, spots: Any) -> int:
+    """Fills the places of some of the largest values, in their order, two thirds of `most` or so; returns how many.
+
+    For those to whom the number matters little: they are the values that reach a limit, which is found in less time.
+    """
+    stride, count = (most + 15) // 16 * 16, most + 1
+    if n >= 2 * stride:
+        count = gather_reaching(values, n, find_kth_of_groups(values, n, stride, (most + 1) // 2, tops), tops, spots)
+    if count > most:
+        choose_largest(values, n, places, most, tops, spots)
+        return most
+    for at in range(count):
+        places[at] = spots[at]
+    return count
+
+
+@kernel(inner=True)
+def find_kth_of_groups(values: Any, n: int, stride: int, k: int, tops: Any) -> float:
+    """The k-th largest of what is largest in each of `stride` groups of values, of two at least."""
+    for start in range(0, stride, 16):
+        largest = load(values, start, 16)
+        for at in range(start + stride, n, stride):
+            largest = maximum(load(values, at, 16), largest)
+        store(tops, start, largest)
+    return find_kth_largest(tops, stride, k)
 
 
 @kernel(inner=True)

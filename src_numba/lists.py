@@ -1,9 +1,9 @@
 """Scans of the lists that look best to a query, each a run of panels with vectors that lie near each other.
 
 A list is judged by its center c, the mean of its m vectors, and their spread ρ, the root of their mean squared distance
-from it: the best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). The lists
-that promise most are scanned, for each query as many. In a batch the queries are grouped by list, so that what was
-fetched of a list meets many of them.
+from it: the best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). Of the lists
+that promise most, as many as are asked for, all are scanned, or those of which enough is expected (`keep_promising`).
+In a batch the queries are grouped by list, so that what was fetched of a list meets many of them.
 
 Sums of bytes are integers and queries are rounded to ±63 for all instructions, so all find the same to the bit.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.largest import choose_largest
+from fastrec.kernels.largest import choose_largest, gather_largest
 from fastrec.kernels.scan import (
     GIVEN_UP,
     GROUP,
@@ -35,9 +35,11 @@ from fastrec.kernels.simd import (
     add,
     advance,
     broadcast,
+    divide,
     load,
     load_double,
     maximum,
+    minimum,
     multiply,
     multiply_add,
     pointer,
@@ -46,13 +48,17 @@ from fastrec.kernels.simd import (
     reduce_add,
     reduce_maximum,
     round_even,
+    square_root,
     store,
+    subtract,
     to_bytes,
 )
 from fastrec.kernels.topk import COSINE, EMPTY, Filter, Found, Lists, finish_row, open_doors, rank_lists, sift_down
 
 SIGNS = np.int32(-2139062144)  # 0x80808080
 READIED = 8 * GROUP  # queries that are made ready at a time
+NEWTON_STEPS = 4
+LOGISTIC = 1.702  # the scale that makes the logistic distribution most like the normal one
 FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of about 1
 
 
@@ -60,6 +66,7 @@ class Partition(NamedTuple):
     """The lists of an index."""
 
     centers: Any  # Panels of the centers; `errors` hold what the best vector may score above its center
+    shapes: Any  # (16 · panels of centers, 4) float32: how scores scatter (u, v), vectors, 1 / panels
     starts: Any  # (n_lists + 1,) int64: list l has the panels starts[l] to starts[l + 1]
 
 
@@ -72,6 +79,8 @@ class Visits(NamedTuple):
     rows: Any  # (n · n_probe + GROUP,) int64
     tops: Any  # (16 · panels of centers + 16,) float32: what the choice of lists works in
     spots: Any  # the same of int32
+    counts: Any  # (n,) int64: how many lists of `probes` a query visits
+    hits: Any  # (5 · n_probe rounded up to 16,) float32: what the expectation of lists is worked out in
 
 
 class Slack(NamedTuple):
@@ -94,6 +103,9 @@ class Plan(NamedTuple):
     rows: Any
     tops: Any
     spots: Any
+    counts: Any
+    hits: Any
+    shapes: Any
 
 
 class Book(NamedTuple):
@@ -117,6 +129,8 @@ class Book(NamedTuple):
     longest: Any
     of_step: Any
     of_length: Any
+    least: Any  # of the best that a panel of a list must promise; 0: all the lists chosen are looked at
+    wanted: Any  # how many the best are
     ranked: Any
 
 
@@ -143,14 +157,15 @@ def search_lists(
     scale, longest = np.int64(book[at + 6]).view(np.float64), np.int64(book[at + 7]).view(np.float64)
     of_step = np.float32(np.int64(book[at + 8]).view(np.float64))
     of_length = np.float32(np.int64(book[at + 9]).view(np.float64))
-    ranked = book[at + 10]
+    least, wanted = np.int64(book[at + 10]).view(np.float64), np.int64(book[at + 11]).view(np.float64)
+    ranked = book[at + 12]
 
     own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
-    place.work[0], place.work[1], place.work[2] = 0, 0, 0
+    place.work[0], place.work[1], place.work[2], place.work[3] = 0, 0, 0, 0
     bad = plan_visits(
         way, centers, metric, scale, longest, signs, blocks, levels, shift, own, queries.shape[1],
-        pointer_at(book[N_QUADS], I8), plan, place,
+        pointer_at(book[N_QUADS], I8), np.float32(least), np.float32(wanted), plan, place,
     )  # fmt: skip
     if bad >= 0:
         return bad
@@ -165,6 +180,7 @@ def search_lists(
     for row in range(place.n):
         place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
         place.work[2] += max(place.counts[row], 0)
+        place.work[3] += plan.counts[row]
     return -1
 
 
@@ -197,7 +213,8 @@ def read_plan(book: Any, at: int) -> Any:
     return Plan(
         book[at], book[at + 1], pointer_at(book[at + 2], I64), pointer_at(book[at + 3], F32),
         pointer_at(book[at + 4], I32), pointer_at(book[at + 5], I64), pointer_at(book[at + 6], I64),
-        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32),
+        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32), pointer_at(book[at + 9], I64),
+        pointer_at(book[at + 10], F32), pointer_at(book[at + 11], F32),
     )  # fmt: skip
 
 
@@ -207,7 +224,8 @@ def take_plan(visits: Any) -> Any:
     starts = pointer(visits.starts)
     return Plan(
         len(visits.starts) - 1, visits.probes.shape[1], starts, pointer(visits.estimates), pointer(visits.probes),
-        starts, pointer(visits.rows), pointer(visits.tops), pointer(visits.spots),
+        starts, pointer(visits.rows), pointer(visits.tops), pointer(visits.spots), pointer(visits.counts),
+        pointer(visits.hits), pointer(visits.hits),
     )  # fmt: skip
 
 
@@ -224,7 +242,7 @@ def assign_rows(
     few, probes = plan.n_probe, plan.probes
     plan_visits(
         way, take_rows(centers), exact.metric, form.scale, form.longest, pointer(form.signs), form.blocks, form.levels,
-        form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), plan, place,
+        form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), np.float32(0), np.float32(0), plan, place,
     )  # fmt: skip
     for row in range(place.n):
         place.starts[row] = row * few
@@ -240,7 +258,7 @@ def assign_rows(
 @kernel(inner=True)
 def plan_visits(
     way: Any, centers: Any, metric: int, scale: float, longest: float, signs: Any, blocks: int, levels: int, shift: int,
-    queries: Any, d: int, quads: Any, plan: Any, place: Any,
+    queries: Any, d: int, quads: Any, least: float, wanted: float, plan: Any, place: Any,
 ) -> int:  # fmt: skip
     """Makes queries ready and chooses their lists, a few at a time; returns the first that is not finite, or -1."""
     for start in range(0, place.n, READIED):
@@ -250,7 +268,10 @@ def plan_visits(
             return start + bad
         rotate_rows(signs, blocks, part.scaled, part.dimensions, part.n, part.rotated, part.stride)
         round_queries(levels, shift, advance(quads, 4 * start * part.width), part)
-        choose_lists(way, centers, plan, advance(plan.probes, start * plan.n_probe), part)
+        counts = advance(plan.counts, start)
+        choose_lists(
+            way, centers, plan, least, wanted, advance(plan.probes, start * plan.n_probe), counts, part
+        )  # fmt: skip
     for row in range(place.n):
         place.starts[row] = row * place.room
     return -1
@@ -297,8 +318,10 @@ def round_row(row: Any, stride: int, factor: float, size: int, target: Any) -> A
 
 
 @kernel(inner=True)
-def choose_lists(way: Any, centers: Any, plan: Any, probes: Any, place: Any) -> None:
-    """Fills the lists that promise most to each query, n_probe of them, and the best of these first."""
+def choose_lists(
+    way: Any, centers: Any, plan: Any, least: float, wanted: float, probes: Any, counts: Any, place: Any
+) -> None:
+    """Fills the lists that promise most to each query, n_probe of them, and the best first; counts those to be seen."""
     n_lists, width, n_probe, estimates = 16 * centers.n_panels, place.width, plan.n_probe, plan.estimates
     for at in range(0, place.n, GROUP):
         size = min(GROUP, place.n - at)
@@ -316,12 +339,86 @@ def choose_lists(way: Any, centers: Any, plan: Any, probes: Any, place: Any) -> 
                 for q in range(size if size > 2 else 1):
                     store(estimates, (begin + q) * n_lists + 16 * panel, load(place.uppers, 16 * q, 16))
         for q in range(size):
-            if place.counts[at + q] != GIVEN_UP:
-                own, chosen = advance(estimates, q * n_lists), advance(probes, (at + q) * n_probe)
-                choose_largest(own, n_lists, chosen, n_probe, plan.tops, plan.spots)
-                for c in range(1, n_probe):
+            row, counts[at + q] = at + q, 0
+            if place.counts[row] != GIVEN_UP:
+                own, chosen = advance(estimates, q * n_lists), advance(probes, row * n_probe)
+                count = n_probe
+                if least > 0:
+                    count = gather_largest(own, n_lists, chosen, n_probe, plan.tops, plan.spots)
+                else:
+                    choose_largest(own, n_lists, chosen, n_probe, plan.tops, plan.spots)
+                for c in range(1, count):
                     if own[chosen[c]] > own[chosen[0]]:
                         chosen[0], chosen[c] = chosen[c], chosen[0]
+                if least > 0:
+                    count = keep_promising(
+                        plan.shapes, plan.hits, own, centers.errors, place.reaches[row], least, wanted, chosen, count
+                    )  # fmt: skip
+                counts[row] = count
+
+
+@kernel(inner=True)
+def keep_promising(
+    shapes: Any, hits: Any, estimates: Any, bonuses: Any, reach: float, least: float, wanted: float, chosen: Any, n: int
+) -> int:  # fmt: skip
+    """Keeps, behind the first, the lists with at least `least` of the best expected in each panel; returns how many.
+
+    Scores of a list are taken for nearly normal ones with the mean q·c and the variance u (q·c)² + v ‖q‖²: along the
+    center, where lengths differ, and across it. Of m vectors about m Φ(-z) reach a limit t, with z = (t - mean) /
+    deviation, and t is where the lists have as many together as are wanted.
+    """
+    size = (n + 15) // 16 * 16
+    means, inverses, sizes = hits, advance(hits, size), advance(hits, 2 * size)
+    shares, reaching = advance(hits, 3 * size), advance(hits, 4 * size)
+    for c in range(n, size):
+        means[c], inverses[c], sizes[c] = 0, 1, 0
+    for c in range(n):
+        shape = advance(shapes, 4 * chosen[c])
+        mean = estimates[chosen[c]] - bonuses[chosen[c]]
+        means[c], sizes[c], shares[c] = mean, shape[2], shape[3]
+        inverses[c] = max(mean * mean * shape[0] + reach * reach * shape[1], np.float32(1e-12) * reach * reach)
+    limit, widest, one = np.float32(-np.inf), np.float32(0), broadcast(np.float32(1), 16)
+    for start in range(0, size, 16):
+        deviation = square_root(load(inverses, start, 16))
+        above_mean = multiply_add(deviation, broadcast(np.float32(1.2), 16), load(means, start, 16))
+        store(inverses, start, divide(one, deviation))
+        store(reaching, start, above_mean)
+    for c in range(n):
+        limit, widest = max(limit, reaching[c]), max(widest, reaching[c] - means[c])
+    for _ in range(NEWTON_STEPS):
+        total, slope = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
+        for start in range(0, size, 16):
+            inverse, m = load(inverses, start, 16), load(sizes, start, 16)
+            share = exceed(multiply(subtract(broadcast(limit, 16), load(means, start, 16)), inverse))
+            some = multiply(m, share)
+            store(reaching, start, some)
+            total = add(total, some)
+            slope = multiply_add(multiply(some, subtract(one, share)), inverse, slope)
+        sum_, steepness = reduce_add(total), max(np.float32(LOGISTIC) * reduce_add(slope), np.float32(FAINT))
+        # Newton's step for the logarithm, which is nearly straight, with 2 (r - 1) / (r + 1) for log r; kept short,
+        # for where a limit is far from all means nothing is straight.
+        change = np.float32(2) * (sum_ - wanted) / (sum_ + wanted) * sum_ / steepness
+        limit += min(max(change, -widest), widest)
+    kept = 1
+    for c in range(1, n):
+        if reaching[c] * shares[c] >= least:
+            chosen[kept] = chosen[c]
+            kept += 1
+    return kept
+
+
+@kernel(inline=True, inner=True)
+def exceed(z: Any) -> Any:
+    """About the share of normal numbers above z: 1 / (1 + exp(1.7 z)), whose longer tail forgives other lists.
+
+    exp x is (1 + x / 256)^256: sums and products alone, so that all CPUs choose the same lists.
+    """
+    most, one = broadcast(np.float32(80 / LOGISTIC), 16), broadcast(np.float32(1), 16)
+    z = minimum(maximum(z, subtract(broadcast(np.float32(0), 16), most)), most)
+    power = multiply_add(z, broadcast(np.float32(LOGISTIC / 256), 16), one)
+    for _ in range(8):
+        power = multiply(power, power)
+    return divide(one, add(one, power))
 
 
 @kernel(inner=True)
@@ -348,7 +445,7 @@ def scan_chosen(
     steps, lengths, alone = broadcast(of_step, 16), broadcast(of_length, 16), place.n == 1
     if alone:
         plan.rows[0] = 0
-        count = end - begin if place.counts[0] != GIVEN_UP else 0
+        count = min(end, plan.counts[0]) - begin
     else:
         group_rows(plan, begin, end, place)
         count = plan.n_lists
@@ -373,16 +470,14 @@ def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
     for part in range(n_lists + 1):
         starts[part] = 0
     for row in range(place.n):
-        if place.counts[row] != GIVEN_UP:
-            for at in range(row * n_probe + begin, row * n_probe + end):
-                starts[probes[at] + 1] += 1
+        for at in range(row * n_probe + begin, row * n_probe + min(end, plan.counts[row])):
+            starts[probes[at] + 1] += 1
     for part in range(n_lists):
         starts[part + 1] += starts[part]
     for row in range(place.n):
-        if place.counts[row] != GIVEN_UP:
-            for at in range(row * n_probe + begin, row * n_probe + end):
-                rows[starts[probes[at]]] = row
-                starts[probes[at]] += 1
+        for at in range(row * n_probe + begin, row * n_probe + min(end, plan.counts[row])):
+            rows[starts[probes[at]]] = row
+            starts[probes[at]] += 1
     for part in range(n_lists, 0, -1):  # each start has moved on to the next one's
         starts[part] = starts[part - 1]
     starts[0] = 0

@@ -95,7 +95,7 @@ class Space(NamedTuple):
     starts: Any  # (n,) int64
     alive: Any  # (n + GROUP,) int64
     uppers: Any  # (16 · (GROUP + 1),) float32
-    work: Any  # (3,) int64: (query, panel) pairs looked at, queries to be looked at again, candidates
+    work: Any  # (4,) int64: (query, panel) pairs looked at, queries to be looked at again, candidates, lists
 
 
 class Place(NamedTuple):

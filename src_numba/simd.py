@@ -330,6 +330,17 @@ def round_even(context: Any, vector: Vector) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def square_root(context: Any, vector: Vector) -> Any:
+    """The square root of each lane of float32."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        return builder.call(declare(builder, f"llvm.sqrt.v{vector.lanes}f32", kind, [kind]), args)
+
+    return vector(vector), build
+
+
+@intrinsic  # type: ignore[misc]
 def to_bytes(context: Any, vector: Vector) -> Any:
     """float32 lanes, integers from -128 to 127, as int8."""
 

@@ -59,13 +59,13 @@ def build_fastrec(vectors: np.ndarray, metric: str, asked: np.ndarray) -> Iterat
         for target in TARGETS if library != "fastrec" or large else RECALLS:
             index = IVFIndex(metric, recall_target=target, rerank=rerank, n_jobs=THREADS, random_state=0)
             took.append(seconds(lambda index=index: index.fit(vectors, queries=asked)))
-            first, n_probe = first or index, index.n_probe_  # all have the same lists
+            first, effort = first or index, (index.n_probe_, index.least_)  # all have the same lists
 
-            def search(queries: np.ndarray, n_probe: int = n_probe, index: Any = first) -> np.ndarray:
-                index.n_probe_ = n_probe
+            def search(queries: np.ndarray, effort: tuple[int, float] = effort, index: Any = first) -> np.ndarray:
+                index.n_probe_, index.least_ = effort
                 return index.search(queries, K).codes
 
-            setting = f"{index.n_lists_} lists, {n_probe} probed, {rerank}"
+            setting = f"{index.n_lists_} lists, {effort[0]} probed at most, {effort[1]:.1g} expected, {rerank}"
             methods.setdefault(setting, Method(library, setting, search, search))
         arrays, _ = first.describe()
         size = sum(arrays[name].nbytes for name in ("panels", "steps", "lengths", "order", "vectors")) / vectors.size

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,10 +29,10 @@ from fastrec.retrieval.partition import (
     exact_rows,
     find_clusters,
     make_form,
+    make_partition,
     make_visits,
     merge_lists,
     order_lists,
-    pack_centers,
     pack_rows,
     write_book,
 )
@@ -46,7 +47,9 @@ WORTH_THREADS = 2**22  # products below which a second thread costs more than it
 CALIBRATION = 2000  # queries that a recall is measured with
 DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
-SURENESS = 3.0  # standard deviations of what rounding does to a score
+NEARLY_NOTHING = 1e-4
+RUNGS = 100  # of the ladder of least expectations
+SURENESS = 1.25  # E in standard deviations of what rounding does to a score: what is off by 2 E and more is lost
 
 
 class IVFIndex(Filed, BaseEstimator):
@@ -62,7 +65,7 @@ class IVFIndex(Filed, BaseEstimator):
     n_lists : int or "auto"
         How many lists; "auto" is 2.5 √n, with 32 vectors in each at least.
     n_probe : int, optional
-        How many lists a query looks at. None: as many as `recall_target` takes.
+        How many lists each query looks at. None: as many as `recall_target` takes, for some more than for others.
     recall_target : float, optional
         The share of the true best 10 to find, from 0 to 1; the fewest lists that find it for the queries given to
         `fit` are looked at. Not used where n_probe is given.
@@ -77,7 +80,10 @@ class IVFIndex(Filed, BaseEstimator):
     Attributes
     ----------
     n_lists_, n_probe_ : int
-        How many lists there are, and how many a query looks at.
+        How many lists there are, and how many a query looks at, at most.
+    least_ : float
+        Of these lists a query looks at those of which it expects as many of its best k, at least, in each 16 vectors;
+        0 where `n_probe` was given: it looks at all of them.
     recall_ : float
         The recall of the best 10 for those of the queries given that had no part in the choice; NaN without queries.
     centers_ : float32 array of shape (n_lists, d)
@@ -90,9 +96,9 @@ class IVFIndex(Filed, BaseEstimator):
     Notes
     -----
     The answer holds the best of all vectors in the lists looked at, in the order of `ExactIndex` and with its scores,
-    but for about one vector in a thousand which the bytes misjudge. It is the same for any number of threads, any batch
-    and any of the CPU's instructions. Where filters leave fewer than k, a query looks at four times as many lists,
-    until there are k or all have been seen.
+    but for about one vector in ten thousand which the bytes misjudge. It is the same for any number of threads, any
+    batch and any of the CPU's instructions. Where the lists hold fewer than k, filters being why, a query looks at more
+    of them, until there are k or all have been seen.
 
     References
     ----------
@@ -161,8 +167,8 @@ class IVFIndex(Filed, BaseEstimator):
         n_lists = self._count_lists(len(vectors))
         clusters = find_clusters(partial(_unit_rows, vectors, exact), len(vectors), n_lists, random, jobs)
         state = _build(exact, clusters, jobs)
-        n_probe, recall = self._choose_probes(state, asked, random)
-        self._adopt(state if self.rerank else state.without_vectors(), n_probe, recall)
+        effort, recall = self._choose_effort(state, asked, random)
+        self._adopt(state if self.rerank else state.without_vectors(), effort, recall)
         return self
 
     def _check_options(self, queries: Any) -> int:
@@ -189,42 +195,52 @@ class IVFIndex(Filed, BaseEstimator):
             return max(1, min(round(2.5 * math.sqrt(n)), n // SMALLEST_LIST))
         return max(1, min(int(self.n_lists), n))
 
-    def _choose_probes(self, state: "_State", queries: Floats | None, random: np.random.Generator) -> tuple[int, float]:
-        """How many lists to look at, and the recall that this had for queries which had no part in the choice."""
+    def _choose_effort(
+        self, state: "_State", queries: Floats | None, random: np.random.Generator
+    ) -> tuple["Effort", float]:
+        """What to look at, and the recall that this had for queries which had no part in the choice."""
         n_lists = state.n_lists
         if queries is None or len(state.exact.norms) == 0:
-            return min(self.n_probe or n_lists, n_lists), math.nan
+            return Effort(min(self.n_probe or n_lists, n_lists), 0.0), math.nan
         sample = queries[np.sort(random.permutation(len(queries))[:CALIBRATION])]
         k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
-        truth = self._run(state, sample, k, n_lists).codes
+        truth = self._run(state, sample, k, Effort(n_lists, 0.0)).codes
 
-        def recall_of(n_probe: int, part: slice) -> float:
-            return _recall(truth[part], self._run(searched, sample[part], k, n_probe).codes)
+        def recall_of(effort: Effort, part: slice) -> float:
+            return _recall(truth[part], self._run(searched, sample[part], k, effort).codes)
 
         chosen, held_out = slice(0, None, 2), slice(1, None, 2)
         if self.n_probe is not None:
-            return min(self.n_probe, n_lists), recall_of(min(self.n_probe, n_lists), slice(None))
+            effort = Effort(min(self.n_probe, n_lists), 0.0)
+            return effort, recall_of(effort, slice(None))
         target = float(self.recall_target or 0)
-        low, n_probe = 0, n_lists
-        while n_probe - low > 1:
-            middle = (low + n_probe) // 2
-            low, n_probe = (low, middle) if recall_of(middle, chosen) >= target else (middle, n_probe)
-        while (recall := recall_of(n_probe, held_out)) < target and n_probe < n_lists:
-            n_probe = min(n_lists, n_probe + max(1, n_probe // 8))
+        few = _bisect(lambda n: recall_of(Effort(n, 0.0), chosen) >= target, n_lists)
+        most = min(n_lists, -(-2 * few // LANES) * LANES)
+        rungs = _bisect(lambda rung: recall_of(Effort(most, _least(rung)), chosen) >= target, RUNGS)
+        while (recall := recall_of(Effort(most, _least(rungs)), held_out)) < target and rungs < RUNGS:
+            rungs += 1
+        effort = Effort(most, _least(rungs))
+        while recall < target and effort.n_probe < n_lists:
+            effort = Effort(min(n_lists, effort.n_probe + max(1, effort.n_probe // 8)), 0.0)
+            recall = recall_of(effort, held_out)
         if recall < target and not self.rerank:
             raise ValueError(
                 f"IVFIndex.recall_target={target} cannot be reached by bytes alone, which find {recall:.3f} in all "
                 "lists: take rerank='float16' or 'float32'"
             )
-        return n_probe, recall
+        return effort, recall
 
-    def _adopt(self, state: "_State", n_probe: int, recall: float) -> None:
+    def _adopt(self, state: "_State", effort: "Effort", recall: float) -> None:
         self._state = state
-        self.n_probe_ = n_probe
+        self.n_probe_ = effort.n_probe
+        self.least_ = effort.least
         self.recall_ = recall
         self.n_lists_, self.n_features_in_ = state.clusters.centers.shape
         self.centers_ = state.clusters.centers
         self.vectors_ = state.vectors()
+
+    def _effort(self) -> "Effort":
+        return Effort(self.n_probe_, self.least_)
 
     # -- searching
 
@@ -245,7 +261,7 @@ class IVFIndex(Filed, BaseEstimator):
         state = self._fitted()
         if exclude is None and allow is None and (top := self._search_one(state, queries, k)) is not None:
             return top
-        batch = self._run(state, queries, k, self.n_probe_, exclude, allow)
+        batch = self._run(state, queries, k, self._effort(), exclude, allow)
         return TopK(batch.codes, batch.scores)
 
     def _search_one(self, state: "_State", queries: Any, k: int) -> TopK | None:
@@ -257,7 +273,7 @@ class IVFIndex(Filed, BaseEstimator):
         if not (
             state.whole
             and type(k) is int
-            and getattr(desk, "key", None) == (k, self.n_probe_, _room_for(state, k))
+            and getattr(desk, "key", None) == (k, self._effort(), _room_for(state, k))
             and isinstance(queries, np.ndarray)
             and queries.dtype == np.float32
             and queries.shape == desk.query.shape
@@ -290,15 +306,15 @@ class IVFIndex(Filed, BaseEstimator):
         (True, True)
         """
         state = self._fitted()
-        batch = self._run(state, queries, k, self.n_probe_)
+        batch = self._run(state, queries, k, self._effort())
         slack = _slack(self.n_features_in_, 2 * SURENESS, state.slack.ranked)
         sure = state._replace(slack=slack, desk=_Desk())
-        truth = self._run(sure, queries, k, self.n_lists_)
+        truth = self._run(sure, queries, k, Effort(self.n_lists_, 0.0))
         n_queries, alive = max(1, len(batch.codes)), max(1, state.n_alive())
-        panels, ranked = np.sum(batch.tally, axis=0) if batch.tally else (0, 0)
+        panels, ranked, lists = np.sum(batch.tally, axis=0) if batch.tally else (0, 0, 0)
         return {
             "recall": _recall(truth.codes, batch.codes),
-            "lists": self.n_probe_ / self.n_lists_,
+            "lists": min(1.0, float(lists / (n_queries * self.n_lists_))),
             "scanned": min(1.0, float(panels * LANES / (n_queries * alive))),
             "ranked": float(ranked / n_queries),
         }
@@ -309,7 +325,7 @@ class IVFIndex(Filed, BaseEstimator):
         return self._state
 
     def _run(
-        self, state: "_State", queries: Any, k: int, n_probe: int, exclude: Any = None, allow: Any = None
+        self, state: "_State", queries: Any, k: int, effort: "Effort", exclude: Any = None, allow: Any = None
     ) -> "_Batch":
         k = check_integer("k", k, minimum=1)
         n, d = state.shape()
@@ -319,32 +335,34 @@ class IVFIndex(Filed, BaseEstimator):
         places = (n_queries, min(k, n))
         batch = _Batch(state, queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
         if n:
-            self._answer(batch, n_probe)
+            self._answer(batch, effort)
         codes, scores = widen(batch.codes, batch.scores, k)
         return batch._replace(codes=codes, scores=scores)
 
-    def _answer(self, batch: "_Batch", n_probe: int) -> None:
+    def _answer(self, batch: "_Batch", effort: "Effort") -> None:
         n_queries = len(batch.queries)
-        answer, n_probe = self._plan(batch, n_probe)
+        answer, effort = self._plan(batch, effort)
         if n_queries == 1:
-            answer(batch, n_probe, slice(0, 1))
+            answer(batch, effort, slice(0, 1))
         else:
-            size, jobs = self._deal(batch, n_probe)
+            size, jobs = self._deal(batch, effort.n_probe)
             pieces = [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
-            run_pieces(partial(answer, batch, n_probe), pieces, jobs)
+            run_pieces(partial(answer, batch, effort), pieces, jobs)
 
-    def _plan(self, batch: "_Batch", n_probe: int) -> tuple[Any, int]:
+    def _plan(self, batch: "_Batch", effort: "Effort") -> tuple[Any, "Effort"]:
         """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""
         state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
-        (n, _), n_lists = state.shape(), state.n_lists
+        (n, _), n_lists, n_probe = state.shape(), state.n_lists, effort.n_probe
         left = n if filters.allowed is None else len(filters.allowed)
         if state.slack.ranked:
             if len(filters.allow_starts) or 4 * k >= left or (left < n and left * n_lists <= n * n_probe):
-                return _rank, n_probe
+                return _rank, effort
         elif len(filters.allow_starts):
-            return _scan_allowed, n_lists
+            return _scan_allowed, Effort(n_lists, 0.0)
+        if left == n:
+            return _scan, effort
         # The rarer the allowed, the more lists hold as many of them.
-        return _scan, n_probe if left == n else min(n_lists, -(-n_probe * n // max(1, left)))
+        return _scan, Effort(min(n_lists, -(-n_probe * n // max(1, left))), effort.least, n / max(1, left))
 
     def _deal(self, batch: "_Batch", n_probe: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
@@ -398,11 +416,11 @@ class IVFIndex(Filed, BaseEstimator):
         """
         state = self._fitted()
         codes = _distinct_codes(codes, len(state.alive))
-        self._adopt(state.without(codes), self.n_probe_, self.recall_)
+        self._adopt(state.without(codes), self._effort(), self.recall_)
 
     def _change(self, state: "_State", codes: NDArray[np.int32], new: NDArray[Any]) -> None:
         if len(codes):
-            self._adopt(state.changed(codes, new, effective_jobs(self.n_jobs)), self.n_probe_, self.recall_)
+            self._adopt(state.changed(codes, new, effective_jobs(self.n_jobs)), self._effort(), self.recall_)
 
     # -- keeping
 
@@ -413,6 +431,7 @@ class IVFIndex(Filed, BaseEstimator):
             "class": "IVFIndex",
             "options": self.get_params() | {"random_state": None},
             "n_probe": self.n_probe_,
+            "least": self.least_,
             "recall": repr(self.recall_),
             "longest": state.packed.form.longest,
             "rotation": ROTATION,
@@ -424,7 +443,8 @@ class IVFIndex(Filed, BaseEstimator):
 
     def _restore(self, arrays: Arrays, record: Record) -> None:
         state = _restore(arrays, METRICS[self.metric], float(record["longest"]), self.rerank)
-        self._adopt(state, check_integer("n_probe", record["n_probe"], minimum=1), float(record["recall"]))
+        n_probe = check_integer("n_probe", record["n_probe"], minimum=1, maximum=state.n_lists)
+        self._adopt(state, Effort(n_probe, float(record["least"])), float(record["recall"]))
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed is put together anew for the CPU that reads it.
@@ -438,6 +458,33 @@ class IVFIndex(Filed, BaseEstimator):
         super().__setstate__(state)
         if described is not None:
             self._state = IVFIndex.rebuild(*described)._state
+
+
+class Effort(NamedTuple):
+    """What a search looks at."""
+
+    n_probe: int  # lists at most
+    least: float  # of the best k to be expected of 16 vectors of a list; 0: all those lists are looked at
+    rarity: float = 1.0  # of how many vectors one may be chosen
+
+    def more(self, n_lists: int) -> "Effort":
+        """What to look at where that held fewer than k."""
+        least = self.least / 64 if self.least > NEARLY_NOTHING else 0.0
+        return Effort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
+
+
+def _least(rung: int) -> float:
+    """What to expect of a panel: the higher the rung, the less."""
+    return float(2.0 ** (3 - rung / 4)) if rung < RUNGS else 0.0
+
+
+def _bisect(enough: Callable[[int], bool], most: int) -> int:
+    """The smallest number from 1 to `most` that is enough; `most` where none is."""
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 _Room = tuple[Space, Visits, NDArray[np.int64]]  # what a search works in, and its Book
@@ -511,6 +558,7 @@ class _State(NamedTuple):
         return {
             "centers": self.clusters.centers,
             "spreads": self.clusters.spreads,
+            "depths": self.clusters.depths,
             "nearest": self.clusters.nearest,
             "starts": self.partition.starts,
             "order": panels.order,
@@ -550,9 +598,9 @@ class _State(NamedTuple):
         longest = max(self.packed.form.longest, float(fresh.norms.max()))
         packed, starts = merge_lists(old.packed, old.partition.starts, fresh, codes, lists, longest)
         clusters = self.clusters._replace(nearest=readonly(nearest))
-        centers = pack_centers(clusters, np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers)))
         exact = Exact(readonly(kept), readonly(norms), self.exact.metric)
-        partition = Partition(centers, readonly(starts))
+        sizes = np.bincount(nearest[nearest >= 0], minlength=len(clusters.centers))
+        partition = make_partition(clusters, sizes, starts)
         return _assemble(exact, packed, partition, clusters, readonly(alive), self.slack)
 
 
@@ -569,42 +617,42 @@ class _Batch(NamedTuple):
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
-    tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked
+    tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked, lists looked at
 
 
 # -- answering
 
 
-def _rank(batch: _Batch, n_probe: int, rows: slice) -> None:
+def _rank(batch: _Batch, effort: Effort, rows: slice) -> None:
     rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
 
-def _scan(batch: _Batch, n_probe: int, rows: slice, room: int | None = None) -> None:
+def _scan(batch: _Batch, effort: Effort, rows: slice, room: int | None = None) -> None:
     """Answers queries by the lists that promise most."""
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
     room = room or _room_for(state, k)
     n = rows.stop - first
-    made = _take_room(state, n, k, n_probe, room)
+    made = _take_room(state, n, k, effort, room)
     space, _, book = made
     bad = search_lists(
         state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
     )
     refuse_nonfinite("queries", queries, first, bad)
-    looked_at, short, ranked = space.work.tolist()
-    tally.append((looked_at, ranked))
+    looked_at, short, ranked, lists = space.work.tolist()
+    tally.append((looked_at, ranked, lists))
     missed = np.flatnonzero(codes[rows, -1] < 0) if short else ()
     counts = space.counts[missed] if short else ()
     if n > 1:
-        state.desk.shelf.append(((k, n_probe, room), made))
+        state.desk.shelf.append(((k, effort, room), made))
     for row, count in zip(missed, counts, strict=True):
         one = slice(first + row, first + row + 1)
         if count == OVERFULL:
-            _scan(batch, n_probe, one, state.whole_room)
+            _scan(batch, effort, one, state.whole_room)
         elif count == GIVEN_UP:
             _answer_alike(batch, one.start)
-        elif n_probe < state.n_lists:
-            _scan(batch, min(state.n_lists, 4 * n_probe), one)
+        elif effort.n_probe < state.n_lists or effort.least:
+            _scan(batch, effort.more(state.n_lists), one)
 
 
 def _room_for(state: _State, k: int) -> int:
@@ -612,17 +660,18 @@ def _room_for(state: _State, k: int) -> int:
     return min(4 * k + 72, state.whole_room)
 
 
-def _take_room(state: _State, n: int, k: int, n_probe: int, room: int) -> _Room:
+def _take_room(state: _State, n: int, k: int, effort: Effort, room: int) -> _Room:
     """What a search of n queries works in: what an earlier one has left, where it fits."""
-    desk, key = state.desk, (k, n_probe, room)
+    desk, key = state.desk, (k, effort, room)
     if n == 1 and getattr(desk.own, "key", None) == key:
         own: _Room = desk.own.kept
         return own
     if n > 1 and (left := desk.take()) is not None and left[0] == key and len(left[1][0].norms) >= n:
         return left[1]
     n_lists, d = state.clusters.centers.shape
-    space, visits = make_space(state.packed, d, n, k, room, READIED), make_visits(n_lists, n, n_probe)
-    made = space, visits, write_book(state.exact, state.packed, state.partition, state.slack, space, visits)
+    space, visits = make_space(state.packed, d, n, k, room, READIED), make_visits(n_lists, n, effort.n_probe)
+    work, asked = (state.exact, state.packed, state.partition, state.slack), (effort.least, k * effort.rarity)
+    made = space, visits, write_book(*work, space, visits, *asked)
     if n == 1:
         desk.own.key, desk.own.kept = key, made
         desk.own.query = np.empty((1, d), np.float32)
@@ -643,7 +692,7 @@ def _slack(d: int, sureness: float, ranked: bool) -> Slack:
     return Slack(part * LEVELS * math.sqrt(d) / 2, part, True)
 
 
-def _scan_allowed(batch: _Batch, n_probe: int, rows: slice) -> None:
+def _scan_allowed(batch: _Batch, effort: Effort, rows: slice) -> None:
     """Answers queries that may each choose from codes of their own, by a scan of all."""
     starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
     for row in range(rows.start, rows.stop):
@@ -651,7 +700,7 @@ def _scan_allowed(batch: _Batch, n_probe: int, rows: slice) -> None:
         mask[codes[starts[row] : starts[row + 1]]] = 1
         mask &= closed.mask if len(closed.mask) else 1
         filters = batch.filters._replace(closed=closed._replace(mask=readonly(mask)))
-        _scan(batch._replace(filters=filters), n_probe, slice(row, row + 1))
+        _scan(batch._replace(filters=filters), effort, slice(row, row + 1))
 
 
 def _answer_alike(batch: _Batch, row: int) -> None:
@@ -673,10 +722,10 @@ def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
     n_lists = len(clusters.centers)
     order, starts = order_lists(clusters.nearest, exact.norms, n_lists)
     packed = pack_rows(exact, order, n_jobs)
-    centers = pack_centers(clusters, np.bincount(clusters.nearest, minlength=n_lists))
+    partition = make_partition(clusters, np.bincount(clusters.nearest, minlength=n_lists), starts)
     alive = readonly(np.ones(len(exact.norms), np.uint8))
     slack = _slack(exact.vectors.shape[1], SURENESS, True)
-    return _assemble(exact, packed, Partition(centers, readonly(starts)), clusters, alive, slack)
+    return _assemble(exact, packed, partition, clusters, alive, slack)
 
 
 def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
@@ -687,11 +736,11 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     packed = assemble(
         make_form(longest, d), *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order"))
     )
-    clusters = Clusters(*(readonly(arrays[name]) for name in ("centers", "spreads", "nearest")))
+    clusters = Clusters(*(readonly(arrays[name]) for name in Clusters._fields))
     sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
     stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
     exact = Exact(readonly(stored), readonly(arrays["norms"]), metric)
-    partition = Partition(pack_centers(clusters, sizes), readonly(arrays["starts"]))
+    partition = make_partition(clusters, sizes, arrays["starts"])
     alive = readonly(arrays["alive"])
     return _assemble(exact, packed, partition, clusters, alive, _slack(d, SURENESS, rerank is not None))
 
@@ -702,6 +751,7 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
     wanted = {
         "centers": ((n_lists, d), "float32"),
         "spreads": ((n_lists,), "float32"),
+        "depths": ((n_lists,), "float32"),
         "nearest": ((n,), "int32"),
         "starts": ((n_lists + 1,), "int64"),
         "order": ((n_places,), "int32"),

@@ -238,5 +238,5 @@ def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int, readi
         starts=np.empty(n, np.int64),
         alive=np.empty(n + GROUP, np.int64),
         uppers=np.empty(LANES * (GROUP + 1), np.float32),
-        work=np.zeros(3, np.int64),
+        work=np.zeros(4, np.int64),
     )

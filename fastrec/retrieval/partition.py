@@ -24,6 +24,7 @@ Codes = NDArray[np.int32]
 
 LEVELS = 63  # of queries, either side of 0: what AVX2 can add, and the same for all
 ROWS_AT_ONCE = 4096
+ROWS_SUMMED = 2**17
 PANELS_AT_ONCE = 512
 ITERATIONS = 6
 TRAINING_POINTS = 48  # vectors for each list that k-means looks at
@@ -38,6 +39,7 @@ class Clusters(NamedTuple):
 
     centers: Floats  # (n_lists, d)
     spreads: Floats  # (n_lists,): root of the mean squared distance of a list's vectors from its center
+    depths: Floats  # (n_lists,): the same along the center alone, where vectors of one direction differ in length
     nearest: Codes  # (n,): the list of each vector
 
 
@@ -72,11 +74,11 @@ def make_form(longest: float, d: int) -> Form:
     return Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, *make_signs(d), LEVELS, shift)
 
 
-def pack_centers(clusters: Clusters, sizes: NDArray[np.int64]) -> Panels:
-    """The centers of lists in panels whose `errors` are what the best of a list is expected to score above its center.
+def make_partition(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64]) -> Partition:
+    """The lists of an index, of so many vectors each.
 
-    Of m residuals scattered with a spread ρ in d dimensions, the largest product with a unit vector is near
-    ρ√(2 ln m / d).
+    The `errors` of their centers are what the best of a list is expected to score above its center: of m residuals
+    scattered with a spread ρ in d dimensions, the largest product with a unit vector is near ρ√(2 ln m / d).
     """
     n_lists, d = clusters.centers.shape
     centers = exact_rows("centers", clusters.centers, INNER_PRODUCT)
@@ -84,7 +86,20 @@ def pack_centers(clusters: Clusters, sizes: NDArray[np.int64]) -> Panels:
     bonus = clusters.spreads * np.sqrt(2 * np.log(np.maximum(sizes, 2)) / d)
     errors = np.full(len(packed.panels.order), -np.inf, np.float32)
     errors[:n_lists] = bonus * (packed.form.scale * TYPICAL_REACH * math.sqrt(d))
-    return packed.panels._replace(errors=readonly(errors))
+    shapes = _shape_lists(clusters, sizes, starts, packed.form.scale)
+    return Partition(packed.panels._replace(errors=readonly(errors)), shapes, readonly(starts))
+
+
+def _shape_lists(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64], scale: float) -> Floats:
+    """How the scores of each list scatter: u and v of `keep_promising`, its vectors, and 1 / its panels."""
+    n_lists, d = clusters.centers.shape
+    squares = np.einsum("ij,ij->i", clusters.centers, clusters.centers, dtype=np.float64)
+    depths = clusters.depths.astype(np.float64) ** 2
+    across = np.maximum(clusters.spreads.astype(np.float64) ** 2 - depths, 0) / max(1, d - 1)
+    along = np.divide(depths - across, squares, where=squares > 0, out=np.zeros(n_lists))
+    shapes = np.zeros((-(-n_lists // LANES) * LANES, 4), np.float32)
+    shapes[:n_lists] = np.column_stack([along, across * scale**2, sizes, 1 / np.maximum(np.diff(starts), 1)])
+    return readonly(shapes)
 
 
 def exact_rows(name: str, vectors: NDArray[Any], metric: int) -> Exact:
@@ -169,15 +184,25 @@ def describe(rows_of: Callable[[Any], Floats], nearest: Codes, centers: Floats) 
     """The means and the spreads of lists; an empty list keeps its center."""
     (n_lists, d), n = centers.shape, len(nearest)
     sums, squares, sizes = np.zeros((n_lists, d)), np.zeros(n_lists), np.bincount(nearest, minlength=n_lists)
-    for start in range(0, n, 1 << 17):
-        part = slice(start, start + (1 << 17))
+    parts = [slice(start, start + ROWS_SUMMED) for start in range(0, n, ROWS_SUMMED)]
+    for part in parts:
         rows = rows_of(part)
         sums += _sums(rows, nearest[part], n_lists)
         squares += np.bincount(nearest[part], np.einsum("ij,ij->i", rows, rows), n_lists)
     many = np.maximum(sizes, 1)
     means = np.where(sizes[:, None] > 0, sums / many[:, None], centers)
-    spreads = np.sqrt(np.maximum(squares / many - np.einsum("ij,ij->i", means, means), 0))
-    return Clusters(readonly(means.astype(np.float32)), readonly(spreads.astype(np.float32)), nearest)
+    lengths = np.einsum("ij,ij->i", means, means)
+    directions = np.divide(means, np.sqrt(lengths)[:, None], where=lengths[:, None] > 0, out=np.zeros_like(means))
+    depths, directions = np.zeros(n_lists), directions.astype(np.float32)
+    for part in parts:
+        along = np.einsum("ij,ij->i", rows_of(part), directions[nearest[part]])
+        depths += np.bincount(nearest[part], along.astype(np.float64) ** 2, n_lists)
+    spreads, depths = (np.sqrt(np.maximum(total / many - lengths, 0)) for total in (squares, depths))
+    return Clusters(_floats(means), _floats(spreads), _floats(depths), nearest)
+
+
+def _floats(array: NDArray[np.float64]) -> Floats:
+    return readonly(array.astype(np.float32))
 
 
 def _means(rows: Floats, nearest: Codes, n_lists: int) -> tuple[Floats, NDArray[np.int64]]:
@@ -223,11 +248,20 @@ def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
         rows=np.empty(n * n_probe + GROUP, np.int64),
         tops=np.empty(n_lists + 2 * LANES, np.float32),
         spots=np.empty(n_lists + 2 * LANES, np.int32),
+        counts=np.empty(n, np.int64),
+        hits=np.empty(5 * (n_probe + LANES), np.float32),
     )
 
 
 def write_book(
-    exact: Exact, packed: Packed, partition: Partition, slack: Slack, space: Space, visits: Visits
+    exact: Exact,
+    packed: Packed,
+    partition: Partition,
+    slack: Slack,
+    space: Space,
+    visits: Visits,
+    least: float,
+    wanted: float,
 ) -> NDArray[np.int64]:
     """A search's Book, flat. Its arrays are not kept alive by it."""
     n, (n_probe, form) = len(space.norms), (visits.probes.shape[1], packed.form)
@@ -237,9 +271,15 @@ def write_book(
     items, centers = (
         (len(panels.order) // LANES, *map(_address, panels)) for panels in (packed.panels, partition.centers)
     )
-    plan = (len(partition.starts) - 1, n_probe, _address(partition.starts), *map(_address, visits))
+    plan = (
+        len(partition.starts) - 1,
+        n_probe,
+        _address(partition.starts),
+        *map(_address, visits),
+        _address(partition.shapes),
+    )
     own = exact.metric, _address(exact.norms), _address(form.signs), form.blocks, form.levels, form.shift
-    floats = np.array([form.scale, form.longest, slack.of_step, slack.of_length]).view(np.int64)
+    floats = np.array([form.scale, form.longest, slack.of_step, slack.of_length, least, wanted]).view(np.int64)
     return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, slack.ranked], np.int64))
 
 

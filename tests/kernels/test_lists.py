@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.largest import choose_largest
+from fastrec.kernels.largest import choose_largest, gather_largest
+from fastrec.kernels.lists import keep_promising
 from fastrec.kernels.scan import rotate_rows
 from fastrec.kernels.simd import pointer
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT
@@ -45,6 +46,59 @@ def test_the_first_of_equal_values_are_chosen():
     places = np.full(3, -1, np.int32)
     choose(np.ones(16, np.float32), places, 3, np.empty(32, np.float32), np.empty(32, np.int32))
     assert places.tolist() == [0, 1, 2]
+
+
+@kernel()
+def gather(values, places, most, tops, spots):
+    return gather_largest(pointer(values), len(values), pointer(places), most, pointer(tops), pointer(spots))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 900), st.integers(1, 60), st.integers(1, 2000))
+def test_some_of_the_largest_are_gathered(seed, n, most, levels):
+    most = min(n, most)
+    random = np.random.default_rng(seed)
+    values = np.concatenate([random.integers(0, levels, n) - levels / 2, np.full(-n % 16, -np.inf)]).astype(np.float32)
+    places, work = np.full(most, -1, np.int32), np.empty(len(values) + 16, np.float32)
+    count = gather(values, places, most, work, np.empty(len(work), np.int32))
+    assert most // 2 <= count <= most
+    np.testing.assert_array_equal(np.sort(values[places[:count]]), np.sort(values[:n])[n - count :])
+
+
+@kernel()
+def keep(shapes, hits, estimates, bonuses, reach, least, wanted, chosen):
+    return keep_promising(
+        pointer(shapes), pointer(hits), pointer(estimates), pointer(bonuses), np.float32(reach), np.float32(least),
+        np.float32(wanted), pointer(chosen), len(chosen),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "wanted"), [(2, 1), (16, 10), (40, 10), (40, 100)])
+def test_lists_are_kept_by_what_is_expected_of_them(n, wanted):
+    random = np.random.default_rng(4)
+    shapes = np.column_stack([
+        random.uniform(0, 0.1, 50), random.uniform(0.1, 2, 50), random.integers(30, 200, 50), random.uniform(0.1, 1, 50)
+    ]).astype(np.float32)  # fmt: skip
+    means, bonuses, reach = 20 + 3 * random.normal(size=50), random.uniform(0, 5, 50), 2.0
+    chosen = random.permutation(50)[:n].astype(np.int32)
+    mean, (u, v, sizes, shares) = means[chosen], shapes[chosen].T.astype(np.float64)
+    deviation = np.sqrt(mean**2 * u + reach**2 * v)
+
+    def expected(limit):
+        return sizes / (1 + np.exp(1.702 * (limit - mean) / deviation))
+
+    low, high = -1e3, 1e3
+    for _ in range(100):
+        low, high = ((low + high) / 2, high) if expected((low + high) / 2).sum() > wanted else (low, (low + high) / 2)
+    worth = expected(low) * shares
+    for least in np.quantile(worth, [0.1, 0.5, 0.9]) * 1.001:
+        some, estimates = chosen.copy(), (means + bonuses).astype(np.float32)
+        count = keep(
+            shapes, np.empty(5 * 48, np.float32), estimates, bonuses.astype(np.float32), reach, least, wanted, some
+        )
+        wrong = set(some[1:count].tolist()) ^ set(chosen[1:][worth[1:] >= least].tolist())
+        assert some[0] == chosen[0]
+        assert all(abs(np.log(worth[chosen == part][0] / least)) < 0.4 for part in wrong), "but for close calls"
 
 
 def unpacked(packed, d):

@@ -183,12 +183,32 @@ def test_the_target_is_reached_for_queries_held_out(target, rerank):
 
 
 def test_a_higher_target_takes_more_lists():
-    probes = [
-        IVFIndex(recall_target=target, n_lists=60, random_state=0).fit(VECTORS, queries=QUERIES).n_probe_
-        for target in (0.5, 0.9, 0.99, 1.0)
-    ]
-    assert probes == sorted(probes)
-    assert probes[0] < probes[-1]
+    shares = []
+    for target in (0.5, 0.9, 0.99, 1.0):
+        index = IVFIndex(recall_target=target, n_lists=60, random_state=0).fit(VECTORS, queries=QUERIES)
+        shares.append(index.audit(QUERIES)["lists"])
+    assert shares == sorted(shares)
+    assert shares[0] < 0.5 * shares[-1]
+
+
+def test_lists_of_which_little_is_expected_are_left_out():
+    asked = groups(2000, 20, 12)
+    index = IVFIndex(recall_target=0.95, n_lists=60, random_state=0).fit(VECTORS, queries=asked)
+    assert index.least_ > 0
+    found, audit = index.search(QUERIES, 10), index.audit(QUERIES)
+    assert audit["lists"] * 60 < 0.8 * index.n_probe_
+    fixed = next(
+        report
+        for n_probe in range(1, 60)
+        if (report := IVFIndex(n_lists=60, n_probe=n_probe, random_state=0).fit(VECTORS).audit(QUERIES))["recall"]
+        >= audit["recall"]
+    )
+    assert audit["scanned"] < fixed["scanned"]
+    for row in range(20):  # as many for a query alone, with filters too
+        np.testing.assert_array_equal(index.search(QUERIES[row : row + 1], 10).codes, found.codes[row : row + 1])
+    few = np.random.default_rng(0).random(3000) < 0.3
+    top, truth = index.search(QUERIES, 10, allow=few), ExactIndex().fit(VECTORS).search(QUERIES, 10, allow=few)
+    assert recall(truth.codes, top.codes) > 0.9
 
 
 def test_a_target_without_queries_is_refused():
