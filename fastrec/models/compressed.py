@@ -25,7 +25,8 @@ from fastrec.validation import CodeMatrix, assemble_csr, check_codes, readonly
 
 Floats = NDArray[np.float32]
 
-ENTRIES_AT_ONCE = 1 << 13  # of histories that are folded in: no more items are decoded at a time
+ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
+ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
 ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
 PIECES = 64
 FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing
@@ -245,7 +246,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
                 "follow from histories alone"
             )
         if user_codec is not None and not folded:
-            users = make_codec("user_codec", user_codec)
+            users = make_codec("user_codec", user_codec, besides=FROM_HISTORIES)
         elif type(items).__name__ in ("ProductQuantizer", "BinaryCodec", "ResidualCodec"):
             users = make_codec("user_codec", "int8")
         arrays = {name: getattr(model, name) for name in model._by_item}
@@ -343,7 +344,8 @@ class CompressedFactors(_Compressed, FactorRecommender):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         factors = np.zeros((matrix.shape[0], self._n_features_out), np.float32)
-        for rows in _runs(matrix, ENTRIES_AT_ONCE):
+        few = self.n_features_in_ <= ITEMS_AT_ONCE
+        for rows in _runs(matrix, ENTRIES_AT_ONCE if few else ITEMS_AT_ONCE):
             some = pick_rows(matrix, rows)
             part, places, _ = self._part_of(some.indices)
             factors[rows] = part._fold_in(assemble_csr(some.data, places, some.indptr, some.shape))

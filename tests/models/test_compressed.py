@@ -427,6 +427,8 @@ def test_users_that_do_not_follow_from_histories_are_kept(fitted):
     model = fr.ImplicitALS(**QUICK).fit(random_matrix(), user_features=np.eye(60, 5))
     with pytest.raises(ValueError, match="do not follow from histories alone"):
         compress(model, "int8", user_codec="histories")
+    with pytest.raises(ValueError, match="or 'histories', got 'history'; did you mean 'histories'"):
+        compress(model, "int8", user_codec="history")
     folded = fr.FixedFactors(None, np.random.default_rng(0).normal(size=(40, 16))).fit(random_matrix())
     assert compress(folded, "int8", user_codec="histories").recommend(range(5)).valid.all()
 
