@@ -31,15 +31,18 @@ from fastrec.kernels.topk import LARGEST, sum_products
 HALVES, BYTES, SHIFTED_BYTES, NIBBLES, CENTROIDS, FEW_CENTROIDS, SIGNS = range(7)
 NOTHING = -1
 
+STEPS = 256  # that a byte may name; the first one is 0
+
 
 class Layout(NamedTuple):
     """How one level of a row is read."""
 
     kind: Any  # one of the kinds above, or NOTHING
     start: Any  # where its bytes begin in a row
-    group: Any  # numbers that share a step; or the dimensions of a centroid
-    unit: Any  # float32: what steps (or float16 numbers) are multiplied by, a power of two
-    tables: Any  # float32 centroids, (parts, centroids, group) in one line; or one number
+    group: Any  # numbers that share a step; or the room of a centroid
+    unit: Any  # float32: what float16 numbers are multiplied by, a power of two
+    tables: Any  # float32: the 256 steps that a byte may name; behind them centroids, (parts, centroids, group)
+    parts: Any  # that a vector is cut into
     centroids: Any  # how many of them a part has
 
 
@@ -98,42 +101,53 @@ def add_shifted_bytes(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_nibbles(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds lowest + level · step of each group, whose float16 step and lowest lie behind all levels.
+    """Adds (level - 7.5) · step of each group; the bytes that name the steps lie behind all levels.
 
     The first half of a group lies in the lower four bits of its bytes, the second one in the upper.
     """
-    group = layout.group
+    group, tables = layout.group, pointer(layout.tables)
     half, n_groups = group // 2, (d + group - 1) // group
     for g in range(n_groups):
-        at = n_groups * half + 4 * g
-        step, lowest = half_at(row, at) * layout.unit, half_at(row, at + 2) * layout.unit
+        step = tables[np.int64(row[n_groups * half + g])]
         codes, target = advance(row, g * half), advance(out, g * group)
         low, high = min(half, d - g * group), min(half, d - g * group - half)
         for j in range(low):
-            target[j] += lowest + np.float32(codes[j] & 15) * step
+            target[j] += (np.float32(codes[j] & 15) - np.float32(7.5)) * step
         for j in range(high):
-            target[half + j] += lowest + np.float32(codes[j] >> 4) * step
+            target[half + j] += (np.float32(codes[j] >> 4) - np.float32(7.5)) * step
+
+
+@kernel(inner=True)
+def code_at(row: Any, part: int, few: bool) -> int:
+    """The centroid that a part of a vector has."""
+    return np.int64((row[part >> 1] >> (4 * (part & 1))) & 15) if few else np.int64(row[part])
+
+
+@kernel(inner=True)
+def scale_of(row: Any, layout: Any) -> float:
+    """What the centroids of a row are multiplied by; the byte that names it lies behind their codes."""
+    parts = layout.parts
+    return pointer(layout.tables)[np.int64(row[(parts + 1) // 2 if layout.kind == FEW_CENTROIDS else parts])]
 
 
 @kernel(inner=True)
 def add_centroids(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds the centroids that the codes name, times the row's float16 scale behind them."""
-    group, few = layout.group, layout.kind == FEW_CENTROIDS
-    parts = (d + group - 1) // group
-    scale = half_at(row, (parts + 1) // 2 if few else parts) * layout.unit
-    tables = pointer(layout.tables)
+    """Adds a row's scale times the centroids that the codes name; part p ends before dimension (p + 1) · d / parts."""
+    group, parts, few = layout.group, layout.parts, layout.kind == FEW_CENTROIDS
+    scale, tables, start = scale_of(row, layout), advance(pointer(layout.tables), STEPS), 0
     for part in range(parts):
-        code = (row[part >> 1] >> (4 * (part & 1))) & 15 if few else row[part]
-        centroid = advance(tables, (part * layout.centroids + np.int64(code)) * group)
-        target = advance(out, part * group)
-        for j in range(min(group, d - part * group)):
+        stop = (part + 1) * d // parts
+        centroid = advance(tables, (part * layout.centroids + code_at(row, part, few)) * group)
+        target = advance(out, start)
+        for j in range(stop - start):
             target[j] += centroid[j] * scale
+        start = stop
 
 
 @kernel(inner=True)
 def add_signs(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds the row's float16 step, behind the bits, with the sign of each bit."""
-    step = half_at(row, (d + 7) // 8) * layout.unit
+    """Adds the row's step, which the byte behind the bits names, with the sign of each bit."""
+    step = pointer(layout.tables)[np.int64(row[(d + 7) // 8])]
     for at in range(d // 8):
         byte, target = np.int32(row[at]), advance(out, 8 * at)
         for j in range(8):
@@ -238,116 +252,58 @@ def rotate_rows(vectors: Any, rotation: Any, out: Any) -> None:
             store(place, j, total)
 
 
-SHRINKS = 24  # ranges that are tried for a group: from all of it down to four tenths
-REFITS = 2  # times that step and lowest are fitted to the levels by least squares
+NARROWEST = 0.4  # of the range that all numbers of a group lie in: ranges below are not tried
 
 
 @kernel()
-def encode_nibbles(vectors: Any, group: int, unit: float, levels: Any, rows: Any) -> None:
-    """Fills rows with levels of four bits, and the float16 bits of the step and the lowest number of each group.
+def encode_nibbles(vectors: Any, group: int, steps: Any, levels: Any, rows: Any) -> None:
+    """Fills rows with levels of four bits, and with the bytes that name the steps of their groups.
 
-    The range is the one with the least squared error of some within the group's own, then fitted by least squares.
-    `levels` is room for the float64 levels of a group.
+    Of the steps from the one that reaches all numbers downwards, a group gets the one with the least squared error; the
+    first of them, which is 0, makes zeros of all. `levels` is uint8 room for the levels of a group.
     """
     n, d = vectors.shape
     half, n_groups = group // 2, (d + group - 1) // group
     for i in range(n):
         for g in range(n_groups):
             first, last = g * group, min(d, (g + 1) * group)
-            step, lowest = search_range(vectors[i, first:last], levels)
-            # What float16 makes of them is what levels are chosen for.
-            step = np.float64(to_half(np.float32(step / unit))) * unit
-            lowest = np.float64(to_half(np.float32(lowest / unit))) * unit
-            set_levels(vectors[i, first:last], step, lowest, levels)
+            name = find_step(vectors[i, first:last], steps, levels)
+            set_levels(vectors[i, first:last], steps[name], levels)
             for j in range(half):
-                low = int(levels[j]) if j < last - first else 0
-                high = int(levels[half + j]) if half + j < last - first else 0
+                low = levels[j] if j < last - first else np.uint8(8)
+                high = levels[half + j] if half + j < last - first else np.uint8(8)
                 rows[i, g * half + j] = low | (high << 4)
-            put_half(rows[i], n_groups * half + 4 * g, np.float32(step / unit))
-            put_half(rows[i], n_groups * half + 4 * g + 2, np.float32(lowest / unit))
+            rows[i, n_groups * half + g] = name
 
 
 @kernel(inner=True)
-def search_range(values: Any, levels: Any) -> Any:
-    """The (step, lowest) of 16 equal levels with about the least squared error for some values."""
-    low, high = np.float64(values[0]), np.float64(values[0])
+def find_step(values: Any, steps: Any, levels: Any) -> int:
+    """The step with the least squared error for some values, by its name."""
+    most, best_error, best = 0.0, 0.0, 0
     for value in values:
-        low, high = min(low, np.float64(value)), max(high, np.float64(value))
-    middle, reach = 0.5 * (low + high), 0.5 * (high - low)
-    best, best_step, best_lowest = np.inf, 0.0, middle
-    if reach == 0:
-        return best_step, best_lowest
-    for shrink in range(SHRINKS):
-        own = reach * (1.0 - 0.6 * shrink / (SHRINKS - 1))
-        step, lowest = 2.0 * own / 15.0, middle - own
-        error = set_levels(values, step, lowest, levels)
-        if error < best:
-            best, best_step, best_lowest = error, step, lowest
-    for _ in range(REFITS):
-        set_levels(values, best_step, best_lowest, levels)
-        step, lowest = fit_line(values, levels)
-        error = set_levels(values, step, lowest, levels)
-        if not (step > 0 and error < best):
+        most = max(most, abs(np.float64(value)))
+        best_error += np.float64(value) * value
+    name = min(np.searchsorted(steps, np.float32(most / 7.5)), len(steps) - 1)
+    while name > 0:
+        error = set_levels(values, steps[name], levels)
+        if error < best_error:
+            best_error, best = error, name
+        name -= 1
+        if 7.5 * steps[name] < NARROWEST * most:
             break
-        best, best_step, best_lowest = error, step, lowest
-    return best_step, best_lowest
+    return best
 
 
 @kernel(inner=True)
-def set_levels(values: Any, step: float, lowest: float, levels: Any) -> float:
+def set_levels(values: Any, step: float, levels: Any) -> float:
     """Fills the nearest levels of some values; returns the sum of squared errors."""
     total, inverse = 0.0, 1.0 / step if step > 0 else 0.0
     for j in range(len(values)):
-        level = min(max(np.rint((values[j] - lowest) * inverse), 0.0), 15.0)
-        levels[j] = level
-        off = values[j] - (lowest + level * step)
+        level = min(max(np.floor(values[j] * inverse) + 8.0, 0.0), 15.0)
+        levels[j] = np.uint8(level)
+        off = values[j] - (level - 7.5) * step
         total += off * off
     return total
-
-
-@kernel(inner=True)
-def fit_line(values: Any, levels: Any) -> Any:
-    """The (step, lowest) with the least squared error for given levels."""
-    n, sum_l, sum_v, sum_ll, sum_lv = len(values), 0.0, 0.0, 0.0, 0.0
-    for j in range(n):
-        level, value = levels[j], np.float64(values[j])
-        sum_l += level
-        sum_v += value
-        sum_ll += level * level
-        sum_lv += level * value
-    below = n * sum_ll - sum_l * sum_l
-    if below <= 0:
-        return 0.0, sum_v / n
-    step = (n * sum_lv - sum_l * sum_v) / below
-    return step, (sum_v - step * sum_l) / n
-
-
-@intrinsic  # type: ignore[misc]
-def to_half(context: Any, value: Any) -> Any:
-    """A float32 rounded to float16."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fpext(builder.fptrunc(args[0], ir.HalfType()), ir.FloatType())
-
-    return types.float32(types.float32), build
-
-
-@intrinsic  # type: ignore[misc]
-def half_bits(context: Any, value: Any) -> Any:
-    """The bits of a float32 rounded to float16, as uint16."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
-
-    return types.uint16(types.float32), build
-
-
-@kernel(inner=True)
-def put_half(row: Any, at: int, value: float) -> None:
-    """Writes a float32, rounded to float16, into two bytes of a row."""
-    bits = half_bits(value)
-    row[at] = np.uint8(bits & 255)
-    row[at + 1] = np.uint8(bits >> 8)
 
 
 @kernel()
@@ -387,4 +343,47 @@ def assign_centroids(vectors: Any, centroids: Any, halves: Any, lanes: Any, code
                         bits &= bits - 1
                         if scores[lane] > best:
                             best, code = scores[lane], c + lane
+            codes[i, part] = code
+
+
+@kernel()
+def align_centroids(vectors: Any, centroids: Any, squares: Any, room: Any, codes: Any) -> None:
+    """Moves codes, a part at a time, to the centroids by which the whole points most the way of its vector.
+
+    Parameters
+    ----------
+    vectors, centroids
+        As in `assign_centroids`.
+    squares
+        float32, (parts, a multiple of 16): the squared norms of centroids; infinite behind the last one.
+    room
+        float32, (a multiple of 16,): for the products of a part with its centroids.
+    codes
+        uint8, (n, parts): where to begin, and what was found.
+    """
+    parts, group, width = centroids.shape
+    source, tables, lengths = pointer(vectors), pointer(centroids), pointer(squares)
+    products = pointer(room)
+    for i in range(len(vectors)):
+        along, square = np.float32(0), np.float32(0)  # ⟨x, c⟩ and ‖c‖² of the whole
+        for part in range(parts):
+            row, table = advance(source, (i * parts + part) * group), advance(tables, part * group * width)
+            for j in range(group):
+                along += row[j] * table[j * width + np.int64(codes[i, part])]
+            square += lengths[part * width + np.int64(codes[i, part])]
+        for part in range(parts):
+            row, table = advance(source, (i * parts + part) * group), advance(tables, part * group * width)
+            own, code = advance(lengths, part * width), np.int64(codes[i, part])
+            for c in range(width):
+                products[c] = np.float32(0)
+            for j in range(group):
+                for c in range(width):
+                    products[c] += row[j] * table[j * width + c]
+            rest, others = along - products[code], max(square - own[code], np.float32(0))
+            best, below = np.float32(0), np.float32(1)  # the squared cosine with its sign, as a fraction
+            for c in range(width):
+                total = rest + products[c]
+                if total * abs(total) * below > best * (others + own[c]):
+                    best, below, code = total * abs(total), others + own[c], c
+            along, square = rest + products[code], others + own[code]
             codes[i, part] = code

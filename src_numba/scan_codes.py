@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.codes import FEW_CENTROIDS, decode_row, float_at, half_at
+from fastrec.kernels.codes import FEW_CENTROIDS, STEPS, code_at, decode_row, float_at, scale_of
 from fastrec.kernels.scan import CARE
 from fastrec.kernels.simd import (
     accumulate,
@@ -156,32 +156,33 @@ def scan_tables(
     """
     search, doors = take_search(weights, queries, kept, room), open_doors(filters)
     rows, stride, layout = pointer(coded.rows), coded.rows.shape[1], coded.coarse
-    centroids, products, size, group = pointer(layout.tables), pointer(table), layout.centroids, layout.group
+    centroids, products = advance(pointer(layout.tables), STEPS), pointer(table)
+    size, group, parts = layout.centroids, layout.group, layout.parts
     d, few = coded.dimensions - coded.exact, layout.kind == FEW_CENTROIDS
-    parts = (d + group - 1) // group
-    scale_at = (parts + 1) // 2 if few else parts
     for row in range(search.n):
-        query = vectors[row]
+        query, start = vectors[row], 0
         for part in range(parts):
+            stop = (part + 1) * d // parts
             for code in range(size):
                 total, at = np.float32(0), (part * size + code) * group
-                for j in range(min(group, d - part * group)):
-                    total += query[part * group + j] * centroids[at + j]
+                for j in range(stop - start):
+                    total += query[start + j] * centroids[at + j]
                 products[part * size + code] = total
+            start = stop
         for i in range(len(coded.rows)):
             own = advance(rows, i * stride)
             codes = advance(own, layout.start)
             even, odd = np.float32(0), np.float32(0)
             if few:
                 for part in range(parts):
-                    even += products[part * size + ((codes[part >> 1] >> (4 * (part & 1))) & 15)]
+                    even += products[part * size + code_at(codes, part, few)]
             else:
                 for part in range(0, parts - 1, 2):
                     even += products[part * size + codes[part]]
                     odd += products[(part + 1) * size + codes[part + 1]]
                 if parts % 2:
                     even += products[(parts - 1) * size + codes[parts - 1]]
-            score = (even + odd) * (half_at(codes, scale_at) * layout.unit)
+            score = (even + odd) * scale_of(codes, layout)
             for j in range(coded.exact):
                 score += query[d + j] * float_at(own, coded.exact_at + 4 * j)
             factor = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]

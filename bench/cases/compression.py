@@ -13,6 +13,8 @@ Record = dict[str, Any]
 THREADS = 1
 FACTORS = 128
 CODECS = ("float16", "int8", "int4", "pq", "pq+int4", "pq+int8", "binary", "binary+int4", "binary+int8")
+PLAIN_CODECS = ("float16", "int8", "int4")
+WITHOUT_USERS = ("int8", "int4", "pq", "pq+int8")  # where nothing is kept of users but their histories
 MODELS = {
     "ALS": lambda: ImplicitALS(FACTORS, random_state=0, n_jobs=THREADS),
     "BPR": lambda: SGDFactorization(FACTORS, loss="bpr", random_state=0, n_jobs=THREADS),
@@ -25,22 +27,26 @@ def table(
 ) -> Iterator[Record]:
     """A record for each model and codec."""
     for kind in models:
-        codecs = ("float16", "int8", "int4") if kind == "EASE" else CODECS
-        report = compression_report(MODELS[kind]().fit(train), test, codecs, repeats=repeats)
-        for row in report.rows:
-            yield {
-                "case": "compression",
-                "data": name,
-                "model": kind,
-                "codec": row.codec,
-                "bytes/vector": row.bytes_per_vector,
-                "MB": row.total_bytes / 1e6,
-                "smaller": row.smaller,
-                "NDCG@10": row.ndcg,
-                "change %": 100 * row.change,
-                "recall": row.recall,
-                "queries/s": row.queries_per_second,
-            }
+        model = MODELS[kind]().fit(train)
+        reports = {"": compression_report(model, test, PLAIN_CODECS if kind == "EASE" else CODECS, repeats=repeats)}
+        if kind != "EASE":
+            folded = compression_report(model, test, WITHOUT_USERS, user_codec="histories", repeats=repeats)
+            reports[", users folded in"] = folded
+        for users, report in reports.items():
+            for row in report.rows[bool(users) :]:
+                yield {
+                    "case": "compression",
+                    "data": name,
+                    "model": kind,
+                    "codec": row.codec + users,
+                    "bytes/vector": row.bytes_per_vector,
+                    "MB": row.total_bytes / 1e6,
+                    "smaller": row.smaller,
+                    "NDCG@10": row.ndcg,
+                    "change %": 100 * row.change,
+                    "recall": row.recall,
+                    "queries/s": row.queries_per_second,
+                }
 
 
 def movielens(folder: Folder, repeats: int) -> Iterator[Record]:

@@ -22,7 +22,7 @@ ROWS_AT_ONCE = 4096  # vectors that are encoded, decoded or measured at a time
 LANES = 16
 HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
 NO_TABLE = readonly(np.zeros(1, np.float32))
-NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 0)
+NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 1, 0)
 
 
 class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -86,7 +86,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # -- scikit-learn
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
-        """Learn what all vectors share: ranges, rotation, centroids.
+        """Learn what all vectors share: steps, rotation, centroids.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @property
     def shared_bytes_(self) -> int:
-        """The bytes that all vectors share: rotation and centroids."""
+        """The bytes that all vectors share: rotation, steps and centroids."""
         check_is_fitted(self)
         return sum(array.nbytes for array in self._arrays())
 
@@ -287,12 +287,13 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         kind = check_choice(f"{type(self).__name__}.rotation", getattr(self, "rotation", None), self.rotations)
         if kind is None or vectors.shape[1] == 1:
             return None
-        start = random_rotation(vectors.shape[1], random)
-        return readonly(start if kind == "random" else learn_rotation(vectors, start, self._group, random))
+        if kind == "random":
+            return readonly(random_rotation(vectors.shape[1], random))
+        return readonly(learn_rotation(vectors, self._parts, random))
 
     @property
-    def _group(self) -> int:
-        """The dimensions of a centroid, which a rotation is learned for."""
+    def _parts(self) -> int:
+        """The parts of a vector that have centroids of their own, which a rotation is learned for."""
         return 1
 
     def _turned(self, vectors: Floats) -> Floats:
@@ -329,18 +330,6 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
-
-
-def unbiased_scales(vectors: NDArray[np.float64], products: NDArray[np.float64], unit: float) -> Rows:
-    """‖x‖² / ⟨x, c⟩ of each row in float16, two bytes each, of shape (n, 2); 0 for a vector of zeros.
-
-    A vector that c says almost nothing of gets no more than eight times its own length.
-    """
-    squares = np.square(vectors).sum(axis=1)
-    floor = np.sqrt(squares) / 8
-    scales = np.divide(squares, np.maximum(products, floor), out=np.zeros_like(squares), where=squares > 0)
-    rows: Rows = np.ascontiguousarray((scales / unit).astype("<f2")[:, None]).view(np.uint8)
-    return rows
 
 
 def learned_names(kind: type) -> list[str]:

@@ -28,7 +28,7 @@ def describe_codec(codec: VectorCodec) -> tuple[Arrays, Record]:
     >>> codec = ProductQuantizer(rotation=None).fit(np.eye(8))
     >>> arrays, record = describe_codec(codec)
     >>> list(arrays), record["class"]
-    (['/centroids'], 'ProductQuantizer')
+    (['/centroids', '/steps'], 'ProductQuantizer')
     >>> again = rebuild_codec(arrays, record)
     >>> bool((again.transform(np.eye(8)) == codec.transform(np.eye(8))).all())
     True

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.codes import assign_centroids
+from fastrec.kernels.codes import align_centroids, assign_centroids
 from fastrec.validation import readonly
 
 Floats = NDArray[np.float32]
@@ -24,63 +24,111 @@ def unit_rows(vectors: Floats) -> Floats:
     return scaled
 
 
+def squared_lengths(vectors: Floats) -> NDArray[np.float64]:
+    """‖x‖² of each row, in units of the largest.
+
+    >>> squared_lengths(np.array([[3, 4], [0, 0]], "f4"))
+    array([1., 0.])
+    """
+    squares: NDArray[np.float64] = np.square(vectors, dtype=np.float64).sum(axis=1)
+    largest = squares.max(initial=0.0)
+    return squares / largest if largest > 0 else squares
+
+
 def fit_centroids(
-    vectors: Floats, group: int, k: int, iterations: int, random: np.random.RandomState, start: Floats | None = None
+    vectors: Floats,
+    weights: NDArray[np.float64],
+    parts: int,
+    k: int,
+    iterations: int,
+    random: np.random.RandomState,
+    start: Floats | None = None,
 ) -> Floats:
-    """Lloyd's k-means in each part of `group` dimensions; returns centroids of shape (parts, k, group).
+    """Lloyd's k-means in each of the parts of vectors; returns centroids of shape (parts, k, dimensions of the widest).
 
     It begins from `start`, or from k of the vectors. A centroid that nothing is nearest to moves beside the one that
-    most is. Where there are fewer vectors than k, the rest of the centroids is zeros.
+    has most weight. Where there are fewer vectors than k, the rest of the centroids is zeros.
     """
-    cut = in_parts(vectors, group)
-    n, parts = cut.shape[:2]
+    cut = in_parts(vectors, parts)
+    n, _, group = cut.shape
     if start is None:
         chosen = random.permutation(n)[:k]
         start = np.zeros((parts, k, group), np.float32)
         start[:, : len(chosen)] = cut[chosen].swapaxes(0, 1)
-    centroids = start.copy()
+    centroids, sizes = start.copy(), part_sizes(vectors.shape[1], parts)
     used = min(n, k)
     for _ in range(iterations):
         codes = assign(cut, centroids)
         for part in range(parts):
-            counts = np.bincount(codes[:, part], minlength=k)
-            sums = [np.bincount(codes[:, part], cut[:, part, j], minlength=k) for j in range(group)]
-            known = counts > 0
-            means = (np.array(sums).T / np.maximum(counts, 1)[:, None]).astype(np.float32)
+            own = np.bincount(codes[:, part], weights, minlength=k)
+            sums = [np.bincount(codes[:, part], weights * cut[:, part, j], minlength=k) for j in range(group)]
+            known = own > 0
+            means = (np.array(sums).T / np.where(known, own, 1)[:, None]).astype(np.float32)
             centroids[part, known] = means[known]
             empty = np.flatnonzero(~known[:used])
-            fullest = np.argsort(-counts, kind="stable")[: len(empty)]
+            fullest = np.argsort(-own, kind="stable")[: len(empty)]
             shift = SPREAD * random.normal(size=(len(empty), group)) * np.abs(centroids[part]).max()
             centroids[part, empty] = centroids[part, fullest] + shift.astype(np.float32)
+            centroids[part, :, sizes[part] :] = 0
     return centroids
 
 
 def assign(cut: Floats, centroids: Floats) -> NDArray[np.uint8]:
     """The codes of the nearest centroids, of shape (n, parts), for vectors of shape (n, parts, group)."""
+    beside, squares = _side_by_side(centroids)
+    codes = np.empty(cut.shape[:2], np.uint8)
+    lanes = np.empty(LANES, np.float32)
+    assign_centroids(readonly(cut.reshape(len(cut), -1)), beside, readonly(squares / 2), lanes, codes)
+    return codes
+
+
+def align(cut: Floats, centroids: Floats, sweeps: int) -> NDArray[np.uint8]:
+    """Codes by which the whole points more the way of its vector than with the nearest centroids of its parts."""
+    codes = assign(cut, centroids)
+    beside, squares = _side_by_side(centroids)
+    room = np.empty(squares.shape[1], np.float32)
+    for _ in range(sweeps):
+        align_centroids(readonly(cut.reshape(len(cut), -1)), beside, readonly(squares), room, codes)
+    return codes
+
+
+def _side_by_side(centroids: Floats) -> tuple[Floats, Floats]:
+    """Centroids as kernels take them, and their squared norms, infinite behind the last one."""
     parts, k, group = centroids.shape
     width = -(-k // LANES) * LANES
     beside = np.zeros((parts, group, width), np.float32)
     beside[:, :, :k] = centroids.swapaxes(1, 2)
-    halves = np.full((parts, width), np.inf, np.float32)
-    halves[:, :k] = np.square(centroids, dtype=np.float64).sum(axis=2) / 2
-    codes = np.empty((len(cut), parts), np.uint8)
-    lanes = np.empty(LANES, np.float32)
-    assign_centroids(readonly(cut.reshape(len(cut), -1)), readonly(beside), readonly(halves), lanes, codes)
-    return codes
+    squares = np.full((parts, width), np.inf, np.float32)
+    squares[:, :k] = np.square(centroids, dtype=np.float64).sum(axis=2)
+    return readonly(beside), squares
 
 
-def nearest_centroids(vectors: Floats, centroids: Floats) -> Floats:
-    """The vectors that their nearest centroids make up, of the shape of `vectors`."""
-    codes = assign(in_parts(vectors, centroids.shape[2]), centroids)
+def join_centroids(codes: NDArray[np.uint8], centroids: Floats, d: int) -> Floats:
+    """The vectors of d dimensions that centroids make up, for codes of shape (n, parts)."""
     picked = centroids[np.arange(len(centroids)), codes]
-    whole: Floats = np.ascontiguousarray(picked.reshape(len(vectors), -1)[:, : vectors.shape[1]])
+    whole: Floats = np.ascontiguousarray(picked[:, _places(d, len(centroids))])
     return whole
 
 
-def in_parts(vectors: Floats, group: int) -> Floats:
-    """Vectors of shape (n, d) cut into parts of `group` dimensions, the last one filled up with zeros."""
+def part_sizes(d: int, parts: int) -> NDArray[np.int64]:
+    """The dimensions of each part: as equal as they can be.
+
+    >>> part_sizes(14, 4)
+    array([3, 4, 3, 4])
+    """
+    return np.diff(np.arange(parts + 1) * d // parts)
+
+
+def in_parts(vectors: Floats, parts: int) -> Floats:
+    """Vectors of shape (n, d) cut into parts, each filled up with zeros to the dimensions of the widest."""
     n, d = vectors.shape
-    parts = -(-d // group)
-    if parts * group != d:
-        vectors = np.pad(vectors, ((0, 0), (0, parts * group - d)))
-    return np.ascontiguousarray(vectors).reshape(n, parts, group)
+    cut = np.zeros((n, parts, int(part_sizes(d, parts).max())), np.float32)
+    cut[:, _places(d, parts)] = vectors
+    return cut
+
+
+def _places(d: int, parts: int) -> NDArray[np.bool_]:
+    """Which places in the parts hold a dimension, of shape (parts, dimensions of the widest)."""
+    sizes = part_sizes(d, parts)
+    places: NDArray[np.bool_] = np.arange(sizes.max()) < sizes[:, None]
+    return places

@@ -26,7 +26,9 @@ PLAIN_NAMES: dict[str, VectorCodec] = {
 }
 
 
-def make_codec(name: str, codec: Any, names: dict[str, VectorCodec] = NAMES) -> VectorCodec:
+def make_codec(
+    name: str, codec: Any, names: dict[str, VectorCodec] = NAMES, *, besides: str | None = None
+) -> VectorCodec:
     """A new, unfitted codec: of a name, of two joined by "+" (a coarse and a fine one), or as a given codec is.
 
     Parameters
@@ -37,6 +39,8 @@ def make_codec(name: str, codec: Any, names: dict[str, VectorCodec] = NAMES) -> 
         "float16", "int8", "int4", "pq", "binary", "binary+int8" and so on; or a `VectorCodec`.
     names
         What the names stand for.
+    besides
+        What else the option may be, for errors.
 
     Raises
     ------
@@ -57,9 +61,11 @@ def make_codec(name: str, codec: Any, names: dict[str, VectorCodec] = NAMES) -> 
     parts = codec.split("+")
     for part in parts:
         if part not in names or len(parts) > 2 or (len(parts) == 2 and "binary" not in names):
-            close = suggest_option(part, names)
+            others = names if besides is None else [*names, besides]
+            close = suggest_option(part, others)
             hint = f"; did you mean {close!r}?" if close and len(parts) == 1 else ""
             joined = ", or two of them joined by '+'" if "binary" in names else ""
+            joined += "" if besides is None else f", or {besides!r}"
             raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}{joined}, got {codec!r}{hint}")
     made = [clone(names[part]) for part in parts]
     return made[0] if len(made) == 1 else ResidualCodec(*made)

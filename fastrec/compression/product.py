@@ -4,27 +4,39 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrec.compression.codec import Floats, Rows, VectorCodec, unbiased_scales
-from fastrec.compression.kmeans import assign, fit_centroids, in_parts, nearest_centroids, unit_rows
+from fastrec.compression.codec import Floats, Rows, VectorCodec
+from fastrec.compression.kmeans import (
+    align,
+    fit_centroids,
+    in_parts,
+    join_centroids,
+    part_sizes,
+    squared_lengths,
+    unit_rows,
+)
+from fastrec.compression.steps import check_steps, make_steps, name_steps
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
 from fastrec.validation import check_choice, check_integer, readonly
 
 LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
+SPARE = 1.5  # times shorter and longer than vectors are scales: what centroids make up is not quite of length 1
+SWEEPS = 2  # over the parts of a vector, after the nearest centroid of each was found
 
 
 class ProductQuantizer(VectorCodec):
-    """Each part of a vector as the nearest of 256 (or 16) centroids, and a float16 length: a sixteenth of the bytes.
+    """Each part of a vector as one of 256 (or 16) centroids, and a byte for its length: a sixteenth of the bytes.
 
-    What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids learned from vectors of length 1. Vectors
-    of items differ in length as items do in popularity, so that without it most centroids would serve the short ones.
-    The scale is s = ‖x‖² / ⟨x, c⟩, so that ⟨x, x̂⟩ = ‖x‖²: the score of a query that points the way of the vector, as
-    those do whose best it is, is right (Gao, Long 2024); the scale of least error, ⟨x, c⟩ / ⟨c, c⟩, takes from all
-    scores, and most from what is quantized worst.
+    What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids of vectors brought to length 1, each with
+    the weight of its squared length. Vectors of items differ in length as items do in popularity: without the first,
+    most centroids would serve the short ones, without the second, all alike, though the long ones are in most lists.
+    The scale makes x̂ as long as x, so that the codes of least error are those that point most the way of it: from the
+    nearest centroids of its parts on, they are searched a part at a time.
 
     Parameters
     ----------
     subvectors : int or None
-        How many parts, m, of equal size. None: four dimensions each with 8 bits, two with 4, which is a sixteenth.
+        How many parts, m, as equal as they can be. None: as many as make a sixteenth of float32 with the length,
+        d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
     bits : {8, 4}
         Of a code: 256 or 16 centroids.
     rotation : {"opq", "random", None}
@@ -37,7 +49,9 @@ class ProductQuantizer(VectorCodec):
 
     Attributes
     ----------
-    centroids_ : float32 array of shape (subvectors, 2 ** bits, dimensions of a part)
+    centroids_ : float32 array of shape (subvectors, 2 ** bits, dimensions of the widest part)
+    steps_ : float32 array of shape (256,)
+        The lengths that a byte names, the first one 0.
 
     References
     ----------
@@ -45,21 +59,19 @@ class ProductQuantizer(VectorCodec):
 
     Ge, He, Ke, Sun: Optimized product quantization. IEEE TPAMI 36, 2014.
 
-    Gao, Long: RaBitQ: quantizing high-dimensional vectors with a theoretical error bound for approximate nearest
-    neighbor search. SIGMOD 2024.
-
     Examples
     --------
-    >>> X = np.random.default_rng(0).normal(size=(1000, 16)) * np.linspace(2, 0, 16)
+    >>> X = np.random.default_rng(0).normal(size=(1000, 32)) * np.linspace(2, 0, 32)
     >>> codec = ProductQuantizer(rotation=None).fit(X)
     >>> codec.bytes_per_vector_, codec.reconstruction_error(X) < 0.2
-    (6, True)
+    (8, True)
     """
 
     rotations: ClassVar[tuple[str | None, ...]] = ("opq", "random", None)
-    _learned: ClassVar[tuple[str, ...]] = ("centroids_",)
+    _learned: ClassVar[tuple[str, ...]] = ("centroids_", "steps_")
 
     centroids_: Floats
+    steps_: Floats
 
     def __init__(
         self,
@@ -84,42 +96,41 @@ class ProductQuantizer(VectorCodec):
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
         chosen = np.sort(random.permutation(len(coordinates))[:LEARNED_FROM])
-        units = unit_rows(coordinates[chosen])
-        self.centroids_ = readonly(fit_centroids(units, self._group, 2**self.bits, self.iterations, random))
-
-    @property
-    def _group(self) -> int:
-        d = self._d
-        if self.subvectors is None:
-            return min(d, self.bits // 2)
-        return -(-d // min(self.subvectors, d))
+        units, weights = unit_rows(coordinates[chosen]), squared_lengths(coordinates[chosen])
+        self.centroids_ = readonly(fit_centroids(units, weights, self._parts, 2**self.bits, self.iterations, random))
+        lengths = np.linalg.norm(coordinates.astype(np.float64), axis=1)
+        self.steps_ = make_steps(np.append(lengths / SPARE, lengths.max(initial=0.0) * SPARE))
 
     @property
     def _parts(self) -> int:
-        return -(-self._d // self._group)
+        d = self._d
+        if self.subvectors is not None:
+            return min(d, self.subvectors)
+        return max(1, d // 4 - 1) if self.bits == 8 else max(1, d // 2 - 2)
 
     @property
     def _width(self) -> int:
-        return (self._parts if self.bits == 8 else -(-self._parts // 2)) + 2
+        return (self._parts if self.bits == 8 else -(-self._parts // 2)) + 1
 
     def _encode(self, coordinates: Floats) -> Rows:
-        units = unit_rows(coordinates)
-        codes = assign(in_parts(units, self._group), self.centroids_)
-        again = nearest_centroids(units, self.centroids_).astype(np.float64)
-        wide = coordinates.astype(np.float64)
-        scales = unbiased_scales(wide, (wide * again).sum(axis=1), self.unit_)
+        codes = align(in_parts(unit_rows(coordinates), self._parts), self.centroids_, SWEEPS)
+        again = join_centroids(codes, self.centroids_, self._d).astype(np.float64)
+        lengths, norms = np.linalg.norm(coordinates.astype(np.float64), axis=1), np.linalg.norm(again, axis=1)
+        scales = lengths / np.where(norms > 0, norms, 1)
         if self.bits == 4:
             even = codes if codes.shape[1] % 2 == 0 else np.pad(codes, ((0, 0), (0, 1)))
             codes = even[:, ::2] | even[:, 1::2] * np.uint8(16)
-        return np.column_stack([codes, scales])
+        return np.column_stack([codes, name_steps(self.steps_, scales)])
 
     def _layout(self, start: int) -> Layout:
         kind = CENTROIDS if self.bits == 8 else FEW_CENTROIDS
-        flat = readonly(self.centroids_.reshape(-1))
-        return Layout(kind, start, self._group, np.float32(self.unit_), flat, 2**self.bits)
+        parts, k, group = self.centroids_.shape
+        tables = readonly(np.concatenate([self.steps_, self.centroids_.reshape(-1)]))
+        return Layout(kind, start, group, np.float32(1), tables, parts, k)
 
     def _restored(self) -> None:
         super()._restored()
-        shape = (self._parts, 2**self.bits, self._group)
+        check_steps(self.steps_)
+        shape = (self._parts, 2**self.bits, int(part_sizes(self._d, self._parts).max()))
         if self.centroids_.shape != shape or self.centroids_.dtype != np.float32:
             raise ValueError("a codec's centroids are not of the shape that they must be")

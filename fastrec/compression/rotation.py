@@ -3,13 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.compression.kmeans import fit_centroids, nearest_centroids, unit_rows
+from fastrec.compression.kmeans import (
+    assign,
+    fit_centroids,
+    in_parts,
+    join_centroids,
+    part_sizes,
+    squared_lengths,
+    unit_rows,
+)
 from fastrec.parallel import one_blas_thread
 
 Floats = NDArray[np.float32]
 
 LEARNED_FROM = 32_768  # vectors at most that a rotation is learned from
 ROUNDS = 12
+FLOOR = 1e-9  # of the largest variance: none counts as less
 LARGEST = 4096  # dimensions; a rotation of more takes too much memory
 
 
@@ -29,21 +38,40 @@ def random_rotation(d: int, random: np.random.RandomState) -> Floats:
     return rotation
 
 
-def learn_rotation(vectors: Floats, start: Floats, group: int, random: np.random.RandomState) -> Floats:
-    """The rotation in which the directions of vectors lose least by product quantization, from `start` on.
+def learn_rotation(vectors: Floats, parts: int, random: np.random.RandomState) -> Floats:
+    """The rotation in which vectors lose least by product quantization of their directions.
 
-    Centroids and rotation are fitted in turn; the rotation that brings X nearest to its quantized form Y is U Vᵀ of
-    XᵀY = U S Vᵀ (Ge, He, Ke, Sun: Optimized product quantization. CVPR 2013, section 3.1; the orthogonal Procrustes
-    problem).
+    From the principal axes on, centroids and rotation are fitted in turn; the rotation that brings X nearest to its
+    quantized form Y is U Vᵀ of XᵀY = U S Vᵀ (Ge, He, Ke, Sun: Optimized product quantization. CVPR 2013, section 3.1;
+    the orthogonal Procrustes problem).
     """
     chosen = np.sort(random.permutation(len(vectors))[:LEARNED_FROM])
-    sample = unit_rows(vectors[chosen])
-    rotation = start
+    sample, weights = unit_rows(vectors[chosen]), squared_lengths(vectors[chosen])
+    weighted = (sample * weights[:, None]).T
     centroids = None
     with one_blas_thread():
+        rotation = deal_axes(weighted @ sample, parts)
         for _ in range(ROUNDS):
             turned = np.ascontiguousarray(sample @ rotation)
-            centroids = fit_centroids(turned, group, 256, 2, random, centroids)
-            left, _, right = np.linalg.svd(sample.T @ nearest_centroids(turned, centroids))
-            rotation = left @ right
+            centroids = fit_centroids(turned, weights, parts, 256, 2, random, centroids)
+            codes = assign(in_parts(turned, parts), centroids)
+            left, _, right = np.linalg.svd(weighted @ join_centroids(codes, centroids, turned.shape[1]))
+            rotation = np.ascontiguousarray(left @ right, np.float32)
     return rotation
+
+
+def deal_axes(moment: NDArray[np.float64], parts: int) -> Floats:
+    """The principal axes of a second moment, dealt to parts so that the products of their variances are alike.
+
+    Each part then has as much to tell as the others, and gets as many bits (Ge et al. 2013, section 3.2). The largest
+    are dealt first, each to the part of the least product that has room.
+    """
+    values, basis = np.linalg.eigh(moment)
+    values = np.maximum(values, FLOOR * max(values[-1], np.finfo(np.float64).tiny))
+    sizes, products = part_sizes(len(moment), parts), np.zeros(parts)
+    dealt: list[list[int]] = [[] for _ in range(parts)]
+    for axis in range(len(moment) - 1, -1, -1):
+        place = min((p for p in range(parts) if len(dealt[p]) < sizes[p]), key=lambda p: products[p])
+        dealt[place].append(axis)
+        products[place] += np.log(values[axis] / values[0])
+    return np.ascontiguousarray(basis[:, [axis for own in dealt for axis in own]], np.float32)

@@ -25,9 +25,11 @@ from fastrec.validation import CodeMatrix, assemble_csr, check_codes, readonly
 
 Floats = NDArray[np.float32]
 
-ENTRIES_AT_ONCE = 1 << 13  # of histories that are folded in: no more items are decoded at a time
+ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
+ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
 ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
 PIECES = 64
+FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing
 
 
 def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "CompressedFactors | CompressedWeights":
@@ -47,7 +49,8 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "Com
         any codec of `fastrec.compression`.
     user_codec
         The same for the users' factors. None is `codec`, but "int8" where that is a product quantizer, binary or of two
-        levels: users are looked up, not scanned.
+        levels: users are looked up, not scanned. "histories" keeps nothing of them: whoever is asked about is folded in
+        from the history that the model keeps anyway.
 
     Returns
     -------
@@ -236,24 +239,31 @@ class CompressedFactors(_Compressed, FactorRecommender):
 
     def _take(self, model: FactorRecommender, codec: Any, user_codec: Any) -> "CompressedFactors":
         items, users = make_codec("codec", codec), None
-        if user_codec is not None:
-            users = make_codec("user_codec", user_codec)
+        folded = isinstance(user_codec, str) and user_codec == FROM_HISTORIES
+        if folded and (getattr(model, "users_given_", False) or getattr(model, "user_features_", None) is not None):
+            raise ValueError(
+                f"user_codec must not be {FROM_HISTORIES!r} for this {type(model).__name__}: its users' factors do not "
+                "follow from histories alone"
+            )
+        if user_codec is not None and not folded:
+            users = make_codec("user_codec", user_codec, besides=FROM_HISTORIES)
         elif type(items).__name__ in ("ProductQuantizer", "BinaryCodec", "ResidualCodec"):
             users = make_codec("user_codec", "int8")
         arrays = {name: getattr(model, name) for name in model._by_item}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
         whole, warm, answered = model._whole(), model._warm(), _answered(model)
-        self._adopt_model(model, ("user_factors_", *arrays, *model._spare))
+        self._adopt_model(model, ("user_factors_", "index_", *arrays, *model._spare))
         self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
         self.kept_ |= {} if warm is None else {"warm": warm}
         self.kept_ |= {} if answered is None else {"answered": answered}
         self.codecs_, codes = {}, {}
-        for name, array in {**arrays, "user_factors_": model.user_factors_}.items():
+        for name, array in {**arrays, **({} if folded else {"user_factors_": model.user_factors_})}.items():
             own = make_codec("codec", items if name != "user_factors_" or users is None else users)
             self.codecs_[name] = own.fit(array, exact_columns=max(0, array.shape[1] - width))
             codes[name] = own.transform(array)
-        self.item_codes_, self.user_codes_ = codes.pop("item_factors_"), codes.pop("user_factors_")
+        self.item_codes_ = codes.pop("item_factors_")
+        self.user_codes_ = codes.pop("user_factors_", np.empty((len(model.user_factors_), 0), np.uint8))
         self.other_codes_ = {name: readonly(rows) for name, rows in codes.items()}
         freeze(self)
         return self
@@ -267,11 +277,12 @@ class CompressedFactors(_Compressed, FactorRecommender):
             )
         self._follow_data()
         self._grow_items()
-        n_users, codec = self.seen_.shape[0], self.codecs_["user_factors_"]
+        n_users, codec = self.seen_.shape[0], self.codecs_.get("user_factors_")
         changed = np.union1d(change.users, np.arange(len(self.user_codes_), n_users)).astype(np.int32)
         codes = _grown_rows(self.user_codes_, n_users)
-        for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
-            codes[rows] = codec.transform(self._fold_in(pick_rows(self.seen_, rows)))
+        if codec is not None:
+            for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
+                codes[rows] = codec.transform(self._fold_in(pick_rows(self.seen_, rows)))
         self.user_codes_ = codes
         if "answered" in self.kept_:
             answered = _grown_rows(self.kept_["answered"], n_users)
@@ -309,7 +320,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
 
     def decode_users(self, users: Any) -> Floats:
         """The factors of some users of the training data; see `decode_items`."""
-        return self._decode("user_factors_", self._of_size("users", users, self.seen_.shape[0]))
+        return self._known_users(self._of_size("users", users, self.seen_.shape[0]))
 
     @staticmethod
     def _of_size(name: str, codes: Any, size: int) -> Codes:
@@ -333,7 +344,8 @@ class CompressedFactors(_Compressed, FactorRecommender):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         factors = np.zeros((matrix.shape[0], self._n_features_out), np.float32)
-        for rows in _runs(matrix, ENTRIES_AT_ONCE):
+        few = self.n_features_in_ <= ITEMS_AT_ONCE
+        for rows in _runs(matrix, ENTRIES_AT_ONCE if few else ITEMS_AT_ONCE):
             some = pick_rows(matrix, rows)
             part, places, _ = self._part_of(some.indices)
             factors[rows] = part._fold_in(assemble_csr(some.data, places, some.indptr, some.shape))
@@ -358,7 +370,26 @@ class CompressedFactors(_Compressed, FactorRecommender):
     def _vectors(self, audience: Audience) -> Floats:
         if audience.codes is None:
             return self._fold_in(audience.histories())
-        return self._decode("user_factors_", audience.codes)
+        return self._known_users(audience.codes)
+
+    def _known_users(self, codes: Codes) -> Floats:
+        """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
+        if "user_factors_" in self.codecs_:
+            return self._decode("user_factors_", codes)
+        return self._fold_in(pick_rows(self.seen_, codes))
+
+    def build_index(self, index: Any = None) -> Self:
+        """Refused: searches go through the codes.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} takes no index, which would keep the items' vectors beside their codes: searches "
+            "go through the codes. Build one for the model that was compressed"
+        )
 
     def _search(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
@@ -410,6 +441,11 @@ class CompressedFactors(_Compressed, FactorRecommender):
         k: int,
         allowed: NDArray[np.bool_] | None = None,
     ) -> tuple[Codes, NDArray[np.float32]]:
+        if side not in self.codecs_:
+            raise TypeError(
+                "similar_users asks for the vectors of all users, of which nothing is kept here: compress the model "
+                f"with another user_codec than {FROM_HISTORIES!r}"
+            )
         index = self._coded_index(side, "cosine")
         vectors = vectors.copy()
         vectors[:, self._compared :] = 0
@@ -486,8 +522,11 @@ class CompressedFactors(_Compressed, FactorRecommender):
                 measure_codes(codec.coded(rows), np.empty(codec.n_features_in_, np.float32), norms)
                 if not np.isfinite(norms).all():
                     raise ValueError("its codes stand for vectors that are not finite")
-        if self.codecs_["user_factors_"].n_features_in_ != self._n_features_out:
+        users = self.codecs_.get("user_factors_")
+        if users is not None and users.n_features_in_ != self._n_features_out:
             raise ValueError("its users' factors are not of the width of its items'")
+        if len(self.user_codes_) != self.seen_.shape[0]:
+            raise ValueError("its codes are not of the shape that they must be")
         if not isinstance(self._origin, FactorRecommender):
             raise ValueError("it is not made of a factor model")
         shapes = {"warm": (self.n_features_in_,), "answered": (self.seen_.shape[0],)}
@@ -514,8 +553,8 @@ class CompressedWeights(_Compressed, ItemWeights):
     >>> from fastrec.models import EASE
     >>> model = EASE().fit(np.eye(40) + np.eye(40, k=1))
     >>> small = compress(model, "int4")
-    >>> model.weights_.nbytes / small.weight_codes_.nbytes
-    4.0
+    >>> round(model.weights_.nbytes / small.weight_codes_.nbytes, 2)
+    4.71
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("weight_codes_",)

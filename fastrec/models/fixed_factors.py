@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Audience, Explaining
 from fastrec.models.rows import pick_rows
-from fastrec.parallel import effective_jobs
+from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.validation import CodeMatrix, check_number
 
 Floats = NDArray[np.float32]
@@ -127,9 +127,10 @@ class FixedFactors(Explaining, FactorRecommender):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         factors = np.zeros((matrix.shape[0], self.item_factors_.shape[1]), np.float32)
-        for row in np.flatnonzero(np.diff(matrix.indptr)):
-            equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
-            factors[row] = np.linalg.solve(equations, confidence @ vectors)
+        with one_blas_thread():  # equations are small: handing them to threads takes longer than solving them
+            for row in np.flatnonzero(np.diff(matrix.indptr)):
+                equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
+                factors[row] = np.linalg.solve(equations, confidence @ vectors)
         return factors
 
     def _equations_of(self, row: CodeMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

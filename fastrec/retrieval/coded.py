@@ -99,19 +99,21 @@ class CodedIndex:
         ValueError, TypeError
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
-        check_integer("k", k, minimum=1)
+        k = check_integer("k", k, minimum=1)
         vectors = read_queries(queries, self.coded.dimensions)
         norms = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
         if not np.isfinite(norms).all():
             raise ValueError(f"queries must be finite, got another one in row {int(np.argmin(np.isfinite(norms)))}")
         n = len(self.coded.rows)
         asked = _Asked(self.codec.turn(vectors), readonly(norms), read_filters(exclude, allow, len(vectors), n))
-        codes, scores = np.empty((len(vectors), k), np.int32), np.empty((len(vectors), k), np.float32)
-        listed = len(asked.filters.allow_starts) > 0 or asked.filters.allowed is not None or 4 * k >= n
+        most = min(k, max(1, n))  # room beyond is filled at the end
+        codes, scores = np.empty((len(vectors), most), np.int32), np.empty((len(vectors), most), np.float32)
+        listed = len(asked.filters.allow_starts) > 0 or asked.filters.allowed is not None or 4 * most >= n
         answer = partial(self._rank if listed else self._scan, asked, codes, scores)
-        size, jobs = self._deal(len(vectors), k)
+        size, jobs = self._deal(len(vectors), most)
         run_pieces(answer, [slice(at, min(at + size, len(vectors))) for at in range(0, len(vectors), size)], jobs)
-        return TopK(codes, scores)
+        beyond = ((0, 0), (0, k - most))
+        return TopK(np.pad(codes, beyond, constant_values=-1), np.pad(scores, beyond, constant_values=-np.inf))
 
     def _weigh(self) -> tuple[Weights, float]:
         """What scores are multiplied by, bounds of lengths, and the largest of these."""
@@ -153,19 +155,21 @@ class CodedIndex:
         queries, norms, closed = asked.queries[rows], asked.norms[rows], asked.filters.closed
         n, (b, k) = len(self.coded.rows), codes[rows].shape
         depth = min(max(k, self._depth), n)
-        panels = _panels(queries, self._way, self.coded.exact)
-        kept = _nothing_kept(b, depth, min(4 * depth + 128, 2 * n))
         bounded = (norms * self._longest > SMALLEST) & (norms * self._longest < LARGEST)
+        # A score that is infinite would reach any limit, that of a query which is not to be answered here too.
+        scanned = queries if bounded.all() else readonly(np.where(bounded[:, None], queries, np.float32(0)))
+        panels = _panels(scanned, self._way, self.coded.exact)
+        kept = _nothing_kept(b, depth, min(4 * depth + 128, 2 * n))
         kept.limits[:b][bounded] = -np.inf
         kept.counts[~bounded] = TOO_MANY
         chunk = max(LANES, CHUNK_BYTES // (4 * self.coded.dimensions))
         room = Room(*(np.empty(size, np.float32) for size in (chunk * self.coded.dimensions, chunk, 2 * LANES)))
         few = b <= FEW_QUERIES and self._depth == 0  # whose coarse scores would be other ones in the last bit
         if few and self.coded.coarse.kind in (CENTROIDS, FEW_CENTROIDS):
-            table = np.empty(len(self.coded.coarse.tables) // self.coded.coarse.group, np.float32)
-            scan_tables(self.coded, self._weights, panels, queries, table, rows.start, closed, room, kept)
+            table = np.empty(self.coded.coarse.parts * self.coded.coarse.centroids, np.float32)
+            scan_tables(self.coded, self._weights, panels, scanned, table, rows.start, closed, room, kept)
         elif few and self._words is None:
-            scan_rows(self.coded, self._weights, panels, queries, self._buffer(), rows.start, closed, room, kept)
+            scan_rows(self.coded, self._weights, panels, scanned, self._buffer(), rows.start, closed, room, kept)
         elif self._words is None:
             scan_decoded(Static(FLOAT), self.coded, self._weights, panels, rows.start, closed, room, kept)
         else:

@@ -207,10 +207,12 @@ def wide():
     return fr.FixedFactors(users, items, n_jobs=1).fit(X)
 
 
-@pytest.mark.parametrize(("codec", "most"), [("float16", 0.5), ("int8", 0.26), ("int4", 0.135)])
+@pytest.mark.parametrize(("codec", "most"), [("float16", 0.5), ("int8", 0.26), ("int4", 0.128)])
 def test_memory_and_file_are_a_half_a_quarter_an_eighth(codec, most, wide, tmp_path):
     full = wide.user_factors_.nbytes + wide.item_factors_.nbytes
-    shared_bytes = wide.gramian_.nbytes + 2 * 128 * 128 * 4  # and rotations, which do not grow with the catalogue
+    shared_bytes = (
+        wide.gramian_.nbytes + 2 * (128 * 128 + 256) * 4
+    )  # and axes and steps, which do not grow with the catalogue
     small = compress(wide, codec)
     assert small.item_codes_.nbytes + small.user_codes_.nbytes <= most * full
     wide.save(tmp_path / "wide.fastrec")
@@ -395,6 +397,52 @@ def test_users_and_items_may_have_codecs_of_their_own(fitted):
     assert repr(small.codecs_["item_factors_"]) == "Int4Codec(group_size=4, rotation=None)"
     assert type(small.codecs_["user_factors_"]).__name__ == "Float16Codec"
     assert type(compress(fitted("ImplicitALS"), "pq").codecs_["user_factors_"]).__name__ == "Int8Codec"
+
+
+@pytest.mark.parametrize("name", [name for name in FACTOR_MODELS if name not in ("EASE", "FixedFactors")])
+def test_users_may_be_folded_in_instead_of_kept(name, fitted, tmp_path):
+    model, X = fitted(name), random_matrix()
+    small = compress(model, "int8", user_codec="histories")
+    assert small.user_codes_.shape == (60, 0)
+    assert list(small.codecs_) == [key for key in compress(model, "int8").codecs_ if key != "user_factors_"]
+    assert small.compressed_bytes_ < compress(model, "int8").compressed_bytes_ - 60 * 16
+    np.testing.assert_array_equal(small.decode_users([3, 0]), small.transform(X[[3, 0]]))
+    shared.same(small.recommend(range(60)), small.recommend(X))
+    assert overlap(model.recommend(range(59), 5), small.recommend(range(59), 5)) > 0.8
+    with pytest.raises(TypeError, match="of which nothing is kept here"):
+        small.similar_users([0])
+    small.partial_fit(random_matrix(seed=5))
+    shared.same(small.recommend(range(60)), small.recommend(small.seen_))
+    small.update_users([64], random_matrix(1, 40, seed=6))
+    small.save(tmp_path / "m.fastrec")
+    again = load(tmp_path / "m.fastrec")
+    shared.same(again.recommend(range(65)), small.recommend(range(65)))
+    assert again.seen_.shape == (65, 40)
+    assert again.user_codes_.shape == (65, 0)
+
+
+def test_users_that_do_not_follow_from_histories_are_kept(fitted):
+    with pytest.raises(ValueError, match="do not follow from histories alone"):
+        compress(fitted("FixedFactors"), "int8", user_codec="histories")
+    model = fr.ImplicitALS(**QUICK).fit(random_matrix(), user_features=np.eye(60, 5))
+    with pytest.raises(ValueError, match="do not follow from histories alone"):
+        compress(model, "int8", user_codec="histories")
+    with pytest.raises(ValueError, match="or 'histories', got 'history'; did you mean 'histories'"):
+        compress(model, "int8", user_codec="history")
+    folded = fr.FixedFactors(None, np.random.default_rng(0).normal(size=(40, 16))).fit(random_matrix())
+    assert compress(folded, "int8", user_codec="histories").recommend(range(5)).valid.all()
+
+
+def test_an_index_stays_with_the_original(tmp_path):
+    X = random_matrix(80, 600, density=0.05)
+    model = fr.ImplicitALS(**QUICK).fit(X)
+    compress(model).save(tmp_path / "plain.fastrec")
+    model.build_index(fr.IVFIndex(n_probe=3, random_state=0))
+    small = compress(model)
+    small.save(tmp_path / "indexed.fastrec")
+    assert (tmp_path / "plain.fastrec").read_bytes() == (tmp_path / "indexed.fastrec").read_bytes()
+    with pytest.raises(TypeError, match="takes no index"):
+        small.build_index()
 
 
 def test_given_users_without_a_history_are_answered_as_before(tmp_path):

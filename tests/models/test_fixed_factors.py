@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastrec.data import Interactions
 from fastrec.models import FixedFactors, ImplicitALS, load
@@ -42,6 +43,20 @@ def test_without_factors_it_is_popularity():
     np.testing.assert_array_equal(
         model.recommend(rows, 8, exclude_seen=False).codes[0], np.argsort(-model.item_counts_, kind="stable")
     )
+
+
+def test_equations_are_not_handed_to_threads_of_blas(monkeypatch):
+    threads = []
+    solve = np.linalg.solve
+
+    def counted(matrix, right):
+        threads.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return solve(matrix, right)
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    with threadpool_limits(2, "blas"):
+        FixedFactors(None, ITEMS).fit(X)
+    assert set(threads) == {1}
 
 
 def test_a_file_brings_the_factors_back(tmp_path):

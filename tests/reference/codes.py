@@ -29,23 +29,17 @@ def read_level(codec, rows):
         size = min(size, d + d % 2)
         groups = -(-d // size)
         codes = rows[:, : groups * size // 2].reshape(len(rows), groups, size // 2)
-        levels = np.concatenate([codes & 15, codes >> 4], axis=2).astype(np.float64)
-        numbers = np.ascontiguousarray(rows[:, groups * size // 2 :]).view("<f2").astype(np.float64) * unit
-        numbers = numbers.reshape(len(rows), groups, 2)
-        return (numbers[:, :, 1:] + levels * numbers[:, :, :1]).reshape(len(rows), -1)[:, :d]
+        levels = np.concatenate([codes & 15, codes >> 4], axis=2) - 7.5
+        return (levels * codec.steps_[rows[:, groups * size // 2 :]][:, :, None]).reshape(len(rows), -1)[:, :d]
     if isinstance(codec, ProductQuantizer):
-        parts = len(codec.centroids_)
-        codes = rows[:, :-2]
+        parts, codes = len(codec.centroids_), rows[:, :-1]
         if codec.bits == 4:
             codes = np.stack([codes & 15, codes >> 4], axis=2).reshape(len(rows), -1)[:, :parts]
-        picked = codec.centroids_[np.arange(parts), codes].reshape(len(rows), -1)[:, :d]
-        return picked * tail(rows) * unit
+        cuts = [part * d // parts for part in range(parts + 1)]
+        picked = [codec.centroids_[p, codes[:, p], : cuts[p + 1] - cuts[p]] for p in range(parts)]
+        return np.concatenate(picked, axis=1) * codec.steps_[rows[:, -1:]].astype(np.float64)
     if isinstance(codec, BinaryCodec):
-        bits = np.unpackbits(rows[:, :-2], axis=1, bitorder="little")[:, :d]
-        return (2.0 * bits - 1) * tail(rows) * unit
+        bits = np.unpackbits(rows[:, :-1], axis=1, bitorder="little")[:, :d]
+        return (2.0 * bits - 1) * codec.steps_[rows[:, -1:]]
     width = codec.coarse_.bytes_per_vector_
     return read_level(codec.coarse_, rows[:, :width].copy()) + read_level(codec.fine_, rows[:, width:].copy())
-
-
-def tail(rows):
-    return np.ascontiguousarray(rows[:, -2:]).view("<f2").astype(np.float64)

@@ -188,3 +188,111 @@ def test_bad_input_is_refused():
     rows[3, -4:] = np.array([np.nan], "<f4").view(np.uint8)
     with pytest.raises(ValueError, match="stand for vectors that are not finite"):
         CodedIndex(codec, rows)
+
+
+every = pytest.mark.parametrize("name", [*NAMES, "binary+int8", "pq+int4"])
+
+
+def index_of(name, V):
+    codec = make_codec("codec", name)
+    if name.startswith("pq"):
+        pq = codec.coarse if "+" in name else codec
+        pq.set_params(iterations=1, rotation=None)
+    codec.fit(V)
+    return CodedIndex(codec, codec.transform(V), n_jobs=1)
+
+
+@every
+def test_more_than_there_is_is_padded(name):
+    V = vectors(7, 12, 0)
+    index = index_of(name, V)
+    for k in (7, 8, 1000, np.int8(30)):
+        top = index.search(V[:3], k)
+        assert top.codes.shape == top.scores.shape == (3, int(k))
+        assert [sorted(row) for row in top.codes[:, :7].tolist()] == [list(range(7))] * 3
+        assert (top.codes[:, 7:] == -1).all()
+        assert (top.scores[:, 7:] == -np.inf).all()
+    assert index.search(V[:1], 100_000_000).valid.sum() == 7, "k costs by what there is"
+
+
+@every
+def test_nothing_left_and_nobody_asked(name):
+    V = vectors(600, 12, 0)
+    index = index_of(name, V)
+    everything, nothing = np.arange(600), np.empty(0, np.int32)
+    for filters in (
+        {"exclude": everything},
+        {"allow": nothing},
+        {"allow": np.zeros(600, bool)},
+        {"exclude": sp.csr_array(np.ones((5, 600)))},
+        {"allow": sp.csr_array((5, 600))},
+        {"exclude": everything[:300], "allow": everything[:300]},
+    ):
+        top = index.search(V[:5], 4, **filters)
+        assert (top.codes == -1).all()
+        assert (top.scores == -np.inf).all()
+    one = index.search(V[:5], 4, exclude=np.delete(everything, 77))
+    assert one.codes.tolist() == [[77, -1, -1, -1]] * 5
+    for filters in ({}, {"exclude": everything}, {"allow": sp.csr_array((0, 600))}):
+        assert index.search(np.empty((0, 12)), 4, **filters).codes.shape == (0, 4)
+
+
+@every
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (500, 1)])
+def test_one_vector_and_one_dimension(name, shape):
+    V = vectors(*shape, 0)
+    index = index_of(name, V)
+    scores = exact_scores(index.codec, index.coded.rows, V)
+    top = index.search(V, 3)
+    if "+" in name and shape[0] > 200:  # the best by the coarse codes alone
+        found = np.take_along_axis(scores, top.codes, axis=1)
+        np.testing.assert_allclose(top.scores, found, rtol=3e-7)
+    else:
+        check(top, scores, 3)
+
+
+def test_an_index_of_no_vectors():
+    codec = Int8Codec().fit(vectors(5, 8, 0))
+    index = CodedIndex(codec, np.empty((0, codec.bytes_per_vector_), np.uint8))
+    assert index.search(vectors(3, 8, 1), 2).codes.tolist() == [[-1, -1]] * 3
+
+
+@every
+@pytest.mark.parametrize("size", [1e-36, 1e-20, 1e15, 1e33])
+def test_sizes_of_vectors_and_queries_do_not_matter(name, size):
+    V, Q = vectors(700, 24, 0), vectors(20, 24, 1)
+    codes = index_of(name, V).search(Q, 5).codes
+    scaled = index_of(name, V * np.float32(size))
+    # What float32 cannot hold is its largest number: then many are alike.
+    for queries in (Q, Q * np.float32(1e20), Q * np.float32(1e-20)):
+        top = scaled.search(queries, 5)
+        assert np.isfinite(top.scores).all()
+        product = size * float(np.abs(queries).max())
+        if 1e-30 < product < 1e30:
+            assert (top.codes == codes).mean() > 0.98
+    mixed = np.concatenate([V * np.float32(1e-30), V[:50] * np.float32(1e8)])
+    assert (index_of(name, mixed).search(Q, 5).codes >= 700).all()
+    assert (index_of(name, np.zeros_like(V)).search(Q, 5).codes == np.arange(5)).all()
+
+
+@every
+def test_queries_that_are_none_are_refused(name):
+    V = vectors(300, 8, 0)
+    index = index_of(name, V)
+    for bad, message in (
+        (V[:3, :7], "queries have 7 dimensions, the index has 8"),
+        (V[0], "queries must be of shape"),
+        (np.full((2, 8), np.inf), "queries must be finite"),
+        (np.full((2, 8), 1e39), "queries must be finite"),
+        (np.array([["a"] * 8]), "queries must hold numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            index.search(bad, 3)
+    for k in (0, -1):
+        with pytest.raises(ValueError, match=f"k must be an integer of at least 1, got {k}"):
+            index.search(V, k)
+    with pytest.raises(TypeError, match="k must be an integer"):
+        index.search(V, 2.5)
+    for filters in ({"exclude": [300]}, {"allow": [-1]}):
+        with pytest.raises(ValueError, match="must be codes from 0 to 299"):
+            index.search(V, 3, **filters)

@@ -1,0 +1,53 @@
+"""Steps that a byte names: 256 sizes that a codec's vectors share, close together where the large ones of them lie."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.codes import STEPS
+from fastrec.validation import readonly
+
+Floats = NDArray[np.float32]
+
+# Octaves below the largest size, and how many steps are for what lies there, or above: a vector far shorter than the
+# longest is in nobody's list, and those longer than any of `fit` are for what comes later.
+NEAR, FAR, ABOVE = 6, 20, 7
+FAR_STEPS, ABOVE_STEPS = 48, 16
+
+
+def make_steps(sizes: NDArray[np.float64]) -> Floats:
+    """0, then steps in equal ratios from the smallest to the largest of the sizes, and in larger ratios beyond.
+
+    Sizes below a sixty-fourth of the largest get steps in larger ratios too.
+
+    >>> steps = make_steps(np.array([1.0, 0.0, 4.0]))
+    >>> len(steps), steps[[0, 1, 239, 255]].tolist()
+    (256, [0.0, 1.0, 4.0, 512.0])
+    """
+    largest = float(sizes.max(initial=0.0)) or 1.0
+    smallest = float(sizes[sizes > 0].min(initial=largest))
+    smallest = min(largest, max(smallest, largest * 2.0**-FAR, float(np.finfo(np.float32).tiny)))
+    knee = max(smallest, largest * 2.0**-NEAR)
+    far = np.geomspace(smallest, knee, FAR_STEPS if smallest < knee else 0, endpoint=False)
+    near = np.geomspace(knee, largest, STEPS - 1 - ABOVE_STEPS - len(far))
+    above = largest * 2.0 ** (ABOVE * np.arange(1, ABOVE_STEPS + 1) / ABOVE_STEPS)
+    steps = np.concatenate([[0.0], far, near, np.minimum(above, np.finfo(np.float32).max)])
+    return readonly(steps.astype(np.float32))
+
+
+def name_steps(steps: Floats, sizes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The step nearest to each size, in ratio; of a size below half of the smallest one it is 0.
+
+    >>> steps = make_steps(np.array([1.0, 4.0]))
+    >>> steps[name_steps(steps, np.array([0.0, 0.2, 0.9, 2.0, 9000.0]))].round(2).tolist()
+    [0.0, 0.0, 1.0, 2.0, 512.0]
+    """
+    wide = steps.astype(np.float64)
+    borders = np.concatenate([[wide[1] / 2], np.sqrt(wide[1:-1] * wide[2:])])
+    names: NDArray[np.uint8] = np.searchsorted(borders, sizes, side="right").astype(np.uint8)
+    return names
+
+
+def check_steps(steps: Floats) -> None:
+    """Raise a ValueError where steps that were read from a file are not what they must be."""
+    if steps.shape != (STEPS,) or steps.dtype != np.float32 or not np.isfinite(steps).all():
+        raise ValueError("a codec's steps are not what they must be")
