@@ -107,6 +107,18 @@ def test_whole_numbers_in_lists_are_categories():
     assert FeatureEncoder({"v": "vector"}).fit_transform({"v": [[0, 1], [2, 1]]}).tolist() == [[0, 1], [2, 1]]
 
 
+def test_what_is_no_frame_is_named():
+    pandas = pytest.importorskip("pandas")
+    for wrong in (np.eye(3), pandas.Series([1, 2]), 3):
+        with pytest.raises(TypeError, match="frame"):
+            FeatureEncoder().fit(wrong)
+    with pytest.raises(ValueError, match="columns must have names of their own"):
+        FeatureEncoder().fit(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert FeatureEncoder().fit(pandas.DataFrame([[1, 2.0], [3, 4.0]])).kinds_ == {"0": "number", "1": "number"}
+    with pytest.raises(NotFittedError):
+        FeatureEncoder().get_feature_names_out()
+
+
 def test_the_blank_is_no_category():
     encoder = FeatureEncoder().fit({"genre": ["", "war", " war", " "]})
     assert encoder.get_feature_names_out().tolist() == ["genre=war"]
