@@ -19,7 +19,7 @@ from fastrec.validation import check_choice, check_integer, check_number, name_o
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
 
-# A column of strings is text where its values have this many words on average, a category where they have fewer.
+# A column of strings is text where its values, or what "|" parts them in, have this many words on average.
 WORDS_OF_TEXT = 2.5
 
 LARGEST = 1e100  # of numbers: the squares of larger ones are beyond float64
@@ -277,10 +277,10 @@ def recognise(values: list[Any]) -> str:
             return "vector"
         return "categories"
     if known and all(isinstance(value, str) for value in known):
-        if any("|" in value for value in known):
-            return "categories"
-        words = sum(len(value.split()) for value in known) / len(known)
-        return "text" if words >= WORDS_OF_TEXT else "category"
+        parts = [part for value in known for part in value.split("|")]
+        if sum(len(part.split()) for part in parts) / len(parts) >= WORDS_OF_TEXT:
+            return "text"
+        return "categories" if len(parts) > len(known) else "category"
     return "category"
 
 

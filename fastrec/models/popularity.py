@@ -136,6 +136,8 @@ class Popularity(Updating):
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
             weights = np.exp2(-time_between(times, last) / life)
             if events.values is not None:
+                if events.values.min(initial=0) < 0:
+                    raise ValueError("Popularity takes no negative values, got an event with one: leave dislikes out")
                 weights *= events.values if self.weighting == "value" else events.values != 0
             _, codes = coded_events(self, events)
             sums = sums + sum_by_code(codes, weights, self.n_features_in_)

@@ -42,6 +42,17 @@ def test_each_kind_is_what_it_says():
     assert encode("title", kind="text", text="hashing", max_features=32).shape == (4, 32)
 
 
+def test_a_bar_in_a_sentence_parts_no_categories():
+    sentences = [
+        "a long story of two cities",
+        "either this happens | or that one does",
+        "nothing happens to them at all",
+    ]
+    assert FeatureEncoder().fit({"plot": sentences}).kinds_ == {"plot": "text"}
+    genres = ["Science Fiction|War", "Comedy", "Film Noir|Comedy|Short Film"]
+    assert FeatureEncoder().fit({"genres": genres}).kinds_ == {"genres": "categories"}
+
+
 def test_the_unseen_is_no_feature():
     encoder = FeatureEncoder({"genres": "categories", "studio": "category", "title": "text"}).fit(FRAME)
     unseen = encoder.transform({"genres": [["western"]], "studio": ["Z"], "title": ["zebra"]})

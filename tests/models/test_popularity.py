@@ -39,6 +39,12 @@ def test_zeros_are_no_feedback(half_life):
     assert Popularity(half_life=half_life).fit(data).item_scores_.tolist() == [1, 0]
 
 
+def test_negative_events_are_refused_even_where_their_sum_is_not():
+    data = Interactions([0, 0], [0, 0], [3.0, -1.0], [0, 1])
+    with pytest.raises(ValueError, match="no negative values, got an event with one"):
+        Popularity(half_life=1).fit(data)
+
+
 @pytest.mark.parametrize("half_life", [None, 1])
 def test_sums_beyond_float32_are_named(half_life):
     data = Interactions([0, 1], [0, 0], [3e38, 3e38], [0, 0])
