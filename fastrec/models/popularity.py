@@ -150,6 +150,9 @@ class Popularity(Updating):
         if self.item_scores_.dtype != np.float32 or self.item_scores_.shape != (self.n_features_in_,):
             raise ValueError("its scores are not of the type and shape that they must be")
 
+    def _popularity(self) -> NDArray[np.float32]:
+        return self.item_scores_  # users unknown to it are answered as all others are
+
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))
 

@@ -52,6 +52,14 @@ def test_sums_beyond_float32_are_named(half_life):
         Popularity(weighting="value", half_life=half_life).fit(data)
 
 
+def test_unknown_users_are_answered_as_all_others_are():
+    data = Interactions([0, 1, 2], [0, 0, 1], times=[0, 0, 100], users=["a", "b", "c"], items=["old", "new"])
+    model = Popularity(half_life=10).fit(data)
+    top = model.recommend("nobody", 2, on_unknown="popular")
+    assert (top.items.tolist(), top.fallback.tolist()) == ([["new", "old"]], [True])
+    np.testing.assert_array_equal(top.scores, model.recommend(model.histories([[]]), 2).scores)
+
+
 def test_time_stamps_beyond_float64_keep_their_differences():
     start = 1_700_000_000_000_000_000
     data = Interactions([0, 1], [0, 1], times=[start, start + 100], time_unit="ns")
