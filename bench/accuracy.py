@@ -670,9 +670,9 @@ training data (a random tenth, where nothing else is said); the test part was lo
 95 % over users. All items that a user has not had in training are ranked, none are sampled, where nothing else is said.
 Models of other libraries (in italics) were searched and tested by the same code, with as many draws. On Gowalla,
 settings found earlier by longer searches (`GOWALLA` in the script) stood beside those drawn; the better one on the
-hidden part was taken. Blend is made of the five models that were best on the hidden part, its weights found there too
-(NDCG@20). The column *defaults* is the first measure with no option set at all; the cost is the processor
-time of one fit with the settings found, on all cores together.
+hidden part was taken. Blend has the five models that were best on the hidden part, and the weights that are best there
+(NDCG@20); members with next to no weight are left out. The column *defaults* is the first measure with no option set at
+all; the cost is the processor time of one fit with the settings found, on all cores together.
 """
 
 

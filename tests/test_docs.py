@@ -98,3 +98,20 @@ def test_the_page_of_models_says_what_each_can():
         for what in ("transform", "explain", "partial_fit"):
             assert (said[name][what] == "yes") == (what in kind.capabilities), (name, what)
         assert (said[name]["negatives"] == "yes") == kind().takes_negatives, name
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="the pages are not installed")
+def test_the_table_of_what_models_can_is_what_they_can():
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    lines = page.split("## What each can do")[1].split("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    found = {row[0].strip("`"): row[1:] for row in rows}
+    assert found.keys() == {name for name, kind in estimators().items() if kind.__module__.startswith("fastrec.")}
+    for name, (vectors, explains, _, negatives, updates) in found.items():
+        kind = estimators()[name]
+        said = {"transform": vectors, "similar_users": vectors, "explain": explains, "partial_fit": updates}
+        assert {word for word, cell in said.items() if cell} | (
+            {"similar_users"} & kind.capabilities
+        ) == kind.capabilities
+        if isinstance(kind.takes_negatives, bool):
+            assert (negatives == "yes") == kind.takes_negatives, name

@@ -16,7 +16,8 @@ from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
-from fastrec.models.rows import hide_part, row_numbers
+from fastrec.models.hiding import is_in
+from fastrec.models.rows import hide_part
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter
 from fastrec.progress import epoch_progress
@@ -118,9 +119,7 @@ def make_parts(data: Any, cv: Any, groups: Any = None, random_state: int = 0) ->
 def _parts_of_rows(data: Interactions, cv: Any, groups: Any) -> Iterator[Part]:
     for train, test in cv.split(data, None, groups):
         tested = data[test]
-        found = hide_part(tested.matrix)[1]
-        cells = row_numbers(found) * found.shape[1] + found.indices
-        hidden = np.isin(tested.user_codes.astype(np.int64) * found.shape[1] + tested.item_codes, cells)
+        hidden = is_in(hide_part(tested.matrix)[1], tested)
         yield Part(data[train], tested.select(hidden), tested.select(~hidden))
 
 

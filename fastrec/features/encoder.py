@@ -19,7 +19,7 @@ from fastrec.validation import check_choice, check_integer, check_number, name_o
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
 
-# A column of strings is text where its values have this many words on average, a category where they have fewer.
+# A column of strings is text where its values, or what "|" parts them in, have this many words on average.
 WORDS_OF_TEXT = 2.5
 
 LARGEST = 1e100  # of numbers: the squares of larger ones are beyond float64
@@ -143,8 +143,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         csr_array or ndarray of shape (n, n_features_out_)
             float32; dense where all columns are numbers and vectors.
         """
-        if not hasattr(self, "kinds_"):
-            raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
+        self._check_fitted()
         columns = read_columns(X)
         blocks: dict[str, Any] = {}
         for name, kind in self.kinds_.items():
@@ -156,6 +155,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """A name for each feature: the column's, then the value's or a number; an object array."""
+        self._check_fitted()
         names: list[str] = []
         for name, part in self._parts.items():
             last = part[0] if hasattr(part, "steps") else part
@@ -167,6 +167,10 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
                 own = [value[1:] for value in own]
             names += [name] if self.kinds_[name] == "number" else [f"{name}={value}" for value in own]
         return np.array(names, object)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "kinds_"):
+            raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
 
     def _check_options(self) -> None:
         check_choice("FeatureEncoder.text", self.text, ("tfidf", "hashing"))
@@ -243,8 +247,13 @@ def read_columns(X: Any) -> dict[str, list[Any]]:
         columns = {str(name): list(values) for name, values in X.items()}
         columns = {name: [v.item() if isinstance(v, np.generic) else v for v in vs] for name, vs in columns.items()}
     else:
+        names = [str(name) for name in getattr(X, "columns", [])]
+        if (not names and getattr(X, "ndim", 2) != 2) or isinstance(X, np.ndarray):
+            raise TypeError(f"features come in a frame or a mapping of columns, got {type(X).__name__}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"columns must have names of their own, got {names}")
         frame = open_frame(X)
-        columns = {name: frame[name].to_list() for name in frame.columns}
+        columns = {str(name): frame.get_column(name).to_list() for name in frame.columns}
     if len({len(values) for values in columns.values()}) > 1:
         raise ValueError(f"columns must be of one length, got { {n: len(v) for n, v in columns.items()} }")
     return columns
@@ -268,10 +277,10 @@ def recognise(values: list[Any]) -> str:
             return "vector"
         return "categories"
     if known and all(isinstance(value, str) for value in known):
-        if any("|" in value for value in known):
-            return "categories"
-        words = sum(len(value.split()) for value in known) / len(known)
-        return "text" if words >= WORDS_OF_TEXT else "category"
+        parts = [part for value in known for part in value.split("|")]
+        if sum(len(part.split()) for part in parts) / len(parts) >= WORDS_OF_TEXT:
+            return "text"
+        return "categories" if len(parts) > len(known) else "category"
     return "category"
 
 

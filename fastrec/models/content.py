@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from fastrec.data import Interactions
 from fastrec.features import FeatureEncoder, align_rows
 from fastrec.features.encoder import read_columns
 from fastrec.models.recommender import Codes, Explaining
@@ -112,8 +111,8 @@ class ContentRecommender(Explaining):
             Not used; there because scikit-learn passes it.
         item_features
             What is known about the items: a sparse or dense matrix of shape (n_items, width), its rows in the order of
-            the items' codes; or a frame, or a mapping of columns, of n_items rows in that order. None: the
-            `item_info` of the Interactions.
+            the items' codes; or a frame, or a mapping of columns, of n_items rows in that order (where the items have
+            ids, and a column holds these, it must be named by `item`). None: the `item_info` of the Interactions.
         item
             The column of the frame with the items' ids; the rows may then be of any order and number.
 
@@ -121,11 +120,11 @@ class ContentRecommender(Explaining):
         -------
         The fitted model itself.
         """
-        if item_features is None and isinstance(X, Interactions):
-            item_features = X.item_info
         return self._learn(X, item_features=item_features, item=item)
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, item: str | None = None) -> None:
+        if item_features is None:
+            item_features = self.item_info_
         self.features_given_ = item_features is not None
         if item_features is None:
             features: Any = _identity(matrix.shape[1])
@@ -145,6 +144,12 @@ class ContentRecommender(Explaining):
             if item not in columns or self.items_ is None:
                 raise ValueError(f"item={item!r} needs a column of that name, and Interactions with ids of items")
             ids = columns.pop(item)
+        elif self.items_ is not None and frame is not self.item_info_:
+            for name, values in columns.items():
+                if len(values) == len(self.items_) and set(map(str, values)) == set(map(str, self.items_.ids)):
+                    raise ValueError(
+                        f"the column {name!r} has the items' ids: say item={name!r}, by which rows are matched"
+                    )
         encoder = FeatureEncoder(
             self.columns,
             text=self.text,

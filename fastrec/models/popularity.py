@@ -136,6 +136,8 @@ class Popularity(Updating):
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
             weights = np.exp2(-time_between(times, last) / life)
             if events.values is not None:
+                if events.values.min(initial=0) < 0:
+                    raise ValueError("Popularity takes no negative values, got an event with one: leave dislikes out")
                 weights *= events.values if self.weighting == "value" else events.values != 0
             _, codes = coded_events(self, events)
             sums = sums + sum_by_code(codes, weights, self.n_features_in_)
@@ -147,6 +149,9 @@ class Popularity(Updating):
         super()._restored(check=check)
         if self.item_scores_.dtype != np.float32 or self.item_scores_.shape != (self.n_features_in_,):
             raise ValueError("its scores are not of the type and shape that they must be")
+
+    def _popularity(self) -> NDArray[np.float32]:
+        return self.item_scores_  # users unknown to it are answered as all others are
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))

@@ -771,8 +771,12 @@ class Recommender(BaseEstimator, ABC):
     def _search_popular(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
     ) -> tuple[Codes, NDArray[np.float32]]:
-        counts = self.item_counts_.astype(np.float32)
-        return self._select(lambda part: np.tile(counts, (len(part), 1)), audience, k, exclude, allowed)
+        popularity = self._popularity()
+        return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, exclude, allowed)
+
+    def _popularity(self) -> NDArray[np.float32]:
+        """What answers those whom the model cannot: how many users each item has, of shape (n_items,)."""
+        return self.item_counts_.astype(np.float32)
 
     def _select(
         self,

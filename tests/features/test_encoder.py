@@ -42,6 +42,17 @@ def test_each_kind_is_what_it_says():
     assert encode("title", kind="text", text="hashing", max_features=32).shape == (4, 32)
 
 
+def test_a_bar_in_a_sentence_parts_no_categories():
+    sentences = [
+        "a long story of two cities",
+        "either this happens | or that one does",
+        "nothing happens to them at all",
+    ]
+    assert FeatureEncoder().fit({"plot": sentences}).kinds_ == {"plot": "text"}
+    genres = ["Science Fiction|War", "Comedy", "Film Noir|Comedy|Short Film"]
+    assert FeatureEncoder().fit({"genres": genres}).kinds_ == {"genres": "categories"}
+
+
 def test_the_unseen_is_no_feature():
     encoder = FeatureEncoder({"genres": "categories", "studio": "category", "title": "text"}).fit(FRAME)
     unseen = encoder.transform({"genres": [["western"]], "studio": ["Z"], "title": ["zebra"]})
@@ -105,6 +116,18 @@ def test_whole_numbers_in_lists_are_categories():
     assert FeatureEncoder().fit({"genres": np.eye(3, dtype=bool)}).kinds_ == {"genres": "categories"}
     assert FeatureEncoder().fit({"v": [[0, 1], [0.5, 1]]}).kinds_ == {"v": "vector"}
     assert FeatureEncoder({"v": "vector"}).fit_transform({"v": [[0, 1], [2, 1]]}).tolist() == [[0, 1], [2, 1]]
+
+
+def test_what_is_no_frame_is_named():
+    pandas = pytest.importorskip("pandas")
+    for wrong in (np.eye(3), pandas.Series([1, 2]), 3):
+        with pytest.raises(TypeError, match="frame"):
+            FeatureEncoder().fit(wrong)
+    with pytest.raises(ValueError, match="columns must have names of their own"):
+        FeatureEncoder().fit(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert FeatureEncoder().fit(pandas.DataFrame([[1, 2.0], [3, 4.0]])).kinds_ == {"0": "number", "1": "number"}
+    with pytest.raises(NotFittedError):
+        FeatureEncoder().get_feature_names_out()
 
 
 def test_the_blank_is_no_category():

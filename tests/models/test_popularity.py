@@ -39,11 +39,25 @@ def test_zeros_are_no_feedback(half_life):
     assert Popularity(half_life=half_life).fit(data).item_scores_.tolist() == [1, 0]
 
 
+def test_negative_events_are_refused_even_where_their_sum_is_not():
+    data = Interactions([0, 0], [0, 0], [3.0, -1.0], [0, 1])
+    with pytest.raises(ValueError, match="no negative values, got an event with one"):
+        Popularity(half_life=1).fit(data)
+
+
 @pytest.mark.parametrize("half_life", [None, 1])
 def test_sums_beyond_float32_are_named(half_life):
     data = Interactions([0, 1], [0, 0], [3e38, 3e38], [0, 0])
     with pytest.raises(FloatingPointError, match="too large for float32"):
         Popularity(weighting="value", half_life=half_life).fit(data)
+
+
+def test_unknown_users_are_answered_as_all_others_are():
+    data = Interactions([0, 1, 2], [0, 0, 1], times=[0, 0, 100], users=["a", "b", "c"], items=["old", "new"])
+    model = Popularity(half_life=10).fit(data)
+    top = model.recommend("nobody", 2, on_unknown="popular")
+    assert (top.items.tolist(), top.fallback.tolist()) == ([["new", "old"]], [True])
+    np.testing.assert_array_equal(top.scores, model.recommend(model.histories([[]]), 2).scores)
 
 
 def test_time_stamps_beyond_float64_keep_their_differences():
