@@ -40,6 +40,8 @@ STYLES = {NEVER: ("#adb5bd", "--"), NIGHTLY: ("#e8590c", "-"), ONLINE: ("#0b7285
 
 # What `--tune` found best on the first 70 % of the events, of which the last 15 % (of all) were its four days.
 REGULARIZATION = 0.05
+# Of fewer users a mean says nothing.
+FEWEST = 30
 GRID = (0.003, 0.01, 0.03, 0.05, 0.1, 0.2)
 
 
@@ -117,13 +119,18 @@ def mean_of(slices, name, among=None):
 
 
 def interval(slices, name, other, among=None, times=2000):
-    """The share by which one mean is above another, and its 95 % interval: a paired bootstrap that draws users."""
+    """The share by which one mean is above another, and its 95 % interval: a paired bootstrap that draws users.
+
+    None where there are too few of them.
+    """
     users = np.concatenate([one.users for one in slices])
     pairs = np.stack([np.concatenate([one.ndcg[which] for one in slices]) for which in (name, other)], 1)
     if among is not None:
         chosen = np.concatenate([one.newcomers for one in slices]) == among
         users, pairs = users[chosen], pairs[chosen]
-    codes = np.unique(users, return_inverse=True)[1]
+    known, codes = np.unique(users, return_inverse=True)
+    if len(known) < FEWEST:
+        return None
     sums = np.stack([np.bincount(codes, column) for column in pairs.T], 1)  # of each user, who may be asked again
     drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), times) @ sums
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1] - 1, (0.025, 0.975))
@@ -133,6 +140,8 @@ def interval(slices, name, other, among=None, times=2000):
 
 def told(difference):
     """A difference and its interval."""
+    if difference is None:
+        return "too few"
     return "{:+.1%} ({:+.1%} to {:+.1%})".format(*difference)
 
 
@@ -230,10 +239,10 @@ def main():
         {
             "what": name,
             "mean of all days after the first": f"{mean_of(later, name):.4f}",
-            "beside a refit each night (95 % interval)": told(interval(later, name, NIGHTLY)),
+            "beside a refit each night": "" if name == NIGHTLY else told(interval(later, name, NIGHTLY)),
             "seconds for all its learning": f"{cost[name]:.1f}" if name in cost else "",
         }
-        for name in STYLES
+        for name in (NEVER, NIGHTLY, MORNING, ONLINE, BOTH)
     ]
     by_day = [day_record(number, slices) for number, slices in enumerate([*found[1:], later], 2)]
     by_day[-1]["day"] = "all of them"

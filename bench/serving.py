@@ -309,7 +309,7 @@ def watch_memory(folder, model, workers, minutes, connections):
     late = np.array(times) > SETTLING
     records = []
     for pid, rows in samples.items():
-        record = {"workers": workers, "process": names[pid]}
+        record = {"what": f"{names[pid]} {len(records) + 1} of {len(samples)}" if workers > 1 else names[pid]}
         for name, column in zip(SIZES, np.array(rows).T, strict=True):
             # Theil and Sen's slope: some looks fall into a checkpoint, which needs more for a second.
             growth = theilslopes(column[late], np.array(times)[late] / 60).slope
