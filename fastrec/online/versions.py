@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +19,12 @@ _NAME = re.compile(r"v(\d{6,})\.fastrec")
 
 
 class Published(NamedTuple):
-    """A model, what it is called, and the last place in the journal that it has taken in."""
+    """A model, what it is called, and the last place in the journal that it has taken in; that of its last refit."""
 
     model: Recommender
     version: str
     seq: int
+    refit_seq: int = 0
 
 
 class Versions:
@@ -83,10 +85,26 @@ class Versions:
         version = self.current()
         if version is None:
             raise FileNotFoundError(f"{self.folder} has no published model")
-        return load_published(self.path(version), version, verify=verify)
+        while True:
+            try:
+                return load_published(self.path(version), version, verify=verify)
+            except FileNotFoundError:  # so many were published since that this one is gone: the newest is wanted
+                newest = self.current()
+                if newest is None or newest == version:
+                    raise
+                version = newest
 
-    def publish(self, model: Recommender, seq: int = 0) -> str:
+    def publish(self, model: Recommender, seq: int = 0, refit_seq: int | None = None) -> str:
         """Write a model as the next version and make it the current one; returns its name.
+
+        Parameters
+        ----------
+        model
+            A fitted model.
+        seq
+            The last place in the journal that it has taken in.
+        refit_seq
+            Up to where it was fitted, what came later being updates; None: all of it was.
 
         Raises
         ------
@@ -95,13 +113,13 @@ class Versions:
         """
         numbers = self._numbers()
         version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
-        save_published(model, self.path(version), seq)
+        save_published(model, self.path(version), seq, seq if refit_seq is None else refit_seq)
         self._point_to(version)
         self._prune()
         return version
 
     def _point_to(self, version: str) -> None:
-        temporary = self.folder / f".{CURRENT}.{os.getpid()}"
+        temporary = self.folder / f".{CURRENT}.{os.getpid()}.{threading.get_ident()}"
         try:
             with open(temporary, "w", encoding="ascii") as file:
                 file.write(version + "\n")
@@ -128,17 +146,18 @@ class Versions:
         return sorted(int(match[1]) for match in found if match)
 
 
-def save_published(model: Recommender, path: Path, seq: int) -> None:
-    """`save`, with the last place in the journal that the model has taken in."""
+def save_published(model: Recommender, path: Path, seq: int, refit_seq: int) -> None:
+    """`save`, with the last place in the journal that the model has taken in, and that of its last refit."""
     arrays, record = describe(model)
-    write_arrays(path, arrays, {**record, "event_watermark": int(seq)})
+    write_arrays(path, arrays, {**record, "event_watermark": int(seq), "refit_watermark": int(refit_seq)})
 
 
 def load_published(path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True) -> Published:
     """A model file with its watermark, which is 0 where the file has none; the version is else the file's checksum."""
     model = load(path, verify=verify)
     _, record = read_arrays(path, verify="header")
-    return Published(model, version or _fingerprint(path), int(record.get("event_watermark", 0)))
+    seq = int(record.get("event_watermark", 0))
+    return Published(model, version or _fingerprint(path), seq, int(record.get("refit_watermark", seq)))
 
 
 def _fingerprint(path: str | os.PathLike[str]) -> str:

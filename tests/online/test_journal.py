@@ -2,6 +2,7 @@
 
 import os
 import queue
+import random
 import signal
 import sqlite3
 import subprocess
@@ -36,7 +37,7 @@ def test_events_come_back_as_they_were(journal):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(IDS, IDS, st.floats(allow_nan=False, allow_infinity=False)), max_size=8))
+@given(st.lists(st.tuples(IDS, IDS, st.floats(-3.4e38, 3.4e38)), max_size=8))
 def test_ids_of_every_kind_survive_reopening(tmp_path_factory, triples):
     path = tmp_path_factory.mktemp("journal") / "events.db"
     with Journal(path) as journal:
@@ -132,6 +133,22 @@ def test_a_deleted_user_leaves_no_copy_on_disk(tmp_path):
         assert len(journal) == 3000 - len(range(0, 3000, 7))
 
 
+def test_no_copy_is_left_in_unused_parts_of_pages(tmp_path):
+    rng = random.Random(2)
+    users = [f"{'LEAVING' if n % 4 == 0 else 'staying'} {n} {'x' * rng.randrange(60)}" for n in range(200)]
+    with Journal(tmp_path / "events.db") as journal:
+        for _ in range(20):  # rows come and go, so that pages are split and joined
+            journal.append(
+                [(rng.choice(users), f"item {rng.randrange(99)} {'z' * rng.randrange(99)}") for _ in range(400)]
+            )
+            journal.record_published(journal.last_seq() - 3000)
+            journal.trim(max(0, journal.last_seq() - 3000))
+        for user in users[::4]:
+            journal.delete_user(user)
+        assert all(b"LEAVING" not in path.read_bytes() for path in tmp_path.iterdir())
+        assert b"staying" in (tmp_path / "events.db").read_bytes()
+
+
 def test_marks_tell_types_apart_and_journals_too(journal, tmp_path):
     assert journal.mark(42) != journal.mark("42")
     with Journal(tmp_path / "other.db") as other:
@@ -222,6 +239,25 @@ def test_killed_while_writing_loses_nothing_that_was_acknowledged(tmp_path):
         assert acknowledged <= len(items) <= acknowledged + 1
 
 
+def test_who_gives_up_waiting_takes_the_events_back_and_stops_nobody_else(tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        journal.append([("a", 0)])
+        lock = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        under_way = journal.submit([("a", 1)])
+        while not under_way.running():
+            time.sleep(0.001)
+        given_up, other = journal.submit([("a", 2)]), journal.submit([("a", 3)])
+        assert given_up.cancel()
+        assert not under_way.cancel()
+        lock.execute("ROLLBACK")
+        lock.close()
+        assert (under_way.result(10).seq, other.result(10).seq) == (2, 3)
+        assert [event.item for event in journal.history("a")] == [0, 1, 3]
+        assert journal.waiting == 0
+        assert journal.append([("a", 4)]) == 4
+
+
 def test_closing_writes_what_waits_and_then_refuses(tmp_path):
     journal = Journal(tmp_path / "events.db")
     waiting = [journal.submit([("a", n)]) for n in range(50)]
@@ -252,6 +288,29 @@ def test_what_is_no_journal_is_refused(tmp_path):
         Journal(tmp_path / "events.db")
     with pytest.raises(JournalError, match="there is no folder"):
         Journal(tmp_path / "missing" / "events.db")
+
+
+def test_a_foreign_database_is_left_as_it_was(tmp_path):
+    other = sqlite3.connect(tmp_path / "other.db")
+    other.execute("CREATE TABLE films (title)")
+    other.close()
+    before = (tmp_path / "other.db").read_bytes()
+    with pytest.raises(JournalError, match="give another file"):
+        Journal(tmp_path / "other.db")
+    assert (tmp_path / "other.db").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+    with pytest.raises(JournalError, match="a journal is a file"):
+        Journal(":memory:")
+
+
+def test_times_of_another_unit_are_refused(tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        now = journal.now()
+        for moment in (now * 1000, -(2**63), 2**63 - 1):
+            with pytest.raises(ValueError, match=r"events\[1\].time must be at most a year ahead .* in 'ms'"):
+                journal.append([("a", 1, 1.0, now), ("a", 1, 1.0, moment)])
+        journal.append([("a", 1, 1.0, 0), ("a", 1, 1.0, -5), ("a", 1, 1.0, now + 10**10)])
+        assert len(journal) == 3
 
 
 def test_the_unit_of_times_is_fixed(tmp_path):
