@@ -14,9 +14,11 @@ import json
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import NDArray
 from run import HERE, machine
 
 import fastrec as fr
@@ -49,61 +51,91 @@ def joined(parts, data):
     return Interactions(users, items, users=data.users, items=data.items, duplicates="max")
 
 
-def asked(model, seen, part):
+class Asked(NamedTuple):
+    """One slice: whom every model was asked about, who of them the nightly model had not met, and each one's NDCG."""
+
+    users: NDArray[np.int32]
+    newcomers: NDArray[np.bool_]
+    ndcg: dict[str, NDArray[np.float32]]
+
+
+def ask(models, seen, part):
     """NDCG@10 of the pairs of a part that are new, for each user with a history; `seen` is what all have seen."""
     rows, columns = part.user_codes, part.item_codes
     keys = np.repeat(np.arange(seen.shape[0], dtype=np.int64), np.diff(seen.indptr)) * seen.shape[1] + seen.indices
     new = ~np.isin(rows.astype(np.int64) * seen.shape[1] + columns, keys)
     truth = part.select(new).matrix
     users = np.flatnonzero((np.diff(truth.indptr) > 0) & (np.diff(seen.indptr) > 0)).astype(np.int32)
+    newcomers = np.diff(models[NIGHTLY].seen_.indptr)[users] == 0
     if not len(users):
-        return np.empty(0)
-    # All leave out the same: what the user has seen by now. Who has no history in a model gets what is popular there.
-    top = model.recommend(model.users_.decode(users), 10, exclude_seen=False, deny=pick_rows(seen, users))
-    return ndcg(top.codes, pick_rows(truth, users), 10)
+        return Asked(users, newcomers, dict.fromkeys(models, np.empty(0)))
+    truth, denied, found = pick_rows(truth, users), pick_rows(seen, users), {}
+    for name, model in models.items():
+        # All leave out the same: what the user has seen by now. Who has no history in a model gets what is popular.
+        top = model.recommend(model.users_.decode(users), 10, exclude_seen=False, deny=denied)
+        found[name] = ndcg(top.codes, truth, 10)
+    return Asked(users, newcomers, found)
 
 
 def follow(data, fit, first, days):
-    """Curves by slice, and the seconds that each way of learning took."""
+    """What was asked, by day and slice, and the seconds that each way of learning took."""
     never = fit([first])
     models = dict.fromkeys((NEVER, NIGHTLY, MORNING, ONLINE, BOTH), never)
     models |= {name: copy.copy(never) for name in (ONLINE, BOTH)}
-    curves = {name: [] for name in models}
     seconds = {NIGHTLY: 0.0, ONLINE: 0.0}
-    past, now = [first], copy.copy(never)
+    past, found = [first], []
     for number, slices in enumerate(days):
         models[MORNING] = copy.copy(models[ONLINE])
+        found.append([])
         for part in slices:
-            for name, model in models.items():
-                curves[name].append(asked(model, now.seen_, part))
+            found[-1].append(ask(models, models[ONLINE].seen_, part))
             some = joined([part], data)
             began = time.perf_counter()
             models[ONLINE].partial_fit(some)
             seconds[ONLINE] += time.perf_counter() - began
             models[BOTH].partial_fit(some)
             past.append(part)
-            now = models[ONLINE]
         if number < len(days) - 1:
             began = time.perf_counter()
             models[NIGHTLY] = fit(past)
             seconds[NIGHTLY] += time.perf_counter() - began
             models[BOTH] = copy.copy(models[NIGHTLY])
-        print(f"day {number + 1}", {name: round(mean_of(curve[-len(slices) :]), 4) for name, curve in curves.items()})
-    return curves, seconds
+        print(f"day {number + 1}", {name: round(mean_of(found[-1], name), 4) for name in models}, flush=True)
+    return found, seconds
 
 
-def mean_of(slices):
-    """The mean over all users of some slices."""
-    return float(np.mean(np.concatenate(slices)))
+def mean_of(slices, name, among=None):
+    """The mean over all that were asked in some slices; among newcomers alone, or the others, where `among` says so."""
+    parts = [one.ndcg[name] if among is None else one.ndcg[name][one.newcomers == among] for one in slices]
+    return float(np.mean(np.concatenate(parts)))
 
 
-def draw(curves, n_slices, path):
+def interval(slices, name, other, among=None, times=2000):
+    """The share by which one mean is above another, and its 95 % interval: a paired bootstrap that draws users."""
+    users = np.concatenate([one.users for one in slices])
+    pairs = np.stack([np.concatenate([one.ndcg[which] for one in slices]) for which in (name, other)], 1)
+    if among is not None:
+        chosen = np.concatenate([one.newcomers for one in slices]) == among
+        users, pairs = users[chosen], pairs[chosen]
+    codes = np.unique(users, return_inverse=True)[1]
+    sums = np.stack([np.bincount(codes, column) for column in pairs.T], 1)  # of each user, who may be asked again
+    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), times) @ sums
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1] - 1, (0.025, 0.975))
+    total = sums.sum(axis=0)
+    return total[0] / total[1] - 1, low, high
+
+
+def told(difference):
+    """A difference and its interval."""
+    return "{:+.1%} ({:+.1%} to {:+.1%})".format(*difference)
+
+
+def draw(days, path):
     """The curves by day; every one of them is the mean over the users of that day."""
     figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
     for name, (colour, line) in STYLES.items():
-        curve = curves[name]
-        days = [mean_of(curve[start : start + n_slices]) for start in range(0, len(curve), n_slices)]
-        axes.plot(range(1, len(days) + 1), days, line, color=colour, label=name, marker="o", markersize=3)
+        means = [mean_of(slices, name) for slices in days]
+        axes.plot(range(1, len(days) + 1), means, line, color=colour, label=name, marker="o", markersize=3)
     axes.set_xlabel("day")
     axes.set_ylabel("NDCG@10, predicted before taken in")
     axes.set_ylim(bottom=0)
@@ -136,6 +168,19 @@ def fold_ins(repeats=7):
     return {"one_us": min(alone) * 1e6, "users_per_s": n_users / wall, "users_per_cpu_s": n_users / computed}
 
 
+def day_record(number, slices):
+    """A row of the table by day."""
+    return {
+        "day": str(number),
+        "users": len(np.unique(np.concatenate([one.users for one in slices]))),
+        "newcomers among the asked": f"{np.mean(np.concatenate([one.newcomers for one in slices])):.0%}",
+        MORNING: told(interval(slices, MORNING, NIGHTLY)),
+        ONLINE: told(interval(slices, ONLINE, NIGHTLY)),
+        f"{ONLINE}, newcomers": told(interval(slices, ONLINE, NIGHTLY, True)),
+        f"{ONLINE}, the others": told(interval(slices, ONLINE, NIGHTLY, False)),
+    }
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("source", type=Path)
@@ -149,22 +194,22 @@ def main():
     def fit(parts):
         return fr.ImplicitALS(factors=given.factors, random_state=0).fit(joined(parts, data))
 
-    curves, seconds = follow(data, fit, first, days)
-    later = {name: mean_of(curve[given.slices :]) for name, curve in curves.items()}
-    second = {name: mean_of(curve[given.slices : 2 * given.slices]) for name, curve in curves.items()}
+    found, seconds = follow(data, fit, first, days)
+    later = [one for slices in found[1:] for one in slices]
     cost = {NIGHTLY: seconds[NIGHTLY], ONLINE: seconds[ONLINE]}
     records = [
         {
             "what": name,
-            "day after the first": f"{second[name]:.4f}",
-            "mean of all days after the first": f"{later[name]:.4f}",
-            "beside a refit each night": "; ".join(
-                f"{mean[name] / mean[NIGHTLY] - 1:+.1%}" for mean in (second, later)
-            ),
+            "mean of all days after the first": f"{mean_of(later, name):.4f}",
+            "beside a refit each night (95 % interval)": told(interval(later, name, NIGHTLY)),
             "seconds for all its learning": f"{cost[name]:.1f}" if name in cost else "",
         }
-        for name in curves
+        for name in STYLES
     ]
+    by_day = [day_record(number, slices) for number, slices in enumerate([*found[1:], later], 2)]
+    by_day[-1]["day"] = "all of them"
+    goal = interval(found[1], MORNING, NIGHTLY)
+    print(f"NDCG@10 of the day after one day of events taken in, beside a full refit: {told(goal)}")
     folded = fold_ins()
     costs = [
         {"what": "one user alone, processor time", "measured": f"{folded['one_us']:.0f} µs"},
@@ -176,10 +221,12 @@ def main():
         f"The last 30 % of ML-1M's events in the order of time as {given.days} days of {given.slices} slices, "
         f"ImplicitALS at {given.factors} factors, NDCG@10"
     )
-    write("online", {"title": title, "records": records, "results": {"by day": second, "later": later}})
+    write("online", {"title": title, "records": records, "results": {"after one day of events": goal}})
+    title = "NDCG@10 beside a refit each night, by day: the share that it is above, and its 95 % interval"
+    write("online-days", {"title": title, "records": by_day})
     write("online-fold_in", {"title": "Users of 50 events folded in, 64 factors, 50 000 items", "records": costs})
-    draw(curves, given.slices, HERE.parent / "docs" / "img" / "prequential.svg")
-    for record in (*records, *costs):
+    draw(found, HERE.parent / "docs" / "img" / "prequential.svg")
+    for record in (*records, *by_day, *costs):
         print(record)
 
 

@@ -1,14 +1,17 @@
 """How fast `fastrec serve` is: requests a second and their latencies, measured from outside by a plain asyncio client.
 
-    python bench/serving.py [--seconds 5] [--connections 16] [--workers 1] [--minutes 10]
+    python bench/serving.py [--seconds 5] [--connections 16] [--workers 1]
+    python bench/serving.py --minutes 10      # memory under load instead, with one worker and with two
 
 The client runs beside the server on the same cores, as wrk would; it speaks HTTP/1.1 over kept-alive sockets and does
 as little as it can (a request is bytes made before, an answer is read up to its length). Loads 127.0.0.1 alone.
-Figures go to bench/results/serving.json, from which `python bench/report.py` makes the table of docs/serving.md.
+Figures go to bench/results/serving.json and serving-memory.json, from which `python bench/report.py` makes the tables
+of docs/serving.md.
 """
 
 import argparse
 import asyncio
+import http.client
 import json
 import multiprocessing
 import os
@@ -75,24 +78,23 @@ class Serving:
         except OSError:
             return False
 
-    def memory(self):
-        """Resident megabytes of all processes, those of shared files apart."""
-        total = 0.0
+    def family(self):
+        """The process and its children, by their ids."""
         family = [self.process.pid]
         for pid in family:
             children = Path(f"/proc/{pid}/task/{pid}/children")
             family += map(int, children.read_text().split()) if children.exists() else []
-            status = Path(f"/proc/{pid}/status").read_text()
-            total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
-        return total
+        return family
+
+    def memory(self):
+        """Megabytes of all processes that are no part of a file: what a worker needs beside the mapped model."""
+        lines = [line for pid in self.family() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
     def cpu_seconds(self):
         """What the processes have computed so far: on a machine with other work it says more than the clock."""
         total = 0
-        family = [self.process.pid]
-        for pid in family:
-            children = Path(f"/proc/{pid}/task/{pid}/children")
-            family += map(int, children.read_text().split()) if children.exists() else []
+        for pid in self.family():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
         return total / os.sysconf("SC_CLK_TCK")
@@ -265,29 +267,109 @@ def measure_start(folder, workers, repeats=5):
     }
 
 
-def watch_memory(folder, model, given):
-    """Private memory under load: users ask and send events, and the model takes these in every minute."""
+SIZES = ("Rss", "Pss", "Private")
+EVERY = 10  # seconds between two looks at the memory
+SETTLING = 120  # seconds after which it should not grow any more
+
+
+def sizes_of(pid):
+    """A process's megabytes: resident, its share of what is shared, its own alone (Private_Clean + Private_Dirty)."""
+    kilobytes = dict.fromkeys(SIZES, 0)
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, rest = line.partition(":")
+        name = name.partition("_")[0] if name.startswith("Private_") else name
+        if name in kilobytes and "Hugetlb" not in line:
+            kilobytes[name] += int(rest.split()[0])
+    return [value / 1024 for value in kilobytes.values()]
+
+
+def watch_memory(folder, model, workers, minutes, connections):
+    """The memory of every process under load: users ask and send events, the model takes these in every minute."""
+    folder = folder / str(workers)
+    folder.mkdir()
     server = Serving(
-        model, "--journal", folder / "watched.db", "--versions", folder / "versions", "--checkpoint-every", 60,
-        "--workers", given.workers,
+        model, "--journal", folder / "events.db", "--versions", folder / "versions", "--checkpoint-every", 60,
+        "--workers", workers,
     )  # fmt: skip
     context = multiprocessing.get_context("fork")
-    queue, seconds, samples = context.Queue(), given.minutes * 60, []
-    arguments = (queue, server.port, mixed, given.connections, seconds)
-    client = context.Process(target=_load_in_process, args=arguments)
+    queue, seconds, samples = context.Queue(), minutes * 60, {pid: [] for pid in server.family()}
+    client = context.Process(target=_load_in_process, args=(queue, server.port, mixed, connections, seconds))
     client.start()
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        time.sleep(1)
-        samples.append(server.memory())
+    began, times = time.perf_counter(), []
+    while len(times) * EVERY < seconds:
+        time.sleep(max(0, began + (len(times) + 1) * EVERY - time.perf_counter()))
+        times.append(time.perf_counter() - began)
+        for pid, rows in samples.items():
+            rows.append(sizes_of(pid))
+    names = {pid: process_name(pid) for pid in samples}
     latencies, failures = queue.get()
     client.join()
     server.stop()
-    by_minute = [round(float(np.median(samples[start : start + 60]))) for start in range(0, len(samples), 60)]
+    late = np.array(times) > SETTLING
+    records = []
+    for pid, rows in samples.items():
+        record = {"workers": workers, "process": names[pid]}
+        for name, column in zip(SIZES, np.array(rows).T, strict=True):
+            growth = np.polyfit(np.array(times)[late] / 60, column[late], 1)[0]
+            between = f"{column[late].min():.0f} to {column[late].max():.0f}"
+            record[f"{name}, MB"] = f"{column[0]:.0f} at first, then {between}, {growth:+.2f} a minute"
+        records.append(record)
     return {
-        "private_mb_by_minute": by_minute, "highest_mb": round(max(samples)), "answers": len(latencies),
-        "failures": len(failures),
+        "workers": workers, "answers": len(latencies), "failures": len(failures), "records": records,
+        "seconds": times, "samples": {names[pid] + f" {pid}": rows for pid, rows in samples.items()},
     }  # fmt: skip
+
+
+def measure_users(folder, model, users=40_000, asking=20_000):
+    """What a user with an event costs until the next new model, in bytes of private memory; and what the journal does.
+
+    Events of items that the model does not know are the journal's alone; then each user has one event, then some ask.
+    """
+    server = Serving(model, "--journal", folder / "users.db")
+    line = http.client.HTTPConnection("127.0.0.1", server.port)
+
+    def post(path, body):
+        line.request("POST", path, json.dumps(body))
+        answer = line.getresponse()
+        if answer.status != 200:
+            raise SystemExit(f"{path}: {answer.read()}")
+        answer.read()
+
+    def post_events(item):
+        for start in range(0, users, 500):
+            post("/events", {"events": [{"user": user, "item": item(user)} for user in range(start, start + 500)]})
+        post("/recommend", {"user": 0})
+        return private()
+
+    def private():
+        return sum(sizes_of(pid)[2] for pid in server.family())
+
+    for user in range(500):  # what the first questions cost is no part of it
+        post("/recommend", {"user": user})
+    before = private()
+    journal = post_events(lambda user: N_ITEMS + user)
+    had = post_events(lambda user: user * 7 % N_ITEMS)
+    for user in range(asking):
+        post("/recommend", {"user": user})
+    asked = private()
+    server.stop()
+    return {
+        "users": users,
+        "journal_mb": journal - before,
+        "bytes_a_user": (had - journal) / users * 2**20,
+        "bytes_a_user_who_asked": (asked - had) / asking * 2**20,
+    }
+
+
+def process_name(pid):
+    """What a process of the server is for."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    if "resource_tracker" in words:
+        return "multiprocessing's tracker"
+    if "multiprocessing" in words:
+        return "worker"
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return "parent of the workers" if children else "worker"
 
 
 def records_of(results):
@@ -307,17 +389,6 @@ def records_of(results):
             cpu: f"{start['server_cpu_s']} s",
         }
     )
-    if "memory" in results:
-        memory = results["memory"]
-        by_minute = ", ".join(map(str, memory["private_mb_by_minute"]))
-        rows.append(
-            {
-                "what": f"memory under load, {len(memory['private_mb_by_minute'])} minutes, a checkpoint each minute",
-                "measured": f"{by_minute} MB minute by minute (at most {memory['highest_mb']}); "
-                f"{memory['answers']:,} answers, {memory['failures']} failed",
-                cpu: "",
-            }
-        )
     return rows
 
 
@@ -327,39 +398,74 @@ def main():
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--workers", type=int, default=1)
-    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long")
-    options.add_argument("--output", type=Path, default=HERE / "results" / "serving.json")
+    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long, instead")
     given = options.parse_args()
-    results = {"load_before": os.getloadavg(), "workers": given.workers, "connections": given.connections}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = folder / "model.fastrec"
-        make_model(path)
-        results["start"] = measure_start(folder, given.workers)
-        print("start", results["start"], flush=True)
-        server = Serving(path, "--journal", folder / "events.db", "--workers", given.workers)
-        before, results["rates"] = server.memory(), {}
-        for what, make, weight, _ in CASES:
-            # A single event waits for the disk: more connections, so that a commit has some to take along.
-            connections = given.connections * (4 if "one at a time" in what else 1)
-            results["rates"][what] = measure(server, make, connections, given.seconds, weight, given.repeats)
-            print(f"{what:40}", results["rates"][what], flush=True)
-        results["private_memory_mb"] = [round(before, 1), round(server.memory(), 1)]
-        server.stop()
         if given.minutes:
-            results["memory"] = watch_memory(folder, path, given)
-            print("memory", results["memory"], flush=True)
+            write("serving-memory", memory(Path(name), given))
+        else:
+            write("serving", rates(Path(name), given))
+
+
+def rates(folder, given):
+    """How many requests a second, and how soon the server is ready."""
+    results = {"load_before": os.getloadavg(), "workers": given.workers, "connections": given.connections}
+    path = folder / "model.fastrec"
+    make_model(path)
+    results["start"] = measure_start(folder, given.workers)
+    print("start", results["start"], flush=True)
+    server = Serving(path, "--journal", folder / "events.db", "--workers", given.workers)
+    before, results["rates"] = server.memory(), {}
+    for what, make, weight, _ in CASES:
+        # A single event waits for the disk: more connections, so that a commit has some to take along.
+        connections = given.connections * (4 if "one at a time" in what else 1)
+        results["rates"][what] = measure(server, make, connections, given.seconds, weight, given.repeats)
+        print(f"{what:40}", results["rates"][what], flush=True)
+    results["private_memory_mb"] = [round(before, 1), round(server.memory(), 1)]
+    server.stop()
     results["load_after"] = os.getloadavg()
     title = (
         f"{N_USERS:,} users and {N_ITEMS:,} items at {FACTORS} factors, k=10, seen items out; "
         f"{given.workers} worker{'s' if given.workers > 1 else ''}, {given.connections} connections (four times as "
         f"many for single events), the client on the same machine, load average before {results['load_before'][0]:.1f}"
     )
-    content = {
-        "title": title, "page": "serving.md", "machine": machine(), "records": records_of(results), "results": results,
-    }  # fmt: skip
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return {"title": title, "records": records_of(results), "results": results}
+
+
+def memory(folder, given):
+    """Memory under load, by one worker and by two."""
+    path, runs = folder / "model.fastrec", []
+    make_model(path)
+    for workers in (1, 2):
+        runs.append(watch_memory(folder, path, workers, given.minutes, given.connections))
+        print(
+            runs[-1]["answers"],
+            "answers,",
+            runs[-1]["failures"],
+            "failed",
+            *runs[-1]["records"],
+            sep="\n  ",
+            flush=True,
+        )
+    users = measure_users(folder, path)
+    print(users)
+    asked = " and ".join(f"{run['answers']:,} answers ({run['failures']} failed)" for run in runs)
+    title = (
+        f"{given.minutes} minutes of load by {given.connections} connections, one event for ten recommendations, a "
+        f"checkpoint each minute, every process looked at each {EVERY} seconds; a minute's growth is the slope after "
+        f"the first {SETTLING // 60} minutes; {N_USERS:,} users and {N_ITEMS:,} items at {FACTORS} factors, a file of "
+        f"{path.stat().st_size / 1e6:.0f} MB; {asked}"
+    )
+    records = [record for run in runs for record in run["records"]]
+    return {"title": title, "records": records, "results": {"runs": runs, "users": users}}
+
+
+def write(name, content):
+    """A file of results for a table of docs/serving.md."""
+    path = HERE / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    content = {"page": "serving.md", "machine": machine(), **content}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

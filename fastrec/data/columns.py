@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.data.durations import UNITS_PER_SECOND, round_times
 from fastrec.data.interactions import TimeUnit, check_values
 from fastrec.data.vocabulary import Vocabulary, as_ids
 
@@ -333,7 +333,7 @@ def _read_datetimes(
         own = series.dtype.time_unit
     if unit is None or UNITS_PER_SECOND[unit] == UNITS_PER_SECOND[own]:
         return _datetime_integers(series, own), own
-    return _round_times(_datetime_integers(series, own), own, unit), unit
+    return round_times(name, _datetime_integers(series, own), own, unit), unit
 
 
 def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.int64]:
@@ -344,18 +344,12 @@ def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.i
     return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _round_times(times: NDArray[np.int64], old: TimeUnit, new: TimeUnit) -> NDArray[np.int64]:
-    """Times in another unit; to a coarser one they are rounded down."""
-    up, down = UNITS_PER_SECOND[new] // UNITS_PER_SECOND[old], UNITS_PER_SECOND[old] // UNITS_PER_SECOND[new]
-    return times * up if up else times // down
-
-
 def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
     """ISO 8601 dates and times as microseconds; without an offset they are UTC."""
     times = _parse_uniform_iso(values)
     if times is None:
         times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
-    return (times, "us") if unit is None else (_round_times(times, "us", unit), unit)
+    return (times, "us") if unit is None else (round_times(name, times, "us", unit), unit)
 
 
 def _parse_iso(value: Any, row: int, name: str) -> int:

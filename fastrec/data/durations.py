@@ -76,3 +76,34 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
             "a time_unit"
         )
     return times * (UNITS_PER_SECOND[wanted] / UNITS_PER_SECOND[unit])
+
+
+def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> NDArray[np.int64]:
+    """Times since 1970 in another unit, as int64; to a coarser one they are rounded down.
+
+    Raises
+    ------
+    ValueError
+        Where one is beyond int64 in the unit wanted: its row is named.
+
+    Examples
+    --------
+    >>> round_times("times", np.array([-1500, 1500]), "ms", "s")
+    array([-2,  1])
+    >>> round_times("times", np.array([0, 2**40]), "s", "ns")
+    Traceback (most recent call last):
+    ...
+    ValueError: times must fit in int64 as ns, got 36812-02-20T00:36:16 in row 1 (counted from 0): take a coarser unit
+    """
+    up, down = UNITS_PER_SECOND[wanted] // UNITS_PER_SECOND[unit], UNITS_PER_SECOND[unit] // UNITS_PER_SECOND[wanted]
+    if not up:
+        return times // down
+    most = np.iinfo(np.int64).max // up
+    beyond = (times > most) | (times < -most)
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        date = times[row : row + 1].astype(f"datetime64[{unit}]")[0]
+        raise ValueError(
+            f"{name} must fit in int64 as {wanted}, got {date} in row {row} (counted from 0): take a coarser unit"
+        )
+    return times * up

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastrec.data.durations import UNITS_PER_SECOND, round_times
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
@@ -16,7 +17,7 @@ from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_cod
 Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 DUPLICATES = ("sum", "last", "max", "error")
-TIME_UNITS = ("s", "ms", "us", "ns")
+TIME_UNITS = tuple(UNITS_PER_SECOND)
 
 
 class Interactions:
@@ -474,9 +475,12 @@ def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[
     if array.dtype.kind == "M":
         if np.isnat(array).any():
             raise ValueError(f"times must not be missing, got NaT in row {int(np.argmax(np.isnat(array)))}")
-        own = np.datetime_data(array.dtype)[0]
-        unit = unit or cast(TimeUnit, own if own in TIME_UNITS else "s")
-        array = array.astype(f"datetime64[{unit}]").astype(np.int64)
+        own, steps = np.datetime_data(array.dtype)
+        if own not in TIME_UNITS or steps > 1:
+            own = own if own in TIME_UNITS else "s"
+            array = array.astype(f"datetime64[{own}]")
+        unit = unit or cast(TimeUnit, own)
+        array = round_times("times", array.astype(np.int64), own, unit)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"times must be finite, got {array[row]} in row {row}")

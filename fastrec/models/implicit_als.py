@@ -140,6 +140,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
+    _of_items: ClassVar[tuple[str, ...]] = (*FeaturedFactors._of_items, "fold-in")
     _learned: ClassVar[tuple[str, ...]] = ("alpha_", "loss_curve_", "validation_curve_", "n_iter_")
 
     alpha_: float

@@ -78,6 +78,13 @@ class Derived:
                     self._made[name] = make()
         return self._made[name]
 
+    def kept(self, names: Iterable[str]) -> "Derived":
+        """Another one, with what has been made of these names."""
+        new = Derived()
+        with self._lock:
+            new._made = {name: self._made[name] for name in names if name in self._made}
+        return new
+
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return Derived, ()
 

@@ -11,17 +11,26 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
-from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
+from fastrec.data.pairs import build_csr
+from fastrec.kernels.als import Entries
+from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
 from fastrec.models.persistence import freeze
-from fastrec.models.recommender import Codes, Derived, Recommender
+from fastrec.models.recommender import Codes, Recommender
 from fastrec.models.rows import count_codes, keep_entries, pick_rows, row_numbers
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly
 
 How: TypeAlias = Literal["append", "replace"]
+Order: TypeAlias = NDArray[np.int64] | slice
 
 # A model without vocabularies is told its users and items by number. Such a number may make it at most twice as large
 # and so many more: one typing error must not cost gigabytes.
 LEEWAY = 1000
+
+# What becomes of an interaction that is known already, by `Interactions.duplicates`; and by `how`, of a whole history.
+POLICIES = {"sum": SUM, "last": LAST, "max": MAX, "error": LAST, "replace": REPLACE}
+# Entries at least that are worth a thread of their own.
+PIECE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,9 @@ class Updating(Recommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"partial_fit"})
+
+    _of_items: ClassVar[tuple[str, ...]] = ()
+    """What is derived of items alone, and of which of them have events: kept where both stay as they are."""
 
     @property
     def needs_times(self) -> bool:
@@ -104,8 +116,8 @@ class Updating(Recommender):
                 f"{matrix.shape[0]}; new users come with Interactions or by update_users"
             )
         users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
-        rows = merge_rows(pick_rows(self.seen_, users), pick_rows(matrix, users), "sum")
-        return self._change(replace_rows(self.seen_, users, rows), users, np.unique(matrix.indices))
+        merged = self._spliced(self.seen_, users, pick_rows(matrix, users), "sum")
+        return self._change(merged, users, np.unique(matrix.indices))
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
         """Give users a longer or another history; what the model knows about items stays as it is.
@@ -137,17 +149,17 @@ class Updating(Recommender):
         """
         check_choice("how", how, ("append", "replace"))
         rows = self._histories(histories)
-        vocabulary, n_users = self._grown("users", self.users_, self.seen_.shape[0], users)
-        codes = self._distinct("users", users, vocabulary, n_users)
+        listed = _listed(users)
+        vocabulary, n_users, codes = self._grown("users", self.users_, self.seen_.shape[0], listed)
+        codes, order = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
-        order = np.argsort(codes)
-        codes, rows = codes[order], pick_rows(rows, order)
-        grown = resize(self.seen_, (n_users, self.n_features_in_))
+        policy: str = how
         if how == "append":
             policy = histories.duplicates if isinstance(histories, Interactions) else "sum"
-            rows = merge_rows(pick_rows(grown, codes), rows, policy)
-        return self._change(replace_rows(grown, codes, rows), codes, np.empty(0, np.int32), users=vocabulary)
+        grown = resize(self.seen_, (n_users, self.n_features_in_))
+        spliced = self._spliced(grown, codes, pick_rows(rows, order), policy)
+        return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary)
 
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
         """Give items more or other users; what the model knows about these items follows, and about these users.
@@ -180,8 +192,9 @@ class Updating(Recommender):
         check_choice("how", how, ("append", "replace"))
         self._check_fitted()
         n_users = self.seen_.shape[0]
-        vocabulary, n_items = self._grown("items", self.items_, self.n_features_in_, items)
-        codes = self._distinct("items", items, vocabulary, n_items)
+        listed = _listed(items)
+        vocabulary, n_items, codes = self._grown("items", self.items_, self.n_features_in_, listed)
+        codes, order = _ascending("items", listed, codes)
         columns = self._checked(histories)
         if columns.shape != (len(codes), n_users):
             raise ValueError(f"histories must be of shape {(len(codes), n_users)}, items × users, got {columns.shape}")
@@ -191,10 +204,12 @@ class Updating(Recommender):
             mask = np.zeros(n_items, bool)
             mask[codes] = True
             kept = keep_entries(before, ~mask[before.indices])
+        columns = pick_rows(columns, order)
         added = _matrix_of(columns.indices, codes[row_numbers(columns)], columns.data, before.shape)
-        matrix = merge_rows(kept, added, "sum")
-        users = np.flatnonzero((np.diff(before.indptr) != np.diff(kept.indptr)) | (np.diff(added.indptr) > 0))
-        return self._change(matrix, users.astype(np.int32), np.sort(codes), items=vocabulary)
+        gaining = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
+        losing = np.flatnonzero(np.diff(before.indptr) != np.diff(kept.indptr))
+        matrix = self._spliced(kept, gaining, pick_rows(added, gaining), "sum")
+        return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary)
 
     # -- what they share
 
@@ -202,20 +217,16 @@ class Updating(Recommender):
         """`partial_fit` with ids of its own."""
         self._check_catalogue(X)
         given = self._checked(X)
-        users, n_users = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
-        items, n_items = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
-        user_codes = _encode(users, X.users.ids)
-        item_codes = _encode(items, X.items.ids)
+        users, n_users, user_codes = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
+        items, n_items, item_codes = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
         added = _matrix_of(user_codes[row_numbers(given)], item_codes[given.indices], given.data, (n_users, n_items))
         changed = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         grown = resize(self.seen_, (n_users, n_items))
-        rows = merge_rows(pick_rows(grown, changed), pick_rows(added, changed), X.duplicates)
+        merged = self._spliced(grown, changed, pick_rows(added, changed), X.duplicates)
         info = _grown_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
         new_items = np.arange(self.n_features_in_, n_items, dtype=np.int32)
         touched = np.union1d(np.unique(added.indices), new_items)
-        return self._change(
-            replace_rows(grown, changed, rows), changed, touched, users=users, items=items, info=info, events=X
-        )
+        return self._change(merged, changed, touched, users=users, items=items, info=info, events=X)
 
     def _check_catalogue(self, X: Interactions) -> None:
         for name, known, given in (("users", self.users_, X.users), ("items", self.items_, X.items)):
@@ -224,34 +235,32 @@ class Updating(Recommender):
                 words = {"int": "integers", "str": "strings"}
                 raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[kind]}")
 
-    def _grown(self, name: str, known: Vocabulary | None, size: int, given: Any) -> tuple[Vocabulary | None, int]:
-        """The vocabulary with the new ids among those given, and its length; without one, room for the codes given."""
+    def _grown(
+        self, name: str, known: Vocabulary | None, size: int, given: Any
+    ) -> tuple[Vocabulary | None, int, Codes]:
+        """The vocabulary with the new ids among those given, its length, and the codes of those given.
+
+        Without a vocabulary ids are codes, for which there is to be room.
+        """
         self._check_fitted()
         if known is not None:
             try:
-                grown = known.extended(_listed(given))
+                grown = known.extended(given)
+                return grown, len(grown), grown.encode(given)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
-            return grown, len(grown)
-        codes = np.asarray(_listed(given))
-        if not codes.size:
-            return None, size
         largest = 2 * size + LEEWAY
-        check_codes(name, codes, np.iinfo(np.int32).max)
-        if codes.max() >= largest:
+        codes = check_codes(name, given, np.iinfo(np.int32).max)
+        top = int(codes.max(initial=-1))
+        if top >= largest:
             raise ValueError(
-                f"{name} has the code {codes.max()}, but the model has {size} {name}: an update may bring codes below "
+                f"{name} has the code {top}, but the model has {size} {name}: an update may bring codes below "
                 f"{largest}. Models fitted with Interactions take any id"
             )
-        return None, max(size, int(codes.max()) + 1)
+        return None, max(size, top + 1), codes
 
-    @staticmethod
-    def _distinct(name: str, given: Any, vocabulary: Vocabulary | None, size: int) -> Codes:
-        listed = _listed(given)
-        codes = check_codes(name, listed, size) if vocabulary is None else vocabulary.encode(listed)
-        if len(np.unique(codes)) < len(codes):
-            raise ValueError(f"{name} has an id twice")
-        return codes
+    def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str) -> CodeMatrix:
+        return splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
 
     def _change(
         self,
@@ -276,10 +285,12 @@ class Updating(Recommender):
             self.item_info_ = self.item_info_ if info is None else info
             self.n_features_in_ = int(matrix.shape[1])
             self.seen_ = matrix
-            self.item_counts_ = count_codes(matrix.indices, matrix.shape[1])
+            counts = count_codes(matrix.indices, matrix.shape[1])
+            stays = not len(touched) and np.array_equal(counts > 0, self.item_counts_ > 0)
+            self._derived = self._derived.kept(self._of_items if stays else ())
+            self.item_counts_ = counts
             if grown_by:
                 self.__dict__.pop("feature_names_in_", None)
-            self._derived = Derived()
             freeze(self)
             self._update(change)
             freeze(self)
@@ -309,59 +320,76 @@ def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
     return assemble_csr(matrix.data, matrix.indices, indptr, shape)
 
 
-def merge_rows(first: CodeMatrix, second: CodeMatrix, policy: str) -> CodeMatrix:
-    """Two matrices of one shape in one; where both have an entry, their sum, the greater, or that of the second.
+def _ascending(name: str, given: Any, codes: Codes) -> tuple[Codes, Order]:
+    """The codes in ascending order, and how to bring what was given into it; none of them may be there twice."""
+    if bool((codes[1:] > codes[:-1]).all()):
+        return codes, slice(None)
+    order = np.argsort(codes, kind="stable")
+    ascending = codes[order]
+    repeated = np.flatnonzero(ascending[1:] == ascending[:-1])
+    if len(repeated):
+        first, second = order[repeated[0] : repeated[0] + 2].tolist()
+        shown = np.asarray(given[second]).tolist()
+        raise ValueError(f"{name} has an id twice: {shown!r} at positions {first} and {second}")
+    return ascending, order
+
+
+def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_jobs: int = 1) -> CodeMatrix:
+    """A copy of the matrix in which `others` are merged with the given rows, or take their place.
 
     Parameters
     ----------
+    matrix
+        Of shape (n, n_items).
+    rows
+        Which rows, in ascending order, of shape (m,).
+    others
+        Of shape (m, n_items).
     policy
-        "sum", "max" or "last", as `Interactions.duplicates`; "error" refuses a pair that both have.
+        What an entry is that both have: "sum", "max" or "last" (that of `others`), as `Interactions.duplicates`;
+        "error" refuses it. "replace" leaves nothing of the old rows.
+    n_jobs
+        Threads.
+
+    Raises
+    ------
+    ValueError
+        Where an entry is refused, or a sum is beyond float32.
 
     Examples
     --------
     >>> from fastrec.validation import check_matrix
-    >>> merge_rows(check_matrix([[1, 2, 0]]), check_matrix([[0, 5, 1]]), "sum").toarray()
-    array([[1., 7., 1.]], dtype=float32)
+    >>> old, new, rows = check_matrix([[1, 2, 0], [3, 0, 0]]), check_matrix([[0, 5, 1]]), np.array([0], "i4")
+    >>> splice(old, rows, new, "sum").toarray()
+    array([[1., 7., 1.],
+           [3., 0., 0.]], dtype=float32)
+    >>> splice(old, rows, new, "replace").toarray()
+    array([[0., 5., 1.],
+           [3., 0., 0.]], dtype=float32)
     """
-    rows = np.concatenate([row_numbers(first), row_numbers(second)]).astype(np.int32)
-    columns = np.concatenate([first.indices, second.indices])
-    values = np.concatenate([first.data, second.data])
-    indptr, indices, merged = build_csr(rows, columns, values, first.shape)
-    repeated = find_repeated(indptr, indices)
-    if repeated.any():
-        if policy == "error":
+    if not len(rows):
+        return matrix
+    old, new = (Entries(*map(readonly, (part.indptr, part.indices, part.data))) for part in (matrix, others))
+    rows, kind = readonly(rows), POLICIES[policy]
+    lengths, grown = np.diff(new.indptr), np.diff(old.indptr)
+    if kind != REPLACE:
+        most = lengths.sum() + grown[rows].sum()
+        count_merged(old, rows, new, lengths)
+        if policy == "error" and lengths.sum() < most:
             raise ValueError('an interaction is known already: use duplicates="sum", "last" or "max"')
-        indptr, indices, merged = merge_repeated(indptr, indices, merged, repeated, policy)
-    return assemble_csr(merged.astype(np.float32, copy=False), indices, indptr, first.shape)
+    grown[rows] = lengths
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(grown, dtype=np.int64)])
+    out = Entries(readonly(indptr), np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
+    # A piece is some of the given rows, each with those that follow it up to the next.
+    ends = np.append(indptr[rows[1:]], indptr[-1])
+    cuts = balanced_cuts(np.diff(ends, prepend=0), min(n_jobs, 1 + len(out.indices) // PIECE))
 
+    def splice_piece(piece: tuple[int, int]) -> bool:
+        return splice_rows(old, rows, new, kind, piece[0], piece[1], out)
 
-def replace_rows(matrix: CodeMatrix, rows: Codes, others: CodeMatrix) -> CodeMatrix:
-    """A copy of the matrix in which the given rows, in ascending order, are those of `others`.
-
-    >>> from fastrec.validation import check_matrix
-    >>> replace_rows(check_matrix([[1, 0], [2, 3]]), np.array([0], "i4"), check_matrix([[0, 9]])).toarray()
-    array([[0., 9.],
-           [2., 3.]], dtype=float32)
-    """
-    lengths = np.diff(matrix.indptr)
-    lengths[rows] = np.diff(others.indptr)
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    # Runs of rows that stay are copied whole, so that a change of few rows costs no more than a copy.
-    stops = matrix.indptr[rows].tolist()
-    begins = [0, *matrix.indptr[rows.astype(np.int64) + 1].tolist()]
-    cuts = others.indptr.tolist()
-    old = [slice(begin, stop) for begin, stop in zip(begins, [*stops, None], strict=True)]
-    new = [slice(begin, stop) for begin, stop in pairwise(cuts)]
-
-    def spliced(kept: NDArray[Any], put: NDArray[Any]) -> NDArray[Any]:
-        parts = [kept[old[0]]]
-        for there, here in zip(new, old[1:], strict=True):
-            parts += [put[there], kept[here]]
-        return np.concatenate(parts)
-
-    return assemble_csr(
-        spliced(matrix.data, others.data), spliced(matrix.indices, others.indices), indptr, matrix.shape
-    )
+    if not all(run_pieces(splice_piece, pairwise(np.unique(cuts).tolist()), n_jobs)):
+        raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
+    return assemble_csr(out.values, out.indices, indptr, matrix.shape)
 
 
 def _matrix_of(

@@ -20,6 +20,13 @@ class UpdatingFactors(Updating, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
+    _of_items: ClassVar[tuple[str, ...]] = (
+        "warm",
+        "mask of warm items",
+        "ip of item_factors_",
+        "cosine of item_factors_",
+        "item_factors_ that are not zero",
+    )
 
     @abstractmethod
     def _update_items(self, change: Change) -> None:

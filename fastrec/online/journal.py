@@ -1,7 +1,6 @@
 """The durable event log: SQLite in one file, safe to kill at any moment, shared by processes."""
 
 import contextlib
-import math
 import os
 import queue
 import secrets
@@ -15,13 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
+from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.validation import check_choice, check_integer, check_number
 
 Id: TypeAlias = int | str
 
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x66726563  # "frec", by which the `file` command and we ourselves know a journal
-TIME_UNITS = ("s", "ms", "us", "ns")
 
 # An event id sent again counts as known while it is among so many last events; then its hash is dropped by `trim`.
 REMEMBERED_IDS = 10_000_000
@@ -31,6 +30,7 @@ LARGEST_QUEUE = 100_000
 BUSY_SECONDS = 10.0
 
 _INT64 = range(-(2**63), 2**63)
+LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
 _LARGEST_TEXT = 1024
 # SQLite takes at least 999 parameters in one statement, whatever the build.
 _PARAMETERS = 500
@@ -165,7 +165,7 @@ class Journal:
         self, path: str | os.PathLike[str], *, time_unit: str | None = None, queue_size: int = LARGEST_QUEUE
     ) -> None:
         self.path = Path(path)
-        check_choice("time_unit", time_unit, (None, *TIME_UNITS))
+        check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         self._queue_size = check_integer("queue_size", queue_size, minimum=1)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -209,7 +209,10 @@ class Journal:
         return self.submit(batch).result().seq
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """As `append`, without waiting: the future's result comes after the commit."""
+        """As `append`, without waiting: the future's result comes after the commit.
+
+        A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
+        """
         events = [check_event(event, place) for place, event in enumerate(batch)]
         done: Future[Receipt] = Future()
         with self._lock:
@@ -254,16 +257,18 @@ class Journal:
                 return
 
     def _commit_group(self, group: list[tuple[list[Event], "Future[Receipt]"]]) -> None:
+        # From here on a future cannot be cancelled any more; what was cancelled while it waited is not written.
+        wanted = [(events, done) for events, done in group if done.set_running_or_notify_cancel()]
         failure: BaseException | None = None
         receipts: list[Receipt] = []
         try:
             with self._errors(), self._transaction() as connection:
-                receipts = self._insert(connection, [events for events, _ in group])
+                receipts = self._insert(connection, [events for events, _ in wanted])
         except BaseException as error:
             failure = error
         with self._lock:
             self._waiting -= sum(len(events) for events, _ in group)
-        for number, (_, done) in enumerate(group):
+        for number, (_, done) in enumerate(wanted):
             if failure is not None:
                 done.set_exception(failure)
             else:
@@ -397,6 +402,7 @@ class Journal:
         JournalTrimmedError
             Where entries after `after` have been dropped.
         """
+        check_integer("after", after, minimum=0)
         check_integer("n", n, minimum=1)
         last = _INT64[-1] if upto is None else upto
         with self._errors():
@@ -449,7 +455,7 @@ class Journal:
 
     def now(self) -> int:
         """The time of the system's clock, in the journal's unit."""
-        return time.time_ns() // {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[self._time_unit]
+        return time.time_ns() // (UNITS_PER_SECOND["ns"] // UNITS_PER_SECOND[self._time_unit])
 
     def __len__(self) -> int:
         with self._errors():
@@ -521,15 +527,12 @@ class Journal:
         if not self.path.parent.is_dir():
             raise JournalError(f"the journal {self.path}: there is no folder {self.path.parent}")
         connection = self._connection()
+        self._check_kind(connection)  # before anything of a foreign file is changed
         connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction() as connection:
-            if not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            if _is_empty(connection):
                 self._make(connection, time_unit or "ms")
-        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise JournalError(f"{self.path} is a database, but no journal of fastrec")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != FORMAT_VERSION:
-            raise JournalError(f"{self.path} is a journal of version {version}; this fastrec reads {FORMAT_VERSION}")
+        self._check_kind(connection)
         key = bytes(_meta(connection, "key"))
         self._keyed = {
             (purpose, kind == b"/str"): blake2b(digest_size=16, key=key, person=purpose + kind)
@@ -539,6 +542,19 @@ class Journal:
         self._time_unit = str(_meta(connection, "time_unit"))
         if time_unit not in (None, self._time_unit):
             raise JournalError(f"{self.path} has its times in {self._time_unit!r}, not in {time_unit!r}")
+
+    def _check_kind(self, connection: sqlite3.Connection) -> None:
+        """Refuse a file that is no journal, or one of another version; an empty one may become a journal."""
+        if _is_empty(connection):
+            return
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise JournalError(f"{self.path} is a database, but no journal of fastrec: give another file")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != FORMAT_VERSION:
+            raise JournalError(
+                f"{self.path} is a journal of version {version}, this fastrec reads {FORMAT_VERSION}: use the fastrec "
+                "that made it"
+            )
 
     @staticmethod
     def _make(connection: sqlite3.Connection, time_unit: str) -> None:
@@ -573,7 +589,7 @@ def check_event(event: Any, place: int = 0) -> Event:
     >>> check_event(("ann", "Alien", float("nan")), 3)
     Traceback (most recent call last):
     ...
-    ValueError: events[3].value must be a finite number, got nan
+    ValueError: events[3].value must be a finite number from -3.4e+38 to 3.4e+38, got nan
     """
     if type(event) is Event and _is_usual(event):
         return event
@@ -581,7 +597,7 @@ def check_event(event: Any, place: int = 0) -> Event:
         raise TypeError(f"events[{place}] must be an Event or (user, item[, value[, time[, id]]]), got {event!r}")
     user, item, value, moment, key, _ = event if type(event) is Event else Event(*event)
     name = f"events[{place}]"
-    value = check_number(f"{name}.value", value)
+    value = check_number(f"{name}.value", value, minimum=-LARGEST_VALUE, maximum=LARGEST_VALUE)
     if moment is not None and (type(moment) is not int or moment not in _INT64):
         moment = check_integer(f"{name}.time", moment, minimum=_INT64[0], maximum=_INT64[-1])
     if key is not None and (type(key) is not str or len(key) > _LARGEST_TEXT):
@@ -596,7 +612,7 @@ def _is_usual(event: Event) -> bool:
         _is_usual_id(user)
         and _is_usual_id(item)
         and type(value) is float
-        and math.isfinite(value)
+        and abs(value) <= LARGEST_VALUE
         and (moment is None or (type(moment) is int and moment in _INT64))
         and (key is None or (type(key) is str and len(key) <= _LARGEST_TEXT))
     )
@@ -641,6 +657,10 @@ def _insert_rows(connection: sqlite3.Connection, table: str, columns: int, flat:
         part = flat[start : start + step]
         rows = ",".join([row] * (len(part) // columns))
         connection.execute(f"INSERT INTO {table} VALUES {rows}", part)
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
 
 
 def _meta(connection: sqlite3.Connection, name: str) -> Any:

@@ -10,9 +10,12 @@ from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.rows import row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr, check_integer
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer
 
 SHARDS = 256
+# A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
+# what all others have done, and the squares of a still larger one be beyond float32.
+VALUE_LEEWAY = 1000.0
 
 
 class Row(NamedTuple):
@@ -25,23 +28,28 @@ class Row(NamedTuple):
 class Taste:
     """What one user has done since the model was made; the whole history is put together when it is asked for."""
 
-    __slots__ = ("_row", "base", "codes", "values", "vectors")
+    __slots__ = ("_row", "base", "codes", "mark", "values", "vectors")
 
     def __init__(self, base: int, codes: tuple[int, ...], values: tuple[float, ...]) -> None:
         self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
         self.codes = codes
         self.values = values
+        self.mark: bytes | None = None  # by which deletions name the user, once there has been one
         self._row: Row | None = None
         self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been asked for
 
-    def row(self, seen: CodeMatrix, policy: str) -> Row:
+    def row(self, model: Recommender, policy: str) -> Row:
         """The history with everything in it; the same, to the bit, as the model's own after an update."""
         if self._row is None:
+            seen = model.seen_
             start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
             new = merge_values(np.array(self.codes, np.int32), np.array(self.values, np.float32), policy)
             codes = np.concatenate([seen.indices[start:stop], new.codes])
             values = np.concatenate([seen.data[start:stop], new.values])
             self._row = merge_values(codes, values, policy)
+            if model.takes_negatives and not model.keeps_zeros:
+                kept = self._row.values != 0  # what adds up to nothing is no entry
+                self._row = Row(self._row.codes[kept], self._row.values[kept])
         return self._row
 
 
@@ -56,26 +64,66 @@ class Histories:
 
     def get(self, user: Id) -> Taste | None:
         """What the user has done, or None."""
-        return self._shards[hash(user) % SHARDS].get(user)
+        return self._shards[shard_of(user)].get(user)
 
     def replaced(self, changed: Mapping[Id, Taste]) -> "Histories":
         """As before, but for the users given."""
         shards, length = self._shards.copy(), self._length
         for user, taste in changed.items():
-            place = hash(user) % SHARDS
+            place = shard_of(user)
             if shards[place] is self._shards[place]:
                 shards[place] = shards[place].copy()
             length += user not in shards[place]
             shards[place][user] = taste
         return Histories(shards, length)
 
-    def without(self, wanted: Callable[[Id], bool]) -> "Histories":
-        """As before, but without the users for whom `wanted` is True."""
-        shards = [{user: taste for user, taste in shard.items() if not wanted(user)} for shard in self._shards]
-        return Histories(shards, sum(map(len, shards)))
+    def without(self, gone: bytes, mark: Callable[[Id], bytes]) -> "Histories":
+        """As before, but without the user of that mark."""
+        shards, length = self._shards, self._length
+        for place, shard in enumerate(shards):
+            for user, taste in shard.items():
+                if taste.mark is None:
+                    taste.mark = mark(user)
+                if taste.mark == gone:
+                    shards = shards.copy()
+                    shards[place] = {other: taste for other, taste in shard.items() if other != user}
+                    return Histories(shards, length - 1)
+        return self
 
     def __len__(self) -> int:
         return self._length
+
+
+def shard_of(user: Id) -> int:
+    """Which of the shards a user is in; ids at equal distances are spread over all of them.
+
+    >>> len({shard_of(256 * n) for n in range(10_000)})
+    256
+    """
+    return (hash(user) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 56
+
+
+def largest_value(model: Recommender) -> float:
+    """The largest value, by size, that an event may have for a model."""
+    values = model.seen_.data
+
+    def find() -> float:
+        return VALUE_LEEWAY * max(1.0, float(values.max()), -float(values.min())) if len(values) else VALUE_LEEWAY
+
+    largest: float = model._derived.get("largest value", find)
+    return largest
+
+
+def takes_value(model: Recommender, value: float) -> bool:
+    """Whether a model can learn from an event of that value.
+
+    >>> from fastrec.models import Popularity
+    >>> model = Popularity().fit([[1, 2]])
+    >>> takes_value(model, 5), takes_value(model, 0), takes_value(model, -1), takes_value(model, 1e9)
+    (True, False, False, False)
+    """
+    right = value > 0 or (model.keeps_zeros if value == 0 else model.takes_negatives)
+    return right and abs(value) <= largest_value(model)
 
 
 class Snapshot:
@@ -187,7 +235,7 @@ class Snapshot:
         for event, code in zip(events, codes, strict=True):
             if code < 0:
                 self.unknown_items += 1
-            elif event.value > 0 or self._takes(event.value):
+            elif takes_value(self.model, event.value):
                 lists = added.get(event.user)
                 if lists is None:
                     lists = added[event.user] = ([], [])
@@ -202,10 +250,6 @@ class Snapshot:
             else:
                 changed[user] = Taste(known.base, known.codes + tuple(some), known.values + tuple(values))
         self._histories = self._histories.replaced(changed)
-
-    def _takes(self, value: float) -> bool:
-        model = self.model
-        return model.keeps_zeros if value == 0 else model.takes_negatives
 
     def codes_of(self, items: list[Id]) -> list[int]:
         """The codes of items, -1 for those that the model does not know."""
@@ -239,7 +283,7 @@ class Snapshot:
         mark = self._mark
         if mark is None:
             raise ValueError("a snapshot needs `mark` to know who was deleted")
-        self._histories = self._histories.without(lambda user: mark(user) == entry.mark)
+        self._histories = self._histories.without(entry.mark, mark)
         self._deleted |= {entry.mark}
 
     def is_deleted(self, user: Id) -> bool:
@@ -256,7 +300,7 @@ class Snapshot:
         """All that the user has done, as item codes and values; nothing for a user who is unknown."""
         taste = self._histories.get(user)
         if taste is not None:
-            return taste.row(self.model.seen_, self._policy)
+            return taste.row(self.model, self._policy)
         base, seen = self._base(user), self.model.seen_
         start, stop = (seen.indptr[base], seen.indptr[base + 1]) if base >= 0 else (0, 0)
         return Row(seen.indices[start:stop], seen.data[start:stop])
@@ -289,24 +333,26 @@ class Snapshot:
         TopK
             Of shape (n, k).
         """
+        if isinstance(users, np.ndarray):
+            users = users.tolist()
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
             return self._answer_one(users[0], check_integer("k", k, minimum=1))
-        if not self._deleted and (not self._histories or not any(map(self._histories.get, users))):
+        ids_are_known = self.model.users_ is not None and not self._deleted
+        if ids_are_known and not (self._histories and any(map(self._histories.get, users))):
             return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
-        tastes = [self._histories.get(user) for user in users]
-        changed = np.array(
-            [taste is not None or self.is_deleted(user) for user, taste in zip(users, tastes, strict=True)]
-        )
+        check_choice("on_unknown", on_unknown, ("error", "popular"))
+        tastes, bases = [self._histories.get(user) for user in users], self._bases(list(users))
+        # By what they did since: nothing, for those who are unknown and answered by what is popular.
+        changed = np.array([taste is not None or bases[user] < 0 for user, taste in zip(users, tastes, strict=True)])
         if on_unknown == "error":
             for user, taste in zip(users, tastes, strict=True):
-                if taste is None and self.is_deleted(user):
+                if taste is None and bases[user] < 0:
                     raise ValueError(f"users: unknown id {user!r}")
-        rows = [taste.row(self.model.seen_, self._policy) for taste in tastes if taste is not None]
-        if changed.all() and len(rows) == len(users):
+        rows = [Row(*_NOTHING) if taste is None else taste.row(self.model, self._policy) for taste in tastes]
+        if changed.all():
             histories = self._stack(rows)
             return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
-        rows = [Row(*_NOTHING) if taste is None else taste.row(self.model.seen_, self._policy) for taste in tastes]
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
         fallback = np.empty(len(users), bool)
         asked: dict[bool, Any] = {
@@ -329,7 +375,7 @@ class Snapshot:
         if taste is None:
             base = self._base(user)
             return self._labelled(model._recommend_known(np.array([base], np.int32), k), [user])
-        histories = self._stack([taste.row(model.seen_, self._policy)])
+        histories = self._stack([taste.row(model, self._policy)])
         if taste.vectors is None and isinstance(model, FactorRecommender):
             taste.vectors = model._fold_in(histories)
         return self._labelled(model._recommend_rows(histories, k, taste.vectors), [user])

@@ -136,7 +136,10 @@ class Updater:
                 f"the model {version} has taken in events up to {seq}, but {self.journal.path} ends at "
                 f"{self.journal.last_seq()}: this is not its journal"
             )
-        for point in self.journal.checkpoints(seq):
+        # Of a model that cannot be updated the journal may have checkpoints of the one before it: all events stay its
+        # users' own.
+        points = self.journal.checkpoints(seq) if isinstance(model, Updating) else []
+        for point in points:
             model, seq, version = self._updated(model, seq, point.seq), point.seq, point.version
         snapshot = Snapshot(model, seq=seq, version=version, mark=self.journal.mark, policy=self.policy)
         self.prepare(snapshot)
@@ -201,8 +204,10 @@ class Updater:
         failure: OSError | None = None
         if isinstance(self.source, Versions):
             try:
-                version = self.source.publish(model, seq)
-                model = self.source.load(verify="header").model  # mapped, and so shared with other processes
+                # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
+                # file may be that one's: it is taken with its own seq.
+                name = self.source.publish(model, seq)
+                model, version, seq = load_published(self.source.path(name), name, verify="header")
             except OSError as error:
                 if not version:
                     raise

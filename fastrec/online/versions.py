@@ -83,7 +83,14 @@ class Versions:
         version = self.current()
         if version is None:
             raise FileNotFoundError(f"{self.folder} has no published model")
-        return load_published(self.path(version), version, verify=verify)
+        while True:
+            try:
+                return load_published(self.path(version), version, verify=verify)
+            except FileNotFoundError:  # so many were published since that this one is gone: the newest is wanted
+                newest = self.current()
+                if newest is None or newest == version:
+                    raise
+                version = newest
 
     def publish(self, model: Recommender, seq: int = 0) -> str:
         """Write a model as the next version and make it the current one; returns its name.

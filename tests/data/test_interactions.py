@@ -111,6 +111,12 @@ def test_the_error_policy_names_the_pair_and_its_rows_at_once():
         (([0], [0], None, [np.nan]), {}, ValueError, "times must be finite, got nan in row 0"),
         (([0], [0], None, [0.5]), {}, TypeError, "times must be integers"),
         (([0], [0], None, [np.datetime64("NaT")]), {}, ValueError, "times must not be missing"),
+        (
+            ([0, 0], [0, 1], None, np.array(["2020", "9999"], "M8[Y]")),
+            {"time_unit": "ns"},
+            ValueError,
+            "times must fit in int64 as ns, got 9999-01-01T00:00:00 in row 1",
+        ),
         (([0], [0]), {"duplicates": "first"}, ValueError, "duplicates must be one of 'sum', 'last', 'max', 'error'"),
         (([0], [0]), {"time_unit": "minutes"}, ValueError, "time_unit must be one of"),
         (([0], [0]), {"item_info": {"title": ["a", "b"]}}, ValueError, "one entry for each of 1 items"),

@@ -471,6 +471,16 @@ def test_units_of_datetimes_are_kept_or_converted(unit, make):
     assert times_of(frame, time_unit="ms") == ([1_577_934_245_000], "ms")
 
 
+@pytest.mark.parametrize("make", ["pandas", "text"])
+def test_dates_beyond_int64_in_the_unit_asked_for_are_named_by_their_row(make):
+    dates = ["2020-01-02", "9999-01-01"]
+    time = pd.Series(np.array(dates, "M8[s]")) if make == "pandas" else dates
+    frame = pd.DataFrame({"user": [1, 2], "item": [1, 2], "time": time})
+    with pytest.raises(ValueError, match=r"'time' must fit in int64 as ns, got 9999-01-01.* in row 1"):
+        times_of(frame, time_unit="ns")
+    assert times_of(frame, time_unit="ms")[0] == [1_577_923_200_000, 253_370_764_800_000]
+
+
 def test_datetimes_as_python_objects_are_read():
     moments = pd.Series([MOMENT, MOMENT.replace(tzinfo=dt.UTC)], dtype=object)
     assert times_of(pd.DataFrame({"user": [1, 2], "item": [1, 2], "time": moments})) == ([MICROSECONDS] * 2, "us")

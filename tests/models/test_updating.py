@@ -1,6 +1,7 @@
 """What an update means, for every model that can: new data taken in without a fit."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,8 +24,10 @@ from fastrec.models import (
     load,
 )
 from fastrec.models.persistence import learned_names
-from fastrec.models.updating import merge_rows, replace_rows
+from fastrec.models.rows import check_structure
+from fastrec.models.updating import splice
 from fastrec.validation import check_matrix
+from tests.reference import splice as reference
 
 KINDS = [kind for kind in estimators().values() if issubclass(kind, Updating)]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -167,6 +170,8 @@ def test_users_and_items_by_their_ids_new_ones_too(kind):
     model.update_users(["c", "a"], [[0, 1], [0, 1]])
     assert model.users_.ids.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(model.seen_.toarray(), [[1, 1], [0, 2], [0, 1]])
+    with pytest.raises(ValueError, match="users has an id twice: 'a' at positions 0 and 2"):
+        model.update_users(["a", "c", "a"], np.eye(3, 2))
     model.update_items(["z"], [[0, 3, 0]])
     assert model.items_.ids.tolist() == ["x", "y", "z"]
     assert list(model.item_info_["title"]) == ["X", "Y", ""]
@@ -180,7 +185,7 @@ BAD = [
     (lambda model: model.partial_fit(Interactions([0], [0], users=["a"])), "strings as users, the model integers"),
     (lambda model: model.partial_fit(Interactions([0], [0], users=[10**7])), "below 1060"),
     (lambda model: model.partial_fit(Interactions([0], [0], items=[-3])), "items must be codes"),
-    (lambda model: model.update_users([1, 1], matrix(0, 2)), "an id twice"),
+    (lambda model: model.update_users([1, 1], matrix(0, 2)), "users has an id twice: 1 at positions 0 and 1"),
     (lambda model: model.update_users([10**9], matrix(0, 1)), "below 1060"),
     (lambda model: model.update_users([-1], matrix(0, 1)), "users must be codes"),
     (lambda model: model.update_users([1, 2], matrix(0, 3)), "a row for each of 2 users"),
@@ -411,6 +416,26 @@ def test_updated_users_are_folded_in_bit_for_bit_and_the_rest_stays():
     np.testing.assert_array_equal(model.user_factors_[others], before.user_factors_[others], strict=True)
 
 
+def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
+    X = matrix(0, 300, 60)
+    X = sp.csr_array(X.toarray() * (np.arange(60) > 0))  # nobody has item 0
+    model = ImplicitALS(factors=6, random_state=0).fit(X)
+    model.recommend([1])
+    before = model._derived
+    rows = np.zeros((1, 60))
+    rows[0, 5] = 2
+    model.update_users([3], rows)
+    for name in ("ip of item_factors_", "fold-in", "warm"):
+        assert model._derived.get(name, lambda: "made anew") is before.get(name, lambda: None)
+    rows[0, 0] = 1  # it has somebody now
+    model.update_users([4], rows)
+    model.save(tmp_path / "model.fastrec")
+    loaded = load(tmp_path / "model.fastrec")
+    everybody = np.arange(300)
+    np.testing.assert_array_equal(model.recommend(everybody).codes, loaded.recommend(everybody).codes)
+    np.testing.assert_array_equal(model.transform(X), loaded.transform(X))
+
+
 @pytest.mark.parametrize("factors", [6, 16])
 def test_users_are_the_fold_in_of_their_histories_after_every_update(factors):
     model = ImplicitALS(factors=factors, random_state=0).fit(matrix(0, 200, 40))
@@ -464,21 +489,45 @@ def test_updates_come_close_to_a_refit():
 # -- the parts
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["sum", "last", "max"]))
-def test_rows_are_merged_and_replaced_as_dense_ones_are(seed, policy):
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["sum", "last", "max", "replace"]), st.integers(1, 3))
+def test_rows_are_spliced_as_the_plain_twin_does(seed, policy, jobs):
     rng = np.random.default_rng(seed)
-    shape = rng.integers(1, 7, 2)
-    first, second = (check_matrix((rng.random(shape) < 0.5) * rng.integers(1, 9, shape)) for _ in range(2))
-    one, two = first.toarray(), second.toarray()
-    plain = {"sum": one + two, "max": np.maximum(one, two), "last": np.where(two > 0, two, one)}[policy]
-    np.testing.assert_array_equal(merge_rows(first, second, policy).toarray(), plain)
+    shape = rng.integers(1, 9, 2)
+    old = check_matrix((rng.random(shape) < 0.5) * rng.integers(1, 9, shape))
     rows = np.flatnonzero(rng.random(shape[0]) < 0.5).astype(np.int32)
-    plain = one.copy()
-    plain[rows] = two[rows]
-    replaced = replace_rows(
-        first, rows, check_matrix(second[rows]) if len(rows) else check_matrix(np.zeros((0, shape[1])))
-    )
-    np.testing.assert_array_equal(replaced.toarray(), plain)
-    assert replaced.indptr.dtype == np.int64
-    assert replaced.indices.dtype == np.int32
+    new = check_matrix((rng.random((len(rows), shape[1])) < 0.5) * rng.integers(1, 9, (len(rows), shape[1])))
+    spliced = splice(old, rows, new, policy, jobs)
+    assert as_dicts(spliced) == reference.splice(as_dicts(old), rows, as_dicts(new), policy)
+    assert spliced.indptr.dtype == np.int64
+    assert spliced.indices.dtype == np.int32
+    check_structure(spliced)
+
+
+def as_dicts(matrix):
+    bounds = matrix.indptr
+    return [
+        dict(zip(matrix.indices[a:b].tolist(), matrix.data[a:b].tolist(), strict=True)) for a, b in pairwise(bounds)
+    ]
+
+
+def test_many_rows_are_spliced_by_threads_as_by_one(monkeypatch):
+    monkeypatch.setattr("fastrec.models.updating.PIECE", 10)
+    old, new = check_matrix(matrix(0, 400, 60)), check_matrix(matrix(1, 130, 60))
+    rows = np.sort(np.random.default_rng(0).permutation(400)[:130]).astype(np.int32)
+    one, four = splice(old, rows, new, "sum"), splice(old, rows, new, "sum", 4)
+    for part in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(one, part), getattr(four, part), strict=True)
+    assert as_dicts(four) == reference.splice(as_dicts(old), rows, as_dicts(new), "sum")
+
+
+def test_sums_that_float32_cannot_hold_and_pairs_that_may_not_repeat_are_refused():
+    model = Popularity().fit([[3e38, 0], [1, 1]])
+    with pytest.raises(ValueError, match="more than float32 holds"):
+        model.update_users([0], [[3e38, 0]])
+    strict = events([("a", "x", 1), ("b", "y", 1)], duplicates="error")
+    model = Popularity().fit(strict)
+    with pytest.raises(ValueError, match="known already"):
+        model.update_users(["a"], strict[[0]])
+    model.update_users(["a"], strict[[1]])
+    assert model.seen_[[0]].toarray().tolist() == [[1, 1]]

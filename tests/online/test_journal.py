@@ -36,7 +36,7 @@ def test_events_come_back_as_they_were(journal):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(IDS, IDS, st.floats(allow_nan=False, allow_infinity=False)), max_size=8))
+@given(st.lists(st.tuples(IDS, IDS, st.floats(-3.4e38, 3.4e38)), max_size=8))
 def test_ids_of_every_kind_survive_reopening(tmp_path_factory, triples):
     path = tmp_path_factory.mktemp("journal") / "events.db"
     with Journal(path) as journal:
@@ -220,6 +220,25 @@ def test_killed_while_writing_loses_nothing_that_was_acknowledged(tmp_path):
         items = [event.item for event in journal.read(0)]
         assert items == list(range(len(items)))
         assert acknowledged <= len(items) <= acknowledged + 1
+
+
+def test_who_gives_up_waiting_takes_the_events_back_and_stops_nobody_else(tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        journal.append([("a", 0)])
+        lock = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        under_way = journal.submit([("a", 1)])
+        while not under_way.running():
+            time.sleep(0.001)
+        given_up, other = journal.submit([("a", 2)]), journal.submit([("a", 3)])
+        assert given_up.cancel()
+        assert not under_way.cancel()
+        lock.execute("ROLLBACK")
+        lock.close()
+        assert (under_way.result(10).seq, other.result(10).seq) == (2, 3)
+        assert [event.item for event in journal.history("a")] == [0, 1, 3]
+        assert journal.waiting == 0
+        assert journal.append([("a", 4)]) == 4
 
 
 def test_closing_writes_what_waits_and_then_refuses(tmp_path):

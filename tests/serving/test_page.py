@@ -137,6 +137,23 @@ def test_another_user_by_typing_an_id(page):
     page.wait(lambda: "integers" in page.one("#notice").text)
 
 
+def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
+    data = some_data(lambda n: 2**60 + n)
+    model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data)
+    model.save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+        browser.get(f"http://127.0.0.1:{server.port}/?user={2**60 + 7}")
+        page = Page(browser)
+        page.wait(lambda: len(page.titles()) == 10)
+        top = model.recommend(2**60 + 7).titles()[0].tolist()
+        assert page.titles() == top
+        assert page.one("#history-title").text == f"History of {2**60 + 7}"
+        page.one("#list .act.main").click()
+        page.wait(lambda: "just now" in page.one("#history").text)
+        _, answer, _ = server.get(f"/users/{2**60 + 7}")
+        assert top[0] in [row["title"] for row in answer["items"]]
+
+
 def test_it_fits_a_phone_with_fields_that_a_thumb_can_hit(page):
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)

@@ -18,11 +18,17 @@ const number = (value) => value.toLocaleString("en");
 
 class Refused extends Error {}
 
+// Ids are 64-bit integers, of which a number here holds 53: larger ones are kept as BigInt, where the browser can.
+const exact = (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text));
+const read = (text) => JSON.parse(text, (key, value, context) =>
+  typeof value === "number" && /^-?\d+$/.test(context?.source ?? "") ? exact(context.source) : value);
+const write = (body) => JSON.stringify(body, (key, value) => (typeof value === "bigint" ? JSON.rawJSON(value) : value));
+
 async function ask(path, body, method) {
   const headers = {};
   const token = $("token").value.trim();
   if (token) headers.authorization = `Bearer ${token}`;
-  const options = body === undefined ? { headers, method } : { headers, method: "POST", body: JSON.stringify(body) };
+  const options = body === undefined ? { headers, method } : { headers, method: "POST", body: write(body) };
   let response;
   const began = performance.now();
   try {
@@ -30,7 +36,7 @@ async function ask(path, body, method) {
   } catch {
     throw new Refused("The server cannot be reached.");
   }
-  const answer = await response.json();
+  const answer = read(await response.text());
   const spent = performance.now() - began;
   if (!response.ok) {
     if (response.status === 401) $("token-box").hidden = false, ($("token-box").open = true);
@@ -57,7 +63,7 @@ async function attempt(work) {
 }
 
 // An id is sent in the model's own type: 42 and "42" are not the same.
-const asUserId = (text) => (state.model.user_ids === "int" ? Number(text) : text);
+const asUserId = (text) => (state.model.user_ids === "int" ? exact(text) : text);
 const isUserId = (text) => text !== "" && (state.model.user_ids === "str" || /^-?\d+$/.test(text));
 
 // -- recommendations
@@ -163,7 +169,7 @@ async function readPast() {
   state.total = 0;
   if (state.user !== null) {
     const known = await fetch(`/users/${encodeURIComponent(state.user)}`, { headers: $("token").value ? { authorization: `Bearer ${$("token").value.trim()}` } : {} });
-    const answer = await known.json();
+    const answer = read(await known.text());
     if (known.ok) Object.assign(state, { past: answer.items, total: answer.total });
     else if (known.status === 401) $("token-box").hidden = false;
     state.past.sort((a, b) => state.fresh.has(b.item) - state.fresh.has(a.item));
