@@ -477,6 +477,16 @@ def serve(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A file with the token of writers; or set FASTREC_TOKEN."),
     ] = None,
+    duplicates: Annotated[
+        str | None,
+        typer.Option(
+            help="What several events of one user and item add up to: sum, last or max. [default: last for models of "
+            "ratings, else sum]"
+        ),
+    ] = None,
+    on_unknown: Annotated[
+        str, typer.Option(help="What requests about unknown ids get: popular (what is popular), or error.")
+    ] = "popular",
     checkpoint_every: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds between updates of the model's items; needs versions.")
     ] = None,
@@ -502,6 +512,8 @@ def serve(
         port=port,
         workers=workers,
         token_file=token_file,
+        duplicates=duplicates,
+        on_unknown=on_unknown,
         schedule={
             "checkpoint_every": checkpoint_every,
             "refit_every": refit_every,

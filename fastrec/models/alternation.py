@@ -130,6 +130,8 @@ def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.fl
 
     The eigenvectors are of the Gramian's own shape: columns beyond the factors are zero.
     """
+    if not np.isfinite(matrix).all():
+        raise FloatingPointError("the factors are not finite: stronger regularization or smaller values may help")
     values, vectors = np.linalg.eigh(matrix[:factors, :factors])
     basis = np.zeros(matrix.shape, np.float32)
     basis[:factors, :factors] = vectors[:, ::-1]

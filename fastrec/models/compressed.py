@@ -518,6 +518,7 @@ class CompressedWeights(_Compressed, ItemWeights):
     4.0
     """
 
+    takes_new_items: ClassVar[bool] = False
     _learned: ClassVar[tuple[str, ...]] = ("weight_codes_",)
 
     weight_codes_: NDArray[np.uint8]

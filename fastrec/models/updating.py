@@ -67,6 +67,9 @@ class Updating(Recommender):
     _of_items: ClassVar[tuple[str, ...]] = ()
     """What is derived of items alone, and of which of them have events: kept where both stay as they are."""
 
+    takes_new_items: ClassVar[bool] = True
+    """Whether updates may bring items that the model has not met."""
+
     @property
     def needs_times(self) -> bool:
         """Whether the times of events count, which `seen_` has not: who has only that updates instead of refitting."""
@@ -127,7 +130,8 @@ class Updating(Recommender):
         users
             One id or a sequence of n ids (codes, where the model was fitted with a matrix), new ones among them.
         histories
-            Interactions or a matrix of shape (n, n_items), a row for each.
+            Interactions or a matrix of shape (n, n_items), a row for each, in their order. Interactions that name
+            their users must name these.
         how
             Whether the rows are added to what the users have done, or take its place.
 
@@ -154,6 +158,7 @@ class Updating(Recommender):
         codes, order = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
+        _check_same_users(histories, listed)
         policy: str = how
         if how == "append":
             policy = histories.duplicates if isinstance(histories, Interactions) else "sum"
@@ -216,6 +221,8 @@ class Updating(Recommender):
     def _take_in(self, X: Interactions) -> Self:
         """`partial_fit` with ids of its own."""
         self._check_catalogue(X)
+        if not (len(X.users) and len(X.items)):
+            return self  # nothing: a day without events
         given = self._checked(X)
         users, n_users, user_codes = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
         items, n_items, item_codes = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
@@ -260,7 +267,10 @@ class Updating(Recommender):
         return None, max(size, top + 1), codes
 
     def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str) -> CodeMatrix:
-        return splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
+        spliced = splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
+        # What adds up to nothing is no entry, as it would be none in a fit.
+        may_cancel = policy == "sum" and self.takes_negatives and not self.keeps_zeros
+        return keep_entries(spliced, spliced.data != 0) if may_cancel and not spliced.data.all() else spliced
 
     def _change(
         self,
@@ -299,6 +309,20 @@ class Updating(Recommender):
             self.__dict__.update(state)
             raise
         return self
+
+
+def _check_same_users(histories: Any, given: Any) -> None:
+    """Refuse Interactions whose rows are of other users than those given, or of these in another order."""
+    if not isinstance(histories, Interactions):
+        return
+    named, wanted = histories.users.ids.tolist(), np.asarray(given).tolist()
+    if named == wanted or (named and wanted and type(named[0]) is not type(wanted[0])):
+        return  # of another type are numbers where nobody has given names
+    place = next(place for place, pair in enumerate(zip(named, wanted, strict=True)) if pair[0] != pair[1])
+    raise ValueError(
+        f"histories has the user {named[place]!r} in row {place}, users has {wanted[place]!r} there: give both in one "
+        "order"
+    )
 
 
 def coded_events(model: Recommender, events: Interactions) -> tuple[Codes, Codes]:

@@ -16,6 +16,7 @@ SHARDS = 256
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
 # what all others have done, and the squares of a still larger one be beyond float32.
 VALUE_LEEWAY = 1000.0
+SMALLEST_VALUE = 1e-37  # what is nearer to 0 is 0 in float32
 
 
 class Row(NamedTuple):
@@ -122,15 +123,18 @@ def takes_value(model: Recommender, value: float) -> bool:
     >>> takes_value(model, 5), takes_value(model, 0), takes_value(model, -1), takes_value(model, 1e9)
     (True, False, False, False)
     """
-    right = value > 0 or (model.keeps_zeros if value == 0 else model.takes_negatives)
-    return right and abs(value) <= largest_value(model)
+    if abs(value) < SMALLEST_VALUE:
+        return model.keeps_zeros
+    return (value > 0 or model.takes_negatives) and abs(value) <= largest_value(model)
 
 
 class Snapshot:
     """A model together with the events since it was made. Immutable: updates make a new one.
 
     It answers as a model would that was updated by `update_users` with those events: a user's recommendations follow
-    from the whole history, the newest event included; what the model knows of items stays until a checkpoint.
+    from the whole history, the newest event included; what the model knows of items stays until a checkpoint. (To the
+    bit for `ImplicitALS`, say; a compressed model's changed users are not rounded to its codes before a checkpoint, and
+    counts and neighbours that are the data itself follow there.)
 
     Parameters
     ----------
@@ -294,7 +298,15 @@ class Snapshot:
 
     def knows(self, user: Id) -> bool:
         """Whether anything is known about the user: by the model, or from events since."""
-        return self._histories.get(user) is not None or self._base(user) >= 0
+        if self._histories.get(user) is not None:
+            return True
+        base = self._base(user)
+        return base >= 0 and self.has_learned_of(base)
+
+    def has_learned_of(self, code: int) -> bool:
+        """Whether the model has a history or features of a user; of one deleted before it was made it has the id."""
+        parts = [self.model.seen_, getattr(self.model, "user_features_", None)]
+        return any(part.indptr[code + 1] > part.indptr[code] for part in parts if part is not None)
 
     def history(self, user: Id) -> Row:
         """All that the user has done, as item codes and values; nothing for a user who is unknown."""

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
-from fastrec.models import Recommender, Updating
+from fastrec.models import CompressedFactors, CompressedWeights, Recommender, Updating
 from fastrec.models.updating import LEEWAY, resize
 from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
-from fastrec.online.snapshot import Snapshot, training_events
+from fastrec.online.snapshot import Snapshot, takes_value, training_events
 from fastrec.online.versions import Published, Versions, load_published
 from fastrec.validation import check_choice
 
 READ_AT_ONCE = 20_000
+# A refit that has failed is tried again after so many seconds, then after twice as many, up to an hour.
+RETRY_SECONDS, LONGEST_RETRY = 60.0, 3600.0
 
 Source = Recommender | Versions | str | os.PathLike[str]
 
@@ -39,8 +41,9 @@ class Updater:
         published.
     journal
         The events. None: nothing ever changes, but the model may be exchanged.
-    policy : {"sum", "last", "max"}
-        What several events of one user and item add up to.
+    policy : {"sum", "last", "max"} or None
+        What several events of one user and item add up to; None: the last one counts for models of ratings, else their
+        sum.
     verify
         As in `fastrec.load`.
     prepare
@@ -51,7 +54,7 @@ class Updater:
     snapshot : Snapshot
         What to answer from.
     problem : str or None
-        Why a newer model could not be taken, while the old one goes on answering.
+        What is wrong, while the model goes on answering: why a newer one could not be taken or made, say.
 
     Examples
     --------
@@ -74,21 +77,41 @@ class Updater:
         source: Source,
         journal: Journal | None = None,
         *,
-        policy: str = "sum",
+        policy: str | None = None,
         verify: Any = True,
         prepare: Callable[[Snapshot], None] | None = None,
     ) -> None:
         self.source = source
         self.journal = journal
-        self.policy = check_choice("policy", policy, ("sum", "last", "max"))
+        self.policy = check_choice("policy", policy, (None, "sum", "last", "max"))
         self.verify = verify
         self.prepare = prepare or (lambda snapshot: None)
-        self.problem: str | None = None
-        self.events_since_refit = 0
+        self.refit_seq = 0
+        self._problems: dict[str, str] = {}
         self._taking_in = threading.Lock()
         self._making = threading.Lock()
         self._loaded = self._stamp()
         self.snapshot: Snapshot = self._start(self._load())
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong; None where all is well."""
+        return "; ".join(self._problems.copy().values()) or None
+
+    def tell(self, what: str, problem: str | None) -> None:
+        """Note a problem of some kind ("model", "refit", "journal" …), or that this kind is over."""
+        if problem is not None:
+            self._problems[what] = problem
+        elif self._problems:
+            self._problems.pop(what, None)
+
+    def events_since_refit(self) -> int:
+        """How many entries the journal has had since the model was last fitted to all data."""
+        return 0 if self.journal is None else self.journal.last_seq() - self.refit_seq
+
+    def policy_of(self, model: Recommender) -> str:
+        """What several events of one user and item add up to: "sum", "last" or "max"."""
+        return self.policy or ("last" if model.keeps_zeros else "sum")
 
     # -- following
 
@@ -126,9 +149,9 @@ class Updater:
 
     def _start(self, published: Published) -> Snapshot:
         """The snapshot of a model: checkpoints that the journal has and the model has not are made again."""
-        model, version, seq = published
+        model, version, seq, refit_seq = published
         if self.journal is None:
-            snapshot = Snapshot(model, seq=seq, version=version, policy=self.policy)
+            snapshot = Snapshot(model, seq=seq, version=version, policy=self.policy_of(model))
             self.prepare(snapshot)
             return snapshot
         if seq > self.journal.last_seq():
@@ -141,9 +164,12 @@ class Updater:
         points = self.journal.checkpoints(seq) if isinstance(model, Updating) else []
         for point in points:
             model, seq, version = self._updated(model, seq, point.seq), point.seq, point.version
-        snapshot = Snapshot(model, seq=seq, version=version, mark=self.journal.mark, policy=self.policy)
+        policy = self.policy_of(model)
+        snapshot = Snapshot(model, seq=seq, version=version, mark=self.journal.mark, policy=policy)
         self.prepare(snapshot)
-        return self._followed(snapshot)
+        snapshot = self._followed(snapshot)
+        self.refit_seq = refit_seq
+        return snapshot
 
     # -- new models
 
@@ -160,14 +186,13 @@ class Updater:
         """
         with self._making:
             snapshot = self.catch_up()
-            if not isinstance(snapshot.model, Updating):
-                raise TypeError(f"{type(snapshot.model).__name__} has no partial_fit; use refit")
+            check_updatable(snapshot.model)
             if self.journal is None or snapshot.seq == snapshot.model_seq:
                 return snapshot
             model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
             version = f"{snapshot.version.partition('+')[0]}+{snapshot.seq}"
             self.journal.record_checkpoint(snapshot.seq, version)
-            return self._put(model, snapshot.seq, version)
+            return self._put(model, snapshot.seq, version, self.refit_seq)
 
     def refit(self) -> Snapshot:
         """Fit a new model to all that the old one was made of and the events since, and publish it.
@@ -179,10 +204,12 @@ class Updater:
         Raises
         ------
         TypeError
-            Without Versions: a journal repeats updates, but no refit, which therefore needs a file.
+            Without Versions: a journal repeats updates, but no refit, which therefore needs a file. And where the model
+            is one that cannot be fitted again.
         """
         if not isinstance(self.source, Versions):
             raise TypeError("a refitted model must be published: make the Updater with Versions")
+        check_refittable(self.snapshot.model)
         with self._making:
             snapshot = self.catch_up()
             entries = [] if self.journal is None else self._entries(snapshot.model_seq, snapshot.seq)
@@ -190,13 +217,12 @@ class Updater:
                 model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
             else:
                 gone = self._deleted_codes(snapshot.model, entries)
-                data = training_data(snapshot.model, entries, gone, self.policy, self._time_unit())
-                model = clone(snapshot.model).fit(data)
-            snapshot = self._put(model, snapshot.seq, "")
-            self.events_since_refit = 0
-            return snapshot
+                policy = self.policy_of(snapshot.model)
+                data = training_data(snapshot.model, entries, gone, policy, self._time_unit())
+                model = clone(snapshot.model).fit(data, **features_of(snapshot.model, data.shape))
+            return self._put(model, snapshot.seq, "", snapshot.seq)
 
-    def _put(self, model: Recommender, seq: int, version: str) -> Snapshot:
+    def _put(self, model: Recommender, seq: int, version: str, refit_seq: int) -> Snapshot:
         """Publish a model where that is possible, and answer from it.
 
         A checkpoint that is recorded but cannot be published is answered from all the same: the next one follows it.
@@ -206,22 +232,22 @@ class Updater:
             try:
                 # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
                 # file may be that one's: it is taken with its own seq.
-                name = self.source.publish(model, seq)
-                model, version, seq = load_published(self.source.path(name), name, verify="header")
+                name = self.source.publish(model, seq, refit_seq)
+                model, version, seq, refit_seq = load_published(self.source.path(name), name, verify="header")
             except OSError as error:
                 if not version:
                     raise
                 failure = error
         mark = None if self.journal is None else self.journal.mark
-        snapshot = Snapshot(model, seq=seq, version=version, mark=mark, policy=self.policy)
+        snapshot = Snapshot(model, seq=seq, version=version, mark=mark, policy=self.policy_of(model))
         self.prepare(snapshot)
         with self._taking_in:
             self._loaded = self._stamp()
-            self.events_since_refit += seq - self.snapshot.model_seq
+            self.refit_seq = refit_seq
             self.snapshot = snapshot if self.journal is None else self._followed(snapshot)
         if failure is not None:
             raise failure
-        self.problem = None
+        self.tell("model", None)
         if self.journal is not None and isinstance(self.source, Versions):
             self.journal.record_published(seq)
         return self.snapshot
@@ -236,7 +262,7 @@ class Updater:
             users = gone if model.users_ is None else model.users_.decode(gone)
             empty = resize(model.seen_, model.seen_.shape)[:0]
             new.update_users(users, resize(empty, (len(gone), model.n_features_in_)), how="replace")
-        data = interactions_of(model, entries, self.policy, self._time_unit())
+        data = interactions_of(model, entries, self.policy_of(model), self._time_unit())
         return new.partial_fit(data) if data.n_interactions else new
 
     def _entries(self, after: int, upto: int) -> list[Event | Deletion]:
@@ -273,14 +299,15 @@ class Updater:
             try:
                 published = self._load()
                 if isinstance(self.source, Versions) and published.version == self.snapshot.version:
+                    self.tell("model", None)
                     return False
                 snapshot = self._start(published)
             except Exception as error:  # whatever is wrong with it: the old model goes on answering
-                self.problem = f"{type(error).__name__}: {error}"
+                self.tell("model", f"{type(error).__name__}: {error}")
                 return False
             with self._taking_in:
                 self.snapshot = snapshot if self.journal is None else self._followed(snapshot)
-            self.problem = None
+            self.tell("model", None)
             return True
 
     def _stamp(self) -> Any:
@@ -315,6 +342,11 @@ class Schedule:
         Seconds between looks at the clock and the model file.
     report
         Called with a word and the seconds it took after each piece of work, or with "failed" and 0 after an error.
+
+    Raises
+    ------
+    TypeError
+        Where the model cannot be updated or refitted as asked.
     """
 
     def __init__(
@@ -328,6 +360,10 @@ class Schedule:
         tick: float = 1.0,
         report: Any = None,
     ) -> None:
+        if checkpoint_every is not None:
+            check_updatable(updater.snapshot.model)
+        if (refit_every, refit_share, refit_drift) != (None, None, None):
+            check_refittable(updater.snapshot.model)
         self.updater = updater
         self.checkpoint_every = checkpoint_every
         self.refit_every = refit_every
@@ -338,6 +374,7 @@ class Schedule:
         self._stop = threading.Event()
         # A monotonic clock: a system clock that is set back or forth moves no refit.
         self._last = {"checkpoint": time.monotonic(), "refit": time.monotonic()}
+        self._failures, self._retry = 0, 0.0  # of refits in a row, and when the next one may begin
         self._thread = threading.Thread(target=self._run, name="fastrec-updates", daemon=True)
 
     def start(self) -> Self:
@@ -353,33 +390,46 @@ class Schedule:
     def _run(self) -> None:
         while not self._stop.wait(self.tick):
             self._look()
+            self._do_what_is_due()
+
+    def _do_what_is_due(self) -> None:
+        try:
             for what, is_due, work in (
                 ("refit", self._refit_is_due, self.updater.refit),
                 ("checkpoint", self._checkpoint_is_due, self.updater.checkpoint),
             ):
                 if not self._stop.is_set() and is_due():
                     self._do(what, work)
+            self.updater.tell("schedule", None)
+        except Exception as error:  # a journal that cannot be read, say
+            self.updater.tell("schedule", f"no updates: {error}")
 
     def _look(self) -> None:
         if self.drift is not None and self.updater.journal is not None:
             try:
                 self.drift.look(self.updater.catch_up(), self.updater.journal)
+                self.updater.tell("drift", None)
             except Exception as error:  # a disk that cannot be read, say: the next look will tell
-                self.updater.problem = f"drift could not be measured: {error}"
+                self.updater.tell("drift", f"drift could not be measured: {error}")
 
     def _do(self, what: str, work: Any) -> None:
         began = time.monotonic()
         try:
             work()
             if what == "refit":
+                self._failures = 0
                 self._last["checkpoint"] = time.monotonic()
                 if self.drift is not None:
                     self.drift.reset()
             if self.updater.journal is not None:
                 self.updater.journal.trim(self.updater.snapshot.model_seq)
+            self.updater.tell(what, None)
             self.report(what, time.monotonic() - began)
         except Exception as error:  # a full disk, say: tried again when it is due again
-            self.updater.problem = f"{what} failed: {error}"
+            if what == "refit":
+                self._retry = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
+                self._failures += 1
+            self.updater.tell(what, f"{what} failed: {error}")
             self.report("failed", 0.0)
         self._last[what] = time.monotonic()
 
@@ -387,13 +437,15 @@ class Schedule:
         return (
             self.checkpoint_every is not None
             and time.monotonic() - self._last["checkpoint"] >= self.checkpoint_every
-            and self.updater.snapshot.seq > self.updater.snapshot.model_seq
+            and self.updater.journal is not None
+            and self.updater.journal.last_seq() > self.updater.snapshot.model_seq
         )
 
     def _refit_is_due(self) -> bool:
-        snapshot = self.updater.snapshot
-        new = self.updater.events_since_refit + snapshot.seq - snapshot.model_seq
-        if self.refit_share is not None and new >= self.refit_share * max(1, snapshot.model.seen_.nnz):
+        if self._failures and time.monotonic() < self._retry:
+            return False
+        known = max(1, self.updater.snapshot.model.seen_.nnz)
+        if self.refit_share is not None and self.updater.events_since_refit() >= self.refit_share * known:
             return True
         if self.drift is not None and self.drift.has_fallen:
             return True
@@ -405,6 +457,9 @@ def interactions_of(
 ) -> Interactions:
     """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
     events = [entry for entry in entries if isinstance(entry, Event) and _fits(model, entry)]
+    if not getattr(model, "takes_new_items", True):
+        codes = Snapshot(model).codes_of([event.item for event in events])
+        events = [event for event, code in zip(events, codes, strict=True) if code >= 0]
     users, user_codes = _numbered([event.user for event in events], model.users_)
     items, item_codes = _numbered([event.item for event in events], model.items_)
     known = _times_of(events)
@@ -442,6 +497,38 @@ def training_data(
     return data if model.users_ is not None else data.matrix
 
 
+def check_updatable(model: Recommender) -> None:
+    """Refuse a model that no checkpoint can update."""
+    if not isinstance(model, Updating):
+        raise TypeError(f"{type(model).__name__} has no partial_fit, which a checkpoint needs: refit it instead")
+
+
+def check_refittable(model: Recommender) -> None:
+    """Refuse a model that cannot be fitted again by what it is: what `compress` makes, or with features not kept."""
+    name = type(model).__name__
+    if isinstance(model, CompressedFactors | CompressedWeights):
+        raise TypeError(f"{name} cannot be fitted again: refit the model it was made of, compress it and publish it")
+    warm = model._warm()
+    cold_are_answered = bool(((model.item_counts_ == 0) & (True if warm is None else warm)).any())
+    if cold_are_answered and getattr(model, "item_features_", None) is None:
+        raise TypeError(f"{name} was fitted with features that it does not keep: fit it with them and publish it")
+
+
+def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
+    """What a model was told about its users and items when it was fitted, for a fit to more of them."""
+    options: dict[str, Any] = {}
+    for name, n in (("user_features", shape[0]), ("item_features", shape[1])):
+        features = getattr(model, f"{name}_", None)
+        if features is None or not getattr(model, "features_given_", True):
+            continue
+        more = n - features.shape[0]
+        if isinstance(features, np.ndarray):
+            options[name] = np.concatenate([features, np.zeros((more, features.shape[1]), features.dtype)])
+        else:
+            options[name] = resize(features, (n, features.shape[1]))
+    return options
+
+
 def _fits(model: Recommender, event: Event) -> bool:
     for given, vocabulary, size in (
         (event.user, model.users_, model.seen_.shape[0]),
@@ -451,7 +538,7 @@ def _fits(model: Recommender, event: Event) -> bool:
             return False
         if vocabulary is None and not 0 <= given < 2 * size + LEEWAY:  # type: ignore[operator]
             return False
-    return event.value > 0 or (model.keeps_zeros if event.value == 0 else model.takes_negatives)
+    return takes_value(model, event.value)
 
 
 def _times_of(events: Sequence[Event]) -> NDArray[np.int64] | None:

@@ -18,11 +18,12 @@ _NAME = re.compile(r"v(\d{6,})\.fastrec")
 
 
 class Published(NamedTuple):
-    """A model, what it is called, and the last place in the journal that it has taken in."""
+    """A model, what it is called, and the last place in the journal that it has taken in; that of its last refit."""
 
     model: Recommender
     version: str
     seq: int
+    refit_seq: int = 0
 
 
 class Versions:
@@ -92,8 +93,17 @@ class Versions:
                     raise
                 version = newest
 
-    def publish(self, model: Recommender, seq: int = 0) -> str:
+    def publish(self, model: Recommender, seq: int = 0, refit_seq: int | None = None) -> str:
         """Write a model as the next version and make it the current one; returns its name.
+
+        Parameters
+        ----------
+        model
+            A fitted model.
+        seq
+            The last place in the journal that it has taken in.
+        refit_seq
+            Up to where it was fitted, what came later being updates; None: all of it was.
 
         Raises
         ------
@@ -102,7 +112,7 @@ class Versions:
         """
         numbers = self._numbers()
         version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
-        save_published(model, self.path(version), seq)
+        save_published(model, self.path(version), seq, seq if refit_seq is None else refit_seq)
         self._point_to(version)
         self._prune()
         return version
@@ -135,17 +145,18 @@ class Versions:
         return sorted(int(match[1]) for match in found if match)
 
 
-def save_published(model: Recommender, path: Path, seq: int) -> None:
-    """`save`, with the last place in the journal that the model has taken in."""
+def save_published(model: Recommender, path: Path, seq: int, refit_seq: int) -> None:
+    """`save`, with the last place in the journal that the model has taken in, and that of its last refit."""
     arrays, record = describe(model)
-    write_arrays(path, arrays, {**record, "event_watermark": int(seq)})
+    write_arrays(path, arrays, {**record, "event_watermark": int(seq), "refit_watermark": int(refit_seq)})
 
 
 def load_published(path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True) -> Published:
     """A model file with its watermark, which is 0 where the file has none; the version is else the file's checksum."""
     model = load(path, verify=verify)
     _, record = read_arrays(path, verify="header")
-    return Published(model, version or _fingerprint(path), int(record.get("event_watermark", 0)))
+    seq = int(record.get("event_watermark", 0))
+    return Published(model, version or _fingerprint(path), seq, int(record.get("refit_watermark", seq)))
 
 
 def _fingerprint(path: str | os.PathLike[str]) -> str:

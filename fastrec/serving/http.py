@@ -6,7 +6,9 @@ import functools
 import gc
 import hmac
 import logging
+import multiprocessing
 import re
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -26,8 +29,11 @@ from threadpoolctl import threadpool_limits
 
 from fastrec import __version__
 from fastrec.models import Recommender
+from fastrec.models.updating import LEEWAY
 from fastrec.online import Event, Journal, JournalError, JournalFullError, Schedule, Snapshot, Updater, Versions
 from fastrec.online.journal import Id
+from fastrec.online.snapshot import SMALLEST_VALUE, VALUE_LEEWAY, largest_value, merge_values, takes_value
+from fastrec.online.updating import check_refittable, check_updatable
 from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.catalogue import Catalogue
@@ -35,6 +41,7 @@ from fastrec.serving.leader import Leader
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
 from fastrec.serving.openapi import describe_api
 from fastrec.serving.settings import Settings, is_loopback
+from fastrec.validation import assemble_csr
 
 log = logging.getLogger("uvicorn.error")
 
@@ -44,6 +51,8 @@ JSON = "application/json"
 FAR_BEHIND = 2000
 # Requests that may wait for a thread (batches, explanations), beyond which they are told to come later.
 LARGEST_LINE = 64
+# Items in a request from which on it goes to a thread.
+LONG_LIST = 1000
 THREADS = 2
 # A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
 # sees a broken connection instead of the answer.
@@ -149,8 +158,14 @@ class Server:
             if settings.journal is not None:
                 self.journal = Journal(settings.journal, queue_size=settings.largest_queue)
             source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
-            self.updater = Updater(source, self.journal, policy=settings.policy, prepare=self._prepare)
+            updater = Updater(source, self.journal, policy=settings.policy, prepare=self._prepare)
+            if settings.checkpoint_every is not None:
+                check_updatable(updater.snapshot.model)
+            if (settings.refit_every, settings.refit_share, settings.refit_drift) != (None, None, None):
+                check_refittable(updater.snapshot.model)
+            self.updater = updater
             self.metrics.models.labels("start").inc()
+            self.metrics.loaded.set_to_current_time()
             gc.freeze()  # what is loaded stays: the collector need not walk through it under load
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
@@ -166,6 +181,7 @@ class Server:
         model.recommend(some, 1)
         model.recommend(row, 1)
         model.similar_items([0] if model.items_ is None else model.items_.decode([0]), 1)
+        largest_value(model)
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
@@ -179,8 +195,13 @@ class Server:
 
     async def _watch(self) -> None:
         """Take newer models as they come; become the one worker that makes them, where nobody is."""
+        parent = multiprocessing.parent_process()
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
+            if parent is not None and not parent.is_alive():  # killed: it starts no other worker, and stops none
+                log.error("the process that had started this worker is gone: ending")
+                signal.raise_signal(signal.SIGTERM)
+                return
             updater = self.updater
             if updater is None:
                 continue
@@ -190,8 +211,9 @@ class Server:
                     self.metrics.loaded.set_to_current_time()
                     log.info("serving %s", updater.snapshot.version)
                 self._lead(updater)
+                updater.tell("watch", None)
             except Exception as error:
-                updater.problem = f"{type(error).__name__}: {error}"
+                updater.tell("watch", f"{type(error).__name__}: {error}")
             self.metrics.problem.set(updater.problem is not None)
 
     def _lead(self, updater: Updater) -> None:
@@ -210,8 +232,13 @@ class Server:
                 refit_every=settings.refit_every,
                 refit_share=settings.refit_share,
                 refit_drift=settings.refit_drift,
-                report=lambda what, seconds: self.metrics.models.labels(what).inc(),
+                report=self._report,
             ).start()
+
+    def _report(self, what: str, seconds: float) -> None:
+        self.metrics.models.labels(what).inc()
+        if what != "failed":
+            self.metrics.loaded.set_to_current_time()
 
     # -- helpers of the endpoints
 
@@ -231,12 +258,14 @@ class Server:
         try:
             behind = journal.last_seq() - snapshot.seq
             if behind > FAR_BEHIND:
-                return await asyncio.to_thread(updater.catch_up)
-            return updater.catch_up() if behind else snapshot
+                snapshot = await asyncio.to_thread(updater.catch_up)
+            elif behind:
+                snapshot = updater.catch_up()
+            updater.tell("reading the journal", None)
         except JournalError as error:
             # Better an answer without the newest events than none.
-            updater.problem = str(error)
-            return snapshot
+            updater.tell("reading the journal", str(error))
+        return snapshot
 
     async def body(self, request: Request, kind: type[Body]) -> Body:
         """The body of a request, as what it must be."""
@@ -303,8 +332,10 @@ class Server:
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             raise Refusal(403, "requests that write are not taken from pages of other sites")
         if self._token is None:
+            if not self.settings.loopback:
+                raise Refusal(403, "histories are for who has the token, and this server has none: give --token-file")
             # A page of another site can have its own name lead to this machine, and then be of the same origin.
-            if self.settings.journal is not None and not names_loopback(request.headers.get("host", "")):
+            if not names_loopback(request.headers.get("host", "")):
                 raise Refusal(403, "without a token a server is written to as localhost or 127.0.0.1, by no other name")
             return
         kind, _, given = request.headers.get("authorization", "").partition(" ")
@@ -324,8 +355,10 @@ class Server:
     async def recommend(self, request: Request) -> Answer:
         """POST /recommend."""
         asked = await self.body(request, m.RecommendRequest)
+        if asked.explain and asked.user is not None:
+            self.check_writer(request)  # reasons are a user's history
         snapshot = await self.snapshot()
-        if asked.explain:
+        if asked.explain or sum(len(ids) for ids in (asked.history, asked.allow, asked.deny) if ids) > LONG_LIST:
             return self.answer(await self.on_thread(self._recommend, snapshot, asked))
         return self.answer(self._recommend(snapshot, asked))
 
@@ -369,10 +402,10 @@ class Server:
         values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
         check_values(model, values, "history", ".value")
         codes = self._known_codes(model, ids, policy, "history", unknown)
-        dense = np.zeros((1, model.n_features_in_), np.float32)
         kept = codes >= 0
-        np.add.at(dense[0], codes[kept], np.array(values, np.float32)[kept])
-        return dense
+        assert self.updater is not None
+        row = merge_values(codes[kept], np.array(values, np.float32)[kept], self.updater.policy_of(model))
+        return assemble_csr(row.values, row.codes, np.array([0, len(row.codes)]), (1, model.n_features_in_))
 
     def _filters(self, model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:
         filters: dict[str, Any] = {}
@@ -410,7 +443,12 @@ class Server:
         policy = asked.on_unknown or self.settings.on_unknown
         check_types(model, "users_", asked.users, "users")
         self._check_known(snapshot, asked.users, policy, "users")
-        filters = self._filters(model, asked, policy, [])
+        if len(asked.users) * asked.k > m.LARGEST_ANSWER:
+            most = m.LARGEST_ANSWER // len(asked.users)
+            said = f"a batch may ask for {m.LARGEST_ANSWER} items: k up to {most} for {len(asked.users)} users"
+            raise Refusal(422, f"{said}, got {asked.k}", "k")
+        unknown: list[Id] = []
+        filters = self._filters(model, asked, policy, unknown)
         rows: list[m.BatchRow] = []
         if asked.users:
             top = snapshot.recommend(
@@ -421,7 +459,7 @@ class Server:
                 asked.users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True
             )
             rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
-        return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq))
+        return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown))
 
     async def events(self, request: Request) -> Answer:
         """POST /events."""
@@ -431,6 +469,7 @@ class Server:
         model, events = self.snapshot_now().model, asked.events
         check_types(model, "users_", [event.user for event in events], "events", ".user")
         check_types(model, "items_", [event.item for event in events], "events", ".item")
+        check_room(model, events)
         check_values(model, [event.value for event in events], "events", ".value")
         now = journal.now()
         batch = [
@@ -445,10 +484,11 @@ class Server:
             self.metrics.refused.inc()
             raise Refusal(429, str(error), **{"retry-after": "1"}) from None
         except JournalError as error:
-            self.updater.problem = str(error)  # type: ignore[union-attr]
+            self.updater.tell("writing the journal", str(error))  # type: ignore[union-attr]
             raise Refusal(503, str(error), **{"retry-after": "5"}) from None
         except (TypeError, ValueError) as error:
             raise refuse_argument(error) from None
+        self.updater.tell("writing the journal", None)  # type: ignore[union-attr]
         self.metrics.events.inc(receipt.added)
         self.metrics.known_events.inc(receipt.known)
         return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, self.version))
@@ -460,6 +500,8 @@ class Server:
         snapshot = await self.snapshot()
         user = parse_id(snapshot.model, "users_", request.path_params["id"], "id")
         try:
+            if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
+                return self.answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
             seq = await asyncio.to_thread(journal.delete_user, user)
         except JournalError as error:
             raise Refusal(503, str(error), **{"retry-after": "5"}) from None
@@ -519,7 +561,7 @@ class Server:
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
         found = await self.on_thread(lambda: self.catalogue.get(snapshot).find_users(wanted, limit))
-        return self.answer(m.UsersAnswer([user for user in found if not snapshot.is_deleted(user)], snapshot.version))
+        return self.answer(m.UsersAnswer([user for user in found if snapshot.knows(user)], snapshot.version))
 
     async def model(self, request: Request) -> Answer:
         """GET /model."""
@@ -687,8 +729,8 @@ def routes_of(server: Server) -> list[BaseRoute]:
         Route("/model", server.model),
         Route("/items", server.items),
         Route("/users", server.users),
-        Route("/users/{id:path}", server.history),
-        Route("/users/{id:path}", server.delete_user, methods=["DELETE"]),
+        Route("/users/{id:whole}", server.history),
+        Route("/users/{id:whole}", server.delete_user, methods=["DELETE"]),
         Route("/healthz", server.healthz),
         Route("/readyz", server.readyz),
         Route("/metrics", server.metrics_text),
@@ -697,6 +739,23 @@ def routes_of(server: Server) -> list[BaseRoute]:
         Route("/docs", server.page),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
+
+
+class Whole(Convertor[str]):
+    """The rest of a path, to its end: starlette's own stops at a line break, and so takes one id for another."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("whole", Whole())
 
 
 def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:
@@ -764,13 +823,31 @@ def _fit_64_bits(ids: list[Id]) -> bool:
     return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
 
 
+def check_room(model: Recommender, events: list[m.NewEvent]) -> None:
+    """Refuse codes that a model without vocabularies could never learn of, naming the first."""
+    for name, vocabulary, size in (
+        ("user", model.users_, model.seen_.shape[0]),
+        ("item", model.items_, model.n_features_in_),
+    ):
+        largest = 2 * size + LEEWAY
+        given = [] if vocabulary is not None else [getattr(event, name) for event in events]
+        for place, code in enumerate(given):
+            if not 0 <= code < largest:
+                said = f"this model knows {name}s by number: from 0 to {largest - 1}, got {code}"
+                raise Refusal(422, said, f"events[{place}].{name}")
+
+
 def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
     """Refuse values that the model could not learn from, naming the first."""
-    if not values or min(values) > 0:
+    largest = largest_value(model)
+    if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
         return
     for place, value in enumerate(values):
-        if not value > 0 and not (model.keeps_zeros if value == 0 else model.takes_negatives):
-            said = f"a value must be above 0 for {type(model).__name__}, got {value:g}"
+        if not takes_value(model, value):
+            wanted = f"at most {largest:g}, {VALUE_LEEWAY:g} times the largest that it was made of"
+            if abs(value) <= largest:
+                wanted = "above 0" if not model.takes_negatives else "other than 0"
+            said = f"a value must be {wanted} for {type(model).__name__}, got {value:g}"
             raise Refusal(422, said, f"{field}[{place}]{rest}")
 
 

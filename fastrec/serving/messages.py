@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 LARGEST_K = 1000
 LARGEST_BATCH = 10_000
+LARGEST_ANSWER = 1_000_000  # items of a batch together
 
 Id = int | str
 Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
@@ -38,7 +39,7 @@ class RecommendRequest(Struct, forbid_unknown_fields=True):
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True):
-    """Many users at once."""
+    """Many users at once: at most a million items together, `k` for each user."""
 
     users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH)]
     k: Count = 10
@@ -106,12 +107,15 @@ class BatchRow(Struct):
     fallback: bool
 
 
-class BatchAnswer(Struct):
+class BatchAnswer(Struct, omit_defaults=True):
     """A list for each user, in the order of the request."""
 
     results: list[BatchRow]
     version: str
     seq: int
+    unknown: Annotated[list[Id], Meta(description="Items of the request that the model does not know.")] = (
+        msgspec.field(default_factory=list)
+    )
 
 
 class EventsAnswer(Struct):

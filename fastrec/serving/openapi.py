@@ -82,7 +82,7 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
                     "Forget a user",
                     "The user's events are gone from the journal and its disk when this is answered, and no answer "
                     "uses the user's history any more. A model file has it until the next model is made.",
-                    None, m.DeletedAnswer, {404: "No path: an id with a line break"} | _LATER | _WRITING,
+                    None, m.DeletedAnswer, _LATER | _WRITING,
                     parameters=[_PATH_ID], secured=secured,
                 ),
             },

@@ -24,8 +24,10 @@ class Settings:
     on_unknown : {"popular", "error"}
         What a request about an unknown id gets that does not say: what is popular (unknown items are left out), or an
         error.
-    policy : {"sum", "last", "max"}
-        What several events of one user and item add up to.
+    policy : {"sum", "last", "max"} or None
+        What several events of one user and item add up to; None: as `Updater` has it.
+    loopback
+        Whether it listens on loopback alone.
     checkpoint_every, refit_every, refit_share, refit_drift
         As in `fastrec.online.Schedule`; for a folder of versions.
     largest_body
@@ -47,7 +49,8 @@ class Settings:
     journal: str | None = None
     token: str | None = None
     on_unknown: str = "popular"
-    policy: str = "sum"
+    policy: str | None = None
+    loopback: bool = True
     checkpoint_every: float | None = None
     refit_every: float | None = None
     refit_share: float | None = None

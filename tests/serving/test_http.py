@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from starlette.responses import Response
 
-from fastrec.models import ImplicitALS, Popularity, load
+from fastrec.data import Interactions
+from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, load
 from fastrec.online import Journal, Versions
 from fastrec.serving.http import Guard, Server
 from fastrec.serving.messages import StateAnswer
@@ -185,6 +187,24 @@ def test_a_deleted_user_is_forgotten(server, folder):
     assert server.post("/recommend", {"user": "30"})[1]["fallback"]
 
 
+def test_an_id_with_line_breaks_is_that_id_and_no_other(server):
+    for user in ("a/2", "a/2\n", "a\nb"):
+        server.post("/events", {"events": [{"user": user, "item": "1001"}]})
+    assert server.get("/users/a%0Ab")[1]["user"] == "a\nb"
+    assert server.ask("DELETE", "/users/a/2%0A")[0] == 200
+    assert server.get("/users/a/2")[0] == 200
+    assert server.get("/users/a/2%0A")[0] == 404
+    assert server.ask("DELETE", "/users/a%0Ab")[0] == 200
+    assert server.get("/users/a%0Ab")[0] == 404
+
+
+def test_who_is_unknown_is_deleted_without_a_trace(server):
+    before = server.get("/model")[1]["seq"]
+    status, answer, _ = server.ask("DELETE", "/users/never%20heard%20of")
+    assert (status, answer["model"]) == (200, "nothing was known of the user")
+    assert server.get("/model")[1]["seq"] == before
+
+
 # -- what is refused
 
 BAD = [
@@ -217,6 +237,10 @@ BAD = [
     ("/events", {"events": [{"user": "1", "item": 2**70}]}, "events[0].item"),
     ("/events", {"events": [{"user": "1", "item": "2", "value": 0}]}, "events[0].value"),
     ("/events", {"events": [{"user": "1", "item": "2", "value": "much"}]}, "events[0].value"),
+    ("/events", {"events": [{"user": "1", "item": "2", "value": 1e9}]}, "events[0].value"),
+    ("/events", {"events": [{"user": "1", "item": "2", "value": 1e-300}]}, "events[0].value"),
+    ("/recommend", {"history": ["1000", {"item": "1001", "value": 1e30}]}, "history[1].value"),
+    ("/batch", {"users": ["1"] * 5000, "k": 500}, "k"),
     ("/events", {"events": [{"user": "1", "item": "2", "time": 2**64}]}, "events[0].time"),
     ("/events", {"events": [{"user": "1", "item": "2", "id": 5}]}, "events[0].id"),
     ("/events", {"events": [{"user": "x" * 2000, "item": "2"}]}, "events[0].user"),
@@ -281,6 +305,37 @@ def test_integers_as_ids_stay_integers(tmp_path):
 # -- tokens
 
 
+def test_a_model_without_ids_answers_unknown_numbers_and_refuses_what_it_could_never_learn(tmp_path):
+    ItemKNN(3).fit(some_data(int).matrix).save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "e.db") as server:
+        for asked in ({"deny": [1]}, {"exclude_seen": False}, {}):
+            status, answer, _ = server.post("/recommend", {"user": 5000, **asked})
+            assert (status, answer["fallback"]) == (200, True)
+        answer = server.post("/batch", {"users": [1, 5000, -1], "k": 2, "deny": [1, 999]})[1]
+        assert [row["fallback"] for row in answer["results"]] == [False, True, True]
+        assert answer["unknown"] == [999]
+        for event in ({"user": 10**9, "item": 1}, {"user": -7, "item": 1}, {"user": 1, "item": 5000}):
+            status, answer, _ = server.post("/events", {"events": [event]})
+            assert status == 422
+            assert "by number" in answer["error"]["message"]
+        assert server.post("/events", {"events": [{"user": 90, "item": 1}]})[0] == 200
+
+
+def test_the_last_rating_counts_and_a_rating_of_zero_too(tmp_path):
+    data = some_data(int)
+    ratings = np.random.default_rng(0).integers(0, 6, data.n_interactions)
+    rated = Interactions(data.user_codes, data.item_codes, ratings, users=data.users, items=data.items)
+    ExplicitALS(4, random_state=0).fit(rated).save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "e.db") as server:
+        for value in (5, 4):
+            server.post("/events", {"events": [{"user": 3, "item": 1007, "value": value}]})
+        row = next(row for row in server.get("/users/3")[1]["items"] if row["item"] == 1007)
+        assert row["value"] == 4
+        answer = server.post("/recommend", {"history": [{"item": 1007, "value": 0}], "k": 100})[1]
+        assert not answer["fallback"]
+        assert 1007 not in items_of(answer)
+
+
 def test_writing_needs_the_token(tmp_path, folder):
     (tmp_path / "token").write_text(TOKEN + "\n")
     with Running(
@@ -310,6 +365,15 @@ def test_no_server_for_everybody_without_a_token(tmp_path, folder):
     assert "token" in log
 
 
+def test_histories_are_private_for_a_server_that_all_can_reach(folder):
+    with Running(folder / "model.fastrec", "--host", "0.0.0.0") as server:
+        for path in ("/users/1", "/users"):
+            assert server.get(path)[0] == 403
+        assert server.post("/recommend", {"user": "1"})[0] == 200
+        assert server.post("/recommend", {"user": "1", "explain": True})[0] == 403
+        assert server.post("/recommend", {"history": ["1000"], "explain": True})[0] == 200
+
+
 def test_without_a_journal_nothing_is_written(folder):
     with Running(folder / "model.fastrec") as server:
         assert server.post("/recommend", {"user": "1"})[0] == 200
@@ -329,6 +393,24 @@ def test_every_worker_sees_every_event(tmp_path, folder):
             for _ in range(3):
                 assert best not in items_of(server.post("/recommend", {"user": user, "k": 40})[1])
         assert "fastrec_events_total 30.0" in server.get("/metrics")[1].decode()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="looks into /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path, folder):
+    server = Running(folder / "model.fastrec", "--journal", tmp_path / "e.db", "--workers", "2")
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    server.process.send_signal(signal.SIGKILL)
+    server.process.communicate(timeout=60)  # their end of the pipe is closed too
+    assert not any(words(child) for child in children)
+
+
+def words(pid):
+    """What a process was started as; nothing for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
@@ -421,8 +503,28 @@ def test_new_models_are_made_published_and_the_journal_trimmed(tmp_path, folder)
         assert journal.published_seq() == 2
 
 
-def test_not_ready_is_told_and_a_model_that_cannot_be_loaded_too(tmp_path):
-    (tmp_path / "model.fastrec").write_bytes(b"no model")
+def test_a_first_model_or_journal_that_is_none_ends_the_command(tmp_path, folder):
+    (tmp_path / "text").write_bytes(b"no model")
+    (tmp_path / "empty").mkdir()
+    good = folder / "model.fastrec"
+    for arguments, words in (
+        ([tmp_path / "text"], "no fastrec file"),
+        ([tmp_path / "empty"], "has no published model"),
+        ([good, "--journal", tmp_path / "missing" / "e.db"], "there is no folder"),
+        ([good, "--journal", tmp_path / "text"], "not a database"),
+        ([good, "--duplicates", "first"], "duplicates must be one of"),
+    ):
+        server = Running(*arguments, wait=False)
+        _, log = server.process.communicate(timeout=60)
+        assert server.process.returncode == 1
+        assert words in log
+        assert "Traceback" not in log
+
+
+def test_not_ready_is_told_and_a_model_that_cannot_be_loaded_too(tmp_path, folder):
+    damaged = bytearray((folder / "model.fastrec").read_bytes())
+    damaged[-100] ^= 0xFF
+    (tmp_path / "model.fastrec").write_bytes(damaged)
     with Running(tmp_path / "model.fastrec", wait=False) as server:
         server.wait_until(lambda: server.get("/readyz")[1]["status"] == "failed")
         status, answer, _ = server.get("/readyz")
@@ -430,6 +532,27 @@ def test_not_ready_is_told_and_a_model_that_cannot_be_loaded_too(tmp_path):
         assert answer["problem"]
         assert server.get("/healthz")[0] == 200
         assert server.post("/recommend", {"user": "1"})[0] == 503
+
+
+def test_heads_have_an_end(server):
+    endless = b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x-more: " + b"y" * 200
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(endless)
+        time.sleep(0.1)
+        for _ in range(200):  # in parts, as a network brings them
+            try:
+                line.sendall(b"y" * 2000)
+            except OSError:
+                break
+            time.sleep(0.001)
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert b" 431 " in answer
+    assert b"a head may have 65536 bytes" in answer
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(b"nonsense\r\n\r\n")
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert b" 400 " in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"]
 
 
 def test_a_slow_client_keeps_nobody_waiting(server):

@@ -85,8 +85,13 @@ async function refresh() {
   drawPace(got);
   drawList(got.answer);
   if (!state.model.explains || got.answer.fallback) return;
-  const explained = await attempt(() => ask("/recommend", question(true)));
-  if (explained === null || turn !== state.turn) return;
+  // A user's reasons are as private as the history: without the token there are none.
+  const explained = await ask("/recommend", question(true)).catch(() => null);
+  if (turn !== state.turn) return;
+  if (explained === null) {
+    for (const row of $("list").children) row.drawWhy([]);
+    return;
+  }
   const reasons = new Map(explained.answer.items.map((item) => [item.item, item.why ?? []]));
   for (const row of $("list").children) row.drawWhy(reasons.get(row.item) ?? []);
 }
