@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from run import HERE, machine
+from scipy.stats import theilslopes
 
 import fastrec as fr
 from fastrec.data import Interactions
@@ -308,9 +309,10 @@ def watch_memory(folder, model, workers, minutes, connections):
     late = np.array(times) > SETTLING
     records = []
     for pid, rows in samples.items():
-        record = {"workers": workers, "process": names[pid]}
+        record = {"what": f"{names[pid]} {len(records) + 1} of {len(samples)}" if workers > 1 else names[pid]}
         for name, column in zip(SIZES, np.array(rows).T, strict=True):
-            growth = np.polyfit(np.array(times)[late] / 60, column[late], 1)[0]
+            # Theil and Sen's slope: some looks fall into a checkpoint, which needs more for a second.
+            growth = theilslopes(column[late], np.array(times)[late] / 60).slope
             between = f"{column[late].min():.0f} to {column[late].max():.0f}"
             record[f"{name}, MB"] = f"{column[0]:.0f} at first, then {between}, {growth:+.2f} a minute"
         records.append(record)

@@ -32,6 +32,9 @@ BUSY_SECONDS = 10.0
 _INT64 = range(-(2**63), 2**63)
 LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
 _LARGEST_TEXT = 1024
+# Seconds that an event may be ahead of the clock. One of a wrong unit would make all others seem ages old, to what
+# counts by time; and as far before 1970 is no time either.
+_AHEAD = 366 * 86400
 # SQLite takes at least 999 parameters in one statement, whatever the build.
 _PARAMETERS = 500
 # The writer's pages: ids and users come in no order, so that a batch touches pages all over the file. With SQLite's own
@@ -165,6 +168,8 @@ class Journal:
         self, path: str | os.PathLike[str], *, time_unit: str | None = None, queue_size: int = LARGEST_QUEUE
     ) -> None:
         self.path = Path(path)
+        if os.fspath(path) in ("", ":memory:"):
+            raise JournalError(f"a journal is a file, which {os.fspath(path)!r} is not: give its path")
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         self._queue_size = check_integer("queue_size", queue_size, minimum=1)
         self._local = threading.local()
@@ -214,6 +219,13 @@ class Journal:
         A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
         """
         events = [check_event(event, place) for place, event in enumerate(batch)]
+        latest = self.now() + _AHEAD * UNITS_PER_SECOND[self._time_unit]
+        for place, event in enumerate(events):
+            if event.time is not None and not -latest <= event.time <= latest:
+                raise ValueError(
+                    f"events[{place}].time must be at most a year ahead of this machine's clock, in {self._time_unit!r}"
+                    f", got {event.time}: is it in another unit?"
+                )
         done: Future[Receipt] = Future()
         with self._lock:
             if self._closed:

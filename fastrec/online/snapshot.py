@@ -177,9 +177,9 @@ class Snapshot:
         "_deleted",
         "_histories",
         "_mark",
-        "_policy",
         "model",
         "model_seq",
+        "policy",
         "seq",
         "unknown_items",
         "version",
@@ -199,7 +199,7 @@ class Snapshot:
         self.model_seq = self.seq = seq
         self.unknown_items = 0
         self._mark = mark
-        self._policy = policy
+        self.policy = policy
         self._histories = Histories()
         self._deleted: frozenset[bytes] = frozenset()
 
@@ -214,6 +214,8 @@ class Snapshot:
         """The snapshot with more entries of the journal taken in; they must follow `seq`."""
         if not entries:
             return self
+        if entries[0].seq <= self.seq:
+            raise ValueError(f"entries must follow {self.seq}, the last one taken in, got one of seq {entries[0].seq}")
         new = self._copy()
         start = 0
         for place, entry in enumerate(entries):
@@ -312,7 +314,7 @@ class Snapshot:
         """All that the user has done, as item codes and values; nothing for a user who is unknown."""
         taste = self._histories.get(user)
         if taste is not None:
-            return taste.row(self.model, self._policy)
+            return taste.row(self.model, self.policy)
         base, seen = self._base(user), self.model.seen_
         start, stop = (seen.indptr[base], seen.indptr[base + 1]) if base >= 0 else (0, 0)
         return Row(seen.indices[start:stop], seen.data[start:stop])
@@ -347,6 +349,8 @@ class Snapshot:
         """
         if isinstance(users, np.ndarray):
             users = users.tolist()
+        elif isinstance(users, str | int):
+            users = [users]
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
             return self._answer_one(users[0], check_integer("k", k, minimum=1))
@@ -361,7 +365,7 @@ class Snapshot:
             for user, taste in zip(users, tastes, strict=True):
                 if taste is None and bases[user] < 0:
                     raise ValueError(f"users: unknown id {user!r}")
-        rows = [Row(*_NOTHING) if taste is None else taste.row(self.model, self._policy) for taste in tastes]
+        rows = [Row(*_NOTHING) if taste is None else taste.row(self.model, self.policy) for taste in tastes]
         if changed.all():
             histories = self._stack(rows)
             return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
@@ -387,13 +391,15 @@ class Snapshot:
         if taste is None:
             base = self._base(user)
             return self._labelled(model._recommend_known(np.array([base], np.int32), k), [user])
-        histories = self._stack([taste.row(model, self._policy)])
+        histories = self._stack([taste.row(model, self.policy)])
         if taste.vectors is None and isinstance(model, FactorRecommender):
             taste.vectors = model._fold_in(histories)
         return self._labelled(model._recommend_rows(histories, k, taste.vectors), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""
+        if not self.knows(user):
+            raise ValueError(f"user: unknown id {user!r}")
         return self.model.explain(self._stack([self.history(user)]), item, k)  # type: ignore[no-any-return]
 
     def _stack(self, rows: Iterable[Row]) -> CodeMatrix:

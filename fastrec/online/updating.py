@@ -242,6 +242,8 @@ class Updater:
         mark = None if self.journal is None else self.journal.mark
         snapshot = Snapshot(model, seq=seq, version=version, mark=mark, policy=self.policy_of(model))
         self.prepare(snapshot)
+        if self.journal is not None:
+            snapshot = self._followed(snapshot)  # nearly all of it while others need not wait
         with self._taking_in:
             self._loaded = self._stamp()
             self.refit_seq = refit_seq
@@ -457,7 +459,11 @@ def interactions_of(
     model: Recommender, entries: Sequence[Event | Deletion], policy: Any, time_unit: Any = None
 ) -> Interactions:
     """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
-    events = [entry for entry in entries if isinstance(entry, Event) and _fits(model, entry)]
+    events = [
+        entry
+        for entry in entries
+        if isinstance(entry, Event) and takes_event(model, entry.user, entry.item) and takes_value(model, entry.value)
+    ]
     if not getattr(model, "takes_new_items", True):
         codes = Snapshot(model).codes_of([event.item for event in events])
         events = [event for event, code in zip(events, codes, strict=True) if code >= 0]
@@ -530,16 +536,23 @@ def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
     return options
 
 
-def _fits(model: Recommender, event: Event) -> bool:
+def takes_event(model: Recommender, user: Id, item: Id) -> bool:
+    """Whether updates of a model could ever take an event of that user and item in: ids of its types, codes in reach.
+
+    >>> from fastrec.models import Popularity
+    >>> model = Popularity().fit([[1, 2]])
+    >>> takes_event(model, 0, 1), takes_event(model, "0", 1), takes_event(model, 10**9, 1)
+    (True, False, False)
+    """
     for given, vocabulary, size in (
-        (event.user, model.users_, model.seen_.shape[0]),
-        (event.item, model.items_, model.n_features_in_),
+        (user, model.users_, model.seen_.shape[0]),
+        (item, model.items_, model.n_features_in_),
     ):
         if isinstance(given, str) != (vocabulary is not None and vocabulary.kind == "str"):
             return False
         if vocabulary is None and not 0 <= given < 2 * size + LEEWAY:  # type: ignore[operator]
             return False
-    return takes_value(model, event.value)
+    return True
 
 
 def _times_of(events: Sequence[Event]) -> NDArray[np.int64] | None:

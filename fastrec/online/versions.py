@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +119,7 @@ class Versions:
         return version
 
     def _point_to(self, version: str) -> None:
-        temporary = self.folder / f".{CURRENT}.{os.getpid()}"
+        temporary = self.folder / f".{CURRENT}.{os.getpid()}.{threading.get_ident()}"
         try:
             with open(temporary, "w", encoding="ascii") as file:
                 file.write(version + "\n")

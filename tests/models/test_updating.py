@@ -486,6 +486,37 @@ def test_updates_come_close_to_a_refit():
     assert updated.score(whole) > 0.97 * refitted.score(whole)
 
 
+def test_what_adds_up_to_nothing_is_no_entry():
+    A, B = np.array([[1, 0, 2], [0, 1, 1], [1, 1, 0]]), np.array([[-1, 0, 0], [0, 2, 0], [0, 0, 1]])
+    assert_same(EASE(5.0).fit(A).partial_fit(B), EASE(5.0).fit(A + B))
+
+
+def test_interactions_that_name_other_users_are_refused():
+    old = events([("ann", "x", 1), ("bob", "y", 1)])
+    model = Popularity().fit(old)
+    new = events([("ann", "y", 1), ("bob", "x", 1)])
+    with pytest.raises(ValueError, match="histories has the user 'ann' in row 0, users has 'bob' there"):
+        model.update_users(["bob", "ann"], new, how="replace")
+    model.update_users(["bob", "ann"], new[[1, 0]], how="replace")
+    assert model.seen_.toarray().tolist() == [[0, 1], [1, 0]]
+    numbered = Interactions([0, 1], [0, 1], items=["x", "y"])
+    model.update_users(["bob", "ann"], numbered, how="replace")
+    assert model.seen_.toarray().tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_day_without_events_changes_nothing():
+    old = events([("ann", "x", 1), ("bob", "y", 1)])
+    model = Popularity().fit(old)
+    model.partial_fit(Interactions([], [])).partial_fit(old.select(np.zeros(2, bool)))
+    assert_same(model, Popularity().fit(old))
+
+
+def test_factors_that_are_not_finite_are_told():
+    model = ImplicitALS(factors=4, random_state=0).fit(matrix())
+    with pytest.raises(FloatingPointError, match="not finite"):
+        model.partial_fit(np.where(matrix().toarray() > 0, 3e38, 0))
+
+
 # -- the parts
 
 
@@ -529,5 +560,5 @@ def test_sums_that_float32_cannot_hold_and_pairs_that_may_not_repeat_are_refused
     model = Popularity().fit(strict)
     with pytest.raises(ValueError, match="known already"):
         model.update_users(["a"], strict[[0]])
-    model.update_users(["a"], strict[[1]])
+    model.update_users(["a"], strict.matrix[[1]])
     assert model.seen_[[0]].toarray().tolist() == [[1, 1]]

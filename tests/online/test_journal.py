@@ -273,6 +273,29 @@ def test_what_is_no_journal_is_refused(tmp_path):
         Journal(tmp_path / "missing" / "events.db")
 
 
+def test_a_foreign_database_is_left_as_it_was(tmp_path):
+    other = sqlite3.connect(tmp_path / "other.db")
+    other.execute("CREATE TABLE films (title)")
+    other.close()
+    before = (tmp_path / "other.db").read_bytes()
+    with pytest.raises(JournalError, match="give another file"):
+        Journal(tmp_path / "other.db")
+    assert (tmp_path / "other.db").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+    with pytest.raises(JournalError, match="a journal is a file"):
+        Journal(":memory:")
+
+
+def test_times_of_another_unit_are_refused(tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        now = journal.now()
+        for moment in (now * 1000, -(2**63), 2**63 - 1):
+            with pytest.raises(ValueError, match=r"events\[1\].time must be at most a year ahead .* in 'ms'"):
+                journal.append([("a", 1, 1.0, now), ("a", 1, 1.0, moment)])
+        journal.append([("a", 1, 1.0, 0), ("a", 1, 1.0, -5), ("a", 1, 1.0, now + 10**10)])
+        assert len(journal) == 3
+
+
 def test_the_unit_of_times_is_fixed(tmp_path):
     with Journal(tmp_path / "events.db", time_unit="s") as journal:
         assert abs(journal.now() - time.time()) < 5

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -15,12 +16,16 @@ from sklearn.base import clone
 from fastrec.data import Interactions
 from fastrec.models import (
     EASE,
+    ContentRecommender,
+    ExplicitALS,
     ImplicitALS,
     Item2Vec,
     ItemKNN,
     Popularity,
+    PureSVD,
     SGDFactorization,
     UserKNN,
+    compress,
     estimators,
     load,
 )
@@ -122,6 +127,11 @@ def test_unknown_items_and_users_are_counted_or_told(model):
     same(snapshot.recommend(["u1"]), model.recommend(["u1"]))
     with pytest.raises(ValueError, match="unknown id 'x'"):
         snapshot.recommend(["x"])
+    with pytest.raises(ValueError, match="unknown id 'x'"):
+        snapshot.explain("x", "i1")
+    with pytest.raises(ValueError, match="must follow 3"):
+        snapshot.after([Event("u1", "i1", seq=3)])
+    same(snapshot.recommend("u1"), snapshot.recommend(["u1"]))
     assert snapshot.recommend(["x", "u1"], on_unknown="popular").fallback.tolist() == [True, False]
     assert not snapshot.knows("x")
     assert snapshot.knows("u1")
@@ -155,6 +165,13 @@ def test_without_a_vocabulary_codes_are_ids():
     assert 1 in snapshot.history(3).codes
     assert snapshot.history(99).codes.tolist() == [2]
     assert snapshot.unknown_items == 1
+    # Numbers that the model does not know are unknown users, whatever else is asked.
+    for options in ({}, {"exclude_seen": False}, {"deny": [0]}):
+        top = snapshot.recommend([500, 4, -1], 3, on_unknown="popular", **options)
+        assert (top.codes[[0, 2]] >= 0).all()
+        same(snapshot.recommend([4], 3, on_unknown="popular", **options), model.recommend([4], 3, **options))
+        with pytest.raises(ValueError, match="unknown id 500"):
+            snapshot.recommend([4, 500], **options)
 
 
 @settings(max_examples=30, deadline=None)
@@ -428,16 +445,159 @@ def test_the_schedule_makes_models_and_tells(model, journal, tmp_path):
     schedule = Schedule(
         updater, checkpoint_every=0, refit_share=0.2, tick=0.01, report=lambda what, seconds: told[what].set()
     ).start()
-    journal.append([("u1", "i3")])
-    updater.catch_up()
+    journal.append([("u1", "i3")])  # nobody asks for anything, and all is done even so
     assert told["checkpoint"].wait(20)
     journal.append([(f"u{n}", f"i{item}") for n in range(30) for item in (4, 5)])
-    updater.catch_up()
     assert told["refit"].wait(20)
     assert not told["failed"].is_set()
     schedule.stop()
     assert journal.trimmed_seq() > 0
     assert updater.problem is None
+
+
+def test_a_refit_that_fails_waits_before_it_is_tried_again(model, journal, tmp_path, monkeypatch):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater, failed = Updater(versions, journal), []
+    monkeypatch.setattr(updater, "refit", lambda: failed.append(1) or 1 / 0)
+    schedule = Schedule(updater, refit_share=0.001, tick=0.002)
+    journal.append([(f"u{n}", "i3") for n in range(30)])
+    for _ in range(20):
+        schedule._do_what_is_due()
+    assert len(failed) == 1
+    assert "refit failed: division by zero" in updater.problem
+    schedule._retry = 0.0
+    schedule._do_what_is_due()
+    assert len(failed) == 2
+
+
+def test_events_since_the_last_refit_are_counted_across_restarts(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater = Updater(versions, journal)
+    journal.append([(f"u{n}", "i3") for n in range(30)])
+    updater.checkpoint()
+    assert updater.events_since_refit() == Updater(versions, journal).events_since_refit() == 30
+    updater.refit()
+    journal.append([("u1", "i4")])
+    updater.checkpoint()
+    assert updater.events_since_refit() == Updater(versions, journal).events_since_refit() == 1
+
+
+def test_a_refit_keeps_what_the_model_was_told_about_items_and_users(journal, tmp_path):
+    features = np.kron(np.eye(5), np.ones((5, 1)))
+    content = ContentRecommender().fit(data(), item_features=features)
+    als = ImplicitALS(factors=4, iterations=3, random_state=0).fit(data(), item_features=features)
+    journal.append([("u1", "i3"), ("n", "fresh")])
+    for number, one in enumerate((content, als)):
+        versions = Versions(tmp_path / str(number))
+        versions.publish(one)
+        after = Updater(versions, journal).refit().model
+        kept = sp.csr_array(after.item_features_).toarray()
+        np.testing.assert_allclose(kept[:25], sp.csr_array(one.item_features_).toarray(), rtol=1e-6)
+        assert not kept[25].any()
+    assert after.item_map_.shape == als.item_map_.shape
+
+
+def test_what_cannot_be_refitted_or_updated_is_refused_at_once(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(compress(model, "int8"))
+    updater = Updater(versions, journal)
+    with pytest.raises(TypeError, match="CompressedFactors cannot be fitted again"):
+        updater.refit()
+    with pytest.raises(TypeError, match="CompressedFactors cannot be fitted again"):
+        Schedule(updater, refit_every=60)
+    Schedule(updater, checkpoint_every=60)
+    with pytest.raises(TypeError, match="PureSVD has no partial_fit"):
+        Schedule(Updater(PureSVD(3).fit(data()), journal), checkpoint_every=60)
+
+
+def test_models_that_take_no_new_items_leave_events_about_them_out(journal):
+    updater = Updater(compress(EASE(10.0).fit(data()), "int8"), journal)
+    journal.append([("new", "unheard of"), ("new", "i3")])
+    snapshot = updater.checkpoint()
+    assert snapshot.history("new").codes.tolist() == [3]
+    assert snapshot.model.n_features_in_ == 25
+
+
+def test_checkpoints_of_another_family_are_no_obstacle(model, journal):
+    updater = Updater(model, journal)
+    journal.append([("u1", "i3"), ("u1", "i4")])
+    updater.checkpoint()
+    snapshot = Updater(PureSVD(3).fit(data()), journal).snapshot
+    assert (snapshot.model_seq, snapshot.seq) == (0, 2)
+    assert {3, 4} <= set(snapshot.history("u1").codes.tolist())
+
+
+def test_an_absurd_value_changes_nothing(model, journal):
+    updater = Updater(model, journal)
+    journal.append([("u1", "i3", 1e30), ("u2", "i4", 1e-300)])
+    assert updater.catch_up().changed_users == 0
+    same(updater.checkpoint().recommend(USERS), Snapshot(model).recommend(USERS))
+
+
+def test_the_last_rating_counts(journal):
+    rated = Interactions([0, 0, 1], [0, 1, 1], [5, 3, 4], users=["a", "b"], items=["x", "y"])
+    updater = Updater(ExplicitALS(2, random_state=0).fit(rated), journal)
+    journal.append([("a", "x", 1.0), ("a", "x", 2.0)])
+    assert updater.catch_up().history("a").values.tolist() == [2, 3]
+    assert Updater(updater.snapshot.model, journal, policy="sum").snapshot.history("a").values.tolist() == [8, 3]
+
+
+def test_values_that_cancel_are_no_entry(journal):
+    updater = Updater(EASE(5.0).fit(data()), journal)
+    before = updater.snapshot.history("u1").codes.tolist()
+    new = next(code for code in range(25) if code not in before)
+    journal.append([("u1", f"i{new}", 2.0), ("u1", f"i{new}", -2.0)])
+    assert updater.catch_up().history("u1").codes.tolist() == before
+    assert updater.checkpoint().history("u1").codes.tolist() == before
+
+
+def test_a_problem_is_told_as_long_as_there_is_one(model, tmp_path):
+    versions = Versions(tmp_path)
+    versions.publish(model)
+    updater, pointer = Updater(versions), tmp_path / "CURRENT"
+    good = pointer.read_text()
+    pointer.write_text("nonsense")
+    updater.reload()
+    assert "names no version" in updater.problem
+    pointer.write_text(good)
+    updater.reload()
+    assert updater.problem is None
+
+
+def test_two_updaters_on_one_folder_answer_alike(model, journal, tmp_path):
+    versions = Versions(tmp_path)
+    versions.publish(model)
+    updaters = [Updater(versions, journal) for _ in range(2)]
+
+    def work(updater, number):
+        for n in range(6):
+            journal.append([(f"u{number}", f"i{n}"), (f"n{number}", f"i{n + 3}")])
+            updater.checkpoint()
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(updaters, range(2), strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    who = ["u0", "u1", "n0", "n1"]
+    whole = Updater(model, journal).snapshot
+    for updater in updaters:
+        updater.reload()
+        snapshot = updater.catch_up()
+        for user in who:
+            assert snapshot.history(user).codes.tolist() == whole.history(user).codes.tolist()
+            assert snapshot.history(user).values.tolist() == whole.history(user).values.tolist()
+
+
+def test_a_version_that_was_pruned_while_it_was_looked_for_is_not_missed(model, tmp_path, monkeypatch):
+    versions = Versions(tmp_path, keep=1)
+    versions.publish(model, seq=1)
+    names = iter(["v000009"])
+    current = versions.current
+    monkeypatch.setattr(versions, "current", lambda: next(names, None) or current())
+    assert versions.load().version == "v000001"
 
 
 # -- Versions
