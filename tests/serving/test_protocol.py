@@ -86,6 +86,12 @@ class Line(Written):
     def get_write_buffer_size(self):
         return self.unsent
 
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
     def is_closing(self):
         return self.closed
 
