@@ -35,10 +35,10 @@ ROWS = []
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, *arguments, limit=None, ready="ready"):
+    def __init__(self, *arguments, limit=None, port=None):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+            self.port = port or probe.getsockname()[1]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", str(self.port)],
@@ -46,7 +46,7 @@ class Server:
             stderr=self.log,
             preexec_fn=limit,
         )
-        self.wait(lambda: self.ask("GET", "/readyz")[1]["status"] == ready)
+        self.wait(lambda: self.ask("GET", "/readyz")[1]["status"] == "ready")
 
     def wait(self, true, seconds=120):
         """Until something is true."""
@@ -84,6 +84,14 @@ class Server:
         self.process.wait(60)
         self.log.seek(0)
         return self.log.read()  # what it said on stderr
+
+
+def failed_start(*arguments):
+    """The exit code of a server that cannot begin, and why."""
+    command = [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    said = next(line for line in ended.stderr.splitlines() if "cannot serve" in line)
+    return ended.returncode, said.partition(": ")[2]
 
 
 def data(n_users=300, n_items=200):
@@ -286,10 +294,10 @@ def read_only_folder(folder, quick):
         server.stop()
         told("read-only folder of models", f"events: {status}; /readyz: {problem}", f"still answers: {serving}")
         assert (status, serving) == (200, 200)
-        server = Server(path, "--journal", target / "events.db", ready="failed")
-        problem = server.ask("GET", "/readyz")[1]["problem"].replace(str(target), "…")
-        told("read-only folder of the journal", "a server started on it", f"not ready: {problem}")
-        server.stop()
+        code, said = failed_start(path, "--journal", target / "events.db")
+        said = said.replace(str(target), "…")
+        told("read-only folder of the journal", "a server started on it", f"ends with code {code}: {said}")
+        assert code == 3
     finally:
         subprocess.run(["umount", "-l", str(target)], capture_output=True)
 
@@ -320,6 +328,57 @@ def damaged_models(folder, quick):
         f"old model went on: {refused} of {times}",
     )
     assert refused == times
+
+
+def overwritten_model(folder, quick):
+    """The file of a served model is emptied, cut or overwritten where it lies, as by cp, instead of being replaced."""
+    path = model_file(folder)
+    good = path.read_bytes()
+    server = Server(path)
+    before = server.ask("POST", "/recommend", {"user": 2})
+    same = 0
+    contents = [b"", good[:1000], bytes(len(good)), good[: len(good) // 2]]
+    for content in contents:
+        path.write_bytes(content)
+        server.wait(lambda: "problem" in server.ask("GET", "/readyz")[1])
+        same += server.ask("POST", "/recommend", {"user": 2}) == before
+        path.write_bytes(good)
+        server.wait(lambda: "problem" not in server.ask("GET", "/readyz")[1])
+    server.stop()
+    told(
+        "a model file overwritten in place",
+        f"{len(contents)} times emptied, cut or filled with zeros, and mended",
+        f"same answers: {same} of {len(contents)}",
+    )
+    assert same == len(contents)
+
+
+def killed_parent(folder, quick):
+    """kill -9 of the process that started the workers: they end, and the same command begins anew."""
+    path, times, right = model_file(folder), 2 if quick else 5, 0
+    arguments = path, "--journal", folder / "events.db", "--workers", "2"
+    server, waited = Server(*arguments), 0.0
+    for n in range(times):
+        server.ask("POST", "/events", {"events": [{"user": 1, "item": n}]})
+        began = time.monotonic()
+        server.kill()
+        while is_open(server.port):
+            time.sleep(0.01)
+        waited = max(waited, time.monotonic() - began)
+        server = Server(*arguments, port=server.port)
+        right += server.ask("POST", "/recommend", {"user": 1})[1]["seq"] == n + 1
+    server.stop()
+    told(
+        f"kill -9 of the parent of two workers, {times} times",
+        "the same command again, on the same port",
+        f"port free after {waited:.1f} s at most; started again with all events: {right} of {times}",
+    )
+    assert right == times
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def clock_going_backwards(folder, quick):
@@ -385,6 +444,7 @@ def malformed_requests(folder, quick):
         "x" * 3000,
         [1] * 50,
     ]
+    extremes = [1e30, -1e30, 1e10, 1e-300, 1e-37, 0, -0.0, 1e39, 5]
     names = [
         "user",
         "history",
@@ -411,6 +471,11 @@ def malformed_requests(folder, quick):
             body = {
                 "events": [{name: rng.choice(values) for name in rng.sample(names, 4)} for _ in range(rng.randrange(4))]
             }
+        if rng.random() < 0.2:  # nothing is wrong with it but its values
+            rows = [{"item": rng.choice((1, 5, 250, -1)), "value": rng.choice(extremes)} for _ in range(3)]
+            body = (
+                {"events": [{"user": rng.choice((1, 2**62)), **row} for row in rows]} if seed % 2 else {"history": rows}
+            )
         raw = json.dumps(body).encode("utf-8", "replace")
         if rng.random() < 0.3:
             raw = bytes(rng.choice(raw + b"{}[]\x00\xff") for _ in range(len(raw) + 1))
@@ -455,15 +520,18 @@ def slow_and_many(folder, quick):
     slow = []
     for _ in range(50):
         line = socket.create_connection(("127.0.0.1", server.port))
-        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{")
         slow.append(line)
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
+    for line in silent:
+        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: localhost\r\n")
     began = time.perf_counter()
     beside = server.ask("POST", "/recommend", {"user": 2})[0]
     waited = time.perf_counter() - began
     many = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
     body = b'{"user":2}'
     for line in many:
-        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n" + body)
+        line.sendall(b"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n" + body)
     right = 0
     for line in many:
         line.settimeout(60)
@@ -471,21 +539,27 @@ def slow_and_many(folder, quick):
     for line in slow:
         line.settimeout(60)
     late = sum(b" 408 " in line.recv(200) for line in slow)
+    for line in silent:
+        line.settimeout(60)
+    closed = sum(line.recv(200) == b"" for line in silent)
+    heads = time.perf_counter() - began
     server.stop()
-    for line in many + slow:
+    for line in many + slow + silent:
         line.close()
     told(
         "50 clients that send no body",
         f"another one is answered ({beside}) in {waited * 1000:.0f} ms",
         f"408 after ten seconds: {late} of 50",
     )
+    told("50 clients that send half a head", "and wait", f"closed: {closed} of 50, all after {heads:.0f} s")
     told("1000 connections at once", "one request on each", f"answered: {right}")
-    assert (beside, late, right) == (200, 50, 1000)
+    assert (beside, late, right, closed) == (200, 50, 1000, 50)
 
 
 FAULTS = [
     killed_under_load, replayed_from_the_first_model, killed_while_publishing, full_disk, read_only_folder,
-    damaged_models, clock_going_backwards, two_processes, malformed_requests, slow_and_many,
+    damaged_models, overwritten_model, killed_parent, clock_going_backwards, two_processes, malformed_requests,
+    slow_and_many,
 ]  # fmt: skip
 
 

@@ -238,6 +238,21 @@ def evaluate_command(
         _note(f"{report_file} written")
 
 
+class OnUnknown(StrEnum):
+    """What a server answers about ids that it does not know."""
+
+    popular = "popular"
+    error = "error"
+
+
+class Duplicates(StrEnum):
+    """What several events of one user and item add up to."""
+
+    sum = "sum"
+    last = "last"
+    max = "max"
+
+
 class Method(StrEnum):
     """How options are searched."""
 
@@ -472,21 +487,22 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the model's memory.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
     token_file: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A file with the token of writers; or set FASTREC_TOKEN."),
     ] = None,
+    on_unknown: Annotated[
+        OnUnknown,
+        typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
+    ] = OnUnknown.popular,
     duplicates: Annotated[
-        str | None,
+        Duplicates | None,
         typer.Option(
-            help="What several events of one user and item add up to: sum, last or max. [default: last for models of "
-            "ratings, else sum]"
+            help="What several events of one user and item add up to.",
+            show_default="last for models of ratings, else sum",
         ),
     ] = None,
-    on_unknown: Annotated[
-        str, typer.Option(help="What requests about unknown ids get: popular (what is popular), or error.")
-    ] = "popular",
     checkpoint_every: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds between updates of the model's items; needs versions.")
     ] = None,
@@ -512,8 +528,8 @@ def serve(
         port=port,
         workers=workers,
         token_file=token_file,
-        duplicates=duplicates,
-        on_unknown=on_unknown,
+        on_unknown=on_unknown.value,
+        duplicates=None if duplicates is None else duplicates.value,
         schedule={
             "checkpoint_every": checkpoint_every,
             "refit_every": refit_every,

@@ -15,7 +15,8 @@ import os
 import secrets
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -111,9 +112,9 @@ def write_arrays(
 
 
 def read_arrays(
-    path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True
+    path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays of a file, memory-mapped and read-only, and its metadata.
+    """The arrays of a file, read-only, and its metadata.
 
     Parameters
     ----------
@@ -122,11 +123,15 @@ def read_arrays(
     verify
         True checks the checksums of header and arrays, for which all is read once; "header" that of the header alone,
         so that nothing but the header is read.
+    mapped
+        True maps the file: it takes no memory of its own, and is shared with other processes. A program that writes
+        into the mapped file, instead of replacing it, changes the arrays, and one that shortens it ends the process.
+        False reads it into memory, where nothing reaches it.
 
     Returns
     -------
     arrays : dict of str to ndarray
-        Views of the mapped file, which takes no memory of its own and is shared with other processes.
+        Views of the file.
     metadata : dict
 
     Raises
@@ -140,7 +145,7 @@ def read_arrays(
     """
     check_choice("verify", verify, (True, "header"))
     path = Path(path)
-    content = _map_file(path)
+    content = _map_file(path) if mapped else _read_file(path)
     header, start = _read_header(path, content)
     own = _own_metadata(path, header, content[8:start])
     entries = _read_entries(path, header, len(content) - start)
@@ -274,12 +279,26 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _map_file(path: Path) -> mmap.mmap:
+    with _opened(path) as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _read_file(path: Path) -> mmap.mmap:
+    """As much as the file has when it is opened; of one that is shortened meanwhile, what there is and zeros."""
+    with _opened(path) as file:
+        content = mmap.mmap(-1, os.fstat(file.fileno()).st_size)
+        file.readinto(content)
+        return content
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     if path.is_dir():
         raise FileError(f"{path} is a folder, not a fastrec file")
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise FileError(f"{path} is empty")
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        yield file
 
 
 def _read_header(path: Path, content: mmap.mmap) -> tuple[dict[str, Any], int]:
@@ -387,4 +406,6 @@ def _view(content: mmap.mmap, start: int, entry: _Entry) -> NDArray[Any]:
         empty = np.empty(entry.shape, entry.dtype)
         empty.flags.writeable = False
         return empty
-    return np.frombuffer(content, entry.dtype, count, start + entry.start).reshape(entry.shape)
+    array = np.frombuffer(content, entry.dtype, count, start + entry.start).reshape(entry.shape)
+    array.flags.writeable = False
+    return array

@@ -370,3 +370,14 @@ def test_a_file_that_cannot_be_made_is_named_as_it_was_given(tmp_path):
         write_arrays(wanted, {"ones": np.ones(3)})
     assert caught.value.filename == str(wanted)
     assert ".tmp" not in str(caught.value)
+
+
+def test_a_file_that_was_read_instead_of_mapped_may_be_written_over(tmp_path):
+    path = tmp_path / "file.fastrec"
+    write_arrays(path, {"a": np.arange(5000.0), "none": np.empty((0, 3), "f4")}, {"n": 1})
+    arrays, metadata = read_arrays(path, mapped=False)
+    path.write_bytes(b"")
+    np.testing.assert_array_equal(arrays["a"], np.arange(5000.0))
+    assert not arrays["a"].flags.writeable
+    assert arrays["a"].ctypes.data % 64 == 0
+    assert (arrays["none"].shape, metadata) == ((0, 3), {"n": 1})

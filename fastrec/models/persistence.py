@@ -58,8 +58,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     write_arrays(path, arrays, record)
 
 
-def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> Any:
-    """The model in a file, its arrays memory-mapped: processes that load it share them.
+def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True) -> Any:
+    """The model in a file.
 
     No code from the file is run: it names a class of fastrec, and holds that class's options and arrays.
 
@@ -70,6 +70,9 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
     verify
         True checks the checksums of all arrays and that they fit each other, for which everything is read once.
         "header" reads the header alone, in about a millisecond: for files that nobody else could have changed.
+    mapped
+        True maps the file into memory, so that processes which load it share its arrays: it must then be replaced as
+        `save` does it, never overwritten, which would change the model or end the process. False reads it.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
     FileNotFoundError
         Where there is none.
     """
-    arrays, record = read_arrays(path, verify=verify)
+    arrays, record = read_arrays(path, verify=verify, mapped=mapped)
     try:
         model = rebuild(arrays, record, check=verify is True)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:

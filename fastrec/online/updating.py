@@ -44,8 +44,8 @@ class Updater:
     policy : {"sum", "last", "max"} or None
         What several events of one user and item add up to; None: the last one counts for models of ratings, else their
         sum.
-    verify
-        As in `fastrec.load`.
+    verify, mapped
+        As in `fastrec.load`; files of Versions are never overwritten, and mapped in any case.
     prepare
         Called with each snapshot of a new model before that is put in place: to warm it up.
 
@@ -79,12 +79,13 @@ class Updater:
         *,
         policy: str | None = None,
         verify: Any = True,
+        mapped: bool = True,
         prepare: Callable[[Snapshot], None] | None = None,
     ) -> None:
         self.source = source
         self.journal = journal
         self.policy = check_choice("policy", policy, (None, "sum", "last", "max"))
-        self.verify = verify
+        self.verify, self.mapped = verify, mapped
         self.prepare = prepare or (lambda snapshot: None)
         self.refit_seq = 0
         self._problems: dict[str, str] = {}
@@ -145,7 +146,7 @@ class Updater:
             return self.source.load(verify=self.verify)
         if isinstance(self.source, Recommender):
             return Published(self.source, "1", 0)
-        return load_published(self.source, verify=self.verify)
+        return load_published(self.source, verify=self.verify, mapped=self.mapped)
 
     def _start(self, published: Published) -> Snapshot:
         """The snapshot of a model: checkpoints that the journal has and the model has not are made again."""

@@ -152,9 +152,11 @@ def save_published(model: Recommender, path: Path, seq: int, refit_seq: int) -> 
     write_arrays(path, arrays, {**record, "event_watermark": int(seq), "refit_watermark": int(refit_seq)})
 
 
-def load_published(path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True) -> Published:
+def load_published(
+    path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True, mapped: bool = True
+) -> Published:
     """A model file with its watermark, which is 0 where the file has none; the version is else the file's checksum."""
-    model = load(path, verify=verify)
+    model = load(path, verify=verify, mapped=mapped)
     _, record = read_arrays(path, verify="header")
     seq = int(record.get("event_watermark", 0))
     return Published(model, version or _fingerprint(path), seq, int(record.get("refit_watermark", seq)))

@@ -6,19 +6,18 @@ import functools
 import gc
 import hmac
 import logging
-import multiprocessing
 import re
-import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 import numpy as np
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -32,7 +31,7 @@ from fastrec.models import Recommender
 from fastrec.models.updating import LEEWAY
 from fastrec.online import Event, Journal, JournalError, JournalFullError, Schedule, Snapshot, Updater, Versions
 from fastrec.online.journal import Id
-from fastrec.online.snapshot import SMALLEST_VALUE, VALUE_LEEWAY, largest_value, merge_values, takes_value
+from fastrec.online.snapshot import SMALLEST_VALUE, largest_value, merge_values, takes_value
 from fastrec.online.updating import check_refittable, check_updatable
 from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
@@ -41,7 +40,8 @@ from fastrec.serving.leader import Leader
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
 from fastrec.serving.openapi import describe_api
 from fastrec.serving.settings import Settings, is_loopback
-from fastrec.validation import assemble_csr
+from fastrec.serving.worker import end_in_failure
+from fastrec.validation import CodeMatrix, assemble_csr
 
 log = logging.getLogger("uvicorn.error")
 
@@ -49,10 +49,10 @@ PAGE = Path(__file__).parent / "page"
 JSON = "application/json"
 # A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
 FAR_BEHIND = 2000
+# Items of a request beyond which it is answered on a thread, for the same reason.
+LONG_LISTS = 1000
 # Requests that may wait for a thread (batches, explanations), beyond which they are told to come later.
 LARGEST_LINE = 64
-# Items in a request from which on it goes to a thread.
-LONG_LIST = 1000
 THREADS = 2
 # A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
 # sees a broken connection instead of the answer.
@@ -74,6 +74,15 @@ PAGE_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 ]
+
+
+class AnyText(PathConvertor):
+    """The rest of a path with whatever is in it, line breaks too, up to its very end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", AnyText())
 
 
 class Refusal(Exception):  # noqa: N818  (an answer, not a fault)
@@ -124,7 +133,6 @@ class Server:
         self.updater: Updater | None = None
         self.journal: Journal | None = None
         self.catalogue = Catalogue()
-        self._failure: str | None = None
         self._schedule: Schedule | None = None
         self._leader: Leader | None = None
         self._decoders = {
@@ -134,6 +142,7 @@ class Server:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fastrec-answers")
         self._in_line = 0
         self._token = None if settings.token is None else settings.token.encode()
+        self.is_local = is_loopback(settings.host)
 
     # -- life
 
@@ -153,23 +162,25 @@ class Server:
             await asyncio.to_thread(self._end, loading)
 
     def _load(self) -> None:
+        settings = self.settings
         try:
-            settings = self.settings
             if settings.journal is not None:
                 self.journal = Journal(settings.journal, queue_size=settings.largest_queue)
             source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
-            updater = Updater(source, self.journal, policy=settings.policy, prepare=self._prepare)
+            # A file alone may be written over by who knows no better; versions are never, and are shared by workers.
+            updater = Updater(source, self.journal, policy=settings.duplicates, prepare=self._prepare, mapped=False)
             if settings.checkpoint_every is not None:
                 check_updatable(updater.snapshot.model)
             if (settings.refit_every, settings.refit_share, settings.refit_drift) != (None, None, None):
                 check_refittable(updater.snapshot.model)
             self.updater = updater
-            self.metrics.models.labels("start").inc()
-            self.metrics.loaded.set_to_current_time()
+            self.metrics.took_model("start")
             gc.freeze()  # what is loaded stays: the collector need not walk through it under load
         except Exception as error:
-            self._failure = f"{type(error).__name__}: {error}"
-            log.error("not ready: %s", self._failure)
+            log.error("cannot serve %s: %s: %s", settings.model, type(error).__name__, error)
+            if self.journal is not None:
+                self.journal.close()
+            end_in_failure()  # nothing would mend it here; who started the process can start it again
         finally:
             gc.enable()  # which `worker` has switched off
 
@@ -181,7 +192,6 @@ class Server:
         model.recommend(some, 1)
         model.recommend(row, 1)
         model.similar_items([0] if model.items_ is None else model.items_.decode([0]), 1)
-        largest_value(model)
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
@@ -195,26 +205,19 @@ class Server:
 
     async def _watch(self) -> None:
         """Take newer models as they come; become the one worker that makes them, where nobody is."""
-        parent = multiprocessing.parent_process()
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
-            if parent is not None and not parent.is_alive():  # killed: it starts no other worker, and stops none
-                log.error("the process that had started this worker is gone: ending")
-                signal.raise_signal(signal.SIGTERM)
-                return
             updater = self.updater
             if updater is None:
                 continue
             try:
                 if await asyncio.to_thread(updater.reload):
-                    self.metrics.models.labels("loaded").inc()
-                    self.metrics.loaded.set_to_current_time()
+                    self.metrics.took_model("loaded")
                     log.info("serving %s", updater.snapshot.version)
                 self._lead(updater)
-                updater.tell("watch", None)
+                updater.tell("watching", None)
             except Exception as error:
-                updater.tell("watch", f"{type(error).__name__}: {error}")
-            self.metrics.problem.set(updater.problem is not None)
+                updater.tell("watching", f"{type(error).__name__}: {error}")
 
     def _lead(self, updater: Updater) -> None:
         settings = self.settings
@@ -232,20 +235,15 @@ class Server:
                 refit_every=settings.refit_every,
                 refit_share=settings.refit_share,
                 refit_drift=settings.refit_drift,
-                report=self._report,
+                report=lambda how, seconds: self.metrics.took_model(how),
             ).start()
-
-    def _report(self, what: str, seconds: float) -> None:
-        self.metrics.models.labels(what).inc()
-        if what != "failed":
-            self.metrics.loaded.set_to_current_time()
 
     # -- helpers of the endpoints
 
     def snapshot_now(self) -> Snapshot:
         """The snapshot as it is."""
         if self.updater is None:
-            raise Refusal(503, self._failure or "the model is being loaded", **{"retry-after": "1"})
+            raise Refusal(503, "the model is being loaded", **{"retry-after": "1"})
         return self.updater.snapshot
 
     async def snapshot(self) -> Snapshot:
@@ -261,10 +259,10 @@ class Server:
                 snapshot = await asyncio.to_thread(updater.catch_up)
             elif behind:
                 snapshot = updater.catch_up()
-            updater.tell("reading the journal", None)
+            updater.tell("reading", None)
         except JournalError as error:
             # Better an answer without the newest events than none.
-            updater.tell("reading the journal", str(error))
+            updater.tell("reading", str(error))
         return snapshot
 
     async def body(self, request: Request, kind: type[Body]) -> Body:
@@ -326,17 +324,26 @@ class Server:
         raw.append((VERSION_HEADER, what.version.encode("latin-1", "replace")))
         return Answer(self._encode(what), status, raw)
 
-    def check_writer(self, request: Request) -> None:
-        """Refuse to write for who has no token, or from another site's page."""
+    def check_host(self, scope: Scope) -> None:
+        """Refuse a request that is meant for another server, or for none.
+
+        A page of another site can have its own name lead to this machine, and then be of the same origin.
+        """
+        host = next((value for name, value in scope["headers"] if name == b"host"), None)
+        if host is None:
+            if scope.get("http_version") == "1.1":
+                raise Refusal(400, "a request must name the host that it is for")
+        elif self.is_local and self._token is None and not names_loopback(host):
+            raise Refusal(403, "without a token this server answers as localhost or 127.0.0.1, by no other name")
+
+    def check_private(self, request: Request) -> None:
+        """Refuse to write, or to show what users have done, for who has no token, or from another site's page."""
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            raise Refusal(403, "requests that write are not taken from pages of other sites")
+            raise Refusal(403, "what is private is not for pages of other sites")
         if self._token is None:
-            if not self.settings.loopback:
-                raise Refusal(403, "histories are for who has the token, and this server has none: give --token-file")
-            # A page of another site can have its own name lead to this machine, and then be of the same origin.
-            if not names_loopback(request.headers.get("host", "")):
-                raise Refusal(403, "without a token a server is written to as localhost or 127.0.0.1, by no other name")
+            if not self.is_local:
+                raise Refusal(403, "a server that others can reach shows and takes what is private only by a token")
             return
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
@@ -356,9 +363,9 @@ class Server:
         """POST /recommend."""
         asked = await self.body(request, m.RecommendRequest)
         if asked.explain and asked.user is not None:
-            self.check_writer(request)  # reasons are a user's history
+            self.check_private(request)  # reasons are items of the user's history
         snapshot = await self.snapshot()
-        if asked.explain or sum(len(ids) for ids in (asked.history, asked.allow, asked.deny) if ids) > LONG_LIST:
+        if asked.explain or len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ()) > LONG_LISTS:
             return self.answer(await self.on_thread(self._recommend, snapshot, asked))
         return self.answer(self._recommend(snapshot, asked))
 
@@ -397,7 +404,8 @@ class Server:
             for given, part, title in zip(ids, reasons.contributions.tolist(), named, strict=True)
         ]
 
-    def _history(self, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Any:
+    def _history(self, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> CodeMatrix:
+        """The history of a request as a row; items given twice are what events about them would be."""
         ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
         values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
         check_values(model, values, "history", ".value")
@@ -405,7 +413,8 @@ class Server:
         kept = codes >= 0
         assert self.updater is not None
         row = merge_values(codes[kept], np.array(values, np.float32)[kept], self.updater.policy_of(model))
-        return assemble_csr(row.values, row.codes, np.array([0, len(row.codes)]), (1, model.n_features_in_))
+        indptr = np.array([0, len(row.codes)], np.int64)
+        return assemble_csr(row.values, row.codes, indptr, (1, model.n_features_in_))
 
     def _filters(self, model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:
         filters: dict[str, Any] = {}
@@ -444,9 +453,7 @@ class Server:
         check_types(model, "users_", asked.users, "users")
         self._check_known(snapshot, asked.users, policy, "users")
         if len(asked.users) * asked.k > m.LARGEST_ANSWER:
-            most = m.LARGEST_ANSWER // len(asked.users)
-            said = f"a batch may ask for {m.LARGEST_ANSWER} items: k up to {most} for {len(asked.users)} users"
-            raise Refusal(422, f"{said}, got {asked.k}", "k")
+            raise Refusal(422, f"users times k may be {m.LARGEST_ANSWER}, got {len(asked.users)} users", "k")
         unknown: list[Id] = []
         filters = self._filters(model, asked, policy, unknown)
         rows: list[m.BatchRow] = []
@@ -463,13 +470,13 @@ class Server:
 
     async def events(self, request: Request) -> Answer:
         """POST /events."""
-        self.check_writer(request)
+        self.check_private(request)
         journal = self.writable()
         asked = await self.body(request, m.EventsRequest)
         model, events = self.snapshot_now().model, asked.events
         check_types(model, "users_", [event.user for event in events], "events", ".user")
         check_types(model, "items_", [event.item for event in events], "events", ".item")
-        check_room(model, events)
+        check_reach(model, events)
         check_values(model, [event.value for event in events], "events", ".value")
         now = journal.now()
         batch = [
@@ -484,21 +491,21 @@ class Server:
             self.metrics.refused.inc()
             raise Refusal(429, str(error), **{"retry-after": "1"}) from None
         except JournalError as error:
-            self.updater.tell("writing the journal", str(error))  # type: ignore[union-attr]
+            self.updater.tell("writing", str(error))  # type: ignore[union-attr]
             raise Refusal(503, str(error), **{"retry-after": "5"}) from None
         except (TypeError, ValueError) as error:
             raise refuse_argument(error) from None
-        self.updater.tell("writing the journal", None)  # type: ignore[union-attr]
+        self.updater.tell("writing", None)  # type: ignore[union-attr]
         self.metrics.events.inc(receipt.added)
         self.metrics.known_events.inc(receipt.known)
         return self.answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, self.version))
 
     async def delete_user(self, request: Request) -> Answer:
         """DELETE /users/{id}."""
-        self.check_writer(request)
+        self.check_private(request)
         journal = self.writable()
         snapshot = await self.snapshot()
-        user = parse_id(snapshot.model, "users_", request.path_params["id"], "id")
+        user = parse_id(snapshot.model, "users_", named_user(request), "id")
         try:
             if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
                 return self.answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
@@ -513,10 +520,10 @@ class Server:
 
     async def history(self, request: Request) -> Answer:
         """GET /users/{id}."""
-        self.check_writer(request)  # a history is as private as it is to write one
+        self.check_private(request)  # a history is as private as it is to write one
         snapshot = await self.snapshot()
         model = snapshot.model
-        user = parse_id(model, "users_", request.path_params["id"], "id")
+        user = parse_id(model, "users_", named_user(request), "id")
         if not snapshot.knows(user):
             raise Refusal(404, f"unknown user {user!r}", "id")
         row = snapshot.history(user)
@@ -556,7 +563,7 @@ class Server:
 
     async def users(self, request: Request) -> Answer:
         """GET /users?search=…."""
-        self.check_writer(request)
+        self.check_private(request)
         snapshot = await self.snapshot()
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
@@ -587,6 +594,7 @@ class Server:
                 explains="explain" in model.capabilities,
                 takes_events=self.journal is not None,
                 needs_token=self._token is not None,
+                shows_users=self._token is not None or self.is_local,
                 typical_value=catalogue.typical_value,
                 options=options,
                 model_seq=snapshot.model_seq,
@@ -605,8 +613,7 @@ class Server:
     async def readyz(self, request: Request) -> Answer:
         """GET /readyz: it can answer."""
         if self.updater is None:
-            state = m.StateAnswer("failed" if self._failure else "loading", self.version, self._failure)
-            return self.answer(state, 503, **{"retry-after": "1"})
+            return self.answer(m.StateAnswer("loading", ""), 503, **{"retry-after": "1"})
         return self.answer(m.StateAnswer("ready", self.version, self.updater.problem))
 
     async def metrics_text(self, request: Request) -> Response:
@@ -619,7 +626,7 @@ class Server:
             self.metrics.problem.set(self.updater.problem is not None)
             self.metrics.waiting.set(0 if self.journal is None else self.journal.waiting)
             if self._schedule is not None and self._schedule.drift is not None:
-                self.metrics.foreseen.set(self._schedule.drift.newest)
+                self.metrics.foresees(self._schedule.drift.newest)
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
@@ -678,6 +685,7 @@ class Guard:
             await send(message)
 
         try:
+            self.server.check_host(scope)
             direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
             if direct is None:
                 scope["app"] = self.app  # by which starlette's router knows to raise what it did not find
@@ -729,8 +737,8 @@ def routes_of(server: Server) -> list[BaseRoute]:
         Route("/model", server.model),
         Route("/items", server.items),
         Route("/users", server.users),
-        Route("/users/{id:whole}", server.history),
-        Route("/users/{id:whole}", server.delete_user, methods=["DELETE"]),
+        Route("/users/{id:any}", server.history),
+        Route("/users/{id:any}", server.delete_user, methods=["DELETE"]),
         Route("/healthz", server.healthz),
         Route("/readyz", server.readyz),
         Route("/metrics", server.metrics_text),
@@ -739,23 +747,6 @@ def routes_of(server: Server) -> list[BaseRoute]:
         Route("/docs", server.page),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
-
-
-class Whole(Convertor[str]):
-    """The rest of a path, to its end: starlette's own stops at a line break, and so takes one id for another."""
-
-    regex = "(?s:.*)"
-
-    def convert(self, value: str) -> str:
-        """As it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """As it is."""
-        return value
-
-
-register_url_convertor("whole", Whole())
 
 
 def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:
@@ -823,18 +814,15 @@ def _fit_64_bits(ids: list[Id]) -> bool:
     return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
 
 
-def check_room(model: Recommender, events: list[m.NewEvent]) -> None:
-    """Refuse codes that a model without vocabularies could never learn of, naming the first."""
-    for name, vocabulary, size in (
-        ("user", model.users_, model.seen_.shape[0]),
-        ("item", model.items_, model.n_features_in_),
-    ):
-        largest = 2 * size + LEEWAY
-        given = [] if vocabulary is not None else [getattr(event, name) for event in events]
-        for place, code in enumerate(given):
-            if not 0 <= code < largest:
-                said = f"this model knows {name}s by number: from 0 to {largest - 1}, got {code}"
-                raise Refusal(422, said, f"events[{place}].{name}")
+def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
+    """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
+    for side, name, size in (("users_", "user", model.seen_.shape[0]), ("items_", "item", model.n_features_in_)):
+        if getattr(model, side) is None:
+            largest = 2 * size + LEEWAY - 1
+            for place, event in enumerate(events):
+                if not 0 <= getattr(event, name) <= largest:
+                    said = f"a code must be from 0 to {largest}, got {getattr(event, name)}"
+                    raise Refusal(422, said, f"events[{place}].{name}")
 
 
 def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
@@ -844,10 +832,8 @@ def check_values(model: Recommender, values: list[float], field: str, rest: str 
         return
     for place, value in enumerate(values):
         if not takes_value(model, value):
-            wanted = f"at most {largest:g}, {VALUE_LEEWAY:g} times the largest that it was made of"
-            if abs(value) <= largest:
-                wanted = "above 0" if not model.takes_negatives else "other than 0"
-            said = f"a value must be {wanted} for {type(model).__name__}, got {value:g}"
+            least = f"from {-largest:g}" if model.takes_negatives else "from 0" if model.keeps_zeros else "above 0"
+            said = f"a value must be {least} and at most {largest:g} for this {type(model).__name__}, got {value:g}"
             raise Refusal(422, said, f"{field}[{place}]{rest}")
 
 
@@ -862,6 +848,16 @@ def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
     return int(text)
 
 
+def named_user(request: Request) -> str:
+    """The user's id in a path; bytes that are no text name nobody, nor who is called by what stands for them."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise Refusal(422, "an id must be UTF-8, percent-encoded", "id") from None
+    named: str = request.path_params["id"]
+    return named
+
+
 def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     """A number of items out of a URL."""
     text = request.query_params.get(name)
@@ -873,13 +869,14 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def names_loopback(host: str) -> bool:
+def names_loopback(host: bytes) -> bool:
     """Whether a request's `Host` is a name that leads to this machine alone.
 
-    >>> names_loopback("127.0.0.1:8000"), names_loopback("[::1]:8000"), names_loopback("localhost"), names_loopback("x")
-    (True, True, True, False)
+    >>> [names_loopback(name) for name in (b"127.0.0.1:8000", b"[::1]:8000", b"localhost", b"x")]
+    [True, True, True, False]
     """
-    return is_loopback(re.sub(r":[0-9]+$", "", host).removeprefix("[").removesuffix("]").lower())
+    name = re.sub(r":[0-9]+$", "", host.decode("latin-1"))
+    return is_loopback(name.removeprefix("[").removesuffix("]").lower())
 
 
 def refuse_field(message: str) -> Refusal:

@@ -7,11 +7,12 @@ from msgspec import Meta, Struct
 
 LARGEST_K = 1000
 LARGEST_BATCH = 10_000
-LARGEST_ANSWER = 1_000_000  # items of a batch together
+LARGEST_ANSWER = 1_000_000
 
 Id = int | str
 Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
 Ids = Annotated[list[Id], Meta(max_length=100_000)]
+Unknown = Annotated[list[Id], Meta(description="Items of the request that the model does not know.")]
 OnUnknown = Literal["popular", "error"]
 
 
@@ -34,14 +35,16 @@ class RecommendRequest(Struct, forbid_unknown_fields=True):
     exclude_seen: bool = True
     allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
     deny: Annotated[Ids | None, Meta(description="None of these items.")] = None
-    explain: Annotated[bool, Meta(description="Say why, where the model can.")] = False
+    explain: Annotated[
+        bool, Meta(description="Say why, where the model can. For a user this needs the token, as the history does.")
+    ] = False
     on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True):
-    """Many users at once: at most a million items together, `k` for each user."""
+    """Many users at once."""
 
-    users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH)]
+    users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH, description=f"Users times k may be {LARGEST_ANSWER}.")]
     k: Count = 10
     exclude_seen: bool = True
     allow: Ids | None = None
@@ -93,9 +96,7 @@ class RecommendAnswer(Struct, omit_defaults=True):
     seq: int
     fallback: bool
     user: Id | None = None
-    unknown: Annotated[list[Id], Meta(description="Items of the request that the model does not know.")] = (
-        msgspec.field(default_factory=list)
-    )
+    unknown: Unknown = msgspec.field(default_factory=list)
 
 
 class BatchRow(Struct):
@@ -107,15 +108,13 @@ class BatchRow(Struct):
     fallback: bool
 
 
-class BatchAnswer(Struct, omit_defaults=True):
+class BatchAnswer(Struct):
     """A list for each user, in the order of the request."""
 
     results: list[BatchRow]
     version: str
     seq: int
-    unknown: Annotated[list[Id], Meta(description="Items of the request that the model does not know.")] = (
-        msgspec.field(default_factory=list)
-    )
+    unknown: Unknown
 
 
 class EventsAnswer(Struct):
@@ -198,6 +197,7 @@ class ModelAnswer(Struct):
     explains: bool
     takes_events: bool
     needs_token: bool
+    shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has the token.")]
     typical_value: Annotated[float, Meta(description="The median of the values that the model was made of.")]
     options: dict[str, bool | int | float | str | None]
     model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
@@ -227,4 +227,4 @@ class StateAnswer(Struct, omit_defaults=True):
 
     status: str
     version: str
-    problem: Annotated[str | None, Meta(description="Why a newer model was not taken.")] = None
+    problem: Annotated[str | None, Meta(description="What is wrong, while the model answers.")] = None

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from fastrec.serving.settings import SHARED_FOLDER
+
 BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -28,9 +28,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.shared = SHARED_FOLDER in os.environ
-        if self.shared:
-            forget_the_dead(Path(os.environ[SHARED_FOLDER]))
-        else:
+        if not self.shared:
             ProcessCollector(registry=registry)
         options: dict[str, Any] = {"registry": registry}
         newest: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livemax"}
@@ -45,12 +43,27 @@ class Metrics:
         self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers take into account.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)
         self.changed = Gauge("fastrec_changed_users", "Users with events that the model has not.", **newest)
-        self.foreseen = Gauge("fastrec_foreseen_ndcg", "NDCG@10 of the newest events before taken in.", **newest)
-        self.foreseen.set(math.nan)  # as long as nobody has measured it
-        self.problem = Gauge("fastrec_model_problem", "1 while a newer model could not be taken or made.", **newest)
+        self._newest = newest
+        self._foreseen: Gauge | None = None
+        self.problem = Gauge("fastrec_model_problem", "1 while something is wrong, as /readyz says it.", **newest)
         self.models = Counter("fastrec_models", "New models, by how they came.", ["how"], **options)
-        self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "When the model was taken, since 1970.", **newest)
+        self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "When the model was taken.", **newest)
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def took_model(self, how: str) -> None:
+        """Count a new model, by how it came; or that one has "failed"."""
+        self.models.labels(how).inc()
+        if how != "failed":
+            self.loaded.set_to_current_time()
+
+    def foresees(self, ndcg: float) -> None:
+        """Tell how well the newest events were foreseen; until that is known there is no such metric."""
+        if math.isnan(ndcg):
+            return
+        if self._foreseen is None:
+            said = "NDCG@10 of the newest events before they were taken in."
+            self._foreseen = Gauge("fastrec_foreseen_ndcg", said, **self._newest)
+        self._foreseen.set(ndcg)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -65,13 +78,18 @@ class Metrics:
         """All of it in Prometheus's text format."""
         if self.shared:
             registry = CollectorRegistry()
+            forget_the_dead(Path(os.environ[SHARED_FOLDER]))
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return generate_latest(registry)
         return generate_latest(self._registry)
 
 
 def forget_the_dead(folder: Path) -> None:
-    """Leave out what workers said last that are no more: the one that takes a dead one's place does so."""
-    for pid in {int(match[1]) for file in folder.glob("gauge_live*.db") if (match := re.search(r"_(\d+)$", file.stem))}:
-        if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+    """Drop what workers said of the moment who were killed and could not take it back."""
+    if os.name == "nt":  # there is no signal that does nothing
+        return
+    for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
             mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

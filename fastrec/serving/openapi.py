@@ -16,7 +16,8 @@ ANSWERS = (
 _UNKNOWN = {404: "Unknown user, with on_unknown=error"}
 _TOO_MUCH = {413: "The body is too large", 408: "The body did not come in time"}
 _LATER = {429: "Too much waits: come again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
-_WRITING = {401: "The token is missing or wrong", 403: "From a page of another site", 409: "There is no journal"}
+_PRIVATE = {401: "The token is missing or wrong", 403: "From a page of another site, or there is no token"}
+_WRITING = _PRIVATE | {409: "There is no journal"}
 
 
 def describe_api(needs_token: bool) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
                     "The best items for one user",
                     "For a user that the model knows or who has had events since, or for a history given in the "
                     "request. Events that were acknowledged before the request are taken into account.",
-                    m.RecommendRequest, m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER,
+                    m.RecommendRequest, m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
                 )
             },
             "/batch": {
@@ -69,14 +70,14 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
             },
             "/users": {
                 "get": _operation(
-                    "Users by how their id begins", "", None, m.UsersAnswer, _LATER | _WRITING, secured=secured,
+                    "Users by how their id begins", "", None, m.UsersAnswer, _LATER | _PRIVATE, secured=secured,
                     parameters=[_query("search", False, "The beginning."), _LIMIT],
                 )
             },
             "/users/{id}": {
                 "get": _operation(
                     "What a user has done", "Training data and events since.", None, m.HistoryAnswer,
-                    {404: "Unknown user"} | _LATER | _WRITING, parameters=[_PATH_ID], secured=secured,
+                    {404: "Unknown user"} | _LATER | _PRIVATE, parameters=[_PATH_ID], secured=secured,
                 ),
                 "delete": _operation(
                     "Forget a user",

@@ -1,72 +1,89 @@
-"""uvicorn's HTTP over a connection that sends the head of an answer together with its body, and waits for no head."""
+"""uvicorn's HTTP over a connection: with limits on what a client may do, and answers that leave in one write."""
 
 import asyncio
-import json
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-# Bytes that the head of a request may have, after those that came with its beginning.
+from fastrec.serving.messages import ErrorAnswer, Problem
+
+# A request's line and headers, and all of a request that may be read: more than the server reads of a body, for what
+# nobody reads, as headers behind a body.
 LARGEST_HEAD = 64 << 10
-# So long a client may take to send a head.
-HEAD_SECONDS = 20.0
+LARGEST_MESSAGE = 20 << 20
 
 
 class WholeAnswers(HttpToolsProtocol):
-    """uvicorn's protocol, with one system call less for each answer: a seventh of a recommendation's time.
+    """uvicorn's protocol, with limits, and one system call less for each answer: a seventh of a recommendation's time.
 
-    It also ends connections that send no head, or one without an end, of which uvicorn takes any number.
+    For `timeout_keep_alive` seconds a client may let the head of a request, or the taking of an answer, wait.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, over a transport that waits for the body."""
         super().connection_made(Holding(transport, self.loop))  # type: ignore[arg-type]
-        self._in_head, self._head = True, 0
-        self._late: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def data_received(self, data: bytes) -> None:
-        """Take in a part, unless it is of a head that has grown too large."""
-        super().data_received(data)
-        if not self._in_head:
-            return
-        # With the beginning of a head the end of the request before it may have come.
-        self._head = self._head + len(data) if self._head >= 0 else 0
-        if self._head > LARGEST_HEAD:
-            self._refuse(b"431 Request Header Fields Too Large", f"a head may have {LARGEST_HEAD} bytes")
-        elif self._late is None:
-            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def on_message_begin(self) -> None:
-        """Begin with a head."""
-        super().on_message_begin()
-        self._in_head, self._head = True, -1
-
-    def on_headers_complete(self) -> None:
-        """The head is there."""
-        self._in_head = False
-        self._on_time()
-        super().on_headers_complete()
+        self._size, self._largest = 0, LARGEST_HEAD
+        self._waits_since: float | None = self.loop.time()  # for a head; None while a request is under way
+        self._unsent = 0
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
-        self._on_time()
+        self._timer.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, as long as it is not too much."""
+        self._size += len(data)
+        super().data_received(data)
+        if self._size > self._largest:
+            if self._largest == LARGEST_HEAD:
+                self._refuse(431, f"the line and headers of a request may have {LARGEST_HEAD} bytes")
+            else:
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """A head is there: begin to answer."""
+        self._size, self._largest, self._waits_since = 0, LARGEST_MESSAGE, None
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is on its way: wait for the next request, where it is not there already."""
+        if not self.pipeline:
+            self._waits_since = self.loop.time()
+            if not self.cycle.more_body:  # who is answered early may still be sending
+                self._size, self._largest = 0, LARGEST_HEAD
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
-        """Say what any other error says."""
-        self._refuse(b"400 Bad Request", msg)
+        """Answer what is no HTTP."""
+        self._refuse(400, msg)
 
-    def _on_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _refuse(self, status: int, message: str) -> None:
+        """Close, with an answer of the form that all errors have where no other one is under way."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            body = msgspec.json.encode(ErrorAnswer(Problem(message), ""))
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
 
-    def _refuse(self, status: bytes, message: str) -> None:
-        body = json.dumps({"error": {"message": message}, "version": ""}).encode()
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        if not self.transport.is_closing():
-            self.transport.write(head % (status, len(body)) + body)
-            self.transport.close()
+    def _look(self) -> None:
+        """End a connection on which nothing goes on."""
+        left = float(self.timeout_keep_alive)
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent == self._unsent:
+            self.transport.abort()
+            return
+        if not unsent and self._waits_since is not None:
+            left -= self.loop.time() - self._waits_since
+            if left <= 0:
+                self.transport.close()
+                return
+        self._unsent = unsent
+        self._timer = self.loop.call_later(left, self._look)
 
 
 class Holding:

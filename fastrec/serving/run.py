@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
-from fastrec.serving.metrics import SHARED_FOLDER
 from fastrec.serving.protocol import WholeAnswers
-from fastrec.serving.settings import Settings, is_loopback
-from fastrec.validation import check_choice
+from fastrec.serving.settings import FAILED, SHARED_FOLDER, Settings, is_loopback
 
 TOKEN_VARIABLE = "FASTREC_TOKEN"
 APPLICATION = "fastrec.serving.worker:create_app"
@@ -28,8 +27,8 @@ def run_server(
     port: int = 8000,
     workers: int = 1,
     token_file: Path | None = None,
-    duplicates: str | None = None,
     on_unknown: str = "popular",
+    duplicates: str | None = None,
     schedule: Mapping[str, float | None] | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then requests under way end, and the journal is written out.
@@ -48,11 +47,8 @@ def run_server(
         How many processes.
     token_file
         A file with the token of writers; else the environment's FASTREC_TOKEN is used, where there is one.
-    duplicates
-        What several events of one user and item add up to: "sum", "last" or "max"; None: the last for models of
-        ratings, else the sum.
-    on_unknown
-        What requests about unknown ids get that do not say it themselves: "popular" or "error".
+    on_unknown, duplicates
+        As in `Settings`.
     schedule
         `checkpoint_every`, `refit_every`, `refit_share` and `refit_drift`, as in `fastrec.online.Schedule`.
 
@@ -60,11 +56,7 @@ def run_server(
     ------
     ValueError
         Where the settings do not go together: events taken from other machines need a token, new models a folder.
-    FileError, JournalError, FileNotFoundError
-        Where there is no model in the file or folder, or the journal cannot be opened.
     """
-    check_choice("duplicates", duplicates, (None, "sum", "last", "max"))
-    check_choice("on_unknown", on_unknown, ("popular", "error"))
     chosen = {name: value for name, value in (schedule or {}).items() if value is not None}
     source = model if versions is None else publish_first(model, versions)
     if chosen and not source.is_dir():
@@ -77,14 +69,13 @@ def run_server(
             f"on {host} anybody could write and delete events: give --token-file, or set {TOKEN_VARIABLE}, or listen "
             "on 127.0.0.1"
         )
-    look_at(source, journal)
     settings = Settings(
         model=str(source),
         journal=None if journal is None else str(journal),
+        host=host,
         token=token,
-        policy=duplicates,
         on_unknown=on_unknown,
-        loopback=is_loopback(host),
+        duplicates=duplicates,
         checkpoint_every=chosen.get("checkpoint_every"),
         refit_every=chosen.get("refit_every"),
         refit_share=chosen.get("refit_share"),
@@ -114,27 +105,11 @@ def run_server(
             timeout_keep_alive=30,
             timeout_graceful_shutdown=30,
         )
+        if shared is not None and (shared / FAILED).exists():
+            raise SystemExit(STARTUP_FAILURE)
     finally:
         if shared is not None:
             shutil.rmtree(shared, ignore_errors=True)
-
-
-def look_at(source: Path, journal: Path | None) -> None:
-    """Refuse what no worker could begin with, while there is somebody to tell: the model's header, the journal."""
-    from fastrec.online.journal import Journal
-    from fastrec.online.versions import Versions
-    from fastrec.storage import read_arrays
-
-    file = source
-    if source.is_dir():
-        versions = Versions(source)
-        version = versions.current()
-        if version is None:
-            raise FileNotFoundError(f"{source} has no published model: give a model file, and the folder as --versions")
-        file = versions.path(version)
-    read_arrays(file, verify="header")
-    if journal is not None:
-        Journal(journal).close()
 
 
 def publish_first(model: Path, versions: Path) -> Path:

@@ -7,6 +7,10 @@ from ipaddress import ip_address
 from typing import Self
 
 VARIABLE = "FASTREC_SERVE"
+# Where the metrics of several workers are; the name is prometheus-client's.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# A file beside them: a worker could not begin.
+FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +23,16 @@ class Settings:
         A model file, or a folder of versions.
     journal
         The file of the events; None serves a model that does not change by events.
+    host
+        Where it listens.
     token
-        What writers must send as ``Authorization: Bearer …``; None lets everybody write, for loopback alone.
+        What must be sent as ``Authorization: Bearer …`` to write or to see what users did. None asks for none where
+        only this machine reaches the server, and does neither where others do.
     on_unknown : {"popular", "error"}
         What a request about an unknown id gets that does not say: what is popular (unknown items are left out), or an
         error.
-    policy : {"sum", "last", "max"} or None
-        What several events of one user and item add up to; None: as `Updater` has it.
-    loopback
-        Whether it listens on loopback alone.
+    duplicates : {"sum", "last", "max"} or None
+        What several events of one user and item add up to; None: the last counts for models of ratings, else their sum.
     checkpoint_every, refit_every, refit_share, refit_drift
         As in `fastrec.online.Schedule`; for a folder of versions.
     largest_body
@@ -47,10 +52,10 @@ class Settings:
 
     model: str
     journal: str | None = None
+    host: str = "127.0.0.1"
     token: str | None = None
     on_unknown: str = "popular"
-    policy: str | None = None
-    loopback: bool = True
+    duplicates: str | None = None
     checkpoint_every: float | None = None
     refit_every: float | None = None
     refit_share: float | None = None

@@ -1,5 +1,6 @@
 """A server in a process of its own, for tests: real sockets, real files, real signals."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -33,8 +35,8 @@ def free_port():
 class Running:
     """`fastrec serve` with these arguments, until the end of the with block."""
 
-    def __init__(self, *arguments, environment=None, wait=True):
-        self.port = free_port()
+    def __init__(self, *arguments, environment=None, wait=True, port=None):
+        self.port = port or free_port()
         command = [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
@@ -81,6 +83,17 @@ class Running:
 
     def post(self, path, body, **headers):
         return self.ask("POST", path, body, **headers)
+
+    def workers(self):
+        """The processes of several workers."""
+        found = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = status.read_text().rpartition(")")[2].split()[1]
+                command = status.with_name("cmdline").read_bytes()
+                if int(parent) == self.process.pid and b"spawn_main" in command:
+                    found.append(int(status.parent.name))
+        return found
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

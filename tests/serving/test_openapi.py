@@ -40,7 +40,7 @@ def test_every_route_is_described():
     from fastrec.serving.settings import Settings
 
     routes = {
-        route.path.replace(":path", "")
+        route.path.replace(":any", "")
         for route in routes_of(Server(Settings(model="none")))
         if hasattr(route, "methods")
     }

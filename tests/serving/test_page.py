@@ -137,23 +137,6 @@ def test_another_user_by_typing_an_id(page):
     page.wait(lambda: "integers" in page.one("#notice").text)
 
 
-def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
-    data = some_data(lambda n: 2**60 + n)
-    model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data)
-    model.save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
-        browser.get(f"http://127.0.0.1:{server.port}/?user={2**60 + 7}")
-        page = Page(browser)
-        page.wait(lambda: len(page.titles()) == 10)
-        top = model.recommend(2**60 + 7).titles()[0].tolist()
-        assert page.titles() == top
-        assert page.one("#history-title").text == f"History of {2**60 + 7}"
-        page.one("#list .act.main").click()
-        page.wait(lambda: "just now" in page.one("#history").text)
-        _, answer, _ = server.get(f"/users/{2**60 + 7}")
-        assert top[0] in [row["title"] for row in answer["items"]]
-
-
 def test_it_fits_a_phone_with_fields_that_a_thumb_can_hit(page):
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
@@ -190,5 +173,44 @@ def test_nothing_comes_from_outside_and_nothing_is_wrong(browser, server, page):
         if json.loads(row["message"])["message"]["method"] == "Network.requestWillBeSent"
     ]
     assert asked
-    assert all(url.startswith((f"http://127.0.0.1:{server.port}/", "data:", "chrome:")) for url in asked)
+    own = (f"http://127.0.0.1:{server.port}/", "data:", "chrome:", "chrome-untrusted:")
+    assert [url for url in asked if not url.startswith(own)] == []
     assert [row for row in browser.get_log("browser") if row["level"] == "SEVERE"] == []
+
+
+# -- other servers: after the look at where the page has been
+
+
+def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
+    data = some_data(lambda n: 2**60 + n)
+    model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data)
+    model.save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+        browser.get(f"http://127.0.0.1:{server.port}/?user={2**60 + 7}")
+        page = Page(browser)
+        page.wait(lambda: len(page.titles()) == 10)
+        top = model.recommend(2**60 + 7).titles()[0].tolist()
+        assert page.titles() == top
+        assert page.one("#history-title").text == f"History of {2**60 + 7}"
+        page.one("#list .act.main").click()
+        page.wait(lambda: "just now" in page.one("#history").text)
+        _, answer, _ = server.get(f"/users/{2**60 + 7}")
+        assert top[0] in [row["title"] for row in answer["items"]]
+
+
+def test_what_needs_the_token_says_so(browser, tmp_path):
+    model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(some_data(int))
+    model.save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", environment={"FASTREC_TOKEN": "secret"}) as server:
+        browser.get(f"http://127.0.0.1:{server.port}/?user=7")
+        page = Page(browser)
+        page.wait(lambda: len(page.titles()) == 10)
+        assert "needs the token" in page.one("#history-empty").text
+        assert not page.one("#notice").is_displayed()
+        page.one("#token-box summary").click()
+        page.one("#token").send_keys("wrong", Keys.TAB)
+        page.wait(lambda: "a token is needed" in page.one("#notice").text)
+        page.one("#token").clear()
+        page.one("#token").send_keys("secret", Keys.TAB)
+        page.wait(lambda: page.titles("#history .name") and page.all("#list .why b"))
+        assert not page.one("#notice").is_displayed()

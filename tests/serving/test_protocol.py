@@ -1,8 +1,16 @@
 """Answers leave in one write, and nothing is held back for longer than a turn of the event loop."""
 
 import asyncio
+from typing import ClassVar
 
-from fastrec.serving.protocol import Holding
+import pytest
+
+pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from fastrec.serving.protocol import Holding, WholeAnswers
 
 
 class Written:
@@ -65,3 +73,129 @@ def test_what_is_held_leaves_before_the_end():
     transport = run(use)
     assert transport.parts == [b"last words"]
     assert transport.closed
+
+
+class Line(Written):
+    """A connection whose other end takes nothing, or all."""
+
+    unsent, aborted = 0, False
+
+    def get_extra_info(self, name):
+        return None
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+    def is_closing(self):
+        return self.closed
+
+    def close(self):
+        self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+
+async def never(scope, receive, send):
+    await asyncio.sleep(3600)
+
+
+def connected(loop):
+    config = Config(app=never, timeout_keep_alive=30, ws="none", interface="asgi3", log_config=None)
+    protocol = WholeAnswers(config, ServerState(), {}, loop)
+    line = Line()
+    protocol.connection_made(line)
+    loop.protocols.append(protocol)
+    return protocol, line
+
+
+def look_after(protocol, seconds):
+    """What the protocol's timer does after so many seconds, the connection as it is now."""
+    protocol._timer.cancel()
+    now = protocol.loop.time()
+    protocol.loop.time = lambda: now + seconds
+    protocol._look()
+    del protocol.loop.time
+
+
+def with_loop(use):
+    class Loop(asyncio.SelectorEventLoop):
+        """One whose clock can be set."""
+
+        protocols: ClassVar = []
+
+    async def main():
+        use(asyncio.get_running_loop())
+        for protocol in Loop.protocols:
+            protocol.connection_lost(OSError())
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main())
+
+
+def test_a_head_that_does_not_come_ends_the_connection():
+    def use(loop):
+        for parts in ((), (b"GET / HTTP/1.1\r\nhost:",), (b"\r\n", b"\r\n")):
+            protocol, line = connected(loop)
+            for part in parts:
+                protocol.data_received(part)
+            look_after(protocol, 29)
+            assert not line.closed
+            look_after(protocol, 31)
+            assert line.closed
+
+    with_loop(use)
+
+
+def test_a_request_under_way_may_take_its_time():
+    def use(loop):
+        protocol, line = connected(loop)
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        look_after(protocol, 1000)
+        assert not line.closed
+
+    with_loop(use)
+
+
+def test_an_answer_that_nobody_takes_is_dropped():
+    def use(loop):
+        protocol, line = connected(loop)
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        line.unsent = 5000
+        look_after(protocol, 31)
+        line.unsent = 4000
+        look_after(protocol, 61)
+        assert not line.aborted, "some of it was taken"
+        look_after(protocol, 91)
+        assert line.aborted
+
+    with_loop(use)
+
+
+def test_heads_are_counted_and_bodies_are_not():
+    def use(loop):
+        for head, body, refused in (
+            (b"", b"x" * 300_000, False),
+            (b"x-more: " + b"y" * 60_000 + b"\r\n", b"", False),
+            (b"x-more: " + b"y" * 70_000 + b"\r\n", b"", True),
+            (b"x: y\r\n" * 20_000, b"", True),
+        ):
+            protocol, line = connected(loop)
+            request = b"POST / HTTP/1.1\r\nhost: x\r\n%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+            for start in range(0, len(request), 10_000):
+                if not line.closed:
+                    protocol.data_received(request[start : start + 10_000])
+            assert line.closed == refused
+            if refused:
+                protocol.transport.flush()
+                assert b"431" in b"".join(line.parts)
+
+    with_loop(use)

@@ -16,13 +16,18 @@ const number = (value) => value.toLocaleString("en");
 
 // -- talking to the server
 
-class Refused extends Error {}
+class Refused extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
-// Ids are 64-bit integers, of which a number here holds 53: larger ones are kept as BigInt, where the browser can.
-const exact = (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text));
-const read = (text) => JSON.parse(text, (key, value, context) =>
-  typeof value === "number" && /^-?\d+$/.test(context?.source ?? "") ? exact(context.source) : value);
-const write = (body) => JSON.stringify(body, (key, value) => (typeof value === "bigint" ? JSON.rawJSON(value) : value));
+// An integer beyond 2^53, which a number here cannot hold, is kept as its digits; in a question it is a number again.
+const NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const exact = (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : String(BigInt(text)));
+const read = (text) => JSON.parse(text.replace(NUMBERS, (part) => (/^-?\d+$/.test(part) && typeof exact(part) === "string" ? `"${part}"` : part)));
+const write = (body) => JSON.stringify(body).replace(/"(user|item)":"(-?\d+)"/g, (part, name, id) => (state.model[`${name}_ids`] === "int" ? `"${name}":${id}` : part));
 
 async function ask(path, body, method) {
   const headers = {};
@@ -40,11 +45,14 @@ async function ask(path, body, method) {
   const spent = performance.now() - began;
   if (!response.ok) {
     if (response.status === 401) $("token-box").hidden = false, ($("token-box").open = true);
-    throw new Refused(answer.error.message);
+    throw new Refused(answer.error.message, response.status);
   }
   const inside = /dur=([\d.]+)/.exec(response.headers.get("server-timing") ?? "");
   return { answer, spent, inside: inside ? Number(inside[1]) : null };
 }
+
+// What a user has done is shown to who has the token, where there is one, or to nobody.
+const maySee = () => state.model.shows_users && (!state.model.needs_token || $("token").value.trim() !== "");
 
 function say(text) {
   $("notice").textContent = text ?? "";
@@ -84,17 +92,14 @@ async function refresh() {
   say(null);
   drawPace(got);
   drawList(got.answer);
-  if (!state.model.explains || got.answer.fallback) return;
-  // A user's reasons are as private as the history: without the token there are none.
-  const explained = await ask("/recommend", question(true)).catch(() => null);
-  if (turn !== state.turn) return;
-  if (explained === null) {
-    for (const row of $("list").children) row.drawWhy([]);
-    return;
-  }
+  if (!mayExplain(got.answer)) return;
+  const explained = await attempt(() => ask("/recommend", question(true)));
+  if (explained === null || turn !== state.turn) return;
   const reasons = new Map(explained.answer.items.map((item) => [item.item, item.why ?? []]));
   for (const row of $("list").children) row.drawWhy(reasons.get(row.item) ?? []);
 }
+
+const mayExplain = (answer) => state.model.explains && !answer.fallback && (state.mode === "history" || maySee());
 
 function drawList(answer) {
   const items = answer?.items ?? [];
@@ -102,7 +107,7 @@ function drawList(answer) {
   state.ranks = new Map(items.map((item, place) => [item.item, place]));
   const top = Math.max(...items.map((item) => item.score), 1e-9);
   $("fallback").hidden = !(answer?.fallback && items.length);
-  $("list").replaceChildren(...items.map((item, place) => rowOf(item, place, top, before, state.model.explains && !answer.fallback)));
+  $("list").replaceChildren(...items.map((item, place) => rowOf(item, place, top, before, mayExplain(answer))));
   $("list-empty").hidden = items.length > 0;
   $("list-empty").textContent = answer ? "Nothing is left to recommend." : "Choose a user, or build a history of your own.";
 }
@@ -172,11 +177,14 @@ async function take(item) {
 async function readPast() {
   state.past = [];
   state.total = 0;
-  if (state.user !== null) {
-    const known = await fetch(`/users/${encodeURIComponent(state.user)}`, { headers: $("token").value ? { authorization: `Bearer ${$("token").value.trim()}` } : {} });
-    const answer = read(await known.text());
-    if (known.ok) Object.assign(state, { past: answer.items, total: answer.total });
-    else if (known.status === 401) $("token-box").hidden = false;
+  if (state.user !== null && maySee()) {
+    try {
+      const { answer } = await ask(`/users/${encodeURIComponent(state.user)}`);
+      Object.assign(state, { past: answer.items, total: answer.total });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.status !== 404) say(error.message);
+    }
     state.past.sort((a, b) => state.fresh.has(b.item) - state.fresh.has(a.item));
   }
   drawHistory();
@@ -192,7 +200,7 @@ function drawHistory() {
   $("clear").hidden = !(own && all.length);
   $("more").hidden = shown.length === all.length;
   $("history-empty").hidden = all.length > 0;
-  $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : "Nothing yet.";
+  $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : maySee() ? "Nothing yet." : state.model.shows_users ? "To see it needs the token." : "This server shows no histories.";
   $("history").replaceChildren(...shown.map((item) => make("li", {},
     make("span", { className: "name" }, nameOf(item)),
     !own && state.fresh.has(item.item) && make("span", { className: "fresh" }, "just now"),
@@ -330,7 +338,7 @@ function setTheme(theme) {
 setTheme(localStorage.getItem("theme") in themes ? localStorage.getItem("theme") : "");
 $("theme").onclick = () => { const names = Object.keys(themes); setTheme(names[(names.indexOf(localStorage.getItem("theme")) + 1) % 3]); };
 $("token").value = sessionStorage.getItem("token") ?? "";
-$("token").onchange = () => { sessionStorage.setItem("token", $("token").value); say(null); readPast(); };
+$("token").onchange = () => { sessionStorage.setItem("token", $("token").value); say(null); readPast(); refresh(); };
 $("token-form").onsubmit = (event) => event.preventDefault();
 $("history-box").open = !matchMedia("(max-width: 800px)").matches;
 $("clear").onclick = () => { state.history = []; drawHistory(); refresh(); $("item").focus(); };
@@ -349,7 +357,7 @@ document.addEventListener("keydown", (event) => {
 });
 $("similar").addEventListener("click", (event) => event.target === $("similar") && $("similar").close());
 
-combo($("user"), $("user-list"), async (text) => (await ask(`/users?limit=12&search=${encodeURIComponent(text === String(state.user) ? "" : text)}`)).answer.users,
+combo($("user"), $("user-list"), async (text) => !maySee() ? [] : (await ask(`/users?limit=12&search=${encodeURIComponent(text === String(state.user) ? "" : text)}`)).answer.users,
   (user, text) => {
     if (user !== undefined) return choose(user);
     if (text === "") return choose(null);
@@ -370,7 +378,7 @@ async function begin() {
   setMode("user");
   const wanted = new URL(location).searchParams.get("user");
   if (wanted !== null && isUserId(wanted)) return choose(asUserId(wanted));
-  const got = await attempt(() => ask("/users?limit=1"));
+  const got = maySee() ? await attempt(() => ask("/users?limit=1")) : null;
   await choose(got?.answer.users[0] ?? null);
 }
 begin();
