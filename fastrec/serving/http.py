@@ -329,12 +329,14 @@ class Server:
 
         A page of another site can have its own name lead to this machine, and then be of the same origin.
         """
-        host = next((value for name, value in scope["headers"] if name == b"host"), None)
-        if host is None:
-            if scope.get("http_version") == "1.1":
-                raise Refusal(400, "a request must name the host that it is for")
-        elif self.is_local and self._token is None and not names_loopback(host):
-            raise Refusal(403, "without a token this server answers as localhost or 127.0.0.1, by no other name")
+        for name, host in scope["headers"]:
+            if name == b"host":
+                if self.is_local and self._token is None and not names_loopback(host):
+                    said = "without a token this server answers as localhost or 127.0.0.1, by no other name"
+                    raise Refusal(403, said)
+                return
+        if scope.get("http_version") == "1.1":
+            raise Refusal(400, "a request must name the host that it is for")
 
     def check_private(self, request: Request) -> None:
         """Refuse to write, or to show what users have done, for who has no token, or from another site's page."""
