@@ -443,8 +443,10 @@ def _grown_info(
     new = codes >= size
     for name, column in (X.item_info or {}).items():
         if name in info:
-            filled = info[name].copy()
+            filled, own = info[name].copy(), known[name].dtype
             filled[codes[new]] = column[new]
+            if own.kind in "biu" and not np.isnan(filled).any():
+                filled = filled.astype(own)  # nothing is missing
             info[name] = filled
     return info
 
@@ -452,8 +454,16 @@ def _grown_info(
 def _padded_info(known: Mapping[str, NDArray[Any]] | None, more: int) -> Mapping[str, NDArray[Any]] | None:
     if known is None:
         return None
-    padded = {}
-    for name, column in known.items():
-        nothing: Any = {"f": np.nan, "O": "", "U": "", "T": "", "M": "NaT", "m": "NaT"}.get(column.dtype.kind, 0)
-        padded[name] = np.concatenate([column, np.full(more, nothing, column.dtype)])
-    return padded
+    return {name: pad_facts(column, more) for name, column in known.items()}
+
+
+def pad_facts(column: NDArray[Any], more: int) -> NDArray[Any]:
+    """A column of facts about items, with so many more of whom nothing is known.
+
+    >>> pad_facts(np.array([1979, 1985]), 1)
+    array([1979., 1985.,   nan])
+    """
+    if column.dtype.kind in "biu" and more:
+        column = column.astype(np.float64)  # of these none says that it is missing
+    nothing: Any = {"f": np.nan, "M": "NaT", "m": "NaT"}.get(column.dtype.kind, "")
+    return np.concatenate([column, np.full(more, nothing, column.dtype)])

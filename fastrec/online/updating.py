@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import CompressedFactors, CompressedWeights, Recommender, Updating
-from fastrec.models.updating import LEEWAY, resize
+from fastrec.models.updating import LEEWAY, pad_facts, resize
 from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot, takes_value, training_events
@@ -491,7 +491,7 @@ def training_data(
     info = model.item_info_
     if info is not None:
         more = len(all_items) - len(items)
-        info = {name: np.concatenate([column, _blank(column, more)]) for name, column in info.items()}
+        info = {name: pad_facts(column, more) for name, column in info.items()}
     data = Interactions(
         np.concatenate([rows[kept], all_users.encode(new.users.ids)[new.user_codes]]),
         np.concatenate([columns[kept], all_items.encode(new.items.ids)[new.item_codes]]),
@@ -573,8 +573,3 @@ def _numbered(ids: list[Id], vocabulary: Vocabulary | None) -> tuple[Vocabulary,
     numbers = [codes.setdefault(given, len(codes)) for given in ids]
     kind: Any = object if vocabulary is not None and vocabulary.kind == "str" else np.int64
     return Vocabulary(np.array(list(codes), kind)), numbers
-
-
-def _blank(column: Any, more: int) -> Any:
-    nothing: Any = {"f": np.nan, "O": "", "M": "NaT", "m": "NaT"}.get(column.dtype.kind, 0)
-    return np.full(more, nothing, column.dtype)

@@ -517,6 +517,21 @@ def test_factors_that_are_not_finite_are_told():
         model.partial_fit(np.where(matrix().toarray() > 0, 3e38, 0))
 
 
+def test_facts_that_nobody_has_told_are_missing_and_not_zero():
+    info = {"year": [1979, 1985], "seen": [True, False], "price": [1.5, 2.5], "title": ["X", "Y"]}
+    model = Popularity().fit(events([("a", "x", 1), ("b", "y", 1)], item_info=info))
+    grown = copy.copy(model).partial_fit(events([("a", "z", 1)]))
+    for name in ("year", "seen", "price"):
+        assert grown.item_info_[name][:2].tolist() == info[name]
+        assert np.isnan(grown.item_info_[name][2])
+    assert grown.item_info_["title"].tolist() == ["X", "Y", ""]
+    told = {"year": [1990], "seen": [True]}
+    grown = copy.copy(model).partial_fit(events([("a", "z", 1)], item_info=told))
+    assert grown.item_info_["year"].dtype == np.int64
+    assert grown.item_info_["year"].tolist() == [1979, 1985, 1990]
+    assert grown.item_info_["seen"].tolist() == [True, False, True]
+
+
 # -- the parts
 
 

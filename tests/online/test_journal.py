@@ -2,6 +2,7 @@
 
 import os
 import queue
+import random
 import signal
 import sqlite3
 import subprocess
@@ -130,6 +131,22 @@ def test_a_deleted_user_leaves_no_copy_on_disk(tmp_path):
         assert journal.history(secret) == []
         assert journal.read(seq - 1) == [Deletion(journal.mark(secret), seq)]
         assert len(journal) == 3000 - len(range(0, 3000, 7))
+
+
+def test_no_copy_is_left_in_unused_parts_of_pages(tmp_path):
+    rng = random.Random(2)
+    users = [f"{'LEAVING' if n % 4 == 0 else 'staying'} {n} {'x' * rng.randrange(60)}" for n in range(200)]
+    with Journal(tmp_path / "events.db") as journal:
+        for _ in range(20):  # rows come and go, so that pages are split and joined
+            journal.append(
+                [(rng.choice(users), f"item {rng.randrange(99)} {'z' * rng.randrange(99)}") for _ in range(400)]
+            )
+            journal.record_published(journal.last_seq() - 3000)
+            journal.trim(max(0, journal.last_seq() - 3000))
+        for user in users[::4]:
+            journal.delete_user(user)
+        assert all(b"LEAVING" not in path.read_bytes() for path in tmp_path.iterdir())
+        assert b"staying" in (tmp_path / "events.db").read_bytes()
 
 
 def test_marks_tell_types_apart_and_journals_too(journal, tmp_path):
@@ -284,6 +301,19 @@ def test_a_foreign_database_is_left_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
     with pytest.raises(JournalError, match="a journal is a file"):
         Journal(":memory:")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be removed there")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_into_a_file_that_was_removed(tmp_path, replaced):
+    with Journal(tmp_path / "events.db") as journal:
+        journal.append([("a", 1)])
+        (tmp_path / "events.db").unlink()
+        if replaced:
+            (tmp_path / "events.db").write_bytes(b"")
+        for write in (lambda: journal.append([("a", 2)]), lambda: journal.delete_user("a")):
+            with pytest.raises(JournalError, match="removed or replaced while it was open"):
+                write()
 
 
 def test_times_of_another_unit_are_refused(tmp_path):
