@@ -103,7 +103,7 @@ def shard_of(user: Id) -> int:
     >>> len({shard_of(256 * n) for n in range(10_000)})
     256
     """
-    return (hash(user) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 56
+    return (hash(user) * 0x9E3779B97F4A7C15 >> 40) % SHARDS
 
 
 def largest_value(model: Recommender) -> float:
@@ -238,12 +238,12 @@ class Snapshot:
     def _take(self, events: Sequence[Event]) -> None:
         if not events:
             return
-        codes = self.codes_of([event.item for event in events])
+        codes, largest = self.codes_of([event.item for event in events]), largest_value(self.model)
         added: dict[Id, tuple[list[int], list[float]]] = {}
         for event, code in zip(events, codes, strict=True):
             if code < 0:
                 self.unknown_items += 1
-            elif takes_value(self.model, event.value):
+            elif SMALLEST_VALUE <= event.value <= largest or takes_value(self.model, event.value):
                 lists = added.get(event.user)
                 if lists is None:
                     lists = added[event.user] = ([], [])
