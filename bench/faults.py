@@ -91,7 +91,7 @@ def failed_start(*arguments):
     command = [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     said = next(line for line in ended.stderr.splitlines() if "cannot serve" in line)
-    return ended.returncode, said.partition(": ")[2]
+    return ended.returncode, said.partition(".fastrec: ")[2]
 
 
 def data(n_users=300, n_items=200):

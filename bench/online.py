@@ -42,7 +42,7 @@ STYLES = {NEVER: ("#adb5bd", "--"), NIGHTLY: ("#e8590c", "-"), ONLINE: ("#0b7285
 REGULARIZATION = 0.05
 # Of fewer users a mean says nothing.
 FEWEST = 30
-GRID = (0.003, 0.01, 0.03, 0.05, 0.1, 0.2)
+GRID = (0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.4)
 
 
 def parts_of(data, days, slices, begin=0.7, end=1.0):
@@ -186,7 +186,7 @@ def fold_ins(repeats=7):
 def day_record(number, slices):
     """A row of the table by day."""
     return {
-        "day": str(number),
+        "what": f"day {number}",
         "users": len(np.unique(np.concatenate([one.users for one in slices]))),
         "newcomers among the asked": f"{np.mean(np.concatenate([one.newcomers for one in slices])):.0%}",
         MORNING: told(interval(slices, MORNING, NIGHTLY)),
@@ -245,7 +245,7 @@ def main():
         for name in (NEVER, NIGHTLY, MORNING, ONLINE, BOTH)
     ]
     by_day = [day_record(number, slices) for number, slices in enumerate([*found[1:], later], 2)]
-    by_day[-1]["day"] = "all of them"
+    by_day[-1]["what"] = "all of them"
     goal = interval(found[1], MORNING, NIGHTLY)
     print(f"NDCG@10 of the day after one day of events taken in, beside a full refit: {told(goal)}")
     folded = fold_ins()

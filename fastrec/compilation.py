@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from fastrec.models import ImplicitALS, Recommender, compress, estimators
+from fastrec.models import ImplicitALS, Recommender, Updating, compress, estimators
 from fastrec.retrieval import ExactIndex, IVFIndex
 from fastrec.validation import check_choice, check_integer
 
@@ -19,7 +19,7 @@ USERS, ITEMS = 96, 80
 
 
 def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") -> float:
-    """Compile what training, fold-in and recommending need, and all searches, into the cache on disk.
+    """Compile what training, fold-in, updates and recommending need, and all searches, into the cache on disk.
 
     Kernels are kept for the next process: an image or a server that calls this at build time starts at full speed.
 
@@ -86,6 +86,8 @@ def _use(model: Any) -> None:
         one.recommend(0, k=2)
         one.recommend(histories[:1], k=2)
         one.similar_items(0, k=2)
+    if isinstance(model, Updating):
+        model.update_users([0], histories[:1])
 
 
 def _search() -> None:

@@ -180,6 +180,7 @@ class Journal:
         self._writer: threading.Thread | None = None
         self._closed = False  # nothing more is taken
         self._ended = False  # all is written, and no connection left
+        self._inode: int | None = None  # of the file, once it is open
         try:
             with self._errors():
                 self._prepare(time_unit)
@@ -526,12 +527,24 @@ class Journal:
         connection = self._connection()
         connection.execute("BEGIN IMMEDIATE")
         try:
+            self._check_file()
             yield connection
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _check_file(self) -> None:
+        """Refuse to write into a file that has no name any more: all would be lost when it is closed."""
+        if self._inode is None:
+            return
+        try:
+            inode = os.stat(self.path).st_ino
+        except FileNotFoundError:
+            inode = -1
+        if inode != self._inode:
+            raise JournalError(f"{self.path} was removed or replaced while it was open: open it anew")
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -550,6 +563,7 @@ class Journal:
             if _is_empty(connection):
                 self._make(connection, time_unit or "ms")
         self._check_kind(connection)
+        self._inode = os.stat(self.path).st_ino
         key = bytes(_meta(connection, "key"))
         self._keyed = {
             (purpose, kind == b"/str"): blake2b(digest_size=16, key=key, person=purpose + kind)

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.models import Explanation, FactorRecommender, Recommender
-from fastrec.models.rows import row_numbers
+from fastrec.models.features import FeaturedFactors
+from fastrec.models.recommender import Audience
+from fastrec.models.rows import keep_entries, pick_rows, row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer
@@ -101,7 +103,7 @@ def shard_of(user: Id) -> int:
     >>> len({shard_of(256 * n) for n in range(10_000)})
     256
     """
-    return (hash(user) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 56
+    return (hash(user) * 0x9E3779B97F4A7C15 >> 40) % SHARDS
 
 
 def largest_value(model: Recommender) -> float:
@@ -236,12 +238,12 @@ class Snapshot:
     def _take(self, events: Sequence[Event]) -> None:
         if not events:
             return
-        codes = self.codes_of([event.item for event in events])
+        codes, largest = self.codes_of([event.item for event in events]), largest_value(self.model)
         added: dict[Id, tuple[list[int], list[float]]] = {}
         for event, code in zip(events, codes, strict=True):
             if code < 0:
                 self.unknown_items += 1
-            elif takes_value(self.model, event.value):
+            elif SMALLEST_VALUE <= event.value <= largest or takes_value(self.model, event.value):
                 lists = added.get(event.user)
                 if lists is None:
                     lists = added[event.user] = ([], [])
@@ -366,21 +368,38 @@ class Snapshot:
                 if taste is None and bases[user] < 0:
                     raise ValueError(f"users: unknown id {user!r}")
         rows = [Row(*_NOTHING) if taste is None else taste.row(self.model, self.policy) for taste in tastes]
+        if not changed.any():
+            return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
+        since = [place for place, new in enumerate(changed) if new]
+        of_these = [bases[users[place]] for place in since]
+        top = self._answer_rows(self._stack([rows[place] for place in since]), of_these, k, options)
         if changed.all():
-            histories = self._stack(rows)
-            return self._labelled(self.model.recommend(histories, k, **options), users)  # type: ignore[arg-type]
+            return self._labelled(top, users)
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
         fallback = np.empty(len(users), bool)
-        asked: dict[bool, Any] = {
-            True: self._stack([row for row, new in zip(rows, changed, strict=True) if new]),
-            False: [user for user, new in zip(users, changed, strict=True) if not new],
-        }
-        for part, whom in asked.items():
-            places = changed == part
-            if places.any():
-                top = self.model.recommend(whom, k, **options)  # type: ignore[arg-type]
-                codes[places], scores[places], fallback[places] = top.codes, top.scores, top.fallback
+        others = [user for user, new in zip(users, changed, strict=True) if not new]
+        for places, part in ((changed, top), (~changed, self.model.recommend(others, k, **options))):  # type: ignore[arg-type]
+            codes[places], scores[places], fallback[places] = part.codes, part.scores, part.fallback
         return self._labelled(TopK(codes, scores, fallback=fallback), users)
+
+    def _answer_rows(self, histories: CodeMatrix, bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
+        """The model's answer to histories of users, what it knows of them by their features included."""
+        model, vectors = self.model, self._vectors(histories, bases)
+        if vectors is None:
+            return model.recommend(histories, k, **options)
+        audience = Audience(model, np.arange(len(bases)), None, histories, vectors)
+        exclude, allowed = model._filters(audience, **options)
+        return model._answer(audience, k, exclude, allowed, "popular")
+
+    def _vectors(self, histories: CodeMatrix, bases: Sequence[int]) -> NDArray[np.float32] | None:
+        """The factors of histories as an update would have them, users' features included; None without any."""
+        model = self.model
+        if not isinstance(model, FeaturedFactors) or model.user_features_ is None:
+            return None
+        codes = np.array(bases, np.int64)
+        features = pick_rows(model.user_features_, np.maximum(codes, 0))
+        features = keep_entries(features, (codes >= 0)[row_numbers(features)])
+        return model._fold_in_from(histories, model._mapped("user", features, model._map_of("user")))
 
     def _answer_one(self, user: Id, k: int) -> TopK:
         """The usual question, past checks of what is right here.
@@ -393,7 +412,8 @@ class Snapshot:
             return self._labelled(model._recommend_known(np.array([base], np.int32), k), [user])
         histories = self._stack([taste.row(model, self.policy)])
         if taste.vectors is None and isinstance(model, FactorRecommender):
-            taste.vectors = model._fold_in(histories)
+            vectors = self._vectors(histories, [taste.base])
+            taste.vectors = model._fold_in(histories) if vectors is None else vectors
         return self._labelled(model._recommend_rows(histories, k, taste.vectors), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:

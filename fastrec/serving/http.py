@@ -185,13 +185,23 @@ class Server:
             gc.enable()  # which `worker` has switched off
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        """Ask a new model once, before anybody else does: kernels and indexes are made ready."""
+        """Ask a new model everything once, before anybody else does: kernels and indexes are made ready."""
         model = snapshot.model
-        some = [0] if model.users_ is None else model.users_.decode([0]).tolist()
+        codes = [0, model.seen_.shape[0] - 1]
+        users = codes if model.users_ is None else model.users_.decode(codes).tolist()
+        item = decode(model, np.zeros(1, int))
+        unknown = "" if isinstance(users[0], str) else -1
+        changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
         row = model.seen_[[0]]
-        model.recommend(some, 1)
-        model.recommend(row, 1)
-        model.similar_items([0] if model.items_ is None else model.items_.decode([0]), 1)
+        for options in ({}, {"exclude_seen": False}, {"allow": item, "deny": item}):
+            for asked in ([users[0]], [unknown], users):
+                changed.recommend(asked, 1, on_unknown="popular", **options)
+            snapshot.recommend(users[:1], 1, on_unknown="popular", **options)
+            model.recommend(row, 1, **options)
+        if "explain" in model.capabilities:
+            model.explain(row, item[0], 1)
+        model.similar_items(item, 1)
+        largest_value(model)
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
@@ -329,12 +339,14 @@ class Server:
 
         A page of another site can have its own name lead to this machine, and then be of the same origin.
         """
-        host = next((value for name, value in scope["headers"] if name == b"host"), None)
-        if host is None:
-            if scope.get("http_version") == "1.1":
-                raise Refusal(400, "a request must name the host that it is for")
-        elif self.is_local and self._token is None and not names_loopback(host):
-            raise Refusal(403, "without a token this server answers as localhost or 127.0.0.1, by no other name")
+        for name, host in scope["headers"]:
+            if name == b"host":
+                if self.is_local and self._token is None and not names_loopback(host):
+                    said = "without a token this server answers as localhost or 127.0.0.1, by no other name"
+                    raise Refusal(403, said)
+                return
+        if scope.get("http_version") == "1.1":
+            raise Refusal(400, "a request must name the host that it is for")
 
     def check_private(self, request: Request) -> None:
         """Refuse to write, or to show what users have done, for who has no token, or from another site's page."""

@@ -49,12 +49,20 @@ class WholeAnswers(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is on its way: wait for the next request, where it is not there already."""
-        if not self.pipeline:
-            self._waits_since = self.loop.time()
-            if not self.cycle.more_body:  # who is answered early may still be sending
-                self._size, self._largest = 0, LARGEST_HEAD
-        super().on_response_complete()
+        """An answer is on its way: begin with the next request, where it is there already.
+
+        As uvicorn does it, which would set a timer for each answer.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._waits_since = self.loop.time()
+        if not self.cycle.more_body:  # who is answered early may still be sending
+            self._size, self._largest = 0, LARGEST_HEAD
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""

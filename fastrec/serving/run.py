@@ -1,5 +1,6 @@
 """Starting a server: settings checked, the first version published, workers started."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from uvicorn.config import STARTUP_FAILURE
 
 from fastrec.serving.protocol import WholeAnswers
 from fastrec.serving.settings import FAILED, SHARED_FOLDER, Settings, is_loopback
+
+log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "FASTREC_TOKEN"
 APPLICATION = "fastrec.serving.worker:create_app"
@@ -120,6 +123,8 @@ def publish_first(model: Path, versions: Path) -> Path:
     if folder.current() is None:
         published = load_published(model)
         folder.publish(published.model, published.seq, published.refit_seq)
+    else:
+        log.warning("%s has %s already: that is served, and not %s", versions, folder.current(), model)
     return folder.folder
 
 
@@ -129,4 +134,6 @@ def read_token(file: Path | None) -> str | None:
     token = token.strip()
     if file is not None and not token:
         raise ValueError(f"{file} has no token in it")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("a token must be of ASCII letters, digits and signs: a header carries nothing else safely")
     return token or None

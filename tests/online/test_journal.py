@@ -303,6 +303,19 @@ def test_a_foreign_database_is_left_as_it_was(tmp_path):
         Journal(":memory:")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be removed there")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_into_a_file_that_was_removed(tmp_path, replaced):
+    with Journal(tmp_path / "events.db") as journal:
+        journal.append([("a", 1)])
+        (tmp_path / "events.db").unlink()
+        if replaced:
+            (tmp_path / "events.db").write_bytes(b"")
+        for write in (lambda: journal.append([("a", 2)]), lambda: journal.delete_user("a")):
+            with pytest.raises(JournalError, match="removed or replaced while it was open"):
+                write()
+
+
 def test_times_of_another_unit_are_refused(tmp_path):
     with Journal(tmp_path / "events.db") as journal:
         now = journal.now()

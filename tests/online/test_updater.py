@@ -111,6 +111,19 @@ def test_a_user_who_asks_again_is_answered_from_the_same_factors_until_the_next_
     same(two.recommend(["u3"], 5), model.recommend(rows, 5))
 
 
+def test_what_is_known_of_users_counts_beside_what_they_do():
+    features = np.kron(np.eye(4), np.ones((10, 1)))
+    model = SGDFactorization(4, loss="logistic", iterations=3, random_state=0, n_jobs=1)
+    model.fit(data(), user_features=features)
+    snapshot = Snapshot(model).after([Event("u3", "i7", seq=1), Event("new", "i1", seq=2), Event("u9", "i2", seq=3)])
+    rows = np.zeros((3, 25))
+    rows[0, 7], rows[1, 1], rows[2, 2] = 1, 1, 1
+    updated = load_copy(model).update_users(["u3", "new", "u9"], rows)
+    for who in (["u3", "u4", "new"], ["u3"], ["new", "u9"]):
+        for options in ({"on_unknown": "popular"}, {"exclude_seen": False}, {"deny": ["i1"]}):
+            same(snapshot.recommend(who, 5, **options), updated.recommend(who, 5, **options))
+
+
 def test_an_older_snapshot_stays_as_it_was(model):
     before = Snapshot(model)
     expected = before.recommend(USERS, 5)

@@ -19,9 +19,10 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from starlette.responses import Response
 
 from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, load
-from fastrec.online import Journal, Versions
+from fastrec.online import Journal, Snapshot, Versions
 from fastrec.serving.http import Guard, Server
 from fastrec.serving.messages import StateAnswer
+from fastrec.serving.run import publish_first
 from fastrec.serving.settings import Settings
 from tests.serving.running import Running, some_data
 
@@ -401,6 +402,42 @@ def test_no_server_for_everybody_without_a_token(tmp_path, folder):
     server.process.stderr.close()
     assert code == 1
     assert "token" in log
+
+
+def test_a_token_that_no_header_carries_is_refused_at_the_start(folder):
+    with Running(folder / "model.fastrec", environment={"FASTREC_TOKEN": "sécret"}, wait=False) as server:
+        assert server.process.wait(60) == 1
+        assert "ASCII" in server.process.communicate()[1]
+
+
+def test_a_folder_with_a_version_says_that_the_file_is_not_served(tmp_path, folder, caplog):
+    for version in ("v000001", "v000001"):
+        publish_first(folder / "model.fastrec", tmp_path)
+        assert Versions(tmp_path).current() == version
+    assert "has v000001 already" in caplog.text
+
+
+@pytest.mark.parametrize("ids", [int, str])
+def test_a_new_model_is_asked_everything_once(ids):
+    """Whatever has to be compiled is, before it answers."""
+    asked = []
+
+    class Asked(ItemKNN):
+        def explain(self, *given):
+            asked.append("explain")
+            return super().explain(*given)
+
+        def recommend(self, users, k=10, **options):
+            asked.append(sorted(options))
+            return super().recommend(users, k, **options)
+
+    model = Asked(3).fit(some_data(ids))
+    snapshot = Snapshot(model)
+    Server(Settings(model="none"))._prepare(snapshot)
+    assert "explain" in asked
+    assert ["allow", "deny"] in asked
+    assert ["exclude_seen"] in asked
+    assert snapshot.changed_users == 0
 
 
 def test_without_a_journal_nothing_is_written(folder):

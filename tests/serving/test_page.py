@@ -167,6 +167,8 @@ def test_light_and_dark(page):
 def test_nothing_comes_from_outside_and_nothing_is_wrong(browser, server, page):
     browser.get(f"http://127.0.0.1:{server.port}/docs")
     page.wait(lambda: len(page.all("article")) >= 10)
+    assert "contribution" in page.one("main").text, "what an answer is made of is said too"
+    assert '"user":42' in page.one("main").text
     asked = [
         json.loads(row["message"])["message"]["params"]["request"]["url"]
         for row in browser.get_log("performance")

@@ -27,6 +27,15 @@ function fields(schema) {
   return Object.entries(known.properties ?? {}).map(([name, value]) => [name, typeOf(value), notes(value, known.required?.includes(name))]);
 }
 
+// The fields of a body, and those of what it is made of, each kind once.
+function tables(schema, told = new Set()) {
+  const parts = [...JSON.stringify(resolve(schema)).matchAll(/"\$ref":"([^"]*)"/g)].map(([, $ref]) => $ref).filter(($ref) => !told.has($ref) && told.add($ref));
+  return [table(fields(schema)), ...parts.flatMap(($ref) => [make("p", {}, make("code", {}, typeOf({ $ref }))), ...tables({ $ref }, told)])];
+}
+// Examples with ids of the model's types, once there is a model.
+const model = await (await fetch("/model")).json();
+const [user, item] = [42, 50].map((id, place) => ([model.user_ids, model.item_ids][place] === "str" ? String(id) : id));
+
 document.getElementById("said").textContent = spec.info.description;
 document.getElementById("paths").append(...Object.entries(spec.paths).flatMap(([path, verbs]) => Object.entries(verbs).map(([verb, what]) => {
   const article = make("article", {}, make("h2", {}, make("span", { className: "verb" }, verb.toUpperCase()), make("code", {}, path), make("span", {}, what.summary)));
@@ -35,12 +44,12 @@ document.getElementById("paths").append(...Object.entries(spec.paths).flatMap(([
   if (what.parameters) article.append(table(what.parameters.map((one) => [one.name, typeOf(one.schema), [one.required ? "required" : "", one.description].filter(Boolean).join(". ")])));
   const body = what.requestBody?.content["application/json"].schema;
   if (body) {
-    article.append(table(fields(body)));
-    const example = { "/recommend": { user: 42, k: 10 }, "/batch": { users: [1, 2, 3] }, "/events": { events: [{ user: 42, item: 50, id: "click-1" }] } }[path];
+    article.append(...tables(body));
+    const example = { "/recommend": { user, k: 10 }, "/batch": { users: [user] }, "/events": { events: [{ user, item, id: "click-1" }] } }[path];
     article.append(make("pre", {}, `curl ${location.origin}${path} -d '${JSON.stringify(example)}'`));
   }
   const answer = what.responses["200"]?.content?.["application/json"]?.schema;
-  if (answer) article.append(make("p", {}, "Answer"), table(fields(answer)));
+  if (answer) article.append(make("p", {}, "Answer"), ...tables(answer));
   article.append(make("p", {}, "Else: " + (Object.entries(what.responses).filter(([status]) => status !== "200").map(([status, one]) => `${status} ${one.description.toLowerCase()}`).join("; ") || "nothing") + "."));
   return article;
 })));
