@@ -56,7 +56,7 @@ class BinaryCodec(VectorCodec):
         return -(-self._d // 8) + 1
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
-        self.steps_ = make_steps(self._sizes(coordinates))
+        self.steps_ = make_steps(self._sizes(coordinates), self._reach)
 
     @staticmethod
     def _sizes(coordinates: Floats) -> NDArray[np.float64]:
@@ -147,6 +147,8 @@ class ResidualCodec(VectorCodec):
         if "rotation" in fine.get_params(deep=False):
             fine.set_params(rotation=None)
         self.rotation_, self.unit_ = self.coarse_.rotation_, self.coarse_.unit_
+        # Where the coarse codec left next to nothing of these vectors, it may leave much of others.
+        fine._reach = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
         self.fine_ = fine.fit(self._left(self._turned(vectors), self.coarse_._encode(self._turned(vectors))))
         return self
 

@@ -55,6 +55,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     exact_columns_: int
     rotation_: Floats | None
     unit_: float
+    _reach: float = 0.0  # a length that vectors are to be taken to, where those of `fit` are shorter
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -109,7 +110,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         vectors = self._begin(X, exact_columns)
         random = check_random_state(getattr(self, "random_state", 0))
-        largest = max((float(_lengths(part).max()) for part in _parts(vectors)), default=0.0)
+        largest = max([self._reach, *(float(_lengths(part).max()) for part in _parts(vectors))])
         self.unit_ = 2.0 ** max(-126, math.frexp(largest)[1] - HEADROOM) if largest > 0 else 1.0
         self.rotation_ = self._find_rotation(vectors, random)
         self._learn(self._turned(vectors), random)

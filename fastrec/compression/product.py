@@ -35,8 +35,8 @@ class ProductQuantizer(VectorCodec):
     Parameters
     ----------
     subvectors : int or None
-        How many parts, m, as equal as they can be. None: as many as make a sixteenth of float32 with the length,
-        d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
+        How many parts, m, as equal as they can be, d at most. None: as many as make a sixteenth of float32 with the
+        length, d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
     bits : {8, 4}
         Of a code: 256 or 16 centroids.
     rotation : {"opq", "random", None}
@@ -99,7 +99,7 @@ class ProductQuantizer(VectorCodec):
         units, weights = unit_rows(coordinates[chosen]), squared_lengths(coordinates[chosen])
         self.centroids_ = readonly(fit_centroids(units, weights, self._parts, 2**self.bits, self.iterations, random))
         lengths = np.linalg.norm(coordinates.astype(np.float64), axis=1)
-        self.steps_ = make_steps(np.append(lengths / SPARE, lengths.max(initial=0.0) * SPARE))
+        self.steps_ = make_steps(np.append(lengths / SPARE, lengths.max(initial=0.0) * SPARE), self._reach)
 
     @property
     def _parts(self) -> int:

@@ -160,7 +160,8 @@ class Int4Codec(VectorCodec):
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
         groups = in_groups(np.abs(coordinates), self._size).max(axis=2) / 7.5
         largest = float(groups.max(initial=0.0))
-        self.steps_ = make_steps(np.array([largest, NARROWEST * groups[groups > 0].min(initial=largest)]))
+        smallest = NARROWEST * groups[groups > 0].min(initial=largest)
+        self.steps_ = make_steps(np.array([largest, smallest]), self._reach)
 
     @property
     def _size(self) -> int:

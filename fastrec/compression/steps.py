@@ -14,10 +14,10 @@ NEAR, FAR, ABOVE = 6, 20, 7
 FAR_STEPS, ABOVE_STEPS = 48, 16
 
 
-def make_steps(sizes: NDArray[np.float64]) -> Floats:
+def make_steps(sizes: NDArray[np.float64], reach: float = 0.0) -> Floats:
     """0, then steps in equal ratios from the smallest to the largest of the sizes, and in larger ratios beyond.
 
-    Sizes below a sixty-fourth of the largest get steps in larger ratios too.
+    Sizes below a sixty-fourth of the largest get steps in larger ratios too. The steps go to `reach` at least.
 
     >>> steps = make_steps(np.array([1.0, 0.0, 4.0]))
     >>> len(steps), steps[[0, 1, 239, 255]].tolist()
@@ -29,7 +29,7 @@ def make_steps(sizes: NDArray[np.float64]) -> Floats:
     knee = max(smallest, largest * 2.0**-NEAR)
     far = np.geomspace(smallest, knee, FAR_STEPS if smallest < knee else 0, endpoint=False)
     near = np.geomspace(knee, largest, STEPS - 1 - ABOVE_STEPS - len(far))
-    above = largest * 2.0 ** (ABOVE * np.arange(1, ABOVE_STEPS + 1) / ABOVE_STEPS)
+    above = np.geomspace(largest, max(reach, largest * 2.0**ABOVE), ABOVE_STEPS + 1)[1:]
     steps = np.concatenate([[0.0], far, near, np.minimum(above, np.finfo(np.float32).max)])
     return readonly(steps.astype(np.float32))
 

@@ -159,12 +159,17 @@ def compression_report(
 
 def _named(codecs: Any, factors: bool) -> dict[str, Any]:
     if isinstance(codecs, Mapping):
+        if "original" in codecs:
+            raise ValueError("codecs must not call one 'original', as the model itself is called: give it another name")
         return dict(codecs)
     if codecs is None:
         codecs = FACTOR_CODECS if factors else WEIGHT_CODECS
     elif isinstance(codecs, str | VectorCodec):
         codecs = [codecs]
-    return {codec if isinstance(codec, str) else repr(codec): codec for codec in codecs}
+    named = {codec if isinstance(codec, str) else repr(codec): codec for codec in codecs}
+    if len(named) < len(codecs):
+        raise ValueError(f"codecs must differ, got {len(codecs)} of which {len(named)} do: {', '.join(named)}")
+    return named
 
 
 def _users(user_codec: Any) -> dict[str, Any]:
@@ -195,8 +200,11 @@ def _time_lists(
 def _recall(exact: NDArray[np.int32], found: NDArray[np.int32]) -> float:
     """The mean share of each exact list that was found."""
     valid = exact >= 0
-    hits = (exact[:, :, None] == found[:, None, :]).any(axis=2) & valid
-    return float((hits.sum(axis=1)[valid.any(axis=1)] / valid.sum(axis=1)[valid.any(axis=1)]).mean())
+    hits = np.zeros(len(exact), np.int64)
+    for place in range(found.shape[1]):  # one at a time: k × k of all users would take gigabytes
+        hits += ((exact == found[:, place, None]) & valid).sum(axis=1)
+    asked = valid.any(axis=1)
+    return float((hits[asked] / valid.sum(axis=1)[asked]).mean()) if asked.any() else 1.0
 
 
 def _per_vector(model: Any) -> int:

@@ -26,7 +26,7 @@ from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_queries
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
-from fastrec.retrieval.topk import TopK
+from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_integer, readonly
 
 LANES = 16
@@ -112,8 +112,7 @@ class CodedIndex:
         answer = partial(self._rank if listed else self._scan, asked, codes, scores)
         size, jobs = self._deal(len(vectors), most)
         run_pieces(answer, [slice(at, min(at + size, len(vectors))) for at in range(0, len(vectors), size)], jobs)
-        beyond = ((0, 0), (0, k - most))
-        return TopK(np.pad(codes, beyond, constant_values=-1), np.pad(scores, beyond, constant_values=-np.inf))
+        return TopK(*widen(codes, scores, k))
 
     def _weigh(self) -> tuple[Weights, float]:
         """What scores are multiplied by, bounds of lengths, and the largest of these."""

@@ -220,6 +220,20 @@ def test_fine_codes_hold_what_coarse_ones_leave():
     assert codec.fine_.rotation is None
 
 
+@pytest.mark.parametrize(
+    "fine", [Int4Codec(), Float16Codec(), BinaryCodec(), Int8Codec(), ProductQuantizer(iterations=2)]
+)
+def test_fine_codes_hold_what_is_left_of_other_vectors_too(fine):
+    X, Z = vectors(100, 32), vectors(50, 32, seed=1)  # each of X is its own centroid: nothing is left of it
+    codec = ResidualCodec(ProductQuantizer(), fine).fit(X)
+    again = codec.inverse_transform(codec.transform(Z))
+    assert np.isfinite(again).all()
+    assert (
+        np.square(Z - again).sum()
+        < (2 if isinstance(fine, BinaryCodec | ProductQuantizer) else 0.1) * np.square(Z).sum()
+    )
+
+
 @every
 def test_same_data_same_bytes(codec):
     X = vectors()

@@ -1,10 +1,13 @@
 """The report on compression: its rows are what evaluation and the models themselves say."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import fastrec as fr
 from fastrec.compression import Int4Codec
+from fastrec.evaluation.compression import _recall
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,21 @@ def test_all_codecs_by_default(data):
 def test_bad_input_is_refused(model, data):
     with pytest.raises(ValueError, match="codec must be one of"):
         fr.compression_report(model, data[1], ["int2"])
+    with pytest.raises(ValueError, match="must not call one 'original'"):
+        fr.compression_report(model, data[1], {"original": "int4"})
+    with pytest.raises(ValueError, match="codecs must differ, got 2 of which 1 do: int8"):
+        fr.compression_report(model, data[1], ["int8", "int8"])
     with pytest.raises(ValueError, match="repeats must be an integer of at least 1"):
         fr.compression_report(model, data[1], "int8", repeats=0)
     with pytest.raises(TypeError, match="Popularity cannot be compressed"):
         fr.compression_report(fr.Popularity().fit(data[0]), data[1], "int8")
+
+
+def test_long_lists_are_compared_in_little_memory(model, data):
+    tracemalloc.start()
+    exact, found = (np.tile(np.arange(1000, dtype=np.int32), (300, 1)) for _ in range(2))
+    assert _recall(exact, np.roll(found, 500, axis=1)) == 1
+    assert _recall(exact, np.where(found < 250, found, -1)) == 0.25
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
