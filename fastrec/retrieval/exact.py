@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
@@ -19,7 +20,7 @@ from fastrec.kernels.topk import (
     score_rows,
 )
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_codes_once, check_finite
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.packed import (
     LANES,
@@ -103,19 +104,23 @@ class ExactIndex(Filed, BaseEstimator):
         metric = METRICS[check_choice("ExactIndex.metric", self.metric, tuple(METRICS))]
         check_choice("ExactIndex.storage", self.storage, STORAGES)
         effective_jobs(self.n_jobs)
-        dtype = np.float16 if self.storage == "float16" else np.float32
+        return self._take(vectors, metric, self.storage)
+
+    def _take(self, vectors: ArrayLike, metric: int, storage: str) -> "ExactIndex":
+        dtype = np.float16 if storage == "float16" else np.float32
         vectors = read_vectors("vectors", vectors, dtype)
         stored, norms = vectors if dtype is np.float32 else vectors.view(np.uint16), np.empty(len(vectors))
         refuse_nonfinite("vectors", vectors, 0, measure_rows(stored, norms))
-        packed = pack_vectors(vectors, norms, metric, self.storage)
-        return self._adopt(vectors, Exact(stored, readonly(norms), metric), packed)
+        packed = pack_vectors(vectors, norms, metric, storage)
+        self._adopt(vectors, Exact(stored, readonly(norms), metric), packed, storage)
+        return self
 
-    def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed) -> "ExactIndex":
+    def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed, storage: str) -> None:
         self._exact = exact
         self._packed = packed
+        self._fitted_as = exact.metric, storage  # whatever the parameters have been set to since
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
-        return self
 
     @name_options
     def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
@@ -147,7 +152,7 @@ class ExactIndex(Filed, BaseEstimator):
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         batch = self._answer(queries, k, exclude, allow)
-        return TopK(batch.codes, batch.scores)
+        return TopK(*widen_rows(batch.codes, batch.scores, k))
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10, exclude: Any = None, *, allow: Any = None) -> dict[str, float]:
@@ -181,10 +186,12 @@ class ExactIndex(Filed, BaseEstimator):
     def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         self._check_fitted()
-        panels, record = self._packed.panels, {"class": "ExactIndex", "options": self.get_params()}
+        panels, (metric, storage) = self._packed.panels, self._fitted_as
         arrays = {"vectors": self.vectors_, "norms": self._exact.norms}
-        arrays |= {name: getattr(panels, field) for name, field in _PACKED[self.storage].items()}
-        return arrays, record | ({"rotation": ROTATION} if self._is_rotated() else {})
+        arrays |= {name: getattr(panels, field) for name, field in _PACKED[storage].items()}
+        options = self.get_params() | {"metric": tuple(METRICS)[metric], "storage": storage}
+        record = {"class": type(self).__name__, "options": options}
+        return arrays, record | ({"rotation": ROTATION} if storage == "int8" else {})
 
     def _is_rotated(self) -> bool:
         return self.storage == "int8"
@@ -200,7 +207,7 @@ class ExactIndex(Filed, BaseEstimator):
         longest = float(norms.max(initial=0.0))
         way, form = scan_form(storage, scanned_dimensions(vectors.shape[1], metric), longest)
         stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
-        self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form))
+        self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form), storage)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed suits this CPU; where the index is read again, it is packed anew.
@@ -209,7 +216,7 @@ class ExactIndex(Filed, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "vectors_" in state:
-            self.fit(self.vectors_)
+            self._take(self.vectors_, *self._fitted_as)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vectors_"):
@@ -217,11 +224,11 @@ class ExactIndex(Filed, BaseEstimator):
 
     def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
         self._check_fitted()
-        check_integer("k", k, minimum=1)
+        k = check_integer("k", k, minimum=1)
         n, d = self.vectors_.shape
         queries = read_queries(queries, d)
         filters = read_filters(exclude, allow, len(queries), n)
-        codes, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        codes, scores = make_rows(len(queries), min(k, n))
         batch = _Batch(queries, filters, codes, scores, [])
         packed = self._packed_for(filters, len(queries), k)
         answer = partial(self._rank_listed, batch) if packed is None else partial(self._scan, packed, batch)
@@ -245,7 +252,7 @@ class ExactIndex(Filed, BaseEstimator):
             return self._packed
         if n_queries < FEW_QUERIES:
             return None
-        return pack_vectors(self.vectors_, self._exact.norms, self._exact.metric, self.storage, codes)
+        return pack_vectors(self.vectors_, self._exact.norms, *self._fitted_as, codes)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
@@ -302,7 +309,25 @@ def _check_arrays(arrays: Arrays, metric: int, storage: str) -> None:
         "order": ((n_places,), "int32"),
     }
     check_arrays(arrays, wanted | {name: floats for name in _PACKED[storage] if name not in wanted})
-    check_range(arrays, "order", n)
+    check_codes_once(arrays["order"], np.ones(n, bool))
+    check_finite(arrays, ("norms", *(name for name in _PACKED[storage] if name not in ("panels", "order"))))
+
+
+def make_rows(n_queries: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Codes and scores to be filled with the best of each query, one at least."""
+    k = max(k, 1)
+    return np.empty((n_queries, k), np.int32), np.empty((n_queries, k), np.float32)
+
+
+def widen_rows(codes: NDArray[np.int32], scores: NDArray[np.float32], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows of k, where there were fewer to choose from."""
+    (n_queries, found), filled = codes.shape, (codes, scores)
+    if found == k:
+        return filled
+    wide = np.full((n_queries, k), -1, np.int32), np.full((n_queries, k), -np.inf, np.float32)
+    for target, source in zip(wide, filled, strict=True):
+        target[:, :found] = source
+    return wide
 
 
 def rank_listed(
@@ -335,6 +360,8 @@ def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArra
 
 def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDArray[Any]:
     """`vectors` as a read-only, C-contiguous array of two dimensions, of float32 or float16."""
+    if issparse(vectors):
+        raise ValueError(f"{name} must be a dense array, got a sparse matrix: call its toarray()")
     array = np.asarray(vectors)
     if array.ndim != 2:
         raise ValueError(f"{name} must be of shape (n, dimensions), got {array.ndim} dimensions")

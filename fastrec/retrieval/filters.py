@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 from fastrec.kernels.topk import Filter
 from fastrec.validation import check_codes, readonly
@@ -96,12 +96,16 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
         raise ValueError(f"{name} must be a matrix of shape ({n_rows}, {n}), got {matrix.shape}")
     if matrix.format != "csr":
         matrix = matrix.tocsr()
-    indptr, indices = matrix.indptr, matrix.indices
+    indices = matrix.indices
     if len(indices) and (indices.min() < 0 or indices.max() >= n):
         raise ValueError(f"{name} holds codes from {indices.min()} to {indices.max()}; they must be from 0 to {n - 1}")
-    if not matrix.has_sorted_indices:
-        indices = matrix.sorted_indices().indices
-    return readonly(indptr.astype(np.int64, copy=False)), readonly(indices.astype(np.int32, copy=False))
+    # A new object over the same arrays: the flags on the caller's (sorted, canonical) may be out of date.
+    fresh = csr_array((matrix.data, indices, matrix.indptr), shape=matrix.shape)
+    fresh.check_format(full_check=True)
+    if not fresh.has_canonical_format:
+        fresh = fresh.copy()
+        fresh.sum_duplicates()
+    return readonly(fresh.indptr.astype(np.int64, copy=False)), readonly(fresh.indices.astype(np.int32, copy=False))
 
 
 def read_mask(allow: Any, n: int) -> Mask:

@@ -401,3 +401,41 @@ def test_a_file_whose_arrays_do_not_fit_is_refused(name, change, match, tmp_path
     IVFIndex(n_probe=1).fit(lognormal(48, 20, 0)).save(tmp_path / "lists")
     with pytest.raises(FileError, match="its class is 'IVFIndex'"):
         ExactIndex.load(tmp_path / "lists")
+
+
+def test_what_was_fitted_is_kept_whatever_has_been_set_since(tmp_path):
+    index = ExactIndex("ip", "int8").fit(lognormal(48, 20, 0))
+    wanted = index.search(lognormal(5, 20, 1), 5)
+    index.set_params(metric="cosine", storage="float16").save(tmp_path / "vectors")
+    for again in (index, ExactIndex.load(tmp_path / "vectors"), copy.deepcopy(index)):
+        np.testing.assert_array_equal(again.search(lognormal(5, 20, 1), 5).scores, wanted.scores)
+
+
+def test_k_of_any_integer_type_and_size_will_do():
+    index, queries = ExactIndex().fit(lognormal(48, 20, 0)), lognormal(5, 20, 1)
+    wide = index.search(queries, 10_000)
+    assert wide.codes.shape == (5, 10_000)
+    assert (wide.codes[:, 48:] == -1).all()
+    np.testing.assert_array_equal(wide.codes[:, :30], index.search(queries, np.int8(30)).codes)
+
+
+def test_rows_of_a_filter_are_taken_for_what_they_are():
+    index, queries = ExactIndex().fit(lognormal(200, 16, 0)), lognormal(3, 16, 1)
+    twice = sp.csr_array((np.ones(6), np.array([5, 5, 5, 9, 3, 3]), np.array([0, 4, 6, 6])), shape=(3, 200))
+    codes = index.search(queries, 4, allow=twice).codes
+    assert [sorted(row[row >= 0].tolist()) for row in codes] == [[5, 9], [3], []]
+    best = index.search(queries, 3).codes[0]
+    stale = sp.csr_array((np.ones(3), np.sort(best), np.array([0, 3, 3, 3])), shape=(3, 200))
+    assert stale.has_sorted_indices
+    stale.indices[:] = stale.indices[::-1].copy()
+    assert not np.isin(index.search(queries, 3, exclude=stale).codes[0], best).any()
+    broken = sp.csr_array((np.ones(3), np.array([1, 2, 3]), np.array([0, 2, 3, 3])), shape=(3, 200))
+    broken.indptr[1] = 10**9
+    for filters in ({"allow": broken}, {"exclude": broken}):
+        with pytest.raises(ValueError, match=r"indptr|index pointer|non-decreasing"):
+            index.search(queries, 3, **filters)
+
+
+def test_sparse_queries_are_refused():
+    with pytest.raises(ValueError, match="queries must be a dense array"):
+        ExactIndex().fit(lognormal(48, 20, 0)).search(sp.csr_array(np.ones((2, 20))), 3)

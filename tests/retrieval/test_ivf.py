@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrec.kernels.simd import runnable_ways
+from fastrec.parallel import run_pieces
 from fastrec.retrieval import ExactIndex, IVFIndex, partition
 from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.topk import score_exactly, select_topk
@@ -113,7 +114,7 @@ def test_any_search_of_all_lists_has_the_plain_answer(seed, n, d, b, k, metric, 
     np.testing.assert_array_equal(top.scores[same], scores[same])
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e12])
+@pytest.mark.parametrize("scale", [1e-36, 1e-23, 1e-12, 1e12, 1e20, 1e34])
 def test_scale_does_not_matter(scale):
     index = IVFIndex(n_lists=30, n_probe=5, random_state=0)
     plain = index.fit(VECTORS).search(QUERIES, 10).codes
@@ -411,7 +412,66 @@ def test_it_takes_little_memory(rerank):
     assert (packed + kept) / vectors.size < (3.4 if rerank else 1.4)
 
 
+def test_what_was_fitted_is_saved_whatever_has_been_set_since(tmp_path):
+    index = IVFIndex(n_lists=30, n_probe=4, random_state=0).fit(VECTORS)
+    index.set_params(metric="cosine", rerank="float16").save(tmp_path / "index")
+    again = IVFIndex.load(tmp_path / "index")
+    assert (again.metric, again.rerank) == ("ip", "float32")
+    np.testing.assert_array_equal(again.search(QUERIES, 10).scores, index.search(QUERIES, 10).scores)
+
+
+class Own(IVFIndex):
+    """Somebody's subclass."""
+
+
+def test_a_subclass_loads_what_it_saved(tmp_path):
+    Own(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "own")
+    assert type(Own.load(tmp_path / "own")) is Own
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("order", lambda order: np.where(order < 0, order, 5), "each code once"),
+        ("order", lambda order: order + 1, "codes that there are not"),
+        ("steps", lambda steps: steps * np.nan, "'steps' holds numbers that are not finite"),
+        ("centers", lambda centers: centers * np.inf, "'centers'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(name, change, match, tmp_path):
+    IVFIndex(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "index")
+    arrays, record = read_arrays(tmp_path / "index")
+    write_arrays(tmp_path / "other", arrays | {name: change(arrays[name])}, record)
+    with pytest.raises(FileError, match=match):
+        IVFIndex.load(tmp_path / "other")
+    with pytest.raises(ValueError, match="n_probe must be an integer from 1 to 3"):
+        IVFIndex.rebuild(arrays, record | {"n_probe": 100_000})
+
+
+def test_threads_that_add_get_codes_of_their_own():
+    index = IVFIndex(n_lists=5, n_probe=5, random_state=0).fit(VECTORS[:200])
+    codes = run_pieces(lambda start: index.add(VECTORS[start : start + 3]), range(200, 380, 3), 4)
+    assert sorted(np.concatenate(codes)) == list(range(200, 380))
+    assert index._state.n_alive() == 380
+
+
 # -- bad input
+
+
+def test_more_lists_than_there_are_cannot_be_looked_at():
+    index = IVFIndex(n_lists=5, n_probe=5, random_state=0).fit(VECTORS)
+    index.n_probe_ = 100_000
+    with pytest.raises(ValueError, match="n_probe_ must be an integer from 1 to 5"):
+        index.search(QUERIES, 10)
+
+
+def test_k_of_any_integer_type_and_size_will_do():
+    index = all_lists().fit(VECTORS[:50])
+    wide = index.search(QUERIES, 2_000)
+    assert wide.codes.shape == (300, 2_000)
+    assert (wide.codes[:, 50:] == -1).all()
+    assert np.isneginf(wide.scores[:, 50:]).all()
+    np.testing.assert_array_equal(wide.codes[:, :50], index.search(QUERIES, np.int8(50)).codes)
 
 
 @pytest.mark.parametrize(
