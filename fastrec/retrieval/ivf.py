@@ -57,6 +57,7 @@ DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
 CHANGING = threading.Lock()  # of any index: two changes at a time would undo each other
 NEARLY_NOTHING = 1e-4
+WORTH_EXPECTING = 800  # panels times their width: what working out expectations takes in a batch
 RUNGS = 100  # of the ladder of least expectations
 SURENESS = 1.25  # E in standard deviations of what rounding does to a score: what is off by 2 E and more is lost
 
@@ -92,9 +93,10 @@ class IVFIndex(Filed, BaseEstimator):
         How many lists there are, and how many a query looks at, at most.
     least_ : float
         Of these lists a query looks at those of which it expects as many of its best k, at least, in each 16 vectors;
-        0 where `n_probe` was given: it looks at all of them.
+        0 where it looks at all of them: since `n_probe` was given, or that takes less time.
     recall_ : float
-        The recall of the best 10 for those of the queries given that had no part in the choice; NaN without queries.
+        The recall of the best 10 for those of the queries given that had no part in the choice, but to look at more
+        until they reached the target; NaN without queries. Of the index as it was fitted: `audit` measures again.
     centers_ : float32 array of shape (n_lists, d)
         The means of the lists; under the cosine, of vectors of length 1.
     vectors_ : float32 or float16 array of shape (n, d), or None
@@ -216,23 +218,27 @@ class IVFIndex(Filed, BaseEstimator):
         k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
         truth = self._run(state, sample, k, Effort(n_lists, 0.0)).codes
 
-        def recall_of(effort: Effort, part: slice) -> float:
-            return _recall(truth[part], self._run(searched, sample[part], k, effort).codes)
+        def try_out(effort: Effort, part: slice) -> tuple[float, float]:
+            batch = self._run(searched, sample[part], k, effort)
+            return _recall(truth[part], batch.codes), sum(piece[0] for piece in batch.tally) / len(batch.codes)
 
         chosen, held_out = slice(0, None, 2), slice(1, None, 2)
         if self.n_probe is not None:
             effort = Effort(min(self.n_probe, n_lists), 0.0)
-            return effort, recall_of(effort, slice(None))
+            return effort, try_out(effort, slice(None))[0]
         target = float(self.recall_target or 0)
-        few = _bisect(lambda n: recall_of(Effort(n, 0.0), chosen) >= target, n_lists)
-        most = min(n_lists, -(-2 * few // LANES) * LANES)
-        rungs = _bisect(lambda rung: recall_of(Effort(most, _least(rung)), chosen) >= target, RUNGS)
-        while (recall := recall_of(Effort(most, _least(rungs)), held_out)) < target and rungs < RUNGS:
-            rungs += 1
-        effort = Effort(most, _least(rungs))
+        few = _bisect(lambda n: try_out(Effort(n, 0.0), chosen)[0] >= target, n_lists)
+        recall, panels = try_out(effort := Effort(few, 0.0), held_out)
         while recall < target and effort.n_probe < n_lists:
             effort = Effort(min(n_lists, effort.n_probe + max(1, effort.n_probe // 8)), 0.0)
-            recall = recall_of(effort, held_out)
+            recall, panels = try_out(effort, held_out)
+        most = min(n_lists, -(-2 * few // LANES) * LANES)
+        rung = _bisect(lambda rung: try_out(Effort(most, _least(rung)), chosen)[0] >= target, RUNGS)
+        other = try_out(Effort(most, _least(rung)), held_out)
+        while other[0] < target and rung < RUNGS:
+            other = try_out(Effort(most, _least(rung := rung + 1)), held_out)
+        if other[0] >= target and (panels - other[1]) * packed_width(state.shape()[1]) > WORTH_EXPECTING:
+            return Effort(most, _least(rung)), other[0]
         if recall < target and not self.rerank:
             raise ValueError(
                 f"IVFIndex.recall_target={target} cannot be reached by bytes alone, which find {recall:.3f} in all "
