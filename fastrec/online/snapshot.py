@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.features import FeaturedFactors
 from fastrec.models.recommender import Audience
-from fastrec.models.rows import keep_entries, pick_rows, row_numbers
+from fastrec.models.rows import pick_rows, row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, keep_entries
 
 SHARDS = 256
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown

@@ -20,7 +20,7 @@ from fastrec.kernels.topk import (
     score_rows,
 )
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_codes_once, check_finite
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.packed import (
     LANES,
@@ -106,19 +106,23 @@ class ExactIndex(Filed, BaseEstimator):
         metric = METRICS[check_choice("ExactIndex.metric", self.metric, tuple(METRICS))]
         check_choice("ExactIndex.storage", self.storage, STORAGES)
         effective_jobs(self.n_jobs)
-        dtype = np.float16 if self.storage == "float16" else np.float32
+        return self._take(vectors, metric, self.storage)
+
+    def _take(self, vectors: ArrayLike, metric: int, storage: str) -> "ExactIndex":
+        dtype = np.float16 if storage == "float16" else np.float32
         vectors = read_vectors("vectors", vectors, dtype)
         stored, norms = vectors if dtype is np.float32 else vectors.view(np.uint16), np.empty(len(vectors))
         refuse_nonfinite("vectors", vectors, 0, measure_rows(stored, norms))
-        packed = pack_vectors(vectors, norms, metric, self.storage)
-        return self._adopt(vectors, Exact(stored, readonly(norms), metric), packed)
+        packed = pack_vectors(vectors, norms, metric, storage)
+        self._adopt(vectors, Exact(stored, readonly(norms), metric), packed, storage)
+        return self
 
-    def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed) -> "ExactIndex":
+    def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed, storage: str) -> None:
         self._exact = exact
         self._packed = packed
+        self._fitted_as = exact.metric, storage  # whatever the parameters have been set to since
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
-        return self
 
     @name_options
     def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
@@ -150,7 +154,7 @@ class ExactIndex(Filed, BaseEstimator):
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         batch = self._answer(queries, k, exclude, allow)
-        return TopK(batch.codes, batch.scores)
+        return TopK(*widen(batch.codes, batch.scores, int(k)))
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10, exclude: Any = None, *, allow: Any = None) -> dict[str, float]:
@@ -184,12 +188,14 @@ class ExactIndex(Filed, BaseEstimator):
     def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         self._check_fitted()
-        panels, record = self._packed.panels, {"class": "ExactIndex", "options": self.get_params()}
+        panels, (metric, storage) = self._packed.panels, self._fitted_as
         arrays = {"vectors": self.vectors_, "norms": self._exact.norms}
-        arrays |= {name: getattr(panels, field) for name, field in _PACKED[self.storage].items()}
+        arrays |= {name: getattr(panels, field) for name, field in _PACKED[storage].items()}
+        options = self.get_params() | {"metric": tuple(METRICS)[metric], "storage": storage}
+        record = {"class": type(self).__name__, "options": options}
         if self._packed.center is not None:
             arrays["center"], record["longest"] = self._packed.center, self._packed.form.longest
-        return arrays, record | ({"rotation": ROTATION} if self._is_rotated() else {})
+        return arrays, record | ({"rotation": ROTATION} if storage == "int8" else {})
 
     def _is_rotated(self) -> bool:
         return self.storage == "int8"
@@ -207,7 +213,7 @@ class ExactIndex(Filed, BaseEstimator):
             center, longest = readonly(arrays["center"]), check_number("longest", record["longest"], minimum=0)
         way, form = scan_form(storage, scanned_dimensions(vectors.shape[1], metric), longest)
         stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
-        self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form, center))
+        self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form, center), storage)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed suits this CPU; where the index is read again, it is packed anew.
@@ -216,7 +222,7 @@ class ExactIndex(Filed, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "vectors_" in state:
-            self.fit(self.vectors_)
+            self._take(self.vectors_, *self._fitted_as)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vectors_"):
@@ -237,8 +243,7 @@ class ExactIndex(Filed, BaseEstimator):
             size, jobs = self._deal(*places)
             firsts = range(0, len(queries), size)
             run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
-        codes, scores = widen(batch.codes, batch.scores, k)
-        return batch._replace(codes=codes, scores=scores)
+        return batch
 
     def _is_scan_better(self, filters: Filters, k: int) -> bool:
         """Whether to scan all vectors, or to score each candidate on its own."""
@@ -308,7 +313,8 @@ def _check_arrays(arrays: Arrays, metric: int, storage: str) -> None:
     if metric == SQUARED_DISTANCE:
         wanted["center"] = ((d,), "float64")
     check_arrays(arrays, wanted | {name: floats for name in _PACKED[storage] if name not in wanted})
-    check_range(arrays, "order", n)
+    check_codes_once(arrays["order"], np.ones(n, bool))
+    check_finite(arrays, ("norms", *(name for name in _PACKED[storage] if name not in ("panels", "order"))))
 
 
 def rank_listed(

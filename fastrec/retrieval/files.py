@@ -2,9 +2,10 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.retrieval.packed import ROTATION
@@ -90,3 +91,19 @@ def check_range(arrays: Arrays, name: str, limit: int) -> None:
     """Raises a ValueError unless an array holds codes below `limit`, or -1."""
     if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
         raise ValueError(f"its array {name!r} holds codes that there are not")
+
+
+def check_codes_once(order: NDArray[Any], alive: NDArray[Any]) -> None:
+    """Raises a ValueError unless the places of an order hold each code that is alive once, and else -1."""
+    codes = order[order >= 0]
+    if order.min(initial=-1) < -1 or codes.max(initial=-1) >= len(alive):
+        raise ValueError("its array 'order' holds codes that there are not")
+    if not np.array_equal(np.bincount(codes, minlength=len(alive)), alive.astype(bool)):
+        raise ValueError("its array 'order' does not hold each code once")
+
+
+def check_finite(arrays: Arrays, names: Iterable[str]) -> None:
+    """Raises a ValueError unless all numbers of these arrays are finite."""
+    for name in names:
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"its array {name!r} holds numbers that are not finite")

@@ -16,8 +16,14 @@ from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_list
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.exact import MOST_DIMENSIONS, rank_listed, read_queries, read_vectors, refuse_nonfinite
-from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_range
+from fastrec.retrieval.exact import (
+    MOST_DIMENSIONS,
+    rank_listed,
+    read_queries,
+    read_vectors,
+    refuse_nonfinite,
+)
+from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_codes_once, check_finite, check_range
 from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
 from fastrec.retrieval.packed import LANES, ROTATION, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
@@ -47,7 +53,9 @@ WORTH_THREADS = 2**22  # products below which a second thread costs more than it
 CALIBRATION = 2000  # queries that a recall is measured with
 DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
+CHANGING = threading.Lock()  # of any index: two changes at a time would undo each other
 NEARLY_NOTHING = 1e-4
+WORTH_EXPECTING = 800  # panels times their width: what working out expectations takes in a batch
 RUNGS = 100  # of the ladder of least expectations
 SURENESS = 1.25  # E in standard deviations of what rounding does to a score: what is off by 2 E and more is lost
 
@@ -83,9 +91,10 @@ class IVFIndex(Filed, BaseEstimator):
         How many lists there are, and how many a query looks at, at most.
     least_ : float
         Of these lists a query looks at those of which it expects as many of its best k, at least, in each 16 vectors;
-        0 where `n_probe` was given: it looks at all of them.
+        0 where it looks at all of them: since `n_probe` was given, or that takes less time.
     recall_ : float
-        The recall of the best 10 for those of the queries given that had no part in the choice; NaN without queries.
+        The recall of the best 10 for those of the queries given that had no part in the choice, but to look at more
+        until they reached the target; NaN without queries. Of the index as it was fitted: `audit` measures again.
     centers_ : float32 array of shape (n_lists, d)
         The means of the lists; under the cosine, of vectors of length 1.
     vectors_ : float32 or float16 array of shape (n, d), or None
@@ -165,8 +174,9 @@ class IVFIndex(Filed, BaseEstimator):
         asked = None if queries is None else read_queries(queries, vectors.shape[1])
         exact = exact_rows("vectors", vectors, metric)
         n_lists = self._count_lists(len(vectors))
-        clusters = find_clusters(partial(_unit_rows, vectors, exact), len(vectors), n_lists, random, jobs)
-        state = _build(exact, clusters, jobs)
+        power = _power_of(exact)
+        clusters = find_clusters(partial(_unit_rows, vectors, exact, power), len(vectors), n_lists, random, jobs)
+        state = _build(exact, clusters.times(-power), jobs)
         effort, recall = self._choose_effort(state, asked, random)
         self._adopt(state if self.rerank else state.without_vectors(), effort, recall)
         return self
@@ -206,23 +216,27 @@ class IVFIndex(Filed, BaseEstimator):
         k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
         truth = self._run(state, sample, k, Effort(n_lists, 0.0)).codes
 
-        def recall_of(effort: Effort, part: slice) -> float:
-            return _recall(truth[part], self._run(searched, sample[part], k, effort).codes)
+        def try_out(effort: Effort, part: slice) -> tuple[float, float]:
+            batch = self._run(searched, sample[part], k, effort)
+            return _recall(truth[part], batch.codes), sum(piece[0] for piece in batch.tally) / len(batch.codes)
 
         chosen, held_out = slice(0, None, 2), slice(1, None, 2)
         if self.n_probe is not None:
             effort = Effort(min(self.n_probe, n_lists), 0.0)
-            return effort, recall_of(effort, slice(None))
+            return effort, try_out(effort, slice(None))[0]
         target = float(self.recall_target or 0)
-        few = _bisect(lambda n: recall_of(Effort(n, 0.0), chosen) >= target, n_lists)
-        most = min(n_lists, -(-2 * few // LANES) * LANES)
-        rungs = _bisect(lambda rung: recall_of(Effort(most, _least(rung)), chosen) >= target, RUNGS)
-        while (recall := recall_of(Effort(most, _least(rungs)), held_out)) < target and rungs < RUNGS:
-            rungs += 1
-        effort = Effort(most, _least(rungs))
+        few = _bisect(lambda n: try_out(Effort(n, 0.0), chosen)[0] >= target, n_lists)
+        recall, panels = try_out(effort := Effort(few, 0.0), held_out)
         while recall < target and effort.n_probe < n_lists:
             effort = Effort(min(n_lists, effort.n_probe + max(1, effort.n_probe // 8)), 0.0)
-            recall = recall_of(effort, held_out)
+            recall, panels = try_out(effort, held_out)
+        most = min(n_lists, -(-2 * few // LANES) * LANES)
+        rung = _bisect(lambda rung: try_out(Effort(most, _least(rung)), chosen)[0] >= target, RUNGS)
+        other = try_out(Effort(most, _least(rung)), held_out)
+        while other[0] < target and rung < RUNGS:
+            other = try_out(Effort(most, _least(rung := rung + 1)), held_out)
+        if other[0] >= target and (panels - other[1]) * packed_width(state.shape()[1]) > WORTH_EXPECTING:
+            return Effort(most, _least(rung)), other[0]
         if recall < target and not self.rerank:
             raise ValueError(
                 f"IVFIndex.recall_target={target} cannot be reached by bytes alone, which find {recall:.3f} in all "
@@ -240,7 +254,9 @@ class IVFIndex(Filed, BaseEstimator):
         self.vectors_ = state.vectors()
 
     def _effort(self) -> "Effort":
-        return Effort(self.n_probe_, self.least_)
+        # Someone may have set them.
+        n_probe = check_integer("IVFIndex.n_probe_", self.n_probe_, minimum=1, maximum=self.n_lists_)
+        return Effort(n_probe, check_number("IVFIndex.least_", self.least_, minimum=0))
 
     # -- searching
 
@@ -262,7 +278,7 @@ class IVFIndex(Filed, BaseEstimator):
         if exclude is None and allow is None and (top := self._search_one(state, queries, k)) is not None:
             return top
         batch = self._run(state, queries, k, self._effort(), exclude, allow)
-        return TopK(batch.codes, batch.scores)
+        return TopK(*widen(batch.codes, batch.scores, int(k)))
 
     def _search_one(self, state: "_State", queries: Any, k: int) -> TopK | None:
         """A single query of float32 answered in as few steps as can be, where one like it has been asked before.
@@ -273,7 +289,7 @@ class IVFIndex(Filed, BaseEstimator):
         if not (
             state.whole
             and type(k) is int
-            and getattr(desk, "key", None) == (k, self._effort(), _room_for(state, k))
+            and getattr(desk, "key", None) == (k, (self.n_probe_, self.least_, 1.0), _room_for(state, k))
             and isinstance(queries, np.ndarray)
             and queries.dtype == np.float32
             and queries.shape == desk.query.shape
@@ -336,8 +352,7 @@ class IVFIndex(Filed, BaseEstimator):
         batch = _Batch(state, queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
         if n:
             self._answer(batch, effort)
-        codes, scores = widen(batch.codes, batch.scores, k)
-        return batch._replace(codes=codes, scores=scores)
+        return batch
 
     def _answer(self, batch: "_Batch", effort: "Effort") -> None:
         n_queries = len(batch.queries)
@@ -382,11 +397,12 @@ class IVFIndex(Filed, BaseEstimator):
         Each of the changing methods copies what is packed, so change many at a time. A search that is under way goes on
         with what it began with.
         """
-        state = self._fitted()
-        n = len(state.alive)
-        new = state.read(vectors)
-        codes = np.arange(n, n + len(new), dtype=np.int32)
-        self._change(state, codes, new)
+        with CHANGING:
+            state = self._fitted()
+            n = len(state.alive)
+            new = state.read(vectors)
+            codes = np.arange(n, n + len(new), dtype=np.int32)
+            self._change(state, codes, new)
         return codes
 
     @name_options
@@ -398,12 +414,13 @@ class IVFIndex(Filed, BaseEstimator):
         ValueError
             Where a code is unknown or given twice, or the vectors are not as many, or not finite.
         """
-        state = self._fitted()
-        codes = _distinct_codes(codes, len(state.alive))
-        new = state.read(vectors)
-        if len(new) != len(codes):
-            raise ValueError(f"vectors must be as many as codes, {len(codes)}, got {len(new)}")
-        self._change(state, codes, new)
+        with CHANGING:
+            state = self._fitted()
+            codes = _distinct_codes(codes, len(state.alive))
+            new = state.read(vectors)
+            if len(new) != len(codes):
+                raise ValueError(f"vectors must be as many as codes, {len(codes)}, got {len(new)}")
+            self._change(state, codes, new)
 
     @name_options
     def remove(self, codes: ArrayLike) -> None:
@@ -414,9 +431,10 @@ class IVFIndex(Filed, BaseEstimator):
         ValueError
             Where a code is unknown or given twice.
         """
-        state = self._fitted()
-        codes = _distinct_codes(codes, len(state.alive))
-        self._adopt(state.without(codes), self._effort(), self.recall_)
+        with CHANGING:
+            state = self._fitted()
+            codes = _distinct_codes(codes, len(state.alive))
+            self._adopt(state.without(codes), self._effort(), self.recall_)
 
     def _change(self, state: "_State", codes: NDArray[np.int32], new: NDArray[Any]) -> None:
         if len(codes):
@@ -428,8 +446,8 @@ class IVFIndex(Filed, BaseEstimator):
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
         state = self._fitted()
         record = {
-            "class": "IVFIndex",
-            "options": self.get_params() | {"random_state": None},
+            "class": type(self).__name__,
+            "options": self.get_params() | {"random_state": None} | state.options(),
             "n_probe": self.n_probe_,
             "least": self.least_,
             "recall": repr(self.recall_),
@@ -457,7 +475,7 @@ class IVFIndex(Filed, BaseEstimator):
         described = state.pop("_described", None)
         super().__setstate__(state)
         if described is not None:
-            self._state = IVFIndex.rebuild(*described)._state
+            self._state = type(self).rebuild(*described)._state
 
 
 class Effort(NamedTuple):
@@ -542,6 +560,11 @@ class _State(NamedTuple):
             raise ValueError(f"vectors have {vectors.shape[1]} dimensions, the index has {self.shape()[1]}")
         return vectors
 
+    def options(self) -> dict[str, Any]:
+        """What the index was fitted with, whatever its parameters have been set to since."""
+        stored = "float16" if self.exact.vectors.dtype == np.uint16 else "float32"
+        return {"metric": tuple(METRICS)[self.exact.metric], "rerank": stored if self.slack.ranked else None}
+
     def closed(self, filters: Filters) -> Filters:
         """Filters that leave out what was removed, too."""
         if self.whole:
@@ -585,8 +608,9 @@ class _State(NamedTuple):
     def changed(self, codes: NDArray[np.int32], new: NDArray[Any], n_jobs: int) -> "_State":
         """The index with other vectors for these codes; codes from n on are new."""
         old, fresh = self.without(codes[codes < len(self.alive)]), exact_rows("vectors", new, self.exact.metric)
-        n, rows_of = max(len(self.alive), int(codes.max()) + 1), partial(_unit_rows, new, fresh)
-        lists, _ = assign(rows_of, len(new), self.clusters.centers, n_jobs)
+        n, power = max(len(self.alive), int(codes.max()) + 1), _power_of(self.exact)
+        centers = self.clusters.times(power).centers
+        lists, _ = assign(partial(_unit_rows, new, fresh, power), len(new), centers, n_jobs)
         nearest, alive = _grown(old.clusters.nearest, n, -1), _grown(old.alive, n, 0)
         nearest[codes], alive[codes] = lists, 1
         norms = _grown(self.exact.norms, n, 0)
@@ -763,8 +787,9 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
         "vectors": ((n if rerank else 0, d), rerank or "float32"),
     }
     check_arrays(arrays, wanted)
-    check_range(arrays, "order", n)
+    check_codes_once(arrays["order"], arrays["alive"])
     check_range(arrays, "nearest", n_lists)
+    check_finite(arrays, ("centers", "spreads", "depths", "steps", "lengths", "norms"))
     starts = arrays["starts"]
     if (
         n_lists < 1
@@ -779,9 +804,14 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
 # -- small things
 
 
-def _unit_rows(vectors: NDArray[Any], exact: Exact, part: Any) -> Floats:
-    """Some vectors as k-means sees them: of length 1 under the cosine."""
-    rows: Floats = vectors[part].astype(np.float32)
+def _power_of(exact: Exact) -> int:
+    """The power of two that makes the longest vector about as long as 1, so that no square leaves float32's range."""
+    return 0 if exact.metric == COSINE else -math.frexp(float(exact.norms.max(initial=0.0)))[1]
+
+
+def _unit_rows(vectors: NDArray[Any], exact: Exact, power: int, part: Any) -> Floats:
+    """Some vectors as k-means sees them, times a power of two; of length 1 under the cosine."""
+    rows: Floats = np.ldexp(vectors[part].astype(np.float32), power)
     if exact.metric == COSINE:
         norms = exact.norms[part, None]
         rows = np.divide(rows, norms, where=norms > 0, out=np.zeros_like(rows, np.float64)).astype(np.float32)

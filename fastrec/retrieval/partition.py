@@ -42,6 +42,11 @@ class Clusters(NamedTuple):
     depths: Floats  # (n_lists,): the same along the center alone, where vectors of one direction differ in length
     nearest: Codes  # (n,): the list of each vector
 
+    def times(self, power: int) -> "Clusters":
+        """The same of vectors that are 2 to the power as long."""
+        centers, spreads, depths = (readonly(np.ldexp(lengths, power)) for lengths in self[:3])
+        return Clusters(centers, spreads, depths, self.nearest)
+
 
 def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = None) -> Packed:
     """The vectors that `order` names in panels of bytes, where -1 is an empty place; `longest` is the largest norm."""

@@ -167,8 +167,10 @@ class Server:
             if settings.journal is not None:
                 self.journal = Journal(settings.journal, queue_size=settings.largest_queue)
             source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
-            # A file alone may be written over by who knows no better; versions are never, and are shared by workers.
-            updater = Updater(source, self.journal, policy=settings.duplicates, prepare=self._prepare, mapped=False)
+            # A file alone may be written over by who knows no better: one worker, with whom none would share it, reads
+            # it into memory of its own.
+            shared = bool(self.metrics.shared)
+            updater = Updater(source, self.journal, policy=settings.duplicates, prepare=self._prepare, mapped=shared)
             if settings.checkpoint_every is not None:
                 check_updatable(updater.snapshot.model)
             if (settings.refit_every, settings.refit_share, settings.refit_drift) != (None, None, None):

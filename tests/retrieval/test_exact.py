@@ -494,3 +494,11 @@ def test_distances_are_bounded_from_the_center_of_the_vectors(storage, tmp_path)
     again = ExactIndex.load(tmp_path / "index")
     np.testing.assert_array_equal(again.search(queries, 5).codes, index.search(queries, 5).codes)
     assert again.audit(queries, 5) == report
+
+
+def test_what_was_fitted_is_kept_whatever_has_been_set_since(tmp_path):
+    index = ExactIndex("ip", "int8").fit(lognormal(48, 20, 0))
+    wanted = index.search(lognormal(5, 20, 1), 5)
+    index.set_params(metric="cosine", storage="float16").save(tmp_path / "vectors")
+    for again in (index, ExactIndex.load(tmp_path / "vectors"), copy.deepcopy(index)):
+        np.testing.assert_array_equal(again.search(lognormal(5, 20, 1), 5).scores, wanted.scores)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrec.kernels.simd import runnable_ways
+from fastrec.parallel import run_pieces
 from fastrec.retrieval import ExactIndex, IVFIndex, partition
 from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.topk import score_exactly, select_topk
@@ -113,7 +114,7 @@ def test_any_search_of_all_lists_has_the_plain_answer(seed, n, d, b, k, metric, 
     np.testing.assert_array_equal(top.scores[same], scores[same])
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e12])
+@pytest.mark.parametrize("scale", [1e-36, 1e-23, 1e-12, 1e12, 1e20, 1e34])
 def test_scale_does_not_matter(scale):
     index = IVFIndex(n_lists=30, n_probe=5, random_state=0)
     plain = index.fit(VECTORS).search(QUERIES, 10).codes
@@ -191,7 +192,8 @@ def test_a_higher_target_takes_more_lists():
     assert shares[0] < 0.5 * shares[-1]
 
 
-def test_lists_of_which_little_is_expected_are_left_out():
+def test_lists_of_which_little_is_expected_are_left_out(monkeypatch):
+    monkeypatch.setattr("fastrec.retrieval.ivf.WORTH_EXPECTING", 0)
     asked = groups(2000, 20, 12)
     index = IVFIndex(recall_target=0.95, n_lists=60, random_state=0).fit(VECTORS, queries=asked)
     assert index.least_ > 0
@@ -206,6 +208,8 @@ def test_lists_of_which_little_is_expected_are_left_out():
     assert audit["scanned"] < fixed["scanned"]
     for row in range(20):  # as many for a query alone, with filters too
         np.testing.assert_array_equal(index.search(QUERIES[row : row + 1], 10).codes, found.codes[row : row + 1])
+    monkeypatch.setattr("fastrec.retrieval.ivf.WORTH_EXPECTING", 10**6)
+    assert IVFIndex(recall_target=0.95, n_lists=60, random_state=0).fit(VECTORS, queries=asked).least_ == 0
     few = np.random.default_rng(0).random(3000) < 0.3
     top, truth = index.search(QUERIES, 10, allow=few), ExactIndex().fit(VECTORS).search(QUERIES, 10, allow=few)
     assert recall(truth.codes, top.codes) > 0.9
@@ -411,7 +415,66 @@ def test_it_takes_little_memory(rerank):
     assert (packed + kept) / vectors.size < (3.4 if rerank else 1.4)
 
 
+def test_what_was_fitted_is_saved_whatever_has_been_set_since(tmp_path):
+    index = IVFIndex(n_lists=30, n_probe=4, random_state=0).fit(VECTORS)
+    index.set_params(metric="cosine", rerank="float16").save(tmp_path / "index")
+    again = IVFIndex.load(tmp_path / "index")
+    assert (again.metric, again.rerank) == ("ip", "float32")
+    np.testing.assert_array_equal(again.search(QUERIES, 10).scores, index.search(QUERIES, 10).scores)
+
+
+class Own(IVFIndex):
+    """Somebody's subclass."""
+
+
+def test_a_subclass_loads_what_it_saved(tmp_path):
+    Own(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "own")
+    assert type(Own.load(tmp_path / "own")) is Own
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("order", lambda order: np.where(order < 0, order, 5), "each code once"),
+        ("order", lambda order: order + 1, "codes that there are not"),
+        ("steps", lambda steps: steps * np.nan, "'steps' holds numbers that are not finite"),
+        ("centers", lambda centers: centers * np.inf, "'centers'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(name, change, match, tmp_path):
+    IVFIndex(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "index")
+    arrays, record = read_arrays(tmp_path / "index")
+    write_arrays(tmp_path / "other", arrays | {name: change(arrays[name])}, record)
+    with pytest.raises(FileError, match=match):
+        IVFIndex.load(tmp_path / "other")
+    with pytest.raises(ValueError, match="n_probe must be an integer from 1 to 3"):
+        IVFIndex.rebuild(arrays, record | {"n_probe": 100_000})
+
+
+def test_threads_that_add_get_codes_of_their_own():
+    index = IVFIndex(n_lists=5, n_probe=5, random_state=0).fit(VECTORS[:200])
+    codes = run_pieces(lambda start: index.add(VECTORS[start : start + 3]), range(200, 380, 3), 4)
+    assert sorted(np.concatenate(codes)) == list(range(200, 380))
+    assert index._state.n_alive() == 380
+
+
 # -- bad input
+
+
+def test_more_lists_than_there_are_cannot_be_looked_at():
+    index = IVFIndex(n_lists=5, n_probe=5, random_state=0).fit(VECTORS)
+    index.n_probe_ = 100_000
+    with pytest.raises(ValueError, match="n_probe_ must be an integer from 1 to 5"):
+        index.search(QUERIES, 10)
+
+
+def test_k_of_any_integer_type_and_size_will_do():
+    index = all_lists().fit(VECTORS[:50])
+    wide = index.search(QUERIES, 2_000)
+    assert wide.codes.shape == (300, 2_000)
+    assert (wide.codes[:, 50:] == -1).all()
+    assert np.isneginf(wide.scores[:, 50:]).all()
+    np.testing.assert_array_equal(wide.codes[:, :50], index.search(QUERIES, np.int8(50)).codes)
 
 
 @pytest.mark.parametrize(
