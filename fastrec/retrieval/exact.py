@@ -98,6 +98,8 @@ class ExactIndex(Filed, BaseEstimator):
     def fit(self, vectors: ArrayLike, y: Any = None) -> "ExactIndex":
         """Takes the vectors, of shape (n, d), in; they are not copied where they are float32 and C-contiguous.
 
+        Such an array must not be changed while the index is in use.
+
         Raises
         ------
         ValueError

@@ -150,7 +150,8 @@ class IVFIndex(Filed, BaseEstimator):
         Parameters
         ----------
         vectors
-            Not copied where they are kept as they are: float32 (or float16) and C-contiguous.
+            Not copied where they are kept as they are: float32 (or float16) and C-contiguous. Such an array must not be
+            changed while the index is in use.
         y
             Not used; there because scikit-learn passes it.
         queries
@@ -212,6 +213,8 @@ class IVFIndex(Filed, BaseEstimator):
         n_lists = state.n_lists
         if queries is None or len(state.exact.norms) == 0:
             return Effort(min(self.n_probe or n_lists, n_lists), 0.0), math.nan
+        if len(queries) < 2 and self.n_probe is None:
+            raise ValueError(f"queries must be at least 2 to measure a recall with, got {len(queries)}: give n_probe")
         sample = queries[np.sort(random.permutation(len(queries))[:CALIBRATION])]
         k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
         truth = self._run(state, sample, k, Effort(n_lists, 0.0)).codes
@@ -444,10 +447,10 @@ class IVFIndex(Filed, BaseEstimator):
 
     def describe(self) -> tuple[Arrays, Record]:
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
-        state = self._fitted()
+        state, seed = self._fitted(), self.random_state
         record = {
             "class": type(self).__name__,
-            "options": self.get_params() | {"random_state": None} | state.options(),
+            "options": self.get_params() | {"random_state": seed if isinstance(seed, int) else None} | state.options(),
             "n_probe": self.n_probe_,
             "least": self.least_,
             "recall": repr(self.recall_),

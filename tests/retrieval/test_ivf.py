@@ -220,6 +220,11 @@ def test_a_target_without_queries_is_refused():
         IVFIndex().fit(VECTORS)
 
 
+def test_a_single_query_measures_no_recall():
+    with pytest.raises(ValueError, match="queries must be at least 2"):
+        IVFIndex().fit(VECTORS, queries=QUERIES[:1])
+
+
 def test_a_target_beyond_what_bytes_can_do_is_refused():
     with pytest.raises(ValueError, match="cannot be reached by bytes alone"):
         IVFIndex(recall_target=1.0, rerank=None, random_state=0).fit(VECTORS, queries=QUERIES)
@@ -419,7 +424,7 @@ def test_what_was_fitted_is_saved_whatever_has_been_set_since(tmp_path):
     index = IVFIndex(n_lists=30, n_probe=4, random_state=0).fit(VECTORS)
     index.set_params(metric="cosine", rerank="float16").save(tmp_path / "index")
     again = IVFIndex.load(tmp_path / "index")
-    assert (again.metric, again.rerank) == ("ip", "float32")
+    assert (again.metric, again.rerank, again.random_state) == ("ip", "float32", 0)
     np.testing.assert_array_equal(again.search(QUERIES, 10).scores, index.search(QUERIES, 10).scores)
 
 
