@@ -556,6 +556,10 @@ class Journal:
     def _prepare(self, time_unit: str | None) -> None:
         if not self.path.parent.is_dir():
             raise JournalError(f"the journal {self.path}: there is no folder {self.path.parent}")
+        if self.path.is_dir():
+            raise JournalError(f"the journal {self.path} is a folder: give a file in it")
+        if not os.access(self.path.parent, os.W_OK):  # SQLite has files of its own beside it
+            raise JournalError(f"the journal {self.path}: its folder cannot be written to")
         connection = self._connection()
         self._check_kind(connection)  # before anything of a foreign file is changed
         connection.execute("PRAGMA journal_mode = WAL")

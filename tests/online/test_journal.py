@@ -270,7 +270,7 @@ def test_closing_writes_what_waits_and_then_refuses(tmp_path):
         journal.last_seq()
 
 
-def test_what_is_no_journal_is_refused(tmp_path):
+def test_what_is_no_journal_is_refused(tmp_path, monkeypatch):
     (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     with pytest.raises(JournalError, match="not a database"):
         Journal(tmp_path / "text.db")
@@ -288,6 +288,11 @@ def test_what_is_no_journal_is_refused(tmp_path):
         Journal(tmp_path / "events.db")
     with pytest.raises(JournalError, match="there is no folder"):
         Journal(tmp_path / "missing" / "events.db")
+    with pytest.raises(JournalError, match="is a folder: give a file in it"):
+        Journal(tmp_path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(JournalError, match="its folder cannot be written to"):
+        Journal(tmp_path / "another.db")
 
 
 def test_a_foreign_database_is_left_as_it_was(tmp_path):
