@@ -6,11 +6,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.validation import readonly
-
 
 class TopK:
-    """The best k items of each user or query, best first; cannot be changed.
+    """The best k items of each user or query, best first; it cannot be given other arrays.
 
     Parameters
     ----------
@@ -60,8 +58,8 @@ class TopK:
         item_info: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         put = object.__setattr__
-        put(self, "codes", readonly(_checked_codes(codes)))
-        put(self, "scores", readonly(np.asarray(scores, np.float32)))
+        put(self, "codes", _checked_codes(codes))
+        put(self, "scores", np.asarray(scores, np.float32))
         if self.codes.ndim != 2 or self.codes.shape != self.scores.shape:
             raise ValueError(
                 f"TopK needs codes and scores of one shape (n, k), got {self.codes.shape} and {self.scores.shape}"
@@ -97,7 +95,7 @@ class TopK:
     def items(self) -> NDArray[Any]:
         """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, where nothing is left."""
         if self._items is None:
-            object.__setattr__(self, "_items", readonly(self._decoded()))
+            object.__setattr__(self, "_items", self._decoded())
         return cast("NDArray[Any]", self._items)
 
     def _decoded(self) -> NDArray[Any]:
