@@ -81,3 +81,41 @@ def test_a_file_brings_the_factors_back(tmp_path):
 def test_bad_factors_are_named(users, items, message):
     with pytest.raises(ValueError, match=message):
         FixedFactors(users, items).fit(X)
+
+
+def assert_same_lists(model, scores, k=10):
+    """The model's lists are those of dense scores, seen items left out."""
+    scores = np.where(model.seen_.toarray() > 0, -np.inf, scores)
+    top = model.recommend(np.arange(len(scores)), k)
+    np.testing.assert_allclose(top.scores, -np.sort(-scores, axis=1)[:, :k], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.take_along_axis(scores, top.codes.astype(int), axis=1), top.scores, atol=1e-4)
+
+
+def many_clicks():
+    return sp.csr_array((np.random.default_rng(0).random((80, 60)) < 0.1).astype(np.float32))
+
+
+def test_factors_of_implicit_answer_as_implicit_does():
+    als = pytest.importorskip("implicit.als")
+    clicks = many_clicks()
+    with threadpool_limits(1, "blas"):
+        peer = als.AlternatingLeastSquares(8, iterations=3, random_state=0, num_threads=1)
+        peer.fit(sp.csr_matrix(clicks), show_progress=False)
+    model = FixedFactors(peer.user_factors, peer.item_factors).fit(clicks)
+    assert_same_lists(model, peer.user_factors @ peer.item_factors.T)
+    ids, scores = peer.recommend(np.arange(80), sp.csr_matrix(clicks), N=5)
+    ours = model.recommend(np.arange(80), 5)
+    np.testing.assert_allclose(ours.scores, scores, rtol=1e-5)
+    assert (ours.codes == ids).mean() > 0.99  # but for ties
+
+
+def test_factors_and_biases_of_lightfm_answer_as_lightfm_does():
+    lightfm = pytest.importorskip("lightfm")
+    clicks = many_clicks()
+    peer = lightfm.LightFM(no_components=8, loss="bpr", random_state=0)
+    peer.fit(sp.coo_matrix(clicks), epochs=3, num_threads=1)
+    user_bias, users = peer.get_user_representations()
+    item_bias, items = peer.get_item_representations()
+    left, right = np.column_stack([users, user_bias, np.ones(80)]), np.column_stack([items, np.ones(60), item_bias])
+    pairs = np.repeat(np.arange(80), 60), np.tile(np.arange(60), 80)
+    assert_same_lists(FixedFactors(left, right).fit(clicks), peer.predict(*pairs).reshape(80, 60))
