@@ -88,7 +88,7 @@ class Serving:
         return family
 
     def memory(self):
-        """Megabytes of all processes that are no part of a file: what a worker needs beside the mapped model."""
+        """Megabytes of all processes that are no part of a file: what a worker needs beside a mapped model."""
         lines = [line for pid in self.family() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
@@ -387,7 +387,7 @@ def records_of(results):
     rows.append(
         {
             "what": f"start until ready, a model of {start['megabytes']} MB",
-            "measured": f"{start['seconds']} s; {start['private_mb']} MB of memory beside the mapped file",
+            "measured": f"{start['seconds']} s; {start['private_mb']} MB of memory that is no file's",
             cpu: f"{start['server_cpu_s']} s",
         }
     )
