@@ -576,6 +576,7 @@ def test_a_killed_worker_is_replaced_and_what_it_said_of_the_moment_forgotten(tm
     Versions(tmp_path / "models").publish(load(folder / "model.fastrec"))
     current = tmp_path / "models" / "CURRENT"
     with Running(tmp_path / "models", "--workers", "2") as server:
+        server.wait_until(lambda: 'fastrec_models_total{how="start"} 2.0' in server.get("/metrics")[1].decode())
         current.write_text("nonsense")
         server.wait_until(lambda: "fastrec_model_problem 1.0" in server.get("/metrics")[1].decode())
         current.write_text("v000001\n")
