@@ -143,7 +143,7 @@ def dense(folder: Folder, repeats: int) -> Iterator[Record]:
     With two threads OpenBLAS 0.3.31 ends in a segmentation fault from 32 000 on at the latest.
     """
     yield _dense(folder, 24_000)
-    yield {"case": "ease-dense", "items": "40,981 of Gowalla", **_alone(str(folder.root), "fit_dense", "40981")}
+    yield {"case": "ease-dense", "data": "Gowalla, 40,981 items", **_alone(str(folder.root), "fit_dense", "40981")}
 
 
 def dense_small(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -154,7 +154,7 @@ def dense_small(folder: Folder, repeats: int) -> Iterator[Record]:
 def _dense(folder: Folder, side: int) -> Record:
     ours, theirs = (_alone(str(folder.root), what, str(side)) for what in ("fit_dense", "invert_lapack"))
     share = ours["fit"] / theirs["LAPACK"]
-    return {"case": "ease-dense", "items": f"{side:,} of Gowalla", **ours, **theirs, "fit / LAPACK": share}
+    return {"case": "ease-dense", "data": f"Gowalla, {side:,} items", **ours, **theirs, "fit / LAPACK": share}
 
 
 def _alone(*arguments: str) -> Record:
