@@ -231,7 +231,7 @@ def check_matrix(
     else:
         raw, checked = _csr_of_dense(X, name), False
     _check_shape(name, raw.shape, minimum_rows)
-    matrix = raw if checked else _canonical(raw)
+    matrix = raw if checked else canonical(raw)
     data = _float32_values(matrix, name)
     if negative == "refuse" and data.size and data.min() < 0:
         _refuse_value(name, matrix, data < 0, "a negative value")
@@ -251,8 +251,18 @@ def _csr_of_sparse(X: Any, name: str) -> Any:
     _check_kind(X.dtype, name)
     if X.format != "csr":
         return csr_array(X.tocsr())
-    # A new object over the same arrays: the flags on the caller's (sorted, canonical) may be out of date.
-    fresh = csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
+    return check_structure(X)
+
+
+def check_structure(matrix: Any) -> Any:
+    """A CSR matrix as a new object over the same arrays, since the flags on the caller's may be out of date.
+
+    Raises
+    ------
+    ValueError
+        Where row starts or codes are not what they must be.
+    """
+    fresh = csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape, copy=False)
     fresh.check_format(full_check=True)
     return fresh
 
@@ -300,7 +310,8 @@ def _check_shape(name: str, shape: tuple[int, ...], minimum_rows: int) -> None:
         raise ValueError(f"{name} has shape {shape}: at most {LARGEST_CODE} users and items have int32 codes")
 
 
-def _canonical(matrix: Any) -> Any:
+def canonical(matrix: Any) -> Any:
+    """The matrix with rising codes in each row, each of them once: itself, or a copy."""
     if matrix.has_canonical_format:
         return matrix
     matrix = matrix.copy()

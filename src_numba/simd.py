@@ -321,21 +321,21 @@ def to_float(context: Any, vector: Vector) -> Any:
 @intrinsic  # type: ignore[misc]
 def round_even(context: Any, vector: Vector) -> Any:
     """Each lane rounded to an integer, halves to the even one; still float32."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        return builder.call(declare(builder, f"llvm.rint.v{vector.lanes}f32", kind, [kind]), args)
-
-    return vector(vector), build
+    return _by_lanes(vector, "rint")
 
 
 @intrinsic  # type: ignore[misc]
 def square_root(context: Any, vector: Vector) -> Any:
     """The square root of each lane of float32."""
+    return _by_lanes(vector, "sqrt")
+
+
+def _by_lanes(vector: Vector, name: str) -> Any:
+    """LLVM's function of that name for each lane of float32."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = args[0].type
-        return builder.call(declare(builder, f"llvm.sqrt.v{vector.lanes}f32", kind, [kind]), args)
+        return builder.call(declare(builder, f"llvm.{name}.v{vector.lanes}f32", kind, [kind]), args)
 
     return vector(vector), build
 

@@ -45,6 +45,19 @@ def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDAr
     return repeated
 
 
+def reduce_runs(values: NDArray[np.float32], first: NDArray[np.intp], policy: str) -> NDArray[np.float32]:
+    """One value for each run, which begins at `first`: the "sum" of its values, made in float64, the "max" or the last.
+
+    >>> reduce_runs(np.array([1, 3, 5], "f4"), np.array([0, 2]), "sum")
+    array([4., 5.], dtype=float32)
+    """
+    if policy == "sum":
+        return np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
+    last = np.append(first[1:], len(values)) - 1
+    chosen: NDArray[np.float32] = np.maximum.reduceat(values, first) if policy == "max" else values[last]
+    return chosen
+
+
 def merge_repeated(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
@@ -60,15 +73,10 @@ def merge_repeated(
         If a sum is beyond float32.
     """
     first = np.flatnonzero(~repeated)
-    if policy == "sum":
-        with np.errstate(over="ignore"):
-            merged = np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
-        if not np.isfinite(merged).all():
-            raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
-    elif policy == "max":
-        merged = np.maximum.reduceat(values, first)
-    else:
-        merged = values[np.append(first[1:], len(values)) - 1]
+    with np.errstate(over="ignore"):
+        merged = reduce_runs(values, first, policy)
+    if policy == "sum" and not np.isfinite(merged).all():
+        raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
     return np.searchsorted(first, indptr).astype(np.int64), indices[first], merged
 
 

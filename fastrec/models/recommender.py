@@ -838,7 +838,7 @@ class Recommender(BaseEstimator, ABC):
     def _top(
         self, codes: Codes, scores: NDArray[np.float32], labels: NDArray[Any], fallback: NDArray[np.bool_] | None
     ) -> TopK:
-        check_scores(scores[:, 0] if len(scores) > 1 else scores[0, 0] if len(scores) else 0.0)  # the best come first
+        check_scores(scores[:, 0])  # the best come first
         return TopK(
             codes,
             scores,
@@ -939,7 +939,7 @@ _name_options_of(Recommender)
 
 def check_scores(scores: Any) -> None:
     """Raise a FloatingPointError where a score is NaN or infinite; -inf is nothing to recommend."""
-    if not (scores < np.inf if np.ndim(scores) == 0 else np.less(scores, np.inf).all()):
+    if not np.maximum.reduce(scores, axis=None, initial=-np.inf) < np.inf:  # NaN is the maximum, where there is one
         raise FloatingPointError("scores are beyond float32: the values of X, or of a history, are too large")
 
 

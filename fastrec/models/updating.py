@@ -256,7 +256,7 @@ class Updating(Recommender):
                 return grown, len(grown), grown.encode(given)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
-        largest = 2 * size + LEEWAY
+        largest = reach(size)
         codes = check_codes(name, given, np.iinfo(np.int32).max)
         top = int(codes.max(initial=-1))
         if top >= largest:
@@ -309,6 +309,15 @@ class Updating(Recommender):
             self.__dict__.update(state)
             raise
         return self
+
+
+def reach(size: int) -> int:
+    """Below what the codes are that an update may bring to so many, where there is no vocabulary.
+
+    >>> reach(500)
+    2000
+    """
+    return 2 * size + LEEWAY
 
 
 def _check_same_users(histories: Any, given: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Vocabulary
+from fastrec.data.pairs import reduce_runs
 from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.features import FeaturedFactors
 from fastrec.models.recommender import Audience
@@ -261,39 +263,15 @@ class Snapshot:
 
     def codes_of(self, items: list[Id]) -> list[int]:
         """The codes of items, -1 for those that the model does not know."""
-        vocabulary, n = self.model.items_, self.model.n_features_in_
-        if vocabulary is None:
-            return [item if isinstance(item, int) and 0 <= item < n else -1 for item in items]
-        wanted = int if vocabulary.kind == "int" else str
-        right = [item for item in items if type(item) is wanted]
-        found: list[int] = vocabulary.encode(right, unknown="code").tolist() if right else []
-        if len(right) == len(items):
-            return found
-        rest = iter(found)
-        return [next(rest) if type(item) is wanted else -1 for item in items]
+        return _codes_in(self.model.items_, self.model.n_features_in_, items)
 
     def _bases(self, users: list[Id]) -> dict[Id, int]:
         """The codes of users in the model; -1 for those that it does not know, or who were deleted since."""
-        vocabulary, n = self.model.users_, self.model.seen_.shape[0]
-        if vocabulary is None:
-            bases = {user: user if isinstance(user, int) and 0 <= user < n else -1 for user in users}
-        else:
-            wanted = int if vocabulary.kind == "int" else str
-            right = [user for user in users if type(user) is wanted]
-            codes = vocabulary.encode(right, unknown="code").tolist() if right else []
-            bases = dict.fromkeys(users, -1) | dict(zip(right, codes, strict=True))
-        return {user: -1 if self.is_deleted(user) else code for user, code in bases.items()}
+        codes = _codes_in(self.model.users_, self.model.seen_.shape[0], users)
+        return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
     def _base(self, user: Id) -> int:
-        """The same of one user, in fewer steps: each question asks for it."""
-        vocabulary, n = self.model.users_, self.model.seen_.shape[0]
-        if self._deleted and self.is_deleted(user):
-            return -1
-        if vocabulary is None:
-            return user if isinstance(user, int) and 0 <= user < n else -1
-        if type(user) is not (int if vocabulary.kind == "int" else str):
-            return -1
-        return int(vocabulary.encode([user], unknown="code")[0])
+        return self._bases([user])[user]
 
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark
@@ -462,6 +440,19 @@ class Snapshot:
 _NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
 
 
+def _codes_in(vocabulary: Vocabulary | None, size: int, ids: list[Id]) -> list[int]:
+    """The codes of ids, -1 for unknown ones and for those of another type; without a vocabulary ids are codes."""
+    if vocabulary is None:
+        return [given if isinstance(given, int) and 0 <= given < size else -1 for given in ids]
+    wanted = int if vocabulary.kind == "int" else str
+    right = [given for given in ids if type(given) is wanted]
+    found: list[int] = vocabulary.encode(right, unknown="code").tolist() if right else []
+    if len(right) == len(ids):
+        return found
+    rest = iter(found)
+    return [next(rest) if type(given) is wanted else -1 for given in ids]
+
+
 def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: str) -> Row:
     """One entry for each code, in ascending order: the sum of its values (made in float64), the last, or the greatest.
 
@@ -475,13 +466,7 @@ def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: 
     if begins.all():
         return Row(codes, values)
     first = np.flatnonzero(begins)
-    if policy == "sum":
-        merged = np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
-    elif policy == "max":
-        merged = np.maximum.reduceat(values, first)
-    else:
-        merged = values[np.append(first[1:], len(values)) - 1]
-    return Row(codes[first], merged)
+    return Row(codes[first], reduce_runs(values, first, policy))
 
 
 def training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import CompressedFactors, CompressedWeights, Recommender, Updating
-from fastrec.models.updating import LEEWAY, pad_facts, resize
+from fastrec.models.updating import pad_facts, reach, resize
 from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot, takes_value, training_events
@@ -550,7 +550,7 @@ def takes_event(model: Recommender, user: Id, item: Id) -> bool:
     ):
         if isinstance(given, str) != (vocabulary is not None and vocabulary.kind == "str"):
             return False
-        if vocabulary is None and not 0 <= given < 2 * size + LEEWAY:  # type: ignore[operator]
+        if vocabulary is None and not 0 <= given < reach(size):  # type: ignore[operator]
             return False
     return True
 

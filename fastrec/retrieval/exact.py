@@ -249,12 +249,11 @@ class ExactIndex(Filed, BaseEstimator):
 
     def _is_scan_better(self, filters: Filters, k: int) -> bool:
         """Whether to scan all vectors, or to score each candidate on its own."""
-        (n, d), most = self.vectors_.shape, 4 * k
-        if len(filters.allow_starts) or d > MOST_DIMENSIONS:
+        if len(filters.allow_starts) or self.vectors_.shape[1] > MOST_DIMENSIONS:
             return False
-        if filters.allowed is None:
-            return bool(most < n)
-        return most < len(filters.allowed) and n < SCANNED_IN_TIME_OF_ONE * len(filters.allowed)
+        n = len(self.vectors_)
+        left = n if filters.allowed is None else len(filters.allowed)
+        return 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 
 from fastrec.kernels.topk import Filter
-from fastrec.validation import check_codes, readonly
+from fastrec.validation import canonical, check_codes, check_structure, readonly
 
 NO_MASK = readonly(np.empty(0, np.uint8))
 NO_STARTS = readonly(np.empty(0, np.int64))
@@ -98,15 +98,10 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
     if len(given.indices) and (given.indices.min() < 0 or given.indices.max() >= n):
         low, high = given.indices.min(), given.indices.max()
         raise ValueError(f"{name} holds codes from {low} to {high}; they must be from 0 to {n - 1}")
-    # A new object over the same arrays: the flags on the caller's (sorted, canonical) may be out of date.
-    whole = csr_array((given.data, given.indices, given.indptr), shape=given.shape)
     try:
-        whole.check_format(full_check=True)
+        whole = canonical(check_structure(given))
     except ValueError as error:
         raise ValueError(f"{name} is not a valid sparse matrix: {error}") from None
-    if not whole.has_canonical_format:
-        whole = whole.copy()
-        whole.sum_duplicates()
     return readonly(whole.indptr.astype(np.int64, copy=False)), readonly(whole.indices.astype(np.int32, copy=False))
 
 

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from fastrec import __version__
 from fastrec.models import Recommender
-from fastrec.models.updating import LEEWAY
+from fastrec.models.updating import reach
 from fastrec.online import Event, Journal, JournalError, JournalFullError, Schedule, Snapshot, Updater, Versions
 from fastrec.online.journal import Id
 from fastrec.online.snapshot import SMALLEST_VALUE, largest_value, merge_values, takes_value
@@ -832,7 +832,7 @@ def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
     """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
     for side, name, size in (("users_", "user", model.seen_.shape[0]), ("items_", "item", model.n_features_in_)):
         if getattr(model, side) is None:
-            largest = 2 * size + LEEWAY - 1
+            largest = reach(size) - 1
             for place, event in enumerate(events):
                 if not 0 <= getattr(event, name) <= largest:
                     said = f"a code must be from 0 to {largest}, got {getattr(event, name)}"
