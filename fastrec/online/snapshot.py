@@ -271,7 +271,7 @@ class Snapshot:
         return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
     def _base(self, user: Id) -> int:
-        return self._bases([user])[user]
+        return -1 if self.is_deleted(user) else _codes_in(self.model.users_, self.model.seen_.shape[0], [user])[0]
 
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark
