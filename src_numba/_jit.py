@@ -103,6 +103,19 @@ class _Cache(caching.Cache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
 
+def _uncompiled(function: Function) -> Function:
+    """What stands for a kernel where Numba does not compile: plain Python cannot run its vectors."""
+
+    @functools.wraps(function)
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f"fastrec's kernels (here {function.__name__}) need Numba's compiler, which NUMBA_DISABLE_JIT=1 turns off: "
+            "unset NUMBA_DISABLE_JIT. A debugger and coverage see all but the kernels without it."
+        )
+
+    return refuse  # type: ignore[return-value]
+
+
 def kernel(
     *, fastmath: bool | frozenset[str] = False, inline: bool = False, inner: bool = False
 ) -> Callable[[Function], Function]:
@@ -119,12 +132,14 @@ def kernel(
     """
 
     def decorate(function: Function) -> Function:
+        if numba.config.DISABLE_JIT:
+            return _uncompiled(function)
         flags = set(fastmath) if isinstance(fastmath, frozenset) else fastmath
         options = {"forceinline": True} if inline else {}
         if inner:
             options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = numba.njit(nogil=True, fastmath=flags, **options)(function)
-        if not inner and cache_folder() is not None and not numba.config.DISABLE_JIT:
+        if not inner and cache_folder() is not None:
             dispatcher._cache = _Cache(function)
         return dispatcher  # type: ignore[no-any-return]
 

@@ -1,7 +1,11 @@
 """The folder of compiled kernels."""
 
 import os
+import subprocess
+import sys
 import time
+
+import pytest
 
 from fastrec.kernels import _jit
 
@@ -23,3 +27,22 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     os.utime(recent, (long_ago, long_ago))
     find()  # a folder that is there already: nothing is looked for
     assert recent.exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "fr.ImplicitALS(4, iterations=1).fit(np.eye(6))",
+        "fr.ExactIndex().fit(np.eye(6, dtype=np.float32)).search(np.eye(6, dtype=np.float32), 1)",
+        "fr.Popularity().fit(np.eye(6)).recommend([0])",
+        "fr.warmup()",
+    ],
+)
+def test_without_the_compiler_a_sentence_says_so(code):
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", f"import numpy as np, fastrec as fr; {code}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("RuntimeError: fastrec's kernels")
+    assert "need Numba's compiler, which NUMBA_DISABLE_JIT=1 turns off" in last
