@@ -16,11 +16,11 @@ import numpy as np
 from sklearn.base import clone
 
 from fastrec.data.frames import Backend, make_frame
-from fastrec.evaluation.digest import IDLE, digest
 from fastrec.evaluation.evaluate import evaluate, recommender_of
 from fastrec.evaluation.ledger import Ledger
 from fastrec.evaluation.tables import Table
 from fastrec.evaluation.validation import Part, evaluate_part, make_parts
+from fastrec.fingerprint import IDLE, fingerprint
 from fastrec.metrics import PAIRS, parse_metric
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
@@ -220,12 +220,12 @@ def _header(
     seed: int,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the results of a store are of: texts for people, with digests of all that the texts leave out."""
+    """What the results of a store are of: texts for people, with fingerprints of all that the texts leave out."""
     return {
-        "search": 2,
-        "model": _identity(model),
+        "search": 3,
+        "model": _identity(clone(model)),  # of its options alone: it is fitted anew
         "space": {name: _identity(candidates) for name, candidates in space.items()},
-        "data": digest(parts),
+        "data": fingerprint(parts),
         "metrics": list(labels),
         "method": method,
         "seed": seed,
@@ -234,10 +234,10 @@ def _header(
 
 
 def _identity(value: Any) -> str:
-    """A value in words, with its digest where the words could stand for another one, too."""
+    """A value in words, with its fingerprint where the words could stand for another one, too."""
     words = _words(value)
     plain = all(_is_plain(part) for part in (value if isinstance(value, list) else [value]))
-    return words if plain else f"{_cut(words)} #{digest(value)}"
+    return words if plain else f"{_cut(words)} #{fingerprint(value)}"
 
 
 def _is_plain(value: Any) -> bool:
