@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.permissions import PRIVATE, open_new
 from fastrec.validation import check_choice
 
 FORMAT_VERSION = 1
@@ -74,7 +75,11 @@ class _Entry(NamedTuple):
 
 
 def write_arrays(
-    path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    mode: int = PRIVATE,
 ) -> None:
     """Write named arrays and metadata to a file, whole or not at all.
 
@@ -89,6 +94,8 @@ def write_arrays(
         Arrays of bool, (u)int8 to (u)int64 or float16 to float64, by name; "/" nests names.
     metadata
         Anything that JSON can hold.
+    mode
+        The file's permissions: for its owner alone, unless 0o640 lets a group read it, say.
 
     Raises
     ------
@@ -108,7 +115,7 @@ def write_arrays(
     """
     ready = {name: _ready(name, array) for name, array in arrays.items()}
     header = _make_header(ready, metadata or {})
-    _replace_file(path, lambda file: _write_parts(file, header, ready))
+    _replace_file(path, lambda file: _write_parts(file, header, ready), mode)
 
 
 def read_arrays(
@@ -216,13 +223,13 @@ def _write_parts(file: BinaryIO, header: bytes, arrays: Mapping[str, NDArray[Any
         offset += gap + array.nbytes
 
 
-def _replace_file(path: str | os.PathLike[str], write: Any) -> None:
+def _replace_file(path: str | os.PathLike[str], write: Any, mode: int) -> None:
     target = Path(os.path.realpath(path))  # a link stays a link
     beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(path))
     try:
-        with open(beside, "xb") as file:
+        with os.fdopen(open_new(beside, mode), "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

@@ -17,6 +17,7 @@ from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.models.registry import loadable
+from fastrec.permissions import PRIVATE
 from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import CodeMatrix, assemble_csr, readonly
@@ -25,7 +26,7 @@ Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 
 
-def save(model: Any, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
     """Write a fitted model to a file, whole or not at all.
 
     Everything that it needs goes with it: vocabularies, titles, what each user has seen. Options that are no data (a
@@ -37,6 +38,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         A fitted model of fastrec.
     path
         The file to make, or to replace.
+    mode
+        The file's permissions. It holds what each user has seen, and is its owner's alone unless 0o640, say, lets a
+        group read it. (Not on Windows.)
 
     Raises
     ------
@@ -55,7 +59,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     array([[0, 1]], dtype=int32)
     """
     arrays, record = describe(model)
-    write_arrays(path, arrays, record)
+    write_arrays(path, arrays, record, mode=mode)
 
 
 def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True) -> Any:

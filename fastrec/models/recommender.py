@@ -32,6 +32,7 @@ from fastrec.models.rows import (
     row_numbers,
     rows_of_lists,
 )
+from fastrec.permissions import PRIVATE
 from fastrec.retrieval import TopK
 from fastrec.retrieval.select import select_topk
 from fastrec.validation import (
@@ -572,9 +573,9 @@ class Recommender(BaseEstimator, ABC):
         ranking = self._recommend_rows(pick_rows(histories, rows), 10).codes
         return float(np.mean(ndcg(ranking, pick_rows(truth, rows), 10)))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
         """Write the model to a file that `fastrec.load` reads; see `fastrec.save`."""
-        save(self, path)
+        save(self, path, mode=mode)
 
     # -- from what the caller says to codes and rows
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.permissions import PRIVATE, check_mode, open_new
 from fastrec.validation import check_choice, check_integer, check_number
 
 Id: TypeAlias = int | str
@@ -146,6 +147,9 @@ class Journal:
         The unit of the events' times, fixed when the file is made.
     queue_size
         Events that may wait for the next commit, before `append` raises `JournalFullError`.
+    mode
+        The permissions of a file that is made, and of the log beside it: its owner's alone, unless 0o660, say, lets a
+        group share it.
 
     Raises
     ------
@@ -165,12 +169,18 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, time_unit: str | None = None, queue_size: int = LARGEST_QUEUE
+        self,
+        path: str | os.PathLike[str],
+        *,
+        time_unit: str | None = None,
+        queue_size: int = LARGEST_QUEUE,
+        mode: int = PRIVATE,
     ) -> None:
         self.path = Path(path)
         if os.fspath(path) in ("", ":memory:"):
             raise JournalError(f"a journal is a file, which {os.fspath(path)!r} is not: give its path")
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
+        self._mode = check_mode(mode)
         self._queue_size = check_integer("queue_size", queue_size, minimum=1)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -550,7 +560,7 @@ class Journal:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise JournalError(f"the journal {self.path}: {error}") from error
 
     def _prepare(self, time_unit: str | None) -> None:
@@ -560,6 +570,8 @@ class Journal:
             raise JournalError(f"the journal {self.path} is a folder: give a file in it")
         if not os.access(self.path.parent, os.W_OK):  # SQLite has files of its own beside it
             raise JournalError(f"the journal {self.path}: its folder cannot be written to")
+        with contextlib.suppress(FileExistsError):
+            os.close(open_new(self.path, self._mode))  # SQLite gives its log the same permissions
         connection = self._connection()
         self._check_kind(connection)  # before anything of a foreign file is changed
         connection.execute("PRAGMA journal_mode = WAL")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from fastrec.models import Recommender, load
 from fastrec.models.persistence import describe
+from fastrec.permissions import PRIVATE, check_mode, make_folder, open_new
 from fastrec.storage import FileError, read_arrays, write_arrays
 from fastrec.validation import check_integer
 
@@ -39,6 +40,8 @@ class Versions:
         Made where there is none.
     keep
         How many versions to keep, the current one among them.
+    mode
+        The permissions of its files: their owner's alone, unless 0o640, say, lets a group read them.
 
     Examples
     --------
@@ -51,10 +54,11 @@ class Versions:
     7
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, keep: int = 3) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, keep: int = 3, mode: int = PRIVATE) -> None:
         self.folder = Path(folder)
         self.keep = check_integer("keep", keep, minimum=1)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.mode = check_mode(mode)
+        make_folder(self.folder, mode)
 
     def current(self) -> str | None:
         """The name of the current version; None where nothing has been published."""
@@ -113,7 +117,7 @@ class Versions:
         """
         numbers = self._numbers()
         version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
-        save_published(model, self.path(version), seq, seq if refit_seq is None else refit_seq)
+        save_published(model, self.path(version), seq, seq if refit_seq is None else refit_seq, self.mode)
         self._point_to(version)
         self._prune()
         return version
@@ -121,7 +125,7 @@ class Versions:
     def _point_to(self, version: str) -> None:
         temporary = self.folder / f".{CURRENT}.{os.getpid()}.{threading.get_ident()}"
         try:
-            with open(temporary, "w", encoding="ascii") as file:
+            with os.fdopen(open_new(temporary, self.mode), "w", encoding="ascii") as file:
                 file.write(version + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -146,10 +150,11 @@ class Versions:
         return sorted(int(match[1]) for match in found if match)
 
 
-def save_published(model: Recommender, path: Path, seq: int, refit_seq: int) -> None:
+def save_published(model: Recommender, path: Path, seq: int, refit_seq: int, mode: int = PRIVATE) -> None:
     """`save`, with the last place in the journal that the model has taken in, and that of its last refit."""
     arrays, record = describe(model)
-    write_arrays(path, arrays, {**record, "event_watermark": int(seq), "refit_watermark": int(refit_seq)})
+    marks = {"event_watermark": int(seq), "refit_watermark": int(refit_seq)}
+    write_arrays(path, arrays, {**record, **marks}, mode=mode)
 
 
 def load_published(

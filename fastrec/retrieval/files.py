@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.permissions import PRIVATE
 from fastrec.retrieval.packed import ROTATION
 from fastrec.storage import FileError, read_arrays, write_arrays
 
@@ -47,15 +48,15 @@ class Filed(ABC):
         index._restore(arrays, record)
         return index
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted index to a file that `load` maps.
+    def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
+        """Write the fitted index to a file that `load` maps; `mode` is the file's permissions.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         """
-        write_arrays(path, *self.describe())
+        write_arrays(path, *self.describe(), mode=mode)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> Self:
