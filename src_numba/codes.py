@@ -13,6 +13,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.halves import to_floats
 from fastrec.kernels.simd import (
     above,
     advance,
@@ -60,10 +61,10 @@ class Coded(NamedTuple):
 def _number_at(half: bool, meaning: str) -> Any:
     def number_at(context: Any, place: Any, index: Any) -> Any:
         def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = ir.HalfType() if half else ir.FloatType()
+            kind = ir.IntType(16) if half else ir.FloatType()
             where = builder.bitcast(builder.gep(args[0], [args[1]]), kind.as_pointer())
             value = builder.load(where, align=1)
-            return builder.fpext(value, ir.FloatType()) if half else value
+            return to_floats(builder, value) if half else value
 
         return types.float32(place, types.intp), build
 

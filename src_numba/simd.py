@@ -11,11 +11,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
-from numba.core.registry import cpu_target
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, register_model
 
+from fastrec.kernels import target
+from fastrec.kernels.halves import to_floats
+
 I32 = ir.IntType(32)
-HALF = ir.HalfType()
 
 
 class Vector(types.Type):  # type: ignore[misc]
@@ -284,10 +286,9 @@ def widen(context: Any, vector: Vector) -> Any:
     wide = types.float64 if vector.dtype == types.float32 else types.float32
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = args[0]
         if vector.dtype != types.float32:
-            value = builder.bitcast(value, ir.VectorType(HALF, vector.lanes))
-        return builder.fpext(value, ctx.get_value_type(signature.return_type))
+            return to_floats(builder, args[0])
+        return builder.fpext(args[0], ctx.get_value_type(signature.return_type))
 
     return Vector(wide, vector.lanes)(vector), build
 
@@ -300,7 +301,7 @@ def load_double(context: Any, array: Any, index: Any, count: Any, lanes: Any) ->
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = _load_first(ctx, builder, Vector(array.dtype, kind.lanes), signature.args[0], *args[:3])
         if array.dtype != types.float32:
-            value = builder.bitcast(value, ir.VectorType(HALF, kind.lanes))
+            value = to_floats(builder, value)
         return builder.fpext(value, ctx.get_value_type(kind))
 
     return kind(array, types.intp, types.intp, lanes), build
@@ -321,7 +322,27 @@ def to_float(context: Any, vector: Vector) -> Any:
 @intrinsic  # type: ignore[misc]
 def round_even(context: Any, vector: Vector) -> Any:
     """Each lane rounded to an integer, halves to the even one; still float32."""
-    return _by_lanes(vector, "rint")
+    if target.has("rounding"):
+        return _by_lanes(vector, "rint")
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return rounded_by_integers(builder, args[0])
+
+    return vector(vector), build
+
+
+def rounded_by_integers(builder: Any, value: Any) -> Any:
+    """What `round_even` gives, on any processor: added to 2²³, a smaller number is rounded by the sum."""
+    lanes = value.type.count
+    ints = ir.VectorType(I32, lanes)
+    bits = builder.bitcast(value, ints)
+    sign = builder.and_(bits, ir.Constant(ints, [0x80000000] * lanes))
+    size = builder.xor(bits, sign)
+    sums = builder.fadd(builder.bitcast(size, value.type), ir.Constant(value.type, [2.0**23] * lanes))
+    whole = builder.sub(builder.bitcast(sums, ints), ir.Constant(ints, [0x4B000000] * lanes))
+    whole = builder.or_(sign, builder.bitcast(builder.sitofp(whole, value.type), ints))
+    is_whole = builder.icmp_unsigned(">=", size, ir.Constant(ints, [0x4B000000] * lanes))  # 2²³ and more, and NaN
+    return builder.bitcast(builder.select(is_whole, bits, whole), value.type)
 
 
 @intrinsic  # type: ignore[misc]
@@ -458,7 +479,10 @@ def accumulate(context: Any, way: Any, items: Vector, query: Vector, total: Vect
     """Total + items · query in each lane, by the instructions that the `Static` way names.
 
     With AVX2 the query must be within ±64: sums of two products are kept in int16 there. NEON takes the bytes less 128.
+    A way that the processor does not have is refused.
     """
+    if way.value != FLOAT and way.value not in runnable_ways().values():
+        raise TypingError(f"the processor that Numba compiles for does not have way {way.value} to add products")
     build = _WAYS[way.value]
 
     def build_call(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -523,11 +547,12 @@ def _add_avx2(builder: Any, items: Any, query: Any, total: Any) -> Any:
 
 
 def _add_neon(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    # As text, since LLVM's own list of a processor's features need not have the instruction: it would end the process.
     items = _bytes(builder, items)
     signed = builder.xor(items, ir.Constant(items.type, [-128] * 16))
-    name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
-    function = declare(builder, name, total.type, [total.type, items.type, items.type])
-    return builder.call(function, [total, signed, _bytes(builder, query)])
+    kind = ir.FunctionType(total.type, [total.type, items.type, items.type])
+    text = ".arch_extension dotprod\nsdot ${0:v}.4s, ${2:v}.16b, ${3:v}.16b"
+    return builder.asm(kind, text, "=w,0,w,w", [total, signed, _bytes(builder, query)], False)
 
 
 _WAYS = {
@@ -555,14 +580,5 @@ def byte_way() -> int:
 
 def runnable_ways() -> dict[str, int]:
     """All ways to add products of bytes that the CPU has, the fastest first."""
-    features = set(cpu_target.target_context.codegen()._get_host_cpu_features().split(","))
-    needs = {
-        "avx512_vnni": (AVX512_VNNI, {"+avx512vnni", "+avx512bw"}),
-        "avx_vnni": (AVX_VNNI, {"+avxvnni"}),
-        "avx2": (AVX2, {"+avx2"}),
-        "neon": (NEON, {"+dotprod"}),
-    }
-    ways = {name: way for name, (way, needed) in needs.items() if needed <= features}
-    if "avx512_vnni" in ways and "+avx512vl" in features:
-        ways["avx_vnni"] = AVX_VNNI  # the same instruction on half a register
-    return {**ways, "portable": PORTABLE}
+    ways = {"avx512_vnni": AVX512_VNNI, "avx_vnni": AVX_VNNI, "avx2": AVX2, "neon": NEON}
+    return {**{name: way for name, way in ways.items() if target.has(name)}, "portable": PORTABLE}

@@ -12,9 +12,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
+from fastrec.kernels.halves import to_floats, to_halves
+
 LANES = 16
 INT32, INT64, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
-FLOATS, HALVES = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.HalfType(), LANES)
+FLOATS, HALVES = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(16), LANES)
 REORDER = ("contract", "reassoc", "nsz", "arcp")
 
 
@@ -64,11 +66,11 @@ def place_of(ctx: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
 def _read(builder: Any, place: Any, halves: bool) -> Any:
     value = builder.load(builder.bitcast(place, (HALVES if halves else FLOATS).as_pointer()))
     value.align = 2 if halves else 4
-    return builder.fpext(value, FLOATS) if halves else value
+    return to_floats(builder, value) if halves else value
 
 
 def _write(builder: Any, place: Any, value: Any, halves: bool = False) -> None:
-    value = builder.fptrunc(value, HALVES) if halves else value
+    value = to_halves(builder, value) if halves else value
     stored = builder.store(value, builder.bitcast(place, value.type.as_pointer()))
     stored.align = 2 if halves else 4
 

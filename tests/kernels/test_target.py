@@ -1,0 +1,294 @@
+"""No kernel emits what the processor does not have: each intrinsic is built for processors that have nothing."""
+
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llvmlite import ir
+from numba.core import types
+from numba.core.errors import TypingError
+from numba.core.extending import _Intrinsic
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+import fastrec.kernels
+from fastrec.kernels import halves, simd, target
+from fastrec.kernels._jit import Static, StaticType, kernel
+from fastrec.kernels.simd import Vector
+from fastrec.kernels.vector import RowType, vector
+
+FLOAT, INDEX, LANES = types.float32, types.intp, types.literal(16)
+FLOATS, SHORTS, BYTES = (types.Array(dtype, 1, "C") for dtype in (types.float32, types.uint16, types.uint8))
+V, INTS, WIDE = Vector(types.float32, 16), Vector(types.int32, 16), Vector(types.float64, 8)
+ROW, WIDTH, COUNT = RowType(32), StaticType(32), types.int64
+PLACE = types.CPointer(types.uint8)
+
+# The types of arguments that each intrinsic is built for.
+CALLS = {
+    "_jit.constant": [(WIDTH,)],
+    "adam.over_root": [(vector, vector, FLOAT)],
+    "adam.times": [(vector, vector)],
+    "codes.float_at": [(PLACE, INDEX)],
+    "codes.half_at": [(PLACE, INDEX)],
+    "network.repeat": [(FLOATS, INDEX)],
+    "sgd_steps.add_square": [(FLOAT, ROW, FLOAT, ROW)],
+    "sgd_steps.blend": [(FLOAT, ROW, FLOAT, ROW)],
+    "sgd_steps.over_root": [(ROW, ROW, FLOAT)],
+    "simd.above": [(V, V), (INTS, INTS)],
+    "simd.accumulate": [(StaticType(simd.PORTABLE), INTS, INTS, INTS), (StaticType(simd.FLOAT), V, V, V)],
+    "simd.add": [(V, V), (INTS, INTS)],
+    "simd.add_across": [(V, types.literal(4))],
+    "simd.advance": [(PLACE, INDEX)],
+    "simd.at_least": [(V, V)],
+    "simd.broadcast": [(FLOAT, LANES)],
+    "simd.broadcast_load": [(FLOATS, INDEX, LANES)],
+    "simd.count_ones": [(COUNT,)],
+    "simd.divide": [(V, V)],
+    "simd.keep_reaching": [(V, V, V)],
+    "simd.load": [(FLOATS, INDEX, LANES), (SHORTS, INDEX, LANES)],
+    "simd.load_double": [(FLOATS, INDEX, INDEX, LANES), (SHORTS, INDEX, INDEX, LANES)],
+    "simd.load_part": [(FLOATS, INDEX, INDEX, LANES), (SHORTS, INDEX, INDEX, LANES)],
+    "simd.maximum": [(V, V)],
+    "simd.minimum": [(V, V)],
+    "simd.multiply": [(V, V), (INTS, INTS)],
+    "simd.multiply_add": [(V, V, V), (WIDE, WIDE, WIDE)],
+    "simd.pointer": [(FLOATS,)],
+    "simd.pointer_at": [(types.int64, FLOAT)],
+    "simd.pointer_to_bytes": [(BYTES,)],
+    "simd.prefetch": [(FLOATS, INDEX)],
+    "simd.reduce_add": [(V,), (WIDE,)],
+    "simd.reduce_maximum": [(V,)],
+    "simd.reduce_minimum": [(V,)],
+    "simd.round_even": [(V,)],
+    "simd.square_root": [(V,)],
+    "simd.store": [(FLOATS, INDEX, V)],
+    "simd.subtract": [(V, V), (INTS, INTS)],
+    "simd.to_bytes": [(V,)],
+    "simd.to_float": [(INTS,), (V,)],
+    "simd.trailing_zeros": [(COUNT,)],
+    "simd.widen": [(V,), (Vector(types.uint16, 16),)],
+    "vector.add_scaled": [(ROW, FLOAT, ROW)],
+    "vector.broadcast": [(FLOAT,)],
+    "vector.dot": [(ROW, ROW)],
+    "vector.load": [(FLOATS, INDEX), (SHORTS, INDEX)],
+    "vector.load_row": [(FLOATS, INDEX, WIDTH), (SHORTS, INDEX, WIDTH)],
+    "vector.multiply": [(ROW, ROW)],
+    "vector.multiply_add": [(vector, vector, vector)],
+    "vector.prefetch": [(FLOATS, INDEX)],
+    "vector.scale": [(FLOAT, ROW)],
+    "vector.store": [(FLOATS, INDEX, vector), (SHORTS, INDEX, vector)],
+    "vector.store_row": [(FLOATS, INDEX, ROW)],
+    "vector.subtract": [(ROW, ROW)],
+    "vector.total": [(vector,)],
+    "vector.zero_row": [(WIDTH,)],
+    "vector.zeros": [()],
+}
+
+
+def find_intrinsics():
+    """All intrinsics of all kernels, by the module that defines them."""
+    found = {}
+    for module in pkgutil.iter_modules(fastrec.kernels.__path__):
+        for name, thing in vars(importlib.import_module(f"fastrec.kernels.{module.name}")).items():
+            home = getattr(thing, "_defn", thing).__module__ if isinstance(thing, _Intrinsic) else ""
+            if home == f"fastrec.kernels.{module.name}":
+                found[f"{module.name}.{name}"] = thing
+    return found
+
+
+INTRINSICS = find_intrinsics()
+
+
+def test_all_intrinsics_are_tried():
+    assert set(CALLS) == set(INTRINSICS)
+
+
+def build(name, arguments, triple):
+    """A module of LLVM with one function that is the intrinsic."""
+    signature, define = INTRINSICS[name]._defn(None, *arguments)
+    context = cpu_target.target_context
+    context.refresh()
+    kinds = [context.get_value_type(kind) for kind in signature.args]
+    result = context.get_value_type(signature.return_type)
+    module = ir.Module()
+    module.triple = triple
+    function = ir.Function(module, ir.FunctionType(result, kinds), "f")
+    builder = ir.IRBuilder(function.append_basic_block())
+    value = define(context, builder, signature, function.args)
+    builder.ret(value if value.type == result else ir.Constant(result, ir.Undefined))
+    return str(module)
+
+
+@pytest.mark.parametrize("triple", ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "arm64-apple-darwin"])
+@pytest.mark.parametrize("name", sorted(INTRINSICS))
+def test_a_processor_that_has_nothing_runs_it(name, triple, monkeypatch):
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    monkeypatch.setattr(target, "features", frozenset)
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: triple)
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu="", features="", opt=2)
+    for arguments in CALLS[name]:
+        text = build(name, arguments, triple)
+        assert not re.search(r"llvm\.(x86|aarch64)\.", text), "an instruction that only some have"
+        if triple.startswith("x86"):
+            assert not re.search(r"\bhalf\b", text), "float16 without F16C"
+        assembly = machine.emit_assembly(llvm.parse_assembly(text))
+        called = re.findall(r"^\s+(?:callq?|jmp|bl|b)\s+(?!L?BB)(\w+)", assembly, re.MULTILINE)
+        assert not called, "a function of a library that need not be there"
+
+
+def test_what_is_asked_for_is_what_is_emitted():
+    """Names of instructions of one architecture, and the type of float16, stand where they are asked for."""
+    for module in pkgutil.iter_modules(fastrec.kernels.__path__):
+        source = importlib.import_module(f"fastrec.kernels.{module.name}").__file__
+        with open(source, encoding="utf-8") as file:
+            text = file.read()
+        assert ("HalfType" in text) == (module.name == "halves")
+        assert ("llvm.x86" in text or "llvm.aarch64" in text or ".asm(" in text) == (module.name == "simd")
+        assert ("_get_host_cpu_features" in text) == (module.name == "target")
+
+
+def test_a_way_that_the_processor_lacks_is_refused(monkeypatch):
+    @kernel()
+    def add(way, numbers):
+        total = simd.load(numbers, 0, 16)
+        simd.store(numbers, 0, simd.accumulate(way, total, total, total))
+
+    monkeypatch.setattr(target, "features", frozenset)
+    way = simd.NEON if target.architecture() == "x86_64" else simd.AVX2
+    with pytest.raises(TypingError, match="does not have way"):
+        add(Static(way), np.zeros(16, np.int32))
+
+
+@pytest.mark.parametrize(
+    ("triple", "system", "capabilities", "stated", "expected"),
+    [
+        ("aarch64-unknown-linux-gnu", "linux", 1 << 20, None, True),
+        ("aarch64-unknown-linux-gnu", "linux", 1 << 19, None, False),
+        ("aarch64-unknown-linux-gnu", "linux", 1 << 20, "+neon", False),
+        ("aarch64-unknown-linux-gnu", "linux", 0, "+neon,+dotprod", True),
+        ("arm64-apple-darwin23.0.0", "darwin", 0, None, True),
+        ("aarch64-pc-windows-msvc", "win32", 0, None, False),
+        ("x86_64-unknown-linux-gnu", "linux", 1 << 20, None, False),
+    ],
+)
+def test_arm_is_asked_for_its_dot_product(triple, system, capabilities, stated, expected, monkeypatch):
+    asked = type("Function", (), {"__call__": lambda self, number: capabilities if number == 16 else 0})()
+    monkeypatch.setattr(target.ctypes, "CDLL", lambda name: type("Library", (), {"getauxval": asked}))
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: triple)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", stated)
+    codegen = type(cpu_target.target_context.codegen())
+    monkeypatch.setattr(codegen, "_get_host_cpu_features", lambda self: stated or "+neon,+fp-armv8")
+    target.features.cache_clear()
+    try:
+        assert target.has("neon") == expected
+        assert target.has("float16") == (not triple.startswith("x86"))
+    finally:
+        target.features.cache_clear()
+
+
+def by_integers(define, source, result):
+    """An intrinsic of sixteen lanes made of a function that builds LLVM's code."""
+
+    @intrinsic
+    def convert(context, value):
+        def build_it(ctx, builder, signature, args):
+            return define(builder, args[0])
+
+        return Vector(result, 16)(Vector(source, 16)), build_it
+
+    return convert
+
+
+WIDEN = by_integers(halves.widened_by_integers, types.uint16, types.float32)
+NARROW = by_integers(halves.narrowed_by_integers, types.float32, types.uint16)
+ROUND = by_integers(simd.rounded_by_integers, types.float32, types.float32)
+
+
+@kernel()
+def widen_all(source, out):
+    for at in range(0, len(source), 16):
+        simd.store(out, at, WIDEN(simd.load(source, at, 16)))
+
+
+@kernel()
+def narrow_all(source, out):
+    for at in range(0, len(source), 16):
+        simd.store(out, at, NARROW(simd.load(source, at, 16)))
+
+
+@kernel()
+def round_all(source, out):
+    for at in range(0, len(source), 16):
+        simd.store(out, at, ROUND(simd.load(source, at, 16)))
+
+
+def narrowed(values):
+    out = np.empty(len(values), np.uint16)
+    narrow_all(values, out)
+    return out
+
+
+def test_all_halves_are_widened_to_the_bit():
+    every, out = np.arange(1 << 16).astype(np.uint16), np.empty(1 << 16, np.float32)
+    widen_all(every, out)
+    expected = every.view(np.float16).astype(np.float32).view(np.uint32)
+    nan = np.isnan(out)
+    assert np.array_equal(nan, np.isnan(every.view(np.float16)))
+    assert np.array_equal(out.view(np.uint32)[~nan], expected[~nan])
+    assert (out.view(np.uint32)[nan] & 0x00400000).all(), "a quiet NaN"
+
+
+def test_all_halves_and_what_lies_beside_and_between_them_are_narrowed_to_the_bit():
+    every = np.arange(1 << 16).astype(np.uint16).view(np.float16).astype(np.float32)
+    every = every[np.isfinite(every)]
+    between = (every[:-1].astype(np.float64) + every[1:]).astype(np.float32) / 2
+    values = np.concatenate([every, between, [np.inf, -np.inf, 1e9, -1e9, 65519.996, 65520, 1e-45]]).astype(np.float32)
+    values = np.concatenate([values, np.nextafter(values, np.float32(9e9)), np.nextafter(values, np.float32(-9e9))])
+    values = np.resize(values, -(-len(values) // 16) * 16)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(narrowed(values), values.astype(np.float16).view(np.uint16))
+    assert np.isnan(narrowed(np.full(16, np.nan, np.float32)).view(np.float16)).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=16, max_size=16))
+def test_any_numbers_are_narrowed_and_rounded_as_numpy_does(numbers):
+    values, out = np.array(numbers, np.float32), np.empty(16, np.float32)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(narrowed(values), values.astype(np.float16).view(np.uint16))
+    round_all(values, out)
+    assert np.array_equal(out.view(np.uint32), np.rint(values).view(np.uint32))
+
+
+def test_numbers_about_halfway_are_rounded_to_the_bit():
+    values = np.concatenate([np.arange(-512, 512) / 4, 2.0**22 + np.arange(-512, 512) / 4]).astype(np.float32)
+    out = np.empty_like(values)
+    round_all(values, out)
+    assert np.array_equal(out.view(np.uint32), np.rint(values).view(np.uint32))
+
+
+def test_models_answer_on_a_plain_processor():
+    code = (
+        "import numpy as np, fastrec as fr; X = (np.random.default_rng(0).random((60, 40)) < .2) * 1.0; "
+        "model = fr.ImplicitALS(8, iterations=2, random_state=0).fit(X); "
+        "print(model.recommend([0], k=3).codes[0].tolist(), "
+        "fr.compress(model, 'float16').recommend([0], k=3).codes[0].tolist())"
+    )
+    answers = []
+    for extra in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
+        environment = {**os.environ, **extra}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        answers.append(done.stdout)
+    assert answers[0] == answers[1]
