@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -12,7 +12,7 @@ from fastrec.models import ImplicitALS, Recommender, Updating, compress, estimat
 from fastrec.retrieval import ExactIndex, IVFIndex
 from fastrec.validation import check_choice, check_integer
 
-Models = str | Recommender | Sequence[str | Recommender]
+Models: TypeAlias = str | Recommender | Sequence[str | Recommender]
 
 # Enough for more than one block of stochastic gradients, few enough to cost nothing.
 USERS, ITEMS = 96, 80

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastrec.fingerprint import fingerprint
 from fastrec.storage import size_in_words
 from fastrec.validation import check_choice, check_integer, check_number
 
@@ -585,7 +586,7 @@ def _draw_bars(
 
 def _varied(search: Any) -> str:
     for name in search.searched:
-        if len({repr(trial.options[name]) for trial in search.trials}) > 1:
+        if len({fingerprint(trial.options[name]) for trial in search.trials}) > 1:
             return str(name)
     return str(search.searched[0])
 

@@ -194,6 +194,8 @@ def _check_candidates(name: str, candidates: Any) -> Any:
         raise TypeError(
             f"space[{name!r}] must be a list of candidates or a distribution of scipy.stats, got {candidates!r}"
         )
+    if isinstance(candidates, set | frozenset):  # in an order that is the same in each process
+        candidates = sorted(candidates, key=fingerprint)
     listed = [candidate.item() if isinstance(candidate, np.generic) else candidate for candidate in candidates]
     if not listed:
         raise ValueError(f"space[{name!r}] is empty")

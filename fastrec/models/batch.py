@@ -4,17 +4,20 @@ import csv
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec import __version__
+from fastrec.data.vocabulary import as_ids
+from fastrec.fingerprint import fingerprint
+from fastrec.models.rows import pick_rows
 from fastrec.progress import epoch_progress
 from fastrec.retrieval import TopK
-from fastrec.validation import check_choice, check_integer
+from fastrec.validation import CodeMatrix, check_choice, check_integer
 
 FORMATS = {".parquet": "parquet", ".csv": "csv"}
 
@@ -32,7 +35,8 @@ def recommend_to(
     """Write the recommendations for many users to a Parquet or CSV file, a batch of users at a time.
 
     Finished batches wait in a folder beside the file, ``.<name>.parts``, until all are there; then they become the
-    file at once, so that no half of one is ever read. Called again after a kill, it goes on with the missing batches.
+    file at once, so that no half of one is ever read. Called again after a kill, it goes on with the missing batches:
+    where model, users and options are the same by all of their content, however they are given.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def recommend_to(
         The file to write, ``.parquet`` (needs pyarrow) or ``.csv``: user, item, score, rank (from 1), and title where
         titles are known. A file that is there already is replaced.
     users
-        Ids, or histories, as in `recommend`; None for all users of the training data.
+        Ids, or histories, as in `recommend`; None for all users of the training data. A set's are sorted.
     k
         How many items for each.
     batch_size
@@ -50,7 +54,7 @@ def recommend_to(
     verbose
         Whether to show progress.
     **options
-        Further options of `recommend`, the same for all users.
+        Further options of `recommend`. `allow` and `deny` are for all users, or have a row for each of them.
 
     Returns
     -------
@@ -78,16 +82,21 @@ def recommend_to(
     batch_size = check_integer("batch_size", batch_size, minimum=1)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
-    asked = _all_users(model) if users is None else users
+    asked = _listed_users(model, users)
     n = asked.shape[0] if hasattr(asked, "shape") else len(asked)
+    filters: dict[str, Any] = {
+        name: _Filter.of(model, name, options, n) for name in ("allow", "deny") if name in options
+    }
     parts = target.with_name(f".{target.name}.parts")
-    _prepare(parts, _job_of(model, asked, n, k, batch_size, options))
+    _prepare(parts, _job_of(model, asked, n, k, batch_size, {**options, **filters}))
     starts = range(0, n, batch_size)
     with epoch_progress(f"recommend to {target.name}", len(starts), bool(verbose)) as advance:
         for number, start in enumerate(starts):
             place = parts / f"{number:08d}.{kind}"
             if not place.exists():
-                top = model.recommend(_rows(asked, start, start + batch_size), k, **options)
+                stop = min(start + batch_size, n)
+                some = {name: filter.part(start, stop) for name, filter in filters.items()}
+                top = model.recommend(_rows(asked, start, stop), k, **{**options, **some})
                 _write_part(top, place, kind)
             advance(f"{min(start + batch_size, n):,} of {n:,} users")
     rows = (_join_parquet if kind == "parquet" else _join_csv)(model, sorted(parts.glob(f"*.{kind}")), target)
@@ -95,56 +104,56 @@ def recommend_to(
     return rows
 
 
-def _all_users(model: Any) -> NDArray[Any]:
-    return np.arange(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
+def _listed_users(model: Any, users: Any) -> Any:
+    """The users in an order that is the same in each run, and that can be cut: ids, or rows of histories."""
+    if users is None:
+        return np.arange(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
+    if hasattr(type(users), "n_interactions") or hasattr(users, "tocsr") or getattr(users, "ndim", 1) == 2:
+        return users
+    if isinstance(users, set | frozenset):
+        return as_ids(sorted(users), "users")
+    rows = (
+        list(users) if not hasattr(users, "__array__") and np.iterable(users) and not isinstance(users, str) else users
+    )
+    return np.asarray(rows) if np.ndim(rows[:1] if isinstance(rows, list) else rows) == 2 else as_ids(rows, "users")
 
 
 def _rows(asked: Any, start: int, stop: int) -> Any:
-    if hasattr(type(asked), "n_interactions"):
-        return asked[start : min(stop, len(asked))]
-    if hasattr(asked, "tocsr"):
-        return asked.tocsr()[start:stop]
-    return asked[start:stop]
+    return asked.tocsr()[start:stop] if hasattr(asked, "tocsr") else asked[start:stop]
+
+
+class _Filter(NamedTuple):
+    """Items that are allowed or denied: as given, for all users, or their rows."""
+
+    given: Any
+    codes: Any
+
+    @classmethod
+    def of(cls, model: Any, name: str, options: dict[str, Any], n: int) -> "_Filter":
+        given = options[name]
+        given = list(given) if isinstance(given, Iterator) else given  # it is asked for in each batch
+        return cls(given, model._item_rows(name, given, range(n), options.get("on_unknown", "error")))
+
+    def part(self, start: int, stop: int) -> Any:
+        return pick_rows(self.codes, slice(start, stop)) if isinstance(self.codes, CodeMatrix) else self.given
+
+    def __str__(self) -> str:
+        if self.codes is None:
+            return "None"
+        items = self.codes if isinstance(self.codes, CodeMatrix) else np.unique(self.codes)
+        return f"{items.shape[0]} {'rows' if items.ndim == 2 else 'items'} #{fingerprint(items)}"
 
 
 def _job_of(model: Any, asked: Any, n: int, k: int, batch_size: int, options: dict[str, Any]) -> dict[str, Any]:
     """What the parts are of: parts of anything else must not be mixed with them."""
     return {
-        "model": f"{type(model).__name__} {_checksum_of_model(model)}",
-        "users": f"{n} {_checksum_of_users(asked)}",
+        "fastrec": __version__,
+        "model": f"{type(model).__name__} #{fingerprint(model)}",
+        "users": f"{n} #{fingerprint(asked)}",
         "k": k,
         "batch_size": batch_size,
-        "options": {name: _told(value) for name, value in sorted(options.items())},
+        "options": {name: str(value) for name, value in sorted(options.items())},
     }
-
-
-def _checksum_of_model(model: Any) -> int:
-    total = 0
-    for name, value in sorted(vars(model).items()):
-        arrays = (
-            [value] if isinstance(value, np.ndarray) else [getattr(value, part, None) for part in ("indices", "data")]
-        )
-        for array in arrays:
-            if name.endswith("_") and isinstance(array, np.ndarray) and array.dtype != object:
-                total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, total)
-    return total
-
-
-def _checksum_of_users(asked: Any) -> int:
-    matrix = asked.matrix if hasattr(type(asked), "n_interactions") else asked
-    if hasattr(matrix, "tocsr"):
-        csr = matrix.tocsr()
-        total = zlib.crc32(np.ascontiguousarray(csr.indptr).tobytes())
-        return zlib.crc32(np.ascontiguousarray(csr.indices).tobytes(), total)
-    total = 0
-    array = np.asarray(matrix)
-    for start in range(0, len(array), 1 << 16):
-        total = zlib.crc32(repr(array[start : start + (1 << 16)].tolist()).encode("utf-8", "surrogatepass"), total)
-    return total
-
-
-def _told(value: Any) -> str:
-    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _prepare(parts: Path, job: dict[str, Any]) -> None:
@@ -155,7 +164,7 @@ def _prepare(parts: Path, job: dict[str, Any]) -> None:
         for name, value in job.items():
             if known.get(name) != value:
                 raise ValueError(
-                    f"{parts} holds parts of another job: its {name} is {known.get(name)}; remove it first"
+                    f"{parts} holds parts of another job: its {name} is {known.get(name)}, not {value}; remove it first"
                 )
     else:
         parts.mkdir(exist_ok=True)

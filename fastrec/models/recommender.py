@@ -430,7 +430,7 @@ class Recommender(BaseEstimator, ABC):
         verbose
             Whether to show progress.
         exclude_seen, allow, deny, on_unknown, on_empty, exact
-            As in `recommend`; `allow` and `deny` are for all users alike.
+            As in `recommend`.
 
         Returns
         -------

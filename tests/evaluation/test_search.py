@@ -310,6 +310,20 @@ def test_what_is_on_disk_is_not_run_again(data, tmp_path, method, monkeypatch):
     assert not run
 
 
+def test_candidates_in_a_set_have_one_order(data):
+    options = {"cv": 0.2, "refit": False, "method": "grid"}
+    listed = [fr.search(als(), {"alpha": made}, data, **options).trials for made in ({3.0, 1.0, 2.0}, {2.0, 3.0, 1.0})]
+    assert [trial.options for trial in listed[0]] == [trial.options for trial in listed[1]]
+    code = "from fastrec.evaluation.search import _check_candidates as c; print(c('loss', {'bpr', 'warp', 'logistic'}))"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert told[0] == told[1] == told[2]
+
+
 def test_more_trials_keep_those_that_are_there(data, tmp_path):
     space = {"alpha": loguniform(0.1, 100)}
     few = fr.search(als(), space, data, n_trials=2, cv=0.2, store=tmp_path / "s", refit=False)

@@ -118,6 +118,116 @@ def test_parts_of_another_job_are_refused(model, tmp_path, monkeypatch):
         other.recommend_to(path, k=3)
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Lets a job write two parts, and then be killed."""
+
+    def start(model, path, **options):
+        written, write = [], batch._write_part
+
+        def dying(*arguments):
+            if len(written) == 2:
+                raise Killed
+            written.append(write(*arguments))
+
+        monkeypatch.setattr(batch, "_write_part", dying)
+        with pytest.raises(Killed):
+            model.recommend_to(path, **options)
+        monkeypatch.setattr(batch, "_write_part", write)
+
+    return start
+
+
+ITEMS = [101, 104, 117]
+COLLECTIONS = {
+    "set": set,
+    "frozenset": frozenset,
+    "tuple": tuple,
+    "backwards": lambda items: items[::-1],
+    "twice": lambda items: items * 2,
+    "array": np.array,
+    "series": pd.Series,
+    "keys": dict.fromkeys,
+    "iterator": iter,
+}
+
+
+@pytest.mark.parametrize("name", ["allow", "deny"])
+@pytest.mark.parametrize("form", COLLECTIONS)
+def test_a_killed_job_goes_on_with_the_same_items_in_any_collection(model, tmp_path, kill, name, form):
+    path, fresh = tmp_path / "all.csv", tmp_path / "fresh.csv"
+    kill(model, path, k=3, batch_size=9, **{name: ITEMS})
+    with pytest.raises(ValueError, match="its options is"):
+        model.recommend_to(path, k=3, batch_size=9, **{name: ITEMS[:2]})
+    model.recommend_to(path, k=3, batch_size=9, **{name: COLLECTIONS[form](ITEMS)})
+    model.recommend_to(fresh, k=3, **{name: ITEMS})
+    assert path.read_bytes() == fresh.read_bytes()
+
+
+@pytest.mark.parametrize("form", COLLECTIONS)
+def test_users_in_any_collection(model, tmp_path, form):
+    path, fresh = tmp_path / "all.csv", tmp_path / "fresh.csv"
+    users = [f"u{n}" for n in range(9)]
+    model.recommend_to(path, COLLECTIONS[form](users), k=3, batch_size=2)
+    model.recommend_to(fresh, list(COLLECTIONS[form](users)) if form != "set" else users, k=3)
+    assert sorted(path.read_text()) == sorted(fresh.read_text())
+    if form not in ("set", "frozenset"):
+        assert path.read_bytes() == fresh.read_bytes()
+
+
+def test_one_user_alone(model, tmp_path):
+    assert model.recommend_to(tmp_path / "one.csv", "u17", 2, batch_size=1) == 2
+    assert read(tmp_path / "one.csv")["user"].tolist() == ["u17", "u17"]
+
+
+def test_rows_of_filters_follow_their_users(model, tmp_path):
+    path = tmp_path / "all.parquet"
+    denied = [{100 + n % 30} for n in range(50)]
+    model.recommend_to(path, k=4, batch_size=10, deny=denied, allow=[list(range(100, 120))] * 50)
+    expected = model.recommend(model.users_.ids, 4, deny=denied, allow=range(100, 120)).to_frame()
+    assert read(path)["item"].tolist() == expected["item"].tolist()
+    with pytest.raises(ValueError, match="deny must have one list of items for each of 50 users, got 10"):
+        model.recommend_to(path, k=4, batch_size=10, deny=denied[:10])
+
+
+MODELS = {
+    "other neighbours": (lambda X: fr.UserKNN(2).fit(X), lambda X: fr.UserKNN(30).fit(X)),
+    "other ratings": (lambda X: fr.UserKNN(5).fit(X), lambda X: fr.UserKNN(5).fit(X * 2)),
+    "other weights": (lambda X: blend(X, [1, 2]), lambda X: blend(X, [2, 1])),
+    "other titles": (lambda X: titled(X, "a"), lambda X: titled(X, "b")),
+    "other codec": (lambda X: compressed(X, "int8"), lambda X: compressed(X, "int4")),
+}
+
+
+def blend(X, weights):
+    return fr.Blend([fr.Popularity(), fr.ItemKNN(4)], weights=weights).fit(X)
+
+
+def titled(X, title):
+    return fr.Popularity().fit(fr.Interactions.from_matrix(X, item_info={"title": [title] * X.shape[1]}))
+
+
+def compressed(X, codec):
+    return fr.compress(fr.PureSVD(4, random_state=0).fit(X), codec)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_jobs_are_never_mixed(tmp_path, kill, name):
+    X = (np.random.default_rng(0).random((40, 30)) < 0.2) * 1.0
+    path, fresh = tmp_path / "all.csv", tmp_path / "fresh.csv"
+    one, other = (make(X) for make in MODELS[name])
+    kill(one, path, k=3, batch_size=9)
+    with pytest.raises(ValueError, match=r"holds parts of another job: its model is .*, not .*; remove it first"):
+        other.recommend_to(path, k=3, batch_size=9)
+    MODELS[name][0](X).recommend_to(path, k=3, batch_size=9)
+    one.recommend_to(fresh, k=3)
+    assert path.read_bytes() == fresh.read_bytes()
+
+
 def test_bad_paths_are_named(model, tmp_path):
     with pytest.raises(ValueError, match=r"path must be one of 'parquet', 'csv', got '.xlsx'"):
         model.recommend_to(tmp_path / "all.xlsx")
