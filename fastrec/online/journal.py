@@ -1,26 +1,32 @@
 """The durable event log: SQLite in one file, safe to kill at any moment, shared by processes."""
 
 import contextlib
+import errno
+import logging
 import os
 import queue
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from zlib import crc32
 
 from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.online.checksums import sum_erased, sum_event, sum_row
+from fastrec.online.reserve import Reserve, largest_file
 from fastrec.permissions import PRIVATE, check_mode, open_new
 from fastrec.validation import check_choice, check_integer, check_number
 
 Id: TypeAlias = int | str
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no checksums: such a file is taken on
 APPLICATION_ID = 0x66726563  # "frec", by which the `file` command and we ourselves know a journal
 
 # An event id sent again counts as known while it is among so many last events; then its hash is dropped by `trim`.
@@ -44,15 +50,36 @@ _PARAMETERS = 500
 _WRITER_CACHE_KIB = 32_000
 _WRITER_LOG_PAGES = 8_000
 
-_LAST = "SELECT value FROM meta WHERE name = 'last'"
+_LAST = "SELECT value, crc FROM meta WHERE name = 'last'"
+# Events of one commit at most, and events that a deletion erases by one: what is written at once must find room.
+_EVENTS_A_COMMIT = 20_000
+_ERASED_A_COMMIT = 1_000
 _SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE events (seq INTEGER PRIMARY KEY, user, item, value REAL NOT NULL, time INTEGER);
-CREATE INDEX events_by_user ON events (user);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value, crc INTEGER) WITHOUT ROWID;
+CREATE TABLE events (seq INTEGER PRIMARY KEY, user, item, value REAL NOT NULL, time INTEGER, crc INTEGER);
 CREATE TABLE ids (hash BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE deletions (seq INTEGER PRIMARY KEY, mark BLOB NOT NULL);
-CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, version TEXT NOT NULL);
+CREATE TABLE deletions (seq INTEGER PRIMARY KEY, mark BLOB NOT NULL, crc INTEGER);
+CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, version TEXT NOT NULL, rule TEXT, crc INTEGER)
 """
+# What makes a file of version 1 one of today's. The index found a user's events, for which nobody asks often.
+_UPGRADE = """
+DROP INDEX events_by_user;
+ALTER TABLE meta ADD COLUMN crc INTEGER;
+ALTER TABLE events ADD COLUMN crc INTEGER;
+ALTER TABLE deletions ADD COLUMN crc INTEGER;
+ALTER TABLE checkpoints ADD COLUMN rule TEXT;
+ALTER TABLE checkpoints ADD COLUMN crc INTEGER
+"""
+# Errors of SQLite that a disk without room ends in; a limit on the size of files is one to it, too.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+# What version 1 had no record of: up to where rows have no checksum, how many events `trim` has kept, how many
+# checkpoints there are, whether the file is to be written anew, and whose models follow it.
+_NEWER = {"unchecked": 0, "kept": 0, "checkpoints": 0, "unscrubbed": 0, "lineage": None}
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 class JournalError(RuntimeError):
@@ -65,6 +92,14 @@ class JournalFullError(JournalError):
 
 class JournalTrimmedError(JournalError):
     """The events asked for are gone, since a published model has them: load that model."""
+
+
+class JournalDiskFullError(JournalError):
+    """The disk has no room: events are refused, deletions are not, and what is there can be read."""
+
+
+class JournalDamagedError(JournalError):
+    """The file does not hold what was written to it: a row's checksum is wrong, or rows are missing."""
 
 
 class Event(NamedTuple):
@@ -98,10 +133,14 @@ class Receipt(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The items of the model were updated with all events up to `seq`; `version` names the file where there is one."""
+    """The items of the model were updated with all events up to `seq`; `version` names the file where there is one.
+
+    `rule` says how new ids were admitted; None where all of them were, by a fastrec that knew no other way.
+    """
 
     seq: int
     version: str
+    rule: str | None = None
 
 
 class EventLog(Protocol):
@@ -127,8 +166,8 @@ class EventLog(Protocol):
         """Remove all events of a user; returns the place of the deletion."""
         ...
 
-    def trim(self, upto: int) -> int:
-        """Drop events up to a place that a published model has taken in."""
+    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
+        """Drop events up to a place that a published model has taken in, but for those at the places to keep."""
         ...
 
 
@@ -148,8 +187,10 @@ class Journal:
     queue_size
         Events that may wait for the next commit, before `append` raises `JournalFullError`.
     mode
-        The permissions of a file that is made, and of the log beside it: its owner's alone, unless 0o660, say, lets a
+        The permissions of a file that is made, and of those beside it: its owner's alone, unless 0o660, say, lets a
         group share it.
+    skip_damaged
+        Read on past rows that are damaged or missing, which are lost, instead of raising `JournalDamagedError`.
 
     Raises
     ------
@@ -175,12 +216,15 @@ class Journal:
         time_unit: str | None = None,
         queue_size: int = LARGEST_QUEUE,
         mode: int = PRIVATE,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         if os.fspath(path) in ("", ":memory:"):
             raise JournalError(f"a journal is a file, which {os.fspath(path)!r} is not: give its path")
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         self._mode = check_mode(mode)
+        self._skip_damaged = skip_damaged
+        self._reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"), mode)
         self._queue_size = check_integer("queue_size", queue_size, minimum=1)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -191,6 +235,7 @@ class Journal:
         self._closed = False  # nothing more is taken
         self._ended = False  # all is written, and no connection left
         self._inode: int | None = None  # of the file, once it is open
+        self._told: set[str] = set()  # what damage has been noted
         try:
             with self._errors():
                 self._prepare(time_unit)
@@ -265,8 +310,8 @@ class Journal:
         while True:
             first = self._queue.get()
             group = [] if first is None else [first]
-            ended = first is None
-            while not ended and len(group) < 10_000:
+            ended, size = first is None, 0 if first is None else len(first[0])
+            while not ended and len(group) < 10_000 and size < _EVENTS_A_COMMIT:
                 try:
                     following = self._queue.get_nowait()
                 except queue.Empty:
@@ -274,6 +319,7 @@ class Journal:
                 ended = following is None
                 if following is not None:
                     group.append(following)
+                    size += len(following[0])
             if group:
                 self._commit_group(group)
             if ended:
@@ -285,8 +331,9 @@ class Journal:
         failure: BaseException | None = None
         receipts: list[Receipt] = []
         try:
-            with self._errors(), self._transaction() as connection:
-                receipts = self._insert(connection, [events for events, _ in wanted])
+            with self._errors():
+                self._keep_room()
+                receipts = self._with_shorter_log(lambda: self._commit([events for events, _ in wanted]))
         except BaseException as error:
             failure = error
         with self._lock:
@@ -297,13 +344,18 @@ class Journal:
             else:
                 done.set_result(receipts[number])
 
+    def _commit(self, batches: list[list[Event]]) -> list[Receipt]:
+        with self._transaction() as connection:
+            return self._insert(connection, batches)
+
     def _insert(self, connection: sqlite3.Connection, batches: list[list[Event]]) -> list[Receipt]:
-        last = int(_meta(connection, "last"))
+        last = int(self._meta(connection, "last"))
         hashes = [[None if event.id is None else self._hash(b"event", event.id) for event in some] for some in batches]
         known = self._find_known(connection, [given for some in hashes for given in some if given is not None])
         rows: list[Any] = []
         new_ids: list[tuple[bytes, int]] = []
         receipts: list[Receipt] = []
+        seed = self._seed
         for events, some in zip(batches, hashes, strict=True):
             before, greatest = last, 0
             for event, given in zip(events, some, strict=True):
@@ -314,14 +366,43 @@ class Journal:
                     known[given] = last + 1
                     new_ids.append((given, last + 1))
                 last += 1
-                rows += (last, event.user, event.item, event.value, event.time)
+                user, item, value, moment, _, _ = event
+                value += 0.0  # SQLite knows no -0.0
+                rows += (last, user, item, value, moment, sum_event(seed, last, user, item, value, moment))
             added = last - before
             receipts.append(Receipt(last if added or not events else greatest, added, len(events) - added))
-        _insert_rows(connection, "events", 5, rows)
+        _insert_rows(connection, "events", 6, rows)
         _insert_rows(connection, "ids", 2, list(chain.from_iterable(sorted(new_ids))))
         if rows:
-            _set_meta(connection, "last", last)
+            self._set_meta(connection, "last", last)
         return receipts
+
+    def _keep_room(self) -> None:
+        """See to it that a deletion finds room, should there be none left for events.
+
+        It needs the reserve, and that the file can take what is in the log: so much may it have yet to grow.
+        """
+        self._check_file()
+        reserved = self._reserve.size() or self._reserve.make()
+        if not reserved:
+            raise JournalDiskFullError(f"the journal {self.path}: the disk has no room for more events")
+        connection = self._connection()
+        size = connection.execute("PRAGMA page_count").fetchone()[0] * self._page_size
+        if size + reserved // 4 > largest_file():
+            raise JournalDiskFullError(f"the journal {self.path}: files of this process may not be larger")
+        if size - os.stat(self.path).st_size > reserved // 4:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _with_shorter_log(self, work: Callable[[], Result]) -> Result:
+        """The result of work for which the log is moved into the file, where the disk has no room for a longer one."""
+        try:
+            return work()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode not in _FULL:
+                raise
+        with contextlib.suppress(sqlite3.Error):
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return work()
 
     @staticmethod
     def _find_known(connection: sqlite3.Connection, hashes: list[bytes]) -> dict[bytes, int]:
@@ -335,9 +416,11 @@ class Journal:
     def delete_user(self, user: Id) -> int:
         """Remove all events of a user from the disk: from the file, its free pages and the write-ahead log.
 
-        What remains is a keyed hash of the id, by which models that have learned from the user know not to use it. The
-        whole file is written anew for it, which takes as long as it is large: a second for some hundred thousand
-        events, while others wait to write.
+        What remains is a keyed hash of the id, by which models that have learned from the user know not to use it, and
+        the places of the events. The whole file is written anew for it, which takes as long as it is large: a second
+        for some hundred thousand events, while others wait to write. On a full disk it is possible, too: room is kept
+        for it. The file is then written anew by a later `trim` or deletion, once there is room for that; until then
+        copies of rows that were moved may be left in unused parts of pages.
 
         Returns
         -------
@@ -351,19 +434,86 @@ class Journal:
         """
         user = _check_id("user", user)
         with self._errors():
-            with self._transaction() as connection:
-                connection.execute("DELETE FROM events WHERE user = ?", (user,))
-                seq = int(_meta(connection, "last")) + 1
-                connection.execute("INSERT INTO deletions VALUES (?, ?)", (seq, self.mark(user)))
-                _set_meta(connection, "last", seq)
-            # Pages that were split or joined keep copies of what was moved to another, in their unused parts, which
-            # secure_delete does not reach.
-            self._connection().execute("VACUUM")
-            self._truncate_log()
+            seq = self._with_reserve(lambda: self._mark_deleted(user))
+            self._with_reserve(lambda: self._erase(user, seq))
+            self._with_reserve(self._truncate_log)
+            self._scrub()
+            self._reserve.make()
         return seq
 
-    def trim(self, upto: int) -> int:
+    def _with_reserve(self, work: Callable[[], Result]) -> Result:
+        """The result of work that may have what was kept in reserve, where the disk has nothing else."""
+        try:
+            return self._with_shorter_log(work)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode not in _FULL:
+                raise
+        self._reserve.give_up()
+        return self._with_shorter_log(work)
+
+    def _mark_deleted(self, user: Id) -> int:
+        """From here on whoever reads the journal knows that the user is gone."""
+        with self._transaction() as connection:
+            seq, mark = int(self._meta(connection, "last")) + 1, self.mark(user)
+            crc = sum_row(self._seed, "deletions", seq, mark)
+            connection.execute("INSERT INTO deletions VALUES (?, ?, ?)", (seq, mark, crc))
+            self._set_meta(connection, "last", seq)
+            self._set_meta(connection, "unscrubbed", 1)
+        return seq
+
+    def _erase(self, user: Id, upto: int) -> None:
+        """Leave nothing but their places of a user's events, some at a time, so that little room is needed for it.
+
+        Killed in between, the events that are left are followed by the deletion, and so used by nobody.
+        """
+        after: int | None = -1
+        while after is not None:
+            after = self._erase_some(user, after, upto)
+            self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _erase_some(self, user: Id, after: int, upto: int) -> int | None:
+        """Erase the first events after a place; returns the last one's, or None where these were all."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "SELECT seq FROM events WHERE user = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+                (user, after, upto, _ERASED_A_COMMIT),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE events SET user = NULL, item = NULL, value = 0, time = NULL, crc = ? WHERE seq = ?",
+                [(sum_erased(self._seed, seq), seq) for (seq,) in found],
+            )
+        return found[-1][0] if len(found) == _ERASED_A_COMMIT else None
+
+    def _scrub(self) -> None:
+        """Write the file anew, where that is due and there is room for it.
+
+        Pages that were split or joined keep copies of what was moved to another, in their unused parts, which
+        secure_delete does not reach.
+        """
+        connection = self._connection()
+        if not int(self._meta(connection, "unscrubbed")):
+            return
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        if shutil.disk_usage(self.path.parent).free < 3 * pages * self._page_size:
+            return
+        try:
+            connection.execute("VACUUM")
+            self._truncate_log()
+            with self._transaction():
+                self._set_meta(connection, "unscrubbed", 0)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode not in _FULL:
+                raise
+
+    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
         """Drop the events up to `upto`, but never past what a published model has taken in.
+
+        Parameters
+        ----------
+        upto
+            A seq.
+        keep
+            The seqs of events that are kept all the same, and can be read by `kept`.
 
         Returns
         -------
@@ -371,50 +521,94 @@ class Journal:
             The seq up to which events are gone now.
         """
         check_integer("upto", upto, minimum=0)
-        with self._errors(), self._transaction() as connection:
-            upto = max(min(upto, int(_meta(connection, "published"))), int(_meta(connection, "trimmed")))
-            connection.execute("DELETE FROM events WHERE seq <= ?", (upto,))
-            connection.execute("DELETE FROM deletions WHERE seq <= ?", (upto,))
-            connection.execute("DELETE FROM checkpoints WHERE seq < ?", (upto,))
-            forgotten = min(upto, int(_meta(connection, "last")) - REMEMBERED_IDS)
-            if forgotten > int(_meta(connection, "forgotten")) + REMEMBERED_IDS // 10:
-                connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))
-                _set_meta(connection, "forgotten", forgotten)
-            _set_meta(connection, "trimmed", upto)
+        with self._errors():
+            with self._transaction() as connection:
+                upto = self._trim(connection, upto, keep)
+            self._scrub()
         return upto
 
-    def record_checkpoint(self, seq: int, version: str) -> None:
+    def _trim(self, connection: sqlite3.Connection, upto: int, keep: Sequence[int]) -> int:
+        trimmed, published = (int(self._meta(connection, name)) for name in ("trimmed", "published"))
+        upto = min(upto, published)
+        if upto <= trimmed:
+            return trimmed
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (seq INTEGER PRIMARY KEY)")
+        connection.execute("DELETE FROM temp.wanted")
+        connection.executemany("INSERT OR IGNORE INTO temp.wanted VALUES (?)", [(int(seq),) for seq in keep])
+        connection.execute("DELETE FROM events WHERE seq <= ? AND seq NOT IN (SELECT seq FROM temp.wanted)", (upto,))
+        connection.execute("DELETE FROM deletions WHERE seq <= ?", (upto,))
+        connection.execute("DELETE FROM checkpoints WHERE seq < ?", (upto,))
+        self._count_checkpoints(connection)
+        kept = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (upto,)).fetchone()[0]
+        self._set_meta(connection, "kept", kept)
+        forgotten = min(upto, int(self._meta(connection, "last")) - REMEMBERED_IDS)
+        if forgotten > int(self._meta(connection, "forgotten")) + REMEMBERED_IDS // 10:
+            connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))
+            self._set_meta(connection, "forgotten", forgotten)
+        self._set_meta(connection, "trimmed", upto)
+        return upto
+
+    def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
         """Note that the model's items were updated with the events up to `seq`: who replays does it there again."""
         with self._errors(), self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (seq, version))
+            crc = sum_row(self._seed, "checkpoints", seq, version, rule)
+            connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", (seq, version, rule, crc))
+            self._count_checkpoints(connection)
+
+    def _count_checkpoints(self, connection: sqlite3.Connection) -> None:
+        count = connection.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0]
+        self._set_meta(connection, "checkpoints", count)
 
     def record_published(self, seq: int) -> None:
         """Note that a published model has taken in the events up to `seq`, which `trim` may now drop."""
         with self._errors(), self._transaction() as connection:
-            if seq > int(_meta(connection, "published")):
-                _set_meta(connection, "published", seq)
+            if seq > int(self._meta(connection, "published")):
+                self._set_meta(connection, "published", seq)
+
+    def record_lineage(self, text: str) -> None:
+        """Note what models this journal's events belong to."""
+        with self._errors(), self._transaction() as connection:
+            self._set_meta(connection, "lineage", text)
 
     # -- reading
 
     def last_seq(self) -> int:
         """The seq of the newest entry on disk, by whichever process; 0 where there is none."""
         try:  # as `_errors`, without its cost: a server asks before each answer
-            return int(self._connection().execute(_LAST).fetchone()[0])
+            value, crc = self._connection().execute(_LAST).fetchone()
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self.path}: {error}") from error
+        if crc != sum_row(0, "meta", "last", value):
+            raise self._damaged("its record of 'last'")
+        return int(value)
 
     def trimmed_seq(self) -> int:
         """The seq up to which entries have been dropped; 0 where all are there."""
-        with self._errors():
-            return int(_meta(self._connection(), "trimmed"))
+        return int(self._read_meta("trimmed"))
 
     def published_seq(self) -> int:
         """The seq up to which a published model has taken in the events."""
-        with self._errors():
-            return int(_meta(self._connection(), "published"))
+        return int(self._read_meta("published"))
+
+    def unchecked_seq(self) -> int:
+        """The seq up to which entries have no checksum: an older fastrec wrote them."""
+        return int(self._read_meta("unchecked"))
+
+    def lineage(self) -> str | None:
+        """What `record_lineage` has noted; None before."""
+        text = self._read_meta("lineage")
+        return None if text is None else str(text)
+
+    @property
+    def id(self) -> str:
+        """What names this journal among all others."""
+        return self._id
 
     def read(self, after: int, n: int = 10_000, *, upto: int | None = None) -> list[Event | Deletion]:
         """The first `n` entries after `after`, in order: events, and deletions of users.
+
+        Each is as it was written, and none is missing but those whose user was deleted: checksums and places are
+        looked at.
 
         Parameters
         ----------
@@ -429,48 +623,118 @@ class Journal:
         ------
         JournalTrimmedError
             Where entries after `after` have been dropped.
+        JournalDamagedError
+            Where an entry is damaged or missing; with `skip_damaged` it is left out.
         """
         check_integer("after", after, minimum=0)
         check_integer("n", n, minimum=1)
-        last = _INT64[-1] if upto is None else upto
-        with self._errors():
-            connection = self._connection()
-            rows = connection.execute(
-                "SELECT user, item, value, time, NULL, seq FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                (after, last, n),
-            ).fetchall()
-            if len(rows) == n:
-                last = rows[-1][-1]
-            marks = connection.execute(
-                "SELECT mark, seq FROM deletions WHERE seq > ? AND seq <= ?", (after, last)
-            ).fetchall()
-            trimmed = int(_meta(connection, "trimmed"))  # read last: what was dropped meanwhile is noticed
-        if after < trimmed:
-            raise JournalTrimmedError(
-                f"{self.path} has no entries up to {trimmed} any more; a published model has them"
-            )
-        entries: list[Event | Deletion] = [Event._make(row) for row in rows]
-        if marks:
-            entries += [Deletion._make(row) for row in marks]
-            entries.sort(key=lambda entry: entry.seq)
+        entries: list[Event | Deletion] = []
+        with self._errors(), self._reading() as connection:
+            trimmed = int(self._meta(connection, "trimmed"))
+            if after < trimmed:
+                raise JournalTrimmedError(
+                    f"{self.path} has no entries up to {trimmed} any more; a published model has them"
+                )
+            last = int(self._meta(connection, "last"))
+            end = last if upto is None else min(upto, last)
+            while after < end and len(entries) < n:
+                some, after = self._read_some(connection, after, n, end)
+                entries += some
         return entries[:n]
 
+    def _read_some(
+        self, connection: sqlite3.Connection, after: int, n: int, end: int
+    ) -> tuple[list[Event | Deletion], int]:
+        """The entries among the first `n` rows of events after a place, and the place up to which these are all."""
+        rows = connection.execute(
+            "SELECT user, item, value, time, crc, seq FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            (after, end, n),
+        ).fetchall()
+        if len(rows) == n:
+            end = rows[-1][-1]
+        marks = connection.execute(
+            "SELECT mark, crc, seq FROM deletions WHERE seq > ? AND seq <= ? ORDER BY seq", (after, end)
+        ).fetchall()
+        self._check_places([row[-1] for row in rows], [row[-1] for row in marks], after, end)
+        entries: list[Event | Deletion] = list(self._events_of(rows))
+        if marks:
+            entries += [
+                Deletion(mark, seq)
+                for mark, crc, seq in marks
+                if self._is_right(crc, sum_row(self._seed, "deletions", seq, mark), seq)
+            ]
+            entries.sort(key=lambda entry: entry.seq)
+        return entries, end
+
+    def _events_of(self, rows: list[tuple[Any, ...]]) -> Iterator[Event]:
+        """Rows as events, those erased left out, each with its checksum looked at."""
+        seed, is_right = self._seed, self._is_right
+        for user, item, value, moment, crc, seq in rows:
+            right = crc == sum_event(seed, seq, user, item, value, moment) or is_right(crc, None, seq)
+            if right and user is not None:
+                yield Event(user, item, value, moment, None, seq)
+
+    def _is_right(self, crc: int | None, wanted: int | None, seq: int) -> bool:
+        """Whether a row has the checksum that it must have, or is of a time before there were any."""
+        if crc == wanted and crc is not None:
+            return True
+        if crc is None and seq <= self._unchecked:
+            return True
+        if not self._skip_damaged:
+            raise self._damaged(f"the entry of seq {seq}")
+        self._note_damage(f"the entry of seq {seq}")
+        return False
+
+    def _check_places(self, events: list[int], marks: list[int], after: int, end: int) -> None:
+        """See that there is a row for each place: only before there were checksums deletions have left gaps."""
+        wanted = range(max(after, self._unchecked) + 1, end + 1)
+        places = sorted(events + marks) if marks else events
+        if places[:1] and places[0] < wanted.start:
+            places = [place for place in places if place >= wanted.start]
+        if len(places) == len(wanted) and places == list(wanted):
+            return
+        missing = sorted(set(wanted) - set(places))
+        what = f"the entry of seq {missing[0]} ({len(missing)} are missing)" if missing else "the order of its entries"
+        if not self._skip_damaged or not missing:
+            raise self._damaged(what)
+        self._note_damage(what)
+
+    def kept(self, first: int, upto: int) -> list[Event]:
+        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        with self._errors(), self._reading() as connection:
+            trimmed, kept = (int(self._meta(connection, name)) for name in ("trimmed", "kept"))
+            count = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (trimmed,)).fetchone()[0]
+            if count != kept:
+                what = f"of {kept} entries kept up to seq {trimmed} there are {count}: one"
+                if not self._skip_damaged:
+                    raise self._damaged(what)
+                self._note_damage(what)
+            rows = connection.execute(
+                "SELECT user, item, value, time, crc, seq FROM events WHERE seq >= ? AND seq <= ? ORDER BY seq",
+                (first, upto),
+            ).fetchall()
+            return list(self._events_of(rows))
+
     def history(self, user: Id) -> list[Event]:
-        """The events of one user that the journal holds, in order."""
-        with self._errors():
-            rows = self._connection().execute(
-                "SELECT user, item, value, time, NULL, seq FROM events WHERE user = ? ORDER BY seq",
-                (_check_id("user", user),),
-            )
-            return [Event._make(row) for row in rows]
+        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        user = _check_id("user", user)
+        found, after = self.kept(0, self.trimmed_seq()), self.trimmed_seq()
+        while entries := self.read(after):
+            found += [entry for entry in entries if isinstance(entry, Event)]
+            after = entries[-1].seq
+            found = [event for event in found if event.user == user and type(event.user) is type(user)]
+        return [event for event in found if event.user == user and type(event.user) is type(user)]
 
     def checkpoints(self, after: int = 0) -> list[Checkpoint]:
         """The recorded checkpoints after a seq, in order."""
-        with self._errors():
-            rows = self._connection().execute(
-                "SELECT seq, version FROM checkpoints WHERE seq > ? ORDER BY seq", (after,)
-            )
-            return [Checkpoint._make(row) for row in rows]
+        with self._errors(), self._reading() as connection:
+            rows = connection.execute("SELECT seq, version, rule, crc FROM checkpoints ORDER BY seq").fetchall()
+            count = self._meta(connection, "checkpoints")
+        for seq, version, rule, crc in rows:
+            self._is_right(crc, sum_row(self._seed, "checkpoints", seq, version, rule), seq)
+        if len(rows) != count:
+            raise self._damaged(f"of {count} checkpoints there are {len(rows)}: one")
+        return [Checkpoint(seq, version, rule) for seq, version, rule, _ in rows if seq > after]
 
     def mark(self, user: Id) -> bytes:
         """What stands for a user in a `Deletion`: a keyed hash of the id and its type."""
@@ -487,7 +751,8 @@ class Journal:
 
     def __len__(self) -> int:
         with self._errors():
-            return int(self._connection().execute("SELECT COUNT(*) FROM events").fetchone()[0])
+            connection = self._connection()
+            return int(connection.execute("SELECT COUNT(*) FROM events WHERE user IS NOT NULL").fetchone()[0])
 
     def __repr__(self) -> str:
         return f"Journal({os.fspath(self.path)!r})"
@@ -533,6 +798,17 @@ class Journal:
         return connection
 
     @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """What is read in here is of one moment."""
+        connection = self._connection()
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection()
         connection.execute("BEGIN IMMEDIATE")
@@ -561,7 +837,9 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise JournalError(f"the journal {self.path}: {error}") from error
+            full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) == errno.ENOSPC
+            kind = JournalDiskFullError if full else JournalError
+            raise kind(f"the journal {self.path}: {error}") from error
 
     def _prepare(self, time_unit: str | None) -> None:
         if not self.path.parent.is_dir():
@@ -578,17 +856,24 @@ class Journal:
         with self._transaction() as connection:
             if _is_empty(connection):
                 self._make(connection, time_unit or "ms")
+            elif connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                self._upgrade(connection)
         self._check_kind(connection)
         self._inode = os.stat(self.path).st_ino
-        key = bytes(_meta(connection, "key"))
+        self._page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+        key = bytes(self._meta(connection, "key"))
+        self._seed = crc32(key)
+        self._id = blake2b(digest_size=16, key=key, person=b"journal").hexdigest()
+        self._unchecked = int(self._meta(connection, "unchecked"))
         self._keyed = {
             (purpose, kind == b"/str"): blake2b(digest_size=16, key=key, person=purpose + kind)
             for purpose in (b"event", b"user")
             for kind in (b"/str", b"/int")
         }
-        self._time_unit = str(_meta(connection, "time_unit"))
+        self._time_unit = str(self._meta(connection, "time_unit"))
         if time_unit not in (None, self._time_unit):
             raise JournalError(f"{self.path} has its times in {self._time_unit!r}, not in {time_unit!r}")
+        self._reserve.make()
 
     def _check_kind(self, connection: sqlite3.Connection) -> None:
         """Refuse a file that is no journal, or one of another version; an empty one may become a journal."""
@@ -597,10 +882,10 @@ class Journal:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(f"{self.path} is a database, but no journal of fastrec: give another file")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != FORMAT_VERSION:
+        if version not in (1, FORMAT_VERSION):
             raise JournalError(
-                f"{self.path} is a journal of version {version}, this fastrec reads {FORMAT_VERSION}: use the fastrec "
-                "that made it"
+                f"{self.path} is a journal of version {version}, this fastrec reads up to {FORMAT_VERSION}: use the "
+                "fastrec that made it"
             )
 
     @staticmethod
@@ -608,10 +893,47 @@ class Journal:
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         start = {"last": 0, "trimmed": 0, "published": 0, "forgotten": 0}
-        for name, value in {**start, "time_unit": time_unit, "key": secrets.token_bytes(32)}.items():
-            connection.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        values = {**start, **_NEWER, "time_unit": time_unit, "key": secrets.token_bytes(32)}
+        connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", map(_meta_row, values, values.values()))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    @staticmethod
+    def _upgrade(connection: sqlite3.Connection) -> None:
+        """Make a file of version 1 one of today's; its rows stay without checksums, and are known by their places."""
+        for statement in _UPGRADE.split(";"):
+            connection.execute(statement)
+        values = dict(connection.execute("SELECT name, value FROM meta"))
+        checkpoints = connection.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0]
+        values |= {**_NEWER, "unchecked": values["last"], "checkpoints": checkpoints}
+        connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", map(_meta_row, values, values.values()))
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    def _meta(self, connection: sqlite3.Connection, name: str) -> Any:
+        row = connection.execute("SELECT value, crc FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is None or row[1] != sum_row(0, "meta", name, row[0]):
+            raise self._damaged(f"its record of {name!r}")
+        return row[0]
+
+    def _read_meta(self, name: str) -> Any:
+        with self._errors():
+            return self._meta(self._connection(), name)
+
+    @staticmethod
+    def _set_meta(connection: sqlite3.Connection, name: str, value: Any) -> None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _meta_row(name, value))
+
+    def _damaged(self, what: str) -> JournalDamagedError:
+        return JournalDamagedError(
+            f"the journal {self.path} is damaged: {what} is not what was written. Put a sound copy in its place, or "
+            "begin a new journal from the published model; skip_damaged=True (--skip-damaged) goes on without what is "
+            "damaged"
+        )
+
+    def _note_damage(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            log.warning("the journal %s is damaged: %s is left out", self.path, what)
 
     def _truncate_log(self) -> None:
         """Move the write-ahead log into the file and empty it, so that no old page is left in it."""
@@ -710,9 +1032,5 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
 
 
-def _meta(connection: sqlite3.Connection, name: str) -> Any:
-    return connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
-
-
-def _set_meta(connection: sqlite3.Connection, name: str, value: Any) -> None:
-    connection.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+def _meta_row(name: str, value: Any) -> tuple[str, Any, int]:
+    return name, value, sum_row(0, "meta", name, value)

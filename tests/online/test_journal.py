@@ -172,8 +172,8 @@ def test_trim_stops_at_what_a_published_model_has(journal):
 def test_checkpoints_are_remembered_in_order(journal):
     journal.record_checkpoint(5, "v1")
     journal.record_checkpoint(9, "v2")
-    assert journal.checkpoints() == [(5, "v1"), (9, "v2")]
-    assert journal.checkpoints(5) == [(9, "v2")]
+    assert journal.checkpoints() == [(5, "v1", None), (9, "v2", None)]
+    assert journal.checkpoints(5) == [(9, "v2", None)]
 
 
 def test_a_full_queue_refuses(tmp_path):
