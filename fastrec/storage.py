@@ -67,6 +67,22 @@ class FileError(ValueError):
     """A file that cannot be loaded: what it is, or what is wrong with it."""
 
 
+@contextlib.contextmanager
+def refused(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """Whatever an object finds wrong with the arrays and the record that it is made of, as a FileError.
+
+    >>> with refused("model.fastrec", "model"):
+    ...     raise KeyError("seen")
+    Traceback (most recent call last):
+    ...
+    fastrec.storage.FileError: model.fastrec holds no model that can be loaded: 'seen'
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        raise FileError(f"{os.fspath(path)} holds no {what} that can be loaded: {error}") from error
+
+
 class _Entry(NamedTuple):
     dtype: np.dtype[Any]
     shape: tuple[int, ...]

@@ -18,8 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastrec.models
 from fastrec.data import Interactions
+from fastrec.fields import fields_of
 from fastrec.models import Recommender, estimators, load
-from fastrec.models.persistence import learned_names
 from tests.reference import tiny_factors  # registers itself
 
 # Options that make an estimator quick and repeatable; what it has of them is set.
@@ -120,7 +120,7 @@ def same(a, b):
 
 
 def learned(model):
-    return {name: vars(model)[name] for name in learned_names(type(model)) if name in vars(model)}
+    return {name: vars(model)[name] for name in fields_of(type(model)) if name in vars(model)}
 
 
 def assert_same_learned(first, second):

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from fastrec.compression.codec import NO_LAYOUT, Floats, Rows, VectorCodec
+from fastrec.compression.codec import NO_LAYOUT, Floats, Level, Rows, VectorCodec
 from fastrec.compression.scalar import Int8Codec
-from fastrec.compression.steps import check_steps, make_steps, name_steps
+from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
+from fastrec.fields import Fields
 from fastrec.kernels.codes import SIGNS, Coded, Layout, decode_rows
 from fastrec.validation import check_integer, readonly
 
@@ -40,7 +41,7 @@ class BinaryCodec(VectorCodec):
     (9, True)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("steps_",)
+    _learned: ClassVar[Fields] = {"steps_": STEPS_FIELD}
 
     steps_: Floats
 
@@ -56,10 +57,10 @@ class BinaryCodec(VectorCodec):
         return -(-self._d // 8) + 1
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
-        self.steps_ = make_steps(self._sizes(coordinates), self._reach)
+        self.steps_ = make_steps(self._scales(coordinates), self._reach)
 
     @staticmethod
-    def _sizes(coordinates: Floats) -> NDArray[np.float64]:
+    def _scales(coordinates: Floats) -> NDArray[np.float64]:
         """‖x‖² / Σ|x| of each row, and 0 for one of zeros."""
         wide = np.abs(coordinates.astype(np.float64))
         sums = wide.sum(axis=1)
@@ -68,14 +69,10 @@ class BinaryCodec(VectorCodec):
 
     def _encode(self, coordinates: Floats) -> Rows:
         bits = np.packbits(coordinates >= 0, axis=1, bitorder="little")
-        return np.column_stack([bits, name_steps(self.steps_, self._sizes(coordinates))])
+        return np.column_stack([bits, name_steps(self.steps_, self._scales(coordinates))])
 
     def _layout(self, start: int) -> Layout:
         return Layout(SIGNS, start, 1, np.float32(1), self.steps_, 1, 0)
-
-    def _restored(self) -> None:
-        super()._restored()
-        check_steps(self.steps_)
 
 
 class ResidualCodec(VectorCodec):
@@ -108,7 +105,7 @@ class ResidualCodec(VectorCodec):
     (42, 9, True)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("coarse_", "fine_")
+    _learned: ClassVar[Fields] = {"coarse_": Level("d"), "fine_": Level("d")}
 
     coarse_: VectorCodec
     fine_: VectorCodec
@@ -179,10 +176,3 @@ class ResidualCodec(VectorCodec):
         """Rows, and how both levels are read."""
         fine = self.fine_._layout(self.coarse_._width)
         return Coded(rows, self.n_features_in_, self.exact_columns_, self._width, self.coarse_._layout(0), fine)
-
-    def _restored(self) -> None:
-        super()._restored()
-        for codec in (self.coarse_, self.fine_):
-            codec._restored()
-            if codec._d != self._d:
-                raise ValueError("a codec's two levels are not of one size")

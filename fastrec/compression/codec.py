@@ -3,6 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils import TransformerTags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastrec.compression.rotation import learn_rotation, random_rotation
+from fastrec.fields import Array, Field, Fields, Side, Sizes, Value, check_fields, check_shape, fields_of
 from fastrec.kernels.codes import NOTHING, Coded, Layout, decode_rows, rotate_rows
 from fastrec.validation import check_choice, check_integer, name_options, readonly
 
@@ -23,6 +25,24 @@ LANES = 16
 HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
 NO_TABLE = readonly(np.zeros(1, np.float32))
 NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 1, 0)
+
+
+@dataclass(frozen=True)
+class Level(Field):
+    """A codec within another one, of as many dimensions."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, VectorCodec) or isinstance(getattr(value, "coarse_", None), VectorCodec):
+            raise ValueError(f"{name} must be a codec of one level, got {type(value).__name__}")
+        value.check(ranges=ranges)
+        check_shape(name, (value._d, value.exact_columns_), (self.size, 0), sizes)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "codec", "", f"of {self.size} dimensions, with its own arrays"
 
 
 class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -46,8 +66,13 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         A power of two: what float16 numbers count in, so that neither end of their range is met.
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("n_features_in_", "exact_columns_", "rotation_", "unit_")
-    """What a fitted codec is made of, and a saved one; each class names only its own."""
+    _learned: ClassVar[Fields] = {
+        "n_features_in_": Value(int, least=1, most=1 << 24),
+        "exact_columns_": Value(int, least=0),
+        "rotation_": Array(("d", "d"), least=-1.001, most=1.001, optional=True),
+        "unit_": Value(float, least=2.0**-149, most=2.0**127),
+    }
+    """What a fitted codec is made of, and a saved one; each class declares only its own."""
 
     rotations: ClassVar[tuple[str | None, ...]] = (None, "random")
 
@@ -301,27 +326,27 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return vectors if self.rotation_ is None else _rotated(vectors, self.rotation_)
 
     def _arrays(self) -> Iterator[NDArray[Any]]:
-        for name in learned_names(type(self)):
+        for name in fields_of(type(self)):
             value = vars(self).get(name)
             if isinstance(value, np.ndarray):
                 yield value
             elif isinstance(value, VectorCodec):
                 yield from value._arrays()
 
-    def _restored(self) -> None:
-        """Raise a ValueError where what was read from a file does not fit together."""
+    def _sizes(self) -> Sizes:
+        """What the symbols in the shapes of `_learned` stand for."""
+        return {"d": self._d}
+
+    def check(self, *, ranges: bool) -> None:
+        """Raise a ValueError or TypeError where what was read from a file is not what it must be."""
         self._check_options()
-        d = self._d
-        if (
-            type(d) is not int
-            or d < 1
-            or self.exact_columns_ < 0
-            or not isinstance(self.unit_, float)
-            or not 0 < self.unit_ < math.inf
-        ):
-            raise ValueError("a codec is not of the size that it must be")
-        if self.rotation_ is not None and (self.rotation_.shape != (d, d) or self.rotation_.dtype != np.float32):
-            raise ValueError("a codec's rotation is not of the shape that it must be")
+        check_random_state(getattr(self, "random_state", 0))
+        fields = fields_of(type(self))
+        plain = {name: field for name, field in fields.items() if isinstance(field, Value)}
+        check_fields(plain, vars(self), {}, ranges=ranges)  # before `_sizes` reads them
+        if self.exact_columns_ >= self.n_features_in_:
+            raise ValueError(f"a codec must keep fewer than {self.n_features_in_} columns, got {self.exact_columns_}")
+        check_fields(fields, vars(self), self._sizes(), ranges=ranges)
 
     @property
     def _n_features_out(self) -> int:
@@ -331,11 +356,6 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
-
-
-def learned_names(kind: type) -> list[str]:
-    """What a fitted codec of the class keeps: the names that each class in its line adds."""
-    return [name for base in reversed(kind.__mro__) for name in vars(base).get("_learned", ())]
 
 
 def _lengths(vectors: Floats) -> NDArray[np.float64]:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.compression.binary import BinaryCodec, ResidualCodec
-from fastrec.compression.codec import VectorCodec, learned_names
+from fastrec.compression.codec import VectorCodec
 from fastrec.compression.product import ProductQuantizer
 from fastrec.compression.scalar import Float16Codec, Int4Codec, Int8Codec
+from fastrec.fields import fields_of
 from fastrec.validation import readonly
 
 Arrays = dict[str, NDArray[Any]]
@@ -39,31 +40,35 @@ def describe_codec(codec: VectorCodec) -> tuple[Arrays, Record]:
     record: Record = {"class": type(codec).__name__, "options": {}, "learned": {}}
     for name, option in codec.get_params(deep=False).items():
         record["options"][name] = _describe_value(arrays, None, option)
-    for name in learned_names(type(codec)):
+    for name in fields_of(type(codec)):
         if name in vars(codec):
             record["learned"][name] = _describe_value(arrays, "/" + name.rstrip("_"), vars(codec)[name])
     return arrays, record
 
 
-def rebuild_codec(arrays: Mapping[str, NDArray[Any]], record: Record) -> VectorCodec:
-    """The codec that `describe_codec` described.
+def rebuild_codec(arrays: Mapping[str, NDArray[Any]], record: Record, *, ranges: bool = True) -> VectorCodec:
+    """The codec that `describe_codec` described; without `ranges` its numbers are not looked at.
 
     Raises
     ------
     ValueError
         Where it is none of fastrec's, or its parts do not fit together.
     """
+    codec = _assemble(arrays, record)
+    codec.check(ranges=ranges)
+    return codec
+
+
+def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record) -> VectorCodec:
     kind = CLASSES.get(record["class"])
     if kind is None:
         raise ValueError(f"its codec {record['class']!r} is none of fastrec's ({', '.join(CLASSES)})")
     codec = kind(**{name: _rebuild_value(arrays, None, value) for name, value in record["options"].items()})
-    names = learned_names(kind)
+    names = fields_of(kind)
     for name, value in record["learned"].items():
         if name not in names:
             raise ValueError(f"{record['class']} has no attribute {name!r}")
         setattr(codec, name, _rebuild_value(arrays, "/" + name.rstrip("_"), value))
-    if record["learned"]:
-        codec._restored()
     return codec
 
 
@@ -86,4 +91,4 @@ def _rebuild_value(arrays: Mapping[str, NDArray[Any]], place: str | None, value:
     if "array" in value:
         return readonly(arrays[str(place)])
     own = {name[len(str(place)) :]: array for name, array in arrays.items() if name.startswith(f"{place}/")}
-    return rebuild_codec(own, value["codec"])
+    return _assemble(own, value["codec"])

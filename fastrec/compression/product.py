@@ -14,7 +14,8 @@ from fastrec.compression.kmeans import (
     squared_lengths,
     unit_rows,
 )
-from fastrec.compression.steps import check_steps, make_steps, name_steps
+from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
+from fastrec.fields import Array, Fields, Sizes
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
 from fastrec.validation import check_choice, check_integer, readonly
 
@@ -68,7 +69,10 @@ class ProductQuantizer(VectorCodec):
     """
 
     rotations: ClassVar[tuple[str | None, ...]] = ("opq", "random", None)
-    _learned: ClassVar[tuple[str, ...]] = ("centroids_", "steps_")
+    _learned: ClassVar[Fields] = {
+        "centroids_": Array(("parts", "names", "widest")),
+        "steps_": STEPS_FIELD,
+    }
 
     centroids_: Floats
     steps_: Floats
@@ -128,9 +132,6 @@ class ProductQuantizer(VectorCodec):
         tables = readonly(np.concatenate([self.steps_, self.centroids_.reshape(-1)]))
         return Layout(kind, start, group, np.float32(1), tables, parts, k)
 
-    def _restored(self) -> None:
-        super()._restored()
-        check_steps(self.steps_)
-        shape = (self._parts, 2**self.bits, int(part_sizes(self._d, self._parts).max()))
-        if self.centroids_.shape != shape or self.centroids_.dtype != np.float32:
-            raise ValueError("a codec's centroids are not of the shape that they must be")
+    def _sizes(self) -> Sizes:
+        widest = int(part_sizes(self._d, self._parts).max())
+        return super()._sizes() | {"parts": self._parts, "names": 2**self.bits, "widest": widest}

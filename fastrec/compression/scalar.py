@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastrec.compression.codec import NO_TABLE, Floats, Rows, VectorCodec
-from fastrec.compression.steps import check_steps, make_steps
+from fastrec.compression.steps import STEPS_FIELD, make_steps
+from fastrec.fields import Fields
 from fastrec.kernels.codes import BYTES, HALVES, NARROWEST, NIBBLES, SHIFTED_BYTES, Layout, encode_nibbles
 from fastrec.validation import check_flag, check_integer, readonly
 
@@ -140,7 +141,7 @@ class Int4Codec(VectorCodec):
     (33, True)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("steps_",)
+    _learned: ClassVar[Fields] = {"steps_": STEPS_FIELD}
 
     steps_: Floats
 
@@ -179,10 +180,6 @@ class Int4Codec(VectorCodec):
 
     def _layout(self, start: int) -> Layout:
         return Layout(NIBBLES, start, self._size, np.float32(1), self.steps_, 1, 0)
-
-    def _restored(self) -> None:
-        super()._restored()
-        check_steps(self.steps_)
 
 
 def in_groups(vectors: Floats, size: int) -> Floats:

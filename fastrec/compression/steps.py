@@ -3,10 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array
 from fastrec.kernels.codes import STEPS
 from fastrec.validation import readonly
 
 Floats = NDArray[np.float32]
+
+STEPS_FIELD = Array((STEPS,), least=0, most=float(np.finfo(np.float32).max), order="rising")
 
 # Octaves below the largest size, and how many steps are for what lies there, or above: a vector far shorter than the
 # longest is in nobody's list, and those longer than any of `fit` are for what comes later.
@@ -45,9 +48,3 @@ def name_steps(steps: Floats, sizes: NDArray[np.float64]) -> NDArray[np.uint8]:
     borders = np.concatenate([[wide[1] / 2], np.sqrt(wide[1:-1] * wide[2:])])
     names: NDArray[np.uint8] = np.searchsorted(borders, sizes, side="right").astype(np.uint8)
     return names
-
-
-def check_steps(steps: Floats) -> None:
-    """Raise a ValueError where steps that were read from a file are not what they must be."""
-    if steps.shape != (STEPS,) or steps.dtype != np.float32 or not np.isfinite(steps).all():
-        raise ValueError("a codec's steps are not what they must be")

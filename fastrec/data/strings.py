@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array
+
 # Lone surrogates are legal in a Python str and occur in file names and scraped ids; UTF-8 proper refuses them.
 ERRORS = "surrogatepass"
+STRINGS_AT_ONCE = 1 << 14
+OFFSETS = Array(("n + 1",), "int64", below="bytes", order="ends")
 
 
 def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -64,3 +69,62 @@ def check_block(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         )
     if offsets[0] != 0 or offsets[-1] != len(utf8):
         raise ValueError(f"the offsets of a block of strings must run from 0 to its {len(utf8)} bytes")
+
+
+def is_rising(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArray[np.int32]) -> bool:
+    """Whether each string of a block is above the one before, byte by byte, in the order of these codes.
+
+    >>> utf8, offsets = pack_strings(["b", "a", "ab"])
+    >>> is_rising(utf8, offsets, np.array([1, 2, 0])), is_rising(utf8, offsets, np.array([2, 1, 0]))
+    (True, False)
+    """
+    words = np.ndarray((len(utf8) + 1,), ">u8", np.concatenate([utf8, np.zeros(8, np.uint8)]), strides=(1,))
+    for first in range(0, len(order), STRINGS_AT_ONCE):
+        codes = order[max(0, first - 1) : first + STRINGS_AT_ONCE]
+        starts, ends = offsets[codes], offsets[codes + 1]
+        these = _words(words, starts, ends)
+        if (these[1:] < these[:-1]).any():
+            return False
+        ties = np.flatnonzero(these[1:] == these[:-1])
+        if not _ties_rise(words, starts, ends, ties):
+            return False
+    return True
+
+
+def _ties_rise(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], ties: NDArray[np.intp]) -> bool:
+    """Whether of strings whose first eight bytes are alike the one after each of `ties` is above it."""
+    lengths, depth = ends - starts, 8
+    while len(ties):
+        spent = (lengths[ties] <= depth) & (lengths[ties + 1] <= depth)
+        if (lengths[ties[spent]] >= lengths[ties[spent] + 1]).any():
+            return False
+        ties = ties[~spent]
+        left, right = (_words(words, starts[some] + depth, ends[some]) for some in (ties, ties + 1))
+        if (right < left).any():
+            return False
+        ties, depth = ties[right == left], depth + 8
+    return True
+
+
+def _words(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.uint64]:
+    """The first eight bytes of each string as one number that sorts as they do; zeros follow shorter strings."""
+    sizes = np.clip(ends - starts, 0, 8)
+    shifts = np.minimum(64 - 8 * sizes, 63).astype(np.uint64)
+    taken = words[np.minimum(starts, len(words) - 1)].astype(np.uint64)
+    return np.where(sizes > 0, taken >> shifts << shifts, np.uint64(0))
+
+
+def check_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    """Raise a ValueError unless every string of a block can be read: offsets never fall, and all is UTF-8.
+
+    As bytes that are UTF-8 as a whole are so between any two beginnings of characters, no string is made.
+    """
+    check_block(utf8, offsets)
+    OFFSETS.check("the offsets of a block of strings", offsets, {"bytes": len(utf8)}, ranges=True)
+    starts = offsets[:-1][offsets[:-1] < offsets[1:]]
+    if (utf8[starts] & 0xC0 == 0x80).any():
+        raise ValueError("a string of a block begins within a character")
+    for first in range(0, len(starts), STRINGS_AT_ONCE):
+        last = first + STRINGS_AT_ONCE
+        end = starts[last] if last < len(starts) else len(utf8)
+        str(utf8[starts[first] : end].data, "utf-8", ERRORS)

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.data.strings import ERRORS, check_block, pack_strings, unpack_strings
+from fastrec.data.strings import ERRORS, OFFSETS, check_block, check_strings, is_rising, pack_strings, unpack_strings
+from fastrec.fields import Array, Fields, Sizes, check_fields
 from fastrec.validation import check_choice, check_codes
 
 Kind = Literal["int", "str"]
@@ -102,6 +103,15 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
         array = array.copy()
         array.flags.writeable = False
     return array
+
+
+INTEGERS: Fields = {"ids": Array(("n",), "int64", order="distinct")}
+STRINGS: Fields = {
+    "utf8": Array(("bytes",), "uint8"),
+    "offsets": OFFSETS,
+    "order": Array(("n",), "int32", least=0, below="n", order="distinct", absent=True),
+}
+"""The arrays that a vocabulary is made of: integers, or strings."""
 
 
 class Vocabulary:
@@ -202,20 +212,36 @@ class Vocabulary:
             If arrays are missing, or of another type or shape.
         """
         new = cls.__new__(cls)
+        sizes: Sizes = {}
         if set(arrays) == {"ids"}:
-            ids = arrays["ids"]
-            if ids.ndim != 1 or ids.dtype != np.int64:
-                raise ValueError(f"the ids of a vocabulary must be 1-D int64, got {ids.ndim}-D {ids.dtype}")
-            new._set("int", len(ids), ids=ids)
+            check_fields(INTEGERS, arrays, sizes, ranges=False)
+            new._set("int", sizes["n"], ids=arrays["ids"])
         elif {"utf8", "offsets"} <= set(arrays) <= {"utf8", "offsets", "order"}:
+            check_fields(STRINGS, arrays, sizes, ranges=False)
             utf8, offsets, order = arrays["utf8"], arrays["offsets"], arrays.get("order")
             check_block(utf8, offsets)
-            if order is not None and (order.dtype != np.int32 or order.shape != (len(offsets) - 1,)):
-                raise ValueError(f"the order of a vocabulary must be int32 of shape ({len(offsets) - 1},)")
-            new._set("str", len(offsets) - 1, utf8=utf8, offsets=offsets, order=order, ascending=order is None)
+            new._set("str", sizes["n"], utf8=utf8, offsets=offsets, order=order, ascending=order is None)
         else:
             raise ValueError(f"a vocabulary is made of 'ids', or of 'utf8' and 'offsets', got {sorted(arrays)}")
         return new
+
+    def check_content(self) -> None:
+        """Raise a ValueError where ids are no UTF-8, occur twice, or are not in the order that they are said to be in.
+
+        `from_arrays` looks at no id, so that a file is mapped in no time; what others may have made is checked by this.
+        """
+        sizes = {"n": self._length}
+        if self._kind == "int":
+            INTEGERS["ids"].check("the ids of a vocabulary", self.ids, sizes, ranges=True)
+            return
+        utf8, offsets = self._block()
+        check_strings(utf8, offsets)
+        if self._order is not None:
+            STRINGS["order"].check("the order of a vocabulary", self._order, sizes, ranges=True)
+        if self._ascending is not None:
+            order = np.arange(self._length, dtype=np.int32) if self._order is None else self._order
+            if not is_rising(utf8, offsets, order):
+                raise ValueError("the ids of a vocabulary must each be there once, and its order that of the ids")
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The vocabulary as plain arrays, for a file.

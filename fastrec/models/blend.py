@@ -9,7 +9,9 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from fastrec.data import Interactions
+from fastrec.fields import Array, Fields, Value
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.fields import Members
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.hiding import Hidden, check_validation, hidden_parts, is_in
 from fastrec.models.implicit_als import ImplicitALS
@@ -99,7 +101,12 @@ class Blend(Explaining):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
-    _learned: ClassVar[tuple[str, ...]] = ("members_", "weights_", "validation_scores_", "models_given_")
+    _learned: ClassVar[Fields] = {
+        "members_": Members("members"),
+        "weights_": Array(("members",), "float64", least=0),
+        "validation_scores_": Array(("members + 1",), "float64", finite=False, optional=True),
+        "models_given_": Value(bool),
+    }
     _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"models"})
 
     members_: Team
@@ -198,8 +205,8 @@ class Blend(Explaining):
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
-        if len(self.members_) != len(self.weights_):
-            raise ValueError("its weights are not those of its members")
+        if not self.weights_.sum() > 0:
+            raise ValueError("weights_ must have one above 0 among them")
         for member in self.members_:
             for name in Team.SHARED:
                 setattr(member, name, getattr(self, name))

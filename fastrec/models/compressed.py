@@ -11,9 +11,11 @@ from sklearn.utils.metaestimators import available_if
 
 from fastrec.compression import VectorCodec, make_codec
 from fastrec.compression.naming import PLAIN_NAMES
+from fastrec.fields import LARGEST, Array, Fields, Nothing, check_fields, check_range, check_shape, fields_of
 from fastrec.kernels.codes import Coded, add_coded_rows, measure_codes, score_pairs_of_codes
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.fields import Arrays, Codecs, Origin
 from fastrec.models.item_weights import ItemWeights, rows_of
 from fastrec.models.persistence import Team, freeze
 from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Explaining, Recommender
@@ -102,7 +104,12 @@ class _Compressed(Updating):
     """
 
     learns: ClassVar[bool] = False
-    _learned: ClassVar[tuple[str, ...]] = ("origin_", "codecs_", "kept_")
+    _compresses: ClassVar[Any]
+    _learned: ClassVar[Fields] = {
+        "origin_": Origin(),
+        "codecs_": Codecs(),
+        "kept_": Arrays(),
+    }
 
     origin_: Team
     codecs_: dict[str, VectorCodec]
@@ -182,6 +189,10 @@ class _Compressed(Updating):
         self.__dict__["capabilities"] = origin.capabilities | Updating.capabilities
 
     @abstractmethod
+    def _rows(self, name: str) -> NDArray[np.uint8]:
+        """The rows of codes of what the original calls so."""
+
+    @abstractmethod
     def _all_rows(self) -> list[NDArray[np.uint8]]:
         """All rows of codes."""
 
@@ -192,14 +203,33 @@ class _Compressed(Updating):
     def _find_warm(self) -> NDArray[np.bool_] | None:
         return self.kept_.get("warm")
 
+    def _check_relations(self, *, ranges: bool) -> None:
+        origin = self._origin
+        if isinstance(origin, _Compressed) or not isinstance(origin, self._compresses):
+            raise ValueError(f"{type(origin).__name__} is no model that {type(self).__name__} is made of")
+        n_users, n_items = self.seen_.shape
+        whole = {f"whole/{name}": field for name, field in getattr(type(origin), "_whole_fields", {}).items()}
+        masks = {"warm": ("n_items",), "answered": ("n_users",)}
+        fields = whole | {name: Array(shape, "bool", absent=True) for name, shape in masks.items()}
+        if not set(self.kept_) <= set(fields):
+            raise ValueError(f"kept_ must hold {', '.join(fields)}, got {', '.join(self.kept_)}")
+        check_fields(fields, self.kept_, {**origin._sizes(), "n_users": n_users, "n_items": n_items}, ranges=ranges)
+        for name, codec in self.codecs_.items():
+            codec.check(ranges=ranges)
+            rows = codec.check_rows(self._rows(name))
+            field = fields_of(type(origin)).get(name)
+            shape = getattr(field, "dense", field)
+            if not isinstance(shape, Array) or getattr(origin, name, None) is not None:
+                raise ValueError(f"codecs_ holds a codec of {name}, which {type(origin).__name__} has not")
+            check_shape(f"codes of {name}", (len(rows), codec.n_features_in_), shape.shape, origin._sizes())
+            if ranges:
+                norms = np.empty(len(rows))
+                measure_codes(codec.coded(rows), np.empty(codec.n_features_in_, np.float32), norms)
+                check_range(f"the lengths of what is coded of {name}", norms, 0, LARGEST)
+
     def _restored(self, *, check: bool) -> None:
         Recommender._restored(self, check=check)  # what lies between looks at factors or weights that are no more
-        if len(self.origin_) != 1:
-            raise ValueError("it is not made of one model")
-        origin = self._origin
-        origin._derived = Derived()
-        for name in Team.SHARED:
-            setattr(origin, name, getattr(self, name))
+        self._origin._derived = Derived()
         self._take_manners()
 
 
@@ -231,7 +261,15 @@ class CompressedFactors(_Compressed, FactorRecommender):
     array([[5]], dtype=int32)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("item_codes_", "user_codes_", "other_codes_")
+    _compresses: ClassVar[Any] = FactorRecommender
+    _learned: ClassVar[Fields] = {
+        "user_factors_": Nothing(),
+        "item_factors_": Nothing(),
+        "index_": Nothing(),
+        "item_codes_": Array(("n_items", "item_bytes"), "uint8"),
+        "user_codes_": Array(("n_users", "user_bytes"), "uint8"),
+        "other_codes_": Arrays(),
+    }
 
     item_codes_: NDArray[np.uint8]
     user_codes_: NDArray[np.uint8]
@@ -510,30 +548,18 @@ class CompressedFactors(_Compressed, FactorRecommender):
     def _n_features_out(self) -> int:
         return self.codecs_["item_factors_"].n_features_in_
 
-    def _restored(self, *, check: bool) -> None:
-        _Compressed._restored(self, check=check)
-        sizes = {"user_factors_": self.seen_.shape[0]}
-        for name, codec in self.codecs_.items():
-            rows = codec.check_rows(self._rows(name))
-            if len(rows) != sizes.get(name, self.n_features_in_):
-                raise ValueError("its codes are not of the shape that they must be")
-            if check:
-                norms = np.empty(len(rows))
-                measure_codes(codec.coded(rows), np.empty(codec.n_features_in_, np.float32), norms)
-                if not np.isfinite(norms).all():
-                    raise ValueError("its codes stand for vectors that are not finite")
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if "item_factors_" not in self.codecs_:
+            raise ValueError("codecs_ lacks that of item_factors_")
+        for name in self._origin._by_item:
+            if (name in self.codecs_) == (name in vars(self._origin)):
+                raise ValueError(f"{name} must be in codes or in the model that was compressed")
         users = self.codecs_.get("user_factors_")
         if users is not None and users.n_features_in_ != self._n_features_out:
             raise ValueError("its users' factors are not of the width of its items'")
-        if len(self.user_codes_) != self.seen_.shape[0]:
-            raise ValueError("its codes are not of the shape that they must be")
-        if not isinstance(self._origin, FactorRecommender):
-            raise ValueError("it is not made of a factor model")
-        shapes = {"warm": (self.n_features_in_,), "answered": (self.seen_.shape[0],)}
-        for name, array in self.kept_.items():
-            pool = name == "whole/pool" and (array.min(initial=0) < 0 or array.max(initial=0) >= self.n_features_in_)
-            if pool or array.shape != shapes.get(name, array.shape):
-                raise ValueError(f"what it keeps of all items ({name}) is not what it must be")
+        if users is None and self.user_codes_.shape[1]:
+            raise ValueError("user_codes_ must have a codec")
 
 
 class CompressedWeights(_Compressed, ItemWeights):
@@ -558,7 +584,11 @@ class CompressedWeights(_Compressed, ItemWeights):
     """
 
     takes_new_items: ClassVar[bool] = False
-    _learned: ClassVar[tuple[str, ...]] = ("weight_codes_",)
+    _compresses: ClassVar[Any] = ItemWeights
+    _learned: ClassVar[Fields] = {
+        "weights_": Nothing(),
+        "weight_codes_": Array(("n_items", "bytes"), "uint8"),
+    }
 
     weight_codes_: NDArray[np.uint8]
 
@@ -599,6 +629,9 @@ class CompressedWeights(_Compressed, ItemWeights):
     def _all_rows(self) -> list[NDArray[np.uint8]]:
         return [self.weight_codes_]
 
+    def _rows(self, name: str) -> NDArray[np.uint8]:
+        return self.weight_codes_
+
     def _coded(self) -> Coded:
         coded: Coded = self._derived.get("codes", lambda: self.codecs_["weights_"].coded(self.weight_codes_))
         return coded
@@ -627,17 +660,10 @@ class CompressedWeights(_Compressed, ItemWeights):
     def _similarities(self) -> Any:
         return _Decoded(lambda codes: self.codecs_["weights_"].decode(self._coded(), codes))
 
-    def _restored(self, *, check: bool) -> None:
-        _Compressed._restored(self, check=check)
-        n = self.n_features_in_
-        codec = self.codecs_["weights_"]
-        if len(codec.check_rows(self.weight_codes_)) != n or codec.n_features_in_ != n:
-            raise ValueError("its codes are not of the shape that they must be")
-        if check:
-            norms = np.empty(n)
-            measure_codes(self._coded(), np.empty(n, np.float32), norms)
-            if not np.isfinite(norms).all():
-                raise ValueError("its codes stand for weights that are not finite")
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if set(self.codecs_) != {"weights_"}:
+            raise ValueError(f"codecs_ must hold that of weights_ alone, got {', '.join(self.codecs_)}")
 
 
 def original_bytes(model: Any) -> int:

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, issparse
 
 from fastrec.features import FeatureEncoder, align_rows
 from fastrec.features.encoder import read_columns
+from fastrec.fields import Array, Either, Fields, Matrix, Value
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import row_numbers, rows_of_lists
 from fastrec.models.spectrum import add_dense_products, pad_columns, sum_vectors
@@ -71,7 +72,10 @@ class ContentRecommender(Explaining):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
     takes_negatives: ClassVar[bool] = True
-    _learned: ClassVar[tuple[str, ...]] = ("item_features_", "features_given_")
+    _learned: ClassVar[Fields] = {
+        "item_features_": Either(Matrix(("n_items", "n_features")), Array(("n_items", "n_features"))),
+        "features_given_": Value(bool),
+    }
 
     item_features_: Any
     features_given_: bool
@@ -216,11 +220,6 @@ class ContentRecommender(Explaining):
         if self.features_given_:
             warm[self._described()] = True
         return None if warm.all() else warm
-
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        if self.item_features_.shape[0] != self.n_features_in_ or self.item_features_.dtype != np.float32:
-            raise ValueError("its features are not of the type and shape that they must be")
 
 
 def _identity(n: int) -> csr_array:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import LARGEST, Fields, Sizes, Value
 from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.factors import FactorRecommender
+from fastrec.models.fields import COURSE
 from fastrec.models.recommender import Explaining
 from fastrec.models.rows import turned
 from fastrec.models.training import Course, check_course, seed_of
@@ -105,7 +107,10 @@ class ExplicitALS(Explaining, FactorRecommender):
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
     takes_negatives: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
-    _learned: ClassVar[tuple[str, ...]] = ("mean_", "loss_curve_", "n_iter_")
+    _learned: ClassVar[Fields] = {
+        "mean_": Value(float, least=-LARGEST, most=LARGEST),
+        **COURSE,
+    }
 
     mean_: float
     loss_curve_: NDArray[np.float64]
@@ -148,6 +153,9 @@ class ExplicitALS(Explaining, FactorRecommender):
         check_choice("ExplicitALS.solver", self.solver, ("cholesky", "cg"))
         check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1)
         check_course(self)
+
+    def _sizes(self) -> Sizes:
+        return super()._sizes() | {"width": self.factors + 2}
 
     @property
     def user_biases_(self) -> Floats:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import TransformerTags
 
+from fastrec.fields import Array, Fields
+from fastrec.models.fields import Index
 from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Recommender
 from fastrec.models.rows import rows_of_lists
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
@@ -41,13 +43,20 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users"})
-    _learned: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "index_")
+    _learned: ClassVar[Fields] = {
+        "user_factors_": Array(("n_users", "width")),
+        "item_factors_": Array(("n_items", "width")),
+        "index_": Index(("n_items", "width"), absent=True),
+    }
 
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_",)
     """What it learned that has a vector for each item, which fold-in or recommending reads: compression encodes it."""
 
     _spare: ClassVar[tuple[str, ...]] = ()
     """What it learned for a further training alone: compression leaves it out."""
+
+    _whole_fields: ClassVar[Fields] = {}
+    """What `_whole` gives."""
 
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
@@ -266,15 +275,6 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
             part = slice(start, start + PAIRS_AT_ONCE)
             scores[part] = score_pairs(vectors[part], self.item_factors_[items[part]])
         return scores
-
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        for factors, size in ((self.user_factors_, self.seen_.shape[0]), (self.item_factors_, self.n_features_in_)):
-            width = self.item_factors_.shape[1]
-            if factors.dtype != np.float32 or factors.shape != (size, width):
-                raise ValueError("its factors are not of the type and shape that they must be")
-            if check and not _is_finite(factors):
-                raise ValueError("its factors are not finite")
 
     @property
     def _n_features_out(self) -> int:

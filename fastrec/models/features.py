@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array, Fields, Matrix
 from fastrec.models.recommender import Audience
 from fastrec.models.rows import pick_rows, row_numbers, turned
 from fastrec.models.spectrum import SparseProduct, pad_columns
@@ -214,7 +215,12 @@ class FeaturedFactors(UpdatingFactors):
         float32: the vector of each feature, and as the last row what all have.
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("item_features_", "user_features_", "item_map_", "user_map_")
+    _learned: ClassVar[Fields] = {
+        "item_features_": Matrix(("n_items", "item_features"), optional=True),
+        "user_features_": Matrix(("n_users", "user_features"), optional=True),
+        "item_map_": Array(("item_features + 1", "item_map"), optional=True),
+        "user_map_": Array(("user_features + 1", "user_map"), optional=True),
+    }
 
     item_features_: CodeMatrix | None
     user_features_: CodeMatrix | None
@@ -358,11 +364,8 @@ class FeaturedFactors(UpdatingFactors):
             helpless[~described] = others
         return helpless if helpless.any() else None
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        for side, n in (("item", self.n_features_in_), ("user", self.seen_.shape[0])):
-            features, mapping = getattr(self, f"{side}_features_"), getattr(self, f"{side}_map_")
-            if features is None and mapping is None:
-                continue
-            if features.shape[0] != n or mapping.dtype != np.float32 or len(mapping) != features.shape[1] + 1:
-                raise ValueError(f"its features of {side}s do not fit")
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        for side in ("item", "user"):
+            if (getattr(self, f"{side}_features_") is None) != (getattr(self, f"{side}_map_") is None):
+                raise ValueError(f"{side}_features_ and {side}_map_ must be there together")

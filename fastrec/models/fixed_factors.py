@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import LARGEST_SUM, Array, Fields, Value
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Audience, Explaining
 from fastrec.models.rows import pick_rows
@@ -69,7 +70,11 @@ class FixedFactors(Explaining, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
-    _learned: ClassVar[tuple[str, ...]] = ("gramian_", "users_given_", "items_given_")
+    _learned: ClassVar[Fields] = {
+        "gramian_": Array(("width", "width"), "float64", least=-LARGEST_SUM, most=LARGEST_SUM),
+        "users_given_": Value(bool),
+        "items_given_": Value(bool),
+    }
 
     _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"user_factors", "item_factors"})
 
@@ -118,6 +123,14 @@ class FixedFactors(Explaining, FactorRecommender):
                 f"{users.shape[1]} and {self.item_factors_.shape[1]}"
             )
         return users
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        gramian = self.gramian_
+        if ranges and (gramian != gramian.T).any():
+            raise ValueError("gramian_ must be symmetric")
+        if ranges and len(gramian) and np.linalg.eigvalsh(gramian)[0] < -1e-6 * np.abs(gramian).max():
+            raise ValueError("gramian_ must have no eigenvalue below 0")
 
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array, Fields
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.recommender import Codes, Explaining
@@ -101,15 +102,15 @@ class GraphFilter(Explaining):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
-    _learned: ClassVar[tuple[str, ...]] = (
-        "eigenvalues_",
-        "item_vectors_",
-        "gains_",
-        "coefficients_",
-        "user_weights_",
-        "item_weights_",
-        "degree_weights_",
-    )
+    _learned: ClassVar[Fields] = {
+        "eigenvalues_": Array(("rank",), "float64", least=0),
+        "item_vectors_": Array(("n_items", "rank")),
+        "gains_": Array(("rank",)),
+        "coefficients_": Array(("order + 1",)),
+        "user_weights_": Array(("n_users",), least=0),
+        "item_weights_": Array(("n_items",), least=0),
+        "degree_weights_": Array(("n_items",), least=0),
+    }
 
     eigenvalues_: NDArray[np.float64]
     item_vectors_: Floats
@@ -184,22 +185,10 @@ class GraphFilter(Explaining):
         order = 1 if self.filter == "linear" else self.order
         self.coefficients_ = _interpolated(self._transfer, order).astype(np.float32)
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        n_users, n_items = self.seen_.shape
-        wanted = {
-            "item_vectors_": (n_items, len(self.eigenvalues_)),
-            "gains_": self.eigenvalues_.shape,
-            "coefficients_": (max(2, len(self.coefficients_)),),
-            "user_weights_": (n_users,),
-            "item_weights_": (n_items,),
-            "degree_weights_": (n_items,),
-        }
-        if any(
-            getattr(self, name).shape != shape or getattr(self, name).dtype != np.float32
-            for name, shape in wanted.items()
-        ):
-            raise ValueError("its vectors and weights are not of the types and shapes that they must be")
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if len(self.coefficients_) < 2:
+            raise ValueError(f"coefficients_ must be at least 2, got {len(self.coefficients_)}")
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         scores = self._filtered(

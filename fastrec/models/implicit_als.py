@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import (
     Side,
@@ -17,6 +18,7 @@ from fastrec.models.alternation import (
     rotate,
 )
 from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength
+from fastrec.models.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.recommender import Codes, Derived, Explaining
 from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
@@ -141,7 +143,12 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
     _of_items: ClassVar[tuple[str, ...]] = (*FeaturedFactors._of_items, "fold-in")
-    _learned: ClassVar[tuple[str, ...]] = ("alpha_", "loss_curve_", "validation_curve_", "n_iter_")
+    _learned: ClassVar[Fields] = {
+        "alpha_": Value(float, least=0, above=True, most=LARGEST),
+        **COURSE,
+        "validation_curve_": VALIDATION_CURVE,
+    }
+    _whole_fields: ClassVar[Fields] = {"eigenvalues": Array(("width",), "float64", least=0, most=LARGEST_SUM)}
 
     alpha_: float
     loss_curve_: NDArray[np.float64]
@@ -198,6 +205,9 @@ class ImplicitALS(Explaining, FeaturedFactors):
         check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1)
         check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
         check_course(self)
+
+    def _sizes(self) -> Sizes:
+        return super()._sizes() | dict.fromkeys(("width", "item_map", "user_map"), self.factors)
 
     def fit(
         self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.data import Interactions
+from fastrec.fields import Array, Fields
 from fastrec.kernels._jit import Static
 from fastrec.kernels.item2vec import count_pairs, deal_pairs
 from fastrec.kernels.sgd_labels import Labels, step_labels
@@ -15,6 +16,7 @@ from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
 from fastrec.kernels.vector import LANES
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.dealing import BLOCK_ROWS, BLOCKS
+from fastrec.models.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.losses import make_side
 from fastrec.models.recommender import Explaining
 from fastrec.models.rows import added_entries, pick_rows, row_numbers
@@ -113,13 +115,12 @@ class Item2Vec(Explaining, UpdatingFactors):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
-    _learned: ClassVar[tuple[str, ...]] = (
-        "context_factors_",
-        "item_norms_",
-        "loss_curve_",
-        "validation_curve_",
-        "n_iter_",
-    )
+    _learned: ClassVar[Fields] = {
+        "context_factors_": Array(("n_items", "width")),
+        "item_norms_": Array(("n_items",), least=0),
+        **COURSE,
+        "validation_curve_": VALIDATION_CURVE,
+    }
     _spare: ClassVar[tuple[str, ...]] = ("context_factors_", "item_norms_")
 
     context_factors_: Floats

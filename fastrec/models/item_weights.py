@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array, Either, Fields, Matrix
 from fastrec.kernels.neighbors import Rows, add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
 from fastrec.models.recommender import Audience, Codes, Explaining
-from fastrec.models.rows import check_structure, pick_rows, rows_of_lists
+from fastrec.models.rows import pick_rows, rows_of_lists
 from fastrec.models.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
@@ -38,7 +39,7 @@ class ItemWeights(Explaining, Updating):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
-    _learned: ClassVar[tuple[str, ...]] = ("weights_",)
+    _learned: ClassVar[Fields] = {"weights_": Either(Matrix(("n_items", "n_items")), Array(("n_items", "n_items")))}
 
     weights_: Any
 
@@ -124,16 +125,6 @@ class ItemWeights(Explaining, Updating):
     def _similarities(self) -> Any:
         """What `similar_items` compares, by rows of the items asked about."""
         return self.weights_
-
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        weights = self.weights_
-        if weights.shape != (self.n_features_in_, self.n_features_in_) or weights.dtype != np.float32:
-            raise ValueError("its weights are not of the type and shape that they must be")
-        if check and isinstance(weights, CodeMatrix):
-            check_structure(weights)
-        if check and not is_finite(weights.data if isinstance(weights, CodeMatrix) else weights):
-            raise ValueError("its weights are not finite")
 
 
 def is_finite(values: NDArray[np.float32]) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array, Fields, Sizes, Value
+from fastrec.models.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.histories import KnownRows, hash_rows
 from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
 from fastrec.models.network import runner as threads
@@ -132,16 +134,15 @@ class MLPRecommender(Recommender):
     0
     """
 
-    _learned: ClassVar[tuple[str, ...]] = (
-        "user_embeddings_",
-        "item_embeddings_",
-        "weights_",
-        "moments_",
-        "network_",
-        "loss_curve_",
-        "validation_curve_",
-        "n_iter_",
-    )
+    _learned: ClassVar[Fields] = {
+        "user_embeddings_": Array(("n_users", "columns")),
+        "item_embeddings_": Array(("n_items", "columns")),
+        "weights_": Array(("parameters",)),
+        "moments_": Array(("parameters",), optional=True),
+        "network_": Value(list),
+        **COURSE,
+        "validation_curve_": VALIDATION_CURVE,
+    }
 
     user_embeddings_: Floats
     item_embeddings_: Floats
@@ -415,6 +416,20 @@ class MLPRecommender(Recommender):
         architecture, factors, layers, normalization = self.network_[:4]
         return Layout(architecture, factors, tuple(layers), normalization)
 
+    def _check_network(self) -> None:
+        """Raise a ValueError or TypeError where what a file says of the network is not what `fit` would have put in."""
+        name, network = type(self).__name__, self.network_
+        if len(network) != 7:
+            raise ValueError(f"{name}.network_ must have 7 parts, got {len(network)}")
+        architecture, factors, layers, normalization, loss, negatives, regularization = network
+        check_choice(f"{name}.network_'s architecture", architecture, ARCHITECTURES)
+        check_integer(f"{name}.network_'s factors", factors, minimum=1)
+        check_layers(f"{name}.network_'s layers", layers, empty=architecture in ("dot", "gmf"))
+        check_choice(f"{name}.network_'s normalization", normalization, tuple(NORMALIZATIONS))
+        check_choice(f"{name}.network_'s loss", loss, tuple(LOSSES))
+        check_integer(f"{name}.network_'s negatives", negatives, minimum=0, maximum=1000)
+        check_number(f"{name}.network_'s regularization", regularization, minimum=0)
+
     def _scorer(self) -> Scorer:
         scorer: Scorer = self._derived.get("scorer", self._make_scorer)
         return scorer
@@ -502,22 +517,10 @@ class MLPRecommender(Recommender):
         top = index.search(self.item_embeddings_[items], k, itself, allow=self._warm())
         return top.codes.copy(), top.scores.copy()
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
+    def _sizes(self) -> Sizes:
+        self._check_network()
         layout = self._trained_layout()
-        shapes = [self.user_embeddings_.shape, self.item_embeddings_.shape, self.weights_.shape]
-        width = len(layout.columns)
-        if shapes != [(self.seen_.shape[0], width), (self.n_features_in_, width), (len(layout.places),)]:
-            raise ValueError("its embeddings and weights are not of the shapes that they must be")
-        parts = [self.user_embeddings_, self.item_embeddings_, self.weights_]
-        if self.moments_ is not None:
-            if self.moments_.shape != self.weights_.shape:
-                raise ValueError("its moments are not of the shape that they must be")
-            parts.append(self.moments_)
-        if any(part.dtype != np.float32 for part in parts):
-            raise ValueError("its embeddings and weights are not float32")
-        if check and not all(np.isfinite(part).all() for part in parts):
-            raise ValueError("its embeddings and weights are not finite")
+        return super()._sizes() | {"columns": layout.width, "parameters": layout.n_parameters}
 
 
 def check_layers(name: str, layers: Any, *, empty: bool) -> None:

@@ -148,6 +148,21 @@ class Layout:
             yield "output", self.output + self.product + np.arange(n), (n,)
         yield "bias", np.array([self.output + self.product + self.last]), (1,)
 
+    @property
+    def width(self) -> int:
+        """The numbers of a vector: `columns` without making them."""
+        return self.factors * (bool(self.product) + bool(self.tower))
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of true parameters: `places` without making them."""
+        inputs, n = 2 * self.factors, 1
+        for width in self.layers if self.tower else ():
+            n += inputs * width + width * (1 if self.normalization is None else 3)
+            inputs = width
+        last = inputs if self.tower and self.layers else 0
+        return n + last + bool(self.product) * (1 if self.architecture == "dot" else self.factors)
+
     @cached_property
     def places(self) -> NDArray[np.int64]:
         """The places of all true parameters."""

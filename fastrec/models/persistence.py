@@ -1,9 +1,11 @@
 """Models in files and out of them: what is learned as arrays, options as JSON, and no code."""
 
+import copy
 import functools
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -11,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
 
 from fastrec import preprocessing
 from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
-from fastrec.data.strings import pack_strings, unpack_strings
+from fastrec.data.strings import check_block, check_strings, pack_strings, unpack_strings
+from fastrec.fields import Value, check_fields, fields_of
 from fastrec.models.registry import loadable
+from fastrec.parallel import effective_jobs
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval.ivf import IVFIndex
-from fastrec.storage import FileError, read_arrays, write_arrays
+from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import CodeMatrix, assemble_csr, readonly
 
 Arrays = dict[str, NDArray[Any]]
@@ -48,6 +53,8 @@ def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> No
         Where the model is not fitted.
     TypeError
         Where its class is not one that `load` would make, or an option is nothing that a file can hold.
+    ValueError
+        Where what it has learned, or an option, is not what its class declares: `load` would refuse it.
 
     Examples
     --------
@@ -59,6 +66,7 @@ def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> No
     array([[0, 1]], dtype=int32)
     """
     arrays, record = describe(model)
+    check_learned(model, ranges=True)  # what `load` would refuse is not written
     write_arrays(path, arrays, record, mode=mode)
 
 
@@ -91,22 +99,13 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
         Where there is none.
     """
     arrays, record = read_arrays(path, verify=verify, mapped=mapped)
-    try:
-        model = rebuild(arrays, record, check=verify is True)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise FileError(f"{os.fspath(path)} holds no model that can be loaded: {error}") from error
-    return model
-
-
-def learned_names(kind: type) -> list[str]:
-    """The attributes that a fitted object of the class keeps: those that each class in its line adds."""
-    lines = [vars(base).get("_learned", ()) for base in reversed(kind.__mro__)]
-    return list(dict.fromkeys(name for names in lines for name in names))
+    with refused(path, "model"):
+        return rebuild(arrays, record, check=verify is True)
 
 
 def freeze(model: Any) -> None:
     """Make all learned arrays read-only, as memory-mapped ones are: kernels are compiled once, for such arrays."""
-    for name in learned_names(type(model)):
+    for name in fields_of(type(model)):
         value = vars(model).get(name)
         if isinstance(value, np.ndarray) and value.dtype != object:
             setattr(model, name, readonly(value))
@@ -132,7 +131,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
         raise NotFittedError(f"This {name} instance is not fitted yet: there is nothing to save.")
     arrays: Arrays = {}
     learned: Record = {}
-    for attribute in learned_names(type(model)):
+    for attribute in fields_of(type(model)):
         if attribute in vars(model) and attribute not in leave_out:
             parts, learned[attribute] = _encode(f"{name}.{attribute}", vars(model)[attribute])
             arrays |= {attribute.rstrip("_") + part: array for part, array in parts.items()}
@@ -144,9 +143,49 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
     """The model that `describe` described; with `check`, its arrays are looked at and must fit each other."""
     if "class" not in record or "learned" not in record:
         raise ValueError("it holds arrays, but no fastrec model")
-    model = _assemble(arrays, record)
+    model = _assemble(arrays, record, check)
+    _share(model)
+    check_learned(model, ranges=check)
     model._restored(check=check)
+    _check_options(model, record["options_left_out"])
+    if check:
+        model._check_data()
     return model
+
+
+def check_learned(model: Any, *, ranges: bool, besides: frozenset[str] = frozenset()) -> None:
+    """Raise a ValueError where what a model has learned is not what its class declares, but for what is named.
+
+    With `ranges` the numbers are looked at too, not the types and shapes alone.
+    """
+    if not getattr(type(model), "_rebuilt_options", ()):  # which are there only when the model is whole
+        model._check_options()
+    fields = {name: field for name, field in fields_of(type(model)).items() if name not in besides}
+    plain = {name: field for name, field in fields.items() if isinstance(field, Value)}
+    check_fields(plain, vars(model), {}, ranges=ranges)  # before `_sizes` reads them
+    check_fields(fields, vars(model), model._sizes(), ranges=ranges)
+    model._check_relations(ranges=ranges)
+
+
+def _share(model: Any) -> None:
+    """Hand on to the models that it is made of what is the whole's."""
+    for value in list(vars(model).values()):
+        if isinstance(value, Team):
+            for member in value:
+                vars(member).update({name: vars(model).get(name) for name in Team.SHARED})
+                _share(member)
+
+
+def _check_options(model: Any, left_out: list[str]) -> None:
+    """Raise a ValueError or TypeError where an option is not what the constructor's documentation says."""
+    probe, defaults = copy.copy(model), inspect.signature(type(model)).parameters
+    for name in left_out:  # is no data, and None in its place may be no option
+        setattr(probe, name, defaults[name].default)
+    probe._check_options()
+    if hasattr(probe, "n_jobs"):
+        effective_jobs(probe.n_jobs)
+    if hasattr(probe, "random_state"):
+        check_random_state(probe.random_state)
 
 
 class Team(tuple[Any, ...]):
@@ -181,28 +220,28 @@ def _encode_team(name: str, team: Team) -> tuple[Arrays, Record]:
     return arrays, {"models": records}
 
 
-def _decode_team(arrays: Arrays, record: Record) -> Team:
+def _decode_team(arrays: Arrays, record: Record, ranges: bool) -> Team:
     models = []
     for number, described in enumerate(record["models"]):
         prefix = f"/{number}/"
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-        models.append(_assemble(parts, described))
+        models.append(_assemble(parts, described, ranges))
     return Team(models)
 
 
-def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record) -> Any:
+def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) -> Any:
     """The model with its options and what it learned, before it has looked at any of it."""
     kind = loadable().get(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
     model: Any = kind(**{name: _decode_value(value) for name, value in record["options"].items()})
-    names = learned_names(kind)
+    names = fields_of(kind)
     for attribute, spec in record["learned"].items():
         if attribute not in names:
             raise ValueError(f"{record['class']} has no attribute {attribute!r}")
         prefix = attribute.rstrip("_")
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
-        setattr(model, attribute, _CODECS[spec["kind"]].decode(parts, spec))
+        setattr(model, attribute, _CODECS[spec["kind"]].decode(parts, spec, ranges))
     freeze(model)  # copies only what another program wrote unaligned
     return model
 
@@ -294,7 +333,7 @@ def _decode_value(value: Any) -> Any:
 class _Codec(NamedTuple):
     knows: Callable[[Any], bool]
     encode: Callable[[str, Any], tuple[Arrays, Record]]
-    decode: Callable[[Arrays, Record], Any]
+    decode: Callable[[Arrays, Record, bool], Any]  # True: numbers are looked at
 
 
 def _encode(name: str, value: Any) -> tuple[Arrays, Record]:
@@ -310,7 +349,7 @@ def _encode_csr(name: str, matrix: CodeMatrix) -> tuple[Arrays, Record]:
     return arrays, {"shape": [int(side) for side in matrix.shape]}
 
 
-def _decode_csr(arrays: Arrays, record: Record) -> CodeMatrix:
+def _decode_csr(arrays: Arrays, record: Record, ranges: bool = True) -> CodeMatrix:
     data, indices, indptr = arrays["/data"], arrays["/indices"], arrays["/indptr"]
     rows, columns = record["shape"]
     if indptr.shape != (rows + 1,) or data.ndim != 1 or data.shape != indices.shape:
@@ -324,7 +363,7 @@ def _encode_vocabulary(name: str, vocabulary: Vocabulary) -> tuple[Arrays, Recor
     return {f"/{part}": array for part, array in vocabulary.to_arrays().items()}, {}
 
 
-def _decode_vocabulary(arrays: Arrays, record: Record) -> Vocabulary:
+def _decode_vocabulary(arrays: Arrays, record: Record, ranges: bool = True) -> Vocabulary:
     return Vocabulary.from_arrays({name[1:]: array for name, array in arrays.items()})
 
 
@@ -340,7 +379,7 @@ def _encode_strings(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
     return {"/utf8": utf8, "/offsets": offsets}, {"json": not plain}
 
 
-def _decode_strings(arrays: Arrays, record: Record) -> NDArray[Any]:
+def _decode_strings(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
     texts = unpack_strings(arrays["/utf8"], arrays["/offsets"])
     if record["json"]:
         values = [json.loads(text) for text in texts]
@@ -354,36 +393,52 @@ def _encode_times(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
     return {"": column.view(np.int64)}, {"dtype": column.dtype.str}
 
 
-def _decode_times(arrays: Arrays, record: Record) -> NDArray[Any]:
-    dtype = np.dtype(record["dtype"])
-    if dtype.kind not in "mM":
+def _decode_times(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
+    if not re.fullmatch(r"[<>=|]?[mM]8(\[[0-9]{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?", record["dtype"]):
         raise ValueError(f"{record['dtype']!r} is no type of times")
-    return arrays[""].view(dtype)
+    if arrays[""].dtype != np.int64:
+        raise ValueError(f"times must be int64, got {arrays[''].dtype}")
+    return arrays[""].view(np.dtype(record["dtype"]))
 
 
 class Columns(Mapping[str, NDArray[Any]]):
     """Columns of a loaded file by name; strings are made of bytes only when a column is first asked for."""
 
-    def __init__(self, makers: dict[str, Callable[[], NDArray[Any]]]) -> None:
-        self._makers = makers
+    def __init__(self, parts: dict[str, tuple[Arrays, Record]]) -> None:
+        self._parts = parts
         self._made: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._made:
-            self._made[name] = self._makers[name]()
+            arrays, record = self._parts[name]
+            self._made[name] = _CODECS[record["kind"]].decode(arrays, record, True)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(self._parts)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._parts)
 
     def __repr__(self) -> str:
         return f"Columns({', '.join(self)})"
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, NDArray[Any]]]]:
         return dict, (dict(self),)
+
+    def check(self, name: str, *, ranges: bool) -> dict[str, int]:
+        """The length of each column; a ValueError where one is not what it must be."""
+        lengths = {}
+        for column, (arrays, record) in self._parts.items():
+            if record["kind"] == "strings":
+                check_block(arrays["/utf8"], arrays["/offsets"])
+                lengths[column] = len(arrays["/offsets"]) - 1
+                if ranges:
+                    check_strings(arrays["/utf8"], arrays["/offsets"])
+                    self[column] if record["json"] else None
+            else:
+                lengths[column] = len(self[column])
+        return lengths
 
 
 def _encode_columns(name: str, columns: Mapping[str, NDArray[Any]]) -> tuple[Arrays, Record]:
@@ -397,19 +452,15 @@ def _encode_columns(name: str, columns: Mapping[str, NDArray[Any]]) -> tuple[Arr
     return arrays, {"columns": records}
 
 
-def _decode_columns(arrays: Arrays, record: Record) -> Columns:
-    makers = {}
+def _decode_columns(arrays: Arrays, record: Record, ranges: bool = True) -> Columns:
+    columns = {}
     for number, column in enumerate(record["columns"]):
         prefix = f"/{number}"
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
         if column["kind"] not in ("array", "strings", "times"):
             raise ValueError(f"column {column['name']!r} is of no kind that a column can be")
-        makers[column["name"]] = _column_maker(parts, column)
-    return Columns(makers)
-
-
-def _column_maker(arrays: Arrays, record: Record) -> Callable[[], NDArray[Any]]:
-    return lambda: _CODECS[record["kind"]].decode(arrays, record)
+        columns[str(column["name"])] = parts, column
+    return Columns(columns)
 
 
 def _is_index(value: Any) -> bool:
@@ -421,8 +472,8 @@ def _encode_index(name: str, index: IVFIndex) -> tuple[Arrays, Record]:
     return {f"/{part}": array for part, array in arrays.items()}, {"index": record}
 
 
-def _decode_index(arrays: Arrays, record: Record) -> IVFIndex:
-    return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"])
+def _decode_index(arrays: Arrays, record: Record, ranges: bool = True) -> IVFIndex:
+    return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"], ranges=ranges)
 
 
 def _encode_vector_codecs(name: str, codecs: dict[str, VectorCodec]) -> tuple[Arrays, Record]:
@@ -434,12 +485,12 @@ def _encode_vector_codecs(name: str, codecs: dict[str, VectorCodec]) -> tuple[Ar
     return arrays, {"codecs": records}
 
 
-def _decode_vector_codecs(arrays: Arrays, record: Record) -> dict[str, VectorCodec]:
+def _decode_vector_codecs(arrays: Arrays, record: Record, ranges: bool = True) -> dict[str, VectorCodec]:
     codecs = {}
     for side, described in record["codecs"].items():
         prefix = f"/{side}"
         own = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
-        codecs[side] = rebuild_codec(own, described)
+        codecs[side] = rebuild_codec(own, described, ranges=ranges)
     return codecs
 
 
@@ -452,7 +503,7 @@ def _of_kind(kinds: str) -> Callable[[Any], bool]:
 
 
 _CODECS: dict[str, _Codec] = {
-    "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record: arrays[""]),
+    "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record, ranges: arrays[""]),
     "strings": _Codec(_of_kind("OUT"), _encode_strings, _decode_strings),
     "times": _Codec(_of_kind("mM"), _encode_times, _decode_times),
     "matrix": _Codec(issparse, _encode_csr, _decode_csr),
@@ -464,6 +515,6 @@ _CODECS: dict[str, _Codec] = {
     "value": _Codec(
         lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),
         lambda name, value: ({}, {"value": _encode_value(name, value)}),
-        lambda arrays, record: _decode_value(record["value"]),
+        lambda arrays, record, ranges: _decode_value(record["value"]),
     ),
 }

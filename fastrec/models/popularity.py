@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.durations import convert_times, parse_duration, time_between
+from fastrec.data.durations import UNITS_PER_SECOND, convert_times, parse_duration, time_between
+from fastrec.fields import Array, Fields, Value
 from fastrec.models.recommender import Codes
 from fastrec.models.rows import added_entries, sum_by_code
 from fastrec.models.updating import Change, Updating, coded_events
@@ -55,7 +56,12 @@ class Popularity(Updating):
     """
 
     needs_history: ClassVar[bool] = False
-    _learned: ClassVar[tuple[str, ...]] = ("item_scores_", "decayed_sums_", "last_time_", "time_unit_")
+    _learned: ClassVar[Fields] = {
+        "item_scores_": Array(("n_items",), least=0),
+        "decayed_sums_": Array(("n_items",), "float64", least=0, optional=True),
+        "last_time_": Value((int, float), optional=True),
+        "time_unit_": Value(str, choices=tuple(UNITS_PER_SECOND), optional=True),
+    }
 
     item_scores_: NDArray[np.float32]
     decayed_sums_: NDArray[np.float64] | None
@@ -145,10 +151,10 @@ class Popularity(Updating):
         self.decayed_sums_ = sums
         self.item_scores_ = _as_scores(sums)
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        if self.item_scores_.dtype != np.float32 or self.item_scores_.shape != (self.n_features_in_,):
-            raise ValueError("its scores are not of the type and shape that they must be")
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if (self.half_life is None) != (self.decayed_sums_ is None):
+            raise ValueError("decayed_sums_ must be there with a half_life, and not without")
 
     def _popularity(self) -> NDArray[np.float32]:
         return self.item_scores_  # users unknown to it are answered as all others are

@@ -18,13 +18,14 @@ from sklearn.utils.validation import _check_feature_names
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.recognition import refuse_table
 from fastrec.data.vocabulary import as_ids
+from fastrec.fields import LARGEST, Array, Fields, Matrix, Sizes, Value, check_range
 from fastrec.metrics import ndcg
 from fastrec.models.batch import recommend_to
 from fastrec.models.explanation import Explanation
+from fastrec.models.fields import Facts, Ids, Names
 from fastrec.models.persistence import freeze, save
 from fastrec.models.registry import register
 from fastrec.models.rows import (
-    check_structure,
     count_codes,
     hide_part,
     join_rows,
@@ -184,16 +185,16 @@ class Recommender(BaseEstimator, ABC):
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
 
-    _learned: ClassVar[tuple[str, ...]] = (
-        "n_features_in_",
-        "feature_names_in_",
-        "users_",
-        "items_",
-        "item_info_",
-        "seen_",
-        "item_counts_",
-    )
-    """The attributes that this class adds to a fitted model, and a saved one; each class names only its own."""
+    _learned: ClassVar[Fields] = {
+        "n_features_in_": Value(int, equal="n_items"),
+        "feature_names_in_": Names("n_items", absent=True),
+        "users_": Ids("n_users", optional=True),
+        "items_": Ids("n_items", optional=True),
+        "item_info_": Facts("n_items", optional=True),
+        "seen_": Matrix(("n_users", "n_items")),
+        "item_counts_": Array(("n_items",), "int64", least=0),
+    }
+    """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
 
     seen_: CodeMatrix
     item_counts_: NDArray[np.int64]
@@ -857,15 +858,21 @@ class Recommender(BaseEstimator, ABC):
         Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
         """
         self._derived = Derived()
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        """Raise a ValueError where what was learned does not fit together, beyond shapes; numbers with `ranges`."""
+
+    def _check_data(self) -> None:
+        """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
+        if not self.takes_negatives:
+            check_range("seen_.data", self.seen_.data, 0, LARGEST)
+        if not np.array_equal(self.item_counts_, count_codes(self.seen_.indices, self.n_features_in_)):
+            raise ValueError("item_counts_ must be how many users each item of seen_ has")
+
+    def _sizes(self) -> Sizes:
+        """What the symbols in the shapes of `_learned` stand for, as far as what is no array tells: see `fields`."""
         n_users, n_items = self.seen_.shape
-        sizes = (self.n_features_in_, len(self.item_counts_))
-        if sizes != (n_items, n_items) or any(
-            vocabulary is not None and len(vocabulary) != size
-            for vocabulary, size in ((self.users_, n_users), (self.items_, n_items))
-        ):
-            raise ValueError("its matrix, vocabularies and counts are not of one size")
-        if check:
-            check_structure(self.seen_)
+        return {"n_users": n_users, "n_items": n_items}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,10 +6,12 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import LARGEST, Array, Fields, Sizes, Value
 from fastrec.models.alternation import aligned_zeros
 from fastrec.models.anchors import DRAW, Anchored, draw_rows
 from fastrec.models.dealing import Dealer
 from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength, map_features
+from fastrec.models.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.losses import (
     OPTIMIZERS,
     ListLoss,
@@ -213,7 +215,13 @@ class SGDFactorization(FeaturedFactors):
     (2,)
     """
 
-    _learned: ClassVar[tuple[str, ...]] = ("mean_", "presence_factors_", "loss_curve_", "validation_curve_", "n_iter_")
+    _learned: ClassVar[Fields] = {
+        "mean_": Value(float, least=-LARGEST, most=LARGEST),
+        "presence_factors_": Array(("n_items", "factors"), optional=True),
+        **COURSE,
+        "validation_curve_": VALIDATION_CURVE,
+    }
+    _whole_fields: ClassVar[Fields] = {"pool": Array(("pool",), "int32", least=0, below="n_items")}
 
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "presence_factors_")
 
@@ -285,6 +293,19 @@ class SGDFactorization(FeaturedFactors):
         check_flag("SGDFactorization.identity", self.identity)
         check_strength("SGDFactorization.feature_regularization", self.feature_regularization)
         self._settings()
+
+    def _sizes(self) -> Sizes:
+        settings = self._settings()
+        loss, factors = _make_loss(settings, self.n_features_in_), settings.factors
+        maps = {"item_map": factors + loss.item_biases, "user_map": factors + loss.user_biases}
+        return super()._sizes() | {"factors": factors, "width": factors + self._extra(loss)} | maps
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if not self.implicit_feedback and getattr(self, "presence_factors_", None) is not None:
+            raise ValueError("presence_factors_ must not be there without implicit_feedback")
+        if self.implicit_feedback and vars(self).get("presence_factors_", self) is None:
+            raise ValueError("presence_factors_ must be there with implicit_feedback")
 
     def _settings(self) -> Settings:
         """The options, checked, with the loss's own numbers where they are None."""

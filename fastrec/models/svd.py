@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Array, Fields
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import sum_by_code
@@ -78,7 +79,10 @@ class PureSVD(Explaining, FactorRecommender):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
     takes_negatives: ClassVar[bool] = True
-    _learned: ClassVar[tuple[str, ...]] = ("singular_values_", "item_weights_")
+    _learned: ClassVar[Fields] = {
+        "singular_values_": Array(("width",), "float64", least=0),
+        "item_weights_": Array(("weighted",), least=0),
+    }
 
     singular_values_: NDArray[np.float64]
     item_weights_: NDArray[np.float32]
@@ -103,6 +107,14 @@ class PureSVD(Explaining, FactorRecommender):
         check_number("PureSVD.item_exponent", self.item_exponent, minimum=0, maximum=1)
         check_number("PureSVD.tol", self.tol, minimum=0, above=True)
         effective_jobs(self.n_jobs)
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        n, n_items = len(self.item_weights_), self.n_features_in_
+        if n != n_items and (
+            "item_factors_" in vars(self) or n > n_items
+        ):  # compressed ones gain items without weights
+            raise ValueError(f"item_weights_ must be of shape (n_items,), where n_items is {n_items}, got ({n},)")
 
     def _fit(self, matrix: CodeMatrix) -> None:
         squares = sum_by_code(matrix.indices, np.square(matrix.data, dtype=np.float64), matrix.shape[1])

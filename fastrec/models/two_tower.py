@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.network import add_products
 from fastrec.models.factors import FactorRecommender
 from fastrec.models.features import check_features
+from fastrec.models.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.mlp import SPREAD, check_layers
 from fastrec.models.network import Embedding, make_pace, padded
 from fastrec.models.rows import pick_rows, row_numbers
@@ -172,14 +174,13 @@ class TwoTowerRecommender(FactorRecommender):
     0
     """
 
-    _learned: ClassVar[tuple[str, ...]] = (
-        "history_vectors_",
-        "tower_",
-        "network_",
-        "loss_curve_",
-        "validation_curve_",
-        "n_iter_",
-    )
+    _learned: ClassVar[Fields] = {
+        "history_vectors_": Array(("n_items", "width")),
+        "tower_": Array(("parameters",)),
+        "network_": Value(list),
+        **COURSE,
+        "validation_curve_": VALIDATION_CURVE,
+    }
 
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "history_vectors_")
 
@@ -330,14 +331,13 @@ class TwoTowerRecommender(FactorRecommender):
         warm = (self.item_counts_ > 0) | self.item_factors_.any(axis=1)
         return None if warm.all() else warm
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
-        tower = make_towers(*self.network_)[0]
-        shapes = [self.history_vectors_.shape, self.tower_.shape]
-        if shapes != [(self.n_features_in_, self.network_[0]), (tower.end,)]:
-            raise ValueError("its towers are not of the shapes that they must be")
-        if check and not (np.isfinite(self.history_vectors_).all() and np.isfinite(self.tower_).all()):
-            raise ValueError("its towers are not finite")
+    def _sizes(self) -> Sizes:
+        name, network = type(self).__name__, self.network_
+        if len(network) != 2:
+            raise ValueError(f"{name}.network_ must have 2 parts, got {len(network)}")
+        factors = check_integer(f"{name}.network_'s factors", network[0], minimum=1)
+        check_layers(f"{name}.network_'s layers", network[1], empty=True)
+        return super()._sizes() | {"width": factors, "parameters": make_towers(factors, network[1])[0].end}
 
 
 def make_towers(factors: int, layers: list[int]) -> tuple[Tower, Tower]:

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from fastrec.fields import Array, Field, Fields
 from fastrec.kernels.scan import GIVEN_UP, GROUP, OVERFULL, Panels, search_bytes, search_floats
 from fastrec.kernels.topk import (
     COSINE,
@@ -20,7 +21,7 @@ from fastrec.kernels.topk import (
     score_rows,
 )
 from fastrec.parallel import effective_jobs, run_pieces
-from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_codes_once, check_finite
+from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.packed import (
     LANES,
@@ -45,6 +46,9 @@ WORTH_THREADS = 2**26  # products below which a second thread costs more than it
 SCANNED_IN_TIME_OF_ONE = 16  # vectors that a scan looks at, while one is scored exactly
 MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
 
+
+REACH = float(np.finfo(np.float32).max)  # vectors may be of any finite numbers
+LARGEST_NORM = 1e42
 
 # What a file keeps of packed vectors, by the fields of Panels.
 _PACKED = {"float32": {"panels": "panels", "bounds": "norms", "order": "order"}}
@@ -202,9 +206,26 @@ class ExactIndex(Filed, BaseEstimator):
     def _is_rotated(self) -> bool:
         return self.storage == "int8"
 
+    def _fields(self) -> Fields:
+        metric = METRICS[check_choice("metric", self.metric, tuple(METRICS))]
+        return fields_by(metric, check_choice("storage", self.storage, STORAGES))
+
+    def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
+        effective_jobs(self.n_jobs)
+        (n, d), (n_panels, width, _) = arrays["vectors"].shape, arrays["panels"].shape
+        dimensions = scanned_dimensions(d, METRICS[self.metric])
+        if d < 1 or n_panels != -(-n // LANES) or (width != packed_width(dimensions) and self.storage == "int8"):
+            raise ValueError("its array 'panels' is not of the shape that it must be")
+        if self.storage != "int8" and width != dimensions:
+            raise ValueError("its array 'panels' is not of the shape that it must be")
+        if len(arrays["order"]) != n_panels * LANES:
+            raise ValueError("its array 'order' is not as long as it must be")
+        if ranges:
+            check_codes_once(arrays["order"], np.ones(n, bool))
+            check_norms(arrays["vectors"], arrays["norms"])
+
     def _restore(self, arrays: Arrays, record: Record) -> None:
-        metric, storage = METRICS[self.metric], check_choice("storage", self.storage, STORAGES)
-        _check_arrays(arrays, metric, storage)
+        metric, storage = METRICS[self.metric], self.storage
         fields = {field: readonly(arrays[name]) for name, field in _PACKED[storage].items()}
         if storage != "int8":
             rest = {"steps": readonly(np.ones(len(fields["order"]), np.float32))}
@@ -299,23 +320,18 @@ class _Batch(NamedTuple):
     tally: list[tuple[int, NDArray[np.int64]]]  # of each piece: pairs that were looked at, vectors ranked by query
 
 
-def _check_arrays(arrays: Arrays, metric: int, storage: str) -> None:
-    (n, d), n_places = arrays["vectors"].shape, len(arrays["order"])
-    dimensions, floats = scanned_dimensions(d, metric), ((n_places,), "float32")
-    width, kind = (packed_width(dimensions), "int32") if storage == "int8" else (dimensions, "float32")
-    if n_places != -(-n // LANES) * LANES:
-        raise ValueError("its array 'order' is not as long as it must be")
-    wanted = {
-        "vectors": ((n, d), "float16" if storage == "float16" else "float32"),
-        "norms": ((n,), "float64"),
-        "panels": ((n_places // LANES, width, LANES), kind),
-        "order": ((n_places,), "int32"),
+def fields_by(metric: int, storage: str) -> Fields:
+    """The arrays of an index: `n` vectors of `d` dimensions, and what a scan reads of them."""
+    number = Array(("n_places",), least=0)
+    fields: dict[str, Field] = {
+        "vectors": Array(("n", "d"), "float16" if storage == "float16" else "float32", least=-REACH, most=REACH),
+        "norms": Array(("n",), "float64", least=0, most=LARGEST_NORM),
+        "panels": Array(("n_panels", "width", LANES), "int32" if storage == "int8" else "float32"),
+        "order": Array(("n_places",), "int32", least=-1, below="n"),
     }
     if metric == SQUARED_DISTANCE:
-        wanted["center"] = ((d,), "float64")
-    check_arrays(arrays, wanted | {name: floats for name in _PACKED[storage] if name not in wanted})
-    check_codes_once(arrays["order"], np.ones(n, bool))
-    check_finite(arrays, ("norms", *(name for name in _PACKED[storage] if name not in ("panels", "order"))))
+        fields["center"] = Array(("d",), "float64", least=-REACH, most=REACH)
+    return fields | {name: number for name in _PACKED[storage] if name not in fields}
 
 
 def rank_listed(

@@ -2,15 +2,17 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.fields import Fields, check_fields
+from fastrec.kernels.topk import measure_rows
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval.packed import ROTATION
-from fastrec.storage import FileError, read_arrays, write_arrays
+from fastrec.storage import read_arrays, refused, write_arrays
+from fastrec.validation import readonly
 
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
@@ -24,16 +26,24 @@ class Filed(ABC):
         """The fitted index as named arrays, and as a record for JSON: what `save` writes."""
 
     @abstractmethod
+    def _fields(self) -> Fields:
+        """What the arrays must be, by the options."""
+
+    @abstractmethod
+    def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
+        """Raises a KeyError, TypeError or ValueError where options or parts do not fit, beyond what the fields say."""
+
+    @abstractmethod
     def _restore(self, arrays: Arrays, record: Record) -> None:
-        """Takes up what was learned; raises a KeyError or ValueError where the arrays do not fit each other."""
+        """Takes up what was learned, which has been checked."""
 
     @abstractmethod
     def _is_rotated(self) -> bool:
         """Whether packed vectors are turned, as queries must be too."""
 
     @classmethod
-    def rebuild(cls, arrays: Arrays, record: Record) -> Self:
-        """The index that `describe` described.
+    def rebuild(cls, arrays: Arrays, record: Record, *, ranges: bool = True) -> Self:
+        """The index that `describe` described; without `ranges` no number of its arrays is looked at.
 
         Raises
         ------
@@ -45,6 +55,8 @@ class Filed(ABC):
         index = cls(**record["options"])
         if index._is_rotated() and record["rotation"] != ROTATION:
             raise ValueError(f"its vectors are rotated by {record['rotation']!r}, this version knows {ROTATION!r}")
+        check_fields(index._fields(), arrays, {}, ranges=ranges)
+        index._check(arrays, record, ranges=ranges)
         index._restore(arrays, record)
         return index
 
@@ -75,36 +87,20 @@ class Filed(ABC):
             (A ValueError.) Where the file is damaged, or holds no index of this class.
         """
         arrays, record = read_arrays(path, verify=verify)
-        try:
-            return cls.rebuild(arrays, record)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise FileError(f"{os.fspath(path)} holds no {cls.__name__} that can be loaded: {error}") from error
-
-
-def check_arrays(arrays: Arrays, wanted: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
-    """Raises a ValueError unless each array is of the shape and type wanted: kernels check no bounds."""
-    for name, (shape, dtype) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
-            raise ValueError(f"its array {name!r} is not of the type and shape that it must be")
-
-
-def check_range(arrays: Arrays, name: str, limit: int) -> None:
-    """Raises a ValueError unless an array holds codes below `limit`, or -1."""
-    if len(arrays[name]) and not -1 <= arrays[name].min() <= arrays[name].max() < limit:
-        raise ValueError(f"its array {name!r} holds codes that there are not")
+        with refused(path, cls.__name__):
+            return cls.rebuild(arrays, record, ranges=verify is True)
 
 
 def check_codes_once(order: NDArray[Any], alive: NDArray[Any]) -> None:
     """Raises a ValueError unless the places of an order hold each code that is alive once, and else -1."""
     codes = order[order >= 0]
-    if order.min(initial=-1) < -1 or codes.max(initial=-1) >= len(alive):
-        raise ValueError("its array 'order' holds codes that there are not")
     if not np.array_equal(np.bincount(codes, minlength=len(alive)), alive.astype(bool)):
         raise ValueError("its array 'order' does not hold each code once")
 
 
-def check_finite(arrays: Arrays, names: Iterable[str]) -> None:
-    """Raises a ValueError unless all numbers of these arrays are finite."""
-    for name in names:
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"its array {name!r} holds numbers that are not finite")
+def check_norms(vectors: NDArray[Any], norms: NDArray[np.float64]) -> None:
+    """Raises a ValueError unless the norms are those of the vectors, which are finite."""
+    found = np.empty(len(norms))
+    bad = measure_rows(readonly(vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors), found)
+    if bad >= 0 or not np.allclose(found, norms, rtol=1e-5, atol=0):
+        raise ValueError("its array 'norms' does not hold the norms of its vectors, or these are not finite")

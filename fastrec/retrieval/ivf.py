@@ -12,18 +12,21 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from fastrec.fields import Array, Field, Fields
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import (
+    LARGEST_NORM,
     MOST_DIMENSIONS,
+    REACH,
     rank_listed,
     read_queries,
     read_vectors,
     refuse_nonfinite,
 )
-from fastrec.retrieval.files import Arrays, Filed, Record, check_arrays, check_codes_once, check_finite, check_range
+from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
 from fastrec.retrieval.packed import LANES, ROTATION, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
@@ -462,6 +465,35 @@ class IVFIndex(Filed, BaseEstimator):
     def _is_rotated(self) -> bool:
         return True
 
+    def _fields(self) -> Fields:
+        return fields_by(check_choice("rerank", self.rerank, (*STORED, None)))
+
+    def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
+        self._check_options(())
+        check_random_state(self.random_state)
+        (n_lists, d), n_panels = arrays["centers"].shape, len(arrays["panels"])
+        if n_lists < 1 or not 1 <= d <= MOST_DIMENSIONS or arrays["panels"].shape[1] != packed_width(d):
+            raise ValueError("its array 'centers' or 'panels' is not of the shape that it must be")
+        if len(arrays["order"]) != n_panels * LANES:
+            raise ValueError("its array 'order' is not as long as it must be")
+        check_number("longest", record["longest"], minimum=0)
+        check_number("least", record["least"], minimum=0)
+        if not isinstance(record["recall"], str):
+            raise ValueError("recall must be text")
+        if ranges:
+            if arrays["norms"].max(initial=0.0) > record["longest"] * (1 + 1e-6):
+                raise ValueError("longest must be the largest of the norms")
+            if ((arrays["nearest"] >= 0) != arrays["alive"].astype(bool)).any():
+                raise ValueError("its array 'nearest' must be -1 for what is not alive, and for nothing else")
+            check_codes_once(arrays["order"], arrays["alive"])
+            if self.rerank:
+                check_norms(arrays["vectors"], arrays["norms"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many vectors there are, removed ones among them, and their dimensions."""
+        return self._fitted().shape()
+
     def _restore(self, arrays: Arrays, record: Record) -> None:
         state = _restore(arrays, METRICS[self.metric], float(record["longest"]), self.rerank)
         n_probe = check_integer("n_probe", record["n_probe"], minimum=1, maximum=state.n_lists)
@@ -756,9 +788,8 @@ def _build(exact: Exact, clusters: Clusters, n_jobs: int) -> _State:
 
 
 def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> _State:
-    """The index of these arrays, once they fit each other; a KeyError or ValueError where they do not."""
+    """The index of these arrays, which fit each other."""
     vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
-    _check_arrays(arrays | {"vectors": vectors}, rerank)
     n_lists, d = arrays["centers"].shape
     packed = assemble(
         make_form(longest, d), *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order"))
@@ -772,36 +803,22 @@ def _restore(arrays: dict[str, NDArray[Any]], metric: int, longest: float, reran
     return _assemble(exact, packed, partition, clusters, alive, _slack(d, SURENESS, rerank is not None))
 
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], rerank: str | None) -> None:
-    """Kernels check no bounds: sizes, types and codes of a file must be what they are taken for."""
-    n, (n_lists, d), n_places = len(arrays["norms"]), arrays["centers"].shape, len(arrays["order"])
-    wanted = {
-        "centers": ((n_lists, d), "float32"),
-        "spreads": ((n_lists,), "float32"),
-        "depths": ((n_lists,), "float32"),
-        "nearest": ((n,), "int32"),
-        "starts": ((n_lists + 1,), "int64"),
-        "order": ((n_places,), "int32"),
-        "steps": ((n_places,), "float32"),
-        "lengths": ((n_places,), "float32"),
-        "panels": ((n_places // LANES, packed_width(d), LANES), "int32"),
-        "norms": ((n,), "float64"),
-        "alive": ((n,), "uint8"),
-        "vectors": ((n if rerank else 0, d), rerank or "float32"),
+def fields_by(rerank: str | None) -> Fields:
+    """The arrays of an index: `n` vectors of `d` dimensions in lists, and what a scan reads of them."""
+    fields: dict[str, Field] = {
+        "centers": Array(("n_lists", "d"), least=-REACH, most=REACH),
+        "spreads": Array(("n_lists",), least=0, most=REACH),
+        "depths": Array(("n_lists",), least=0, most=REACH),
+        "nearest": Array(("n",), "int32", least=-1, below="n_lists"),
+        "starts": Array(("n_lists + 1",), "int64", below="n_panels", order="ends"),
+        "order": Array(("n_places",), "int32", least=-1, below="n"),
+        "steps": Array(("n_places",), least=0, most=REACH),
+        "lengths": Array(("n_places",), least=0, most=REACH),
+        "panels": Array(("n_panels", "width", LANES), "int32"),
+        "norms": Array(("n",), "float64", least=0, most=LARGEST_NORM),
+        "alive": Array(("n",), "uint8", least=0, most=1),
     }
-    check_arrays(arrays, wanted)
-    check_codes_once(arrays["order"], arrays["alive"])
-    check_range(arrays, "nearest", n_lists)
-    check_finite(arrays, ("centers", "spreads", "depths", "steps", "lengths", "norms"))
-    starts = arrays["starts"]
-    if (
-        n_lists < 1
-        or n_places % LANES
-        or starts[0] != 0
-        or starts[-1] != n_places // LANES
-        or (np.diff(starts) < 0).any()
-    ):
-        raise ValueError("its lists are not what they must be")
+    return fields | ({"vectors": Array(("n", "d"), rerank, least=-REACH, most=REACH)} if rerank else {})
 
 
 # -- small things

@@ -256,11 +256,11 @@ def test_files_and_pickles(codec):
 
 def test_damaged_codecs_are_refused():
     arrays, record = describe_codec(ProductQuantizer(rotation="random", iterations=1).fit(vectors()))
-    with pytest.raises(ValueError, match="centroids are not of the shape"):
+    with pytest.raises(ValueError, match="centroids_ must be of shape"):
         rebuild_codec({**arrays, "/centroids": arrays["/centroids"][:1]}, record)
-    with pytest.raises(ValueError, match="rotation is not of the shape"):
+    with pytest.raises(ValueError, match="rotation_ must be of shape"):
         rebuild_codec({**arrays, "/rotation": arrays["/rotation"][:3]}, record)
-    with pytest.raises(ValueError, match="steps are not what they must be"):
+    with pytest.raises(ValueError, match="steps_ must be of shape"):
         rebuild_codec({**arrays, "/steps": arrays["/steps"][:3]}, record)
     with pytest.raises(ValueError, match="none of fastrec's"):
         rebuild_codec(arrays, {**record, "class": "Popen"})

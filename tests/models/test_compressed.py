@@ -271,7 +271,7 @@ def test_files_that_do_not_fit_together_are_refused(fitted, tmp_path):
     nan = arrays["item_codes"].copy()
     nan[3, -8:] = 255
     write_arrays(tmp_path / "bad.fastrec", {**arrays, "item_codes": nan}, record)
-    with pytest.raises(ValueError, match="stand for vectors that are not finite"):
+    with pytest.raises(ValueError, match="lengths of what is coded of item_factors_"):
         load(tmp_path / "bad.fastrec")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from fastrec.data import Interactions
+from fastrec.fields import fields_of
 from fastrec.models import (
     EASE,
     ImplicitALS,
@@ -23,7 +24,6 @@ from fastrec.models import (
     estimators,
     load,
 )
-from fastrec.models.persistence import learned_names
 from fastrec.models.rows import check_structure
 from fastrec.models.updating import splice
 from fastrec.validation import check_matrix
@@ -61,7 +61,7 @@ def events(cells, users=None, items=None, **options):
 
 
 def learned(model):
-    return {name: vars(model)[name] for name in learned_names(type(model)) if name in vars(model)}
+    return {name: vars(model)[name] for name in fields_of(type(model)) if name in vars(model)}
 
 
 def assert_same(first, second, but=()):

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fastrec.fields import Value
 from fastrec.models import Explaining, FactorRecommender, register
 
 
@@ -12,7 +13,7 @@ class TinyFactors(Explaining, FactorRecommender):
     """Items have random vectors, users the sum of those in their history, by value."""
 
     capabilities: ClassVar = FactorRecommender.capabilities | {"explain"}
-    _learned: ClassVar = ("n_iter_",)
+    _learned: ClassVar = {"n_iter_": Value(int, least=0)}
 
     def __init__(self, factors=4, *, random_state=None, n_jobs=None):
         self.factors = factors

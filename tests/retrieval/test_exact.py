@@ -381,11 +381,11 @@ def test_an_index_that_is_not_fitted_cannot_be_saved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "match"),
     [
-        ("order", lambda codes: codes + 1, "codes that there are not"),
-        ("order", lambda codes: codes[:-16], "not as long"),
+        ("order", lambda codes: codes + 1, "order must hold"),
+        ("order", lambda codes: codes[:-16], "must be of shape"),
         ("panels", lambda panels: panels[:-1], "'panels'"),
-        ("steps", lambda steps: steps.astype(np.float64), "'steps'"),
-        ("norms", lambda norms: norms[1:], "'norms'"),
+        ("steps", lambda steps: steps.astype(np.float64), "steps must"),
+        ("norms", lambda norms: norms[1:], "norms must"),
         ("vectors", None, "vectors"),
     ],
 )

@@ -441,9 +441,9 @@ def test_a_subclass_loads_what_it_saved(tmp_path):
     ("name", "change", "match"),
     [
         ("order", lambda order: np.where(order < 0, order, 5), "each code once"),
-        ("order", lambda order: order + 1, "codes that there are not"),
-        ("steps", lambda steps: steps * np.nan, "'steps' holds numbers that are not finite"),
-        ("centers", lambda centers: centers * np.inf, "'centers'"),
+        ("order", lambda order: order + 1, "order must hold"),
+        ("steps", lambda steps: steps * np.nan, "steps must hold finite"),
+        ("centers", lambda centers: centers * np.inf, "centers must"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused(name, change, match, tmp_path):
