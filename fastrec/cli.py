@@ -490,7 +490,9 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
     token_file: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A file with the token of writers; or set FASTREC_TOKEN."),
+        typer.Option(
+            exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
+        ),
     ] = None,
     on_unknown: Annotated[
         OnUnknown,
@@ -514,6 +516,9 @@ def serve(
         float | None,
         typer.Option(min=0.01, max=1, help="Refit when the NDCG@10 of new events has fallen by this share."),
     ] = None,
+    drain: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds in which requests are still taken after SIGTERM.")
+    ] = 1.0,
 ) -> None:
     """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
     try:
@@ -536,6 +541,7 @@ def serve(
             "refit_share": refit_share,
             "refit_drift": refit_drift,
         },
+        drain=drain,
     )
 
 

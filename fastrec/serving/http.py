@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import functools
 import gc
-import hmac
 import logging
 import re
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 import numpy as np
@@ -22,51 +21,80 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, Router
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route, Router
 from threadpoolctl import threadpool_limits
 
 from fastrec import __version__
 from fastrec.models import Recommender
-from fastrec.models.updating import reach
-from fastrec.online import Event, Journal, JournalError, JournalFullError, Schedule, Snapshot, Updater, Versions
-from fastrec.online.journal import Id
-from fastrec.online.snapshot import SMALLEST_VALUE, largest_value, merge_values, takes_value
+from fastrec.online import (
+    Event,
+    Journal,
+    JournalError,
+    JournalFullError,
+    Schedule,
+    Snapshot,
+    Updater,
+    Versions,
+)
+from fastrec.online.journal import Id, Receipt
+from fastrec.online.snapshot import merge_values
 from fastrec.online.updating import check_refittable, check_updatable
-from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
+from fastrec.serving.access import Access, Scope
 from fastrec.serving.catalogue import Catalogue
 from fastrec.serving.leader import Leader
+from fastrec.serving.line import Line
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
 from fastrec.serving.openapi import describe_api
+from fastrec.serving.parsing import (
+    check_reach,
+    check_type,
+    check_types,
+    check_values,
+    decode,
+    encode,
+    listed,
+    named_user,
+    parse_count,
+    parse_id,
+    refuse_argument,
+    refuse_field,
+    titles,
+)
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.routes import ROUTES, Endpoint
 from fastrec.serving.settings import Settings, is_loopback
+from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
 from fastrec.serving.worker import end_in_failure
 from fastrec.validation import CodeMatrix, assemble_csr
 
 log = logging.getLogger("uvicorn.error")
 
 PAGE = Path(__file__).parent / "page"
+FILES = {
+    file.name: {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}.get(file.suffix, "text/html")
+    for file in PAGE.iterdir()
+}
 JSON = "application/json"
 # A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
 FAR_BEHIND = 2000
 # Items of a request beyond which it is answered on a thread, for the same reason.
 LONG_LISTS = 1000
-# Requests that may wait for a thread (batches, explanations), beyond which they are told to come later.
-LARGEST_LINE = 64
-THREADS = 2
+# Bytes of a body beyond which it is read on a thread, and rows of a batch that are answered before others have a turn.
+LARGE_BODY, ROWS_AT_ONCE = 32 << 10, 20_000
 # A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
 # sees a broken connection instead of the answer.
 LINGER = 4
 
-Scope = MutableMapping[str, Any]
+Connection = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Body = TypeVar("Body")
-Result = TypeVar("Result")
 
 VERSION_HEADER = b"fastrec-version"
 JSON_HEADER = (b"content-type", b"application/json")
+CLOSING = (b"connection", b"close")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 # Of what a browser shows; an answer in JSON is nothing that could load or run anything.
 PAGE_HEADERS = [
@@ -83,14 +111,6 @@ class AnyText(PathConvertor):
 
 
 register_url_convertor("any", AnyText())
-
-
-class Refusal(Exception):  # noqa: N818  (an answer, not a fault)
-    """A request that gets an error for an answer."""
-
-    def __init__(self, status: int, message: str, field: str | None = None, **headers: str) -> None:
-        super().__init__(message)
-        self.status, self.message, self.field, self.headers = status, message, field, headers
 
 
 class Answer:
@@ -112,7 +132,7 @@ class Answer:
         self._body, self._status = body, status
         self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Send it."""
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body})
@@ -139,10 +159,11 @@ class Server:
             kind: msgspec.json.Decoder(kind) for kind in (m.RecommendRequest, m.BatchRequest, m.EventsRequest)
         }
         self._encode = msgspec.json.Encoder().encode
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fastrec-answers")
-        self._in_line = 0
-        self._token = None if settings.token is None else settings.token.encode()
+        self.line = Line()
+        self.is_draining = False
         self.is_local = is_loopback(settings.host)
+        self.access = Access(settings.tokens, self.is_local)
+        self._slow: weakref.WeakSet[Recommender] = weakref.WeakSet()
 
     # -- life
 
@@ -187,23 +208,10 @@ class Server:
             gc.enable()  # which `worker` has switched off
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        """Ask a new model everything once, before anybody else does: kernels and indexes are made ready."""
-        model = snapshot.model
-        codes = [0, model.seen_.shape[0] - 1]
-        users = codes if model.users_ is None else model.users_.decode(codes).tolist()
-        item = decode(model, np.zeros(1, int))
-        unknown = "" if isinstance(users[0], str) else -1
-        changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
-        row = model.seen_[[0]]
-        for options in ({}, {"exclude_seen": False}, {"allow": item, "deny": item}):
-            for asked in ([users[0]], [unknown], users):
-                changed.recommend(asked, 1, on_unknown="popular", **options)
-            snapshot.recommend(users[:1], 1, on_unknown="popular", **options)
-            model.recommend(row, 1, **options)
-        if "explain" in model.capabilities:
-            model.explain(row, item[0], 1)
-        model.similar_items(item, 1)
-        largest_value(model)
+        """Ask a new model everything once, before anybody else does, and remember whether it is a slow one."""
+        warm_up(snapshot)
+        if measure_pace(snapshot) > SLOW_SECONDS:
+            self._slow.add(snapshot.model)
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
@@ -211,7 +219,7 @@ class Server:
             self._schedule.stop()
         if self._leader is not None:
             self._leader.release()
-        self._threads.shutdown(wait=True)
+        self.line.close()
         if self.journal is not None:
             self.journal.close()
 
@@ -250,6 +258,10 @@ class Server:
                 report=lambda how, seconds: self.metrics.took_model(how),
             ).start()
 
+    def begin_to_drain(self) -> None:
+        """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
+        self.is_draining = True
+
     # -- helpers of the endpoints
 
     def snapshot_now(self) -> Snapshot:
@@ -281,7 +293,8 @@ class Server:
         """The body of a request, as what it must be."""
         raw = await self._read(request)
         try:
-            return self._decoders[kind].decode(raw)  # type: ignore[index,return-value]
+            decode: Callable[[bytes], Body] = self._decoders[kind].decode  # type: ignore[index,assignment]
+            return await self.line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
         except msgspec.ValidationError as error:
             raise refuse_field(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -320,49 +333,34 @@ class Server:
             raise too_large
         return b"".join(parts)
 
-    async def on_thread(self, work: Callable[..., Result], *given: Any) -> Result:
-        """The result of longer work, so that short requests need not wait for it."""
-        if self._in_line >= LARGEST_LINE:
-            raise Refusal(429, "too many batches wait", **{"retry-after": "1"})
-        self._in_line += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
-        finally:
-            self._in_line -= 1
-
     def answer(self, what: Any, status: int = 200, **headers: str) -> Answer:
         """An answer in JSON; its header names the version that the answer itself names."""
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         raw.append((VERSION_HEADER, what.version.encode("latin-1", "replace")))
         return Answer(self._encode(what), status, raw)
 
-    def check_host(self, scope: Scope) -> None:
-        """Refuse a request that is meant for another server, or for none.
+    def check_host(self, scope: Connection) -> None:
+        """Refuse a request that is meant for another server.
 
         A page of another site can have its own name lead to this machine, and then be of the same origin.
         """
-        for name, host in scope["headers"]:
-            if name == b"host":
-                if self.is_local and self._token is None and not names_loopback(host):
+        if self.is_local and not self.access.needs_token:
+            for name, host in scope["headers"]:
+                if name == b"host" and not names_loopback(host):
                     said = "without a token this server answers as localhost or 127.0.0.1, by no other name"
                     raise Refusal(403, said)
-                return
-        if scope.get("http_version") == "1.1":
-            raise Refusal(400, "a request must name the host that it is for")
 
-    def check_private(self, request: Request) -> None:
-        """Refuse to write, or to show what users have done, for who has no token, or from another site's page."""
-        origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            raise Refusal(403, "what is private is not for pages of other sites")
-        if self._token is None:
-            if not self.is_local:
-                raise Refusal(403, "a server that others can reach shows and takes what is private only by a token")
-            return
-        kind, _, given = request.headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if not (kind.lower() == "bearer" and right):
-            raise Refusal(401, "a token is needed: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
+    def guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Any]]:
+        """What answers, behind the check of the scope that each request for it needs."""
+        answer, scope = getattr(self, endpoint.handler), endpoint.always
+        if scope is None:
+            return answer  # type: ignore[no-any-return]
+
+        async def checked(request: Request) -> Any:
+            self.access.check(request.scope["headers"], scope)
+            return await answer(request)
+
+        return checked
 
     def writable(self) -> Journal:
         """The journal, or a refusal."""
@@ -376,11 +374,14 @@ class Server:
     async def recommend(self, request: Request) -> Answer:
         """POST /recommend."""
         asked = await self.body(request, m.RecommendRequest)
-        if asked.explain and asked.user is not None:
-            self.check_private(request)  # reasons are items of the user's history
-        snapshot = await self.snapshot()
-        if asked.explain or len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ()) > LONG_LISTS:
-            return self.answer(await self.on_thread(self._recommend, snapshot, asked))
+        if asked.user is None:
+            snapshot = self.snapshot_now()  # a history of the request's own is answered by the model alone
+        else:
+            self.access.check(request.scope["headers"], Scope.read)
+            snapshot = await self.snapshot()
+        lists = len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ())
+        if asked.explain or lists > LONG_LISTS or snapshot.model in self._slow:
+            return self.answer(await self.line.run(self._recommend, snapshot, asked))
         return self.answer(self._recommend(snapshot, asked))
 
     def _recommend(self, snapshot: Snapshot, asked: m.RecommendRequest) -> m.RecommendAnswer:
@@ -405,7 +406,8 @@ class Server:
         if asked.explain and not fallback and "explain" in model.capabilities:
             for item in items:
                 item.why = self._reasons(snapshot, asked.user if history is None else history, item.item)
-        return m.RecommendAnswer(items, snapshot.version, snapshot.seq, fallback, asked.user, unknown)
+        seq = snapshot.seq if history is None else snapshot.model_seq
+        return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown)
 
     def _reasons(self, snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
         model = snapshot.model
@@ -459,46 +461,41 @@ class Server:
         """POST /batch."""
         asked = await self.body(request, m.BatchRequest)
         snapshot = await self.snapshot()
-        return await self.on_thread(self._batch, snapshot, asked)
+        unknown: list[Id] = []
+        filters = await self.line.run(self._check_batch, snapshot, asked, unknown)
+        step = max(1, ROWS_AT_ONCE // asked.k)
+        starts = range(0, len(asked.users), step)
+        parts = await self.line.run_parts(
+            [functools.partial(self._batch, snapshot, asked, filters, asked.users[n : n + step]) for n in starts]
+        )
+        rows = [msgspec.Raw(row) for part in parts for row in part]
+        return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown))
 
-    def _batch(self, snapshot: Snapshot, asked: m.BatchRequest) -> Answer:
-        model = snapshot.model
+    def _check_batch(self, snapshot: Snapshot, asked: m.BatchRequest, unknown: list[Id]) -> dict[str, Any]:
         policy = asked.on_unknown or self.settings.on_unknown
-        check_types(model, "users_", asked.users, "users")
+        check_types(snapshot.model, "users_", asked.users, "users")
         self._check_known(snapshot, asked.users, policy, "users")
         if len(asked.users) * asked.k > m.LARGEST_ANSWER:
             raise Refusal(422, f"users times k may be {m.LARGEST_ANSWER}, got {len(asked.users)} users", "k")
-        unknown: list[Id] = []
-        filters = self._filters(model, asked, policy, unknown)
-        rows: list[m.BatchRow] = []
-        if asked.users:
-            top = snapshot.recommend(
-                asked.users, asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters
-            )
-            counts = top.valid.sum(axis=1).tolist()
-            parts = zip(
-                asked.users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True
-            )
-            rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
-        return self.answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown))
+        return self._filters(snapshot.model, asked, policy, unknown)
+
+    def _batch(
+        self, snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], users: list[Id]
+    ) -> list[bytes]:
+        """The rows of some of the users, as they are sent."""
+        top = snapshot.recommend(users, asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters)
+        counts = top.valid.sum(axis=1).tolist()
+        parts = zip(users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True)
+        return [self._encode(m.BatchRow(user, ids[:n], scores[:n], popular)) for user, ids, scores, n, popular in parts]
 
     async def events(self, request: Request) -> Answer:
         """POST /events."""
-        self.check_private(request)
         journal = self.writable()
         asked = await self.body(request, m.EventsRequest)
-        model, events = self.snapshot_now().model, asked.events
-        check_types(model, "users_", [event.user for event in events], "events", ".user")
-        check_types(model, "items_", [event.item for event in events], "events", ".item")
-        check_reach(model, events)
-        check_values(model, [event.value for event in events], "events", ".value")
-        now = journal.now()
-        batch = [
-            Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
-            for event in events
-        ]
+        model = self.snapshot_now().model
         try:
-            done = journal.submit(batch)
+            few = len(asked.events) <= LONG_LISTS
+            done = _submit(journal, model, asked) if few else await self.line.run(_submit, journal, model, asked)
             self.metrics.waiting.set(journal.waiting)
             receipt = await asyncio.wrap_future(done)
         except JournalFullError as error:
@@ -516,7 +513,6 @@ class Server:
 
     async def delete_user(self, request: Request) -> Answer:
         """DELETE /users/{id}."""
-        self.check_private(request)
         journal = self.writable()
         snapshot = await self.snapshot()
         user = parse_id(snapshot.model, "users_", named_user(request), "id")
@@ -534,7 +530,6 @@ class Server:
 
     async def history(self, request: Request) -> Answer:
         """GET /users/{id}."""
-        self.check_private(request)  # a history is as private as it is to write one
         snapshot = await self.snapshot()
         model = snapshot.model
         user = parse_id(model, "users_", named_user(request), "id")
@@ -559,7 +554,7 @@ class Server:
         code = encode(model, [item])
         if code[0] < 0:
             raise Refusal(404, f"unknown item {item!r}", "item")
-        top = await self.on_thread(model.similar_items, [item], k)
+        top = await self.line.run(model.similar_items, [item], k)
         title = titles(model, code.tolist())[0]
         return self.answer(m.SimilarAnswer(item, listed(model, top, 0), snapshot.version, title))
 
@@ -568,7 +563,7 @@ class Server:
         snapshot = self.snapshot_now()
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
-        codes = await self.on_thread(lambda: self.catalogue.get(snapshot).find_items(wanted, limit))
+        codes = await self.line.run(lambda: self.catalogue.get(snapshot).find_items(wanted, limit))
         model = snapshot.model
         named = titles(model, codes)
         counts = model.item_counts_[codes].tolist()
@@ -577,19 +572,20 @@ class Server:
 
     async def users(self, request: Request) -> Answer:
         """GET /users?search=…."""
-        self.check_private(request)
         snapshot = await self.snapshot()
         limit = parse_count(request, "limit", 20, 200)
         wanted = request.query_params.get("search", "")[:200]
-        found = await self.on_thread(lambda: self.catalogue.get(snapshot).find_users(wanted, limit))
+        found = await self.line.run(lambda: self.catalogue.get(snapshot).find_users(wanted, limit))
         return self.answer(m.UsersAnswer([user for user in found if snapshot.knows(user)], snapshot.version))
 
     async def model(self, request: Request) -> Answer:
         """GET /model."""
-        snapshot = await self.snapshot()
+        may = self.access.allowed(request.scope["headers"])
+        told = Scope.read in may
+        snapshot = await self.snapshot() if told else self.snapshot_now()
         model = snapshot.model
         n_users, n_items = model.seen_.shape
-        catalogue = await self.on_thread(self.catalogue.get, snapshot)
+        catalogue = await self.line.run(self.catalogue.get, snapshot)
         options = {
             name: value
             for name, value in model.get_params(deep=False).items()
@@ -607,15 +603,16 @@ class Server:
                 titles=bool(model.item_info_ and "title" in model.item_info_),
                 explains="explain" in model.capabilities,
                 takes_events=self.journal is not None,
-                needs_token=self._token is not None,
-                shows_users=self._token is not None or self.is_local,
+                needs_token=self.access.needs_token,
+                shows_users=self.access.needs_token or self.is_local,
+                may=sorted(scope.value for scope in may),
                 typical_value=catalogue.typical_value,
                 options=options,
-                model_seq=snapshot.model_seq,
-                seq=snapshot.seq,
-                changed_users=snapshot.changed_users,
-                unknown_items=snapshot.unknown_items,
-                problem=self.updater.problem if self.updater is not None else None,
+                model_seq=snapshot.model_seq if told else None,
+                seq=snapshot.seq if told else None,
+                changed_users=snapshot.changed_users if told else None,
+                unknown_items=snapshot.unknown_items if told else None,
+                problem=self._problem(may),
                 fastrec=__version__,
             )
         )
@@ -628,7 +625,16 @@ class Server:
         """GET /readyz: it can answer."""
         if self.updater is None:
             return self.answer(m.StateAnswer("loading", ""), 503, **{"retry-after": "1"})
-        return self.answer(m.StateAnswer("ready", self.version, self.updater.problem))
+        if self.is_draining:
+            return self.answer(m.StateAnswer("draining", self.version), 503)
+        return self.answer(
+            m.StateAnswer("ready", self.version, self._problem(self.access.allowed(request.scope["headers"])))
+        )
+
+    def _problem(self, may: frozenset[Scope]) -> str | None:
+        """What is wrong, for who may read; others are told that something is."""
+        problem = None if self.updater is None else self.updater.problem
+        return problem if problem is None or Scope.read in may else "something is wrong: the log says what"
 
     async def metrics_text(self, request: Request) -> Response:
         """GET /metrics."""
@@ -645,12 +651,25 @@ class Server:
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return Response(self._encode(describe_api(self.settings.token is not None)), media_type=JSON)
+        return Response(self._encode(describe_api(self.access.needs_token)), media_type=JSON)
 
     async def page(self, request: Request) -> Response:
         """GET / and /docs: the web page, and what can be asked."""
         name = {"/": "index.html", "/docs": "api.html"}[request.url.path]
         return Response(read_page(name), media_type="text/html", headers={"cache-control": "no-cache"})
+
+    async def page_file(self, request: Request) -> Response:
+        """GET /page/{file}: what the page is made of."""
+        name = request.path_params["file"]
+        if name not in FILES:
+            raise HTTPException(404)
+        return Response(read_page(name), media_type=FILES[name], headers={"cache-control": "no-cache"})
+
+    async def options(self, request: Request) -> Response:
+        """OPTIONS *: the methods that there are."""
+        return Response(
+            status_code=204, headers={"allow": ", ".join(sorted({"HEAD", *(one.method for one in ROUTES)}))}
+        )
 
     @property
     def version(self) -> str:
@@ -675,9 +694,9 @@ class Guard:
         self.app = app
         self.server = server
         # What is asked for most goes its own way, past routing: a tenth of a request's whole time.
-        self._direct = {"/recommend": server.recommend, "/events": server.events, "/batch": server.batch}
+        self._direct = {one.path: server.guarded(one) for one in ROUTES if one.method == "POST"}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -694,6 +713,8 @@ class Guard:
                 # A model may have been published since the answer was made: only pages are without a version yet.
                 if not any(name == VERSION_HEADER for name, _ in headers):
                     headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
+                if self.server.is_draining:
+                    headers = [*headers, CLOSING]
                 more = (NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS
                 message["headers"] = [*headers, (b"server-timing", b"app;dur=%.3f" % spent), *more]
             await send(message)
@@ -717,7 +738,7 @@ class Guard:
             self.server.metrics.observe(label_of(scope["path"]), status or 499, time.perf_counter() - began)
 
 
-PATHS = ("recommend", "batch", "events", "similar", "users", "items", "model", "healthz", "readyz", "metrics", "docs")
+PATHS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/", "/*")}
 
 
 def label_of(path: str) -> str:
@@ -730,9 +751,9 @@ def label_of(path: str) -> str:
     return f"/{first}" if first in PATHS or path == "/" else "other"
 
 
-def create_app(settings: Settings | None = None) -> Any:
-    """The ASGI application of one worker; without settings, those in the environment."""
-    server = Server(Settings.from_environment() if settings is None else settings)
+def create_app(settings: Settings) -> Guard:
+    """The ASGI application of one worker."""
+    server = Server(settings)
 
     async def refuse(request: Request, error: Exception) -> Any:
         return server.refuse(request, error)
@@ -743,143 +764,26 @@ def create_app(settings: Settings | None = None) -> Any:
 
 def routes_of(server: Server) -> list[BaseRoute]:
     """What can be asked."""
-    return [
-        Route("/recommend", server.recommend, methods=["POST"]),
-        Route("/events", server.events, methods=["POST"]),
-        Route("/batch", server.batch, methods=["POST"]),
-        Route("/similar", server.similar),
-        Route("/model", server.model),
-        Route("/items", server.items),
-        Route("/users", server.users),
-        Route("/users/{id:any}", server.history),
-        Route("/users/{id:any}", server.delete_user, methods=["DELETE"]),
-        Route("/healthz", server.healthz),
-        Route("/readyz", server.readyz),
-        Route("/metrics", server.metrics_text),
-        Route("/openapi.json", server.openapi),
-        Route("/", server.page),
-        Route("/docs", server.page),
-        Mount("/page", StaticFiles(directory=PAGE)),
-    ]
+    return [Route(one.path.replace("{id}", "{id:any}"), server.guarded(one), methods=[one.method]) for one in ROUTES]
+
+
+def _submit(journal: Journal, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
+    """Hand the events of a request to the journal, once they are found to be what the model can take."""
+    events = asked.events
+    check_types(model, "users_", [event.user for event in events], "events", ".user")
+    check_types(model, "items_", [event.item for event in events], "events", ".item")
+    check_reach(model, events)
+    check_values(model, [event.value for event in events], "events", ".value")
+    now = journal.now()
+    return journal.submit(
+        Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
+        for event in events
+    )
 
 
 def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:
     late.append(True)
     task.cancel()
-
-
-# -- small things about models and requests
-
-
-def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
-    """One row of a result."""
-    codes = top.codes[row]
-    codes = codes[codes >= 0]
-    scores = top.scores[row, : len(codes)].tolist()
-    named = titles(model, codes.tolist())
-    return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
-
-
-def titles(model: Recommender, codes: list[int]) -> list[str | None]:
-    """What to show for items, where the model has titles."""
-    column = (model.item_info_ or {}).get("title")
-    if column is None:
-        return [None] * len(codes)
-    return [str(column[code]) or None for code in codes]
-
-
-def decode(model: Recommender, codes: Any) -> list[Id]:
-    """Ids of items."""
-    return (codes if model.items_ is None else model.items_.decode(codes)).tolist()  # type: ignore[no-any-return]
-
-
-def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
-    """Codes of ids of the right type, -1 for the unknown."""
-    vocabulary = getattr(model, side)
-    if vocabulary is not None:
-        return vocabulary.encode(ids, unknown="code") if ids else np.empty(0, np.int32)
-    size = model.n_features_in_ if side == "items_" else model.seen_.shape[0]
-    return np.array([given if 0 <= given < size else -1 for given in ids], np.int32)  # type: ignore[operator]
-
-
-def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
-    """Refuse ids of another type than the model's, naming the first: "42" is not 42."""
-    vocabulary = getattr(model, side)
-    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
-    if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
-        return
-    for place, given in enumerate(ids):
-        check_type(model, side, given, f"{field}[{place}]{rest}")
-
-
-def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
-    """Refuse an id of another type than the model's."""
-    vocabulary = getattr(model, side)
-    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
-    if type(given) is not wanted:
-        what = "users" if side == "users_" else "items"
-        kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
-        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field)
-    if wanted is int and not _fit_64_bits([given]):
-        raise Refusal(422, "an id must fit into 64 bits", field)
-
-
-def _fit_64_bits(ids: list[Id]) -> bool:
-    return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
-
-
-def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
-    """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
-    for side, name, size in (("users_", "user", model.seen_.shape[0]), ("items_", "item", model.n_features_in_)):
-        if getattr(model, side) is None:
-            largest = reach(size) - 1
-            for place, event in enumerate(events):
-                if not 0 <= getattr(event, name) <= largest:
-                    said = f"a code must be from 0 to {largest}, got {getattr(event, name)}"
-                    raise Refusal(422, said, f"events[{place}].{name}")
-
-
-def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
-    """Refuse values that the model could not learn from, naming the first."""
-    largest = largest_value(model)
-    if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
-        return
-    for place, value in enumerate(values):
-        if not takes_value(model, value):
-            least = f"from {-largest:g}" if model.takes_negatives else "from 0" if model.keeps_zeros else "above 0"
-            said = f"a value must be {least} and at most {largest:g} for this {type(model).__name__}, got {value:g}"
-            raise Refusal(422, said, f"{field}[{place}]{rest}")
-
-
-def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
-    """An id out of a URL, where all is text: the model's type decides."""
-    vocabulary = getattr(model, side)
-    if vocabulary is not None and vocabulary.kind == "str":
-        return text
-    if not re.fullmatch(r"-?[0-9]{1,19}", text):
-        raise Refusal(422, f"ids are integers here, got {shown(text)}", field)
-    check_type(model, side, int(text), field)
-    return int(text)
-
-
-def named_user(request: Request) -> str:
-    """The user's id in a path; bytes that are no text name nobody, nor who is called by what stands for them."""
-    try:
-        unquote_to_bytes(request.scope["raw_path"]).decode()
-    except UnicodeDecodeError:
-        raise Refusal(422, "an id must be UTF-8, percent-encoded", "id") from None
-    named: str = request.path_params["id"]
-    return named
-
-
-def parse_count(request: Request, name: str, default: int, largest: int) -> int:
-    """A number of items out of a URL."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
-        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shown(text)}", name)
-    return int(text)
 
 
 @functools.lru_cache(maxsize=64)
@@ -891,28 +795,6 @@ def names_loopback(host: bytes) -> bool:
     """
     name = re.sub(r":[0-9]+$", "", host.decode("latin-1"))
     return is_loopback(name.removeprefix("[").removesuffix("]").lower())
-
-
-def refuse_field(message: str) -> Refusal:
-    """A sentence of msgspec's, "Expected `int`, got `str` - at `$.k`", as a refusal of that field."""
-    said, _, place = message.partition(" - at `")
-    field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
-    missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
-    if missing and missing[1]:  # a field may have no name at all
-        field = missing[1] if field == "body" else f"{field}.{missing[1]}"
-    return Refusal(422, said, field)
-
-
-def refuse_argument(error: Exception) -> Refusal:
-    """A sentence that begins with the name of a field, as a refusal of that field."""
-    field, _, _ = str(error).partition(" ")
-    return Refusal(422, str(error), field if "[" in field else "body")
-
-
-def shown(given: Any) -> str:
-    """An id that is short enough to be said."""
-    text = repr(given)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 @functools.cache

@@ -26,7 +26,9 @@ class Entry(Struct, forbid_unknown_fields=True):
 class RecommendRequest(Struct, forbid_unknown_fields=True):
     """Who asks, by `user` or by `history`, and for what."""
 
-    user: Annotated[Id | None, Meta(description="A user's id, of the model's type.")] = None
+    user: Annotated[Id | None, Meta(description="A user's id, of the model's type; to name one needs scope read.")] = (
+        None
+    )
     history: Annotated[
         Annotated[list[int | str | Entry], Meta(max_length=100_000)] | None,
         Meta(description="Items, with or without values, of anybody: nothing of it is kept."),
@@ -35,9 +37,7 @@ class RecommendRequest(Struct, forbid_unknown_fields=True):
     exclude_seen: bool = True
     allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
     deny: Annotated[Ids | None, Meta(description="None of these items.")] = None
-    explain: Annotated[
-        bool, Meta(description="Say why, where the model can. For a user this needs the token, as the history does.")
-    ] = False
+    explain: Annotated[bool, Meta(description="Say why, where the model can.")] = False
     on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
 
 
@@ -111,7 +111,7 @@ class BatchRow(Struct):
 class BatchAnswer(Struct):
     """A list for each user, in the order of the request."""
 
-    results: list[BatchRow]
+    results: Annotated[list[msgspec.Raw], Meta(extra_json_schema={"items": {"$ref": "#/components/schemas/BatchRow"}})]
     version: str
     seq: int
     unknown: Unknown
@@ -197,13 +197,14 @@ class ModelAnswer(Struct):
     explains: bool
     takes_events: bool
     needs_token: bool
-    shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has the token.")]
+    shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has a token.")]
+    may: Annotated[list[str], Meta(description="The scopes of the token that came with the request.")]
     typical_value: Annotated[float, Meta(description="The median of the values that the model was made of.")]
     options: dict[str, bool | int | float | str | None]
-    model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
-    seq: Annotated[int, Meta(description="The last event that answers take into account.")]
-    changed_users: int
-    unknown_items: int
+    model_seq: Annotated[int | None, Meta(description="The last event that the model itself has taken in.")]
+    seq: Annotated[int | None, Meta(description="The last event that answers count with; these four for readers only.")]
+    changed_users: int | None
+    unknown_items: int | None
     problem: str | None
     fastrec: str
 

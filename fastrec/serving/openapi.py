@@ -6,25 +6,28 @@ import msgspec
 
 from fastrec import __version__
 from fastrec.serving import messages as m
+from fastrec.serving.routes import ROUTES
 
 BODIES = (m.RecommendRequest, m.BatchRequest, m.EventsRequest)
 ANSWERS = (
     m.RecommendAnswer, m.BatchAnswer, m.EventsAnswer, m.SimilarAnswer, m.ItemsAnswer, m.UsersAnswer, m.HistoryAnswer,
-    m.DeletedAnswer, m.ModelAnswer, m.StateAnswer, m.ErrorAnswer,
+    m.BatchRow, m.DeletedAnswer, m.ModelAnswer, m.StateAnswer, m.ErrorAnswer,
 )  # fmt: skip
 
 _UNKNOWN = {404: "Unknown user, with on_unknown=error"}
 _TOO_MUCH = {413: "The body is too large", 408: "The body did not come in time"}
 _LATER = {429: "Too much waits: come again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
-_PRIVATE = {401: "The token is missing or wrong", 403: "From a page of another site, or there is no token"}
-_WRITING = _PRIVATE | {409: "There is no journal"}
+_PRIVATE = {
+    401: "The token is missing or wrong",
+    403: "The token is not for this, or there is none, or a page of another site asks",
+}
+_WRITING = _PRIVATE | {409: "There is no journal", 507: "The disk is full"}
 
 
 def describe_api(needs_token: bool) -> dict[str, Any]:
     """The description of all paths, as OpenAPI 3.1."""
     _, schemas = msgspec.json.schema_components((*BODIES, *ANSWERS), ref_template="#/components/schemas/{name}")
-    secured = needs_token
-    return {
+    described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "fastrec",
@@ -44,7 +47,7 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
             "/batch": {
                 "post": _operation(
                     "The best items for many users", "In one request, at a fraction of the cost.",
-                    m.BatchRequest, m.BatchAnswer, _UNKNOWN | _TOO_MUCH | _LATER,
+                    m.BatchRequest, m.BatchAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
                 )
             },
             "/events": {
@@ -53,7 +56,7 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
                     "Answered once the events are on disk: all of them or none. An event with an id counts once, "
                     "however often it is sent. Unknown users and items are taken: the users are answered at once, the "
                     "items from the next model on.",
-                    m.EventsRequest, m.EventsAnswer, _TOO_MUCH | _LATER | _WRITING, secured=secured,
+                    m.EventsRequest, m.EventsAnswer, _TOO_MUCH | _LATER | _WRITING,
                 )
             },
             "/similar": {
@@ -70,35 +73,39 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
             },
             "/users": {
                 "get": _operation(
-                    "Users by how their id begins", "", None, m.UsersAnswer, _LATER | _PRIVATE, secured=secured,
+                    "Users by how their id begins", "", None, m.UsersAnswer, _LATER | _PRIVATE,
                     parameters=[_query("search", False, "The beginning."), _LIMIT],
                 )
             },
             "/users/{id}": {
                 "get": _operation(
                     "What a user has done", "Training data and events since.", None, m.HistoryAnswer,
-                    {404: "Unknown user"} | _LATER | _PRIVATE, parameters=[_PATH_ID], secured=secured,
+                    {404: "Unknown user"} | _LATER | _PRIVATE, parameters=[_PATH_ID],
                 ),
                 "delete": _operation(
                     "Forget a user",
                     "The user's events are gone from the journal and its disk when this is answered, and no answer "
                     "uses the user's history any more. A model file has it until the next model is made.",
                     None, m.DeletedAnswer, _LATER | _WRITING,
-                    parameters=[_PATH_ID], secured=secured,
+                    parameters=[_PATH_ID],
                 ),
             },
             "/model": {"get": _operation("What is served", "", None, m.ModelAnswer, _LATER)},
             "/healthz": {"get": _operation("Whether the process lives", "", None, m.StateAnswer, {})},
             "/readyz": {
                 "get": _operation(
-                    "Whether it can answer", "503 until the model is loaded.", None, m.StateAnswer, {503: "Not yet"}
+                    "Whether it can answer", "503 until the model is loaded, and while the server drains.",
+                    None, m.StateAnswer, {503: "Not yet"},
                 )
             },
             "/metrics": {
                 "get": {
                     "summary": "Metrics for Prometheus",
                     "operationId": "metrics",
-                    "responses": {"200": {"description": "Text", "content": {"text/plain": {"schema": _TEXT}}}},
+                    "responses": {
+                        "200": {"description": "Text", "content": {"text/plain": {"schema": _TEXT}}},
+                        **{str(status): _content(said, m.ErrorAnswer) for status, said in _PRIVATE.items()},
+                    },
                 }
             },
         },
@@ -107,6 +114,11 @@ def describe_api(needs_token: bool) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }  # fmt: skip
+    for one in ROUTES if needs_token else ():
+        if one.scope is not None:
+            needed: list[dict[str, list[str]]] = [{"token": [one.scope.value]}]
+            described["paths"][one.path][one.method.lower()]["security"] = [{}, *needed] if one.by_user else needed
+    return described
 
 
 _TEXT = {"type": "string"}
@@ -131,7 +143,6 @@ def _operation(
     errors: dict[int, str],
     *,
     parameters: list[dict[str, Any]] | None = None,
-    secured: bool = False,
 ) -> dict[str, Any]:
     told = {"200": _content("Done", answer)}
     if body is not None or parameters:
@@ -151,8 +162,6 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
     if parameters:
         operation["parameters"] = parameters
-    if secured:
-        operation["security"] = [{"token": []}]
     return operation
 
 

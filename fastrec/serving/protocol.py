@@ -1,29 +1,41 @@
-"""uvicorn's HTTP over a connection: with limits on what a client may do, and answers that leave in one write."""
+"""uvicorn's HTTP over a connection: strict about framing, with limits, and answers that leave in one write."""
 
 import asyncio
-from typing import Any
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from fastrec.serving.framing import LARGEST_MESSAGE, Chunks, Fault, find_head, read_head
 from fastrec.serving.messages import ErrorAnswer, Problem
 
-# A request's line and headers, and all of a request that may be read: more than the server reads of a body, for what
-# nobody reads, as headers behind a body.
-LARGEST_HEAD = 64 << 10
-LARGEST_MESSAGE = 20 << 20
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+# Seconds for which a client that was told of the end may take its time to read that and close.
+LINGER_SECONDS = 2.0
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class WholeAnswers(HttpToolsProtocol):
-    """uvicorn's protocol, with limits, and one system call less for each answer: a seventh of a recommendation's time.
+    """uvicorn's protocol, given whole heads and bodies that are well framed, and one system call less for each answer.
 
-    For `timeout_keep_alive` seconds a client may let the head of a request, or the taking of an answer, wait.
+    That is a seventh of a recommendation's time. For `timeout_keep_alive` seconds a client may let the head of a
+    request, or the taking of an answer, wait. What HTTP wants refused is refused in its turn, and the connection ends.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, over a transport that waits for the body."""
         super().connection_made(Holding(transport, self.loop))  # type: ignore[arg-type]
-        self._size, self._largest = 0, LARGEST_HEAD
+        self._head = bytearray()  # what has come of a head
+        self._left = 0  # of a body of known length
+        self._chunks: Chunks | None = None  # of another body
+        self._size = 0  # of the request
+        self._is_deaf = False  # after the last request
         self._waits_since: float | None = self.loop.time()  # for a head; None while a request is under way
         self._unsent = 0
         self._timer = self.loop.call_later(self.timeout_keep_alive, self._look)
@@ -33,20 +45,98 @@ class WholeAnswers(HttpToolsProtocol):
         self._timer.cancel()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more: answer what it has asked, where that came as a whole."""
+        asked = self.cycle is not None and not self.cycle.response_complete
+        if not asked or self._in_body or self.transport.is_closing():
+            return False
+        self._is_deaf = True
+        self.cycle.keep_alive = False
+        return True
+
+    # -- reading
+
+    @property
+    def _in_body(self) -> bool:
+        return self._left > 0 or self._chunks is not None
+
     def data_received(self, data: bytes) -> None:
-        """Take what has come, as long as it is not too much."""
+        """Take what has come, as long as it is HTTP and not too much."""
+        rest: bytes | None = data
+        try:
+            while rest and not self._is_deaf:
+                rest = self._take_body(rest) if self._in_body else self._take_head(rest)
+        except Fault as fault:
+            self._refuse(fault)
+        except httptools.HttpParserError:
+            self._refuse(Fault(400, "this is no HTTP"))
+        if self._is_deaf:
+            self._size += len(data)
+            if self._size > LARGEST_MESSAGE:
+                self.transport.abort()
+
+    def _take_head(self, data: bytes) -> bytes | None:
+        """Add to a head; returns what follows it, once it is whole."""
+        known = len(self._head)
+        if not known and self._size == 0 and data[:2] == b"\r\n":  # section 2.2: an empty line ahead of a request
+            self._size = 2
+            return data[2:]
+        whole: bytes | bytearray = data
+        if known:
+            self._head += data
+            whole = self._head
+        end = find_head(whole, known)
+        if end < 0:
+            if not known:
+                self._head += data
+            return None
+        head, rest = read_head(bytes(whole[:end])), bytes(whole[end:])
+        self._head = bytearray()
+        self._size, self._waits_since = end, None
+        self._left, self._chunks = head.length or 0, Chunks() if head.length is None else None
+        self.parser.feed_data(head.raw)
+        if not self._in_body:
+            self._end_message()
+        return rest
+
+    def _take_body(self, data: bytes) -> bytes | None:
+        """Hand a part of a body on; returns what follows the body."""
+        rest: bytes | None
+        if self._chunks is None:
+            content, rest = data[: self._left], data[self._left :]
+            self._left -= len(content)
+            self.parser.feed_data(content)
+        else:
+            content, rest = self._chunks.feed(data)
+            if content:
+                self.parser.feed_data(b"%x\r\n%b\r\n" % (len(content), content))
+            if rest is not None:
+                self._chunks = None
+                self.parser.feed_data(b"0\r\n\r\n")
         self._size += len(data)
-        super().data_received(data)
-        if self._size > self._largest:
-            if self._largest == LARGEST_HEAD:
-                self._refuse(431, f"the line and headers of a request may have {LARGEST_HEAD} bytes")
-            else:
+        if self._in_body:
+            if self._size > LARGEST_MESSAGE:
                 self.transport.close()
+                self._is_deaf = True
+            return None
+        self._end_message()
+        return rest
+
+    def _end_message(self) -> None:
+        """A request is there as a whole; what a client sends after its last one is not read (section 9.6)."""
+        self._size = 0
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self._is_deaf = True
+        if self.cycle is not None and self.cycle.response_complete:
+            self._waits_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
         """A head is there: begin to answer."""
-        self._size, self._largest, self._waits_since = 0, LARGEST_MESSAGE, None
+        if self.url.startswith(b"//"):
+            self.url = b"http://host" + self.url  # or the first part of the path would be taken for a host
         super().on_headers_complete()
+
+    # -- answering
 
     def on_response_complete(self) -> None:
         """An answer is on its way: begin with the next request, where it is there already.
@@ -55,28 +145,62 @@ class WholeAnswers(HttpToolsProtocol):
         """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._is_deaf = True
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._waits_since = self.loop.time()
-        if not self.cycle.more_body:  # who is answered early may still be sending
-            self._size, self._largest = 0, LARGEST_HEAD
+        if not self._in_body:  # who is answered early may still be sending
+            self._waits_since = self.loop.time()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
-        self._refuse(400, msg)
-
-    def _refuse(self, status: int, message: str) -> None:
-        """Close, with an answer of the form that all errors have where no other one is under way."""
+    def _refuse(self, fault: Fault) -> None:
+        """Answer in the form that all errors have, after the answers to what came before; then close."""
+        broken, self._is_deaf = self._in_body, True
+        self._left, self._chunks, self._head = 0, None, bytearray()
+        before = self.cycle
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
-            body = msgspec.json.encode(ErrorAnswer(Problem(message), ""))
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        if broken and before.response_started:
+            self.transport.close()
+            return
+        self.cycle, answer = self._refusing_cycle(), cast("ASGI3Application", Refusing(fault))
+        if broken:
+            before.disconnected = True  # it is not answered, or by this
+            before.message_event.set()
+        if broken and self.pipeline and self.pipeline[0][0] is before:
+            self.pipeline[0] = self.cycle, answer
+        elif broken or before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, answer)
+        else:
+            self.pipeline.appendleft((self.cycle, answer))
+
+    def _refusing_cycle(self) -> RequestResponseCycle:
+        return RequestResponseCycle(
+            scope={"type": "http", "method": "GET", "headers": []},  # type: ignore[typeddict-item]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+
+    # -- ending
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a request is to be expected: none has come yet, or a part of a head has."""
+        return not self.transport.is_closing() and (self.cycle is None or bool(self._head))
+
+    def end_soon(self) -> None:
+        """Answer what was asked, then close; who has not asked yet may do so."""
+        if not self.is_asking:
+            self.shutdown()
 
     def _look(self) -> None:
         """End a connection on which nothing goes on."""
@@ -94,6 +218,26 @@ class WholeAnswers(HttpToolsProtocol):
         self._timer = self.loop.call_later(left, self._look)
 
 
+class Refusing:
+    """An application that answers with an error.
+
+    Parameters
+    ----------
+    fault
+        What is wrong.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        """Answer."""
+        body = msgspec.json.encode(ErrorAnswer(Problem(self._fault.message), ""))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": self._fault.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
 class Holding:
     """A transport that holds what is written back until the next write, or until it is the event loop's turn.
 
@@ -105,11 +249,12 @@ class Holding:
         The event loop that it belongs to.
     """
 
-    __slots__ = ("_held", "_loop", "_transport")
+    __slots__ = ("_closes", "_held", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._held: bytes | None = None
+        self._closes = False
 
     def write(self, data: bytes) -> None:
         """Write now what was held and this, or hold this."""
@@ -126,10 +271,23 @@ class Holding:
         if held is not None:
             self._transport.write(held)
 
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._closes or self._transport.is_closing()
+
     def close(self) -> None:
-        """Write what is held, then close."""
+        """Write what is held and say that this was all; close when the client does, or soon.
+
+        Closed at once, it would tell a client that is still sending of a broken connection instead (section 9.6).
+        """
+        if self.is_closing():
+            return
         self.flush()
-        self._transport.close()
+        self._closes = True
+        self._loop.call_later(LINGER_SECONDS, self._transport.close)
+        with contextlib.suppress(OSError, RuntimeError):
+            self._transport.write_eof()
+            self._transport.resume_reading()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -5,20 +5,34 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
+from fastrec.serving.access import SHORTEST_ADVISED, is_short, read_tokens
 from fastrec.serving.protocol import WholeAnswers
-from fastrec.serving.settings import FAILED, SHARED_FOLDER, Settings, is_loopback
+from fastrec.serving.settings import SHARED_FOLDER, Settings, is_loopback
+from fastrec.serving.supervisor import Supervisor
+from fastrec.serving.worker import run_worker
 
 log = logging.getLogger(__name__)
 
-TOKEN_VARIABLE = "FASTREC_TOKEN"
-APPLICATION = "fastrec.serving.worker:create_app"
 # BLAS asks for these when it is loaded, which a worker does before any of our code could tell it.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+OPTIONS: Mapping[str, Any] = {
+    "http": WholeAnswers,
+    "loop": "auto",
+    "lifespan": "on",
+    "ws": "none",
+    "proxy_headers": False,
+    "access_log": False,
+    "server_header": False,
+    "backlog": 4096,
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 30,
+}
 
 
 def run_server(
@@ -33,8 +47,9 @@ def run_server(
     on_unknown: str = "popular",
     duplicates: str | None = None,
     schedule: Mapping[str, float | None] | None = None,
+    drain: float = 1.0,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C; then requests under way end, and the journal is written out.
+    """Serve until SIGTERM or Ctrl-C; then what waits is answered, and the journal is written out.
 
     Parameters
     ----------
@@ -49,11 +64,13 @@ def run_server(
     workers
         How many processes.
     token_file
-        A file with the token of writers; else the environment's FASTREC_TOKEN is used, where there is one.
+        A file with tokens, as `read_tokens` reads it; else those of the environment are used, where there are any.
     on_unknown, duplicates
         As in `Settings`.
     schedule
         `checkpoint_every`, `refit_every`, `refit_share` and `refit_drift`, as in `fastrec.online.Schedule`.
+    drain
+        For how many seconds requests are still taken after the signal, while /readyz says that it ends.
 
     Raises
     ------
@@ -66,53 +83,45 @@ def run_server(
         raise ValueError("new models need a folder to be published in: give --versions FOLDER")
     if chosen and journal is None:
         raise ValueError("new models are made of events: give --journal FILE")
-    token = read_token(token_file)
-    if journal is not None and token is None and not is_loopback(host):
+    tokens = read_tokens(token_file)
+    if journal is not None and not tokens and not is_loopback(host):
         raise ValueError(
-            f"on {host} anybody could write and delete events: give --token-file, or set {TOKEN_VARIABLE}, or listen "
-            "on 127.0.0.1"
+            f"on {host} anybody could write and delete events: give --token-file, or set FASTREC_TOKEN, or listen on "
+            "127.0.0.1"
         )
+    if is_short(tokens):
+        log.warning("a token of fewer than %d signs can be guessed: openssl rand -hex 32 makes one", SHORTEST_ADVISED)
     settings = Settings(
         model=str(source),
         journal=None if journal is None else str(journal),
         host=host,
-        token=token,
+        tokens=tokens,
         on_unknown=on_unknown,
         duplicates=duplicates,
+        drain=drain,
         checkpoint_every=chosen.get("checkpoint_every"),
         refit_every=chosen.get("refit_every"),
         refit_share=chosen.get("refit_share"),
         refit_drift=chosen.get("refit_drift"),
     )
-    settings.to_environment()
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")
-    shared = Path(tempfile.mkdtemp(prefix="fastrec-metrics-")) if workers > 1 else None
+    options = {**OPTIONS, "host": host, "port": port, "workers": workers}
+    if workers == 1:
+        run_worker(settings, options)
+    else:
+        raise SystemExit(run_workers(settings, options, workers))
+
+
+def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) -> int:
+    """Serve by several processes; returns the exit code."""
+    shared = tempfile.mkdtemp(prefix="fastrec-metrics-")
+    os.environ[SHARED_FOLDER] = shared
     try:
-        if shared is not None:
-            os.environ[SHARED_FOLDER] = str(shared)
-        uvicorn.run(
-            APPLICATION,
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            http=WholeAnswers,
-            loop="auto",
-            lifespan="on",
-            ws="none",
-            proxy_headers=False,
-            access_log=False,
-            server_header=False,
-            backlog=4096,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=30,
-        )
-        if shared is not None and (shared / FAILED).exists():
-            raise SystemExit(STARTUP_FAILURE)
+        listener = uvicorn.Config("fastrec", **options).bind_socket()
+        return Supervisor(partial(run_worker, settings, options), listener, n_workers).run()
     finally:
-        if shared is not None:
-            shutil.rmtree(shared, ignore_errors=True)
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def publish_first(model: Path, versions: Path) -> Path:
@@ -126,14 +135,3 @@ def publish_first(model: Path, versions: Path) -> Path:
     else:
         log.warning("%s has %s already: that is served, and not %s", versions, folder.current(), model)
     return folder.folder
-
-
-def read_token(file: Path | None) -> str | None:
-    """The token of writers: from the file, else from the environment, else none."""
-    token = os.environ.get(TOKEN_VARIABLE, "") if file is None else file.read_text(encoding="utf-8")
-    token = token.strip()
-    if file is not None and not token:
-        raise ValueError(f"{file} has no token in it")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("a token must be of ASCII letters, digits and signs: a header carries nothing else safely")
-    return token or None

@@ -1,16 +1,13 @@
-"""Settings of a server; its workers read them from the environment."""
+"""Settings of a server."""
 
-import json
-import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Self
 
-VARIABLE = "FASTREC_SERVE"
 # Where the metrics of several workers are; the name is prometheus-client's.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-# A file beside them: a worker could not begin.
-FAILED = "failed"
+# The exit code of a process that could not begin.
+STARTUP_FAILURE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +22,10 @@ class Settings:
         The file of the events; None serves a model that does not change by events.
     host
         Where it listens.
-    token
-        What must be sent as ``Authorization: Bearer …`` to write or to see what users did. None asks for none where
-        only this machine reaches the server, and does neither where others do.
+    tokens
+        What must be sent as ``Authorization: Bearer …``: up to two tokens for each of the scopes "read", "write" and
+        "admin". None at all: asks for none where only this machine reaches the server, and neither writes nor shows
+        anything of users where others do.
     on_unknown : {"popular", "error"}
         What a request about an unknown id gets that does not say: what is popular (unknown items are left out), or an
         error.
@@ -43,6 +41,8 @@ class Settings:
         How long a client may take to send a body.
     watch_seconds
         How often the model file is looked at; a newer one is taken.
+    drain
+        For how many seconds requests are still taken once it is to end.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Settings:
     model: str
     journal: str | None = None
     host: str = "127.0.0.1"
-    token: str | None = None
+    tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_unknown: str = "popular"
     duplicates: str | None = None
     checkpoint_every: float | None = None
@@ -64,15 +64,7 @@ class Settings:
     largest_queue: int = 100_000
     body_seconds: float = 10.0
     watch_seconds: float = 1.0
-
-    def to_environment(self) -> None:
-        """Leave the settings where the workers of this process find them."""
-        os.environ[VARIABLE] = json.dumps(asdict(self))
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """The settings that `to_environment` left."""
-        return cls(**json.loads(os.environ[VARIABLE]))
+    drain: float = 1.0
 
 
 def is_loopback(host: str) -> bool:

@@ -1,52 +1,51 @@
 """Where a worker of the server begins: only what it needs is imported, which is most of the time until it is ready."""
 
+import contextlib
 import gc
-import multiprocessing
 import os
-import shutil
-import signal
 import sys
-import threading
-from pathlib import Path
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from socket import socket
 from types import ModuleType
 from typing import Any, NoReturn
 
-from uvicorn.config import STARTUP_FAILURE
+import uvicorn
 
-from fastrec.serving.settings import FAILED, SHARED_FOLDER
-
-
-def create_app() -> Any:
-    """The ASGI application of one worker, by the settings in the environment."""
-    gc.disable()  # what is made until it is ready stays; `Server` switches it on again
-    end_with_parent()
-    import_sklearn()
-    from fastrec.serving.http import create_app as create
-
-    return create()
+from fastrec.serving.draining import DrainingServer
+from fastrec.serving.settings import STARTUP_FAILURE, Settings
 
 
-def end_with_parent() -> None:
-    """Where this is one of several workers: end, as by SIGTERM, when the process ends that started them.
+def run_worker(
+    settings: Settings, options: Mapping[str, Any], listener: socket | None = None, line: Connection | None = None
+) -> None:
+    """Serve until a signal, or until the other end of the line is closed.
 
-    Killed, it could not tell them; they would keep the port, and nobody would start those anew that fail.
+    Parameters
+    ----------
+    settings
+        How to serve.
+    options
+        Of uvicorn's `Config`.
+    listener, line
+        Of one of several workers: the socket that they share, and what joins it to the parent.
     """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+    gc.disable()  # what is made until it is ready stays; `Server` switches it on again
+    import_sklearn()
+    from fastrec.serving.http import create_app
 
-    def wait() -> None:
-        parent.join()
-        shutil.rmtree(os.environ.get(SHARED_FOLDER, ""), ignore_errors=True)  # which the parent would have removed
-        signal.raise_signal(signal.SIGTERM)
-
-    threading.Thread(target=wait, name="fastrec-parent", daemon=True).start()
+    app = create_app(settings)
+    server = DrainingServer(uvicorn.Config(app, **options), app.server.begin_to_drain, settings.drain)
+    if line is not None:
+        server.follow(line)
+    with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again once it has ended
+        server.run(None if listener is None else [listener])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def end_in_failure() -> NoReturn:
-    """End the process at once; with several workers, the parent and with it the others."""
-    if SHARED_FOLDER in os.environ:
-        Path(os.environ[SHARED_FOLDER], FAILED).touch()
+    """End the process at once."""
     os._exit(STARTUP_FAILURE)
 
 

@@ -37,7 +37,8 @@ class Running:
 
     def __init__(self, *arguments, environment=None, wait=True, port=None):
         self.port = port or free_port()
-        command = [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", str(self.port)]
+        given = [*map(str, arguments), *([] if "--drain" in arguments else ["--drain", "0"])]
+        command = [sys.executable, "-m", "fastrec.cli", "serve", *given, "--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,

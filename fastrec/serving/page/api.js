@@ -40,7 +40,7 @@ document.getElementById("said").textContent = spec.info.description;
 document.getElementById("paths").append(...Object.entries(spec.paths).flatMap(([path, verbs]) => Object.entries(verbs).map(([verb, what]) => {
   const article = make("article", {}, make("h2", {}, make("span", { className: "verb" }, verb.toUpperCase()), make("code", {}, path), make("span", {}, what.summary)));
   if (what.description) article.append(make("p", {}, what.description));
-  if (what.security) article.append(make("p", {}, "Needs the token."));
+  if (what.security) article.append(make("p", {}, `Needs a token of scope ${what.security.flatMap((one) => one.token ?? [])}${what.security.length > 1 ? ", where a user is named" : ""}.`));
   if (what.parameters) article.append(table(what.parameters.map((one) => [one.name, typeOf(one.schema), [one.required ? "required" : "", one.description].filter(Boolean).join(". ")])));
   const body = what.requestBody?.content["application/json"].schema;
   if (body) {

@@ -1,0 +1,102 @@
+"""A uvicorn server that ends without cutting anybody off: what waits is taken and answered first."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from types import FrameType
+
+import uvicorn
+
+from fastrec.serving.settings import SHARED_FOLDER
+
+# Seconds in which the loop takes what waits to be accepted, and for which who has just come may send a request.
+LAST_ACCEPT, LAST_WORDS = 0.05, 2.0
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first SIGTERM or SIGINT it drains, then ends; on the second it ends at once.
+
+    While it drains it takes requests as ever, but says with each answer that the connection ends there. Then nobody new
+    is let in; those who wait to be accepted are answered too.
+
+    Parameters
+    ----------
+    config
+        Of uvicorn.
+    begin
+        Called when it begins to drain.
+    drain
+        For how many seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, begin: Callable[[], None], drain: float) -> None:
+        super().__init__(config)
+        self._begin, self._drain = begin, drain
+        self._ends_at: float | None = None
+        self._signals = 0
+        self._line: Connection | None = None
+
+    def follow(self, line: Connection) -> None:
+        """Tell the parent when requests are taken; drain when it closes its end, or is dead."""
+        self._line = line
+
+        def wait() -> None:
+            with contextlib.suppress(EOFError, OSError):
+                line.recv()
+            parent = multiprocessing.parent_process()
+            if parent is not None and not parent.is_alive():  # which would have removed it
+                shutil.rmtree(os.environ.get(SHARED_FOLDER, ""), ignore_errors=True)
+            self.should_exit = True
+
+        threading.Thread(target=wait, name="fastrec-parent", daemon=True).start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(128 + sig)  # what was acknowledged is on the disk
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to end."""
+        if self._line is not None and self._ends_at is None and counter == 0:
+            with contextlib.suppress(OSError):
+                self._line.send_bytes(b"ready")
+        if not await super().on_tick(counter):
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._ends_at is None:
+            self._ends_at = now + self._drain
+            self._begin()
+        return now >= self._ends_at
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody new in, answer who is there, end."""
+        self._begin()
+        listeners = [listener for server in self.servers for listener in server.sockets]
+        for listener in listeners:
+            stop_queueing(listener.fileno())
+        await asyncio.sleep(LAST_ACCEPT)
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.end_soon()  # type: ignore[union-attr]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LAST_WORDS
+        while loop.time() < until and any(one.is_asking for one in self.server_state.connections):  # type: ignore[union-attr]
+            await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
+
+
+def stop_queueing(descriptor: int) -> None:
+    """Have the system queue no more connections for a listening socket: who comes now is refused once it is closed."""
+    if os.name == "nt":
+        return
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:
+        listener.listen(0)

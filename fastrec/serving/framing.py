@@ -1,0 +1,283 @@
+"""Where a request's head and body end, and what HTTP wants refused: RFC 9112, sections 2, 3, 5, 6 and 7.
+
+The parser behind it is lenient here and there; a request gets to it only in the one form that all readers of HTTP
+understand alike, so that no proxy in front takes for one request what is two here.
+"""
+
+import re
+from typing import NamedTuple
+
+# A request's first line, its line and headers together, the fields of it, and the first line of a chunk.
+LARGEST_LINE = 16 << 10
+LARGEST_HEAD = 64 << 10
+MOST_FIELDS = 256
+LARGEST_CHUNK_LINE = 4096
+# All of a request that may be read: more than the server reads of a body, for what nobody reads.
+LARGEST_MESSAGE = 20 << 20
+
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH"})
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
+_LINE = re.compile(rb"(%b) ([!\"$-~]+) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
+_FIELDS = re.compile(rb"(?:%b:%b\r\n)*\r\n" % (_TOKEN, _TEXT))
+_FIELD = re.compile(rb"(%b):[ \t]*(%b)\r\n" % (_TOKEN, _TEXT))
+# A line must end in CR LF, and neither may stand alone.
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-fvV:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/[^?#]*)?(\?.*)?")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;%b)?\r\n" % _TEXT)
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+# What decides how long a message is, what it is for, and how it is answered.
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+
+
+class Fault(Exception):  # noqa: N818  (an answer, not a fault of ours)
+    """A request that HTTP wants refused, and the connection closed after the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class Head(NamedTuple):
+    """The line and the fields of a request.
+
+    Parameters
+    ----------
+    raw
+        As the parser is to have it.
+    length
+        Bytes of the body; None: it comes in chunks.
+    """
+
+    raw: bytes
+    length: int | None
+
+
+def find_head(data: bytes | bytearray, known: int = 0) -> int:
+    r"""Where a head ends, or -1 while that is not there; `known` bytes of it were looked at before.
+
+    >>> find_head(b"GET / HTTP/1.1\r\n\r\nmore"), find_head(b"GET / HTTP/1.1\r\n")
+    (18, -1)
+
+    Raises
+    ------
+    Fault
+        Where it is too large, or a line ends otherwise than in CR LF.
+    """
+    end = data.find(b"\r\n\r\n", max(0, known - 3))
+    if end < 0:
+        if _BARE.search(data, max(0, known - 1)):
+            raise Fault(400, "a line of a head must end in CR LF, and have neither within it, nor NUL (RFC 9112, 2.2)")
+        size = len(data)
+        if size > LARGEST_LINE and data.find(b"\r\n", 0, LARGEST_LINE) < 0:
+            raise Fault(414, f"the first line of a request may have {LARGEST_LINE} bytes")
+    else:
+        size = end + 4
+    if size > LARGEST_HEAD:
+        raise Fault(431, f"the line and headers of a request may have {LARGEST_HEAD} bytes")
+    return -1 if end < 0 else size
+
+
+def read_head(raw: bytes) -> Head:
+    r"""A whole head, checked.
+
+    >>> read_head(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").length
+    0
+
+    Raises
+    ------
+    Fault
+        Where HTTP wants it refused.
+    """
+    line = _LINE.match(raw)
+    if line is None:
+        raise _fault_of_line(raw)
+    if line.end() > LARGEST_LINE:
+        raise Fault(414, f"the first line of a request may have {LARGEST_LINE} bytes")
+    method, target, major, minor = line.groups()
+    if major != b"1":
+        raise Fault(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+    if method not in METHODS:
+        raise Fault(501, f"the method {method[:40].decode()} is not implemented")
+    if _FIELDS.fullmatch(raw, line.end()) is None:
+        raise _fault_of_fields(raw[line.end() :])
+    fields = _FIELD.findall(raw, line.end())
+    if len(fields) > MOST_FIELDS:
+        raise Fault(431, f"a request may have {MOST_FIELDS} header fields, got {len(fields)}")
+    special: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        lower = name.lower()
+        if lower in _SPECIAL:
+            special.setdefault(lower, []).append(value.rstrip(b" \t"))
+    old = minor == b"0"
+    host = _check_host(special.get(b"host"), old)
+    length = _length_of(special, old)
+    _check_expectation(special.get(b"expect"), old)
+    dropped = {b"upgrade"} | ({b"expect"} if old else set())
+    if target[:1] != b"/":
+        target, named = _target_of(method, target)
+        host, dropped = named or host, dropped | {b"host"}
+    elif minor in b"01" and length is not None and special.keys().isdisjoint(dropped):
+        return Head(raw, length)
+    return Head(_rewritten(b"%b %b HTTP/1.%b" % (method, target, b"0" if old else b"1"), fields, dropped, host), length)
+
+
+def _rewritten(line: bytes, fields: list[tuple[bytes, bytes]], dropped: set[bytes], host: bytes | None) -> bytes:
+    """A head anew, in the form that the parser knows."""
+    dropped = dropped | {b"transfer-encoding"}
+    chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
+    kept = [(name, value) for name, value in fields if name.lower() not in dropped]
+    if b"host" in dropped and host is not None:
+        kept.append((b"host", host))
+    if chunked:
+        kept.append((b"transfer-encoding", b"chunked"))
+    return b"\r\n".join([line, *(b"%b: %b" % field for field in kept), b"", b""])
+
+
+def _fault_of_line(raw: bytes) -> Fault:
+    """Section 3: method SP request-target SP HTTP-version."""
+    first, _, _ = raw.partition(b"\r\n")
+    if _BARE.search(raw):
+        return Fault(400, "a line of a head must end in CR LF, and have neither within it, nor NUL (RFC 9112, 2.2)")
+    if len(first) > LARGEST_LINE:
+        return Fault(414, f"the first line of a request may have {LARGEST_LINE} bytes")
+    return Fault(400, "a request must begin with METHOD TARGET HTTP/1.1, one space between them (RFC 9112, 3)")
+
+
+def _fault_of_fields(raw: bytes) -> Fault:
+    """Section 5: field-name ":" OWS field-value OWS."""
+    if _BARE.search(raw):
+        return Fault(400, "a line of a head must end in CR LF, and have neither within it, nor NUL (RFC 9112, 2.2)")
+    if raw[:1] in b" \t" or b"\r\n " in raw or b"\r\n\t" in raw:
+        return Fault(400, "a header field may not go on in the next line (RFC 9112, 5.2)")
+    if re.search(rb"(?:^|\n)[^:\r\n]*[ \t]:", raw):
+        return Fault(400, "no space may be between a field's name and its colon (RFC 9112, 5.1)")
+    return Fault(400, "a header field must be NAME: VALUE, without control characters (RFC 9112, 5)")
+
+
+def _check_host(given: list[bytes] | None, old: bool) -> bytes | None:
+    """Section 3.2: one Host, which is one."""
+    if given is None:
+        if old:
+            return None
+        raise Fault(400, "a request must name the host that it is for, in one field Host (RFC 9112, 3.2)")
+    if len(given) > 1 or not _HOST.fullmatch(given[0]):
+        raise Fault(400, "a request must have one field Host, of a name or an address and a port (RFC 9112, 3.2)")
+    return given[0]
+
+
+def _length_of(special: dict[bytes, list[bytes]], old: bool) -> int | None:
+    """Section 6: the bytes of the body, None where it comes in chunks."""
+    lengths, codings = special.get(b"content-length"), special.get(b"transfer-encoding")
+    if codings is not None:
+        if lengths is not None:
+            raise Fault(400, "a message has either Transfer-Encoding or Content-Length (RFC 9112, 6.1)")
+        if old:
+            raise Fault(400, "HTTP/1.0 knows no Transfer-Encoding (RFC 9112, 6.1)")
+        _check_codings([one.strip().lower() for one in b",".join(codings).split(b",") if one.strip()])
+        return None
+    if lengths is None:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        if len(lengths) == 1 and lengths[0].isdigit():
+            raise Fault(413, "the body is too large")
+        raise Fault(400, "Content-Length must be one number, of digits alone (RFC 9112, 6.3)")
+    return int(lengths[0])
+
+
+def _check_codings(codings: list[bytes]) -> None:
+    if not codings or codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+        raise Fault(400, "the last transfer coding, and no other, must be chunked (RFC 9112, 6.3)")
+    if len(codings) > 1:
+        raise Fault(501, "of the transfer codings this server knows chunked alone (RFC 9112, 6.1)")
+
+
+def _check_expectation(given: list[bytes] | None, old: bool) -> None:
+    """RFC 9110, section 10.1.1."""
+    if given is not None and not old and any(one.lower() != b"100-continue" for one in given):
+        raise Fault(417, "the one expectation that this server can meet is 100-continue")
+
+
+def _target_of(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
+    """Sections 3.2.2 and 3.2.4: a target that is no path, as a path, and the host that it names."""
+    if target == b"*" and method == b"OPTIONS":
+        return b"/*", None
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None or not _HOST.fullmatch(found[1]):
+        raise Fault(400, "the target of a request must be a path, or http://HOST and a path (RFC 9112, 3.2)")
+    return (found[2] or b"/") + (found[3] or b""), found[1]
+
+
+class Chunks:
+    """Takes a body of chunks apart (section 7.1); the fields behind the last one are checked, and dropped (7.1.2)."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._left = 0  # of the chunk's data
+        self._part = "size"
+        self._trailers = 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
+        r"""What of the data is content, and what follows the body: None as long as that has not ended.
+
+        >>> Chunks().feed(b"3;x=y\r\nabc\r\n0\r\nx: y\r\n\r\nmore")
+        (b'abc', b'more')
+
+        Raises
+        ------
+        Fault
+            Where it is not made of chunks.
+        """
+        self._waiting += data
+        content = bytearray()
+        while True:
+            if self._part == "data":
+                part = self._waiting[: self._left]
+                del self._waiting[: len(part)]
+                content += part
+                self._left -= len(part)
+                if self._left:
+                    return bytes(content), None
+                self._part = "end"
+            line = self._line()
+            if line is None:
+                return bytes(content), None
+            if self._part == "size":
+                self._begin(line)
+            elif self._part == "end":
+                if line != b"\r\n":
+                    raise Fault(400, "a chunk must have as many bytes as it says (RFC 9112, 7.1)")
+                self._part = "size"
+            elif line == b"\r\n":
+                return bytes(content), bytes(self._waiting)
+            elif not _FIELD.fullmatch(line):
+                raise _fault_of_fields(line)
+
+    def _line(self) -> bytes | None:
+        """The next line, once it is there."""
+        end = self._waiting.find(b"\n") + 1
+        limit = 2 if self._part == "end" else LARGEST_CHUNK_LINE
+        if end > limit or (end == 0 and len(self._waiting) >= limit):
+            raise Fault(400, "a chunk has more bytes than it says, or a line that is too long (RFC 9112, 7.1)")
+        if end == 0:
+            return None
+        line = bytes(self._waiting[:end])
+        del self._waiting[:end]
+        if _BARE.search(line):
+            raise Fault(400, "a line among chunks must end in CR LF (RFC 9112, 7.1)")
+        if self._part == "trailers":
+            self._trailers += end
+            if self._trailers > LARGEST_HEAD:
+                raise Fault(431, f"the fields behind a body may have {LARGEST_HEAD} bytes")
+        return line
+
+    def _begin(self, line: bytes) -> None:
+        size = _CHUNK.fullmatch(line)
+        if size is None:
+            said = "a chunk must begin with its size, in hexadecimal digits, and CR LF (RFC 9112, 7.1)"
+            raise Fault(413 if re.match(rb"[0-9A-Fa-f]{16}", line) else 400, said)
+        self._left = int(size[1], 16)
+        if self._left > LARGEST_MESSAGE:
+            raise Fault(413, "the body is too large")
+        self._part = "data" if self._left else "trailers"

@@ -1,0 +1,149 @@
+"""From what a request says to what a model takes, and back: ids, codes, values, counts; and what is wrong with them."""
+
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from starlette.requests import Request
+
+from fastrec.models import Recommender
+from fastrec.models.updating import reach
+from fastrec.online.journal import Id
+from fastrec.online.snapshot import SMALLEST_VALUE, largest_value, takes_value
+from fastrec.retrieval import TopK
+from fastrec.serving import messages as m
+from fastrec.serving.refusal import Refusal
+
+
+def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
+    """One row of a result."""
+    codes = top.codes[row]
+    codes = codes[codes >= 0]
+    scores = top.scores[row, : len(codes)].tolist()
+    named = titles(model, codes.tolist())
+    return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
+
+
+def titles(model: Recommender, codes: list[int]) -> list[str | None]:
+    """What to show for items, where the model has titles."""
+    column = (model.item_info_ or {}).get("title")
+    if column is None:
+        return [None] * len(codes)
+    return [str(column[code]) or None for code in codes]
+
+
+def decode(model: Recommender, codes: Any) -> list[Id]:
+    """Ids of items."""
+    return (codes if model.items_ is None else model.items_.decode(codes)).tolist()  # type: ignore[no-any-return]
+
+
+def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
+    """Codes of ids of the right type, -1 for the unknown."""
+    vocabulary = getattr(model, side)
+    if vocabulary is not None:
+        return vocabulary.encode(ids, unknown="code") if ids else np.empty(0, np.int32)
+    size = model.n_features_in_ if side == "items_" else model.seen_.shape[0]
+    return np.array([given if 0 <= given < size else -1 for given in ids], np.int32)  # type: ignore[operator]
+
+
+def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
+    """Refuse ids of another type than the model's, naming the first: "42" is not 42."""
+    vocabulary = getattr(model, side)
+    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
+        return
+    for place, given in enumerate(ids):
+        check_type(model, side, given, f"{field}[{place}]{rest}")
+
+
+def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
+    """Refuse an id of another type than the model's."""
+    vocabulary = getattr(model, side)
+    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    if type(given) is not wanted:
+        what = "users" if side == "users_" else "items"
+        kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
+        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field)
+    if wanted is int and not _fit_64_bits([given]):
+        raise Refusal(422, "an id must fit into 64 bits", field)
+
+
+def _fit_64_bits(ids: list[Id]) -> bool:
+    return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
+
+
+def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
+    """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
+    for side, name, size in (("users_", "user", model.seen_.shape[0]), ("items_", "item", model.n_features_in_)):
+        if getattr(model, side) is None:
+            largest = reach(size) - 1
+            for place, event in enumerate(events):
+                if not 0 <= getattr(event, name) <= largest:
+                    said = f"a code must be from 0 to {largest}, got {getattr(event, name)}"
+                    raise Refusal(422, said, f"events[{place}].{name}")
+
+
+def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
+    """Refuse values that the model could not learn from, naming the first."""
+    largest = largest_value(model)
+    if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
+        return
+    for place, value in enumerate(values):
+        if not takes_value(model, value):
+            least = f"from {-largest:g}" if model.takes_negatives else "from 0" if model.keeps_zeros else "above 0"
+            said = f"a value must be {least} and at most {largest:g} for this {type(model).__name__}, got {value:g}"
+            raise Refusal(422, said, f"{field}[{place}]{rest}")
+
+
+def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
+    """An id out of a URL, where all is text: the model's type decides."""
+    vocabulary = getattr(model, side)
+    if vocabulary is not None and vocabulary.kind == "str":
+        return text
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise Refusal(422, f"ids are integers here, got {shown(text)}", field)
+    check_type(model, side, int(text), field)
+    return int(text)
+
+
+def named_user(request: Request) -> str:
+    """The user's id in a path; bytes that are no text name nobody, nor who is called by what stands for them."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise Refusal(422, "an id must be UTF-8, percent-encoded", "id") from None
+    named: str = request.path_params["id"]
+    return named
+
+
+def parse_count(request: Request, name: str, default: int, largest: int) -> int:
+    """A number of items out of a URL."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
+        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shown(text)}", name)
+    return int(text)
+
+
+def refuse_field(message: str) -> Refusal:
+    """A sentence of msgspec's, "Expected `int`, got `str` - at `$.k`", as a refusal of that field."""
+    said, _, place = message.partition(" - at `")
+    field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
+    missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
+    if missing and missing[1]:  # a field may have no name at all
+        field = missing[1] if field == "body" else f"{field}.{missing[1]}"
+    return Refusal(422, said, field)
+
+
+def refuse_argument(error: Exception) -> Refusal:
+    """A sentence that begins with the name of a field, as a refusal of that field."""
+    field, _, _ = str(error).partition(" ")
+    return Refusal(422, str(error), field if "[" in field else "body")
+
+
+def shown(given: Any) -> str:
+    """An id that is short enough to be said."""
+    text = repr(given)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,63 @@
+"""A new model is asked everything once before anybody else asks it, and timed."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from fastrec.online import Event, Snapshot
+from fastrec.online.snapshot import largest_value
+from fastrec.serving.parsing import decode
+
+# A model that needs longer for a question answers on threads: others would wait for it.
+SLOW_SECONDS = 0.002
+TRIES = 3
+
+
+def warm_up(snapshot: Snapshot) -> None:
+    """Ask a new model everything once: kernels and indexes are made ready."""
+    model = snapshot.model
+    codes = [0, model.seen_.shape[0] - 1]
+    users = codes if model.users_ is None else model.users_.decode(codes).tolist()
+    item = decode(model, np.zeros(1, int))
+    unknown = "" if isinstance(users[0], str) else -1
+    changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
+    row = model.seen_[[0]]
+    for options in ({}, {"exclude_seen": False}, {"allow": item, "deny": item}):
+        for asked in ([users[0]], [unknown], users):
+            changed.recommend(asked, 1, on_unknown="popular", **options)
+        snapshot.recommend(users[:1], 1, on_unknown="popular", **options)
+        model.recommend(row, 1, **options)
+    if "explain" in model.capabilities:
+        model.explain(row, item[0], 1)
+    model.similar_items(item, 1)
+    largest_value(model)
+
+
+def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that a question takes, of the kind that takes longest: each kind at its best, on a machine that is busy.
+
+    Parameters
+    ----------
+    snapshot
+        Of a model that is warmed up.
+    clock
+        What the time is, in seconds.
+    """
+    model = snapshot.model
+    user = 0 if model.users_ is None else model.users_.decode([0])[0]
+    item = decode(model, np.zeros(1, int))
+    event, row = Event(user, item[0], seq=snapshot.seq + 1), model.seen_[[0]]
+    kinds: tuple[Callable[[], object], ...] = (
+        lambda: snapshot.recommend([user], 10, on_unknown="popular"),
+        lambda: snapshot.recommend([user], 10, exclude_seen=False, deny=item, on_unknown="popular"),
+        lambda: snapshot.after([event]).recommend([user], 10, on_unknown="popular"),
+        lambda: model.recommend(row, 10),
+    )
+    return max(min(_time(kind, clock) for _ in range(TRIES)) for kind in kinds)
+
+
+def _time(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    began = clock()
+    work()
+    return clock() - began
