@@ -625,7 +625,7 @@ def test_a_server_that_cannot_begin_ends_and_says_why(tmp_path, folder, workers)
         ((tmp_path,), "has no published model"),
     ):
         with Running(*arguments, "--workers", workers, wait=False) as server:
-            assert server.process.wait(60) == 3
+            assert server.process.wait(150) == 3
             assert said in server.process.communicate()[1]
 
 
