@@ -420,7 +420,8 @@ def recommend(
     if all_users:
         users: Any = range(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
     else:
-        users = _parse_ids(user or _lines(users_from), model.users_, "user")
+        texts = user if users_from is None else _lines(users_from)
+        users = _parse_ids(texts or [], model.users_, "user", skip_unknown)
     unknown = "skip" if skip_unknown else "error"
     if output is not None:
         options = {"exclude_seen": not include_seen, "on_unknown": unknown, "verbose": sys.stderr.isatty()}
@@ -646,27 +647,30 @@ def _check_metrics(labels: Sequence[str]) -> None:
         raise typer.BadParameter("name at least one metric", param_hint="--metrics")
 
 
-def _lines(path: Path | None) -> list[str]:
-    text = sys.stdin.read() if str(path) == "-" else Path(str(path)).read_text(encoding="utf-8")
-    ids = [line.strip() for line in text.splitlines()]
-    return [line for line in ids if line]
-
-
-def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str) -> list[Any]:
-    """The ids that texts stand for: integers where the model's ids are integers (or codes), else the texts."""
-    if vocabulary is not None and vocabulary.kind == "str":
-        return list(texts)
-    return [_parse_integer(text, side) for text in texts]
-
-
-def _parse_integer(text: str, side: str) -> int:
+def _lines(path: Path) -> list[str]:
+    """The lines of a list of ids: each ends at a line feed, blanks around it do not count, as in a table."""
+    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
-        number = int(text)
-    except ValueError:
-        raise ValueError(f"the model's {side} ids are integers, got {text!r}") from None
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{side} id {text} is beyond 64 bits")
-    return number
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8: {error}") from None
+    lines = (line.removesuffix("\r").strip(" \t") for line in text.split("\n"))
+    return [line for line in lines if line]
+
+
+def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = False) -> list[Any]:
+    """The ids that texts stand for, of the kind that the model's are; what stands for none is unknown."""
+    from fastrec.data.ids import parse_id
+
+    kind: Any = "int" if vocabulary is None else vocabulary.kind
+    ids = []
+    for text in texts:
+        parsed = parse_id(text, kind)
+        if parsed is not None:
+            ids.append(parsed)
+        elif not skip:
+            raise ValueError(f"unknown {side} id {text!r}: ids are integers of 64 bits here, written plainly")
+    return ids
 
 
 def _find_title(model: Any, part: str) -> Any:

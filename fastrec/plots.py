@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.fingerprint import fingerprint
+from fastrec.data.ids import as_numbers
 from fastrec.storage import size_in_words
 from fastrec.validation import check_choice, check_integer, check_number
 
@@ -699,9 +700,7 @@ def _apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 def _codes_of(model: Any, items: Sequence[Any]) -> NDArray[np.int64]:
     vocabulary = getattr(model, "items_", None)
-    if not len(items):
-        return np.empty(0, np.int64)
-    return np.asarray(items if vocabulary is None else vocabulary.encode(items), np.int64)
+    return np.asarray(as_numbers(items, "items") if vocabulary is None else vocabulary.encode(items), np.int64)
 
 
 def _titles(model: Any, codes: NDArray[Any]) -> list[str]:

@@ -1,46 +1,42 @@
 """Columns of any make as ids, values and times: what cannot be read without a guess is refused by row and column."""
 
-import re
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Literal, cast
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.data.durations import UNITS_PER_SECOND, round_times
+from fastrec.data.durations import UNITS_PER_SECOND, parse_moment, round_times
+from fastrec.data.frames import decoded, plain_column
+from fastrec.data.ids import as_ids, check_text, object_array, parse_integer
 from fastrec.data.interactions import TimeUnit, check_values
-from fastrec.data.vocabulary import Vocabulary, as_ids
+from fastrec.data.text_columns import NoNumberError, TextColumn
+from fastrec.data.vocabulary import Vocabulary
 
-# A column is a narwhals Series (of pandas, polars or pyarrow), a NumPy array, or a list of str with None for what is
-# missing (a text file read by the standard library).
+# A column is a TextColumn of a text file, a narwhals Series (of pandas, polars or pyarrow), or a NumPy array.
 Column = Any
 
 IdKind = Literal["auto", "int", "str"]
 ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
 
-_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
 
 
-def read_ids(
-    column: Column, name: str, *, text: bool = False, kind: IdKind = "auto"
-) -> tuple[Vocabulary, NDArray[np.int32]]:
+def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocabulary, NDArray[np.int32]]:
     """The vocabulary of a column of ids, in ascending order, and the code of every row.
 
     Parameters
     ----------
     column
-        Integers or strings.
+        Integers or strings. In a text file, where all is text, ids are integers if every one of them is written as an
+        int64 plainly (no leading zeros, sign or point that would be lost), else they are the strings.
     name
         What errors call it.
-    text
-        The column is that of a text file, where all is strings: blanks around them do not count, and ids are integers
-        if every one of them is written as an int64 plainly (no leading zeros, sign or point that would be lost), else
-        they are the strings as they stand.
     kind
         What ids shall be: "str" or "int", whatever they look like; "auto" for what they are.
 
@@ -51,29 +47,35 @@ def read_ids(
     ValueError
         If one is missing, or is no integer though `kind` is "int": its row is named.
     """
+    if isinstance(column, TextColumn):
+        _refuse_gap(column, name)
+        integers = column.integers() if kind != "str" else None
+        if integers is not None:
+            unique, codes = factorize_integers(integers)
+            return Vocabulary.from_sorted(unique), codes
+        if kind == "int":
+            raise _no_integer(column.text(column.no_integer()), column.no_integer(), name)
+        texts, codes = column.distinct()
+        return _string_vocabulary(texts, name), codes
     strings, integers = _as_written(column, name)
     if strings is None:
         unique, codes = factorize_integers(integers)
         if kind != "str":
             return Vocabulary.from_sorted(unique), codes
         texts, places = _factorize_list(list(map(str, unique.tolist())))
-        return _string_vocabulary(texts), places[codes]
+        return _string_vocabulary(texts, name), places[codes]
     texts, codes = strings
-    if text:
-        texts, codes = _stripped(texts, codes, name)
-    if kind == "int" or (text and kind == "auto"):
-        parsed = _parse_integers(texts)
-        if parsed is not None:
-            order = np.argsort(parsed)
-            return Vocabulary.from_sorted(parsed[order]), _rank(order)[codes]
     if kind == "int":
-        wrong = np.array([_parse_integers([one]) is None for one in texts], bool)[codes]
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{name} must be integers written plainly, as they are asked for, got {texts[codes[row]]!r} in row {row} "
-            "(counted from 0)"
-        )
-    return _string_vocabulary(texts), codes
+        parsed = _parse_integers(texts, codes, name)
+        order = np.argsort(parsed)
+        return Vocabulary.from_sorted(parsed[order]), _rank(order)[codes]
+    return _string_vocabulary(texts, name), codes
+
+
+def _no_integer(text: str, row: int, name: str) -> ValueError:
+    return ValueError(
+        f"{name} must be integers written plainly, as they are asked for, got {text!r} in row {row} (counted from 0)"
+    )
 
 
 _Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones in ascending order, and the place of every row
@@ -82,59 +84,29 @@ _Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones in ascending ord
 def _as_written(column: Column, name: str) -> tuple[_Strings | None, NDArray[np.int64]]:
     """The ids of a column as strings, or None and integers."""
     none = np.empty(0, np.int64)
-    if isinstance(column, list):
-        _refuse_missing([value is None for value in column], name)
-        return _factorize_list(column), none
     if isinstance(column, nw.Series):
         _refuse_missing(column.is_null().to_numpy(), name)
-        if column.dtype in (nw.Categorical, nw.Enum):
-            column = _without_categories(column)
+        column = decoded(column)
         if column.dtype == nw.String:
             return _factorize_series(column), none
-        if column.dtype.is_temporal() or column.dtype.is_nested() or column.dtype.is_decimal():
+        if column.dtype.is_temporal() or column.dtype.is_nested():
             raise TypeError(f"{name} must be integers or strings, got {column.dtype}")
-        column = column.to_numpy()
-    ids = as_ids(column, name)
+    ids = as_ids(column.to_native() if isinstance(column, nw.Series) else column, name)
     return (_factorize_list(ids.tolist()), none) if ids.dtype == object else (None, ids)
 
 
-def _without_categories(column: "nw.Series[Any]") -> "nw.Series[Any]":
-    """A categorical column as what its categories are, which need not be strings."""
-    native = column.to_native()
-    if column.implementation.is_pandas():
-        native = native.astype(native.cat.categories.dtype)
-    elif column.implementation.is_pyarrow():
-        native = native.cast(native.type.value_type)
-    else:
-        return column.cast(nw.String)
-    return nw.from_native(native, series_only=True)
+def _parse_integers(texts: list[str], codes: NDArray[np.int32], name: str) -> NDArray[np.int64]:
+    """The integers that distinct texts are written as."""
+    numbers = [parse_integer(text) for text in texts]
+    if None in numbers:
+        row = int(np.argmax(np.array([number is None for number in numbers], bool)[codes]))
+        raise _no_integer(texts[codes[row]], row, name)
+    return np.array(numbers, np.int64)
 
 
-def _stripped(texts: list[str], codes: NDArray[np.int32], name: str) -> _Strings:
-    short = [one.strip(" \t") for one in texts]
-    if short == texts:
-        return texts, codes
-    unique, places = _factorize_list(short)
-    codes = places[codes]
-    if unique[0] == "":
-        _refuse_missing(codes == 0, name)
-    return unique, codes
-
-
-def _parse_integers(texts: list[str]) -> NDArray[np.int64] | None:
-    """The integers that texts are written as, or None if one is not or would be lost."""
-    if not all(map(_PLAIN_INTEGER.fullmatch, texts)):
-        return None
-    try:
-        return np.array(list(map(int, texts)), np.int64)
-    except OverflowError:
-        return None
-
-
-def _string_vocabulary(texts: list[str]) -> Vocabulary:
-    strings = np.empty(len(texts), object)
-    strings[:] = texts
-    return Vocabulary.from_sorted(strings)
+def _string_vocabulary(texts: list[str], name: str) -> Vocabulary:
+    check_text(texts, name)
+    return Vocabulary.from_sorted(object_array(texts))
 
 
 def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -202,6 +174,11 @@ def _refuse_missing(missing: Any, name: str) -> None:
         raise ValueError(f"{name} must not be missing, but is in row {int(np.argmax(missing))} (counted from 0)")
 
 
+def _refuse_gap(column: TextColumn, name: str) -> None:
+    if column.gap >= 0:
+        raise ValueError(f"{name} must not be missing, but is in row {column.gap} (counted from 0)")
+
+
 def read_values(column: Column, name: str) -> NDArray[np.float32]:
     """A column of numbers as float32.
 
@@ -210,63 +187,42 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
     TypeError, ValueError
         If a value is missing, no number, NaN, infinite or beyond float32: its row is named.
     """
-    numbers = _read_numbers(column, name)
-    if numbers is None:
-        raise _not_a_number(column, name)
+    try:
+        numbers = _read_numbers(column, name)
+    except NoNumberError as error:
+        raise ValueError(f"{name} must be numbers, got {error.text!r} in row {error.row} (counted from 0)") from None
     return check_values(numbers, len(numbers), name)
 
 
-def _read_numbers(column: Column, name: str) -> NDArray[Any] | None:
-    """A column as integers or floats, or None if it holds text that is neither."""
-    if isinstance(column, list):
-        _refuse_missing([value is None for value in column], name)
-        return _parse_numbers(column)
+def _read_numbers(column: Column, name: str) -> NDArray[Any]:
+    """A column as integers or floats; a NoNumberError where it holds text that is neither."""
     if isinstance(column, nw.Series):
         _refuse_missing(column.is_null().to_numpy(), name)
-        if column.dtype == nw.String:
-            return _parse_series(column)
-        if column.dtype.is_decimal():
-            column = column.cast(nw.Float64)
-        if column.dtype == nw.Object:
-            return _objects_as_numbers(column.to_list())
-        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-            raise TypeError(f"{name} must be numbers, got {column.dtype}")
-        return np.asarray(column.to_numpy())
+        column = decoded(column)
+        if column.dtype != nw.String:
+            return _plain_numbers(column, name)
+        column = TextColumn.of(column.to_list())
+    if isinstance(column, TextColumn):
+        _refuse_gap(column, name)
+        return column.numbers()
     return np.asarray(column)
 
 
-def _objects_as_numbers(values: list[Any]) -> NDArray[Any] | None:
-    try:
-        return np.array([float(value) for value in values])
-    except (TypeError, ValueError):
-        return None
-
-
-def _parse_numbers(values: Sequence[str]) -> NDArray[Any] | None:
-    for kind in (int, float):
-        try:
-            return np.array(list(map(kind, values)), np.int64 if kind is int else np.float64)
-        except (ValueError, OverflowError):
-            continue
-    return None
-
-
-def _parse_series(series: "nw.Series[Any]") -> NDArray[Any] | None:
-    for dtype in (nw.Int64, nw.Float64):
-        try:
-            return cast(NDArray[Any], series.cast(dtype).to_numpy())
-        except Exception:
-            continue
-    return _parse_numbers(series.to_list())
-
-
-def _not_a_number(column: Column, name: str) -> ValueError:
-    for row, value in enumerate(column if isinstance(column, list) else column.to_list()):
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return ValueError(f"{name} must be numbers, got {value!r} in row {row} (counted from 0)")
-    return ValueError(f"{name} must be numbers")
+def _plain_numbers(column: "nw.Series[Any]", name: str) -> NDArray[Any]:
+    plain = plain_column(column)
+    if isinstance(plain, np.ndarray):
+        return plain
+    numbers = np.empty(len(plain))
+    for row, value in enumerate(plain):
+        if isinstance(value, str):
+            numbers[row] = TextColumn.of([value]).numbers()[0]
+        elif isinstance(value, Real | Decimal):
+            numbers[row] = float(value)
+        elif column.dtype == nw.Object:
+            raise NoNumberError(row, value)
+        else:
+            raise TypeError(f"{name} must be numbers, got {column.dtype}")
+    return numbers
 
 
 def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
@@ -277,11 +233,17 @@ def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArra
     TypeError, ValueError
         If a time is missing or cannot be read: its row is named.
     """
-    if isinstance(column, nw.Series) and column.dtype in (nw.Datetime, nw.Date):
-        return _read_datetimes(column, name, unit)
-    numbers = _read_numbers(column, name)
-    if numbers is None:
-        return _read_iso(column if isinstance(column, list) else column.to_list(), name, unit)
+    if isinstance(column, nw.Series):
+        column = decoded(column)
+        if column.dtype in (nw.Datetime, nw.Date):
+            return _read_datetimes(column, name, unit)
+        _refuse_missing(column.is_null().to_numpy(), name)
+        if column.dtype == nw.String:
+            column = TextColumn.of(column.to_list())
+    try:
+        numbers = _read_numbers(column, name)
+    except NoNumberError:
+        return _read_iso(column, name, unit)
     if numbers.dtype.kind in "iu":
         if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
             raise ValueError(f"{name} must fit in int64, got {numbers.max()}")
@@ -344,10 +306,12 @@ def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.i
     return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
+def _read_iso(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
     """ISO 8601 dates and times as microseconds; without an offset they are UTC."""
-    times = _parse_uniform_iso(values)
+    letters = column.letters() if isinstance(column, TextColumn) else None
+    times = None if letters is None else _parse_uniform_iso(letters)
     if times is None:
+        values = column.to_list()
         times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
     return (times, "us") if unit is None else (round_times(name, times, "us", unit), unit)
 
@@ -355,9 +319,10 @@ def _read_iso(values: list[Any], name: str, unit: TimeUnit | None) -> tuple[NDAr
 def _parse_iso(value: Any, row: int, name: str) -> int:
     try:
         moment = _as_moment(value)
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         raise ValueError(
-            f"{name} must be numbers, datetimes or ISO 8601 strings, got {value!r} in row {row} (counted from 0)"
+            f"{name} must be numbers, datetimes or ISO 8601 strings, such as 2020-01-31, 2020-01-31T12:00:00Z or "
+            f"2020-01-31 12:00:00 +0100, got {value!r} in row {row} (counted from 0)"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)
@@ -366,24 +331,15 @@ def _parse_iso(value: Any, row: int, name: str) -> int:
 def _as_moment(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
-    return datetime.combine(value, time()) if isinstance(value, date) else datetime.fromisoformat(value.strip())
+    return datetime.combine(value, time()) if isinstance(value, date) else parse_moment(value)
 
 
-def _parse_uniform_iso(values: list[Any]) -> NDArray[np.int64] | None:
-    """The same for strings that are all alike, YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z], at once; else None."""
-    if not values:
-        return np.empty(0, np.int64)
-    if set(map(type, values)) != {str}:
-        return None
-    try:
-        texts = np.array(values, dtype="S")
-    except UnicodeEncodeError:
-        return None
-    if not texts.dtype.itemsize:
-        return None
-    letters = texts.view(np.uint8).reshape(len(texts), -1)
-    if (letters[:, -1] == ord("Z")).all():
-        letters = letters[:, :-1]
+def _parse_uniform_iso(letters: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+    """The same for strings that are all alike, YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z or UTC], at once; else None."""
+    for zone in (b"Z", b" UTC"):
+        if letters.shape[1] > len(zone) and (letters[:, -len(zone) :] == np.frombuffer(zone, np.uint8)).all():
+            letters = letters[:, : -len(zone)]
+            break
     width = letters.shape[1]
     if width not in (10, 16, 19, *range(21, 27)) or not _matches_iso(letters):
         return None

@@ -1,6 +1,11 @@
 """Spans of time in the unit that the data's times have."""
 
+import math
+import numbers
 import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,6 +14,10 @@ from numpy.typing import NDArray
 from fastrec.validation import check_number
 
 UNITS_PER_SECOND: dict[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_NUMPY_SECONDS = {
+    **{unit: Fraction(seconds) for unit, seconds in (("W", 7 * 86400), ("D", 86400), ("h", 3600), ("m", 60), ("s", 1))},
+    **{unit: Fraction(1, 1000**power) for power, unit in enumerate(("ms", "us", "ns", "ps", "fs", "as"), 1)},
+}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
 
 
@@ -20,7 +29,8 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     name
         What errors call it.
     duration
-        A number in the unit of the data, or a string such as "30d" (s, min, h, d, w, y).
+        A number in the unit of the data, a string such as "30d" (s, min, h, d, w, y), or a timedelta of Python, NumPy
+        or pandas.
     time_unit
         "s", "ms", "us" or "ns"; None where the data's times have no unit.
 
@@ -34,6 +44,8 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     >>> parse_duration("half_life", "30d", "ms")
     2592000000.0
     """
+    if isinstance(duration, timedelta | np.timedelta64):
+        duration = f"{_span(name, duration):f}s"
     if not isinstance(duration, str):
         return check_number(name, duration, minimum=0, above=True)
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(s|min|h|d|w|y)\s*", duration)
@@ -43,6 +55,104 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
         raise ValueError(f"{name} is {duration!r}, but the data's times have no unit: give it as a number in theirs")
     number = check_number(name, float(match[1]), minimum=0, above=True)
     return number * _SECONDS[match[2]] * UNITS_PER_SECOND[time_unit]
+
+
+def _span(name: str, duration: timedelta | np.timedelta64) -> Decimal:
+    """A timedelta in seconds."""
+    if duration != duration:
+        raise ValueError(f"{name} must be a span of time, got {duration!r}, which is missing")
+    if isinstance(duration, timedelta):
+        return Decimal(duration.days * 86400 + duration.seconds) + Decimal(duration.microseconds) / 10**6
+    unit, steps = np.datetime_data(duration.dtype)
+    if unit not in _NUMPY_SECONDS:
+        raise ValueError(f"{name} must be a span in weeks or shorter units, got {duration!r}")
+    seconds = int(duration.astype(np.int64)) * steps * _NUMPY_SECONDS[unit]
+    return Decimal(seconds.numerator) / seconds.denominator
+
+
+def parse_moment(text: str) -> datetime:
+    """A date or a time in ISO 8601, also with a blank before its zone, and UTC or GMT as its name.
+
+    >>> str(parse_moment("2019-10-01 00:00:00 UTC")), str(parse_moment("2024-03-01 10:11:12 +0100"))
+    ('2019-10-01 00:00:00+00:00', '2024-03-01 10:11:12+01:00')
+    """
+    text = re.sub(r"(?<=[0-9]) ?(UTC|GMT|Z|z)$", "+00:00", text.strip())
+    return datetime.fromisoformat(re.sub(r"(?<=[0-9]) (?=[+-][0-9:]+$)", "", text))
+
+
+def as_count(name: str, at: Any, unit: str | None) -> int:
+    """A moment as a whole number of a unit since 1970, rounded up: what came before it stays before it.
+
+    Exact for every moment of every library, whether or not int64 holds it.
+
+    Parameters
+    ----------
+    name
+        What errors call it.
+    at
+        A whole number in the unit (of Python or NumPy); or, where there is a unit, a date or time of Python, NumPy or
+        pandas, or a string in ISO 8601. Without a zone it is UTC.
+    unit
+        "s", "ms", "us" or "ns", or None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where it is neither, is missing or infinite, or is a date though no unit is known.
+
+    Examples
+    --------
+    >>> as_count("at", np.float64(1602592000), "s"), as_count("at", "2600-01-01", "ns")
+    (1602592000, 19880899200000000000)
+    """
+    at = at[()] if isinstance(at, np.ndarray) and not at.ndim else at
+    is_date = isinstance(at, str | date | np.datetime64)
+    if isinstance(at, numbers.Real | Decimal) and not isinstance(at, bool | np.timedelta64):
+        if isinstance(at, int | np.integer):
+            return int(at)
+        if not math.isfinite(at):
+            raise ValueError(f"{name} must be a finite number, a date or an ISO 8601 string, got {at!r}")
+        if at != math.floor(at):
+            raise TypeError(f"{name} must be a whole number, a date or an ISO 8601 string, got {at!r}: round it")
+        return math.floor(at)
+    if not is_date:
+        raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}")
+    seconds = _seconds(name, at)
+    if unit is None:
+        raise ValueError(
+            f"{name} is a date, which needs times of a known unit: read the interactions with time_unit=…, or give a "
+            "number"
+        )
+    return math.ceil(seconds * UNITS_PER_SECOND[unit])
+
+
+def _seconds(name: str, at: Any) -> Fraction:
+    """A date or time as seconds since 1970, exactly."""
+    if at != at:
+        raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}, which is missing")
+    if isinstance(at, np.datetime64):
+        return _seconds_of_numpy(name, at)
+    if isinstance(at, str):
+        try:
+            at = parse_moment(at)
+        except ValueError:
+            raise ValueError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}") from None
+    if not isinstance(at, datetime):
+        at = datetime.combine(at, time())
+    span = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    whole = Fraction(span.days * 86400 + span.seconds) + Fraction(span.microseconds, 10**6)
+    return whole + Fraction(getattr(at, "nanosecond", 0), 10**9)  # pandas has them
+
+
+def _seconds_of_numpy(name: str, at: np.datetime64) -> Fraction:
+    unit, steps = np.datetime_data(at.dtype)
+    number = int(at.astype(np.int64)) * steps
+    if unit in ("Y", "M"):
+        years, months = divmod(number, 12) if unit == "M" else (number, 0)
+        if not 1 <= years + 1970 <= 9999:
+            raise ValueError(f"{name} must be in the years 1 to 9999, got {at!r}")
+        number, unit = date(years + 1970, months + 1, 1).toordinal() - date(1970, 1, 1).toordinal(), "D"
+    return number * _NUMPY_SECONDS[unit]
 
 
 def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted: str | None) -> NDArray[Any]:

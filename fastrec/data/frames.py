@@ -49,41 +49,124 @@ def make_frame(columns: Mapping[str, NDArray[Any]], backend: Backend | None = No
     return nw.from_dict(data, backend=backend).to_native()
 
 
-def open_frame(source: Any) -> "nw.DataFrame[Any]":
-    """Any frame as one of narwhals: of pandas, polars, pyarrow, or an object with an Arrow stream or `__dataframe__`.
+def open_frame(source: Any) -> "tuple[list[str], nw.DataFrame[Any]]":
+    """The names of a frame's columns, and the frame as one of narwhals, whose columns may be chosen by their places.
 
-    Lazy frames are collected.
+    Frames are those of pandas, polars and pyarrow, and objects with an Arrow stream or `__dataframe__`. Lazy frames are
+    collected. Names may come twice, as pandas and Arrow let them.
 
     Raises
     ------
     TypeError
         If the object is no frame.
     """
-    frame: Any = nw.from_native(source, pass_through=True, allow_series=False)
+    native, names = _numbered(source)
+    frame: Any = nw.from_native(native, pass_through=True, allow_series=False)
     if isinstance(frame, nw.LazyFrame):
-        return frame.collect()
+        frame = frame.collect()
     if isinstance(frame, nw.DataFrame):
-        return frame
+        return names or list(map(str, frame.columns)), frame
     if hasattr(source, "__arrow_c_stream__"):
-        return _from_arrow_stream(source)
+        return open_frame(_from_arrow_stream(source))
     if hasattr(source, "__dataframe__"):
-        return _from_interchange(source)
+        return open_frame(_from_interchange(source))
     raise TypeError(
         "interactions are read from a path, a frame of pandas, polars or pyarrow, or an object with an Arrow stream; "
         f"got {type(source).__name__}"
     )
 
 
-def _from_arrow_stream(source: Any) -> "nw.DataFrame[Any]":
-    for backend in ("pyarrow", "polars"):
-        if backend in installed_backends():
-            return nw.from_arrow(source, backend=backend)
+def _numbered(source: Any) -> tuple[Any, list[str] | None]:
+    """The frame, and its names; its columns are named by their numbers where several have one name."""
+    kind = type(source).__module__.partition(".")[0], type(source).__name__
+    if kind == ("pandas", "DataFrame"):
+        names = list(map(str, source.columns))  # pandas lets numbers be names
+        return (source, names) if len(set(names)) == len(names) else (source.set_axis(_numbers(names), axis=1), names)
+    if kind == ("pyarrow", "Table"):
+        names = list(source.column_names)
+        return (source, names) if len(set(names)) == len(names) else (source.rename_columns(_numbers(names)), names)
+    return source, None
+
+
+def _numbers(names: list[str]) -> list[str]:
+    return list(map(str, range(len(names))))
+
+
+def _from_arrow_stream(source: Any) -> Any:
+    installed = installed_backends()
+    if "pyarrow" in installed:
+        import pyarrow as pa
+
+        return source.read_all() if isinstance(source, pa.RecordBatchReader) else pa.table(source)
+    if "polars" in installed:
+        return nw.from_arrow(source, backend="polars")
     raise ImportError("an Arrow stream is read by pyarrow or polars: pip install 'fastrec[frames]'")
 
 
-def _from_interchange(source: Any) -> "nw.DataFrame[Any]":
+def _from_interchange(source: Any) -> Any:
     if "pyarrow" not in installed_backends():
         raise ImportError("the __dataframe__ protocol is read by pyarrow: pip install 'fastrec[frames]'")
     from pyarrow.interchange import from_dataframe
 
-    return nw.from_native(from_dataframe(source), eager_only=True)
+    return from_dataframe(source)
+
+
+def find_column(given: Any) -> "nw.Series[Any] | None":
+    """A series of pandas or polars, or an array of pyarrow, as one of narwhals; None for anything else."""
+    if type(given).__module__.partition(".")[0] == "pyarrow" and hasattr(given, "dictionary_encode"):
+        import pyarrow as pa
+
+        given = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
+    found: Any = nw.from_native(given, pass_through=True, series_only=True)
+    return found if isinstance(found, nw.Series) else None
+
+
+def plain_column(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
+    """What a column holds: numbers and truth values as an array, where none is missing; else a list of Python objects.
+
+    Categories are what they stand for, 128-bit integers and decimals without a fraction are int64 where all fit.
+    """
+    column = decoded(column)
+    dtype = column.dtype
+    if dtype.is_decimal() or dtype in (nw.Int128, nw.UInt128):
+        return _narrowed(column)
+    if (dtype.is_numeric() or dtype == nw.Boolean) and not column.is_null().any():
+        return column.to_numpy()
+    return column.to_list()
+
+
+def plain_list(column: "nw.Series[Any]") -> list[Any]:
+    """The same as Python objects, None for what is missing."""
+    plain = plain_column(column)
+    return plain if isinstance(plain, list) else list(plain.tolist())
+
+
+def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
+    """A column of categories as what its categories are, which need not be strings; any other as it is."""
+    if column.dtype not in (nw.Categorical, nw.Enum):
+        return column
+    native = column.to_native()
+    if column.implementation.is_polars():
+        return column.cast(nw.String)
+    if column.implementation.is_pandas() and hasattr(native, "cat"):
+        return nw.from_native(native.astype(native.cat.categories.dtype), series_only=True)
+    import pyarrow as pa
+
+    encoded = native if column.implementation.is_pyarrow() else column.to_arrow()
+    chunks = [chunk.dictionary_decode() for chunk in getattr(encoded, "chunks", [encoded])]
+    return nw.from_native(pa.chunked_array(chunks, encoded.type.value_type), series_only=True)
+
+
+def _narrowed(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
+    """Integers of any width as int64 if all fit; else, and for decimals with a fraction, Python's own."""
+    if _fraction_digits(column) <= 0 and not column.is_null().any():
+        try:
+            return column.cast(nw.Int64).to_numpy()
+        except Exception:  # one does not fit, which each library says in its own way
+            return column.to_list()
+    return column.to_list()
+
+
+def _fraction_digits(column: "nw.Series[Any]") -> int:
+    dtype = column.to_native().dtype if hasattr(column.to_native(), "dtype") else column.to_native().type
+    return int(getattr(getattr(dtype, "pyarrow_dtype", dtype), "scale", 0) or 0)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from fastrec.data.durations import UNITS_PER_SECOND, round_times
 from fastrec.data.frames import Backend, make_frame
+from fastrec.data.ids import check_text
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly
@@ -103,7 +104,7 @@ class Interactions:
         self._times: NDArray[np.int64] | None = None
         if times is not None:
             self._times, self._time_unit = _check_times(times, self._time_unit, len(self._user_codes))
-        self._item_info = None if item_info is None else _check_item_info(item_info, len(self._items))
+        self._item_info = None if item_info is None else check_item_info(item_info, len(self._items))
         self._columns: dict[str, str] | None = None
         self._matrix: CodeMatrix | None = None
         if duplicates == "error":
@@ -496,12 +497,15 @@ def as_datetimes(times: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[Any
     return times if unit is None else times.astype(f"datetime64[{unit}]")
 
 
-def _check_item_info(info: Mapping[str, ArrayLike], n_items: int) -> dict[str, NDArray[Any]]:
+def check_item_info(info: Mapping[str, ArrayLike], n_items: int) -> dict[str, NDArray[Any]]:
+    """Facts about n items, each column as a read-only array of shape (n_items,)."""
     columns = {}
     for name, column in info.items():
         array = np.asarray(column)
         if array.dtype.kind in "UT":
             array = array.astype(object)
+        if array.dtype == object:
+            check_text((value for value in array.ravel() if isinstance(value, str)), f"item_info[{name!r}]")
         if array.shape != (n_items,):
             raise ValueError(f"item_info[{name!r}] must have one entry for each of {n_items} items, got {array.shape}")
         columns[str(name)] = frozen(array)

@@ -1,7 +1,8 @@
 """Interactions from files and frames of any make."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
-from fastrec.data.frames import installed_backends, open_frame
-from fastrec.data.interactions import DUPLICATES, TIME_UNITS, Duplicates, Interactions, TimeUnit
+from fastrec.data.frames import installed_backends, open_frame, plain_list
+from fastrec.data.ids import as_ids, as_sequence, is_missing, object_array
+from fastrec.data.interactions import DUPLICATES, TIME_UNITS, Duplicates, Interactions, TimeUnit, check_item_info
 from fastrec.data.recognition import Selector, recognise
 from fastrec.data.text import TextFile
-from fastrec.data.vocabulary import Vocabulary, as_ids
+from fastrec.data.text_columns import TextColumn
+from fastrec.data.vocabulary import Vocabulary
 from fastrec.validation import check_choice, check_flag
 
 
@@ -30,7 +33,7 @@ def read_interactions(
     ids: IdKind | tuple[IdKind, IdKind] = "auto",
     item_info: Any = None,
     delimiter: str | None = None,
-    header: bool = True,
+    header: bool | None = None,
     encoding: str = "utf-8",
     quote: str | None = '"',
 ) -> Interactions:
@@ -60,25 +63,27 @@ def read_interactions(
         interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item.
     delimiter : str, optional
         What separates the columns of a text file, one or more characters. None: told by its first line.
-    header : bool
-        Whether the first line of a text file names the columns. False: columns are given by number.
+    header : bool, optional
+        Whether the first line of a text file names the columns. None: it does, unless user and item are given by number
+        and a number stands in it; where that does not tell, an error asks.
     encoding : str
-        The encoding of a text file.
+        The encoding of a text file. The marks of UTF-8, UTF-16 and UTF-32 at its beginning are known.
     quote : str or None
-        The character around fields of a text file that hold a delimiter; None: there is none.
+        The character around fields of a text file that hold a delimiter, quotes (doubled) or the end of a line; None:
+        there is none, and quotes are letters.
 
     Returns
     -------
     Interactions
         Ids are in ascending order. In text files, they are integers if every one of the column is written as one
-        (int64, without leading zeros), else the strings, without the blanks around them. Times in ISO strings are
-        microseconds.
+        (int64, without leading zeros), else the strings, without the blanks around them. Times in ISO strings, such as
+        `2020-01-31`, `2020-01-31T12:00:00.5Z`, `2020-01-31 12:00:00 UTC` or `… +0100`, are microseconds.
 
     Raises
     ------
     ValueError
-        If a column is not found or a field is missing or unreadable: column and row are named; or if `item_info` is
-        about none of the items.
+        If a column is not found or a field is missing or unreadable: file, column and row are named; if a file is
+        written in another way than was said; or if `item_info` is about none of the items.
     TypeError
         If a column is of a type that cannot be used, such as ids that are floats.
 
@@ -92,17 +97,50 @@ def read_interactions(
     >>> data.values
     array([4.5, 3. ], dtype=float32)
     """
-    check_choice("duplicates", duplicates, DUPLICATES)
     check_choice("time_unit", time_unit, (None, *TIME_UNITS))
-    user_kind, item_kind = _check_kinds(ids)
-    table = _open_table(source, delimiter=delimiter, header=header, encoding=encoding, quote=quote)
-    text = isinstance(table, TextFile)
-    roles = recognise(table.names, user=user, item=item, value=value, time=time)
+    check_choice("duplicates", duplicates, DUPLICATES)
+    kinds = _check_kinds(ids)
+    chosen: dict[str, Selector] = {"user": user, "item": item, "value": value, "time": time}
+    form = {"delimiter": delimiter, "header": header, "encoding": encoding, "quote": quote}
+    with naming(source):
+        data = _read(_open_table(source, form, chosen), chosen, kinds, time_unit, duplicates)
+    if item_info is None:
+        return data
+    with naming(item_info):
+        info = _read_item_info(item_info, data.items, item, encoding=encoding)
+        return data._replaced(item_info=check_item_info(info, len(data.items)), matrix=data._matrix)
+
+
+@contextmanager
+def naming(source: Any) -> Iterator[None]:
+    """Errors name the file that is read, and are Python's own, whatever library found them."""
+    is_file = isinstance(source, str | os.PathLike)
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        kind = next((kind for kind in (TypeError, ImportError) if isinstance(error, kind)), ValueError)
+        text = str(error).split("\n")[0] if type(error).__module__ != "builtins" else str(error)
+        named = text if not is_file or str(source) in text else f"{os.fspath(source)}: {text}"
+        if type(error) is kind and named == str(error):
+            raise
+        raise kind(named) from None
+
+
+def _read(
+    table: "TextFile | FrameTable",
+    chosen: dict[str, Selector],
+    kinds: tuple[IdKind, IdKind],
+    time_unit: TimeUnit | None,
+    duplicates: Duplicates,
+) -> Interactions:
+    roles = recognise(table.names, **chosen)
     places = [place for place in roles if place is not None]
     column = dict(zip(places, table.read(places), strict=True))
     name = {place: f"column {table.names[place]!r}" for place in places}
-    users, user_codes = read_ids(column[roles.user], name[roles.user], text=text, kind=user_kind)
-    items, item_codes = read_ids(column[roles.item], name[roles.item], text=text, kind=item_kind)
+    users, user_codes = read_ids(column.pop(roles.user), name[roles.user], kind=kinds[0])
+    items, item_codes = read_ids(column.pop(roles.item), name[roles.item], kind=kinds[1])
     values = None if roles.value is None else read_values(column[roles.value], name[roles.value])
     times = None
     if roles.time is not None:
@@ -116,7 +154,6 @@ def read_interactions(
         items=items,
         time_unit=None if times is None else time_unit,
         duplicates=duplicates,
-        item_info=None if item_info is None else _read_item_info(item_info, items, item, encoding=encoding),
     )
     columns = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
     return data._replaced(columns=columns, matrix=data._matrix)
@@ -133,49 +170,65 @@ def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:
 class FrameTable:
     """A frame as `read_interactions` sees it: the names of its columns, and any of them."""
 
-    def __init__(self, frame: "nw.DataFrame[Any]") -> None:
-        self.frame = frame
-        self.names = list(map(str, frame.columns))  # pandas lets numbers be names
+    def __init__(self, source: Any) -> None:
+        self.names, self.frame = open_frame(source)
 
     def read(self, places: list[int]) -> list[Any]:
         """The columns at the given places, as narwhals Series."""
         return [self.frame[:, place] for place in places]
 
 
-def _open_table(
-    source: Any, *, delimiter: str | None, header: bool, encoding: str, quote: str | None
-) -> TextFile | FrameTable:
-    check_flag("header", header)
-    if not isinstance(source, (str, os.PathLike)):
-        return FrameTable(open_frame(source))
+def _open_table(source: Any, form: dict[str, Any], chosen: dict[str, Selector]) -> TextFile | FrameTable:
+    if form["header"] is not None:
+        check_flag("header", form["header"])
+    if not isinstance(source, str | os.PathLike):
+        return FrameTable(source)
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a file")
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in (".parquet", ".pq") or _begins(path, b"PAR1"):
         return FrameTable(_read_parquet(path))
-    return TextFile(path, delimiter=delimiter, quote=quote, encoding=encoding, header=header)
+    return TextFile(path, **form, chosen=chosen)
 
 
-def _read_parquet(path: Path) -> "nw.DataFrame[Any]":
+def _begins(path: Path, magic: bytes) -> bool:
+    if not path.is_file():  # a pipe is read once
+        return False
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _read_parquet(path: Path) -> Any:
     for backend in ("pyarrow", "polars"):
         if backend in installed_backends():
-            return nw.read_parquet(str(path), backend=backend)
+            return _read_parquet_by(backend, path)
     raise ImportError(f"{path}: Parquet needs pyarrow or polars: pip install 'fastrec[frames]'")
+
+
+def _read_parquet_by(backend: Any, path: Path) -> Any:
+    if not _begins(path, b"PAR1"):
+        raise ValueError(f"{path} is no Parquet file: it does not begin with PAR1")
+    if backend == "polars":
+        return nw.read_parquet(str(path), backend=backend).to_native()
+    from pyarrow import parquet
+
+    return parquet.read_table(str(path))
 
 
 def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: str) -> Mapping[str, ArrayLike]:
     """A table about items as arrays aligned with the codes of the vocabulary."""
+    read: list[Any]
     if isinstance(info, Mapping):
-        names, read, text = list(map(str, info)), [_listed(column) for column in info.values()], False
+        names, read = list(map(str, info)), [as_sequence(column) for column in info.values()]
     else:
-        table = _open_table(info, delimiter=None, header=True, encoding=encoding, quote='"')
-        names, read, text = table.names, table.read(list(range(len(table.names)))), isinstance(table, TextFile)
+        table = _open_table(info, {"delimiter": None, "header": None, "encoding": encoding, "quote": '"'}, {})
+        names, read = table.names, table.read(list(range(len(table.names))))
     place = _item_column(names, item)
     what = f"item_info column {names[place]!r}"
     ids = as_ids(read[place], what) if isinstance(info, Mapping) else read[place]
-    known, codes = read_ids(ids, what, text=text)
+    known, codes = read_ids(ids, what)
     if len(known) < len(codes):
         twice = int(np.flatnonzero(np.bincount(codes) > 1)[0])
         raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
@@ -188,7 +241,7 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
             f"interactions such as {items.ids[:1].tolist()}"
         )
     return {
-        names[other]: _aligned(read[other], rows, numbers=names[other] != "title", text=text)
+        names[other]: _aligned(read[other], rows, numbers=names[other] != "title")
         for other in range(len(names))
         if other != place
     }
@@ -202,10 +255,6 @@ def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
     return known.encode(items.ids, unknown="code")
 
 
-def _listed(column: Any) -> list[Any]:
-    return list(column.tolist() if hasattr(column, "tolist") else column)
-
-
 def _item_column(names: list[str], item: Selector) -> int:
     if isinstance(item, str) and item in names:
         return names.index(item)
@@ -213,16 +262,23 @@ def _item_column(names: list[str], item: Selector) -> int:
     return roles.item - 1
 
 
-def _aligned(column: Any, rows: NDArray[np.int64], *, numbers: bool, text: bool) -> NDArray[Any]:
+def _aligned(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
     """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
-    values = column.to_list() if isinstance(column, nw.Series) else list(column)
-    chosen = [None if row < 0 or values[row] != values[row] else values[row] for row in rows.tolist()]
+    text = isinstance(column, TextColumn)
+    values = _plain_values(column)
+    chosen = [None if row < 0 or is_missing(values[row]) else values[row] for row in rows.tolist()]
     parsed = _as_numbers(chosen, text=text) if numbers else None
     if parsed is not None:
         return parsed
-    strings = np.empty(len(chosen), object)
-    strings[:] = [_as_text(value).strip(" \t") if text else _as_text(value) for value in chosen]
-    return strings
+    return object_array([_as_text(value) for value in chosen])
+
+
+def _plain_values(column: Any) -> list[Any]:
+    if isinstance(column, TextColumn):
+        return [text or None for text in column.to_list()]
+    if isinstance(column, nw.Series):
+        return plain_list(column)
+    return list(column.tolist() if isinstance(column, np.ndarray) else column)
 
 
 def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:

@@ -1,7 +1,7 @@
 """Which column is the user, the item, the value and the time: told by the caller, or by the names that are usual."""
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Selector = str | int | bool | None
@@ -77,6 +77,48 @@ def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Se
     if len(set(places)) < len(places):
         raise ValueError(f"user, item, value and time must be different columns, got {found}")
     return Roles(**found)  # type: ignore[arg-type]
+
+
+def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mapping[str, Selector]) -> bool:
+    """Whether the first line of a file names its columns: as the caller said, or as it looks.
+
+    Columns that are not chosen by number have names, so there is a header. Where both ids are chosen by number, a line
+    with a number in place of a name is an interaction.
+
+    Raises
+    ------
+    ValueError
+        If that cannot be told.
+
+    Examples
+    --------
+    >>> chosen = {"user": 0, "item": 1}
+    >>> [begins_with_header(line, None, chosen) for line in (["196", "242", "3"], ["userId", "movieId", "x"])]
+    [False, True]
+    """
+    if header is not None:
+        return header
+    if not all(type(chosen.get(role)) is int for role in ("user", "item")):
+        return True
+    fields = [first[place] for place in chosen.values() if type(place) is int and 0 <= place < len(first)]
+    if any(map(_is_no_name, fields)):
+        return False
+    if all(_find_all(role, [name]) for role, name in zip(("user", "item"), fields, strict=False)):
+        return True
+    if any(map(_is_no_name, first)):
+        return False
+    raise ValueError(
+        f"the first line, {_listed(first)}, may name the columns or be the first interaction: say header=True or "
+        "header=False (--header or --no-header)"
+    )
+
+
+def _is_no_name(field: str) -> bool:
+    """Whether a field is a number or a date, as values are and names are not."""
+    return (
+        re.fullmatch(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*|\s*[0-9]{4}-[0-9]{2}-[0-9]{2}.*", field)
+        is not None
+    )
 
 
 def refuse_table(X: Any, name: str) -> None:

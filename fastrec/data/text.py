@@ -1,24 +1,37 @@
-"""Delimited text as columns of strings: by pyarrow or polars where installed, else by the standard library."""
+"""Delimited text files: opened, brought to UTF-8, checked record by record, and taken apart into columns."""
 
 import bz2
 import codecs
-import csv
 import gzip
 import importlib
-import importlib.util
-import io
 import lzma
+import mmap
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data.recognition import Selector, begins_with_header
+from fastrec.data.text_columns import TextColumn
+from fastrec.kernels import text as kernels
+from fastrec.validation import readonly
 
 DELIMITERS = (",", "\t", ";", "|", "::")
-# Stands for a delimiter of several characters, which the fast parsers do not take.
-_UNIT_SEPARATOR = "\x1f"
 _HEAD_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 20
+_NO_SIZES = np.empty(0, np.int64)
+# Marks at the beginning of a text, the longer ones first: UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class TextFormat(NamedTuple):
@@ -31,159 +44,136 @@ class TextFormat(NamedTuple):
 
 
 class TextFile:
-    """A delimited text file: its column names, and any of its columns as strings.
+    """A delimited text file: its column names, and any of its columns.
 
-    Empty fields are missing. Lines that are empty are skipped, a byte-order mark too.
+    A record is a line: it ends at a line feed, or a carriage return and a line feed. Empty lines are skipped, a
+    byte-order mark too. A field with a delimiter, a quote or the end of a line in it stands in quotes altogether, and
+    quotes within it are doubled (RFC 4180). What is written otherwise is an error that names its line.
+
+    Parameters
+    ----------
+    path
+        The file, which may be compressed.
+    delimiter, quote, encoding, header
+        As in `read_interactions`.
+    chosen
+        The columns that are asked for, by role, which may tell whether the first line is a header.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, binary or broken, is not of its encoding, or may or may not have a header.
     """
 
-    def __init__(self, path: Path, *, delimiter: str | None, quote: str | None, encoding: str, header: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        delimiter: str | None,
+        quote: str | None,
+        encoding: str,
+        header: bool | None,
+        chosen: Mapping[str, Selector],
+    ) -> None:
         self.path = path
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise ValueError(f"unknown encoding {encoding!r}") from None
-        with _open(path) as file:
-            head = file.read(_HEAD_BYTES)
-        whole = len(head) < _HEAD_BYTES
-        text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=whole).lstrip("\ufeff")
-        if not text.strip():
+        self._text = _as_utf8(_read_content(path), path, _check_encoding(encoding))
+        head = self._text[:_HEAD_BYTES].tobytes().decode(errors="replace")
+        if not head.strip():
             raise ValueError(f"{path} is empty")
-        delimiter = delimiter if delimiter is not None else _guess_delimiter(text, quote)
-        if not delimiter or quote == delimiter or "\n" in delimiter:
-            raise ValueError(f"delimiter must be one or more characters within a line, got {delimiter!r}")
-        self.format = TextFormat(delimiter, quote, encoding, header)
-        before = text[: len(text) - len(text.lstrip("\r\n"))]
-        self._empty_lines = len(before.splitlines())
-        first = next(_split(io.StringIO(text, newline=""), self.format), [])
-        self.names = first if header else [str(place) for place in range(len(first))]
+        _check_quote(quote)
+        delimiter = delimiter if delimiter is not None else _guess_delimiter(head, quote)
+        _check_delimiter(delimiter, quote)
+        self._delimiter = readonly(np.frombuffer(delimiter.encode(), np.uint8))
+        self._quote = -1 if quote is None else ord(quote)
+        self.format = TextFormat(delimiter, quote, encoding, True)
+        facts = self._checked(self._text, 1)
+        start, stop = int(facts[kernels.RECORD_START]), int(facts[kernels.RECORD_END])
+        first = [column.text(0) for column in self._taken(self._text[start:stop], None, int(facts[kernels.FIELDS]))]
+        self.format = self.format._replace(header=begins_with_header(first, header, chosen))
+        self.names = first if self.format.header else [str(place) for place in range(len(first))]
+        self._body = stop if self.format.header else 0
 
-    def read(self, places: list[int]) -> list[Any]:
-        """The columns at the given places: narwhals Series of strings, or lists with None for what is missing.
+    def read(self, places: list[int]) -> list[TextColumn]:
+        """The columns at the given places.
 
         Raises
         ------
         ValueError
-            If a line has more or fewer fields than the first, or bytes are not of the encoding.
+            If a line has more or fewer fields than the first, or quotes stand where they must not.
         """
-        for engine, read in (("pyarrow", self._read_pyarrow), ("polars", self._read_polars)):
-            if importlib.util.find_spec(engine) is not None:
-                return read(places)
-        return self._read_plain(places)
+        return self._taken(self._text[self._body :], places, len(self.names))
 
-    def _plain_bytes(self) -> bytes | None:
-        """The content as UTF-8 with a delimiter of one byte, or None if the file itself is that."""
-        delimiter, _, encoding, _ = self.format
-        if len(delimiter.encode()) == 1 and codecs.lookup(encoding).name in ("utf-8", "ascii"):
-            return None
-        with _open(self.path) as file:
-            text = _decode(file.read(), self.path, encoding)
-        if len(delimiter.encode()) > 1:
-            if _UNIT_SEPARATOR in text:
-                raise ValueError(f"{self.path} holds the control character 0x1F: a delimiter of one byte is needed")
-            text = text.replace(delimiter, _UNIT_SEPARATOR)
-        return text.encode()
+    def _taken(self, text: NDArray[np.uint8], places: list[int] | None, n_fields: int) -> list[TextColumn]:
+        """Columns of a part of the text, or all of them."""
+        places = list(range(n_fields)) if places is None else places
+        sizes = np.zeros(n_fields, np.int64)
+        facts = self._checked(text, np.iinfo(np.int64).max, sizes, n_fields)
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[places])])
+        slots = np.full(n_fields, -1)
+        slots[places] = np.arange(len(places))
+        blocks = np.empty(bounds[-1], np.uint8)
+        offsets = np.zeros((len(places), facts[kernels.RECORDS] + 1), np.int64)
+        kernels.copy_columns(text, self._delimiter, self._quote, readonly(slots), blocks, bounds[:-1].copy(), offsets)
+        return [
+            TextColumn(blocks[start:stop], rows)
+            for start, stop, rows in zip(bounds[:-1], bounds[1:], offsets, strict=True)
+        ]
 
-    def _byte_delimiter(self) -> str:
-        return self.format.delimiter if len(self.format.delimiter.encode()) == 1 else _UNIT_SEPARATOR
+    def _checked(
+        self, text: NDArray[np.uint8], most: int, sizes: NDArray[np.int64] = _NO_SIZES, n_fields: int = 0
+    ) -> NDArray[np.int64]:
+        facts = np.zeros(kernels.N_FACTS, np.int64)
+        facts[kernels.FIELDS] = n_fields
+        kernels.check_records(text, self._delimiter, self._quote, most, sizes, facts)
+        if facts[kernels.KIND] != kernels.FINE:
+            raise self._malformed(text, facts)
+        return facts
 
-    def _read_pyarrow(self, places: list[int]) -> list[Any]:
-        import pyarrow as pa
-        from pyarrow import csv as arrow_csv
-
-        names = [str(place) for place in range(len(self.names))]
-        wanted = [names[place] for place in places]
-        content = self._plain_bytes()
-        with _open(self.path) if content is None else io.BytesIO(content) as file:
-            try:
-                table = arrow_csv.read_csv(
-                    file if content is None and _is_compressed(self.path) else (content_or_path(content, self.path)),
-                    read_options=arrow_csv.ReadOptions(
-                        column_names=names,
-                        skip_rows=self._empty_lines,
-                        skip_rows_after_names=int(self.format.header),
-                        block_size=1 << 22,
-                    ),
-                    parse_options=arrow_csv.ParseOptions(
-                        delimiter=self._byte_delimiter(),
-                        quote_char=self.format.quote or False,
-                        newlines_in_values=self.format.quote is not None,
-                    ),
-                    convert_options=arrow_csv.ConvertOptions(
-                        include_columns=wanted,
-                        column_types=dict.fromkeys(wanted, pa.string()),
-                        strings_can_be_null=True,
-                        null_values=[""],
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                raise self._invalid(error) from None
-        return [nw.from_native(table[name], series_only=True) for name in wanted]
-
-    def _read_polars(self, places: list[int]) -> list[Any]:
-        import polars as pl
-
-        content = self._plain_bytes()
-        if content is None:
-            with _open(self.path) as file:
-                content = file.read()
-        names = [str(place) for place in range(len(self.names))]
-        try:
-            frame = pl.read_csv(
-                content,
-                has_header=self.format.header,
-                new_columns=names,
-                separator=self._byte_delimiter(),
-                quote_char=self.format.quote,
-                infer_schema=False,
-            )
-        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-            raise self._invalid(error) from None
-        frame = frame.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        return [nw.from_native(frame[names[place]], series_only=True) for place in places]
-
-    def _read_plain(self, places: list[int]) -> list[Any]:
-        columns: list[list[str | None]] = [[] for _ in places]
-        with _open(self.path) as file:
-            text = io.TextIOWrapper(cast(IO[bytes], file), encoding=self._signed_encoding(), newline="")
-            try:
-                for number, record in enumerate(_split(text, self.format)):
-                    if len(record) != len(self.names):
-                        raise self._invalid(f"record {number + 1} has {len(record)} fields, not {len(self.names)}")
-                    if number or not self.format.header:
-                        for column, place in zip(columns, places, strict=True):
-                            column.append(record[place] or None)
-            except (UnicodeDecodeError, csv.Error) as error:
-                raise self._invalid(error) from None
-        return cast(list[Any], columns)
-
-    def _signed_encoding(self) -> str:
-        return "utf-8-sig" if codecs.lookup(self.format.encoding).name == "utf-8" else self.format.encoding
-
-    def _invalid(self, error: Any) -> ValueError:
-        reason = str(error).splitlines()[0]
-        hint = ""
-        if "utf" in reason.lower():
-            hint = f' (it was read as {self.format.encoding}; another one is given by encoding="latin-1")'
-        return ValueError(
-            f"{self.path} cannot be read as {len(self.names)} columns between {self.format.delimiter!r}: {reason}{hint}"
-        )
+    def _malformed(self, text: NDArray[np.uint8], facts: NDArray[np.int64]) -> ValueError:
+        kind, place = int(facts[kernels.KIND]), int(facts[kernels.PLACE])
+        before = len(self._text) - len(text) + place
+        line = 1 + int(np.count_nonzero(self._text[:before] == ord("\n")))
+        record = self._text[int(before - place + facts[kernels.RECORD_START]) :][:60].tobytes()
+        shown = record.decode(errors="replace").split("\n")[0]
+        quote = self.format.quote
+        said = {
+            kernels.RAGGED: f"it has {facts[kernels.GOT]} fields between {self.format.delimiter!r}, not "
+            f"{facts[kernels.FIELDS]} as the first line has",
+            kernels.QUOTE_INSIDE: f"a quote ({quote}) stands within a field: fields with quotes stand in quotes, and "
+            "theirs are doubled; quote=None takes quotes for letters",
+            kernels.AFTER_QUOTE: f"something follows a closing quote ({quote}): quotes within a field are doubled; "
+            "quote=None takes quotes for letters",
+            kernels.OPEN_QUOTE: f"a quote ({quote}) is never closed; quote=None takes quotes for letters",
+            kernels.CARRIAGE_RETURN: "a carriage return stands without a line feed: lines end in a line feed",
+            kernels.NUL: "it holds a NUL byte, as binary files and UTF-16 without a mark do, which is read by "
+            'encoding="utf-16-le"',
+        }[kind]
+        looks = "; the file looks like JSON, and what is read is delimited text, Parquet or a frame"
+        json = looks if self._text[:1].tobytes() in (b"{", b"[") else ""
+        return ValueError(f"{self.path} cannot be read: line {line}, {shown!r}: {said}{json}")
 
 
-def content_or_path(content: bytes | None, path: Path) -> Any:
-    """What pyarrow reads: bytes in memory, or the file itself."""
-    return path if content is None else io.BytesIO(content)
-
-
-def _decode(content: bytes, path: Path, encoding: str) -> str:
+def _check_encoding(encoding: str) -> str:
     try:
-        return content.decode(encoding).lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not {encoding}: {error}") from None
+        "".encode(encoding)
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise ValueError(f"unknown encoding {encoding!r}") from None
+
+
+def _check_quote(quote: str | None) -> None:
+    if quote is not None and (not isinstance(quote, str) or len(quote) != 1 or not "!" <= quote <= "~"):
+        raise ValueError(f"quote must be one visible ASCII character, or None, got {quote!r}")
+
+
+def _check_delimiter(delimiter: str, quote: str | None) -> None:
+    wrong = not isinstance(delimiter, str) or not delimiter or set(delimiter) & {"\n", "\r", "\0", quote}
+    if wrong:
+        raise ValueError(f"delimiter must be one or more characters within a line, and no quote, got {delimiter!r}")
 
 
 def _guess_delimiter(text: str, quote: str | None) -> str:
-    line = next((line for line in text.splitlines() if line.strip()), "")
+    line = next((line for line in text.split("\n") if line.strip()), "")
     if quote:
         line = "".join(line.split(quote)[::2])  # what stands between quotes does not count
     counts = {delimiter: line.count(delimiter) for delimiter in DELIMITERS}
@@ -191,19 +181,64 @@ def _guess_delimiter(text: str, quote: str | None) -> str:
     return best if counts[best] else ","
 
 
-def _split(lines: Iterator[str] | IO[str], form: TextFormat) -> Iterator[list[str]]:
-    """The records of a text, empty lines left out."""
-    if len(form.delimiter) > 1:
-        lines = (line.replace(form.delimiter, _UNIT_SEPARATOR) for line in lines)
-    delimiter = form.delimiter if len(form.delimiter) == 1 else _UNIT_SEPARATOR
-    quoting = csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE
-    records = csv.reader(lines, delimiter=delimiter, quotechar=form.quote, quoting=quoting, strict=True)  # type: ignore[arg-type]
-    return (record for record in records if record)
+# -- from files to UTF-8
+
+
+def _as_utf8(content: Any, path: Path, encoding: str) -> NDArray[np.uint8]:
+    """A text as UTF-8 without a mark, over the same memory where it is that; a mark wins over the default encoding."""
+    mark, told = next(((mark, told) for mark, told in _MARKS if content[:4].startswith(mark)), (b"", encoding))
+    if told != encoding and encoding not in ("utf-8", "utf-8-sig", told.removesuffix("-le").removesuffix("-be")):
+        raise ValueError(f"{path} begins with the mark of {told}, but encoding is {encoding!r}")
+    text = memoryview(content)[len(mark) :]
+    if told.startswith("utf-8") or told == "ascii":
+        _check_bytes(text, path, told)
+        return readonly(np.frombuffer(text, np.uint8))
+    try:
+        return readonly(np.frombuffer(codecs.decode(text, told).encode(), np.uint8))
+    except UnicodeError as error:
+        raise ValueError(f"{path} is not {told}: {error}; another encoding is given by encoding=…") from None
+
+
+def _check_bytes(text: memoryview, path: Path, encoding: str) -> None:
+    """Raise a ValueError that names the line where the bytes are not of the encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for start in range(0, max(len(text), 1), _BLOCK_BYTES):
+        block = text[start : start + _BLOCK_BYTES]
+        try:
+            decoder.decode(block, final=start + _BLOCK_BYTES >= len(text))
+        except UnicodeDecodeError as error:
+            lines = sum(bytes(text[at : at + _BLOCK_BYTES]).count(b"\n") for at in range(0, start, _BLOCK_BYTES))
+            line = 1 + lines + bytes(block[: error.start]).count(b"\n")
+            raise ValueError(
+                f"{path} is not {encoding}: line {line} has the byte 0x{error.object[error.start]:02x}; another "
+                'encoding is given by encoding="latin-1", or whatever it is'
+            ) from None
+
+
+def _read_content(path: Path) -> Any:
+    """The bytes of a file, unpacked; mapped into memory where they lie there as they are."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        opener = next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
+        if opener is None:
+            try:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if head else b""
+            except (OSError, ValueError):  # a pipe, or a file system that maps nothing
+                return head + file.read()
+    try:
+        with opener(path) as unpacked:
+            return unpacked.read()
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be unpacked: {error}") from None
+    except OSError as error:
+        raise error if error.errno else ValueError(f"{path} cannot be unpacked: {error}") from None
 
 
 def _open_zip(path: Path) -> IO[bytes]:
     archive = zipfile.ZipFile(path)
     members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    if "[Content_Types].xml" in members:
+        raise ValueError(f"{path} is a workbook: save its sheet as CSV")
     if len(members) != 1:
         raise ValueError(f"{path} must hold one file, got {len(members)}: {', '.join(members)}")
     return archive.open(members[0])
@@ -221,22 +256,11 @@ def _open_zstd(path: Path) -> IO[bytes]:
     raise ImportError(f"{path} needs Python 3.14, pyarrow or zstandard: pip install 'fastrec[frames]'")
 
 
-_OPENERS: dict[str, Callable[[Path], Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-    ".zip": _open_zip,
-    ".zst": _open_zstd,
-}
-
-
-def _open_plain(path: Path) -> IO[bytes]:
-    return path.open("rb")
-
-
-def _is_compressed(path: Path) -> bool:
-    return path.suffix.lower() in _OPENERS
-
-
-def _open(path: Path) -> Any:
-    return _OPENERS.get(path.suffix.lower(), _open_plain)(path)
+# By what a file begins with, whatever it is called.
+_OPENERS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    *((b"BZh%d1AY&SY" % level, bz2.open) for level in range(1, 10)),
+    (b"\xfd7zXZ\0", lzma.open),
+    (b"PK\x03\x04", _open_zip),
+    (b"\x28\xb5\x2f\xfd", _open_zstd),
+)

@@ -9,92 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastrec.data.strings import ERRORS, OFFSETS, check_block, check_strings, is_rising, pack_strings, unpack_strings
 from fastrec.fields import Array, Fields, Sizes, check_fields
+from fastrec.data.ids import Kind, as_ids, check_text, parse_integer
 from fastrec.validation import check_choice, check_codes
-
-Kind = Literal["int", "str"]
 
 # A table over the whole range of integer ids is worth it up to this many entries for each id and query.
 _TABLE_SPREAD = 8
-
-
-def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
-    """`ids` as a 1-D array of int64 or of Python strings (dtype object), without a guess: nothing else is taken.
-
-    Raises
-    ------
-    TypeError
-        For floats, booleans, bytes, a mix of integers and strings, and anything else that is neither.
-    ValueError
-        For a missing id or an integer beyond int64, naming its row.
-
-    Examples
-    --------
-    >>> as_ids([3, 1])
-    array([3, 1])
-    >>> as_ids(["a", 1])
-    Traceback (most recent call last):
-    ...
-    TypeError: ids must be all integers or all strings, got 1 (int) in row 1 after strings
-    """
-    if isinstance(ids, (str, bytes, int, np.generic)):
-        ids = [ids]
-    if isinstance(ids, range):
-        return np.array(ids, np.int64)
-    if not hasattr(ids, "__array__"):
-        # Not through np.asarray: its fixed-width strings lose trailing NULs, and turn integers beside them into text.
-        return _objects_as_ids(list(ids), name)
-    array = np.asarray(ids)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
-    if array.dtype.kind in "iu":
-        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-            row = int(np.argmax(array > np.iinfo(np.int64).max))
-            raise ValueError(f"{name} must fit in int64, got {array[row]} in row {row}")
-        return np.ascontiguousarray(array, np.int64)
-    if array.dtype.kind in "UTO":
-        return _objects_as_ids(array.tolist(), name)
-    if not array.size:
-        return np.empty(0, np.int64)
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name} must not be missing, got nan in row {int(np.argmax(np.isnan(array)))}")
-    raise TypeError(f"{name} must be integers or strings, got {array.dtype}")
-
-
-def _objects_as_ids(values: list[Any], name: str) -> NDArray[Any]:
-    kinds = set(map(type, values))
-    if not kinds <= {int} and kinds != {str}:
-        values = [_plain_id(value, row, name) for row, value in enumerate(values)]
-        kinds = set(map(type, values))
-    if len(kinds) > 1:
-        row = next(row for row, value in enumerate(values) if type(value) is not type(values[0]))
-        first, other = ("strings", "int") if isinstance(values[0], str) else ("integers", "str")
-        raise TypeError(
-            f"{name} must be all integers or all strings, got {values[row]!r} ({other}) in row {row} after {first}"
-        )
-    if kinds == {str}:
-        return _filled(values)
-    try:
-        return np.array(values, np.int64)
-    except OverflowError:
-        row = next(row for row, value in enumerate(values) if not -(2**63) <= value < 2**63)
-        raise ValueError(f"{name} must fit in int64, got {values[row]} in row {row}") from None
-
-
-def _plain_id(value: Any, row: int, name: str) -> int | str:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return int(value)
-    nan = isinstance(value, (float, np.floating)) and value != value
-    if value is None or nan or type(value).__name__ in ("NAType", "NaTType"):
-        raise ValueError(f"{name} must not be missing, got {value!r} in row {row}")
-    raise TypeError(f"{name} must be integers or strings, got {value!r} ({type(value).__name__}) in row {row}")
-
-
-def _filled(values: list[Any]) -> NDArray[np.object_]:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -153,6 +72,7 @@ class Vocabulary:
         array = as_ids(ids)
         self._set("str" if array.dtype == object else "int", len(array), ids=array)
         if array.dtype == object:
+            check_text(array.tolist(), "ids")
             self._lookup = dict(zip(array.tolist(), range(len(array)), strict=True))
             unique = len(self._lookup)
         else:
@@ -350,8 +270,8 @@ class Vocabulary:
     def _unknown(self, id: Any) -> str:
         given = id if isinstance(id, str) else int(id)
         twin: Any = None
-        if self._kind == "int" and isinstance(given, str) and given.lstrip("-").isdecimal():
-            twin = int(given)
+        if self._kind == "int" and isinstance(given, str):
+            twin = parse_integer(given)
         elif self._kind == "str" and not isinstance(given, str):
             twin = str(given)
         hint = ""

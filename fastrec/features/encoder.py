@@ -13,7 +13,8 @@ from scipy.sparse import csr_array, hstack, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
-from fastrec.data.frames import open_frame
+from fastrec.data.frames import open_frame, plain_list
+from fastrec.data.ids import check_text
 from fastrec.validation import check_choice, check_integer, check_number, name_options
 
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
@@ -252,8 +253,10 @@ def read_columns(X: Any) -> dict[str, list[Any]]:
             raise TypeError(f"features come in a frame or a mapping of columns, got {type(X).__name__}")
         if len(set(names)) < len(names):
             raise ValueError(f"columns must have names of their own, got {names}")
-        frame = open_frame(X)
-        columns = {str(name): frame.get_column(name).to_list() for name in frame.columns}
+        names, frame = open_frame(X)
+        columns = {name: plain_list(frame[:, place]) for place, name in enumerate(names)}
+    for name, values in columns.items():
+        check_text((value for value in values if isinstance(value, str)), f"column {name!r}")
     if len({len(values) for values in columns.values()}) > 1:
         raise ValueError(f"columns must be of one length, got { {n: len(v) for n, v in columns.items()} }")
     return columns

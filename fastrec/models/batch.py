@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec import __version__
-from fastrec.data.vocabulary import as_ids
+from fastrec.data.ids import as_ids
 from fastrec.fingerprint import fingerprint
 from fastrec.models.rows import pick_rows
 from fastrec.progress import epoch_progress

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from fastrec.compression import VectorCodec, make_codec
 from fastrec.compression.naming import PLAIN_NAMES
 from fastrec.fields import LARGEST, Array, Fields, Nothing, check_fields, check_range, check_shape, fields_of
+from fastrec.data.ids import as_numbers
 from fastrec.kernels.codes import Coded, add_coded_rows, measure_codes, score_pairs_of_codes
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender
@@ -362,7 +363,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
 
     @staticmethod
     def _of_size(name: str, codes: Any, size: int) -> Codes:
-        return check_codes(name, np.atleast_1d(np.asarray(codes)), size)
+        return check_codes(name, as_numbers(codes, name), size)
 
     def _decode(self, name: str, codes: Codes) -> Floats:
         return self.codecs_[name].decode(self._coded(name), codes)

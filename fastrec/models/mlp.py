@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.models.fields import COURSE, VALIDATION_CURVE
+from fastrec.data.ids import as_sequence
 from fastrec.models.histories import KnownRows, hash_rows
 from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
 from fastrec.models.network import runner as threads
@@ -385,7 +386,7 @@ class MLPRecommender(Recommender):
         self._check_fitted()
         rows = self._candidate_rows(candidates, on_unknown) if isinstance(candidates, TopK) else candidates
         if not isinstance(candidates, TopK):
-            rows = [list(items) for items in candidates]
+            rows = list(as_sequence(candidates))
         return self.recommend(users, k, exclude_seen=False, allow=rows, on_unknown=on_unknown)  # type: ignore[arg-type]
 
     def _candidate_rows(self, candidates: TopK, on_unknown: str) -> CodeMatrix:

@@ -16,8 +16,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.data.ids import as_ids, as_numbers, as_sequence
 from fastrec.data.recognition import refuse_table
-from fastrec.data.vocabulary import as_ids
 from fastrec.fields import LARGEST, Array, Fields, Matrix, Sizes, Value, check_range
 from fastrec.metrics import ndcg
 from fastrec.models.batch import recommend_to
@@ -144,12 +144,12 @@ class Audience:
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
 
 
-def _as_history(row: Any) -> list[Any]:
+def _checked_list(row: Any) -> Any:
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TypeError(
             f"items must be a list of items for each user, as [[1, 2], [3]], got {row!r} in place of a list"
         )
-    return list(row)
+    return row
 
 
 class Recommender(BaseEstimator, ABC):
@@ -396,10 +396,7 @@ class Recommender(BaseEstimator, ABC):
         """
         self._check_fitted()
         check_choice("on_unknown", on_unknown, ("error", "skip"))
-        lists = [_as_history(row) for row in items]
-        flat = [item for row in lists for item in row]
-        codes = self._item_codes("items", flat, on_unknown) if flat else np.empty(0, np.int32)
-        return rows_of_lists(codes, [len(row) for row in lists], self.n_features_in_)
+        return self._rows_of("items", map(_checked_list, as_sequence(items)), on_unknown)
 
     def recommend_to(
         self,
@@ -623,7 +620,7 @@ class Recommender(BaseEstimator, ABC):
             return Audience(self, labels, None, histories), None
         self._check_fitted()
         if self.users_ is None:
-            codes = check_codes("users", _at_least_1d(users), self.seen_.shape[0])
+            codes = check_codes("users", as_numbers(users, "users"), self.seen_.shape[0])
             return Audience(self, codes, codes, None), None
         if on_unknown == "error":
             codes = self._encode(self.users_, "users", users)
@@ -637,15 +634,13 @@ class Recommender(BaseEstimator, ABC):
         """Codes of the items that the caller names, of shape (n,); -1 for the unknown, unless they are an error."""
         self._check_fitted()
         if self.items_ is None:
-            return check_codes(name, _at_least_1d(items), self.n_features_in_)
+            return check_codes(name, as_numbers(items, name), self.n_features_in_)
         if on_unknown == "error":
             return self._encode(self.items_, name, items)
-        return self.items_.encode(items, unknown="code") if np.size(items) else np.empty(0, np.int32)
+        return self.items_.encode(items, unknown="code")
 
     @staticmethod
     def _encode(vocabulary: Vocabulary, name: str, ids: Any) -> Codes:
-        if isinstance(ids, list | tuple | np.ndarray) and not len(ids):
-            return np.empty(0, np.int32)
         try:
             return vocabulary.encode(ids)
         except (ValueError, TypeError) as error:
@@ -707,15 +702,19 @@ class Recommender(BaseEstimator, ABC):
             if matrix.shape != wanted:
                 raise ValueError(f"{name} must be of shape {wanted}, a row for each user, got {matrix.shape}")
             return matrix
-        lists = given if isinstance(given, np.ndarray) and given.ndim else _as_list(given)
+        lists = as_sequence(given)
         if not len(lists) or not _holds_lists(name, lists):
             codes = self._item_codes(name, lists, on_unknown)
             return codes[codes >= 0]
         if len(lists) != len(audience):
             raise ValueError(f"{name} must have one list of items for each of {len(audience)} users, got {len(lists)}")
-        flat = [item for items in lists for item in items]
-        codes = self._item_codes(name, flat, on_unknown)
-        return rows_of_lists(codes, [len(items) for items in lists], self.n_features_in_)
+        return self._rows_of(name, lists, on_unknown)
+
+    def _rows_of(self, name: str, lists: Iterable[Any], on_unknown: str) -> CodeMatrix:
+        """A matrix of ones with a row for each collection of items."""
+        rows = [list(as_sequence(items)) for items in lists]
+        codes = self._item_codes(name, [item for row in rows for item in row], on_unknown)
+        return rows_of_lists(codes, list(map(len, rows)), self.n_features_in_)
 
     def _truth(self, y: Any, n: int) -> CodeMatrix:
         if isinstance(y, Interactions):
@@ -961,16 +960,9 @@ def _is_matrix(X: Any) -> bool:
     return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple | np.ndarray)
 
 
-def _at_least_1d(codes: Any) -> NDArray[Any]:
-    array = np.asarray(codes if hasattr(codes, "__array__") or not isinstance(codes, Iterable) else _as_list(codes))
-    return array[None] if array.ndim == 0 else array
-
-
-def _as_list(given: Any) -> list[Any]:
-    return [given] if isinstance(given, str | bytes | int | np.generic) or not np.iterable(given) else list(given)
-
-
 def _holds_lists(name: str, given: Any) -> bool:
+    if isinstance(given, np.ndarray) and given.dtype != object:
+        return given.ndim > 1
     lists = [isinstance(item, Iterable) and not isinstance(item, str | bytes) for item in given]
     if any(lists) and not all(lists):
         raise TypeError(f"{name} must be ids of items for all users, or a list of them for each user, got a mix")

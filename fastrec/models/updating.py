@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.data.ids import as_ids
 from fastrec.data.pairs import build_csr
 from fastrec.kernels.als import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
@@ -153,7 +154,7 @@ class Updating(Recommender):
         """
         check_choice("how", how, ("append", "replace"))
         rows = self._histories(histories)
-        listed = _listed(users)
+        listed = as_ids(users, "users")
         vocabulary, n_users, codes = self._grown("users", self.users_, self.seen_.shape[0], listed)
         codes, order = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
@@ -197,7 +198,7 @@ class Updating(Recommender):
         check_choice("how", how, ("append", "replace"))
         self._check_fitted()
         n_users = self.seen_.shape[0]
-        listed = _listed(items)
+        listed = as_ids(items, "items")
         vocabulary, n_items, codes = self._grown("items", self.items_, self.n_features_in_, listed)
         codes, order = _ascending("items", listed, codes)
         columns = self._checked(histories)
@@ -434,12 +435,6 @@ def _matrix_of(
 
 def _encode(vocabulary: Vocabulary | None, ids: NDArray[Any]) -> Codes:
     return ids.astype(np.int32) if vocabulary is None else vocabulary.encode(ids)
-
-
-def _listed(given: Any) -> Any:
-    if isinstance(given, np.ndarray | list) and np.ndim(given) == 1:
-        return given
-    return [given] if isinstance(given, str | int | np.generic) else list(given)
 
 
 def _grown_info(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Vocabulary
+from fastrec.data.ids import as_ids
 from fastrec.data.pairs import reduce_runs
 from fastrec.models import Explanation, FactorRecommender, Recommender
 from fastrec.models.features import FeaturedFactors
@@ -335,10 +336,8 @@ class Snapshot:
         TopK
             Of shape (n, k).
         """
-        if isinstance(users, np.ndarray):
-            users = users.tolist()
-        elif isinstance(users, str | int):
-            users = [users]
+        if not isinstance(users, list):
+            users = list(as_ids(users, "users").tolist())
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
             return self._answer_one(users[0], check_integer("k", k, minimum=1))

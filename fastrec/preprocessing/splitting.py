@@ -1,17 +1,18 @@
 """Splits into a training and a test part: at random, by each user's last interactions, at one moment, or by users."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
+from fastrec.data.durations import as_count
 from fastrec.data.pairs import number_cells
 from fastrec.validation import check_integer, check_number
 
 Split = tuple[Interactions, Interactions]
-Moment = int | str | date | np.datetime64
+Moment = float | str | date | np.datetime64
 
 
 def split_random(data: Interactions, test: float | int = 0.2, random_state: Any = None) -> Split:
@@ -146,9 +147,9 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     ----------
     data : Interactions
         With times.
-    at : int, str, date, datetime or numpy.datetime64, optional
+    at : whole number, str, date, datetime or numpy.datetime64, optional
         The first moment that is tested: a number in the unit of `data.times`, or (where that unit is known) a date,
-        in ISO 8601 if a string; without an offset it is UTC.
+        in ISO 8601 if a string; without an offset it is UTC. It need not be one that the times could hold.
     fraction : float, optional
         The share of the latest interactions that is tested (above 0, below 1). Interactions at the time of the first
         one of them are tested too, so that nothing tested is as early as anything trained on.
@@ -174,7 +175,7 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     if (at is None) == (fraction is None):
         raise ValueError("split_time needs either a moment (at=…) or a share (fraction=…)")
     if at is not None:
-        cut = _as_number(at, data)
+        cut = as_count("at", at, data.time_unit)
     else:
         share = check_number("fraction", fraction, minimum=0, maximum=1, above=True)
         place = min(len(times) - 1, max(0, len(times) - round(share * len(times))))
@@ -261,29 +262,6 @@ def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
     if not data.n_interactions:
         raise ValueError(f"{what} needs at least one interaction")
     return data.times
-
-
-def _as_number(at: Moment, data: Interactions) -> int:
-    """A moment in the unit of the data's times, rounded up: what came before it stays before it."""
-    if isinstance(at, (int, np.integer)) and not isinstance(at, (bool, np.timedelta64)):
-        return int(at)
-    if isinstance(at, str):
-        try:
-            at = datetime.fromisoformat(at)
-        except ValueError:
-            raise ValueError(f"at must be a number, a date or an ISO 8601 string, got {at!r}") from None
-    if isinstance(at, datetime):
-        nanoseconds = getattr(at, "nanosecond", 0)  # pandas has them
-        at = np.datetime64(at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None), "us")
-        at = at + np.timedelta64(nanoseconds, "ns") if nanoseconds else at
-    elif isinstance(at, date):
-        at = np.datetime64(at, "D")
-    if not isinstance(at, np.datetime64) or np.isnat(at):
-        raise TypeError(f"at must be a number, a date or an ISO 8601 string, got {at!r}")
-    if data.time_unit is None:
-        raise ValueError("a date needs times of a known unit: read the interactions with time_unit=…, or give a number")
-    moment = at.astype(f"datetime64[{data.time_unit}]")
-    return int(moment.astype(np.int64)) + int(moment < at)
 
 
 def parted(data: Interactions, tested: NDArray[np.bool_]) -> Split:

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 from starlette.requests import Request
 
+from fastrec.data.ids import parse_id as read_id
 from fastrec.models import Recommender
 from fastrec.models.updating import reach
 from fastrec.online.journal import Id
@@ -99,12 +100,10 @@ def check_values(model: Recommender, values: list[float], field: str, rest: str 
 def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
     """An id out of a URL, where all is text: the model's type decides."""
     vocabulary = getattr(model, side)
-    if vocabulary is not None and vocabulary.kind == "str":
-        return text
-    if not re.fullmatch(r"-?[0-9]{1,19}", text):
-        raise Refusal(422, f"ids are integers here, got {shown(text)}", field)
-    check_type(model, side, int(text), field)
-    return int(text)
+    parsed = read_id(text, "int" if vocabulary is None else vocabulary.kind)
+    if parsed is None:
+        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {shown(text)}", field)
+    return parsed
 
 
 def named_user(request: Request) -> str:

@@ -1,14 +1,18 @@
 import datetime as dt
 import importlib.util
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import fastrec as fr
 from fastrec import Interactions, split_last, split_random, split_time, split_users
+from fastrec.data.durations import as_count
 
 
 def _load_reference():
@@ -203,3 +207,69 @@ def test_a_cut_that_cannot_be_made_is_refused(options, error, message):
 def test_other_things_than_interactions_are_refused_with_the_way_to_make_them(split):
     with pytest.raises(TypeError, match=r"needs Interactions, got csr_array: make them by Interactions.from_matrix"):
         split(sp.csr_array(np.eye(3)))
+
+
+MOMENTS = {  # the moment 1 600 000 000 seconds after 1970, or the first one that comes at or after it
+    "int": 1_600_000_000,
+    "float": 1_600_000_000.0,
+    "float64": np.float64(1_600_000_000),
+    "float32": np.float32(1_600_000_000),
+    "uint64": np.uint64(1_600_000_000),
+    "0-d": np.array(1_600_000_000),
+    "decimal": Decimal(1_600_000_000),
+    "string": "2020-09-13T12:26:40",
+    "string with UTC": "2020-09-13 12:26:40 UTC",
+    "string with zone": "2020-09-13 13:26:40 +0100",
+    "datetime": dt.datetime(2020, 9, 13, 12, 26, 40),
+    "datetime with zone": dt.datetime(2020, 9, 13, 14, 26, 40, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+    "pandas": pd.Timestamp("2020-09-13 12:26:40"),
+    "pandas nanoseconds": pd.Timestamp("2020-09-13 12:26:39.000000001"),
+    **{f"datetime64[{unit}]": np.datetime64("2020-09-13T12:26:40", unit) for unit in ("s", "ms", "us", "ns")},
+    "datetime64[10s]": np.datetime64(160_000_000, "10s"),
+}
+
+
+@pytest.mark.parametrize("at", MOMENTS.values(), ids=MOMENTS)
+def test_a_moment_of_any_make_cuts_at_the_same_place(at):
+    seconds = [1_599_999_999, 1_600_000_000, 1_600_000_001]
+    data = fr.Interactions([0, 0, 1], [0, 1, 1], times=seconds, time_unit="s")
+    train, test = fr.split_time(data, at=at)
+    assert (train.times.tolist(), test.times.tolist()) == (seconds[:1], seconds[1:])
+
+
+@given(
+    st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)),
+    st.sampled_from(["s", "ms", "us", "ns"]),
+    st.sampled_from(["datetime", "string", "us", "s", "D", "M", "Y"]),
+)
+def test_no_moment_wraps_around(moment, unit, make):
+    if make in ("us", "s", "D", "M", "Y"):
+        at = np.datetime64(moment, make) if make in ("us", "s") else np.datetime64(moment, "us").astype(f"M8[{make}]")
+        moment = at.astype("M8[us]").item()
+    else:
+        at = moment if make == "datetime" else moment.isoformat()
+    exact = (moment - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
+    assert as_count("at", at, unit) == -(-exact * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit] // 10**6)
+    data = fr.Interactions([0, 0], [0, 1], times=[-(2**62), 2**62], time_unit=unit)
+    if -(2**62) < as_count("at", at, unit) <= 2**62:
+        assert fr.split_time(data, at=at)[1].times.tolist() == [2**62]
+        return
+    side = "test" if exact > 0 else "training"
+    with pytest.raises(ValueError, match=f"the {side} part would be empty"):
+        fr.split_time(data, at=at)
+
+
+@pytest.mark.parametrize("at", [float("nan"), np.inf, -np.inf, Decimal("nan"), "soon", "2020-13-01"])
+def test_what_is_no_moment_is_a_value_error(at):
+    data = fr.Interactions([0, 0], [0, 1], times=[1, 2], time_unit="s")
+    with pytest.raises(ValueError, match="at must be"):
+        fr.split_time(data, at=at)
+
+
+@pytest.mark.parametrize(
+    "at", [True, np.timedelta64(1, "s"), dt.timedelta(1), [1], b"2020", 1j, pd.NaT, np.float64(1.5)]
+)
+def test_what_is_of_another_type_is_a_type_error(at):
+    data = fr.Interactions([0, 0], [0, 1], times=[1, 2], time_unit="s")
+    with pytest.raises(TypeError, match=r"at must be a (whole )?number, a date"):
+        fr.split_time(data, at=at)

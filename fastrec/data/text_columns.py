@@ -1,0 +1,131 @@
+"""A column of text as one block of bytes: its integers, numbers and distinct strings, read by kernels."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data.strings import pack_strings
+from fastrec.kernels import text as kernels
+from fastrec.validation import readonly
+
+# Powers of ten that float64 holds exactly.
+_POWERS = readonly(10.0 ** np.arange(23))
+_NUMBER = re.compile(
+    r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE | re.ASCII
+)
+_FIRST_TABLE = 1 << 12
+
+
+class TextColumn:
+    """The fields of a column of text, of shape (n,): UTF-8, without the blanks around them. An empty one is missing.
+
+    Parameters
+    ----------
+    utf8 : ndarray of uint8
+        All fields, one after the other.
+    offsets : ndarray of int64, shape (n + 1,)
+        Field i is ``utf8[offsets[i]:offsets[i + 1]]``.
+
+    Examples
+    --------
+    >>> column = TextColumn.of(["b", " a", "b"])
+    >>> column.distinct()
+    (['a', 'b'], array([1, 0, 1], dtype=int32))
+    >>> column.integers() is None, TextColumn.of(["7", "-1"]).integers()
+    (True, array([ 7, -1]))
+    """
+
+    def __init__(self, utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self.gap = kernels.trim_fields(utf8, offsets)
+        self.utf8, self.offsets = readonly(utf8[: offsets[-1]]), readonly(offsets)
+
+    @classmethod
+    def of(cls, strings: Sequence[str]) -> "TextColumn":
+        """A column of the given strings."""
+        utf8, offsets = pack_strings(strings)
+        return cls(utf8.copy(), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def text(self, row: int) -> str:
+        """The field of a row."""
+        return self.utf8[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
+
+    def to_list(self) -> list[str]:
+        """All fields."""
+        return [self.text(row) for row in range(len(self))] if len(self) < 1000 else self._all()
+
+    def _all(self) -> list[str]:
+        block, bounds = self.utf8.tobytes(), self.offsets.tolist()
+        return [block[start:stop].decode() for start, stop in pairwise(bounds)]
+
+    def integers(self) -> NDArray[np.int64] | None:
+        """All fields as integers, where every one is written as one plainly (`fastrec.data.ids.parse_integer`)."""
+        numbers = np.empty(len(self), np.int64)
+        return numbers if kernels.parse_integers(self.utf8, self.offsets, numbers) < 0 else None
+
+    def no_integer(self) -> int:
+        """The first row that is no integer written plainly, or -1."""
+        return int(kernels.parse_integers(self.utf8, self.offsets, np.empty(len(self), np.int64)))
+
+    def numbers(self) -> NDArray[np.int64] | NDArray[np.float64]:
+        """All fields as int64, or float64 where one is no integer of 64 bits.
+
+        Raises
+        ------
+        ValueError
+            With the first row that is no number.
+        """
+        whole = self.integers()
+        if whole is not None:
+            return whole
+        numbers, row = np.empty(len(self)), 0
+        while (row := kernels.parse_decimals(self.utf8, self.offsets, _POWERS, row, numbers)) >= 0:
+            text = self.text(row)
+            if not _NUMBER.fullmatch(text):
+                raise NoNumberError(row, text)
+            numbers[row] = float(text)
+            row += 1
+        return numbers
+
+    def letters(self) -> NDArray[np.uint8] | None:
+        """All fields as rows of bytes, of shape (n, width), where they are equally long; else None."""
+        lengths = np.diff(self.offsets)
+        if not len(self) or not lengths[0] or (lengths != lengths[0]).any():
+            return None
+        return self.utf8.reshape(len(self), int(lengths[0]))
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int32]]:
+        """The distinct fields in ascending order, and the place of every row's among them."""
+        codes = np.empty(len(self), np.int32)
+        table = np.full(_FIRST_TABLE, -1, np.int32)
+        hashes, examples = np.empty(len(table), np.uint64), np.empty(len(table), np.int64)
+        row, n = 0, 0
+        while row < len(self):
+            row, n = kernels.number_fields(self.utf8, self.offsets, row, table, hashes, examples, codes, n)
+            if row < len(self):
+                table = np.full(4 * len(table), -1, np.int32)
+                hashes, examples = _longer(hashes), _longer(examples)
+                kernels.fill_table(hashes, n, table)
+        texts = [self.text(example) for example in examples[:n].tolist()]
+        order = sorted(range(n), key=texts.__getitem__)
+        rank = np.empty(n, np.int32)
+        rank[order] = np.arange(n, dtype=np.int32)
+        return [texts[place] for place in order], rank[codes]
+
+
+def _longer(array: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([array, np.empty(3 * len(array), array.dtype)])
+
+
+class NoNumberError(ValueError):
+    """A field that is no number, and its row."""
+
+    def __init__(self, row: int, text: str) -> None:
+        super().__init__(row, text)
+        self.row, self.text = row, text

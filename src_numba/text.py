@@ -1,0 +1,357 @@
+"""Delimited text taken apart: the records checked, and columns copied out, numbered or numbers read."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+
+# What is wrong with a text, in facts[KIND]; its byte is in facts[PLACE].
+FINE, RAGGED, QUOTE_INSIDE, AFTER_QUOTE, OPEN_QUOTE, CARRIAGE_RETURN, NUL = range(7)
+# The places in `facts`.
+KIND, PLACE, RECORDS, FIELDS, RECORD_START, RECORD_END, GOT = range(7)
+N_FACTS = 7
+
+_FEED, _RETURN = np.uint8(10), np.uint8(13)
+
+
+@kernel(inner=True)
+def _ends_line(text, at):
+    """How many bytes end a line here: 1 for a line feed, 2 for a carriage return and a line feed, else 0."""
+    if text[at] == _FEED:
+        return 1
+    if text[at] == _RETURN and at + 1 < text.shape[0] and text[at + 1] == _FEED:
+        return 2
+    return 0
+
+
+@kernel(inner=True)
+def _delimits(text, at, delimiter):
+    """Whether the delimiter stands here."""
+    if text[at] != delimiter[0] or at + delimiter.shape[0] > text.shape[0]:
+        return False
+    for i in range(1, delimiter.shape[0]):
+        if text[at + i] != delimiter[i]:
+            return False
+    return True
+
+
+@kernel(inner=True)
+def _find_end(text, start, delimiter, quote):
+    """Where a field that begins at `start` ends, and what is wrong with it; `quote` is -1 where there is none."""
+    at, size = start, text.shape[0]
+    if size > at and text[at] == quote:
+        at += 1
+        while True:
+            while at < size and text[at] != quote:
+                if text[at] == 0:
+                    return at, NUL
+                at += 1
+            if at == size:
+                return start, OPEN_QUOTE
+            at += 1
+            if at == size or text[at] != quote:
+                break
+            at += 1
+        if at == size or _ends_line(text, at) > 0 or _delimits(text, at, delimiter):
+            return at, FINE
+        return at, AFTER_QUOTE
+    first = delimiter[0]
+    while at < size:
+        letter = text[at]
+        if letter == first and _delimits(text, at, delimiter):
+            return at, FINE
+        if letter < 14:
+            if letter == _FEED:
+                return at, FINE
+            if letter == _RETURN:
+                return at, FINE if _ends_line(text, at) > 0 else CARRIAGE_RETURN
+            if letter == 0:
+                return at, NUL
+        if letter == quote:
+            return at, QUOTE_INSIDE
+        at += 1
+    return at, FINE
+
+
+@kernel()
+def check_records(
+    text: NDArray[np.uint8],
+    delimiter: NDArray[np.uint8],
+    quote: int,
+    most: int,
+    sizes: NDArray[np.int64],
+    facts: NDArray[np.int64],
+) -> None:
+    """Counts records and fields, until something is wrong or `most` records are read.
+
+    Parameters
+    ----------
+    text, delimiter
+        Their bytes; `delimiter` of one or more.
+    quote
+        The byte that stands around fields with a delimiter or the end of a line in them, doubled within; -1: none does.
+    most
+        At most so many records.
+    sizes
+        Filled with how many bytes each column has at most, as far as it has places.
+    facts
+        Of N_FACTS places, filled: what is wrong and at which byte; how many records, and fields in each (given: how
+        many there must be, or 0 for as many as in the first); where the last record begins and ends; how many fields it
+        has. Empty lines are no records.
+    """
+    at, size, wanted = 0, text.shape[0], facts[FIELDS]
+    n, kind = 0, FINE
+    while at < size and n < most:
+        ended = _ends_line(text, at)
+        if ended > 0:
+            at += ended
+            continue
+        start, fields = at, 0
+        while True:
+            stop, kind = _find_end(text, at, delimiter, quote)
+            if kind != FINE:
+                facts[KIND], facts[PLACE] = kind, stop
+                facts[RECORDS], facts[RECORD_START] = n, start
+                return
+            if fields < sizes.shape[0]:
+                sizes[fields] += stop - at
+            fields += 1
+            at = stop
+            if at == size or _ends_line(text, at) > 0:
+                break
+            at += delimiter.shape[0]
+        if wanted == 0:
+            wanted = fields
+        facts[RECORD_START], facts[RECORD_END], facts[GOT] = start, at, fields
+        if fields != wanted:
+            facts[KIND], facts[PLACE], facts[RECORDS], facts[FIELDS] = RAGGED, start, n, wanted
+            return
+        n += 1
+        if at < size:
+            at += _ends_line(text, at)
+    facts[KIND], facts[RECORDS], facts[FIELDS] = FINE, n, wanted
+
+
+@kernel(inner=True)
+def _copy_field(text, start, stop, quote, out, at):
+    """Copies a field without the quotes around it and with those in it once; where the next one goes."""
+    if start < stop and text[start] == quote:
+        i = start + 1
+        while i < stop - 1:
+            out[at] = text[i]
+            at += 1
+            i += 2 if text[i] == quote else 1
+        return at
+    for i in range(start, stop):
+        out[at] = text[i]
+        at += 1
+    return at
+
+
+@kernel()
+def copy_columns(
+    text: NDArray[np.uint8],
+    delimiter: NDArray[np.uint8],
+    quote: int,
+    slots: NDArray[np.int64],
+    blocks: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+) -> None:
+    """Copies the fields of some columns of a text that `check_records` found right, one after the other.
+
+    Parameters
+    ----------
+    slots
+        For each column of the text which of those wanted it is, or -1.
+    blocks
+        Takes the bytes of all columns wanted, each in a part of its own.
+    ends
+        Where the part of each column wanted begins; moves on to where it ends.
+    offsets
+        Of shape (wanted, records + 1), filled: where each field begins in its column's part.
+    """
+    at, size, row = 0, text.shape[0], 0
+    starts = ends.copy()
+    while at < size:
+        ended = _ends_line(text, at)
+        if ended > 0:
+            at += ended
+            continue
+        column = 0
+        while True:
+            stop, _ = _find_end(text, at, delimiter, quote)
+            slot = slots[column]
+            if slot >= 0:
+                ends[slot] = _copy_field(text, at, stop, quote, blocks, ends[slot])
+                offsets[slot, row + 1] = ends[slot] - starts[slot]
+            column += 1
+            at = stop
+            if at == size or _ends_line(text, at) > 0:
+                break
+            at += delimiter.shape[0]
+        row += 1
+        if at < size:
+            at += _ends_line(text, at)
+
+
+@kernel()
+def trim_fields(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> int:
+    """Takes blanks and tabs from around the fields of a column, in place; the first empty one, or -1."""
+    at, gap, start = 0, -1, 0
+    for row in range(offsets.shape[0] - 1):
+        first, last = start, offsets[row + 1]
+        start = last
+        while first < last and (utf8[first] == 32 or utf8[first] == 9):
+            first += 1
+        while first < last and (utf8[last - 1] == 32 or utf8[last - 1] == 9):
+            last -= 1
+        if first == last and gap < 0:
+            gap = row
+        for i in range(first, last):
+            utf8[at] = utf8[i]
+            at += 1
+        offsets[row + 1] = at
+    return gap
+
+
+@kernel()
+def parse_integers(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], numbers: NDArray[np.int64]) -> int:
+    """Reads integers that are written plainly: no plus, no zero in front, within int64; the first that is none, or -1.
+
+    Fills `numbers` up to that row.
+    """
+    for row in range(numbers.shape[0]):
+        at, stop = offsets[row], offsets[row + 1]
+        negative = at < stop and utf8[at] == 45
+        if negative:
+            at += 1
+        digits = stop - at
+        if digits < 1 or digits > 19 or (utf8[at] == 48 and (digits > 1 or negative)):
+            return row
+        total = np.uint64(0)
+        for i in range(at, stop):
+            digit = np.int64(utf8[i]) - 48
+            if digit < 0 or digit > 9:
+                return row
+            total = total * np.uint64(10) + np.uint64(digit)
+        most = np.uint64(9223372036854775807)
+        if negative:
+            most += np.uint64(1)
+        if total > most:
+            return row
+        numbers[row] = np.int64(~total + np.uint64(1)) if negative else np.int64(total)
+    return -1
+
+
+@kernel()
+def parse_decimals(
+    utf8: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    powers: NDArray[np.float64],
+    first: int,
+    numbers: NDArray[np.float64],
+) -> int:
+    """Reads decimals from row `first` on where a quotient of two floats is exact; the first row where it is not, or -1.
+
+    Those are digits with at most one point and a sign, whose digits are below 2**53 and whose fraction is no longer
+    than `powers`, the powers of ten from 0 to 22.
+    """
+    for row in range(first, numbers.shape[0]):
+        at, stop = offsets[row], offsets[row + 1]
+        sign = 1.0
+        if at < stop and (utf8[at] == 45 or utf8[at] == 43):
+            sign = -1.0 if utf8[at] == 45 else 1.0
+            at += 1
+        total, digits, fraction, pointed = np.uint64(0), 0, 0, False
+        for i in range(at, stop):
+            letter = utf8[i]
+            if letter == 46 and not pointed:
+                pointed = True
+                continue
+            digit = np.int64(letter) - 48
+            if digit < 0 or digit > 9 or total >= np.uint64(900719925474099):
+                return row
+            total = total * np.uint64(10) + np.uint64(digit)
+            digits += 1
+            fraction += 1 if pointed else 0
+        if digits == 0 or fraction >= powers.shape[0]:
+            return row
+        numbers[row] = sign * (np.float64(total) / powers[fraction])
+    return -1
+
+
+@kernel()
+def number_fields(
+    utf8: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    first: int,
+    table: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    examples: NDArray[np.int64],
+    codes: NDArray[np.int32],
+    n: int,
+) -> tuple[int, int]:
+    """Numbers the distinct fields of a column in the order in which they come, from row `first` on.
+
+    Parameters
+    ----------
+    table
+        A power of two of places for numbers, -1 where there is none.
+    hashes, examples
+        The hash of each number's field, and the row where it first came, as far as n numbers are given.
+    codes
+        Filled with the number of each row's field.
+
+    Returns
+    -------
+    row, n
+        The row at which the table is half full and has to be made larger, or the number of rows; how many numbers are
+        given.
+    """
+    mask = np.uint64(table.shape[0] - 1)
+    for row in range(first, codes.shape[0]):
+        if 2 * n >= table.shape[0]:
+            return row, n
+        start, stop = offsets[row], offsets[row + 1]
+        key = np.uint64(14695981039346656037)
+        for i in range(start, stop):
+            key = (key ^ np.uint64(utf8[i])) * np.uint64(1099511628211)
+        key = (key ^ (key >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
+        key ^= key >> np.uint64(29)
+        place = key & mask
+        while True:
+            code = table[place]
+            if code < 0:
+                table[place] = n
+                hashes[n], examples[n], codes[row] = key, row, n
+                n += 1
+                break
+            if hashes[code] == key and _same(utf8, offsets, row, examples[code]):
+                codes[row] = code
+                break
+            place = (place + np.uint64(1)) & mask
+    return codes.shape[0], n
+
+
+@kernel(inner=True)
+def _same(utf8, offsets, one, other):
+    """Whether two rows have the same bytes."""
+    here, there = offsets[one], offsets[other]
+    if offsets[one + 1] - here != offsets[other + 1] - there:
+        return False
+    for i in range(offsets[one + 1] - here):
+        if utf8[here + i] != utf8[there + i]:
+            return False
+    return True
+
+
+@kernel()
+def fill_table(hashes: NDArray[np.uint64], n: int, table: NDArray[np.int32]) -> None:
+    """Puts n numbers into a larger table of -1."""
+    mask = np.uint64(table.shape[0] - 1)
+    for code in range(n):
+        place = hashes[code] & mask
+        while table[place] >= 0:
+            place = (place + np.uint64(1)) & mask
+        table[place] = code
