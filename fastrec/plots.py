@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.fingerprint import fingerprint
 from fastrec.data.ids import as_numbers
+from fastrec.fingerprint import fingerprint
 from fastrec.storage import size_in_words
 from fastrec.validation import check_choice, check_integer, check_number
 

@@ -112,9 +112,10 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
             return int(at)
         if not math.isfinite(at):
             raise ValueError(f"{name} must be a finite number, a date or an ISO 8601 string, got {at!r}")
-        if at != math.floor(at):
+        number: Any = at
+        if number != int(number):
             raise TypeError(f"{name} must be a whole number, a date or an ISO 8601 string, got {at!r}: round it")
-        return math.floor(at)
+        return int(number)
     if not is_date:
         raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}")
     seconds = _seconds(name, at)
