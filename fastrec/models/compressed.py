@@ -11,8 +11,8 @@ from sklearn.utils.metaestimators import available_if
 
 from fastrec.compression import VectorCodec, make_codec
 from fastrec.compression.naming import PLAIN_NAMES
-from fastrec.fields import LARGEST, Array, Fields, Nothing, check_fields, check_range, check_shape, fields_of
 from fastrec.data.ids import as_numbers
+from fastrec.fields import LARGEST, Array, Fields, Nothing, check_fields, check_range, check_shape, fields_of
 from fastrec.kernels.codes import Coded, add_coded_rows, measure_codes, score_pairs_of_codes
 from fastrec.models.explanation import Explanation
 from fastrec.models.factors import FactorRecommender

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.ids import as_sequence
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.data.ids import as_sequence
 from fastrec.models.histories import KnownRows, hash_rows
 from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
 from fastrec.models.network import runner as threads
