@@ -4,12 +4,14 @@ import functools
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
@@ -19,8 +21,13 @@ from fastrec.validation import check_integer
 def effective_jobs(n_jobs: int | None) -> int:
     """The number of threads that `n_jobs` stands for.
 
-    None is all cores that this process may use, and one inside a joblib worker, so that a parallel search does not
-    start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of them.
+    None is all cores that this process may use, and one in a worker: a child process of `multiprocessing`, whether by
+    itself, by `concurrent.futures`, by PyTorch or by Dask, or a worker process or thread of joblib. So a pool of workers
+    does not start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of them, in
+    a worker too.
+
+    The cores are bounded by the process's affinity, by the quota of its container, and by the environment:
+    PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT, and OMP_NUM_THREADS, which Ray, Spark and batch systems set for their workers.
 
     >>> effective_jobs(2)
     2
@@ -33,16 +40,34 @@ def effective_jobs(n_jobs: int | None) -> int:
     return n_jobs if n_jobs > 0 else max(1, _cores() + 1 + n_jobs)
 
 
+def keep_all_cores() -> None:
+    """Say that this process is a worker of no pool, though `multiprocessing` started it: None stays all its cores."""
+    _keeping.add(os.getpid())
+
+
+_keeping: set[int] = set()  # processes; a child that is forked from one of them is a worker again
+
+
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min([cpu_count(), *_asked()])  # joblib knows affinity and quotas
+
+
+def _asked() -> Iterator[int]:
+    """What the environment asks for; of PYTHON_CPU_COUNT, joblib knows from Python 3.13 on."""
+    python = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
+    for text in (python, os.environ.get("OMP_NUM_THREADS")):
+        first = str(text).split(",")[0].strip()  # OpenMP has one number for each level of nesting
+        if first.isdecimal() and int(first) > 0:
+            yield int(first)
 
 
 def _in_worker() -> bool:
-    # joblib's workers, by the names that its backends give them; needs no joblib here.
-    process, thread = multiprocessing.current_process().name, threading.current_thread().name
-    return process.startswith("LokyProcess") or thread.endswith("(worker)")
+    thread = threading.current_thread().name
+    if thread.startswith("Dask-") or thread.endswith("(worker)"):  # joblib's threads are those of multiprocessing.pool
+        return True
+    # loky, joblib's own, does not tell its children of their parent.
+    is_child = multiprocessing.parent_process() is not None or multiprocessing.current_process().name.startswith("Loky")
+    return is_child and os.getpid() not in _keeping
 
 
 def balanced_cuts(cost: NDArray[Any], pieces: int) -> NDArray[np.int64]:

@@ -32,8 +32,10 @@ def run_worker(
     """
     gc.disable()  # what is made until it is ready stays; `Server` switches it on again
     import_sklearn()
+    from fastrec.parallel import keep_all_cores
     from fastrec.serving.http import create_app
 
+    keep_all_cores()
     app = create_app(settings)
     server = DrainingServer(uvicorn.Config(app, **options), app.server.begin_to_drain, settings.drain)
     if line is not None:

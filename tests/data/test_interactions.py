@@ -110,7 +110,7 @@ def test_the_error_policy_names_the_pair_and_its_rows_at_once():
         (([[0]], [0]), {}, ValueError, "user_codes must be one-dimensional"),
         (([0], [0], None, [np.nan]), {}, ValueError, "times must be finite, got nan in row 0"),
         (([0], [0], None, [0.5]), {}, TypeError, "times must be integers"),
-        (([0], [0], None, [np.datetime64("NaT")]), {}, ValueError, "times must not be missing"),
+        (([0], [0], None, [np.datetime64("NaT", "s")]), {}, ValueError, "times must not be missing"),
         (
             ([0, 0], [0, 1], None, np.array(["2020", "9999"], "M8[Y]")),
             {"time_unit": "ns"},

@@ -85,7 +85,7 @@ def test_columns_without_anything_are_no_features():
 
 
 def test_every_kind_of_nothing_is_missing():
-    nothing = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), Decimal("NaN")]
+    nothing = [None, float("nan"), np.float32("nan"), np.datetime64("NaT", "s"), Decimal("NaN")]
     pandas = pytest.importorskip("pandas")
     nothing += [pandas.NA, pandas.NaT]
     filled = {"price": [Decimal("1.5"), Decimal("3.5"), *nothing], "genre": ["war", "fun", *nothing]}

@@ -192,7 +192,7 @@ def test_a_cut_may_be_a_date_object():
         ({"at": "soon"}, ValueError, "ISO 8601 string, got 'soon'"),
         ({"at": 1.5}, TypeError, "at must be"),
         ({"at": True}, TypeError, "at must be"),
-        ({"at": np.datetime64("NaT")}, TypeError, "at must be"),
+        ({"at": np.datetime64("NaT", "s")}, TypeError, "at must be"),
         ({"fraction": 0}, ValueError, "fraction must be"),
         ({"fraction": 1.5}, ValueError, "fraction must be"),
         ({"at": "2020-01-01"}, ValueError, "times of a known unit"),
