@@ -1,22 +1,21 @@
 # syntax=docker/dockerfile:1
 # A server for a model: docker build -t fastrec . && docker run -v "$PWD/data:/data" -e FASTREC_TOKEN=… -p 8000:8000 fastrec
-FROM python:3.13-slim AS build
+# Its steps run without a container engine, too: .ci/container. The Python is the one that the whole suite runs on.
+FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
 RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[serve]"
 
-FROM python:3.13-slim
+FROM python:3.11-slim
 # The version is that of the wheel made above: there is no index to take another from.
 # hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links=/wheels "fastrec[serve]" \
-    && useradd --system --uid 10001 --no-create-home fastrec \
-    && mkdir -p /data /var/cache/fastrec \
-    && chown fastrec /data /var/cache/fastrec
-# Kernels are compiled for the processor that runs them: what is compiled here is used where it fits, else compiled again.
+    pip install --no-cache-dir --no-index --find-links=/wheels "fastrec[serve]"
+# Kernels are compiled for the processor that runs them: what is compiled here is used where it fits, else compiled again,
+# by whatever user `user:` or --user names. None of them needs a home or an entry in the system's list.
 ENV NUMBA_CACHE_DIR=/var/cache/fastrec PYTHONUNBUFFERED=1
+RUN install -d -o 10001 /data && fastrec warmup && chmod -R a+rwX /var/cache/fastrec
 USER 10001
-RUN ["fastrec", "warmup"]
 VOLUME ["/data", "/var/cache/fastrec"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM

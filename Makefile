@@ -1,19 +1,29 @@
 # Everything happens in .venv; the system is left alone.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
 
-.PHONY: demo test bench clean
+.PHONY: demo lint quick test chosen bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m fastrec.datasets fetch
 	$(BIN)/fastrec demo
 
-test: .venv/dev
+lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+test: lint
+	$(PYTEST)
+
+chosen: .venv/dev
+	$(PYTEST) @tests/chosen.txt
+
+# Within 90 seconds: what most changes break first.
+quick: lint
+	$(PYTEST) tests/test_validation.py tests/test_storage.py tests/test_metrics.py tests/test_parallel.py
 
 bench: .venv/bench
 	$(BIN)/python bench/run.py $(ARGS)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from fastrec.data import Interactions, read_interactions
+from fastrec.kernels._cache import user_cache
 
 GROUPLENS_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 RECBOLE = "recbole==1.2.1"
@@ -103,9 +104,10 @@ def cache_folder() -> Path:
     """The folder that data sets are kept in: FASTREC_CACHE, else `fastrec` in the user's cache folder."""
     if os.environ.get("FASTREC_CACHE"):
         return Path(os.environ["FASTREC_CACHE"]).expanduser()
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "fastrec"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastrec"
+    user = user_cache()
+    if user is None:
+        raise FileNotFoundError("this user has no home to keep data sets in: set FASTREC_CACHE to a folder")
+    return user / "fastrec"
 
 
 def fetch_movielens_100k(archive: str | os.PathLike[str] | None = None) -> Path:

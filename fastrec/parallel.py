@@ -22,9 +22,9 @@ def effective_jobs(n_jobs: int | None) -> int:
     """The number of threads that `n_jobs` stands for.
 
     None is all cores that this process may use, and one in a worker: a child process of `multiprocessing`, whether by
-    itself, by `concurrent.futures`, by PyTorch or by Dask, or a worker process or thread of joblib. So a pool of workers
-    does not start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of them, in
-    a worker too.
+    itself, by `concurrent.futures`, by PyTorch or by Dask, or a worker process or thread of joblib. So a pool of
+    workers does not start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of
+    them, in a worker too.
 
     The cores are bounded by the process's affinity, by the quota of its container, and by the environment:
     PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT, and OMP_NUM_THREADS, which Ray, Spark and batch systems set for their workers.

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -11,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite
 import numba
 from numba.core import caching, types
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
+
+from fastrec.kernels._cache import user_cache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,10 +44,18 @@ def _drop_old(base: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _user_cache() -> Path:
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+def _bases() -> list[Path]:
+    """Where compiled kernels may be kept, the best first.
+
+    The last is beside the package, not in it: an uninstalled package would leave a folder that can be imported.
+    """
+    beside = next(folder for folder in SOURCES.parents if not (folder / "__init__.py").exists())
+    given, user = os.environ.get("NUMBA_CACHE_DIR"), user_cache()
+    return [
+        *([Path(given)] if given else []),
+        *([user / "fastrec" / "kernels"] if user else []),
+        beside / "__pycache__",
+    ]
 
 
 @functools.cache
@@ -51,15 +63,15 @@ def cache_folder() -> Path | None:
     """The folder of compiled kernels, named after a digest of all kernel sources; None where nothing can be written.
 
     Numba's own key covers the file of a function but not the helpers that it calls from other files, so a changed
-    helper would leave its callers stale. With all sources in the name, nothing old can be found.
+    helper would leave its callers stale. With all sources in the name, nothing old can be found. The versions are in it
+    as well: two of Numba would drop each other's kernels, and of LLVM's its key knows nothing.
     """
-    digest = hashlib.sha256()
+    versions = f"{sys.implementation.cache_tag} numba {numba.__version__} llvmlite {llvmlite.__version__}"
+    digest = hashlib.sha256(versions.encode())
     for source in sorted(SOURCES.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     name = f"fastrec-{digest.hexdigest()[:16]}"
-    bases = [SOURCES / "__pycache__", _user_cache() / "fastrec" / "kernels"]
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        bases.insert(0, Path(os.environ["NUMBA_CACHE_DIR"]))
+    bases = _bases()
     for base in bases:
         is_new = not (base / name).exists()
         if _writable(base / name):

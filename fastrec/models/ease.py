@@ -74,9 +74,9 @@ class EASE(ItemWeights):
         In `fit`, where values are too large for float32 to square, or `regularization` is so small beside them that it
         cannot tell the system from a singular one.
 
-    See Also
-    --------
-    docs/ease.md : the equations, the sparse method, and what both cost.
+    Notes
+    -----
+    See docs/ease.md for the equations, the sparse method, and what both cost.
 
     Examples
     --------

@@ -92,9 +92,9 @@ class ExplicitALS(Explaining, FactorRecommender):
     FloatingPointError
         In `fit`, where the loss is no longer finite.
 
-    See Also
-    --------
-    docs/explicit_als.md : the equations, how they are solved, and measurements.
+    Notes
+    -----
+    See docs/explicit_als.md for the equations, how they are solved, and measurements.
 
     Examples
     --------

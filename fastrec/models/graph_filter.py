@@ -81,9 +81,9 @@ class GraphFilter(Explaining):
     ValueError, TypeError
         In `fit`, where an option or a value of X is not what it must be.
 
-    See Also
-    --------
-    docs/graph_filter.md : the equations, how they are solved, and measurements.
+    Notes
+    -----
+    See docs/graph_filter.md for the equations, how they are solved, and measurements.
 
     References
     ----------

@@ -127,9 +127,9 @@ class ImplicitALS(Explaining, FeaturedFactors):
     FloatingPointError
         In `fit`, where the loss is no longer finite.
 
-    See Also
-    --------
-    docs/ials.md : the equations, and how they are solved here.
+    Notes
+    -----
+    See docs/ials.md for the equations, and how they are solved here.
 
     Examples
     --------

@@ -101,9 +101,9 @@ class Item2Vec(Explaining, UpdatingFactors):
     FloatingPointError
         In `fit`, after the epoch in which the loss or a vector is no longer finite.
 
-    See Also
-    --------
-    docs/item2vec.md : the equations, how pairs are dealt, and how this compares with word2vec.
+    Notes
+    -----
+    See docs/item2vec.md for the equations, how pairs are dealt, and how this compares with word2vec.
 
     Examples
     --------

@@ -115,12 +115,10 @@ class MLPRecommender(Recommender):
     FloatingPointError
         In `fit`, in the epoch in which the loss is no longer finite.
 
-    See Also
-    --------
-    docs/mlp.md : the equations, how unseen users are answered, and a Keras model line by line.
-
     Notes
     -----
+    See docs/mlp.md for the equations, how unseen users are answered, and a Keras model line by line.
+
     A history that is a training user's own gets that user's embedding; any other is folded in: 40 steps of Adam on the
     same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on the
     history alone.

@@ -281,9 +281,9 @@ class ItemKNN(ItemWeights):
     ValueError, TypeError
         In `fit`, where an option or a value of X is not what it must be.
 
-    See Also
-    --------
-    docs/neighbors.md : the equations, how they are computed, and how to choose.
+    Notes
+    -----
+    See docs/neighbors.md for the equations, how they are computed, and how to choose.
 
     Examples
     --------
@@ -434,9 +434,9 @@ class UserKNN(Explaining, Updating):
     ValueError, TypeError
         In `fit`, where an option or a value of X is not what it must be.
 
-    See Also
-    --------
-    docs/neighbors.md : the equations, how they are computed, and how to choose.
+    Notes
+    -----
+    See docs/neighbors.md for the equations, how they are computed, and how to choose.
 
     Examples
     --------

@@ -198,9 +198,9 @@ class SGDFactorization(FeaturedFactors):
     FloatingPointError
         In `fit`, after the epoch in which the loss or a factor is no longer finite.
 
-    See Also
-    --------
-    docs/sgd.md : equations, papers, how negatives are drawn, how defaults were found.
+    Notes
+    -----
+    See docs/sgd.md for equations, papers, how negatives are drawn, how defaults were found.
 
     Examples
     --------

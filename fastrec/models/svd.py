@@ -56,9 +56,9 @@ class PureSVD(Explaining, FactorRecommender):
     ValueError, TypeError
         In `fit`, where an option or a value of X is not what it must be.
 
-    See Also
-    --------
-    docs/svd.md : the equations, how they are solved, and measurements.
+    Notes
+    -----
+    See docs/svd.md for the equations, how they are solved, and measurements.
 
     References
     ----------

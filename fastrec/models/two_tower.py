@@ -160,9 +160,9 @@ class TwoTowerRecommender(FactorRecommender):
     FloatingPointError
         In `fit`, in the epoch in which the loss is no longer finite.
 
-    See Also
-    --------
-    docs/mlp.md : the equations.
+    Notes
+    -----
+    See docs/mlp.md for the equations.
 
     Examples
     --------

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import fastrec
 from fastrec.kernels import _jit
+from fastrec.kernels._cache import user_cache
 
 
 def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
@@ -27,6 +30,72 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     os.utime(recent, (long_ago, long_ago))
     find()  # a folder that is there already: nothing is looked for
     assert recent.exists()
+
+
+def test_the_users_cache_comes_before_what_lies_beside_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
+    monkeypatch.setenv("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", str(tmp_path / "user"))
+    given, user, beside = _jit._bases()
+    assert (given, user) == (tmp_path / "given", tmp_path / "user" / "fastrec" / "kernels")
+    package = Path(fastrec.__file__).parent
+    for base in (given, user, beside):
+        assert package not in base.parents
+        assert _jit.SOURCES not in base.parents, "what is uninstalled would leave a folder that can be imported"
+
+
+@pytest.mark.parametrize("given", [None, "", "relative"])
+def test_without_a_home_nothing_is_kept_in_the_folder_at_hand(given, monkeypatch):
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where neither HOME nor the system knows one
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+        if given is not None:
+            monkeypatch.setenv(name, given)
+    assert user_cache() is None
+    assert all(base.is_absolute() for base in _jit._bases())
+    monkeypatch.delenv("FASTREC_CACHE", raising=False)
+    with pytest.raises(FileNotFoundError, match="FASTREC_CACHE"):
+        fastrec.datasets.cache_folder()
+
+
+NOBODY = """
+import pwd
+def nobody(*_): raise KeyError("no entry")
+pwd.getpwuid = pwd.getpwnam = nobody
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="users are others there")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import numpy as np, fastrec as fr; fr.ImplicitALS(4, iterations=1).fit(np.eye(6)).recommend([0], k=2)",
+        "import runpy, sys; sys.argv = ['fastrec', 'train', 'data.csv', '-o', 'x.fastrec']; "
+        "runpy.run_module('fastrec.cli', run_name='__main__')",
+        "import fastrec.serving.http, fastrec.serving.run, fastrec.plots",
+    ],
+)
+def test_a_user_without_home_and_entry_is_served(code, tmp_path):
+    (tmp_path / "data.csv").write_text("user,item,value\n" + "".join(f"u{n % 7},i{n % 5},1\n" for n in range(30)))
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "NUMBA_CACHE_DIR", "PYTHONPATH")}
+    path = os.pathsep.join([str(Path(fastrec.__file__).parents[1]), kept.get("PYTHONPATH", "")]).strip(os.pathsep)
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", NOBODY + code]
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "kernels"), **kept, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["numba", "llvmlite"])
+def test_every_version_of_the_compiler_has_a_folder_of_its_own(tmp_path, monkeypatch, module):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    find = _jit.cache_folder.__wrapped__
+    now = find()
+    assert find() == now
+    monkeypatch.setattr(getattr(_jit, module), "__version__", "0.1")
+    assert find() != now
+    monkeypatch.undo()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert find() != now
 
 
 @pytest.mark.parametrize(
