@@ -49,7 +49,8 @@ _keeping: set[int] = set()  # processes; a child that is forked from one of them
 
 
 def _cores() -> int:
-    return min([cpu_count(), *_asked()])  # joblib knows affinity and quotas
+    known: int = cpu_count()  # joblib knows affinity and quotas
+    return min([known, *_asked()])
 
 
 def _asked() -> Iterator[int]:
