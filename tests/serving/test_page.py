@@ -13,7 +13,8 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from fastrec.models import ImplicitALS
+from fastrec.data import Interactions
+from fastrec.models import ImplicitALS, ItemKNN
 from tests.serving.running import Running, some_data
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -200,19 +201,58 @@ def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
         assert top[0] in [row["title"] for row in answer["items"]]
 
 
-def test_what_needs_the_token_says_so(browser, tmp_path):
+def test_what_needs_a_token_says_so_and_each_scope_shows_what_it_is_for(browser, tmp_path):
     model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(some_data(int))
     model.save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", environment={"FASTREC_TOKEN": "secret"}) as server:
+    (tmp_path / "tokens").write_text("read token-of-readers\nadmin token-of-all\n")
+    arguments = "--token-file", tmp_path / "tokens", "--journal", tmp_path / "events.db"
+    with Running(tmp_path / "model.fastrec", *arguments) as server:
         browser.get(f"http://127.0.0.1:{server.port}/?user=7")
         page = Page(browser)
-        page.wait(lambda: len(page.titles()) == 10)
-        assert "needs the token" in page.one("#history-empty").text
+        page.wait(lambda: "scope read" in page.one("#list-empty").text)
+        assert "scope read" in page.one("#history-empty").text
+        assert page.titles() == []
         assert not page.one("#notice").is_displayed()
-        page.one("#token-box summary").click()
+        assert page.one("#token").is_displayed(), "the page asks for it"
         page.one("#token").send_keys("wrong", Keys.TAB)
-        page.wait(lambda: "a token is needed" in page.one("#notice").text)
+        page.wait(lambda: "does not know this token" in page.one("#notice").text)
         page.one("#token").clear()
-        page.one("#token").send_keys("secret", Keys.TAB)
+        page.one("#token").send_keys("token-of-readers", Keys.TAB)
         page.wait(lambda: page.titles("#history .name") and page.all("#list .why b"))
         assert not page.one("#notice").is_displayed()
+        assert not page.all("#list .act.main"), "a reader tells nothing"
+        assert not page.one("#item").is_enabled()
+        browser.refresh()
+        page.wait(lambda: page.titles("#history .name"))
+        assert browser.execute_script("return [sessionStorage.token, localStorage.token]") == ["token-of-readers", None]
+        page.one("#token-box summary").click()
+        page.one("#token").clear()
+        page.one("#token").send_keys("token-of-all", Keys.TAB)
+        page.wait(lambda: page.all("#list .act.main"))
+        page.one("#list .act.main").click()
+        page.wait(lambda: "just now" in page.one("#history").text)
+        browser.execute_script("sessionStorage.clear()")
+
+
+def test_ids_and_titles_are_text_and_never_markup(browser, tmp_path):
+    evil = "<img src=x onerror=document.title='pwned'>"
+    data = Interactions(
+        [0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 0, 2], users=[f"u{evil}{n}" for n in range(3)],
+        items=[f"i{evil}{n}" for n in range(3)], item_info={"title": [f"t{evil}{n}" for n in range(3)]},
+    )  # fmt: skip
+    ItemKNN(2, n_jobs=1).fit(data).save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+        browser.get(f"http://127.0.0.1:{server.port}/")
+        page = Page(browser)
+        page.wait(lambda: page.titles() and page.titles("#history .name"))
+        page.all("#list .act:not(.main)")[0].click()
+        page.wait(lambda: page.one("#similar").is_displayed())
+        page.one("#similar").send_keys(Keys.ESCAPE)
+        page.one("#user").send_keys(Keys.CONTROL, "a")
+        page.one("#user").send_keys(evil, Keys.ENTER)
+        page.one("#item").send_keys("t")
+        page.wait(lambda: page.all("#item-list li"))
+        assert evil in page.titles("#item-list li span")[0]
+        assert evil in page.one("#history-title").text
+        assert page.all("[onerror]") == []
+        assert browser.title != "pwned"

@@ -44,15 +44,22 @@ async function ask(path, body, method) {
   const answer = read(await response.text());
   const spent = performance.now() - began;
   if (!response.ok) {
-    if (response.status === 401) $("token-box").hidden = false, ($("token-box").open = true);
+    if (response.status === 401) askForToken();
     throw new Refused(answer.error.message, response.status);
   }
   const inside = /dur=([\d.]+)/.exec(response.headers.get("server-timing") ?? "");
   return { answer, spent, inside: inside ? Number(inside[1]) : null };
 }
 
-// What a user has done is shown to who has the token, where there is one, or to nobody.
-const maySee = () => state.model.shows_users && (!state.model.needs_token || $("token").value.trim() !== "");
+// What follows from a user's history is for who may read; what the token is good for, the server says with the model.
+const maySee = () => state.model.may.includes("read");
+const mayWrite = () => state.model.takes_events && state.model.may.includes("write");
+const whyNot = () => !state.model.shows_users ? "This server shows nothing of users." : $("token").value.trim() ? "This token does not let you read: it needs the scope read." : "To ask by a user needs a token of the scope read.";
+
+function askForToken() {
+  $("token-box").hidden = false;
+  $("token-box").open = true;
+}
 
 function say(text) {
   $("notice").textContent = text ?? "";
@@ -83,7 +90,7 @@ function question(explain) {
 
 async function refresh() {
   const turn = ++state.turn;
-  if (state.mode === "user" && state.user === null) return drawList(null);
+  if (state.mode === "user" && (state.user === null || !maySee())) return drawList(null);
   $("list").setAttribute("aria-busy", "true");
   const got = await attempt(() => ask("/recommend", question(false)));
   if (turn !== state.turn) return;
@@ -109,7 +116,7 @@ function drawList(answer) {
   $("fallback").hidden = !(answer?.fallback && items.length);
   $("list").replaceChildren(...items.map((item, place) => rowOf(item, place, top, before, mayExplain(answer))));
   $("list-empty").hidden = items.length > 0;
-  $("list-empty").textContent = answer ? "Nothing is left to recommend." : "Choose a user, or build a history of your own.";
+  $("list-empty").textContent = answer ? "Nothing is left to recommend." : state.mode === "user" && !maySee() ? whyNot() : "Choose a user, or build a history of your own.";
 }
 
 function rowOf(item, place, top, before, waits = false) {
@@ -139,7 +146,7 @@ function rowOf(item, place, top, before, waits = false) {
 }
 
 function actsOf(item) {
-  const takes = state.mode === "history" || state.model.takes_events;
+  const takes = state.mode === "history" || mayWrite();
   const label = state.mode === "history" ? "Add" : "Took it";
   return [
     takes && make("button", { type: "button", className: "act main", ariaLabel: `${label}: ${nameOf(item)}`, onclick: () => take(item) }, label),
@@ -200,7 +207,7 @@ function drawHistory() {
   $("clear").hidden = !(own && all.length);
   $("more").hidden = shown.length === all.length;
   $("history-empty").hidden = all.length > 0;
-  $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : maySee() ? "Nothing yet." : state.model.shows_users ? "To see it needs the token." : "This server shows no histories.";
+  $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : maySee() ? "Nothing yet." : whyNot();
   $("history").replaceChildren(...shown.map((item) => make("li", {},
     make("span", { className: "name" }, nameOf(item)),
     !own && state.fresh.has(item.item) && make("span", { className: "fresh" }, "just now"),
@@ -232,8 +239,8 @@ function setMode(mode) {
   $("side").setAttribute("aria-labelledby", `tab-${mode}`);
   $("user-field").hidden = mode === "history";
   $("item-label").textContent = mode === "history" ? "Add an item" : "Tell that the user took an item";
-  $("item-hint").textContent = mode === "history" ? "Nothing of it is kept on the server." : state.model.takes_events ? "It is kept in the journal, and counts at once." : "This server takes no events: it has no journal.";
-  $("item").disabled = mode === "user" && !state.model.takes_events;
+  $("item-hint").textContent = mode === "history" ? "Nothing of it is kept on the server." : mayWrite() ? "It is kept in the journal, and counts at once." : state.model.takes_events ? "To tell it needs a token of the scope write." : "This server takes no events: it has no journal.";
+  $("item").disabled = mode === "user" && !mayWrite();
   drawHistory();
   refresh();
 }
@@ -312,8 +319,8 @@ async function readModel() {
   const facts = {
     Version: model.version,
     Factors: model.options.factors,
-    "Events taken in": model.takes_events ? number(model.seq) : undefined,
-    "Users changed since": model.takes_events ? number(model.changed_users) : undefined,
+    "Events taken in": model.takes_events && model.seq !== null ? number(model.seq) : undefined,
+    "Users changed since": model.takes_events && model.seq !== null ? number(model.changed_users) : undefined,
     fastrec: model.fastrec,
   };
   $("model").replaceChildren(...Object.entries(facts).filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
@@ -338,7 +345,14 @@ function setTheme(theme) {
 setTheme(localStorage.getItem("theme") in themes ? localStorage.getItem("theme") : "");
 $("theme").onclick = () => { const names = Object.keys(themes); setTheme(names[(names.indexOf(localStorage.getItem("theme")) + 1) % 3]); };
 $("token").value = sessionStorage.getItem("token") ?? "";
-$("token").onchange = () => { sessionStorage.setItem("token", $("token").value); say(null); readPast(); refresh(); };
+$("token").onchange = async () => {
+  sessionStorage.setItem("token", $("token").value);
+  say(null);
+  if (!(await readModel())) return;
+  if ($("token").value.trim() && !state.model.may.length) say("The server does not know this token.");
+  setMode(state.mode);
+  await readPast();
+};
 $("token-form").onsubmit = (event) => event.preventDefault();
 $("history-box").open = !matchMedia("(max-width: 800px)").matches;
 $("clear").onclick = () => { state.history = []; drawHistory(); refresh(); $("item").focus(); };
@@ -377,6 +391,7 @@ async function begin() {
   say(null);
   setMode("user");
   const wanted = new URL(location).searchParams.get("user");
+  if (state.model.needs_token && !maySee()) askForToken();
   if (wanted !== null && isUserId(wanted)) return choose(asUserId(wanted));
   const got = maySee() ? await attempt(() => ask("/users?limit=1")) : null;
   await choose(got?.answer.users[0] ?? null);
