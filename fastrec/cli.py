@@ -520,30 +520,35 @@ def serve(
     drain: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds in which requests are still taken after SIGTERM.")
     ] = 1.0,
+    mode: Annotated[
+        str, typer.Option(help="Permissions of the files that it makes: 660 lets the group share them.")
+    ] = "600",
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Begin without the journal's damaged events, which are lost.")
+    ] = False,
 ) -> None:
     """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
     try:
+        from fastrec.permissions import parse_mode
+        from fastrec.serving import Settings
         from fastrec.serving.run import run_server
     except ModuleNotFoundError as error:
         raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
-    run_server(
-        model,
-        journal=journal,
-        versions=versions,
+    settings = Settings(
+        model=str(model),
+        journal=None if journal is None else str(journal),
         host=host,
-        port=port,
-        workers=workers,
-        token_file=token_file,
         on_unknown=on_unknown.value,
         duplicates=None if duplicates is None else duplicates.value,
-        schedule={
-            "checkpoint_every": checkpoint_every,
-            "refit_every": refit_every,
-            "refit_share": refit_share,
-            "refit_drift": refit_drift,
-        },
+        checkpoint_every=checkpoint_every,
+        refit_every=refit_every,
+        refit_share=refit_share,
+        refit_drift=refit_drift,
         drain=drain,
+        mode=parse_mode(mode),
+        skip_damaged=skip_damaged,
     )
+    run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)
 
 
 @app.command(epilog="Example:  fastrec warmup --factors 64 --factors 128 --model SGDFactorization")

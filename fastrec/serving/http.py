@@ -29,6 +29,7 @@ from fastrec.models import Recommender
 from fastrec.online import (
     Event,
     Journal,
+    JournalDiskFullError,
     JournalError,
     JournalFullError,
     Schedule,
@@ -186,8 +187,13 @@ class Server:
         settings = self.settings
         try:
             if settings.journal is not None:
-                self.journal = Journal(settings.journal, queue_size=settings.largest_queue)
-            source = Versions(settings.model) if Path(settings.model).is_dir() else settings.model
+                self.journal = Journal(
+                    settings.journal,
+                    queue_size=settings.largest_queue,
+                    mode=settings.mode,
+                    skip_damaged=settings.skip_damaged,
+                )
+            source = Versions(settings.model, mode=settings.mode) if Path(settings.model).is_dir() else settings.model
             # A file alone may be written over by who knows no better: one worker, with whom none would share it, reads
             # it into memory of its own.
             shared = bool(self.metrics.shared)
@@ -243,8 +249,7 @@ class Server:
         settings = self.settings
         if self._schedule is not None or settings.journal is None or not isinstance(updater.source, Versions):
             return
-        asked = (settings.checkpoint_every, settings.refit_every, settings.refit_share, settings.refit_drift)
-        if all(option is None for option in asked):
+        if not settings.makes_models:
             return
         if self._leader is None:
             self._leader = Leader(updater.source.folder / ".leader")
@@ -503,7 +508,7 @@ class Server:
             raise Refusal(429, str(error), **{"retry-after": "1"}) from None
         except JournalError as error:
             self.updater.tell("writing", str(error))  # type: ignore[union-attr]
-            raise Refusal(503, str(error), **{"retry-after": "5"}) from None
+            raise refuse_writing(error) from None
         except (TypeError, ValueError) as error:
             raise refuse_argument(error) from None
         self.updater.tell("writing", None)  # type: ignore[union-attr]
@@ -521,7 +526,7 @@ class Server:
                 return self.answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
             seq = await asyncio.to_thread(journal.delete_user, user)
         except JournalError as error:
-            raise Refusal(503, str(error), **{"retry-after": "5"}) from None
+            raise refuse_writing(error) from None
         snapshot = await self.snapshot()
         code = encode(snapshot.model, [user], "users_")[0]
         trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
@@ -779,6 +784,11 @@ def _submit(journal: Journal, model: Recommender, asked: m.EventsRequest) -> "Fu
         Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
         for event in events
     )
+
+
+def refuse_writing(error: JournalError) -> Refusal:
+    """Why nothing was written: the disk is full, or refuses."""
+    return Refusal(507 if isinstance(error, JournalDiskFullError) else 503, str(error), **{"retry-after": "5"})
 
 
 def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:

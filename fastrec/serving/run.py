@@ -5,12 +5,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from fastrec.permissions import PRIVATE, check_mode
 from fastrec.serving.access import SHORTEST_ADVISED, is_short, read_tokens
 from fastrec.serving.protocol import WholeAnswers
 from fastrec.serving.settings import SHARED_FOLDER, Settings, is_loopback
@@ -36,77 +38,52 @@ OPTIONS: Mapping[str, Any] = {
 
 
 def run_server(
-    model: Path,
+    settings: Settings,
     *,
-    journal: Path | None = None,
     versions: Path | None = None,
-    host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
     token_file: Path | None = None,
-    on_unknown: str = "popular",
-    duplicates: str | None = None,
-    schedule: Mapping[str, float | None] | None = None,
-    drain: float = 1.0,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then what waits is answered, and the journal is written out.
 
     Parameters
     ----------
-    model
-        A model file, or a folder of versions.
-    journal
-        The file of the events.
+    settings
+        How to serve.
     versions
-        A folder in which to publish `model`, where it is a file, and the models that are made of it.
-    host, port
+        A folder in which to publish the settings' model, where that is a file, and the models that are made of it.
+    port
         Where to listen.
     workers
         How many processes.
     token_file
         A file with tokens, as `read_tokens` reads it; else those of the environment are used, where there are any.
-    on_unknown, duplicates
-        As in `Settings`.
-    schedule
-        `checkpoint_every`, `refit_every`, `refit_share` and `refit_drift`, as in `fastrec.online.Schedule`.
-    drain
-        For how many seconds requests are still taken after the signal, while /readyz says that it ends.
 
     Raises
     ------
     ValueError
         Where the settings do not go together: events taken from other machines need a token, new models a folder.
     """
-    chosen = {name: value for name, value in (schedule or {}).items() if value is not None}
-    source = model if versions is None else publish_first(model, versions)
-    if chosen and not source.is_dir():
+    check_mode(settings.mode)
+    model = Path(settings.model)
+    source = model if versions is None else publish_first(model, versions, settings.mode)
+    if settings.makes_models and not source.is_dir():
         raise ValueError("new models need a folder to be published in: give --versions FOLDER")
-    if chosen and journal is None:
+    if settings.makes_models and settings.journal is None:
         raise ValueError("new models are made of events: give --journal FILE")
     tokens = read_tokens(token_file)
-    if journal is not None and not tokens and not is_loopback(host):
+    if settings.journal is not None and not tokens and not is_loopback(settings.host):
         raise ValueError(
-            f"on {host} anybody could write and delete events: give --token-file, or set FASTREC_TOKEN, or listen on "
-            "127.0.0.1"
+            f"on {settings.host} anybody could write and delete events: give --token-file, or set FASTREC_TOKEN, or "
+            "listen on 127.0.0.1"
         )
     if is_short(tokens):
         log.warning("a token of fewer than %d signs can be guessed: openssl rand -hex 32 makes one", SHORTEST_ADVISED)
-    settings = Settings(
-        model=str(source),
-        journal=None if journal is None else str(journal),
-        host=host,
-        tokens=tokens,
-        on_unknown=on_unknown,
-        duplicates=duplicates,
-        drain=drain,
-        checkpoint_every=chosen.get("checkpoint_every"),
-        refit_every=chosen.get("refit_every"),
-        refit_share=chosen.get("refit_share"),
-        refit_drift=chosen.get("refit_drift"),
-    )
+    settings = replace(settings, model=str(source), tokens=tokens)
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")
-    options = {**OPTIONS, "host": host, "port": port, "workers": workers}
+    options = {**OPTIONS, "host": settings.host, "port": port, "workers": workers}
     if workers == 1:
         run_worker(settings, options)
     else:
@@ -124,11 +101,11 @@ def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) 
         shutil.rmtree(shared, ignore_errors=True)
 
 
-def publish_first(model: Path, versions: Path) -> Path:
+def publish_first(model: Path, versions: Path, mode: int = PRIVATE) -> Path:
     """The folder of versions; a model file becomes its first, where it has none."""
     from fastrec.online.versions import Versions, load_published
 
-    folder = Versions(versions)
+    folder = Versions(versions, mode=mode)
     if folder.current() is None:
         published = load_published(model)
         folder.publish(published.model, published.seq, published.refit_seq)

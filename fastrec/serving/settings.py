@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from fastrec.permissions import PRIVATE
+
 # Where the metrics of several workers are; the name is prometheus-client's.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # The exit code of a process that could not begin.
@@ -43,6 +45,10 @@ class Settings:
         How often the model file is looked at; a newer one is taken.
     drain
         For how many seconds requests are still taken once it is to end.
+    mode
+        The permissions of the files that it makes.
+    skip_damaged
+        Whether damaged events of the journal are left out, where it would else not begin.
 
     Examples
     --------
@@ -65,6 +71,14 @@ class Settings:
     body_seconds: float = 10.0
     watch_seconds: float = 1.0
     drain: float = 1.0
+    mode: int = PRIVATE
+    skip_damaged: bool = False
+
+    @property
+    def makes_models(self) -> bool:
+        """Whether new models are made at all."""
+        asked = (self.checkpoint_every, self.refit_every, self.refit_share, self.refit_drift)
+        return any(option is not None for option in asked)
 
 
 def is_loopback(host: str) -> bool:

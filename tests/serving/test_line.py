@@ -1,0 +1,136 @@
+"""A slow model keeps nobody waiting who does not ask it; and no more wait for it than the line holds."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs fastrec[serve]")
+pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+
+from fastrec.models import ItemKNN
+from fastrec.online import Snapshot, Updater
+from fastrec.serving.http import create_app
+from fastrec.serving.line import LARGEST_LINE, Line
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.settings import Settings
+from fastrec.serving.warming import SLOW_SECONDS, measure_pace
+from tests.serving.running import some_data
+
+
+async def ask(app, method, path, body=b""):
+    """Status, decoded answer, headers."""
+    sent = []
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+             "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]}  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"]), dict(sent[0]["headers"])
+
+
+class Slow(ItemKNN):
+    """A model that answers once it is let, and whose clock goes on by three milliseconds a question."""
+
+    may_go = threading.Event()
+    time = 0.0
+
+    def recommend(self, *given, **options):
+        type(self).time += 0.003
+        assert self.may_go.wait(60)
+        return super().recommend(*given, **options)
+
+
+@pytest.fixture
+def app():
+    Slow.may_go.set()
+    app = create_app(Settings(model="none"))
+    app.server.updater = Updater(Slow(3, n_jobs=1).fit(some_data()))
+    yield app
+    Slow.may_go.set()
+    app.server.line.close()
+
+
+def test_the_pace_of_a_model_is_that_of_its_slowest_kind_of_question():
+    Slow.may_go.set()
+    pace = measure_pace(Snapshot(Slow(3, n_jobs=1).fit(some_data())), lambda: Slow.time)
+    assert pace == pytest.approx(0.003)
+    assert pace > SLOW_SECONDS
+
+
+def test_a_slow_model_is_asked_on_threads_and_its_line_has_an_end(app, monkeypatch):
+    monkeypatch.setattr("fastrec.serving.http.measure_pace", lambda snapshot: measure_pace(snapshot, lambda: Slow.time))
+    app.server._prepare(app.server.updater.snapshot)
+
+    async def main():
+        Slow.may_go.clear()
+        body = json.dumps({"user": "1"}).encode()
+        batch = json.dumps({"users": ["1", "2"]}).encode()
+        waiting = [asyncio.create_task(ask(app, "POST", "/recommend", body)) for _ in range(LARGEST_LINE - 1)]
+        waiting.append(asyncio.create_task(ask(app, "POST", "/batch", batch)))
+        await asyncio.sleep(0)
+        while app.server.line.length < LARGEST_LINE:
+            await asyncio.sleep(0)
+        assert (await ask(app, "GET", "/healthz"))[0] == 200
+        assert (await ask(app, "GET", "/readyz"))[0] == 200
+        for path, asked in (("/recommend", body), ("/batch", batch)):
+            status, answer, headers = await ask(app, "POST", path, asked)
+            assert (status, headers[b"retry-after"]) == (429, b"1")
+            assert "wait" in answer["error"]["message"]
+        assert not [task for task in waiting if task.done()]
+        Slow.may_go.set()
+        assert [(await task)[0] for task in waiting] == [200] * LARGEST_LINE
+        assert (await ask(app, "POST", "/recommend", body))[0] == 200
+
+    asyncio.run(main())
+
+
+def test_a_fast_model_enters_no_line(app):
+    async def main():
+        app.server.line.length = LARGEST_LINE
+        assert (await ask(app, "POST", "/recommend", b'{"user": "1"}'))[0] == 200
+        assert (await ask(app, "POST", "/recommend", b'{"history": ["1000"]}'))[0] == 200
+        assert (await ask(app, "POST", "/batch", b'{"users": ["1"]}'))[0] == 429
+
+    asyncio.run(main())
+
+
+def test_between_the_parts_of_a_batch_it_is_the_others_turn():
+    """Two threads, two long batches, and a short question that comes later: it waits for one part of each, no more."""
+
+    async def main():
+        line, order = Line(), []
+        long = [
+            asyncio.create_task(line.run_parts([lambda name=name, n=n: order.append((name, n)) for n in range(50)]))
+            for name in "ab"
+        ]
+        while not order:
+            await asyncio.sleep(0)
+        await line.run(order.append, "short")
+        await asyncio.gather(*long)
+        assert order.index("short") < len(order) - 1
+        assert len(order) == 101
+        line.close()
+
+    asyncio.run(main())
+
+
+def test_work_that_fails_leaves_its_place_in_the_line():
+    async def main():
+        line = Line()
+        for _ in range(2 * LARGEST_LINE):
+            with pytest.raises(Refusal, match="no"):
+                await line.run(fail)
+        assert line.length == 0
+        line.close()
+
+    def fail():
+        raise Refusal(422, "no")
+
+    asyncio.run(main())
