@@ -46,13 +46,16 @@ def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDAr
 
 
 def reduce_runs(values: NDArray[np.float32], first: NDArray[np.intp], policy: str) -> NDArray[np.float32]:
-    """One value for each run, which begins at `first`: the "sum" of its values, made in float64, the "max" or the last.
+    """One value for each run, which begins at `first`: the "sum" of its values, the "max" or the last.
+
+    Sums are made in float64, one value after the other: who adds them as they come has the same.
 
     >>> reduce_runs(np.array([1, 3, 5], "f4"), np.array([0, 2]), "sum")
     array([4., 5.], dtype=float32)
     """
     if policy == "sum":
-        return np.add.reduceat(values, first, dtype=np.float64).astype(np.float32)
+        runs = np.repeat(np.arange(len(first)), np.diff(first, append=len(values)))
+        return np.bincount(runs, weights=values, minlength=len(first)).astype(np.float32)
     last = np.append(first[1:], len(values)) - 1
     chosen: NDArray[np.float32] = np.maximum.reduceat(values, first) if policy == "max" else values[last]
     return chosen

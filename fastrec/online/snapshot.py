@@ -22,6 +22,8 @@ SHARDS = 256
 # what all others have done, and the squares of a still larger one be beyond float32.
 VALUE_LEEWAY = 1000.0
 SMALLEST_VALUE = 1e-37  # what is nearer to 0 is 0 in float32
+# So many events of a user wait before they are merged into the history: to merge costs a copy of it.
+WAITING = 64
 
 
 class Row(NamedTuple):
@@ -31,31 +33,59 @@ class Row(NamedTuple):
     values: NDArray[np.float32]
 
 
+class Totals(NamedTuple):
+    """What a user's events add up to: item codes in ascending order, int32, and their values so far, float64."""
+
+    codes: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+
 class Taste:
-    """What one user has done since the model was made; the whole history is put together when it is asked for."""
+    """What one user has done since the model was made; the whole history is put together when it is asked for.
 
-    __slots__ = ("_row", "base", "codes", "mark", "values", "vectors")
+    Events wait in a tuple until there are some, or until somebody asks; then they are merged once, for all that come
+    after. So an event more costs no more, however many there were.
+    """
 
-    def __init__(self, base: int, codes: tuple[int, ...], values: tuple[float, ...]) -> None:
+    __slots__ = ("_row", "_state", "base", "mark", "vectors")
+
+    def __init__(self, base: int, totals: Totals, waiting: tuple[tuple[int, float], ...] = ()) -> None:
         self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
-        self.codes = codes
-        self.values = values
+        self._state = totals, waiting  # exchanged together, since threads share what is frozen
         self.mark: bytes | None = None  # by which deletions name the user, once there has been one
         self._row: Row | None = None
         self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been asked for
+
+    def after(self, events: tuple[tuple[int, float], ...], policy: str) -> "Taste":
+        """With more events: item codes and values."""
+        totals, waiting = self._state
+        new = Taste(self.base, totals, waiting + events)
+        new.mark = self.mark
+        if len(waiting) + len(events) > WAITING:
+            new._merge(policy)
+        return new
+
+    def _merge(self, policy: str) -> Totals:
+        totals, waiting = self._state
+        if waiting:
+            codes, values = zip(*waiting, strict=True)
+            added = np.array(values, np.float32).astype(np.float64)
+            totals = Totals(*merge_into(totals.codes, totals.values, np.array(codes, np.int32), added, policy))
+            self._state = totals, ()
+        return totals
 
     def row(self, model: Recommender, policy: str) -> Row:
         """The history with everything in it; the same, to the bit, as the model's own after an update."""
         if self._row is None:
             seen = model.seen_
             start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
-            new = merge_values(np.array(self.codes, np.int32), np.array(self.values, np.float32), policy)
-            codes = np.concatenate([seen.indices[start:stop], new.codes])
-            values = np.concatenate([seen.data[start:stop], new.values])
-            self._row = merge_values(codes, values, policy)
+            new = self._merge(policy)
+            values = new.values.astype(np.float32)
+            row = Row(*merge_into(seen.indices[start:stop], seen.data[start:stop], new.codes, values, policy))
             if model.takes_negatives and not model.keeps_zeros:
-                kept = self._row.values != 0  # what adds up to nothing is no entry
-                self._row = Row(self._row.codes[kept], self._row.values[kept])
+                kept = row.values != 0  # what adds up to nothing is no entry
+                row = Row(row.codes[kept], row.values[kept])
+            self._row = row
         return self._row
 
 
@@ -153,11 +183,16 @@ class Snapshot:
         What names a user in a `Deletion`: `Journal.mark`. None where nobody is deleted.
     policy : {"sum", "last", "max"}
         What several events of one user and item add up to, as `Interactions.duplicates`.
+    held
+        Events up to `seq` that the model has not taken in, since their users or items wait to be admitted. Their users
+        are answered by them all the same.
 
     Attributes
     ----------
-    model, version
+    model, version, held
         As given.
+    held_users, held_items, held_events : int
+        How many users, items and events wait to be admitted.
     model_seq : int
         The last place that the model has taken in.
     seq : int
@@ -182,6 +217,10 @@ class Snapshot:
         "_deleted",
         "_histories",
         "_mark",
+        "held",
+        "held_events",
+        "held_items",
+        "held_users",
         "model",
         "model_seq",
         "policy",
@@ -198,6 +237,7 @@ class Snapshot:
         version: str = "1",
         mark: Callable[[Id], bytes] | None = None,
         policy: str = "sum",
+        held: Sequence[Event] = (),
     ) -> None:
         self.model = model
         self.version = version
@@ -207,6 +247,10 @@ class Snapshot:
         self.policy = policy
         self._histories = Histories()
         self._deleted: frozenset[bytes] = frozenset()
+        self.held = tuple(held)
+        self.held_events = len(held)
+        self.held_users, self.held_items = map(len, unknown_ids(model, held))
+        self._take(held)
 
     @property
     def changed_users(self) -> int:
@@ -242,37 +286,31 @@ class Snapshot:
         if not events:
             return
         codes, largest = self.codes_of([event.item for event in events]), largest_value(self.model)
-        added: dict[Id, tuple[list[int], list[float]]] = {}
+        added: dict[Id, list[tuple[int, float]]] = {}
         for event, code in zip(events, codes, strict=True):
             if code < 0:
                 self.unknown_items += 1
             elif SMALLEST_VALUE <= event.value <= largest or takes_value(self.model, event.value):
-                lists = added.get(event.user)
-                if lists is None:
-                    lists = added[event.user] = ([], [])
-                lists[0].append(code)
-                lists[1].append(event.value)
-        bases = self._bases([user for user in added if self._histories.get(user) is None])
+                added.setdefault(event.user, []).append((code, event.value))
+        known = {user: self._histories.get(user) for user in added}
+        bases = self._bases([user for user, taste in known.items() if taste is None])
         changed = {}
-        for user, (some, values) in added.items():
-            known = self._histories.get(user)
-            if known is None:
-                changed[user] = Taste(bases[user], tuple(some), tuple(values))
-            else:
-                changed[user] = Taste(known.base, known.codes + tuple(some), known.values + tuple(values))
+        for user, some in added.items():
+            taste = known[user] or Taste(bases[user], _NO_TOTALS)
+            changed[user] = taste.after(tuple(some), self.policy)
         self._histories = self._histories.replaced(changed)
 
     def codes_of(self, items: list[Id]) -> list[int]:
         """The codes of items, -1 for those that the model does not know."""
-        return _codes_in(self.model.items_, self.model.n_features_in_, items)
+        return codes_in(self.model.items_, self.model.n_features_in_, items)
 
     def _bases(self, users: list[Id]) -> dict[Id, int]:
         """The codes of users in the model; -1 for those that it does not know, or who were deleted since."""
-        codes = _codes_in(self.model.users_, self.model.seen_.shape[0], users)
+        codes = codes_in(self.model.users_, self.model.seen_.shape[0], users)
         return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
     def _base(self, user: Id) -> int:
-        return -1 if self.is_deleted(user) else _codes_in(self.model.users_, self.model.seen_.shape[0], [user])[0]
+        return -1 if self.is_deleted(user) else codes_in(self.model.users_, self.model.seen_.shape[0], [user])[0]
 
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark
@@ -437,9 +475,10 @@ class Snapshot:
 
 
 _NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
+_NO_TOTALS = Totals(np.empty(0, np.int32), np.empty(0))
 
 
-def _codes_in(vocabulary: Vocabulary | None, size: int, ids: list[Id]) -> list[int]:
+def codes_in(vocabulary: Vocabulary | None, size: int, ids: list[Id]) -> list[int]:
     """The codes of ids, -1 for unknown ones and for those of another type; without a vocabulary ids are codes."""
     if vocabulary is None:
         return [given if isinstance(given, int) and 0 <= given < size else -1 for given in ids]
@@ -450,6 +489,17 @@ def _codes_in(vocabulary: Vocabulary | None, size: int, ids: list[Id]) -> list[i
         return found
     rest = iter(found)
     return [next(rest) if type(given) is wanted else -1 for given in ids]
+
+
+def unknown_ids(model: Recommender, events: Sequence[Event]) -> tuple[set[Id], set[Id]]:
+    """The users and the items of events that the model does not know."""
+    users, items = list({event.user for event in events}), list({event.item for event in events})
+    user_codes = codes_in(model.users_, model.seen_.shape[0], users)
+    item_codes = codes_in(model.items_, model.n_features_in_, items)
+    return (
+        {user for user, code in zip(users, user_codes, strict=True) if code < 0},
+        {item for item, code in zip(items, item_codes, strict=True) if code < 0},
+    )
 
 
 def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: str) -> Row:
@@ -466,6 +516,34 @@ def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: 
         return Row(codes, values)
     first = np.flatnonzero(begins)
     return Row(codes[first], reduce_runs(values, first, policy))
+
+
+def merge_into(
+    codes: NDArray[np.int32], values: NDArray[Any], new: NDArray[np.int32], added: NDArray[Any], policy: str
+) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Entries in ascending order of their codes, and others, in any order, merged with them one after the other.
+
+    Of the size of what there is only copies are made.
+
+    >>> merge_into(np.array([2, 7]), np.array([1.0, 1.0]), np.array([7, 3, 7]), np.array([2.0, 4.0, 1.0]), "sum")
+    (array([2, 3, 7]), array([1., 4., 4.]))
+    """
+    distinct = np.unique(new)
+    places = np.searchsorted(codes, distinct)
+    missing = np.ones(len(distinct), bool)
+    within = places < len(codes)
+    missing[within] = codes[places[within]] != distinct[within]
+    nothing = -np.inf if policy == "max" else 0
+    merged = np.insert(codes, places[missing], distinct[missing])
+    totals = np.insert(values, places[missing], nothing)
+    at = np.searchsorted(merged, new)
+    if policy == "sum":
+        np.add.at(totals, at, added)
+    elif policy == "max":
+        np.maximum.at(totals, at, added)
+    else:
+        totals[at] = added
+    return merged, totals
 
 
 def training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:

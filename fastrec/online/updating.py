@@ -1,11 +1,13 @@
 """Updater: follows the journal, and now and then makes a new model of what has come in."""
 
 import copy
+import logging
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +16,23 @@ from sklearn.base import clone
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import CompressedFactors, CompressedWeights, Recommender, Updating
 from fastrec.models.updating import pad_facts, reach, resize
+from fastrec.online.admission import LARGEST_HOLD, Admission, Sizes
 from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError
-from fastrec.online.snapshot import Snapshot, takes_value, training_events
-from fastrec.online.versions import Published, Versions, load_published
+from fastrec.online.lineage import describe_lineage, find_misfit
+from fastrec.online.snapshot import Snapshot, takes_value, training_events, unknown_ids
+from fastrec.online.versions import Marks, Published, Versions, load_published
 from fastrec.validation import check_choice
 
 READ_AT_ONCE = 20_000
 # A refit that has failed is tried again after so many seconds, then after twice as many, up to an hour.
 RETRY_SECONDS, LONGEST_RETRY = 60.0, 3600.0
+# A model whose events have just been trimmed is loaded again so often, after so many seconds and then twice as many.
+TRIES, FIRST_PAUSE = 8, 0.05
+# So many events of the journal are looked for in a model that does not say whether it has them.
+PROBED_EVENTS, FEWEST_PROBED, SUSPICIOUS_SHARE = 500, 50, 0.9
+
+log = logging.getLogger(__name__)
 
 Source = Recommender | Versions | str | os.PathLike[str]
 
@@ -48,6 +58,14 @@ class Updater:
         As in `fastrec.load`; files of Versions are never overwritten, and mapped in any case.
     prepare
         Called with each snapshot of a new model before that is put in place: to warm it up.
+    new_users, new_items : {"hold", "refuse", "take"}
+        What becomes of ids that the model does not know, at an update: "hold" takes them in up to twice as many as the
+        model was fitted to, then a thousand at each update, and holds back the events of the others; "refuse" takes in
+        none, "take" all, however many they are.
+    support
+        An item that so many users have had is taken in where others are held.
+    force
+        Take a model that does not fit the one before it, or the journal.
 
     Attributes
     ----------
@@ -55,6 +73,15 @@ class Updater:
         What to answer from.
     problem : str or None
         What is wrong, while the model goes on answering: why a newer one could not be taken or made, say.
+    given_up : int
+        How many events this Updater's own updates have left out for good, their users or items being new.
+
+    Raises
+    ------
+    JournalTrimmedError
+        Where the journal has no longer what the model needs, and no newer model appears.
+    ValueError
+        Where model and journal are not each other's.
 
     Examples
     --------
@@ -81,18 +108,29 @@ class Updater:
         verify: Any = True,
         mapped: bool = True,
         prepare: Callable[[Snapshot], None] | None = None,
+        new_users: str = "hold",
+        new_items: str = "hold",
+        support: int = 5,
+        force: bool = False,
     ) -> None:
         self.source = source
         self.journal = journal
         self.policy = check_choice("policy", policy, (None, "sum", "last", "max"))
         self.verify, self.mapped = verify, mapped
         self.prepare = prepare or (lambda snapshot: None)
-        self.refit_seq = 0
+        self.admission = Admission(new_users, new_items, support)
+        self.force = force
+        self.given_up = 0
+        self._marks = Marks()  # of the snapshot's model
         self._problems: dict[str, str] = {}
         self._taking_in = threading.Lock()
         self._making = threading.Lock()
-        self._loaded = self._stamp()
-        self.snapshot: Snapshot = self._start(self._load())
+        self.snapshot: Snapshot = self._begin()
+
+    @property
+    def refit_seq(self) -> int:
+        """Up to where the journal was in the data of the model's last fit."""
+        return self._marks.refit_seq or 0
 
     @property
     def problem(self) -> str | None:
@@ -116,18 +154,43 @@ class Updater:
 
     # -- following
 
-    def catch_up(self) -> Snapshot:
-        """Take in what is new in the journal; returns the snapshot that has it."""
+    @overload
+    def catch_up(self) -> Snapshot: ...
+    @overload
+    def catch_up(self, *, wait: bool) -> Snapshot | None: ...
+    def catch_up(self, *, wait: bool = True) -> Snapshot | None:
+        """Take in what is new in the journal; returns the snapshot that has it.
+
+        With `wait` False, None where another thread is at it, or a newer model must be loaded first: that would take
+        long.
+        """
         if self.journal is None:
             return self.snapshot
-        with self._taking_in:
-            try:
-                self.snapshot = self._followed(self.snapshot)
-            except JournalTrimmedError:
-                # Another process has published a model and dropped what it took in: that model is needed.
-                self._loaded = self._stamp()
-                self.snapshot = self._start(self._load())
+        if not self._taking_in.acquire(blocking=wait):
+            return None
+        try:
+            self.snapshot = self._followed(self.snapshot)
             return self.snapshot
+        except JournalTrimmedError:
+            # Another process has published a model and dropped what it took in: that model is needed.
+            if not wait:
+                return None
+            self.snapshot = self._begin()
+            return self.snapshot
+        finally:
+            self._taking_in.release()
+
+    def refused(self, events: Sequence[Event]) -> int | None:
+        """The place of the first event whose user or item is new, where such are refused; None where there is none."""
+        sides = {"user": self.admission.users, "item": self.admission.items}
+        if "refuse" not in sides.values():
+            return None
+        users, items = unknown_ids(self.snapshot.model, events)
+        for place, event in enumerate(events):
+            new = {"user": event.user in users, "item": event.item in items}
+            if any(new[side] and rule == "refuse" for side, rule in sides.items()):
+                return place
+        return None
 
     def is_behind(self) -> bool:
         """Whether the journal has entries that the snapshot has not taken in."""
@@ -148,29 +211,96 @@ class Updater:
             return Published(self.source, "1", 0)
         return load_published(self.source, verify=self.verify, mapped=self.mapped)
 
+    def _begin(self) -> Snapshot:
+        """The snapshot of the newest model.
+
+        While it is loaded, another process may publish a newer one and trim the journal: then that one is loaded.
+        """
+        pause = FIRST_PAUSE
+        for attempt in range(1, TRIES + 1):
+            self._loaded = self._stamp()
+            try:
+                return self._start(self._load())
+            except JournalTrimmedError as error:
+                if attempt == TRIES or not isinstance(self.source, Versions):
+                    said = f"{error}; of {attempt} loaded one after the other none was new enough: give a newer model"
+                    raise JournalTrimmedError(said) from None
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause *= 2
+        raise AssertionError("not reached")
+
     def _start(self, published: Published) -> Snapshot:
         """The snapshot of a model: checkpoints that the journal has and the model has not are made again."""
-        model, version, seq, refit_seq = published
+        model, version, seq, refit_seq, marks = published
+        marks = marks._replace(seq=seq, refit_seq=refit_seq)
         if self.journal is None:
             snapshot = Snapshot(model, seq=seq, version=version, policy=self.policy_of(model))
             self.prepare(snapshot)
             return snapshot
-        if seq > self.journal.last_seq():
-            raise ValueError(
-                f"the model {version} has taken in events up to {seq}, but {self.journal.path} ends at "
-                f"{self.journal.last_seq()}: this is not its journal"
-            )
+        self._check_journal(published)
         # Of a model that cannot be updated the journal may have checkpoints of the one before it: all events stay its
         # users' own.
         points = self.journal.checkpoints(seq) if isinstance(model, Updating) else []
         for point in points:
-            model, seq, version = self._updated(model, seq, point.seq), point.seq, point.version
-        policy = self.policy_of(model)
-        snapshot = Snapshot(model, seq=seq, version=version, mark=self.journal.mark, policy=policy)
+            model, marks, _ = self._updated(model, marks, point.seq, Admission.parse(point.rule))
+            version = point.version
+        snapshot = self._followed(self._snapshot_of(model, marks, version))
         self.prepare(snapshot)
-        snapshot = self._followed(snapshot)
-        self.refit_seq = refit_seq
+        self._marks = marks
+        if self.journal.lineage() is None or self.force:
+            self.journal.record_lineage(describe_lineage(model))
         return snapshot
+
+    def _snapshot_of(self, model: Recommender, marks: Marks, version: str) -> Snapshot:
+        """A model with the events that wait to be admitted, and no others."""
+        mark = None if self.journal is None else self.journal.mark
+        return Snapshot(
+            model, seq=marks.seq or 0, version=version, mark=mark, policy=self.policy_of(model),
+            held=self._held(model, marks, self.admission),
+        )  # fmt: skip
+
+    def _held(self, model: Recommender, marks: Marks, admission: Admission) -> list[Event]:
+        """The events that a model has not taken in, though its place in the journal is behind them."""
+        if self.journal is None or marks.held_from is None or marks.seq is None or marks.held_from > marks.seq:
+            return []
+        kept = self.journal.kept(marks.held_from, marks.seq)
+        return admission.waiting(model, takeable(model, kept))
+
+    def _check_journal(self, published: Published) -> None:
+        """Refuse a model that does not belong to the journal."""
+        assert self.journal is not None
+        journal, marks, seq = self.journal, published.marks, published.seq
+        said = None
+        if seq > journal.last_seq():
+            said = f"it has taken in events up to {seq}, but the journal ends at {journal.last_seq()}"
+        elif marks.journal not in (None, journal.id):
+            said = "it has followed another one"
+        elif (lineage := journal.lineage()) is not None:
+            said = find_misfit(published.model, lineage)
+        if said is not None and not (self.force and seq <= journal.last_seq()):
+            raise ValueError(
+                f"the model {published.version} does not belong to the journal {journal.path}: {said}, so this is not "
+                "its journal. Give the right one, or force=True (--force) where it is right all the same"
+            )
+        if marks.journal is None and seq:
+            log.info("the model %s does not say which journal it has followed: %s", published.version, journal.path)
+        self.tell("twice", None if marks.seq is not None else self._find_twice(published.model))
+
+    def _find_twice(self, model: Recommender) -> str | None:
+        """What to say where a model does not know its place in the journal, but seems to have the events."""
+        assert self.journal is not None
+        if isinstance(self.source, Recommender) or self.journal.trimmed_seq():
+            return None
+        events = [entry for entry in self.journal.read(0, PROBED_EVENTS) if isinstance(entry, Event)]
+        plain = Snapshot(model)
+        had = [code >= 0 and code in plain.history(event.user).codes for event, code in zip(
+            events, plain.codes_of([event.item for event in events]), strict=True)]  # fmt: skip
+        if len(had) < FEWEST_PROBED or sum(had) < SUSPICIOUS_SHARE * len(had):
+            return None
+        return (
+            f"the model seems to have been trained on the events of {self.journal.path} ({sum(had)} of its first "
+            f"{len(had)}), which then count twice: publish it with seq=, its place in the journal"
+        )
 
     # -- new models
 
@@ -190,10 +320,14 @@ class Updater:
             check_updatable(snapshot.model)
             if self.journal is None or snapshot.seq == snapshot.model_seq:
                 return snapshot
-            model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
+            model, marks, left = self._updated(snapshot.model, self._marks_of(snapshot), snapshot.seq, self.admission)
+            self.given_up += left
             version = f"{snapshot.version.partition('+')[0]}+{snapshot.seq}"
-            self.journal.record_checkpoint(snapshot.seq, version)
-            return self._put(model, snapshot.seq, version, self.refit_seq)
+            self.journal.record_checkpoint(snapshot.seq, version, self.admission.rule)
+            return self._put(model, marks, version)
+
+    def _marks_of(self, snapshot: Snapshot) -> Marks:
+        return self._marks._replace(seq=snapshot.model_seq)
 
     def refit(self) -> Snapshot:
         """Fit a new model to all that the old one was made of and the events since, and publish it.
@@ -213,17 +347,20 @@ class Updater:
         check_refittable(self.snapshot.model)
         with self._making:
             snapshot = self.catch_up()
-            entries = [] if self.journal is None else self._entries(snapshot.model_seq, snapshot.seq)
-            if isinstance(snapshot.model, Updating) and snapshot.model.needs_times:
-                model = self._updated(snapshot.model, snapshot.model_seq, snapshot.seq)
+            before, old = self._marks_of(snapshot), snapshot.model
+            if isinstance(old, Updating) and old.needs_times:
+                model, marks, left = self._updated(old, before, snapshot.seq, self.admission)
             else:
-                gone = self._deleted_codes(snapshot.model, entries)
-                policy = self.policy_of(snapshot.model)
-                data = training_data(snapshot.model, entries, gone, policy, self._time_unit())
-                model = clone(snapshot.model).fit(data, **features_of(snapshot.model, data.shape))
-            return self._put(model, snapshot.seq, "", snapshot.seq)
+                entries, events, taken = self._admitted(old, before, snapshot.seq, self.admission)
+                gone, policy = self._deleted_codes(old, entries), self.policy_of(old)
+                data = training_data(old, taken, gone, policy, self._time_unit())
+                model = clone(old).fit(data, **features_of(old, data.shape))
+                marks, left = self._following(model, before, snapshot.seq, self.admission, len(events) - len(taken))
+            self.given_up += left
+            fitted = Sizes(model.seen_.shape[0], model.n_features_in_)
+            return self._put(model, marks._replace(refit_seq=snapshot.seq, **fitted._asdict()), "")
 
-    def _put(self, model: Recommender, seq: int, version: str, refit_seq: int) -> Snapshot:
+    def _put(self, model: Recommender, marks: Marks, version: str) -> Snapshot:
         """Publish a model where that is possible, and answer from it.
 
         A checkpoint that is recorded but cannot be published is answered from all the same: the next one follows it.
@@ -233,31 +370,67 @@ class Updater:
             try:
                 # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
                 # file may be that one's: it is taken with its own seq.
-                name = self.source.publish(model, seq, refit_seq)
-                model, version, seq, refit_seq = load_published(self.source.path(name), name, verify="header")
+                told = marks if self.journal is None else marks._replace(journal=self.journal.id)
+                name = self.source.publish(model, marks=told)
+                model, version, _, _, marks = load_published(self.source.path(name), name, verify="header")
             except OSError as error:
                 if not version:
                     raise
                 failure = error
-        mark = None if self.journal is None else self.journal.mark
-        snapshot = Snapshot(model, seq=seq, version=version, mark=mark, policy=self.policy_of(model))
+        snapshot = self._snapshot_of(model, marks, version)
         self.prepare(snapshot)
         if self.journal is not None:
             snapshot = self._followed(snapshot)  # nearly all of it while others need not wait
         with self._taking_in:
             self._loaded = self._stamp()
-            self.refit_seq = refit_seq
+            self._marks = marks
             self.snapshot = snapshot if self.journal is None else self._followed(snapshot)
         if failure is not None:
             raise failure
         self.tell("model", None)
         if self.journal is not None and isinstance(self.source, Versions):
-            self.journal.record_published(seq)
+            self.journal.record_published(marks.seq or 0)
+            self.journal.record_lineage(describe_lineage(model))
         return self.snapshot
 
-    def _updated(self, model: Recommender, after: int, upto: int) -> Recommender:
-        """A model that has taken in the events up to a place; the one given stays as it is."""
-        entries = self._entries(after, upto)
+    def trim(self) -> int:
+        """Drop from the journal what the published model has taken in, but not the events that wait to be admitted."""
+        snapshot = self.snapshot
+        if self.journal is None or self.journal.published_seq() < snapshot.model_seq:
+            return 0
+        return self.journal.trim(snapshot.model_seq, [event.seq for event in snapshot.held])
+
+    def _admitted(
+        self, model: Recommender, marks: Marks, upto: int, admission: Admission
+    ) -> tuple[list[Event | Deletion], list[Event], list[Event]]:
+        """What the journal has after a model's place; the events among it, what waits before it, and those taken in."""
+        entries = self._entries(marks.seq or 0, upto)
+        events = takeable(model, [*self._held(model, marks, admission), *entries])
+        fitted = Sizes(marks.users or model.seen_.shape[0], marks.items or model.n_features_in_)
+        return entries, events, admission.admit(model, fitted, events)
+
+    def _following(
+        self, model: Recommender, marks: Marks, upto: int, admission: Admission, left: int
+    ) -> tuple[Marks, int]:
+        """The marks of a model that has been updated up to a place, and how many events it will never take in.
+
+        So many were left out; of those that wait, which are bounded, the oldest are given up.
+        """
+        since = (marks.seq or 0) + 1 if marks.held_from is None else marks.held_from
+        marks = marks._replace(seq=upto, held_from=since)
+        held = self._held(model, marks, admission)[-LARGEST_HOLD:]
+        return marks._replace(held_from=held[0].seq if held else upto + 1), left - len(held)
+
+    def _updated(
+        self, model: Recommender, marks: Marks, upto: int, admission: Admission
+    ) -> tuple[Recommender, Marks, int]:
+        """A model that has taken in the events up to a place, its marks, and how many events it will never take in.
+
+        The model given stays as it is.
+        """
+        if marks.users is None or marks.items is None:
+            marks = marks._replace(users=model.seen_.shape[0], items=model.n_features_in_)
+        entries, events, taken = self._admitted(model, marks, upto, admission)
         new = copy.copy(model)
         assert isinstance(new, Updating)
         gone = self._deleted_codes(model, entries)
@@ -265,8 +438,10 @@ class Updater:
             users = gone if model.users_ is None else model.users_.decode(gone)
             empty = resize(model.seen_, model.seen_.shape)[:0]
             new.update_users(users, resize(empty, (len(gone), model.n_features_in_)), how="replace")
-        data = interactions_of(model, entries, self.policy_of(model), self._time_unit())
-        return new.partial_fit(data) if data.n_interactions else new
+        data = interactions_of(model, taken, self.policy_of(model), self._time_unit())
+        if data.n_interactions:
+            new.partial_fit(data)
+        return new, *self._following(new, marks, upto, admission, len(events) - len(taken))
 
     def _entries(self, after: int, upto: int) -> list[Event | Deletion]:
         assert self.journal is not None
@@ -304,6 +479,12 @@ class Updater:
                 if isinstance(self.source, Versions) and published.version == self.snapshot.version:
                     self.tell("model", None)
                     return False
+                misfit = None if self.force else find_misfit(published.model, describe_lineage(self.snapshot.model))
+                if misfit is not None:
+                    raise ValueError(
+                        f"the model {published.version} does not fit the one that it is to replace: {misfit}. Publish "
+                        "the right one, or begin anew with force=True (--force)"
+                    )
                 snapshot = self._start(published)
             except Exception as error:  # whatever is wrong with it: the old model goes on answering
                 self.tell("model", f"{type(error).__name__}: {error}")
@@ -424,8 +605,7 @@ class Schedule:
                 self._last["checkpoint"] = time.monotonic()
                 if self.drift is not None:
                     self.drift.reset()
-            if self.updater.journal is not None:
-                self.updater.journal.trim(self.updater.snapshot.model_seq)
+            self.updater.trim()
             self.updater.tell(what, None)
             self.report(what, time.monotonic() - began)
         except Exception as error:  # a full disk, say: tried again when it is due again
@@ -459,14 +639,9 @@ def interactions_of(
     model: Recommender, entries: Sequence[Event | Deletion], policy: Any, time_unit: Any = None
 ) -> Interactions:
     """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
-    events = [
-        entry
-        for entry in entries
-        if isinstance(entry, Event) and takes_event(model, entry.user, entry.item) and takes_value(model, entry.value)
-    ]
-    if not getattr(model, "takes_new_items", True):
-        codes = Snapshot(model).codes_of([event.item for event in events])
-        events = [event for event, code in zip(events, codes, strict=True) if code >= 0]
+    events = takeable(model, entries)
+    if policy == "last":  # the last by the journal's own order, which a clock does not change
+        events = list({(event.user, event.item): event for event in events}.values())
     users, user_codes = _numbered([event.user for event in events], model.users_)
     items, item_codes = _numbered([event.item for event in events], model.items_)
     known = _times_of(events)
@@ -475,6 +650,19 @@ def interactions_of(
         user_codes, item_codes, values, known, users=users, items=items, duplicates=policy,
         time_unit=None if known is None else time_unit,
     )  # fmt: skip
+
+
+def takeable(model: Recommender, entries: Sequence[Event | Deletion]) -> list[Event]:
+    """The events among the entries that an update of the model could ever take in."""
+    events = [
+        entry
+        for entry in entries
+        if isinstance(entry, Event) and takes_event(model, entry.user, entry.item) and takes_value(model, entry.value)
+    ]
+    if not getattr(model, "takes_new_items", True):
+        codes = Snapshot(model).codes_of([event.item for event in events])
+        events = [event for event, code in zip(events, codes, strict=True) if code >= 0]
+    return events
 
 
 def training_data(

@@ -19,13 +19,39 @@ STALE_SECONDS = 3600
 _NAME = re.compile(r"v(\d{6,})\.fastrec")
 
 
+class Marks(NamedTuple):
+    """What a model file says of the journal that its model follows.
+
+    Parameters
+    ----------
+    seq
+        The last place that the model has taken in; None where the file does not say, as one of `save`.
+    refit_seq
+        Up to where it was fitted, what came later being updates; None: all of it was.
+    users, items
+        How many the model was last fitted to; None: as many as it has.
+    held_from
+        The place of the oldest event that waits for its user or item to be admitted; None: nothing waits.
+    journal
+        Which journal it is: `Journal.id`; None where the file does not say.
+    """
+
+    seq: int | None = None
+    refit_seq: int | None = None
+    users: int | None = None
+    items: int | None = None
+    held_from: int | None = None
+    journal: str | None = None
+
+
 class Published(NamedTuple):
-    """A model, what it is called, and the last place in the journal that it has taken in; that of its last refit."""
+    """A model, what it is called, and what its file says of the journal; `seq` and `refit_seq` are those of `marks`."""
 
     model: Recommender
     version: str
     seq: int
     refit_seq: int = 0
+    marks: Marks = Marks()
 
 
 class Versions:
@@ -98,7 +124,9 @@ class Versions:
                     raise
                 version = newest
 
-    def publish(self, model: Recommender, seq: int = 0, refit_seq: int | None = None) -> str:
+    def publish(
+        self, model: Recommender, seq: int = 0, refit_seq: int | None = None, *, marks: Marks | None = None
+    ) -> str:
         """Write a model as the next version and make it the current one; returns its name.
 
         Parameters
@@ -109,6 +137,8 @@ class Versions:
             The last place in the journal that it has taken in.
         refit_seq
             Up to where it was fitted, what came later being updates; None: all of it was.
+        marks
+            All that is to be said of the journal, in place of the two.
 
         Raises
         ------
@@ -117,7 +147,7 @@ class Versions:
         """
         numbers = self._numbers()
         version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
-        save_published(model, self.path(version), seq, seq if refit_seq is None else refit_seq, self.mode)
+        save_published(model, self.path(version), marks or Marks(seq, refit_seq), self.mode)
         self._point_to(version)
         self._prune()
         return version
@@ -150,21 +180,35 @@ class Versions:
         return sorted(int(match[1]) for match in found if match)
 
 
-def save_published(model: Recommender, path: Path, seq: int, refit_seq: int, mode: int = PRIVATE) -> None:
-    """`save`, with the last place in the journal that the model has taken in, and that of its last refit."""
+# What a file's metadata calls the fields of `Marks`.
+_MARKS = {
+    "seq": "event_watermark",
+    "refit_seq": "refit_watermark",
+    "users": "fitted_users",
+    "items": "fitted_items",
+    "held_from": "held_from",
+    "journal": "journal",
+}
+
+
+def save_published(model: Recommender, path: Path, marks: Marks, mode: int = PRIVATE) -> None:
+    """`save`, with what is to be said of the journal."""
     arrays, record = describe(model)
-    marks = {"event_watermark": int(seq), "refit_watermark": int(refit_seq)}
-    write_arrays(path, arrays, {**record, **marks}, mode=mode)
+    told = {_MARKS[name]: value for name, value in marks._asdict().items() if value is not None}
+    write_arrays(path, arrays, {**record, **told}, mode=mode)
 
 
 def load_published(
     path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True, mapped: bool = True
 ) -> Published:
-    """A model file with its watermark, which is 0 where the file has none; the version is else the file's checksum."""
+    """A model file with its marks; its seq is 0 where the file has none. The version is else the file's checksum."""
     model = load(path, verify=verify, mapped=mapped)
     _, record = read_arrays(path, verify="header")
-    seq = int(record.get("event_watermark", 0))
-    return Published(model, version or _fingerprint(path), seq, int(record.get("refit_watermark", seq)))
+    marks = Marks(**{name: record[key] for name, key in _MARKS.items() if key in record})
+    seq = int(marks.seq or 0)
+    return Published(
+        model, version or _fingerprint(path), seq, seq if marks.refit_seq is None else marks.refit_seq, marks
+    )
 
 
 def _fingerprint(path: str | os.PathLike[str]) -> str:
