@@ -17,6 +17,7 @@ from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
 from fastrec.models.recommender import Explaining, Recommender
 from fastrec.models.registry import estimators, register
+from fastrec.models.reranked import Reranked
 from fastrec.models.sgd import SGDFactorization
 from fastrec.models.svd import PureSVD
 from fastrec.models.two_tower import TwoTowerRecommender
@@ -41,6 +42,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "Recommender",
+    "Reranked",
     "SGDFactorization",
     "TwoTowerRecommender",
     "Updating",

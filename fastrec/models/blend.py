@@ -17,6 +17,7 @@ from fastrec.models.hiding import Hidden, check_validation, hidden_parts, is_in
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.persistence import Team
 from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Explaining, Recommender, check_scores
+from fastrec.models.reranked import Reranked
 from fastrec.models.rows import pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
@@ -144,6 +145,10 @@ class Blend(Explaining):
         for member in members:
             if not isinstance(member, Recommender):
                 raise TypeError(f"Blend.models must be recommenders of fastrec, got {member!r}")
+            if isinstance(member, Reranked):
+                raise TypeError(
+                    "Blend.models must not be re-ranked, since it adds up scores: re-rank the Blend instead"
+                )
         if isinstance(self.weights, str):
             check_choice("Blend.weights", self.weights, ("auto",))
         elif not np.iterable(self.weights):

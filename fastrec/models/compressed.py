@@ -20,6 +20,7 @@ from fastrec.models.fields import Arrays, Codecs, Origin
 from fastrec.models.item_weights import ItemWeights, rows_of
 from fastrec.models.persistence import Team, freeze
 from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Explaining, Recommender
+from fastrec.models.reranked import Reranked
 from fastrec.models.rows import pick_rows, rows_of_lists
 from fastrec.models.updating import Change, Updating, resize
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -84,6 +85,8 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> "Com
     if not isinstance(model, Recommender):
         raise TypeError(f"compress takes a fitted model of fastrec, got {type(model).__name__}")
     model._check_fitted()
+    if isinstance(model, Reranked):
+        raise TypeError("Reranked cannot be compressed: compress the model that it re-ranks, and re-rank the result")
     if isinstance(model, FactorRecommender):
         return CompressedFactors()._take(model, codec, user_codec)
     if isinstance(model, ItemWeights) and not isinstance(model.weights_, CodeMatrix):

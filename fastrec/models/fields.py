@@ -8,8 +8,9 @@ import numpy as np
 
 from fastrec.compression import VectorCodec
 from fastrec.data import Vocabulary
-from fastrec.fields import Array, Field, Side, Sizes, Value, check_shape
+from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_shape
 from fastrec.models.persistence import Columns, Team, check_learned
+from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 
 COURSE: dict[str, Field] = {
@@ -158,3 +159,23 @@ class Origin(Field):
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
         return "one model", "", "without the arrays that are codes"
+
+
+@dataclass(frozen=True)
+class Rule(Field):
+    """A rule of re-ranking, with a row for each item."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if type(value) not in RULES.values():
+            raise ValueError(f"{name} must be one of {', '.join(RULES)}, got {type(value).__name__}")
+        value.check_number()
+        rows = (self.size, "rule_columns")
+        matrix = Either(Matrix(rows), Array(rows, ("float32", "float64"), finite=False))
+        matrix.check(f"{name}.{field_of_rule(value)}", data_of_rule(value), sizes, ranges=ranges)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "rule of re-ranking", f"({self.size}, any)", "its number, and a row for each item"

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastrec.fields import Value, check_fields, fields_of
 from fastrec.models.registry import loadable
 from fastrec.parallel import effective_jobs
 from fastrec.permissions import PRIVATE
+from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import CodeMatrix, assemble_csr, readonly
@@ -502,6 +504,22 @@ def _of_kind(kinds: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds
 
 
+def _encode_rule(name: str, rule: Any) -> tuple[Arrays, Record]:
+    """A rule of re-ranking, by its name, its number, and the matrix of the items that it was bound to."""
+    field = field_of_rule(rule)
+    arrays, part = _encode(name, data_of_rule(rule))
+    options = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != field}
+    numbers = {key: _encode_value(f"{name}.{key}", option) for key, option in options.items()}
+    return arrays, {"rule": type(rule).__name__, "options": numbers, "part": part}
+
+
+def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
+    made, part = RULES[record["rule"]], record["part"]
+    options = {key: _decode_value(option) for key, option in record["options"].items()}
+    rule = made(**options)
+    return replace(rule, **{str(field_of_rule(rule)): _CODECS[part["kind"]].decode(arrays, part, ranges)})
+
+
 _CODECS: dict[str, _Codec] = {
     "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record, ranges: arrays[""]),
     "strings": _Codec(_of_kind("OUT"), _encode_strings, _decode_strings),
@@ -511,6 +529,7 @@ _CODECS: dict[str, _Codec] = {
     "codecs": _Codec(_is_codecs, _encode_vector_codecs, _decode_vector_codecs),
     "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
     "index": _Codec(_is_index, _encode_index, _decode_index),
+    "rule": _Codec(lambda value: type(value) in RULES.values(), _encode_rule, _decode_rule),
     "team": _Codec(lambda value: isinstance(value, Team), _encode_team, _decode_team),
     "value": _Codec(
         lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
-from fastrec.models import CompressedFactors, CompressedWeights, Recommender, Updating
+from fastrec.models import CompressedFactors, CompressedWeights, Recommender
 from fastrec.models.updating import pad_facts, reach, resize
 from fastrec.online.admission import LARGEST_HOLD, Admission, Sizes
 from fastrec.online.drift import Drift
@@ -240,7 +240,7 @@ class Updater:
         self._check_journal(published)
         # Of a model that cannot be updated the journal may have checkpoints of the one before it: all events stay its
         # users' own.
-        points = self.journal.checkpoints(seq) if isinstance(model, Updating) else []
+        points = self.journal.checkpoints(seq) if "partial_fit" in model.capabilities else []
         for point in points:
             model, marks, _ = self._updated(model, marks, point.seq, Admission.parse(point.rule))
             version = point.version
@@ -348,7 +348,7 @@ class Updater:
         with self._making:
             snapshot = self.catch_up()
             before, old = self._marks_of(snapshot), snapshot.model
-            if isinstance(old, Updating) and old.needs_times:
+            if getattr(old, "needs_times", False):
                 model, marks, left = self._updated(old, before, snapshot.seq, self.admission)
             else:
                 entries, events, taken = self._admitted(old, before, snapshot.seq, self.admission)
@@ -431,8 +431,8 @@ class Updater:
         if marks.users is None or marks.items is None:
             marks = marks._replace(users=model.seen_.shape[0], items=model.n_features_in_)
         entries, events, taken = self._admitted(model, marks, upto, admission)
-        new = copy.copy(model)
-        assert isinstance(new, Updating)
+        check_updatable(model)
+        new: Any = copy.copy(model)
         gone = self._deleted_codes(model, entries)
         if gone:
             users = gone if model.users_ is None else model.users_.decode(gone)
@@ -694,7 +694,7 @@ def training_data(
 
 def check_updatable(model: Recommender) -> None:
     """Refuse a model that no checkpoint can update."""
-    if not isinstance(model, Updating):
+    if "partial_fit" not in model.capabilities:
         raise TypeError(f"{type(model).__name__} has no partial_fit, which a checkpoint needs: refit it instead")
 
 

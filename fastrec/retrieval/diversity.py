@@ -6,7 +6,7 @@ the model, so they no longer fall from place to place. What a rule costs in accu
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastrec.retrieval.topk import TopK
-from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number
+from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number, readonly
 
 Floats = NDArray[np.float64]
 
@@ -52,9 +52,13 @@ class MMR:
     trade_off: float = 0.3
     vectors: Any = None
 
+    def check_number(self) -> float:
+        """How strong the rule is; a ValueError where it is no such number."""
+        return check_number("MMR.trade_off", self.trade_off, minimum=0, maximum=1)
+
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list."""
-        share = check_number("MMR.trade_off", self.trade_off, minimum=0, maximum=1)
+        share = self.check_number()
         listed, places = _listed(top)
         vectors = _dense(self.vectors, "MMR.vectors", listed)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -110,9 +114,13 @@ class Calibration:
     weight: float = 0.5
     features: Any = "genres"
 
+    def check_number(self) -> float:
+        """How strong the rule is; a ValueError where it is no such number."""
+        return check_number("Calibration.weight", self.weight, minimum=0, maximum=1)
+
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list; `histories` has a row for each."""
-        weight = check_number("Calibration.weight", self.weight, minimum=0, maximum=1)
+        weight = self.check_number()
         if histories is None:
             raise ValueError("Calibration needs histories, a row for each of the list")
         had = check_matrix(histories, name="histories", negative="accept")
@@ -175,9 +183,13 @@ class GroupCap:
     most: int = 2
     groups: Any = None
 
+    def check_number(self) -> int:
+        """How strong the rule is; a ValueError where it is no such number."""
+        return check_integer("GroupCap.most", self.most, minimum=1)
+
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The first `k` of each row of a longer list that the cap allows."""
-        most = check_integer("GroupCap.most", self.most, minimum=1)
+        most = self.check_number()
         k = check_integer("k", k, minimum=1)
         groups = self.groups
         if groups is None or isinstance(groups, str):
@@ -316,3 +328,75 @@ def label_matrix(labels: Iterable[Any], separator: str | None = "|") -> CodeMatr
     columns = np.array([names[one] for item in lists for one in item], dtype=np.int64)
     ones = np.ones(len(rows), np.float32)
     return check_matrix(sparse.coo_array((ones, (rows, columns)), shape=(len(lists), max(len(names), 1))))
+
+
+# --- a rule and the model whose lists it re-ranks --------------------------------------------------------------------
+
+_FIELDS: dict[type, str] = {MMR: "vectors", Calibration: "features", GroupCap: "groups"}
+RULES = {kind.__name__: kind for kind in _FIELDS}
+
+
+def field_of_rule(rule: Any) -> str | None:
+    """Which field of a rule holds what it knows about items; None for a function."""
+    return _FIELDS.get(type(rule))
+
+
+def data_of_rule(rule: Any) -> Any:
+    """What a rule knows about items, or names; False for a function."""
+    field = field_of_rule(rule)
+    return False if field is None else getattr(rule, field)
+
+
+def bound_rule(rule: Any, model: Any) -> Any:
+    """The rule with a matrix of the model's items, read-only: its own, or what it names.
+
+    Raises
+    ------
+    TypeError
+        Where it is no rule.
+    ValueError
+        Where it names what the model does not have, or has not one row for each of its items.
+    """
+    field = field_of_rule(rule)
+    if field is None:
+        if callable(rule):
+            return rule
+        raise TypeError(f"rule must be an MMR, a Calibration or a GroupCap, got {rule!r}")
+    name, value = f"{type(rule).__name__}.{field}", getattr(rule, field)
+    if value is None and field == "vectors":
+        if not hasattr(model, "item_factors_"):
+            raise ValueError(f"{type(model).__name__} has no item_factors_: give MMR its vectors")
+        # Biases tell nothing apart: the columns that `similar_items` looks at.
+        value = getattr(model, "_comparable", np.asarray)(model.item_factors_)
+    elif isinstance(value, str):
+        value = label_matrix(_column_of(name, value, model))
+    elif value is None:
+        raise ValueError(f"{name} must be a label for each item, a matrix, or the name of a column of item_info")
+    matrix = _as_rows(name, value)
+    if matrix.shape[0] != model.n_features_in_:
+        raise ValueError(f"{name} has {matrix.shape[0]} rows, the model has {model.n_features_in_} items")
+    return replace(rule, **{field: matrix})
+
+
+def _column_of(name: str, column: str, model: Any) -> Any:
+    info = model.item_info_ or {}
+    if column not in info:
+        known = ", ".join(map(repr, info)) or "none"
+        raise ValueError(f"{name} names {column!r}, no column of the model's item_info: {known}")
+    return info[column]
+
+
+def _as_rows(name: str, value: Any) -> Any:
+    """A row for each item: a matrix as it is, labels as the matrix of what belongs where."""
+    if sparse.issparse(value):
+        return check_matrix(value, name=name, negative="accept")
+    if not _is_matrix(value):
+        if name != "GroupCap.groups":
+            raise ValueError(f"{name} must be a matrix with a row for each item, got {np.ndim(value)} dimensions")
+        return label_matrix(value, separator=None)
+    given = np.asarray(value)
+    if given.dtype.kind not in "iufb":
+        raise ValueError(f"{name} must be a matrix of finite numbers with a row for each item")
+    if given.dtype not in (np.float32, np.float64):
+        given = given.astype(np.float64)
+    return readonly(given.copy() if given.flags.writeable else given)

@@ -197,10 +197,16 @@ def test_rows_of_filters_follow_their_users(model, tmp_path):
 MODELS = {
     "other neighbours": (lambda X: fr.UserKNN(2).fit(X), lambda X: fr.UserKNN(30).fit(X)),
     "other ratings": (lambda X: fr.UserKNN(5).fit(X), lambda X: fr.UserKNN(5).fit(X * 2)),
+    "other rule": (lambda X: reranked(X, fr.MMR(0.1)), lambda X: reranked(X, fr.MMR(0.9))),
+    "other depth": (lambda X: reranked(X, fr.MMR(0.5)), lambda X: reranked(X, fr.MMR(0.5), 9)),
     "other weights": (lambda X: blend(X, [1, 2]), lambda X: blend(X, [2, 1])),
     "other titles": (lambda X: titled(X, "a"), lambda X: titled(X, "b")),
     "other codec": (lambda X: compressed(X, "int8"), lambda X: compressed(X, "int4")),
 }
+
+
+def reranked(X, rule, depth=20):
+    return fr.Reranked(fr.PureSVD(4, random_state=0).fit(X), rule, depth)
 
 
 def blend(X, weights):

@@ -193,4 +193,4 @@ def test_items_that_no_list_holds_are_not_looked_at():
 def test_an_mmr_looks_at_no_biases():
     X = (np.random.default_rng(0).random((30, 20)) < 0.3).astype(np.float32)
     model = fr.SGDFactorization(4, loss="squared", iterations=2, random_state=0).fit(X)
-    assert Reranked(model, MMR()).rule.vectors.shape[1] == 4 < model.item_factors_.shape[1]
+    assert Reranked(model, MMR()).rule_.vectors.shape[1] == 4 < model.item_factors_.shape[1]
