@@ -268,12 +268,32 @@ def drop_candidates(found: Candidates, size: int, cut: float) -> int:
 
 
 @kernel(inline=True)
+def keep_best(row: int, size: int, k: int, scale: Scale, found: Candidates) -> Any:
+    """Keeps the best k of more candidates, by exact scores and codes; returns the least of the scores."""
+    for place in range(size):
+        score = exact_score(found.products[place], row, found.columns[place], scale)
+        found.keys[place] = pack(score, found.columns[place])
+    least, kept = least_of_best(found.keys, size, k), 0
+    for place in range(size):
+        found.columns[kept], found.products[kept], found.scores[kept] = (
+            found.columns[place], found.products[place], found.scores[place],
+        )  # fmt: skip
+        kept += found.keys[place] >= least
+    return np.int32(least >> 32).view(np.float32)
+
+
+@kernel(inline=True)
 def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found: Candidates) -> int:
     """Makes candidates of what may be among the best k columns of a dense row of products, and clears the row.
 
     Returns how many. Product / (total - less · product) > cut is the same as product > cut / (1 + cut · less) · total.
+
+    Where many are as good as each other, as all that one user has and nobody else, the best k are kept by exact scores.
+    Columns come in the order of their codes, so that later ones must be better than all these, and not as good: what
+    is like the last that was not is not looked at.
     """
-    size, room = 0, LISTED * k + 64
+    size, room, least = 0, LISTED * k + 64, np.float32(-1)
+    last_product, last_right = np.float32(-1), np.float32(-1)
     left, base, less = scale.left[row], scale.base[row], scale.less
     nothing = broadcast(np.float32(0), 16)
     slopes, bases = nothing, nothing
@@ -282,8 +302,14 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
         while bits:
             column = start + trailing_zeros(bits)
             bits &= bits - 1
-            product = sums[column]
-            total = left * scale.right[column] + base - less * product
+            product, right = sums[column], scale.right[column]
+            if least >= 0:
+                if product == last_product and right == last_right:
+                    continue
+                if not exact_score(product, row, column, scale) > least:
+                    last_product, last_right = product, right
+                    continue
+            total = left * right + base - less * product
             found.columns[size], found.products[size] = column, product
             found.scores[size] = product / total if total > TINY else np.float32(0)
             size += column != itself
@@ -291,7 +317,8 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
         if size > room:
             cut = find_cut(found.scores, size, k) * SLACK
             size = drop_candidates(found, size, cut)
-            room = max(room, size + LISTED * k)  # where many are as good as each other
+            if size * 2 > room:
+                least, size = keep_best(row, size, k, scale, found), k
             factor = cut / (np.float32(1) + cut * less) * SLACK
             slopes, bases = broadcast(factor * left, 16), broadcast(factor * base, 16)
     return size
