@@ -235,6 +235,12 @@ class Blend(Explaining):
     def _views(self, audience: Audience) -> dict[int, "View"]:
         return {number: View(self.members_[number], audience, self.candidates) for number in self._asked()}
 
+    def _row_bytes(self) -> int:
+        """What the members make, which is there at once, and what is said about the candidates of all of them."""
+        members = [self.members_[number] for number in self._asked()] if hasattr(self, "members_") else []
+        made: int = sum(member._row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
+        return made
+
     def _search(
         self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
     ) -> tuple[Codes, NDArray[np.float32]]:

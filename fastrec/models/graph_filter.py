@@ -190,6 +190,12 @@ class GraphFilter(Explaining):
         if len(self.coefficients_) < 2:
             raise ValueError(f"coefficients_ must be at least 2, got {len(self.coefficients_)}")
 
+    def _row_bytes(self) -> int:
+        """A signal over the items, what it is after one step and after both, and a signal over the users between."""
+        n_users, n_items = self.seen_.shape
+        held = 3 if len(self.coefficients_) == 2 else 6
+        return 4 * (held * n_items + n_users + 3 * len(self.gains_))
+
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         scores = self._filtered(
             assemble_csr(self._scaled_down(histories), histories.indices, histories.indptr, histories.shape)

@@ -527,6 +527,10 @@ class UserKNN(Explaining, Updating):
         jobs = effective_jobs(self.n_jobs)
         return nearest_columns(rows_of(profile.cells), columns, how.features, profile, k, False, jobs)
 
+    def _row_bytes(self) -> int:
+        """The scores, and the neighbours on their way into a matrix."""
+        return 4 * self.n_features_in_ + 32 * min(self.neighbors, self.seen_.shape[0])
+
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         k = min(self.neighbors, self.seen_.shape[0])
         near, similarities = self._nearest(histories, k)

@@ -53,8 +53,9 @@ Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None  # a mask for all, ro
 OnUnknown: TypeAlias = Literal["error", "skip", "popular"]
 OnEmpty: TypeAlias = Literal["popular", "error"]
 
-# Dense scores are made for as many users at a time as fit in this.
+# Dense scores are made for as many users at a time as fit in the first, and all that is made on the way in the second.
 BATCH_BYTES = 32 << 20
+WORK_BYTES = 4 * BATCH_BYTES
 
 
 def _name_options_of(cls: type) -> None:
@@ -802,8 +803,12 @@ class Recommender(BaseEstimator, ABC):
         return codes, scores
 
     def _batches(self, n: int) -> Iterator[slice]:
-        step = max(1, BATCH_BYTES // (4 * self.n_features_in_))
+        step = max(1, min(BATCH_BYTES // (4 * self.n_features_in_), WORK_BYTES // self._row_bytes()))
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+    def _row_bytes(self) -> int:
+        """About how many bytes are made for each row of a batch: more where others than the items' scores are wide."""
+        return 4 * self.n_features_in_
 
     def _dense(self, audience: Audience) -> NDArray[np.float32]:
         return self._score_batch(audience.histories(), audience.codes)
