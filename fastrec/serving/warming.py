@@ -11,7 +11,9 @@ from fastrec.serving.parsing import decode
 
 # A model that needs longer for a question answers on threads: others would wait for it.
 SLOW_SECONDS = 0.002
-TRIES = 3
+# A fast one is told by its best of so many tries, since other work on the machine holds up most of them; after so many
+# seconds, and three tries, it is slow beyond doubt.
+TRIES, LONG_ENOUGH = 20, 0.5
 
 
 def warm_up(snapshot: Snapshot) -> None:
@@ -35,7 +37,7 @@ def warm_up(snapshot: Snapshot) -> None:
 
 
 def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds that a question takes, of the kind that takes longest: each kind at its best, on a machine that is busy.
+    """Seconds that a question takes, of the kind that takes longest: each at its best, whatever else the machine does.
 
     Parameters
     ----------
@@ -54,10 +56,16 @@ def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_coun
         lambda: snapshot.after([event]).recommend([user], 10, on_unknown="popular"),
         lambda: model.recommend(row, 10),
     )
-    return max(min(_time(kind, clock) for _ in range(TRIES)) for kind in kinds)
+    return max(_best_time(kind, clock) for kind in kinds)
 
 
-def _time(work: Callable[[], object], clock: Callable[[], float]) -> float:
-    began = clock()
-    work()
-    return clock() - began
+def _best_time(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    """The shortest of some tries; as many as it takes to find a fast one."""
+    times: list[float] = []
+    while len(times) < TRIES and (len(times) < 3 or sum(times) < LONG_ENOUGH):
+        began = clock()
+        work()
+        times.append(clock() - began)
+        if times[-1] <= SLOW_SECONDS:
+            break
+    return min(times)

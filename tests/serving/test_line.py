@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
@@ -62,6 +63,15 @@ def test_the_pace_of_a_model_is_that_of_its_slowest_kind_of_question():
     pace = measure_pace(Snapshot(Slow(3, n_jobs=1).fit(some_data())), lambda: Slow.time)
     assert pace == pytest.approx(0.003)
     assert pace > SLOW_SECONDS
+
+
+def test_a_fast_model_on_a_busy_machine_is_not_taken_for_a_slow_one():
+    """Most tries are held up by others; one that is not tells."""
+    Slow.may_go.set()
+    lengths = [0.0, *[0.05] * 7, 0.0004] * 10
+    now = np.cumsum(np.repeat(lengths, 2) * np.tile([0, 1], len(lengths)))
+    clock = iter(now.tolist())
+    assert measure_pace(Snapshot(Slow(3, n_jobs=1).fit(some_data())), lambda: next(clock)) <= SLOW_SECONDS
 
 
 def test_a_slow_model_is_asked_on_threads_and_its_line_has_an_end(app, monkeypatch):
