@@ -253,6 +253,14 @@ class Duplicates(StrEnum):
     max = "max"
 
 
+class NewIds(StrEnum):
+    """What becomes of ids that the model does not know."""
+
+    hold = "hold"
+    refuse = "refuse"
+    take = "take"
+
+
 class Method(StrEnum):
     """How options are searched."""
 
@@ -526,6 +534,14 @@ def serve(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Begin without the journal's damaged events, which are lost.")
     ] = False,
+    new_users: Annotated[
+        NewIds, typer.Option(help="New users beyond twice those of the last fit: held, refused, or all taken.")
+    ] = NewIds.hold,
+    new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
+    support: Annotated[int, typer.Option(min=1, help="An item that so many users have had is not held.")] = 5,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a model that does not fit the one before it, or the journal.")
+    ] = False,
 ) -> None:
     """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
     try:
@@ -547,6 +563,10 @@ def serve(
         drain=drain,
         mode=parse_mode(mode),
         skip_damaged=skip_damaged,
+        new_users=new_users.value,
+        new_items=new_items.value,
+        support=support,
+        force=force,
     )
     run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)
 

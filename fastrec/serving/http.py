@@ -197,7 +197,17 @@ class Server:
             # A file alone may be written over by who knows no better: one worker, with whom none would share it, reads
             # it into memory of its own.
             shared = bool(self.metrics.shared)
-            updater = Updater(source, self.journal, policy=settings.duplicates, prepare=self._prepare, mapped=shared)
+            updater = Updater(
+                source,
+                self.journal,
+                policy=settings.duplicates,
+                prepare=self._prepare,
+                mapped=shared,
+                new_users=settings.new_users,
+                new_items=settings.new_items,
+                support=settings.support,
+                force=settings.force,
+            )
             if settings.checkpoint_every is not None:
                 check_updatable(updater.snapshot.model)
             if (settings.refit_every, settings.refit_share, settings.refit_drift) != (None, None, None):
@@ -284,10 +294,9 @@ class Server:
             return snapshot
         try:
             behind = journal.last_seq() - snapshot.seq
-            if behind > FAR_BEHIND:
-                snapshot = await asyncio.to_thread(updater.catch_up)
-            elif behind:
-                snapshot = updater.catch_up()
+            if behind:
+                near = updater.catch_up(wait=False) if behind <= FAR_BEHIND else None
+                snapshot = await asyncio.to_thread(lambda: updater.catch_up()) if near is None else near
             updater.tell("reading", None)
         except JournalError as error:
             # Better an answer without the newest events than none.
@@ -497,10 +506,12 @@ class Server:
         """POST /events."""
         journal = self.writable()
         asked = await self.body(request, m.EventsRequest)
-        model = self.snapshot_now().model
+        model, updater = self.snapshot_now().model, self.updater
+        assert updater is not None
         try:
             few = len(asked.events) <= LONG_LISTS
-            done = _submit(journal, model, asked) if few else await self.line.run(_submit, journal, model, asked)
+            submit = functools.partial(_submit, journal, updater, model, asked)
+            done = submit() if few else await self.line.run(submit)
             self.metrics.waiting.set(journal.waiting)
             receipt = await asyncio.wrap_future(done)
         except JournalFullError as error:
@@ -648,6 +659,10 @@ class Server:
             self.metrics.seq.set(snapshot.seq)
             self.metrics.model_seq.set(snapshot.model_seq)
             self.metrics.changed.set(snapshot.changed_users)
+            self.metrics.held_users.set(snapshot.held_users)
+            self.metrics.held_items.set(snapshot.held_items)
+            self.metrics.held_events.set(snapshot.held_events)
+            self.metrics.given_up.set(self.updater.given_up)
             self.metrics.problem.set(self.updater.problem is not None)
             self.metrics.waiting.set(0 if self.journal is None else self.journal.waiting)
             if self._schedule is not None and self._schedule.drift is not None:
@@ -772,7 +787,7 @@ def routes_of(server: Server) -> list[BaseRoute]:
     return [Route(one.path.replace("{id}", "{id:any}"), server.guarded(one), methods=[one.method]) for one in ROUTES]
 
 
-def _submit(journal: Journal, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
+def _submit(journal: Journal, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
     """Hand the events of a request to the journal, once they are found to be what the model can take."""
     events = asked.events
     check_types(model, "users_", [event.user for event in events], "events", ".user")
@@ -780,10 +795,14 @@ def _submit(journal: Journal, model: Recommender, asked: m.EventsRequest) -> "Fu
     check_reach(model, events)
     check_values(model, [event.value for event in events], "events", ".value")
     now = journal.now()
-    return journal.submit(
+    batch = [
         Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
         for event in events
-    )
+    ]
+    refused = updater.refused(batch)
+    if refused is not None:
+        raise Refusal(422, "new users or items are refused here (--new-users, --new-items)", f"events[{refused}]")
+    return journal.submit(batch)
 
 
 def refuse_writing(error: JournalError) -> Refusal:

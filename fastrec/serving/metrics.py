@@ -43,6 +43,10 @@ class Metrics:
         self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers take into account.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)
         self.changed = Gauge("fastrec_changed_users", "Users with events that the model has not.", **newest)
+        self.held_users = Gauge("fastrec_held_users", "New users held back from the model.", **newest)
+        self.held_items = Gauge("fastrec_held_items", "New items held back from the model.", **newest)
+        self.held_events = Gauge("fastrec_held_events", "Events of them.", **newest)
+        self.given_up = Gauge("fastrec_events_given_up", "Events of new ids left out for good.", **newest)
         self._newest = newest
         self._foreseen: Gauge | None = None
         self.problem = Gauge("fastrec_model_problem", "1 while something is wrong, as /readyz says it.", **newest)

@@ -108,7 +108,7 @@ def publish_first(model: Path, versions: Path, mode: int = PRIVATE) -> Path:
     folder = Versions(versions, mode=mode)
     if folder.current() is None:
         published = load_published(model)
-        folder.publish(published.model, published.seq, published.refit_seq)
+        folder.publish(published.model, marks=published.marks)
     else:
         log.warning("%s has %s already: that is served, and not %s", versions, folder.current(), model)
     return folder.folder

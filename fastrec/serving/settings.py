@@ -49,6 +49,8 @@ class Settings:
         The permissions of the files that it makes.
     skip_damaged
         Whether damaged events of the journal are left out, where it would else not begin.
+    new_users, new_items, support, force
+        As in `fastrec.online.Updater`.
 
     Examples
     --------
@@ -73,6 +75,10 @@ class Settings:
     drain: float = 1.0
     mode: int = PRIVATE
     skip_damaged: bool = False
+    new_users: str = "hold"
+    new_items: str = "hold"
+    support: int = 5
+    force: bool = False
 
     @property
     def makes_models(self) -> bool:

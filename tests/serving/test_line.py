@@ -11,7 +11,7 @@ pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import ItemKNN
-from fastrec.online import Snapshot, Updater
+from fastrec.online import Event, Journal, JournalDiskFullError, Snapshot, Updater
 from fastrec.serving.http import create_app
 from fastrec.serving.line import LARGEST_LINE, Line
 from fastrec.serving.refusal import Refusal
@@ -109,6 +109,61 @@ def test_a_fast_model_enters_no_line(app):
         assert (await ask(app, "POST", "/batch", b'{"users": ["1"]}'))[0] == 429
 
     asyncio.run(main())
+
+
+def test_who_waits_for_what_comes_in_keeps_nobody_waiting(app, tmp_path):
+    """As while another thread loads a newer model, and holds the lock."""
+    with Journal(tmp_path / "events.db") as journal:
+        updater = Updater(ItemKNN(3, n_jobs=1).fit(some_data()), journal)
+        app.server.updater, app.server.journal = updater, journal
+        journal.append([Event("1", "1000")])
+
+        async def main():
+            with updater._taking_in:
+                waiting = asyncio.create_task(ask(app, "POST", "/recommend", b'{"user": "1"}'))
+                for path in ("/healthz", "/readyz"):
+                    assert (await ask(app, "GET", path))[0] == 200
+                assert (await ask(app, "POST", "/recommend", b'{"history": ["1000"]}'))[0] == 200
+                assert not waiting.done()
+            status, answer, _ = await waiting
+            assert (status, answer["seq"]) == (200, 1)
+
+        asyncio.run(main())
+
+
+def test_new_ids_are_refused_where_they_are_not_wanted(app, tmp_path):
+    with Journal(tmp_path / "events.db") as journal:
+        updater = Updater(ItemKNN(3, n_jobs=1).fit(some_data()), journal, new_items="refuse")
+        app.server.updater, app.server.journal = updater, journal
+
+        async def main():
+            for item, wanted in (("1000", 200), ("new", 422)):
+                body = json.dumps({"events": [{"user": "new", "item": "1001"}, {"user": "1", "item": item}]}).encode()
+                status, answer, _ = await ask(app, "POST", "/events", body)
+                assert status == wanted
+            assert answer["error"]["field"] == "events[1]"
+
+        asyncio.run(main())
+        assert journal.last_seq() == 2
+
+
+def test_a_full_disk_is_said_to_be_full(app, tmp_path, monkeypatch):
+    def full(*given):
+        raise JournalDiskFullError("no room")
+
+    with Journal(tmp_path / "events.db") as journal:
+        app.server.updater = Updater(ItemKNN(3, n_jobs=1).fit(some_data()), journal)
+        app.server.journal = journal
+        monkeypatch.setattr(journal, "submit", full)
+        monkeypatch.setattr(journal, "delete_user", full)
+
+        async def main():
+            body = b'{"events": [{"user": "1", "item": "1000"}]}'
+            for method, path, sent in (("POST", "/events", body), ("DELETE", "/users/1", b"")):
+                status, answer, headers = await ask(app, method, path, sent)
+                assert (status, answer["error"]["message"], headers[b"retry-after"]) == (507, "no room", b"5")
+
+        asyncio.run(main())
 
 
 def test_between_the_parts_of_a_batch_it_is_the_others_turn():
