@@ -1,7 +1,9 @@
 """The benchmark data: read from a folder of the user's, or made larger from it. Nothing is downloaded."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -31,7 +33,9 @@ class Folder:
         if not path.exists():
             raise MissingDataError(f"{path} does not exist: --data must name a folder that holds {name}/{file}")
         table = pq.read_table(path, columns=list(columns))
-        return [table[column].to_numpy() for column in columns]
+        arrays = {column: table[column].to_numpy() for column in columns}
+        tell_read(f"{name}/{file}", arrays)
+        return list(arrays.values())
 
     def matrix(self, name: str) -> sp.csr_array:
         """Users × items of a data set (of Gowalla: its training part), one for each pair."""
@@ -47,7 +51,49 @@ class Folder:
         user, item, split = self.columns("gowalla", "user", "item", "split")
         shape = (int(user.max()) + 1, int(item.max()) + 1)
         train = split.astype(str) == "train"
-        return ones(user[train], item[train], shape), ones(user[~train], item[~train], shape)
+        parts = ones(user[train], item[train], shape), ones(user[~train], item[~train], shape)
+        tell_parts("gowalla", train=parts[0], test=parts[1])
+        return parts
+
+
+@cache
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def tell_read(name: str, columns: dict[str, np.ndarray]) -> None:
+    """Print what was read of a data set, once: how many rows, and what its times, flags and names of parts are."""
+    facts = [f"{len(next(iter(columns.values()))):,} rows", *filter(None, map(_facts, columns.items()))]
+    _tell(f"read {name}: {'; '.join(facts)}")
+
+
+def _facts(column: tuple[str, np.ndarray]) -> str:
+    name, values = column
+    if values.dtype.kind == "i" and name == "timestamp":
+        days = np.array([values.min(), values.max()]).astype("datetime64[s]").astype("datetime64[D]")
+        _, counts = np.unique(values, return_counts=True)
+        return f"{name} {days[0]} to {days[1]}, {counts[counts > 1].sum() / len(values):.0%} at a time of another row"
+    if values.dtype.kind not in "bO" or name in ("user", "item"):
+        return ""
+    kinds, counts = np.unique(values.astype(str), return_counts=True)
+    return (
+        f"{name} " + ", ".join(f"{kind} {n:,}" for kind, n in zip(kinds, counts, strict=True)) if len(kinds) < 9 else ""
+    )
+
+
+def tell_parts(name: str, **parts: Any) -> None:
+    """Print how large the parts of a data set are, and which times the interactions among them have, once."""
+    _tell(f"{name}: " + ", ".join(f"{part} {_size(data)}" for part, data in parts.items()))
+
+
+def _size(data: Any) -> str:
+    if not hasattr(data, "n_interactions"):
+        return f"{data.nnz:,}"
+    times = getattr(data, "times", None)
+    if times is None or data.time_unit is None:
+        return f"{data.n_interactions:,}"
+    ends = np.array([times.min(), times.max()]).astype(f"datetime64[{data.time_unit}]").astype("datetime64[D]")
+    return f"{data.n_interactions:,} ({ends[0]} to {ends[1]})"
 
 
 def codes(ids: np.ndarray) -> np.ndarray:
@@ -81,4 +127,6 @@ def hide(matrix: sp.csr_array, share: float, seed: int = 0) -> tuple[sp.csr_arra
     """A random split of the cells: (what is left, the hidden share)."""
     hidden = np.random.default_rng(seed).random(matrix.nnz) < share
     cells = matrix.tocoo()
-    return tuple(ones(cells.row[mask], cells.col[mask], matrix.shape) for mask in (~hidden, hidden))
+    left, found = (ones(cells.row[mask], cells.col[mask], matrix.shape) for mask in (~hidden, hidden))
+    tell_parts(f"a share of {share:g} hidden", left=left, hidden=found)
+    return left, found

@@ -228,7 +228,8 @@ def main():
     options.add_argument("--regularization", type=float, default=REGULARIZATION)
     options.add_argument("--tune", action="store_true")
     given = options.parse_args()
-    data = fr.read_interactions(given.source, value=False)
+    data = fr.read_interactions(given.source, value=False, duplicates="last")
+    print(data, flush=True)
     if given.tune:
         return tune(data, given)
     first, days = parts_of(data, given.days, given.slices)

@@ -18,7 +18,9 @@ from .compression import Int4Codec as Int4Codec
 from .compression import Int8Codec as Int8Codec
 from .compression import ProductQuantizer as ProductQuantizer
 from .compression import ResidualCodec as ResidualCodec
+from .data import FarTimesWarning as FarTimesWarning
 from .data import Interactions as Interactions
+from .data import MergedEventsWarning as MergedEventsWarning
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
 from .evaluation import CompressionReport as CompressionReport

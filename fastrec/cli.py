@@ -59,6 +59,14 @@ class ColdUsers(StrEnum):
     skip = "skip"
 
 
+class Duplicates(StrEnum):
+    """What several events of one user and item add up to."""
+
+    sum = "sum"
+    last = "last"
+    max = "max"
+
+
 TableFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE", help="CSV, TSV or Parquet, compressed or not.")
 ]
@@ -67,8 +75,18 @@ ModelFile = Annotated[
 ]
 UserColumn = Annotated[str | None, typer.Option("--user-column", help="Column of the users; recognised by default.")]
 ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
+
+
 ValueColumn = Annotated[str | None, typer.Option("--value-column", help="Column of the values (ratings, counts).")]
 TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times.")]
+Merging = Annotated[
+    Duplicates | None,
+    typer.Option(
+        "--duplicates",
+        help="What several events of one user and item come to.",
+        show_default="last for models of ratings, else sum, with a warning",
+    ),
+]
 IgnoreValues = Annotated[bool, typer.Option("--ignore-values", help="Let every interaction count 1.")]
 MinValue = Annotated[float | None, typer.Option(help="Keep only interactions with at least this value.")]
 KCoreSize = Annotated[
@@ -122,6 +140,7 @@ def train(
     item_column: ItemColumn = None,
     value_column: ValueColumn = None,
     time_column: TimeColumn = None,
+    duplicates: Merging = None,
     ignore_values: IgnoreValues = False,
     items: Annotated[
         Path | None, typer.Option("--items", exists=True, dir_okay=False, help="A table of facts about items (title).")
@@ -151,7 +170,7 @@ def train(
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
     data = _read(file, columns, items, min_value, k_core)
     options = _als_options(factors, regularization, alpha, iterations, seed, jobs)
     if holdout > 0:
@@ -182,6 +201,7 @@ def evaluate_command(
     item_column: ItemColumn = None,
     value_column: ValueColumn = None,
     time_column: TimeColumn = None,
+    duplicates: Merging = None,
     ignore_values: IgnoreValues = False,
     min_value: MinValue = None,
     k_core: KCoreSize = None,
@@ -215,7 +235,7 @@ def evaluate_command(
     """
     from fastrec import evaluate, load
 
-    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
     labels = [label.strip() for label in metrics.split(",") if label.strip()]
     _check_metrics(labels)
     if test is not None:
@@ -243,14 +263,6 @@ class OnUnknown(StrEnum):
 
     popular = "popular"
     error = "error"
-
-
-class Duplicates(StrEnum):
-    """What several events of one user and item add up to."""
-
-    sum = "sum"
-    last = "last"
-    max = "max"
 
 
 class NewIds(StrEnum):
@@ -286,6 +298,7 @@ def search(
     item_column: ItemColumn = None,
     value_column: ValueColumn = None,
     time_column: TimeColumn = None,
+    duplicates: Merging = None,
     ignore_values: IgnoreValues = False,
     min_value: MinValue = None,
     k_core: KCoreSize = None,
@@ -322,7 +335,7 @@ def search(
     if model_name not in known:
         raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
     space = dict(_parse_option(text) for text in option)
-    columns = _columns(user_column, item_column, value_column, time_column, ignore_values)
+    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
     data = _read(file, columns, None, min_value, k_core)
     model = known[model_name]()
     if "random_state" in model.get_params():
@@ -591,10 +604,13 @@ def warmup(
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _columns(user: str | None, item: str | None, value: str | None, time: str | None, ignore: bool) -> dict[str, Any]:
+def _columns(
+    user: str | None, item: str | None, value: str | None, time: str | None, duplicates: Duplicates | None, ignore: bool
+) -> dict[str, Any]:
     if ignore and value is not None:
         raise typer.BadParameter("not together with --value-column", param_hint="--ignore-values")
-    return {"user": user, "item": item, "value": False if ignore else value, "time": time}
+    policy = None if duplicates is None else duplicates.value
+    return {"user": user, "item": item, "value": False if ignore else value, "time": time, "duplicates": policy}
 
 
 def _read(

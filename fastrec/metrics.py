@@ -21,7 +21,7 @@ The rules, the same for all ranking metrics:
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -276,9 +276,9 @@ def check_ranking(ranking: Any) -> NDArray[np.int32]:
     return np.ascontiguousarray(codes, dtype=np.int32)
 
 
-def check_truth(truth: Any) -> CodeMatrix:
+def check_truth(truth: Any, duplicates: Literal["sum", "last"] = "sum") -> CodeMatrix:
     """The relevant items, those with a value above zero, as a csr_array (float32, int32 indices, int64 indptr)."""
-    matrix = check_matrix(truth, name="truth", negative="accept", zeros="keep")
+    matrix = check_matrix(truth, name="truth", negative="accept", duplicates=duplicates)
     relevant = matrix.data > 0
     return matrix if relevant.all() else keep_entries(matrix, relevant)
 

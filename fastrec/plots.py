@@ -329,7 +329,7 @@ def validation_dots(validation: Any, metric: str | None = None, ax: Any = None, 
     --------
     >>> import numpy as np, fastrec as fr
     >>> rng = np.random.default_rng(0)
-    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900), duplicates="sum")
     >>> ax = validation_dots(fr.cross_validate(fr.Popularity(), data, 3))
     >>> ax.get_xlabel()
     'ndcg@10'
@@ -374,7 +374,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     --------
     >>> import numpy as np, fastrec as fr
     >>> rng = np.random.default_rng(0)
-    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900), duplicates="sum")
     >>> model = fr.ImplicitALS(iterations=2, random_state=0)
     >>> ax = search_slice(fr.search(model, {"factors": [2, 4, 8]}, data, method="grid", cv=0.2))
     >>> ax.get_xlabel()

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, issparse
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+SMALLEST = np.finfo(np.float32).tiny  # the smallest normal number, above 0
 LARGEST_CODE = 2**31 - 1
 
 
@@ -139,6 +140,9 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
 class CodeMatrix(csr_array):
     """A csr_array with int32 codes under an int64 `indptr`, which SciPy's own conversion to COO cannot read.
 
+    Its entries are what took place, a stored zero among them: an event of value 0. In all other matrices a zero, stored
+    or not, is no entry.
+
     Printing, `nonzero`, `reshape` and broadcasts go by that conversion. What operations make of it are matrices with
     SciPy's types.
     """
@@ -164,6 +168,30 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
     return matrix
 
 
+def to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Numbers as float32; what is not 0 does not become 0, but the smallest normal number of its sign.
+
+    >>> to_float32(np.array([1e-50, -1e-50, 0.0, 0.5]))
+    array([ 1.1754944e-38, -1.1754944e-38,  0.0000000e+00,  5.0000000e-01],
+          dtype=float32)
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        narrow: NDArray[np.float32] = values.astype(np.float32, copy=False)
+    if narrow is values or values.dtype.kind != "f":
+        return narrow
+    return keep_nonzero(narrow, values)
+
+
+def keep_nonzero(values: NDArray[np.float32], before: NDArray[Any]) -> NDArray[np.float32]:
+    """The values, where those that were not 0 `before` are not 0 either, but have the sign that they had.
+
+    >>> keep_nonzero(np.array([0, 0, 2], "f4"), np.array([-3.0, 0.0, 1.0]))
+    array([-1.1754944e-38,  0.0000000e+00,  2.0000000e+00], dtype=float32)
+    """
+    lost = (values == 0) & (before != 0)
+    return np.where(lost, np.copysign(SMALLEST, before), values).astype(np.float32) if lost.any() else values
+
+
 def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None = None) -> CodeMatrix:
     """The matrix with only those entries for which `kept`, of shape (nnz,), is True.
 
@@ -177,12 +205,26 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None 
     return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], shape)
 
 
+def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
+    """The matrix without stored zeros; itself where it has none.
+
+    >>> data, indices, indptr = np.array([0, 2], "f4"), np.array([0, 1], "i4"), np.array([0, 2], "i8")
+    >>> drop_zeros(assemble_csr(data, indices, indptr, (1, 2))).nnz
+    1
+    """
+    if np.count_nonzero(matrix.data) == matrix.nnz:
+        return matrix
+    kept = keep_entries(matrix, matrix.data != 0)
+    return assemble_csr(readonly(kept.data), readonly(kept.indices), readonly(kept.indptr), kept.shape)
+
+
 def check_matrix(
     X: Any,
     *,
     name: str = "X",
     negative: Literal["refuse", "accept"] = "refuse",
-    zeros: Literal["keep", "drop"] = "keep",
+    zeros: Literal["keep", "drop", "events"] = "keep",
+    duplicates: Literal["sum", "last"] = "sum",
     copy: bool = False,
     minimum_rows: int = 0,
 ) -> CodeMatrix:
@@ -198,7 +240,10 @@ def check_matrix(
     negative
         Whether values below zero are an error.
     zeros
-        Whether stored zeros are kept as entries.
+        Whether stored zeros are kept as entries: all, none, or those alone that are events, which Interactions and
+        the CodeMatrix made of them have. To models a zero of any other matrix, stored or not, is no entry.
+    duplicates
+        What becomes of repeated pairs of Interactions, where these do not say it.
     copy
         Whether the result must not share memory that its caller could change. Arrays that nobody can write to, such as
         those of Interactions, are shared even so.
@@ -225,7 +270,7 @@ def check_matrix(
     ValueError: X contains NaN in row 1, column 1
     """
     if hasattr(type(X), "n_interactions"):  # Interactions: this layer is below the one that defines them
-        raw, checked = X.matrix, True
+        raw, checked = X.matrix_by(duplicates), True
     elif issparse(X):
         raw, checked = _csr_of_sparse(X, name), False
     else:
@@ -236,8 +281,8 @@ def check_matrix(
     if negative == "refuse" and data.size and data.min() < 0:
         _refuse_value(name, matrix, data < 0, "a negative value")
     matrix = assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
-    if zeros == "drop" and np.count_nonzero(data) != data.size:
-        matrix = keep_entries(matrix, data != 0)
+    if zeros == "drop" or (zeros == "events" and not (checked or isinstance(X, CodeMatrix))):
+        matrix = drop_zeros(matrix)
     arrays = [matrix.data, matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int64, copy=False)]
     if copy:
         arrays = [array.copy() if _may_change(array, X) else array for array in arrays]
@@ -321,8 +366,7 @@ def canonical(matrix: Any) -> Any:
 
 def _float32_values(matrix: Any, name: str) -> NDArray[np.float32]:
     raw = matrix.data
-    with np.errstate(over="ignore"):
-        data: NDArray[np.float32] = raw.astype(np.float32, copy=False)
+    data = to_float32(raw)
     # The extremes carry NaN and infinity along, and need no array of flags as np.isfinite would.
     if data.size and not (np.isfinite(data.min()) and np.isfinite(data.max())):
         if raw.dtype.kind == "f":
@@ -332,13 +376,20 @@ def _float32_values(matrix: Any, name: str) -> NDArray[np.float32]:
     return data
 
 
+NEGATIVE_ADVICE = (
+    ": leave dislikes out, or take a model that learns from them; what was had and not rated is an event of value 0 in "
+    "Interactions"
+)
+
+
 def _refuse_value(name: str, matrix: Any, bad: NDArray[np.bool_], what: str) -> None:
     if bad.any():
         place = int(np.argmax(bad))
         row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
         # Sentences about negatives are begun as scikit-learn begins them, which its own checks look for.
         lead = "Negative values in data passed: " if "negative" in what else ""
-        raise ValueError(f"{lead}{name} contains {what} in row {row}, column {int(matrix.indices[place])}")
+        advice = NEGATIVE_ADVICE if lead else ""
+        raise ValueError(f"{lead}{name} contains {what} in row {row}, column {int(matrix.indices[place])}{advice}")
 
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:

@@ -175,6 +175,7 @@ def small():
         users=[f"u{n}" for n in range(40)],
         items=range(100, 130),
         item_info={"title": titles, "genres": genres},
+        duplicates="sum",
     )
 
 

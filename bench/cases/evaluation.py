@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from data import Folder
+from data import Folder, tell_parts
 
 import fastrec as fr
 from fastrec import metrics
@@ -79,6 +79,7 @@ def agreement(folder: Folder, repeats: int) -> Iterator[Record]:
 def seconds(folder: Folder, repeats: int) -> Iterator[Record]:
     """All users of ML-1M, 10 metrics: seconds of `evaluate`, and of making the lists alone."""
     train, test = fr.split_random(fr.Interactions.from_matrix(folder.matrix("ml-1m")), 0.2, random_state=0)
+    tell_parts("evaluation", train=train, test=test)
     model = fr.ImplicitALS(factors=64, random_state=0).fit(train)
     users = np.unique(test.user_codes)
     for repeat in range(repeats + 1):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from data import Folder, codes
+from data import Folder, codes, tell_parts
 
 from fastrec.data import Interactions
 from fastrec.metrics import ndcg, recall
@@ -185,7 +185,8 @@ def item2vec(folder: Folder, repeats: int) -> Iterator[Record]:
     data = Interactions(
         codes(user).astype(np.int32), codes(item).astype(np.int32), times=time_.astype(np.int64), time_unit="s"
     )
-    train, _ = split_last(data, 1)
+    train, last = split_last(data, 1)
+    tell_parts("item2vec", train=train, last=last)
     order = np.lexsort((np.arange(len(train.user_codes)), train.times, train.user_codes))
     cuts = np.flatnonzero(np.diff(train.user_codes[order])) + 1
     sentences = [[str(code) for code in part] for part in np.split(train.item_codes[order], cuts)]

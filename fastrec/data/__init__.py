@@ -1,8 +1,16 @@
 """From files and frames to interactions: ids, codes, and the table of who met what."""
 
-from fastrec.data.interactions import Interactions
+from fastrec.data.interactions import FarTimesWarning, Interactions, MergedEventsWarning
 from fastrec.data.reading import read_interactions
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.data.vocabulary import Vocabulary
 
-__all__ = ["Interactions", "Vocabulary", "pack_strings", "read_interactions", "unpack_strings"]
+__all__ = [
+    "FarTimesWarning",
+    "Interactions",
+    "MergedEventsWarning",
+    "Vocabulary",
+    "pack_strings",
+    "read_interactions",
+    "unpack_strings",
+]

@@ -18,6 +18,7 @@ _NUMPY_SECONDS = {
     **{unit: Fraction(seconds) for unit, seconds in (("W", 7 * 86400), ("D", 86400), ("h", 3600), ("m", 60), ("s", 1))},
     **{unit: Fraction(1, 1000**power) for power, unit in enumerate(("ms", "us", "ns", "ps", "fs", "as"), 1)},
 }
+_INT64 = np.iinfo(np.int64)
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
 
 
@@ -231,3 +232,18 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
             f"{name} must fit in int64 as {wanted}, got {date} in row {row} (counted from 0): take a coarser unit"
         )
     return times * up
+
+
+def find_far_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which times lie beyond the middle 99.8 % of all by more than these span; none among fewer than a hundred.
+
+    >>> find_far_times(np.append(np.arange(999), 10**6))
+    array([999])
+    """
+    if len(times) < 100:
+        return np.empty(0, np.int64)
+    cut = max(1, len(times) // 1000)
+    ordered = np.partition(times, [cut, len(times) - 1 - cut])
+    low, high = int(ordered[cut]), int(ordered[len(times) - 1 - cut])
+    least, most = max(2 * low - high, int(_INT64.min)), min(2 * high - low, int(_INT64.max))
+    return np.flatnonzero((times < least) | (times > most))

@@ -1,24 +1,42 @@
 """Interactions: who met what, how much and when, as immutable arrays of codes with the vocabularies of their ids."""
 
+import warnings
 from collections.abc import Mapping
 from html import escape
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastrec.data.durations import UNITS_PER_SECOND, round_times
+from fastrec.data.durations import UNITS_PER_SECOND, find_far_times, round_times
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.ids import check_text
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly, to_float32
 
 Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 DUPLICATES = ("sum", "last", "max", "error")
 TIME_UNITS = tuple(UNITS_PER_SECOND)
+# From so many interactions on, times with two values only are taken for a flag: values of 0 and 1, and any others.
+FLAGS, PAIR_OF_TIMES = 20, 1000
+
+
+class Merged(NamedTuple):
+    """A matrix of interactions, and how many of its cells are made of several."""
+
+    matrix: CodeMatrix
+    n_repeated: int
+
+
+class FarTimesWarning(UserWarning):
+    """Times that are far from all others, as those of another unit or of a wrong clock are."""
+
+
+class MergedEventsWarning(UserWarning):
+    """Several interactions of one user and item were merged, and how was not said with `duplicates=`."""
 
 
 class Interactions:
@@ -39,16 +57,18 @@ class Interactions:
         The ids behind the codes. None: the codes themselves, from 0 to the greatest one.
     time_unit : {"s", "ms", "us", "ns"}, optional
         The unit of `times` since 1970 (UTC). None: times give an order and no date.
-    duplicates : {"sum", "last", "max", "error"}
-        What `matrix` does with several interactions of one user and item: the sum of their values, the value of the
-        last one (by time, then by order), the greatest value, or an error at once.
+    duplicates : {"sum", "last", "max", "error"}, optional
+        What becomes of several interactions of one user and item: the sum of their values, the value of the last one
+        (by time, then by order), the greatest value, or an error at once. None: who reads the data decides, and says
+        so. Models of ratings take the last one, since a new rating replaces the old one; all others take the sum.
     item_info : mapping of str to array-like, optional
         Facts about the items, such as `title`, each array aligned with the item codes.
 
     Raises
     ------
     ValueError
-        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named.
+        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named; or if numeric times
+        of many interactions have two values only, as a flag has.
     TypeError
         If codes or times are not integers.
 
@@ -67,12 +87,14 @@ class Interactions:
     __slots__ = (
         "_columns",
         "_duplicates",
+        "_is_part",
         "_item_codes",
         "_item_info",
         "_items",
-        "_matrix",
+        "_merged",
         "_time_unit",
         "_times",
+        "_told",
         "_user_codes",
         "_users",
         "_values",
@@ -88,7 +110,7 @@ class Interactions:
         users: Vocabulary | ArrayLike | None = None,
         items: Vocabulary | ArrayLike | None = None,
         time_unit: TimeUnit | None = None,
-        duplicates: Duplicates = "sum",
+        duplicates: Duplicates | None = None,
         item_info: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self._users, self._user_codes = _side("user", user_codes, users)
@@ -98,7 +120,7 @@ class Interactions:
                 f"user_codes and item_codes must be of one length, got {len(self._user_codes)} "
                 f"and {len(self._item_codes)}"
             )
-        self._duplicates: Duplicates = check_choice("duplicates", duplicates, DUPLICATES)
+        self._duplicates: Duplicates | None = check_duplicates(duplicates)
         self._time_unit: TimeUnit | None = check_choice("time_unit", time_unit, (None, *TIME_UNITS))
         self._values = None if values is None else check_values(values, len(self._user_codes))
         self._times: NDArray[np.int64] | None = None
@@ -106,7 +128,9 @@ class Interactions:
             self._times, self._time_unit = _check_times(times, self._time_unit, len(self._user_codes))
         self._item_info = None if item_info is None else check_item_info(item_info, len(self._items))
         self._columns: dict[str, str] | None = None
-        self._matrix: CodeMatrix | None = None
+        self._merged: dict[str, Merged] = {}
+        self._told: set[str] = set()
+        self._is_part = False
         if duplicates == "error":
             _ = self.matrix
 
@@ -115,7 +139,7 @@ class Interactions:
         new = type(self).__new__(type(self))
         for slot in self.__slots__:
             setattr(new, slot, getattr(self, slot))
-        new._matrix = None
+        new._merged = {}
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
@@ -131,7 +155,9 @@ class Interactions:
         items: Vocabulary | ArrayLike | None = None,
         item_info: Mapping[str, ArrayLike] | None = None,
     ) -> Self:
-        """The interactions of a users × items matrix, sparse or dense: one for every stored (or nonzero) cell.
+        """The interactions of a users × items matrix, sparse or dense: one for every cell that is not zero.
+
+        Repeated entries of a sparse matrix are summed, as SciPy itself reads them.
 
         Examples
         --------
@@ -143,7 +169,12 @@ class Interactions:
             raise ValueError(f"matrix must be two-dimensional, users × items, got the shape {cells.shape}")
         users = np.arange(cells.shape[0]) if users is None else users
         items = np.arange(cells.shape[1]) if items is None else items
-        return cls(cells.coords[0], cells.coords[1], cells.data, users=users, items=items, item_info=item_info)
+        if not cells.has_canonical_format:
+            cells = cells.copy()
+            cells.sum_duplicates()
+        kept = cells.data != 0
+        rows, columns, values = cells.coords[0][kept], cells.coords[1][kept], cells.data[kept]
+        return cls(rows, columns, values, users=users, items=items, item_info=item_info)
 
     @property
     def user_codes(self) -> NDArray[np.int32]:
@@ -186,8 +217,8 @@ class Interactions:
         return None if self._item_info is None else dict(self._item_info)
 
     @property
-    def duplicates(self) -> Duplicates:
-        """What `matrix` does with several interactions of one user and item: "sum", "last", "max" or "error"."""
+    def duplicates(self) -> Duplicates | None:
+        """What becomes of several interactions of one user and item: "sum", "last", "max", "error"; None: not said."""
         return self._duplicates
 
     @property
@@ -217,25 +248,84 @@ class Interactions:
     def matrix(self) -> CodeMatrix:
         """Users × items: csr_array float32, int32 sorted indices, int64 indptr, read-only; made once and kept.
 
-        Several interactions of one user and item become one cell, by the policy of `duplicates`.
+        Several interactions of one user and item become one cell, by the policy of `duplicates`; their sum, where none
+        was said. An interaction of value 0 is a stored zero.
         """
-        if self._matrix is None:
-            self._matrix = self._build_matrix()
-        return self._matrix
+        return self.matrix_by("sum")
 
-    def _build_matrix(self) -> CodeMatrix:
+    @property
+    def n_repeated(self) -> int:
+        """How many pairs of a user and an item have several interactions."""
+        _ = self.matrix
+        return next(iter(self._merged.values())).n_repeated
+
+    def matrix_by(self, policy: Duplicates) -> CodeMatrix:
+        """`matrix` as it is for who merges by `policy`; what `duplicates` says comes first.
+
+        Examples
+        --------
+        >>> data = Interactions([0, 0], [1, 1], [4, 5])
+        >>> data.matrix_by("last").toarray(), data.matrix_by("sum").toarray()
+        (array([[0., 5.]], dtype=float32), array([[0., 9.]], dtype=float32))
+        """
+        policy = self._duplicates or policy
+        for known, merged in self._merged.items():
+            if known == policy or not merged.n_repeated:
+                return merged.matrix
+        self._merged[policy] = self._merge(policy)
+        return self._merged[policy].matrix
+
+    def tell_merged(self, who: str, policy: str) -> None:
+        """Warn that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
+
+        Nothing is said where `duplicates` says what to do, or no pair is repeated.
+        """
+        if self._duplicates is not None or not self.n_repeated or (self._is_part and who in self._told):
+            return
+        self._told.add(who)
+        many = self.n_repeated > 1
+        several = (
+            f"{self.n_repeated:,} pairs of a user and an item have" if many else "1 pair of a user and an item has"
+        )
+        what = {"last": "the value of the last one", "sum": "the sum of their values"}[policy]
+        warnings.warn(
+            f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} where the data is made "
+            '(read_interactions, Interactions) if that is right, else another of "sum", "last", "max" and "error"',
+            MergedEventsWarning,
+            stacklevel=4,
+        )
+
+    def tell_far_times(self, who: str) -> None:
+        """Warn that some times are far from all others, if they are, for somebody who reads them."""
+        if self._times is None:
+            return
+        rows = find_far_times(self._times)
+        if not len(rows):
+            return
+        middle = np.delete(self._times, rows)
+        shown = as_datetimes(np.array([self._times[rows[0]], middle.min(), middle.max()]), self._time_unit)
+        what = f"{len(rows):,} times are, the first" if len(rows) > 1 else "one time is,"
+        warnings.warn(
+            f"{who} reads times, of which some are far from all others: {what} in row {rows[0]} (counted from 0), "
+            f"{shown[0]}, where the others lie from {shown[1]} to {shown[2]}. Leave these out, or mend their unit",
+            FarTimesWarning,
+            stacklevel=3,
+        )
+
+    def _merge(self, policy: str) -> "Merged":
         rows, columns, values = self._user_codes, self._item_codes, self._values
-        if self._duplicates == "last" and self._times is not None:
+        if policy == "last" and self._times is not None:
             order = np.argsort(self._times, kind="stable")
             rows, columns = rows[order], columns[order]
             values = None if values is None else values[order]
         indptr, indices, merged = build_csr(rows, columns, values, self.shape)
         repeated = find_repeated(indptr, indices)
-        if repeated.any():
-            if self._duplicates == "error":
+        n_repeated = int(np.count_nonzero(repeated & ~np.append(False, repeated[:-1])))
+        if n_repeated:
+            if policy == "error":
                 self._refuse_repeated(indptr, indices, int(np.argmax(repeated)))
-            indptr, indices, merged = merge_repeated(indptr, indices, merged, repeated, self._duplicates)
-        return assemble_csr(readonly(merged), readonly(indices), readonly(indptr), self.shape)
+            indptr, indices, merged = merge_repeated(indptr, indices, merged, repeated, policy)
+        return Merged(assemble_csr(readonly(merged), readonly(indices), readonly(indptr), self.shape), n_repeated)
 
     def _refuse_repeated(self, indptr: NDArray[np.int64], indices: NDArray[np.int32], place: int) -> None:
         user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
@@ -301,6 +391,7 @@ class Interactions:
             item_codes=self._item_codes[events],
             values=None if self._values is None else self._values[events],
             times=None if self._times is None else self._times[events],
+            is_part=True,
             **fields,
         )
 
@@ -355,10 +446,10 @@ class Interactions:
         return make_frame(columns, backend)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {slot: getattr(self, slot) for slot in self.__slots__ if slot != "_matrix"}
+        return {slot: getattr(self, slot) for slot in self.__slots__ if slot != "_merged"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._matrix = None
+        self._merged = {}
         info = state["_item_info"] or {}
         for array in (*(state[f"_{name}"] for name in ("user_codes", "item_codes", "values", "times")), *info.values()):
             if array is not None:
@@ -386,8 +477,7 @@ class Interactions:
             "interactions": f"{self.n_interactions:,}",
             "density": f"{self.matrix.nnz / cells:.3%} of all pairs" if cells else "no pairs",
         }
-        repeated = self.n_interactions - self.matrix.nnz
-        facts["repeated"] = f'{repeated:,}, duplicates="{self._duplicates}"'
+        facts["repeated"] = self._repeated_in_words()
         if self._values is None:
             facts["values"] = "none, each counts 1"
         elif len(self._values):
@@ -406,6 +496,11 @@ class Interactions:
         if self._columns:
             facts["columns"] = ", ".join(f"{role}={column}" for role, column in self._columns.items())
         return facts
+
+    def _repeated_in_words(self) -> str:
+        if self._duplicates is not None:
+            return f'{self.n_repeated:,}, duplicates="{self._duplicates}"'
+        return f"{self.n_repeated:,}; models of ratings take the last of a pair, all others the sum"
 
 
 def _check_events(events: NDArray[Any], length: int) -> NDArray[Any]:
@@ -444,6 +539,11 @@ def _without_gaps(vocabulary: Vocabulary, codes: NDArray[np.int32]) -> tuple[Voc
     return vocabulary.picked(np.flatnonzero(met)), (np.cumsum(met, dtype=np.int32) - np.int32(1))[codes]
 
 
+def check_duplicates(duplicates: Any) -> Duplicates | None:
+    """A policy, or None, which leaves it to the model."""
+    return None if duplicates is None else check_choice("duplicates", duplicates, DUPLICATES)
+
+
 def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArray[np.float32]:
     """`values` as read-only float32, all of them finite.
 
@@ -459,8 +559,7 @@ def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArra
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
     if array.dtype.kind not in "iufb":
         raise TypeError(f"{name} must be numbers, got {array.dtype}")
-    with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32, copy=False)
+    narrow = to_float32(array)
     if not np.isfinite(narrow).all():
         row = int(np.argmin(np.isfinite(narrow)))
         kind = "finite numbers" if not np.isfinite(array[row]) else "within float32"
@@ -482,6 +581,8 @@ def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[
             array = array.astype(f"datetime64[{own}]")
         unit = unit or cast(TimeUnit, own)
         array = round_times("times", array.astype(np.int64), own, unit)
+    elif array.dtype.kind in "iu":
+        _refuse_flags(array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"times must be finite, got {array[row]} in row {row}")
@@ -490,6 +591,18 @@ def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"times must fit in int64, got {array.max()} in row {int(np.argmax(array))}")
     return cast(NDArray[np.int64], frozen(array.astype(np.int64, copy=False))), unit
+
+
+def _refuse_flags(times: NDArray[Any]) -> None:
+    """Refuse two values that stand for yes and no: 0 and 1 in some events, or any two in very many."""
+    low, high = (times.min(), times.max()) if times.size else (0, 0)
+    few = FLAGS if (low, high) == (0, 1) else PAIR_OF_TIMES
+    if low == high or len(times) < few or not np.all((times == low) | (times == high)):
+        return
+    raise ValueError(
+        f"times has two values only, {low} and {high}, in {len(times):,} interactions: that is a flag, no time. Give "
+        "the column that says when, or none; days may be given as datetime64"
+    )
 
 
 def as_datetimes(times: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[Any]:

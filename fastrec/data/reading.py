@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
 from fastrec.data.frames import installed_backends, open_frame, plain_list
 from fastrec.data.ids import as_ids, as_sequence, is_missing, object_array
-from fastrec.data.interactions import DUPLICATES, TIME_UNITS, Duplicates, Interactions, TimeUnit, check_item_info
+from fastrec.data.interactions import (
+    TIME_UNITS,
+    Duplicates,
+    Interactions,
+    TimeUnit,
+    check_duplicates,
+    check_item_info,
+)
 from fastrec.data.recognition import Selector, recognise
 from fastrec.data.text import TextFile
 from fastrec.data.text_columns import TextColumn
@@ -28,7 +35,7 @@ def read_interactions(
     item: str | int | None = None,
     value: str | int | bool | None = None,
     time: str | int | bool | None = None,
-    duplicates: Duplicates = "sum",
+    duplicates: Duplicates | None = None,
     time_unit: TimeUnit | None = None,
     ids: IdKind | tuple[IdKind, IdKind] = "auto",
     item_info: Any = None,
@@ -49,8 +56,9 @@ def read_interactions(
         movieId, product_id, …); what was taken is shown by ``repr``.
     value, time : str, int or False, optional
         The columns of the values and times. None: recognised if there; False: none.
-    duplicates : {"sum", "last", "max", "error"}
-        What becomes of several interactions of one user and item in the matrix, see `Interactions`.
+    duplicates : {"sum", "last", "max", "error"}, optional
+        What becomes of several interactions of one user and item. None: models of ratings take the last one, all others
+        the sum, with a warning; see `Interactions`.
     time_unit : {"s", "ms", "us", "ns"}, optional
         The unit of numeric times since 1970. None: told by the type of the column, or by the numbers if all of them
         lie between 1990 and 2100 in one unit; else unknown.
@@ -98,7 +106,7 @@ def read_interactions(
     array([4.5, 3. ], dtype=float32)
     """
     check_choice("time_unit", time_unit, (None, *TIME_UNITS))
-    check_choice("duplicates", duplicates, DUPLICATES)
+    check_duplicates(duplicates)
     kinds = _check_kinds(ids)
     chosen: dict[str, Selector] = {"user": user, "item": item, "value": value, "time": time}
     form = {"delimiter": delimiter, "header": header, "encoding": encoding, "quote": quote}
@@ -108,7 +116,7 @@ def read_interactions(
         return data
     with naming(item_info):
         info = _read_item_info(item_info, data.items, item, encoding=encoding)
-        return data._replaced(item_info=check_item_info(info, len(data.items)), matrix=data._matrix)
+        return data._replaced(item_info=check_item_info(info, len(data.items)), merged=data._merged)
 
 
 @contextmanager
@@ -133,7 +141,7 @@ def _read(
     chosen: dict[str, Selector],
     kinds: tuple[IdKind, IdKind],
     time_unit: TimeUnit | None,
-    duplicates: Duplicates,
+    duplicates: Duplicates | None,
 ) -> Interactions:
     roles = recognise(table.names, **chosen)
     places = [place for place in roles if place is not None]
@@ -156,7 +164,7 @@ def _read(
         duplicates=duplicates,
     )
     columns = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
-    return data._replaced(columns=columns, matrix=data._matrix)
+    return data._replaced(columns=columns, merged=data._merged)
 
 
 def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
+from fastrec.data.pairs import build_csr
 from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.report import Report
 from fastrec.metrics import (
@@ -34,6 +35,7 @@ from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.retrieval.diversity import label_matrix
 from fastrec.validation import (
     CodeMatrix,
+    assemble_csr,
     check_choice,
     check_flag,
     check_integer,
@@ -155,7 +157,7 @@ def evaluate(
     --------
     >>> import numpy as np, fastrec as fr
     >>> rng = np.random.default_rng(0)
-    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900), duplicates="sum")
     >>> train, test = fr.split_random(data, 0.2, random_state=0)
     >>> report = fr.evaluate(fr.Popularity().fit(train), test, ["recall@10", "coverage@10"])
     >>> report.metrics
@@ -325,7 +327,7 @@ def _check_seen(seen: Any, histories: Any, model: Any) -> CodeMatrix | None:
     named = isinstance(seen, Interactions) and model.items_ is not None
     if named and not (_same(seen.users, model.users_) and _same(seen.items, model.items_)):
         raise ValueError("seen has other users or items than the data that the model was fitted on")
-    matrix = check_matrix(seen, name="seen", negative="accept", zeros="keep")
+    matrix = check_matrix(seen, name="seen", negative="accept", zeros="events")
     if matrix.shape != model.seen_.shape:
         raise ValueError(f"seen must have the shape of the training data, {model.seen_.shape}, got {matrix.shape}")
     return matrix
@@ -342,11 +344,11 @@ def _folded_by(model: Any, task: Task) -> Task:
     if task.histories is None:
         return task
     folded = model[:-1].transform(task.histories) if hasattr(model, "steps") and len(model) > 1 else task.histories
-    return task._replace(histories=check_matrix(folded, name="histories", negative="accept"))
+    return task._replace(histories=check_matrix(folded, name="histories", negative="accept", zeros="events"))
 
 
 def _check_histories(histories: Any, model: Any) -> CodeMatrix:
-    matrix = check_matrix(histories, name="histories", negative="accept")
+    matrix = check_matrix(histories, name="histories", negative="accept", zeros="events")
     if matrix.shape[1] != model.seen_.shape[1]:
         raise ValueError(f"histories must have the model's {model.seen_.shape[1]} items, got {matrix.shape[1]}")
     if isinstance(histories, Interactions) and not _same(histories.items, model.items_ or histories.items):
@@ -355,7 +357,7 @@ def _check_histories(histories: Any, model: Any) -> CodeMatrix:
 
 
 def _truth_of(test: Any, histories: Any, known: CodeMatrix, model: Any) -> CodeMatrix:
-    truth = check_truth(test)
+    truth = check_truth(test, _merging([model]))
     if truth.shape != known.shape:
         raise ValueError(f"test and histories must have one shape, got {truth.shape} and {known.shape}")
     both = isinstance(test, Interactions) and isinstance(histories, Interactions)
@@ -367,7 +369,9 @@ def _truth_of(test: Any, histories: Any, known: CodeMatrix, model: Any) -> CodeM
 def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) -> Task:
     """The task with the values that the test set has for pairs, of users and items that the models know."""
     models = list(named.values())
-    raw: CodeMatrix = check_matrix(test, name="test", negative="accept", zeros="keep")
+    if isinstance(test, Interactions):
+        test.tell_merged("evaluate", _merging(models))
+    raw: CodeMatrix = check_matrix(test, name="test", negative="accept", duplicates=_merging(models))
     if task.histories is None:
         raw = _align(models[0], test, raw)[0]
     users = np.flatnonzero(np.diff(raw.indptr)).astype(np.int32)
@@ -379,6 +383,12 @@ def _with_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool
     pairs = keep_entries(pairs, kept)
     task.counts["predicted"] = pairs.nnz
     return task._replace(pairs=pairs, pair_users=users)
+
+
+def _merging(models: list[Any]) -> Literal["sum", "last"]:
+    """What several test events of one user and item come to, where the test set does not say: as in the models."""
+    rules = [getattr(recommender_of(model), "keeps_zeros", False) for model in models]
+    return "last" if any(rules) else "sum"
 
 
 def _nothing_left(counts: dict[str, int]) -> str:
@@ -398,7 +408,7 @@ def _align(model: Any, test: Any, matrix: CodeMatrix | None = None) -> tuple[Cod
     Items that the model does not know get columns behind those that it does: never recommended, so missed.
     """
     users, items = model.users_, model.items_
-    truth = check_truth(test) if matrix is None else matrix
+    truth = check_truth(test, _merging([model])) if matrix is None else matrix
     if not isinstance(test, Interactions) or users is None or items is None:
         if truth.shape != model.seen_.shape:
             raise ValueError(
@@ -432,8 +442,8 @@ def _match_ids(truth: CodeMatrix, test: Interactions, users: Any, items: Any) ->
     if truth.nnz and not known.any():
         raise ValueError("test has no user that the model knows")
     column = wider.encode(test.items.ids)[truth.indices]
-    coo = (truth.data[known], (row[known], column[known]))
-    matched = check_matrix(sp.coo_array(coo, shape=(len(users), len(wider))), negative="accept", zeros="keep")
+    indptr, indices, data = build_csr(row[known], column[known], truth.data[known], (len(users), len(wider)))
+    matched = assemble_csr(readonly(data), readonly(indices), readonly(indptr), (len(users), len(wider)))
     return matched, int(np.count_nonzero(lengths[rows < 0]))
 
 

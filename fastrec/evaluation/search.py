@@ -132,7 +132,7 @@ def search(
     --------
     >>> import fastrec as fr
     >>> rng = np.random.default_rng(0)
-    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900), duplicates="sum")
     >>> model = fr.ImplicitALS(iterations=2, random_state=0)
     >>> found = search(model, {"factors": [2, 4]}, data, method="grid", cv=0.2)
     >>> sorted(found.best_options)

@@ -75,7 +75,7 @@ def cross_validate(
     --------
     >>> import fastrec as fr
     >>> rng = np.random.default_rng(0)
-    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900))
+    >>> data = fr.Interactions(rng.integers(0, 50, 900), rng.integers(0, 30, 900), duplicates="sum")
     >>> found = cross_validate(fr.Popularity(), data, cv=3, metrics=["ndcg@10"])
     >>> len(found.reports)
     3

@@ -1,6 +1,7 @@
 """Blend: several recommenders together, their weights found on a part of the training data."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -185,8 +186,10 @@ class Blend(Explaining):
         return self._learn(X, data=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
-        if data is not None and data.matrix.nnz > matrix.nnz:  # zeros are no feedback, for no member
+        if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
             data = data.select(is_in(matrix, data))
+        if data is not None and data.duplicates is None and data.n_repeated:
+            data = data._replaced(duplicates=self.duplicates_)  # as the blend's own, which says it
         X = matrix if data is None else data
         if isinstance(self.weights, str):
             self.weights_, self.validation_scores_ = self._found(hidden_parts(self.validation, X, matrix))
@@ -215,6 +218,7 @@ class Blend(Explaining):
         for member in self.members_:
             for name in Team.SHARED:
                 setattr(member, name, getattr(self, name))
+            member.seen_ = self._training  # as in the fit
             member._restored(check=check)
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
 
@@ -233,6 +237,8 @@ class Blend(Explaining):
         return [number for number, weight in enumerate(self.weights_) if weight > 0 or number == alone]
 
     def _views(self, audience: Audience) -> dict[int, "View"]:
+        if audience.given is not None:
+            audience = replace(audience, given=self._trained(audience.given))
         return {number: View(self.members_[number], audience, self.candidates) for number in self._asked()}
 
     def _row_bytes(self) -> int:

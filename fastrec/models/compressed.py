@@ -124,7 +124,7 @@ class _Compressed(Updating):
 
     def _adopt_model(self, model: Recommender, left_out: tuple[str, ...]) -> None:
         """Take over all that is not compressed."""
-        for name in (*Team.SHARED, "n_features_in_", "feature_names_in_"):
+        for name in (*Team.SHARED, "n_features_in_", "feature_names_in_", "duplicates_"):
             if name in vars(model):
                 setattr(self, name, vars(model)[name])
         self.n_jobs = getattr(model, "n_jobs", None)
@@ -324,7 +324,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
         codes = _grown_rows(self.user_codes_, n_users)
         if codec is not None:
             for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
-                codes[rows] = codec.transform(self._fold_in(pick_rows(self.seen_, rows)))
+                codes[rows] = codec.transform(self._fold_in(pick_rows(self._training, rows)))
         self.user_codes_ = codes
         if "answered" in self.kept_:
             answered = _grown_rows(self.kept_["answered"], n_users)
@@ -418,7 +418,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
         """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
         if "user_factors_" in self.codecs_:
             return self._decode("user_factors_", codes)
-        return self._fold_in(pick_rows(self.seen_, codes))
+        return self._fold_in(self._trained(pick_rows(self.seen_, codes)))
 
     def build_index(self, index: Any = None) -> Self:
         """Refused: searches go through the codes.
@@ -692,7 +692,7 @@ def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
     """Which users the model answers without a history, where it does that at all."""
     everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
     helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
-    empty = np.diff(model.seen_.indptr) == 0
+    empty = np.diff(model._training.indptr) == 0
     answered: NDArray[np.bool_] = empty if helpless is None else empty & ~helpless
     return answered if answered.any() and model.needs_history else None
 

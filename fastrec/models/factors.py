@@ -119,7 +119,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         >>> model.transform([[1, 0, 1, 0]]).shape
         (1, 2)
         """
-        return self._fold_in(self._histories(X))
+        return self._fold_in(self._trained(self._histories(X)))
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
         """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""

@@ -307,7 +307,7 @@ class FeaturedFactors(UpdatingFactors):
         -------
         ndarray of float32, of shape (n, d)
         """
-        histories = self._histories(X)
+        histories = self._trained(self._histories(X))
         if user_features is None:
             return self._fold_in(histories)
         features = check_features("user_features", user_features, histories.shape[0])
@@ -318,7 +318,7 @@ class FeaturedFactors(UpdatingFactors):
 
     def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
         """The factors of some users of the training data."""
-        rows = pick_rows(self.seen_, users)
+        rows = self._trained(pick_rows(self.seen_, users))
         if self.user_features_ is None or self.user_map_ is None:
             return self._fold_in(rows)
         return self._fold_in_from(rows, self._mapped("user", pick_rows(self.user_features_, users), self.user_map_))

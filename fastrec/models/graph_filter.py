@@ -261,7 +261,7 @@ class GraphFilter(Explaining):
         return plateau
 
     def _graph(self) -> tuple[SparseProduct, SparseProduct]:
-        weighted = _weighted(self.seen_, self.user_weights_, self.item_weights_)
+        weighted = _weighted(self._training, self.user_weights_, self.item_weights_)
         return SparseProduct(weighted), SparseProduct(turned(weighted, effective_jobs(self.n_jobs)))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.models.rows import hide_part, pick_rows, row_numbers
+from fastrec.models.rows import cell_numbers, common_entries, hide_part, pick_rows
 from fastrec.validation import CodeMatrix, check_matrix, check_number, keep_entries
 
 
@@ -75,14 +75,10 @@ def _hidden_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...])
             f"{validation!r} must give parts of the data's shape, {shape}, got {histories.shape} and {found.shape}"
         )
     # What a user has again is no discovery: it is left out of what is recommended.
-    known = np.isin(_cells(found), _cells(histories))
+    known = common_entries(found, histories)
     return Hidden(train, histories, keep_entries(found, ~known & (found.data > 0)))
-
-
-def _cells(matrix: CodeMatrix) -> NDArray[np.int64]:
-    return row_numbers(matrix) * matrix.shape[1] + matrix.indices
 
 
 def is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:
     """Which events are of a pair that the matrix has."""
-    return np.isin(data.user_codes.astype(np.int64) * matrix.shape[1] + data.item_codes, _cells(matrix))
+    return np.isin(data.user_codes.astype(np.int64) * matrix.shape[1] + data.item_codes, cell_numbers(matrix))

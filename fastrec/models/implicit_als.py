@@ -242,7 +242,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self._adopt_features(matrix.shape, item_features, user_features)
         jobs = effective_jobs(self.n_jobs)
         self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
-        given = None if X_val is None else self._checked(X_val)
+        given = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         users_to_items, items_to_users = self._sides(trained, jobs)
         users, items = self._start(matrix)
@@ -262,9 +262,9 @@ class ImplicitALS(Explaining, FeaturedFactors):
             cold = self.item_counts_ == 0
             self.item_factors_ = np.where(cold[:, None], ridge.spread(self.item_map_), self.item_factors_)
         if self.user_features_ is not None:
-            counts = np.diff(self.seen_.indptr)
+            counts = np.diff(self._training.indptr)
             ridge = FeatureRidge(self.user_features_, counts, self.feature_regularization, jobs)
-            self.user_map_ = ridge.fit(self._fold_in(self.seen_))
+            self.user_map_ = ridge.fit(self._fold_in(self._training))
 
     def _as_item_factors(self, vectors: Floats) -> Floats:
         return vectors
@@ -368,8 +368,8 @@ class ImplicitALS(Explaining, FeaturedFactors):
         items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
         users = _grown(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self.factors)
-        users[change.users, : self.factors] = self._fold_in(pick_rows(self.seen_, change.users))
-        rows = pick_rows(turned(self.seen_, jobs), change.items)
+        users[change.users, : self.factors] = self._factors_of(change.users)
+        rows = pick_rows(turned(self._training, jobs), change.items)
         with one_blas_thread():
             values, basis = eigenbasis(gramian(users, jobs), self.factors)
             rotate(users, basis, jobs)

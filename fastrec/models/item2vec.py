@@ -201,10 +201,12 @@ class Item2Vec(Explaining, UpdatingFactors):
             As the class says. Whatever stops a fit, the model is left as it was.
         """
         timed = isinstance(X, Interactions) and X.times is not None
+        if timed:
+            X.tell_far_times("Item2Vec")
         return self._learn(X, X_val=X_val, sequences=_ordered(X) if timed else None)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None, sequences: Sequences | None = None) -> None:
-        given = None if X_val is None else self._checked(X_val)
+        given = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         window = 0 if sequences is None or self.window is None else self.window
         if sequences is None:
@@ -258,8 +260,10 @@ class Item2Vec(Explaining, UpdatingFactors):
         """The place of each new event's user among those changed, its item, and whether they are in order of time."""
         events = change.events
         if events is None or events.times is None:
-            new = added_entries(old, pick_rows(self.seen_, change.users))
+            new = added_entries(old, pick_rows(self._training, change.users))
             return row_numbers(new), new.indices, False
+        events = _without_zeros(events)
+        assert events.times is not None
         users, items = coded_events(self, events)
         order = np.argsort(events.times, kind="stable")
         order = order[np.isin(users[order], change.users)]
@@ -399,12 +403,17 @@ class _SkipGram:
 
 
 def _ordered(data: Interactions) -> Sequences:
-    """The events of each user by time, those at one time in the order given."""
+    """The events of each user by time, those at one time in the order given; those of value 0 are no feedback."""
+    data = _without_zeros(data)
     assert data.times is not None
     order = np.lexsort((data.times, data.user_codes))
     lengths = np.bincount(data.user_codes, minlength=data.shape[0])
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     return Sequences(readonly(starts), readonly(data.item_codes[order]))
+
+
+def _without_zeros(data: Interactions) -> Interactions:
+    return data if data.values is None or data.values.all() else data.select(data.values != 0)
 
 
 def _without(sequences: Sequences, hidden: CodeMatrix) -> Sequences:

@@ -50,7 +50,7 @@ class ItemWeights(Explaining, Updating):
         one update to the next, and with them what a deleted user has left.
         """
         if len(change.items):
-            self._fit(self.seen_)
+            self._fit(self._training)
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)

@@ -245,7 +245,7 @@ class MLPRecommender(Recommender):
         return self._learn(X, X_val=X_val)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
-        validation = None if X_val is None else self._checked(X_val)
+        validation = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, validation, self.validation_fraction)
         layout = self._layout()
         rng = np.random.default_rng(seed_of(self.random_state))
@@ -450,7 +450,7 @@ class MLPRecommender(Recommender):
 
     def _fold_in(self, histories: CodeMatrix) -> Floats:
         """Embeddings of users by their histories, of shape (n, width)."""
-        known = self._derived.get("known rows", lambda: KnownRows(self.seen_)).find(histories)
+        known = self._derived.get("known rows", lambda: KnownRows(self._training)).find(histories)
         vectors: Floats = self.user_embeddings_[np.maximum(known, 0)]
         new = np.flatnonzero(known < 0)
         if len(new):
@@ -463,7 +463,7 @@ class MLPRecommender(Recommender):
         return vectors
 
     def _find_center(self) -> Floats:
-        active = np.diff(self.seen_.indptr) > 0
+        active = np.diff(self._training.indptr) > 0
         some = self.user_embeddings_[active] if active.any() else self.user_embeddings_
         center: Floats = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         return center

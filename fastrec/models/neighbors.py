@@ -510,7 +510,7 @@ class UserKNN(Explaining, Updating):
         """How histories are weighted, the training data turned over, and what its users divide by."""
 
         def make() -> tuple[Weighting, Columns, Profile]:
-            matrix = self.seen_
+            matrix = self._training
             how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
             profile = how.profile(matrix, self.asymmetry, self.shrinkage)
             columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right)
@@ -535,14 +535,14 @@ class UserKNN(Explaining, Updating):
         k = min(self.neighbors, self.seen_.shape[0])
         near, similarities = self._nearest(histories, k)
         lists = matrix_of_lists(near, similarities, self.seen_.shape[0])
-        rows, seen = rows_of(lists), self._derived.get("seen", lambda: rows_of(self.seen_))
+        rows, taken = rows_of(lists), self._derived.get("taken", lambda: rows_of(self._training))
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
         jobs = effective_jobs(self.n_jobs) if len(scores) > 1 else 1
         cuts = np.linspace(0, len(scores), min(PIECES, max(1, len(scores))) + 1).astype(np.int64)
 
         def add_piece(piece: int) -> None:
             first, last = cuts[piece], cuts[piece + 1]
-            add_weighted_rows(rows, first, last, seen, scores[first:last])
+            add_weighted_rows(rows, first, last, taken, scores[first:last])
 
         run_pieces(add_piece, range(len(cuts) - 1), jobs)
         return scores
@@ -552,7 +552,7 @@ class UserKNN(Explaining, Updating):
         how, _, of_users = self._weighting()
         near, similarities = self._nearest(history, min(self.neighbors, self.seen_.shape[0]))
         users, weights = near[0][near[0] >= 0], similarities[0][near[0] >= 0].astype(np.float64)
-        taken = pick_rows(self.seen_, users)[:, [item]].toarray()[:, 0]
+        taken = pick_rows(self._training, users)[:, [item]].toarray()[:, 0]
         own = how.profile(history, self.asymmetry, self.shrinkage).cells.data * how.features[history.indices]
         products = pick_rows(of_users.cells, users)[:, history.indices].toarray().astype(np.float64) * own
         totals = products.sum(axis=1)

@@ -98,6 +98,8 @@ class Popularity(Updating):
         self.decayed_sums_ = self.last_time_ = self.time_unit_ = None
         if self.half_life is not None:
             self.time_unit_ = None if events is None else events.time_unit
+            if events is not None:
+                events.tell_far_times("Popularity")
             self._add_decayed(events, np.zeros(matrix.shape[1]))
         else:
             self._count(matrix)
@@ -110,11 +112,11 @@ class Popularity(Updating):
     def _update(self, change: Change) -> None:
         """Counts follow exactly; with a half-life the old ones fade, and the new events are added."""
         if self.half_life is None:
-            self._count(self.seen_)
+            self._count(self._training)
             return
         assert self.decayed_sums_ is not None
         sums = np.concatenate([self.decayed_sums_, np.zeros(self.n_features_in_ - len(self.decayed_sums_))])
-        if change.events is None and not added_entries(change.before, self.seen_).nnz:
+        if change.events is None and not added_entries(change.before, self._training).nnz:
             # Entries are taken away: when they came is not known, so their share is left to fade.
             self.decayed_sums_, self.item_scores_ = sums, _as_scores(sums)
             return
@@ -140,7 +142,8 @@ class Popularity(Updating):
             if self.last_time_ is not None:
                 last = max(last, self.last_time_)
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
-            weights = np.exp2(-time_between(times, last) / life)
+            with np.errstate(over="ignore", under="ignore"):  # infinitely old weighs nothing
+                weights = np.exp2(-time_between(times, last) / life)
             if events.values is not None:
                 if events.values.min(initial=0) < 0:
                     raise ValueError("Popularity takes no negative values, got an event with one: leave dislikes out")

@@ -19,13 +19,14 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_numbers, as_sequence
 from fastrec.data.recognition import refuse_table
 from fastrec.fields import LARGEST, Array, Fields, Matrix, Sizes, Value, check_range
-from fastrec.metrics import ndcg
+from fastrec.metrics import check_truth, ndcg
 from fastrec.models.batch import recommend_to
 from fastrec.models.explanation import Explanation
 from fastrec.models.fields import Facts, Ids, Names
 from fastrec.models.persistence import freeze, save
 from fastrec.models.registry import register
 from fastrec.models.rows import (
+    common_entries,
     count_codes,
     hide_part,
     join_rows,
@@ -43,6 +44,7 @@ from fastrec.validation import (
     check_flag,
     check_integer,
     check_matrix,
+    drop_zeros,
     keep_entries,
     name_options,
 )
@@ -126,19 +128,23 @@ class Audience:
         vectors = None if self.vectors is None else self.vectors[rows]
         return Audience(self.model, self.labels[rows], codes, given, vectors)
 
-    def histories(self) -> CodeMatrix:
-        """What each has seen, of shape (n, n_items)."""
+    def seen(self) -> CodeMatrix:
+        """What each has seen, of shape (n, n_items): what is left out of recommendations."""
         if self.given is not None:
             return self.given
         assert self.codes is not None
         return pick_rows(self.model.seen_, self.codes)
 
+    def histories(self) -> CodeMatrix:
+        """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
+        return self.model._trained(self.seen())
+
     def lengths(self) -> NDArray[np.int64]:
-        """How many items each has seen, of shape (n,); 0 for the unknown."""
+        """How many items the history of each has, of shape (n,); 0 for the unknown."""
         if self.given is not None:
-            return np.diff(self.given.indptr)
+            return np.diff(self.model._trained(self.given).indptr)
         assert self.codes is not None
-        indptr = self.model.seen_.indptr
+        indptr = self.model._training.indptr
         if len(self.codes) == 1 and self.codes[0] >= 0:  # a single user costs no arithmetic on arrays
             start, stop = indptr[self.codes[0] : self.codes[0] + 2]
             return np.array([stop - start])
@@ -163,9 +169,12 @@ class Recommender(BaseEstimator, ABC):
     Attributes
     ----------
     seen_ : csr_array of shape (n_users, n_items)
-        The training data: float32, int32 indices, int64 indptr; read-only.
+        What users have had: float32, int32 indices, int64 indptr; read-only. A stored zero is an event of value 0:
+        models of implicit feedback do not learn from it.
     item_counts_ : ndarray of shape (n_items,)
-        How many users each item has, int64.
+        How many users each item has, int64; where zeros are not learned from, they do not count.
+    duplicates_ : {"sum", "last", "max"}
+        What several events of one user and item came to; updates follow it, where their data says nothing else.
     users_, items_ : Vocabulary or None
         The caller's ids, where the model was fitted with Interactions.
     item_info_ : mapping of str to ndarray, or None
@@ -181,7 +190,7 @@ class Recommender(BaseEstimator, ABC):
     """Whether values below zero are data, or an error."""
 
     keeps_zeros: ClassVar[bool] = False
-    """Whether a stored zero is an observation (ratings), or no entry (implicit feedback)."""
+    """Whether an event of value 0 is learned from (ratings), or says only that the item was had (implicit feedback)."""
 
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
@@ -194,11 +203,13 @@ class Recommender(BaseEstimator, ABC):
         "item_info_": Facts("n_items", optional=True),
         "seen_": Matrix(("n_users", "n_items")),
         "item_counts_": Array(("n_items",), "int64", least=0),
+        "duplicates_": Value(str, choices=("sum", "last", "max"), absent=True),
     }
     """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
 
     seen_: CodeMatrix
     item_counts_: NDArray[np.int64]
+    duplicates_: str
     users_: Vocabulary | None
     items_: Vocabulary | None
     item_info_: Mapping[str, NDArray[Any]] | None
@@ -218,7 +229,7 @@ class Recommender(BaseEstimator, ABC):
 
     @abstractmethod
     def _fit(self, matrix: CodeMatrix) -> None:
-        """Learn from the checked matrix of shape (n_users, n_items); it is `seen_` too, and must not be changed."""
+        """Learn from the checked matrix of shape (n_users, n_items): `_training`, which must not be changed."""
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         """Scores of all items for some users, float32, C-contiguous, of shape (b, n_items).
@@ -260,9 +271,11 @@ class Recommender(BaseEstimator, ABC):
         try:
             self._check_options()
             self._adopt(X)
-            self._fit(self.seen_, **options)
-            self._complete(self.seen_)
+            self._fit(self._training, **options)
+            self._complete(self._training)
             freeze(self)
+            if isinstance(X, Interactions):
+                X.tell_merged(type(self).__name__, self._own_policy)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -271,27 +284,62 @@ class Recommender(BaseEstimator, ABC):
 
     def _adopt(self, X: Any) -> None:
         """Take over the data: the matrix, the vocabularies, what is known about the items."""
+        self.__dict__.pop("duplicates_", None)
         matrix = self._checked(X, copy=True, minimum_rows=1)
+        self.duplicates_ = self._policy_of(X)
         if isinstance(X, Interactions):
             self.users_, self.items_, self.item_info_ = X.users, X.items, X.item_info
             self.__dict__.pop("feature_names_in_", None)
         else:
             self.users_ = self.items_ = self.item_info_ = None
             _check_feature_names(self, X, reset=True)
+        self._take_matrix(matrix)
+        self._derived = Derived()
+
+    def _take_matrix(self, matrix: CodeMatrix) -> None:
+        """Take over what users have had, and count what of it is learned from."""
         self.n_features_in_ = int(matrix.shape[1])
         self.seen_ = matrix
-        self.item_counts_ = count_codes(matrix.indices, matrix.shape[1])
-        self._derived = Derived()
+        self.item_counts_ = count_codes(self._trained(matrix).indices, matrix.shape[1])
+
+    def _trained(self, rows: CodeMatrix) -> CodeMatrix:
+        """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
+        return rows if self.keeps_zeros else drop_zeros(rows)
+
+    @property
+    def _training(self) -> CodeMatrix:
+        """`_trained` of `seen_`, which nearly always is `seen_` itself: then no entry of it is looked at."""
+        training: CodeMatrix = self._derived.get("training", self._find_training)
+        return training
+
+    def _find_training(self) -> CodeMatrix:
+        return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._trained(self.seen_)
 
     def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
         refuse_table(X, "X")
         return check_matrix(
             X,
             negative="accept" if self.takes_negatives else "refuse",
-            zeros="keep" if self.keeps_zeros else "drop",
+            zeros="events",
+            duplicates=self._policy,
             copy=copy,
             minimum_rows=minimum_rows,
         )
+
+    @property
+    def _own_policy(self) -> Literal["sum", "last"]:
+        """What several events of one user and item come to, where nothing else is said."""
+        return "last" if self.keeps_zeros else "sum"
+
+    @property
+    def _policy(self) -> Any:
+        """What events come to that join those of the training data."""
+        return vars(self).get("duplicates_", self._own_policy)
+
+    def _policy_of(self, X: Any) -> Any:
+        """What events of X come to: X says it, or else the model."""
+        said = X.duplicates if isinstance(X, Interactions) else None
+        return self._policy if said in (None, "error") else said
 
     # -- asking
 
@@ -563,9 +611,11 @@ class Recommender(BaseEstimator, ABC):
         """
         histories = self._histories(X)
         if y is None:
-            histories, truth = hide_part(histories)
+            _, truth = hide_part(self._trained(histories))
+            histories = keep_entries(histories, ~common_entries(histories, truth))
         else:
             truth = self._truth(y, histories.shape[0])
+        truth = check_truth(truth)  # what is not above 0 is nothing to find
         rows = np.flatnonzero(np.diff(truth.indptr))
         if not len(rows):
             return float("nan")
@@ -837,8 +887,8 @@ class Recommender(BaseEstimator, ABC):
 
     def _structure(self) -> tuple[Any, Any]:
         """Ones where the training data has an entry: items × users, and users × items."""
-        seen = self.seen_
-        ones = csr_array((np.ones(seen.nnz, np.float32), seen.indices, seen.indptr), shape=seen.shape)
+        taken = self._training
+        ones = csr_array((np.ones(taken.nnz, np.float32), taken.indices, taken.indptr), shape=taken.shape)
         return ones.T.tocsr(), ones
 
     def _top(
@@ -870,8 +920,8 @@ class Recommender(BaseEstimator, ABC):
         """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
         if not self.takes_negatives:
             check_range("seen_.data", self.seen_.data, 0, LARGEST)
-        if not np.array_equal(self.item_counts_, count_codes(self.seen_.indices, self.n_features_in_)):
-            raise ValueError("item_counts_ must be how many users each item of seen_ has")
+        if not np.array_equal(self.item_counts_, count_codes(self._trained(self.seen_).indices, self.n_features_in_)):
+            raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
 
     def _sizes(self) -> Sizes:
         """What the symbols in the shapes of `_learned` stand for, as far as what is no array tells: see `fields`."""
@@ -983,7 +1033,7 @@ def _mask(codes: Codes, n: int) -> NDArray[np.bool_]:
 def _seen_rows(audience: Audience) -> CodeMatrix:
     """What each has seen, as rows; none for a user unknown to the model."""
     if audience.codes is None or not len(audience.codes) or audience.codes.min() >= 0:
-        return audience.histories()
+        return audience.seen()
     known = np.maximum(audience.codes, 0)
     rows = pick_rows(audience.model.seen_, known)
     return keep_entries(rows, (audience.codes >= 0)[row_numbers(rows)])

@@ -85,6 +85,21 @@ def row_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
     return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
 
 
+def cell_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """The number of each entry's cell, counted row by row, of shape (nnz,)."""
+    return row_numbers(matrix) * matrix.shape[1] + matrix.indices
+
+
+def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
+    """Which entries of a matrix are entries of another one of its shape too, of shape (nnz,).
+
+    >>> from fastrec.validation import check_matrix
+    >>> common_entries(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
+    array([False,  True])
+    """
+    return np.isin(cell_numbers(matrix), cell_numbers(other))
+
+
 def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
     """The entries of a matrix that one of the same shape before it lacks, or has with another value.
 
@@ -92,7 +107,7 @@ def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
     >>> added_entries(check_matrix([[1, 2, 0]]), check_matrix([[1, 3, 4]])).toarray()
     array([[0., 3., 4.]], dtype=float32)
     """
-    old, new = (row_numbers(matrix) * matrix.shape[1] + matrix.indices for matrix in (before, after))
+    old, new = cell_numbers(before), cell_numbers(after)
     places = np.searchsorted(old, new)
     known = places < len(old)
     known[known] = old[places[known]] == new[known]

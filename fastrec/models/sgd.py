@@ -404,7 +404,7 @@ class SGDFactorization(FeaturedFactors):
         self._adopt_features(matrix.shape, item_features, user_features)
         if loss.unit and (item_features is not None or user_features is not None):
             raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={settings.loss!r}")
-        given = None if X_val is None else self._checked(X_val)
+        given = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         squared = settings.loss == "squared"
         self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
@@ -548,12 +548,12 @@ class SGDFactorization(FeaturedFactors):
         """
         settings, seed = self._settings(), update_seed(self)
         loss = _make_loss(settings, self.n_features_in_)
-        rows = pick_rows(self.seen_, change.users)
+        rows = pick_rows(self._training, change.users)
         loss.sides = self._start(rows.shape, loss, seed, Known(None, self.item_factors_, self.presence_factors_))
         self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
         users = self._factors_of(change.users)
         sides = self._start(rows.shape, loss, seed, Known(users, self.item_factors_, self.presence_factors_))
-        dealer = Dealer(rows, self._weights(rows), self._copies(self.seen_), settings.n_jobs)
+        dealer = Dealer(rows, self._weights(rows), self._copies(self._training), settings.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
             sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
@@ -648,7 +648,7 @@ class SGDFactorization(FeaturedFactors):
 
     def _pool(self) -> Codes:
         """The items as often as negatives are drawn from them."""
-        return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), self._copies(self.seen_))
+        return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), self._copies(self._training))
 
     def _whole(self) -> dict[str, NDArray[Any]]:
         """Some of the pool, the same for all histories: items that are drawn from must be at hand."""

@@ -276,7 +276,7 @@ class TwoTowerRecommender(FactorRecommender):
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, X_val: Any = None) -> None:
         features = check_features("item_features", item_features, matrix.shape[1])
-        validation = None if X_val is None else self._checked(X_val)
+        validation = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, validation, self.validation_fraction)
         rng = np.random.default_rng(seed_of(self.random_state))
         self.network_ = [self.factors, [int(width) for width in self.layers]]

@@ -17,7 +17,7 @@ from fastrec.kernels.als import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
 from fastrec.models.persistence import freeze
 from fastrec.models.recommender import Codes, Recommender
-from fastrec.models.rows import count_codes, pick_rows, row_numbers
+from fastrec.models.rows import common_entries, pick_rows, row_numbers
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, keep_entries, readonly
 
@@ -41,7 +41,7 @@ class Change:
     Parameters
     ----------
     before
-        The matrix as it was, of the new one's shape.
+        What the model had learned from, of the new matrix's shape.
     users
         int32, ascending: the rows that have changed, or are new.
     items
@@ -87,8 +87,9 @@ class Updating(Recommender):
         ----------
         X
             Interactions, also with new users and items, whose ids join the model's; or a matrix of the shape of the
-            training data, what each user did since. Values of a pair known already are added, or, with Interactions,
-            merged by their `duplicates`. A model not yet fitted is fitted.
+            training data, what each user did since. Values of a pair known already are merged by the `duplicates` of
+            Interactions, or else by the model's `duplicates_`; those of a matrix are added. A model not yet fitted is
+            fitted.
         y
             Not used; there because scikit-learn passes it.
 
@@ -120,7 +121,7 @@ class Updating(Recommender):
                 f"{matrix.shape[0]}; new users come with Interactions or by update_users"
             )
         users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
-        merged = self._spliced(self.seen_, users, pick_rows(matrix, users), "sum")
+        merged = self._spliced(self.seen_, users, pick_rows(matrix, users), "sum", events=False)
         return self._change(merged, users, np.unique(matrix.indices))
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
@@ -160,11 +161,10 @@ class Updating(Recommender):
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
         _check_same_users(histories, listed)
-        policy: str = how
-        if how == "append":
-            policy = histories.duplicates if isinstance(histories, Interactions) else "sum"
+        events = isinstance(histories, Interactions)
+        policy = how if how == "replace" else self._joining(histories) if events else "sum"
         grown = resize(self.seen_, (n_users, self.n_features_in_))
-        spliced = self._spliced(grown, codes, pick_rows(rows, order), policy)
+        spliced = self._spliced(grown, codes, pick_rows(rows, order), policy, events)
         return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary)
 
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
@@ -214,7 +214,7 @@ class Updating(Recommender):
         added = _matrix_of(columns.indices, codes[row_numbers(columns)], columns.data, before.shape)
         gaining = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         losing = np.flatnonzero(np.diff(before.indptr) != np.diff(kept.indptr))
-        matrix = self._spliced(kept, gaining, pick_rows(added, gaining), "sum")
+        matrix = self._spliced(kept, gaining, pick_rows(added, gaining), "sum", events=False)
         return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary)
 
     # -- what they share
@@ -230,7 +230,7 @@ class Updating(Recommender):
         added = _matrix_of(user_codes[row_numbers(given)], item_codes[given.indices], given.data, (n_users, n_items))
         changed = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         grown = resize(self.seen_, (n_users, n_items))
-        merged = self._spliced(grown, changed, pick_rows(added, changed), X.duplicates)
+        merged = self._spliced(grown, changed, pick_rows(added, changed), self._joining(X), events=True)
         info = _grown_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
         new_items = np.arange(self.n_features_in_, n_items, dtype=np.int32)
         touched = np.union1d(np.unique(added.indices), new_items)
@@ -267,11 +267,18 @@ class Updating(Recommender):
             )
         return None, max(size, top + 1), codes
 
-    def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str) -> CodeMatrix:
+    def _joining(self, X: Interactions) -> str:
+        """How what X has of known pairs joins what is known."""
+        X.tell_merged(type(self).__name__, self._own_policy)
+        return X.duplicates or str(self._policy)
+
+    def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
+        """`splice`. What events add up to is had, though it be 0; in matrices what adds up to 0 is no entry."""
         spliced = splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
-        # What adds up to nothing is no entry, as it would be none in a fit.
-        may_cancel = policy == "sum" and self.takes_negatives and not self.keeps_zeros
-        return keep_entries(spliced, spliced.data != 0) if may_cancel and not spliced.data.all() else spliced
+        if events or policy != "sum" or self.keeps_zeros or not self.takes_negatives or spliced.data.all():
+            return spliced
+        had = keep_entries(matrix, matrix.data == 0)
+        return keep_entries(spliced, (spliced.data != 0) | common_entries(spliced, had))
 
     def _change(
         self,
@@ -286,7 +293,7 @@ class Updating(Recommender):
     ) -> Self:
         """Take over the new matrix and let the family follow. Whatever stops it, the model is left as it was."""
         state = dict(self.__dict__)
-        change = Change(resize(self.seen_, matrix.shape), changed, touched.astype(np.int32), events)
+        change = Change(resize(self._training, matrix.shape), changed, touched.astype(np.int32), events)
         try:
             grown_by = matrix.shape[1] - self.n_features_in_
             if grown_by and info is None:
@@ -294,12 +301,10 @@ class Updating(Recommender):
             self.users_ = self.users_ if users is None else users
             self.items_ = self.items_ if items is None else items
             self.item_info_ = self.item_info_ if info is None else info
-            self.n_features_in_ = int(matrix.shape[1])
-            self.seen_ = matrix
-            counts = count_codes(matrix.indices, matrix.shape[1])
-            stays = not len(touched) and np.array_equal(counts > 0, self.item_counts_ > 0)
+            had_events = self.item_counts_ > 0
+            self._take_matrix(matrix)
+            stays = not len(touched) and np.array_equal(had_events, self.item_counts_ > 0)
             self._derived = self._derived.kept(self._of_items if stays else ())
-            self.item_counts_ = counts
             if grown_by:
                 self.__dict__.pop("feature_names_in_", None)
             freeze(self)

@@ -37,7 +37,7 @@ class UpdatingFactors(Updating, FactorRecommender):
         if len(change.items):
             self._update_items(change)
             self._derived = Derived()
-            self._complete(self.seen_)
+            self._complete(self._training)
             return
         users = aligned_zeros(self.seen_.shape[0], self.user_factors_.shape[1])
         users[: len(self.user_factors_)] = self.user_factors_
@@ -46,4 +46,4 @@ class UpdatingFactors(Updating, FactorRecommender):
 
     def _factors_of(self, users: NDArray[Any] | slice) -> NDArray[np.float32]:
         """The factors of some users of the training data."""
-        return self._fold_in(pick_rows(self.seen_, users))
+        return self._fold_in(self._trained(pick_rows(self.seen_, users)))

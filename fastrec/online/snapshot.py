@@ -81,11 +81,7 @@ class Taste:
             start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
             new = self._merge(policy)
             values = new.values.astype(np.float32)
-            row = Row(*merge_into(seen.indices[start:stop], seen.data[start:stop], new.codes, values, policy))
-            if model.takes_negatives and not model.keeps_zeros:
-                kept = row.values != 0  # what adds up to nothing is no entry
-                row = Row(row.codes[kept], row.values[kept])
-            self._row = row
+            self._row = Row(*merge_into(seen.indices[start:stop], seen.data[start:stop], new.codes, values, policy))
         return self._row
 
 
@@ -156,10 +152,10 @@ def takes_value(model: Recommender, value: float) -> bool:
     >>> from fastrec.models import Popularity
     >>> model = Popularity().fit([[1, 2]])
     >>> takes_value(model, 5), takes_value(model, 0), takes_value(model, -1), takes_value(model, 1e9)
-    (True, False, False, False)
+    (True, True, False, False)
     """
-    if abs(value) < SMALLEST_VALUE:
-        return model.keeps_zeros
+    if abs(value) < SMALLEST_VALUE:  # a 0 is had by all, and learned from by models of ratings
+        return model.keeps_zeros or value == 0
     return (value > 0 or model.takes_negatives) and abs(value) <= largest_value(model)
 
 
@@ -181,8 +177,9 @@ class Snapshot:
         What to call the model.
     mark
         What names a user in a `Deletion`: `Journal.mark`. None where nobody is deleted.
-    policy : {"sum", "last", "max"}
-        What several events of one user and item add up to, as `Interactions.duplicates`.
+    policy : {"sum", "last", "max"}, optional
+        What several events of one user and item add up to, as `Interactions.duplicates`. None: the model's
+        `duplicates_`.
     held
         Events up to `seq` that the model has not taken in, since their users or items wait to be admitted. Their users
         are answered by them all the same.
@@ -236,7 +233,7 @@ class Snapshot:
         seq: int = 0,
         version: str = "1",
         mark: Callable[[Id], bytes] | None = None,
-        policy: str = "sum",
+        policy: str | None = None,
         held: Sequence[Event] = (),
     ) -> None:
         self.model = model
@@ -244,7 +241,7 @@ class Snapshot:
         self.model_seq = self.seq = seq
         self.unknown_items = 0
         self._mark = mark
-        self.policy = policy
+        self.policy: str = policy or model._policy
         self._histories = Histories()
         self._deleted: frozenset[bytes] = frozenset()
         self.held = tuple(held)
@@ -422,7 +419,7 @@ class Snapshot:
         codes = np.array(bases, np.int64)
         features = pick_rows(model.user_features_, np.maximum(codes, 0))
         features = keep_entries(features, (codes >= 0)[row_numbers(features)])
-        return model._fold_in_from(histories, model._mapped("user", features, model._map_of("user")))
+        return model._fold_in_from(model._trained(histories), model._mapped("user", features, model._map_of("user")))
 
     def _answer_one(self, user: Id, k: int) -> TopK:
         """The usual question, past checks of what is right here.
@@ -436,7 +433,7 @@ class Snapshot:
         histories = self._stack([taste.row(model, self.policy)])
         if taste.vectors is None and isinstance(model, FactorRecommender):
             vectors = self._vectors(histories, [taste.base])
-            taste.vectors = model._fold_in(histories) if vectors is None else vectors
+            taste.vectors = model._fold_in(model._trained(histories)) if vectors is None else vectors
         return self._labelled(model._recommend_rows(histories, k, taste.vectors), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:

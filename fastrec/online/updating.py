@@ -150,7 +150,7 @@ class Updater:
 
     def policy_of(self, model: Recommender) -> str:
         """What several events of one user and item add up to: "sum", "last" or "max"."""
-        return self.policy or ("last" if model.keeps_zeros else "sum")
+        return self.policy or str(model._policy)
 
     # -- following
 
@@ -646,10 +646,9 @@ def interactions_of(
     items, item_codes = _numbered([event.item for event in events], model.items_)
     known = _times_of(events)
     values = np.array([event.value for event in events], np.float32)
-    return Interactions(
-        user_codes, item_codes, values, known, users=users, items=items, duplicates=policy,
-        time_unit=None if known is None else time_unit,
-    )  # fmt: skip
+    data = Interactions(user_codes, item_codes, values, users=users, items=items, duplicates=policy)
+    # A few moments may well have many events here: these are times, whatever they look like.
+    return data if known is None else data._replaced(times=known, time_unit=time_unit)
 
 
 def takeable(model: Recommender, entries: Sequence[Event | Deletion]) -> list[Event]:

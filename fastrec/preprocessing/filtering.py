@@ -42,6 +42,11 @@ class Preprocessor(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"{type(self).__name__} was fitted on other items than those of X")
         return matrix
 
+    def _tell_merged(self, X: Any) -> None:
+        """For transformers of cells: several interactions of one pair come to their sum, where nothing else is said."""
+        if isinstance(X, Interactions):
+            X.tell_merged(type(self).__name__, "sum")
+
 
 class KCore(Preprocessor):
     """Keep only users with enough items and items with enough users, both counted among what is kept.
@@ -180,6 +185,7 @@ class Binarize(Preprocessor):
             Not used.
         """
         check_number("Binarize.at", self.at)
+        self._tell_merged(X)
         self._check(X, reset=True)
         return self
 
@@ -274,6 +280,8 @@ class MergeDuplicates(Preprocessor):
             Not used.
         """
         check_choice("MergeDuplicates.policy", self.policy, (None, "sum", "last", "max"))
+        if self.policy is None:
+            self._tell_merged(X)
         self._check(X, reset=True)
         return self
 
@@ -294,7 +302,7 @@ class MergeDuplicates(Preprocessor):
         if not isinstance(X, Interactions):
             return as_given(X, matrix, np.ones(matrix.nnz, bool))
         merged = X if self.policy is None else X._replaced(duplicates=self.policy)
-        unvalued = X.values is None and merged.duplicates != "sum"  # only a sum of ones is no one
+        unvalued = X.values is None and merged.duplicates not in (None, "sum")  # only a sum of ones is no one
         return X.select(last_of_cells(X)) if unvalued else with_cells(merged, merged.matrix)
 
 
@@ -348,6 +356,8 @@ class Cap(Preprocessor):
             if getattr(self, name) is not None:
                 check_integer(f"Cap.{name}", getattr(self, name), minimum=1)
         check_integer("Cap.random_state", self.random_state, minimum=0)
+        if self.user is not None and isinstance(X, Interactions):
+            X.tell_far_times("Cap")
         matrix = self._check(X, reset=True)
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
         self.item_rates_ = np.ones(matrix.shape[1])
@@ -408,7 +418,7 @@ class SampleNegatives(Preprocessor):
     ratio : float
         How many negatives for each item of a user, as far as there are others.
     value : float
-        Their value. Zero is an entry in Interactions and sparse matrices alone.
+        Their value. Zero is an entry in Interactions alone: a rating of 0 to models of ratings, had to all others.
     random_state : int
         The seed. What is drawn for a user hangs on it and on the user's own items.
 
@@ -458,8 +468,17 @@ class SampleNegatives(Preprocessor):
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
             What X is. Negatives of Interactions with times have the time of their user's last interaction.
+
+        Raises
+        ------
+        ValueError
+            If X is a matrix and the value is 0, which is no entry there.
         """
         self.fit(X)
+        if np.float32(self.value) == 0 and not isinstance(X, Interactions):
+            raise ValueError(
+                f"SampleNegatives.value must not be {self.value} for a matrix, where 0 is no entry: give Interactions"
+            )
         matrix = self._check(X, reset=False)
         wanted = np.round(self.ratio * np.diff(matrix.indptr)).astype(np.int64)
         users, items = draw_negatives(matrix, wanted, self.random_state)

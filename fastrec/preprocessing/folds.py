@@ -312,6 +312,7 @@ class RollingTime(InteractionSplitter):
         _no_groups(self, groups)
         n = check_integer("RollingTime.n_splits", self.n_splits, minimum=1)
         times = times_of(data, "RollingTime")
+        data.tell_far_times("RollingTime")
         memory, gap = self._span("memory", data), self._span("gap", data) or 0.0
         edges = self._edges(times, data, n)
         for start, end in itertools.pairwise(edges):

@@ -9,9 +9,9 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
-from fastrec.data.durations import parse_duration, time_between
+from fastrec.data.durations import convert_times, parse_duration, time_between
 from fastrec.preprocessing.filtering import Preprocessor, with_cells
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, keep_nonzero
 
 Values = NDArray[np.float64]
 
@@ -67,6 +67,7 @@ class Weighting(Preprocessor):
             If an option is out of range, or a value is NaN, infinite or (in most) negative.
         """
         self._check_options()
+        self._tell_merged(X)
         self._learn(self._checked(X, reset=True))
         return self
 
@@ -85,12 +86,20 @@ class Weighting(Preprocessor):
         check_is_fitted(self)
         matrix = self._checked(X, reset=False)
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        values = self._weigh(matrix, rows).astype(np.float32)
+        values = self._as_float32(self._weigh(matrix, rows), matrix.data)
         weighted = assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
         if isinstance(X, Interactions):
             return with_cells(X, weighted)
         result = csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
         return result if issparse(X) else result.toarray()
+
+    def _as_float32(self, weights: Values, before: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The weights, none of them 0 where there was a value."""
+        with np.errstate(over="ignore", under="ignore"):
+            narrow = keep_nonzero(weights.astype(np.float32), before)
+        if not np.isfinite(narrow).all():
+            raise ValueError(f"{type(self).__name__} makes weights beyond float32: give it smaller values")
+        return narrow
 
 
 class TfidfWeight(Weighting):
@@ -274,12 +283,14 @@ class TimeDecay(Preprocessor):
     Parameters
     ----------
     half_life : float or str
-        A number in the unit of the data's times, or a string such as "30d" (s, min, h, d, w, y).
+        A number in the unit of the times of `fit`, or a string such as "30d" (s, min, h, d, w, y).
 
     Attributes
     ----------
     reference_ : int
         The last time in the data of `fit`; what comes later counts in full.
+    time_unit_ : str or None
+        The unit of the times of `fit`, into which those of `transform` are converted where both are known.
     n_features_in_ : int
         The number of items.
 
@@ -312,7 +323,8 @@ class TimeDecay(Preprocessor):
         times = self._times(X)
         parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
         self._check(X, reset=True)
-        self.reference_ = int(times.max()) if len(times) else 0
+        X.tell_far_times("TimeDecay")
+        self.reference_, self.time_unit_ = int(times.max()) if len(times) else 0, X.time_unit
         return self
 
     def transform(self, X: Any) -> Any:
@@ -328,11 +340,16 @@ class TimeDecay(Preprocessor):
         """
         check_is_fitted(self)
         times = self._times(X)
-        life = parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
+        life = parse_duration("TimeDecay.half_life", self.half_life, self.time_unit_)
         self._check(X, reset=False)
-        weights = np.exp2(-time_between(times, self.reference_) / life)
-        values = weights if X.values is None else weights * X.values
-        return X._replaced(values=values.astype(np.float32))
+        if None not in (X.time_unit, self.time_unit_):
+            times = convert_times("TimeDecay", times, X.time_unit, self.time_unit_)
+        with np.errstate(over="ignore", under="ignore"):  # infinitely old weighs nothing, and is had all the same
+            weights = np.exp2(-time_between(times, self.reference_) / life)
+        given = np.ones(len(weights), np.float32) if X.values is None else X.values
+        with np.errstate(under="ignore"):
+            values = (weights * given).astype(np.float32)
+        return X._replaced(values=keep_nonzero(values, given))
 
     def _times(self, X: Any) -> NDArray[np.int64]:
         if not isinstance(X, Interactions):

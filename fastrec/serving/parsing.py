@@ -92,7 +92,7 @@ def check_values(model: Recommender, values: list[float], field: str, rest: str 
         return
     for place, value in enumerate(values):
         if not takes_value(model, value):
-            least = f"from {-largest:g}" if model.takes_negatives else "from 0" if model.keeps_zeros else "above 0"
+            least = f"from {-largest:g}" if model.takes_negatives else "from 0"
             said = f"a value must be {least} and at most {largest:g} for this {type(model).__name__}, got {value:g}"
             raise Refusal(422, said, f"{field}[{place}]{rest}")
 

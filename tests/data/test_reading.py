@@ -403,7 +403,8 @@ def test_what_is_no_table_is_refused(source):
 def test_duplicates_policy_is_checked_and_kept(tmp_path):
     path = write(tmp_path, "user,item,rating\na,1,2\na,1,5\n")
     assert fr.read_interactions(path, duplicates="max").matrix[0, 0] == 5
-    assert '1, duplicates="sum"' in repr(fr.read_interactions(path))
+    assert "1; models of ratings take the last of a pair, all others the sum" in repr(fr.read_interactions(path))
+    assert fr.read_interactions(path).duplicates is None
     with pytest.raises(ValueError, match="user 'a' meets item 1 more than once, in rows 0 and 1"):
         fr.read_interactions(path, duplicates="error")
     with pytest.raises(ValueError, match="duplicates must be one of"):

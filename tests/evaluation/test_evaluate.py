@@ -249,7 +249,8 @@ def test_serendipity_of_popularity_is_zero(parts, model):
 
 def test_new_users_are_asked_about_by_their_histories():
     rng = np.random.default_rng(0)
-    data = fr.Interactions(rng.integers(0, 80, 2500), rng.integers(0, 30, 2500), users=[f"u{n}" for n in range(80)])
+    users = [f"u{n}" for n in range(80)]
+    data = fr.Interactions(rng.integers(0, 80, 2500), rng.integers(0, 30, 2500), users=users, duplicates="sum")
     train, histories, hidden = fr.split_users(data, 0.3, 0.25, random_state=0)
     model = fr.ImplicitALS(4, iterations=3, random_state=0).fit(train)
     report = evaluate(model, hidden, ["ndcg@5", "novelty@5", "serendipity@5"], histories=histories)

@@ -223,7 +223,7 @@ def test_reports_cannot_be_changed(report):
 
 def test_a_page_gives_wide_tables_its_width_and_keeps_columns_few(tmp_path):
     rng = np.random.default_rng(0)
-    data = fr.Interactions(rng.integers(0, 60, 900), rng.integers(0, 30, 900))
+    data = fr.Interactions(rng.integers(0, 60, 900), rng.integers(0, 30, 900), duplicates="sum")
     train, test = fr.split_random(data, 0.3, 0)
     model = fr.Popularity().fit(train)
     metrics = ["ndcg@5", "recall@5", "recall@10", "map@5", "auc@5", "novelty@5"]

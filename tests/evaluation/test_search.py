@@ -24,7 +24,7 @@ def data():
     taste = rng.integers(0, 2, 60)
     user = rng.integers(0, 60, 1200)
     item = (rng.integers(0, 25, 1200) // 2 * 2 + taste[user]) % 25
-    return fr.Interactions(user, item, users=range(60), items=range(25))
+    return fr.Interactions(user, item, users=range(60), items=range(25), duplicates="sum")
 
 
 def fixed(column):
@@ -40,7 +40,8 @@ def marked(column):
 
 
 def timed(sign):
-    return fr.Interactions([0, 0, 1, 1] * 30, [0, 1, 2, 3] * 30, times=sign * np.arange(120), items=range(25))
+    users, items = [0, 0, 1, 1] * 30, [0, 1, 2, 3] * 30
+    return fr.Interactions(users, items, times=sign * np.arange(120), items=range(25), duplicates="sum")
 
 
 def als(**options):
@@ -123,7 +124,9 @@ def test_a_place_is_that_of_the_grid():
 @pytest.mark.parametrize("metric", ["rmse", "gini@5", "average_popularity@5", "calibration@5"])
 def test_where_less_is_better_the_lowest_wins(data, metric):
     groups = np.array(["a", "b", "c"], object)[np.arange(25) % 3]
-    told = fr.Interactions(data.user_codes, data.item_codes, items=range(25), item_info={"genres": groups})
+    told = fr.Interactions(
+        data.user_codes, data.item_codes, items=range(25), item_info={"genres": groups}, duplicates="sum"
+    )
     options = {"item_features": "genres"} if metric.startswith("calibration") else {}
     found = fr.search(als(), {"factors": [1, 8]}, told, method="grid", metric=metric, cv=0.2, refit=False, **options)
     assert found.best_score == min(trial.score for trial in found.trials)
@@ -404,7 +407,7 @@ def test_a_store_is_known_again_in_another_process(tmp_path):
             def rvs(self, random_state=None): return 2.0
         np.set_printoptions(precision=int(sys.argv[2]))
         rng = np.random.default_rng(0)
-        data = fr.Interactions(rng.integers(0, 9, 200), rng.integers(0, 9, 200))
+        data = fr.Interactions(rng.integers(0, 9, 200), rng.integers(0, 9, 200), duplicates="sum")
         model = fr.ImplicitALS(2, iterations=1, random_state=0)
         space = {"alpha": Named(), "regularization": stats.uniform, "dtype": ["float32"]}
         fr.search(model, space, data, cv=0.2, n_trials=2, store=sys.argv[1], refit=False, metrics=["diversity@5"],
@@ -432,7 +435,8 @@ def test_a_killed_search_goes_on(tmp_path):
     script = textwrap.dedent("""
         import sys, time, numpy as np, fastrec as fr
         rng = np.random.default_rng(0)
-        data = fr.Interactions(rng.integers(0, 60, 1200), rng.integers(0, 25, 1200), users=range(60), items=range(25))
+        users, items = rng.integers(0, 60, 1200), rng.integers(0, 25, 1200)
+        data = fr.Interactions(users, items, users=range(60), items=range(25), duplicates="sum")
         slow = float(sys.argv[2])
         model = fr.ImplicitALS(4, iterations=1, random_state=0, callback=None)
         fit = fr.ImplicitALS.fit

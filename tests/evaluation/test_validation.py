@@ -13,9 +13,8 @@ def random_data(seed=0, users=60, items=25, n=1200):
     taste = rng.integers(0, 2, users)
     user = rng.integers(0, users, n)
     item = (rng.integers(0, items, n) // 2 * 2 + taste[user]) % items
-    return fr.Interactions(
-        user, item, times=rng.integers(0, 1000, n), users=[f"u{u}" for u in range(users)], items=range(items)
-    )
+    ids = [f"u{u}" for u in range(users)]
+    return fr.Interactions(user, item, times=rng.integers(0, 1000, n), users=ids, items=range(items), duplicates="sum")
 
 
 @pytest.fixture

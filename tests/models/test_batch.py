@@ -23,6 +23,7 @@ def model():
         users=[f"u{n}" for n in range(50)],
         items=range(100, 130),
         item_info={"title": titles},
+        duplicates="sum",
     )
     return fr.ImplicitALS(4, iterations=1, random_state=0).fit(data)
 

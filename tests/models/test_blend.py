@@ -84,7 +84,8 @@ def timed(seed=0):
     users = np.repeat(np.arange(60), 10)
     late = np.tile(np.arange(10) >= 7, 60)
     items = np.where(late, 20 + rng.integers(0, 12, 600), rng.integers(0, 20, 600))
-    return Interactions(users, items, times=np.tile(np.arange(10), 60) * 100 + rng.integers(0, 90, 600))
+    times = np.tile(np.arange(10), 60) * 100 + rng.integers(0, 90, 600)
+    return Interactions(users, items, times=times, duplicates="sum")
 
 
 def test_weights_are_for_what_the_validation_hides():

@@ -290,7 +290,7 @@ def test_updates_of_models_with_features(model):
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(80), 8)
     items = np.where(users < 40, rng.integers(0, 13, 640), rng.integers(15, 28, 640))
-    data = Interactions(users, items, users=np.arange(80), items=np.arange(30))
+    data = Interactions(users, items, users=np.arange(80), items=np.arange(30), duplicates="sum")
     genres, kinds = (np.kron(np.eye(2), np.ones((size, 1))) for size in (15, 40))
     fitted = model.fit(data, item_features=genres, user_features=kinds)
     more = Interactions(np.array([0, 0, 1]), np.array([0, 1, 1]), users=np.array([3, 100]), items=np.array([12, 40]))

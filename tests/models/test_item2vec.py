@@ -116,7 +116,7 @@ def test_users_are_means_of_unit_vectors():
 @pytest.mark.parametrize("window", [None, 1, 5])
 def test_sequences_of_one_event_and_repeats_have_no_pairs(window):
     users, items = np.array([0, 1, 2, 3, 3, 3]), np.array([0, 1, 2, 1, 1, 1])
-    data = Interactions(users, items, times=np.arange(6), time_unit="s")
+    data = Interactions(users, items, times=np.arange(6), time_unit="s", duplicates="sum")
     model = Item2Vec(4, window=window, iterations=2, random_state=0).fit(data)
     np.testing.assert_array_equal(model.loss_curve_, 0)
     np.testing.assert_allclose(np.linalg.norm(model.item_factors_, axis=1), 1, rtol=1e-5)

@@ -86,7 +86,7 @@ def test_similar_items_are_the_cosine_of_the_columns():
 
 
 def test_negatives_and_zeros_are_observations_where_a_family_says_so():
-    X = sp.coo_array(([1.0, -1.0, 0.0], ([0, 0, 1], [0, 1, 2])), shape=(2, 3))
+    X = Interactions([0, 0, 1], [0, 1, 2], [1.0, -1.0, 0.0])
     model = Taste().fit(X)
     assert model.seen_.nnz == 3
     assert model.recommend(1, 3).codes.tolist() == [[0, 1, -1]]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastrec.data import Interactions
 from fastrec.models import SGDFactorization, load
 
 LOSSES = ["bpr", "warp", "logistic", "ccl", "softmax", "squared"]
@@ -326,10 +327,12 @@ def test_negative_values_are_refused_where_they_mean_nothing(loss):
         SGDFactorization(loss=loss).fit([[1, -1], [1, 1]])
 
 
-def test_zeros_are_ratings():
-    X = sp.csr_array(([0.0, 5.0, 0.0], ([0, 0, 1], [0, 1, 2])), shape=(2, 3))
-    assert SGDFactorization(2, loss="squared", iterations=2).fit(X).seen_.nnz == 3
-    assert SGDFactorization(2, iterations=2).fit(X).seen_.nnz == 1
+def test_zeros_of_events_are_ratings_and_those_of_a_matrix_are_no_entries():
+    events = Interactions([0, 0, 1], [0, 1, 2], [0.0, 5.0, 0.0])
+    rating, ranking = (SGDFactorization(2, loss=loss, iterations=2).fit(events) for loss in ("squared", "bpr"))
+    assert rating.seen_.nnz == ranking.seen_.nnz == 3
+    assert (rating.item_counts_.sum(), ranking.item_counts_.sum()) == (3, 1)
+    assert SGDFactorization(2, loss="squared", iterations=2).fit(sp.csr_array(events.matrix)).seen_.nnz == 1
 
 
 def test_what_values_may_be_hangs_on_the_loss():
@@ -339,8 +342,8 @@ def test_what_values_may_be_hangs_on_the_loss():
     )
     assert (rating.takes_negatives, disliking.takes_negatives, ranking.takes_negatives) == (True, True, False)
     assert (rating.keeps_zeros, disliking.keeps_zeros, ranking.keeps_zeros) == (True, False, False)
-    X = sp.csr_array((np.array([0.0, -1.0, 2.0, 1.0], np.float32), ([0, 0, 1, 1], [0, 1, 1, 2])), shape=(2, 3))
-    assert rating.fit(X).seen_.nnz == 4
-    assert disliking.fit(X).seen_.nnz == 3
+    X = Interactions([0, 0, 1, 1], [0, 1, 1, 2], [0.0, -1.0, 2.0, 1.0])
+    assert rating.fit(X).item_counts_.sum() == 4
+    assert disliking.fit(X).item_counts_.sum() == 3
     with pytest.raises(ValueError, match="negative"):
         ranking.fit(X)

@@ -152,9 +152,18 @@ def test_unknown_items_and_users_are_counted_or_told(model):
 
 
 def test_values_that_the_model_takes_no_notice_of(model):
-    snapshot = Snapshot(model).after([Event("u1", "i3", 0.0, seq=1), Event("u1", "i3", -2.0, seq=2)])
+    snapshot = Snapshot(model).after([Event("u1", "i3", 1e-300, seq=1), Event("u1", "i3", -2.0, seq=2)])
     assert snapshot.changed_users == 0
     assert snapshot.seq == 2
+
+
+def test_an_event_of_value_zero_is_had_and_not_learned_from(model):
+    before = Snapshot(model)
+    best = before.recommend(["u1"], k=1).items[0, 0]
+    after = before.after([Event("u1", best, 0.0, seq=1)])
+    found, others = after.recommend(["u1"], k=24), before.recommend(["u1"], k=25)
+    assert best not in found.items
+    np.testing.assert_array_equal(found.scores[found.valid], others.scores[others.valid][1:])
 
 
 def test_a_deleted_user_is_unknown_and_may_begin_anew(model, journal):
@@ -397,7 +406,7 @@ def test_a_refit_is_that_of_all_the_data(model, journal, tmp_path):
     users, items = cells.users.extended(["n"]), cells.items.extended(["fresh"])
     whole = Interactions(
         np.append(cells.user_codes, [1, 40, 1]), np.append(cells.item_codes, [3, 25, 3]),
-        np.append(cells.values, [1, 1, 1]), users=users, items=items,
+        np.append(cells.values, [1, 1, 1]), users=users, items=items, duplicates="sum",
     )  # fmt: skip
     same_models(model, ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(whole))
     assert list(model.item_info_["title"])[-2:] == ["Film 24", ""]
@@ -591,13 +600,15 @@ def test_the_last_rating_counts(journal):
     assert Updater(updater.snapshot.model, journal, policy="sum").snapshot.history("a").values.tolist() == [8, 3]
 
 
-def test_values_that_cancel_are_no_entry(journal):
+def test_what_cancels_is_had_and_not_learned_from(journal):
     updater = Updater(EASE(5.0).fit(data()), journal)
     before = updater.snapshot.history("u1").codes.tolist()
     new = next(code for code in range(25) if code not in before)
     journal.append([("u1", f"i{new}", 2.0), ("u1", f"i{new}", -2.0)])
-    assert updater.catch_up().history("u1").codes.tolist() == before
-    assert updater.checkpoint().history("u1").codes.tolist() == before
+    for snapshot in (updater.catch_up(), updater.checkpoint()):
+        assert snapshot.history("u1").codes.tolist() == sorted([*before, new])
+        assert new not in snapshot.recommend(["u1"], k=25).codes
+    assert updater.snapshot.model.item_counts_.tolist() == EASE(5.0).fit(data()).item_counts_.tolist()
 
 
 def test_a_problem_is_told_as_long_as_there_is_one(model, tmp_path):

@@ -1,6 +1,8 @@
+import contextlib
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -8,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastrec import ImplicitALS, Interactions
+from fastrec import ImplicitALS, Interactions, MergedEventsWarning, Popularity
 from fastrec.preprocessing import (
     BM25Weight,
     Cap,
@@ -18,8 +20,11 @@ from fastrec.preprocessing import (
     SampleNegatives,
     TfidfWeight,
     TimeDecay,
+    weighting,
 )
+from fastrec.preprocessing.weighting import Weighting
 
+DISCOVERED = [kind for kind in vars(weighting).values() if isinstance(kind, type) and issubclass(kind, Weighting)]
 WEIGHTS = [TfidfWeight(), BM25Weight(), LogWeight(), Normalize(), Normalize("l1"), Normalize("max")]
 
 
@@ -84,7 +89,7 @@ def test_negative_values_are_refused_by_place(weight):
 
 
 def test_repeated_interactions_are_weighted_as_their_cell():
-    data = Interactions([0, 0, 1], [0, 0, 1], [1, 2, 4], times=[5, 3, 4])
+    data = Interactions([0, 0, 1], [0, 0, 1], [1, 2, 4], times=[5, 3, 4], duplicates="sum")
     result = LogWeight().fit_transform(data)
     np.testing.assert_allclose(result.values, np.log([4, 5]), rtol=1e-6)
     assert result.times.tolist() == [5, 4]
@@ -217,3 +222,49 @@ def test_transformers_work_in_a_pipeline():
     )
     assert pipeline.fit(X).predict(X).shape == (30,)
     assert 0 <= pipeline.score(X) <= 1
+
+
+SIZES = st.floats(0, float(np.float32(3e38)), width=32, exclude_min=True, allow_subnormal=True)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DISCOVERED if kind is not Weighting], ids=lambda kind: kind.__name__)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), SIZES), min_size=1, unique_by=lambda cell: cell[:2]))
+@example([(0, 0, 1e-45), (0, 1, 3e38)])
+def test_no_weighting_takes_an_entry_away(kind, cells):
+    """However small or large the values: what has a value has a weight, in every form of the data."""
+    rows, columns, values = (np.array(part) for part in zip(*cells, strict=True))
+    matrix = sparse.csr_array((values.astype(np.float32), (rows, columns)), shape=(4, 5))
+    data = Interactions(rows, columns, values, users=np.arange(4), items=np.arange(5))
+    if kind in (TfidfWeight, LogWeight) and values.max() > 1e38:
+        with contextlib.suppress(ValueError):
+            kind().fit_transform(matrix)
+        return
+    weighted = kind().fit_transform(matrix)
+    np.testing.assert_array_equal(weighted.toarray() != 0, matrix.toarray() != 0)
+    np.testing.assert_array_equal(kind().fit_transform(matrix.toarray()), weighted.toarray())
+    np.testing.assert_array_equal(kind().fit_transform(data).matrix.toarray(), weighted.toarray())
+
+
+@given(st.lists(st.tuples(SIZES, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=10), st.floats(1e-300, 1e300))
+def test_decay_takes_nothing_away_however_old_it_is(events, life):
+    values, times = zip(*events, strict=True)
+    data = Interactions(np.zeros(len(events), int), np.arange(len(events)), values, times=np.array(times, np.int64))
+    decayed = TimeDecay(life).fit_transform(data)
+    assert (decayed.values > 0).all()
+    assert Popularity().fit(decayed).seen_.nnz == len(events)
+
+
+def test_decay_knows_the_unit_that_it_was_fitted_in():
+    seconds = Interactions([0, 0], [0, 1], times=[1_600_000_000, 1_600_000_100], time_unit="s")
+    decay = TimeDecay(half_life=100).fit(seconds)
+    later = Interactions([0, 0], [0, 1], times=np.array([1_600_000_000_000, 1_600_000_100_000]), time_unit="ms")
+    np.testing.assert_array_equal(decay.transform(later).values, decay.transform(seconds).values)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DISCOVERED if kind is not Weighting], ids=lambda kind: kind.__name__)
+def test_what_a_weighting_merges_is_said(kind):
+    raw = Interactions([0, 0, 1], [0, 0, 1], [4, 5, 1])
+    with pytest.warns(MergedEventsWarning, match=f"1 pair of a user and an item .* {kind.__name__} takes the sum"):
+        found = kind().fit(raw).transform(raw)
+    said = kind().fit_transform(Interactions([0, 0, 1], [0, 0, 1], [4, 5, 1], duplicates="sum"))
+    np.testing.assert_array_equal(found.values, said.values)
