@@ -44,6 +44,12 @@ def open_new(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
     return descriptor
 
 
+def open_anew(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
+    """As `open_new`; what a killed process has left there is removed first."""
+    Path(path).unlink(missing_ok=True)
+    return open_new(path, mode)
+
+
 def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
     """Make a folder for files of that mode, and those above it, where they are not there; one that is stays as it is.
 

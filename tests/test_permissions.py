@@ -31,6 +31,8 @@ WRITERS = {
     "index": lambda path, **options: IVFIndex(n_probe=1).fit(np.eye(4, dtype="f4")).save(path, **options),
     "versions": lambda path, **options: Versions(path, **options).publish(MODEL),
     "journal": make_journal,
+    "csv": lambda path, **options: MODEL.recommend_to(path.with_suffix(".csv"), k=1, **options),
+    "parquet": lambda path, **options: MODEL.recommend_to(path.with_suffix(".parquet"), k=1, **options),
 }
 
 

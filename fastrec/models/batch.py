@@ -15,6 +15,7 @@ from fastrec import __version__
 from fastrec.data.ids import as_ids
 from fastrec.fingerprint import fingerprint
 from fastrec.models.rows import pick_rows
+from fastrec.permissions import PRIVATE, make_folder, open_anew
 from fastrec.progress import epoch_progress
 from fastrec.retrieval import TopK
 from fastrec.validation import CodeMatrix, check_choice, check_integer
@@ -30,6 +31,7 @@ def recommend_to(
     *,
     batch_size: int = 10_000,
     verbose: bool | int = False,
+    mode: int = PRIVATE,
     **options: Any,
 ) -> int:
     """Write the recommendations for many users to a Parquet or CSV file, a batch of users at a time.
@@ -53,6 +55,9 @@ def recommend_to(
         Users at a time: what bounds the memory.
     verbose
         Whether to show progress.
+    mode
+        The file's permissions: what is recommended to people tells of them, so it is its owner's alone, unless 0o640,
+        say, lets a group read it.
     **options
         Further options of `recommend`. `allow` and `deny` are for all users, or have a row for each of them.
 
@@ -99,7 +104,7 @@ def recommend_to(
                 top = model.recommend(_rows(asked, start, stop), k, **{**options, **some})
                 _write_part(top, place, kind)
             advance(f"{min(start + batch_size, n):,} of {n:,} users")
-    rows = (_join_parquet if kind == "parquet" else _join_csv)(model, sorted(parts.glob(f"*.{kind}")), target)
+    rows = (_join_parquet if kind == "parquet" else _join_csv)(model, sorted(parts.glob(f"*.{kind}")), target, mode)
     shutil.rmtree(parts)
     return rows
 
@@ -167,7 +172,7 @@ def _prepare(parts: Path, job: dict[str, Any]) -> None:
                     f"{parts} holds parts of another job: its {name} is {known.get(name)}, not {value}; remove it first"
                 )
     else:
-        parts.mkdir(exist_ok=True)
+        make_folder(parts)
         aside = note.with_suffix(".tmp")
         aside.write_text(json.dumps(job), encoding="utf-8")
         os.replace(aside, note)
@@ -198,9 +203,10 @@ def _write_part(top: TopK, place: Path, kind: str) -> None:
             name: pa.array(column.tolist() if column.dtype == object else column)
             for name, column in _columns(top).items()
         }
-        pq.write_table(pa.table(columns), aside)
+        with os.fdopen(open_anew(aside), "wb") as binary:
+            pq.write_table(pa.table(columns), binary)
     else:
-        with aside.open("w", encoding="utf-8", newline="") as file:
+        with os.fdopen(open_anew(aside), "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             # The digits that a float32 has, no more.
             columns_ = _columns(top)
@@ -218,7 +224,7 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _join_parquet(model: Any, parts: list[Path], target: Path) -> int:
+def _join_parquet(model: Any, parts: list[Path], target: Path, mode: int) -> int:
     pa, pq = _arrow()
     schema = pq.read_schema(parts[0]) if parts else pa.schema([("user", pa.int64()), ("item", pa.int64())])
     # A part without a row does not know the types of its texts.
@@ -228,7 +234,7 @@ def _join_parquet(model: Any, parts: list[Path], target: Path) -> int:
             break
     rows = 0
     aside = target.with_name(f".{target.name}.tmp")
-    with pq.ParquetWriter(aside, schema) as writer:
+    with os.fdopen(open_anew(aside, mode), "wb") as file, pq.ParquetWriter(file, schema) as writer:
         for part in parts:
             table = pq.read_table(part)
             if table.num_rows:
@@ -238,13 +244,13 @@ def _join_parquet(model: Any, parts: list[Path], target: Path) -> int:
     return rows
 
 
-def _join_csv(model: Any, parts: list[Path], target: Path) -> int:
+def _join_csv(model: Any, parts: list[Path], target: Path, mode: int) -> int:
     names = ["user", "item", "score", "rank"]
     if "title" in (model.item_info_ or {}):
         names.append("title")
     rows = 0
     aside = target.with_name(f".{target.name}.tmp")
-    with aside.open("w", encoding="utf-8", newline="") as file:
+    with os.fdopen(open_anew(aside, mode), "w", encoding="utf-8", newline="") as file:
         file.write(",".join(names) + "\n")
         for part in parts:
             with part.open(encoding="utf-8", newline="") as source:

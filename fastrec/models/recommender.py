@@ -455,6 +455,7 @@ class Recommender(BaseEstimator, ABC):
         *,
         batch_size: int = 10_000,
         verbose: bool | int = False,
+        mode: int = PRIVATE,
         exclude_seen: bool = True,
         allow: Any = None,
         deny: Any = None,
@@ -476,6 +477,8 @@ class Recommender(BaseEstimator, ABC):
             Users at a time.
         verbose
             Whether to show progress.
+        mode
+            The file's permissions: its owner's alone, unless 0o640, say, lets a group read it.
         exclude_seen, allow, deny, on_unknown, on_empty, exact
             As in `recommend`.
 
@@ -492,7 +495,7 @@ class Recommender(BaseEstimator, ABC):
             "on_empty": on_empty,
             "exact": exact,
         }
-        return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, **options)
+        return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, mode=mode, **options)
 
     def predict(self, X: Any) -> Codes:
         """The code of the best item that is not in the row, for each row of X.

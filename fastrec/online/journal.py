@@ -398,7 +398,7 @@ class Journal:
         try:
             return work()
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _FULL:
+            if not _is_full(error):
                 raise
         with contextlib.suppress(sqlite3.Error):
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -446,7 +446,7 @@ class Journal:
         try:
             return self._with_shorter_log(work)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _FULL:
+            if not _is_full(error):
                 raise
         self._reserve.give_up()
         return self._with_shorter_log(work)
@@ -502,7 +502,7 @@ class Journal:
             with self._transaction():
                 self._set_meta(connection, "unscrubbed", 0)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _FULL:
+            if not _is_full(error):
                 raise
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
@@ -837,8 +837,7 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) == errno.ENOSPC
-            kind = JournalDiskFullError if full else JournalError
+            kind = JournalDiskFullError if _is_full(error) else JournalError
             raise kind(f"the journal {self.path}: {error}") from error
 
     def _prepare(self, time_unit: str | None) -> None:
@@ -1026,6 +1025,11 @@ def _insert_rows(connection: sqlite3.Connection, table: str, columns: int, flat:
         part = flat[start : start + step]
         rows = ",".join([row] * (len(part) // columns))
         connection.execute(f"INSERT INTO {table} VALUES {rows}", part)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether an error says that the disk has no room."""
+    return getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) == errno.ENOSPC
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
