@@ -6,15 +6,16 @@ so that ``--help`` is quick.
 """
 
 import csv
+import inspect
 import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -73,7 +74,10 @@ TableFile = Annotated[
 ModelFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A model file made by `fastrec train`.")
 ]
-UserColumn = Annotated[str | None, typer.Option("--user-column", help="Column of the users; recognised by default.")]
+UserColumn = Annotated[
+    str | None,
+    typer.Option("--user-column", help="Column of the users, by name or by number from 0; recognised by default."),
+]
 ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
 
 
@@ -88,6 +92,15 @@ Merging = Annotated[
     ),
 ]
 IgnoreValues = Annotated[bool, typer.Option("--ignore-values", help="Let every interaction count 1.")]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether the first line names the columns; told, where it can be."),
+]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="What separates columns; told by the first line. tab is a tab.")
+]
+Encoding = Annotated[str, typer.Option("--encoding", help="The encoding of text files, such as latin-1.")]
+Quote = Annotated[str, typer.Option("--quote", help="What stands around fields with a delimiter; '' is nothing.")]
 MinValue = Annotated[float | None, typer.Option(help="Keep only interactions with at least this value.")]
 KCoreSize = Annotated[
     int | None, typer.Option("--k-core", min=1, help="Keep users and items with at least so many of each other.")
@@ -116,6 +129,65 @@ def _common(
         raise typer.Exit
 
 
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+class Table(NamedTuple):
+    """How the tables of a command are read, and what is kept of them."""
+
+    columns: dict[str, Any]
+    form: dict[str, Any]
+    min_value: float | None
+    k_core: int | None
+
+
+def _table(
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    value_column: ValueColumn = None,
+    time_column: TimeColumn = None,
+    duplicates: Merging = None,
+    ignore_values: IgnoreValues = False,
+    header: Header = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    quote: Quote = '"',
+    min_value: MinValue = None,
+    k_core: KCoreSize = None,
+) -> Table:
+    if ignore_values and value_column is not None:
+        raise typer.BadParameter("not together with --value-column", param_hint="--ignore-values")
+    named = {"user": user_column, "item": item_column, "value": value_column, "time": time_column}
+    columns: dict[str, Any] = {role: None if text is None else _column(text) for role, text in named.items()}
+    columns["value"] = False if ignore_values else columns["value"]
+    columns["duplicates"] = None if duplicates is None else duplicates.value
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else delimiter
+    form = {"header": header, "delimiter": delimiter, "encoding": encoding, "quote": quote or None}
+    return Table(columns, form, min_value, k_core)
+
+
+def _column(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
+def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """A decorator: the command's parameter `table` becomes the options of `_table`, the same for all commands."""
+    options = inspect.signature(_table).parameters
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        parameters.extend(options.values() if name == "table" else [parameter])
+
+    def with_options(**given: Any) -> None:
+        table = _table(**{name: given.pop(name) for name in options})
+        command(**given, table=table)
+
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_options.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    return with_options
+
+
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
@@ -133,20 +205,14 @@ def demo(
 
 
 @app.command(epilog="Example:  fastrec train ratings.csv -o model.fastrec --factors 128 --k-core 5 --holdout 0.1")
+@reads_table
 def train(
     file: TableFile,
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    value_column: ValueColumn = None,
-    time_column: TimeColumn = None,
-    duplicates: Merging = None,
-    ignore_values: IgnoreValues = False,
+    table: Table,
     items: Annotated[
         Path | None, typer.Option("--items", exists=True, dir_okay=False, help="A table of facts about items (title).")
     ] = None,
-    min_value: MinValue = None,
-    k_core: KCoreSize = None,
     factors: Factors = None,
     regularization: Regularization = None,
     alpha: Alpha = None,
@@ -170,8 +236,7 @@ def train(
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
-    data = _read(file, columns, items, min_value, k_core)
+    data = _read(file, table, items)
     options = _als_options(factors, regularization, alpha, iterations, seed, jobs)
     if holdout > 0:
         part, hidden = split_random(data, holdout, random_state=seed)
@@ -190,21 +255,15 @@ def train(
     epilog="Examples:  fastrec evaluate ratings.csv --split time --report report.html   |   "
     "fastrec evaluate model.fastrec later.csv --metrics ndcg@10,recall@50",
 )
+@reads_table
 def evaluate_command(
+    table: Table,
     source: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="A table to be split; or a model, with TEST.")
     ],
     test: Annotated[
         Path | None, typer.Argument(exists=True, dir_okay=False, help="The table with what is to be found.")
     ] = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    value_column: ValueColumn = None,
-    time_column: TimeColumn = None,
-    duplicates: Merging = None,
-    ignore_values: IgnoreValues = False,
-    min_value: MinValue = None,
-    k_core: KCoreSize = None,
     split: Annotated[
         Split, typer.Option(help="How the table is split; auto: by time, where there are times.")
     ] = Split.auto,
@@ -235,7 +294,6 @@ def evaluate_command(
     """
     from fastrec import evaluate, load
 
-    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
     labels = [label.strip() for label in metrics.split(",") if label.strip()]
     _check_metrics(labels)
     if test is not None:
@@ -243,14 +301,12 @@ def evaluate_command(
         models: Any = {type(model).__name__: model}
         sides = (model.users_, model.items_)
         kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
-        wanted = _read(test, columns, None, min_value, k_core, ids=kinds)
+        wanted = _read(test, table, ids=kinds)
     else:
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
         options = _als_options(factors, regularization, alpha, iterations, seed, jobs)
-        models, wanted = _train_on_split(
-            _read(source, columns, None, min_value, k_core), split, fraction, seed, options
-        )
+        models, wanted = _train_on_split(_read(source, table), split, fraction, seed, options)
     report = evaluate(models, wanted, labels, exclude_seen=not include_seen, cold_users=cold_users.value, n_jobs=jobs)
     _write_report(report, output_format)
     if report_file is not None:
@@ -286,6 +342,7 @@ class Method(StrEnum):
     epilog="Example:  fastrec search ratings.csv --option factors=32,64,128 --option alpha=0.1..30:log --trials 30 "
     "--store search.jsonl -o best.fastrec"
 )
+@reads_table
 def search(
     file: TableFile,
     option: Annotated[
@@ -294,14 +351,7 @@ def search(
             "--option", metavar="NAME=…", help="What to search: a,b,c or low..high, with :log by its logarithm. Repeat."
         ),
     ],
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    value_column: ValueColumn = None,
-    time_column: TimeColumn = None,
-    duplicates: Merging = None,
-    ignore_values: IgnoreValues = False,
-    min_value: MinValue = None,
-    k_core: KCoreSize = None,
+    table: Table,
     model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = "ImplicitALS",
     method: Annotated[Method, typer.Option(help="How to search.")] = Method.random,
     trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="How many draws.")] = 20,
@@ -335,8 +385,7 @@ def search(
     if model_name not in known:
         raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
     space = dict(_parse_option(text) for text in option)
-    columns = _columns(user_column, item_column, value_column, time_column, duplicates, ignore_values)
-    data = _read(file, columns, None, min_value, k_core)
+    data = _read(file, table)
     model = known[model_name]()
     if "random_state" in model.get_params():
         model.set_params(random_state=seed)
@@ -604,32 +653,16 @@ def warmup(
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _columns(
-    user: str | None, item: str | None, value: str | None, time: str | None, duplicates: Duplicates | None, ignore: bool
-) -> dict[str, Any]:
-    if ignore and value is not None:
-        raise typer.BadParameter("not together with --value-column", param_hint="--ignore-values")
-    policy = None if duplicates is None else duplicates.value
-    return {"user": user, "item": item, "value": False if ignore else value, "time": time, "duplicates": policy}
-
-
-def _read(
-    file: Path,
-    columns: Mapping[str, Any],
-    items: Path | None,
-    min_value: float | None,
-    k_core: int | None,
-    ids: Any = "auto",
-) -> "Interactions":
+def _read(file: Path, table: Table, items: Path | None = None, ids: Any = "auto") -> "Interactions":
     from fastrec import KCore, read_interactions
 
-    data: Interactions = read_interactions(file, **columns, ids=ids, item_info=items)
-    if min_value is not None:
+    data: Interactions = read_interactions(file, **table.columns, **table.form, ids=ids, item_info=items)
+    if table.min_value is not None:
         if data.values is None:
             raise ValueError(f"{file} has no column of values to compare with --min-value")
-        data = data.select(data.values >= min_value)
-    if k_core is not None:
-        data = KCore(k_core, k_core).fit_transform(data).compact()
+        data = data.select(data.values >= table.min_value)
+    if table.k_core is not None:
+        data = KCore(table.k_core, table.k_core).fit_transform(data).compact()
     if data.n_interactions == 0:
         raise ValueError(f"{file} has no interactions left to work on")
     return data

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from fastrec.models import ImplicitALS, Recommender, Updating, compress, estimators
 from fastrec.retrieval import ExactIndex, IVFIndex
-from fastrec.validation import check_choice, check_integer
+from fastrec.validation import check_choice, check_size
 
 Models: TypeAlias = str | Recommender | Sequence[str | Recommender]
 
@@ -51,7 +51,7 @@ def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") ->
     """
     began = time.perf_counter()
     sizes = [factors] if isinstance(factors, int) else list(factors)
-    sizes = [check_integer("factors", size, minimum=1) for size in sizes]
+    sizes = [check_size("factors", size) for size in sizes]
     asked: Sequence[Any] = [models] if isinstance(models, str | Recommender) else models
     for model in asked:
         for made in _prepared(model, sizes):

@@ -32,8 +32,8 @@ from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
     check_choice,
-    check_integer,
     check_matrix,
+    check_size,
     keep_entries,
     readonly,
 )
@@ -390,7 +390,7 @@ def _single(
     n_jobs: int | None = 1,
 ) -> Values:
     codes = check_ranking(ranking)
-    k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
+    k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     return measure_checked(codes, truth, [Metric(name, name, k)], n_candidates, n_jobs)[name]
 
 
@@ -731,10 +731,10 @@ def tail_share(ranking: Any, item_counts: ArrayLike, k: int | None = None) -> Va
 def _weighted(name: str, ranking: Any, item_counts: ArrayLike, n_users: int, k: int | None) -> Values:
     codes = check_ranking(ranking)
     counts = _check_counts(item_counts)
-    n_users = check_integer("n_users", n_users, minimum=1)
+    n_users = check_size("n_users", n_users)
     if name == "novelty" and counts.size and counts.max() > n_users:
         raise ValueError(f"item_counts must be at most n_users = {n_users}, got {counts.max():g}")
-    k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
+    k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     means: Values = mean_weights(codes, WEIGHTED[name](counts, n_users), [k])[0]
     return means
 
@@ -787,9 +787,9 @@ WEIGHTED: dict[str, Callable[[Values, int], Values]] = {
 
 def count_listed(codes: NDArray[np.int32], n_items: int, k: int | None = None) -> NDArray[np.int64]:
     """How often each item stands in the first k places of the rankings, int64 of shape (n_items,)."""
-    n_items = check_integer("n_items", n_items, minimum=1)
+    n_items = check_size("n_items", n_items)
     _check_codes(codes, n_items)
-    listed = np.sort(codes if k is None else codes[:, : check_integer("k", k, minimum=1)], axis=1)
+    listed = np.sort(codes if k is None else codes[:, : check_size("k", k)], axis=1)
     counted = listed >= 0
     counted[:, 1:] &= listed[:, 1:] != listed[:, :-1]  # an item repeated in a list counts once
     return np.bincount(listed[counted], minlength=n_items).astype(np.int64, copy=False)
@@ -932,7 +932,7 @@ def serendipity(ranking: Any, truth: Any, expected: Any, k: int | None = None) -
     array([0.5])
     """
     codes, foreseen, relevant = check_ranking(ranking), check_ranking(expected), check_truth(truth)
-    k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
+    k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     if len(foreseen) != len(codes):
         raise ValueError(f"ranking and expected must have one row per user, got {len(codes)} and {len(foreseen)} rows")
     _check_codes(foreseen, relevant.shape[1])
@@ -964,7 +964,7 @@ def _unit_features(item_features: Any, *, shares: bool = False) -> sp.csr_array:
 
 def _listed(codes: NDArray[np.int32], n_items: int, k: int | None) -> sp.csr_array:
     """Users × items, 1 where an item is among the first k places."""
-    k = max(codes.shape[1], 1) if k is None else check_integer("k", k, minimum=1)
+    k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     _check_codes(codes, n_items)
     row, place = np.nonzero(codes[:, :k] >= 0)
     listed = sp.coo_array((np.ones(len(row)), (row, codes[row, place])), shape=(len(codes), n_items)).tocsr()

@@ -4,6 +4,7 @@ import difflib
 import functools
 import inspect
 import numbers
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar, cast
 
@@ -20,7 +21,7 @@ LARGEST_CODE = 2**31 - 1
 def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum: int | None = None) -> int:
     """`value` as an int within its bounds, or a ValueError or TypeError that names it.
 
-    >>> check_integer("ImplicitALS.factors", 0, minimum=1)
+    >>> check_size("ImplicitALS.factors", 0)
     Traceback (most recent call last):
     ...
     ValueError: ImplicitALS.factors must be an integer of at least 1, got 0
@@ -33,6 +34,32 @@ def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum:
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
     return int(value)
+
+
+def check_size(name: str, value: Any, *, minimum: int = 1, each: int = 8) -> int:
+    """`value` as an integer of at least `minimum`, if the memory of this machine holds `each` bytes for every one.
+
+    >>> check_size("k", 10**15)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: k must be a number that memory holds, got 1000000000000000: that takes ... GB, and there are ... GB
+    """
+    number = check_integer(name, value, minimum=minimum)
+    if number * each > memory_bytes():
+        raise ValueError(
+            f"{name} must be a number that memory holds, got {number}: that takes {number * each // 10**9} GB, and "
+            f"there are {memory_bytes() // 10**9} GB"
+        )
+    return number
+
+
+@functools.cache
+def memory_bytes() -> int:
+    """The memory of this machine; a terabyte where it does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 40
 
 
 def check_number(

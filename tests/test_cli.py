@@ -539,3 +539,47 @@ def test_all_recommendations_go_to_a_file(run, folder):
     lines = (folder / "all.csv").read_text().splitlines()
     assert lines[0] == "user,item,score,rank,title"
     assert f"{len(lines) - 1:,} rows" in err
+
+
+# --- tables of any form ----------------------------------------------------------------------------------------------
+
+PAIRS = [(u, i) for u in range(100, 130) for i in range(500, 520) if (u * 7 + i * 3) % 5]
+FORMS = {
+    "tabs, no header": ("\t", "utf-8", (), ("--user-column", 0, "--item-column", 1)),
+    "no header, said": (",", "utf-8", (), ("--no-header", "--user-column", 0, "--item-column", 1)),
+    "two colons": ("::", "utf-8", (), ("--user-column", 0, "--item-column", 1, "--delimiter", "::")),
+    "latin-1": (";", "latin-1", ("user", "item", "é"), ("--encoding", "latin-1", "--delimiter", ";")),
+    "utf-16": ("\t", "utf-16", ("user", "item", "x"), ("--delimiter", "tab")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_of_any_form_is_trained_on(run, tmp_path, form):
+    delimiter, encoding, header, options = FORMS[form]
+    lines = [delimiter.join(header)] if header else []
+    lines += [delimiter.join((str(u), str(i), "1")) for u, i in PAIRS]
+    (tmp_path / "u.data").write_bytes("".join(f"{line}\n" for line in lines).encode(encoding))
+    code, _, err = run("train", tmp_path / "u.data", "-o", tmp_path / "m.fastrec", "-f", 4, "-i", 1, *options)
+    assert code == 0, err
+    model = fr.load(tmp_path / "m.fastrec")
+    assert model.seen_.nnz == len(PAIRS)
+    assert model.users_.kind == "int"
+
+
+def test_ids_in_a_list_are_written_plainly(run, tmp_path):
+    fr.Popularity().fit(fr.Interactions([0, 1], [0, 1], users=[100, 102], items=[1, 2])).save(tmp_path / "m.fastrec")
+    for text in ("0100", "1_0_2", "+100", "１００", "100.0", "1e2", str(2**64)):
+        (tmp_path / "ids.txt").write_text(f"{text}\n", encoding="utf-8")
+        code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt")
+        assert (code, out) == (1, ""), text
+        assert f"unknown user id {text!r}" in err
+        assert run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--skip-unknown")[0] == 0
+
+
+@pytest.mark.parametrize("id", ["u\x85x", "u\u2028x", "u\xa0", "\x0bu", "u\x1cx", "\ufeffu"])
+def test_a_line_of_a_list_ends_at_a_line_feed_alone(run, tmp_path, id):
+    fr.Popularity().fit(fr.Interactions([0, 1], [0, 1], users=[id, "b"], items=[1, 2])).save(tmp_path / "m.fastrec")
+    (tmp_path / "ids.txt").write_bytes(f"b\r\n{id}\n\n".encode())
+    code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--format", "json")
+    assert code == 0, err
+    assert [row["user"] for row in json.loads(out)] == ["b", id]

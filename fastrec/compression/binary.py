@@ -11,7 +11,7 @@ from fastrec.compression.scalar import Int8Codec
 from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import SIGNS, Coded, Layout, decode_rows
-from fastrec.validation import check_integer, readonly
+from fastrec.validation import check_size, readonly
 
 
 class BinaryCodec(VectorCodec):
@@ -116,7 +116,7 @@ class ResidualCodec(VectorCodec):
         self.depth = depth
 
     def _check_options(self) -> None:
-        check_integer("ResidualCodec.depth", self.depth, minimum=1)
+        check_size("ResidualCodec.depth", self.depth)
         for name in ("coarse", "fine"):
             codec = getattr(self, name)
             if codec is not None and (not isinstance(codec, VectorCodec) or isinstance(codec, ResidualCodec)):

@@ -17,7 +17,7 @@ from fastrec.compression.kmeans import (
 from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Array, Fields, Sizes
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
-from fastrec.validation import check_choice, check_integer, readonly
+from fastrec.validation import check_choice, check_integer, check_size, readonly
 
 LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
 SPARE = 1.5  # times shorter and longer than vectors are scales: what centroids make up is not quite of length 1
@@ -94,7 +94,7 @@ class ProductQuantizer(VectorCodec):
 
     def _check_options(self) -> None:
         if self.subvectors is not None:
-            check_integer("ProductQuantizer.subvectors", self.subvectors, minimum=1)
+            check_size("ProductQuantizer.subvectors", self.subvectors)
         check_choice("ProductQuantizer.bits", self.bits, (8, 4))
         check_integer("ProductQuantizer.iterations", self.iterations, minimum=1)
 

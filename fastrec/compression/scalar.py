@@ -8,7 +8,7 @@ from fastrec.compression.codec import NO_TABLE, Floats, Rows, VectorCodec
 from fastrec.compression.steps import STEPS_FIELD, make_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import BYTES, HALVES, NARROWEST, NIBBLES, SHIFTED_BYTES, Layout, encode_nibbles
-from fastrec.validation import check_flag, check_integer, readonly
+from fastrec.validation import check_flag, check_size, readonly
 
 
 class Float16Codec(VectorCodec):
@@ -154,7 +154,7 @@ class Int4Codec(VectorCodec):
 
     def _check_options(self) -> None:
         if self.group_size is not None:
-            size = check_integer("Int4Codec.group_size", self.group_size, minimum=2)
+            size = check_size("Int4Codec.group_size", self.group_size, minimum=2)
             if size % 2:
                 raise ValueError(f"Int4Codec.group_size must be an even number, got {size}")
 

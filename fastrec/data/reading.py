@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -292,11 +293,11 @@ def _plain_values(column: Any) -> list[Any]:
 def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
     """Integers as int64, other numbers and those with gaps as float64 with NaN; None if there is anything else."""
     present = [value for value in values if value is not None]
-    kinds = (int, float, np.integer, np.floating, *((str,) if text else ()))
+    kinds = (int, float, np.integer, np.floating, Decimal, *((str,) if text else ()))
     if not present or not all(isinstance(value, kinds) for value in present):
         return None
     try:
-        if len(present) == len(values) and not any(isinstance(value, (float, np.floating)) for value in present):
+        if len(present) == len(values) and all(_is_whole(value) for value in present):
             return np.array([int(value) for value in present], np.int64)
     except (ValueError, OverflowError):
         pass
@@ -304,6 +305,12 @@ def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
         return np.array([np.nan if value is None else float(value) for value in values])
     except ValueError:
         return None
+
+
+def _is_whole(value: Any) -> bool:
+    return (
+        value == value.to_integral_value() if isinstance(value, Decimal) else not isinstance(value, float | np.floating)
+    )
 
 
 def _as_text(value: Any) -> str:

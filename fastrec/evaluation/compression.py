@@ -12,7 +12,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.tables import Table
 from fastrec.models.compressed import CompressedFactors, compress, original_bytes
-from fastrec.validation import check_integer
+from fastrec.validation import check_integer, check_size
 
 FACTOR_CODECS = ("float16", "int8", "int4", "pq", "pq+int8", "binary", "binary+int8")
 WEIGHT_CODECS = ("float16", "int8", "int4")
@@ -135,7 +135,7 @@ def compression_report(
     >>> [(row.codec, row.bytes_per_vector) for row in report.rows]
     [('original', 64), ('float16', 32), ('int8', 20)]
     """
-    k, repeats = check_integer("k", k, minimum=1), check_integer("repeats", repeats, minimum=1)
+    k, repeats = check_size("k", k), check_integer("repeats", repeats, minimum=1)
     named = _named(codecs, hasattr(model, "item_factors_"))
     models = {
         "original": model,

@@ -41,6 +41,7 @@ from fastrec.validation import (
     check_integer,
     check_matrix,
     check_number,
+    check_size,
     keep_entries,
     readonly,
 )
@@ -174,9 +175,9 @@ def evaluate(
     if confidence == 1:
         raise ValueError("confidence must be below 1: an interval that is surely right is the whole range")
     random_state = check_integer("random_state", random_state, minimum=0)
-    batch_size = check_integer("batch_size", batch_size, minimum=1)
+    batch_size = check_size("batch_size", batch_size)
     n_jobs = effective_jobs(n_jobs)
-    n_sampled = check_integer("n_sampled", n_sampled, minimum=1)
+    n_sampled = check_size("n_sampled", n_sampled)
     first = next(iter(named.values()))
     features = _check_item_features(item_features, first, wanted)
     task = _set_task(named, test, exclude_seen, seen, cold_users, histories, needed=any(m.k for m in wanted))

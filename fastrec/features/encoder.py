@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastrec.data.frames import open_frame, plain_list
 from fastrec.data.ids import check_text
-from fastrec.validation import check_choice, check_integer, check_number, name_options
+from fastrec.validation import check_choice, check_integer, check_number, check_size, name_options
 
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
@@ -176,7 +176,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     def _check_options(self) -> None:
         check_choice("FeatureEncoder.text", self.text, ("tfidf", "hashing"))
         if self.max_features is not None:
-            check_integer("FeatureEncoder.max_features", self.max_features, minimum=1)
+            check_size("FeatureEncoder.max_features", self.max_features)
         check_integer("FeatureEncoder.min_frequency", self.min_frequency, minimum=1)
         for name, weight in (self.weights or {}).items():
             check_number(f"FeatureEncoder.weights[{name!r}]", weight, minimum=0)

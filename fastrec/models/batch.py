@@ -18,7 +18,7 @@ from fastrec.models.rows import pick_rows
 from fastrec.permissions import PRIVATE, make_folder, open_anew
 from fastrec.progress import epoch_progress
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, check_choice, check_integer
+from fastrec.validation import CodeMatrix, check_choice, check_size
 
 FORMATS = {".parquet": "parquet", ".csv": "csv"}
 
@@ -83,8 +83,8 @@ def recommend_to(
     """
     target = Path(path)
     kind = check_choice("path", FORMATS.get(target.suffix.lower(), target.suffix), tuple(FORMATS.values()))
-    k = check_integer("k", k, minimum=1)
-    batch_size = check_integer("batch_size", batch_size, minimum=1)
+    k = check_size("k", k)
+    batch_size = check_size("batch_size", batch_size)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
     asked = _listed_users(model, users)

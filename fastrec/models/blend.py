@@ -22,7 +22,7 @@ from fastrec.models.reranked import Reranked
 from fastrec.models.rows import pick_rows, row_numbers, spread_evenly
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import CodeMatrix, check_choice, check_integer, check_number, keep_entries
+from fastrec.validation import CodeMatrix, check_choice, check_integer, check_number, check_size, keep_entries
 
 Scores = NDArray[np.float64]
 
@@ -160,7 +160,7 @@ class Blend(Explaining):
                 raise ValueError(f"Blend.weights must be {len(members)} numbers, one above 0 among them, got {weights}")
         check_validation("Blend.validation", self.validation)
         check_choice("Blend.fusion", self.fusion, ("score", "rank"))
-        check_integer("Blend.candidates", self.candidates, minimum=2)
+        check_size("Blend.candidates", self.candidates, minimum=2)
         if self.candidates_from is not None:
             check_integer("Blend.candidates_from", self.candidates_from, minimum=0, maximum=len(members) - 1)
         effective_jobs(self.n_jobs)

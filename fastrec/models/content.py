@@ -15,7 +15,7 @@ from fastrec.models.rows import row_numbers, rows_of_lists
 from fastrec.models.spectrum import add_dense_products, pad_columns, sum_vectors
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_matrix
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_matrix, check_size
 
 Floats = NDArray[np.float32]
 
@@ -100,7 +100,7 @@ class ContentRecommender(Explaining):
     def _check_options(self) -> None:
         check_choice("ContentRecommender.text", self.text, ("tfidf", "hashing"))
         if self.max_features is not None:
-            check_integer("ContentRecommender.max_features", self.max_features, minimum=1)
+            check_size("ContentRecommender.max_features", self.max_features)
         check_integer("ContentRecommender.min_frequency", self.min_frequency, minimum=1)
         effective_jobs(self.n_jobs)
 

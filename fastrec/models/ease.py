@@ -12,7 +12,7 @@ from fastrec.models.neighbors import Profile, columns_of, nearest_columns, produ
 from fastrec.models.rows import pick_rows, turned
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, check_size, readonly
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -119,7 +119,7 @@ class EASE(ItemWeights):
                 raise ValueError(f"EASE.{name} must be from 0 to below 1, got {share}")
         check_number("EASE.relaxation", self.relaxation, minimum=0, maximum=1)
         check_choice("EASE.method", self.method, ("auto", "dense", "sparse"))
-        check_integer("EASE.neighbors", self.neighbors, minimum=1)
+        check_size("EASE.neighbors", self.neighbors)
         effective_jobs(self.n_jobs)
 
     def _fit(self, matrix: CodeMatrix) -> None:

@@ -21,6 +21,7 @@ from fastrec.validation import (
     check_choice,
     check_integer,
     check_number,
+    check_size,
     readonly,
 )
 
@@ -146,7 +147,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_integer("ExplicitALS.factors", self.factors, minimum=1)
+        check_size("ExplicitALS.factors", self.factors)
         check_number("ExplicitALS.regularization", self.regularization, minimum=0, above=True)
         check_number("ExplicitALS.bias_regularization", self.bias_regularization, minimum=0, above=True)
         check_number("ExplicitALS.regularization_exponent", self.regularization_exponent, minimum=0, maximum=1)

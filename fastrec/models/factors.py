@@ -17,7 +17,7 @@ from fastrec.models.rows import rows_of_lists
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
 from fastrec.retrieval.filters import Rows, read_allowed
-from fastrec.validation import CodeMatrix, check_integer, readonly
+from fastrec.validation import CodeMatrix, check_size, readonly
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
 PAIRS_AT_ONCE = 1 << 16
@@ -199,7 +199,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         array([[1],
                [2]], dtype=int32)
         """
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         audience, _ = self._audience(users, "error")
         codes, scores = self._nearest("user_factors_", self._vectors(audience), audience.codes, k)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)

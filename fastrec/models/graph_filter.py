@@ -19,7 +19,7 @@ from fastrec.models.spectrum import (
 )
 from fastrec.models.training import seed_of
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 
@@ -149,7 +149,7 @@ class GraphFilter(Explaining):
 
     def _check_options(self) -> None:
         if self.factors != "auto":
-            check_integer('GraphFilter.factors (if not "auto")', self.factors, minimum=0)
+            check_size('GraphFilter.factors (if not "auto")', self.factors, minimum=0)
         check_number("GraphFilter.ideal_weight", self.ideal_weight, minimum=0)
         check_choice("GraphFilter.filter", self.filter, ("linear", "plateau", "sharpen"))
         for name in ("user_exponent", "item_exponent", "degree_exponent"):

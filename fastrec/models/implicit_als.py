@@ -24,7 +24,7 @@ from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.models.updating import Change
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 
@@ -195,7 +195,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_integer("ImplicitALS.factors", self.factors, minimum=1)
+        check_size("ImplicitALS.factors", self.factors)
         check_number("ImplicitALS.regularization", self.regularization, minimum=0)
         if self.alpha != "auto":
             check_number('ImplicitALS.alpha (if not "auto")', self.alpha, minimum=0, above=True)

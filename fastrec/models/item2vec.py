@@ -24,7 +24,7 @@ from fastrec.models.training import Callback, Course, check_course, held_out, se
 from fastrec.models.updating import Change, coded_events
 from fastrec.models.updating_factors import UpdatingFactors
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, readonly
+from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, check_size, readonly
 
 Floats = NDArray[np.float32]
 
@@ -167,9 +167,9 @@ class Item2Vec(Explaining, UpdatingFactors):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_integer("Item2Vec.factors", self.factors, minimum=1)
+        check_size("Item2Vec.factors", self.factors)
         if self.window is not None:
-            check_integer("Item2Vec.window", self.window, minimum=1)
+            check_size("Item2Vec.window", self.window)
         check_flag("Item2Vec.dynamic_window", self.dynamic_window)
         check_integer("Item2Vec.n_negatives", self.n_negatives, minimum=1, maximum=64)
         check_number("Item2Vec.negative_exponent", self.negative_exponent, minimum=-2, maximum=2)

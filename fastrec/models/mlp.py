@@ -23,6 +23,7 @@ from fastrec.validation import (
     check_choice,
     check_integer,
     check_number,
+    check_size,
 )
 
 Callback = Callable[[int, float, float], bool | None]
@@ -196,7 +197,7 @@ class MLPRecommender(Recommender):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_integer("MLPRecommender.factors", self.factors, minimum=1)
+        check_size("MLPRecommender.factors", self.factors)
         check_choice("MLPRecommender.architecture", self.architecture, ARCHITECTURES)
         check_layers("MLPRecommender.layers", self.layers, empty=self.architecture in ("dot", "gmf"))
         check_number("MLPRecommender.dropout", self.dropout, minimum=0, maximum=0.99)

@@ -20,7 +20,7 @@ from fastrec.models.rows import pick_rows, row_numbers, turned
 from fastrec.models.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, readonly
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, check_size, readonly
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -222,7 +222,7 @@ def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
 
 def _check_neighborhood(model: Any, similarities: tuple[str, ...]) -> None:
     name = type(model).__name__
-    check_integer(f"{name}.neighbors", model.neighbors, minimum=1)
+    check_size(f"{name}.neighbors", model.neighbors)
     check_choice(f"{name}.similarity", model.similarity, similarities)
     check_number(f"{name}.shrinkage", model.shrinkage, minimum=0)
     check_number(f"{name}.asymmetry", model.asymmetry, minimum=0, maximum=1)
@@ -498,7 +498,7 @@ class UserKNN(Explaining, Updating):
         array([[1],
                [1]], dtype=int32)
         """
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         audience, _ = self._audience(users, "error")
         codes, scores = self._nearest(audience.histories(), k + 1)
         itself = np.full(len(audience), -2) if audience.codes is None else audience.codes

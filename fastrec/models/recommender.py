@@ -42,9 +42,9 @@ from fastrec.validation import (
     check_choice,
     check_codes,
     check_flag,
-    check_integer,
     check_matrix,
     drop_zeros,
+    check_size,
     keep_entries,
     name_options,
 )
@@ -271,6 +271,14 @@ class Recommender(BaseEstimator, ABC):
         try:
             self._check_options()
             self._adopt(X)
+            if isinstance(factors := getattr(self, "factors", None), int | np.integer):
+                # The rows of both sides, and products of all pairs of columns.
+                check_size(
+                    f"{type(self).__name__}.factors",
+                    factors,
+                    minimum=0,
+                    each=4 * (sum(self.seen_.shape) + int(factors)),
+                )
             self._fit(self._training, **options)
             self._complete(self._training)
             freeze(self)
@@ -400,8 +408,9 @@ class Recommender(BaseEstimator, ABC):
         >>> model.recommend([[0, 1, 0, 0]], k=2, deny=[0]).codes
         array([[2, 3]], dtype=int32)
         """
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         audience, known = self._audience(users, on_unknown)
+        check_size("k", k, each=8 * max(1, len(audience)))
         exclude, allowed = self._filters(audience, exclude_seen, allow, deny, on_unknown)
         if known is not None:  # users left out, once the filters that were given for each have been matched with them
             audience, exclude, allowed = audience.part(known), _part(exclude, known), _part(allowed, known)
@@ -579,9 +588,10 @@ class Recommender(BaseEstimator, ABC):
         >>> Popularity().fit([[1, 1, 0], [1, 1, 0], [0, 1, 1]]).similar_items(0, k=1).codes
         array([[1]], dtype=int32)
         """
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         self._check_fitted()
         codes = self._item_codes("items", items)
+        check_size("k", k, each=8 * max(1, len(codes)))
         found, scores = self._similar_items(codes, k)
         warm = self._warm()
         if warm is not None:
@@ -981,7 +991,7 @@ class Explaining(Recommender):
         [1, 2]
         """
         if k is not None:
-            check_integer("k", k, minimum=1)
+            check_size("k", k)
         audience, _ = self._audience(user, "error")
         codes = self._item_codes("item", item)
         if len(audience) != 1 or len(codes) != 1:

@@ -17,7 +17,7 @@ from fastrec.models.persistence import Team, freeze
 from fastrec.models.recommender import Allowed, Audience, Codes, Derived, Excluded, Recommender, _seen_rows
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import Calibration, bound_rule, data_of_rule, field_of_rule
-from fastrec.validation import CodeMatrix, check_integer
+from fastrec.validation import CodeMatrix, check_size
 
 
 def _has(name: str) -> Callable[["Reranked"], bool]:
@@ -98,7 +98,7 @@ class Reranked(Recommender):
     def _check_options(self) -> None:
         if not isinstance(self.model, Recommender):
             raise TypeError(f"Reranked.model must be a recommender of fastrec, got {self.model!r}")
-        check_integer("Reranked.depth", self.depth, minimum=1)
+        check_size("Reranked.depth", self.depth)
 
     def fit(self, X: Any, y: Any = None, **options: Any) -> Self:
         """Fit a clone of the model, and let the rule know its items.

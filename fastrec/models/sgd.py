@@ -37,7 +37,7 @@ from fastrec.models.training import (
 )
 from fastrec.models.updating import Change
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_number
+from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 
@@ -330,7 +330,7 @@ class SGDFactorization(FeaturedFactors):
         draws = defaults.n_negatives if self.n_negatives is None else self.n_negatives
         return Settings(
             loss=loss,
-            factors=check_integer(f"{name}.factors", self.factors, minimum=1),
+            factors=check_size(f"{name}.factors", self.factors),
             optimizer=optimizer,
             learning_rate=self._number("learning_rate", defaults.learning_rate, above=True),
             regularization=decays,

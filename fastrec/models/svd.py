@@ -14,7 +14,7 @@ from fastrec.models.rows import sum_by_code
 from fastrec.models.spectrum import leading_spectrum, sum_vectors
 from fastrec.models.training import seed_of
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, assemble_csr, check_integer, check_number
+from fastrec.validation import CodeMatrix, assemble_csr, check_number, check_size
 
 
 class PureSVD(Explaining, FactorRecommender):
@@ -103,7 +103,7 @@ class PureSVD(Explaining, FactorRecommender):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
-        check_integer("PureSVD.factors", self.factors, minimum=1)
+        check_size("PureSVD.factors", self.factors)
         check_number("PureSVD.item_exponent", self.item_exponent, minimum=0, maximum=1)
         check_number("PureSVD.tol", self.tol, minimum=0, above=True)
         effective_jobs(self.n_jobs)

@@ -23,8 +23,8 @@ from fastrec.parallel import one_blas_thread
 from fastrec.validation import (
     CodeMatrix,
     assemble_csr,
-    check_integer,
     check_number,
+    check_size,
     keep_entries,
     readonly,
 )
@@ -228,15 +228,15 @@ class TwoTowerRecommender(FactorRecommender):
 
     def _check_options(self) -> None:
         name = "TwoTowerRecommender"
-        check_integer(f"{name}.factors", self.factors, minimum=1)
+        check_size(f"{name}.factors", self.factors)
         check_layers(f"{name}.layers", self.layers, empty=True)
         check_number(f"{name}.dropout", self.dropout, minimum=0, maximum=0.99)
-        check_integer(f"{name}.negatives", self.negatives, minimum=1)
+        check_size(f"{name}.negatives", self.negatives)
         check_number(f"{name}.learning_rate", self.learning_rate, minimum=0, above=True)
         check_number(f"{name}.regularization", self.regularization, minimum=0)
         if self.learning_rate * self.regularization >= 1:
             raise ValueError(f"{name}.regularization times learning_rate must be below 1, got {self.regularization}")
-        check_integer(f"{name}.batch_size", self.batch_size, minimum=1)
+        check_size(f"{name}.batch_size", self.batch_size)
         check_course(self)
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, X_val: Any = None) -> Self:
@@ -335,7 +335,7 @@ class TwoTowerRecommender(FactorRecommender):
         name, network = type(self).__name__, self.network_
         if len(network) != 2:
             raise ValueError(f"{name}.network_ must have 2 parts, got {len(network)}")
-        factors = check_integer(f"{name}.network_'s factors", network[0], minimum=1)
+        factors = check_size(f"{name}.network_'s factors", network[0])
         check_layers(f"{name}.network_'s layers", network[1], empty=True)
         return super()._sizes() | {"width": factors, "parameters": make_towers(factors, network[1])[0].end}
 

@@ -10,7 +10,7 @@ from fastrec.metrics import ndcg
 from fastrec.models.rows import rows_of_lists
 from fastrec.online.journal import Deletion, Event, EventLog, Id, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot
-from fastrec.validation import check_integer, check_number
+from fastrec.validation import check_number, check_size
 
 CUT = 10  # of the NDCG
 # So many events are read at a look, and so many of their users foreseen: a look costs some ten milliseconds.
@@ -45,7 +45,7 @@ class Drift:
 
     def __init__(self, fall: float, *, window: int = 1000) -> None:
         self.fall = check_number("fall", fall, minimum=0, maximum=1)
-        self.window = check_integer("window", window, minimum=2)
+        self.window = check_size("window", window, minimum=2)
         self._before: Snapshot | None = None
         self.reset()
 

@@ -15,7 +15,7 @@ from fastrec.models.recommender import Audience
 from fastrec.models.rows import pick_rows, row_numbers
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, keep_entries
+from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_size, keep_entries
 
 SHARDS = 256
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
@@ -375,7 +375,7 @@ class Snapshot:
             users = list(as_ids(users, "users").tolist())
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
-            return self._answer_one(users[0], check_integer("k", k, minimum=1))
+            return self._answer_one(users[0], check_size("k", k))
         ids_are_known = self.model.users_ is not None and not self._deleted
         if ids_are_known and not (self._histories and any(map(self._histories.get, users))):
             return self.model.recommend(users, k, **options)  # type: ignore[arg-type]

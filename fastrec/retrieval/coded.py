@@ -27,7 +27,7 @@ from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_queries
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_integer, readonly
+from fastrec.validation import check_size, readonly
 
 LANES = 16
 CHUNK_BYTES = 2**18  # of decoded vectors, which stay in the second-level cache while all queries pass over them
@@ -99,7 +99,7 @@ class CodedIndex:
         ValueError, TypeError
             Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         vectors = read_queries(queries, self.coded.dimensions)
         norms = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
         if not np.isfinite(norms).all():

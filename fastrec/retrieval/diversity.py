@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastrec.retrieval.topk import TopK
-from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number, readonly
+from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number, check_size, readonly
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class MMR:
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
             return _pick_marginal(unit[places[rows]], relevance, share, count)
 
-        return _reranked(top, check_integer("k", k, minimum=1), unit.shape[1], pick)
+        return _reranked(top, check_size("k", k), unit.shape[1], pick)
 
 
 def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int) -> NDArray[np.int64]:
@@ -138,7 +138,7 @@ class Calibration:
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
             return _pick_calibrated(shares[places[rows]], relevance, wanted[rows], weight, count)
 
-        return _reranked(top, check_integer("k", k, minimum=1), shares.shape[1], pick)
+        return _reranked(top, check_size("k", k), shares.shape[1], pick)
 
 
 def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: float, count: int) -> NDArray[np.int64]:
@@ -190,7 +190,7 @@ class GroupCap:
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The first `k` of each row of a longer list that the cap allows."""
         most = self.check_number()
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         groups = self.groups
         if groups is None or isinstance(groups, str):
             raise ValueError("GroupCap.groups must be a label per item or a matrix; a column's name goes in a Reranked")

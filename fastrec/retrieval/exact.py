@@ -35,7 +35,7 @@ from fastrec.retrieval.packed import (
     scanned_dimensions,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_choice, check_integer, check_number, name_options, readonly
+from fastrec.validation import check_choice, check_number, check_size, name_options, readonly
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
 STORAGES = ("float32", "int8", "float16")
@@ -253,7 +253,7 @@ class ExactIndex(Filed, BaseEstimator):
 
     def _answer(self, queries: ArrayLike, k: int, exclude: Any, allow: Any) -> "_Batch":
         self._check_fitted()
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         n, d = self.vectors_.shape
         queries = read_queries(queries, d)
         filters = read_filters(exclude, allow, len(queries), n)

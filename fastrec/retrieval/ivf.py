@@ -46,7 +46,15 @@ from fastrec.retrieval.partition import (
     write_book,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_choice, check_codes, check_integer, check_number, name_options, readonly
+from fastrec.validation import (
+    check_choice,
+    check_codes,
+    check_integer,
+    check_number,
+    check_size,
+    name_options,
+    readonly,
+)
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
 STORED = {"float32": np.float32, "float16": np.float16}
@@ -190,7 +198,7 @@ class IVFIndex(Filed, BaseEstimator):
         check_choice("IVFIndex.rerank", self.rerank, (*STORED, None))
         effective_jobs(self.n_jobs)
         if self.n_lists != "auto":
-            check_integer("IVFIndex.n_lists", self.n_lists, minimum=1)
+            check_size("IVFIndex.n_lists", self.n_lists)
         if self.n_probe is not None:
             check_integer("IVFIndex.n_probe", self.n_probe, minimum=1)
             return metric
@@ -349,7 +357,7 @@ class IVFIndex(Filed, BaseEstimator):
     def _run(
         self, state: "_State", queries: Any, k: int, effort: "Effort", exclude: Any = None, allow: Any = None
     ) -> "_Batch":
-        k = check_integer("k", k, minimum=1)
+        k = check_size("k", k)
         n, d = state.shape()
         queries = read_queries(queries, d)
         n_queries = len(queries)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.kernels.topk import select_rows
 from fastrec.retrieval.filters import candidate_lists, read_filters
 from fastrec.retrieval.topk import widen
-from fastrec.validation import check_integer, readonly
+from fastrec.validation import check_size, readonly
 
 
 def select_topk(
@@ -44,7 +44,7 @@ def select_topk(
     >>> select_topk([[0.1, 0.7, 0.7, 0.2]], 2, exclude=[1])
     (array([[2, 3]], dtype=int32), array([[0.7, 0.2]], dtype=float32))
     """
-    k = check_integer("k", k, minimum=1)
+    k = check_size("k", k)
     values = _read_scores(scores)
     n_rows, n = values.shape
     filters = read_filters(exclude, allow, n_rows, n)
