@@ -43,8 +43,8 @@ from fastrec.validation import (
     check_codes,
     check_flag,
     check_matrix,
-    drop_zeros,
     check_size,
+    drop_zeros,
     keep_entries,
     name_options,
 )
