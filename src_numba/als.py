@@ -17,6 +17,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
+from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.vector import (
     LANES,
     add_scaled,
@@ -32,12 +33,20 @@ from fastrec.kernels.vector import (
     zeros,
 )
 
+float32 = np.float32
+
 REGISTERS = (
     128  # the widest row of which three fit the registers of AVX-512; above it `_add_products_blocked` is faster
 )
 AHEAD = 8  # entries between asking for a row and reading it
 
-float32 = np.float32
+# Fold-in: the residual that is left beside ‖A‖·‖x‖, steps at most, how much longer than x the steps together may be
+# (each brings its own roundings), and the entries that are summed in float32 before float64 takes them.
+ACCURACY = 9e-7
+FOLD_STEPS = 32
+DETOUR = 4.0
+SUMMED = 64
+LEAST_SQUARE, MOST_SQUARE = 1e-24, 1e24  # of the norm of a right side that float32 is trusted with
 
 
 class Entries(NamedTuple):
@@ -219,35 +228,38 @@ def solve_rows_cg(
 
 
 @kernel(fastmath=FAST, inline=True)
-def _factorize(matrix: NDArray[np.float32]) -> None:
-    # The lower Cholesky factor of a symmetric matrix, in its lower triangle.
-    n = matrix.shape[0]
-    for j in range(n):
-        s = matrix[j, j]
-        for f in range(j):
-            s -= matrix[j, f] * matrix[j, f]
-        pivot = np.sqrt(s)
-        matrix[j, j] = pivot
-        for i in range(j + 1, n):
-            s = matrix[i, j]
-            for f in range(j):
-                s -= matrix[i, f] * matrix[j, f]
-            matrix[i, j] = s / pivot
-
-
-@kernel(fastmath=FAST, inline=True)
-def _substitute(factor: NDArray[np.float32], x: NDArray[np.float32]) -> None:
-    # x := (L Lᵀ)⁻¹ x
-    n = factor.shape[0]
-    for i in range(n):
-        s = x[i]
-        for f in range(i):
-            s -= factor[i, f] * x[f]
-        x[i] = s / factor[i, i]
-    for i in range(n - 1, -1, -1):
-        x[i] /= factor[i, i]
-        for f in range(i):
-            x[f] -= factor[i, f] * x[i]
+def _build_equations(
+    entries: Entries, u: int, equations: Equations, width: int, matrix: Any, right: Any, rows: Any, weights: Any
+) -> float:
+    # A row's matrix and right side, in float64, from its entries by four; returns the sum of their weights c.
+    start, stop = entries.indptr[u], entries.indptr[u + 1]
+    step = min(1, entries.values.shape[0] - 1)
+    narrow_row = np.empty(width, float32)
+    for f in range(width):
+        right[f] = np.float64(0)
+        for g in range(f):
+            matrix[f, g] = np.float64(0)
+        matrix[f, f] = np.float64(equations.eigenvalues[f]) + np.float64(equations.penalties[u])
+    confidence = np.float64(0)
+    for i in range(start, stop, 4):
+        for k in range(4):
+            row = rows[k]
+            if i + k >= stop:
+                weights[k] = np.float64(0)
+                for f in range(width):
+                    row[f] = np.float64(0)
+                continue
+            at = np.int64(entries.indices[i + k]) * width
+            for f in range(0, width, LANES):
+                store(narrow_row, f, load(equations.vectors, at + f))
+            extra = np.float64(equations.alpha) * np.float64(entries.values[(i + k) * step])
+            weights[k] = extra
+            confidence += 1 + extra
+            for f in range(width):
+                row[f] = np.float64(narrow_row[f])
+                right[f] += (1 + extra) * row[f]
+        add_outer_products(matrix, rows, weights)
+    return confidence
 
 
 @kernel(fastmath=FAST)
@@ -262,48 +274,31 @@ def solve_rows_cholesky(
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
 ) -> None:
-    """As `solve_rows_cg`, but with each row's matrix built and factorized: exact, at factors² for each entry."""
-    matrix = np.empty((width, width), float32)
-    x, r, z, y = np.empty(width, float32), np.empty(width, float32), np.empty(width, float32), np.empty(width, float32)
-    step = min(1, entries.values.shape[0] - 1)
-    unscale = float32(1) / equations.scale
+    """As `solve_rows_cg`, but with each row's matrix built and factorized in float64, at factors² for each entry."""
+    matrix, rows, weights = np.empty((width, width)), np.empty((4, width)), np.empty(4)
+    x, r, z = np.empty(width), np.empty(width), np.empty(width)
+    unscale = np.float64(1) / equations.scale
     for u in range(first, last):
         at = np.int64(u) * width
-        start, stop = entries.indptr[u], entries.indptr[u + 1]
-        misfit = np.float64(0)
         for f in range(width):
             x[f] = solutions[at + f] * unscale
-            r[f] = float32(0)
-            for g in range(width):
-                matrix[f, g] = float32(0)
-            matrix[f, f] = equations.eigenvalues[f] + equations.penalties[u]
-        for i in range(start, stop):
-            j = np.int64(entries.indices[i]) * width
-            extra = equations.alpha * entries.values[i * step]
-            misfit += float32(1) + extra
-            for f in range(0, width, LANES):
-                store(y, f, load(equations.vectors, j + f))
-            for f in range(width):
-                r[f] += (float32(1) + extra) * y[f]
-                weight = extra * y[f]
-                for g in range(f + 1):
-                    matrix[f, g] += weight * y[g]
+        misfit = _build_equations(entries, u, equations, width, matrix, r, rows, weights)
         for f in range(width):
             misfit -= r[f] * x[f]
         for f in range(width):
-            s = float32(0)
+            s = np.float64(0)
             for g in range(f + 1):
                 s += matrix[f, g] * x[g]
             r[f] -= s
             for g in range(f):
                 r[g] -= matrix[f, g] * x[f]
-        rx = float32(0)
+        rx = np.float64(0)
         for f in range(width):
             z[f] = r[f]
             rx += r[f] * x[f]
-        _factorize(matrix)
-        _substitute(matrix, z)
-        gain, norm = np.float64(0), float32(0)
+        factorize(matrix)
+        substitute(matrix, z)
+        gain, norm = np.float64(0), np.float64(0)
         for f in range(width):
             gain += r[f] * z[f]
             x[f] += relaxation * z[f]
@@ -311,6 +306,134 @@ def solve_rows_cholesky(
             solutions[at + f] = x[f] * equations.scale
         losses[u] = misfit - rx - relaxation * (2 - relaxation) * gain
         norms[u] = norm * equations.penalties[u]
+
+
+def _add_right(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
+    """Adds sum_i c_i y_i to `out`."""
+    raise NotImplementedError  # compiled by `_choose_add_right`
+
+
+@overload(_add_right, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
+def _choose_add_right(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> Any:
+    return _add_right_in_registers if isinstance(width, StaticType) else _add_right_blocked
+
+
+def _add_right_in_registers(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
+    vectors, indices, values = equations.vectors, entries.indices, entries.values
+    size, step, end = constant(width), min(1, values.shape[0] - 1), indices.shape[0]
+    result = load_row(out, 0, width)
+    for i in range(start, stop):
+        if i + AHEAD < end:
+            soon = np.int64(indices[i + AHEAD]) * size
+            for f in range(0, size, 64 // vectors.itemsize):
+                prefetch(vectors, soon + f)
+        y = load_row(vectors, np.int64(indices[i]) * size, width)
+        result = add_scaled(result, float32(1) + equations.alpha * values[i * step], y)
+    store_row(out, 0, result)
+
+
+def _add_right_blocked(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
+    vectors, indices, values = equations.vectors, entries.indices, entries.values
+    step = min(1, values.shape[0] - 1)
+    for i in range(start, stop):
+        at = np.int64(indices[i]) * width
+        confidence = broadcast(float32(1) + equations.alpha * values[i * step])
+        for f in range(0, width, LANES):
+            store(out, f, multiply_add(load(vectors, at + f), confidence, load(out, f)))
+
+
+@kernel(fastmath=FAST, inline=True)
+def _sum_right(entries: Entries, u: int, equations: Equations, width: Any, q: Any, part: Any) -> None:
+    # The right side of row u: `SUMMED` entries at a time in float32, and these sums in float64.
+    start, stop = entries.indptr[u], entries.indptr[u + 1]
+    q[:] = 0
+    for at in range(start, stop, SUMMED):
+        part[:] = 0
+        _add_right(entries, at, min(at + SUMMED, stop), equations, width, part)
+        for f in range(constant(width)):
+            q[f] += np.float64(part[f])
+
+
+@kernel(fastmath=FAST, inline=True)
+def _multiply_row(entries: Entries, u: int, equations: Equations, width: Any, p: Any, q: Any, part: Any) -> None:
+    # Adds the entries' part of the product with p to q, summed as the right side is.
+    start, stop = entries.indptr[u], entries.indptr[u + 1]
+    for at in range(start, stop, SUMMED):
+        part[:] = 0
+        _add_products(entries, at, min(at + SUMMED, stop), equations, width, p, part, False)
+        for f in range(constant(width)):
+            q[f] += np.float64(part[f])
+
+
+@kernel(fastmath=FAST)
+def fold_rows(
+    entries: Entries,
+    first: int,
+    last: int,
+    equations: Equations,
+    width: Any,
+    solutions: NDArray[np.float32],
+) -> None:
+    """Writes the solutions of rows `first` to `last` to `solutions` (flat), within the bounds of docs/ials.md.
+
+    Conjugate gradients from 0, in float32, until the residual is `ACCURACY` of what the matrix can make of x, whose
+    norm is at least the largest of pᵀAp / pᵀp. A row that does not get there in `FOLD_STEPS`, or on a detour whose
+    roundings would count, or whose squares float32 does not hold, is solved by Cholesky in float64.
+    """
+    size = constant(width)
+    x, r, p, part = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
+    diagonal, inverse, q = np.empty(size, float32), np.empty(size, float32), np.empty(size)
+    matrix, rows, weights = np.empty((0, 0)), np.empty((4, size)), np.empty(4)
+    for u in range(first, last):
+        at = np.int64(u) * size
+        _sum_right(entries, u, equations, width, q, part)
+        rz, right = float32(0), np.float64(0)
+        for f in range(size):
+            diagonal[f] = equations.eigenvalues[f] + equations.penalties[u]
+            inverse[f] = float32(1) / diagonal[f]
+            x[f] = float32(0)
+            r[f] = q[f]
+            p[f] = r[f] * inverse[f]
+            rz += r[f] * p[f]
+            right += q[f] * q[f]
+        largest, way, solved = float32(0), float32(0), right == 0
+        for _ in range(FOLD_STEPS if LEAST_SQUARE < right < MOST_SQUARE else 0):
+            for f in range(size):
+                q[f] = np.float64(diagonal[f] * p[f])
+            _multiply_row(entries, u, equations, width, p, q, part)
+            pq, pp = np.float64(0), np.float64(0)
+            for f in range(size):
+                pq += np.float64(p[f]) * q[f]
+                pp += np.float64(p[f]) * np.float64(p[f])
+            a = float32(np.float64(rz) / pq)
+            way += a * float32(np.sqrt(pp))
+            largest = max(largest, float32(pq / pp))
+            following, rr, xx = float32(0), float32(0), float32(0)
+            for f in range(size):
+                x[f] += a * p[f]
+                r[f] -= a * float32(q[f])
+                following += r[f] * r[f] * inverse[f]
+                rr += r[f] * r[f]
+                xx += x[f] * x[f]
+            length = np.sqrt(np.float64(xx))
+            if np.sqrt(np.float64(rr)) <= ACCURACY * largest * length:
+                solved = way <= DETOUR * length
+                break
+            b = following / rz
+            rz = following
+            for f in range(size):
+                p[f] = r[f] * inverse[f] + b * p[f]
+        if solved:
+            for f in range(size):
+                solutions[at + f] = x[f]
+            continue
+        if matrix.shape[0] == 0:
+            matrix = np.empty((size, size))
+        _build_equations(entries, u, equations, size, matrix, q, rows, weights)
+        factorize(matrix)
+        substitute(matrix, q)
+        for f in range(size):
+            solutions[at + f] = q[f]
 
 
 @kernel()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.als import _factorize, _substitute
+from fastrec.kernels.definite import add_outer_products, factorize, substitute
 
 float32 = np.float32
 
@@ -46,44 +46,47 @@ def solve_ratings_cholesky(
     last: int,
     mean: float,
     others: NDArray[np.float32],
-    penalties: NDArray[np.float32],
-    bias_penalties: NDArray[np.float32],
+    penalties: NDArray[np.float64],
+    bias_penalties: NDArray[np.float64],
     solutions: NDArray[np.float32],
     errors: NDArray[np.float64],
 ) -> None:
-    """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their exact solutions.
+    """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their solutions, found in float64.
 
     `others` has the shape (m, factors + 1), biases last. `errors[u]` receives the row's sum of squared errors.
     """
     width = others.shape[1]
     size = width - 1
-    matrix = np.empty((width, width), float32)
-    x, z = np.empty(width, float32), np.empty(width, float32)
+    matrix, rows, weights = np.empty((width, width)), np.empty((4, width)), np.empty(4)
+    x, narrow = np.empty(width), np.empty(width, float32)
     for u in range(first, last):
         start, stop = indptr[u], indptr[u + 1]
         for f in range(width):
-            x[f] = float32(0)
-            for g in range(f + 1):
-                matrix[f, g] = float32(0)
+            x[f] = np.float64(0)
+            for g in range(f):
+                matrix[f, g] = np.float64(0)
             matrix[f, f] = penalties[u]
         matrix[size, size] = bias_penalties[u]
-        for i in range(start, stop):
-            y = others[indices[i]]
-            for f in range(size):
-                z[f] = y[f]
-            z[size] = float32(1)
-            target = values[i] - mean - y[size]
-            for f in range(width):
-                w = z[f]
-                x[f] += target * w
-                for g in range(f + 1):
-                    matrix[f, g] += w * z[g]
+        for i in range(start, stop, 4):
+            for k in range(4):
+                # Beyond the last entry the last one is repeated with weight 0.
+                entry = min(i + k, stop - 1)
+                weights[k] = np.float64(1) if i + k < stop else np.float64(0)
+                y, z = others[indices[entry]], rows[k]
+                target = weights[k] * (values[entry] - mean - y[size])
+                for f in range(size):
+                    z[f] = np.float64(y[f])
+                z[size] = np.float64(1)
+                for f in range(width):
+                    x[f] += target * z[f]
+            add_outer_products(matrix, rows, weights)
         if stop > start:
-            _factorize(matrix)
-            _substitute(matrix, x)
+            factorize(matrix)
+            substitute(matrix, x)
         for f in range(width):
+            narrow[f] = x[f]
             solutions[u, f] = x[f]
-        errors[u] = _misfit(indices, values, start, stop, mean, others, x)
+        errors[u] = _misfit(indices, values, start, stop, mean, others, narrow)
 
 
 @kernel(fastmath=FAST)
@@ -95,8 +98,8 @@ def solve_ratings_cg(
     last: int,
     mean: float,
     others: NDArray[np.float32],
-    penalties: NDArray[np.float32],
-    bias_penalties: NDArray[np.float32],
+    penalties: NDArray[np.float64],
+    bias_penalties: NDArray[np.float64],
     steps: int,
     solutions: NDArray[np.float32],
     errors: NDArray[np.float64],
@@ -121,7 +124,7 @@ def solve_ratings_cg(
             s = x[size]
             for f in range(size):
                 s += y[f] * x[f]
-            error = values[i] - mean - y[size] - s
+            error = float32(values[i] - mean - y[size] - s)
             for f in range(size):
                 r[f] += error * y[f]
                 inverse[f] += y[f] * y[f]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
+from fastrec.kernels.als import REGISTERS, Entries, Equations, fold_rows, narrow, solve_rows_cg, solve_rows_cholesky
 from fastrec.kernels.sparse import sum_rows
 from fastrec.models.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -82,14 +82,7 @@ class Side:
         it: the sum over the rows, their own penalties included; `penalty` is then the sum of these alone.
         """
         width = solutions.shape[1]
-        gathered, scale = _gathered(vectors, eigenvalues, solver)
-        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
-        squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
-        squared = np.concatenate([squared, np.ones(width - len(squared), np.float32)])
-        penalties = self.penalties * np.float32(scale**2)
-        equations = Equations(
-            readonly(gathered.reshape(-1)), readonly(squared), readonly(penalties), self.alpha, np.float32(scale)
-        )
+        equations = self._equations(*_gathered(vectors, eigenvalues, solver), eigenvalues)
         losses, norms = np.empty(len(solutions)), np.empty(len(solutions))
         flat = solutions.reshape(-1)
         size = Static(width) if width <= REGISTERS else width
@@ -108,6 +101,29 @@ class Side:
         run_pieces(solve_piece, range(len(self.cuts) - 1), solver.n_jobs)
         self.penalty = float(norms.sum())
         return float(losses.sum())
+
+    def fold(self, vectors: Floats, eigenvalues: NDArray[np.float64], n_jobs: int) -> Floats:
+        """The solution of each row given the other side's `vectors`, as accurate as docs/ials.md says."""
+        solutions = aligned_zeros(len(self.entries.indptr) - 1, vectors.shape[1])
+        equations = self._equations(vectors, 1.0, eigenvalues)
+        width, flat = vectors.shape[1], solutions.reshape(-1)
+        size = Static(width) if width <= REGISTERS else width
+
+        def fold_piece(piece: int) -> None:
+            fold_rows(self.entries, self.cuts[piece], self.cuts[piece + 1], equations, size, flat)
+
+        run_pieces(fold_piece, range(len(self.cuts) - 1), n_jobs)
+        return solutions
+
+    def _equations(self, vectors: NDArray[Any], scale: float, eigenvalues: NDArray[np.float64]) -> Equations:
+        """What the rows' equations share, given the other side's vectors as they are read, times `scale`."""
+        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
+        squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
+        squared = np.concatenate([squared, np.ones(vectors.shape[1] - len(squared), np.float32)])
+        penalties = self.penalties * np.float32(scale**2)
+        return Equations(
+            readonly(vectors.reshape(-1)), readonly(squared), readonly(penalties), self.alpha, np.float32(scale)
+        )
 
 
 def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:

@@ -143,7 +143,7 @@ class FixedFactors(Explaining, FactorRecommender):
         with one_blas_thread():  # equations are small: handing them to threads takes longer than solving them
             for row in np.flatnonzero(np.diff(matrix.indptr)):
                 equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
-                factors[row] = np.linalg.solve(equations, confidence @ vectors)
+                factors[row] = _solved(equations, confidence @ vectors)
         return factors
 
     def _equations_of(self, row: CodeMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -157,7 +157,7 @@ class FixedFactors(Explaining, FactorRecommender):
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """The share of each entry in the folded-in user's score (Hu et al. 2008, section 5)."""
         equations, confidence, vectors = self._equations_of(history)
-        weights = np.linalg.solve(equations, self.item_factors_[item].astype(np.float64))
+        weights = _solved(equations, self.item_factors_[item].astype(np.float64))
         contributions: NDArray[np.float64] = confidence * (vectors @ weights)
         return contributions
 
@@ -174,6 +174,14 @@ class FixedFactors(Explaining, FactorRecommender):
         if on_empty == "error" and (helpless & known).any():
             return super()._helpless(audience.part(helpless & known), on_empty)
         return helpless if helpless.any() else None
+
+
+def _solved(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The solution; of those that a penalty too small to be seen leaves, the shortest."""
+    try:
+        return np.linalg.solve(equations, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(equations, right)[0]
 
 
 def _given(name: str, factors: Any, n: int) -> Floats:

@@ -34,7 +34,8 @@ def test_users_without_a_history_are_known_by_their_factors():
 def test_fold_in_is_that_of_implicit_als():
     als = ImplicitALS(factors=3, alpha=40.0, regularization=0.01, regularization_exponent=0, random_state=0).fit(X)
     model = FixedFactors(None, als.item_factors_, alpha=als.alpha, regularization=0.01).fit(X)
-    np.testing.assert_allclose(model.user_factors_, als.user_factors_, atol=2e-3)
+    # Both keep the bounds of test_fold_in.py; the condition of these equations is below 1000.
+    np.testing.assert_allclose(model.user_factors_, als.user_factors_, atol=2e-3 * np.abs(als.user_factors_).max())
 
 
 def test_without_factors_it_is_popularity():
