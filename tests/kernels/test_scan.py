@@ -56,6 +56,51 @@ def test_upper_bounds_are_above_the_true_scores(storage, metric):
         assert excess.max() < (1e-3 if storage == "float32" else 0.2)
 
 
+def what_rounding_took(vectors, packed):
+    """Rotated vectors in the order of the panels: what their bytes say of each, and what these leave out."""
+    d, rows = vectors.shape[1], packed.panels.order >= 0
+    quads = packed.panels.panels
+    levels = quads.view(np.uint8).reshape(*quads.shape, 4).swapaxes(1, 2).reshape(len(rows), -1)[:, : max(d, 16)]
+    kept = packed.panels.steps[:, None].astype(np.float64) * (levels.astype(np.float64) - 128)
+    rotated = rotate(vectors[packed.panels.order[rows]].astype(np.float64) * packed.form.scale, make_rotation(d))
+    return kept[rows], rotated - kept[rows]
+
+
+@pytest.mark.parametrize("d", [3, 16, 40, 300])
+def test_what_rounding_takes_from_a_vector_is_known_and_not_overstated(d):
+    vectors = vectors_of(200, d, 8).astype(np.float32)
+    packed = pack_vectors(vectors, np.linalg.norm(vectors.astype(np.float64), axis=1), INNER_PRODUCT, "int8")
+    kept, took = what_rounding_took(vectors, packed)
+    for stated, true in ((packed.panels.errors, took), (packed.panels.lengths, kept)):
+        true = np.linalg.norm(true, axis=1)
+        assert (stated[: len(true)] >= true).all()
+        assert (stated[: len(true)] <= true * (1 + 1e-6) + 1e-30).all()
+
+
+@pytest.mark.parametrize("d", [16, 40, 300])
+def test_bounds_hold_for_queries_that_ask_for_what_rounding_took(d):
+    # The query lies along a vector's rounding error, and its own numbers are whole levels: nothing else is at work, so
+    # that the bound must give the whole error, and gives hardly more.
+    vectors = vectors_of(120, d, 9).astype(np.float32)
+    packed = pack_vectors(vectors, np.linalg.norm(vectors.astype(np.float64), axis=1), INNER_PRODUCT, "int8")
+    _, took = what_rounding_took(vectors, packed)
+    matrices = make_rotation(d)
+    cuts = np.cumsum([0, *map(len, matrices)])
+    for row in range(0, 120, 6):
+        levels = np.rint(took[row] / np.abs(took[row]).max() * packed.form.levels)
+        query = np.concatenate([levels[cuts[i] : cuts[i + 1]] @ matrix.T for i, matrix in enumerate(matrices)])
+        query = query.astype(np.float32)
+        space, _, _ = scan(vectors, query[None], 120, 1600, "int8")
+        code = packed.panels.order[row]
+        (place,) = np.flatnonzero(space.codes[0, : space.counts[0]] == code)
+        query = query.astype(np.float64)
+        excess = (
+            space.bounds[0, place] * unit_of(packed, query, INNER_PRODUCT) - vectors[code].astype(np.float64) @ query
+        )
+        error = np.linalg.norm(took[row]) / packed.form.scale * np.linalg.norm(query)
+        assert -0.01 * error <= excess <= 0.1 * error
+
+
 def unit_of(packed, query, metric):
     """What one unit of a query's sums is in the unit of its products."""
     scale, norm = packed.form.scale, np.linalg.norm(query)

@@ -183,6 +183,18 @@ def test_the_target_is_reached_for_queries_held_out(target, rerank):
     assert index.audit(groups(500, 20, 7))["recall"] > target - 0.05
 
 
+@pytest.mark.parametrize("target", [0.9, 0.97])
+def test_the_target_is_reached_by_queries_that_took_no_part(target):
+    # With few queries to calibrate by, each fit is off by chance; together they must not be off to one side.
+    others, recalls = groups(400, 20, 7), []
+    for seed in range(12):
+        index = IVFIndex(recall_target=target, n_lists=60, random_state=seed)
+        index.fit(VECTORS, queries=groups(40, 20, 100 + seed))
+        assert index.recall_ >= target
+        recalls.append(index.audit(others)["recall"])
+    assert np.mean(recalls) >= target
+
+
 def test_a_higher_target_takes_more_lists():
     shares = []
     for target in (0.5, 0.9, 0.99, 1.0):
