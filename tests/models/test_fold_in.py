@@ -51,7 +51,7 @@ def assert_implicit(vectors, matrix, solutions, gramian, alpha, penalty_of):
 def systems(draw):
     """Vectors in the eigenbasis of their Gramian, histories of any lengths and sizes of values, and options."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    width = draw(st.sampled_from([1, 2, 3, 8, 16, 20, 64, 100, 128, 130, 200, 512]))
+    width = draw(st.sampled_from([1, 2, 3, 16, 20, 64, 128, 130, 200, 512]))
     n = draw(st.sampled_from([width // 2 + 2, width + 5, 4 * width, 3000 if width < 300 else width]))
     vectors = rng.normal(size=(n, width)) * 10.0 ** rng.uniform(*draw(st.sampled_from([(0, 0), (-2, 2)])), width)
     vectors *= 10.0 ** draw(st.floats(-4, 4))
@@ -75,7 +75,7 @@ def systems(draw):
     return vectors, sp.csr_matrix(data.astype(np.float32)), alpha, penalty, exponent
 
 
-@settings(max_examples=60, deadline=None, phases=DRAWN)
+@settings(max_examples=40, deadline=None, phases=DRAWN)
 @given(systems())
 def test_implicit_rows_are_solved_within_the_bounds(system):
     vectors, data, alpha, penalty, exponent = system
@@ -105,8 +105,8 @@ histories = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, phases=DRAWN)
-@given(histories, st.sampled_from([1, 3, 16, 33]), st.floats(-2, 6), st.floats(-6, 3), st.sampled_from([0.0, 0.5, 1.0]))
+@settings(max_examples=15, deadline=None, phases=DRAWN)
+@given(histories, st.sampled_from([1, 3, 16]), st.floats(-2, 6), st.floats(-6, 3), st.sampled_from([0.0, 0.5, 1.0]))
 def test_implicit_als_folds_in_within_the_bounds(X, factors, alpha, strength, exponent):
     alpha, strength = 10.0**alpha, 10.0**strength
     model = ImplicitALS(
