@@ -179,9 +179,9 @@ class FixedFactors(Explaining, FactorRecommender):
 def _solved(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """The solution; of those that a penalty too small to be seen leaves, the shortest."""
     try:
-        return np.linalg.solve(equations, right)
+        return np.asarray(np.linalg.solve(equations, right), np.float64)
     except np.linalg.LinAlgError:
-        return np.linalg.lstsq(equations, right)[0]
+        return np.asarray(np.linalg.lstsq(equations, right)[0], np.float64)
 
 
 def _given(name: str, factors: Any, n: int) -> Floats:
