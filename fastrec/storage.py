@@ -28,7 +28,8 @@ from fastrec.validation import check_choice
 
 FORMAT_VERSION = 1
 ALIGNMENT = 64
-LARGEST_HEADER = 64 << 20
+LARGEST_HEADER = 16 << 20
+MOST_VALUES = 1 << 18  # in a header: each costs a hundred bytes once it is read, however few it takes in the file
 PADDING = "__padding__"
 WINDOWS = sys.platform == "win32"
 
@@ -222,6 +223,8 @@ def _make_header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
     if len(text) > LARGEST_HEADER:
         raise ValueError(f"the metadata takes {len(text)} bytes, more than {LARGEST_HEADER}: keep it in arrays")
+    if _count_values(text) > MOST_VALUES:
+        raise ValueError(f"arrays and metadata take more than {MOST_VALUES} values: keep metadata in arrays")
     return text.replace(_checksum_field(_NO_CHECKSUM), _checksum_field(f"{zlib.crc32(text):08x}"), 1)
 
 
@@ -335,14 +338,22 @@ def _read_header(path: Path, content: mmap.mmap) -> tuple[dict[str, Any], int]:
         raise FileError(f"{path} is {_kind_of(content)}")
     if 8 + length > len(content):
         raise FileError(f"{path} is cut short: its header takes {8 + length} bytes, the file has {len(content)}")
+    text = content[8 : 8 + length]
+    if _count_values(text) > MOST_VALUES:
+        raise FileError(f"{path} is altered, or no fastrec file: its header holds more than {MOST_VALUES} values")
     try:
-        header = json.loads(content[8 : 8 + length].decode(), object_pairs_hook=_once)
+        header = json.loads(text.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is altered, or no fastrec file: its header cannot be read ({error})") from None
     told = header.get("__metadata__", {})
     if not isinstance(told, dict) or not all(isinstance(text, str) for text in told.values()):
         raise FileError(f"{path} is altered: its metadata is not what it must be")
     return header, 8 + length
+
+
+def _count_values(text: bytes) -> int:
+    """At least as many values as there are in a text of JSON, found in no time: what precedes each but the first."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -367,6 +378,8 @@ def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, 
     if not {"fastrec", "fastrec_header_crc32"} & set(told):
         return None
     try:
+        if _count_values(told["fastrec"].encode("utf-8", "surrogatepass")) > MOST_VALUES:
+            raise ValueError
         own = json.loads(told["fastrec"])
         version, sums, metadata = own["format_version"], own["crc32"], own["metadata"]
     except (ValueError, KeyError, TypeError, RecursionError):
