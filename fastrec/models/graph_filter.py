@@ -189,6 +189,8 @@ class GraphFilter(Explaining):
         super()._check_relations(ranges=ranges)
         if len(self.coefficients_) < 2:
             raise ValueError(f"coefficients_ must be at least 2, got {len(self.coefficients_)}")
+        if ranges and ((self.degree_weights_ > 0) & (self.degree_weights_ < 0.99)).any():  # scores are divided by them
+            raise ValueError("degree_weights_ must be 0 or at least 1")
 
     def _row_bytes(self) -> int:
         """A signal over the items, what it is after one step and after both, and a signal over the users between."""

@@ -27,7 +27,9 @@ from fastrec.permissions import PRIVATE
 from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import read_arrays, refused, write_arrays
-from fastrec.validation import CodeMatrix, assemble_csr, readonly
+from fastrec.validation import CodeMatrix, assemble_csr, check_number, readonly
+
+MOST_JOBS = 1 << 16
 
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
@@ -186,6 +188,7 @@ def _check_options(model: Any, left_out: list[str]) -> None:
     probe._check_options()
     if hasattr(probe, "n_jobs"):
         effective_jobs(probe.n_jobs)
+        check_number("n_jobs", probe.n_jobs or 0, minimum=-MOST_JOBS, maximum=MOST_JOBS)
     if hasattr(probe, "random_state"):
         check_random_state(probe.random_state)
 

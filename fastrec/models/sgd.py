@@ -52,6 +52,7 @@ POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item fa
 MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
 # An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
 UPDATE_PASSES, UPDATE_RATE = 10, 0.2
+LARGEST_RATE, LARGEST_OPTION = 100.0, 1e6  # of a model in a file: its fold-in then ends in finite numbers
 
 
 class _Defaults(NamedTuple):
@@ -302,6 +303,10 @@ class SGDFactorization(FeaturedFactors):
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
+        settings = self._settings()
+        check_number("learning_rate", settings.learning_rate, maximum=LARGEST_RATE)  # with more nothing is learned
+        for number in (*settings.regularization, settings.margin, settings.negative_weight):
+            check_number("each of regularization, margin and negative_weight", number, maximum=LARGEST_OPTION)
         if not self.implicit_feedback and getattr(self, "presence_factors_", None) is not None:
             raise ValueError("presence_factors_ must not be there without implicit_feedback")
         if self.implicit_feedback and vars(self).get("presence_factors_", self) is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastrec.models import Recommender, load
 from fastrec.models.persistence import describe
 from fastrec.permissions import PRIVATE, check_mode, make_folder, open_new
-from fastrec.storage import FileError, read_arrays, write_arrays
+from fastrec.storage import FileError, read_arrays, refused, write_arrays
 from fastrec.validation import check_integer
 
 CURRENT = "CURRENT"
@@ -205,7 +205,9 @@ def load_published(
     model = load(path, verify=verify, mapped=mapped)
     _, record = read_arrays(path, verify="header")
     marks = Marks(**{name: record[key] for name, key in _MARKS.items() if key in record})
-    seq = int(marks.seq or 0)
+    with refused(path, "published model"):
+        seq = check_integer("event_watermark", marks.seq or 0, minimum=0)
+        check_integer("refit_watermark", marks.refit_seq or 0, minimum=0)
     return Published(
         model, version or _fingerprint(path), seq, seq if marks.refit_seq is None else marks.refit_seq, marks
     )

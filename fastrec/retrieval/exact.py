@@ -49,6 +49,7 @@ MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound 
 
 REACH = float(np.finfo(np.float32).max)  # vectors may be of any finite numbers
 LARGEST_NORM = 1e42
+SCALED = 2.0  # of packed vectors, the longest of which are scaled to a length near 1
 
 # What a file keeps of packed vectors, by the fields of Panels.
 _PACKED = {"float32": {"panels": "panels", "bounds": "norms", "order": "order"}}
@@ -322,11 +323,13 @@ class _Batch(NamedTuple):
 
 def fields_by(metric: int, storage: str) -> Fields:
     """The arrays of an index: `n` vectors of `d` dimensions, and what a scan reads of them."""
-    number = Array(("n_places",), least=0)
+    number = Array(("n_places",), least=0, most=SCALED)
+    shape = ("n_panels", "width", LANES)
+    packed = Array(shape, "int32") if storage == "int8" else Array(shape, least=-SCALED, most=SCALED)
     fields: dict[str, Field] = {
         "vectors": Array(("n", "d"), "float16" if storage == "float16" else "float32", least=-REACH, most=REACH),
         "norms": Array(("n",), "float64", least=0, most=LARGEST_NORM),
-        "panels": Array(("n_panels", "width", LANES), "int32" if storage == "int8" else "float32"),
+        "panels": packed,
         "order": Array(("n_places",), "int32", least=-1, below="n"),
     }
     if metric == SQUARED_DISTANCE:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
-from fastrec.fields import Array, Field, Fields
+from fastrec.fields import Array, Field, Fields, check_range
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
@@ -21,6 +21,7 @@ from fastrec.retrieval.exact import (
     LARGEST_NORM,
     MOST_DIMENSIONS,
     REACH,
+    SCALED,
     rank_listed,
     read_queries,
     read_vectors,
@@ -491,6 +492,11 @@ class IVFIndex(Filed, BaseEstimator):
         if ranges:
             if arrays["norms"].max(initial=0.0) > record["longest"] * (1 + 1e-6):
                 raise ValueError("longest must be the largest of the norms")
+            reach = 2.1 * (
+                1.0 if self.metric == "cosine" else record["longest"]
+            )  # no vector is farther from another one
+            for name in ("centers", "spreads", "depths"):
+                check_range(name, arrays[name], -reach, reach)
             if ((arrays["nearest"] >= 0) != arrays["alive"].astype(bool)).any():
                 raise ValueError("its array 'nearest' must be -1 for what is not alive, and for nothing else")
             check_codes_once(arrays["order"], arrays["alive"])
@@ -820,8 +826,8 @@ def fields_by(rerank: str | None) -> Fields:
         "nearest": Array(("n",), "int32", least=-1, below="n_lists"),
         "starts": Array(("n_lists + 1",), "int64", below="n_panels", order="ends"),
         "order": Array(("n_places",), "int32", least=-1, below="n"),
-        "steps": Array(("n_places",), least=0, most=REACH),
-        "lengths": Array(("n_places",), least=0, most=REACH),
+        "steps": Array(("n_places",), least=0, most=SCALED),
+        "lengths": Array(("n_places",), least=0, most=SCALED),
         "panels": Array(("n_panels", "width", LANES), "int32"),
         "norms": Array(("n",), "float64", least=0, most=LARGEST_NORM),
         "alive": Array(("n",), "uint8", least=0, most=1),
