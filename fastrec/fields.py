@@ -205,7 +205,7 @@ class Value(Field):
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
-        names = {bool: "true or false", int: "integer", float: "number", str: "text", list: "list"}
+        names = {bool: "true or false", int: "integer", float: "number", str: "text", list: "list", type(None): "none"}
         parts = [f"equal to {self.equal}"] if self.equal else []
         parts += [", ".join(self.choices)] if self.choices else []
         numbers = float in kinds or int in kinds
