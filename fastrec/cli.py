@@ -743,7 +743,9 @@ def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = Fa
         if parsed is not None:
             ids.append(parsed)
         elif not skip:
-            raise ValueError(f"unknown {side} id {text!r}: ids are integers of 64 bits here, written plainly")
+            digits = text.removeprefix("-")
+            beyond = ", which is beyond 64 bits" if digits.isascii() and digits.isdecimal() and len(digits) > 18 else ""
+            raise ValueError(f"the model's {side} ids are integers, got {text!r}{beyond}")
     return ids
 
 
