@@ -309,3 +309,12 @@ def test_helpers():
 def test_bad_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         Blend(**options).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_auto_is_never_below_its_best_member(seed, monkeypatch):
+    """Where the search finds nothing better, one member alone is taken."""
+    monkeypatch.setattr("fastrec.models.blend.FACTORS", ())
+    X = groups(seed=seed)
+    model = Blend([PureSVD(factors=4, random_state=0), Popularity()]).fit(X)
+    assert model.validation_scores_[-1] >= model.validation_scores_[:-1].max()

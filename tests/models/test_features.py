@@ -259,6 +259,25 @@ def test_factors_of_what_has_events_are_those_without_features():
     assert (np.abs(model.item_factors_[~known]).max(axis=1) > 1e-3).all()
 
 
+@pytest.mark.parametrize("update", ["partial_fit", "update_items", "update_users"])
+def test_updates_of_what_has_events_are_those_without_features(update):
+    """What features say of items without events is no part of the loss, in an update neither."""
+    X, items, _ = groups()
+    plain = ImplicitALS(4, random_state=0).fit(X)
+    model = ImplicitALS(4, random_state=0).fit(X, item_features=items)
+    for one in (plain, model):
+        if update == "partial_fit":
+            one.partial_fit(sp.csr_array((np.ones(3), ([1, 2, 5], [8, 1, 9])), shape=X.shape))
+        elif update == "update_items":
+            one.update_items([8], np.eye(1, 60, 4))
+        else:
+            one.update_users([4, 5], np.ones((2, 14)) * (np.arange(14) == 8), how="append")
+    known = plain.item_counts_ > 0
+    assert not known.all()
+    np.testing.assert_allclose(model.item_factors_[known], plain.item_factors_[known], rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(model.transform(X), plain.transform(X), rtol=2e-5, atol=2e-6)
+
+
 def test_updates_keep_features_and_end_where_a_cold_item_has_events():
     X, items, users = groups()
     model = ImplicitALS(4, random_state=0).fit(X, item_features=items, user_features=users)

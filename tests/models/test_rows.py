@@ -120,3 +120,13 @@ def test_counts_and_sums_in_blocks_are_those_of_the_whole(monkeypatch):
     assert count_codes(codes, 6).tolist() == np.bincount(codes, minlength=6).tolist()
     np.testing.assert_allclose(sum_by_code(codes, values, 6), np.bincount(codes, values, 6))
     assert count_codes(codes[:0], 2).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("length", [2, 7, 50, 100, 200, 300])
+def test_what_is_hidden_of_a_row_is_its_share_in_whole_numbers(length):
+    """Of 100 entries .29 are 29, though the product in binary is a little less."""
+    row = sp.csr_array(np.ones((1, length), np.float32))
+    for hundredths in range(1, 51):
+        left, hidden = hide_part(check_matrix(row), hundredths / 100)
+        assert hidden.nnz == max(1, min(length - 1, length * hundredths // 100))
+        assert left.nnz + hidden.nnz == length

@@ -1,6 +1,7 @@
 """What an update means, for every model that can: new data taken in without a fit."""
 
 import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -577,3 +578,32 @@ def test_sums_that_float32_cannot_hold_and_pairs_that_may_not_repeat_are_refused
         model.update_users(["a"], strict[[0]])
     model.update_users(["a"], strict.matrix[[1]])
     assert model.seen_[[0]].toarray().tolist() == [[1, 1]]
+
+
+@every
+def test_an_item_that_loses_its_last_user_or_gets_its_first_is_answered_as_by_a_copy(kind):
+    """What was worked out of the items before, when somebody asked, is no longer true of these."""
+    X = matrix().toarray()
+    X[:, 7] = 0
+    X[4, 7] = 1  # the only user of this item
+    X[:, 9] = 0
+    model = quick(kind).fit(X)
+    model.recommend(range(30), 20), model.similar_items(range(20), 19), model.recommend(X, 20)  # all is worked out
+
+    def answers(one):
+        asked = (one.recommend(range(30), 20), one.recommend(X[:9], 20), one.similar_items(range(20), 19))
+        return [part for top in asked for part in (top.codes, top.scores)]
+
+    def agree():
+        for own, copied in zip(answers(model), answers(pickle.loads(pickle.dumps(model))), strict=True):
+            np.testing.assert_array_equal(own, copied)
+
+    model.update_users([4], np.eye(1, 20, 3), how="replace")
+    assert model.item_counts_[7] == 0
+    agree()
+    if not getattr(model, "item_features_", None) and kind.needs_history:
+        assert 7 not in model.recommend(range(30), 20).codes
+    if model.takes_new_items:
+        model.update_users([5], np.eye(1, 20, 9), how="append")
+        assert model.item_counts_[9] == 1
+        agree()
