@@ -195,6 +195,19 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
+def whale(folder: Folder, repeats: int) -> Iterator[Record]:
+    """ItemKNN beside one user who has every item: its time by how many these are."""
+    rng = np.random.default_rng(0)
+    for n in (10_000, 30_000, 100_000):
+        users = np.concatenate([np.zeros(n, np.int64), rng.integers(1, 3001, 60_000)])
+        items = np.concatenate([np.arange(n), rng.integers(0, n, 60_000)])
+        data = fr.Interactions(users, items, users=np.arange(3001), items=np.arange(n))
+        wall, cpu = time.perf_counter(), time.process_time()
+        ItemKNN(20, n_jobs=THREADS).fit(data)
+        took = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        yield {"case": "neighbors-whale", "items": n, **took}
+
+
 def tune(folder: Folder) -> Iterator[Record]:
     """Recall@20 and NDCG@20 of a hidden tenth of Gowalla's training part, over grids; where GOWALLA comes from."""
     train, hidden = hide(folder.matrix("gowalla"), 0.1)
@@ -248,7 +261,7 @@ def filters(folder: Folder) -> Iterator[Record]:
             yield {"case": "filters", "part": part, **options, **accuracy(model, train.matrix, hidden.matrix)}
 
 
-PARTS = (race, gowalla, inverse, dense)
+PARTS = (race, gowalla, inverse, dense, whale)
 
 
 def main() -> None:

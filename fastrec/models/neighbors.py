@@ -1,5 +1,6 @@
 """Neighbourhood models: items whose users are alike, and users whose items are."""
 
+import warnings
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ Doubles = NDArray[np.float64]
 Similarity = Literal["cosine", "jaccard", "tfidf", "bm25", "rp3beta"]
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
+
+# A user with more items is named by a warning: the pairs of them, a square, are what the fit goes through.
+LONG_ROW = 150_000
 
 
 class Profile(NamedTuple):
@@ -324,6 +328,7 @@ class ItemKNN(ItemWeights):
         check_number("ItemKNN.beta", self.beta, minimum=0)
 
     def _fit(self, matrix: CodeMatrix) -> None:
+        self._warn_of_long_rows(matrix)
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
         profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
@@ -333,6 +338,17 @@ class ItemKNN(ItemWeights):
         codes, scores = nearest_columns(items, columns, weights, profile, k, True, jobs)
         found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
         self.weights_ = turned(found, jobs) if self._walks else found
+
+    def _warn_of_long_rows(self, matrix: CodeMatrix) -> None:
+        lengths = np.diff(matrix.indptr)
+        longest = int(np.argmax(lengths))
+        if lengths[longest] > LONG_ROW:
+            user = self._labels_of(np.array([longest], np.int32), self.users_).tolist()[0]
+            warnings.warn(
+                f"user {user!r} has {lengths[longest]:,} items, whose pairs ItemKNN goes through: its time grows with "
+                "their square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out",
+                stacklevel=2,
+            )
 
     @property
     def _walks(self) -> bool:

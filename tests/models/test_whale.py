@@ -6,6 +6,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fastrec as fr
+from fastrec import Interactions
 from fastrec.models import ItemKNN, UserKNN
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25", "rp3beta")
@@ -44,3 +46,11 @@ def test_users_beside_an_item_that_everybody_has(similarity):
     few, everyone = (UserKNN(k, similarity=similarity, n_jobs=1).fit(X).similar_users(range(50), k) for k in (4, 899))
     np.testing.assert_array_equal(few.codes, everyone.codes[:, :4])
     np.testing.assert_array_equal(few.scores, everyone.scores[:, :4])
+
+
+def test_a_user_with_too_much_is_named(monkeypatch):
+    monkeypatch.setattr("fastrec.models.neighbors.LONG_ROW", 30)
+    data = Interactions([0] * 3 + [1] * 40, [*range(3), *range(40)], users=["ann", "bot"])
+    with pytest.warns(UserWarning, match=r"user 'bot' has 40 items, .* fastrec.Cap\(user=…\)"):
+        ItemKNN(2).fit(data)
+    ItemKNN(2).fit(fr.Cap(user=30).fit_transform(data))
