@@ -249,7 +249,7 @@ BAD = [
     ("/events", {"events": [{"user": "1"}]}, "events[0].item"),
     ("/events", {"events": [{"user": "1", "item": "2"}, {"user": 1, "item": "2"}]}, "events[1].user"),
     ("/events", {"events": [{"user": "1", "item": 2**70}]}, "events[0].item"),
-    ("/events", {"events": [{"user": "1", "item": "2", "value": 0}]}, "events[0].value"),
+    ("/events", {"events": [{"user": "1", "item": "2", "value": -1}]}, "events[0].value"),
     ("/events", {"events": [{"user": "1", "item": "2", "value": "much"}]}, "events[0].value"),
     ("/events", {"events": [{"user": "1", "item": "2"}, {"user": "1", "item": "2", "value": 1e20}]}, "events[1].value"),
     ("/events", {"events": [{"user": "1", "item": "2", "time": 2**64}]}, "events[0].time"),
