@@ -1,5 +1,6 @@
 """Several workers on one port: those that die are started again, and all end together."""
 
+import contextlib
 import logging
 import signal
 import time
@@ -44,9 +45,11 @@ class Worker:
         other.close()
 
     def look(self) -> bool:
-        """Whether it takes requests."""
-        if not self.is_ready and self.process.is_alive() and self.line.poll():
-            self.is_ready, self.pause = True, 0.0
+        """Whether it takes requests; the end of the line, which a process that ends closes first, is no message."""
+        with contextlib.suppress(EOFError, OSError):
+            if not self.is_ready and self.line.poll():
+                self.line.recv_bytes()
+                self.is_ready, self.pause = True, 0.0
         return self.is_ready
 
     def bury(self) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import time
 
 import pytest
 
@@ -9,7 +11,28 @@ pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import Popularity
+from fastrec.serving.supervisor import Worker
 from tests.serving.running import Running, some_data
+
+
+def say_nothing_and_live_on(listener, line):
+    line.close()
+    signal.sigwait([signal.SIGTERM]) if hasattr(signal, "sigwait") else time.sleep(60)
+
+
+def test_a_worker_that_ends_without_a_word_has_not_served():
+    with socket.socket() as listener:
+        worker = Worker(say_nothing_and_live_on, listener)
+        try:
+            assert worker.line.poll(60)  # the end of the line shows before the process is gone
+            assert worker.process.is_alive()
+            assert not worker.look()
+        finally:
+            worker.process.kill()
+            worker.process.join()
+        worker.bury()
+        assert not worker.look()
+        assert worker.pause > 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
