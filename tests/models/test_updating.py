@@ -25,6 +25,7 @@ from fastrec.models import (
     estimators,
     load,
 )
+from fastrec.models.alternation import Side
 from fastrec.models.rows import check_structure
 from fastrec.models.updating import splice
 from fastrec.validation import check_matrix
@@ -512,10 +513,20 @@ def test_a_day_without_events_changes_nothing():
     assert_same(model, Popularity().fit(old))
 
 
-def test_factors_that_are_not_finite_are_told():
+def test_values_that_float32_barely_holds_are_solved():
     model = ImplicitALS(factors=4, random_state=0).fit(matrix())
+    model.partial_fit(np.where(matrix().toarray() > 0, 3e38, 0))
+    assert np.isfinite(model.user_factors_).all()
+
+
+def test_factors_that_are_not_finite_are_told(monkeypatch):
+    def diverged(side, vectors, eigenvalues, n_jobs):
+        return np.full((len(side.entries.indptr) - 1, vectors.shape[1]), np.nan, np.float32)
+
+    model = ImplicitALS(factors=4, random_state=0).fit(matrix())
+    monkeypatch.setattr(Side, "fold", diverged)
     with pytest.raises(FloatingPointError, match="not finite"):
-        model.partial_fit(np.where(matrix().toarray() > 0, 3e38, 0))
+        model.partial_fit(matrix())
 
 
 def test_facts_that_nobody_has_told_are_missing_and_not_zero():
