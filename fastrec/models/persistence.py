@@ -20,7 +20,7 @@ from fastrec import preprocessing
 from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
 from fastrec.data.strings import check_block, check_strings, pack_strings, unpack_strings
-from fastrec.fields import Value, check_fields, fields_of
+from fastrec.fields import LARGEST, Value, check_fields, fields_of
 from fastrec.models.registry import loadable
 from fastrec.parallel import effective_jobs
 from fastrec.permissions import PRIVATE
@@ -164,6 +164,9 @@ def check_learned(model: Any, *, ranges: bool, besides: frozenset[str] = frozens
     """
     if not getattr(type(model), "_rebuilt_options", ()):  # which are there only when the model is whole
         model._check_options()
+    for name, value in model.get_params(deep=False).items():
+        if isinstance(value, int | float) and name != "random_state":
+            check_number(f"{type(model).__name__}.{name}", float(value), minimum=-LARGEST, maximum=LARGEST)
     fields = {name: field for name, field in fields_of(type(model)).items() if name not in besides}
     plain = {name: field for name, field in fields.items() if isinstance(field, Value)}
     check_fields(plain, vars(model), {}, ranges=ranges)  # before `_sizes` reads them
