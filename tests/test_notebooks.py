@@ -1,5 +1,6 @@
 """What a notebook shows of every estimator, and the quickstart run by a real kernel."""
 
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -18,7 +19,7 @@ from fastrec.models import estimators
 
 QUICK = {"factors": 2, "iterations": 1, "random_state": 0, "verbose": False, "n_probe": 1}
 COUNTS = np.random.default_rng(0).integers(0, 3, (24, 16)).astype(np.float32)
-TIMED = fr.Interactions([0, 1, 2], [2, 1, 0], times=[1, 2, 3])
+TIMED = fr.Interactions([0, 1, 2], [2, 1, 0], times=[1, 2, 3], time_unit="s")
 TAUGHT = {fr.TimeDecay: [TIMED], fr.features.FeatureEncoder: [{"year": [1990, 2000, 2010]}]}
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "quickstart.md"
 
@@ -112,7 +113,10 @@ def test_the_quickstart_runs_as_a_notebook(tmp_path, monkeypatch):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     kernel = AsyncKernelManager()
     kernel.kernel_spec.argv[0] = sys.executable
-    nbclient.NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    client = nbclient.NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": tmp_path}})
+    client.execute()
+    del client, kernel
+    gc.collect()  # the sockets that they leave open are told of here, and not in some later test
     *_, last = notebook.cells[-1].outputs
     assert "ImplicitALS" in last["data"]["text/html"]
     assert not [out for cell in notebook.cells for out in cell.outputs if out.output_type == "error"]

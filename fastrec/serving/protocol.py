@@ -78,14 +78,14 @@ class WholeAnswers(HttpToolsProtocol):
     def _take_head(self, data: bytes) -> bytes | None:
         """Add to a head; returns what follows it, once it is whole."""
         known = len(self._head)
-        if not known and self._size == 0 and data[:2] == b"\r\n":  # section 2.2: an empty line ahead of a request
-            self._size = 2
-            return data[2:]
         whole: bytes | bytearray = data
         if known:
             self._head += data
             whole = self._head
-        end = find_head(whole, known)
+        if self._size == 0 and whole[:2] == b"\r\n":  # section 2.2: an empty line ahead of a request
+            self._size, self._head = 2, bytearray()
+            return bytes(whole[2:])
+        end = -1 if whole == b"\r" else find_head(whole, known)
         if end < 0:
             if not known:
                 self._head += data

@@ -125,6 +125,7 @@ def test_cost_and_gain_are_shown_by_evaluate():
         users=[f"u{n}" for n in range(40)],
         items=range(30),
         item_info={"genre": genres},
+        duplicates="sum",
     )
     train, test = fr.split_random(data, 0.3, random_state=0)
     model = fr.ImplicitALS(4, iterations=2, random_state=0).fit(train)
