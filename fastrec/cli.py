@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
@@ -909,6 +910,12 @@ _ClickException: Any = typer.BadParameter.__mro__[2]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(given)
+
+
+def _run(given: Sequence[str]) -> int:
     try:
         result = app(args=given, prog_name="fastrec", standalone_mode=False)
         sys.stdout.flush()
@@ -928,6 +935,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             return 1
         return _fail(_one_line(error), 1)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as a line of its own, without the place in the code that Python shows."""
+    _note(f"fastrec: warning: {' '.join(str(message).split())}")
 
 
 def _usage(error: Any) -> str:

@@ -438,6 +438,9 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_is_quiet(folder):
+    begun = time.perf_counter()
+    assert in_process_of_its_own("recommend", "ratings.fastrec", "--user", "1", cwd=folder).returncode == 0
+    once = time.perf_counter() - begun
     process = subprocess.Popen(
         [*FASTREC, "recommend", "ratings.fastrec", "--users-from", "-"],
         cwd=folder,
@@ -445,7 +448,7 @@ def test_ctrl_c_is_quiet(folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(2.5)  # by then it waits for ids
+    time.sleep(1 + 2 * once)  # by then it waits for ids, on a busy machine too
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -583,3 +586,14 @@ def test_a_line_of_a_list_ends_at_a_line_feed_alone(run, tmp_path, id):
     code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--format", "json")
     assert code == 0, err
     assert [row["user"] for row in json.loads(out)] == ["b", id]
+
+
+def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
+    (tmp_path / "r.csv").write_text("user,item,value\n1,10,4\n1,11,5\n2,10,3\n2,12,2\n3,11,1\n1,10,5\n")
+    ended = in_process_of_its_own("train", "r.csv", "-o", "m.fastrec", "-f", "2", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "warning" in line.lower()]
+    assert line.startswith("fastrec: warning: 1 pair of a user and an item")
+    assert "--duplicates sum" in line
+    ended = in_process_of_its_own("train", "r.csv", "-o", "m.fastrec", "-f", "2", "--duplicates", "sum", cwd=tmp_path)
+    assert "warning" not in ended.stderr

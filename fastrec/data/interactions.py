@@ -1,6 +1,5 @@
 """Interactions: who met what, how much and when, as immutable arrays of codes with the vocabularies of their ids."""
 
-import warnings
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Literal, NamedTuple, Self, cast
@@ -14,6 +13,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.data.ids import check_text
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
+from fastrec.notices import warn_caller
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly, to_float32
 
 Duplicates = Literal["sum", "last", "max", "error"]
@@ -288,11 +288,11 @@ class Interactions:
             f"{self.n_repeated:,} pairs of a user and an item have" if many else "1 pair of a user and an item has"
         )
         what = {"last": "the value of the last one", "sum": "the sum of their values"}[policy]
-        warnings.warn(
+        warn_caller(
             f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} where the data is made "
-            '(read_interactions, Interactions) if that is right, else another of "sum", "last", "max" and "error"',
+            f"(read_interactions, Interactions; --duplicates {policy} on the command line) if that is right, else "
+            'another of "sum", "last", "max" and "error"',
             MergedEventsWarning,
-            stacklevel=4,
         )
 
     def tell_far_times(self, who: str) -> None:
@@ -305,11 +305,10 @@ class Interactions:
         middle = np.delete(self._times, rows)
         shown = as_datetimes(np.array([self._times[rows[0]], middle.min(), middle.max()]), self._time_unit)
         what = f"{len(rows):,} times are, the first" if len(rows) > 1 else "one time is,"
-        warnings.warn(
+        warn_caller(
             f"{who} reads times, of which some are far from all others: {what} in row {rows[0]} (counted from 0), "
             f"{shown[0]}, where the others lie from {shown[1]} to {shown[2]}. Leave these out, or mend their unit",
             FarTimesWarning,
-            stacklevel=3,
         )
 
     def _merge(self, policy: str) -> "Merged":

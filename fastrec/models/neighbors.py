@@ -1,6 +1,5 @@
 """Neighbourhood models: items whose users are alike, and users whose items are."""
 
-import warnings
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from fastrec.models.item_weights import PIECES, WORTH_THREADS, ItemWeights, rows
 from fastrec.models.recommender import Codes, Explaining
 from fastrec.models.rows import pick_rows, row_numbers, turned
 from fastrec.models.updating import Change, Updating
+from fastrec.notices import warn_caller
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, check_size, readonly
@@ -344,10 +344,9 @@ class ItemKNN(ItemWeights):
         longest = int(np.argmax(lengths))
         if lengths[longest] > LONG_ROW:
             user = self._labels_of(np.array([longest], np.int32), self.users_).tolist()[0]
-            warnings.warn(
+            warn_caller(
                 f"user {user!r} has {lengths[longest]:,} items, whose pairs ItemKNN goes through: its time grows with "
-                "their square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out",
-                stacklevel=2,
+                "their square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out"
             )
 
     @property
