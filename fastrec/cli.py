@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from fastrec.permissions import parse_mode
+
 if TYPE_CHECKING:
     from fastrec.data import Interactions
     from fastrec.retrieval import TopK
@@ -116,6 +118,20 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
 Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
 Output = Annotated[Format, typer.Option("--format", help="How the result is written to stdout.")]
+
+
+def _check_mode(text: str) -> str:
+    """A mode in octal digits; told before anything is computed."""
+    try:
+        parse_mode(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+FileMode = Annotated[
+    str, typer.Option("--mode", callback=_check_mode, help="Permissions of the file: 640 lets the group read it.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -226,6 +242,7 @@ def train(
             min=0.0, max=0.9, help="First train without this share, at random, and report how well it is found."
         ),
     ] = 0.0,
+    mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
     """Train ImplicitALS on a table of interactions and save the model.
@@ -245,7 +262,7 @@ def train(
         report = evaluate(models, hidden, n_jobs=jobs)
         _write_report(report, output_format)
     model = ImplicitALS(**options).fit(data)
-    model.save(output)
+    model.save(output, mode=parse_mode(mode))
     shape = data.shape
     size = size_in_words(output.stat().st_size)
     _note(f"{output}: {_counted(shape[0], 'user')}, {_counted(shape[1], 'item')}, {size}")
@@ -373,6 +390,7 @@ def search(
     ] = None,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at a time.")] = 1,
+    mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
     """Search the options of a model that do best on held-out parts of a table."""
@@ -403,7 +421,7 @@ def search(
     best = ", ".join(f"{name}={value}" for name, value in found.best_options.items())
     _note(f"best: {best} ({metric} {found.best_score:.4f})")
     if output is not None:
-        found.model.save(output)
+        found.model.save(output, mode=parse_mode(mode))
         _note(f"{output} written")
 
 
@@ -448,6 +466,7 @@ def compress(
         str, typer.Option("-c", "--codec", help="float16, int8, int4, pq, binary, or two joined by +: binary+int8.")
     ] = "int8",
     user_codec: Annotated[str | None, typer.Option("--user-codec", help="The same for the users' factors.")] = None,
+    mode: FileMode = "600",
 ) -> None:
     """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""
     from fastrec import compress as compress_model
@@ -457,7 +476,7 @@ def compress(
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     small = compress_model(load(model_file), codec, user_codec=user_codec)
-    small.save(output)
+    small.save(output, mode=parse_mode(mode))
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
     _note(f"{output}: {size} instead of {was}")
 
@@ -480,6 +499,7 @@ def recommend(
         Path | None,
         typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write; goes on after a kill."),
     ] = None,
+    mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
     """Recommend items to users of the training data."""
@@ -495,7 +515,8 @@ def recommend(
         users = _parse_ids(texts or [], model.users_, "user", skip_unknown)
     unknown = "skip" if skip_unknown else "error"
     if output is not None:
-        options = {"exclude_seen": not include_seen, "on_unknown": unknown, "verbose": sys.stderr.isatty()}
+        options: dict[str, Any] = {"exclude_seen": not include_seen, "on_unknown": unknown, "mode": parse_mode(mode)}
+        options["verbose"] = sys.stderr.isatty()
         _note(f"{output}: {model.recommend_to(output, users, k, **options):,} rows")
         return
     batches = (
@@ -608,7 +629,6 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
     try:
-        from fastrec.permissions import parse_mode
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server
     except ModuleNotFoundError as error:

@@ -119,6 +119,23 @@ def test_train_hands_on_its_options(run, folder, tmp_path):
     assert model.item_counts_.min() >= 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
+def test_what_is_written_is_its_owners_unless_a_mode_is_given(run, folder, tmp_path):
+    model = tmp_path / "m.fastrec"
+    commands = (
+        ("train", "ratings.csv", "-f", "2", "-i", "1", "-o", model),
+        ("compress", model, "-o", tmp_path / "small.fastrec"),
+        ("recommend", model, "--all", "-k", "1", "-o", tmp_path / "lists.csv"),
+    )
+    for *arguments, output in commands:
+        for given, mode in (([], 0o600), (["--mode", "640"], 0o640)):
+            assert run(*arguments, output, *given)[0] == 0
+            assert output.stat().st_mode & 0o777 == mode
+        code, _, err = run(*arguments, output, "--mode", "777")
+        assert code == 2
+        assert "mode must be of read and write bits" in " ".join(err.split())
+
+
 def test_train_reports_on_a_held_out_part_and_trains_on_all(run, folder, tmp_path):
     code, out, err = run("train", "ratings.csv", "-o", tmp_path / "m.fastrec", "-f", 4, "--holdout", 0.2)
     assert code == 0

@@ -23,6 +23,7 @@ Rows = NDArray[np.uint8]
 ROWS_AT_ONCE = 4096  # vectors that are encoded, decoded or measured at a time
 LANES = 16
 HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
+REACH = 32000  # in units: what is longer may have numbers beyond float16
 NO_TABLE = readonly(np.zeros(1, np.float32))
 NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 1, 0)
 
@@ -161,7 +162,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             part = vectors[start : start + ROWS_AT_ONCE]
             coded, exact = part[:, : self._d], part[:, self._d :]
             longest = _lengths(coded)
-            if not longest.max() < 32000 * self.unit_:
+            if not longest.max() < REACH * self.unit_:
                 row = start + int(np.argmax(longest))
                 raise ValueError(
                     f"X has a vector of length {longest.max():.3g} in row {row}, far beyond those of fit: fit the "
@@ -170,6 +171,24 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rows[start : start + len(part), : self._width] = self._encode(self._turned(coded))
             rows[start : start + len(part), self._width :] = np.ascontiguousarray(exact, "<f4").view(np.uint8)
         return rows
+
+    def shorten(self, X: ArrayLike) -> Floats:
+        """Vectors that `transform` takes: those that are too long for it point where they did, and are shorter.
+
+        By inner product they order items as before, so an extreme event makes nobody's update fail.
+
+        Parameters
+        ----------
+        X
+            Finite vectors of shape (n, d). The exact columns stay as they are.
+        """
+        check_is_fitted(self)
+        vectors = self._read(X, reset=False)
+        coded = vectors[:, : self._d].astype(np.float64)
+        reach = 0.99 * REACH * self.unit_
+        lengths = np.maximum(np.linalg.norm(coded, axis=1, keepdims=True), reach)
+        shorter = (coded * (reach / lengths)).astype(np.float32)
+        return np.where(lengths > reach, np.hstack([shorter, vectors[:, self._d :]]), vectors)
 
     def inverse_transform(self, X: ArrayLike) -> Floats:
         """The vectors that rows of bytes stand for, float32, of shape (n, d).

@@ -324,7 +324,7 @@ class CompressedFactors(_Compressed, FactorRecommender):
         codes = _grown_rows(self.user_codes_, n_users)
         if codec is not None:
             for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
-                codes[rows] = codec.transform(self._fold_in(pick_rows(self._training, rows)))
+                codes[rows] = codec.transform(codec.shorten(self._fold_in(pick_rows(self._training, rows))))
         self.user_codes_ = codes
         if "answered" in self.kept_:
             answered = _grown_rows(self.kept_["answered"], n_users)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_feature_names
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_numbers, as_sequence
 from fastrec.data.recognition import refuse_table
-from fastrec.fields import LARGEST, Array, Fields, Matrix, Sizes, Value, check_range
+from fastrec.fields import Array, Fields, Matrix, Sizes, Value
 from fastrec.metrics import check_truth, ndcg
 from fastrec.models.batch import recommend_to
 from fastrec.models.explanation import Explanation
@@ -931,9 +931,11 @@ class Recommender(BaseEstimator, ABC):
 
     def _check_data(self) -> None:
         """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
-        if not self.takes_negatives:
-            check_range("seen_.data", self.seen_.data, 0, LARGEST)
-        if not np.array_equal(self.item_counts_, count_codes(self._trained(self.seen_).indices, self.n_features_in_)):
+        least = self.seen_.data.min(initial=np.inf)
+        if least < 0 and not self.takes_negatives:
+            raise ValueError(f"seen_.data must hold numbers from 0 on, got {least}")
+        trained = self.seen_ if least > 0 else self._trained(self.seen_)
+        if not np.array_equal(self.item_counts_, count_codes(trained.indices, self.n_features_in_)):
             raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
 
     def _sizes(self) -> Sizes:

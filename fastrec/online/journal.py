@@ -72,6 +72,7 @@ ALTER TABLE checkpoints ADD COLUMN crc INTEGER
 """
 # Errors of SQLite that a disk without room ends in; a limit on the size of files is one to it, too.
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # of the file as a whole, before any row is read
 
 
 # What version 1 had no record of: up to where rows have no checksum, how many events `trim` has kept, how many
@@ -577,7 +578,7 @@ class Journal:
         try:  # as `_errors`, without its cost: a server asks before each answer
             value, crc = self._connection().execute(_LAST).fetchone()
         except sqlite3.Error as error:
-            raise JournalError(f"the journal {self.path}: {error}") from error
+            raise self._error_of(error) from error
         if crc != sum_row(0, "meta", "last", value):
             raise self._damaged("its record of 'last'")
         return int(value)
@@ -837,8 +838,16 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            kind = JournalDiskFullError if _is_full(error) else JournalError
-            raise kind(f"the journal {self.path}: {error}") from error
+            raise self._error_of(error) from error
+
+    def _error_of(self, error: Exception) -> JournalError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            return JournalDamagedError(
+                f"the journal {self.path}: {error}. Put a sound copy in its place, or begin a new journal from the "
+                "published model"
+            )
+        kind = JournalDiskFullError if _is_full(error) else JournalError
+        return kind(f"the journal {self.path}: {error}")
 
     def _prepare(self, time_unit: str | None) -> None:
         if not self.path.parent.is_dir():

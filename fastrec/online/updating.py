@@ -138,8 +138,10 @@ class Updater:
         return "; ".join(self._problems.copy().values()) or None
 
     def tell(self, what: str, problem: str | None) -> None:
-        """Note a problem of some kind ("model", "refit", "journal" …), or that this kind is over."""
+        """Note a problem of some kind ("model", "refit", "journal" …), or that it is over; each is logged once."""
         if problem is not None:
+            if self._problems.get(what) != problem:
+                log.warning("%s", problem)
             self._problems[what] = problem
         elif self._problems:
             self._problems.pop(what, None)
@@ -371,7 +373,7 @@ class Updater:
                 # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
                 # file may be that one's: it is taken with its own seq.
                 told = marks if self.journal is None else marks._replace(journal=self.journal.id)
-                name = self.source.publish(model, marks=told)
+                name = self.source.publish(model, marks=told, force=True)  # made of the one before
                 model, version, _, _, marks = load_published(self.source.path(name), name, verify="header")
             except OSError as error:
                 if not version:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from fastrec.models import Recommender, load
 from fastrec.models.persistence import describe
+from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.permissions import PRIVATE, check_mode, make_folder, open_new
 from fastrec.storage import FileError, read_arrays, refused, write_arrays
 from fastrec.validation import check_integer
@@ -125,7 +126,13 @@ class Versions:
                 version = newest
 
     def publish(
-        self, model: Recommender, seq: int = 0, refit_seq: int | None = None, *, marks: Marks | None = None
+        self,
+        model: Recommender,
+        seq: int = 0,
+        refit_seq: int | None = None,
+        *,
+        marks: Marks | None = None,
+        force: bool = False,
     ) -> str:
         """Write a model as the next version and make it the current one; returns its name.
 
@@ -139,18 +146,38 @@ class Versions:
             Up to where it was fitted, what came later being updates; None: all of it was.
         marks
             All that is to be said of the journal, in place of the two.
+        force
+            True takes a model that does not fit the current one, which else is an error: servers would refuse it.
 
         Raises
         ------
+        ValueError
+            Where the model's kinds of ids or of values are others than the current one's, or it knows less than half
+            of a sample of its items.
         OSError
             Where it cannot be written: the version before stays the current one.
         """
+        if not force:
+            self._check_fit(model)
         numbers = self._numbers()
         version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
         save_published(model, self.path(version), marks or Marks(seq, refit_seq), self.mode)
         self._point_to(version)
         self._prune()
         return version
+
+    def _check_fit(self, model: Recommender) -> None:
+        """Refuse a model that does not fit the current one; one that cannot be read may be replaced by any."""
+        try:
+            current = self.load(verify="header")
+        except (FileNotFoundError, FileError):
+            return
+        misfit = find_misfit(model, describe_lineage(current.model))
+        if misfit is not None:
+            raise ValueError(
+                f"the model does not fit {current.version} in {self.folder}, which it is to replace: {misfit}. Publish "
+                "the right one, or give force=True"
+            )
 
     def _point_to(self, version: str) -> None:
         temporary = self.folder / f".{CURRENT}.{os.getpid()}.{threading.get_ident()}"

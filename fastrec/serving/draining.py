@@ -52,6 +52,8 @@ class DrainingServer(uvicorn.Server):
             parent = multiprocessing.parent_process()
             if parent is not None and not parent.is_alive():  # which would have removed it
                 shutil.rmtree(os.environ.get(SHARED_FOLDER, ""), ignore_errors=True)
+            if not self.started:
+                os._exit(0)  # it loads a model still, which may take long: nobody waits for an answer
             self.should_exit = True
 
         threading.Thread(target=wait, name="fastrec-parent", daemon=True).start()

@@ -262,7 +262,7 @@ class Server:
         if not settings.makes_models:
             return
         if self._leader is None:
-            self._leader = Leader(updater.source.folder / ".leader")
+            self._leader = Leader(updater.source.folder / ".leader", self.settings.mode)
         if self._leader.acquire():
             self._schedule = Schedule(
                 updater,

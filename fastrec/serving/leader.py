@@ -1,9 +1,12 @@
 """Leader: of several workers, the one that makes new models, by a lock on a file that dies with its process."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 from typing import IO
+
+from fastrec.permissions import PRIVATE, open_new
 
 if sys.platform == "win32":
     import msvcrt
@@ -18,17 +21,20 @@ class Leader:
     ----------
     path
         The file to lock.
+    mode
+        Its permissions where it is made: who cannot open it cannot hold the lock either.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
         self.path = Path(path)
+        self._mode = mode
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Whether this process has the lock now."""
         if self._file is not None:
             return True
-        file = open(self.path, "ab")  # noqa: SIM115  (kept open as long as the lock is held)
+        file = self._open()
         try:
             if sys.platform == "win32":
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -39,6 +45,12 @@ class Leader:
             return False
         self._file = file
         return True
+
+    def _open(self) -> IO[bytes]:
+        """The file, made where there is none with the mode that was asked for, whatever the umask."""
+        with contextlib.suppress(FileExistsError):
+            return os.fdopen(open_new(self.path, self._mode), "ab")
+        return open(self.path, "ab")
 
     def release(self) -> None:
         """Let others have it."""

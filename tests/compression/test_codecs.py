@@ -307,3 +307,21 @@ def test_names():
             make_codec("codec", wrong)
     with pytest.raises(TypeError, match=r"codec must be a name .* or a codec, got 8"):
         make_codec("codec", 8)
+
+
+@pytest.mark.parametrize("exact", [0, 1])
+def test_vectors_that_are_too_long_are_shortened_and_no_others(exact):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50, 9)).astype(np.float32)
+    codec = Int8Codec().fit(vectors, exact_columns=exact)
+    np.testing.assert_array_equal(codec.shorten(vectors), vectors)
+    long = vectors * np.float32(1e30)
+    long[:, 9 - exact :] = 7
+    with pytest.raises(ValueError, match="far beyond those of fit"):
+        codec.transform(long)
+    shorter = codec.shorten(long)
+    codec.transform(shorter)
+    np.testing.assert_array_equal(shorter[:, 9 - exact :], long[:, 9 - exact :])
+    before, after = (x[:, : 9 - exact].astype(float) for x in (vectors, shorter))
+    cosines = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
+    np.testing.assert_allclose(cosines, 1, rtol=1e-6)

@@ -322,6 +322,19 @@ def test_new_users_and_items_join(name, fitted, tmp_path):
         assert small.explain(64, 5).items.size
 
 
+@pytest.mark.parametrize("name", [name for name in FACTOR_MODELS if name != "EASE"])
+@pytest.mark.parametrize("codec", ["float16", "int8", "pq"])
+@pytest.mark.parametrize("value", [1e6, 1e14])
+def test_an_extreme_event_makes_no_update_fail(name, codec, value, fitted):
+    model, other = (compress(fitted(name), codec) for _ in range(2))
+    histories = np.zeros((2, 40), np.float32)
+    histories[0, 3], histories[1, 5:8] = value, 1
+    top = model.update_users([0, 1], histories).recommend([0, 1, 2], k=5)
+    assert np.isfinite(top.scores).all()
+    plain = other.update_users([1], histories[1:]).recommend([1, 2], k=5)
+    assert top.codes[1:].tolist() == plain.codes.tolist(), "others are answered as before"
+
+
 def test_a_failed_update_leaves_a_compressed_model_as_it_was(fitted):
     small = compress(fitted("ImplicitALS"), "int8")
     answers = small.recommend(range(60)).codes

@@ -278,7 +278,7 @@ def test_a_model_that_does_not_fit_is_refused_and_the_old_one_goes_on(journal, t
         (Popularity().fit(np.eye(9)), "its users are numbers, those of the one before are not"),
         (fitted(ImplicitALS, factors=2, iterations=1), None),
     ):
-        versions.publish(wrong)
+        versions.publish(wrong, force=True)
         if words is None:
             assert updater.reload()
             assert updater.problem is None
@@ -288,9 +288,22 @@ def test_a_model_that_does_not_fit_is_refused_and_the_old_one_goes_on(journal, t
             assert updater.snapshot.model.n_features_in_ == 8
             with pytest.raises(ValueError, match=r"does not belong to the journal .*--force"):
                 Updater(versions, journal)
-    versions.publish(other_model())
+    versions.publish(other_model(), force=True)
     assert forced.reload()
     assert Updater(versions, journal).snapshot.model.n_features_in_ == 3, "the journal is that model's now"
+
+
+def test_a_model_that_does_not_fit_the_current_one_is_not_published(tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(MODEL)
+    for wrong in (other_model(), Popularity().fit(np.eye(9)), other_model(names="{}")):
+        with pytest.raises(ValueError, match=r"does not fit v000001 .* give force=True"):
+            versions.publish(wrong)
+    assert [file.name for file in versions.folder.glob("v*")] == ["v000001.fastrec"]
+    assert versions.current() == "v000001"
+    assert versions.publish(fitted(ImplicitALS, factors=2, iterations=1)) == "v000002"
+    versions.path("v000002").write_bytes(b"damaged")
+    assert versions.publish(other_model()) == "v000003", "a damaged model can be replaced"
 
 
 def test_a_model_that_has_followed_another_journal_is_refused(journal, tmp_path):

@@ -335,3 +335,17 @@ def test_no_events_are_taken_without_a_reserve_for_deletions(tmp_path, monkeypat
         journal.append([("a", 3)])
         assert reserve.stat().st_size == 4 << 20
         assert [event.item for event in journal.history("a")] == [3]
+
+
+@pytest.mark.parametrize("damage", ["other kind", "first page", "cut"])
+def test_a_file_that_no_database_can_be_read_from_says_what_to_do(tmp_path, damage):
+    path = tmp_path / "events.db"
+    with Journal(path) as journal:
+        journal.append([(f"u{n}", "i") for n in range(2000)])
+    sound = path.read_bytes()
+    spoilt = {"other kind": b"no journal at all" * 100, "first page": bytes(4096) + sound[4096:], "cut": sound[:4096]}
+    for left in tmp_path.iterdir():
+        left.unlink()
+    path.write_bytes(spoilt[damage])
+    with pytest.raises(JournalDamagedError, match="Put a sound copy in its place, or begin a new journal"):
+        Journal(path).read(0)

@@ -690,3 +690,13 @@ def test_killed_while_publishing_there_is_one_readable_version(tmp_path):
             threading.Event().wait(delay)
             run.send_signal(signal.SIGKILL)
         assert Versions(tmp_path).load().model.n_features_in_ == 300
+
+
+def test_a_problem_is_in_the_log_once_until_it_is_over(model, caplog):
+    updater = Updater(model)
+    for _ in range(3):
+        updater.tell("refit", "no room for it")
+    assert [record.getMessage() for record in caplog.records] == ["no room for it"]
+    updater.tell("refit", None)
+    updater.tell("refit", "no room for it")
+    assert len(caplog.records) == 2

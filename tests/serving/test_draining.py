@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -155,3 +157,15 @@ def test_two_signals_to_several_workers_end_all_at_once(tmp_path, model):
         assert server.process.wait(60) == 0
         assert not [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
         server.process.stderr.close()
+
+
+def test_a_worker_that_still_loads_ends_at_once_when_its_parent_does():
+    code = """
+import multiprocessing, time, uvicorn
+from fastrec.serving.draining import DrainingServer
+ours, theirs = multiprocessing.Pipe()
+DrainingServer(uvicorn.Config(None), print, 1.0).follow(theirs)
+ours.close()
+time.sleep(3600)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
