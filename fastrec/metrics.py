@@ -158,7 +158,7 @@ def parse_metric(label: str) -> Metric:
     if not at:
         raise ValueError(f"metric {label!r} needs a cut-off, as in '{label}@10'")
     if not re.fullmatch(r"[1-9][0-9]{0,8}", k):
-        raise ValueError(f"the cut-off of metric {label!r} must be an integer of at least 1")
+        raise ValueError(f"the cut-off of metric {label!r} must be an integer of at least 1, with at most 9 digits")
     return Metric(label, name, int(k), sampled)
 
 

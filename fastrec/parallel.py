@@ -17,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from fastrec.validation import check_integer
 
+MOST_JOBS = 4096  # more than any machine has cores
+
 
 def effective_jobs(n_jobs: int | None) -> int:
     """The number of threads that `n_jobs` stands for.
@@ -34,7 +36,7 @@ def effective_jobs(n_jobs: int | None) -> int:
     """
     if n_jobs is None:
         return 1 if _in_worker() else _cores()
-    check_integer("n_jobs", n_jobs)
+    check_integer("n_jobs", n_jobs, maximum=MOST_JOBS)
     if n_jobs == 0:
         raise ValueError("n_jobs must be a positive or negative integer or None, got 0")
     return n_jobs if n_jobs > 0 else max(1, _cores() + 1 + n_jobs)

@@ -398,6 +398,8 @@ def fold_rows(
             right += q[f] * q[f]
         largest, way, solved = float32(0), float32(0), right == 0
         for _ in range(FOLD_STEPS if LEAST_SQUARE < right < MOST_SQUARE else 0):
+            if not rz > float32(1e-30):
+                break  # what float32 does not hold
             for f in range(size):
                 q[f] = np.float64(diagonal[f] * p[f])
             _multiply_row(entries, u, equations, width, p, q, part)

@@ -218,6 +218,7 @@ def test_wrong_types_are_type_errors():
         ("ndcg", "needs a cut-off, as in 'ndcg@10'"),
         ("ndcg@0", "at least 1"),
         ("ndcg@1.5", "at least 1"),
+        ("ndcg@100000000000", "an integer of at least 1, with at most 9 digits"),
         ("coverage@10", "use fastrec.metrics.coverage"),
     ],
 )

@@ -220,18 +220,52 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
     ...
     ValueError: times must fit in int64 as ns, got 36812-02-20T00:36:16 in row 1 (counted from 0): take a coarser unit
     """
-    up, down = UNITS_PER_SECOND[wanted] // UNITS_PER_SECOND[unit], UNITS_PER_SECOND[unit] // UNITS_PER_SECOND[wanted]
-    if not up:
-        return times // down
-    most = np.iinfo(np.int64).max // up
-    beyond = (times > most) | (times < -most)
+    return _rescaled(name, times, Fraction(UNITS_PER_SECOND[wanted], UNITS_PER_SECOND[unit]), unit, wanted)
+
+
+def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], str]:
+    """Dates in any unit of NumPy as int64 since 1970, and their unit: "s", "ms", "us" or "ns".
+
+    The unit is their own, or the next finer one: longer ones become seconds. What is finer than "ns" is rounded down.
+
+    Raises
+    ------
+    ValueError
+        Where a date is missing or beyond int64 (its row is named), or the dates have no unit.
+
+    Examples
+    --------
+    >>> read_dates("times", np.array(["1970-01-02", "9999-12-31"], "M8[D]"))
+    (array([       86400, 253402214400]), 's')
+    >>> read_dates("times", np.array([1500, -1], "M8[ps]"))
+    (array([ 1, -1]), 'ns')
+    """
+    if np.isnat(dates).any():
+        raise ValueError(f"{name} must not be missing, got NaT in row {int(np.argmax(np.isnat(dates)))}")
+    unit, steps = np.datetime_data(dates.dtype)
+    if unit == "generic":
+        raise ValueError(f"{name} are datetime64 without a unit: give them one, such as datetime64[s]")
+    numbers = dates.astype(np.int64)
+    if unit in ("Y", "M"):
+        # Within these years NumPy's own days are exact.
+        numbers = _rescaled(name, numbers, Fraction(steps), unit, "s", most=10**9)
+        numbers, unit, steps = numbers.astype(f"M8[{unit}]").astype("M8[D]").astype(np.int64), "D", 1
+    wanted = unit if unit in UNITS_PER_SECOND else "ns" if _NUMPY_SECONDS[unit] < 1 else "s"
+    return _rescaled(name, numbers, steps * _NUMPY_SECONDS[unit] * UNITS_PER_SECOND[wanted], unit, wanted), wanted
+
+
+def _rescaled(
+    name: str, numbers: NDArray[np.int64], factor: Fraction, unit: str, wanted: str, most: int = int(_INT64.max)
+) -> NDArray[np.int64]:
+    """Times by another unit's factor, rounded down; what int64 does not hold is refused by its row."""
+    up, down = factor.numerator, factor.denominator
+    beyond = (numbers > most // up) | (numbers < -(most // up))
     if beyond.any():
         row = int(np.argmax(beyond))
-        date = times[row : row + 1].astype(f"datetime64[{unit}]")[0]
-        raise ValueError(
-            f"{name} must fit in int64 as {wanted}, got {date} in row {row} (counted from 0): take a coarser unit"
-        )
-    return times * up
+        date = numbers[row : row + 1].astype(f"datetime64[{unit}]")[0]
+        help = "" if wanted == "s" else ": take a coarser unit"
+        raise ValueError(f"{name} must fit in int64 as {wanted}, got {date} in row {row} (counted from 0){help}")
+    return numbers * up // down
 
 
 def find_far_times(times: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,13 +8,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastrec.data.durations import UNITS_PER_SECOND, find_far_times, round_times
+from fastrec.data.durations import UNITS_PER_SECOND, find_far_times, read_dates, round_times
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.ids import check_text
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.notices import warn_caller
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_codes, readonly, to_float32
+from fastrec.validation import (
+    LARGEST_CODE,
+    CodeMatrix,
+    assemble_csr,
+    check_choice,
+    check_codes,
+    check_integer,
+    check_size,
+    readonly,
+    to_float32,
+)
 
 Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -52,7 +62,8 @@ class Interactions:
     values : array-like of numbers, shape (n_interactions,), optional
         Ratings, counts, seconds; kept as float32. None: every interaction counts 1.
     times : array-like of integers or datetime64, shape (n_interactions,), optional
-        When; kept as int64.
+        When; kept as int64. Dates of whole minutes or longer are kept in seconds, what is finer than a nanosecond is
+        rounded down.
     users, items : Vocabulary or array-like of ids, optional
         The ids behind the codes. None: the codes themselves, from 0 to the greatest one.
     time_unit : {"s", "ms", "us", "ns"}, optional
@@ -525,7 +536,11 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
     if array.ndim != 1:
         raise ValueError(f"{side}_codes must be one-dimensional, got shape {array.shape}")
     if ids is None:
-        vocabulary = Vocabulary(np.arange(int(array.max()) + 1 if array.size and array.dtype.kind in "iu" else 0))
+        n = int(array.max()) + 1 if array.size and array.dtype.kind in "iu" else 0
+        if n > 0:
+            check_integer(f"the largest of {side}_codes", n - 1, maximum=LARGEST_CODE - 1)
+            check_size(f"the largest of {side}_codes", n - 1, minimum=0, each=16)
+        vocabulary = Vocabulary(np.arange(n))
     else:
         vocabulary = ids if isinstance(ids, Vocabulary) else Vocabulary(ids)
     array = check_codes(f"{side}_codes", array, len(vocabulary))
@@ -572,14 +587,9 @@ def _check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[
     if array.shape != (length,):
         raise ValueError(f"times must have shape ({length},), got {array.shape}")
     if array.dtype.kind == "M":
-        if np.isnat(array).any():
-            raise ValueError(f"times must not be missing, got NaT in row {int(np.argmax(np.isnat(array)))}")
-        own, steps = np.datetime_data(array.dtype)
-        if own not in TIME_UNITS or steps > 1:
-            own = own if own in TIME_UNITS else "s"
-            array = array.astype(f"datetime64[{own}]")
+        array, own = read_dates("times", array)
         unit = unit or cast(TimeUnit, own)
-        array = round_times("times", array.astype(np.int64), own, unit)
+        array = round_times("times", array, own, unit)
     elif array.dtype.kind in "iu":
         _refuse_flags(array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():

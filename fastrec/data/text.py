@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.ids import check_text
 from fastrec.data.recognition import Selector, begins_with_header
 from fastrec.data.text_columns import TextColumn
 from fastrec.kernels import text as kernels
@@ -154,10 +155,12 @@ class TextFile:
 
 
 def _check_encoding(encoding: str) -> str:
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be the name of one, such as 'utf-8', got {encoding!r}")
     try:
         "".encode(encoding)
         return codecs.lookup(encoding).name
-    except LookupError:
+    except (LookupError, ValueError):  # also of names that no codec can have, and of codecs of no text
         raise ValueError(f"unknown encoding {encoding!r}") from None
 
 
@@ -170,6 +173,7 @@ def _check_delimiter(delimiter: str, quote: str | None) -> None:
     wrong = not isinstance(delimiter, str) or not delimiter or set(delimiter) & {"\n", "\r", "\0", quote}
     if wrong:
         raise ValueError(f"delimiter must be one or more characters within a line, and no quote, got {delimiter!r}")
+    check_text([delimiter], "delimiter")
 
 
 def _guess_delimiter(text: str, quote: str | None) -> str:

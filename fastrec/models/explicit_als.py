@@ -17,6 +17,7 @@ from fastrec.models.rows import turned
 from fastrec.models.training import Course, check_course, seed_of
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import (
+    LARGEST_CODE,
     CodeMatrix,
     check_choice,
     check_integer,
@@ -154,7 +155,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         check_number("ExplicitALS.bias_regularization", self.bias_regularization, minimum=0, above=True)
         check_number("ExplicitALS.regularization_exponent", self.regularization_exponent, minimum=0, maximum=1)
         check_choice("ExplicitALS.solver", self.solver, ("cholesky", "cg"))
-        check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1)
+        check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1, maximum=LARGEST_CODE)
         check_course(self)
 
     def _sizes(self) -> Sizes:

@@ -24,7 +24,15 @@ from fastrec.models.rows import pick_rows, transposed, turned
 from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.models.updating import Change
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, check_size
+from fastrec.validation import (
+    LARGEST_CODE,
+    CodeMatrix,
+    assemble_csr,
+    check_choice,
+    check_integer,
+    check_number,
+    check_size,
+)
 
 Floats = NDArray[np.float32]
 
@@ -200,7 +208,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
         check_strength("ImplicitALS.feature_regularization", self.feature_regularization)
         check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
-        check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1)
+        check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1, maximum=LARGEST_CODE)
         check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
         check_course(self)
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import BaseCrossValidator
 from fastrec.data import Interactions
 from fastrec.data.durations import parse_duration
 from fastrec.preprocessing.splitting import Split, pairs_of, times_of
-from fastrec.validation import check_flag, check_integer
+from fastrec.validation import check_flag, check_integer, check_size
 
 Rows = NDArray[np.int64]
 
@@ -310,7 +310,7 @@ class RollingTime(InteractionSplitter):
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         _no_groups(self, groups)
-        n = check_integer("RollingTime.n_splits", self.n_splits, minimum=1)
+        n = check_size("RollingTime.n_splits", self.n_splits)
         times = times_of(data, "RollingTime")
         data.tell_far_times("RollingTime")
         memory, gap = self._span("memory", data), self._span("gap", data) or 0.0

@@ -252,3 +252,18 @@ def test_many_distinct_fields_are_told_apart():
     distinct, codes = TextColumn.of(texts).distinct()
     assert distinct == sorted(set(texts))
     assert np.array(distinct)[codes].tolist() == texts
+
+
+@pytest.mark.parametrize("encoding", ["nope", "rot13", "hex", "undefined", "utf\0", "utf-8\ud800", None, 8])
+def test_what_is_no_encoding_is_told_in_our_words(tmp_path, encoding):
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    with pytest.raises((ValueError, TypeError), match=r"table\.csv: (unknown encoding|encoding must be)"):
+        fr.read_interactions(path, encoding=encoding)
+
+
+def test_a_delimiter_that_no_text_holds_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    with pytest.raises(ValueError, match="delimiter must be strings of Unicode characters"):
+        fr.read_interactions(path, delimiter="\ud800")

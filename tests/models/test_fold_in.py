@@ -165,3 +165,11 @@ def test_folded_in_users_are_those_of_an_update(values):
     model.partial_fit(X)
     known = model.item_factors_.astype(np.float64)
     assert_implicit(model.item_factors_, model.seen_, model.user_factors_, known.T @ known, 40.0, lambda extra: 0.01)
+
+
+@pytest.mark.parametrize("strength", [1e8, 1e11])
+def test_factors_that_a_penalty_takes_to_nothing_are_no_division_by_zero(strength):
+    X = np.kron(np.eye(2), np.ones((4, 3)))
+    model = ImplicitALS(8, regularization=strength, random_state=0).fit(X)
+    assert np.isfinite(model.user_factors_).all()
+    assert np.isfinite(model.transform(X)).all()

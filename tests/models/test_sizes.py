@@ -45,12 +45,33 @@ def test_lists_for_many_users_are_counted_together():
         (fr.Item2Vec(factors=HUGE), "factors"),
         (fr.MLPRecommender(factors=HUGE), "factors"),
         (fr.ItemKNN(neighbors=HUGE), "neighbors"),
+        (fr.ImplicitALS(cg_steps=2**70), "cg_steps"),
+        (fr.ExplicitALS(cg_steps=2**70), "cg_steps"),
     ],
 )
 def test_an_option_that_no_memory_holds_is_refused(model, name):
     with pytest.raises(ValueError, match=rf"{type(model).__name__}\.{name} must be .*got"):
         model.fit(X)
     assert not hasattr(model, "seen_")
+
+
+@pytest.mark.parametrize("n_jobs", [10**11, 10**30])
+@pytest.mark.parametrize("kind", [fr.ItemKNN, fr.EASE, fr.UserKNN, fr.ImplicitALS, fr.GraphFilter])
+def test_more_threads_than_a_machine_has_are_refused(kind, n_jobs):
+    with pytest.raises(ValueError, match=f"n_jobs must be an integer of at most 4096, got {n_jobs}"):
+        kind(n_jobs=n_jobs).fit(X)
+
+
+def test_more_windows_than_memory_holds_are_refused():
+    data = fr.Interactions([0, 0, 1], [0, 1, 1], times=[10, 20, 30])
+    with pytest.raises(ValueError, match=r"RollingTime\.n_splits must be a number that memory holds"):
+        list(fr.RollingTime(HUGE).split(data))
+
+
+@pytest.mark.parametrize("ratio", [HUGE, 10**30])
+def test_negatives_end_with_the_items(ratio):
+    filled = fr.SampleNegatives(ratio).fit_transform(X)
+    np.testing.assert_array_equal(filled, np.where(X == 0, -1, X))
 
 
 def test_a_size_is_an_integer_of_at_least_one():
