@@ -1,5 +1,6 @@
 """The one place that compiles: a decorator whose on-disk cache is never stale, and integers known to the compiler."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -40,8 +41,9 @@ def _writable(folder: Path) -> bool:
 def _drop_old(base: Path) -> None:
     """Removes what other versions compiled longer ago than `KEPT`; one that still runs compiles again."""
     for folder in base.glob("fastrec-*"):
-        if time.time() - folder.stat().st_mtime > KEPT:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process has removed it
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bases() -> list[Path]:
@@ -73,7 +75,7 @@ def cache_folder() -> Path | None:
     name = f"fastrec-{digest.hexdigest()[:16]}"
     bases = _bases()
     for base in bases:
-        is_new = not (base / name).exists()
+        is_new = not os.path.exists(base / name)  # of Path an error where it may not be looked at
         if _writable(base / name):
             if is_new:
                 _drop_old(base)

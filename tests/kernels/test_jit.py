@@ -32,6 +32,28 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     assert recent.exists()
 
 
+def test_a_folder_that_may_not_be_looked_at_is_passed_over(tmp_path, monkeypatch):
+    def refuse(path, **options):
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(_jit, "_writable", lambda folder: "closed" not in str(folder) and "x" * 300 not in str(folder))
+    monkeypatch.setattr(_jit, "_bases", lambda: [tmp_path / "closed", tmp_path / ("x" * 300), tmp_path / "open"])
+    assert _jit.cache_folder.__wrapped__().parent == tmp_path / "open"
+
+
+def test_what_another_process_drops_first_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "fastrec-old").mkdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "fastrec-gone", folder / "fastrec-old"])
+    monkeypatch.setattr(_jit, "KEPT", -1.0)
+    _jit._drop_old(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_users_cache_comes_before_what_lies_beside_the_package(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
     monkeypatch.setenv("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", str(tmp_path / "user"))
