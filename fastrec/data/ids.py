@@ -1,7 +1,8 @@
 """Ids as callers give them: any collection as one array, and the texts that ids are written as."""
 
+import numbers
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -202,6 +203,22 @@ def check_text(strings: Iterable[str], name: str) -> None:
         raise ValueError(
             f"{name} must be strings of Unicode characters, got {wrong!r}, which has a lone surrogate"
         ) from None
+
+
+def strings_in(values: Iterable[Any]) -> Iterator[str]:
+    """All strings of a column, also those of lists of categories; lists of numbers are passed over.
+
+    >>> list(strings_in(["a", 1, ["b", "c"], [0.5, 1.5], None]))
+    ['a', 'b', 'c']
+    """
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple | set | frozenset):
+            if not isinstance(next(iter(value), 0), numbers.Number):
+                yield from strings_in(value)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "OUT":
+            yield from strings_in(value.tolist())
 
 
 def _is_text(string: str) -> bool:

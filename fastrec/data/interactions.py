@@ -10,7 +10,7 @@ from scipy import sparse
 
 from fastrec.data.durations import UNITS_PER_SECOND, find_far_times, read_dates, round_times
 from fastrec.data.frames import Backend, make_frame
-from fastrec.data.ids import check_text
+from fastrec.data.ids import check_text, strings_in
 from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.notices import warn_caller
@@ -622,12 +622,13 @@ def as_datetimes(times: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[Any
 def check_item_info(info: Mapping[str, ArrayLike], n_items: int) -> dict[str, NDArray[Any]]:
     """Facts about n items, each column as a read-only array of shape (n_items,)."""
     columns = {}
+    check_text(map(str, info), "names of item_info")
     for name, column in info.items():
         array = np.asarray(column)
         if array.dtype.kind in "UT":
             array = array.astype(object)
         if array.dtype == object:
-            check_text((value for value in array.ravel() if isinstance(value, str)), f"item_info[{name!r}]")
+            check_text(strings_in(array.ravel().tolist()), f"item_info[{name!r}]")
         if array.shape != (n_items,):
             raise ValueError(f"item_info[{name!r}] must have one entry for each of {n_items} items, got {array.shape}")
         columns[str(name)] = frozen(array)

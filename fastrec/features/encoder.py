@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from fastrec.data.frames import open_frame, plain_list
-from fastrec.data.ids import check_text
+from fastrec.data.ids import check_text, strings_in
 from fastrec.validation import check_choice, check_integer, check_number, check_size, name_options
 
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
@@ -255,8 +255,9 @@ def read_columns(X: Any) -> dict[str, list[Any]]:
             raise ValueError(f"columns must have names of their own, got {names}")
         names, frame = open_frame(X)
         columns = {name: plain_list(frame[:, place]) for place, name in enumerate(names)}
+    check_text(columns, "names of columns")
     for name, values in columns.items():
-        check_text((value for value in values if isinstance(value, str)), f"column {name!r}")
+        check_text(strings_in(values), f"column {name!r}")
     if len({len(values) for values in columns.values()}) > 1:
         raise ValueError(f"columns must be of one length, got { {n: len(v) for n, v in columns.items()} }")
     return columns

@@ -212,3 +212,20 @@ def test_an_id_with_a_lone_surrogate_is_unknown():
     assert BROKEN not in fr.Vocabulary(["a"])
     with pytest.raises(ValueError, match="unknown id"):
         fr.Vocabulary(["a"]).encode([BROKEN])
+
+
+LONE = "a\ud800"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"genre": [LONE, "b"]}, {"genre": [[LONE], ["b", "c"]]}, {"genre": [("b", LONE), None]}, {LONE: ["a", "b"]}],
+)
+def test_no_lone_surrogate_gets_in_by_facts_about_items(columns):
+    with pytest.raises(ValueError, match="must be strings of Unicode characters"):
+        fr.features.FeatureEncoder().fit(columns)
+    column = np.empty(2, object)
+    for name, values in columns.items():
+        column[:] = values
+        with pytest.raises(ValueError, match="must be strings of Unicode characters"):
+            fr.Interactions([0], [1], item_info={name: column})
