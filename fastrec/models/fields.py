@@ -10,7 +10,7 @@ from fastrec.compression import VectorCodec
 from fastrec.data import Vocabulary
 from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_shape
 from fastrec.models.persistence import Columns, Team, check_learned
-from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
+from fastrec.retrieval.diversity import MMR, RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 
 COURSE: dict[str, Field] = {
@@ -174,7 +174,10 @@ class Rule(Field):
         value.check_number()
         rows = (self.size, "rule_columns")
         matrix = Either(Matrix(rows), Array(rows, ("float32", "float64"), finite=False))
-        matrix.check(f"{name}.{field_of_rule(value)}", data_of_rule(value), sizes, ranges=ranges)
+        data = data_of_rule(value)
+        matrix.check(f"{name}.{field_of_rule(value)}", data, sizes, ranges=ranges)
+        if ranges and not isinstance(value, MMR) and data.size and data.min() < 0:  # shares and labels, not directions
+            raise ValueError(f"{name}.{field_of_rule(value)} must not be negative, got {data.min()}")
 
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""

@@ -15,6 +15,7 @@ from fastrec.models.recommender import Recommender
 from fastrec.models.registry import estimators, loadable
 from fastrec.models.rows import hide_part, pick_rows
 from fastrec.online import Event, Snapshot
+from fastrec.storage import FileError, read_arrays, write_arrays
 
 RNG = np.random.default_rng(0)
 X = (RNG.random((40, 60)) < 0.2).astype(np.float32)
@@ -235,3 +236,14 @@ def test_a_rule_that_no_file_holds_is_refused_by_name(tmp_path):
     )
     with pytest.raises(TypeError, match=r"Reranked\.rule_"):
         model.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize("rule", [fr.GroupCap(1, [[1.0], [1.0]]), fr.Calibration(features=[[1.0], [1.0]])])
+def test_a_file_with_negative_shares_or_labels_is_refused(rule, tmp_path):
+    path = tmp_path / "model.fastrec"
+    fr.Reranked(fr.Popularity().fit(np.eye(2)), rule).save(path)
+    arrays, record = read_arrays(path, mapped=False)
+    name = next(name for name in arrays if name in ("rule", "rule/data"))
+    write_arrays(path, {**arrays, name: -arrays[name]}, record)
+    with pytest.raises(FileError, match="must not be negative"):
+        fr.load(path)
