@@ -170,7 +170,7 @@ def test_training_stops_when_told_to():
     [
         ({"regularization": 0}, "ExplicitALS.regularization must be a finite number above 0"),
         ({"solver": "lu"}, "ExplicitALS.solver must be one of"),
-        ({"cg_steps": 0}, "ExplicitALS.cg_steps must be an integer of at least 1"),
+        ({"cg_steps": 0}, "ExplicitALS.cg_steps must be an integer from 1 to"),
     ],
 )
 def test_bad_options_are_named(options, message):
