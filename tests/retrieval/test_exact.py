@@ -482,7 +482,7 @@ def test_distances_are_bounded_from_the_center_of_the_vectors(storage, tmp_path)
     index = assert_exact(vectors, queries, 5, "l2", storage)
     report = index.audit(queries, 5)
     assert report["given up"] == 0
-    assert report["ranked"] < 500
+    assert report["ranked"] < 1000  # of 5000; all, from the origin; AVX2 rounds coarser and ranks more than VNNI
     index.save(tmp_path / "index")
     again = ExactIndex.load(tmp_path / "index")
     np.testing.assert_array_equal(again.search(queries, 5).codes, index.search(queries, 5).codes)
