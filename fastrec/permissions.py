@@ -58,10 +58,7 @@ def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
     for folder in reversed([Path(path), *Path(path).parents]):
         try:
             folder.mkdir(0o700)
-        except FileExistsError:
-            if not folder.is_dir():
-                raise
-        except OSError:  # a root that cannot be written to, say: what matters is whether the folder is there then
+        except OSError:  # it is there, or above it is a root that cannot be written to
             if not folder.is_dir():
                 raise
         else:

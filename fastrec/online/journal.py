@@ -719,12 +719,12 @@ class Journal:
     def history(self, user: Id) -> list[Event]:
         """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
         user = _check_id("user", user)
-        found, after = self.kept(0, self.trimmed_seq()), self.trimmed_seq()
+        after = self.trimmed_seq()
+        found = _events_by(user, self.kept(0, after))
         while entries := self.read(after):
-            found += [entry for entry in entries if isinstance(entry, Event)]
+            found += _events_by(user, entries)
             after = entries[-1].seq
-            found = [event for event in found if event.user == user and type(event.user) is type(user)]
-        return [event for event in found if event.user == user and type(event.user) is type(user)]
+        return found
 
     def checkpoints(self, after: int = 0) -> list[Checkpoint]:
         """The recorded checkpoints after a seq, in order."""
@@ -1039,6 +1039,11 @@ def _insert_rows(connection: sqlite3.Connection, table: str, columns: int, flat:
 def _is_full(error: Exception) -> bool:
     """Whether an error says that the disk has no room."""
     return getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) == errno.ENOSPC
+
+
+def _events_by(user: Id, entries: Sequence[Event | Deletion]) -> list[Event]:
+    """The events of one user among entries; 1 and "1" are two."""
+    return [e for e in entries if isinstance(e, Event) and e.user == user and type(e.user) is type(user)]
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
