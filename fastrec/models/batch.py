@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec import __version__
-from fastrec.data.ids import as_ids
+from fastrec.data.ids import as_ids, as_sequence
 from fastrec.fingerprint import fingerprint
 from fastrec.models.rows import pick_rows
 from fastrec.permissions import PRIVATE, make_folder, open_anew
@@ -117,9 +117,7 @@ def _listed_users(model: Any, users: Any) -> Any:
         return users
     if isinstance(users, set | frozenset):
         return as_ids(sorted(users), "users")
-    rows = (
-        list(users) if not hasattr(users, "__array__") and np.iterable(users) and not isinstance(users, str) else users
-    )
+    rows = as_sequence(users)
     return np.asarray(rows) if np.ndim(rows[:1] if isinstance(rows, list) else rows) == 2 else as_ids(rows, "users")
 
 
