@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 import fastrec as fr
 from fastrec.data import Interactions
 from fastrec.evaluation import Report
-from fastrec.evaluation.page import Page, Picture, Section, comparison_section, metric_section
+from fastrec.evaluation.page import Page, Picture, Section
+from fastrec.evaluation.sections import comparison_section, metric_section
 from fastrec.evaluation.tables import Table
 from fastrec.plots import learning_curve, popularity_curve
 

@@ -1,8 +1,9 @@
 """Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, and what they give."""
 
+from fastrec.evaluation.comparison import Comparison
 from fastrec.evaluation.compression import CompressionReport, compression_report
 from fastrec.evaluation.evaluate import evaluate
-from fastrec.evaluation.report import Comparison, Report
+from fastrec.evaluation.report import Report
 from fastrec.evaluation.search import Search, Trial, search
 from fastrec.evaluation.validation import Validation, cross_validate
 

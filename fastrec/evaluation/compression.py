@@ -12,6 +12,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.tables import Table
 from fastrec.models.compressed import CompressedFactors, compress, original_bytes
+from fastrec.plots import compression_tradeoff
 from fastrec.validation import check_integer, check_size
 
 FACTOR_CODECS = ("float16", "int8", "int4", "pq", "pq+int8", "binary", "binary+int8")
@@ -84,8 +85,6 @@ class CompressionReport:
 
     def plot(self, ax: Any = None, *, theme: Any = "light") -> Any:
         """The NDCG of each codec beside its size; see `fastrec.plots.compression_tradeoff`."""
-        from fastrec.plots import compression_tradeoff  # needs no matplotlib until it draws
-
         return compression_tradeoff(self, ax, theme=theme)
 
 

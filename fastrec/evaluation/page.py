@@ -3,15 +3,12 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastrec.evaluation.tables import Table
-
-if TYPE_CHECKING:
-    from fastrec.evaluation.report import Report
 
 
 @dataclass(frozen=True)
@@ -105,81 +102,3 @@ def _figure_class() -> Any:
     except ImportError as error:
         raise ImportError("an HTML report needs matplotlib: pip install 'fastrec[report]'") from error
     return Figure  # without pyplot: no window, no global list of figures
-
-
-def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
-    """A report as a page: the metrics as a table and as bars, models compared, groups of users, rules."""
-    sections = [metric_section(report)]
-    if len(report.models) > 1:
-        sections.append(comparison_section(report))
-    sections += segment_sections(report)
-    sections += item_sections(report)
-    facts = [("models", ", ".join(report.models)), ("users evaluated", f"{len(report.users):,}")]
-    if "pairs" in report.counts:
-        facts.append(("items to find", f"{report.counts['pairs']:,}"))
-    lead = "How well the models find what users turned to later."
-    Page(report.title, lead, sections, facts).save(path)
-
-
-def metric_section(report: "Report") -> Section:
-    """The metrics of a report: bars, table, rules."""
-    from fastrec.plots import bar_metrics, bar_size, metric_bars
-
-    pictures = []
-    drawn = bar_metrics(report)
-    if drawn:
-        means = "; ".join(
-            f"{metric}: " + ", ".join(f"{model} {report.mean(metric, model):.3f}" for model in report.models)
-            for metric in drawn
-        )
-        alt = f"Bars of the mean metrics with confidence intervals. {means}."
-        size = bar_size(len(drawn), len(report.models))
-        pictures = [Picture(lambda ax, theme: metric_bars(report, ax=ax, theme=theme), alt, size)]
-    return Section("Metrics", pictures=pictures, tables=[report.table()], notes=report.notes)
-
-
-def comparison_section(report: "Report") -> Section:
-    """The paired comparison of a report's models."""
-    comparison = report.compare()
-    text = [
-        "Differences are taken user by user. The p-values say how often chance alone would give a difference as "
-        "large as this; those in the last column are corrected for the number of rows."
-    ]
-    return Section("Are the differences real?", text, tables=[comparison.table()])
-
-
-def segment_sections(report: "Report") -> list[Section]:
-    """The means for groups of users by the length of their history; nothing where there is but one group."""
-    groups = report.segments("activity")
-    if len(groups) < 2:
-        return []
-    return [Section("By the length of the history", tables=_group_tables(report, groups, "training items"))]
-
-
-def item_sections(report: "Report") -> list[Section]:
-    """The means for groups of the items to find; nothing where the evaluation was not asked for any."""
-    if not report.by_items:
-        return []
-    text = ["The same recommendations, beside the items to find of one group alone."]
-    return [Section("By the items to find", text, tables=_group_tables(report, report.by_items, "items"))]
-
-
-def _group_tables(report: "Report", groups: "Mapping[str, Report]", what: str) -> list[Table]:
-    """A table for each model, of groups by metrics, whichever are fewer side by side."""
-    metrics = next(iter(groups.values())).metrics
-    tables = []
-    for model in report.models:
-        rows = [
-            [name, f"{_counted(part, model):,}", *(part.text_of(metric, model) for metric in metrics)]
-            for name, part in groups.items()
-        ]
-        whole = [[what, "users", *metrics], *rows]
-        if len(groups) <= len(metrics):
-            whole = [list(line) for line in zip(*whole, strict=True)]
-        tables.append(Table(whole[0], whole[1:], model, (0,)))
-    return tables
-
-
-def _counted(part: "Report", model: str) -> int:
-    """How many users the group's first metric with values per user is over."""
-    return part.estimate(part.metrics[0], model).users

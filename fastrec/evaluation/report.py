@@ -6,15 +6,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from itertools import combinations
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.data.frames import Backend, make_frame
+from fastrec.evaluation.comparison import Comparison, Difference
+from fastrec.evaluation.page import Page
+from fastrec.evaluation.sections import report_sections
 from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value
 from fastrec.evaluation.tables import Table
+from fastrec.evaluation.words import count_notes, format_estimate
 from fastrec.metrics import RANKING, largest_value, parse_metric
+from fastrec.plots import metric_bars
 from fastrec.validation import check_choice
 
 Values = NDArray[np.float64]
@@ -120,7 +125,7 @@ class Report:
             raise ValueError(f"the report has several models: name one of {', '.join(map(repr, self.models))}")
         return str(check_choice("model", self.models[0] if model is None else model, self.models))
 
-    def compare(self, test: Literal["wilcoxon", "randomization"] = "wilcoxon") -> "Comparison":
+    def compare(self, test: Literal["wilcoxon", "randomization"] = "wilcoxon") -> Comparison:
         """Every pair of models on every metric with values per user: paired, and corrected for their number.
 
         Parameters
@@ -153,7 +158,7 @@ class Report:
     def _paired(self) -> list[str]:
         return [metric for metric in self.metrics if metric not in self.totals[self.models[0]]]
 
-    def _difference(self, a: str, b: str, metric: str, test: str) -> "Difference":
+    def _difference(self, a: str, b: str, metric: str, test: str) -> Difference:
         of_a, of_b = self.values[a][metric], self.values[b][metric]
         values = of_a - of_b
         mean, low, high, n = mean_interval(values, confidence=self.confidence)
@@ -221,7 +226,7 @@ class Report:
     def notes(self) -> list[str]:
         """Who was evaluated, who was left out and why, and how the intervals were made; a sentence each."""
         evaluated = max(estimate.users for estimate in self.estimates)
-        return [*_count_notes(self.counts, evaluated, self.exclude_seen), self._interval_note()]
+        return [*count_notes(self.counts, evaluated, self.exclude_seen), self._interval_note()]
 
     def _interval_note(self) -> str:
         how = {
@@ -289,8 +294,6 @@ class Report:
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Bars of the metrics with their intervals; see `fastrec.plots.metric_bars`."""
-        from fastrec.plots import metric_bars  # matplotlib is an extra
-
         return metric_bars(self, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -301,138 +304,11 @@ class Report:
         ImportError
             Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
         """
-        from fastrec.evaluation.page import write_report  # matplotlib and jinja2 are extras
-
-        write_report(self, path)
-
-
-class Difference(NamedTuple):
-    """How much two models differ on a metric: the mean of a − b over users, its interval, and the p-values."""
-
-    metric: str
-    a: str
-    b: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_corrected: float
-    users: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Paired differences between models, with p-values corrected for their number (Holm) over the whole table.
-
-    Attributes
-    ----------
-    rows
-        A `Difference` per pair of models and metric.
-    test
-        "wilcoxon" or "randomization".
-    confidence
-        Of the intervals of the mean differences (Student's t).
-    """
-
-    rows: tuple[Difference, ...]
-    test: str
-    confidence: float = 0.95
-
-    def table(self) -> Table:
-        """The comparison as a table of texts."""
-        columns = ["metric", "models", "mean difference", "p", "p (Holm)"]
-        rows = [
-            [
-                row.metric,
-                f"{row.a} - {row.b}",
-                f"{_decimal(row.difference, sign=True)} {_bracket(row.low, row.high, sign=True)}".rstrip(),
-                format_p(row.p_value),
-                format_p(row.p_corrected),
-            ]
-            for row in self.rows
-        ]
-        name = {"wilcoxon": "Wilcoxon signed-rank", "randomization": "randomization"}[self.test]
-        return Table(columns, rows, f"Paired differences over users ({name} test, Holm-corrected)", (0, 1))
-
-    def __repr__(self) -> str:
-        table = self.table()
-        return f"{table.caption}\n{table.text('  ')}"
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
-
-    def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with the columns of `Difference`."""
-        columns = list(zip(*self.rows, strict=True))
-        arrays = [np.array(c, dtype=object if i < 3 else None) for i, c in enumerate(columns)]
-        return make_frame(dict(zip(Difference._fields, arrays, strict=True)), backend)
-
-
-# --- how numbers are written -----------------------------------------------------------------------------------------
-
-
-def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
-    # Student's interval knows nothing of the range of a metric.
-    low, high = np.clip([low, high], 0.0, largest_value(parse_metric(metric).name)).tolist()
-    return mean, low, high, n
-
-
-def format_estimate(estimate: Estimate) -> str:
-    """A mean and its interval in brackets, as in "0.2134 [0.2010, 0.2258]"."""
-    return f"{_decimal(estimate.mean)} {_bracket(estimate.low, estimate.high)}".rstrip()
-
-
-def _decimal(value: float, sign: bool = False) -> str:
-    if np.isnan(value):
-        return "–"
-    digits = 4 if abs(value) < 10 else 1
-    return f"{value:{'+' if sign else ''},.{digits}f}"
-
-
-def _bracket(low: float, high: float, sign: bool = False) -> str:
-    return "" if np.isnan(low) else f"[{_decimal(low, sign)}, {_decimal(high, sign)}]"
-
-
-def format_p(p: float) -> str:
-    """A p-value as it is written in a table.
-
-    >>> format_p(0.0004), format_p(0.0321)
-    ('< 0.001', '0.032')
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _number(count: int) -> str:
-    return f"{count:,}"
-
-
-def _count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) -> list[str]:
-    def some(name: str, text: str) -> list[str]:
-        count = counts.get(name, 0)
-        return [text.format(_number(count))] if count else []
-
-    kept = counts.get("cold", 0) - counts.get("skipped", 0)
-    first = f"{_number(n_users)} users evaluated"
-    pairs = f", {_number(counts['pairs'])} items to find" if "pairs" in counts else ""
-    cold = f"; {_number(kept)} of them are new, without training items" if kept else ""
-    return [
-        f"{first}{pairs}{cold}.",
-        *some("folded_in", "All {} were unknown to the models, and folded in by a part of their history."),
-        *some("predicted", "{} values of pairs predicted, for rmse and mae."),
-        *some(
-            "sampled",
-            "biased_sampled metrics rank the items to find among {} drawn at random, not among all: they are too high "
-            "and may order models wrongly; they serve to compare with papers that report them.",
-        ),
-        *some("sampled_all", "biased_sampled metrics rank among all items: {} were to be drawn, more than there are."),
-        *some("untrained_pairs", "{} of the items to find have no training event and count as missed."),
-        *some("seen_pairs", "Left out: {} test items that their user has had in training already."),
-        *some("without_test", "Left out: {} users without test items."),
-        *some("all_seen", "Left out: {} users whose test items are all in their training part."),
-        *some("skipped", "Left out: {} new users without training items (cold_users='skip')."),
-        *some("unknown", "Left out: {} users of the test set that the model does not know."),
-        *([] if exclude_seen else ["Items seen in training are recommended and looked for, too."]),
-    ]
+        facts = [("models", ", ".join(self.models)), ("users evaluated", f"{len(self.users):,}")]
+        if "pairs" in self.counts:
+            facts.append(("items to find", f"{self.counts['pairs']:,}"))
+        lead = "How well the models find what users turned to later."
+        Page(self.title, lead, report_sections(self), facts).save(path)
 
 
 def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.bool_]]]:
@@ -446,3 +322,9 @@ def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.b
         name = f"{start} items" if start == end else f"{start}–{end} items"
         groups.append((name, (history >= start) & (history <= end)))
     return [(name, mask) for name, mask in groups if mask.any()]
+
+
+def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
+    # Student's interval knows nothing of the range of a metric.
+    low, high = np.clip([low, high], 0.0, largest_value(parse_metric(metric).name)).tolist()
+    return mean, low, high, n

@@ -22,6 +22,7 @@ from fastrec.evaluation.tables import Table
 from fastrec.evaluation.validation import Part, evaluate_part, make_parts
 from fastrec.fingerprint import IDLE, fingerprint
 from fastrec.metrics import PAIRS, parse_metric
+from fastrec.plots import search_slice
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
 
@@ -682,8 +683,6 @@ class Search:
 
     def plot(self, option: str | None = None, ax: Any = None, **options: Any) -> Any:
         """The score over one option (by default the first with several values); see `fastrec.plots.search_slice`."""
-        from fastrec.plots import search_slice  # matplotlib is an extra
-
         return search_slice(self, option, ax=ax, **options)
 
 

@@ -18,6 +18,7 @@ from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
 from fastrec.models.hiding import is_in
 from fastrec.models.rows import hide_part
+from fastrec.plots import validation_dots
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter
 from fastrec.progress import epoch_progress
@@ -224,6 +225,4 @@ class Validation:
 
     def plot(self, metric: str | None = None, ax: Any = None, **options: Any) -> Any:
         """Each split's mean as a dot, by model; see `fastrec.plots.validation_dots`."""
-        from fastrec.plots import validation_dots  # matplotlib is an extra
-
         return validation_dots(self, metric, ax=ax, **options)

@@ -43,6 +43,7 @@ from fastrec.online.updating import check_refittable, check_updatable
 from fastrec.serving import messages as m
 from fastrec.serving.access import Access, Scope
 from fastrec.serving.catalogue import Catalogue
+from fastrec.serving.failure import end_in_failure
 from fastrec.serving.leader import Leader
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import CONTENT_TYPE, Metrics
@@ -66,7 +67,6 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES, Endpoint
 from fastrec.serving.settings import Settings, is_loopback
 from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
-from fastrec.serving.worker import end_in_failure
 from fastrec.validation import CodeMatrix, assemble_csr
 
 log = logging.getLogger("uvicorn.error")

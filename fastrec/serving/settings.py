@@ -8,8 +8,6 @@ from fastrec.permissions import PRIVATE
 
 # Where the metrics of several workers are; the name is prometheus-client's.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-# The exit code of a process that could not begin.
-STARTUP_FAILURE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

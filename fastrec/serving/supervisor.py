@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 from socket import socket
 from types import FrameType
 
-from fastrec.serving.settings import STARTUP_FAILURE
+from fastrec.serving.failure import STARTUP_FAILURE
 
 log = logging.getLogger("uvicorn.error")
 

@@ -2,18 +2,18 @@
 
 import contextlib
 import gc
-import os
 import sys
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from socket import socket
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import uvicorn
 
 from fastrec.serving.draining import DrainingServer
-from fastrec.serving.settings import STARTUP_FAILURE, Settings
+from fastrec.serving.failure import STARTUP_FAILURE
+from fastrec.serving.settings import Settings
 
 
 def run_worker(
@@ -44,11 +44,6 @@ def run_worker(
         server.run(None if listener is None else [listener])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-def end_in_failure() -> NoReturn:
-    """End the process at once."""
-    os._exit(STARTUP_FAILURE)
 
 
 def import_sklearn() -> None:

@@ -1,0 +1,12 @@
+"""How a process of the server ends that could not begin."""
+
+import os
+from typing import NoReturn
+
+STARTUP_FAILURE = 3
+"""Its exit code."""
+
+
+def end_in_failure() -> NoReturn:
+    """End the process at once."""
+    os._exit(STARTUP_FAILURE)
