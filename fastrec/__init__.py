@@ -4,8 +4,13 @@ Public names stand in ``__init__.pyi`` and are attached when they are first used
 compiles nothing and imports neither Numba nor scikit-learn.
 """
 
+import os
+
 import lazy_loader
 
 __version__ = "0.1.0"
+
+# A checkout has the kernels in a source folder of their own; a wheel has them in the package, which is looked in first.
+__path__.append(os.path.join(os.path.dirname(__path__[0]), "src_numba", "fastrec"))
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,10 +2,8 @@
 
 import doctest
 import importlib
-import os
 import pkgutil
 import re
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +57,6 @@ def test_pages_run(page, tmp_path, monkeypatch):
     namespace = {}
     for block in blocks:
         exec(compile(block, str(page), "exec"), namespace)
-
-
-@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
-def test_every_package_is_listed():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    on_disk = {"fastrec", "fastrec.kernels"}
-    for folder, _, files in os.walk(ROOT / "fastrec"):
-        if "__init__.py" in files:
-            on_disk.add(".".join(Path(folder).relative_to(ROOT).parts))
-    assert sorted(listed) == sorted(on_disk)
 
 
 def test_public_names_exist_and_are_documented():

@@ -1,6 +1,7 @@
 """The folder of compiled kernels."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,31 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     os.utime(recent, (long_ago, long_ago))
     find()  # a folder that is there already: nothing is looked for
     assert recent.exists()
+
+
+def test_a_change_in_a_sub_folder_is_a_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(_jit, "SOURCES", tmp_path / "sources")
+    one, other = tmp_path / "sources" / "one" / "a.py", tmp_path / "sources" / "other" / "a.py"
+    find, found = _jit.cache_folder.__wrapped__, set()
+    for path, text in [(one, "1"), (one, "2"), (other, "1")]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        found.add(find())
+    shutil.rmtree(one.parent)
+    found.add(find())  # what stood in one folder stands in another
+    assert len(found) == 4
+
+
+def test_functions_of_one_name_in_two_folders_have_files_of_their_own():
+    def function():
+        pass
+
+    names = set()
+    for module in ("fastrec.kernels.one.rows", "fastrec.kernels.other.rows"):
+        function.__module__ = module
+        names.add(_jit._Locator(function).get_disambiguator())
+    assert len(names) == 2
 
 
 def test_a_folder_that_may_not_be_looked_at_is_passed_over(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Delimited text taken apart in plain Python: the twin of the kernels in src_numba/text.py."""
+"""Delimited text taken apart in plain Python: the twin of the kernels in fastrec.kernels.text."""
 
 import re
 

@@ -70,8 +70,8 @@ def cache_folder() -> Path | None:
     """
     versions = f"{sys.implementation.cache_tag} numba {numba.__version__} llvmlite {llvmlite.__version__}"
     digest = hashlib.sha256(versions.encode())
-    for source in sorted(SOURCES.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    for path, source in sorted((source.relative_to(SOURCES).as_posix(), source) for source in SOURCES.rglob("*.py")):
+        digest.update(path.encode() + b"\0" + source.read_bytes() + b"\0")
     name = f"fastrec-{digest.hexdigest()[:16]}"
     bases = _bases()
     for base in bases:
@@ -93,7 +93,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
     """Tells Numba to keep a function's machine code in `cache_folder()`."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = f"{Path(function.__code__.co_filename).stem}.{function.__code__.co_firstlineno}"
+        self.name = f"{function.__module__}.{function.__code__.co_firstlineno}"
 
     def get_cache_path(self) -> str:
         return str(cache_folder())
