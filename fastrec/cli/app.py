@@ -1,0 +1,27 @@
+"""The application that the commands belong to."""
+
+from typing import Annotated
+
+import typer
+
+from fastrec import __version__
+
+app = typer.Typer(
+    name="fastrec",
+    help="Recommendations from a table of interactions, on an ordinary CPU machine.",
+    epilog="Example:  fastrec train ratings.csv -o model.fastrec && fastrec recommend model.fastrec --user 42",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        print(f"fastrec {__version__}")
+        raise typer.Exit

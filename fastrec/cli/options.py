@@ -1,0 +1,157 @@
+"""What options of the commands are called, what they take, and what their help says."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrec.permissions import parse_mode
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Split(StrEnum):
+    """How a file is parted into training and test data."""
+
+    auto = "auto"
+    time = "time"
+    random = "random"
+    last = "last"
+
+
+class ColdUsers(StrEnum):
+    """What becomes of users without a training event."""
+
+    keep = "keep"
+    skip = "skip"
+
+
+class Duplicates(StrEnum):
+    """What several events of one user and item add up to."""
+
+    sum = "sum"
+    last = "last"
+    max = "max"
+
+
+class OnUnknown(StrEnum):
+    """What a server answers about ids that it does not know."""
+
+    popular = "popular"
+    error = "error"
+
+
+class NewIds(StrEnum):
+    """What becomes of ids that the model does not know."""
+
+    hold = "hold"
+    refuse = "refuse"
+    take = "take"
+
+
+class Method(StrEnum):
+    """How options are searched."""
+
+    random = "random"
+    grid = "grid"
+    halving = "halving"
+    optuna = "optuna"
+
+
+TableFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE", help="CSV, TSV or Parquet, compressed or not.")
+]
+ModelFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A model file made by `fastrec train`.")
+]
+UserColumn = Annotated[
+    str | None,
+    typer.Option("--user-column", help="Column of the users, by name or by number from 0; recognised by default."),
+]
+ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
+
+
+ValueColumn = Annotated[str | None, typer.Option("--value-column", help="Column of the values (ratings, counts).")]
+TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times.")]
+Merging = Annotated[
+    Duplicates | None,
+    typer.Option(
+        "--duplicates",
+        help="What several events of one user and item come to.",
+        show_default="last for models of ratings, else sum, with a warning",
+    ),
+]
+IgnoreValues = Annotated[bool, typer.Option("--ignore-values", help="Let every interaction count 1.")]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether the first line names the columns; told, where it can be."),
+]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="What separates columns; told by the first line. tab is a tab.")
+]
+Encoding = Annotated[str, typer.Option("--encoding", help="The encoding of text files, such as latin-1.")]
+Quote = Annotated[str, typer.Option("--quote", help="What stands around fields with a delimiter; '' is nothing.")]
+MinValue = Annotated[float | None, typer.Option(help="Keep only interactions with at least this value.")]
+KCoreSize = Annotated[
+    int | None, typer.Option("--k-core", min=1, help="Keep users and items with at least so many of each other.")
+]
+Factors = Annotated[int | None, typer.Option("-f", "--factors", min=1, help="Numbers per user and item.")]
+Regularization = Annotated[
+    float | None, typer.Option("-r", "--regularization", min=0.0, help="Strength of the penalty.")
+]
+Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of a unit of value, above 0.")]
+Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, help="Epochs.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
+Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
+Output = Annotated[Format, typer.Option("--format", help="How the result is written to stdout.")]
+
+
+def check_mode(text: str) -> str:
+    """A mode in octal digits; told before anything is computed."""
+    try:
+        parse_mode(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+FileMode = Annotated[
+    str, typer.Option("--mode", callback=check_mode, help="Permissions of the file: 640 lets the group read it.")
+]
+
+
+def als_options(
+    factors: int | None,
+    regularization: float | None,
+    alpha: float | None,
+    iterations: int | None,
+    seed: int,
+    jobs: int | None,
+) -> dict[str, Any]:
+    """The options of an `ImplicitALS`; what was not given is left to it."""
+    given = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return {**chosen, "random_state": seed, "n_jobs": jobs, "verbose": sys.stderr.isatty()}
+
+
+def check_metrics(labels: Sequence[str]) -> None:
+    """Refuse a name that is no metric's, before anything is computed."""
+    from fastrec.metrics import parse_metric
+
+    try:
+        for label in labels:
+            parse_metric(label)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--metrics") from None
+    if not labels:
+        raise typer.BadParameter("name at least one metric", param_hint="--metrics")

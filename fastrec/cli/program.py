@@ -1,0 +1,67 @@
+"""The command line as a program: the way in, and the way out with an exit code."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.output import note
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's, which newer typers bring along themselves
+_ClickException: Any = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(given)
+
+
+def _run(given: Sequence[str]) -> int:
+    try:
+        result = app(args=given, prog_name="fastrec", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone: nothing more is to be said, not even by the flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except _UsageError as error:
+        return _fail(_usage(error), 2)
+    except _ClickException as error:
+        return _fail(error.format_message(), 1)
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+            return 1
+        return _fail(_in_one_line(error), 1)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as a line of its own, without the place in the code that Python shows."""
+    note(f"fastrec: warning: {' '.join(str(message).split())}")
+
+
+def _usage(error: Any) -> str:
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "fastrec"
+    return f"{error.format_message()} (see {path} --help)"
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    known = isinstance(error, ValueError | TypeError | OSError | ImportError | LookupError)
+    return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def _fail(text: str, code: int) -> int:
+    note(f"fastrec: {' '.join(text.split())}")
+    return code

@@ -1,0 +1,116 @@
+"""``fastrec search``: the options of a model that do best."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.groups import groups_options
+from fastrec.cli.options import FileMode, Format, Method, Output, Seed, Split, TableFile, check_metrics
+from fastrec.cli.output import note, write_rows
+from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
+from fastrec.permissions import parse_mode
+
+
+@app.command(
+    epilog="Example:  fastrec search ratings.csv --option factors=32,64,128 --option alpha=0.1..30:log --trials 30 "
+    "--store search.jsonl -o best.fastrec"
+)
+@groups_options(table=table_options)
+def search(
+    file: TableFile,
+    option: Annotated[
+        list[str],
+        typer.Option(
+            "--option", metavar="NAME=…", help="What to search: a,b,c or low..high, with :log by its logarithm. Repeat."
+        ),
+    ],
+    table: TableOptions,
+    model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = "ImplicitALS",
+    method: Annotated[Method, typer.Option(help="How to search.")] = Method.random,
+    trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="How many draws.")] = 20,
+    metric: Annotated[str, typer.Option("-m", "--metric", help="What decides, with its cut-off.")] = "ndcg@10",
+    split: Annotated[
+        Split, typer.Option(help="How the validation part is split off; auto: by time, where there are times.")
+    ] = Split.auto,
+    fraction: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share of the validation part.")] = 0.2,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds over interactions, in place of one validation part.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="A file that takes results as they come; a killed search goes on from it."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", dir_okay=False, help="The best model, trained on all data.")
+    ] = None,
+    seed: Seed = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at a time.")] = 1,
+    mode: FileMode = "600",
+    output_format: Output = Format.table,
+) -> None:
+    """Search the options of a model that do best on held-out parts of a table."""
+    from fastrec.evaluation import search as search_options
+    from fastrec.models import estimators
+
+    check_metrics([metric])
+    if output is not None and not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    known = estimators()
+    if model_name not in known:
+        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
+    space = dict(_parse_option(text) for text in option)
+    data = read_table(file, table)
+    model = known[model_name]()
+    if "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    found = search_options(
+        model, space, data, metric=metric, method=method.value, n_trials=trials, random_state=seed, n_jobs=jobs,
+        cv=split_table(data, split, fraction, seed) if folds is None else folds, store=store, refit=output is not None,
+        verbose=sys.stderr.isatty(),
+    )  # fmt: skip
+    if output_format is Format.table:
+        print(found.table().text())
+    else:
+        columns = found.to_frame("pyarrow").to_pydict()
+        write_rows((dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)), output_format)
+    best = ", ".join(f"{name}={value}" for name, value in found.best_options.items())
+    note(f"best: {best} ({metric} {found.best_score:.4f})")
+    if output is not None:
+        found.model.save(output, mode=parse_mode(mode))
+        note(f"{output} written")
+
+
+def _parse_option(text: str) -> tuple[str, Any]:
+    """What "name=a,b,c", "name=low..high" or "name=low..high:log" stands for."""
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise typer.BadParameter(f"must be like factors=32,64 or alpha=0.1..30:log, got {text}", param_hint="--option")
+    if ".." not in values:
+        return name, [_parse_value(value) for value in values.split(",")]
+    from scipy.stats import loguniform, randint, uniform
+
+    bounds, _, scale = values.partition(":")
+    low, high = (_parse_value(value) for value in bounds.split("..", 1))
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (low, high))
+    if not numbers or scale not in ("", "log") or not low < high or (scale == "log" and low <= 0):
+        raise typer.BadParameter(f"must be low..high or low..high:log, got {values}", param_hint="--option")
+    if scale == "log":
+        return name, loguniform(low, high)
+    if isinstance(low, int) and isinstance(high, int):
+        return name, randint(low, high + 1)
+    return name, uniform(low, high - low)
+
+
+def _parse_value(text: str) -> Any:
+    known = {"None": None, "True": True, "False": False}
+    if text in known:
+        return known[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,98 @@
+"""``fastrec serve``: a model over HTTP."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.options import Duplicates, NewIds, OnUnknown
+from fastrec.permissions import parse_mode
+
+
+@app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
+def serve(
+    model: Annotated[
+        Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
+    ],
+    journal: Annotated[
+        Path | None, typer.Option("--journal", dir_okay=False, help="Where events are kept; made if it is not there.")
+    ] = None,
+    versions: Annotated[
+        Path | None,
+        typer.Option("--versions", file_okay=False, help="Publish new models in this folder, MODEL as the first."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
+        ),
+    ] = None,
+    on_unknown: Annotated[
+        OnUnknown,
+        typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
+    ] = OnUnknown.popular,
+    duplicates: Annotated[
+        Duplicates | None,
+        typer.Option(
+            help="What several events of one user and item add up to.",
+            show_default="last for models of ratings, else sum",
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds between updates of the model's items; needs versions.")
+    ] = None,
+    refit_every: Annotated[float | None, typer.Option(min=1, help="Seconds between refits; needs versions.")] = None,
+    refit_share: Annotated[
+        float | None, typer.Option(min=0.001, help="Refit when new events are this share of the training data.")
+    ] = None,
+    refit_drift: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="Refit when the NDCG@10 of new events has fallen by this share."),
+    ] = None,
+    drain: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds in which requests are still taken after SIGTERM.")
+    ] = 1.0,
+    mode: Annotated[
+        str, typer.Option(help="Permissions of the files that it makes: 660 lets the group share them.")
+    ] = "600",
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Begin without the journal's damaged events, which are lost.")
+    ] = False,
+    new_users: Annotated[
+        NewIds, typer.Option(help="New users beyond twice those of the last fit: held, refused, or all taken.")
+    ] = NewIds.hold,
+    new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
+    support: Annotated[int, typer.Option(min=1, help="An item that so many users have had is not held.")] = 5,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a model that does not fit the one before it, or the journal.")
+    ] = False,
+) -> None:
+    """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
+    try:
+        from fastrec.serving import Settings
+        from fastrec.serving.run import run_server
+    except ModuleNotFoundError as error:
+        raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
+    settings = Settings(
+        model=str(model),
+        journal=None if journal is None else str(journal),
+        host=host,
+        on_unknown=on_unknown.value,
+        duplicates=None if duplicates is None else duplicates.value,
+        checkpoint_every=checkpoint_every,
+        refit_every=refit_every,
+        refit_share=refit_share,
+        refit_drift=refit_drift,
+        drain=drain,
+        mode=parse_mode(mode),
+        skip_damaged=skip_damaged,
+        new_users=new_users.value,
+        new_items=new_items.value,
+        support=support,
+        force=force,
+    )
+    run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)

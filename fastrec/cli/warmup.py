@@ -1,0 +1,25 @@
+"""``fastrec warmup``: kernels compiled ahead."""
+
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.output import note
+
+
+@app.command(epilog="Example:  fastrec warmup --factors 64 --factors 128 --model SGDFactorization")
+def warmup(
+    factors: Annotated[
+        list[int] | None,
+        typer.Option("-f", "--factors", min=1, help="Numbers of factors; may be repeated. [default: 64]"),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Names of models; may be repeated. [default: ImplicitALS]"),
+    ] = None,
+) -> None:
+    """Compile the kernels now, so that no later call has to."""
+    from fastrec import warmup as compile_kernels
+
+    note(f"kernels compiled in {compile_kernels(factors or 64, model or 'ImplicitALS'):.1f} s")
