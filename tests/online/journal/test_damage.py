@@ -233,7 +233,7 @@ def test_an_old_journal_is_taken_on_with_its_rows_marked(tmp_path):
 
 def test_an_upgrade_that_is_interrupted_leaves_the_old_file(tmp_path, monkeypatch):
     path = old(tmp_path)
-    monkeypatch.setattr("fastrec.online.journal.FORMAT_VERSION", "no number")
+    monkeypatch.setattr("fastrec.online.journal.schema.FORMAT_VERSION", "no number")
     with pytest.raises(JournalError):
         Journal(path)
     monkeypatch.undo()

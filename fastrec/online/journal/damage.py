@@ -1,0 +1,40 @@
+"""Damage: what was read is not what was written."""
+
+import logging
+from pathlib import Path
+
+from fastrec.online.journal.errors import JournalDamagedError
+
+log = logging.getLogger(__name__)
+
+
+class Damage:
+    """What is done about damage: an error is raised, or what is damaged is left out, with one warning for each.
+
+    Parameters
+    ----------
+    path
+        The journal's file.
+    skip
+        Whether to go on.
+    """
+
+    def __init__(self, path: Path, skip: bool) -> None:
+        self._path, self._skip = path, skip
+        self._noted: set[str] = set()
+
+    def report(self, what: str) -> None:
+        """Raise an error, or note that something is left out."""
+        if not self._skip:
+            raise self.error(what)
+        if what not in self._noted:
+            self._noted.add(what)
+            log.warning("the journal %s is damaged: %s is left out", self._path, what)
+
+    def error(self, what: str) -> JournalDamagedError:
+        """The error that says what is damaged."""
+        return JournalDamagedError(
+            f"the journal {self._path} is damaged: {what} is not what was written. Put a sound copy in its place, or "
+            "begin a new journal from the published model; skip_damaged=True (--skip-damaged) goes on without what is "
+            "damaged"
+        )

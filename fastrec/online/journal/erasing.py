@@ -1,0 +1,94 @@
+"""Eraser: a deleted user's events leave no copy on the disk."""
+
+import shutil
+import sqlite3
+
+from fastrec.online.journal.checksums import sum_erased, sum_row
+from fastrec.online.journal.database import Database
+from fastrec.online.journal.errors import is_full
+from fastrec.online.journal.events import Id
+from fastrec.online.journal.keys import Keys
+from fastrec.online.journal.room import Room
+
+# Events that are erased by one commit at most: what is written at once must find room.
+_ERASED_A_COMMIT = 1_000
+
+
+class Eraser:
+    """Takes users out of a journal.
+
+    Parameters
+    ----------
+    database
+        The journal's file.
+    room
+        What lets a deletion be written on a full disk.
+    keys
+        Of the journal.
+    """
+
+    def __init__(self, database: Database, room: Room, keys: Keys) -> None:
+        self._database, self._room, self._keys = database, room, keys
+
+    def delete_user(self, user: Id) -> int:
+        """Remove all events of a user; returns the place of the deletion."""
+        with self._database.errors():
+            seq = self._room.with_reserve(lambda: self._mark_deleted(user))
+            self._room.with_reserve(lambda: self._erase(user, seq))
+            self._room.with_reserve(self._database.truncate_log)
+            self.scrub()
+            self._room.make_reserve()
+        return seq
+
+    def _mark_deleted(self, user: Id) -> int:
+        """From here on whoever reads the journal knows that the user is gone."""
+        with self._database.transaction() as connection:
+            seq, mark = int(self._database.record(connection, "last")) + 1, self._keys.hash_user(user)
+            crc = sum_row(self._keys.seed, "deletions", seq, mark)
+            connection.execute("INSERT INTO deletions VALUES (?, ?, ?)", (seq, mark, crc))
+            self._database.set_record(connection, "last", seq)
+            self._database.set_record(connection, "unscrubbed", 1)
+        return seq
+
+    def _erase(self, user: Id, upto: int) -> None:
+        """Leave nothing but their places of a user's events, some at a time, so that little room is needed for it.
+
+        Killed in between, the events that are left are followed by the deletion, and so used by nobody.
+        """
+        after: int | None = -1
+        while after is not None:
+            after = self._erase_some(user, after, upto)
+            self._database.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _erase_some(self, user: Id, after: int, upto: int) -> int | None:
+        """Erase the first events after a place; returns the last one's, or None where these were all."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT seq FROM events WHERE user = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+                (user, after, upto, _ERASED_A_COMMIT),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE events SET user = NULL, item = NULL, value = 0, time = NULL, crc = ? WHERE seq = ?",
+                [(sum_erased(self._keys.seed, seq), seq) for (seq,) in found],
+            )
+        return found[-1][0] if len(found) == _ERASED_A_COMMIT else None
+
+    def scrub(self) -> None:
+        """Write the file anew, where that is due and there is room for it.
+
+        Pages that were split or joined keep copies of what was moved to another, in their unused parts, which
+        secure_delete does not reach.
+        """
+        connection = self._database.connection()
+        if not int(self._database.record(connection, "unscrubbed")):
+            return
+        if shutil.disk_usage(self._database.path.parent).free < 3 * self._database.count_bytes():
+            return
+        try:
+            connection.execute("VACUUM")
+            self._database.truncate_log()
+            with self._database.transaction():
+                self._database.set_record(connection, "unscrubbed", 0)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise

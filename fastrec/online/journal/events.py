@@ -1,0 +1,154 @@
+"""What a journal holds: events, deletions and checkpoints; and what every store of events does."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from fastrec.validation import check_integer, check_number
+
+Id: TypeAlias = int | str
+
+LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
+_INT64 = range(-(2**63), 2**63)
+_LARGEST_TEXT = 1024
+
+
+class Event(NamedTuple):
+    """A user met an item; `seq` is its place in the journal, 0 as long as it has none.
+
+    >>> Event("ann", "Alien", 4.0, time=1700000000000, id="click-17")
+    Event(user='ann', item='Alien', value=4.0, time=1700000000000, id='click-17', seq=0)
+    """
+
+    user: Id
+    item: Id
+    value: float = 1.0
+    time: int | None = None
+    id: str | None = None
+    seq: int = 0
+
+
+class Deletion(NamedTuple):
+    """A user was deleted: all that came before `seq` is not to be used. `mark` names the user to who knows the id."""
+
+    mark: bytes
+    seq: int
+
+
+class Receipt(NamedTuple):
+    """What became of a batch: the journal has all of its events up to `seq`; so many are new, so many it had before."""
+
+    seq: int
+    added: int
+    known: int
+
+
+class Checkpoint(NamedTuple):
+    """The items of the model were updated with all events up to `seq`; `version` names the file where there is one.
+
+    `rule` says how new ids were admitted; None where all of them were, by a fastrec that knew no other way.
+    """
+
+    seq: int
+    version: str
+    rule: str | None = None
+
+
+class EventLog(Protocol):
+    """What a store of events must do for `Updater` and the server; `Journal` is the one that comes with fastrec."""
+
+    def submit(self, batch: Iterable[Event]) -> "Future[Receipt]":
+        """Append soon; the future is done once the events are durable."""
+        ...
+
+    def last_seq(self) -> int:
+        """The place of the newest event that is durable."""
+        ...
+
+    def read(self, after: int, n: int = ...) -> list[Event | Deletion]:
+        """The first `n` entries after a place, in order."""
+        ...
+
+    def history(self, user: Id) -> list[Event]:
+        """The events of one user."""
+        ...
+
+    def delete_user(self, user: Id) -> int:
+        """Remove all events of a user; returns the place of the deletion."""
+        ...
+
+    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
+        """Drop events up to a place that a published model has taken in, but for those at the places to keep."""
+        ...
+
+
+def check_event(event: Any, place: int = 0) -> Event:
+    """An event with all its fields checked, or an error that names the place and the field.
+
+    >>> check_event(("ann", "Alien", float("nan")), 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: events[3].value must be a finite number from -3.4e+38 to 3.4e+38, got nan
+    """
+    if type(event) is Event and _is_usual(event):
+        return event
+    if not isinstance(event, tuple) or not 2 <= len(event) <= len(Event._fields):
+        raise TypeError(f"events[{place}] must be an Event or (user, item[, value[, time[, id]]]), got {event!r}")
+    user, item, value, moment, key, _ = event if type(event) is Event else Event(*event)
+    name = f"events[{place}]"
+    value = check_number(f"{name}.value", value, minimum=-LARGEST_VALUE, maximum=LARGEST_VALUE)
+    if moment is not None and (type(moment) is not int or moment not in _INT64):
+        moment = check_integer(f"{name}.time", moment, minimum=_INT64[0], maximum=_INT64[-1])
+    if key is not None and (type(key) is not str or len(key) > _LARGEST_TEXT):
+        raise _not_an_id(f"{name}.id", key, "a string")
+    return Event(check_id(f"{name}.user", user), check_id(f"{name}.item", item), value, moment, key)
+
+
+def _is_usual(event: Event) -> bool:
+    """Whether an event needs no other look: a batch may have a hundred thousand of them."""
+    user, item, value, moment, key, _ = event
+    return (
+        _is_usual_id(user)
+        and _is_usual_id(item)
+        and type(value) is float
+        and abs(value) <= LARGEST_VALUE
+        and (moment is None or (type(moment) is int and moment in _INT64))
+        and (key is None or (type(key) is str and len(key) <= _LARGEST_TEXT))
+    )
+
+
+def _is_usual_id(given: Any) -> bool:
+    kind = type(given)
+    return (kind is int and given in _INT64) or (kind is str and len(given) <= _LARGEST_TEXT and given.isascii())
+
+
+def check_id(name: str, given: Any) -> Id:
+    """An id that a journal takes: an integer of 64 bits, or a string that is not too long."""
+    if _is_usual_id(given):
+        return given  # type: ignore[no-any-return]
+    kind = type(given)
+    if kind is not bool and hasattr(given, "__index__"):  # NumPy's integers
+        number = int(given)
+        if number in _INT64:
+            return number
+    if isinstance(given, str) and len(given) <= _LARGEST_TEXT:
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name} must be a string of Unicode characters, got {given!r}") from None
+        return str(given)
+    raise _not_an_id(name, given, "a 64-bit integer or a string")
+
+
+def _not_an_id(name: str, given: Any, wanted: str) -> Exception:
+    kind = ValueError if isinstance(given, str | int) and not isinstance(given, bool) else TypeError
+    shown = repr(given)
+    return kind(
+        f"{name} must be {wanted} of at most {_LARGEST_TEXT} characters, "
+        f"got {shown if len(shown) < 80 else shown[:60] + '…'}"
+    )
+
+
+def select_events(user: Id, entries: Sequence[Event | Deletion]) -> list[Event]:
+    """The events of one user among entries; 1 and "1" are two."""
+    return [e for e in entries if isinstance(e, Event) and e.user == user and type(e.user) is type(user)]

@@ -1,0 +1,318 @@
+"""`Journal`: the durable event log, SQLite in one file, safe to kill at any moment, shared by processes."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self
+
+from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.online.journal.appending import Appender
+from fastrec.online.journal.checksums import sum_row
+from fastrec.online.journal.damage import Damage
+from fastrec.online.journal.database import Database
+from fastrec.online.journal.erasing import Eraser
+from fastrec.online.journal.errors import JournalError
+from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_event, check_id
+from fastrec.online.journal.keys import Keys
+from fastrec.online.journal.reading import ENTRIES_AT_ONCE, Reader
+from fastrec.online.journal.reserve import Reserve
+from fastrec.online.journal.room import Room
+from fastrec.online.journal.trimming import drop_events, record_checkpoint
+from fastrec.permissions import PRIVATE, check_mode
+from fastrec.validation import check_choice, check_integer
+
+# Events that may wait for the next commit, all callers together.
+LARGEST_QUEUE = 100_000
+# Seconds that an event may be ahead of the clock. One of a wrong unit would make all others seem ages old, to what
+# counts by time; and as far before 1970 is no time either.
+_AHEAD = 366 * 86400
+_LAST = "SELECT value, crc FROM meta WHERE name = 'last'"
+
+
+class Journal:
+    """Events in one SQLite file (write-ahead log, synchronous=FULL), appended by any number of threads and processes.
+
+    What `append` has returned for is on disk: a process killed at any moment, or a power cut, loses nothing of it.
+    Batches that arrive while the disk is busy are committed together. An event with an id counts once, however often
+    it is sent. Ids keep their type: 42 and "42" are two users.
+
+    Parameters
+    ----------
+    path
+        The file; made where there is none.
+    time_unit : {"s", "ms", "us", "ns"}
+        The unit of the events' times, fixed when the file is made.
+    queue_size
+        Events that may wait for the next commit, before `append` raises `JournalFullError`.
+    mode
+        The permissions of a file that is made, and of those beside it: its owner's alone, unless 0o660, say, lets a
+        group share it.
+    skip_damaged
+        Read on past rows that are damaged or missing, which are lost, instead of raising `JournalDamagedError`.
+
+    Raises
+    ------
+    JournalError
+        Where the file is no journal, of a newer version, or cannot be opened or made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with Journal(tempfile.mkdtemp() + "/events.db") as journal:
+    ...     journal.append([Event("ann", "Alien"), Event("bob", "Brazil", id="e1")])
+    ...     journal.append([Event("bob", "Brazil", id="e1")])  # sent again: counted once
+    ...     [event.item for event in journal.history("bob")]
+    2
+    2
+    ['Brazil']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        time_unit: str | None = None,
+        queue_size: int = LARGEST_QUEUE,
+        mode: int = PRIVATE,
+        skip_damaged: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        if os.fspath(path) in ("", ":memory:"):
+            raise JournalError(f"a journal is a file, which {os.fspath(path)!r} is not: give its path")
+        check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
+        reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"), check_mode(mode))
+        largest_queue = check_integer("queue_size", queue_size, minimum=1)
+        self._database = Database(self.path, Damage(self.path, skip_damaged))
+        try:
+            with self._database.errors():
+                self._database.open(mode, time_unit)
+                self._time_unit = self._check_time_unit(time_unit)
+                reserve.make()
+                self._keys = Keys(bytes(self._database.read_record("key")))
+                self._reader = Reader(self._database, self._keys.seed)
+        except BaseException:
+            self._database.close()
+            raise
+        room = Room(self._database, reserve)
+        self._appender = Appender(self._database, room, self._keys, largest_queue)
+        self._eraser = Eraser(self._database, room, self._keys)
+
+    def _check_time_unit(self, given: str | None) -> str:
+        time_unit = str(self._database.read_record("time_unit"))
+        if given not in (None, time_unit):
+            raise JournalError(f"{self.path} has its times in {time_unit!r}, not in {given!r}")
+        return time_unit
+
+    # -- writing
+
+    def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
+        """Append events; returns once they are on disk.
+
+        Parameters
+        ----------
+        batch
+            Events, or tuples (user, item[, value[, time[, id]]]).
+
+        Returns
+        -------
+        int
+            The seq up to which the journal holds them all.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an event is not what it must be: its place and field are named, and nothing of the batch is kept.
+        JournalFullError
+            Where too many events wait already.
+        JournalError
+            Where they cannot be written. Nothing of the batch is kept.
+        """
+        return self.submit(batch).result().seq
+
+    def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
+        """As `append`, without waiting: the future's result comes after the commit.
+
+        A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
+        """
+        events = [check_event(event, place) for place, event in enumerate(batch)]
+        latest = self.now() + _AHEAD * UNITS_PER_SECOND[self._time_unit]
+        for place, event in enumerate(events):
+            if event.time is not None and not -latest <= event.time <= latest:
+                raise ValueError(
+                    f"events[{place}].time must be at most a year ahead of this machine's clock, in {self._time_unit!r}"
+                    f", got {event.time}: is it in another unit?"
+                )
+        return self._appender.submit(events)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for a commit."""
+        return self._appender.waiting
+
+    def delete_user(self, user: Id) -> int:
+        """Remove all events of a user from the disk: from the file, its free pages and the write-ahead log.
+
+        What remains is a keyed hash of the id, by which models that have learned from the user know not to use it, and
+        the places of the events. The whole file is written anew for it, which takes as long as it is large: a second
+        for some hundred thousand events, while others wait to write. On a full disk it is possible, too: room is kept
+        for it. The file is then written anew by a later `trim` or deletion, once there is room for that; until then
+        copies of rows that were moved may be left in unused parts of pages.
+
+        Returns
+        -------
+        int
+            The seq of the deletion: snapshots from there on do not know the user's history any more.
+
+        Raises
+        ------
+        JournalError
+            Where it cannot be written, or where a reader kept the old log from being emptied for ten seconds.
+        """
+        return self._eraser.delete_user(check_id("user", user))
+
+    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
+        """Drop the events up to `upto`, but never past what a published model has taken in.
+
+        Parameters
+        ----------
+        upto
+            A seq.
+        keep
+            The seqs of events that are kept all the same, and can be read by `kept`.
+
+        Returns
+        -------
+        int
+            The seq up to which events are gone now.
+        """
+        check_integer("upto", upto, minimum=0)
+        with self._database.errors():
+            with self._database.transaction() as connection:
+                upto = drop_events(self._database, connection, upto, keep)
+            self._eraser.scrub()
+        return upto
+
+    def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
+        """Note that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        with self._database.errors(), self._database.transaction() as connection:
+            record_checkpoint(self._database, connection, self._keys.seed, seq, version, rule)
+
+    def record_published(self, seq: int) -> None:
+        """Note that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+        with self._database.errors(), self._database.transaction() as connection:
+            if seq > int(self._database.record(connection, "published")):
+                self._database.set_record(connection, "published", seq)
+
+    def record_lineage(self, text: str) -> None:
+        """Note what models this journal's events belong to."""
+        with self._database.errors(), self._database.transaction() as connection:
+            self._database.set_record(connection, "lineage", text)
+
+    # -- reading
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry on disk, by whichever process; 0 where there is none."""
+        try:  # as `Database.errors`, without its cost: a server asks before each answer
+            value, crc = self._database.connection().execute(_LAST).fetchone()
+        except sqlite3.Error as error:
+            raise self._database.error_of(error) from error
+        if crc != sum_row(0, "meta", "last", value):
+            raise self._database.damage.error("its record of 'last'")
+        return int(value)
+
+    def trimmed_seq(self) -> int:
+        """The seq up to which entries have been dropped; 0 where all are there."""
+        return int(self._database.read_record("trimmed"))
+
+    def published_seq(self) -> int:
+        """The seq up to which a published model has taken in the events."""
+        return int(self._database.read_record("published"))
+
+    def unchecked_seq(self) -> int:
+        """The seq up to which entries have no checksum: an older fastrec wrote them."""
+        return int(self._database.read_record("unchecked"))
+
+    def lineage(self) -> str | None:
+        """What `record_lineage` has noted; None before."""
+        text = self._database.read_record("lineage")
+        return None if text is None else str(text)
+
+    @property
+    def id(self) -> str:
+        """What names this journal among all others."""
+        return self._keys.name
+
+    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Event | Deletion]:
+        """The first `n` entries after `after`, in order: events, and deletions of users.
+
+        Each is as it was written, and none is missing but those whose user was deleted: checksums and places are
+        looked at.
+
+        Parameters
+        ----------
+        after
+            A seq; 0 is the beginning.
+        n
+            How many at most.
+        upto
+            The last seq to read; None is no limit.
+
+        Raises
+        ------
+        JournalTrimmedError
+            Where entries after `after` have been dropped.
+        JournalDamagedError
+            Where an entry is damaged or missing; with `skip_damaged` it is left out.
+        """
+        check_integer("after", after, minimum=0)
+        check_integer("n", n, minimum=1)
+        return self._reader.read(after, n, upto)
+
+    def kept(self, first: int, upto: int) -> list[Event]:
+        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        return self._reader.kept(first, upto)
+
+    def history(self, user: Id) -> list[Event]:
+        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        return self._reader.history(check_id("user", user))
+
+    def checkpoints(self, after: int = 0) -> list[Checkpoint]:
+        """The recorded checkpoints after a seq, in order."""
+        return self._reader.checkpoints(after)
+
+    def mark(self, user: Id) -> bytes:
+        """What stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        return self._keys.hash_user(user)
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of the events' times."""
+        return self._time_unit
+
+    def now(self) -> int:
+        """The time of the system's clock, in the journal's unit."""
+        return time.time_ns() // (UNITS_PER_SECOND["ns"] // UNITS_PER_SECOND[self._time_unit])
+
+    def __len__(self) -> int:
+        with self._database.errors():
+            connection = self._database.connection()
+            return int(connection.execute("SELECT COUNT(*) FROM events WHERE user IS NOT NULL").fetchone()[0])
+
+    def __repr__(self) -> str:
+        return f"Journal({os.fspath(self.path)!r})"
+
+    # -- closing
+
+    def close(self) -> None:
+        """Write what waits, then close the file. Closing twice is no error."""
+        self._appender.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

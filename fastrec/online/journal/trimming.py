@@ -1,0 +1,47 @@
+"""What a journal drops and remembers, now that a published model has taken events in."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from fastrec.online.journal.checksums import sum_row
+from fastrec.online.journal.database import Database
+
+# An event id sent again counts as known while it is among so many last events; then its hash is dropped.
+REMEMBERED_IDS = 10_000_000
+
+
+def drop_events(database: Database, connection: sqlite3.Connection, upto: int, keep: Sequence[int]) -> int:
+    """Drop the events up to a place, but those to keep, and what was noted about them; returns the place."""
+    trimmed, published = (int(database.record(connection, name)) for name in ("trimmed", "published"))
+    upto = min(upto, published)
+    if upto <= trimmed:
+        return trimmed
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (seq INTEGER PRIMARY KEY)")
+    connection.execute("DELETE FROM temp.wanted")
+    connection.executemany("INSERT OR IGNORE INTO temp.wanted VALUES (?)", [(int(seq),) for seq in keep])
+    connection.execute("DELETE FROM events WHERE seq <= ? AND seq NOT IN (SELECT seq FROM temp.wanted)", (upto,))
+    connection.execute("DELETE FROM deletions WHERE seq <= ?", (upto,))
+    connection.execute("DELETE FROM checkpoints WHERE seq < ?", (upto,))
+    _count_checkpoints(database, connection)
+    kept = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (upto,)).fetchone()[0]
+    database.set_record(connection, "kept", kept)
+    forgotten = min(upto, int(database.record(connection, "last")) - REMEMBERED_IDS)
+    if forgotten > int(database.record(connection, "forgotten")) + REMEMBERED_IDS // 10:
+        connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))
+        database.set_record(connection, "forgotten", forgotten)
+    database.set_record(connection, "trimmed", upto)
+    return upto
+
+
+def record_checkpoint(
+    database: Database, connection: sqlite3.Connection, seed: int, seq: int, version: str, rule: str | None
+) -> None:
+    """Note a checkpoint."""
+    crc = sum_row(seed, "checkpoints", seq, version, rule)
+    connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", (seq, version, rule, crc))
+    _count_checkpoints(database, connection)
+
+
+def _count_checkpoints(database: Database, connection: sqlite3.Connection) -> None:
+    count = connection.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0]
+    database.set_record(connection, "checkpoints", count)
