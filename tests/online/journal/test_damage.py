@@ -22,7 +22,7 @@ from fastrec.online import (
     JournalTrimmedError,
 )
 
-OLD = Path(__file__).parent.parent / "fixtures" / "upgrades" / "journal.sqlite"
+OLD = Path(__file__).parents[2] / "fixtures" / "upgrades" / "journal.sqlite"
 PAGE = 4096
 
 
