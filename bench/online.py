@@ -24,8 +24,8 @@ from run import HERE, machine
 
 import fastrec as fr
 from fastrec.data import Interactions
+from fastrec.matrix.rows import pick_rows
 from fastrec.metrics import ndcg
-from fastrec.models.rows import pick_rows
 
 # What is compared, and what each does with a slice when it has been predicted.
 NEVER, NIGHTLY, MORNING, ONLINE, BOTH = (

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.validation import LARGEST_CODE, CodeMatrix
+from fastrec.matrix.arrays import LARGEST_CODE
+from fastrec.matrix.code_matrix import CodeMatrix
 
 Side: TypeAlias = int | str
 """The length of a side: a number, a symbol that stands for one number in the whole file, or "n + 1"."""

@@ -27,16 +27,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.validation import (
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_matrix,
-    check_size,
-    keep_entries,
-    readonly,
-)
+from fastrec.validation import check_choice, check_size
 
 __all__ = [
     "auc",

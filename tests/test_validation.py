@@ -7,20 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.data import Interactions
-from fastrec.validation import (
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_codes,
-    check_flag,
-    check_integer,
-    check_matrix,
-    check_number,
-    keep_entries,
-    name_options,
-    readonly,
-    suggest_option,
-)
+from fastrec.matrix.arrays import check_codes, readonly
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
+from fastrec.validation import check_choice, check_flag, check_integer, check_number, name_options, suggest_option
 
 # -- options
 

@@ -9,10 +9,10 @@ import scipy.sparse as sp
 from data import Folder, codes, ones
 
 from fastrec.features import FeatureEncoder
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.metrics import recall
 from fastrec.models import ImplicitALS, SGDFactorization
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import check_matrix
 
 Record = dict[str, Any]
 Scores = Callable[[np.ndarray], np.ndarray]  # of all users for some films

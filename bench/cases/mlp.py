@@ -46,7 +46,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def train_here(model: str, batch: int) -> Record:
     """Our step over the same samples in the same order, until the time is up or there are no more."""
-    from fastrec.models.network import Layout, Scorer, Trainer, make_pace, runner
+    from fastrec.solvers.network import Layout, Scorer, Trainer, make_pace, runner
 
     users, items, labels = samples()
     users, items, ones = users.astype(np.int32), items.astype(np.int32), np.ones(SAMPLES, np.float32)

@@ -108,7 +108,7 @@ def inverse(folder: Folder, repeats: int) -> Iterator[Record]:
     """Seconds of a float32 Cholesky inverse of 12 000 × 12 000: LAPACK's spotrf and spotri, and ours, in turns."""
     from scipy.linalg import lapack
 
-    from fastrec.models.inversion import invert_lower
+    from fastrec.solvers.inversion import invert_lower
 
     rng = np.random.default_rng(0)
     factor = rng.standard_normal((SIDE, SIDE // 4), np.float32)

@@ -11,7 +11,8 @@ from fastrec.compression.scalar import Int8Codec
 from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import SIGNS, Coded, Layout, decode_rows
-from fastrec.validation import check_size, readonly
+from fastrec.matrix.arrays import readonly
+from fastrec.validation import check_size
 
 
 class BinaryCodec(VectorCodec):

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastrec.compression.rotation import learn_rotation, random_rotation
 from fastrec.fields import Array, Field, Fields, Side, Sizes, Value, check_fields, check_shape, fields_of
 from fastrec.kernels.codes import NOTHING, Coded, Layout, decode_rows, rotate_rows
-from fastrec.validation import check_choice, check_integer, name_options, readonly
+from fastrec.matrix.arrays import readonly
+from fastrec.validation import check_choice, check_integer, name_options
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.uint8]

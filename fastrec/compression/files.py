@@ -11,7 +11,7 @@ from fastrec.compression.codec import VectorCodec
 from fastrec.compression.product import ProductQuantizer
 from fastrec.compression.scalar import Float16Codec, Int4Codec, Int8Codec
 from fastrec.fields import fields_of
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.codes import align_centroids, assign_centroids
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 Floats = NDArray[np.float32]
 

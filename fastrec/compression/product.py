@@ -17,7 +17,8 @@ from fastrec.compression.kmeans import (
 from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Array, Fields, Sizes
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
-from fastrec.validation import check_choice, check_integer, check_size, readonly
+from fastrec.matrix.arrays import readonly
+from fastrec.validation import check_choice, check_integer, check_size
 
 LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
 SPARE = 1.5  # times shorter and longer than vectors are scales: what centroids make up is not quite of length 1

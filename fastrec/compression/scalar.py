@@ -8,7 +8,8 @@ from fastrec.compression.codec import NO_TABLE, Floats, Rows, VectorCodec
 from fastrec.compression.steps import STEPS_FIELD, make_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import BYTES, HALVES, NARROWEST, NIBBLES, SHIFTED_BYTES, Layout, encode_nibbles
-from fastrec.validation import check_flag, check_size, readonly
+from fastrec.matrix.arrays import readonly
+from fastrec.validation import check_flag, check_size
 
 
 class Float16Codec(VectorCodec):

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array
 from fastrec.kernels.codes import STEPS
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 Floats = NDArray[np.float32]
 

@@ -11,20 +11,12 @@ from scipy import sparse
 from fastrec.data.durations import UNITS_PER_SECOND, find_far_times, read_dates, round_times
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.ids import check_text, strings_in
-from fastrec.data.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.data.vocabulary import Vocabulary, frozen
+from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly, to_float32
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated
 from fastrec.notices import warn_caller
-from fastrec.validation import (
-    LARGEST_CODE,
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_codes,
-    check_integer,
-    check_size,
-    readonly,
-    to_float32,
-)
+from fastrec.validation import check_choice, check_integer, check_size
 
 Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]

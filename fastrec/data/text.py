@@ -19,7 +19,7 @@ from fastrec.data.ids import check_text
 from fastrec.data.recognition import Selector, begins_with_header
 from fastrec.data.text_columns import TextColumn
 from fastrec.kernels import text as kernels
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 DELIMITERS = (",", "\t", ";", "|", "::")
 _HEAD_BYTES = 1 << 16

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastrec.data.strings import pack_strings
 from fastrec.kernels import text as kernels
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 # Powers of ten that float64 holds exactly.
 _POWERS = readonly(10.0 ** np.arange(23))

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.data.ids import Kind, as_ids, check_text, parse_integer
 from fastrec.data.strings import ERRORS, OFFSETS, check_block, check_strings, is_rising, pack_strings, unpack_strings
 from fastrec.fields import Array, Fields, Sizes, check_fields
-from fastrec.validation import check_choice, check_codes
+from fastrec.matrix.arrays import check_codes
+from fastrec.validation import check_choice
 
 # A table over the whole range of integer ids is worth it up to this many entries for each id and query.
 _TABLE_SPREAD = 8

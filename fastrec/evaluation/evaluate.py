@@ -10,9 +10,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.pairs import build_csr
 from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.report import Report
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
+from fastrec.matrix.pairs import build_csr
+from fastrec.matrix.rows import pick_rows
 from fastrec.metrics import (
     CATALOGUE,
     PAIRS,
@@ -29,22 +32,10 @@ from fastrec.metrics import (
     serendipity,
 )
 from fastrec.models import Popularity
-from fastrec.models.rows import pick_rows
 from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.filtering import draw_negatives
 from fastrec.retrieval.diversity import label_matrix
-from fastrec.validation import (
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_matrix,
-    check_number,
-    check_size,
-    keep_entries,
-    readonly,
-)
+from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
 
 
 class Task(NamedTuple):

@@ -16,8 +16,8 @@ from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
-from fastrec.models.hiding import is_in
-from fastrec.models.rows import hide_part
+from fastrec.matrix.rows import hide_part
+from fastrec.models.base.hiding import is_in
 from fastrec.plots import validation_dots
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter

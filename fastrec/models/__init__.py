@@ -1,27 +1,27 @@
 """Models: what learns from interactions and recommends."""
 
-from fastrec.models.blend import Blend
-from fastrec.models.compressed import CompressedFactors, CompressedWeights, compress
+from fastrec.models.base.explanation import Explanation
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.persistence import load, save
+from fastrec.models.base.recommender import Explaining, Recommender
+from fastrec.models.base.registry import estimators, register
+from fastrec.models.base.updating import Updating
+from fastrec.models.composed.blend import Blend
+from fastrec.models.composed.compressed import CompressedFactors, CompressedWeights, compress
+from fastrec.models.composed.reranked import Reranked
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
-from fastrec.models.explanation import Explanation
 from fastrec.models.explicit_als import ExplicitALS
-from fastrec.models.factors import FactorRecommender
 from fastrec.models.fixed_factors import FixedFactors
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.item2vec import Item2Vec
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
-from fastrec.models.persistence import load, save
 from fastrec.models.popularity import Popularity
-from fastrec.models.recommender import Explaining, Recommender
-from fastrec.models.registry import estimators, register
-from fastrec.models.reranked import Reranked
 from fastrec.models.sgd import SGDFactorization
 from fastrec.models.svd import PureSVD
 from fastrec.models.two_tower import TwoTowerRecommender
-from fastrec.models.updating import Updating
 
 __all__ = [
     "EASE",

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
-from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
-from fastrec.models.item_weights import PIECES, ItemWeights, is_finite, rows_of
-from fastrec.models.neighbors import Profile, columns_of, nearest_columns, products_of
-from fastrec.models.rows import pick_rows, turned
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.rows import pick_rows, turned
+from fastrec.models.base.item_weights import ItemWeights, is_finite
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, check_size, readonly
+from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
+from fastrec.solvers.neighbors import PIECES, Profile, columns_of, nearest_columns, products_of, rows_of
+from fastrec.validation import check_choice, check_number, check_size
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

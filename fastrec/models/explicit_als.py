@@ -9,22 +9,15 @@ from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, Fields, Sizes, Value
 from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
-from fastrec.models.alternation import aligned_zeros
-from fastrec.models.factors import FactorRecommender
-from fastrec.models.fields import COURSE
-from fastrec.models.recommender import Explaining
-from fastrec.models.rows import turned
-from fastrec.models.training import Course, check_course, seed_of
+from fastrec.matrix.arrays import LARGEST_CODE, aligned_zeros, readonly
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import turned
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.fields import COURSE
+from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.validation import (
-    LARGEST_CODE,
-    CodeMatrix,
-    check_choice,
-    check_integer,
-    check_number,
-    check_size,
-    readonly,
-)
+from fastrec.solvers.epochs import Course, check_course, seed_of
+from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
 Floats = NDArray[np.float32]

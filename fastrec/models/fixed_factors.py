@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST_SUM, Array, Fields, Value
-from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Audience, Explaining
-from fastrec.models.rows import pick_rows
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.validation import CodeMatrix, check_number
+from fastrec.validation import check_number
 
 Floats = NDArray[np.float32]
 

@@ -8,18 +8,16 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import aligned_zeros
-from fastrec.models.recommender import Codes, Explaining
-from fastrec.models.rows import row_numbers, sum_by_code, turned
-from fastrec.models.spectrum import (
-    SparseProduct,
-    add_dense_products,
-    leading_spectrum,
-    sum_vectors,
-)
-from fastrec.models.training import seed_of
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.cells import row_numbers, sum_by_code
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.rows import turned
+from fastrec.models.base.audience import Codes
+from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_integer, check_number, check_size
+from fastrec.solvers.epochs import seed_of
+from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, leading_spectrum, sum_vectors
+from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 

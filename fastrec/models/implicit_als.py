@@ -9,30 +9,20 @@ from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import (
-    Side,
-    Solver,
-    aligned_zeros,
-    eigenbasis,
-    gramian,
-    rotate,
-)
-from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength
-from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.recommender import Codes, Derived, Explaining
-from fastrec.models.rows import pick_rows, transposed, turned
-from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, validation_ndcg
-from fastrec.models.updating import Change
+from fastrec.matrix.arrays import LARGEST_CODE, aligned_zeros
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.rows import pick_rows, transposed, turned
+from fastrec.models.base.audience import Codes
+from fastrec.models.base.derived import Derived
+from fastrec.models.base.features import FeaturedFactors
+from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.updating import Change
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.validation import (
-    LARGEST_CODE,
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_integer,
-    check_number,
-    check_size,
-)
+from fastrec.solvers.als import Side, Solver, eigenbasis, gramian, rotate
+from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, validation_ndcg
+from fastrec.solvers.ridge import FeatureRidge, check_strength
+from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 

@@ -14,17 +14,19 @@ from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
 from fastrec.kernels.vector import LANES
-from fastrec.models.alternation import aligned_zeros
-from fastrec.models.dealing import BLOCK_ROWS, BLOCKS
-from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.losses import make_side
-from fastrec.models.recommender import Explaining
-from fastrec.models.rows import added_entries, pick_rows, row_numbers
-from fastrec.models.training import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
-from fastrec.models.updating import Change, coded_events
-from fastrec.models.updating_factors import UpdatingFactors
+from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.cells import added_entries, row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.updating import Change, coded_events
+from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.validation import CodeMatrix, check_flag, check_integer, check_number, check_size, readonly
+from fastrec.solvers.blocks import BLOCK_ROWS, BLOCKS
+from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
+from fastrec.solvers.losses import make_side
+from fastrec.validation import check_flag, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 

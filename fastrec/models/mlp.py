@@ -9,27 +9,34 @@ from numpy.typing import NDArray
 
 from fastrec.data.ids import as_sequence
 from fastrec.fields import Array, Fields, Sizes, Value
-from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.histories import KnownRows, hash_rows
-from fastrec.models.network import ARCHITECTURES, LOSSES, NORMALIZATIONS, Layout, Samples, Scorer, Trainer, make_pace
-from fastrec.models.network import runner as threads
-from fastrec.models.recommender import Allowed, Audience, Codes, Excluded, Recommender
-from fastrec.models.rows import pick_rows, row_numbers, rows_of_lists
-from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.known_rows import KnownRows, hash_rows
+from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval import ExactIndex, TopK
-from fastrec.validation import (
-    CodeMatrix,
-    check_choice,
-    check_integer,
-    check_number,
-    check_size,
+from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
+from fastrec.solvers.network import (
+    ARCHITECTURES,
+    LOSSES,
+    NORMALIZATIONS,
+    SPREAD,
+    Layout,
+    Samples,
+    Scorer,
+    Trainer,
+    check_layers,
+    make_pace,
 )
+from fastrec.solvers.network import runner as threads
+from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
 Floats = NDArray[np.float32]
 
-SPREAD = 0.05  # the standard deviation of the first embeddings
 WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
 
 # Users who are folded in: steps of Adam, and their size.
@@ -521,16 +528,6 @@ class MLPRecommender(Recommender):
         self._check_network()
         layout = self._trained_layout()
         return super()._sizes() | {"columns": layout.width, "parameters": layout.n_parameters}
-
-
-def check_layers(name: str, layers: Any, *, empty: bool) -> None:
-    """Raise a TypeError or ValueError unless `layers` is a sequence of widths; `empty` ones may be allowed."""
-    if isinstance(layers, str) or not isinstance(layers, list | tuple | np.ndarray):
-        raise TypeError(f"{name} must be a sequence of integers of at least 1, got {layers!r}")
-    if not len(layers) and not empty:
-        raise ValueError(f"{name} must have one width at least, got {layers!r}")
-    for width in layers:
-        check_integer(f"each of {name}", width, minimum=1, maximum=1 << 14)
 
 
 def _share_equal(vectors: Floats, matrix: CodeMatrix) -> Floats:

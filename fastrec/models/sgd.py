@@ -7,12 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, Array, Fields, Sizes, Value
-from fastrec.models.alternation import aligned_zeros
-from fastrec.models.anchors import DRAW, Anchored, draw_rows
-from fastrec.models.dealing import Dealer
-from fastrec.models.features import FeaturedFactors, FeatureRidge, check_strength, map_features
-from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.losses import (
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.cells import count_codes
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.audience import Codes
+from fastrec.models.base.features import FeaturedFactors
+from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.updating import Change
+from fastrec.parallel import effective_jobs
+from fastrec.solvers.blocks import Dealer
+from fastrec.solvers.epochs import (
+    Callback,
+    Course,
+    check_course,
+    held_out,
+    seed_of,
+    update_seed,
+    validation_ndcg,
+    validation_rmse,
+)
+from fastrec.solvers.feature_priors import DRAW, Anchored, draw_rows
+from fastrec.solvers.losses import (
     OPTIMIZERS,
     ListLoss,
     LogisticLoss,
@@ -23,21 +39,8 @@ from fastrec.models.losses import (
     Sides,
     make_side,
 )
-from fastrec.models.recommender import Codes
-from fastrec.models.rows import count_codes, pick_rows
-from fastrec.models.training import (
-    Callback,
-    Course,
-    check_course,
-    held_out,
-    seed_of,
-    update_seed,
-    validation_ndcg,
-    validation_rmse,
-)
-from fastrec.models.updating import Change
-from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, check_choice, check_flag, check_integer, check_number, check_size
+from fastrec.solvers.ridge import FeatureRidge, check_strength, map_features
+from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
 
 Floats = NDArray[np.float32]
 

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
-from fastrec.models.factors import FactorRecommender
-from fastrec.models.recommender import Codes, Explaining
-from fastrec.models.rows import sum_by_code
-from fastrec.models.spectrum import leading_spectrum, sum_vectors
-from fastrec.models.training import seed_of
+from fastrec.matrix.cells import sum_by_code
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models.base.audience import Codes
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import effective_jobs
-from fastrec.validation import CodeMatrix, assemble_csr, check_number, check_size
+from fastrec.solvers.epochs import seed_of
+from fastrec.solvers.truncated_svd import leading_spectrum, sum_vectors
+from fastrec.validation import check_number, check_size
 
 
 class PureSVD(Explaining, FactorRecommender):

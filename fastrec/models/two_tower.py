@@ -12,22 +12,17 @@ from scipy.sparse import csr_array
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.network import add_products
-from fastrec.models.factors import FactorRecommender
-from fastrec.models.features import check_features
-from fastrec.models.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.mlp import SPREAD, check_layers
-from fastrec.models.network import Embedding, make_pace, padded
-from fastrec.models.rows import pick_rows, row_numbers
-from fastrec.models.training import Course, check_course, held_out, seed_of, validate_dear
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.parallel import one_blas_thread
-from fastrec.validation import (
-    CodeMatrix,
-    assemble_csr,
-    check_number,
-    check_size,
-    keep_entries,
-    readonly,
-)
+from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
+from fastrec.solvers.network import SPREAD, Embedding, check_layers, make_pace, padded
+from fastrec.solvers.ridge import check_features
+from fastrec.validation import check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
 Floats = NDArray[np.float32]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from fastrec.models import Recommender
-from fastrec.models.updating import LEEWAY, reach
+from fastrec.models.base.updating import LEEWAY, reach
 from fastrec.online.journal import Event, Id
 from fastrec.online.snapshot import unknown_ids
 from fastrec.validation import check_choice, check_integer

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.matrix.rows import rows_of_lists
 from fastrec.metrics import ndcg
-from fastrec.models.rows import rows_of_lists
 from fastrec.online.journal import Deletion, Event, EventLog, Id, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot
 from fastrec.validation import check_number, check_size

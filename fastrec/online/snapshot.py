@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 
 from fastrec.data import Vocabulary
 from fastrec.data.ids import as_ids
-from fastrec.data.pairs import reduce_runs
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
+from fastrec.matrix.pairs import reduce_runs
+from fastrec.matrix.rows import pick_rows
 from fastrec.models import Explanation, FactorRecommender, Recommender
-from fastrec.models.features import FeaturedFactors
-from fastrec.models.recommender import Audience
-from fastrec.models.rows import pick_rows, row_numbers
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.features import FeaturedFactors
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.retrieval import TopK
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_size, keep_entries
+from fastrec.validation import check_choice, check_size
 
 SHARDS = 256
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import CompressedFactors, CompressedWeights, Recommender
-from fastrec.models.updating import pad_facts, reach, resize
+from fastrec.models.base.updating import pad_facts, reach, resize
 from fastrec.online.admission import LARGEST_HOLD, Admission, Sizes
 from fastrec.online.drift import Drift
 from fastrec.online.journal import Deletion, Event, Id, Journal, JournalTrimmedError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastrec.models import Recommender, load
-from fastrec.models.persistence import describe
+from fastrec.models.base.persistence import describe
 from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.permissions import PRIVATE, check_mode, make_folder, open_new
 from fastrec.storage import FileError, read_arrays, refused, write_arrays

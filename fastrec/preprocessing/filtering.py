@@ -9,17 +9,10 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastrec.data import Interactions, Vocabulary
-from fastrec.data.hashing import hash_cells, hash_rows, mix_bits
-from fastrec.data.pairs import number_cells
-from fastrec.validation import (
-    CodeMatrix,
-    assemble_csr,
-    check_choice,
-    check_integer,
-    check_matrix,
-    check_number,
-    keep_entries,
-)
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
+from fastrec.matrix.hashing import hash_cells, hash_rows, mix_bits
+from fastrec.matrix.pairs import number_cells
+from fastrec.validation import check_choice, check_integer, check_number
 
 
 class Preprocessor(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.data.durations import as_count
-from fastrec.data.pairs import number_cells
+from fastrec.matrix.pairs import number_cells
 from fastrec.validation import check_integer, check_number
 
 Split = tuple[Interactions, Interactions]

@@ -10,8 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
 from fastrec.data.durations import convert_times, parse_duration, time_between
+from fastrec.matrix.arrays import keep_nonzero
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.preprocessing.filtering import Preprocessor, with_cells
-from fastrec.validation import CodeMatrix, assemble_csr, check_choice, check_number, keep_nonzero
+from fastrec.validation import check_choice, check_number
 
 Values = NDArray[np.float64]
 

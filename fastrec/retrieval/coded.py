@@ -23,11 +23,12 @@ from fastrec.kernels.scan_codes import (
     scan_tables,
 )
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
+from fastrec.matrix.arrays import readonly
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_queries
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_size, readonly
+from fastrec.validation import check_size
 
 LANES = 16
 CHUNK_BYTES = 2**18  # of decoded vectors, which stay in the second-level cache while all queries pass over them

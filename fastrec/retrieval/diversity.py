@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.retrieval.topk import TopK
-from fastrec.validation import CodeMatrix, check_integer, check_matrix, check_number, check_size, readonly
+from fastrec.validation import check_integer, check_number, check_size
 
 Floats = NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from fastrec.kernels.topk import (
     rank_candidates,
     score_rows,
 )
+from fastrec.matrix.arrays import readonly
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
@@ -35,7 +36,7 @@ from fastrec.retrieval.packed import (
     scanned_dimensions,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_choice, check_number, check_size, name_options, readonly
+from fastrec.validation import check_choice, check_number, check_size, name_options
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
 STORAGES = ("float32", "int8", "float16")

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Fields, check_fields
 from fastrec.kernels.topk import measure_rows
+from fastrec.matrix.arrays import readonly
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval.packed import ROTATION
 from fastrec.storage import read_arrays, refused, write_arrays
-from fastrec.validation import readonly
 
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastrec.kernels.topk import Filter
-from fastrec.validation import canonical, check_codes, check_structure, readonly
+from fastrec.matrix.arrays import check_codes, readonly
+from fastrec.matrix.code_matrix import canonical, check_structure
 
 NO_MASK = readonly(np.empty(0, np.uint8))
 NO_STARTS = readonly(np.empty(0, np.int64))

@@ -16,6 +16,7 @@ from fastrec.fields import Array, Field, Fields, check_range
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
+from fastrec.matrix.arrays import check_codes, readonly
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import (
     LARGEST_NORM,
@@ -47,15 +48,7 @@ from fastrec.retrieval.partition import (
     write_book,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import (
-    check_choice,
-    check_codes,
-    check_integer,
-    check_number,
-    check_size,
-    name_options,
-    readonly,
-)
+from fastrec.validation import check_choice, check_integer, check_number, check_size, name_options
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
 STORED = {"float32": np.float32, "float16": np.float16}

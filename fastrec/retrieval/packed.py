@@ -13,7 +13,7 @@ from fastrec.kernels._jit import Static
 from fastrec.kernels.scan import GROUP, SPARE, ULP, UP, Form, Panels, Space
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
-from fastrec.validation import readonly
+from fastrec.matrix.arrays import readonly
 
 LANES = 16
 ROWS_AT_ONCE = 16 * 1024

@@ -13,11 +13,11 @@ from fastrec.kernels.lists import READIED, Partition, Slack, Visits, assign_rows
 from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
 from fastrec.kernels.simd import NEON, byte_way
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
+from fastrec.matrix.arrays import readonly
 from fastrec.parallel import run_pieces
 from fastrec.retrieval.exact import refuse_nonfinite
 from fastrec.retrieval.filters import NOTHING_CLOSED
 from fastrec.retrieval.packed import LANES, Packed, make_signs, make_space, packed_width
-from fastrec.validation import readonly
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]

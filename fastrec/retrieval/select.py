@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.kernels.topk import select_rows
+from fastrec.matrix.arrays import readonly
 from fastrec.retrieval.filters import candidate_lists, read_filters
 from fastrec.retrieval.topk import widen
-from fastrec.validation import check_size, readonly
+from fastrec.validation import check_size
 
 
 def select_topk(

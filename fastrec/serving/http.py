@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route, Router
 from threadpoolctl import threadpool_limits
 
 from fastrec import __version__
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models import Recommender
 from fastrec.online import (
     Event,
@@ -67,7 +68,6 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES, Endpoint
 from fastrec.serving.settings import Settings, is_loopback
 from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
-from fastrec.validation import CodeMatrix, assemble_csr
 
 log = logging.getLogger("uvicorn.error")
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import narrow
-from fastrec.models.alternation import Side, Solver, aligned_zeros, eigenbasis, gramian, rotate
-from fastrec.models.rows import transposed
-from fastrec.validation import check_matrix
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.matrix.rows import transposed
+from fastrec.solvers.als import Side, Solver, eigenbasis, gramian, rotate
 from tests.reference import als as reference
 
 ALPHA, REGULARIZATION = 3.0, 0.02

@@ -16,8 +16,9 @@ from fastrec.kernels.network import (
     rectify,
     sigmoid,
 )
-from fastrec.models.network import ARCHITECTURES, LOSSES, Embedding, Layout, make_pace
-from fastrec.validation import check_matrix, readonly
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.solvers.network import ARCHITECTURES, LOSSES, Embedding, Layout, make_pace
 from tests.reference import network as reference
 
 

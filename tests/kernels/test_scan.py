@@ -5,8 +5,8 @@ import pytest
 
 from fastrec.kernels.scan import search_bytes, search_floats
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, Filter
+from fastrec.matrix.arrays import readonly
 from fastrec.retrieval.packed import make_rotation, make_space, move_queries, pack_vectors, rotate
-from fastrec.validation import readonly
 from tests.reference.topk import score_exactly
 
 NAMES = {INNER_PRODUCT: "ip", COSINE: "cosine", SQUARED_DISTANCE: "l2"}

@@ -6,13 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels.ease import Gramian, fill_gramian, fill_weights, gather_lower, solve_columns, solve_system
-from fastrec.models import EASE, inversion, load
-from fastrec.models.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
-from fastrec.models.item_weights import rows_of
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.models import EASE, load
+from fastrec.models.base.persistence import describe
 from fastrec.models.neighbors import turned
-from fastrec.models.persistence import describe
+from fastrec.solvers import inversion
+from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
+from fastrec.solvers.neighbors import rows_of
 from fastrec.storage import write_arrays
-from fastrec.validation import check_matrix, readonly
 from tests.reference import ease as reference
 
 seeds = st.integers(0, 2**32 - 1)

@@ -4,11 +4,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ExplicitALS
-from fastrec.models.alternation import aligned_zeros
 from fastrec.models.explicit_als import Ratings
-from fastrec.models.training import seed_of
-from fastrec.validation import check_matrix
+from fastrec.solvers.epochs import seed_of
 from tests.reference import explicit_als as reference
 
 

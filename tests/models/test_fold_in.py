@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ExplicitALS, FixedFactors, ImplicitALS, compress
-from fastrec.models.alternation import Side, eigenbasis, gramian
-from fastrec.validation import check_matrix
+from fastrec.solvers.als import Side, eigenbasis, gramian
 
 BACKWARD, FORWARD = 5e-6, 1e-6
 DRAWN = (Phase.explicit, Phase.generate)  # what is made from a seed cannot be made simpler

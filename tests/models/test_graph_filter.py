@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from fastrec.kernels.filters import add_products
 from fastrec.models import GraphFilter, load
 from fastrec.models.graph_filter import _interpolated
-from fastrec.models.spectrum import add_dense_products
+from fastrec.solvers.truncated_svd import add_dense_products
 
 
 def sparse(n=50, m=30, density=0.2, seed=0):

@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 import fastrec as fr
-from fastrec.models import estimators, recommender
+from fastrec.models import estimators
+from fastrec.models.base import recommender
 
 SHAPES = {"tall": (4000, 50), "wide": (40, 4000)}
 QUICK = {"factors": 4, "iterations": 1, "random_state": 0, "n_jobs": 1, "neighbors": 50}

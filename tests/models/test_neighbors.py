@@ -18,10 +18,11 @@ from fastrec.kernels.neighbors import (
     sum_pairs_dense,
     sum_pairs_sparse,
 )
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ItemKNN, UserKNN
-from fastrec.models.item_weights import rows_of
-from fastrec.models.neighbors import bits_of, matrix_of_lists, turned
-from fastrec.validation import check_matrix, readonly
+from fastrec.models.neighbors import turned
+from fastrec.solvers.neighbors import bits_of, matrix_of_lists, rows_of
 from tests.reference import neighbors as reference
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
@@ -263,7 +264,7 @@ def test_similar_items_are_the_neighbors_of_each():
 
 def test_weights_outside_the_data_are_refused_by_load(tmp_path):
     from fastrec.models import load
-    from fastrec.models.persistence import describe
+    from fastrec.models.base.persistence import describe
     from fastrec.storage import write_arrays
 
     arrays, record = describe(ItemKNN(2).fit(random_matrix(np.random.default_rng(0), 9, 6)))

@@ -4,9 +4,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.models import PureSVD, spectrum
-from fastrec.models.spectrum import SparseProduct, leading_spectrum, pad_columns, sum_vectors, turned
-from fastrec.validation import check_matrix
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.models import PureSVD
+from fastrec.solvers import truncated_svd
+from fastrec.solvers.truncated_svd import SparseProduct, leading_spectrum, pad_columns, sum_vectors, turned
 
 
 def sparse(n, m, density, seed=0, negative=False):
@@ -30,7 +31,7 @@ def test_scores_are_the_projection_on_the_leading_singular_vectors():
 def test_iteration_finds_what_the_dense_decomposition_finds(monkeypatch, shape):
     X = check_matrix(sparse(*shape, 0.05))
     exact = leading_spectrum(X, 10, random_state=0, n_jobs=1)
-    monkeypatch.setattr(spectrum, "SMALL", 0)
+    monkeypatch.setattr(truncated_svd, "SMALL", 0)
     found = leading_spectrum(X, 10, random_state=3, n_jobs=1, tol=1e-7)
     np.testing.assert_allclose(found.values, exact.values, rtol=1e-4)
     gaps = np.abs(found.vectors.T @ found.vectors - np.eye(10)).max()
@@ -40,7 +41,7 @@ def test_iteration_finds_what_the_dense_decomposition_finds(monkeypatch, shape):
 
 
 def test_iteration_does_not_depend_on_threads(monkeypatch):
-    monkeypatch.setattr(spectrum, "SMALL", 0)
+    monkeypatch.setattr(truncated_svd, "SMALL", 0)
     X = check_matrix(sparse(400, 300, 0.05))
     one, two = (leading_spectrum(X, 20, random_state=0, n_jobs=jobs) for jobs in (1, 2))
     np.testing.assert_array_equal(one.vectors, two.vectors)
@@ -50,7 +51,7 @@ def test_iteration_does_not_depend_on_threads(monkeypatch):
 @pytest.mark.parametrize("few", [20, 200])
 def test_a_few_very_popular_items_hide_nothing(monkeypatch, few):
     """The largest singular value is hundreds of times the smallest wanted one: more than float32 bears in a filter."""
-    monkeypatch.setattr(spectrum, "SMALL", 10)
+    monkeypatch.setattr(truncated_svd, "SMALL", 10)
     rng = np.random.default_rng(0)
     dense = (rng.random((900, 300)) < 0.02).astype(np.float32)
     dense[:, :few] = 10 * (rng.random((900, few)) < 0.9)
@@ -61,7 +62,7 @@ def test_a_few_very_popular_items_hide_nothing(monkeypatch, few):
 
 
 def test_values_beyond_float32_are_told(monkeypatch):
-    monkeypatch.setattr(spectrum, "SMALL", 10)
+    monkeypatch.setattr(truncated_svd, "SMALL", 10)
     dense = np.random.default_rng(0).random((40, 30)).astype(np.float32) * 1e25
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large"):
         leading_spectrum(check_matrix(dense), 5, random_state=0, n_jobs=1)

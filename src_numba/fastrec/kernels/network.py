@@ -54,7 +54,7 @@ class Network(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Buffers of one thread, for `BLOCK` pairs: see `fastrec.models.network.make_work`."""
+    """Buffers of one thread, for `BLOCK` pairs: see `fastrec.solvers.network.make_work`."""
 
     after: NDArray[np.float32]  # the input, then each layer's output
     normal: NDArray[np.float32]  # each layer's normalized values

@@ -1,0 +1,1 @@
+"""The sparse matrix of codes, through which everything flows."""

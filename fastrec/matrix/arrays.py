@@ -1,0 +1,98 @@
+"""Arrays as kernels take them: int32 codes within bounds, float32 values, read-only and aligned memory."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALLEST = np.finfo(np.float32).tiny  # the smallest normal number, above 0
+
+
+LARGEST_CODE = 2**31 - 1
+
+
+def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
+    """`codes` as a one-dimensional int32 array, all from 0 to `size` - 1, or an error that names the first bad one.
+
+    Raises
+    ------
+    TypeError
+        Where the codes are not integers.
+    ValueError
+        Where one is below 0 or not below `size`, or where the codes are not one-dimensional.
+
+    Examples
+    --------
+    >>> check_codes("users", [0, 7], 5)
+    Traceback (most recent call last):
+    ...
+    ValueError: users must be codes from 0 to 4, got 7 at position 1
+    """
+    array = np.asarray(codes)
+    if array.ndim != 1:
+        got = f"{array.ndim} dimensions" if array.ndim else type(codes).__name__
+        raise ValueError(f"{name} must be one-dimensional, a list or an array of codes, got {got}")
+    if array.size == 0:
+        return np.empty(0, np.int32)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer codes, got {_kind_of(array)}")
+    # One pass: what is below 0 is a large number without its sign.
+    unsigned = array.view(array.dtype.str.replace("i", "u"))
+    if np.maximum.reduce(unsigned, axis=None) >= size:
+        position = int(np.argmax((array < 0) | (array >= size)))
+        span = f"codes from 0 to {size - 1}" if size else "empty, since there is nothing to point at"
+        raise ValueError(f"{name} must be {span}, got {array[position]} at position {position}")
+    return array.astype(np.int32, copy=False)
+
+
+def _kind_of(array: NDArray[Any]) -> str:
+    first = next((item for item in array.flat if not isinstance(item, numbers.Integral)), array.flat[0])
+    return f"{first!r}" if array.dtype.kind in "OUST" else f"an array of {array.dtype}"
+
+
+def readonly(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view of `array`, C-contiguous and aligned; a copy only where it was neither.
+
+    Kernels are compiled once for read-only arrays, which memory-mapped models are, so all arrays go to them as such.
+
+    >>> readonly(np.zeros(3)).flags.writeable
+    False
+    """
+    flags = array.flags
+    view = array.view() if flags.c_contiguous and flags.aligned else np.require(array, requirements=["C", "A"]).view()
+    view.flags.writeable = False
+    return view
+
+
+def to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Numbers as float32; what is not 0 does not become 0, but the smallest normal number of its sign.
+
+    >>> to_float32(np.array([1e-50, -1e-50, 0.0, 0.5]))
+    array([ 1.1754944e-38, -1.1754944e-38,  0.0000000e+00,  5.0000000e-01],
+          dtype=float32)
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        narrow: NDArray[np.float32] = values.astype(np.float32, copy=False)
+    if narrow is values or values.dtype.kind != "f":
+        return narrow
+    return keep_nonzero(narrow, values)
+
+
+def keep_nonzero(values: NDArray[np.float32], before: NDArray[Any]) -> NDArray[np.float32]:
+    """The values, where those that were not 0 `before` are not 0 either, but have the sign that they had.
+
+    >>> keep_nonzero(np.array([0, 0, 2], "f4"), np.array([-3.0, 0.0, 1.0]))
+    array([-1.1754944e-38,  0.0000000e+00,  2.0000000e+00], dtype=float32)
+    """
+    lost = (values == 0) & (before != 0)
+    return np.where(lost, np.copysign(SMALLEST, before), values).astype(np.float32) if lost.any() else values
+
+
+def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """Zeros of shape (rows, width) that begin at a cache line."""
+    size = rows * width * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(rows, width)
+    return aligned

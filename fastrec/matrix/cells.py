@@ -1,0 +1,73 @@
+"""The cells of a matrix: the row and the number of each entry, entries compared, and counted by code."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+
+BLOCK = 1 << 20
+
+
+def row_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """The row of each entry, of shape (nnz,)."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+
+
+def cell_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """The number of each entry's cell, counted row by row, of shape (nnz,)."""
+    return row_numbers(matrix) * matrix.shape[1] + matrix.indices
+
+
+def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
+    """Which entries of a matrix are entries of another one of its shape too, of shape (nnz,).
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> common_entries(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
+    array([False,  True])
+    """
+    return np.isin(cell_numbers(matrix), cell_numbers(other))
+
+
+def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
+    """The entries of a matrix that one of the same shape before it lacks, or has with another value.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> added_entries(check_matrix([[1, 2, 0]]), check_matrix([[1, 3, 4]])).toarray()
+    array([[0., 3., 4.]], dtype=float32)
+    """
+    old, new = cell_numbers(before), cell_numbers(after)
+    places = np.searchsorted(old, new)
+    known = places < len(old)
+    known[known] = old[places[known]] == new[known]
+    known[known] = before.data[places[known]] == after.data[known]
+    return keep_entries(after, ~known)
+
+
+def count_codes(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """How often each of the codes 0 to n - 1 occurs, of shape (n,).
+
+    >>> count_codes(np.array([2, 0, 2], "i4"), 3)
+    array([1, 0, 2])
+    """
+    counts = np.zeros(n, np.int64)
+    # In blocks, since np.bincount copies what it is given to int64: for all at once as much as the whole matrix.
+    block = max(n, BLOCK)
+    for start in range(0, len(codes), block):
+        counts += np.bincount(codes[start : start + block], minlength=n)
+    return counts
+
+
+def sum_by_code(codes: NDArray[np.int32], values: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """The sum of the values of each of the codes 0 to n - 1, of shape (n,).
+
+    >>> sum_by_code(np.array([2, 0, 2], "i4"), np.array([1.0, 2.0, 3.0]), 3)
+    array([2., 0., 4.])
+    """
+    sums = np.zeros(n)
+    block = max(n, BLOCK)
+    for start in range(0, len(codes), block):
+        part = slice(start, start + block)
+        sums += np.bincount(codes[part], weights=values[part], minlength=n)
+    return sums

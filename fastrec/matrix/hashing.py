@@ -1,0 +1,31 @@
+"""Draws that hang on the data alone: the same in every run, on every machine, in any order or selection of rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.code_matrix import CodeMatrix
+
+
+def mix_bits(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each key scrambled: the finalizer of SplitMix64 (Steele, Lea, Flood 2014); equal keys give equal results.
+
+    >>> mix_bits(np.array([0, 1], np.uint64))
+    array([16294208416658607535, 10451216379200822465], dtype=uint64)
+    """
+    keys = keys + np.uint64(0x9E3779B97F4A7C15)
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return keys ^ (keys >> np.uint64(31))
+
+
+def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
+    """A key for each row, of shape (n,), that hangs on the row's items alone, in whatever order they stand."""
+    keys = mix_bits(matrix.indices.astype(np.uint64))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
+    return np.asarray(sums[1:] - sums[:-1])
+
+
+def hash_cells(matrix: CodeMatrix, seed: int = 0) -> NDArray[np.uint64]:
+    """A key for each entry, of shape (nnz,), that hangs on its item, the items of its row and the seed."""
+    rows = hash_rows(matrix) + np.uint64(seed)
+    return mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ rows.repeat(np.diff(matrix.indptr)))

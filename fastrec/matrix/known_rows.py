@@ -1,0 +1,65 @@
+"""Users known by their histories: which row of the training data a given row is."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.hashing import mix_bits
+
+
+def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
+    """A number for each row that hangs on its codes and values alone, of shape (n,).
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> hashes = hash_rows(check_matrix([[1, 0], [0, 1], [1, 0]]))
+    >>> bool(hashes[0] == hashes[2] != hashes[1])
+    True
+    """
+    values = np.ascontiguousarray(matrix.data).view(np.uint32).astype(np.uint64)
+    keys = mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ values)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
+    return mix_bits(sums[1:] - sums[:-1])
+
+
+class KnownRows:
+    """The rows of a matrix, to be found again by what is in them.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> known = KnownRows(check_matrix([[1, 0, 2], [0, 1, 0], [0, 1, 0]]))
+    >>> known.find(check_matrix([[0, 1, 0], [1, 0, 1]]))
+    array([ 1, -1])
+    >>> known.groups()
+    array([0, 1, 1])
+    """
+
+    def __init__(self, matrix: CodeMatrix) -> None:
+        self.matrix = matrix
+        self.hashes = hash_rows(matrix)
+        self.order = np.argsort(self.hashes, kind="stable")
+        self.sorted = self.hashes[self.order]
+
+    def find(self, matrix: CodeMatrix) -> NDArray[np.int64]:
+        """For each row of another matrix the first equal row, of shape (n,); -1 where there is none."""
+        hashes = hash_rows(matrix)
+        places = np.searchsorted(self.sorted, hashes)
+        found = np.full(len(hashes), -1, np.int64)
+        likely = places < len(self.sorted)
+        likely[likely] = self.sorted[places[likely]] == hashes[likely]
+        found[likely] = self.order[places[likely]]
+        for row in np.flatnonzero(likely):  # hashes may lie
+            if not _equal(matrix, row, self.matrix, found[row]):
+                found[row] = -1
+        return found
+
+    def groups(self) -> NDArray[np.int64]:
+        """For each row the first row that is equal to it (by its hash), of shape (n,)."""
+        return self.order[np.searchsorted(self.sorted, self.hashes)]
+
+
+def _equal(first: CodeMatrix, i: Any, second: CodeMatrix, j: Any) -> bool:
+    here = slice(first.indptr[i], first.indptr[i + 1])
+    there = slice(second.indptr[j], second.indptr[j + 1])
+    same = np.array_equal(first.indices[here], second.indices[there])
+    return same and np.array_equal(first.data[here], second.data[there])

@@ -1,0 +1,82 @@
+"""Whom a question is about: users of the training data, or anybody's histories."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows
+
+Codes: TypeAlias = NDArray[np.int32]
+Excluded: TypeAlias = CodeMatrix | Codes | None  # rows for each, codes for a single user, or nothing
+Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None  # a mask for all, rows for each, or everything
+
+
+class Learned(Protocol):
+    """What an audience needs of a model."""
+
+    seen_: CodeMatrix
+
+    @property
+    def _training(self) -> CodeMatrix: ...
+
+    def _trained(self, rows: CodeMatrix) -> CodeMatrix: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a question is about: n users of the training data by their codes, or n histories of anybody.
+
+    Parameters
+    ----------
+    model
+        Who is asked.
+    labels
+        How the caller names the users, of shape (n,).
+    codes
+        int32, of shape (n,), -1 for a user unknown to the model; None where histories are given.
+    given
+        The histories that were given, of shape (n, n_items), or None.
+    vectors
+        Their factors, of shape (n, factors), where the caller has folded them in already; else None.
+    """
+
+    model: Learned
+    labels: NDArray[Any]
+    codes: Codes | None
+    given: CodeMatrix | None
+    vectors: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def part(self, rows: NDArray[Any] | slice) -> "Audience":
+        """Some of them."""
+        codes = None if self.codes is None else self.codes[rows]
+        given = None if self.given is None else pick_rows(self.given, rows)
+        vectors = None if self.vectors is None else self.vectors[rows]
+        return Audience(self.model, self.labels[rows], codes, given, vectors)
+
+    def seen(self) -> CodeMatrix:
+        """What each has seen, of shape (n, n_items): what is left out of recommendations."""
+        if self.given is not None:
+            return self.given
+        assert self.codes is not None
+        return pick_rows(self.model.seen_, self.codes)
+
+    def histories(self) -> CodeMatrix:
+        """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
+        return self.model._trained(self.seen())
+
+    def lengths(self) -> NDArray[np.int64]:
+        """How many items the history of each has, of shape (n,); 0 for the unknown."""
+        if self.given is not None:
+            return np.diff(self.model._trained(self.given).indptr)
+        assert self.codes is not None
+        indptr = self.model._training.indptr
+        if len(self.codes) == 1 and self.codes[0] >= 0:  # a single user costs no arithmetic on arrays
+            start, stop = indptr[self.codes[0] : self.codes[0] + 2]
+            return np.array([stop - start])
+        return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)

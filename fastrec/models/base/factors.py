@@ -1,0 +1,319 @@
+"""The base of factor models: a score is the inner product of a user's and an item's vector."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils import TransformerTags
+
+from fastrec.fields import Array, Fields
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import rows_of_lists
+from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.derived import Derived
+from fastrec.models.base.fields import Index
+from fastrec.models.base.recommender import Recommender
+from fastrec.retrieval import ExactIndex, IVFIndex, TopK
+from fastrec.retrieval.exact import score_pairs
+from fastrec.retrieval.filters import Rows, read_allowed
+from fastrec.validation import check_size
+
+# Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
+PAIRS_AT_ONCE = 1 << 16
+# From here on a scan of bytes is faster than one of float32, for one query and for many; the answers are the same.
+BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
+
+
+class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommender):
+    """The base of factor models.
+
+    A family defines ``__init__``, ``_fit(matrix)``, which sets `item_factors_`, and ``_fold_in(matrix)``. Once fitted,
+    `user_factors_` is what `_fold_in` makes of the training rows; a family that has these at hand already, to the bit,
+    gives them in ``_training_factors``.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray of shape (n_users, factors)
+        float32, C-contiguous, read-only: `transform` of the training rows.
+    item_factors_ : ndarray of shape (n_items, factors)
+        float32, C-contiguous, read-only.
+    index_ : IVFIndex
+        Only after `build_index`.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users"})
+    _learned: ClassVar[Fields] = {
+        "user_factors_": Array(("n_users", "width")),
+        "item_factors_": Array(("n_items", "width")),
+        "index_": Index(("n_items", "width"), absent=True),
+    }
+
+    _by_item: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    """What it learned that has a vector for each item, which fold-in or recommending reads: compression encodes it."""
+
+    _spare: ClassVar[tuple[str, ...]] = ()
+    """What it learned for a further training alone: compression leaves it out."""
+
+    _whole_fields: ClassVar[Fields] = {}
+    """What `_whole` gives."""
+
+    user_factors_: NDArray[np.float32]
+    item_factors_: NDArray[np.float32]
+    index_: IVFIndex
+
+    @abstractmethod
+    def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
+        """The factors of rows of histories, float32, C-contiguous, of shape (n, factors).
+
+        A row's factors must not depend on the other rows; an empty row's are zeros.
+        """
+
+    def _complete(self, matrix: CodeMatrix) -> None:
+        self.item_factors_ = _finite_factors(self, "item_factors_", self.item_factors_)
+        self.user_factors_ = _finite_factors(self, "user_factors_", self._training_factors(matrix))
+        self.__dict__.pop("index_", None)  # of other factors
+
+    def _training_factors(self, matrix: CodeMatrix) -> NDArray[np.float32]:
+        """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
+        return self._fold_in(matrix)
+
+    # -- with vectors at hand for some items only
+
+    def _whole(self) -> dict[str, NDArray[Any]]:
+        """What fold-in needs of all items together, small enough to be kept where their vectors are not at hand."""
+        return {}
+
+    def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
+        """A copy that knows some items alone: rows of its histories hold places in `items`, in ascending order.
+
+        `arrays` are those of `_by_item` for these items, `whole` is what `_whole` gave. `n_features_in_`, and the
+        width of histories, stay those of all items.
+        """
+        part = copy.copy(self)
+        for name, array in arrays.items():
+            setattr(part, name, array)
+        part._derived = Derived()
+        return part
+
+    def _items_to_fold(self, whole: Mapping[str, NDArray[Any]]) -> Codes:
+        """The items that fold-in needs beside those of the histories."""
+        return np.empty(0, np.int32)
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """The factors of users by their histories, seen in training or not (fold-in).
+
+        Parameters
+        ----------
+        X
+            Interactions or a matrix of histories, of shape (n, n_items).
+
+        Returns
+        -------
+        ndarray of float32, of shape (n, factors)
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> model = ImplicitALS(factors=2, random_state=0).fit(np.eye(4))
+        >>> model.transform([[1, 0, 1, 0]]).shape
+        (1, 2)
+        """
+        return self._fold_in(self._trained(self._histories(X)))
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
+        """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
+        return self.fit(X, y).user_factors_
+
+    def build_index(self, index: IVFIndex | None = None) -> Self:
+        """Let `recommend` look at the items that promise most to a user only, instead of at all.
+
+        The index is made of the items' factors, the users' factors being the queries for its recall target. It is
+        saved with the model. Whatever changes the items' factors takes it away again: `fit`, and an update that changes
+        items.
+
+        Parameters
+        ----------
+        index
+            An index to fit a copy of, for inner products; None is `IVFIndex(recall_target=0.95, random_state=0)`.
+
+        Returns
+        -------
+        The model itself. `index_.recall_` is the share of the true best 10 that is found.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            Where the index is no IVFIndex for inner products, or its options are not what they must be.
+
+        Examples
+        --------
+        >>> from fastrec.models import FixedFactors
+        >>> random = np.random.default_rng(0)
+        >>> users, items = random.normal(size=(500, 8)), random.normal(size=(3000, 8))
+        >>> model = FixedFactors(users, items).fit(np.ones((500, 3000)) * (items[:, 0] > 2)).build_index()
+        >>> model.index_.recall_ > 0.95, model.index_.n_probe_ < model.index_.n_lists_
+        (True, True)
+        >>> top, exact = model.recommend([7], k=3), model.recommend([7], k=3, exact=True)
+        """
+        self._check_fitted()
+        index = IVFIndex(random_state=0) if index is None else index
+        if not isinstance(index, IVFIndex):
+            raise TypeError(f"index must be an IVFIndex or None, got {type(index).__name__}")
+        if index.metric != "ip":
+            raise ValueError(f"index must have metric='ip', by which users and items are scored, got {index.metric!r}")
+        asked = self.user_factors_[self.user_factors_.any(axis=1)]
+        fitted = clone(index).fit(self.item_factors_, queries=asked if len(asked) else None)
+        self.index_ = fitted
+        return self
+
+    def _exactly(self) -> Self:
+        if "index_" not in vars(self):
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__ = {name: value for name, value in vars(self).items() if name != "index_"}
+        return twin
+
+    def similar_users(self, users: Any, k: int = 10) -> TopK:
+        """The `k` users of the training data whose factors are nearest, by cosine; the user asked about left out.
+
+        Parameters
+        ----------
+        users
+            Ids, or histories, as in `recommend`.
+        k
+            How many for each.
+
+        Returns
+        -------
+        TopK
+            Codes and scores of shape (n, k); its `items` are users. Users without a history are never among them.
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> model = ImplicitALS(factors=2, random_state=0).fit(np.kron(np.eye(2), np.ones((2, 3))))
+        >>> model.similar_users([0, 3], k=1).codes
+        array([[1],
+               [2]], dtype=int32)
+        """
+        k = check_size("k", k)
+        audience, _ = self._audience(users, "error")
+        codes, scores = self._nearest("user_factors_", self._vectors(audience), audience.codes, k)
+        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        return self._nearest("item_factors_", self.item_factors_[items], items, k, self._warm())
+
+    def _nearest(
+        self,
+        side: str,
+        vectors: NDArray[np.float32],
+        itself: Codes | None,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a vector of zeros."""
+        n = len(getattr(self, side))
+        vectors = self._comparable(vectors)
+        exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
+        known = self._derived.get(
+            f"{side} that are not zero", lambda: _nonzero(self._comparable(getattr(self, side)), allowed)
+        )
+        top = self._index(side, "cosine").search(vectors, k, exclude, allow=known)
+        nothing = ~vectors.any(axis=1)
+        codes, scores = top.codes.copy(), top.scores.copy()
+        codes[nothing], scores[nothing] = -1, -np.inf
+        return codes, scores
+
+    def _comparable(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The columns by which users are like users and items like items: all, unless some are biases."""
+        return factors
+
+    def _search(
+        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        index = vars(self).get("index_") or self._index("item_factors_", "ip")
+        seen: Any = exclude
+        if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
+            seen = Rows(np.array([0, len(seen)]), readonly(seen))
+        top = index.search(self._vectors(audience), k, seen, allow=self._read(allowed))
+        return top.codes, top.scores
+
+    def _read(self, allowed: Allowed) -> Any:
+        """What may be chosen; the mask of warm items, with which nearly all queries come, is read once."""
+        if allowed is None or allowed is not self._warm():
+            return allowed
+        return self._derived.get("mask of warm items", lambda: read_allowed(allowed, self.n_features_in_))
+
+    def _vectors(self, audience: Audience) -> NDArray[np.float32]:
+        """The factors of each, of shape (n, factors)."""
+        if audience.vectors is not None:
+            return audience.vectors
+        return self._fold_in(audience.histories()) if audience.codes is None else self.user_factors_[audience.codes]
+
+    def _index(self, side: str, metric: str) -> ExactIndex:
+        """The index of one side's factors: made once, when it is first asked for."""
+        jobs = getattr(self, "n_jobs", None)
+        index: ExactIndex = self._derived.get(
+            f"{metric} of {side}", lambda: _exact_index(self._indexed(side, metric), metric, jobs)
+        )
+        if index.n_jobs != jobs:
+            index.n_jobs = jobs
+        return index
+
+    def _indexed(self, side: str, metric: str) -> NDArray[np.float32]:
+        factors: NDArray[np.float32] = getattr(self, side)
+        return self._comparable(factors) if metric == "cosine" else factors
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        vectors = self._vectors(audience)
+        scores = np.empty(len(audience), np.float32)
+        for start in range(0, len(scores), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            scores[part] = score_pairs(vectors[part], self.item_factors_[items[part]])
+        return scores
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.item_factors_.shape[1])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+
+def _exact_index(vectors: NDArray[np.float32], metric: str, n_jobs: int | None) -> ExactIndex:
+    n, factors = vectors.shape
+    storage = "int8" if n >= BYTES_FROM_VECTORS and factors >= BYTES_FROM_FACTORS else "float32"
+    return ExactIndex(metric, storage, n_jobs).fit(vectors)
+
+
+def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDArray[np.float32]:
+    factors = np.require(factors, np.float32, ["C", "A"])
+    if not _is_finite(factors):
+        row = int(np.argmin(np.isfinite(factors).all(axis=1)))
+        raise FloatingPointError(
+            f"{type(model).__name__}.{name} is not finite from row {row} on: the training has diverged. Stronger "
+            "regularization or smaller values may help."
+        )
+    return factors
+
+
+def _is_finite(factors: NDArray[np.float32]) -> bool:
+    # The extremes carry NaN and infinity along, and need no array of flags.
+    return not factors.size or bool(np.isfinite(factors.min()) and np.isfinite(factors.max()))
+
+
+def _nonzero(factors: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    known: NDArray[np.bool_] = np.asarray(factors.any(axis=1))
+    if allowed is not None:
+        known &= allowed
+    return None if known.all() else known

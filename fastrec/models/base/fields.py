@@ -1,0 +1,184 @@
+"""What models hold beside plain arrays: vocabularies, facts about items, codecs, an index, other models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastrec.compression import VectorCodec
+from fastrec.data import Vocabulary
+from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_shape
+from fastrec.models.base.persistence import Columns, Team, check_learned
+from fastrec.retrieval.diversity import MMR, RULES, data_of_rule, field_of_rule
+from fastrec.retrieval.ivf import IVFIndex
+
+COURSE: dict[str, Field] = {
+    "loss_curve_": Array(("epochs",), "float64", finite=False),
+    "n_iter_": Value(int, least=0),
+}
+"""What estimators that are trained by epochs tell of it."""
+VALIDATION_CURVE = Array(("validations",), "float64", finite=False, optional=True)
+
+
+@dataclass(frozen=True)
+class Ids(Field):
+    """A vocabulary of so many ids."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Vocabulary):
+            raise ValueError(f"{name} must be a vocabulary, got {type(value).__name__}")
+        check_shape(name, (len(value),), (self.size,), sizes)
+        if ranges:
+            value.check_content()
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "vocabulary", f"({self.size},)", "or none" if self.optional else ""
+
+
+@dataclass(frozen=True)
+class Names(Field):
+    """So many strings, as scikit-learn keeps the names of columns."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, np.ndarray) or not all(isinstance(one, str) for one in value.flat):
+            raise ValueError(f"{name} must be strings")
+        check_shape(name, value.shape, (self.size,), sizes)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "strings", f"({self.size},)", "or none"
+
+
+@dataclass(frozen=True)
+class Facts(Field):
+    """Columns by name, each with a value for each row."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{name} must be columns by name, got {type(value).__name__}")
+        if isinstance(value, Columns):
+            lengths = value.check(name, ranges=ranges)
+        else:
+            lengths = {column: len(array) for column, array in value.items()}
+        for column, length in lengths.items():
+            check_shape(f"{name}[{column!r}]", (length,), (self.size,), sizes)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "columns of numbers, times or strings", f"({self.size},) each", "or none" if self.optional else ""
+
+
+@dataclass(frozen=True)
+class Arrays(Field):
+    """Arrays by name, which the class that holds them knows."""
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Mapping) or not all(isinstance(array, np.ndarray) for array in value.values()):
+            raise ValueError(f"{name} must be arrays by name, got {type(value).__name__}")
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "arrays by name", "", "as the original's class declares them"
+
+
+@dataclass(frozen=True)
+class Codecs(Field):
+    """Codecs by the name of what they encode."""
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Mapping) or not all(isinstance(codec, VectorCodec) for codec in value.values()):
+            raise ValueError(f"{name} must be codecs by name, got {type(value).__name__}")
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "codecs by name", "", "each with its own arrays"
+
+
+@dataclass(frozen=True)
+class Index(Field):
+    """An index of so many vectors, of so many dimensions."""
+
+    shape: tuple[Side, Side]
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, IVFIndex) or value.metric != "ip":
+            raise ValueError(f"{name} must be an IVFIndex by inner product, got {value!r}")
+        check_shape(name, value.shape, self.shape, sizes)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "IVFIndex", f"({', '.join(map(str, self.shape))})", "by inner product; or none"
+
+
+@dataclass(frozen=True)
+class Members(Field):
+    """Models that another one is made of; its data and vocabularies are theirs."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Team):
+            raise ValueError(f"{name} must be models, got {type(value).__name__}")
+        check_shape(name, (len(value),), (self.size,), sizes)
+        for model in value:
+            check_learned(model, ranges=ranges, besides=frozenset(Team.SHARED))
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "models", f"({self.size},)", "each with its own arrays"
+
+
+@dataclass(frozen=True)
+class Origin(Field):
+    """The model that was compressed, without what is codes now."""
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if not isinstance(value, Team) or len(value) != 1:
+            raise ValueError(f"{name} must be one model")
+        kind = type(value[0])
+        coded = {"user_factors_", "index_", "weights_", *getattr(kind, "_by_item", ()), *getattr(kind, "_spare", ())}
+        coded -= {field for field in coded if vars(value[0]).get(field) is not None}
+        check_learned(value[0], ranges=ranges, besides=frozenset({*Team.SHARED, *coded}))
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "one model", "", "without the arrays that are codes"
+
+
+@dataclass(frozen=True)
+class Rule(Field):
+    """A rule of re-ranking, with a row for each item."""
+
+    size: Side
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        if type(value) not in RULES.values():
+            raise ValueError(f"{name} must be one of {', '.join(RULES)}, got {type(value).__name__}")
+        value.check_number()
+        rows = (self.size, "rule_columns")
+        matrix = Either(Matrix(rows), Array(rows, ("float32", "float64"), finite=False))
+        data = data_of_rule(value)
+        matrix.check(f"{name}.{field_of_rule(value)}", data, sizes, ranges=ranges)
+        if ranges and not isinstance(value, MMR) and data.size and data.min() < 0:  # shares and labels, not directions
+            raise ValueError(f"{name}.{field_of_rule(value)} must not be negative, got {data.min()}")
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "rule of re-ranking", f"({self.size}, any)", "its number, and a row for each item"

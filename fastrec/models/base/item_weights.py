@@ -1,0 +1,123 @@
+"""The base of models whose score is a history times weights from item to item, sparse or dense."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.fields import Array, Either, Fields, Matrix
+from fastrec.kernels.neighbors import Rows, add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.audience import Audience, Codes
+from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.updating import Change, Updating
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.retrieval.select import select_topk
+from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
+
+
+class ItemWeights(Explaining, Updating):
+    """The base of models whose score of an item is the sum of a history's values times weights from item to item.
+
+    A family defines ``__init__`` and ``_fit(matrix)``, which sets `weights_`.
+
+    Attributes
+    ----------
+    weights_ : csr_array or ndarray of shape (n_items, n_items)
+        float32, read-only: in row i and column j, what a unit of item i in a history adds to the score of item j.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
+    _learned: ClassVar[Fields] = {"weights_": Either(Matrix(("n_items", "n_items")), Array(("n_items", "n_items")))}
+
+    weights_: Any
+
+    def _update(self, change: Change) -> None:
+        """Where items are to follow, the weights are worked out again from all the data: those of a refit, to the bit.
+
+        A correction of the old ones would cost less where few entries change, but its rounding errors would add up from
+        one update to the next, and with them what a deleted user has left.
+        """
+        if len(change.items):
+            self._fit(self._training)
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
+        scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
+        rows, weights = rows_of(histories), self._kernel_weights()
+        costs = np.diff(histories.indptr)
+        jobs = effective_jobs(getattr(self, "n_jobs", None)) if self._additions(histories) > WORTH_THREADS else 1
+        cuts = balanced_cuts(costs + 1, min(PIECES, max(1, len(scores)))) if jobs > 1 else np.array([0, len(scores)])
+        add = add_weighted_rows if isinstance(weights, Rows) else add_dense_rows
+
+        def add_piece(piece: int) -> None:
+            first, last = cuts[piece], cuts[piece + 1]
+            add(rows, first, last, weights, scores[first:last])
+
+        run_pieces(add_piece, range(len(cuts) - 1), jobs)
+        return scores
+
+    def _additions(self, histories: CodeMatrix) -> float:
+        """About how many numbers are added up for some histories."""
+        if not histories.nnz:
+            return 0.0
+        density = (
+            self.weights_.nnz / self.n_features_in_ if isinstance(self.weights_, CodeMatrix) else len(self.weights_)
+        )
+        return float(histories.nnz * density)
+
+    def _kernel_weights(self) -> Any:
+        if isinstance(self.weights_, CodeMatrix):
+            weights: Rows = self._derived.get("weights", lambda: rows_of(self.weights_))
+            return weights
+        return readonly(self.weights_)
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        weights = self._kernel_weights()
+        sum_pairs = sum_pairs_sparse if isinstance(weights, Rows) else sum_pairs_dense
+        scores = np.empty(len(audience), np.float32)
+        for part in self._batches(len(audience)):
+            rows = rows_of(audience.part(part).histories())
+            sum_pairs(rows, readonly(np.asarray(items[part])), weights, scores[part])
+        return scores
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        contributions: NDArray[Any] = history.data.astype(np.float64) * self._weights_of(history.indices, item)
+        return contributions
+
+    def _weights_of(self, rows: Codes, item: int) -> NDArray[Any]:
+        """The weights from some items to one, of shape (n,)."""
+        if not isinstance(self.weights_, CodeMatrix):
+            return np.asarray(self.weights_[rows, item], np.float64)
+        ones = rows_of_lists(rows, [1] * len(rows), self.n_features_in_)
+        found = np.empty(len(rows), np.float32)
+        codes = readonly(np.full(len(rows), item, np.int32))
+        sum_pairs_sparse(rows_of(ones), codes, self._kernel_weights(), found)
+        return found.astype(np.float64)
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        """The largest weights above 0 in the items' rows of `_similarities`."""
+        weights = self._similarities()
+        codes = np.empty((len(items), k), np.int32)
+        scores = np.empty((len(items), k), np.float32)
+        for part in self._batches(len(items)):
+            some = items[part]
+            if isinstance(weights, CodeMatrix):
+                rows = pick_rows(weights, some)
+                dense = rows.toarray()
+            else:
+                dense = weights[some]
+            dense = np.where(dense > 0, dense, np.float32(-np.inf))
+            itself = rows_of_lists(some, [1] * len(some), self.n_features_in_)
+            codes[part], scores[part] = select_topk(dense, k, exclude=itself, allow=self._warm())
+        return codes, scores
+
+    def _similarities(self) -> Any:
+        """What `similar_items` compares, by rows of the items asked about."""
+        return self.weights_
+
+
+def is_finite(values: NDArray[np.float32]) -> bool:
+    """Whether all are finite, with no array of flags made: the extremes carry NaN and infinity along."""
+    return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))

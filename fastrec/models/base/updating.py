@@ -1,0 +1,482 @@
+"""Updating: recommenders that take in new data without being fitted again."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import _check_feature_names
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.data.ids import as_ids
+from fastrec.kernels.als import Entries
+from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
+from fastrec.matrix.arrays import check_codes, readonly
+from fastrec.matrix.cells import common_entries, row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
+from fastrec.matrix.pairs import build_csr
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.audience import Codes
+from fastrec.models.base.persistence import freeze
+from fastrec.models.base.recommender import Recommender
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.validation import check_choice
+
+How: TypeAlias = Literal["append", "replace"]
+Order: TypeAlias = NDArray[np.int64] | slice
+
+# A model without vocabularies is told its users and items by number. Such a number may make it at most twice as large
+# and so many more: one typing error must not cost gigabytes.
+LEEWAY = 1000
+
+# What becomes of an interaction that is known already, by `Interactions.duplicates`; and by `how`, of a whole history.
+POLICIES = {"sum": SUM, "last": LAST, "max": MAX, "error": LAST, "replace": REPLACE}
+# Entries at least that are worth a thread of their own.
+PIECE = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update has changed in a model's `seen_`, which is the new matrix already.
+
+    Parameters
+    ----------
+    before
+        What the model had learned from, of the new matrix's shape.
+    users
+        int32, ascending: the rows that have changed, or are new.
+    items
+        int32, ascending: the columns whose model is to follow; none of them where only users are updated.
+    events
+        The new events, where there are times and the caller gave Interactions; coded as they came.
+    """
+
+    before: CodeMatrix
+    users: Codes
+    items: Codes
+    events: Interactions | None = None
+
+
+class Updating(Recommender):
+    """A recommender that can follow its data; it defines `_update`.
+
+    Whatever stops an update, the model is left as it was. Arrays are replaced, never written to: a copy of the model
+    made before (``copy.copy``) answers as before.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"partial_fit"})
+
+    _of_items: ClassVar[tuple[str, ...]] = ()
+    """What is derived of items alone, and of which of them have events: kept where both stay as they are."""
+
+    takes_new_items: ClassVar[bool] = True
+    """Whether updates may bring items that the model has not met."""
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the times of events count, which `seen_` has not: who has only that updates instead of refitting."""
+        return False
+
+    @abstractmethod
+    def _update(self, change: Change) -> None:
+        """Bring what was learned in line with `seen_`, `item_counts_` and the vocabularies, which are the new ones."""
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Add interactions to those that the model was fitted with.
+
+        Parameters
+        ----------
+        X
+            Interactions, also with new users and items, whose ids join the model's; or a matrix of the shape of the
+            training data, what each user did since. Values of a pair known already are merged by the `duplicates` of
+            Interactions, or else by the model's `duplicates_`; those of a matrix are added. A model not yet fitted is
+            fitted.
+        y
+            Not used; there because scikit-learn passes it.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where X is not what it must be, or a model without vocabularies is given absurdly large codes.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 0, 0], [1, 1, 0]])
+        >>> model.partial_fit([[0, 0, 1], [0, 0, 1]]).recommend(0, k=3, exclude_seen=False).codes
+        array([[0, 2, 1]], dtype=int32)
+        """
+        if not self.__sklearn_is_fitted__():
+            return self.fit(X, y)
+        if isinstance(X, Interactions):
+            return self._take_in(X)
+        _check_feature_names(self, X, reset=False)
+        matrix = self._histories(X)
+        if matrix.shape[0] != self.seen_.shape[0]:
+            raise ValueError(
+                f"X must have a row for each of the {self.seen_.shape[0]} users of the training data, got "
+                f"{matrix.shape[0]}; new users come with Interactions or by update_users"
+            )
+        users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
+        merged = self._spliced(self.seen_, users, pick_rows(matrix, users), "sum", events=False)
+        return self._change(merged, users, np.unique(matrix.indices))
+
+    def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
+        """Give users a longer or another history; what the model knows about items stays as it is.
+
+        Parameters
+        ----------
+        users
+            One id or a sequence of n ids (codes, where the model was fitted with a matrix), new ones among them.
+        histories
+            Interactions or a matrix of shape (n, n_items), a row for each, in their order. Interactions that name
+            their users must name these.
+        how
+            Whether the rows are added to what the users have done, or take its place.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an id occurs twice, or the histories do not fit.
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> model = ImplicitALS(factors=2, random_state=0).fit(np.kron(np.eye(2), np.ones((9, 3))))
+        >>> model.update_users([0], [[0, 0, 0, 1, 1, 0]], how="replace").recommend(0, k=1).codes
+        array([[5]], dtype=int32)
+        """
+        check_choice("how", how, ("append", "replace"))
+        rows = self._histories(histories)
+        listed = as_ids(users, "users")
+        vocabulary, n_users, codes = self._grown("users", self.users_, self.seen_.shape[0], listed)
+        codes, order = _ascending("users", listed, codes)
+        if len(codes) != rows.shape[0]:
+            raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
+        _check_same_users(histories, listed)
+        events = isinstance(histories, Interactions)
+        policy = how if how == "replace" else self._joining(histories) if events else "sum"
+        grown = resize(self.seen_, (n_users, self.n_features_in_))
+        spliced = self._spliced(grown, codes, pick_rows(rows, order), policy, events)
+        return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary)
+
+    def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
+        """Give items more or other users; what the model knows about these items follows, and about these users.
+
+        Parameters
+        ----------
+        items
+            One id or a sequence of n ids (codes, where the model was fitted with a matrix), new ones among them.
+        histories
+            A matrix of shape (n, n_users), a row for each item: who took it.
+        how
+            Whether the rows are added to what is known of the items, or take its place.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an id occurs twice, or the histories do not fit.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 0], [1, 1]])
+        >>> model.update_items([1], [[0, 0]], how="replace").item_counts_
+        array([2, 0])
+        """
+        check_choice("how", how, ("append", "replace"))
+        self._check_fitted()
+        n_users = self.seen_.shape[0]
+        listed = as_ids(items, "items")
+        vocabulary, n_items, codes = self._grown("items", self.items_, self.n_features_in_, listed)
+        codes, order = _ascending("items", listed, codes)
+        columns = self._checked(histories)
+        if columns.shape != (len(codes), n_users):
+            raise ValueError(f"histories must be of shape {(len(codes), n_users)}, items × users, got {columns.shape}")
+        before = resize(self.seen_, (n_users, n_items))
+        kept = before
+        if how == "replace":
+            mask = np.zeros(n_items, bool)
+            mask[codes] = True
+            kept = keep_entries(before, ~mask[before.indices])
+        columns = pick_rows(columns, order)
+        added = _matrix_of(columns.indices, codes[row_numbers(columns)], columns.data, before.shape)
+        gaining = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
+        losing = np.flatnonzero(np.diff(before.indptr) != np.diff(kept.indptr))
+        matrix = self._spliced(kept, gaining, pick_rows(added, gaining), "sum", events=False)
+        return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary)
+
+    # -- what they share
+
+    def _take_in(self, X: Interactions) -> Self:
+        """`partial_fit` with ids of its own."""
+        self._check_catalogue(X)
+        if not (len(X.users) and len(X.items)):
+            return self  # nothing: a day without events
+        given = self._checked(X)
+        users, n_users, user_codes = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
+        items, n_items, item_codes = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
+        added = _matrix_of(user_codes[row_numbers(given)], item_codes[given.indices], given.data, (n_users, n_items))
+        changed = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
+        grown = resize(self.seen_, (n_users, n_items))
+        merged = self._spliced(grown, changed, pick_rows(added, changed), self._joining(X), events=True)
+        info = _grown_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
+        new_items = np.arange(self.n_features_in_, n_items, dtype=np.int32)
+        touched = np.union1d(np.unique(added.indices), new_items)
+        return self._change(merged, changed, touched, users=users, items=items, info=info, events=X)
+
+    def _check_catalogue(self, X: Interactions) -> None:
+        for name, known, given in (("users", self.users_, X.users), ("items", self.items_, X.items)):
+            kind = "int" if known is None else known.kind
+            if len(given) and given.kind != kind:
+                words = {"int": "integers", "str": "strings"}
+                raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[kind]}")
+
+    def _grown(
+        self, name: str, known: Vocabulary | None, size: int, given: Any
+    ) -> tuple[Vocabulary | None, int, Codes]:
+        """The vocabulary with the new ids among those given, its length, and the codes of those given.
+
+        Without a vocabulary ids are codes, for which there is to be room.
+        """
+        self._check_fitted()
+        if known is not None:
+            try:
+                grown = known.extended(given)
+                return grown, len(grown), grown.encode(given)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from None
+        largest = reach(size)
+        codes = check_codes(name, given, np.iinfo(np.int32).max)
+        top = int(codes.max(initial=-1))
+        if top >= largest:
+            raise ValueError(
+                f"{name} has the code {top}, but the model has {size} {name}: an update may bring codes below "
+                f"{largest}. Models fitted with Interactions take any id"
+            )
+        return None, max(size, top + 1), codes
+
+    def _joining(self, X: Interactions) -> str:
+        """How what X has of known pairs joins what is known."""
+        X.tell_merged(type(self).__name__, self._own_policy)
+        return X.duplicates or str(self._policy)
+
+    def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
+        """`splice`. What events add up to is had, though it be 0; in matrices what adds up to 0 is no entry."""
+        spliced = splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
+        if events or policy != "sum" or self.keeps_zeros or not self.takes_negatives or spliced.data.all():
+            return spliced
+        had = keep_entries(matrix, matrix.data == 0)
+        return keep_entries(spliced, (spliced.data != 0) | common_entries(spliced, had))
+
+    def _change(
+        self,
+        matrix: CodeMatrix,
+        changed: Codes,
+        touched: Codes,
+        *,
+        users: Vocabulary | None = None,
+        items: Vocabulary | None = None,
+        info: Mapping[str, NDArray[Any]] | None = None,
+        events: Interactions | None = None,
+    ) -> Self:
+        """Take over the new matrix and let the family follow. Whatever stops it, the model is left as it was."""
+        state = dict(self.__dict__)
+        change = Change(resize(self._training, matrix.shape), changed, touched.astype(np.int32), events)
+        try:
+            grown_by = matrix.shape[1] - self.n_features_in_
+            if grown_by and info is None:
+                info = _padded_info(self.item_info_, grown_by)
+            self.users_ = self.users_ if users is None else users
+            self.items_ = self.items_ if items is None else items
+            self.item_info_ = self.item_info_ if info is None else info
+            had_events = self.item_counts_ > 0
+            self._take_matrix(matrix)
+            stays = not len(touched) and np.array_equal(had_events, self.item_counts_ > 0)
+            self._derived = self._derived.kept(self._of_items if stays else ())
+            if grown_by:
+                self.__dict__.pop("feature_names_in_", None)
+            freeze(self)
+            self._update(change)
+            freeze(self)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(state)
+            raise
+        return self
+
+
+def reach(size: int) -> int:
+    """Below what the codes are that an update may bring to so many, where there is no vocabulary.
+
+    >>> reach(500)
+    2000
+    """
+    return 2 * size + LEEWAY
+
+
+def _check_same_users(histories: Any, given: Any) -> None:
+    """Refuse Interactions whose rows are of other users than those given, or of these in another order."""
+    if not isinstance(histories, Interactions):
+        return
+    named, wanted = histories.users.ids.tolist(), np.asarray(given).tolist()
+    if named == wanted or (named and wanted and type(named[0]) is not type(wanted[0])):
+        return  # of another type are numbers where nobody has given names
+    place = next(place for place, pair in enumerate(zip(named, wanted, strict=True)) if pair[0] != pair[1])
+    raise ValueError(
+        f"histories has the user {named[place]!r} in row {place}, users has {wanted[place]!r} there: give both in one "
+        "order"
+    )
+
+
+def coded_events(model: Recommender, events: Interactions) -> tuple[Codes, Codes]:
+    """The users and items of an update's events, by the codes that the model has for them now."""
+    users, items = _encode(model.users_, events.users.ids), _encode(model.items_, events.items.ids)
+    return users[events.user_codes], items[events.item_codes]
+
+
+def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
+    """The matrix with more rows and columns, all of them empty; its entries are not copied.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> resize(check_matrix([[1, 2]]), (2, 3)).toarray()
+    array([[1., 2., 0.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    more = shape[0] - matrix.shape[0]
+    indptr = np.concatenate([matrix.indptr, np.full(more, matrix.indptr[-1])]) if more else matrix.indptr
+    return assemble_csr(matrix.data, matrix.indices, indptr, shape)
+
+
+def _ascending(name: str, given: Any, codes: Codes) -> tuple[Codes, Order]:
+    """The codes in ascending order, and how to bring what was given into it; none of them may be there twice."""
+    if bool((codes[1:] > codes[:-1]).all()):
+        return codes, slice(None)
+    order = np.argsort(codes, kind="stable")
+    ascending = codes[order]
+    repeated = np.flatnonzero(ascending[1:] == ascending[:-1])
+    if len(repeated):
+        first, second = order[repeated[0] : repeated[0] + 2].tolist()
+        shown = np.asarray(given[second]).tolist()
+        raise ValueError(f"{name} has an id twice: {shown!r} at positions {first} and {second}")
+    return ascending, order
+
+
+def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_jobs: int = 1) -> CodeMatrix:
+    """A copy of the matrix in which `others` are merged with the given rows, or take their place.
+
+    Parameters
+    ----------
+    matrix
+        Of shape (n, n_items).
+    rows
+        Which rows, in ascending order, of shape (m,).
+    others
+        Of shape (m, n_items).
+    policy
+        What an entry is that both have: "sum", "max" or "last" (that of `others`), as `Interactions.duplicates`;
+        "error" refuses it. "replace" leaves nothing of the old rows.
+    n_jobs
+        Threads.
+
+    Raises
+    ------
+    ValueError
+        Where an entry is refused, or a sum is beyond float32.
+
+    Examples
+    --------
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> old, new, rows = check_matrix([[1, 2, 0], [3, 0, 0]]), check_matrix([[0, 5, 1]]), np.array([0], "i4")
+    >>> splice(old, rows, new, "sum").toarray()
+    array([[1., 7., 1.],
+           [3., 0., 0.]], dtype=float32)
+    >>> splice(old, rows, new, "replace").toarray()
+    array([[0., 5., 1.],
+           [3., 0., 0.]], dtype=float32)
+    """
+    if not len(rows):
+        return matrix
+    old, new = (Entries(*map(readonly, (part.indptr, part.indices, part.data))) for part in (matrix, others))
+    rows, kind = readonly(rows), POLICIES[policy]
+    lengths, grown = np.diff(new.indptr), np.diff(old.indptr)
+    if kind != REPLACE:
+        most = lengths.sum() + grown[rows].sum()
+        count_merged(old, rows, new, lengths)
+        if policy == "error" and lengths.sum() < most:
+            raise ValueError('an interaction is known already: use duplicates="sum", "last" or "max"')
+    grown[rows] = lengths
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(grown, dtype=np.int64)])
+    out = Entries(readonly(indptr), np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
+    # A piece is some of the given rows, each with those that follow it up to the next.
+    ends = np.append(indptr[rows[1:]], indptr[-1])
+    cuts = balanced_cuts(np.diff(ends, prepend=0), min(n_jobs, 1 + len(out.indices) // PIECE))
+
+    def splice_piece(piece: tuple[int, int]) -> bool:
+        return splice_rows(old, rows, new, kind, piece[0], piece[1], out)
+
+    if not all(run_pieces(splice_piece, pairwise(np.unique(cuts).tolist()), n_jobs)):
+        raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
+    return assemble_csr(out.values, out.indices, indptr, matrix.shape)
+
+
+def _matrix_of(
+    rows: NDArray[Any], columns: NDArray[Any], values: NDArray[np.float32], shape: tuple[int, int]
+) -> CodeMatrix:
+    indptr, indices, data = build_csr(rows.astype(np.int32), columns.astype(np.int32), values, shape)
+    return assemble_csr(data, indices, indptr, shape)
+
+
+def _encode(vocabulary: Vocabulary | None, ids: NDArray[Any]) -> Codes:
+    return ids.astype(np.int32) if vocabulary is None else vocabulary.encode(ids)
+
+
+def _grown_info(
+    known: Mapping[str, NDArray[Any]] | None, X: Interactions, codes: Codes, size: int, grown: int
+) -> Mapping[str, NDArray[Any]] | None:
+    """Facts about the items, those of new ones from X where it has them."""
+    if known is None or grown == size:
+        return None
+    info = dict(_padded_info(known, grown - size) or {})
+    new = codes >= size
+    for name, column in (X.item_info or {}).items():
+        if name in info:
+            filled, own = info[name].copy(), known[name].dtype
+            filled[codes[new]] = column[new]
+            if own.kind in "biu" and not np.isnan(filled).any():
+                filled = filled.astype(own)  # nothing is missing
+            info[name] = filled
+    return info
+
+
+def _padded_info(known: Mapping[str, NDArray[Any]] | None, more: int) -> Mapping[str, NDArray[Any]] | None:
+    if known is None:
+        return None
+    return {name: pad_facts(column, more) for name, column in known.items()}
+
+
+def pad_facts(column: NDArray[Any], more: int) -> NDArray[Any]:
+    """A column of facts about items, with so many more of whom nothing is known.
+
+    >>> pad_facts(np.array([1979, 1985]), 1)
+    array([1979., 1985.,   nan])
+    """
+    if column.dtype.kind in "biu" and more:
+        column = column.astype(np.float64)  # of these none says that it is missing
+    nothing: Any = {"f": np.nan, "M": "NaT", "m": "NaT"}.get(column.dtype.kind, "")
+    return np.concatenate([column, np.full(more, nothing, column.dtype)])

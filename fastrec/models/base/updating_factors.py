@@ -1,0 +1,49 @@
+"""Updates of factor models: users are folded in, items change where they are asked to."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.derived import Derived
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.updating import Change, Updating
+
+
+class UpdatingFactors(Updating, FactorRecommender):
+    """The base of factor models that can be updated; a family defines `_update_items`.
+
+    After every update `user_factors_` is what it is after a fit: `transform` of the users' histories.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
+    _of_items: ClassVar[tuple[str, ...]] = (
+        "warm",
+        "mask of warm items",
+        "ip of item_factors_",
+        "cosine of item_factors_",
+        "item_factors_ that are not zero",
+    )
+
+    @abstractmethod
+    def _update_items(self, change: Change) -> None:
+        """Bring `item_factors_` in line with `seen_`, new items included; a function of what the model is alone."""
+
+    def _update(self, change: Change) -> None:
+        """Users alone: those named are folded in. Items too: these first, then all users, since all depend on them."""
+        if len(change.items):
+            self._update_items(change)
+            self._derived = Derived()
+            self._complete(self._training)
+            return
+        users = aligned_zeros(self.seen_.shape[0], self.user_factors_.shape[1])
+        users[: len(self.user_factors_)] = self.user_factors_
+        users[change.users] = self._factors_of(change.users)
+        self.user_factors_ = users
+
+    def _factors_of(self, users: NDArray[Any] | slice) -> NDArray[np.float32]:
+        """The factors of some users of the training data."""
+        return self._fold_in(self._trained(pick_rows(self.seen_, users)))

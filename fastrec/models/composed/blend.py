@@ -1,0 +1,479 @@
+"""Blend: several recommenders together, their weights found on a part of the training data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from fastrec.data import Interactions
+from fastrec.fields import Array, Fields, Value
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.rows import pick_rows, spread_evenly
+from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.fields import Members
+from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts, is_in
+from fastrec.models.base.persistence import Team
+from fastrec.models.base.recommender import Explaining, Recommender, check_scores
+from fastrec.models.composed.reranked import Reranked
+from fastrec.models.graph_filter import GraphFilter
+from fastrec.models.implicit_als import ImplicitALS
+from fastrec.parallel import effective_jobs
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import check_choice, check_integer, check_number, check_size
+
+Scores = NDArray[np.float64]
+
+RANK_OFFSET = 60  # of reciprocal ranks, as in the paper
+VALIDATION_ROWS = 4000  # whose hidden items the weights are found by
+CUT = 20  # of the NDCG that the weights are found by
+FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)  # by which one weight is changed while the others stay
+ROUNDS = 8  # over all weights, at most
+
+
+class Blend(Explaining):
+    """Candidates of several recommenders in one ranking, by weights found on a part of the training data.
+
+    Values are what the members take them for; negative ones are refused, zeros are no feedback. With s_m(u, i) the
+    score of member m, and L_m(u) its list of the `candidates` best items that u has not seen, the blended score is
+
+        "score":  Σ_m w_m s_m(u, i) / (max L_m(u) - min L_m(u))
+        "rank":   Σ_m w_m / (60 + rank of i in L_m(u))
+
+    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994; a member whose list is
+    all ties says nothing about that user), the second weighted
+    reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009; items of one score share the best of their ranks). Ranked is
+    what is in the list of any member that has a weight; or, with `candidates_from`, what is in that one's, so that the
+    others re-rank it. Items that nobody has had are ranked where a member knows them by their features.
+
+    Parameters
+    ----------
+    models : sequence of recommenders or None
+        The members, which are copied. None: GraphFilter and ImplicitALS.
+    weights : "auto" or sequence of float
+        A weight of at least 0 for each member. "auto": those with the best NDCG@20 on a part of the training data that
+        is hidden from the members; these are fitted once more for each such part.
+    validation : float, function or splitter
+        What is hidden for "auto". A share of at most 0.5: of each user's items, drawn at random, the same in each run.
+        A function that is given X and returns (train, hidden), such as `split_last`, or
+        ``functools.partial(split_last, n=0.2)``: where what comes is unlike what was, hide what came last. Or a
+        splitter, over interactions (`RollingTime`) or over users (`UserKFold`): its splits are weighed together.
+    fusion : {"score", "rank"}
+        What is added up.
+    candidates : int
+        The length of the members' lists.
+    candidates_from : int or None
+        The number of the member that alone proposes candidates.
+    random_state : int, RandomState or None
+        Where given, the seed of members that have none of their own.
+    n_jobs : int or None
+        Where given, the threads of members that do not say how many.
+
+    Attributes
+    ----------
+    members_ : tuple of recommenders
+        The fitted members.
+    weights_ : ndarray of shape (n_models,)
+        float64; their sum is 1.
+    validation_scores_ : ndarray of shape (n_models + 1,) or None
+        NDCG@20 on what was hidden: of each member alone and, last, of the blend. NaN where nothing could be hidden;
+        weights are equal then.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be.
+
+    References
+    ----------
+    Fox, Shaw: Combination of multiple searches. TREC-2, 1994. Cormack, Clarke, Büttcher: Reciprocal rank fusion
+    outperforms Condorcet and individual rank learning methods. SIGIR 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrec.models import PureSVD, Popularity
+    >>> X = np.kron(np.eye(2), np.ones((6, 3)))
+    >>> X[0, 0] = 0
+    >>> model = Blend([PureSVD(factors=2, random_state=0), Popularity()], weights=[0.9, 0.1]).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0])
+    0
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    _learned: ClassVar[Fields] = {
+        "members_": Members("members"),
+        "weights_": Array(("members",), "float64", least=0),
+        "validation_scores_": Array(("members + 1",), "float64", finite=False, optional=True),
+        "models_given_": Value(bool),
+    }
+    _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"models"})
+
+    members_: Team
+    weights_: Scores
+    validation_scores_: Scores | None
+    models_given_: bool
+
+    def __init__(
+        self,
+        models: Sequence[Any] | None = None,
+        *,
+        weights: str | Sequence[float] = "auto",
+        validation: Any = 0.2,
+        fusion: str = "score",
+        candidates: int = 200,
+        candidates_from: int | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.models = models
+        self.weights = weights
+        self.validation = validation
+        self.fusion = fusion
+        self.candidates = candidates
+        self.candidates_from = candidates_from
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_options(self) -> None:
+        if self.models is not None and not isinstance(self.models, Sequence):
+            raise TypeError(f"Blend.models must be a sequence of recommenders, as [EASE(), ...], got {self.models!r}")
+        members = self._models()
+        if not members:
+            raise ValueError("Blend.models must have at least one recommender")
+        for member in members:
+            if not isinstance(member, Recommender):
+                raise TypeError(f"Blend.models must be recommenders of fastrec, got {member!r}")
+            if isinstance(member, Reranked):
+                raise TypeError(
+                    "Blend.models must not be re-ranked, since it adds up scores: re-rank the Blend instead"
+                )
+        if isinstance(self.weights, str):
+            check_choice("Blend.weights", self.weights, ("auto",))
+        elif not np.iterable(self.weights):
+            raise TypeError(f'Blend.weights must be "auto" or {len(members)} numbers, got {self.weights!r}')
+        else:
+            weights = [check_number("Blend.weights", weight, minimum=0) for weight in self.weights]
+            if len(weights) != len(members) or not sum(weights) > 0:
+                raise ValueError(f"Blend.weights must be {len(members)} numbers, one above 0 among them, got {weights}")
+        check_validation("Blend.validation", self.validation)
+        check_choice("Blend.fusion", self.fusion, ("score", "rank"))
+        check_size("Blend.candidates", self.candidates, minimum=2)
+        if self.candidates_from is not None:
+            check_integer("Blend.candidates_from", self.candidates_from, minimum=0, maximum=len(members) - 1)
+        effective_jobs(self.n_jobs)
+
+    def _models(self) -> list[Any]:
+        return [GraphFilter(), ImplicitALS()] if self.models is None else list(self.models)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the members, and find their weights.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Members, and
+            what hides a part of it, get Interactions as they are, with times and facts about the items.
+        y
+            Not used; there because scikit-learn passes it.
+
+        Returns
+        -------
+        The fitted model itself.
+        """
+        return self._learn(X, data=X if isinstance(X, Interactions) else None)
+
+    def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
+        if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
+            data = data.select(is_in(matrix, data))
+        if data is not None and data.duplicates is None and data.n_repeated:
+            data = data._replaced(duplicates=self.duplicates_)  # as the blend's own, which says it
+        X = matrix if data is None else data
+        if isinstance(self.weights, str):
+            self.weights_, self.validation_scores_ = self._found(hidden_parts(self.validation, X, matrix))
+        else:
+            weights = np.array(self.weights, np.float64)
+            self.weights_, self.validation_scores_ = weights / weights.sum(), None
+        self.members_ = Team(self._fitted(X))
+        self.models_given_ = self.models is not None
+
+    def _fitted(self, X: Any) -> list[Recommender]:
+        rng = check_random_state(self.random_state)
+        members = [clone(model) for model in self._models()]
+        for member in members:
+            options = member.get_params(deep=False)
+            if self.random_state is not None and "random_state" in options and options["random_state"] is None:
+                member.set_params(random_state=int(rng.randint(np.iinfo(np.int32).max)))
+            if self.n_jobs is not None and "n_jobs" in options and options["n_jobs"] is None:
+                member.set_params(n_jobs=self.n_jobs)
+            member.fit(X)
+        return members
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        if not self.weights_.sum() > 0:
+            raise ValueError("weights_ must have one above 0 among them")
+        for member in self.members_:
+            for name in Team.SHARED:
+                setattr(member, name, getattr(self, name))
+            member.seen_ = self._training  # as in the fit
+            member._restored(check=check)
+        self.models = [clone(member) for member in self.members_] if self.models_given_ else None
+
+    # -- scores
+
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        masks = [self.members_[number]._warm() for number in self._asked()]
+        if any(mask is None for mask in masks):
+            return None
+        warm: NDArray[np.bool_] = np.any(masks, axis=0)
+        return None if warm.all() else warm
+
+    def _asked(self) -> list[int]:
+        """The numbers of the members that say anything: those with a weight, and the one that proposes."""
+        alone = self.candidates_from
+        return [number for number, weight in enumerate(self.weights_) if weight > 0 or number == alone]
+
+    def _views(self, audience: Audience) -> dict[int, "View"]:
+        if audience.given is not None:
+            audience = replace(audience, given=self._trained(audience.given))
+        return {number: View(self.members_[number], audience, self.candidates) for number in self._asked()}
+
+    def _row_bytes(self) -> int:
+        """What the members make, which is there at once, and what is said about the candidates of all of them."""
+        members = [self.members_[number] for number in self._asked()] if hasattr(self, "members_") else []
+        made: int = sum(member._row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
+        return made
+
+    def _search(
+        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        codes = np.empty((len(audience), k), np.int32)
+        scores = np.empty((len(audience), k), np.float32)
+        for rows in self._batches(len(audience)):
+            excluded = pick_rows(exclude, rows) if isinstance(exclude, CodeMatrix) else exclude
+            allow = pick_rows(allowed, rows) if isinstance(allowed, CodeMatrix) else allowed
+            views = self._views(audience.part(rows))
+            proposed = self._proposed(views, max(k, self.candidates), excluded, allow)
+            codes[rows], scores[rows] = _best(proposed, self._fused(views, proposed), k)
+        return codes, scores
+
+    def _proposed(self, views: Mapping[int, "View"], n: int, exclude: Excluded, allow: Allowed) -> Codes:
+        """The codes of the candidates in each row, sorted, each once, -1 in between."""
+        chosen = views.values() if self.candidates_from is None else [views[self.candidates_from]]
+        return _each_once(np.concatenate([view.best(n, exclude, allow) for view in chosen], axis=1))
+
+    def _fused(self, views: Mapping[int, "View"], codes: Codes) -> Scores:
+        """The blended scores of the codes of each row; what is said about -1 has no meaning."""
+        fused = np.zeros(codes.shape)
+        for number, view in views.items():
+            if self.weights_[number] > 0:
+                fused += self.weights_[number] * view.compared(codes, self.fusion)
+        return fused
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        scores = np.empty(len(audience), np.float32)
+        for rows in self._batches(len(audience)):
+            scores[rows] = self._fused(self._views(audience.part(rows)), items[rows, None])[:, 0]
+        return scores
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
+        """Scores of all items: what a blend asks of a member that is one itself."""
+        audience = Audience(self, np.arange(histories.shape[0]), codes, histories if codes is None else None)
+        every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), histories.shape)
+        return self._fused(self._views(audience), every).astype(np.float32)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> Scores:
+        """Each member's part of the score, shared among the entries as the member's own score is."""
+        total = np.zeros(history.nnz)
+        audience = Audience(self, np.zeros(1, np.int64), None, history)
+        for member, weight in zip(self.members_, self.weights_, strict=True):
+            if weight == 0:
+                continue
+            if not isinstance(member, Explaining):
+                raise TypeError(f"{type(member).__name__}, a member of the Blend, cannot explain its scores")
+            view = View(member, audience, self.candidates)
+            part = weight * float(view.compared(np.array([[item]], np.int32), self.fusion)[0, 0])
+            own = np.asarray(member._contributions(history, item), np.float64)
+            whole = own.sum()
+            told = abs(whole) > 1e-6 * np.abs(own).sum()
+            total += own * (part / whole) if told else part / max(len(own), 1)
+        return total
+
+    # -- weights
+
+    def _found(self, parts: Iterable[Hidden]) -> tuple[Scores, Scores]:
+        """The weights with the best NDCG on what is hidden, and the NDCG of each member and of the blend."""
+        hiding = list(parts)
+        judged = [self._judged(part, max(1, VALIDATION_ROWS // len(hiding))) for part in hiding]
+        said = np.concatenate([one.said for one in judged], axis=1)
+        hits, ideal = (np.concatenate(arrays) for arrays in zip(*(one[1:] for one in judged), strict=True))
+        n = len(said)
+        if not len(ideal):
+            return np.full(n, 1 / n), np.full(n + 1, np.nan)
+
+        def quality(weights: Scores) -> float:
+            return _ndcg(np.einsum("m,mij->ij", weights.astype(np.float32), said), hits, ideal)
+
+        alone = [quality(weights) for weights in np.eye(n)]
+        starts = [np.full(n, 1 / n), 0.02 + 0.98 * np.eye(n)[int(np.argmax(alone))]]
+        best, weights = max(((quality(start), start) for start in starts), key=lambda found: found[0])
+        for _ in range(ROUNDS):
+            before = best
+            for number in range(n):
+                for factor in FACTORS:
+                    tried = weights.copy()
+                    tried[number] *= factor
+                    if tried.sum() > 0 and (found := quality(tried)) > best:
+                        best, weights = found, tried / tried.sum()
+            if best <= before:
+                break
+        if max(alone) > best:
+            weights = np.eye(n)[int(np.argmax(alone))]
+        weights = weights / weights.sum()
+        return weights, np.array([*alone, quality(weights)])
+
+    def _judged(self, part: Hidden, most: int) -> "Judged":
+        """The members fitted without what is hidden, and what they say about it to at most so many users."""
+        members = self._fitted(part.train)
+        found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
+        rows = spread_evenly(found, most)
+        histories, hidden = pick_rows(part.histories, rows), pick_rows(part.hidden, rows)
+        chosen = 1 if self.candidates_from is not None else len(members)
+        said = np.full((len(members), len(rows), chosen * self.candidates), -1e30, np.float32)
+        hits = np.zeros(said.shape[1:], bool)
+        for batch in self._batches(len(rows)):
+            seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
+            audience = Audience(self, np.arange(seen.shape[0]), None, seen)
+            views = {number: View(member, audience, self.candidates) for number, member in enumerate(members)}
+            codes = self._proposed(views, self.candidates, seen, None)
+            for number, view in views.items():
+                said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
+            width = truth.shape[1] + 1
+            keys = row_numbers(truth) * width + truth.indices
+            hits[batch] = np.isin(np.arange(len(codes))[:, None] * width + codes, keys) & (codes >= 0)
+        return Judged(said, hits, np.minimum(np.diff(hidden.indptr), CUT))
+
+
+class Judged(NamedTuple):
+    """What m members say to n users about c candidates each.
+
+    Parameters
+    ----------
+    said
+        Comparable scores, float32, of shape (m, n, c).
+    hits
+        Which candidates are hidden items, of shape (n, c).
+    ideal
+        How many hits the best list of each user has, of shape (n,).
+    """
+
+    said: NDArray[np.float32]
+    hits: NDArray[np.bool_]
+    ideal: NDArray[np.int64]
+
+
+class View:
+    """What one member says about some users: its best items, and its scores of any.
+
+    Parameters
+    ----------
+    member
+        A fitted recommender.
+    audience
+        The users, each with a history.
+    length
+        The length of the member's list, which scores are compared with.
+    """
+
+    def __init__(self, member: Recommender, audience: Audience, length: int) -> None:
+        self.member = member
+        self.audience = Audience(member, audience.labels, audience.codes, audience.given)
+        kind = type(member)
+        self.vectors = self.dense = None
+        if isinstance(member, FactorRecommender) and kind._search is FactorRecommender._search:
+            self.vectors = member._vectors(self.audience)
+        elif kind._score_batch is not Recommender._score_batch:
+            self.dense = member._dense(self.audience)
+        self.list = np.sort(self._best(length, self.audience.histories(), member._warm())[1], axis=1)
+        check_scores(self.list)
+
+    def best(self, n: int, exclude: Excluded, allow: Allowed) -> Codes:
+        """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
+        return self._best(n, exclude, _both(allow, self.member._warm()))[0]
+
+    def _best(self, n: int, exclude: Excluded, allow: Allowed) -> tuple[Codes, NDArray[np.float32]]:
+        if self.dense is not None:
+            return select_topk(self.dense, n, exclude=exclude, allow=allow)
+        if isinstance(self.member, FactorRecommender) and self.vectors is not None:
+            top = self.member._index("item_factors_", "ip").search(self.vectors, n, exclude, allow=allow)
+            return top.codes, top.scores
+        return self.member._search(self.audience, n, exclude, allow)
+
+    def compared(self, codes: Codes, fusion: str) -> Scores:
+        """The scores of codes, of shape (n, c), in units of the list's range; or one over their rank in the list."""
+        scores = self._at(np.maximum(codes, 0)).astype(np.float64)
+        valid = np.isfinite(self.list)
+        if fusion == "rank":
+            above = np.stack(
+                [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
+            )
+            return 1 / (RANK_OFFSET + 1.0 + above)
+        last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
+        span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
+        return scores / np.where(span > 0, span, np.inf)[:, None]
+
+    def _at(self, codes: Codes) -> NDArray[np.float32]:
+        """The member's scores of codes, of shape (n, c)."""
+        if self.dense is not None:
+            return np.take_along_axis(self.dense, codes.astype(np.int64), axis=1)
+        if self.vectors is None:
+            each = self.audience.part(np.repeat(np.arange(len(codes)), codes.shape[1]))
+            return self.member._pair_scores(each, codes.reshape(-1)).reshape(codes.shape)
+        scores = np.empty(codes.shape, np.float32)
+        factors = getattr(self.member, "item_factors_")  # noqa: B009  (a FactorRecommender's)
+        for row, some in enumerate(codes):  # in float64, rounded once, as the index does
+            wide = factors[some].astype(np.float64)
+            scores[row] = np.einsum("ij,j->i", wide, self.vectors[row].astype(np.float64))
+        return scores
+
+
+def _both(allow: Allowed, warm: NDArray[np.bool_] | None) -> Allowed:
+    """What is allowed and warm."""
+    if warm is None or allow is None:
+        return allow if warm is None else warm
+    return keep_entries(allow, warm[allow.indices]) if isinstance(allow, CodeMatrix) else allow & warm
+
+
+def _each_once(codes: Codes) -> Codes:
+    """The codes of each row, sorted, with -1 in place of the second and later of the same."""
+    codes = np.sort(codes, axis=1)
+    codes[:, 1:][codes[:, 1:] == codes[:, :-1]] = -1
+    return codes
+
+
+def _best(codes: Codes, scores: Scores, k: int) -> tuple[Codes, NDArray[np.float32]]:
+    """The `k` best of each row, ties by code; codes below 0 are nothing."""
+    rounded = np.where(codes >= 0, scores, -np.inf).astype(np.float32)
+    order = np.lexsort((codes, -rounded), axis=1)[:, :k]
+    best, values = np.take_along_axis(codes, order, axis=1), np.take_along_axis(rounded, order, axis=1)
+    short = k - best.shape[1]
+    if short > 0:
+        best = np.pad(best, ((0, 0), (0, short)), constant_values=-1)
+        values = np.pad(values, ((0, 0), (0, short)), constant_values=-np.inf)
+    return np.where(np.isfinite(values), best, -1).astype(np.int32), values
+
+
+def _ndcg(scores: NDArray[np.float32], hits: NDArray[np.bool_], ideal: NDArray[np.int64]) -> float:
+    """The mean NDCG of the `CUT` best of each row, `ideal` hits being possible."""
+    cut = min(CUT, scores.shape[1])
+    top = np.argpartition(-scores, cut - 1, axis=1)[:, :cut]
+    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+    found = np.take_along_axis(hits, np.take_along_axis(top, order, axis=1), axis=1)
+    discounts = 1 / np.log2(np.arange(CUT) + 2)
+    return float(np.mean(found @ discounts[:cut] / np.cumsum(discounts)[ideal - 1]))

@@ -1,0 +1,280 @@
+"""A model whose lists are re-ranked by a rule: a recommender like any other."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
+
+from fastrec.fields import Fields, Value
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.derived import Derived
+from fastrec.models.base.explanation import Explanation
+from fastrec.models.base.fields import Members, Rule
+from fastrec.models.base.persistence import Team, freeze
+from fastrec.models.base.recommender import Recommender, _seen_rows
+from fastrec.retrieval import TopK
+from fastrec.retrieval.diversity import Calibration, bound_rule, data_of_rule, field_of_rule
+from fastrec.validation import check_size
+
+
+def _has(name: str) -> Callable[["Reranked"], bool]:
+    """Whether the model that is re-ranked has a method."""
+
+    def check(model: "Reranked") -> bool:
+        inner = vars(model).get("inner_", (model.model,))[0]
+        if not hasattr(inner, name):
+            raise AttributeError(f"{type(inner).__name__}, which is re-ranked, has no {name}")
+        return True
+
+    return check
+
+
+class Reranked(Recommender):
+    """A model whose recommendations are re-ranked, wherever they go: to a file, a score, a report or a server.
+
+    Lists for users are the rule's: what `recommend`, `predict`, `score` and `recommend_to` give. What is said about a
+    pair or an item is the model's own: `predict_pairs`, `similar_items`, `explain`, `transform`, and the scores beside
+    recommended items. Attributes of the model that end in an underscore can be read here too.
+
+    Parameters
+    ----------
+    model
+        A recommender. One that is fitted is taken as it is, and the result answers at once; `fit` fits a clone.
+    rule
+        An `MMR`, a `Calibration` or a `GroupCap`. Where these name a column of `item_info`, it is the model's; where
+        an `MMR` has no vectors, they are the model's `item_factors_`, biases aside. Or a function of (top, k,
+        histories) that gives a TopK of k columns, with which the model cannot be saved.
+    depth
+        How many items the model lists for the rule to choose from.
+
+    Attributes
+    ----------
+    inner_ : tuple of one recommender
+        The fitted model.
+    rule_ : rule
+        The rule with the vectors or labels of the model's items.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the model is no recommender, the rule is none, or it does not fit the model: with a fitted model at once,
+        else in `fit`.
+
+    Examples
+    --------
+    >>> from fastrec.models import Popularity
+    >>> from fastrec.retrieval.diversity import GroupCap
+    >>> model = Popularity().fit(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 1]]))
+    >>> model.recommend([0], k=2, exclude_seen=False).codes
+    array([[0, 1]], dtype=int32)
+    >>> capped = Reranked(model, GroupCap(1, groups=["a", "a", "b", "c"]))
+    >>> capped.recommend([0], k=2, exclude_seen=False).codes
+    array([[0, 2]], dtype=int32)
+    """
+
+    learns: ClassVar[bool] = False  # it has no default model, by which the shared checks would make one
+    _learned: ClassVar[Fields] = {
+        "inner_": Members(1),
+        "rule_": Rule("n_items"),
+        "named_": Value((list, type(None)), optional=True),
+    }
+    _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"model", "rule"})
+
+    inner_: Team
+    rule_: Any
+    named_: list[str | None] | None  # what the option `rule` names instead of holding it
+
+    def __init__(self, model: Any, rule: Any, depth: int = 100) -> None:
+        self.model = model
+        self.rule = rule
+        self.depth = depth
+        if isinstance(model, Recommender) and model.__sklearn_is_fitted__():
+            self._check_options()
+            self._take(copy.copy(model))
+
+    def _check_options(self) -> None:
+        if not isinstance(self.model, Recommender):
+            raise TypeError(f"Reranked.model must be a recommender of fastrec, got {self.model!r}")
+        check_size("Reranked.depth", self.depth)
+
+    def fit(self, X: Any, y: Any = None, **options: Any) -> Self:
+        """Fit a clone of the model, and let the rule know its items.
+
+        Parameters
+        ----------
+        X, y, **options
+            As of the model's `fit`.
+
+        Returns
+        -------
+        The fitted model itself.
+        """
+        self._check_options()
+        return self._take(clone(self.model).fit(X, y, **options))
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        raise NotImplementedError("`fit` fits the model that is re-ranked")
+
+    def set_params(self, **params: Any) -> Self:
+        """Set options, which act at once: a fitted model is taken as it is, with another rule for example."""
+        super().set_params(**params)
+        if not isinstance(self.model, Recommender):
+            return self
+        if self.model.__sklearn_is_fitted__() and "model" in params:
+            self._take(copy.copy(self.model))
+        elif "inner_" in vars(self):
+            self._take(self._inner)
+        return self
+
+    def _take(self, inner: Recommender) -> Self:
+        """Be what a fitted model is, re-ranked."""
+        rule = bound_rule(self.rule, _innermost(inner))
+        value = data_of_rule(self.rule)
+        self.rule_, self.named_ = rule, [value] if value is None or isinstance(value, str) else None
+        for name in (*Team.SHARED, "n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if name in vars(inner):
+                setattr(self, name, vars(inner)[name])
+        self.inner_, self._derived = Team((inner,)), Derived()
+        self._take_manners()
+        freeze(self)
+        return self
+
+    def _take_manners(self) -> None:
+        manners = ("takes_negatives", "keeps_zeros", "needs_history", "capabilities")
+        self.__dict__.update({name: getattr(self._inner, name) for name in manners})
+
+    def _restored(self, *, check: bool) -> None:
+        super()._restored(check=check)
+        inner = self._inner
+        for name in Team.SHARED:
+            setattr(inner, name, getattr(self, name))
+        inner._restored(check=check)
+        self.model, self.rule = inner, self.rule_
+        if self.named_ is not None:
+            if len(self.named_) != 1 or not isinstance(self.named_[0], str | None):
+                raise ValueError(f"named_ must be the name of one column, or of none, got {self.named_!r}")
+            self.rule = replace(self.rule_, **{str(field_of_rule(self.rule_)): self.named_[0]})
+        self._take_manners()
+
+    @property
+    def _inner(self) -> Any:
+        """The fitted model."""
+        inner: Any = self.inner_[0]
+        return inner
+
+    # -- the lists
+
+    def _answer(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed, on_empty: str) -> TopK:
+        # No model has more items than this, and a shorter list needs less memory.
+        length = max(k, min(self.depth, self.n_features_in_))
+        longer = self._inner._answer(self._for_inner(audience), length, exclude, allowed, on_empty)
+        histories = _seen_rows(audience) if isinstance(self.rule_, Calibration) or self._is_function else None
+        top: TopK = self.rule_(longer, k, histories)
+        return top
+
+    @property
+    def _is_function(self) -> bool:
+        return field_of_rule(self.rule_) is None
+
+    def _for_inner(self, audience: Audience) -> Audience:
+        return Audience(self._inner, audience.labels, audience.codes, audience.given, audience.vectors)
+
+    def _exactly(self) -> Self:
+        twin = copy.copy(self)
+        twin.inner_ = Team((self._inner._exactly(),))
+        return twin
+
+    # -- what is said about pairs and items
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self._inner._pair_scores(self._for_inner(audience), items)
+        return scores
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        found: tuple[Codes, NDArray[np.float32]] = self._inner._similar_items(items, k)
+        return found
+
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        warm: NDArray[np.bool_] | None = self._inner._warm()
+        return warm
+
+    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+        checked: CodeMatrix = self._inner._checked(X, copy=copy, minimum_rows=minimum_rows)
+        return checked
+
+    @available_if(_has("transform"))  # type: ignore[untyped-decorator]
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """The model's own `transform`."""
+        self._check_fitted()
+        factors: NDArray[np.float32] = self._inner.transform(X)
+        return factors
+
+    @available_if(_has("similar_users"))  # type: ignore[untyped-decorator]
+    def similar_users(self, users: Any, k: int = 10) -> TopK:
+        """The model's own `similar_users`."""
+        self._check_fitted()
+        top: TopK = self._inner.similar_users(users, k)
+        return top
+
+    @available_if(_has("explain"))  # type: ignore[untyped-decorator]
+    def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
+        """The model's own `explain`: of its score, by which the rule chooses too."""
+        self._check_fitted()
+        explanation: Explanation = self._inner.explain(user, item, k)
+        return explanation
+
+    # -- updates
+
+    @property
+    def needs_times(self) -> bool:
+        """As the model's own."""
+        return bool(getattr(self._inner, "needs_times", False))
+
+    @property
+    def takes_new_items(self) -> bool:
+        """As the model's own."""
+        return bool(getattr(self._inner, "takes_new_items", True))
+
+    @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any = None, **options: Any) -> Self:
+        """Let the model take in more interactions, as its own `partial_fit`; the rule knows its new items."""
+        return self._updated("partial_fit", X, y, **options) if "inner_" in vars(self) else self.fit(X, y, **options)
+
+    @available_if(_has("update_users"))  # type: ignore[untyped-decorator]
+    def update_users(self, users: Any, histories: Any, *options: Any, **named: Any) -> Self:
+        """Give users a longer or another history, as the model's own `update_users`."""
+        return self._updated("update_users", users, histories, *options, **named)
+
+    @available_if(_has("update_items"))  # type: ignore[untyped-decorator]
+    def update_items(self, items: Any, histories: Any, *options: Any, **named: Any) -> Self:
+        """Give items other users, as the model's own `update_items`."""
+        return self._updated("update_items", items, histories, *options, **named)
+
+    @available_if(_has("build_index"))  # type: ignore[untyped-decorator]
+    def build_index(self, index: Any = None) -> Self:
+        """Let the model look at the items that promise most only, as its own `build_index`."""
+        return self._updated("build_index", index)
+
+    def _updated(self, method: str, *arguments: Any, **options: Any) -> Self:
+        """With a copy of the model that has been updated: whatever stops it, all stays as it was."""
+        self._check_fitted()
+        inner = copy.copy(self._inner)
+        getattr(inner, method)(*arguments, **options)
+        return self._take(inner)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model has learned; its methods are not handed on, since the rule changes what they answer."""
+        if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
+            return getattr(self.inner_[0], name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+def _innermost(model: Any) -> Any:
+    return _innermost(model._inner) if isinstance(model, Reranked) else model

@@ -1,0 +1,1 @@
+"""What finds parameters: solvers over matrices and vectors, which know no recommender."""

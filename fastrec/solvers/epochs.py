@@ -1,0 +1,196 @@
+"""The course of a training by epochs: loss, validation, early stopping, callback, progress, divergence."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import hide_part, pick_rows, spread_evenly
+from fastrec.metrics import ndcg
+from fastrec.parallel import effective_jobs
+from fastrec.progress import epoch_progress
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import check_flag, check_integer, check_number
+
+Callback = Callable[[int, float, float], bool | None]
+Floats = NDArray[np.float32]
+
+# As many rows at most are ranked to validate an epoch.
+VALIDATION_ROWS = 10_000
+
+
+@dataclass
+class Course:
+    """Epochs one after the other, until enough of them are done.
+
+    Parameters
+    ----------
+    name
+        The estimator's.
+    iterations
+        Epochs at most.
+    tol, patience
+        Without validation, stop when an epoch lowers the loss by less than this share of it; with it, when no epoch
+        has been better than the best by more than `tol` for `patience` epochs.
+    callback
+        Called with (epoch, elapsed seconds, loss); True stops.
+    verbose
+        Whether to show progress.
+    advice
+        What may help when the loss is no longer finite.
+    measure
+        What validation measures: "NDCG@10", or "RMSE", of which less is better.
+    """
+
+    name: str
+    iterations: int
+    tol: float
+    patience: int
+    callback: Callback | None
+    verbose: bool
+    advice: str
+    measure: str = "NDCG@10"
+    losses: list[float] = field(default_factory=list)
+    validations: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: Any, advice: str, measure: str = "NDCG@10") -> Self:
+        """The course that a model's options ask for."""
+        patience = getattr(model, "n_iter_no_change", 1)
+        shown = bool(model.verbose)
+        return cls(type(model).__name__, model.iterations, model.tol, patience, model.callback, shown, advice, measure)
+
+    def record(self, model: Any) -> None:
+        """Tell the model how it went: its curves, and how many epochs were run."""
+        model.loss_curve_ = np.array(self.losses)
+        model.n_iter_ = len(self.losses)
+        if hasattr(model, "validation_fraction"):
+            model.validation_curve_ = np.array(self.validations) if self.validations else None
+
+    def run(
+        self,
+        step: Callable[[int], float],
+        validate: Callable[[], float] | None = None,
+        snapshot: Callable[[], Any] = lambda: None,
+    ) -> Any:
+        """Run `step(epoch)`, which returns the loss; returns the best epoch's `snapshot()`, None without validation."""
+        began, best = time.perf_counter(), None
+        with epoch_progress(self.name, self.iterations, self.verbose) as advance:
+            for epoch in range(self.iterations):
+                self.losses.append(step(epoch))
+                if not math.isfinite(self.losses[-1]):
+                    what = f"the loss is {self.losses[-1]} after epoch {epoch + 1}"
+                    raise FloatingPointError(f"{what}: {self.name} has diverged. {self.advice}")
+                note = f"loss {self.losses[-1]:.6g}"
+                if validate is not None:
+                    self.validations.append(validate())
+                    if self._best() == epoch:
+                        best = snapshot()
+                    note += f", validation {self.measure} {self.validations[-1]:.4f}"
+                advance(note)
+                if self._is_enough(epoch, time.perf_counter() - began):
+                    break
+        return best
+
+    def _best(self, tol: float = 0.0) -> int:
+        sign = -1 if self.measure == "RMSE" else 1
+        best = 0
+        for later in range(1, len(self.validations)):
+            if sign * self.validations[later] > sign * self.validations[best] + tol:
+                best = later
+        return best
+
+    def _is_enough(self, epoch: int, elapsed: float) -> bool:
+        if self.callback is not None and self.callback(epoch + 1, elapsed, self.losses[-1]):
+            return True
+        if self.validations:
+            return epoch - self._best(self.tol) >= self.patience
+        if self.tol == 0 or epoch == 0:
+            return False
+        return self.losses[-2] - self.losses[-1] < self.tol * abs(self.losses[-2])
+
+
+def check_course(model: Any) -> None:
+    """Check the options that estimators trained by epochs share, those of them that the model has."""
+    name = type(model).__name__
+    check_integer(f"{name}.iterations", model.iterations, minimum=1)
+    check_number(f"{name}.tol", model.tol, minimum=0)
+    if hasattr(model, "validation_fraction"):
+        fraction = check_number(f"{name}.validation_fraction", model.validation_fraction, minimum=0)
+        if fraction > 0.5:
+            raise ValueError(f"{name}.validation_fraction must be from 0 to 0.5, got {fraction}")
+        check_integer(f"{name}.n_iter_no_change", model.n_iter_no_change, minimum=1)
+    if hasattr(model, "warm_start"):
+        check_flag(f"{name}.warm_start", model.warm_start)
+    effective_jobs(model.n_jobs)
+    if model.callback is not None and not callable(model.callback):
+        raise TypeError(f"{name}.callback must be a function or None, got {model.callback!r}")
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed for NumPy's generators from scikit-learn's `random_state`."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def update_seed(model: Any) -> list[int]:
+    """The seed of an update: `random_state`, where that is a number, and how many entries the model has taken in.
+
+    Nothing in it is drawn, so that who repeats the updates of a model repeats their steps.
+    """
+    given = model.random_state
+    return [int(given) if isinstance(given, Integral) else 0, int(model.seen_.nnz)]
+
+
+def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
+    """What to train on, and what to validate on: `hidden` where it is given, else a fraction of each row, else None."""
+    if hidden is not None:
+        if hidden.shape != matrix.shape:
+            raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
+        return matrix, hidden
+    if fraction > 0:
+        return hide_part(matrix, fraction)
+    return matrix, None
+
+
+def validation_ndcg(
+    score: Callable[[NDArray[np.int64]], Floats],
+    trained: CodeMatrix,
+    hidden: CodeMatrix,
+    most: int = VALIDATION_ROWS,
+    at_once: int = 1024,
+) -> float:
+    """The mean NDCG@10 over rows with hidden items, at most `most` of them, evenly spread.
+
+    `score` gives all items' scores for some rows; `at_once` is how many it is asked for at a time.
+    """
+    rows = spread_evenly(np.flatnonzero(np.diff(hidden.indptr)), most)
+    total = 0.0
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        codes, _ = select_topk(score(some), 10, exclude=pick_rows(trained, some))
+        total += float(ndcg(codes, pick_rows(hidden, some), 10).sum())
+    return total / len(rows) if len(rows) else 0.0
+
+
+def validate_dear(score: Callable[[NDArray[np.int64]], Floats], trained: CodeMatrix, hidden: CodeMatrix) -> float:
+    """`validation_ndcg` for scores that cost a network each: four million pairs at most, a million at a time."""
+    n_items = hidden.shape[1]
+    return validation_ndcg(score, trained, hidden, max(100, 4_000_000 // n_items), max(1, 1_000_000 // n_items))
+
+
+def validation_rmse(users: Floats, items: Floats, hidden: CodeMatrix) -> float:
+    """The root of the mean squared error over the hidden entries."""
+    rows, total = row_numbers(hidden), 0.0
+    for first in range(0, hidden.nnz, 1 << 18):
+        part = slice(first, first + (1 << 18))
+        scores = np.einsum("ij,ij->i", users[rows[part]], items[hidden.indices[part]])
+        total += float(np.square(scores.astype(np.float64) - hidden.data[part]).sum())
+    return math.sqrt(total / max(1, hidden.nnz))

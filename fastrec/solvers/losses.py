@@ -1,0 +1,423 @@
+"""The losses of `SGDFactorization`: each knows its kernel, its fold-in, and the columns that its score needs."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import Static
+from fastrec.kernels.als import Entries
+from fastrec.kernels.sgd_folding import fold_labels, fold_pairs
+from fastrec.kernels.sgd_labels import Labels, step_labels
+from fastrec.kernels.sgd_lists import Contrast, fold_lists, step_lists
+from fastrec.kernels.sgd_pairs import Negatives, step_pairs
+from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
+from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
+from fastrec.kernels.vector import LANES
+from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import transposed
+from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.solvers.blocks import Cell
+
+Floats = NDArray[np.float32]
+Anchors = tuple[Floats, Floats]
+NO_ANCHORS: Anchors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
+
+OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
+
+FOLD_PASSES = 20  # docs/sgd.md has the measurements
+FOLD_SPEEDUP = 3.0  # how many times the learning rate a fold-in begins with: fewer passes, over a row alone
+FOLD_RATE = 0.15  # the same where the optimizer's learning rate is no step length
+FOLD_TOLERANCE = 1e-10
+FOLD_STEPS = 100
+PIECES = 64
+PIECE_COST = 2_000
+IMPLICIT_RATE = 0.002
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that losses read, checked and complete."""
+
+    loss: str
+    factors: int
+    optimizer: str
+    learning_rate: float
+    regularization: tuple[float, float]
+    bias_regularization: float
+    draws: int
+    hardest: bool
+    margin: float
+    negative_weight: float
+    temperature: float
+    implicit_feedback: bool
+    n_jobs: int
+
+    @property
+    def width(self) -> int:
+        """The factors, rounded up to whole vectors."""
+        return -(-self.factors // LANES) * LANES
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is learned of users and items, and of items by their mere presence (SVD++), else None."""
+
+    users: Parameters
+    items: Parameters
+    presence: Parameters | None
+    mean: float
+
+
+def make_side(rows: Floats, biased: bool, optimizer: int, anchored: bool = False) -> Parameters:
+    """Rows, of shape (n, width), with biases of zero and an optimizer that remembers nothing yet.
+
+    `anchored` is whether penalties draw to anchors, zeros to begin with, rather than to zero.
+    """
+    n, one = len(rows), np.zeros(1, np.float32)
+    full = aligned_zeros(*rows.shape).reshape(-1) if optimizer != SGD else one
+    means = aligned_zeros(*rows.shape).reshape(-1) if optimizer == ADAM else one.copy()
+    biases, squares, bias_means = (np.zeros(n if biased else 1, np.float32) for _ in range(3))
+    anchors = aligned_zeros(*rows.shape).reshape(-1) if anchored else None
+    bias_anchors = np.zeros(n, np.float32) if anchored and biased else None
+    counts = np.zeros(n, np.int32)
+    return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, anchors, bias_anchors)
+
+
+class Loss(ABC):
+    """One loss over one training.
+
+    Parameters
+    ----------
+    settings
+        The options.
+    """
+
+    item_biases: ClassVar[bool] = True
+    user_biases: ClassVar[bool] = False
+    unit: ClassVar[bool] = False
+    """Whether rows are unit vectors."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.width = Static(settings.width)
+        self.optimizer = Static(OPTIMIZERS[settings.optimizer])
+
+    def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
+        """Make ready what the training of this matrix needs."""
+        self.sides = sides
+        self.marks = np.full(matrix.shape[1], -1, np.int32)
+
+    def paces(self, rate: float) -> tuple[Pace, Pace]:
+        """How far users and items go in a step."""
+        biases = self.settings.bias_regularization
+        users, items = (
+            Pace(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.settings.regularization
+        )
+        return users, items
+
+    @abstractmethod
+    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
+        """A function that steps on a cell's samples."""
+
+    def after(self, rate: float) -> Callable[[], None] | None:
+        """What is done after each step of an epoch."""
+        return None
+
+    @abstractmethod
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """(Rows, of shape (n, width), biases, of shape (n,)) of histories; those of `sides.users` are not read.
+
+        `anchors` are where the penalty draws them: rows, flat, and biases, of one element each where that is zero.
+        """
+
+    def fold_rate(self) -> float:
+        """The rate that a fold-in begins with."""
+        if self.settings.optimizer == "sgd":
+            return FOLD_SPEEDUP * self.settings.learning_rate
+        return FOLD_RATE
+
+    def _fold_pieces(
+        self, matrix: CodeMatrix, weights: Floats, fold: Callable[[Entries, int, int, Floats], None]
+    ) -> Floats:
+        """`fold(entries, first, last, out)` on pieces of the rows; `out` is flat."""
+        entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, weights)))
+        out = aligned_zeros(matrix.shape[0], self.settings.width)
+        cuts = fold_cuts(matrix)
+
+        def piece(number: int) -> None:
+            fold(entries, int(cuts[number]), int(cuts[number + 1]), out.reshape(-1))
+
+        run_pieces(piece, range(len(cuts) - 1), self.settings.n_jobs)
+        return out
+
+
+def fold_cuts(matrix: CodeMatrix) -> NDArray[np.int64]:
+    """Where rows are cut into pieces of about equal cost."""
+    pieces = min(PIECES, 1 + matrix.nnz // PIECE_COST)
+    return np.unique(balanced_cuts(np.diff(matrix.indptr) + 1, pieces))
+
+
+class DrawingLoss(Loss):
+    """What PairLoss and LogisticLoss share: kernels that draw items beside each sample, as `drawing` says."""
+
+    kernels: ClassVar[tuple[Callable[..., tuple[float, int]], Callable[..., None]]]
+    """Steps on a cell's samples; the fold-in of histories."""
+    drawing: Negatives | Labels
+
+    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
+        """A function that steps on a cell's samples."""
+        users, items = self.paces(rate)
+        step, _ = self.kernels
+
+        def run(cell: Cell) -> tuple[float, int]:
+            return step(
+                cell.samples, cell.first, cell.last, cell.pool, self.marks, self.drawing, cell.seed,
+                self.sides.users, self.sides.items, users, items, self.optimizer, self.width,
+            )  # fmt: skip
+
+        return run
+
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """Rows and biases of histories."""
+        pace, _ = self.paces(self.fold_rate())
+        _, fold_rows = self.kernels
+
+        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
+            marks = np.full(matrix.shape[1], -1, np.int32)
+            fold_rows(
+                entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, pace,
+                anchors[0], out, self.width,
+            )  # fmt: skip
+
+        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+
+
+class PairLoss(DrawingLoss):
+    """BPR and WARP."""
+
+    kernels = step_pairs, fold_pairs
+
+    def __init__(self, settings: Settings, n_items: int) -> None:
+        super().__init__(settings)
+        warp = settings.loss == "warp"
+        shares = np.ones(settings.draws + 1, np.float32)
+        if warp:  # the rank that a violation after so many draws speaks of (Weston et al.), at most 1 in all
+            ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, settings.draws + 1)]
+            shares[1:] = np.array(ranks) / max(1.0, ranks[0])
+        margin = np.float32(settings.margin if warp else np.inf)
+        self.drawing = Negatives(settings.draws, margin, settings.hardest, warp, shares)
+
+
+class LogisticLoss(DrawingLoss):
+    """The logistic loss with sampled negatives."""
+
+    kernels = step_labels, fold_labels
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.drawing = Labels(settings.draws, np.float32(settings.negative_weight), True)
+
+
+class ListLoss(Loss):
+    """Cosine contrastive loss and sampled softmax, on unit vectors."""
+
+    item_biases = False
+    unit = True
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.contrast = Contrast(
+            settings.draws,
+            settings.loss == "softmax",
+            np.float32(settings.margin),
+            np.float32(settings.negative_weight),
+            np.float32(settings.temperature),
+        )
+
+    def _scratch(self) -> tuple[NDArray[np.int32], Floats]:
+        return np.empty(self.settings.draws, np.int32), np.empty(self.settings.draws, np.float32)
+
+    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
+        """A function that steps on a cell's samples."""
+        users, items = self.paces(rate)
+
+        def run(cell: Cell) -> tuple[float, int]:
+            return step_lists(
+                cell.samples, cell.first, cell.last, cell.pool, self.marks, self.contrast, cell.seed,
+                self.sides.users, self.sides.items, users, items, *self._scratch(), self.optimizer, self.width,
+            )  # fmt: skip
+
+        return run
+
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """Rows and biases of histories."""
+
+        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
+            marks = np.full(matrix.shape[1], -1, np.int32)
+            fold_lists(
+                entries, first, last, pool, marks, self.contrast, FOLD_PASSES, np.uint64(0), sides.items.rows,
+                np.float32(self.fold_rate()), *self._scratch(), out, self.width,
+            )  # fmt: skip
+
+        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+
+    def fold_rate(self) -> float:
+        """The rate that a fold-in begins with: a share of the mean gradient over a row."""
+        return 0.03 if self.settings.loss == "ccl" else 0.5 * self.settings.temperature
+
+
+class RatingLoss(Loss):
+    """The squared error of ratings; SVD++ with `implicit_feedback`."""
+
+    user_biases = True
+
+    def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
+        """Make ready what the training of this matrix needs."""
+        super().begin(sides, matrix)
+        nothing = np.zeros(1, np.float32)
+        self.offsets, self.asked = nothing, nothing.copy()
+        if sides.presence is None:
+            return
+        size, jobs = self.settings.width, self.settings.n_jobs
+        self.rows = readonly(matrix.indptr), readonly(matrix.indices)
+        indptr, indices, _ = transposed(matrix, jobs)
+        self.columns = readonly(indptr), readonly(indices)
+        self.scales = presence_scales(matrix)
+        self.offsets, self.asked, self.ascents = (
+            np.zeros(n * size, np.float32) for n in (matrix.shape[0], matrix.shape[0], matrix.shape[1])
+        )
+        counts = np.diff(indptr).astype(np.float32)
+        self.penalties = self.settings.regularization[1] * counts
+        self._sum(self.rows, np.ones(1, np.float32), self.scales, sides.presence.rows, self.offsets)
+
+    def _sum(
+        self,
+        matrix: tuple[NDArray[np.int64], NDArray[np.int32]],
+        scales: Floats,
+        row_scales: Floats,
+        sources: Floats,
+        out: Floats,
+    ) -> None:
+        sum_rows_of(matrix, scales, row_scales, sources, out, self.width, self.settings.n_jobs)
+
+    def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
+        """A function that steps on a cell's samples."""
+        users, items = self.paces(rate)
+        mean = np.float32(self.sides.mean)
+
+        def run(cell: Cell) -> tuple[float, int]:
+            return step_ratings(
+                cell.samples, cell.first, cell.last, mean, self.offsets, self.asked, self.sides.users,
+                self.sides.items, users, items, self.optimizer, self.width,
+            )  # fmt: skip
+
+        return run
+
+    def after(self, rate: float) -> Callable[[], None] | None:
+        """Of SVD++: move the rows of presence as the ratings of the step have asked, and sum them up anew."""
+        presence = self.sides.presence
+        if presence is None:
+            return None
+        one = np.ones(1, np.float32)
+        share = rate / self.settings.learning_rate
+        pace = Pace(np.float32(IMPLICIT_RATE * share), np.float32(0), np.float32(0))
+        n_items = len(presence.counts)
+        cuts = np.linspace(0, n_items, min(PIECES, n_items) + 1).astype(np.int64)
+
+        def move(piece: int) -> None:
+            move_rows(
+                presence, cuts[piece], cuts[piece + 1], self.ascents, self.penalties, pace, Static(ADAM), self.width
+            )
+
+        def run() -> None:
+            self._sum(self.columns, self.scales, one, self.asked, self.ascents)
+            self.asked[:] = 0
+            run_pieces(move, range(len(cuts) - 1), self.settings.n_jobs)
+            self._sum(self.rows, one, self.scales, presence.rows, self.offsets)
+
+        return run
+
+    def fold(
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        pool: NDArray[np.int32],
+        sides: Sides,
+        anchors: Anchors = NO_ANCHORS,
+    ) -> tuple[Floats, Floats]:
+        """Rows, what presence adds to them included, and biases of histories."""
+        n = matrix.shape[0]
+        biases, offsets = np.zeros(n, np.float32), anchors[0]
+        if sides.presence is not None:
+            offsets = np.zeros(n * self.settings.width, np.float32)
+            structure = readonly(matrix.indptr), readonly(matrix.indices)
+            self._sum(structure, np.ones(1, np.float32), presence_scales(matrix), sides.presence.rows, offsets)
+            offsets += anchors[0]
+        if len(anchors[0]) > 1:
+            weights = weights - np.repeat(anchors[1], np.diff(matrix.indptr))
+        pace, _ = self.paces(0.0)
+        mean = np.float32(sides.mean)
+
+        def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
+            fold_ratings(
+                entries, first, last, mean, offsets, sides.items, pace, FOLD_STEPS, np.float32(FOLD_TOLERANCE), out,
+                biases, self.width,
+            )  # fmt: skip
+
+        rows = self._fold_pieces(matrix, weights, fold)
+        if len(offsets) > 1:
+            rows += offsets.reshape(rows.shape)
+        return rows, biases + anchors[1]
+
+
+def presence_scales(matrix: CodeMatrix) -> Floats:
+    """|N(u)|^(-1/2) for each row, 0 for an empty one."""
+    lengths = np.diff(matrix.indptr)
+    scales: Floats = np.where(lengths > 0, 1 / np.sqrt(np.maximum(lengths, 1)), 0).astype(np.float32)
+    return scales if len(scales) != 1 else np.repeat(scales, 1)
+
+
+def sum_rows_of(
+    matrix: tuple[NDArray[np.int64], NDArray[np.int32]],
+    scales: Floats,
+    row_scales: Floats,
+    sources: Floats,
+    out: Floats,
+    width: Static,
+    n_jobs: int,
+) -> None:
+    """Fill `out` with the scaled sums of the rows of `sources`, both flat, that each row of a matrix names."""
+    indptr, indices = matrix
+    cuts = np.unique(balanced_cuts(np.diff(indptr) + 1, min(PIECES, 1 + len(indices) // PIECE_COST)))
+
+    def piece(number: int) -> None:
+        sum_sources(indptr, indices, cuts[number], cuts[number + 1], scales, row_scales, sources, out, width)
+
+    run_pieces(piece, range(len(cuts) - 1), n_jobs)
