@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastrec.compression.rotation import learn_rotation, random_rotation
 from fastrec.fields import Array, Field, Fields, Side, Sizes, Value, check_fields, check_shape, fields_of
 from fastrec.kernels.codes import NOTHING, Coded, Layout, decode_rows, rotate_rows
+from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import readonly
 from fastrec.validation import check_choice, check_integer, name_options
 
@@ -22,7 +23,6 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.uint8]
 
 ROWS_AT_ONCE = 4096  # vectors that are encoded, decoded or measured at a time
-LANES = 16
 HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
 REACH = 32000  # in units: what is longer may have numbers beyond float16
 NO_TABLE = readonly(np.zeros(1, np.float32))
@@ -390,7 +390,7 @@ def _parts(vectors: Floats) -> Iterator[Floats]:
 def _rotated(vectors: Floats, rotation: Floats) -> Floats:
     """Vectors · rotation by a kernel of one order: with BLAS, a row's last bits would hang on the rows beside it."""
     d = rotation.shape[1]
-    wide = np.zeros((len(rotation), -(-d // LANES) * LANES), np.float32)
+    wide = np.zeros((len(rotation), padded_width(d)), np.float32)
     wide[:, :d] = rotation
     out = np.empty((len(vectors), wide.shape[1]), np.float32)
     rotate_rows(readonly(vectors), readonly(wide), out)

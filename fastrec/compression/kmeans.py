@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.codes import align_centroids, assign_centroids
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import readonly
 
 Floats = NDArray[np.float32]
 
-LANES = 16
 SPREAD = 1e-3  # of an empty part's centroid, which begins beside the fullest one
 
 
@@ -95,7 +95,7 @@ def align(cut: Floats, centroids: Floats, sweeps: int) -> NDArray[np.uint8]:
 def _side_by_side(centroids: Floats) -> tuple[Floats, Floats]:
     """Centroids as kernels take them, and their squared norms, infinite behind the last one."""
     parts, k, group = centroids.shape
-    width = -(-k // LANES) * LANES
+    width = padded_width(k)
     beside = np.zeros((parts, group, width), np.float32)
     beside[:, :, :k] = centroids.swapaxes(1, 2)
     squares = np.full((parts, width), np.inf, np.float32)

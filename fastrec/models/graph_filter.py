@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
-from fastrec.kernels.vector import LANES
+from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -212,7 +212,7 @@ class GraphFilter(Explaining):
     def _filtered(self, signals: CodeMatrix) -> Floats:
         """The signals, rows over the items, after the filter: of shape (n_items, n), n padded to a multiple of 16."""
         jobs = effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
-        dense = aligned_zeros(signals.shape[1], -(-max(signals.shape[0], 1) // LANES) * LANES)
+        dense = aligned_zeros(signals.shape[1], padded_width(max(signals.shape[0], 1)))
         dense[signals.indices, row_numbers(signals)] = signals.data
         scores = self._polynomial(dense, jobs)
         if self.gains_.any():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
-from fastrec.kernels.vector import LANES
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import LARGEST_CODE, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transposed, turned
@@ -275,7 +275,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
         """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
-        width = -(-self.factors // LANES) * LANES
+        width = padded_width(self.factors)
         rng = np.random.default_rng(seed_of(self.random_state))
         started = []
         for size, last in zip(matrix.shape, ("user_factors_", "item_factors_"), strict=True):
@@ -352,7 +352,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         A function of the matrix and the factors before alone: who replays the same updates gets the same bits.
         """
         jobs = effective_jobs(self.n_jobs)
-        width = -(-self.factors // LANES) * LANES
+        width = padded_width(self.factors)
         items = _grown(self.item_factors_, self.n_features_in_, width)
         items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
         users = _grown(self.user_factors_, self.seen_.shape[0], width)
@@ -392,7 +392,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
     def _at_kernel_width(self) -> Floats:
         if self.factors % LANES == 0:
             return self.item_factors_
-        vectors = aligned_zeros(len(self.item_factors_), -(-self.factors // LANES) * LANES)
+        vectors = aligned_zeros(len(self.item_factors_), padded_width(self.factors))
         vectors[:, : self.factors] = self.item_factors_
         return vectors
 

@@ -10,10 +10,10 @@ from fastrec.data import Interactions
 from fastrec.fields import Array, Fields
 from fastrec.kernels._jit import Static
 from fastrec.kernels.item2vec import count_pairs, deal_pairs
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
-from fastrec.kernels.vector import LANES
 from fastrec.matrix.arrays import aligned_zeros, readonly
 from fastrec.matrix.cells import added_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -290,7 +290,7 @@ class _SkipGram:
         self.model, self.sequences, self.window, self.counts, self.seed = model, sequences, window, counts, seed
         self.n_items = n_items = len(counts)
         self.jobs = effective_jobs(model.n_jobs)
-        self.width = -(-model.factors // LANES) * LANES
+        self.width = padded_width(model.factors)
         self.blocks = max(1, min(BLOCKS, n_items // BLOCK_ROWS))
         self.shares = _kept_shares(self.counts, model.subsample)
         self.copies = _copies(self.counts, model.negative_exponent)

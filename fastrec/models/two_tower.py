@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.adam import update_weights
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.network import add_products
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.cells import row_numbers
@@ -20,7 +21,7 @@ from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.parallel import one_blas_thread
 from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
-from fastrec.solvers.network import SPREAD, Embedding, check_layers, make_pace, padded
+from fastrec.solvers.network import SPREAD, Embedding, check_layers, make_pace
 from fastrec.solvers.ridge import check_features
 from fastrec.validation import check_number, check_size
 
@@ -337,7 +338,11 @@ class TwoTowerRecommender(FactorRecommender):
 
 def make_towers(factors: int, layers: list[int]) -> tuple[Tower, Tower]:
     """The users' tower and the items', which follow each other in the flat array of parameters."""
-    widths = [padded(factors), *map(padded, layers), padded(factors)] if layers else [padded(factors)]
+    widths = (
+        [padded_width(factors), *map(padded_width, layers), padded_width(factors)]
+        if layers
+        else [padded_width(factors)]
+    )
     users = Tower(widths, 0)
     return users, Tower(widths, users.end)
 
@@ -363,7 +368,7 @@ class _Training:
         self.model, self.rng, self.n_items = model, rng, n_items
         self.features = None if features is None else as_scipy(features)
         factors = model.factors
-        self.width = padded(factors)
+        self.width = padded_width(factors)
         self.users, self.items = make_towers(factors, model.network_[1])
         n_features = 0 if features is None else features.shape[1]
         self.maps = self.items.end + np.arange(3) * n_features * self.width  # of histories, of candidates, the end

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.compression import ResidualCodec, VectorCodec
 from fastrec.kernels._jit import Static
 from fastrec.kernels.codes import BYTES, CENTROIDS, FEW_CENTROIDS, NOTHING, Coded, measure_codes
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.scan import ULP, UP
 from fastrec.kernels.scan_codes import (
     TOO_MANY,
@@ -30,7 +31,6 @@ from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_size
 
-LANES = 16
 CHUNK_BYTES = 2**18  # of decoded vectors, which stay in the second-level cache while all queries pass over them
 FEW_QUERIES = 4  # for which one vector at a time, or a table of products with centroids, is quicker than panels
 SMALLEST, LARGEST = 1e-30, 1e30  # scores beyond are left to float64
@@ -197,10 +197,10 @@ def _up(bounds: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _nothing_kept(b: int, depth: int, room: int) -> Kept:
     """Room for what b queries keep; none of them is to be answered yet."""
-    best = np.full((b, LANES + -(-depth // LANES) * LANES), -np.inf, np.float32)
+    best = np.full((b, LANES + padded_width(depth)), -np.inf, np.float32)
     best[:, LANES - 1] = np.inf
     return Kept(
-        limits=np.full(-(-b // LANES) * LANES, np.inf, np.float32),
+        limits=np.full(padded_width(b), np.inf, np.float32),
         depth=depth,
         best=best,
         bounds=np.empty((b, room), np.float32),
@@ -212,7 +212,7 @@ def _nothing_kept(b: int, depth: int, room: int) -> Kept:
 def _panels(queries: NDArray[np.float32], way: int, n_exact: int) -> Queries:
     """Queries side by side, 16 to a panel, with bounds of what float32, or rounding to bytes, makes of a score."""
     d = queries.shape[1]
-    wide = np.zeros((-(-len(queries) // LANES) * LANES, d), np.float32)
+    wide = np.zeros((padded_width(len(queries)), d), np.float32)
     wide[: len(queries)] = queries
     lengths = np.sqrt(np.square(wide, dtype=np.float64).sum(axis=1))
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.

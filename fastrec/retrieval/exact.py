@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from fastrec.fields import Array, Field, Fields
+from fastrec.kernels.lanes import LANES
 from fastrec.kernels.scan import GIVEN_UP, GROUP, OVERFULL, Panels, search_bytes, search_floats
 from fastrec.kernels.topk import (
     COSINE,
@@ -25,7 +26,6 @@ from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.packed import (
-    LANES,
     ROTATION,
     Packed,
     make_space,

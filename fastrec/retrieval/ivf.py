@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from fastrec.fields import Array, Field, Fields, check_range
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, search_lists
 from fastrec.kernels.scan import GIVEN_UP, OVERFULL, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, Exact, Filter
@@ -30,7 +31,7 @@ from fastrec.retrieval.exact import (
 )
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import NOTHING_CLOSED, Filters, read_filters
-from fastrec.retrieval.packed import LANES, ROTATION, Packed, make_space, packed_width
+from fastrec.retrieval.packed import ROTATION, Packed, make_space, packed_width
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -238,7 +239,7 @@ class IVFIndex(Filed, BaseEstimator):
         while recall < target and effort.n_probe < n_lists:
             effort = Effort(min(n_lists, effort.n_probe + max(1, effort.n_probe // 8)), 0.0)
             recall, panels = try_out(effort, held_out)
-        most = min(n_lists, -(-2 * few // LANES) * LANES)
+        most = min(n_lists, padded_width(2 * few))
         rung = _bisect(lambda rung: try_out(Effort(most, _least(rung)), chosen)[0] >= target, RUNGS)
         other = try_out(Effort(most, _least(rung)), held_out)
         while other[0] < target and rung < RUNGS:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.linalg import hadamard
 
 from fastrec.kernels._jit import Static
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.scan import GROUP, SPARE, ULP, UP, Form, Panels, Space
 from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
 from fastrec.matrix.arrays import readonly
 
-LANES = 16
 ROWS_AT_ONCE = 16 * 1024
 ROTATED_AT_ONCE = 256  # dimensions; a rotation of more costs more than it gains
 ROTATION = "walsh-hadamard"  # what packed vectors in files were turned by
@@ -52,7 +52,7 @@ def pack_vectors(
     way, form = scan_form(storage, dimensions, float(norms.max(initial=0.0)))
     lengths, scale = _scaled_norms(norms, metric, form.scale), form.scale
     order = np.argsort(-lengths, kind="stable")
-    n = -(-len(order) // LANES) * LANES
+    n = padded_width(len(order))
 
     def blocks() -> Any:
         for start in range(0, len(order), ROWS_AT_ONCE):
@@ -190,7 +190,7 @@ def _span(block: slice) -> int:
 
 def _in_panels(rows: NDArray[Any]) -> NDArray[Any]:
     """Rows of shape (n, width, …), the last ones filled with zeros, as (n_panels, width, 16, …)."""
-    whole = np.zeros((-(-len(rows) // LANES) * LANES, *rows.shape[1:]), rows.dtype)
+    whole = np.zeros((padded_width(len(rows)), *rows.shape[1:]), rows.dtype)
     whole[: len(rows)] = rows
     return whole.reshape(-1, LANES, *rows.shape[1:]).swapaxes(1, 2)
 
@@ -222,7 +222,7 @@ def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int, readi
     rounded, room, readied = packed.form.levels > 0, room + SPARE, min(n, readied or n)
     return Space(
         scaled=np.empty((readied + 1, dimensions), np.float32),
-        rotated=np.empty((readied + 1, -(-max(dimensions, LANES) // LANES) * LANES) if rounded else (0, 0), np.float32),
+        rotated=np.empty((readied + 1, padded_width(max(dimensions, LANES))) if rounded else (0, 0), np.float32),
         quads=np.empty((n + 1, packed.panels.panels.shape[1]) if rounded else (0, 0), np.int32),
         offsets=np.empty(n + 1, packed.panels.panels.dtype),
         norms=np.empty(n),

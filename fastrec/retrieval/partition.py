@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels._jit import Static
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, assign_rows, pack_lists
 from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
 from fastrec.kernels.simd import NEON, byte_way
@@ -17,7 +18,7 @@ from fastrec.matrix.arrays import readonly
 from fastrec.parallel import run_pieces
 from fastrec.retrieval.exact import refuse_nonfinite
 from fastrec.retrieval.filters import NOTHING_CLOSED
-from fastrec.retrieval.packed import LANES, Packed, make_signs, make_space, packed_width
+from fastrec.retrieval.packed import Packed, make_signs, make_space, packed_width
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -53,7 +54,7 @@ def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = N
     distance = exact.metric == SQUARED_DISTANCE
     longest = float(exact.norms.max(initial=0.0)) if longest is None else longest
     d = exact.vectors.shape[1] + distance
-    n, width, stride = len(order), packed_width(d), -(-max(d, LANES) // LANES) * LANES
+    n, width, stride = len(order), packed_width(d), padded_width(max(d, LANES))
     form = make_form(longest, d)
     panels, steps, lengths = np.empty((n // LANES, width, LANES), np.int32), np.empty(n, np.float32), np.empty(n, "f4")
 
@@ -87,7 +88,7 @@ def make_partition(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray
     """
     n_lists, d = clusters.centers.shape
     centers = exact_rows("centers", clusters.centers, INNER_PRODUCT)
-    packed = pack_rows(centers, padded(np.arange(n_lists, dtype=np.int32)), 1)
+    packed = pack_rows(centers, pad_codes(np.arange(n_lists, dtype=np.int32)), 1)
     bonus = clusters.spreads * np.sqrt(2 * np.log(np.maximum(sizes, 2)) / d)
     errors = np.full(len(packed.panels.order), -np.inf, np.float32)
     errors[:n_lists] = bonus * (packed.form.scale * TYPICAL_REACH * math.sqrt(d))
@@ -102,7 +103,7 @@ def _shape_lists(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[n
     depths = clusters.depths.astype(np.float64) ** 2
     across = np.maximum(clusters.spreads.astype(np.float64) ** 2 - depths, 0) / max(1, d - 1)
     along = np.divide(depths - across, squares, where=squares > 0, out=np.zeros(n_lists))
-    shapes = np.zeros((-(-n_lists // LANES) * LANES, 4), np.float32)
+    shapes = np.zeros((padded_width(n_lists), 4), np.float32)
     shapes[:n_lists] = np.column_stack([along, across * scale**2, sizes, 1 / np.maximum(np.diff(starts), 1)])
     return readonly(shapes)
 
@@ -114,7 +115,7 @@ def exact_rows(name: str, vectors: NDArray[Any], metric: int) -> Exact:
     return Exact(readonly(stored), readonly(norms), metric)
 
 
-def padded(codes: Codes) -> Codes:
+def pad_codes(codes: Codes) -> Codes:
     """Codes, then -1 up to a multiple of 16."""
     return np.concatenate([codes, np.full(-len(codes) % LANES, -1, np.int32)])
 
@@ -132,7 +133,7 @@ def merge_lists(
 ) -> tuple[Packed, NDArray[np.int64]]:
     """Packed lists with more vectors at their ends, named by `codes`, and without places that have become empty."""
     n_lists, kept = len(starts) - 1, np.flatnonzero(old.panels.order >= 0)
-    new = pack_rows(fresh, padded(np.arange(len(codes), dtype=np.int32)), 1, longest)
+    new = pack_rows(fresh, pad_codes(np.arange(len(codes), dtype=np.int32)), 1, longest)
     list_of = np.concatenate([np.repeat(np.arange(n_lists), np.diff(starts) * LANES)[kept], lists])
     by_list, (places, starts) = np.argsort(list_of, kind="stable"), _places(list_of, n_lists)
     # Under the cosine vectors are of length 1 whatever the longest was.
@@ -226,7 +227,7 @@ def assign(rows_of: Callable[[Any], Floats], n: int, centers: Floats, n_jobs: in
     """The nearest center of each of n vectors, and minus their squared distance."""
     exact = exact_rows("centers", np.ascontiguousarray(centers), SQUARED_DISTANCE)
     n_lists, d = centers.shape
-    packed = pack_rows(exact, padded(np.arange(n_lists, dtype=np.int32)), 1)
+    packed = pack_rows(exact, pad_codes(np.arange(n_lists, dtype=np.int32)), 1)
     errors = np.where(packed.panels.order < 0, np.float32(-np.inf), np.float32(0))
     panels = packed.panels._replace(errors=readonly(errors))
     nearest, closeness, few = np.empty((n, 1), np.int32), np.empty((n, 1), np.float32), min(NEAREST_TRIED, n_lists)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import Entries
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_folding import fold_labels, fold_pairs
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_lists import Contrast, fold_lists, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
-from fastrec.kernels.vector import LANES
 from fastrec.matrix.arrays import aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import transposed
@@ -61,7 +61,7 @@ class Settings:
     @property
     def width(self) -> int:
         """The factors, rounded up to whole vectors."""
-        return -(-self.factors // LANES) * LANES
+        return padded_width(self.factors)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.neighbors import BITS_ROWS, Candidates, Rows, Scale, find_neighbors, set_bits
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.cells import row_numbers
@@ -157,7 +158,7 @@ class Columns(NamedTuple):
 
 def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> Columns:
     """Weighted columns, of shape (features, columns), that are divided by `right`."""
-    padded = np.ones(-(-len(right) // 16) * 16, np.float32)
+    padded = np.ones(padded_width(len(right)), np.float32)
     padded[: len(right)] = right
     return Columns(rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits))
 

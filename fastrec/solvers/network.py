@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.adam import FIRST, SECOND, Pace, Rows, catch_up_rows, group_rows, update_rows, update_weights
+from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.network import (
     BATCH,
     BLOCK,
@@ -29,7 +30,6 @@ from fastrec.kernels.network import (
     score_pairs,
     transpose_kernels,
 )
-from fastrec.kernels.vector import LANES
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -48,15 +48,6 @@ PARALLEL = 2 * BLOCK  # pairs in a piece at least
 DRAWN = 1 << 16  # samples drawn at a time
 LONGEST_GAP = 1 << 14  # steps without a gradient after which nothing is left of a row's moments
 KEPT = 0.9  # what a step leaves of the running means and variances of batch normalization
-
-
-def padded(width: int) -> int:
-    """The next multiple of sixteen.
-
-    >>> padded(10)
-    16
-    """
-    return -(-width // LANES) * LANES
 
 
 @dataclass(frozen=True)
@@ -90,19 +81,19 @@ class Layout:
     @property
     def product(self) -> int:
         """The padded width of the part that is multiplied."""
-        return 0 if self.architecture == "mlp" else padded(self.factors)
+        return 0 if self.architecture == "mlp" else padded_width(self.factors)
 
     @property
     def tower(self) -> int:
         """The padded width of the part that is concatenated."""
-        return padded(self.factors) if self.architecture in ("mlp", "neumf") else 0
+        return padded_width(self.factors) if self.architecture in ("mlp", "neumf") else 0
 
     @cached_property
     def table(self) -> NDArray[np.int64]:
         """A row for each layer, of shape (n, 4): padded inputs and outputs, outputs, the place of the parameters."""
         rows, at, inputs = [], 0, 2 * self.tower
         for width in self.layers if self.tower else ():
-            outputs = padded(width)
+            outputs = padded_width(width)
             rows.append((inputs, outputs, width, at))
             at += outputs * (inputs + (1 if self.normalization is None else 3))
             inputs = outputs

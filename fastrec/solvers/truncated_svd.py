@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels.filters import STRIP, add_products, multiply_rows
-from fastrec.kernels.vector import LANES
+from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import turned
@@ -94,7 +94,7 @@ def sum_vectors(matrix: CodeMatrix, vectors: Floats, n_jobs: int) -> Floats:
 
 def pad_columns(vectors: Floats) -> Floats:
     """The vectors with zeros up to a multiple of sixteen columns, as kernels take them; themselves where they fit."""
-    width = -(-vectors.shape[1] // LANES) * LANES
+    width = padded_width(vectors.shape[1])
     if vectors.shape[1] == width:
         return np.require(vectors, np.float32, ["C", "A"])
     padded = aligned_zeros(len(vectors), width)
@@ -167,7 +167,7 @@ def _iterate(
     matrix: CodeMatrix, rank: int, random_state: int, n_jobs: int, tol: float
 ) -> tuple[NDArray[np.float64], Floats]:
     rows, columns = SparseProduct(matrix), SparseProduct(turned(matrix, n_jobs))
-    width = -(-min(rank + OVERSAMPLING, *matrix.shape) // LANES) * LANES
+    width = padded_width(min(rank + OVERSAMPLING, *matrix.shape))
     rng = np.random.default_rng(random_state)
     X = aligned_zeros(matrix.shape[1], width)
     X[:] = rng.standard_normal(X.shape, np.float32)

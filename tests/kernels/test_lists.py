@@ -19,7 +19,7 @@ from fastrec.retrieval.partition import (
     merge_lists,
     order_lists,
     pack_rows,
-    padded,
+    pad_codes,
 )
 
 
@@ -113,7 +113,7 @@ def unpacked(packed, d):
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (40, 7), (33, 128), (20, 300)])
 def test_vectors_are_rotated_and_rounded_to_bytes(n, d, dtype, metric):
     vectors = np.random.default_rng(0).normal(size=(n, d)).astype(dtype)
-    packed = pack_rows(exact_rows("vectors", vectors, metric), padded(np.arange(n, dtype=np.int32)), 1)
+    packed = pack_rows(exact_rows("vectors", vectors, metric), pad_codes(np.arange(n, dtype=np.int32)), 1)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     scale = 1 / norms[:, None] if metric == COSINE else packed.form.scale
     wanted = rotate(vectors * scale, make_rotation(d))
@@ -165,7 +165,7 @@ def test_merged_lists_hold_what_they_held_and_what_is_new():
     np.testing.assert_array_equal(
         np.repeat(np.arange(7), np.diff(starts) * 16)[placed], lists[merged.panels.order[placed]]
     )
-    whole = pack_rows(exact, padded(np.arange(200, dtype=np.int32)), 1, longest)
+    whole = pack_rows(exact, pad_codes(np.arange(200, dtype=np.int32)), 1, longest)
     np.testing.assert_allclose(
         unpacked(merged, 10)[placed], unpacked(whole, 10)[merged.panels.order[placed]], atol=1e-6
     )

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
+from fastrec.kernels.lanes import LANES
 from fastrec.kernels.vector import (
-    LANES,
     add_scaled,
     broadcast,
     dot,

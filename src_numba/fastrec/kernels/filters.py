@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.vector import LANES, broadcast, load, multiply_add, store, zeros
+from fastrec.kernels.lanes import LANES
+from fastrec.kernels.vector import broadcast, load, multiply_add, store, zeros
 
 STRIP = 4 * LANES
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.simd import (
     above,
     at_least,
@@ -75,7 +76,7 @@ def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: A
         limit = find_kth_of_groups(values, n, stride, k, tops)
     count = gather_reaching(values, n, limit, tops, spots)
     store(tops, count, broadcast(np.float32(-np.inf), 16))
-    low = find_kth_largest(tops, (count + 15) // 16 * 16, k)
+    low = find_kth_largest(tops, padded_width(count), k)
     found, equal = 0, k
     for at in range(count):
         equal -= tops[at] > low
@@ -92,7 +93,7 @@ def gather_largest(values: Any, n: int, places: Any, most: int, tops: Any, spots
 
     For those to whom the number matters little: they are the values that reach a limit, which is found in less time.
     """
-    stride, count = (most + 15) // 16 * 16, most + 1
+    stride, count = padded_width(most), most + 1
     if n >= 2 * stride:
         count = gather_reaching(values, n, find_kth_of_groups(values, n, stride, (most + 1) // 2, tops), tops, spots)
     if count > most:

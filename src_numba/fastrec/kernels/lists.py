@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.largest import choose_largest, gather_largest
 from fastrec.kernels.scan import (
     GIVEN_UP,
@@ -367,7 +368,7 @@ def keep_promising(
     center, where lengths differ, and across it. Of m vectors about m Φ(-z) reach a limit t, with z = (t - mean) /
     deviation, and t is where the lists have as many together as are wanted.
     """
-    size = (n + 15) // 16 * 16
+    size = padded_width(n)
     means, inverses, sizes = hits, advance(hits, size), advance(hits, 2 * size)
     shares, reaching = advance(hits, 3 * size), advance(hits, 4 * size)
     for c in range(n, size):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.largest import find_kth_largest
 from fastrec.kernels.simd import (
     accumulate,
@@ -521,7 +522,7 @@ def raise_limit(place: Any, row: int) -> None:
     codes, bounds, lowers = advance(place.codes, start), advance(place.bounds, start), advance(place.lowers, start)
     nothing = broadcast(np.float32(-np.inf), 16)
     store(lowers, count, nothing)
-    worst = np.float64(find_kth_largest(lowers, (count + 15) // 16 * 16, k))
+    worst = np.float64(find_kth_largest(lowers, padded_width(count), k))
     limit = np.float32(worst - (CARE * abs(worst) + place.margins[row]))
     place.limits[row] = limit
     store(bounds, count, nothing)

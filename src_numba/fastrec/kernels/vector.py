@@ -13,8 +13,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
 from fastrec.kernels.halves import to_floats, to_halves
+from fastrec.kernels.lanes import LANES
 
-LANES = 16
 INT32, INT64, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 FLOATS, HALVES = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(16), LANES)
 REORDER = ("contract", "reassoc", "nsz", "arcp")
