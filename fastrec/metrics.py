@@ -28,6 +28,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.matrix.arrays import readonly
+from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import check_choice, check_size
@@ -937,10 +938,9 @@ def serendipity(ranking: Any, truth: Any, expected: Any, k: int | None = None) -
 
 
 def _without_listed(truth: CodeMatrix, listed: NDArray[np.int32]) -> CodeMatrix:
-    rows = np.repeat(np.arange(truth.shape[0], dtype=np.int64), np.diff(truth.indptr))
     row, place = np.nonzero(listed >= 0)
-    width = truth.shape[1]
-    return keep_entries(truth, ~np.isin(rows * width + truth.indices, row * width + listed[row, place]))
+    cells = cell_keys(row, listed[row, place], truth.shape[1])
+    return keep_entries(truth, ~np.isin(cell_numbers(truth), cells))
 
 
 def _unit_features(item_features: Any, *, shares: bool = False) -> sp.csr_array:

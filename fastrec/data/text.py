@@ -19,7 +19,7 @@ from fastrec.data.ids import check_text
 from fastrec.data.recognition import Selector, begins_with_header
 from fastrec.data.text_columns import TextColumn
 from fastrec.kernels import text as kernels
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import readonly, starts_of
 
 DELIMITERS = (",", "\t", ";", "|", "::")
 _HEAD_BYTES = 1 << 16
@@ -109,7 +109,7 @@ class TextFile:
         places = list(range(n_fields)) if places is None else places
         sizes = np.zeros(n_fields, np.int64)
         facts = self._checked(text, np.iinfo(np.int64).max, sizes, n_fields)
-        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[places])])
+        bounds = starts_of(sizes[places])
         slots = np.full(n_fields, -1)
         slots[places] = np.arange(len(places))
         blocks = np.empty(bounds[-1], np.uint8)

@@ -13,6 +13,7 @@ from fastrec.data import Interactions
 from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.report import Report
 from fastrec.matrix.arrays import readonly
+from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
@@ -653,7 +654,7 @@ def _score_pairs(model: Any, task: Task, plan: Plan) -> dict[str, float]:
     assert task.pair_users is not None
     if not task.pairs.nnz:
         raise ValueError(f"{wanted[0].label!r} needs a value of a user and an item that the model knows")
-    users = np.repeat(task.pair_users, np.diff(task.pairs.indptr))
+    users = repeat_by_row(task.pairs, task.pair_users)
     predicted = np.empty(task.pairs.nnz)
     for start in range(0, len(users), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)

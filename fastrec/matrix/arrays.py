@@ -51,6 +51,17 @@ def _kind_of(array: NDArray[Any]) -> str:
     return f"{first!r}" if array.dtype.kind in "OUST" else f"an array of {array.dtype}"
 
 
+def starts_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each of the lists begins that lie one after the other, and where the last one ends, of shape (n + 1,).
+
+    >>> starts_of(np.array([2, 0, 1]))
+    array([0, 2, 2, 3])
+    """
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
 def readonly(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view of `array`, C-contiguous and aligned; a copy only where it was neither.
 

@@ -12,12 +12,32 @@ BLOCK = 1 << 20
 
 def row_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
     """The row of each entry, of shape (nnz,)."""
-    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return repeat_by_row(matrix, np.arange(matrix.shape[0], dtype=np.int64))
 
 
 def cell_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
     """The number of each entry's cell, counted row by row, of shape (nnz,)."""
-    return row_numbers(matrix) * matrix.shape[1] + matrix.indices
+    return cell_keys(row_numbers(matrix), matrix.indices, matrix.shape[1])
+
+
+def cell_keys(rows: NDArray[Any], codes: NDArray[Any], n_columns: int) -> NDArray[np.int64]:
+    """The number of each cell, counted row by row: one number in place of a row and a column.
+
+    >>> cell_keys(np.array([0, 2]), np.array([1, 0]), 4)
+    array([1, 8])
+    """
+    keys: NDArray[np.int64] = rows.astype(np.int64) * n_columns + codes
+    return keys
+
+
+def repeat_by_row(matrix: CodeMatrix, values: NDArray[Any]) -> NDArray[Any]:
+    """For each entry the value of its row, of shape (nnz,); `values` has one for each row.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> repeat_by_row(check_matrix([[1, 1], [0, 1]]), np.array([5, 7]))
+    array([5, 5, 7])
+    """
+    return np.repeat(values, np.diff(matrix.indptr))
 
 
 def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
@@ -27,7 +47,22 @@ def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
     >>> common_entries(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
     array([False,  True])
     """
-    return np.isin(cell_numbers(matrix), cell_numbers(other))
+    return find_cells(matrix, other) >= 0
+
+
+def find_cells(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.int64]:
+    """For each entry of a matrix its place among the entries of another one of its shape, -1 where that has none.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> find_cells(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
+    array([-1,  0])
+    """
+    wanted, cells = cell_numbers(matrix), cell_numbers(other)
+    places = np.searchsorted(cells, wanted)
+    places[places == len(cells)] = -1
+    if len(cells):
+        places[cells[places] != wanted] = -1
+    return places
 
 
 def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
@@ -37,10 +72,8 @@ def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
     >>> added_entries(check_matrix([[1, 2, 0]]), check_matrix([[1, 3, 4]])).toarray()
     array([[0., 3., 4.]], dtype=float32)
     """
-    old, new = cell_numbers(before), cell_numbers(after)
-    places = np.searchsorted(old, new)
-    known = places < len(old)
-    known[known] = old[places[known]] == new[known]
+    places = find_cells(after, before)
+    known = places >= 0
     known[known] = before.data[places[known]] == after.data[known]
     return keep_entries(after, ~known)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from fastrec.matrix.arrays import LARGEST_CODE, readonly, to_float32
+from fastrec.matrix.arrays import LARGEST_CODE, readonly, starts_of, to_float32
 
 
 class CodeMatrix(csr_array):
@@ -49,7 +49,7 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None 
     >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
     array([[0., 2.]], dtype=float32)
     """
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
+    before = starts_of(kept)
     shape = (matrix.shape[0], matrix.shape[1] if width is None else width)
     return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], shape)
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
 
 
@@ -20,7 +21,23 @@ def mix_bits(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
     """A key for each row, of shape (n,), that hangs on the row's items alone, in whatever order they stand."""
-    keys = mix_bits(matrix.indices.astype(np.uint64))
+    return _sum_rows(matrix, mix_bits(matrix.indices.astype(np.uint64)))
+
+
+def hash_rows_and_values(matrix: CodeMatrix) -> NDArray[np.uint64]:
+    """A key for each row, of shape (n,), that hangs on the row's items and their values alone.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> hashes = hash_rows_and_values(check_matrix([[1, 0], [0, 1], [1, 0]]))
+    >>> bool(hashes[0] == hashes[2] != hashes[1])
+    True
+    """
+    values = np.ascontiguousarray(matrix.data).view(np.uint32).astype(np.uint64)
+    return mix_bits(_sum_rows(matrix, mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ values)))
+
+
+def _sum_rows(matrix: CodeMatrix, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The sum of the keys of each row's entries, without carry."""
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
     return np.asarray(sums[1:] - sums[:-1])
 
@@ -28,4 +45,4 @@ def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
 def hash_cells(matrix: CodeMatrix, seed: int = 0) -> NDArray[np.uint64]:
     """A key for each entry, of shape (nnz,), that hangs on its item, the items of its row and the seed."""
     rows = hash_rows(matrix) + np.uint64(seed)
-    return mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ rows.repeat(np.diff(matrix.indptr)))
+    return mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ repeat_by_row(matrix, rows))

@@ -6,21 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.hashing import mix_bits
-
-
-def hash_rows(matrix: CodeMatrix) -> NDArray[np.uint64]:
-    """A number for each row that hangs on its codes and values alone, of shape (n,).
-
-    >>> from fastrec.matrix.code_matrix import check_matrix
-    >>> hashes = hash_rows(check_matrix([[1, 0], [0, 1], [1, 0]]))
-    >>> bool(hashes[0] == hashes[2] != hashes[1])
-    True
-    """
-    values = np.ascontiguousarray(matrix.data).view(np.uint32).astype(np.uint64)
-    keys = mix_bits(mix_bits(matrix.indices.astype(np.uint64)) ^ values)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(keys, dtype=np.uint64)])[matrix.indptr]
-    return mix_bits(sums[1:] - sums[:-1])
+from fastrec.matrix.hashing import hash_rows_and_values
 
 
 class KnownRows:
@@ -36,13 +22,13 @@ class KnownRows:
 
     def __init__(self, matrix: CodeMatrix) -> None:
         self.matrix = matrix
-        self.hashes = hash_rows(matrix)
+        self.hashes = hash_rows_and_values(matrix)
         self.order = np.argsort(self.hashes, kind="stable")
         self.sorted = self.hashes[self.order]
 
     def find(self, matrix: CodeMatrix) -> NDArray[np.int64]:
         """For each row of another matrix the first equal row, of shape (n,); -1 where there is none."""
-        hashes = hash_rows(matrix)
+        hashes = hash_rows_and_values(matrix)
         places = np.searchsorted(self.sorted, hashes)
         found = np.full(len(hashes), -1, np.int64)
         likely = places < len(self.sorted)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.sparse import count_columns, place_entries
-from fastrec.matrix.arrays import readonly
-from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.arrays import readonly, starts_of
+from fastrec.matrix.cells import cell_keys, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.hashing import hash_cells
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -44,7 +44,7 @@ def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
         return pick_rows(matrix, slice(int(rows[0]), int(rows[-1]) + 1))
     starts = matrix.indptr[rows]
     lengths = matrix.indptr[rows.astype(np.int64) + 1] - starts
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    indptr = starts_of(lengths)
     places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
     return assemble_csr(matrix.data[places], matrix.indices[places], indptr, (len(rows), matrix.shape[1]))
 
@@ -59,7 +59,7 @@ def rows_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.
            [0., 0., 0.]], dtype=float32)
     """
     rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    places = np.unique(rows[codes >= 0] * width + codes[codes >= 0])
+    places = np.unique(cell_keys(rows[codes >= 0], codes[codes >= 0], width))
     indptr = np.searchsorted(places, np.arange(len(lengths) + 1) * width).astype(np.int64)
     indices = (places % width).astype(np.int32)
     return assemble_csr(np.ones(len(indices), np.float32), indices, indptr, (len(lengths), width))
@@ -121,7 +121,7 @@ def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDAr
         count_columns(indices, indptr[cuts[piece]], indptr[cuts[piece + 1]], counts[piece])
 
     run_pieces(count, range(n_jobs), n_jobs)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
+    starts = starts_of(counts.sum(axis=0))
     places = starts[:-1] + np.cumsum(counts, axis=0) - counts
     shared = shared_value(matrix.data)
     values = readonly(shared if len(shared) > 1 or matrix.nnz <= 1 else np.empty(0, np.float32))

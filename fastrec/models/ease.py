@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, turned
 from fastrec.models.base.item_weights import ItemWeights, is_finite
@@ -251,7 +251,7 @@ def _gather_lower(
         run_pieces(gather_piece, range(PIECES), jobs)
 
     gather(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    starts = starts_of(counts)
     lower = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
     gather(*lower)
     return lower
@@ -270,5 +270,5 @@ def _assemble(
     rank = np.empty(n, np.int64)
     rank[order] = np.arange(n)
     filled, codes, values = filled[rank], codes[rank], values[rank]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(filled.sum(axis=1), dtype=np.int64)])
+    indptr = starts_of(filled.sum(axis=1))
     return turned(assemble_csr(values[filled], codes[filled], indptr, (n, n)), jobs)

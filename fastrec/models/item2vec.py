@@ -14,8 +14,8 @@ from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
-from fastrec.matrix.arrays import aligned_zeros, readonly
-from fastrec.matrix.cells import added_entries, row_numbers
+from fastrec.matrix.arrays import aligned_zeros, readonly, starts_of
+from fastrec.matrix.cells import added_entries, cell_keys, cell_numbers, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
@@ -254,7 +254,7 @@ class Item2Vec(Explaining, UpdatingFactors):
         users = np.concatenate([numbers[few], users])
         order = np.argsort(users, kind="stable")
         lengths = np.bincount(users, minlength=len(change.users))
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        starts = starts_of(lengths)
         items = np.concatenate([old.indices[few], items])[order].astype(np.int32)
         return Sequences(readonly(starts), readonly(items)), (self.window or 0) if in_time else 0
 
@@ -381,7 +381,7 @@ class _SkipGram:
             )  # fmt: skip
 
         run_pieces(count, range(pieces), self.jobs)
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.sum(axis=0))])
+        starts = starts_of(counts.sum(axis=0))
         places = starts[:-1].reshape(blocks, blocks) + np.cumsum(counts, axis=0) - counts
         centers, contexts = (np.empty(int(starts[-1]), np.int32) for _ in range(2))
 
@@ -410,7 +410,7 @@ def _ordered(data: Interactions) -> Sequences:
     assert data.times is not None
     order = np.lexsort((data.times, data.user_codes))
     lengths = np.bincount(data.user_codes, minlength=data.shape[0])
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    starts = starts_of(lengths)
     return Sequences(readonly(starts), readonly(data.item_codes[order]))
 
 
@@ -422,10 +422,9 @@ def _without(sequences: Sequences, hidden: CodeMatrix) -> Sequences:
     """The sequences without the pairs of user and item that are hidden."""
     n_users, n_items = hidden.shape
     users = np.repeat(np.arange(n_users), np.diff(sequences.starts))
-    keys = np.repeat(np.arange(n_users), np.diff(hidden.indptr)) * n_items + hidden.indices
-    kept = ~np.isin(users * n_items + sequences.items, keys)
+    kept = ~np.isin(cell_keys(users, sequences.items, n_items), cell_numbers(hidden))
     lengths = np.bincount(users[kept], minlength=n_users)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    starts = starts_of(lengths)
     return Sequences(readonly(starts), readonly(sequences.items[kept]))
 
 
@@ -451,6 +450,6 @@ def _means(matrix: CodeMatrix, items: Floats) -> Floats:
     """The weighted means of the vectors in each row, summed in the row's order; zeros for an empty row."""
     shape = (matrix.shape[0], len(items))
     sums = np.asarray(csr_array((matrix.data, matrix.indices, matrix.indptr), shape=shape) @ items)
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    rows = row_numbers(matrix)
     totals = np.bincount(rows, weights=matrix.data, minlength=matrix.shape[0])
     return np.ascontiguousarray(sums / np.maximum(totals, 1e-30)[:, None], np.float32)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from fastrec.data.ids import as_sequence
 from fastrec.fields import Array, Fields, Sizes, Value
-from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.known_rows import KnownRows, hash_rows
+from fastrec.matrix.hashing import hash_rows_and_values
+from fastrec.matrix.known_rows import KnownRows
 from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
@@ -465,8 +466,8 @@ class MLPRecommender(Recommender):
             rows = pick_rows(histories, new)
             center = self._derived.get("center", self._find_center)
             vectors[new] = self._scorer().fold_in(
-                rows, hash_rows(rows), center, negatives=self.network_[5], steps=FOLD_IN_STEPS, rate=FOLD_IN_RATE,
-                decay=self.network_[6], n_jobs=effective_jobs(self.n_jobs) if len(new) > 1 else 1,
+                rows, hash_rows_and_values(rows), center, negatives=self.network_[5], steps=FOLD_IN_STEPS,
+                rate=FOLD_IN_RATE, decay=self.network_[6], n_jobs=effective_jobs(self.n_jobs) if len(new) > 1 else 1,
             )  # fmt: skip
         return vectors
 
@@ -486,7 +487,7 @@ class MLPRecommender(Recommender):
         if isinstance(exclude, np.ndarray):
             exclude = rows_of_lists(exclude, [len(exclude)], self.n_features_in_)
         scores = self._score_rows(self._vectors(audience), allowed)
-        open_ = ~_in_rows(allowed, exclude)
+        open_ = ~common_entries(allowed, exclude) if isinstance(exclude, CodeMatrix) else np.ones(allowed.nnz, bool)
         codes = np.full((len(audience), k), -1, np.int32)
         best = np.full((len(audience), k), -np.inf, np.float32)
         rows = row_numbers(allowed)[open_]
@@ -543,16 +544,3 @@ def _share_equal(vectors: Floats, matrix: CodeMatrix) -> Floats:
         rows = order[start : start + size]
         shared[rows] = vectors[rows].mean(axis=0, dtype=np.float64)
     return shared
-
-
-def _in_rows(matrix: CodeMatrix, other: Excluded) -> NDArray[np.bool_]:
-    """Which entries of a matrix are entries of another one too, of shape (nnz,)."""
-    if other is None or isinstance(other, np.ndarray):
-        return np.zeros(matrix.nnz, bool)
-    width = np.int64(matrix.shape[1])
-    mine = row_numbers(matrix) * width + matrix.indices
-    theirs = row_numbers(other) * width + other.indices
-    places = np.searchsorted(theirs, mine)
-    found = places < len(theirs)
-    found[found] = theirs[places[found]] == mine[found]
-    return found

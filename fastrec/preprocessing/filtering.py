@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.matrix.cells import cell_keys, cell_numbers, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.hashing import hash_cells, hash_rows, mix_bits
 from fastrec.matrix.pairs import number_cells
@@ -136,7 +137,7 @@ class KCore(Preprocessor):
         enough = counts >= least
         if isinstance(X, Interactions):
             return X.select(self.item_mask_[X.item_codes] & enough[X.user_codes])
-        return as_given(X, matrix, kept & enough.repeat(np.diff(matrix.indptr)))
+        return as_given(X, matrix, kept & repeat_by_row(matrix, enough))
 
 
 class Binarize(Preprocessor):
@@ -381,7 +382,7 @@ class Cap(Preprocessor):
         return X.select(events)
 
     def _kept(self, X: Any, matrix: CodeMatrix) -> NDArray[np.bool_]:
-        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        rows = row_numbers(matrix)
         drawn = hash_cells(matrix, self.random_state)
         share = drawn.astype(np.float64) * 2.0**-64 / self.item_rates_[matrix.indices]
         kept = share < 1.0
@@ -396,7 +397,7 @@ class Cap(Preprocessor):
         worth = X.times[last_of_cells(X)] if timed else matrix.data
         order = np.lexsort((drawn, -worth, ~kept, rows))
         place = np.empty(matrix.nnz, np.int64)
-        place[order] = np.arange(matrix.nnz) - matrix.indptr[:-1].repeat(np.diff(matrix.indptr))
+        place[order] = np.arange(matrix.nnz) - repeat_by_row(matrix, matrix.indptr[:-1])
         return np.asarray(kept & (place < self.user))
 
 
@@ -479,7 +480,7 @@ class SampleNegatives(Preprocessor):
         values = np.full(len(users), self.value, np.float32)
         if isinstance(X, Interactions):
             return _joined(X, users, items, values)
-        row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        row = row_numbers(matrix)
         data = np.concatenate([matrix.data, values])
         places = (np.concatenate([row, users]), np.concatenate([matrix.indices, items]))
         result = csr_array((data, places), shape=matrix.shape)
@@ -524,11 +525,11 @@ def draw_negatives(
 
     Which ones hangs on the row's own entries and the seed.
     """
-    n_rows, n_items = matrix.shape
+    n_items = matrix.shape[1]
     lengths = np.diff(matrix.indptr)
     wanted = np.minimum(wanted, n_items - lengths)
     seeds = mix_bits(hash_rows(matrix) ^ mix_bits(np.array([seed], np.uint64)))
-    filled = np.repeat(np.arange(n_rows, dtype=np.int64), lengths) * n_items + matrix.indices
+    filled = cell_numbers(matrix)
     # Rows that will be more than half full are drawn by an order of all their empty cells, the others by trial.
     full = (2 * (lengths + wanted) > n_items) & (wanted > 0)
     cells = [_draw_among_all(np.flatnonzero(full), wanted, seeds, filled, n_items)]
@@ -559,7 +560,7 @@ def _draw_by_trial(
         row = np.repeat(np.arange(len(wanted)), missing)
         number = np.arange(len(row)) - np.repeat(np.cumsum(missing) - missing, missing) + tried[row]
         drawn = mix_bits(seeds[row] + mix_bits(number.astype(np.uint64))) % np.uint64(n_items)
-        cells = row * n_items + drawn.astype(np.int64)
+        cells = cell_keys(row, drawn.astype(np.int64), n_items)
         tried += missing
         cells = np.unique(cells)
         taken = np.isin(cells, filled, assume_unique=True) | np.isin(cells, found, assume_unique=True)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastrec.data import Interactions
 from fastrec.data.durations import convert_times, parse_duration, time_between
 from fastrec.matrix.arrays import keep_nonzero
+from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.preprocessing.filtering import Preprocessor, with_cells
 from fastrec.validation import check_choice, check_number
@@ -87,7 +88,7 @@ class Weighting(Preprocessor):
         """
         check_is_fitted(self)
         matrix = self._checked(X, reset=False)
-        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        rows = row_numbers(matrix)
         values = self._as_float32(self._weigh(matrix, rows), matrix.data)
         weighted = assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
         if isinstance(X, Interactions):

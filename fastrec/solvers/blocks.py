@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastrec.kernels.sgd_dealing import count_cells, deal_cells
 from fastrec.kernels.sgd_pairs import Samples
+from fastrec.matrix.arrays import starts_of
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -95,7 +96,7 @@ class Dealer:
             )
 
         run_pieces(count, range(blocks), self.n_jobs)
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        starts = starts_of(counts.ravel())
         places = starts[:-1].reshape(blocks, blocks).copy()
         weights = self.samples.weights if len(self.weights) else self.weights.copy()
 

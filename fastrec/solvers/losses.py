@@ -19,6 +19,7 @@ from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
 from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import transposed
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -381,7 +382,7 @@ class RatingLoss(Loss):
             self._sum(structure, np.ones(1, np.float32), presence_scales(matrix), sides.presence.rows, offsets)
             offsets += anchors[0]
         if len(anchors[0]) > 1:
-            weights = weights - np.repeat(anchors[1], np.diff(matrix.indptr))
+            weights = weights - repeat_by_row(matrix, anchors[1])
         pace, _ = self.paces(0.0)
         mean = np.float32(sides.mean)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.neighbors import BITS_ROWS, Candidates, Rows, Scale, find_neighbors, set_bits
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import shared_value
@@ -219,5 +219,5 @@ def products_of(rows: Rows, features: Rows) -> Doubles:
 def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
     """Lists of codes and scores, -1 where they end, as the rows of a matrix of shape (n, n_columns), not sorted."""
     valid = codes >= 0
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(valid.sum(axis=1), dtype=np.int64)])
+    indptr = starts_of(valid.sum(axis=1))
     return assemble_csr(scores[valid], codes[valid], indptr, (len(codes), n_columns))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.matrix.cells import cell_numbers, common_entries
+from fastrec.matrix.cells import cell_keys, cell_numbers, common_entries
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import hide_part, pick_rows
 from fastrec.validation import check_number
@@ -83,4 +83,4 @@ def _hidden_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...])
 
 def is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:
     """Which events are of a pair that the matrix has."""
-    return np.isin(data.user_codes.astype(np.int64) * matrix.shape[1] + data.item_codes, cell_numbers(matrix))
+    return np.isin(cell_keys(data.user_codes, data.item_codes, matrix.shape[1]), cell_numbers(matrix))

@@ -14,7 +14,7 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids
 from fastrec.kernels.als import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
-from fastrec.matrix.arrays import check_codes, readonly
+from fastrec.matrix.arrays import check_codes, readonly, starts_of
 from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
@@ -421,7 +421,7 @@ def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_j
         if policy == "error" and lengths.sum() < most:
             raise ValueError('an interaction is known already: use duplicates="sum", "last" or "max"')
     grown[rows] = lengths
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(grown, dtype=np.int64)])
+    indptr = starts_of(grown)
     out = Entries(readonly(indptr), np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
     # A piece is some of the given rows, each with those that follow it up to the next.
     ends = np.append(indptr[rows[1:]], indptr[-1])

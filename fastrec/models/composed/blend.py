@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Value
-from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, spread_evenly
 from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
@@ -354,9 +354,8 @@ class Blend(Explaining):
             codes = self._proposed(views, self.candidates, seen, None)
             for number, view in views.items():
                 said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
-            width = truth.shape[1] + 1
-            keys = row_numbers(truth) * width + truth.indices
-            hits[batch] = np.isin(np.arange(len(codes))[:, None] * width + codes, keys) & (codes >= 0)
+            cells = cell_keys(np.arange(len(codes))[:, None], codes, truth.shape[1])
+            hits[batch] = np.isin(cells, cell_numbers(truth)) & (codes >= 0)
         return Judged(said, hits, np.minimum(np.diff(hidden.indptr), CUT))
 
 
