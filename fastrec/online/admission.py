@@ -13,8 +13,8 @@ from typing import NamedTuple, Self
 
 from fastrec.models import Recommender
 from fastrec.models.base.updating import LEEWAY, reach
+from fastrec.online.acceptance import unknown_ids
 from fastrec.online.journal import Event, Id
-from fastrec.online.snapshot import unknown_ids
 from fastrec.validation import check_choice, check_integer
 
 CHOICES = ("hold", "refuse", "take")
@@ -22,7 +22,7 @@ CHOICES = ("hold", "refuse", "take")
 LARGEST_HOLD = 20_000
 
 
-class Sizes(NamedTuple):
+class FittedSizes(NamedTuple):
     """How many users and items a model was last fitted to."""
 
     users: int
@@ -68,7 +68,7 @@ class Admission:
         users, items, support = rule.split()
         return cls(users, items, int(support))
 
-    def admit(self, model: Recommender, fitted: Sizes, events: Sequence[Event]) -> list[Event]:
+    def admit(self, model: Recommender, fitted: FittedSizes, events: Sequence[Event]) -> list[Event]:
         """The events, in order, that an update of the model takes in now."""
         new_users, new_items = unknown_ids(model, events)
         # In the order in which they come, which a set does not have.
@@ -85,12 +85,12 @@ class Admission:
             and (event.item not in new_items or event.item in items)
         ]
 
-    def _choose_users(self, model: Recommender, fitted: Sizes, new: list[Id]) -> set[Id]:
+    def _choose_users(self, model: Recommender, fitted: FittedSizes, new: list[Id]) -> set[Id]:
         if self.users == "hold":
             return set(_within(list(dict.fromkeys(new)), model.users_ is None, model.seen_.shape[0], fitted.users))
         return set(new) if self.users == "take" else set()
 
-    def _choose_items(self, model: Recommender, fitted: Sizes, speaking: dict[Id, set[Id]]) -> set[Id]:
+    def _choose_items(self, model: Recommender, fitted: FittedSizes, speaking: dict[Id, set[Id]]) -> set[Id]:
         if self.items != "hold":
             return set(speaking) if self.items == "take" else set()
         by_number = model.items_ is None

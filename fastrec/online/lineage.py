@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrec.models import Recommender
-from fastrec.online.snapshot import codes_in
+from fastrec.online.acceptance import codes_in
 
 # Of so many items it is asked whether another model knows them, too; of the half it must.
 SAMPLE = 64

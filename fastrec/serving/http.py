@@ -39,8 +39,8 @@ from fastrec.online import (
     Versions,
 )
 from fastrec.online.journal import Id, Receipt
-from fastrec.online.snapshot import merge_values
-from fastrec.online.updating import check_refittable, check_updatable
+from fastrec.online.schedule import check_plan
+from fastrec.online.user_state import merge_values
 from fastrec.serving import messages as m
 from fastrec.serving.access import Access, Scope
 from fastrec.serving.catalogue import Catalogue
@@ -208,10 +208,7 @@ class Server:
                 support=settings.support,
                 force=settings.force,
             )
-            if settings.checkpoint_every is not None:
-                check_updatable(updater.snapshot.model)
-            if (settings.refit_every, settings.refit_share, settings.refit_drift) != (None, None, None):
-                check_refittable(updater.snapshot.model)
+            check_plan(settings, updater.snapshot.model)
             self.updater = updater
             self.metrics.took_model("start")
             gc.freeze()  # what is loaded stays: the collector need not walk through it under load
@@ -264,14 +261,8 @@ class Server:
         if self._leader is None:
             self._leader = Leader(updater.source.folder / ".leader", self.settings.mode)
         if self._leader.acquire():
-            self._schedule = Schedule(
-                updater,
-                checkpoint_every=settings.checkpoint_every,
-                refit_every=settings.refit_every,
-                refit_share=settings.refit_share,
-                refit_drift=settings.refit_drift,
-                report=lambda how, seconds: self.metrics.took_model(how),
-            ).start()
+            report = lambda how, seconds: self.metrics.took_model(how)
+            self._schedule = Schedule.of(updater, settings, report=report).start()
 
     def begin_to_drain(self) -> None:
         """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""

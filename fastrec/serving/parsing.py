@@ -10,8 +10,8 @@ from starlette.requests import Request
 from fastrec.data.ids import parse_id as read_id
 from fastrec.models import Recommender
 from fastrec.models.base.updating import reach
+from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value
 from fastrec.online.journal import Id
-from fastrec.online.snapshot import SMALLEST_VALUE, largest_value, takes_value
 from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.refusal import Refusal

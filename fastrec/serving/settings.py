@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import PRIVATE
 
 # Where the metrics of several workers are; the name is prometheus-client's.
@@ -11,7 +12,7 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(SchedulePlan):
     """How a model is served.
 
     Parameters
@@ -32,7 +33,7 @@ class Settings:
     duplicates : {"sum", "last", "max"} or None
         What several events of one user and item add up to; None: the last counts for models of ratings, else their sum.
     checkpoint_every, refit_every, refit_share, refit_drift
-        As in `fastrec.online.Schedule`; for a folder of versions.
+        As in `fastrec.online.SchedulePlan`; for a folder of versions.
     largest_body
         Bytes that a request may have.
     largest_queue
@@ -62,10 +63,6 @@ class Settings:
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_unknown: str = "popular"
     duplicates: str | None = None
-    checkpoint_every: float | None = None
-    refit_every: float | None = None
-    refit_share: float | None = None
-    refit_drift: float | None = None
     largest_body: int = 4 << 20
     largest_queue: int = 100_000
     body_seconds: float = 10.0
@@ -77,12 +74,6 @@ class Settings:
     new_items: str = "hold"
     support: int = 5
     force: bool = False
-
-    @property
-    def makes_models(self) -> bool:
-        """Whether new models are made at all."""
-        asked = (self.checkpoint_every, self.refit_every, self.refit_share, self.refit_drift)
-        return any(option is not None for option in asked)
 
 
 def is_loopback(host: str) -> bool:

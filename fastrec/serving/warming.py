@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastrec.online import Event, Snapshot
-from fastrec.online.snapshot import largest_value
+from fastrec.online.acceptance import largest_value
 from fastrec.serving.parsing import decode
 
 # A model that needs longer for a question answers on threads: others would wait for it.

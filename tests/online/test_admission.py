@@ -14,7 +14,7 @@ from fastrec.data import Interactions
 from fastrec.models import ImplicitALS, Popularity
 from fastrec.online import Event, Journal, JournalTrimmedError, Updater, Versions
 from fastrec.online import admission as admissions
-from fastrec.online.admission import Admission, Sizes
+from fastrec.online.admission import Admission, FittedSizes
 
 USERS, ITEMS = [f"u{n}" for n in range(12)], [f"i{n}" for n in range(8)]
 
@@ -129,7 +129,7 @@ def test_models_that_know_by_number_take_no_code_beyond_the_room(journal, narrow
     for code in (18, 19, 400):
         journal.append([(code + 8, code)])
     assert updater.checkpoint().model.n_features_in_ == 19
-    assert Admission().admit(model, Sizes(12, 8), [Event(1, 18), Event(1, 19)]) == [Event(1, 18)]
+    assert Admission().admit(model, FittedSizes(12, 8), [Event(1, 18), Event(1, 19)]) == [Event(1, 18)]
 
 
 IDS = st.integers(0, 40)

@@ -73,7 +73,7 @@ def test_a_change_of_taste_is_noticed(model, tmp_path, shift, fallen):
 
 
 def test_a_drift_is_answered_by_a_refit(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("fastrec.online.updating.Drift", lambda fall: Drift(fall, window=150))
+    monkeypatch.setattr("fastrec.online.schedule.Drift", lambda fall: Drift(fall, window=150))
     versions = Versions(tmp_path / "models")
     versions.publish(model)
     refitted = threading.Event()

@@ -30,7 +30,7 @@ from fastrec.models import (
     load,
 )
 from fastrec.online import Deletion, Event, Journal, JournalTrimmedError, Schedule, Snapshot, Updater, Versions
-from fastrec.online.updating import interactions_of
+from fastrec.online.training_data import interactions_of
 from fastrec.storage import FileError
 
 USERS, ITEMS = [f"u{n}" for n in range(40)], [f"i{n}" for n in range(25)]

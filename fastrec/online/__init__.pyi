@@ -1,0 +1,15 @@
+from .drift import Drift as Drift
+from .journal import Deletion as Deletion
+from .journal import Event as Event
+from .journal import EventLog as EventLog
+from .journal import Journal as Journal
+from .journal import JournalDamagedError as JournalDamagedError
+from .journal import JournalDiskFullError as JournalDiskFullError
+from .journal import JournalError as JournalError
+from .journal import JournalFullError as JournalFullError
+from .journal import JournalTrimmedError as JournalTrimmedError
+from .plan import SchedulePlan as SchedulePlan
+from .schedule import Schedule as Schedule
+from .snapshot import Snapshot as Snapshot
+from .updating import Updater as Updater
+from .versions import Versions as Versions

@@ -1,0 +1,52 @@
+"""`SchedulePlan`: when new models are made. It imports nothing heavy, since the settings of a server are one."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePlan:
+    """When new models are made of the events that come in; None of an option is never.
+
+    Parameters
+    ----------
+    checkpoint_every
+        Seconds between checkpoints.
+    refit_every
+        Seconds between refits.
+    refit_share
+        Refit when the events since the last refit are this share of the training data: a measure of how far the model
+        may have drifted from what there is.
+    refit_drift
+        Refit when the model foresees new events worse than it did after the last refit, by this share of its NDCG@10:
+        0.2 is a fifth (see `Drift`).
+
+    Examples
+    --------
+    >>> SchedulePlan(checkpoint_every=60).makes_models, SchedulePlan().makes_models
+    (True, False)
+    """
+
+    checkpoint_every: float | None = None
+    refit_every: float | None = None
+    refit_share: float | None = None
+    refit_drift: float | None = None
+
+    @property
+    def updates(self) -> bool:
+        """Whether checkpoints are made."""
+        return self.checkpoint_every is not None
+
+    @property
+    def refits(self) -> bool:
+        """Whether models are fitted anew."""
+        return (self.refit_every, self.refit_share, self.refit_drift) != (None, None, None)
+
+    @property
+    def makes_models(self) -> bool:
+        """Whether new models are made at all."""
+        return self.updates or self.refits
+
+    def options(self) -> dict[str, Any]:
+        """The plan's own options by name."""
+        return {field.name: getattr(self, field.name) for field in fields(SchedulePlan)}

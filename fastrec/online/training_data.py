@@ -1,0 +1,115 @@
+"""What a new model is made of: the data of the one before it, and the events since."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.matrix.cells import row_numbers
+from fastrec.models import CompressedFactors, CompressedWeights, Recommender
+from fastrec.models.base.updating import pad_facts, resize
+from fastrec.online.acceptance import select_takeable
+from fastrec.online.journal import Deletion, Event, Id
+
+
+def interactions_of(
+    model: Recommender, entries: Sequence[Event | Deletion], policy: Any, time_unit: Any = None
+) -> Interactions:
+    """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
+    events = select_takeable(model, entries)
+    if policy == "last":  # the last by the journal's own order, which a clock does not change
+        events = list({(event.user, event.item): event for event in events}.values())
+    users, user_codes = _number_ids([event.user for event in events], model.users_)
+    items, item_codes = _number_ids([event.item for event in events], model.items_)
+    known = _fill_times(events)
+    values = np.array([event.value for event in events], np.float32)
+    data = Interactions(user_codes, item_codes, values, users=users, items=items, duplicates=policy)
+    # A few moments may well have many events here: these are times, whatever they look like.
+    return data if known is None else data._replaced(times=known, time_unit=time_unit)
+
+
+def training_data(
+    model: Recommender, entries: Sequence[Event | Deletion], gone: list[int], policy: Any, time_unit: Any = None
+) -> Any:
+    """All that a model was made of, without the users gone, and the events since; a matrix for a model without ids."""
+    new = interactions_of(model, entries, policy, time_unit)
+    users = Vocabulary(np.arange(model.seen_.shape[0])) if model.users_ is None else model.users_
+    items = Vocabulary(np.arange(model.n_features_in_)) if model.items_ is None else model.items_
+    all_users, all_items = users.extended(new.users.ids), items.extended(new.items.ids)
+    rows, columns, values = _training_events(model)
+    kept = ~np.isin(rows, gone)
+    ones = np.ones(new.n_interactions, np.float32) if new.values is None else new.values
+    info = model.item_info_
+    if info is not None:
+        more = len(all_items) - len(items)
+        info = {name: pad_facts(column, more) for name, column in info.items()}
+    data = Interactions(
+        np.concatenate([rows[kept], all_users.encode(new.users.ids)[new.user_codes]]),
+        np.concatenate([columns[kept], all_items.encode(new.items.ids)[new.item_codes]]),
+        np.concatenate([values[kept], ones]),
+        users=all_users,
+        items=all_items,
+        item_info=info,
+        duplicates=policy,
+    )
+    return data if model.users_ is not None else data.matrix
+
+
+def _training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """What a model was made of: user codes, item codes and values of all entries."""
+    seen = model.seen_
+    return row_numbers(seen).astype(np.int32), seen.indices, seen.data
+
+
+def check_updatable(model: Recommender) -> None:
+    """Refuse a model that no checkpoint can update."""
+    if "partial_fit" not in model.capabilities:
+        raise TypeError(f"{type(model).__name__} has no partial_fit, which a checkpoint needs: refit it instead")
+
+
+def check_refittable(model: Recommender) -> None:
+    """Refuse a model that cannot be fitted again by what it is: what `compress` makes, or with features not kept."""
+    name = type(model).__name__
+    if isinstance(model, CompressedFactors | CompressedWeights):
+        raise TypeError(f"{name} cannot be fitted again: refit the model it was made of, compress it and publish it")
+    warm = model._warm()
+    cold_are_answered = bool(((model.item_counts_ == 0) & (True if warm is None else warm)).any())
+    if cold_are_answered and getattr(model, "item_features_", None) is None:
+        raise TypeError(f"{name} was fitted with features that it does not keep: fit it with them and publish it")
+
+
+def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
+    """What a model was told about its users and items when it was fitted, for a fit to more of them."""
+    options: dict[str, Any] = {}
+    for name, n in (("user_features", shape[0]), ("item_features", shape[1])):
+        features = getattr(model, f"{name}_", None)
+        if features is None or not getattr(model, "features_given_", True):
+            continue
+        more = n - features.shape[0]
+        if isinstance(features, np.ndarray):
+            options[name] = np.concatenate([features, np.zeros((more, features.shape[1]), features.dtype)])
+        else:
+            options[name] = resize(features, (n, features.shape[1]))
+    return options
+
+
+def _fill_times(events: Sequence[Event]) -> NDArray[np.int64] | None:
+    """The time of each event; one without has that of the event before it, or after it. None where none has any."""
+    given = [event.time for event in events if event.time is not None]
+    if not given:
+        return None
+    last, times = given[0], []
+    for event in events:
+        last = last if event.time is None else event.time
+        times.append(last)
+    return np.array(times, np.int64)
+
+
+def _number_ids(ids: list[Id], vocabulary: Vocabulary | None) -> tuple[Vocabulary, list[int]]:
+    """A vocabulary of the ids in the order in which they came, and a code for each."""
+    codes: dict[Id, int] = {}
+    numbers = [codes.setdefault(given, len(codes)) for given in ids]
+    kind: Any = object if vocabulary is not None and vocabulary.kind == "str" else np.int64
+    return Vocabulary(np.array(list(codes), kind)), numbers

@@ -1,0 +1,170 @@
+"""`UserState`: what a user has done since the model was made; and all users' states, frozen but cheap to change."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.pairs import reduce_runs
+from fastrec.models import Recommender
+from fastrec.online.journal import Id
+
+SHARDS = 256
+# So many events of a user wait before they are merged into the history: to merge costs a copy of it.
+WAITING = 64
+
+
+class History(NamedTuple):
+    """A history: item codes in ascending order, int32, and their values, float32."""
+
+    codes: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+class Totals(NamedTuple):
+    """What a user's events add up to: item codes in ascending order, int32, and their values so far, float64."""
+
+    codes: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+
+class UserState:
+    """What one user has done since the model was made; the whole history is put together when it is asked for.
+
+    Events wait in a tuple until there are some, or until somebody asks; then they are merged once, for all that come
+    after. So an event more costs no more, however many there were.
+    """
+
+    __slots__ = ("_history", "_state", "base", "mark", "vectors")
+
+    def __init__(self, base: int, totals: Totals, waiting: tuple[tuple[int, float], ...] = ()) -> None:
+        self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
+        self._state = totals, waiting  # exchanged together, since threads share what is frozen
+        self.mark: bytes | None = None  # by which deletions name the user, once there has been one
+        self._history: History | None = None
+        self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been asked for
+
+    def after(self, events: tuple[tuple[int, float], ...], policy: str) -> "UserState":
+        """With more events: item codes and values."""
+        totals, waiting = self._state
+        new = UserState(self.base, totals, waiting + events)
+        new.mark = self.mark
+        if len(waiting) + len(events) > WAITING:
+            new._merge(policy)
+        return new
+
+    def _merge(self, policy: str) -> Totals:
+        totals, waiting = self._state
+        if waiting:
+            codes, values = zip(*waiting, strict=True)
+            added = np.array(values, np.float32).astype(np.float64)
+            totals = Totals(*merge_into(totals.codes, totals.values, np.array(codes, np.int32), added, policy))
+            self._state = totals, ()
+        return totals
+
+    def history(self, model: Recommender, policy: str) -> History:
+        """The history with everything in it; the same, to the bit, as the model's own after an update."""
+        if self._history is None:
+            seen = model.seen_
+            start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
+            new = self._merge(policy)
+            values = new.values.astype(np.float32)
+            self._history = History(
+                *merge_into(seen.indices[start:stop], seen.data[start:stop], new.codes, values, policy)
+            )
+        return self._history
+
+
+class UserStates:
+    """An immutable mapping of users to what they have done, cheap to make anew with some of them changed."""
+
+    __slots__ = ("_length", "_shards")
+
+    def __init__(self, shards: list[dict[Id, UserState]] | None = None, length: int = 0) -> None:
+        self._shards: list[dict[Id, UserState]] = [{}] * SHARDS if shards is None else shards
+        self._length = length
+
+    def get(self, user: Id) -> UserState | None:
+        """What the user has done, or None."""
+        return self._shards[shard_of(user)].get(user)
+
+    def replaced(self, changed: Mapping[Id, UserState]) -> "UserStates":
+        """As before, but for the users given."""
+        shards, length = self._shards.copy(), self._length
+        for user, state in changed.items():
+            place = shard_of(user)
+            if shards[place] is self._shards[place]:
+                shards[place] = shards[place].copy()
+            length += user not in shards[place]
+            shards[place][user] = state
+        return UserStates(shards, length)
+
+    def without(self, gone: bytes, mark: Callable[[Id], bytes]) -> "UserStates":
+        """As before, but without the user of that mark."""
+        shards, length = self._shards, self._length
+        for place, shard in enumerate(shards):
+            for user, state in shard.items():
+                if state.mark is None:
+                    state.mark = mark(user)
+                if state.mark == gone:
+                    shards = shards.copy()
+                    shards[place] = {other: state for other, state in shard.items() if other != user}
+                    return UserStates(shards, length - 1)
+        return self
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def shard_of(user: Id) -> int:
+    """Which of the shards a user is in; ids at equal distances are spread over all of them.
+
+    >>> len({shard_of(256 * n) for n in range(10_000)})
+    256
+    """
+    return (hash(user) * 0x9E3779B97F4A7C15 >> 40) % SHARDS
+
+
+def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: str) -> History:
+    """One entry for each code, in ascending order: the sum of its values (made in float64), the last, or the greatest.
+
+    >>> merge_values(np.array([7, 2, 7], "i4"), np.array([1, 5, 3], "f4"), "sum")
+    History(codes=array([2, 7], dtype=int32), values=array([5., 4.], dtype=float32))
+    """
+    order = np.argsort(codes, kind="stable")
+    codes, values = codes[order], values[order]
+    begins = np.ones(len(codes), bool)
+    np.not_equal(codes[1:], codes[:-1], out=begins[1:])
+    if begins.all():
+        return History(codes, values)
+    first = np.flatnonzero(begins)
+    return History(codes[first], reduce_runs(values, first, policy))
+
+
+def merge_into(
+    codes: NDArray[np.int32], values: NDArray[Any], new: NDArray[np.int32], added: NDArray[Any], policy: str
+) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Entries in ascending order of their codes, and others, in any order, merged with them one after the other.
+
+    Of the size of what there is only copies are made.
+
+    >>> merge_into(np.array([2, 7]), np.array([1.0, 1.0]), np.array([7, 3, 7]), np.array([2.0, 4.0, 1.0]), "sum")
+    (array([2, 3, 7]), array([1., 4., 4.]))
+    """
+    distinct = np.unique(new)
+    places = np.searchsorted(codes, distinct)
+    missing = np.ones(len(distinct), bool)
+    within = places < len(codes)
+    missing[within] = codes[places[within]] != distinct[within]
+    nothing = -np.inf if policy == "max" else 0
+    merged = np.insert(codes, places[missing], distinct[missing])
+    totals = np.insert(values, places[missing], nothing)
+    at = np.searchsorted(merged, new)
+    if policy == "sum":
+        np.add.at(totals, at, added)
+    elif policy == "max":
+        np.maximum.at(totals, at, added)
+    else:
+        totals[at] = added
+    return merged, totals
