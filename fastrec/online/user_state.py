@@ -70,9 +70,8 @@ class UserState:
             start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
             new = self._merge(policy)
             values = new.values.astype(np.float32)
-            self._history = History(
-                *merge_into(seen.indices[start:stop], seen.data[start:stop], new.codes, values, policy)
-            )
+            codes, had = seen.indices[start:stop], seen.data[start:stop]
+            self._history = History(*merge_into(codes, had, new.codes, values, policy))
         return self._history
 
 
