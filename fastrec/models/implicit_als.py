@@ -1,6 +1,5 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -19,7 +18,7 @@ from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.solvers.als import Side, Solver, eigenbasis, gramian, rotate
+from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
 from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import FeatureRidge, check_strength
 from fastrec.validation import check_choice, check_integer, check_number, check_size
@@ -234,16 +233,24 @@ class ImplicitALS(Explaining, FeaturedFactors):
         """
         return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
-    def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
+    def _fit(
+        self,
+        matrix: CodeMatrix,
+        item_features: Any = None,
+        user_features: Any = None,
+        X_val: Any = None,
+        item_factors: Floats | None = None,
+    ) -> None:
+        """Learn the factors; or take `item_factors`, of shape (n_items, factors), that were learned elsewhere."""
         self._adopt_features(matrix.shape, item_features, user_features)
         jobs = effective_jobs(self.n_jobs)
         self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
-        given = None if X_val is None else self._trained(self._checked(X_val))
-        trained, hidden = held_out(matrix, given, self.validation_fraction)
-        users_to_items, items_to_users = self._sides(trained, jobs)
-        users, items = self._start(matrix)
         with one_blas_thread():
-            items = self._alternate(users, items, users_to_items, items_to_users, trained, hidden, jobs)
+            if item_factors is None:
+                given = None if X_val is None else self._trained(self._checked(X_val))
+                items = self._alternate(*self._start(matrix), *held_out(matrix, given, self.validation_fraction), jobs)
+            else:
+                items = _with_padding(item_factors, matrix.shape[1], padded_width(self.factors))
             _, basis = eigenbasis(gramian(items, jobs), self.factors)
             rotate(items, basis, jobs)
         self.item_factors_ = _without_padding(items, self.factors)
@@ -276,19 +283,15 @@ class ImplicitALS(Explaining, FeaturedFactors):
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
         """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
         width = padded_width(self.factors)
-        rng = np.random.default_rng(seed_of(self.random_state))
+        seed = seed_of(self.random_state)
         started = []
-        for size, last in zip(matrix.shape, ("user_factors_", "item_factors_"), strict=True):
-            factors = aligned_zeros(size, width)
+        for side, last in enumerate(("user_factors_", "item_factors_")):
+            factors = aligned_zeros(matrix.shape[side], width)
             known = getattr(self, last, None) if self.warm_start else None
-            if known is not None and known.shape == (size, self.factors):
+            if known is not None and known.shape == (len(factors), self.factors):
                 factors[:, : self.factors] = known
             else:
-                block = 1 << 16
-                for first in range(0, size, block):
-                    rows = factors[first : first + block]
-                    rows[:, : self.factors] = rng.standard_normal((len(rows), self.factors), np.float32)
-                    rows *= np.float32(0.1 / math.sqrt(self.factors))
+                start_rows(factors, self.factors, [seed, side])
             started.append(factors)
         return started[0], started[1]
 
@@ -296,23 +299,23 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self,
         users: Floats,
         items: Floats,
-        users_to_items: Side,
-        items_to_users: Side,
         trained: CodeMatrix,
         hidden: CodeMatrix | None,
         jobs: int,
     ) -> Floats:
         """Epochs until enough of them are done; returns the item factors to keep."""
-        sides = ((users, items, users_to_items), (items, users, items_to_users))
+        by_user, by_item = self._sides(trained, jobs)
+        sides = ((users, items, by_user), (items, users, by_item))
 
         def run_epoch(epoch: int) -> float:
             solver = self._solver(epoch > 0, jobs)
+            objectives = []
             for rows, others, side in sides:
                 values, basis = eigenbasis(gramian(others, jobs), self.factors)
                 rotate(rows, basis, jobs)
                 rotate(others, basis, jobs)
-                loss = side.solve(rows, others, values, solver)
-            return loss + users_to_items.penalty
+                objectives.append(side.solve(rows, gather(others, values, self.dtype, jobs), solver))
+            return objectives[1].loss + objectives[0].penalty
 
         def validate() -> float:
             assert hidden is not None
@@ -328,7 +331,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     def _solver(self, relaxed: bool, jobs: int) -> Solver:
         method = "cholesky" if self.solver == "cholesky" else "cg"
-        return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, self.dtype, jobs)
+        return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, jobs)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
@@ -353,9 +356,9 @@ class ImplicitALS(Explaining, FeaturedFactors):
         """
         jobs = effective_jobs(self.n_jobs)
         width = padded_width(self.factors)
-        items = _grown(self.item_factors_, self.n_features_in_, width)
+        items = _with_padding(self.item_factors_, self.n_features_in_, width)
         items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
-        users = _grown(self.user_factors_, self.seen_.shape[0], width)
+        users = _with_padding(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self.factors)
         users[change.users, : self.factors] = self._factors_of(change.users)
         rows = pick_rows(turned(self._training, jobs), change.items)
@@ -410,8 +413,8 @@ def _automatic_alpha(matrix: CodeMatrix) -> float:
     return AUTO_ALPHA * matrix.shape[0] * matrix.shape[1] / total if total > 0 else 1.0
 
 
-def _grown(factors: Floats, size: int, width: int) -> Floats:
-    """A copy with zeros for what is new."""
+def _with_padding(factors: Floats, size: int, width: int) -> Floats:
+    """A copy of shape (size, width), with zeros for what is new."""
     grown = aligned_zeros(size, width)
     grown[: len(factors), : factors.shape[1]] = factors
     return grown

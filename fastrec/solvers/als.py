@@ -4,9 +4,10 @@ The arrays of factors are float32, C-contiguous and of a width that is a multipl
 factors zero.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,31 @@ PIECE_COST = 10_000  # entries at least in each of them
 ROW_COST = 16  # what a row costs beside its entries, in entries
 
 
+class Gathered(NamedTuple):
+    """The vectors of the other side as kernels read them: made once for a half epoch, whoever solves its rows.
+
+    Parameters
+    ----------
+    vectors
+        float32, or float16 as its bits in uint16, of shape (n, width), times `scale`.
+    scale
+        A power of two, by which float16's range is used.
+    eigenvalues
+        Of the Gramian of the vectors, without the scale, of shape (factors,), the largest first.
+    """
+
+    vectors: NDArray[Any]
+    scale: float
+    eigenvalues: NDArray[np.float64]
+
+
+class Objective(NamedTuple):
+    """What one side's rows add to the objective: parts of it add up to the whole."""
+
+    loss: float  # the sum over the rows, their own penalties included
+    penalty: float  # the sum of these penalties alone
+
+
 @dataclass(frozen=True)
 class Solver:
     """How the rows are solved.
@@ -39,8 +65,6 @@ class Solver:
         Conjugate-gradient steps at most, and the share of the squared residual at which a row is done.
     relaxation
         How many times as far as its solution each row is moved.
-    dtype
-        "float16" or "float32": how the vectors of the other side are read.
     n_jobs
         The number of threads.
     """
@@ -49,7 +73,6 @@ class Solver:
     steps: int
     tolerance: float
     relaxation: float
-    dtype: str
     n_jobs: int
 
 
@@ -76,14 +99,13 @@ class Side:
         pieces = min(PIECES, 1 + cost // PIECE_COST)
         self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces))
 
-    def solve(self, solutions: Floats, vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> float:
-        """Move each row of `solutions`, in place, towards its solution given the other side's `vectors`.
+    def solve(self, solutions: Floats, gathered: Gathered, solver: Solver) -> Objective:
+        """Move each row of `solutions`, in place, towards its solution given the other side's vectors.
 
-        Both are in the eigenbasis of the Gramian of `vectors`, whose `eigenvalues` are given. Returns the loss after
-        it: the sum over the rows, their own penalties included; `penalty` is then the sum of these alone.
+        Both are in the eigenbasis of the Gramian of these vectors. Returns what the objective is after it.
         """
         width = solutions.shape[1]
-        equations = self._equations(*_gathered(vectors, eigenvalues, solver), eigenvalues)
+        equations = self._equations(gathered)
         losses, norms = np.empty(len(solutions)), np.empty(len(solutions))
         flat = solutions.reshape(-1)
         size = Static(width) if width <= REGISTERS else width
@@ -100,13 +122,12 @@ class Side:
             )  # fmt: skip
 
         run_pieces(solve_piece, range(len(self.cuts) - 1), solver.n_jobs)
-        self.penalty = float(norms.sum())
-        return float(losses.sum())
+        return Objective(float(losses.sum()), float(norms.sum()))
 
     def fold(self, vectors: Floats, eigenvalues: NDArray[np.float64], n_jobs: int) -> Floats:
         """The solution of each row given the other side's `vectors`, as accurate as docs/ials.md says."""
         solutions = aligned_zeros(len(self.entries.indptr) - 1, vectors.shape[1])
-        equations = self._equations(vectors, 1.0, eigenvalues)
+        equations = self._equations(Gathered(vectors, 1.0, eigenvalues))
         width, flat = vectors.shape[1], solutions.reshape(-1)
         size = Static(width) if width <= REGISTERS else width
 
@@ -116,8 +137,9 @@ class Side:
         run_pieces(fold_piece, range(len(self.cuts) - 1), n_jobs)
         return solutions
 
-    def _equations(self, vectors: NDArray[Any], scale: float, eigenvalues: NDArray[np.float64]) -> Equations:
-        """What the rows' equations share, given the other side's vectors as they are read, times `scale`."""
+    def _equations(self, gathered: Gathered) -> Equations:
+        """What the rows' equations share."""
+        vectors, scale, eigenvalues = gathered
         floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
         squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
         squared = np.concatenate([squared, np.ones(vectors.shape[1] - len(squared), np.float32)])
@@ -127,19 +149,42 @@ class Side:
         )
 
 
+def block_cuts(n: int) -> NDArray[np.int64]:
+    """Where the pieces of n rows begin and end: at most 64 of them, cut at multiples of 1024 rows.
+
+    >>> block_cuts(3000)
+    array([   0, 1024, 2048, 3000])
+    """
+    step = BLOCK * max(1, -(-n // (BLOCK * PIECES)))
+    return np.append(np.arange(0, max(n, 1), step), n)
+
+
+def sum_gramian(factors: Floats) -> NDArray[np.float64]:
+    """YᵀY of one piece, summed in float64 over blocks of 1024 rows, one after the other."""
+    total = np.zeros((factors.shape[1], factors.shape[1]))
+    for first in range(0, len(factors), BLOCK):
+        block = factors[first : first + BLOCK]
+        total += block.T @ block
+    return total
+
+
 def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
-    """YᵀY, summed in float64 over fixed blocks in a fixed order, so that it does not depend on `n_jobs`."""
-    pieces = min(PIECES, 1 + len(factors) // BLOCK)
-    cuts = np.linspace(0, len(factors), pieces + 1).astype(np.int64)
+    """YᵀY: the sum of its pieces in their order, so that it depends neither on `n_jobs` nor on who summed a piece."""
+    pieces = itertools.pairwise(block_cuts(len(factors)))
+    parts = run_pieces(lambda piece: sum_gramian(factors[slice(*piece)]), pieces, n_jobs)
+    return np.add.reduce(parts)  # type: ignore[no-any-return]
 
-    def sum_piece(piece: int) -> NDArray[np.float64]:
-        total = np.zeros((factors.shape[1], factors.shape[1]))
-        for first in range(cuts[piece], cuts[piece + 1], BLOCK):
-            block = factors[first : min(first + BLOCK, cuts[piece + 1])]
-            total += block.T @ block
-        return total
 
-    return np.add.reduce(run_pieces(sum_piece, range(pieces), n_jobs))  # type: ignore[no-any-return]
+def start_rows(rows: Floats, factors: int, seed: list[int], first: int = 0) -> None:
+    """Fill the first columns of rows with normal numbers of variance 0.01 / factors; each 1024 rows have a seed.
+
+    `first` is the place of the rows among all, a multiple of 1024: who fills a part has what filling all would give.
+    """
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        rng = np.random.default_rng([*seed, (first + start) // BLOCK])
+        block[:, :factors] = rng.standard_normal((len(block), factors), np.float32)
+        block[:, :factors] *= np.float32(0.1 / math.sqrt(factors))
 
 
 def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.float64], Floats]:
@@ -165,13 +210,13 @@ def rotate(factors: Floats, basis: Floats, n_jobs: int) -> None:
     run_pieces(rotate_block, range(0, len(factors), BLOCK), n_jobs)
 
 
-def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver) -> tuple[NDArray[Any], float]:
-    """The vectors as the kernel reads them, and the power of two that they were multiplied by to use float16's range.
+def gather(vectors: Floats, eigenvalues: NDArray[np.float64], dtype: str, n_jobs: int) -> Gathered:
+    """The vectors as `dtype`, "float16" or "float32".
 
     No entry is above the square root of the largest eigenvalue, which is the sum of a whole column's squares.
     """
-    if solver.dtype == "float32":
-        return vectors, 1.0
+    if dtype == "float32":
+        return Gathered(vectors, 1.0, eigenvalues)
     largest = math.sqrt(float(eigenvalues[0]))
     scale = 2.0 ** min(40, 14 - math.frexp(largest)[1])
     halves = aligned_zeros(len(vectors), vectors.shape[1], np.uint16)
@@ -180,5 +225,5 @@ def _gathered(vectors: Floats, eigenvalues: NDArray[np.float64], solver: Solver)
         block = slice(first, first + BLOCK)
         narrow(vectors[block].reshape(-1), np.float32(scale), halves[block].reshape(-1))
 
-    run_pieces(narrow_block, range(0, len(vectors), BLOCK), solver.n_jobs)
-    return halves, scale
+    run_pieces(narrow_block, range(0, len(vectors), BLOCK), n_jobs)
+    return Gathered(halves, scale, eigenvalues)

@@ -10,13 +10,13 @@ from fastrec.kernels.als import narrow
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.matrix.rows import transposed
-from fastrec.solvers.als import Side, Solver, eigenbasis, gramian, rotate
+from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate
 from tests.reference import als as reference
 
 ALPHA, REGULARIZATION = 3.0, 0.02
 
 
-def half_epoch(X, items, solver, exponent=1.0, users=None):
+def half_epoch(X, items, solver, exponent=1.0, users=None, dtype="float32"):
     """One half epoch by the kernels: (users, items, loss), in the basis of the items' Gramian."""
     width = items.shape[1]
     padded = -(-width // 16) * 16
@@ -28,7 +28,7 @@ def half_epoch(X, items, solver, exponent=1.0, users=None):
     rotate(vectors, basis, 1)
     rotate(solutions, basis, 1)
     side = Side(check_matrix(X), ALPHA, REGULARIZATION, exponent)
-    loss = side.solve(solutions, vectors, values, solver)
+    loss, _ = side.solve(solutions, gather(vectors, values, dtype, 1), solver)
     other = reference.penalties(X.T, ALPHA, REGULARIZATION, exponent) @ (vectors**2).sum(axis=1)
     return solutions[:, :width], vectors[:, :width], loss + other
 
@@ -44,7 +44,7 @@ def test_rows_are_solved(width, method, dtype):
     rng = np.random.default_rng(width)
     X, items = random_matrix(rng, 30, 50), rng.normal(size=(50, width)).astype(np.float32) * 0.3
     X[3] = 0
-    users, rotated, loss = half_epoch(X, items, Solver(method, 200, 1e-12, 1.0, dtype, 1))
+    users, rotated, loss = half_epoch(X, items, Solver(method, 200, 1e-12, 1.0, 1), dtype=dtype)
     expected = reference.solve_rows(X, rotated.astype(np.float64), ALPHA, REGULARIZATION, 1.0)
     tolerance = 2e-2 if dtype == "float16" else 2e-3
     np.testing.assert_allclose(users, expected, atol=tolerance * np.abs(expected).max())
@@ -61,7 +61,7 @@ def test_the_loss_is_true_and_falls_from_any_start(method, relaxation, width):
     X, items = random_matrix(rng, 40, 30), rng.normal(size=(30, width)).astype(np.float32)
     start = rng.normal(size=(40, width)).astype(np.float32)
     before = reference.loss(X, start, items, ALPHA, REGULARIZATION, 1.0)
-    users, rotated, loss = half_epoch(X, items, Solver(method, 2, 0.0, relaxation, "float32", 1), users=start)
+    users, rotated, loss = half_epoch(X, items, Solver(method, 2, 0.0, relaxation, 1), users=start)
     assert loss == pytest.approx(reference.loss(X, users, rotated, ALPHA, REGULARIZATION, 1.0), rel=1e-4)
     assert loss < before
 
@@ -72,7 +72,7 @@ def test_any_shape_and_any_rows(seed, exponent, rows, columns):
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, rows, columns, rng.choice([0.0, 0.1, 1.0]))
     items = rng.normal(size=(columns, 5)).astype(np.float32)
-    users, rotated, loss = half_epoch(X, items, Solver("cg", 60, 1e-12, 1.0, "float32", 1), exponent)
+    users, rotated, loss = half_epoch(X, items, Solver("cg", 60, 1e-12, 1.0, 1), exponent)
     expected = reference.solve_rows(X, rotated.astype(np.float64), ALPHA, REGULARIZATION, exponent)
     np.testing.assert_allclose(users, expected, atol=1e-2)
     assert loss == pytest.approx(reference.loss(X, users, rotated, ALPHA, REGULARIZATION, exponent), rel=1e-3)
@@ -84,7 +84,7 @@ def test_a_row_longer_than_any_buffer():
     X[1] = 1
     X[2, ::7] = 2
     items = rng.normal(size=(200_000, 2)).astype(np.float32) * 0.01
-    users, rotated, _ = half_epoch(X, items, Solver("cg", 50, 1e-12, 1.0, "float16", 2))
+    users, rotated, _ = half_epoch(X, items, Solver("cg", 50, 1e-12, 1.0, 2), dtype="float16")
     expected = reference.solve_rows(X, rotated.astype(np.float64), ALPHA, REGULARIZATION, 1.0)
     np.testing.assert_allclose(users, expected, atol=2e-3 * np.abs(expected).max())
 
@@ -92,7 +92,7 @@ def test_a_row_longer_than_any_buffer():
 def test_threads_change_no_bit():
     rng = np.random.default_rng(0)
     X, items = random_matrix(rng, 300, 40), rng.normal(size=(40, 16)).astype(np.float32)
-    one, two = (half_epoch(X, items, Solver("cg", 2, 0.0, 1.5, "float16", jobs))[0] for jobs in (1, 2))
+    one, two = (half_epoch(X, items, Solver("cg", 2, 0.0, 1.5, jobs), dtype="float16")[0] for jobs in (1, 2))
     assert np.array_equal(one, two)
 
 
@@ -104,7 +104,7 @@ def test_float16_holds_any_magnitude(magnitude):
     side = Side(check_matrix(X), ALPHA, 1e-3 * magnitude**2, 0.0)
     values, basis = eigenbasis(gramian(items, 1), 16)
     vectors, users = items @ basis, np.zeros((20, 16), np.float32)
-    side.solve(users, vectors, values, Solver("cg", 100, 1e-12, 1.0, "float16", 1))
+    side.solve(users, gather(vectors, values, "float16", 1), Solver("cg", 100, 1e-12, 1.0, 1))
     expected = reference.solve_rows(X, vectors.astype(np.float64), ALPHA, 1e-3 * magnitude**2, 0.0)
     np.testing.assert_allclose(users, expected, atol=2e-2 * np.abs(expected).max())
 
