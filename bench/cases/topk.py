@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from data import Folder
 from threadpoolctl import threadpool_limits
 
-from fastrec.kernels.simd import runnable_ways
+from fastrec.kernels.products import runnable_ways
 from fastrec.models import ImplicitALS
 from fastrec.retrieval import ExactIndex, packed
 

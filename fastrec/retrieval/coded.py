@@ -10,6 +10,7 @@ from fastrec.compression import ResidualCodec, VectorCodec
 from fastrec.kernels._jit import Static
 from fastrec.kernels.codes import BYTES, CENTROIDS, FEW_CENTROIDS, NOTHING, Coded, measure_codes
 from fastrec.kernels.lanes import LANES, padded_width
+from fastrec.kernels.products import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.scan import ULP, UP
 from fastrec.kernels.scan_codes import (
     TOO_MANY,
@@ -23,7 +24,6 @@ from fastrec.kernels.scan_codes import (
     scan_rows,
     scan_tables,
 )
-from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.matrix.arrays import readonly
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import PIECE, ROOM_AT_ONCE, WORTH_THREADS, read_queries

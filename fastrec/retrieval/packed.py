@@ -11,8 +11,8 @@ from scipy.linalg import hadamard
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.lanes import LANES, padded_width
+from fastrec.kernels.products import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.scan import GROUP, SPARE, ULP, UP, Form, Panels, Space
-from fastrec.kernels.simd import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
 from fastrec.matrix.arrays import readonly
 

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from fastrec.kernels._jit import Static
 from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.lists import READIED, Partition, Slack, Visits, assign_rows, pack_lists
+from fastrec.kernels.products import NEON, byte_way
 from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
-from fastrec.kernels.simd import NEON, byte_way
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
 from fastrec.matrix.arrays import readonly
 from fastrec.parallel import run_pieces

@@ -1,47 +1,10 @@
-"""The ways to multiply bytes agree with plain NumPy; the one that cannot run here is compiled for its own CPU."""
+"""Vectors in registers: what is loaded, widened and rounded."""
 
-import re
-
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from llvmlite import ir
 
 from fastrec.kernels import simd
-from fastrec.kernels._jit import Static, kernel
-
-
-@kernel()
-def add_products(way, items, query, totals):
-    total = simd.load(totals, 0, 16)
-    simd.store(totals, 0, simd.accumulate(way, simd.load(items, 0, 16), simd.load(query, 0, 16), total))
-
-
-@pytest.mark.parametrize("name", ["portable", "avx2", "avx_vnni", "avx512_vnni", "neon"])
-def test_ways_to_multiply_bytes_agree(name):
-    ways = simd.runnable_ways()
-    if name not in ways:
-        pytest.skip(f"this CPU has no {name}")
-    random = np.random.default_rng(0)
-    limit = 63 if name == "avx2" else 127
-    items = random.integers(1, 256, 64).astype(np.uint8)
-    items[:8], query = 255, random.integers(-limit, limit + 1, 64).astype(np.int8)
-    query[:8] = limit  # the largest sum that a lane can have
-    totals = random.integers(-1000, 1000, 16).astype(np.int32)
-    shift = 128 if name == "neon" else 0
-    wanted = totals + ((items.astype(int) - shift) * query).reshape(16, 4).sum(axis=1)
-    add_products(Static(ways[name]), items.view(np.int32), query.view(np.int32), totals)
-    np.testing.assert_array_equal(totals, wanted)
-
-
-def test_neon_is_its_own_instruction():
-    """Where there is no such processor, its code is made and read by LLVM, and not run."""
-    vector = ir.VectorType(ir.IntType(32), 16)
-    module = ir.Module()
-    function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "f")
-    builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(simd._WAYS[simd.NEON](builder, *function.args))
-    assert len(re.findall(r"sdot ", str(llvm.parse_assembly(str(module))))) == 4
+from fastrec.kernels._jit import kernel
 
 
 @kernel()

@@ -21,30 +21,34 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 import fastrec.kernels
-from fastrec.kernels import halves, simd, target
+from fastrec.kernels import halves, products, simd, target
 from fastrec.kernels._jit import Static, StaticType, kernel
+from fastrec.kernels.row import Row
 from fastrec.kernels.simd import Vector
-from fastrec.kernels.vector import RowType, vector
 
 FLOAT, INDEX, LANES = types.float32, types.intp, types.literal(16)
 FLOATS, SHORTS, BYTES = (types.Array(dtype, 1, "C") for dtype in (types.float32, types.uint16, types.uint8))
 V, INTS, WIDE = Vector(types.float32, 16), Vector(types.int32, 16), Vector(types.float64, 8)
-ROW, WIDTH, COUNT = RowType(32), StaticType(32), types.int64
+ROW, WIDTH, COUNT = Row(32), StaticType(32), types.int64
 PLACE = types.CPointer(types.uint8)
 
 # The types of arguments that each intrinsic is built for.
 CALLS = {
     "_jit.constant": [(WIDTH,)],
-    "adam.over_root": [(vector, vector, FLOAT)],
-    "adam.times": [(vector, vector)],
     "codes.float_at": [(PLACE, INDEX)],
     "codes.half_at": [(PLACE, INDEX)],
-    "network.repeat": [(FLOATS, INDEX)],
-    "sgd_steps.add_square": [(FLOAT, ROW, FLOAT, ROW)],
-    "sgd_steps.blend": [(FLOAT, ROW, FLOAT, ROW)],
-    "sgd_steps.over_root": [(ROW, ROW, FLOAT)],
+    "products.accumulate": [(StaticType(products.PORTABLE), INTS, INTS, INTS), (StaticType(products.FLOAT), V, V, V)],
+    "row.add_scaled": [(ROW, FLOAT, ROW)],
+    "row.add_square": [(FLOAT, ROW, FLOAT, ROW), (FLOAT, V, FLOAT, V), (FLOAT, FLOAT, FLOAT, FLOAT)],
+    "row.blend": [(FLOAT, ROW, FLOAT, ROW), (FLOAT, V, FLOAT, V), (FLOAT, FLOAT, FLOAT, FLOAT)],
+    "row.dot": [(ROW, ROW)],
+    "row.load_row": [(FLOATS, INDEX, WIDTH), (SHORTS, INDEX, WIDTH)],
+    "row.over_root": [(ROW, ROW, FLOAT), (V, V, FLOAT), (FLOAT, FLOAT, FLOAT)],
+    "row.scale": [(FLOAT, ROW)],
+    "row.store_row": [(FLOATS, INDEX, ROW)],
+    "row.subtract_rows": [(ROW, ROW)],
+    "row.zero_row": [(WIDTH,)],
     "simd.above": [(V, V), (INTS, INTS)],
-    "simd.accumulate": [(StaticType(simd.PORTABLE), INTS, INTS, INTS), (StaticType(simd.FLOAT), V, V, V)],
     "simd.add": [(V, V), (INTS, INTS)],
     "simd.add_across": [(V, types.literal(4))],
     "simd.advance": [(PLACE, INDEX)],
@@ -56,6 +60,7 @@ CALLS = {
     "simd.keep_reaching": [(V, V, V)],
     "simd.load": [(FLOATS, INDEX, LANES), (SHORTS, INDEX, LANES)],
     "simd.load_double": [(FLOATS, INDEX, INDEX, LANES), (SHORTS, INDEX, INDEX, LANES)],
+    "simd.load_floats": [(FLOATS, INDEX, LANES), (SHORTS, INDEX, LANES)],
     "simd.load_part": [(FLOATS, INDEX, INDEX, LANES), (SHORTS, INDEX, INDEX, LANES)],
     "simd.maximum": [(V, V)],
     "simd.minimum": [(V, V)],
@@ -74,23 +79,10 @@ CALLS = {
     "simd.subtract": [(V, V), (INTS, INTS)],
     "simd.to_bytes": [(V,)],
     "simd.to_float": [(INTS,), (V,)],
+    "simd.to_halves": [(V,)],
     "simd.trailing_zeros": [(COUNT,)],
     "simd.widen": [(V,), (Vector(types.uint16, 16),)],
-    "vector.add_scaled": [(ROW, FLOAT, ROW)],
-    "vector.broadcast": [(FLOAT,)],
-    "vector.dot": [(ROW, ROW)],
-    "vector.load": [(FLOATS, INDEX), (SHORTS, INDEX)],
-    "vector.load_row": [(FLOATS, INDEX, WIDTH), (SHORTS, INDEX, WIDTH)],
-    "vector.multiply": [(ROW, ROW)],
-    "vector.multiply_add": [(vector, vector, vector)],
-    "vector.prefetch": [(FLOATS, INDEX)],
-    "vector.scale": [(FLOAT, ROW)],
-    "vector.store": [(FLOATS, INDEX, vector), (SHORTS, INDEX, vector)],
-    "vector.store_row": [(FLOATS, INDEX, ROW)],
-    "vector.subtract": [(ROW, ROW)],
-    "vector.total": [(vector,)],
-    "vector.zero_row": [(WIDTH,)],
-    "vector.zeros": [()],
+    "simd.zeros": [(LANES,)],
 }
 
 
@@ -153,7 +145,7 @@ def test_what_is_asked_for_is_what_is_emitted():
         with open(source, encoding="utf-8") as file:
             text = file.read()
         assert ("HalfType" in text) == (module.name == "halves")
-        assert ("llvm.x86" in text or "llvm.aarch64" in text or ".asm(" in text) == (module.name == "simd")
+        assert ("llvm.x86" in text or "llvm.aarch64" in text or ".asm(" in text) == (module.name == "products")
         assert ("_get_host_cpu_features" in text) == (module.name == "target")
 
 
@@ -161,10 +153,10 @@ def test_a_way_that_the_processor_lacks_is_refused(monkeypatch):
     @kernel()
     def add(way, numbers):
         total = simd.load(numbers, 0, 16)
-        simd.store(numbers, 0, simd.accumulate(way, total, total, total))
+        simd.store(numbers, 0, products.accumulate(way, total, total, total))
 
     monkeypatch.setattr(target, "features", frozenset)
-    way = simd.NEON if target.architecture() == "x86_64" else simd.AVX2
+    way = products.NEON if target.architecture() == "x86_64" else products.AVX2
     with pytest.raises(TypingError, match="does not have way"):
         add(Static(way), np.zeros(16, np.int32))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fastrec.compression import Int8Codec, ResidualCodec, make_codec
 from fastrec.kernels.codes import decode_rows
-from fastrec.kernels.simd import runnable_ways
+from fastrec.kernels.products import runnable_ways
 from fastrec.matrix.arrays import readonly
 from fastrec.retrieval import coded
 from fastrec.retrieval.coded import CodedIndex

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.simd import byte_way, runnable_ways
+from fastrec.kernels.products import byte_way, runnable_ways
 from fastrec.retrieval import ExactIndex, IVFIndex, packed
 from fastrec.retrieval import select_topk as select
 from fastrec.retrieval.exact import score_pairs

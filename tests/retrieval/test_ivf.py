@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.simd import runnable_ways
+from fastrec.kernels.products import runnable_ways
 from fastrec.parallel import run_pieces
 from fastrec.retrieval import ExactIndex, IVFIndex, partition
 from fastrec.storage import FileError, read_arrays, write_arrays

@@ -14,12 +14,11 @@ series itself.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.vector import FLOATS, broadcast, declare, load, multiply_add, spread, store, vector, zeros
+from fastrec.kernels.row import over_root
+from fastrec.kernels.simd import broadcast, load, multiply, multiply_add, store, zeros
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -54,27 +53,6 @@ class Pace(NamedTuple):
     shrink: NDArray[np.float32]
 
 
-@intrinsic  # type: ignore[misc]
-def over_root(context: Any, a: Any, b: Any, tiny: Any) -> Any:
-    """The quotient a / (√b + tiny), lane by lane of two vectors and a float32."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        root = builder.call(declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS), [args[1]])
-        return builder.fdiv(args[0], builder.fadd(root, spread(builder, args[2])))
-
-    return vector(vector, vector, types.float32), build
-
-
-@intrinsic  # type: ignore[misc]
-def times(context: Any, a: Any, b: Any) -> Any:
-    """The product a·b, lane by lane."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fmul(*args)
-
-    return vector(vector, vector), build
-
-
 @kernel(inline=True)
 def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
     """Brings one row to what it is after `step` steps."""
@@ -83,15 +61,15 @@ def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
         return
     n, end = min(gap, len(pace.shrink) - 1), len(pace.resting) - 1
     ahead = pace.resting[min(rows.last[row], end)] - pace.fading_ratio[n] * pace.resting[min(step, end)]
-    rate = broadcast(-ahead)
-    fading_first, fading_second = broadcast(pace.fading_first[n]), broadcast(pace.fading_second[n])
-    shrink = broadcast(pace.shrink[n])
+    rate = broadcast(-ahead, 16)
+    fading_first, fading_second = broadcast(pace.fading_first[n], 16), broadcast(pace.fading_second[n], 16)
+    shrink = broadcast(pace.shrink[n], 16)
     for at in range(row * rows.width, (row + 1) * rows.width, 16):
-        first, second = load(rows.first, at), load(rows.second, at)
-        moved = times(rate, over_root(first, second, np.float32(TINY)))
-        store(rows.values, at, multiply_add(load(rows.values, at), shrink, moved))
-        store(rows.first, at, times(first, fading_first))
-        store(rows.second, at, times(second, fading_second))
+        first, second = load(rows.first, at, 16), load(rows.second, at, 16)
+        moved = multiply(rate, over_root(first, second, np.float32(TINY)))
+        store(rows.values, at, multiply_add(load(rows.values, at, 16), shrink, moved))
+        store(rows.first, at, multiply(first, fading_first))
+        store(rows.second, at, multiply(second, fading_second))
     rows.last[row] = step
 
 
@@ -132,12 +110,20 @@ def move(
     shrink: np.float32,
 ) -> None:
     """A step of Adam for sixteen numbers, by their slope."""
-    m = multiply_add(broadcast(np.float32(FIRST)), load(first, at), times(broadcast(np.float32(1 - FIRST)), slope))
-    squared = times(times(broadcast(np.float32(1 - SECOND)), slope), slope)
-    v = multiply_add(broadcast(np.float32(SECOND)), load(second, at), squared)
+    m = multiply_add(
+        broadcast(np.float32(FIRST), 16), load(first, at, 16), multiply(broadcast(np.float32(1 - FIRST), 16), slope)
+    )
+    squared = multiply(multiply(broadcast(np.float32(1 - SECOND), 16), slope), slope)
+    v = multiply_add(broadcast(np.float32(SECOND), 16), load(second, at, 16), squared)
     store(first, at, m)
     store(second, at, v)
-    store(values, at, multiply_add(broadcast(shrink), load(values, at), times(broadcast(-rate), over_root(m, v, tiny))))
+    store(
+        values,
+        at,
+        multiply_add(
+            broadcast(shrink, 16), load(values, at, 16), multiply(broadcast(-rate, 16), over_root(m, v, tiny))
+        ),
+    )
 
 
 @kernel()
@@ -148,14 +134,14 @@ def update_rows(
     width = rows.width
     rate = pace.rates[min(step, len(pace.rates) - 1)]
     tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
-    one = broadcast(np.float32(1.0))
+    one = broadcast(np.float32(1.0), 16)
     for index in range(n):
         row = np.int64(touched[index])
         for j in range(0, width, 16):
             place = np.int64(heads[row])
-            slope = zeros()
+            slope = zeros(16)
             while place >= 0:
-                slope = multiply_add(one, load(slopes, place * width + j), slope)
+                slope = multiply_add(one, load(slopes, place * width + j, 16), slope)
                 place = np.int64(following[place])
             move(rows.values, rows.first, rows.second, row * width + j, slope, rate, tiny, pace.shrink[1])
         heads[row] = -1
@@ -168,9 +154,9 @@ def update_weights(values: Floats, first: Floats, second: Floats, slopes: Floats
     rate = pace.rates[min(step, len(pace.rates) - 1)]
     tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
     n = len(values)
-    one = broadcast(np.float32(1.0))
+    one = broadcast(np.float32(1.0), 16)
     for at in range(0, n, 16):
-        slope = load(slopes, at)
+        slope = load(slopes, at, 16)
         for piece in range(1, len(slopes)):
-            slope = multiply_add(one, load(slopes, piece * n + at), slope)
+            slope = multiply_add(one, load(slopes, piece * n + at, 16), slope)
         move(values, first, second, at, slope, rate, tiny, pace.shrink[1])

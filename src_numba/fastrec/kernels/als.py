@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.lanes import LANES
-from fastrec.kernels.vector import (
-    add_scaled,
+from fastrec.kernels.row import add_scaled, dot, load_row, store_row
+from fastrec.kernels.simd import (
     broadcast,
-    dot,
     load,
-    load_row,
+    load_floats,
+    multiply,
     multiply_add,
     prefetch,
+    reduce_add,
     store,
-    store_row,
-    total,
+    to_halves,
     zeros,
 )
 
@@ -125,31 +125,31 @@ def _add_products_blocked(
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
         y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
         y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
-        s0, s1, s2, s3 = zeros(), zeros(), zeros(), zeros()
+        s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
         for f in range(0, width, LANES):
-            direction = load(p, f)
-            s0 = multiply_add(load(vectors, y0 + f), direction, s0)
-            s1 = multiply_add(load(vectors, y1 + f), direction, s1)
-            s2 = multiply_add(load(vectors, y2 + f), direction, s2)
-            s3 = multiply_add(load(vectors, y3 + f), direction, s3)
+            direction = load(p, f, 16)
+            s0 = multiply_add(load_floats(vectors, y0 + f, 16), direction, s0)
+            s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
+            s2 = multiply_add(load_floats(vectors, y2 + f, 16), direction, s2)
+            s3 = multiply_add(load_floats(vectors, y3 + f, 16), direction, s3)
         e0, e1 = equations.alpha * values[i * step], equations.alpha * values[i1 * step]
         e2, e3 = equations.alpha * values[i2 * step], equations.alpha * values[i3 * step]
         n1 = one if i + 1 < stop else none
         n2 = one if i + 2 < stop else none
         n3 = one if i + 3 < stop else none
-        t0, t1, t2, t3 = total(s0), total(s1), total(s2), total(s3)
+        t0, t1, t2, t3 = reduce_add(s0), reduce_add(s1), reduce_add(s2), reduce_add(s3)
         w0, w1, w2, w3 = e0 * t0, n1 * e1 * t1, n2 * e2 * t2, n3 * e3 * t3
         if first:
             c0, c1, c2, c3 = one + e0, n1 * (one + e1), n2 * (one + e2), n3 * (one + e3)
             misfit += c0 - c0 * t0 + c1 - c1 * t1 + (c2 - c2 * t2) + (c3 - c3 * t3)
             w0, w1, w2, w3 = c0 - w0, c1 - w1, c2 - w2, c3 - w3
-        b0, b1, b2, b3 = broadcast(w0), broadcast(w1), broadcast(w2), broadcast(w3)
+        b0, b1, b2, b3 = broadcast(w0, 16), broadcast(w1, 16), broadcast(w2, 16), broadcast(w3, 16)
         for f in range(0, width, LANES):
-            result = load(out, f)
-            result = multiply_add(load(vectors, y0 + f), b0, result)
-            result = multiply_add(load(vectors, y1 + f), b1, result)
-            result = multiply_add(load(vectors, y2 + f), b2, result)
-            result = multiply_add(load(vectors, y3 + f), b3, result)
+            result = load(out, f, 16)
+            result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
+            result = multiply_add(load_floats(vectors, y1 + f, 16), b1, result)
+            result = multiply_add(load_floats(vectors, y2 + f, 16), b2, result)
+            result = multiply_add(load_floats(vectors, y3 + f, 16), b3, result)
             store(out, f, result)
     return misfit
 
@@ -251,7 +251,7 @@ def _build_equations(
                 continue
             at = np.int64(entries.indices[i + k]) * width
             for f in range(0, width, LANES):
-                store(narrow_row, f, load(equations.vectors, at + f))
+                store(narrow_row, f, load_floats(equations.vectors, at + f, 16))
             extra = np.float64(equations.alpha) * np.float64(entries.values[(i + k) * step])
             weights[k] = extra
             confidence += 1 + extra
@@ -337,9 +337,9 @@ def _add_right_blocked(entries: Any, start: Any, stop: Any, equations: Any, widt
     step = min(1, values.shape[0] - 1)
     for i in range(start, stop):
         at = np.int64(indices[i]) * width
-        confidence = broadcast(float32(1) + equations.alpha * values[i * step])
+        confidence = broadcast(float32(1) + equations.alpha * values[i * step], 16)
         for f in range(0, width, LANES):
-            store(out, f, multiply_add(load(vectors, at + f), confidence, load(out, f)))
+            store(out, f, multiply_add(load_floats(vectors, at + f, 16), confidence, load(out, f, 16)))
 
 
 @kernel(fastmath=FAST, inline=True)
@@ -442,4 +442,4 @@ def fold_rows(
 def narrow(values: NDArray[np.float32], factor: np.float32, out: NDArray[np.uint16]) -> None:
     """Writes `values` (flat, a multiple of sixteen) times `factor` as the bits of float16."""
     for f in range(0, values.shape[0], LANES):
-        store(out, f, multiply_add(load(values, f), broadcast(factor), zeros()))
+        store(out, f, to_halves(multiply(load(values, f, 16), broadcast(factor, 16))))

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.lanes import LANES
-from fastrec.kernels.vector import broadcast, load, multiply_add, store, zeros
+from fastrec.kernels.simd import broadcast, load, multiply_add, store, zeros
 
 STRIP = 4 * LANES
 
@@ -32,24 +32,24 @@ def multiply_rows(
         start, stop = indptr[row], indptr[row + 1]
         at = np.int64(row) * width + left
         if whole:
-            a, b, c, d = zeros(), zeros(), zeros(), zeros()
+            a, b, c, d = zeros(16), zeros(16), zeros(16), zeros(16)
             for i in range(start, stop):
                 j = np.int64(indices[i]) * width + left
-                v = broadcast(values[i])
-                a = multiply_add(v, load(vectors, j), a)
-                b = multiply_add(v, load(vectors, j + LANES), b)
-                c = multiply_add(v, load(vectors, j + 2 * LANES), c)
-                d = multiply_add(v, load(vectors, j + 3 * LANES), d)
+                v = broadcast(values[i], 16)
+                a = multiply_add(v, load(vectors, j, 16), a)
+                b = multiply_add(v, load(vectors, j + LANES, 16), b)
+                c = multiply_add(v, load(vectors, j + 2 * LANES, 16), c)
+                d = multiply_add(v, load(vectors, j + 3 * LANES, 16), d)
             store(out, at, a)
             store(out, at + LANES, b)
             store(out, at + 2 * LANES, c)
             store(out, at + 3 * LANES, d)
         else:
             for f in range(0, width - left, LANES):
-                a = zeros()
+                a = zeros(16)
                 for i in range(start, stop):
                     j = np.int64(indices[i]) * width + left + f
-                    a = multiply_add(broadcast(values[i]), load(vectors, j), a)
+                    a = multiply_add(broadcast(values[i], 16), load(vectors, j, 16), a)
                 store(out, at + f, a)
 
 
@@ -73,22 +73,35 @@ def add_products(
         for row in range(first, last):
             for f in range(left, width, LANES):
                 at = np.int64(row) * width + f
-                a = load(out, at)
+                a = load(out, at, 16)
                 for d in range(depth):
-                    v = broadcast(vectors[np.int64(row) * depth + d])
-                    a = multiply_add(v, load(turned, np.int64(d) * width + f), a)
+                    v = broadcast(vectors[np.int64(row) * depth + d], 16)
+                    a = multiply_add(v, load(turned, np.int64(d) * width + f, 16), a)
                 store(out, at, a)
         return
     for row in range(first, last, 2):  # two rows at a time: eight chains hide the latency of a sum
         other = min(row + 1, last - 1)
         x, y = np.int64(row) * width + left, np.int64(other) * width + left
-        a0, a1, a2, a3 = load(out, x), load(out, x + LANES), load(out, x + 2 * LANES), load(out, x + 3 * LANES)
-        b0, b1, b2, b3 = load(out, y), load(out, y + LANES), load(out, y + 2 * LANES), load(out, y + 3 * LANES)
+        a0, a1, a2, a3 = (
+            load(out, x, 16),
+            load(out, x + LANES, 16),
+            load(out, x + 2 * LANES, 16),
+            load(out, x + 3 * LANES, 16),
+        )
+        b0, b1, b2, b3 = (
+            load(out, y, 16),
+            load(out, y + LANES, 16),
+            load(out, y + 2 * LANES, 16),
+            load(out, y + 3 * LANES, 16),
+        )
         for d in range(depth):
             q = np.int64(d) * width + left
-            v, w = broadcast(vectors[np.int64(row) * depth + d]), broadcast(vectors[np.int64(other) * depth + d])
-            q0, q1 = load(turned, q), load(turned, q + LANES)
-            q2, q3 = load(turned, q + 2 * LANES), load(turned, q + 3 * LANES)
+            v, w = (
+                broadcast(vectors[np.int64(row) * depth + d], 16),
+                broadcast(vectors[np.int64(other) * depth + d], 16),
+            )
+            q0, q1 = load(turned, q, 16), load(turned, q + LANES, 16)
+            q2, q3 = load(turned, q + 2 * LANES, 16), load(turned, q + 3 * LANES, 16)
             a0, a1 = multiply_add(v, q0, a0), multiply_add(v, q1, a1)
             a2, a3 = multiply_add(v, q2, a2), multiply_add(v, q3, a3)
             b0, b1 = multiply_add(w, q0, b0), multiply_add(w, q1, b1)

@@ -18,7 +18,7 @@ from fastrec.kernels.simd import (
     reduce_maximum,
     store,
     trailing_zeros,
-)  # fmt: skip
+)
 
 # A candidate passes while its score in float32 is above what the best k reach by this factor; the exact score decides.
 SLACK = np.float32(1 - 1e-5)

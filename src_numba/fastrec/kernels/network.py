@@ -14,12 +14,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.vector import broadcast, load, multiply_add, place_of, spread, store, total, vector, zeros
+from fastrec.kernels.simd import broadcast, broadcast_load, load, multiply, multiply_add, reduce_add, store, zeros
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -117,36 +115,24 @@ def mix_short(x: np.uint32) -> np.uint32:
 # -- products of matrices
 
 
-@intrinsic  # type: ignore[misc]
-def repeat(context: Any, array: Any, offset: Any) -> Any:
-    """One element of a float32 array sixteen times."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(place_of(ctx, builder, signature.args[0], args[0], args[1]))
-        value.align = 4
-        return spread(builder, value)
-
-    return vector(array, types.intp), build
-
-
 @kernel(inline=True)
 def _tile(
     x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
 ) -> None:
     """Adds to four rows of 32 columns."""
-    a0, a1 = load(out, place), load(out, place + 16)
-    b0, b1 = load(out, place + outer), load(out, place + outer + 16)
-    c0, c1 = load(out, place + 2 * outer), load(out, place + 2 * outer + 16)
-    d0, d1 = load(out, place + 3 * outer), load(out, place + 3 * outer + 16)
+    a0, a1 = load(out, place, 16), load(out, place + 16, 16)
+    b0, b1 = load(out, place + outer, 16), load(out, place + outer + 16, 16)
+    c0, c1 = load(out, place + 2 * outer, 16), load(out, place + 2 * outer + 16, 16)
+    d0, d1 = load(out, place + 3 * outer, 16), load(out, place + 3 * outer + 16, 16)
     for _ in range(inner):
-        w0, w1 = load(w, first), load(w, first + 16)
-        s = repeat(x, at)
+        w0, w1 = load(w, first, 16), load(w, first + 16, 16)
+        s = broadcast_load(x, at, 16)
         a0, a1 = multiply_add(s, w0, a0), multiply_add(s, w1, a1)
-        s = repeat(x, at + across)
+        s = broadcast_load(x, at + across, 16)
         b0, b1 = multiply_add(s, w0, b0), multiply_add(s, w1, b1)
-        s = repeat(x, at + 2 * across)
+        s = broadcast_load(x, at + 2 * across, 16)
         c0, c1 = multiply_add(s, w0, c0), multiply_add(s, w1, c1)
-        s = repeat(x, at + 3 * across)
+        s = broadcast_load(x, at + 3 * across, 16)
         d0, d1 = multiply_add(s, w0, d0), multiply_add(s, w1, d1)
         at += down
         first += outer
@@ -161,14 +147,14 @@ def _narrow_tile(
     x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
 ) -> None:
     """Adds to four rows of 16 columns."""
-    a, b = load(out, place), load(out, place + outer)
-    c, d = load(out, place + 2 * outer), load(out, place + 3 * outer)
+    a, b = load(out, place, 16), load(out, place + outer, 16)
+    c, d = load(out, place + 2 * outer, 16), load(out, place + 3 * outer, 16)
     for _ in range(inner):
-        w0 = load(w, first)
-        a = multiply_add(repeat(x, at), w0, a)
-        b = multiply_add(repeat(x, at + across), w0, b)
-        c = multiply_add(repeat(x, at + 2 * across), w0, c)
-        d = multiply_add(repeat(x, at + 3 * across), w0, d)
+        w0 = load(w, first, 16)
+        a = multiply_add(broadcast_load(x, at, 16), w0, a)
+        b = multiply_add(broadcast_load(x, at + across, 16), w0, b)
+        c = multiply_add(broadcast_load(x, at + 2 * across, 16), w0, c)
+        d = multiply_add(broadcast_load(x, at + 3 * across, 16), w0, d)
         at += down
         first += outer
     store(out, place, a), store(out, place + outer, b)
@@ -180,9 +166,9 @@ def _strip(
     x: Floats, at: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
 ) -> None:
     """Adds to one row of 16 columns."""
-    a = load(out, place)
+    a = load(out, place, 16)
     for _ in range(inner):
-        a = multiply_add(repeat(x, at), load(w, first), a)
+        a = multiply_add(broadcast_load(x, at, 16), load(w, first, 16), a)
         at += down
         first += outer
     store(out, place, a)
@@ -230,17 +216,17 @@ def spread_row(row: Floats, first: int, out: Floats, place: int, rows: int, widt
     """Writes `rows` copies of a row."""
     for r in range(rows):
         for j in range(0, width, 16):
-            store(out, place + r * width + j, load(row, first + j))
+            store(out, place + r * width + j, load(row, first + j, 16))
 
 
 @kernel(inline=True)
 def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int) -> None:
     """Adds the sum of the rows of x."""
     for j in range(0, width, 16):
-        a = load(out, place + j)
-        one = broadcast(np.float32(1.0))
+        a = load(out, place + j, 16)
+        one = broadcast(np.float32(1.0), 16)
         for r in range(rows):
-            a = multiply_add(one, load(x, at + r * width + j), a)
+            a = multiply_add(one, load(x, at + r * width + j, 16), a)
         store(out, place + j, a)
 
 
@@ -399,8 +385,8 @@ def gather_pairs(
         i = np.int64(item_codes[start + r]) * width + net.product
         place = 2 * r * net.tower
         for j in range(0, net.tower, 16):
-            store(after, place + j, load(users, u + j))
-            store(after, place + net.tower + j, load(items, i + j))
+            store(after, place + j, load(users, u + j, 16))
+            store(after, place + net.tower + j, load(items, i + j, 16))
 
 
 @kernel()
@@ -463,7 +449,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
                     slopes, kernel_at, inputs, some, outputs,
                 )  # fmt: skip
         for j in range(0, rows * inputs, 16):
-            store(work.errors, there + j, zeros())
+            store(work.errors, there + j, zeros(16))
         add_products(
             work.errors, here, outputs, 1, net.transposed, kernel_at, work.errors, there, rows, outputs, inputs
         )
@@ -474,16 +460,11 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
 @kernel(inline=True)
 def multiplied(net: Network, users: Floats, u: int, items: Floats, i: int) -> np.float32:
     """The weighted inner product of the multiplied parts: w·(u∘i)."""
-    a = zeros()
+    a = zeros(16)
     for j in range(0, net.product, 16):
-        w = repeat(net.weights, net.output) if net.tied else load(net.weights, net.output + j)
-        a = multiply_add(w, _times(load(users, u + j), load(items, i + j)), a)
-    return total(a)
-
-
-@kernel(inline=True)
-def _times(a: Any, b: Any) -> Any:
-    return multiply_add(a, b, zeros())
+        w = broadcast_load(net.weights, net.output, 16) if net.tied else load(net.weights, net.output + j, 16)
+        a = multiply_add(w, multiply(load(users, u + j, 16), load(items, i + j, 16)), a)
+    return reduce_add(a)
 
 
 @kernel(fastmath=FAST)
@@ -535,28 +516,30 @@ def learn_block(
     width, v = net.product + net.tower, net.output + net.product
     for r in range(rows):
         u, i = np.int64(user_codes[start + r]) * width, np.int64(item_codes[start + r]) * width
-        a = zeros()
+        a = zeros(16)
         for j in range(0, last, 16):
-            a = multiply_add(load(net.weights, v + j), load(work.after, top + r * last + j), a)
-        work.logits[r] = multiplied(net, users, u, items, i) + total(a) + net.weights[v + last]
+            a = multiply_add(load(net.weights, v + j, 16), load(work.after, top + r * last + j, 16), a)
+        work.logits[r] = multiplied(net, users, u, items, i) + reduce_add(a) + net.weights[v + last]
     lost = judge(work.logits, targets[start:], weights[start:], rows, net.loss, scale)
     for r in range(rows):
         error = work.logits[r]
-        many = broadcast(error)
+        many = broadcast(error, 16)
         u, i = np.int64(user_codes[start + r]) * width, np.int64(item_codes[start + r]) * width
         place = (start + r) * width
         for j in range(0, net.product, 16):
-            w = repeat(net.weights, net.output) if net.tied else load(net.weights, net.output + j)
-            mine, its = load(users, u + j), load(items, i + j)
-            store(user_slopes, place + j, _times(many, _times(w, its)))
-            store(item_slopes, place + j, _times(many, _times(w, mine)))
+            w = broadcast_load(net.weights, net.output, 16) if net.tied else load(net.weights, net.output + j, 16)
+            mine, its = load(users, u + j, 16), load(items, i + j, 16)
+            store(user_slopes, place + j, multiply(many, multiply(w, its)))
+            store(item_slopes, place + j, multiply(many, multiply(w, mine)))
             if training:
                 to = net.output if net.tied else net.output + j
-                store(slopes, to, multiply_add(many, _times(mine, its), load(slopes, to)))
+                store(slopes, to, multiply_add(many, multiply(mine, its), load(slopes, to, 16)))
         for j in range(0, last, 16):
-            store(work.errors, r * last + j, _times(many, load(net.weights, v + j)))
+            store(work.errors, r * last + j, multiply(many, load(net.weights, v + j, 16)))
             if training:
-                store(slopes, v + j, multiply_add(many, load(work.after, top + r * last + j), load(slopes, v + j)))
+                store(
+                    slopes, v + j, multiply_add(many, load(work.after, top + r * last + j, 16), load(slopes, v + j, 16))
+                )
         if training:
             slopes[v + last] += error
     if len(net.layers):
@@ -564,8 +547,8 @@ def learn_block(
         for r in range(rows):
             place = (start + r) * width + net.product
             for j in range(0, net.tower, 16):
-                store(user_slopes, place + j, load(work.errors, here + 2 * r * net.tower + j))
-                store(item_slopes, place + j, load(work.errors, here + (2 * r + 1) * net.tower + j))
+                store(user_slopes, place + j, load(work.errors, here + 2 * r * net.tower + j, 16))
+                store(item_slopes, place + j, load(work.errors, here + (2 * r + 1) * net.tower + j, 16))
     return lost
 
 
@@ -699,18 +682,18 @@ def score_block(
         last = net.layers[0, 1]
         for r in range(rows):
             u, i = np.int64(user_rows[r]) * last, np.int64(item_codes[r]) * last
-            one = broadcast(np.float32(1.0))
+            one = broadcast(np.float32(1.0), 16)
             for j in range(0, last, 16):
-                store(work.after, r * last + j, multiply_add(one, load(first, u + j), load(second, i + j)))
+                store(work.after, r * last + j, multiply_add(one, load(first, u + j, 16), load(second, i + j, 16)))
         top = finish_layers(net, rows, work)
         last = net.layers[len(net.layers) - 1, 1]
     v = net.output + net.product
     for r in range(rows):
-        a = zeros()
+        a = zeros(16)
         for j in range(0, last, 16):
-            a = multiply_add(load(net.weights, v + j), load(work.after, top + r * last + j), a)
+            a = multiply_add(load(net.weights, v + j, 16), load(work.after, top + r * last + j, 16), a)
         u, i = np.int64(user_rows[r]) * net.product, np.int64(item_codes[r]) * net.product
-        logit = multiplied(net, mine, u, its, i) + total(a) + net.weights[v + last]
+        logit = multiplied(net, mine, u, its, i) + reduce_add(a) + net.weights[v + last]
         out[at + r] = sigmoid(logit) if net.loss == LOGISTIC else logit
 
 

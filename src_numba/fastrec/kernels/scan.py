@@ -17,8 +17,8 @@ import numpy as np
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.largest import find_kth_largest
+from fastrec.kernels.products import accumulate
 from fastrec.kernels.simd import (
-    accumulate,
     add,
     add_across,
     advance,

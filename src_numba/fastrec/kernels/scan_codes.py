@@ -16,9 +16,9 @@ import numpy as np
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.codes import FEW_CENTROIDS, STEPS, code_at, decode_row, float_at, scale_of
+from fastrec.kernels.products import accumulate
 from fastrec.kernels.scan import CARE
 from fastrec.kernels.simd import (
-    accumulate,
     advance,
     at_least,
     broadcast,

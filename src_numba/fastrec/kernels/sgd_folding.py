@@ -12,9 +12,8 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
+from fastrec.kernels.row import add_scaled, blend, dot, load_row, store_row, subtract_rows, zero_row
 from fastrec.kernels.sgd_pairs import DRAWS
-from fastrec.kernels.sgd_steps import blend
-from fastrec.kernels.vector import add_scaled, dot, load_row, store_row, subtract, zero_row
 
 float32 = np.float32
 ONE = float32(1)
@@ -75,7 +74,7 @@ def fold_pairs(
                             break
                 if j < 0:
                     continue
-                difference = subtract(y, load_row(rows, j * size, width))
+                difference = subtract_rows(y, load_row(rows, j * size, width))
                 pull = entries.values[entry * step] * negatives.shares[drawn]
                 if not negatives.hinge:
                     pull *= logistic_loss(dot(x, difference) + (biases[i] - biases[j]))[0]

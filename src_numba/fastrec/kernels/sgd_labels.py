@@ -12,9 +12,10 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
+from fastrec.kernels.row import add_scaled, dot, load_row, store_row, zero_row
 from fastrec.kernels.sgd_pairs import AHEAD, DRAWS
 from fastrec.kernels.sgd_steps import move_bias, move_row
-from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, store_row, zero_row
+from fastrec.kernels.simd import prefetch
 
 float32 = np.float32
 ONE = float32(1)

@@ -14,8 +14,9 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
 from fastrec.kernels.random import random_below
+from fastrec.kernels.row import add_scaled, dot, load_row, scale, store_row, zero_row
 from fastrec.kernels.sgd_steps import move_row
-from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, scale, store_row, zero_row
+from fastrec.kernels.simd import prefetch
 
 AHEAD = 8
 float32 = np.float32

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
+from fastrec.kernels.row import dot, load_row, store_row, subtract_rows
 from fastrec.kernels.sgd_steps import move_bias, move_row
-from fastrec.kernels.vector import dot, load_row, prefetch, store_row, subtract
+from fastrec.kernels.simd import prefetch
 
 AHEAD = 6  # samples between asking for rows and reading them
 DRAWS = 64  # random numbers kept for each sample
@@ -112,7 +113,7 @@ def step_pairs(
             if j >= 0:
                 z = load_row(rows, j * size, width)
                 weight = samples.weights[k * step] * negatives.shares[drawn]
-                difference = subtract(y, z)
+                difference = subtract_rows(y, z)
                 gap = dot(x, difference) + (biases[i] - biases[j])
                 if negatives.hinge:
                     loss += weight * (float32(1) - gap)

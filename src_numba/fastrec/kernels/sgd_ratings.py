@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.row import add_scaled, blend, dot, load_row, scale, store_row, zero_row
 from fastrec.kernels.sgd_pairs import AHEAD
-from fastrec.kernels.sgd_steps import blend, move_bias, move_row
-from fastrec.kernels.vector import add_scaled, dot, load_row, prefetch, scale, store_row, zero_row
+from fastrec.kernels.sgd_steps import move_bias, move_row
+from fastrec.kernels.simd import prefetch
 
 float32 = np.float32
 ONE = float32(1)

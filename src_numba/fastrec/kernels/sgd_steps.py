@@ -8,15 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
-from fastrec.kernels.vector import FLOATS, REORDER, add_scaled, declare, load_row, spread, store_row
-from fastrec.kernels.vector import _multiply_add as fused
-from fastrec.kernels.vector import _parts as parts
-from fastrec.kernels.vector import _row as row_of
+from fastrec.kernels.row import add_scaled, add_square, blend, load_row, over_root, store_row
 
 SGD, ADAGRAD, ADAM = 0, 1, 2
 BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
@@ -43,48 +40,6 @@ class Pace(NamedTuple):
     rate: np.float32
     decay: np.float32  # the penalty's share of the gradient, for factors
     bias_decay: np.float32  # the same for biases
-
-
-@intrinsic  # type: ignore[misc]
-def blend(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
-    """The row a·x + b·y."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first, second = spread(builder, args[0]), spread(builder, args[2])
-        pairs = zip(parts(builder, args[1]), parts(builder, args[3]), strict=True)
-        return row_of(builder, [fused(builder, first, p, builder.fmul(second, q, flags=REORDER)) for p, q in pairs])
-
-    return x(types.float32, x, types.float32, y), build
-
-
-@intrinsic  # type: ignore[misc]
-def add_square(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
-    """The row a·x + b·y², lane by lane."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first, second = spread(builder, args[0]), spread(builder, args[2])
-        out = []
-        for p, q in zip(parts(builder, args[1]), parts(builder, args[3]), strict=True):
-            square = builder.fmul(builder.fmul(second, q, flags=REORDER), q, flags=REORDER)
-            out.append(fused(builder, first, p, square))
-        return row_of(builder, out)
-
-    return x(types.float32, x, types.float32, y), build
-
-
-@intrinsic  # type: ignore[misc]
-def over_root(context: Any, x: Any, squares: Any, epsilon: Any) -> Any:
-    """The row x / (√squares + epsilon), lane by lane."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        small = spread(builder, args[2])
-        root = declare(builder, "llvm.sqrt.v16f32", FLOATS, FLOATS)
-        out = []
-        for p, q in zip(parts(builder, args[0]), parts(builder, args[1]), strict=True):
-            out.append(builder.fdiv(p, builder.fadd(builder.call(root, [q]), small), flags=("arcp",)))
-        return row_of(builder, out)
-
-    return x(x, squares, types.float32), build
 
 
 def draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:

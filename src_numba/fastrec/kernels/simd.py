@@ -5,17 +5,13 @@ Numbers of lanes are literals. Indices count elements from an array's first one,
 C-contiguous, and nothing is checked.
 """
 
-import functools
-import os
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
-from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, register_model
 
-from fastrec.kernels import target
-from fastrec.kernels.halves import to_floats
+from fastrec.kernels import halves, target
 
 I32 = ir.IntType(32)
 
@@ -37,25 +33,38 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), kind.lanes))
 
 
-def _pointer(ctx: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+def place_of(ctx: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """The pointer to element `index` of an array, or behind a pointer."""
     data = array if isinstance(kind, types.CPointer) else ctx.make_array(kind)(ctx, builder, array).data
     return builder.gep(data, [index])
 
 
-def _size(ctx: Any, vector: Any) -> int:
+def _lane_size(ctx: Any, vector: Any) -> int:
     """Bytes of one lane: all the alignment that an element of an array promises."""
     return int(ctx.get_abi_sizeof(vector.element))
 
 
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
+def read_floats(builder: Any, place: Any, dtype: Any, lanes: int) -> Any:
+    """Float32 from a pointer to float32, or to uint16 that are the bits of float16."""
+    is_half = dtype == types.uint16
+    vector = ir.VectorType(ir.IntType(16) if is_half else ir.FloatType(), lanes)
+    value = builder.load(builder.bitcast(place, vector.as_pointer()), align=2 if is_half else 4)
+    return halves.to_floats(builder, value) if is_half else value
+
+
+def splat(builder: Any, value: Any, lanes: int) -> Any:
+    """A number in every lane of a vector."""
     vector = ir.VectorType(value.type, lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
     places = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), places)
 
 
-def _letter(dtype: Any) -> str:
-    return "i" if isinstance(dtype, types.Integer) else "f"
+def _suffix(kind: Any) -> str:
+    """What LLVM calls its function for float32 or float64, or vectors of them."""
+    element = kind.element if isinstance(kind, ir.VectorType) else kind
+    lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+    return f"{lanes}f{64 if isinstance(element, ir.DoubleType) else 32}"
 
 
 def declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -64,21 +73,33 @@ def declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return known or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
 
 
-def _half(builder: Any, value: Any, start: int, lanes: int) -> Any:
+def fuse(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a·b + c of numbers or vectors, rounded once where the processor has such an instruction."""
+    return builder.call(declare(builder, f"llvm.fmuladd.{_suffix(a.type)}", a.type, [a.type] * 3), [a, b, c])
+
+
+def root(builder: Any, value: Any) -> Any:
+    """The square root of a number or a vector."""
+    return builder.call(declare(builder, f"llvm.sqrt.{_suffix(value.type)}", value.type, [value.type]), [value])
+
+
+def pick_lanes(builder: Any, value: Any, start: int, lanes: int) -> Any:
+    """Lanes of a vector, from `start` on."""
     places = ir.Constant(ir.VectorType(I32, lanes), list(range(start, start + lanes)))
     return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
 
 
 def _load_first(ctx: Any, builder: Any, kind: Vector, array_kind: Any, array: Any, index: Any, count: Any) -> Any:
     vector = ctx.get_value_type(kind)
-    place = builder.bitcast(_pointer(ctx, builder, array_kind, array, index), vector.as_pointer())
+    place = builder.bitcast(place_of(ctx, builder, array_kind, array, index), vector.as_pointer())
     if isinstance(count, ir.Constant) and count.constant >= kind.lanes:
-        return builder.load(place, align=_size(ctx, vector))
+        return builder.load(place, align=_lane_size(ctx, vector))
     lane_of = ir.Constant(ir.VectorType(count.type, kind.lanes), list(range(kind.lanes)))
-    wanted = builder.icmp_signed("<", lane_of, _splat(builder, count, kind.lanes))
-    name = f"llvm.masked.load.v{kind.lanes}{_letter(kind.dtype)}{kind.dtype.bitwidth}.p0"
+    wanted = builder.icmp_signed("<", lane_of, splat(builder, count, kind.lanes))
+    letter = "i" if isinstance(kind.dtype, types.Integer) else "f"
+    name = f"llvm.masked.load.v{kind.lanes}{letter}{kind.dtype.bitwidth}.p0"
     function = declare(builder, name, vector, [place.type, I32, wanted.type, vector])
-    return builder.call(function, [place, ir.Constant(I32, _size(ctx, vector)), wanted, ir.Constant(vector, None)])
+    return builder.call(function, [place, ir.Constant(I32, _lane_size(ctx, vector)), wanted, ir.Constant(vector, None)])
 
 
 @intrinsic  # type: ignore[misc]
@@ -131,9 +152,21 @@ def load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
     kind = Vector(array.dtype, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
+        place = place_of(ctx, builder, signature.args[0], args[0], args[1])
         vector = ctx.get_value_type(kind)
-        return builder.load(builder.bitcast(place, vector.as_pointer()), align=_size(ctx, vector))
+        return builder.load(builder.bitcast(place, vector.as_pointer()), align=_lane_size(ctx, vector))
+
+    return kind(array, types.intp, lanes), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def load_floats(context: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """`lanes` consecutive numbers as float32: of a float32 array, or of a uint16 array of the bits of float16."""
+    kind = Vector(types.float32, lanes.literal_value)
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = place_of(ctx, builder, signature.args[0], args[0], args[1])
+        return read_floats(builder, place, array.dtype, kind.lanes)
 
     return kind(array, types.intp, lanes), build
 
@@ -154,11 +187,22 @@ def store(context: Any, array: Any, index: Any, vector: Any) -> Any:
     """Writes a vector to `array`, from element `index` on."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
-        builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()), align=_size(ctx, args[2].type))
+        place = place_of(ctx, builder, signature.args[0], args[0], args[1])
+        builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()), align=_lane_size(ctx, args[2].type))
         return ctx.get_dummy_value()
 
     return types.void(array, types.intp, vector), build
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[misc]
+def zeros(context: Any, lanes: Any) -> Any:
+    """The float32 0 in every lane."""
+    kind = Vector(types.float32, lanes.literal_value)
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ctx.get_value_type(kind), [0.0] * kind.lanes)
+
+    return kind(lanes), build
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
@@ -167,7 +211,7 @@ def broadcast(context: Any, value: Any, lanes: Any) -> Any:
     dtype = value.literal_type if isinstance(value, types.Literal) else value
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[0], lanes.literal_value)
+        return splat(builder, args[0], lanes.literal_value)
 
     return Vector(dtype, lanes.literal_value)(dtype, lanes), build
 
@@ -177,8 +221,8 @@ def broadcast_load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Element `index` of `array` in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(ctx, builder, signature.args[0], args[0], args[1])
-        return _splat(builder, builder.load(place), lanes.literal_value)
+        place = place_of(ctx, builder, signature.args[0], args[0], args[1])
+        return splat(builder, builder.load(place), lanes.literal_value)
 
     return Vector(array.dtype, lanes.literal_value)(array, types.intp, lanes), build
 
@@ -188,9 +232,7 @@ def multiply_add(context: Any, a: Vector, b: Vector, c: Vector) -> Any:
     """A · b + c in every lane, rounded once where the CPU has such an instruction."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        bits = a.dtype.bitwidth
-        function = declare(builder, f"llvm.fmuladd.v{a.lanes}f{bits}", args[0].type, [args[0].type] * 3)
-        return builder.call(function, args)
+        return fuse(builder, *args)
 
     return a(a, a, a), build
 
@@ -264,8 +306,7 @@ def add_across(context: Any, vector: Any, distance: Any) -> Any:
         partners = ir.Constant(ir.VectorType(I32, lanes), [lane ^ far for lane in range(lanes)])
         partner = builder.shuffle_vector(args[0], ir.Constant(kind, ir.Undefined), partners)
         signs = ir.Constant(kind, [-1.0 if lane & far else 1.0 for lane in range(lanes)])
-        function = declare(builder, f"llvm.fmuladd.v{lanes}f{vector.dtype.bitwidth}", kind, [kind] * 3)
-        return builder.call(function, [args[0], signs, partner])
+        return fuse(builder, args[0], signs, partner)
 
     return vector(vector, distance), build
 
@@ -287,7 +328,7 @@ def widen(context: Any, vector: Vector) -> Any:
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         if vector.dtype != types.float32:
-            return to_floats(builder, args[0])
+            return halves.to_floats(builder, args[0])
         return builder.fpext(args[0], ctx.get_value_type(signature.return_type))
 
     return Vector(wide, vector.lanes)(vector), build
@@ -301,7 +342,7 @@ def load_double(context: Any, array: Any, index: Any, count: Any, lanes: Any) ->
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = _load_first(ctx, builder, Vector(array.dtype, kind.lanes), signature.args[0], *args[:3])
         if array.dtype != types.float32:
-            value = to_floats(builder, value)
+            value = halves.to_floats(builder, value)
         return builder.fpext(value, ctx.get_value_type(kind))
 
     return kind(array, types.intp, types.intp, lanes), build
@@ -320,13 +361,24 @@ def to_float(context: Any, vector: Vector) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
-def round_even(context: Any, vector: Vector) -> Any:
-    """Each lane rounded to an integer, halves to the even one; still float32."""
-    if target.has("rounding"):
-        return _by_lanes(vector, "rint")
+def to_halves(context: Any, vector: Vector) -> Any:
+    """float32 lanes as the bits of the nearest float16, in uint16 lanes."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return rounded_by_integers(builder, args[0])
+        return halves.to_halves(builder, args[0])
+
+    return Vector(types.uint16, vector.lanes)(vector), build
+
+
+@intrinsic  # type: ignore[misc]
+def round_even(context: Any, vector: Vector) -> Any:
+    """Each lane rounded to an integer, halves to the even one; still float32."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        if not target.has("rounding"):
+            return rounded_by_integers(builder, args[0])
+        return builder.call(declare(builder, f"llvm.rint.{_suffix(kind)}", kind, [kind]), args)
 
     return vector(vector), build
 
@@ -348,15 +400,9 @@ def rounded_by_integers(builder: Any, value: Any) -> Any:
 @intrinsic  # type: ignore[misc]
 def square_root(context: Any, vector: Vector) -> Any:
     """The square root of each lane of float32."""
-    return _by_lanes(vector, "sqrt")
-
-
-def _by_lanes(vector: Vector, name: str) -> Any:
-    """LLVM's function of that name for each lane of float32."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        return builder.call(declare(builder, f"llvm.{name}.v{vector.lanes}f32", kind, [kind]), args)
+        return root(builder, args[0])
 
     return vector(vector), build
 
@@ -390,7 +436,7 @@ def _reduce(combine: Any) -> Any:
         value, lanes = args[0], signature.args[0].lanes
         while lanes > 1:
             lanes //= 2
-            value = combine(builder, _half(builder, value, 0, lanes), _half(builder, value, lanes, lanes))
+            value = combine(builder, pick_lanes(builder, value, 0, lanes), pick_lanes(builder, value, lanes, lanes))
         return builder.extract_element(value, ir.Constant(I32, 0))
 
     return build
@@ -451,8 +497,8 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
-        place = builder.bitcast(_pointer(ctx, builder, signature.args[0], args[0], args[1]), byte)
-        function = declare(builder, "llvm.prefetch", ir.VoidType(), [byte, I32, I32, I32])
+        place = builder.bitcast(place_of(ctx, builder, signature.args[0], args[0], args[1]), byte)
+        function = declare(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
         builder.call(function, [place, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
         return ctx.get_dummy_value()
 
@@ -468,117 +514,3 @@ def above(context: Any, a: Vector, b: Vector) -> Any:
         return builder.zext(builder.bitcast(compare(">", *args), ir.IntType(a.lanes)), ir.IntType(64))
 
     return types.int64(a, a), build
-
-
-# The ways to add products: elements of float32, or four products of a byte (0 to 255) and an int8 in each int32 lane.
-FLOAT, PORTABLE, AVX2, AVX_VNNI, AVX512_VNNI, NEON = range(6)
-
-
-@intrinsic  # type: ignore[misc]
-def accumulate(context: Any, way: Any, items: Vector, query: Vector, total: Vector) -> Any:
-    """Total + items · query in each lane, by the instructions that the `Static` way names.
-
-    With AVX2 the query must be within ±64: sums of two products are kept in int16 there. NEON takes the bytes less 128.
-    A way that the processor does not have is refused.
-    """
-    if way.value != FLOAT and way.value not in runnable_ways().values():
-        raise TypingError(f"the processor that Numba compiles for does not have way {way.value} to add products")
-    build = _WAYS[way.value]
-
-    def build_call(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return build(builder, *args[1:])
-
-    return total(way, items, query, total), build_call
-
-
-def _add_floats(builder: Any, items: Any, query: Any, total: Any) -> Any:
-    function = declare(builder, f"llvm.fmuladd.v{total.type.count}f32", total.type, [total.type] * 3)
-    return builder.call(function, [items, query, total])
-
-
-def _bytes(builder: Any, vector: Any) -> Any:
-    return builder.bitcast(vector, ir.VectorType(ir.IntType(8), 4 * vector.type.count))
-
-
-def _add_portably(builder: Any, items: Any, query: Any, total: Any) -> Any:
-    lanes = total.type.count
-    wide = ir.VectorType(I32, 4 * lanes)
-    products = builder.mul(builder.zext(_bytes(builder, items), wide), builder.sext(_bytes(builder, query), wide))
-    for _ in range(2):
-        half = products.type.count // 2
-        none = ir.Constant(products.type, ir.Undefined)
-        even = ir.Constant(ir.VectorType(I32, half), list(range(0, 2 * half, 2)))
-        odd = ir.Constant(ir.VectorType(I32, half), list(range(1, 2 * half, 2)))
-        products = builder.add(
-            builder.shuffle_vector(products, none, even), builder.shuffle_vector(products, none, odd)
-        )
-    return builder.add(total, products)
-
-
-def _in_parts(count: int, call: Any) -> Any:
-    """A way for registers of `count` int32, made into one for vectors of any larger number of lanes."""
-
-    def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
-        parts = [
-            call(builder, *(_half(builder, vector, start, count) for vector in (items, query, total)))
-            for start in range(0, total.type.count, count)
-        ]
-        while len(parts) > 1:
-            places = ir.Constant(ir.VectorType(I32, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
-            parts = [builder.shuffle_vector(a, b, places) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
-
-    return build
-
-
-def _add_by(name: str) -> Any:
-    def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
-        return builder.call(declare(builder, name, total.type, [total.type] * 3), [total, items, query])
-
-    return build
-
-
-def _add_avx2(builder: Any, items: Any, query: Any, total: Any) -> Any:
-    eight, sixteen = ir.VectorType(ir.IntType(8), 32), ir.VectorType(ir.IntType(16), 16)
-    pairs = declare(builder, "llvm.x86.avx2.pmadd.ub.sw", sixteen, [eight, eight])
-    fours = declare(builder, "llvm.x86.avx2.pmadd.wd", total.type, [sixteen, sixteen])
-    two = builder.call(pairs, [_bytes(builder, items), _bytes(builder, query)])
-    return builder.add(total, builder.call(fours, [two, ir.Constant(sixteen, [1] * 16)]))
-
-
-def _add_neon(builder: Any, items: Any, query: Any, total: Any) -> Any:
-    # As text, since LLVM's own list of a processor's features need not have the instruction: it would end the process.
-    items = _bytes(builder, items)
-    signed = builder.xor(items, ir.Constant(items.type, [-128] * 16))
-    kind = ir.FunctionType(total.type, [total.type, items.type, items.type])
-    text = ".arch_extension dotprod\nsdot ${0:v}.4s, ${2:v}.16b, ${3:v}.16b"
-    return builder.asm(kind, text, "=w,0,w,w", [total, signed, _bytes(builder, query)], False)
-
-
-_WAYS = {
-    FLOAT: _add_floats,
-    PORTABLE: _add_portably,
-    AVX2: _in_parts(8, _add_avx2),
-    AVX_VNNI: _in_parts(8, _add_by("llvm.x86.avx512.vpdpbusd.256")),
-    AVX512_VNNI: _in_parts(16, _add_by("llvm.x86.avx512.vpdpbusd.512")),
-    NEON: _in_parts(4, _add_neon),
-}
-
-
-@functools.cache
-def byte_way() -> int:
-    """The fastest way to add products of bytes that the CPU has, for which Numba compiles.
-
-    The environment variable FASTREC_INT8 may name another one: portable, avx2, avx_vnni, avx512_vnni or neon.
-    """
-    ways = runnable_ways()
-    wanted = os.environ.get("FASTREC_INT8", "")
-    if wanted and wanted not in ways:
-        raise ValueError(f"FASTREC_INT8 must be one of {', '.join(map(repr, ways))} on this CPU, got {wanted!r}")
-    return ways[wanted] if wanted else next(iter(ways.values()))
-
-
-def runnable_ways() -> dict[str, int]:
-    """All ways to add products of bytes that the CPU has, the fastest first."""
-    ways = {"avx512_vnni": AVX512_VNNI, "avx_vnni": AVX_VNNI, "avx2": AVX2, "neon": NEON}
-    return {**{name: way for name, way in ways.items() if target.has(name)}, "portable": PORTABLE}
