@@ -49,6 +49,16 @@ def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
     return assemble_csr(matrix.data[places], matrix.indices[places], indptr, (len(rows), matrix.shape[1]))
 
 
+def with_data(matrix: CodeMatrix, data: NDArray[Any]) -> CodeMatrix:
+    """Other values, of shape (nnz,), at the entries of a matrix.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> with_data(check_matrix([[1, 0, 1]]), np.array([5, 7])).toarray()
+    array([[5, 0, 7]])
+    """
+    return assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
+
+
 def rows_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.int64], width: int) -> CodeMatrix:
     """A matrix of ones with a row for each list, where all lists lie in `codes` one after the other.
 

@@ -1,6 +1,6 @@
 """Item2Vec: vectors of items by skip-gram with negative sampling over what users took one after the other."""
 
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
 from fastrec.matrix.arrays import aligned_zeros, readonly, starts_of
-from fastrec.matrix.cells import added_entries, cell_keys, cell_numbers, row_numbers
+from fastrec.matrix.cells import added_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.sequences import Sequences, drop_cells, group_events, read_sequences
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change, coded_events
@@ -35,13 +36,6 @@ POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in s
 UPDATE_PASSES, UPDATE_RATE = 5, 0.5  # an update's, the second as a share of the learning rate, falling to nothing
 OLD_CONTEXT = 10  # items of the old history that new ones are paired with, where there is no window
 LOWEST_RATE = 1e-3  # the share of the learning rate that is left in the end, as in word2vec
-
-
-class Sequences(NamedTuple):
-    """What each user took, in order: items from `starts[u]` to `starts[u + 1]` are user u's."""
-
-    starts: NDArray[np.int64]
-    items: NDArray[np.int32]
 
 
 class Item2Vec(Explaining, UpdatingFactors):
@@ -205,16 +199,16 @@ class Item2Vec(Explaining, UpdatingFactors):
         timed = isinstance(X, Interactions) and X.times is not None
         if timed:
             X.tell_far_times("Item2Vec")
-        return self._learn(X, X_val=X_val, sequences=_ordered(X) if timed else None)
+        return self._learn(X, X_val=X_val, sequences=_sequences_of(X) if timed else None)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None, sequences: Sequences | None = None) -> None:
         given = None if X_val is None else self._trained(self._checked(X_val))
         trained, hidden = held_out(matrix, given, self.validation_fraction)
         window = 0 if sequences is None or self.window is None else self.window
         if sequences is None:
-            sequences = Sequences(readonly(trained.indptr), readonly(trained.indices))
+            sequences = read_sequences(trained, None)
         elif hidden is not None:
-            sequences = _without(sequences, hidden)
+            sequences = drop_cells(sequences, hidden)
         seed = seed_of(self.random_state)
         counts = np.bincount(sequences.items, minlength=matrix.shape[1])
         skipgram = _SkipGram(self, sequences, window, counts, seed)
@@ -256,7 +250,7 @@ class Item2Vec(Explaining, UpdatingFactors):
         lengths = np.bincount(users, minlength=len(change.users))
         starts = starts_of(lengths)
         items = np.concatenate([old.indices[few], items])[order].astype(np.int32)
-        return Sequences(readonly(starts), readonly(items)), (self.window or 0) if in_time else 0
+        return Sequences(starts, items), (self.window or 0) if in_time else 0
 
     def _new_events(self, change: Change, old: CodeMatrix) -> tuple[NDArray[Any], NDArray[Any], bool]:
         """The place of each new event's user among those changed, its item, and whether they are in order of time."""
@@ -287,7 +281,8 @@ class _SkipGram:
     def __init__(
         self, model: Item2Vec, sequences: Sequences, window: int, counts: NDArray[np.int64], seed: int
     ) -> None:
-        self.model, self.sequences, self.window, self.counts, self.seed = model, sequences, window, counts, seed
+        self.model, self.window, self.counts, self.seed = model, window, counts, seed
+        self.sequences = Sequences(readonly(sequences.starts), readonly(sequences.items))
         self.n_items = n_items = len(counts)
         self.jobs = effective_jobs(model.n_jobs)
         self.width = padded_width(model.factors)
@@ -404,28 +399,15 @@ class _SkipGram:
         return block, [np.repeat(part, self.copies[part]) for part in parts]
 
 
-def _ordered(data: Interactions) -> Sequences:
-    """The events of each user by time, those at one time in the order given; those of value 0 are no feedback."""
+def _sequences_of(data: Interactions) -> Sequences:
+    """The events of each user by time; those of value 0 are no feedback."""
     data = _without_zeros(data)
     assert data.times is not None
-    order = np.lexsort((data.times, data.user_codes))
-    lengths = np.bincount(data.user_codes, minlength=data.shape[0])
-    starts = starts_of(lengths)
-    return Sequences(readonly(starts), readonly(data.item_codes[order]))
+    return group_events(data.user_codes, data.item_codes, data.times, data.shape[0])
 
 
 def _without_zeros(data: Interactions) -> Interactions:
     return data if data.values is None or data.values.all() else data.select(data.values != 0)
-
-
-def _without(sequences: Sequences, hidden: CodeMatrix) -> Sequences:
-    """The sequences without the pairs of user and item that are hidden."""
-    n_users, n_items = hidden.shape
-    users = np.repeat(np.arange(n_users), np.diff(sequences.starts))
-    kept = ~np.isin(cell_keys(users, sequences.items, n_items), cell_numbers(hidden))
-    lengths = np.bincount(users[kept], minlength=n_users)
-    starts = starts_of(lengths)
-    return Sequences(readonly(starts), readonly(sequences.items[kept]))
 
 
 def _kept_shares(counts: NDArray[np.int64], subsample: float) -> Floats:

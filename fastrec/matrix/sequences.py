@@ -1,0 +1,131 @@
+"""Order: which of a row's entries came first, kept beside the matrix as the place of each entry in its row.
+
+An order is int32, of shape (nnz,): 0 for the oldest entry of a row, the row's length less 1 for the newest.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import starts_of
+from fastrec.matrix.cells import cell_keys, cell_numbers, find_cells, repeat_by_row, row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows, with_data
+
+Order = NDArray[np.int32]
+
+
+class Sequences(NamedTuple):
+    """Items one after the other, the oldest first, an item as often as it was met.
+
+    Parameters
+    ----------
+    starts
+        int64, of shape (n + 1,): where each sequence begins, and where the last one ends.
+    items
+        int32: the codes.
+    """
+
+    starts: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+
+def order_entries(matrix: CodeMatrix, *keys: NDArray[np.generic]) -> Order:
+    """The order of the entries by keys, each of shape (nnz,): by the first, where that is equal by the next.
+
+    Entries that all keys hold for equal come in the order of their codes.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> order_entries(check_matrix([[1, 1, 1], [0, 1, 1]]), np.array([30, 10, 20, 5, 5]))
+    array([2, 0, 1, 0, 1], dtype=int32)
+    """
+    sorted_entries = np.lexsort((*reversed(keys), row_numbers(matrix)))
+    order = np.empty(matrix.nnz, np.int32)
+    order[sorted_entries] = np.arange(matrix.nnz) - repeat_by_row(matrix, matrix.indptr[:-1])
+    return order
+
+
+def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | slice) -> Order:
+    """The order of the given rows of a matrix, as `pick_rows` picks them.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> pick_order(check_matrix([[1, 1], [1, 1]]), np.array([0, 1, 1, 0], "i4"), np.array([1]))
+    array([1, 0], dtype=int32)
+    """
+    picked: Order = pick_rows(with_data(matrix, order), rows).data
+    return picked
+
+
+def splice_order(
+    before: CodeMatrix, order: Order, rows: NDArray[np.int32], added: CodeMatrix, added_order: Order, after: CodeMatrix
+) -> Order:
+    """The order of a matrix in which rows have been added to, or replaced: entries that were added are the newest.
+
+    Parameters
+    ----------
+    before, order
+        The matrix as it was, of the shape of `after`, and its order.
+    rows
+        Which rows have changed, ascending, of shape (m,).
+    added, added_order
+        What came to them, of shape (m, n_items), and its order. An entry that was there before is the newest again.
+    after
+        The matrix as it is now.
+
+    Examples
+    --------
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> before, added, after = (check_matrix([row]) for row in ([1, 1, 0], [1, 0, 1], [2, 1, 1]))
+    >>> splice_order(before, np.array([0, 1], "i4"), np.array([0], "i4"), added, np.array([1, 0], "i4"), after)
+    array([2, 0, 1], dtype=int32)
+    """
+    changed = np.zeros(after.shape[0], bool)
+    changed[rows] = True
+    spliced = np.empty(after.nnz, np.int32)
+    spliced[~repeat_by_row(after, changed)] = order[~repeat_by_row(before, changed)]
+    now, was = pick_rows(after, rows), pick_rows(before, rows)
+    places = find_cells(now, added)
+    age = np.zeros(now.nnz, np.int64)  # places in the old order, then those in the new one behind them
+    old = find_cells(now, was)
+    known = places < 0
+    age[known] = pick_order(before, order, rows)[old[known]]
+    age[~known] = added_order[places[~known]] + np.int64(after.shape[1])
+    spliced[repeat_by_row(after, changed)] = order_entries(now, age)
+    return spliced
+
+
+def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:
+    """The items of each row, the oldest first; in the order of the codes where there is none.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> read_sequences(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4")).items
+    array([1, 2, 0], dtype=int32)
+    """
+    starts = np.asarray(matrix.indptr, np.int64)
+    if order is None:
+        return Sequences(starts, matrix.indices)
+    items = np.empty(matrix.nnz, np.int32)
+    items[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = matrix.indices
+    return Sequences(starts, items)
+
+
+def group_events(users: NDArray[np.int32], items: NDArray[np.int32], times: NDArray[np.int64], n: int) -> Sequences:
+    """The events of each of n users by time, those at one time in the order given; an item as often as it was met.
+
+    >>> group_events(np.array([1, 0, 1], "i4"), np.array([7, 8, 9], "i4"), np.array([20, 5, 10]), 2)
+    Sequences(starts=array([0, 1, 3]), items=array([8, 9, 7], dtype=int32))
+    """
+    return Sequences(starts_of(np.bincount(users, minlength=n)), items[np.lexsort((times, users))])
+
+
+def drop_cells(sequences: Sequences, cells: CodeMatrix) -> Sequences:
+    """The sequences without the events of the pairs that a matrix has.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> drop_cells(Sequences(np.array([0, 3]), np.array([2, 0, 2], "i4")), check_matrix([[0, 0, 1]])).items
+    array([0], dtype=int32)
+    """
+    users = np.repeat(np.arange(cells.shape[0]), np.diff(sequences.starts))
+    kept = ~np.isin(cell_keys(users, sequences.items, cells.shape[1]), cell_numbers(cells))
+    return Sequences(starts_of(np.bincount(users[kept], minlength=cells.shape[0])), sequences.items[kept])
