@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 LARGEST_K = 1000
 LARGEST_BATCH = 10_000
+LARGEST_SEARCH = 200
 LARGEST_ANSWER = 1_000_000
 
 Id = int | str

@@ -11,22 +11,22 @@ from fastrec.data.ids import parse_id as read_id
 from fastrec.models import Recommender
 from fastrec.models.base.updating import reach
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value
-from fastrec.online.journal import Id
+from fastrec.online.journal import Id, JournalDiskFullError, JournalError
 from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.refusal import Refusal
 
 
-def listed(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
+def list_recommended(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
     """One row of a result."""
     codes = top.codes[row]
     codes = codes[codes >= 0]
     scores = top.scores[row, : len(codes)].tolist()
-    named = titles(model, codes.tolist())
+    named = find_titles(model, codes.tolist())
     return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
 
 
-def titles(model: Recommender, codes: list[int]) -> list[str | None]:
+def find_titles(model: Recommender, codes: list[int]) -> list[str | None]:
     """What to show for items, where the model has titles."""
     column = (model.item_info_ or {}).get("title")
     if column is None:
@@ -65,7 +65,7 @@ def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
     if type(given) is not wanted:
         what = "users" if side == "users_" else "items"
         kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
-        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shown(given)}", field)
+        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shorten(given)}", field)
     if wanted is int and not _fit_64_bits([given]):
         raise Refusal(422, "an id must fit into 64 bits", field)
 
@@ -102,11 +102,11 @@ def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
     vocabulary = getattr(model, side)
     parsed = read_id(text, "int" if vocabulary is None else vocabulary.kind)
     if parsed is None:
-        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {shown(text)}", field)
+        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {shorten(text)}", field)
     return parsed
 
 
-def named_user(request: Request) -> str:
+def parse_user(request: Request) -> str:
     """The user's id in a path; bytes that are no text name nobody, nor who is called by what stands for them."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
@@ -122,7 +122,7 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
-        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shown(text)}", name)
+        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shorten(text)}", name)
     return int(text)
 
 
@@ -142,7 +142,12 @@ def refuse_argument(error: Exception) -> Refusal:
     return Refusal(422, str(error), field if "[" in field else "body")
 
 
-def shown(given: Any) -> str:
+def shorten(given: Any) -> str:
     """An id that is short enough to be said."""
     text = repr(given)
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def refuse_writing(error: JournalError) -> Refusal:
+    """Why nothing was written: the disk is full, or refuses."""
+    return Refusal(507 if isinstance(error, JournalDiskFullError) else 503, str(error), **{"retry-after": "5"})

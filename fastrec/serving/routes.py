@@ -1,67 +1,136 @@
-"""What can be asked, and which scope it needs: one table for routing, the API's description, the docs and the tests."""
+"""What can be asked: one table for routing, access, the API's description, the docs and the tests."""
 
-from typing import NamedTuple
+from starlette.requests import Request
+from starlette.responses import Response
 
+from fastrec.serving import messages as m
 from fastrec.serving.access import Scope
+from fastrec.serving.answers import encode_json
+from fastrec.serving.endpoint import Description, Endpoint, Parameter
+from fastrec.serving.endpoints import events, items, pages, recommending, state, users
+from fastrec.serving.openapi import describe_api
+from fastrec.serving.server import Server
+
+_UNKNOWN = {404: "Unknown user, with on_unknown=error"}
+_TOO_MUCH = {413: "The body is too large", 408: "The body did not come in time"}
+_LATER = {429: "Too much waits: come again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
+_PRIVATE = {
+    401: "The token is missing or wrong",
+    403: "The token is not for this, or there is none, or a page of another site asks",
+}
+_WRITING = _PRIVATE | {409: "There is no journal", 507: "The disk is full"}
+
+_LIMIT = Parameter("limit", "How many.", m.LARGEST_SEARCH)
+_USER = Parameter("id", "The user's id.", required=True, place="path")
 
 
-class Endpoint(NamedTuple):
-    """A method of a path.
+async def show_description(server: Server, request: Request) -> Response:
+    """GET /openapi.json."""
+    described = describe_api(ROUTES, server.access.needs_token)
+    return Response(encode_json(described), media_type="application/json")
 
-    Parameters
-    ----------
-    method
-        Of HTTP; what is got can be asked for its head alone.
-    path
-        As it is described, with the names of its parts in braces.
-    handler
-        The method of `Server` that answers.
-    scope
-        What a token must be for; None: anybody may ask.
-    by_user
-        Whether the scope is needed only where a user is named; a history that a request brings is nobody's secret.
-    """
 
-    method: str
-    path: str
-    handler: str
-    scope: Scope | None = None
-    by_user: bool = False
-
-    @property
-    def always(self) -> Scope | None:
-        """The scope that every request for it needs, whatever it asks."""
-        return None if self.by_user else self.scope
+async def list_methods(server: Server, request: Request) -> Response:
+    """OPTIONS *: the methods that there are."""
+    return Response(status_code=204, headers={"allow": ", ".join(sorted({"HEAD", *(one.method for one in ROUTES)}))})
 
 
 ROUTES = (
-    Endpoint("POST", "/recommend", "recommend", Scope.read, by_user=True),
-    Endpoint("POST", "/batch", "batch", Scope.read),
-    Endpoint("POST", "/events", "events", Scope.write),
-    Endpoint("GET", "/users", "users", Scope.read),
-    Endpoint("GET", "/users/{id}", "history", Scope.read),
-    Endpoint("DELETE", "/users/{id}", "delete_user", Scope.admin),
-    Endpoint("GET", "/metrics", "metrics_text", Scope.read),
-    Endpoint("GET", "/similar", "similar"),
-    Endpoint("GET", "/items", "items"),
-    Endpoint("GET", "/model", "model"),
-    Endpoint("GET", "/healthz", "healthz"),
-    Endpoint("GET", "/readyz", "readyz"),
-    Endpoint("GET", "/openapi.json", "openapi"),
-    Endpoint("GET", "/", "page"),
-    Endpoint("GET", "/docs", "page"),
-    Endpoint("GET", "/page/{file}", "page_file"),
-    Endpoint("OPTIONS", "/*", "options"),
-)
+    Endpoint(
+        "POST", "/recommend", recommending.recommend, Scope.read, by_user=True,
+        description=Description(
+            "The best items for one user", m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
+            "For a user that the model knows or who has had events since, or for a history given in the request. "
+            "Events that were acknowledged before the request are taken into account.",
+            m.RecommendRequest,
+        ),
+    ),
+    Endpoint(
+        "POST", "/batch", recommending.recommend_batch, Scope.read,
+        description=Description(
+            "The best items for many users", m.BatchAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
+            "In one request, at a fraction of the cost.",
+            m.BatchRequest,
+        ),
+    ),
+    Endpoint(
+        "POST", "/events", events.append_events, Scope.write,
+        description=Description(
+            "Tell what users did", m.EventsAnswer, _TOO_MUCH | _LATER | _WRITING,
+            "Answered once the events are on disk: all of them or none. An event with an id counts once, however often "
+            "it is sent. Unknown users and items are taken: the users are answered at once, the items from the next "
+            "model on.",
+            m.EventsRequest,
+        ),
+    ),
+    Endpoint(
+        "GET", "/similar", items.list_similar,
+        description=Description(
+            "The items nearest to an item", m.SimilarAnswer, {404: "Unknown item"} | _LATER,
+            parameters=[Parameter("item", "The item's id.", required=True), Parameter("k", "How many.", m.LARGEST_K)],
+        ),
+    ),
+    Endpoint(
+        "GET", "/items", items.list_items,
+        description=Description(
+            "Items by title or id", m.ItemsAnswer, _LATER, "The most popular ones, without a search.",
+            parameters=[Parameter("search", "A part of the title."), _LIMIT],
+        ),
+    ),
+    Endpoint(
+        "GET", "/users", users.list_users, Scope.read,
+        description=Description(
+            "Users by how their id begins", m.UsersAnswer, _LATER | _PRIVATE,
+            parameters=[Parameter("search", "The beginning."), _LIMIT],
+        ),
+    ),
+    Endpoint(
+        "GET", "/users/{id}", users.show_history, Scope.read,
+        description=Description(
+            "What a user has done", m.HistoryAnswer, {404: "Unknown user"} | _LATER | _PRIVATE,
+            "Training data and events since.", parameters=[_USER],
+        ),
+    ),
+    Endpoint(
+        "DELETE", "/users/{id}", users.delete_user, Scope.admin,
+        description=Description(
+            "Forget a user", m.DeletedAnswer, _LATER | _WRITING,
+            "The user's events are gone from the journal and its disk when this is answered, and no answer uses the "
+            "user's history any more. A model file has it until the next model is made.",
+            parameters=[_USER],
+        ),
+    ),
+    Endpoint("GET", "/model", state.show_model, description=Description("What is served", m.ModelAnswer, _LATER)),
+    Endpoint(
+        "GET", "/healthz", state.show_life, description=Description("Whether the process lives", m.StateAnswer, {})
+    ),
+    Endpoint(
+        "GET", "/readyz", state.show_readiness,
+        description=Description(
+            "Whether it can answer", m.StateAnswer, {503: "Not yet"},
+            "503 until the model is loaded, and while the server drains.",
+        ),
+    ),
+    Endpoint(
+        "GET", "/metrics", state.show_metrics, Scope.read,
+        description=Description("Metrics for Prometheus", None, _PRIVATE, operation="metrics"),
+    ),
+    Endpoint("GET", "/openapi.json", show_description),
+    Endpoint("GET", "/", pages.show_home),
+    Endpoint("GET", "/docs", pages.show_docs),
+    Endpoint("GET", "/page/{file}", pages.send_file),
+    Endpoint("OPTIONS", "/*", list_methods),
+)  # fmt: skip
 
 
 def table_of_scopes() -> str:
-    """The table as the docs have it."""
-    rows = [(f"`{one.method} {one.path}`", _said(one)) for one in ROUTES]
+    """The table as the docs have it: first what needs a token."""
+    routes = sorted(ROUTES, key=lambda one: one.scope is None)
+    rows = [(f"`{one.method} {one.path}`", _name_scope(one)) for one in routes]
     return "\n".join(["| request | scope |", "|---|---|", *(f"| {name} | {said} |" for name, said in rows)])
 
 
-def _said(endpoint: Endpoint) -> str:
+def _name_scope(endpoint: Endpoint) -> str:
     if endpoint.scope is None:
         return "–"
     return f"`{endpoint.scope.value}`, where a user is named" if endpoint.by_user else f"`{endpoint.scope.value}`"

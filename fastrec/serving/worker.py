@@ -33,7 +33,7 @@ def run_worker(
     gc.disable()  # what is made until it is ready stays; `Server` switches it on again
     import_sklearn()
     from fastrec.parallel import keep_all_cores
-    from fastrec.serving.http import create_app
+    from fastrec.serving.app import create_app
 
     keep_all_cores()
     app = create_app(settings)

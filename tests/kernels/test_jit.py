@@ -119,7 +119,7 @@ pwd.getpwuid = pwd.getpwnam = nobody
         "import numpy as np, fastrec as fr; fr.ImplicitALS(4, iterations=1).fit(np.eye(6)).recommend([0], k=2)",
         "import runpy, sys; sys.argv = ['fastrec', 'train', 'data.csv', '-o', 'x.fastrec']; "
         "runpy.run_module('fastrec.cli', run_name='__main__')",
-        "import fastrec.serving.http, fastrec.serving.run, fastrec.plots",
+        "import fastrec.serving.app, fastrec.serving.run, fastrec.plots",
     ],
 )
 def test_a_user_without_home_and_entry_is_served(code, tmp_path):

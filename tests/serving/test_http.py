@@ -20,9 +20,11 @@ from starlette.responses import Response
 
 from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, load
 from fastrec.online import Journal, Snapshot, Versions
-from fastrec.serving.http import Guard, Server
+from fastrec.serving.answers import make_answer
+from fastrec.serving.app import Guard
 from fastrec.serving.messages import StateAnswer
 from fastrec.serving.run import publish_first
+from fastrec.serving.server import Server
 from fastrec.serving.settings import Settings
 from tests.serving.running import Running, some_data
 
@@ -666,7 +668,7 @@ def test_the_header_names_the_version_that_answered():
         sent.append(message)
 
     async def app(scope, receive, send):
-        await server.answer(StateAnswer("ready", "the one that answered"))(scope, receive, send)
+        await make_answer(StateAnswer("ready", "the one that answered"))(scope, receive, send)
 
     async def page(scope, receive, send):
         await Response("a page")(scope, receive, send)

@@ -12,7 +12,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import ItemKNN
 from fastrec.online import Event, Journal, JournalDiskFullError, Snapshot, Updater
-from fastrec.serving.http import create_app
+from fastrec.serving.app import create_app
 from fastrec.serving.line import LARGEST_LINE, Line
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.settings import Settings
@@ -75,7 +75,9 @@ def test_a_fast_model_on_a_busy_machine_is_not_taken_for_a_slow_one():
 
 
 def test_a_slow_model_is_asked_on_threads_and_its_line_has_an_end(app, monkeypatch):
-    monkeypatch.setattr("fastrec.serving.http.measure_pace", lambda snapshot: measure_pace(snapshot, lambda: Slow.time))
+    monkeypatch.setattr(
+        "fastrec.serving.server.measure_pace", lambda snapshot: measure_pace(snapshot, lambda: Slow.time)
+    )
     app.server._prepare(app.server.updater.snapshot)
 
     async def main():

@@ -11,10 +11,11 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from fastrec.models import ImplicitALS
 from fastrec.serving.openapi import describe_api
+from fastrec.serving.routes import ROUTES
 from tests.serving.running import Running, some_data
 
 CHECKS = [schemathesis.checks.not_a_server_error, response_schema_conformance, status_code_conformance]
-schema = schemathesis.openapi.from_dict(describe_api(needs_token=False))
+schema = schemathesis.openapi.from_dict(describe_api(ROUTES, needs_token=False))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def test_any_request_gets_a_described_answer(case, server):
 
 
 def test_every_route_is_described():
-    from fastrec.serving.http import Server, routes_of
+    from fastrec.serving.app import routes_of
+    from fastrec.serving.server import Server
     from fastrec.serving.settings import Settings
 
     routes = {
@@ -44,4 +46,4 @@ def test_every_route_is_described():
         for route in routes_of(Server(Settings(model="none")))
         if hasattr(route, "methods")
     }
-    assert routes - {"/", "/docs", "/openapi.json", "/page/{file}", "/*"} == set(describe_api(False)["paths"])
+    assert routes - {"/", "/docs", "/openapi.json", "/page/{file}", "/*"} == set(describe_api(ROUTES, False)["paths"])

@@ -7,7 +7,7 @@ CODE = """
 import gc, sys
 from fastrec.serving import worker
 worker.import_sklearn()
-import fastrec.serving.http
+import fastrec.serving.app
 print(sorted({"pandas", "scipy.stats", "sklearn.impute"} & set(sys.modules)))
 import scipy.stats, sklearn.impute
 print(scipy.stats.mode([1, 1, 2]).mode, sklearn.impute.SimpleImputer().fit_transform([[1.0], [float("nan")]]).tolist())

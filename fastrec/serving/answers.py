@@ -1,0 +1,54 @@
+"""Answers in JSON, and what every answer says in its headers."""
+
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from fastrec.serving import messages as m
+from fastrec.serving.asgi import Connection, Receive, Send
+from fastrec.serving.refusal import Refusal
+
+VERSION_HEADER = b"fastrec-version"
+JSON_HEADER = (b"content-type", b"application/json")
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class Answer:
+    """An answer that is there as a whole: starlette's `Response` does more than is needed here.
+
+    Parameters
+    ----------
+    body
+        What to say.
+    status
+        Of HTTP.
+    headers
+        Names in lower case.
+    """
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._body, self._status = body, status
+        self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def make_answer(what: Any, status: int = 200, **headers: str) -> Answer:
+    """An answer in JSON; its header names the version that the answer itself names."""
+    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    raw.append((VERSION_HEADER, what.version.encode("latin-1", "replace")))
+    return Answer(encode_json(what), status, raw)
+
+
+def refuse_error(error: HTTPException | Refusal, version: str) -> Answer:
+    """The answer that says what was wrong with a request."""
+    if isinstance(error, HTTPException):
+        error = Refusal(error.status_code, error.detail, **dict(error.headers or {}))
+    return make_answer(m.ErrorAnswer(m.Problem(error.message, error.field), version), error.status, **error.headers)

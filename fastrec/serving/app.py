@@ -1,0 +1,168 @@
+"""The ASGI application of one worker: routes, and what is around all of them."""
+
+import functools
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import BaseRoute, Route, Router
+
+from fastrec.serving import messages as m
+from fastrec.serving.answers import JSON_HEADER, VERSION_HEADER, Answer, make_answer, refuse_error
+from fastrec.serving.asgi import Connection, Message, Receive, Send
+from fastrec.serving.endpoint import Endpoint
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.routes import ROUTES
+from fastrec.serving.server import Server
+from fastrec.serving.settings import Settings, is_loopback
+
+log = logging.getLogger("uvicorn.error")
+
+CLOSING = (b"connection", b"close")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# Of what a browser shows; an answer in JSON is nothing that could load or run anything.
+PAGE_HEADERS = [
+    NO_SNIFFING,
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+]
+
+
+class AnyText(PathConvertor):
+    """The rest of a path with whatever is in it, line breaks too, up to its very end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", AnyText())
+
+
+class Guard:
+    """Around everything: times, counts, headers; an error that got this far ends here."""
+
+    def __init__(self, app: Any, server: Server) -> None:
+        self.app = app
+        self.server = server
+        # What is asked for most goes its own way, past routing: a tenth of a request's whole time.
+        self._direct = {one.path: guard_endpoint(one, server) for one in ROUTES if one.method == "POST"}
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                spent = (time.perf_counter() - began) * 1000
+                headers = message["headers"]
+                # A model may have been published since the answer was made: only pages are without a version yet.
+                if not any(name == VERSION_HEADER for name, _ in headers):
+                    headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
+                if self.server.is_draining:
+                    headers = [*headers, CLOSING]
+                more = (NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS
+                message["headers"] = [*headers, (b"server-timing", b"app;dur=%.3f" % spent), *more]
+            await send(message)
+
+        try:
+            self._check_host(scope)
+            direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
+            if direct is None:
+                scope["app"] = self.app  # by which starlette's router knows to raise what it did not find
+                await self.app(scope, receive, sending)
+            else:
+                await (await direct(Request(scope, receive, sending)))(scope, receive, sending)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            if not status:
+                await refuse(self.server, error)(scope, receive, sending)
+            else:
+                log.error("an error after the answer had begun", exc_info=error)
+        finally:
+            self.server.metrics.observe(label_of(scope["path"]), status or 499, time.perf_counter() - began)
+
+    def _check_host(self, scope: Connection) -> None:
+        """Refuse a request that is meant for another server.
+
+        A page of another site can have its own name lead to this machine, and then be of the same origin.
+        """
+        if self.server.is_local and not self.server.access.needs_token:
+            for name, host in scope["headers"]:
+                if name == b"host" and not names_loopback(host):
+                    said = "without a token this server answers as localhost or 127.0.0.1, by no other name"
+                    raise Refusal(403, said)
+
+
+PATHS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/", "/*")}
+
+
+def label_of(path: str) -> str:
+    """A path as metrics know it: few of them, whatever is asked for, and no ids.
+
+    >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
+    ('/users', 'other', '/')
+    """
+    first = path[1:].partition("/")[0]
+    return f"/{first}" if first in PATHS or path == "/" else "other"
+
+
+def create_app(settings: Settings) -> Guard:
+    """The ASGI application of one worker."""
+    server = Server(settings)
+
+    async def refuse_request(request: Request, error: Exception) -> Any:
+        return refuse(server, error)
+
+    router = Router(routes_of(server), redirect_slashes=False, lifespan=server.lifespan)
+    return Guard(ExceptionMiddleware(router, {Refusal: refuse_request, HTTPException: refuse_request}), server)
+
+
+def routes_of(server: Server) -> list[BaseRoute]:
+    """What can be asked."""
+    return [
+        Route(one.path.replace("{id}", "{id:any}"), guard_endpoint(one, server), methods=[one.method]) for one in ROUTES
+    ]
+
+
+def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Awaitable[Any]]:
+    """What answers, behind the check of the scope that each request for it needs."""
+    handler, scope = endpoint.handler, endpoint.always
+
+    async def answer(request: Request) -> Any:
+        if scope is not None:
+            server.access.check(request.scope["headers"], scope)
+        return await handler(server, request)
+
+    return answer
+
+
+def refuse(server: Server, error: Exception) -> Answer:
+    """What is said of an error: never where in the program it was."""
+    if isinstance(error, HTTPException | Refusal):
+        return refuse_error(error, server.version)
+    log.error("an error in the server", exc_info=error)
+    problem = m.Problem("an error in the server; its log says more")
+    return make_answer(m.ErrorAnswer(problem, server.version), 500)
+
+
+@functools.lru_cache(maxsize=64)
+def names_loopback(host: bytes) -> bool:
+    """Whether a request's `Host` is a name that leads to this machine alone.
+
+    >>> [names_loopback(name) for name in (b"127.0.0.1:8000", b"[::1]:8000", b"localhost", b"x")]
+    [True, True, True, False]
+    """
+    name = re.sub(r":[0-9]+$", "", host.decode("latin-1"))
+    return is_loopback(name.removeprefix("[").removesuffix("]").lower())

@@ -1,0 +1,90 @@
+"""Bodies of requests: read within bounds of size and time, and decoded as what they must be."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from fastrec.serving.line import Line
+from fastrec.serving.parsing import refuse_field
+from fastrec.serving.refusal import Refusal
+
+# Bytes of a body beyond which it is decoded on a thread.
+LARGE_BODY = 32 << 10
+# A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
+# sees a broken connection instead of the answer.
+LINGER = 4
+
+Body = TypeVar("Body")
+
+
+class BodyReader:
+    """Reads bodies.
+
+    Parameters
+    ----------
+    largest
+        Bytes that a body may have.
+    seconds
+        How long a client may take to send it.
+    line
+        Where large bodies are decoded.
+    """
+
+    def __init__(self, largest: int, seconds: float, line: Line) -> None:
+        self._largest, self._seconds, self._line = largest, seconds, line
+        self._decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+    async def read(self, request: Request, kind: type[Body]) -> Body:
+        """The body of a request, as what it must be."""
+        raw = await self._read_raw(request)
+        try:
+            decode: Callable[[bytes], Body] = self._decoder(kind).decode
+            return await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
+        except msgspec.ValidationError as error:
+            raise refuse_field(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(422, f"the body is no JSON: {error}", "body") from None
+
+    def _decoder(self, kind: type[Body]) -> msgspec.json.Decoder[Body]:
+        return self._decoders.get(kind) or self._decoders.setdefault(kind, msgspec.json.Decoder(kind))
+
+    async def _read_raw(self, request: Request) -> bytes:
+        largest = self._largest
+        too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
+        length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > LINGER * largest:
+            raise too_large
+        parts, size, more = [], 0, True
+        task = asyncio.current_task()
+        assert task is not None
+        late: list[bool] = []
+        timer = asyncio.get_running_loop().call_later(self._seconds, _end_late, task, late)
+        try:  # asyncio.timeout for a tenth of its cost
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size += len(part)
+                if size <= largest:
+                    parts.append(part)
+                elif size > LINGER * largest:
+                    raise too_large
+        except asyncio.CancelledError:
+            if not late:
+                raise
+            task.uncancel()
+            raise Refusal(408, "the body did not come in time", connection="close") from None
+        finally:
+            timer.cancel()
+        if size > largest:
+            raise too_large
+        return b"".join(parts)
+
+
+def _end_late(task: asyncio.Task[Any], late: list[bool]) -> None:
+    late.append(True)
+    task.cancel()

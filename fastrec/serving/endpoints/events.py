@@ -1,0 +1,69 @@
+"""Events are taken in."""
+
+import asyncio
+import functools
+from concurrent.futures import Future
+
+from starlette.requests import Request
+
+from fastrec.models import Recommender
+from fastrec.online import Event, Journal, JournalError, JournalFullError, Updater
+from fastrec.online.journal import Receipt
+from fastrec.serving import messages as m
+from fastrec.serving.answers import Answer, make_answer
+from fastrec.serving.parsing import (
+    check_reach,
+    check_types,
+    check_values,
+    refuse_argument,
+    refuse_writing,
+)
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.server import Server
+
+# Events of a request beyond which they are checked on a thread, so that others need not wait for it.
+MANY_EVENTS = 1000
+
+
+async def append_events(server: Server, request: Request) -> Answer:
+    """POST /events."""
+    journal = server.writable()
+    asked = await server.bodies.read(request, m.EventsRequest)
+    model, updater = server.snapshot_now().model, server.updater
+    assert updater is not None
+    try:
+        few = len(asked.events) <= MANY_EVENTS
+        submit = functools.partial(_submit, journal, updater, model, asked)
+        done = submit() if few else await server.line.run(submit)
+        server.metrics.waiting.set(journal.waiting)
+        receipt = await asyncio.wrap_future(done)
+    except JournalFullError as error:
+        server.metrics.refused.inc()
+        raise Refusal(429, str(error), **{"retry-after": "1"}) from None
+    except JournalError as error:
+        server.updater.tell("writing", str(error))  # type: ignore[union-attr]
+        raise refuse_writing(error) from None
+    except (TypeError, ValueError) as error:
+        raise refuse_argument(error) from None
+    server.updater.tell("writing", None)  # type: ignore[union-attr]
+    server.metrics.events.inc(receipt.added)
+    server.metrics.known_events.inc(receipt.known)
+    return make_answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, server.version))
+
+
+def _submit(journal: Journal, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
+    """Hand the events of a request to the journal, once they are found to be what the model can take."""
+    events = asked.events
+    check_types(model, "users_", [event.user for event in events], "events", ".user")
+    check_types(model, "items_", [event.item for event in events], "events", ".item")
+    check_reach(model, events)
+    check_values(model, [event.value for event in events], "events", ".value")
+    now = journal.now()
+    batch = [
+        Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
+        for event in events
+    ]
+    refused = updater.refused(batch)
+    if refused is not None:
+        raise Refusal(422, "new users or items are refused here (--new-users, --new-items)", f"events[{refused}]")
+    return journal.submit(batch)

@@ -1,0 +1,158 @@
+"""Recommendations for one user or history, and for many users."""
+
+import functools
+from typing import Any
+
+import msgspec
+import numpy as np
+from starlette.requests import Request
+
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models import Recommender
+from fastrec.online import Snapshot
+from fastrec.online.journal import Id
+from fastrec.online.user_state import merge_values
+from fastrec.serving import messages as m
+from fastrec.serving.access import Scope
+from fastrec.serving.answers import Answer, encode_json, make_answer
+from fastrec.serving.parsing import (
+    check_type,
+    check_types,
+    check_values,
+    decode,
+    encode,
+    find_titles,
+    list_recommended,
+)
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.server import Server
+
+# Items of a request beyond which it is answered on a thread, so that others need not wait for it.
+LONG_LISTS = 1000
+# Rows of a batch that are answered before others have a turn.
+ROWS_AT_ONCE = 20_000
+
+
+async def recommend(server: Server, request: Request) -> Answer:
+    """POST /recommend."""
+    asked = await server.bodies.read(request, m.RecommendRequest)
+    if asked.user is None:
+        snapshot = server.snapshot_now()  # a history of the request's own is answered by the model alone
+    else:
+        server.access.check(request.scope["headers"], Scope.read)
+        snapshot = await server.snapshot()
+    lists = len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ())
+    if asked.explain or lists > LONG_LISTS or server.is_slow(snapshot.model):
+        return make_answer(await server.line.run(_recommend, server, snapshot, asked))
+    return make_answer(_recommend(server, snapshot, asked))
+
+
+def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) -> m.RecommendAnswer:
+    model = snapshot.model
+    if (asked.user is None) == (asked.history is None):
+        raise Refusal(422, "give either a user or a history", "user" if asked.user is None else "history")
+    policy = asked.on_unknown or server.settings.on_unknown
+    unknown: list[Id] = []
+    filters = _read_filters(model, asked, policy, unknown)
+    if asked.user is not None:
+        check_type(model, "users_", asked.user, "user")
+        _check_known(snapshot, [asked.user], policy, "user")
+        top = snapshot.recommend(
+            [asked.user], asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters
+        )
+        history: Any = None
+    else:
+        history = _read_history(server, model, asked.history or [], policy, unknown)
+        top = model.recommend(history, asked.k, exclude_seen=asked.exclude_seen, **filters)
+    fallback = bool(top.fallback[0])
+    items = list_recommended(model, top, 0)
+    if asked.explain and not fallback and "explain" in model.capabilities:
+        for item in items:
+            item.why = _reasons(snapshot, asked.user if history is None else history, item.item)
+    seq = snapshot.seq if history is None else snapshot.model_seq
+    return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown)
+
+
+def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
+    model = snapshot.model
+    is_user = isinstance(who, int | str)
+    reasons = snapshot.explain(who, item, n) if is_user else model.explain(who, item, n)
+    ids = reasons.items.tolist()
+    named = find_titles(model, [int(code) for code in encode(model, ids)])
+    return [
+        m.Reason(given, part, title)
+        for given, part, title in zip(ids, reasons.contributions.tolist(), named, strict=True)
+    ]
+
+
+def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> CodeMatrix:
+    """The history of a request as a row; items given twice are what events about them would be."""
+    ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
+    values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
+    check_values(model, values, "history", ".value")
+    codes = _known_codes(model, ids, policy, "history", unknown)
+    kept = codes >= 0
+    assert server.updater is not None
+    row = merge_values(codes[kept], np.array(values, np.float32)[kept], server.updater.policy_of(model))
+    indptr = np.array([0, len(row.codes)], np.int64)
+    return assemble_csr(row.values, row.codes, indptr, (1, model.n_features_in_))
+
+
+def _read_filters(model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    for name in ("allow", "deny"):
+        given = getattr(asked, name)
+        if given is not None:
+            codes = _known_codes(model, given, policy, name, unknown)
+            filters[name] = decode(model, codes[codes >= 0])
+    return filters
+
+
+def _known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
+    """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
+    check_types(model, "items_", ids, field)
+    codes = encode(model, ids)
+    for place in np.flatnonzero(codes < 0).tolist():
+        if policy == "error":
+            raise Refusal(422, f"unknown item {ids[place]!r}", f"{field}[{place}]")
+        unknown.append(ids[place])
+    return codes
+
+
+def _check_known(snapshot: Snapshot, users: list[Id], policy: str, field: str) -> None:
+    if policy == "error":
+        for place, user in enumerate(users):
+            if not snapshot.knows(user):
+                raise Refusal(404, f"unknown user {user!r}", field if field == "user" else f"{field}[{place}]")
+
+
+async def recommend_batch(server: Server, request: Request) -> Answer:
+    """POST /batch."""
+    asked = await server.bodies.read(request, m.BatchRequest)
+    snapshot = await server.snapshot()
+    unknown: list[Id] = []
+    filters = await server.line.run(_check_batch, server, snapshot, asked, unknown)
+    step = max(1, ROWS_AT_ONCE // asked.k)
+    starts = range(0, len(asked.users), step)
+    parts = await server.line.run_parts(
+        [functools.partial(_answer_rows, snapshot, asked, filters, asked.users[n : n + step]) for n in starts]
+    )
+    rows = [msgspec.Raw(row) for part in parts for row in part]
+    return make_answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown))
+
+
+def _check_batch(server: Server, snapshot: Snapshot, asked: m.BatchRequest, unknown: list[Id]) -> dict[str, Any]:
+    policy = asked.on_unknown or server.settings.on_unknown
+    check_types(snapshot.model, "users_", asked.users, "users")
+    _check_known(snapshot, asked.users, policy, "users")
+    if len(asked.users) * asked.k > m.LARGEST_ANSWER:
+        raise Refusal(422, f"users times k may be {m.LARGEST_ANSWER}, got {len(asked.users)} users", "k")
+    return _read_filters(snapshot.model, asked, policy, unknown)
+
+
+def _answer_rows(snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], users: list[Id]) -> list[bytes]:
+    """The rows of some of the users, as they are sent."""
+    top = snapshot.recommend(users, asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters)
+    counts = top.valid.sum(axis=1).tolist()
+    parts = zip(users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True)
+    return [encode_json(m.BatchRow(user, ids[:n], scores[:n], popular)) for user, ids, scores, n, popular in parts]

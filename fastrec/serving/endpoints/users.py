@@ -1,0 +1,63 @@
+"""Users: who there is, what they did, and how they are forgotten."""
+
+import asyncio
+
+import numpy as np
+from starlette.requests import Request
+
+from fastrec.online import JournalError
+from fastrec.serving import messages as m
+from fastrec.serving.answers import Answer, make_answer
+from fastrec.serving.parsing import (
+    decode,
+    encode,
+    find_titles,
+    parse_count,
+    parse_id,
+    parse_user,
+    refuse_writing,
+)
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.server import Server
+
+
+async def list_users(server: Server, request: Request) -> Answer:
+    """GET /users?search=…."""
+    snapshot = await server.snapshot()
+    limit = parse_count(request, "limit", 20, m.LARGEST_SEARCH)
+    wanted = request.query_params.get("search", "")[:200]
+    found = await server.line.run(lambda: server.catalogue.get(snapshot).find_users(wanted, limit))
+    return make_answer(m.UsersAnswer([user for user in found if snapshot.knows(user)], snapshot.version))
+
+
+async def show_history(server: Server, request: Request) -> Answer:
+    """GET /users/{id}."""
+    snapshot = await server.snapshot()
+    model = snapshot.model
+    user = parse_id(model, "users_", parse_user(request), "id")
+    if not snapshot.knows(user):
+        raise Refusal(404, f"unknown user {user!r}", "id")
+    row = snapshot.history(user)
+    order = np.argsort(-row.values, kind="stable")[:1000]
+    codes = row.codes[order]
+    parts = zip(decode(model, codes), row.values[order].tolist(), find_titles(model, codes.tolist()), strict=True)
+    seen = [m.Seen(item, value, title) for item, value, title in parts]
+    return make_answer(m.HistoryAnswer(user, seen, len(row.codes), snapshot.version, snapshot.seq))
+
+
+async def delete_user(server: Server, request: Request) -> Answer:
+    """DELETE /users/{id}."""
+    journal = server.writable()
+    snapshot = await server.snapshot()
+    user = parse_id(snapshot.model, "users_", parse_user(request), "id")
+    try:
+        if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
+            return make_answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
+        seq = await asyncio.to_thread(journal.delete_user, user)
+    except JournalError as error:
+        raise refuse_writing(error) from None
+    snapshot = await server.snapshot()
+    code = encode(snapshot.model, [user], "users_")[0]
+    trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
+    said = "the file has the user's training history until the next model" if trained else "the file has nothing"
+    return make_answer(m.DeletedAnswer(seq, snapshot.version, said))

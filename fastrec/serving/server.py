@@ -1,0 +1,209 @@
+"""`Server`: a worker's model and journal, from the loading to the end."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from fastrec.models import Recommender
+from fastrec.online import Drift, Journal, JournalError, Schedule, Snapshot, Updater, Versions
+from fastrec.online.schedule import check_plan
+from fastrec.serving.access import Access
+from fastrec.serving.bodies import BodyReader
+from fastrec.serving.catalogue import Catalogue
+from fastrec.serving.failure import end_in_failure
+from fastrec.serving.leader import Leader
+from fastrec.serving.line import Line
+from fastrec.serving.metrics import Metrics
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.settings import Settings, is_loopback
+from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
+
+log = logging.getLogger("uvicorn.error")
+
+# A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
+FAR_BEHIND = 2000
+
+
+class Server:
+    """One worker: a model, its journal, and what answers requests.
+
+    Parameters
+    ----------
+    settings
+        How to serve.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.updater: Updater | None = None
+        self.journal: Journal | None = None
+        self.catalogue = Catalogue()
+        self._schedule: Schedule | None = None
+        self._leader: Leader | None = None
+        self.line = Line()
+        self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line)
+        self.is_draining = False
+        self.is_local = is_loopback(settings.host)
+        self.access = Access(settings.tokens, self.is_local)
+        self._slow: weakref.WeakSet[Recommender] = weakref.WeakSet()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Any) -> AsyncIterator[None]:
+        """Load on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
+        threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
+        loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
+        loading.start()
+        if self.metrics.shared:  # beside other workers none takes requests that those could answer already
+            await asyncio.to_thread(loading.join)
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.to_thread(self._end, loading)
+
+    def _load(self) -> None:
+        try:
+            self.journal = self._open_journal()
+            updater = self._make_updater()
+            check_plan(self.settings, updater.snapshot.model)
+            self.updater = updater
+            self.metrics.took_model("start")
+            gc.freeze()  # what is loaded stays: the collector need not walk through it under load
+        except Exception as error:
+            log.error("cannot serve %s: %s: %s", self.settings.model, type(error).__name__, error)
+            if self.journal is not None:
+                self.journal.close()
+            end_in_failure()  # nothing would mend it here; who started the process can start it again
+        finally:
+            gc.enable()  # which `worker` has switched off
+
+    def _open_journal(self) -> Journal | None:
+        settings = self.settings
+        if settings.journal is None:
+            return None
+        return Journal(
+            settings.journal,
+            queue_size=settings.largest_queue,
+            mode=settings.mode,
+            skip_damaged=settings.skip_damaged,
+        )
+
+    def _make_updater(self) -> Updater:
+        settings = self.settings
+        source = Versions(settings.model, mode=settings.mode) if Path(settings.model).is_dir() else settings.model
+        return Updater(
+            source,
+            self.journal,
+            policy=settings.duplicates,
+            prepare=self._prepare,
+            # A file alone may be written over by who knows no better: one worker, with whom none would share it, reads
+            # it into memory of its own.
+            mapped=bool(self.metrics.shared),
+            new_users=settings.new_users,
+            new_items=settings.new_items,
+            support=settings.support,
+            force=settings.force,
+        )
+
+    def _prepare(self, snapshot: Snapshot) -> None:
+        """Ask a new model everything once, before anybody else does, and remember whether it is a slow one."""
+        warm_up(snapshot)
+        if measure_pace(snapshot) > SLOW_SECONDS:
+            self._slow.add(snapshot.model)
+
+    def _end(self, loading: threading.Thread) -> None:
+        loading.join()
+        if self._schedule is not None:
+            self._schedule.stop()
+        if self._leader is not None:
+            self._leader.release()
+        self.line.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    async def _watch(self) -> None:
+        """Take newer models as they come; become the one worker that makes them, where nobody is."""
+        while True:
+            await asyncio.sleep(self.settings.watch_seconds)
+            updater = self.updater
+            if updater is None:
+                continue
+            try:
+                if await asyncio.to_thread(updater.reload):
+                    self.metrics.took_model("loaded")
+                    log.info("serving %s", updater.snapshot.version)
+                self._lead(updater)
+                updater.tell("watching", None)
+            except Exception as error:
+                updater.tell("watching", f"{type(error).__name__}: {error}")
+
+    def _lead(self, updater: Updater) -> None:
+        settings = self.settings
+        if self._schedule is not None or settings.journal is None or not isinstance(updater.source, Versions):
+            return
+        if not settings.makes_models:
+            return
+        if self._leader is None:
+            self._leader = Leader(updater.source.folder / ".leader", self.settings.mode)
+        if self._leader.acquire():
+            report = lambda how, seconds: self.metrics.took_model(how)
+            self._schedule = Schedule.of(updater, settings, report=report).start()
+
+    def begin_to_drain(self) -> None:
+        """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
+        self.is_draining = True
+
+    def snapshot_now(self) -> Snapshot:
+        """The snapshot as it is."""
+        if self.updater is None:
+            raise Refusal(503, "the model is being loaded", **{"retry-after": "1"})
+        return self.updater.snapshot
+
+    async def snapshot(self) -> Snapshot:
+        """The snapshot with every event that anybody has had acknowledged."""
+        snapshot = self.snapshot_now()
+        updater, journal = self.updater, self.journal
+        assert updater is not None
+        if journal is None:
+            return snapshot
+        try:
+            behind = journal.last_seq() - snapshot.seq
+            if behind:
+                near = updater.catch_up(wait=False) if behind <= FAR_BEHIND else None
+                snapshot = await asyncio.to_thread(lambda: updater.catch_up()) if near is None else near
+            updater.tell("reading", None)
+        except JournalError as error:
+            # Better an answer without the newest events than none.
+            updater.tell("reading", str(error))
+        return snapshot
+
+    def writable(self) -> Journal:
+        """The journal, or a refusal."""
+        self.snapshot_now()
+        if self.journal is None:
+            raise Refusal(409, "this server has no journal (fastrec serve MODEL --journal events.db)")
+        return self.journal
+
+    def is_slow(self, model: Recommender) -> bool:
+        """Whether a question to the model takes so long that others would wait for it."""
+        return model in self._slow
+
+    @property
+    def drift(self) -> Drift | None:
+        """How well the newest events were foreseen, where this worker looks at it."""
+        return None if self._schedule is None else self._schedule.drift
+
+    @property
+    def version(self) -> str:
+        """What the model that answers is called."""
+        return "" if self.updater is None else self.updater.snapshot.version
