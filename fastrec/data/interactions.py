@@ -14,7 +14,8 @@ from fastrec.data.ids import check_text, strings_in
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly, to_float32
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated
+from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
+from fastrec.matrix.sequences import order_entries
 from fastrec.notices import warn_caller
 from fastrec.validation import check_choice, check_integer, check_size
 
@@ -277,6 +278,37 @@ class Interactions:
                 return merged.matrix
         self._merged[policy] = self._merge(policy)
         return self._merged[policy].matrix
+
+    def last_events(self) -> NDArray[np.int64]:
+        """The place of the last event, by time and then by row, of each cell of the matrix, of shape (nnz,).
+
+        >>> Interactions([0, 0, 0], [1, 0, 1], times=[10, 20, 30]).last_events()
+        array([1, 2])
+        """
+        by_time = np.arange(self.n_interactions) if self._times is None else np.argsort(self._times, kind="stable")
+        order, begins = number_cells(self._user_codes[by_time], self._item_codes[by_time], self.shape)
+        ends = np.append(begins[1:], True)[: len(order)]
+        return np.asarray(by_time[order[ends]])
+
+    def order(self) -> NDArray[np.int32] | None:
+        """The place of each entry of the matrix in its row by the time of its last event, the oldest first.
+
+        Returns
+        -------
+        ndarray of shape (nnz,), or None
+            int32: a permutation in each row. Events of one time come in the order of their rows. None without times.
+
+        Examples
+        --------
+        >>> Interactions([0, 0, 0], [1, 0, 1], times=[10, 20, 30]).order()
+        array([0, 1], dtype=int32)
+        """
+        if self._times is None:
+            return None
+        known = next(iter(self._merged.values()), None)  # whose entries are those of every policy
+        matrix = self.matrix_by("last") if known is None else known.matrix
+        last = self.last_events()
+        return order_entries(matrix, self._times[last], last)
 
     def tell_merged(self, who: str, policy: str) -> None:
         """Warn that somebody merges interactions by a policy of its own; of parts of one data set, once for all.

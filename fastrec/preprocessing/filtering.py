@@ -209,17 +209,9 @@ def _binarized(data: Interactions, at: float) -> Interactions:
     if data.matrix.nnz == data.n_interactions and data.values is not None:
         events = np.flatnonzero(data.values >= at)
     else:
-        last = last_of_cells(data)  # in the order of the cells of the matrix
+        last = data.last_events()  # in the order of the cells of the matrix
         events = np.sort(last[reached])
     return data.select(events)._replaced(values=None)
-
-
-def last_of_cells(data: Interactions) -> NDArray[np.int64]:
-    """The place of the last interaction, by time and then by order, of each cell of the matrix, in its order."""
-    by_time = np.arange(data.n_interactions) if data.times is None else np.argsort(data.times, kind="stable")
-    order, begins = number_cells(data.user_codes[by_time], data.item_codes[by_time], data.shape)
-    ends = np.append(begins[1:], True)[: len(order)]
-    return np.asarray(by_time[order[ends]])
 
 
 def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
@@ -231,7 +223,7 @@ def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
 
 def with_cells(data: Interactions, matrix: CodeMatrix, kept: NDArray[np.bool_] | None = None) -> Interactions:
     """The cells of a matrix with the structure of the data's own, as one interaction each, at its last one's time."""
-    events = last_of_cells(data)
+    events = data.last_events()
     values = matrix.data
     if kept is not None:
         events, values = events[kept], values[kept]
@@ -297,7 +289,7 @@ class MergeDuplicates(Preprocessor):
             return as_given(X, matrix, np.ones(matrix.nnz, bool))
         merged = X if self.policy is None else X._replaced(duplicates=self.policy)
         unvalued = X.values is None and merged.duplicates not in (None, "sum")  # only a sum of ones is no one
-        return X.select(last_of_cells(X)) if unvalued else with_cells(merged, merged.matrix)
+        return X.select(X.last_events()) if unvalued else with_cells(merged, merged.matrix)
 
 
 class Cap(Preprocessor):
@@ -394,7 +386,7 @@ class Cap(Preprocessor):
         if self.user is None:
             return kept
         timed = isinstance(X, Interactions) and X.times is not None
-        worth = X.times[last_of_cells(X)] if timed else matrix.data
+        worth = X.times[X.last_events()] if timed else matrix.data
         order = np.lexsort((drawn, -worth, ~kept, rows))
         place = np.empty(matrix.nnz, np.int64)
         place[order] = np.arange(matrix.nnz) - repeat_by_row(matrix, matrix.indptr[:-1])

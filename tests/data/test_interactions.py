@@ -364,3 +364,25 @@ def test_times_beyond_int64_are_refused():
 def test_a_matrix_of_one_dimension_is_refused():
     with pytest.raises(ValueError, match=r"matrix must be two-dimensional, users × items, got the shape \(3,\)"):
         Interactions.from_matrix(np.ones(3))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-2, 2)), min_size=1, max_size=25),
+    st.sampled_from(["sum", "last", "max", None]),
+)
+def test_order_is_that_of_each_pairs_last_event(events, duplicates):
+    users, items, times = zip(*events, strict=True)
+    data = Interactions(users, items, times=times, duplicates=duplicates, users=range(3), items=range(4))
+    order, matrix = data.order(), data.matrix
+    for user in range(3):
+        last = {}
+        for row, (who, item, time) in enumerate(events):
+            if who == user and (time, row) >= last.get(item, (time, -1)):
+                last[item] = (time, row)
+        entries = slice(*matrix.indptr[user : user + 2])
+        found = sorted(zip(order[entries].tolist(), matrix.indices[entries].tolist(), strict=True))
+        assert found == list(enumerate(sorted(last, key=last.get)))
+
+
+def test_without_times_there_is_no_order():
+    assert Interactions([0, 1], [1, 0]).order() is None
