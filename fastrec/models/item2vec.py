@@ -24,7 +24,7 @@ from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.solvers.blocks import BLOCK_ROWS, BLOCKS
+from fastrec.solvers.blocks import Cell, Cells, count_blocks, deal_items
 from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
 from fastrec.solvers.losses import make_side
 from fastrec.validation import check_flag, check_integer, check_number, check_size
@@ -286,7 +286,7 @@ class _SkipGram:
         self.n_items = n_items = len(counts)
         self.jobs = effective_jobs(model.n_jobs)
         self.width = padded_width(model.factors)
-        self.blocks = max(1, min(BLOCKS, n_items // BLOCK_ROWS))
+        self.blocks = count_blocks(n_items)
         self.shares = _kept_shares(self.counts, model.subsample)
         self.copies = _copies(self.counts, model.negative_exponent)
         self.centers, self.contexts = self._start()
@@ -339,31 +339,21 @@ class _SkipGram:
         return loss / max(1, pairs)
 
     def _run_group(self, first: int, last: int, rng: np.random.Generator, pace: Pace) -> tuple[float, int]:
-        samples, starts, pools = self._deal(first, last, rng)
-        seeds = rng.integers(0, 2**63, (self.blocks, self.blocks)).astype(np.uint64)
         nothing = np.zeros(1, np.int32)  # contexts of a center are not left out when items are drawn
-        loss, pairs = 0.0, 0
-        for step in range(self.blocks):
 
-            def run(block: int, step: int = step) -> tuple[float, int]:
-                other = (block + step) % self.blocks
-                place = block * self.blocks + other
-                return step_labels(
-                    samples, starts[place], starts[place + 1], pools[other], nothing, self.labels,
-                    seeds[block, other], self.centers, self.contexts, pace, pace, Static(SGD), Static(self.width),
-                )  # fmt: skip
+        def run(cell: Cell) -> tuple[float, int]:
+            return step_labels(
+                cell.samples, cell.first, cell.last, cell.pool, nothing, self.labels, cell.seed, self.centers,
+                self.contexts, pace, pace, Static(SGD), Static(self.width),
+            )  # fmt: skip
 
-            for part, n in run_pieces(run, range(self.blocks), self.jobs):
-                loss, pairs = loss + part, pairs + n
-        return loss, pairs
+        return self._deal(first, last, rng).run(rng, run, self.jobs)
 
-    def _deal(
-        self, first: int, last: int, rng: np.random.Generator
-    ) -> tuple[Samples, NDArray[np.int64], list[NDArray[np.int32]]]:
-        """The pairs of some sequences in cells, where each begins, and what negatives are drawn from in each block."""
+    def _deal(self, first: int, last: int, rng: np.random.Generator) -> Cells:
+        """The pairs of some sequences."""
         blocks, pieces = self.blocks, 16
-        center_block, _ = self._blocks(rng)
-        context_block, pools = self._blocks(rng)
+        center_block, _ = deal_items(rng, self.counts, self.copies, blocks)
+        context_block, pools = deal_items(rng, self.counts, self.copies, blocks)
         seed = np.uint64(rng.integers(0, 2**63))
         cuts = first + balanced_cuts(np.diff(self.sequences.starts[first : last + 1]), pieces)
         counts = np.zeros((pieces, blocks, blocks), np.int64)
@@ -376,7 +366,7 @@ class _SkipGram:
             )  # fmt: skip
 
         run_pieces(count, range(pieces), self.jobs)
-        starts = starts_of(counts.sum(axis=0))
+        starts = starts_of(counts.sum(axis=0).ravel())
         places = starts[:-1].reshape(blocks, blocks) + np.cumsum(counts, axis=0) - counts
         centers, contexts = (np.empty(int(starts[-1]), np.int32) for _ in range(2))
 
@@ -387,16 +377,7 @@ class _SkipGram:
             )  # fmt: skip
 
         run_pieces(deal, range(pieces), self.jobs)
-        return Samples(centers, contexts, np.ones(1, np.float32)), starts, pools
-
-    def _blocks(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[NDArray[np.int32]]]:
-        """The block of each item, and the items of each block as often as they are to be drawn."""
-        items = rng.permutation(np.arange(self.n_items, dtype=np.int32))
-        cuts = balanced_cuts(self.counts[items], self.blocks)
-        block = np.empty(self.n_items, np.uint8)
-        block[items] = np.repeat(np.arange(self.blocks), np.diff(cuts))
-        parts = [items[cuts[number] : cuts[number + 1]] for number in range(self.blocks)]
-        return block, [np.repeat(part, self.copies[part]) for part in parts]
+        return Cells(Samples(centers, contexts, np.ones(1, np.float32)), starts, pools)
 
 
 def _sequences_of(data: Interactions) -> Sequences:

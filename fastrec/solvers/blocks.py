@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.sgd_dealing import count_cells, deal_cells
+from fastrec.kernels.sgd_blocks import count_cells, deal_cells
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.matrix.arrays import starts_of
 from fastrec.matrix.cells import count_codes
@@ -33,6 +33,66 @@ class Cell:
     seed: np.uint64
 
 
+@dataclass(frozen=True)
+class Cells:
+    """Samples in the order of their cells: that of block a of one side and b of the other is cell a · n + b.
+
+    Parameters
+    ----------
+    samples
+        All of them.
+    starts
+        Where each cell begins, int64 of shape (n² + 1,).
+    pools
+        For each of the n blocks of items, what negatives are drawn from.
+    """
+
+    samples: Samples
+    starts: NDArray[np.int64]
+    pools: list[NDArray[np.int32]]
+
+    def run(
+        self,
+        rng: np.random.Generator,
+        task: Callable[[Cell], tuple[float, int]],
+        n_jobs: int,
+        after: Callable[[], None] | None = None,
+    ) -> tuple[float, int]:
+        """Run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
+        blocks = len(self.pools)
+        seeds = rng.integers(0, 2**63, (blocks, blocks)).astype(np.uint64)
+        loss, count = 0.0, 0
+        for step in range(blocks):
+            cells = [self._cell(block, (block + step) % blocks, seeds) for block in range(blocks)]
+            for part, n in run_pieces(task, [cell for cell in cells if cell.last > cell.first], n_jobs):
+                loss, count = loss + part, count + n
+            if after is not None:
+                after()
+        return loss, count
+
+    def _cell(self, block: int, other: int, seeds: NDArray[np.uint64]) -> Cell:
+        place = block * len(self.pools) + other
+        first, last = int(self.starts[place]), int(self.starts[place + 1])
+        return Cell(self.samples, first, last, self.pools[other], seeds[block, other])
+
+
+def count_blocks(*sizes: int) -> int:
+    """How many blocks sides of these sizes are dealt into."""
+    return max(1, min(BLOCKS, *(size // BLOCK_ROWS for size in sizes)))
+
+
+def deal_items(
+    rng: np.random.Generator, counts: NDArray[np.int64], copies: NDArray[np.int64], blocks: int
+) -> tuple[NDArray[np.uint8], list[NDArray[np.int32]]]:
+    """The block of each item, of about as many events each, and the items of each block repeated `copies` times."""
+    items = rng.permutation(np.arange(len(counts), dtype=np.int32))
+    cuts = balanced_cuts(counts[items], blocks)
+    block = np.empty(len(counts), np.uint8)
+    block[items] = np.repeat(np.arange(blocks), np.diff(cuts))
+    parts = [items[cuts[number] : cuts[number + 1]] for number in range(blocks)]
+    return block, [np.repeat(part, copies[part]) for part in parts]
+
+
 class Dealer:
     """Deals the entries of a matrix into cells, anew for each epoch.
 
@@ -52,7 +112,7 @@ class Dealer:
         self, matrix: CodeMatrix, weights: NDArray[np.float32], copies: NDArray[np.int64], n_jobs: int
     ) -> None:
         self.matrix, self.copies, self.n_jobs = matrix, copies, n_jobs
-        self.blocks = max(1, min(BLOCKS, matrix.shape[0] // BLOCK_ROWS, matrix.shape[1] // BLOCK_ROWS))
+        self.blocks = count_blocks(*matrix.shape)
         self.counts = count_codes(matrix.indices, matrix.shape[1])
         shared = len(weights) == 1
         self.weights = weights[:0] if shared else weights
@@ -66,28 +126,13 @@ class Dealer:
         self, rng: np.random.Generator, task: Callable[[Cell], tuple[float, int]], after: Callable[[], None] | None
     ) -> tuple[float, int]:
         """Deal, then run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
-        starts, pools = self._deal(rng)
-        seeds = rng.integers(0, 2**63, (self.blocks, self.blocks)).astype(np.uint64)
-        loss, count = 0.0, 0
-        for step in range(self.blocks):
-            cells = []
-            for block in range(self.blocks):
-                other = (block + step) % self.blocks
-                place = block * self.blocks + other
-                cells.append(Cell(self.samples, starts[place], starts[place + 1], pools[other], seeds[block, other]))
-            for part, n in run_pieces(task, [cell for cell in cells if cell.last > cell.first], self.n_jobs):
-                loss, count = loss + part, count + n
-            if after is not None:
-                after()
-        return loss, count
+        return self._deal(rng).run(rng, task, self.n_jobs, after)
 
-    def _deal(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], list[NDArray[np.int32]]]:
+    def _deal(self, rng: np.random.Generator) -> Cells:
         matrix, blocks = self.matrix, self.blocks
-        users, items = (rng.permutation(np.arange(size, dtype=np.int32)) for size in matrix.shape)
+        users = rng.permutation(np.arange(matrix.shape[0], dtype=np.int32))
         cuts = balanced_cuts(np.diff(matrix.indptr)[users], blocks)
-        item_cuts = balanced_cuts(self.counts[items], blocks)
-        block_of_item = np.empty(matrix.shape[1], np.uint8)
-        block_of_item[items] = np.repeat(np.arange(blocks), np.diff(item_cuts))
+        block_of_item, pools = deal_items(rng, self.counts, self.copies, blocks)
         counts = np.zeros((blocks, blocks), np.int64)
 
         def count(block: int) -> None:
@@ -107,5 +152,4 @@ class Dealer:
             )  # fmt: skip
 
         run_pieces(deal, range(blocks), self.n_jobs)
-        pools = [items[item_cuts[block] : item_cuts[block + 1]] for block in range(blocks)]
-        return starts, [np.repeat(pool, self.copies[pool]) for pool in pools]
+        return Cells(self.samples, starts, pools)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import Entries
-from fastrec.kernels.sgd_dealing import count_cells, deal_cells
+from fastrec.kernels.sgd_blocks import count_cells, deal_cells
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_lists import Contrast, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, Samples, step_pairs

@@ -96,7 +96,7 @@ def test_baskets_have_no_order():
 
 
 def test_threads_change_no_bit():
-    data = walks()
+    data = walks(n_items=300)  # more than one block
     one, two, five = (Item2Vec(n_jobs=jobs, **{**QUICK, "iterations": 2}).fit(data) for jobs in (1, 2, 5))
     for other in (two, five):
         np.testing.assert_array_equal(one.item_factors_, other.item_factors_)

@@ -1,4 +1,4 @@
-"""Interactions dealt into cells, a block of users by a block of items each: what tasks that share nothing work on."""
+"""Interactions in cells, a block of users by a block of items each: what tasks that share nothing work on."""
 
 from typing import Any
 
