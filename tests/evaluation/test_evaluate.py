@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 import fastrec as fr
 from fastrec import metrics
 from fastrec.evaluation import evaluate
-from fastrec.evaluation.evaluate import _by_popularity
+from fastrec.evaluation.item_groups import group_by_popularity
 
 LABELS = ["ndcg@3", "recall@5", "precision@3", "map@5", "mrr@5", "auc@5", "novelty@3", "coverage@3", "gini@5"]
 
@@ -454,7 +454,7 @@ def test_labels_of_segments_may_be_missing(parts, model):
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(any))
 def test_an_item_is_in_the_third_that_its_middle_event_is_in(counts):
-    groups = _by_popularity(np.array(counts))
+    groups = group_by_popularity(np.array(counts))
     told = [groups.names[code].split(" (")[0] for code in groups.of_item]
     order = sorted(range(len(counts)), key=lambda item: (-counts[item], item))
     halves = [item for item in order for _ in range(2 * counts[item])]  # each event twice: the middle is whole

@@ -15,7 +15,8 @@ from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
-from fastrec.evaluation.search import _combination, _draws, _grid, _places, rungs
+from fastrec.evaluation.search.space import _combination, _places, draw_combinations, list_grid
+from fastrec.evaluation.search.strategies import rungs
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_a_long_grid_is_drawn_from_without_being_made(data):
         "warm_start": [False] * 10**6,
         "tol": [0.0] * 10**3,
     }
-    few = _draws(space, 3, seed=0)
-    more = _draws(space, 50, seed=0)
+    few = draw_combinations(space, 3, seed=0)
+    more = draw_combinations(space, 50, seed=0)
     assert more[:3] == few
     assert all(sorted(draw) == sorted(space) for draw in more)
     assert len({draw["random_state"] for draw in more}) > 40
@@ -118,7 +119,7 @@ def test_places_of_a_grid_are_drawn_once_each(total, n, seed):
 
 def test_a_place_is_that_of_the_grid():
     space = {"b": [1, 2, 3], "a": ["x", "y"]}
-    assert [_combination(space, place) for place in range(6)] == _grid(space)
+    assert [_combination(space, place) for place in range(6)] == list_grid(space)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "gini@5", "average_popularity@5", "calibration@5"])
@@ -317,7 +318,10 @@ def test_candidates_in_a_set_have_one_order(data):
     options = {"cv": 0.2, "refit": False, "method": "grid"}
     listed = [fr.search(als(), {"alpha": made}, data, **options).trials for made in ({3.0, 1.0, 2.0}, {2.0, 3.0, 1.0})]
     assert [trial.options for trial in listed[0]] == [trial.options for trial in listed[1]]
-    code = "from fastrec.evaluation.search import _check_candidates as c; print(c('loss', {'bpr', 'warp', 'logistic'}))"
+    code = (
+        "from fastrec.evaluation.search.space import check_candidates as c; "
+        "print(c('loss', {'bpr', 'warp', 'logistic'}))"
+    )
     told = [
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True

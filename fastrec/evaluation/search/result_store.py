@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Ledger:
+class ResultStore:
     """Entries by key, appended to a file of JSON lines where there is one.
 
     The first line says what the results are of. A last line cut short by a kill is dropped.

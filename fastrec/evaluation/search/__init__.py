@@ -1,0 +1,7 @@
+"""The search for the options of a model that do best on held-out parts of the data."""
+
+from fastrec.evaluation.search.found import Search
+from fastrec.evaluation.search.search import search
+from fastrec.evaluation.search.trial import Trial
+
+__all__ = ["Search", "Trial", "search"]
