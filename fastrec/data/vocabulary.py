@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.data.ids import Kind, as_ids, check_text, parse_integer
+from fastrec.data.ids import Kind, as_ids, as_numbers, check_text, parse_integer
 from fastrec.data.strings import ERRORS, OFFSETS, check_block, check_strings, is_rising, pack_strings, unpack_strings
 from fastrec.fields import Array, Fields, Sizes, check_fields
 from fastrec.matrix.arrays import check_codes
@@ -268,6 +268,19 @@ class Vocabulary:
             raise ValueError(self._unknown(array[int(np.argmax(codes < 0))]))
         return codes
 
+    def look_up(
+        self, name: str, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error"
+    ) -> NDArray[np.int32]:
+        """`encode`, with errors that name the argument in which the ids were given.
+
+        >>> Vocabulary(["a", "b"]).look_up("users", ["b"])
+        array([1], dtype=int32)
+        """
+        try:
+            return self.encode(ids, unknown=unknown)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{name}: {error}") from None
+
     def _unknown(self, id: Any) -> str:
         given = id if isinstance(id, str) else int(id)
         twin: Any = None
@@ -390,6 +403,40 @@ class Vocabulary:
         _, first = np.unique(new, return_index=True)
         new = new[np.sort(first)]
         return Vocabulary(np.concatenate([self.ids, new]) if self._length else new)
+
+
+class CodeVocabulary(Vocabulary):
+    """The vocabulary of a plain matrix, whose rows or columns have no ids: their codes take the place of ids.
+
+    Examples
+    --------
+    >>> CodeVocabulary(3).look_up("users", [2, 0])
+    array([2, 0], dtype=int32)
+    >>> CodeVocabulary(3).encode([2, 3], unknown="code")
+    array([ 2, -1], dtype=int32)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, size: int) -> None:
+        self._set("int", size, ascending=True)
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """All codes: int64, of shape (n,)."""
+        if self._ids is None:
+            self._ids = frozen(np.arange(self._length))
+        return self._ids
+
+    def look_up(
+        self, name: str, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error"
+    ) -> NDArray[np.int32]:
+        """The codes themselves, once they are found to be in range: one that is not is an error always."""
+        return check_codes(name, as_numbers(ids, name), self._length)
+
+    def decode(self, codes: ArrayLike) -> NDArray[Any]:
+        """The codes themselves, which are not looked at."""
+        return np.asarray(codes)
 
 
 def _restore(cls: type[Vocabulary], arrays: dict[str, NDArray[Any]]) -> Vocabulary:

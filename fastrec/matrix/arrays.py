@@ -1,14 +1,15 @@
 """Arrays as kernels take them: int32 codes within bounds, float32 values, read-only and aligned memory."""
 
 import numbers
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Codes: TypeAlias = NDArray[np.int32]
+Floats: TypeAlias = NDArray[np.float32]
+
 SMALLEST = np.finfo(np.float32).tiny  # the smallest normal number, above 0
-
-
 LARGEST_CODE = 2**31 - 1
 
 

@@ -1,9 +1,9 @@
 """Models: what learns from interactions and recommends."""
 
-from fastrec.models.base.explanation import Explanation
+from fastrec.models.base.explanation import Explaining, Explanation
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.persistence import load, save
-from fastrec.models.base.recommender import Explaining, Recommender
+from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.registry import estimators, register
 from fastrec.models.base.updating import Updating
 from fastrec.models.composed.blend import Blend

@@ -10,17 +10,15 @@ from scipy.sparse import csr_array, issparse
 from fastrec.features import FeatureEncoder, align_rows
 from fastrec.features.encoder import read_columns
 from fastrec.fields import Array, Either, Fields, Matrix, Value
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import rows_of_lists
-from fastrec.models.base.audience import Codes
-from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.explanation import Explaining
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.truncated_svd import add_dense_products, pad_columns, sum_vectors
 from fastrec.validation import check_choice, check_integer, check_size
-
-Floats = NDArray[np.float32]
 
 
 class ContentRecommender(Explaining):

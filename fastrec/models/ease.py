@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
-from fastrec.matrix.arrays import readonly, starts_of
+from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, turned
 from fastrec.models.base.item_weights import ItemWeights, is_finite
@@ -16,7 +16,6 @@ from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, inv
 from fastrec.solvers.neighbors import PIECES, Profile, columns_of, nearest_columns, products_of, rows_of
 from fastrec.validation import check_choice, check_number, check_size
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 # A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.

@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, Fields, Sizes, Value
 from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
-from fastrec.matrix.arrays import LARGEST_CODE, aligned_zeros, readonly
+from fastrec.matrix.arrays import LARGEST_CODE, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import turned
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE
-from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.solvers.epochs import Course, check_course, seed_of
 from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
-Floats = NDArray[np.float32]
 
 PIECES = 64  # pieces that a half epoch is dealt in
 

@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST_SUM, Array, Fields, Value
+from fastrec.matrix.arrays import Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
-from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.validation import check_number
-
-Floats = NDArray[np.float32]
 
 
 class FixedFactors(Explaining, FactorRecommender):

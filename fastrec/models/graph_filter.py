@@ -8,18 +8,15 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
 from fastrec.kernels.lanes import padded_width
-from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import turned
-from fastrec.models.base.audience import Codes
-from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.explanation import Explaining
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
 from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, leading_spectrum, sum_vectors
 from fastrec.validation import check_choice, check_integer, check_number, check_size
-
-Floats = NDArray[np.float32]
 
 MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart

@@ -8,22 +8,19 @@ from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.matrix.arrays import LARGEST_CODE, aligned_zeros
+from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transposed, turned
-from fastrec.models.base.audience import Codes
 from fastrec.models.base.derived import Derived
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
 from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import FeatureRidge, check_strength
 from fastrec.validation import check_choice, check_integer, check_number, check_size
-
-Floats = NDArray[np.float32]
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
 # and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).

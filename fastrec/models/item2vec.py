@@ -14,13 +14,13 @@ from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
-from fastrec.matrix.arrays import aligned_zeros, readonly, starts_of
+from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
 from fastrec.matrix.cells import added_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Sequences, drop_cells, group_events, read_sequences
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
-from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -28,8 +28,6 @@ from fastrec.solvers.blocks import Cell, Cells, count_blocks, deal_items
 from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
 from fastrec.solvers.losses import make_side
 from fastrec.validation import check_flag, check_integer, check_number, check_size
-
-Floats = NDArray[np.float32]
 
 PAIRS_AT_ONCE = 1 << 22  # pairs that are made, dealt and learned from at a time: 32 MiB
 POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean

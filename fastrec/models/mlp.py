@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from fastrec.data.ids import as_sequence
 from fastrec.fields import Array, Fields, Sizes, Value
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.hashing import hash_rows_and_values
 from fastrec.matrix.known_rows import KnownRows
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval import ExactIndex, TopK
@@ -36,7 +39,6 @@ from fastrec.solvers.network import runner as threads
 from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
-Floats = NDArray[np.float32]
 
 WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
 
@@ -402,7 +404,7 @@ class MLPRecommender(Recommender):
         theirs = candidates._item_vocabulary
         if theirs is not None and self.items_ is not None and theirs != self.items_:
             known = np.full(codes.shape, -1, np.int32)
-            known[valid] = self._item_codes("candidates", theirs.decode(codes[valid]), on_unknown)
+            known[valid] = encode_items(self, "candidates", theirs.decode(codes[valid]), on_unknown)
             codes = known
         elif valid.any() and int(codes.max()) >= self.n_features_in_:
             raise ValueError(f"candidates must be codes from 0 to {self.n_features_in_ - 1}, got {int(codes.max())}")
@@ -477,17 +479,20 @@ class MLPRecommender(Recommender):
         center: Floats = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         return center
 
-    def _search(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed) -> tuple[Codes, Floats]:
-        if not isinstance(allowed, CodeMatrix):
-            return super()._search(audience, k, exclude, allowed)
-        return self._search_among(audience, k, exclude, allowed)
-
-    def _search_among(self, audience: Audience, k: int, exclude: Excluded, allowed: CodeMatrix) -> tuple[Codes, Floats]:
-        """`_search` where each row has items of its own: only these are scored."""
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
+        exclude, allow = wanted
+        if not isinstance(allow, CodeMatrix):
+            return super()._search(audience, k, wanted)
         if isinstance(exclude, np.ndarray):
             exclude = rows_of_lists(exclude, [len(exclude)], self.n_features_in_)
+        return self._search_among(audience, k, allow, exclude)
+
+    def _search_among(
+        self, audience: Audience, k: int, allowed: CodeMatrix, exclude: CodeMatrix | None
+    ) -> tuple[Codes, Floats]:
+        """`_search` where each row has items of its own: only these are scored."""
         scores = self._score_rows(self._vectors(audience), allowed)
-        open_ = ~common_entries(allowed, exclude) if isinstance(exclude, CodeMatrix) else np.ones(allowed.nnz, bool)
+        open_ = np.ones(allowed.nnz, bool) if exclude is None else ~common_entries(allowed, exclude)
         codes = np.full((len(audience), k), -1, np.int32)
         best = np.full((len(audience), k), -np.inf, np.float32)
         rows = row_numbers(allowed)[open_]

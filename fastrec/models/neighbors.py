@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from fastrec.kernels.neighbors import (
     add_weighted_rows,
 )  # fmt: skip
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, turned
-from fastrec.models.base.audience import Codes
+from fastrec.models.base.audience import find_audience
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.item_weights import ItemWeights
-from fastrec.models.base.recommender import Explaining
 from fastrec.models.base.updating import Change, Updating
 from fastrec.notices import warn_caller
 from fastrec.parallel import effective_jobs, run_pieces
@@ -33,7 +34,6 @@ from fastrec.solvers.neighbors import (
 )
 from fastrec.validation import check_choice, check_number, check_size
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Similarity = Literal["cosine", "jaccard", "tfidf", "bm25", "rp3beta"]
 
@@ -160,7 +160,7 @@ class ItemKNN(ItemWeights):
         lengths = np.diff(matrix.indptr)
         longest = int(np.argmax(lengths))
         if lengths[longest] > LONG_ROW:
-            user = self._labels_of(np.array([longest], np.int32), self.users_).tolist()[0]
+            user = self.user_vocabulary.decode(np.array([longest])).tolist()[0]
             warn_caller(
                 f"user {user!r} has {lengths[longest]:,} items, whose pairs ItemKNN goes through: its time grows with "
                 "their square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out"
@@ -331,7 +331,7 @@ class UserKNN(Explaining, Updating):
                [1]], dtype=int32)
         """
         k = check_size("k", k)
-        audience, _ = self._audience(users, "error")
+        audience, _ = find_audience(self, users, "error")
         codes, scores = self._nearest(audience.histories(), k + 1)
         itself = np.full(len(audience), -2) if audience.codes is None else audience.codes
         order = np.lexsort((codes, -scores, codes == itself[:, None]), axis=1)[:, :k]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from fastrec.data import Interactions
 from fastrec.data.durations import UNITS_PER_SECOND, convert_times, parse_duration, time_between
 from fastrec.fields import Array, Fields, Value
+from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import added_entries, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.models.base.audience import Codes
 from fastrec.models.base.updating import Change, Updating, coded_events
 from fastrec.validation import check_choice
 

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import LARGEST, Array, Fields, Sizes, Value
-from fastrec.matrix.arrays import aligned_zeros
+from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
-from fastrec.models.base.audience import Codes
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
@@ -41,8 +40,6 @@ from fastrec.solvers.losses import (
 )
 from fastrec.solvers.ridge import FeatureRidge, check_strength, map_features
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
-
-Floats = NDArray[np.float32]
 
 NEGATIVES = ("uniform", "popularity", "adaptive")
 SCHEDULES = ("constant", "linear")

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
+from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.models.base.audience import Codes
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
-from fastrec.models.base.recommender import Explaining
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
 from fastrec.solvers.truncated_svd import leading_spectrum, sum_vectors

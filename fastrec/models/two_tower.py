@@ -13,7 +13,7 @@ from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.network import add_products
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import pick_rows
@@ -26,7 +26,6 @@ from fastrec.solvers.ridge import check_features
 from fastrec.validation import check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
-Floats = NDArray[np.float32]
 
 # The share of items that go by their features alone in a step, so that cold items meet a network which knows that.
 COLD = 0.25

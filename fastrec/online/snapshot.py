@@ -269,8 +269,7 @@ class Snapshot:
         if vectors is None:
             return model.recommend(histories, k, **options)
         audience = Audience(model, np.arange(len(bases)), None, histories, vectors)
-        exclude, allowed = model._filters(audience, **options)
-        return model._answer(audience, k, exclude, allowed, "popular")
+        return model._answer(audience, k, model._filter(audience, **options), "popular")
 
     def _vectors(self, histories: CodeMatrix, bases: Sequence[int]) -> NDArray[np.float32] | None:
         """The factors of histories as an update would have them, users' features included; None without any."""

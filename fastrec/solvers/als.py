@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from fastrec.kernels._jit import Static
 from fastrec.kernels.als import REGISTERS, Entries, Equations, fold_rows, narrow, solve_rows_cg, solve_rows_cholesky
 from fastrec.kernels.sparse import sum_rows
-from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
-
-Floats = NDArray[np.float32]
 
 BLOCK = 1024  # rows that are multiplied at a time, so that a block and its product stay in the cache
 PIECES = 64  # pieces at most that a half epoch is dealt in: enough for any balance, few enough to cost nothing

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from fastrec.matrix.arrays import Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import hide_part, pick_rows, spread_evenly
@@ -21,7 +22,6 @@ from fastrec.retrieval.select import select_topk
 from fastrec.validation import check_flag, check_integer, check_number
 
 Callback = Callable[[int, float, float], bool | None]
-Floats = NDArray[np.float32]
 
 # As many rows at most are ranked to validate an epoch.
 VALIDATION_ROWS = 10_000

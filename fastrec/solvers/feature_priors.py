@@ -5,12 +5,10 @@ half the way to the features' part; after each epoch that part is fitted to the 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels.sgd_steps import Parameters
+from fastrec.matrix.arrays import Floats
 from fastrec.solvers.ridge import FeatureRidge
-
-Floats = NDArray[np.float32]
 
 FOLLOWING = 5  # steps of conjugate gradients after each epoch, by which features' vectors follow the rows
 

@@ -7,12 +7,10 @@ one product of a fixed order on one BLAS thread, and the tiles are dealt to ours
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from fastrec.matrix.arrays import Floats
 from fastrec.parallel import one_blas_thread, run_pieces
-
-Floats = NDArray[np.float32]
 
 LARGEST_TILE = 1024
 SMALLEST_TILE = 128

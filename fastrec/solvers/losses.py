@@ -18,14 +18,13 @@ from fastrec.kernels.sgd_lists import Contrast, fold_lists, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
-from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import transposed
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.blocks import Cell
 
-Floats = NDArray[np.float32]
 Anchors = tuple[Floats, Floats]
 NO_ANCHORS: Anchors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 

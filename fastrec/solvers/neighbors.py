@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.neighbors import BITS_ROWS, Candidates, Rows, Scale, find_neighbors, set_bits
-from fastrec.matrix.arrays import readonly, starts_of
+from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
 
-Codes = NDArray[np.int32]
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")

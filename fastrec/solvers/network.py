@@ -30,13 +30,11 @@ from fastrec.kernels.network import (
     score_pairs,
     transpose_kernels,
 )
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.parallel import run_pieces
 from fastrec.validation import check_integer
-
-Floats = NDArray[np.float32]
 
 ARCHITECTURES = ("dot", "gmf", "mlp", "neumf")
 NORMALIZATIONS = {None: 0, "batch": BATCH, "layer": LAYER}

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.matrix.arrays import Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import pick_rows, turned
 from fastrec.solvers.truncated_svd import SparseProduct, pad_columns
 from fastrec.validation import check_number
-
-Floats = NDArray[np.float32]
-
 
 HALF_TRUSTED = 10  # events that a row needs to count half
 

@@ -10,13 +10,11 @@ from scipy.sparse import csr_array
 
 from fastrec.kernels.filters import STRIP, add_products, multiply_rows
 from fastrec.kernels.lanes import padded_width
-from fastrec.matrix.arrays import aligned_zeros, readonly
+from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import turned
 from fastrec.parallel import balanced_cuts, one_blas_thread, run_pieces
 from fastrec.solvers.als import BLOCK, gramian, rotate
-
-Floats = NDArray[np.float32]
 
 PIECES = 16  # pieces that a product is dealt in
 SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exact

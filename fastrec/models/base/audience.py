@@ -1,23 +1,38 @@
 """Whom a question is about: users of the training data, or anybody's histories."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Interactions, Vocabulary
+from fastrec.data.ids import as_ids, as_sequence
+from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
-
-Codes: TypeAlias = NDArray[np.int32]
-Excluded: TypeAlias = CodeMatrix | Codes | None  # rows for each, codes for a single user, or nothing
-Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None  # a mask for all, rows for each, or everything
+from fastrec.models.base.items import is_matrix
+from fastrec.validation import check_choice
 
 
 class Learned(Protocol):
     """What an audience needs of a model."""
 
+    users_: Vocabulary | None
+    items_: Vocabulary | None
     seen_: CodeMatrix
+
+    @property
+    def user_vocabulary(self) -> Vocabulary:
+        """The ids of its users."""
+
+    @property
+    def item_vocabulary(self) -> Vocabulary:
+        """The ids of its items."""
+
+    def _check_fitted(self) -> None: ...
+
+    def _histories(self, X: Any) -> CodeMatrix: ...
 
     @property
     def _training(self) -> CodeMatrix: ...
@@ -80,3 +95,18 @@ class Audience:
             start, stop = indptr[self.codes[0] : self.codes[0] + 2]
             return np.array([stop - start])
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
+
+
+def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:
+    """Whom `users` stand for; and which of them to keep, where some are to be left out."""
+    check_choice("on_unknown", on_unknown, ("error", "skip", "popular"))
+    if is_matrix(users):
+        histories = model._histories(users)
+        labels = users.users.ids if isinstance(users, Interactions) else np.arange(histories.shape[0])
+        return Audience(model, labels, None, histories), None
+    model._check_fitted()
+    vocabulary, ids = model.user_vocabulary, as_sequence(users)
+    codes = vocabulary.look_up("users", ids, unknown="error" if on_unknown == "error" else "code")
+    if on_unknown == "error" or (codes >= 0).all():
+        return Audience(model, vocabulary.decode(codes), codes, None), None
+    return Audience(model, as_ids(ids, "users"), codes, None), None if on_unknown == "popular" else codes >= 0

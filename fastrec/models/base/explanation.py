@@ -1,9 +1,17 @@
 """Explanation: why a model scores an item as it does for a user."""
 
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.models.base.answering import check_scores
+from fastrec.models.base.audience import find_audience
+from fastrec.models.base.items import encode_items
+from fastrec.models.base.recommender import Recommender
+from fastrec.validation import check_size
 
 
 class Explanation(NamedTuple):
@@ -22,3 +30,60 @@ class Explanation(NamedTuple):
     score: float
     items: NDArray[Any]
     contributions: NDArray[np.float32]
+
+
+class Explaining(Recommender):
+    """A recommender whose score is a sum over the items of a history; it defines `_contributions`."""
+
+    @abstractmethod
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        """What each entry of the one row adds to the score of the item, of shape (nnz,)."""
+
+    def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
+        """What each item of a user's history adds to the score of one item.
+
+        Parameters
+        ----------
+        user
+            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+        item
+            The id of the item.
+        k
+            Only the largest `k` contributions; None is all.
+
+        Returns
+        -------
+        Explanation
+            `score`, and `items` with their `contributions`, the largest first.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown, or not one user or one item is given.
+
+        Examples
+        --------
+        >>> from fastrec.models import ImplicitALS
+        >>> X = np.kron(np.eye(2), np.ones((6, 3)))
+        >>> X[0, 0] = 0
+        >>> reasons = ImplicitALS(factors=2, random_state=0).fit(X).explain(0, 0)
+        >>> sorted(reasons.items.tolist())
+        [1, 2]
+        """
+        if k is not None:
+            check_size("k", k)
+        audience, _ = find_audience(self, user, "error")
+        codes = encode_items(self, "item", item)
+        if len(audience) != 1 or len(codes) != 1:
+            raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
+        history = audience.histories()
+        parts = np.asarray(self._contributions(history, int(codes[0])), np.float64)
+        if not len(parts):  # a score of somebody without a history is nobody's share
+            score = self._pair_scores(audience, codes)[0]
+        else:
+            with np.errstate(over="ignore"):
+                score = np.float32(parts.sum())
+        check_scores(score)
+        order = np.lexsort((history.indices, -parts))[:k]
+        items = self.item_vocabulary.decode(history.indices[order])
+        return Explanation(float(score), items, parts[order].astype(np.float32))

@@ -11,12 +11,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils import TransformerTags
 
 from fastrec.fields import Array, Fields
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
-from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.audience import Audience, find_audience
 from fastrec.models.base.derived import Derived
 from fastrec.models.base.fields import Index
+from fastrec.models.base.item_filter import Allowed, ItemFilter
 from fastrec.models.base.recommender import Recommender
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
@@ -204,7 +205,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
                [2]], dtype=int32)
         """
         k = check_size("k", k)
-        audience, _ = self._audience(users, "error")
+        audience, _ = find_audience(self, users, "error")
         codes, scores = self._nearest("user_factors_", self._vectors(audience), audience.codes, k)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
@@ -236,14 +237,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """The columns by which users are like users and items like items: all, unless some are biases."""
         return factors
 
-    def _search(
-        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
-    ) -> tuple[Codes, NDArray[np.float32]]:
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
-        seen: Any = exclude
+        seen: Any = wanted.exclude
         if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
             seen = Rows(np.array([0, len(seen)]), readonly(seen))
-        top = index.search(self._vectors(audience), k, seen, allow=self._read(allowed))
+        top = index.search(self._vectors(audience), k, seen, allow=self._read(wanted.allow))
         return top.codes, top.scores
 
     def _read(self, allowed: Allowed) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields, Matrix
+from fastrec.matrix.arrays import Floats
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.audience import Audience
@@ -14,8 +15,6 @@ from fastrec.models.base.updating import Change, resize
 from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.ridge import check_features, map_features
-
-Floats = NDArray[np.float32]
 
 
 class FeaturedFactors(UpdatingFactors):

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Either, Fields, Matrix
 from fastrec.kernels.neighbors import Rows, add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.base.audience import Audience, Codes
-from fastrec.models.base.recommender import Explaining
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk

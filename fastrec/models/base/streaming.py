@@ -16,6 +16,7 @@ from fastrec.data.ids import as_ids, as_sequence
 from fastrec.fingerprint import fingerprint
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.items import read_items
 from fastrec.permissions import PRIVATE, make_folder, open_anew
 from fastrec.progress import epoch_progress
 from fastrec.retrieval import TopK
@@ -113,7 +114,7 @@ def recommend_to(
 def _listed_users(model: Any, users: Any) -> Any:
     """The users in an order that is the same in each run, and that can be cut: ids, or rows of histories."""
     if users is None:
-        return np.arange(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
+        return model.user_vocabulary.ids
     if hasattr(type(users), "n_interactions") or hasattr(users, "tocsr") or getattr(users, "ndim", 1) == 2:
         return users
     if isinstance(users, set | frozenset):
@@ -136,7 +137,7 @@ class _Filter(NamedTuple):
     def of(cls, model: Any, name: str, options: dict[str, Any], n: int) -> "_Filter":
         given = options[name]
         given = list(given) if isinstance(given, Iterator) else given  # it is asked for in each batch
-        return cls(given, model._item_rows(name, given, range(n), options.get("on_unknown", "error")))
+        return cls(given, read_items(model, name, given, n, options.get("on_unknown", "error")))
 
     def part(self, start: int, stop: int) -> Any:
         return pick_rows(self.codes, slice(start, stop)) if isinstance(self.codes, CodeMatrix) else self.given

@@ -14,12 +14,11 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids
 from fastrec.kernels.als import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
-from fastrec.matrix.arrays import check_codes, readonly, starts_of
+from fastrec.matrix.arrays import Codes, check_codes, readonly, starts_of
 from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
-from fastrec.models.base.audience import Codes
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces

@@ -11,15 +11,19 @@ from sklearn.utils import check_random_state
 
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Value
+from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import cell_keys, cell_numbers
-from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, spread_evenly
-from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.answering import check_scores
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import Members
 from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts, is_in
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import Team
-from fastrec.models.base.recommender import Explaining, Recommender, check_scores
+from fastrec.models.base.recommender import Recommender
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
@@ -250,23 +254,19 @@ class Blend(Explaining):
         made: int = sum(member._row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
         return made
 
-    def _search(
-        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
-    ) -> tuple[Codes, NDArray[np.float32]]:
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
         codes = np.empty((len(audience), k), np.int32)
         scores = np.empty((len(audience), k), np.float32)
         for rows in self._batches(len(audience)):
-            excluded = pick_rows(exclude, rows) if isinstance(exclude, CodeMatrix) else exclude
-            allow = pick_rows(allowed, rows) if isinstance(allowed, CodeMatrix) else allowed
             views = self._views(audience.part(rows))
-            proposed = self._proposed(views, max(k, self.candidates), excluded, allow)
+            proposed = self._proposed(views, max(k, self.candidates), wanted.part(rows))
             codes[rows], scores[rows] = _best(proposed, self._fused(views, proposed), k)
         return codes, scores
 
-    def _proposed(self, views: Mapping[int, "View"], n: int, exclude: Excluded, allow: Allowed) -> Codes:
+    def _proposed(self, views: Mapping[int, "View"], n: int, wanted: ItemFilter) -> Codes:
         """The codes of the candidates in each row, sorted, each once, -1 in between."""
         chosen = views.values() if self.candidates_from is None else [views[self.candidates_from]]
-        return _each_once(np.concatenate([view.best(n, exclude, allow) for view in chosen], axis=1))
+        return _each_once(np.concatenate([view.best(n, wanted) for view in chosen], axis=1))
 
     def _fused(self, views: Mapping[int, "View"], codes: Codes) -> Scores:
         """The blended scores of the codes of each row; what is said about -1 has no meaning."""
@@ -351,7 +351,7 @@ class Blend(Explaining):
             seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
             audience = Audience(self, np.arange(seen.shape[0]), None, seen)
             views = {number: View(member, audience, self.candidates) for number, member in enumerate(members)}
-            codes = self._proposed(views, self.candidates, seen, None)
+            codes = self._proposed(views, self.candidates, ItemFilter(seen))
             for number, view in views.items():
                 said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
             cells = cell_keys(np.arange(len(codes))[:, None], codes, truth.shape[1])
@@ -399,20 +399,20 @@ class View:
             self.vectors = member._vectors(self.audience)
         elif kind._score_batch is not Recommender._score_batch:
             self.dense = member._dense(self.audience)
-        self.list = np.sort(self._best(length, self.audience.histories(), member._warm())[1], axis=1)
+        self.list = np.sort(self._best(length, ItemFilter(self.audience.histories(), member._warm()))[1], axis=1)
         check_scores(self.list)
 
-    def best(self, n: int, exclude: Excluded, allow: Allowed) -> Codes:
+    def best(self, n: int, wanted: ItemFilter) -> Codes:
         """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
-        return self._best(n, exclude, _both(allow, self.member._warm()))[0]
+        return self._best(n, wanted.within(self.member._warm()))[0]
 
-    def _best(self, n: int, exclude: Excluded, allow: Allowed) -> tuple[Codes, NDArray[np.float32]]:
+    def _best(self, n: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
         if self.dense is not None:
-            return select_topk(self.dense, n, exclude=exclude, allow=allow)
+            return select_topk(self.dense, n, exclude=wanted.exclude, allow=wanted.allow)
         if isinstance(self.member, FactorRecommender) and self.vectors is not None:
-            top = self.member._index("item_factors_", "ip").search(self.vectors, n, exclude, allow=allow)
+            top = self.member._index("item_factors_", "ip").search(self.vectors, n, wanted.exclude, allow=wanted.allow)
             return top.codes, top.scores
-        return self.member._search(self.audience, n, exclude, allow)
+        return self.member._search(self.audience, n, wanted)
 
     def compared(self, codes: Codes, fusion: str) -> Scores:
         """The scores of codes, of shape (n, c), in units of the list's range; or one over their rank in the list."""
@@ -440,13 +440,6 @@ class View:
             wide = factors[some].astype(np.float64)
             scores[row] = np.einsum("ij,j->i", wide, self.vectors[row].astype(np.float64))
         return scores
-
-
-def _both(allow: Allowed, warm: NDArray[np.bool_] | None) -> Allowed:
-    """What is allowed and warm."""
-    if warm is None or allow is None:
-        return allow if warm is None else warm
-    return keep_entries(allow, warm[allow.indices]) if isinstance(allow, CodeMatrix) else allow & warm
 
 
 def _each_once(codes: Codes) -> Codes:

@@ -14,24 +14,23 @@ from fastrec.compression.naming import PLAIN_NAMES
 from fastrec.data.ids import as_numbers
 from fastrec.fields import LARGEST, Array, Fields, Nothing, check_fields, check_range, check_shape, fields_of
 from fastrec.kernels.codes import Coded, add_coded_rows, measure_codes, score_pairs_of_codes
-from fastrec.matrix.arrays import check_codes, readonly
+from fastrec.matrix.arrays import Codes, Floats, check_codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Derived
-from fastrec.models.base.explanation import Explanation
+from fastrec.models.base.explanation import Explaining, Explanation
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import Arrays, Codecs, Origin
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.persistence import Team, freeze
-from fastrec.models.base.recommender import Explaining, Recommender
+from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.updating import Change, Updating, resize
 from fastrec.models.composed.reranked import Reranked
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.coded import CodedIndex
 from fastrec.solvers.neighbors import rows_of
-
-Floats = NDArray[np.float32]
 
 ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
 ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
@@ -437,15 +436,14 @@ class CompressedFactors(_Compressed, FactorRecommender):
             "go through the codes. Build one for the model that was compressed"
         )
 
-    def _search(
-        self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed
-    ) -> tuple[Codes, NDArray[np.float32]]:
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
         index, n = self._coded_index("item_factors_", "ip"), len(audience)
         codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
         for start in range(0, n, ROWS_AT_ONCE):
             rows = slice(start, min(start + ROWS_AT_ONCE, n))
             vectors = self._vectors(audience.part(rows))
-            top = index.search(vectors, k, _rows_of(exclude, rows), allow=_rows_of(allowed, rows))
+            exclude, allow = wanted.part(rows)
+            top = index.search(vectors, k, exclude, allow=allow)
             codes[rows], scores[rows] = top.codes, top.scores
         return codes, scores
 
@@ -717,7 +715,3 @@ def _runs(matrix: CodeMatrix, entries: int) -> list[slice]:
         runs.append(slice(start, min(stop, matrix.shape[0])))
         start = stop
     return runs
-
-
-def _rows_of(filters: Any, rows: slice) -> Any:
-    return pick_rows(filters, rows) if isinstance(filters, CodeMatrix) else filters

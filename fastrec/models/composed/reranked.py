@@ -11,13 +11,16 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from fastrec.fields import Fields, Value
+from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.models.base.audience import Allowed, Audience, Codes, Excluded
+from fastrec.models.base.answering import seen_rows
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Derived
 from fastrec.models.base.explanation import Explanation
 from fastrec.models.base.fields import Members, Rule
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import Team, freeze
-from fastrec.models.base.recommender import Recommender, _seen_rows
+from fastrec.models.base.recommender import Recommender
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import Calibration, bound_rule, data_of_rule, field_of_rule
 from fastrec.validation import check_size
@@ -171,11 +174,11 @@ class Reranked(Recommender):
 
     # -- the lists
 
-    def _answer(self, audience: Audience, k: int, exclude: Excluded, allowed: Allowed, on_empty: str) -> TopK:
+    def _answer(self, audience: Audience, k: int, wanted: ItemFilter, on_empty: str) -> TopK:
         # No model has more items than this, and a shorter list needs less memory.
         length = max(k, min(self.depth, self.n_features_in_))
-        longer = self._inner._answer(self._for_inner(audience), length, exclude, allowed, on_empty)
-        histories = _seen_rows(audience) if isinstance(self.rule_, Calibration) or self._is_function else None
+        longer = self._inner._answer(self._for_inner(audience), length, wanted, on_empty)
+        histories = seen_rows(audience) if isinstance(self.rule_, Calibration) or self._is_function else None
         top: TopK = self.rule_(longer, k, histories)
         return top
 

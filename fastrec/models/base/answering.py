@@ -1,0 +1,221 @@
+"""Answering: from users and what may be recommended to them to codes and scores, a batch of users at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
+from fastrec.matrix.rows import join_rows, pick_rows, rows_of_lists
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.item_filter import Excluded, ItemFilter, mask_of
+from fastrec.models.base.items import read_items
+from fastrec.models.base.learner import Learner
+from fastrec.retrieval import TopK
+from fastrec.retrieval.select import select_topk
+from fastrec.validation import check_choice, check_flag
+
+# Dense scores are made for as many users at a time as fit in the first, and all that is made on the way in the second.
+BATCH_BYTES = 32 << 20
+WORK_BYTES = 4 * BATCH_BYTES
+
+
+class Answering(Learner):
+    """What answers: by dense scores, unless a family knows better; by popularity where there is no history."""
+
+    needs_history: ClassVar[bool] = True
+    """Whether a user without any history is answered by popularity instead of by the model."""
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
+        """Scores of all items for some users, float32, C-contiguous, of shape (b, n_items).
+
+        `histories` are their rows; `codes` are theirs as users of the training data, None where they are not. A row's
+        scores must not depend on the other rows of the batch.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no _score_batch")
+
+    # -- what may be recommended
+
+    def _filter(self, audience: Audience, exclude_seen: bool, allow: Any, deny: Any, on_unknown: str) -> ItemFilter:
+        """What to leave out for each of the audience, and what may be in at all."""
+        check_flag("exclude_seen", exclude_seen)
+        if allow is None and deny is None:
+            return ItemFilter(self._exclusion(audience) if exclude_seen else None, self._warm())
+        only = read_items(self, "allow", allow, len(audience), on_unknown)
+        never = read_items(self, "deny", deny, len(audience), on_unknown)
+        if isinstance(never, CodeMatrix):
+            exclude: Excluded = join_rows(seen_rows(audience) if exclude_seen else None, never)
+        else:
+            exclude = self._exclusion(audience) if exclude_seen else None
+        chosen = ItemFilter(exclude, self._warm())
+        if never is not None and not isinstance(never, CodeMatrix):
+            chosen = chosen.within(~mask_of(never, self.n_features_in_))
+        return chosen.within(
+            only if only is None or isinstance(only, CodeMatrix) else mask_of(only, self.n_features_in_)
+        )
+
+    def _exclusion(self, audience: Audience) -> Excluded:
+        """What each has seen; a plain array of codes for a single user, which costs no matrix."""
+        if len(audience) == 1 and audience.codes is not None:
+            code = int(audience.codes[0])
+            seen = self.seen_
+            indices: Codes = seen.indices[seen.indptr[code] : seen.indptr[code + 1]] if code >= 0 else seen.indices[:0]
+            return indices
+        return seen_rows(audience)
+
+    def _warm(self) -> NDArray[np.bool_] | None:
+        """A mask of the items that can be recommended; None where these are all."""
+        warm: NDArray[np.bool_] | None = self._derived.get("warm", self._find_warm)
+        return warm
+
+    def _find_warm(self) -> NDArray[np.bool_] | None:
+        warm = self.item_counts_ > 0
+        return None if warm.all() else warm
+
+    # -- lists
+
+    def _recommend_rows(self, histories: CodeMatrix, k: int, vectors: NDArray[np.float32] | None = None) -> TopK:
+        audience = Audience(self, np.arange(histories.shape[0]), None, histories, vectors)
+        return self._answer(audience, k, ItemFilter(histories, self._warm()), "popular")
+
+    def _recommend_known(self, codes: Codes, k: int) -> TopK:
+        """`recommend` for users by their codes, -1 for one who is answered by popularity."""
+        audience = Audience(self, codes, codes, None)
+        return self._answer(audience, k, ItemFilter(self._exclusion(audience), self._warm()), "popular")
+
+    def _answer(self, audience: Audience, k: int, wanted: ItemFilter, on_empty: str) -> TopK:
+        """The result for each, by the model or, without a history, by popularity."""
+        helpless = self._helpless(audience, on_empty)
+        if helpless is None:
+            return self._top(*self._search(audience, k, wanted), audience.labels, None)
+        codes = np.empty((len(audience), k), np.int32)
+        scores = np.empty((len(audience), k), np.float32)
+        for rows, search in ((~helpless, self._search), (helpless, self._search_popular)):
+            if rows.any():
+                found = search(audience.part(rows), k, wanted.part(rows))
+                codes[rows], scores[rows] = found
+        return self._top(codes, scores, audience.labels, helpless)
+
+    def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
+        """A mask of the rows that the model itself cannot answer; None where it can answer all."""
+        check_choice("on_empty", on_empty, ("popular", "error"))
+        if not self.needs_history:
+            unknown = None if audience.codes is None else audience.codes < 0
+            return unknown if unknown is not None and unknown.any() else None
+        lengths = audience.lengths()
+        if len(lengths) == 1 and lengths[0]:
+            return None
+        empty: NDArray[np.bool_] = lengths == 0
+        if not empty.any():
+            return None
+        if on_empty == "error":
+            silent = empty if audience.codes is None else empty & (audience.codes >= 0)
+            if silent.any():
+                raise ValueError(f"user {audience.labels.tolist()[int(np.argmax(silent))]!r} has no history")
+        return empty
+
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        """Codes and scores of shape (n, k), by dense scores of a batch of users at a time."""
+        return self._select(self._dense, audience, k, wanted)
+
+    def _search_popular(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        popularity = self._popularity()
+        return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
+
+    def _popularity(self) -> NDArray[np.float32]:
+        """What answers those whom the model cannot: how many users each item has, of shape (n_items,)."""
+        return self.item_counts_.astype(np.float32)
+
+    def _select(
+        self,
+        make: Callable[[Audience], NDArray[np.float32]],
+        audience: Audience,
+        k: int,
+        wanted: ItemFilter,
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        codes = np.empty((len(audience), k), np.int32)
+        scores = np.empty((len(audience), k), np.float32)
+        for rows in self._batches(len(audience)):
+            dense = make(audience.part(rows))
+            exclude, allow = wanted.part(rows)
+            codes[rows], scores[rows] = select_topk(dense, k, exclude=exclude, allow=allow)
+        return codes, scores
+
+    def _exactly(self) -> Self:
+        """The model without an approximate index."""
+        return self
+
+    def _top(
+        self, codes: Codes, scores: NDArray[np.float32], labels: NDArray[Any], fallback: NDArray[np.bool_] | None
+    ) -> TopK:
+        check_scores(scores[:, 0])  # the best come first
+        return TopK(
+            codes,
+            scores,
+            users=labels,
+            item_vocabulary=self.items_,
+            fallback=fallback,
+            item_info=self.item_info_,
+        )
+
+    # -- scores
+
+    def _batches(self, n: int) -> Iterator[slice]:
+        step = max(1, min(BATCH_BYTES // (4 * self.n_features_in_), WORK_BYTES // self._row_bytes()))
+        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+    def _row_bytes(self) -> int:
+        """About how many bytes are made for each row of a batch: more where others than the items' scores are wide."""
+        return 4 * self.n_features_in_
+
+    def _dense(self, audience: Audience) -> NDArray[np.float32]:
+        return self._score_batch(audience.histories(), audience.codes)
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        """The score of each row's one item, of shape (n,)."""
+        scores = np.empty(len(audience), np.float32)
+        for rows in self._batches(len(audience)):
+            dense = self._dense(audience.part(rows))
+            scores[rows] = dense[np.arange(len(dense)), items[rows]]
+        return scores
+
+    # -- items like items
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        """Codes and scores of the nearest items, of shape (n, k); the item itself is not among them."""
+        columns, rows = self._derived.get("structure", self._structure)
+        codes = np.empty((len(items), k), np.int32)
+        scores = np.empty((len(items), k), np.float32)
+        norms = np.sqrt(np.maximum(self.item_counts_, 1))
+        for part in self._batches(len(items)):
+            some = items[part]
+            shared = check_matrix(columns[some] @ rows)
+            cosine = (shared.toarray() / norms[some, None] / norms).astype(np.float32)
+            itself = rows_of_lists(some, [1] * len(some), self.n_features_in_)
+            codes[part], scores[part] = select_topk(cosine, k, exclude=itself, allow=shared)
+        return codes, scores
+
+    def _structure(self) -> tuple[Any, Any]:
+        """Ones where the training data has an entry: items × users, and users × items."""
+        taken = self._training
+        ones = csr_array((np.ones(taken.nnz, np.float32), taken.indices, taken.indptr), shape=taken.shape)
+        return ones.T.tocsr(), ones
+
+
+def check_scores(scores: Any) -> None:
+    """Raise a FloatingPointError where a score is NaN or infinite; -inf is nothing to recommend."""
+    if not np.maximum.reduce(scores, axis=None, initial=-np.inf) < np.inf:  # NaN is the maximum, where there is one
+        raise FloatingPointError("scores are beyond float32: the values of X, or of a history, are too large")
+
+
+def seen_rows(audience: Audience) -> CodeMatrix:
+    """What each has seen, as rows; none for a user unknown to the model."""
+    if audience.codes is None or not len(audience.codes) or audience.codes.min() >= 0:
+        return audience.seen()
+    known = np.maximum(audience.codes, 0)
+    rows = pick_rows(audience.model.seen_, known)
+    return keep_entries(rows, (audience.codes >= 0)[row_numbers(rows)])

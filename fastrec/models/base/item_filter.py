@@ -1,0 +1,58 @@
+"""What may be recommended to whom."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.rows import pick_rows
+
+Excluded: TypeAlias = CodeMatrix | Codes | None
+Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None
+
+
+class ItemFilter(NamedTuple):
+    """What may be recommended to n users.
+
+    Parameters
+    ----------
+    exclude
+        What is left out: a row for each user, codes for all of them, or None.
+    allow
+        What may be in at all: a mask for all users, a row for each, or None for everything.
+    """
+
+    exclude: Excluded = None
+    allow: Allowed = None
+
+    def part(self, rows: NDArray[np.bool_] | slice) -> "ItemFilter":
+        """The filter of some of the users."""
+        return ItemFilter(_part(self.exclude, rows), _part(self.allow, rows))
+
+    def within(self, allow: Allowed) -> "ItemFilter":
+        """The filter that allows what both this one and another allow, of whom one at most has rows."""
+        return ItemFilter(self.exclude, _both(self.allow, allow))
+
+
+def mask_of(codes: Codes, n: int) -> NDArray[np.bool_]:
+    """True for the codes, of shape (n,)."""
+    mask = np.zeros(n, bool)
+    mask[codes] = True
+    return mask
+
+
+def _both(first: Allowed, second: Allowed) -> Allowed:
+    if first is None or second is None:
+        return second if first is None else first
+    if isinstance(second, CodeMatrix):
+        first, second = second, first
+    if isinstance(second, CodeMatrix):
+        raise TypeError("two filters cannot both have a row for each user")
+    return keep_entries(first, second[first.indices]) if isinstance(first, CodeMatrix) else first & second
+
+
+def _part(filtered: Any, rows: NDArray[np.bool_] | slice) -> Any:
+    """The rows of some users; what holds for all is as it was."""
+    return pick_rows(filtered, rows) if isinstance(filtered, CodeMatrix) else filtered

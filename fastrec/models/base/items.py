@@ -1,0 +1,114 @@
+"""Items as callers name them: one list for all users, a list for each, or a matrix; all become codes and rows."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.sparse import issparse
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.data.ids import as_sequence
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
+from fastrec.matrix.rows import rows_of_lists
+
+
+class Catalogued(Protocol):
+    """What is asked here of a model: which users and items it knows, by ids and by codes."""
+
+    users_: Vocabulary | None
+    items_: Vocabulary | None
+
+    @property
+    def item_vocabulary(self) -> Vocabulary:
+        """The ids of its items, or their codes."""
+
+
+def check_same_items(model: Catalogued, X: Interactions) -> None:
+    """Raise a ValueError where X codes other items than the model, or the model's in place of its users."""
+    if model.items_ is None or X.items is None or X.items == model.items_:
+        return
+    if X.users == model.items_ or X.items == model.users_:
+        raise ValueError("X looks transposed: its users are the model's items, or its items the model's users")
+    raise ValueError(
+        f"X has another item vocabulary ({len(X.items)} items) than the model was fitted with "
+        f"({len(model.items_)} items); make it with Interactions(..., items=model.items_)"
+    )
+
+
+def encode_items(model: Catalogued, name: str, items: Any, on_unknown: str = "error") -> Codes:
+    """Codes of the items that the caller names, of shape (n,); -1 for the unknown, unless they are an error."""
+    return model.item_vocabulary.look_up(name, items, unknown="error" if on_unknown == "error" else "code")
+
+
+def encode_lists(model: Catalogued, name: str, lists: Iterable[Any], on_unknown: str) -> CodeMatrix:
+    """A matrix of ones with a row for each collection of items."""
+    rows = [list(as_sequence(items)) for items in lists]
+    codes = encode_items(model, name, [item for row in rows for item in row], on_unknown)
+    return rows_of_lists(codes, list(map(len, rows)), len(model.item_vocabulary))
+
+
+def check_list(row: Any) -> Any:
+    """The items of one user, or a TypeError where it is an item in place of a list."""
+    if isinstance(row, str | bytes) or not isinstance(row, Iterable):
+        raise TypeError(
+            f"items must be a list of items for each user, as [[1, 2], [3]], got {row!r} in place of a list"
+        )
+    return row
+
+
+def read_items(
+    model: Catalogued, name: str, given: Any, n_users: int, on_unknown: str = "error"
+) -> CodeMatrix | Codes | None:
+    """Items for all users as codes, or for each as a matrix of shape (n_users, n_items); None where none are given."""
+    if given is None:
+        return None
+    if isinstance(given, Interactions) or issparse(given):
+        if isinstance(given, Interactions):
+            check_same_items(model, given)
+        matrix = check_matrix(given, name=name, negative="accept")
+        wanted = (n_users, len(model.item_vocabulary))
+        if matrix.shape != wanted:
+            raise ValueError(f"{name} must be of shape {wanted}, a row for each user, got {matrix.shape}")
+        return matrix
+    lists = as_sequence(given)
+    if not len(lists) or not _holds_lists(name, lists):
+        codes = encode_items(model, name, lists, on_unknown)
+        return codes[codes >= 0]
+    if len(lists) != n_users:
+        raise ValueError(f"{name} must have one list of items for each of {n_users} users, got {len(lists)}")
+    return encode_lists(model, name, lists, on_unknown)
+
+
+def read_truth(model: Catalogued, y: Any, n_users: int) -> CodeMatrix:
+    """What is to be found for each user, of shape (n_users, n_items): a matrix, or one item for each."""
+    if isinstance(y, Interactions):
+        check_same_items(model, y)
+    if is_matrix(y):
+        truth = check_matrix(y, name="y", negative="accept", zeros="drop")
+    else:
+        codes = encode_items(model, "y", y)
+        truth = rows_of_lists(codes, [1] * len(codes), len(model.item_vocabulary))
+    wanted = (n_users, len(model.item_vocabulary))
+    if truth.shape != wanted:
+        raise ValueError(f"y must have {wanted[0]} rows and {wanted[1]} items, as X has, got {truth.shape}")
+    return truth
+
+
+def is_matrix(X: Any) -> bool:
+    """Whether X is a matrix of histories rather than ids."""
+    if isinstance(X, Interactions) or issparse(X):
+        return True
+    shape = getattr(X, "shape", None)
+    if shape is not None:
+        return len(shape) == 2
+    return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple | np.ndarray)
+
+
+def _holds_lists(name: str, given: Any) -> bool:
+    if isinstance(given, np.ndarray) and given.dtype != object:
+        return given.ndim > 1
+    lists = [isinstance(item, Iterable) and not isinstance(item, str | bytes) for item in given]
+    if any(lists) and not all(lists):
+        raise TypeError(f"{name} must be ids of items for all users, or a list of them for each user, got a mix")
+    return all(lists)

@@ -1,0 +1,264 @@
+"""The base of whatever learns from interactions: what was learned, from what data, and that it is right."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import _check_feature_names
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.data.recognition import refuse_table
+from fastrec.data.vocabulary import CodeVocabulary
+from fastrec.fields import Array, Fields, Matrix, Sizes, Value
+from fastrec.matrix.cells import count_codes
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, drop_zeros
+from fastrec.models.base.derived import Derived
+from fastrec.models.base.fields import Facts, Ids, Names
+from fastrec.models.base.items import check_same_items
+from fastrec.models.base.persistence import freeze
+from fastrec.models.base.registry import register
+from fastrec.validation import check_size, name_options
+
+
+def _name_options_of(cls: type) -> None:
+    """Let the constructor and the public methods of a class name the right option for a wrong one."""
+    for name, function in list(vars(cls).items()):
+        public = name == "__init__" or not name.startswith("_")
+        if public and inspect.isfunction(function) and not hasattr(function, "names_options"):
+            setattr(cls, name, name_options(function))
+
+
+class Learner(BaseEstimator, ABC):
+    """The base of whatever learns from interactions; `Recommender` says what can be asked of it."""
+
+    takes_negatives: ClassVar[bool] = False
+    """Whether values below zero are data, or an error."""
+
+    keeps_zeros: ClassVar[bool] = False
+    """Whether an event of value 0 is learned from (ratings), or says only that the item was had (implicit feedback)."""
+
+    _learned: ClassVar[Fields] = {
+        "n_features_in_": Value(int, equal="n_items"),
+        "feature_names_in_": Names("n_items", absent=True),
+        "users_": Ids("n_users", optional=True),
+        "items_": Ids("n_items", optional=True),
+        "item_info_": Facts("n_items", optional=True),
+        "seen_": Matrix(("n_users", "n_items")),
+        "item_counts_": Array(("n_items",), "int64", least=0),
+        "duplicates_": Value(str, choices=("sum", "last", "max"), absent=True),
+    }
+    """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
+
+    seen_: CodeMatrix
+    item_counts_: NDArray[np.int64]
+    duplicates_: str
+    users_: Vocabulary | None
+    items_: Vocabulary | None
+    item_info_: Mapping[str, NDArray[Any]] | None
+    n_features_in_: int
+    _derived: Derived
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        _name_options_of(cls)
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("fastrec.models."):
+            register(cls)
+
+    # -- what a family defines
+
+    def _check_options(self) -> None:
+        """Check the constructor's options, before the data is looked at."""
+
+    @abstractmethod
+    def _fit(self, matrix: CodeMatrix) -> None:
+        """Learn from the checked matrix of shape (n_users, n_items): `_training`, which must not be changed."""
+
+    def _complete(self, matrix: CodeMatrix) -> None:
+        """What a kind of models adds after `_fit`."""
+
+    # -- learning
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from interactions.
+
+        Parameters
+        ----------
+        X
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
+        y
+            Not used; there because scikit-learn passes it.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an option or a value of X is not what it must be. The model is left as it was.
+        """
+        return self._learn(X)
+
+    def _learn(self, X: Any, **options: Any) -> Self:
+        """`fit`, with further keywords for the family's `_fit`. Whatever stops it, the model is left as it was."""
+        before = dict(self.__dict__)
+        try:
+            self._check_options()
+            self._adopt(X)
+            self._check_factors()
+            self._fit(self._training, **options)
+            self._complete(self._training)
+            freeze(self)
+            if isinstance(X, Interactions):
+                X.tell_merged(type(self).__name__, self._own_policy)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _check_factors(self) -> None:
+        """Raise a ValueError where a number of factors makes more than the memory holds: of rows, or of their pairs."""
+        factors = getattr(self, "factors", None)
+        if isinstance(factors, int | np.integer):
+            each = 4 * (sum(self.seen_.shape) + int(factors))
+            check_size(f"{type(self).__name__}.factors", factors, minimum=0, each=each)
+
+    def _adopt(self, X: Any) -> None:
+        """Take over the data: the matrix, the vocabularies, what is known about the items."""
+        self.__dict__.pop("duplicates_", None)
+        matrix = self._checked(X, copy=True, minimum_rows=1)
+        self.duplicates_ = self._policy_of(X)
+        if isinstance(X, Interactions):
+            self.users_, self.items_, self.item_info_ = X.users, X.items, X.item_info
+            self.__dict__.pop("feature_names_in_", None)
+        else:
+            self.users_ = self.items_ = self.item_info_ = None
+            _check_feature_names(self, X, reset=True)
+        self._take_matrix(matrix)
+        self._derived = Derived()
+
+    def _take_matrix(self, matrix: CodeMatrix) -> None:
+        """Take over what users have had, and count what of it is learned from."""
+        self.n_features_in_ = int(matrix.shape[1])
+        self.seen_ = matrix
+        self.item_counts_ = count_codes(self._trained(matrix).indices, matrix.shape[1])
+
+    # -- the data
+
+    def _trained(self, rows: CodeMatrix) -> CodeMatrix:
+        """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
+        return rows if self.keeps_zeros else drop_zeros(rows)
+
+    @property
+    def _training(self) -> CodeMatrix:
+        """`_trained` of `seen_`, which nearly always is `seen_` itself: then no entry of it is looked at."""
+        training: CodeMatrix = self._derived.get("training", self._find_training)
+        return training
+
+    def _find_training(self) -> CodeMatrix:
+        return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._trained(self.seen_)
+
+    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+        refuse_table(X, "X")
+        return check_matrix(
+            X,
+            negative="accept" if self.takes_negatives else "refuse",
+            zeros="events",
+            duplicates=self._policy,
+            copy=copy,
+            minimum_rows=minimum_rows,
+        )
+
+    def _histories(self, X: Any) -> CodeMatrix:
+        """X checked as histories of users over the model's items."""
+        self._check_fitted()
+        if isinstance(X, Interactions):
+            check_same_items(self, X)
+        else:
+            _check_feature_names(self, X, reset=False)
+        matrix = self._checked(X)
+        if matrix.shape[1] != self.n_features_in_:
+            hint = "; it looks transposed" if matrix.shape[0] == self.n_features_in_ else ""
+            raise ValueError(
+                f"X has {matrix.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                f"features as input, one for each item{hint}"
+            )
+        return matrix
+
+    @property
+    def _own_policy(self) -> Literal["sum", "last"]:
+        """What several events of one user and item come to, where nothing else is said."""
+        return "last" if self.keeps_zeros else "sum"
+
+    @property
+    def _policy(self) -> Any:
+        """What events come to that join those of the training data."""
+        return vars(self).get("duplicates_", self._own_policy)
+
+    def _policy_of(self, X: Any) -> Any:
+        """What events of X come to: X says it, or else the model."""
+        said = X.duplicates if isinstance(X, Interactions) else None
+        return self._policy if said in (None, "error") else said
+
+    @property
+    def user_vocabulary(self) -> Vocabulary:
+        """The ids of the users that are known: `users_`, or else their codes."""
+        return CodeVocabulary(self.seen_.shape[0]) if self.users_ is None else self.users_
+
+    @property
+    def item_vocabulary(self) -> Vocabulary:
+        """The ids of the items that are known: `items_`, or else their codes."""
+        return CodeVocabulary(self.n_features_in_) if self.items_ is None else self.items_
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "seen_"):
+            name = type(self).__name__
+            raise NotFittedError(f"This {name} instance is not fitted yet. Call 'fit' with the interactions first.")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "seen_")
+
+    # -- scikit-learn, pickle and files
+
+    def _restored(self, *, check: bool) -> None:
+        """Called once `load` has set all that was learned: what was never saved is made, with `check` all is checked.
+
+        Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
+        """
+        self._derived = Derived()
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        """Raise a ValueError where what was learned does not fit together, beyond shapes; numbers with `ranges`."""
+
+    def _check_data(self) -> None:
+        """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
+        least = self.seen_.data.min(initial=np.inf)
+        if least < 0 and not self.takes_negatives:
+            raise ValueError(f"seen_.data must hold numbers from 0 on, got {least}")
+        trained = self.seen_ if least > 0 else self._trained(self.seen_)
+        if not np.array_equal(self.item_counts_, count_codes(trained.indices, self.n_features_in_)):
+            raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
+
+    def _sizes(self) -> Sizes:
+        """What the symbols in the shapes of `_learned` stand for, as far as what is no array tells: see `fields`."""
+        n_users, n_items = self.seen_.shape
+        return {"n_users": n_users, "n_items": n_items}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = not self.takes_negatives
+        return tags
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        freeze(self)  # unpickled arrays can be written to; kernels are compiled for those that cannot
+
+
+_name_options_of(Learner)
