@@ -11,7 +11,8 @@ from fastrec.compression import VectorCodec
 from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.tables import Table
-from fastrec.models.composed.compressed import CompressedFactors, compress, original_bytes
+from fastrec.models.composed.compressed_factors import CompressedFactors
+from fastrec.models.composed.compression import compress, original_bytes
 from fastrec.plots import compression_tradeoff
 from fastrec.validation import check_integer, check_size
 

@@ -7,7 +7,9 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.registry import estimators, register
 from fastrec.models.base.updating import Updating
 from fastrec.models.composed.blend import Blend
-from fastrec.models.composed.compressed import CompressedFactors, CompressedWeights, compress
+from fastrec.models.composed.compressed_factors import CompressedFactors
+from fastrec.models.composed.compressed_weights import CompressedWeights
+from fastrec.models.composed.compression import compress
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE

@@ -9,7 +9,8 @@ import numpy as np
 from fastrec.compression import VectorCodec
 from fastrec.data import Vocabulary
 from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_shape
-from fastrec.models.base.persistence import Columns, Team, check_learned
+from fastrec.models.base.learned_values import Columns
+from fastrec.models.base.persistence import Team, check_learned
 from fastrec.retrieval.diversity import MMR, RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 

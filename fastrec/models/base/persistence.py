@@ -1,40 +1,30 @@
 """Models in files and out of them: what is learned as arrays, options as JSON, and no code."""
 
 import copy
-import functools
 import inspect
-import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
-from fastrec import preprocessing
-from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
-from fastrec.data import Vocabulary
-from fastrec.data.strings import check_block, check_strings, pack_strings, unpack_strings
 from fastrec.fields import LARGEST, Value, check_fields, fields_of
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models.base.learned_values import Arrays, belongs, decode, encode
+from fastrec.models.base.option_values import Record, decode_value, describe_split, encode_value
 from fastrec.models.base.registry import loadable
 from fastrec.parallel import effective_jobs
 from fastrec.permissions import PRIVATE
-from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
-from fastrec.retrieval.ivf import IVFIndex
 from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import check_number
 
 MOST_JOBS = 1 << 16
 
-Arrays = dict[str, NDArray[Any]]
-Record = dict[str, Any]
+TEAM = "team"  # the kind of `Team` in a record
 
 
 def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
@@ -139,7 +129,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
     learned: Record = {}
     for attribute in fields_of(type(model)):
         if attribute in vars(model) and attribute not in leave_out:
-            parts, learned[attribute] = _encode(f"{name}.{attribute}", vars(model)[attribute])
+            parts, learned[attribute] = _encode_learned(f"{name}.{attribute}", vars(model)[attribute])
             arrays |= {attribute.rstrip("_") + part: array for part, array in parts.items()}
     options, left_out = _encode_options(model)
     return arrays, {"class": name, "options": options, "options_left_out": left_out, "learned": learned}
@@ -244,23 +234,26 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) 
     kind = loadable().get(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
-    model: Any = kind(**{name: _decode_value(value) for name, value in record["options"].items()})
+    model: Any = kind(**{name: decode_value(value) for name, value in record["options"].items()})
     names = fields_of(kind)
     for attribute, spec in record["learned"].items():
         if attribute not in names:
             raise ValueError(f"{record['class']} has no attribute {attribute!r}")
         prefix = attribute.rstrip("_")
-        parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
-        setattr(model, attribute, _CODECS[spec["kind"]].decode(parts, spec, ranges))
+        parts = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
+        setattr(model, attribute, (_decode_team if spec["kind"] == TEAM else decode)(parts, spec, ranges))
     freeze(model)  # copies only what another program wrote unaligned
     return model
 
 
-def _belongs(name: str, prefix: str) -> bool:
-    return name == prefix or name.startswith(f"{prefix}/")
+def _encode_learned(name: str, value: Any) -> tuple[Arrays, Record]:
+    if not isinstance(value, Team):
+        return encode(name, value)
+    arrays, record = _encode_team(name, value)
+    return arrays, {"kind": TEAM, **record}
 
 
-# -- options
+_RANDOM = (np.random.Generator, np.random.RandomState)
 
 
 def _encode_options(model: Any) -> tuple[Record, list[str]]:
@@ -270,278 +263,11 @@ def _encode_options(model: Any) -> tuple[Record, list[str]]:
     for name, value in model.get_params(deep=False).items():
         if name in rebuilt:
             options[name] = None  # the model makes it again of what it learned, in `_restored`
-        elif (described := _describe_split(value)) is not None:
+        elif (described := describe_split(value)) is not None:
             options[name] = described
         elif callable(value) or hasattr(value, "get_n_splits") or isinstance(value, _RANDOM):
             options[name] = None
             left_out.append(name)
         else:
-            options[name] = _encode_value(f"{type(model).__name__}.{name}", value)
+            options[name] = encode_value(f"{type(model).__name__}.{name}", value)
     return options, left_out
-
-
-_RANDOM = (np.random.Generator, np.random.RandomState)
-
-
-def _describe_split(value: Any) -> Record | None:
-    """A splitter of fastrec, or one of its functions that split, as its name and its options; None for others."""
-    made, options = (value if callable(value) else type(value)), {}
-    if isinstance(value, functools.partial) and not value.args:
-        made, options = value.func, value.keywords
-    name = getattr(made, "__name__", "")
-    if name not in preprocessing.__all__ or getattr(preprocessing, name) is not made:
-        return None
-    if made is not value and isinstance(made, type):
-        options = {option: getattr(value, option) for option in inspect.signature(made).parameters}
-    return {"split": {"name": name, "options": {key: _encode_value(key, option) for key, option in options.items()}}}
-
-
-def _decode_split(record: Record) -> Any:
-    """What `_describe_split` described: found by its name in fastrec's own list, and nowhere else."""
-    if record["name"] not in preprocessing.__all__:
-        raise ValueError(f"{record['name']!r} is no split of fastrec")
-    made = getattr(preprocessing, record["name"])
-    options = {name: _decode_value(option) for name, option in record["options"].items()}
-    if isinstance(made, type):
-        return made(**options)
-    return functools.partial(made, **options) if options else made
-
-
-def _encode_value(name: str, value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return {"float": repr(value)}  # JSON has no word for it
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, tuple):  # of JSON's own there is only the list
-        return {"tuple": [_encode_value(name, item) for item in value]}
-    if isinstance(value, list):
-        return [_encode_value(name, item) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {"dict": {key: _encode_value(name, item) for key, item in value.items()}}
-    raise TypeError(f"{name} is {value!r}, which a model file cannot hold")
-
-
-def _decode_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decode_value(item) for item in value]
-    if isinstance(value, dict):
-        if "float" in value:
-            return float(value["float"])
-        if "split" in value:
-            return _decode_split(value["split"])
-        if "tuple" in value:
-            return tuple(_decode_value(item) for item in value["tuple"])
-        return {key: _decode_value(item) for key, item in value["dict"].items()}
-    return value
-
-
-# -- what was learned: each kind of value as arrays (by the ends of their names) and a record, and back
-
-
-class _Codec(NamedTuple):
-    knows: Callable[[Any], bool]
-    encode: Callable[[str, Any], tuple[Arrays, Record]]
-    decode: Callable[[Arrays, Record, bool], Any]  # True: numbers are looked at
-
-
-def _encode(name: str, value: Any) -> tuple[Arrays, Record]:
-    for kind, codec in _CODECS.items():
-        if codec.knows(value):
-            arrays, record = codec.encode(name, value)
-            return arrays, {"kind": kind, **record}
-    raise TypeError(f"{name} is {value!r}, which a model file cannot hold")
-
-
-def _encode_csr(name: str, matrix: CodeMatrix) -> tuple[Arrays, Record]:
-    arrays = {"/data": matrix.data, "/indices": matrix.indices, "/indptr": matrix.indptr}
-    return arrays, {"shape": [int(side) for side in matrix.shape]}
-
-
-def _decode_csr(arrays: Arrays, record: Record, ranges: bool = True) -> CodeMatrix:
-    data, indices, indptr = arrays["/data"], arrays["/indices"], arrays["/indptr"]
-    rows, columns = record["shape"]
-    if indptr.shape != (rows + 1,) or data.ndim != 1 or data.shape != indices.shape:
-        raise ValueError("the arrays of a matrix do not fit each other")
-    if [array.dtype.name for array in (data, indices, indptr)] != ["float32", "int32", "int64"]:
-        raise ValueError("the arrays of a matrix are not of the types that they must be")
-    return assemble_csr(data, indices, indptr, (rows, columns))
-
-
-def _encode_vocabulary(name: str, vocabulary: Vocabulary) -> tuple[Arrays, Record]:
-    return {f"/{part}": array for part, array in vocabulary.to_arrays().items()}, {}
-
-
-def _decode_vocabulary(arrays: Arrays, record: Record, ranges: bool = True) -> Vocabulary:
-    return Vocabulary.from_arrays({name[1:]: array for name, array in arrays.items()})
-
-
-def _encode_strings(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
-    """Strings as they are; other objects, None among them, as JSON."""
-    values = column.tolist()
-    plain = all(isinstance(value, str) for value in values)
-    try:
-        texts = values if plain else [json.dumps(value) for value in values]
-    except TypeError as error:
-        raise TypeError(f"{name} holds a value that a model file cannot hold: {error}") from None
-    utf8, offsets = pack_strings(texts)
-    return {"/utf8": utf8, "/offsets": offsets}, {"json": not plain}
-
-
-def _decode_strings(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
-    texts = unpack_strings(arrays["/utf8"], arrays["/offsets"])
-    if record["json"]:
-        values = [json.loads(text) for text in texts]
-        for place, value in enumerate(values):
-            texts[place] = value
-    texts.flags.writeable = False
-    return texts
-
-
-def _encode_times(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
-    return {"": column.view(np.int64)}, {"dtype": column.dtype.str}
-
-
-def _decode_times(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
-    if not re.fullmatch(r"[<>=|]?[mM]8(\[[0-9]{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?", record["dtype"]):
-        raise ValueError(f"{record['dtype']!r} is no type of times")
-    if arrays[""].dtype != np.int64:
-        raise ValueError(f"times must be int64, got {arrays[''].dtype}")
-    return arrays[""].view(np.dtype(record["dtype"]))
-
-
-class Columns(Mapping[str, NDArray[Any]]):
-    """Columns of a loaded file by name; strings are made of bytes only when a column is first asked for."""
-
-    def __init__(self, parts: dict[str, tuple[Arrays, Record]]) -> None:
-        self._parts = parts
-        self._made: dict[str, NDArray[Any]] = {}
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._made:
-            arrays, record = self._parts[name]
-            self._made[name] = _CODECS[record["kind"]].decode(arrays, record, True)
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __repr__(self) -> str:
-        return f"Columns({', '.join(self)})"
-
-    def __reduce__(self) -> tuple[type, tuple[dict[str, NDArray[Any]]]]:
-        return dict, (dict(self),)
-
-    def check(self, name: str, *, ranges: bool) -> dict[str, int]:
-        """The length of each column; a ValueError where one is not what it must be."""
-        lengths = {}
-        for column, (arrays, record) in self._parts.items():
-            if record["kind"] == "strings":
-                check_block(arrays["/utf8"], arrays["/offsets"])
-                lengths[column] = len(arrays["/offsets"]) - 1
-                if ranges:
-                    check_strings(arrays["/utf8"], arrays["/offsets"])
-                    self[column] if record["json"] else None
-            else:
-                lengths[column] = len(self[column])
-        return lengths
-
-
-def _encode_columns(name: str, columns: Mapping[str, NDArray[Any]]) -> tuple[Arrays, Record]:
-    arrays: Arrays = {}
-    records = []
-    # Columns are numbered, as their names may hold anything, a "/" too.
-    for number, (column, values) in enumerate(columns.items()):
-        parts, record = _encode(f"{name}[{column!r}]", values)
-        arrays |= {f"/{number}{part}": array for part, array in parts.items()}
-        records.append({"name": column, **record})
-    return arrays, {"columns": records}
-
-
-def _decode_columns(arrays: Arrays, record: Record, ranges: bool = True) -> Columns:
-    columns = {}
-    for number, column in enumerate(record["columns"]):
-        prefix = f"/{number}"
-        parts = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
-        if column["kind"] not in ("array", "strings", "times"):
-            raise ValueError(f"column {column['name']!r} is of no kind that a column can be")
-        columns[str(column["name"])] = parts, column
-    return Columns(columns)
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, IVFIndex)
-
-
-def _encode_index(name: str, index: IVFIndex) -> tuple[Arrays, Record]:
-    arrays, record = index.describe()
-    return {f"/{part}": array for part, array in arrays.items()}, {"index": record}
-
-
-def _decode_index(arrays: Arrays, record: Record, ranges: bool = True) -> IVFIndex:
-    return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"], ranges=ranges)
-
-
-def _encode_vector_codecs(name: str, codecs: dict[str, VectorCodec]) -> tuple[Arrays, Record]:
-    arrays: Arrays = {}
-    records: Record = {}
-    for side, codec in codecs.items():
-        own, records[side] = describe_codec(codec)
-        arrays |= {f"/{side}{part}": array for part, array in own.items()}
-    return arrays, {"codecs": records}
-
-
-def _decode_vector_codecs(arrays: Arrays, record: Record, ranges: bool = True) -> dict[str, VectorCodec]:
-    codecs = {}
-    for side, described in record["codecs"].items():
-        prefix = f"/{side}"
-        own = {name[len(prefix) :]: array for name, array in arrays.items() if _belongs(name, prefix)}
-        codecs[side] = rebuild_codec(own, described, ranges=ranges)
-    return codecs
-
-
-def _is_codecs(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) > 0 and all(isinstance(one, VectorCodec) for one in value.values())
-
-
-def _of_kind(kinds: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds
-
-
-def _encode_rule(name: str, rule: Any) -> tuple[Arrays, Record]:
-    """A rule of re-ranking, by its name, its number, and the matrix of the items that it was bound to."""
-    field = field_of_rule(rule)
-    arrays, part = _encode(name, data_of_rule(rule))
-    options = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != field}
-    numbers = {key: _encode_value(f"{name}.{key}", option) for key, option in options.items()}
-    return arrays, {"rule": type(rule).__name__, "options": numbers, "part": part}
-
-
-def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
-    made, part = RULES[record["rule"]], record["part"]
-    options = {key: _decode_value(option) for key, option in record["options"].items()}
-    rule = made(**options)
-    return replace(rule, **{str(field_of_rule(rule)): _CODECS[part["kind"]].decode(arrays, part, ranges)})
-
-
-_CODECS: dict[str, _Codec] = {
-    "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record, ranges: arrays[""]),
-    "strings": _Codec(_of_kind("OUT"), _encode_strings, _decode_strings),
-    "times": _Codec(_of_kind("mM"), _encode_times, _decode_times),
-    "matrix": _Codec(issparse, _encode_csr, _decode_csr),
-    "vocabulary": _Codec(lambda value: isinstance(value, Vocabulary), _encode_vocabulary, _decode_vocabulary),
-    "codecs": _Codec(_is_codecs, _encode_vector_codecs, _decode_vector_codecs),
-    "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
-    "index": _Codec(_is_index, _encode_index, _decode_index),
-    "rule": _Codec(lambda value: type(value) in RULES.values(), _encode_rule, _decode_rule),
-    "team": _Codec(lambda value: isinstance(value, Team), _encode_team, _decode_team),
-    "value": _Codec(
-        lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),
-        lambda name, value: ({}, {"value": _encode_value(name, value)}),
-        lambda arrays, record, ranges: _decode_value(record["value"]),
-    ),
-}

@@ -1,0 +1,238 @@
+"""What was learned, in files: each kind of value as arrays (by the ends of their names) and a record, and back."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
+from fastrec.data import Vocabulary
+from fastrec.data.strings import check_block, check_strings, pack_strings, unpack_strings
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models.base.option_values import Record, decode_value, encode_value
+from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
+from fastrec.retrieval.ivf import IVFIndex
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class _Codec(NamedTuple):
+    knows: Callable[[Any], bool]
+    encode: Callable[[str, Any], tuple[Arrays, Record]]
+    decode: Callable[[Arrays, Record, bool], Any]  # True: numbers are looked at
+
+
+def encode(name: str, value: Any) -> tuple[Arrays, Record]:
+    """A value as arrays, by the ends of their names, and as a record for JSON; a TypeError where it is of no kind."""
+    for kind, codec in _CODECS.items():
+        if codec.knows(value):
+            arrays, record = codec.encode(name, value)
+            return arrays, {"kind": kind, **record}
+    raise TypeError(f"{name} is {value!r}, which a model file cannot hold")
+
+
+def decode(arrays: Arrays, record: Record, ranges: bool) -> Any:
+    """The value that `encode` made arrays and a record of; with `ranges` numbers are looked at."""
+    return _CODECS[record["kind"]].decode(arrays, record, ranges)
+
+
+def belongs(name: str, prefix: str) -> bool:
+    """Whether an array's name is that of a value, or of a part of it."""
+    return name == prefix or name.startswith(f"{prefix}/")
+
+
+def _encode_csr(name: str, matrix: CodeMatrix) -> tuple[Arrays, Record]:
+    arrays = {"/data": matrix.data, "/indices": matrix.indices, "/indptr": matrix.indptr}
+    return arrays, {"shape": [int(side) for side in matrix.shape]}
+
+
+def _decode_csr(arrays: Arrays, record: Record, ranges: bool = True) -> CodeMatrix:
+    data, indices, indptr = arrays["/data"], arrays["/indices"], arrays["/indptr"]
+    rows, columns = record["shape"]
+    if indptr.shape != (rows + 1,) or data.ndim != 1 or data.shape != indices.shape:
+        raise ValueError("the arrays of a matrix do not fit each other")
+    if [array.dtype.name for array in (data, indices, indptr)] != ["float32", "int32", "int64"]:
+        raise ValueError("the arrays of a matrix are not of the types that they must be")
+    return assemble_csr(data, indices, indptr, (rows, columns))
+
+
+def _encode_vocabulary(name: str, vocabulary: Vocabulary) -> tuple[Arrays, Record]:
+    return {f"/{part}": array for part, array in vocabulary.to_arrays().items()}, {}
+
+
+def _decode_vocabulary(arrays: Arrays, record: Record, ranges: bool = True) -> Vocabulary:
+    return Vocabulary.from_arrays({name[1:]: array for name, array in arrays.items()})
+
+
+def _encode_strings(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
+    """Strings as they are; other objects, None among them, as JSON."""
+    values = column.tolist()
+    plain = all(isinstance(value, str) for value in values)
+    try:
+        texts = values if plain else [json.dumps(value) for value in values]
+    except TypeError as error:
+        raise TypeError(f"{name} holds a value that a model file cannot hold: {error}") from None
+    utf8, offsets = pack_strings(texts)
+    return {"/utf8": utf8, "/offsets": offsets}, {"json": not plain}
+
+
+def _decode_strings(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
+    texts = unpack_strings(arrays["/utf8"], arrays["/offsets"])
+    if record["json"]:
+        values = [json.loads(text) for text in texts]
+        for place, value in enumerate(values):
+            texts[place] = value
+    texts.flags.writeable = False
+    return texts
+
+
+def _encode_times(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
+    return {"": column.view(np.int64)}, {"dtype": column.dtype.str}
+
+
+def _decode_times(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
+    if not re.fullmatch(r"[<>=|]?[mM]8(\[[0-9]{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?", record["dtype"]):
+        raise ValueError(f"{record['dtype']!r} is no type of times")
+    if arrays[""].dtype != np.int64:
+        raise ValueError(f"times must be int64, got {arrays[''].dtype}")
+    return arrays[""].view(np.dtype(record["dtype"]))
+
+
+class Columns(Mapping[str, NDArray[Any]]):
+    """Columns of a loaded file by name; strings are made of bytes only when a column is first asked for."""
+
+    def __init__(self, parts: dict[str, tuple[Arrays, Record]]) -> None:
+        self._parts = parts
+        self._made: dict[str, NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._made:
+            arrays, record = self._parts[name]
+            self._made[name] = decode(arrays, record, True)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(self)})"
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, NDArray[Any]]]]:
+        return dict, (dict(self),)
+
+    def check(self, name: str, *, ranges: bool) -> dict[str, int]:
+        """The length of each column; a ValueError where one is not what it must be."""
+        lengths = {}
+        for column, (arrays, record) in self._parts.items():
+            if record["kind"] == "strings":
+                check_block(arrays["/utf8"], arrays["/offsets"])
+                lengths[column] = len(arrays["/offsets"]) - 1
+                if ranges:
+                    check_strings(arrays["/utf8"], arrays["/offsets"])
+                    self[column] if record["json"] else None
+            else:
+                lengths[column] = len(self[column])
+        return lengths
+
+
+def _encode_columns(name: str, columns: Mapping[str, NDArray[Any]]) -> tuple[Arrays, Record]:
+    arrays: Arrays = {}
+    records = []
+    # Columns are numbered, as their names may hold anything, a "/" too.
+    for number, (column, values) in enumerate(columns.items()):
+        parts, record = encode(f"{name}[{column!r}]", values)
+        arrays |= {f"/{number}{part}": array for part, array in parts.items()}
+        records.append({"name": column, **record})
+    return arrays, {"columns": records}
+
+
+def _decode_columns(arrays: Arrays, record: Record, ranges: bool = True) -> Columns:
+    columns = {}
+    for number, column in enumerate(record["columns"]):
+        prefix = f"/{number}"
+        parts = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
+        if column["kind"] not in ("array", "strings", "times"):
+            raise ValueError(f"column {column['name']!r} is of no kind that a column can be")
+        columns[str(column["name"])] = parts, column
+    return Columns(columns)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, IVFIndex)
+
+
+def _encode_index(name: str, index: IVFIndex) -> tuple[Arrays, Record]:
+    arrays, record = index.describe()
+    return {f"/{part}": array for part, array in arrays.items()}, {"index": record}
+
+
+def _decode_index(arrays: Arrays, record: Record, ranges: bool = True) -> IVFIndex:
+    return IVFIndex.rebuild({name[1:]: array for name, array in arrays.items()}, record["index"], ranges=ranges)
+
+
+def _encode_vector_codecs(name: str, codecs: dict[str, VectorCodec]) -> tuple[Arrays, Record]:
+    arrays: Arrays = {}
+    records: Record = {}
+    for side, codec in codecs.items():
+        own, records[side] = describe_codec(codec)
+        arrays |= {f"/{side}{part}": array for part, array in own.items()}
+    return arrays, {"codecs": records}
+
+
+def _decode_vector_codecs(arrays: Arrays, record: Record, ranges: bool = True) -> dict[str, VectorCodec]:
+    codecs = {}
+    for side, described in record["codecs"].items():
+        prefix = f"/{side}"
+        own = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
+        codecs[side] = rebuild_codec(own, described, ranges=ranges)
+    return codecs
+
+
+def _is_codecs(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) > 0 and all(isinstance(one, VectorCodec) for one in value.values())
+
+
+def _of_kind(kinds: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds
+
+
+def _encode_rule(name: str, rule: Any) -> tuple[Arrays, Record]:
+    """A rule of re-ranking, by its name, its number, and the matrix of the items that it was bound to."""
+    field = field_of_rule(rule)
+    arrays, part = encode(name, data_of_rule(rule))
+    options = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != field}
+    numbers = {key: encode_value(f"{name}.{key}", option) for key, option in options.items()}
+    return arrays, {"rule": type(rule).__name__, "options": numbers, "part": part}
+
+
+def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
+    made, part = RULES[record["rule"]], record["part"]
+    options = {key: decode_value(option) for key, option in record["options"].items()}
+    rule = made(**options)
+    return replace(rule, **{str(field_of_rule(rule)): decode(arrays, part, ranges)})
+
+
+_CODECS: dict[str, _Codec] = {
+    "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record, ranges: arrays[""]),
+    "strings": _Codec(_of_kind("OUT"), _encode_strings, _decode_strings),
+    "times": _Codec(_of_kind("mM"), _encode_times, _decode_times),
+    "matrix": _Codec(issparse, _encode_csr, _decode_csr),
+    "vocabulary": _Codec(lambda value: isinstance(value, Vocabulary), _encode_vocabulary, _decode_vocabulary),
+    "codecs": _Codec(_is_codecs, _encode_vector_codecs, _decode_vector_codecs),
+    "columns": _Codec(lambda value: isinstance(value, Mapping), _encode_columns, _decode_columns),
+    "index": _Codec(_is_index, _encode_index, _decode_index),
+    "rule": _Codec(lambda value: type(value) in RULES.values(), _encode_rule, _decode_rule),
+    "value": _Codec(
+        lambda value: value is None or isinstance(value, bool | int | float | str | list | tuple | np.generic),
+        lambda name, value: ({}, {"value": encode_value(name, value)}),
+        lambda arrays, record, ranges: decode_value(record["value"]),
+    ),
+}

@@ -1,0 +1,381 @@
+"""Compressed factor models: the vectors of users and items in few bytes, never inflated as a whole."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
+
+from fastrec.compression import make_codec
+from fastrec.data.vocabulary import CodeVocabulary
+from fastrec.fields import Array, Fields, Nothing
+from fastrec.kernels.codes import Coded, measure_codes, score_pairs_of_codes
+from fastrec.matrix.arrays import Codes, Floats, readonly
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.explanation import Explaining, Explanation
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.fields import Arrays
+from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.persistence import freeze
+from fastrec.models.base.updating import Change
+from fastrec.models.composed.compressed import Compressed
+from fastrec.retrieval.coded import CodedIndex
+
+ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
+ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
+ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
+FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing
+
+
+class CompressedFactors(Compressed, FactorRecommender):
+    """A factor model whose factors are codes; made by `fastrec.compress`.
+
+    It can be updated, of whatever family it is: users that have changed, or are new, are folded in and encoded by the
+    codec that was learned. Items keep their codes, since these cannot be trained. New items join the catalogue, but are
+    not recommended before the original has learned of them and is compressed again. A model whose users have features
+    is not updated.
+
+    Attributes
+    ----------
+    item_codes_, user_codes_ : uint8 arrays of shape (n_items, bytes), (n_users, bytes)
+        What is left of the factors.
+    codecs_ : dict of str to VectorCodec
+        How they are read: "item_factors_", "user_factors_", and whatever else the model has for each item.
+    origin_ : tuple of one model
+        The model that was compressed, without its factors: its options, and what it learned beside them.
+
+    Examples
+    --------
+    >>> from fastrec.models import ImplicitALS
+    >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.eye(4)), "float16")
+    >>> small.decode_items([0, 3]).shape
+    (2, 2)
+    >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.kron(np.eye(2), np.ones((9, 3)))))
+    >>> small.update_users([0], [[0, 0, 0, 1, 1, 0]], how="replace").recommend(0, k=1).codes
+    array([[5]], dtype=int32)
+    """
+
+    _compresses: ClassVar[Any] = FactorRecommender
+    _learned: ClassVar[Fields] = {
+        "user_factors_": Nothing(),
+        "item_factors_": Nothing(),
+        "index_": Nothing(),
+        "item_codes_": Array(("n_items", "item_bytes"), "uint8"),
+        "user_codes_": Array(("n_users", "user_bytes"), "uint8"),
+        "other_codes_": Arrays(),
+    }
+
+    item_codes_: NDArray[np.uint8]
+    user_codes_: NDArray[np.uint8]
+    other_codes_: Mapping[str, NDArray[np.uint8]]
+
+    def _take(self, model: FactorRecommender, codec: Any, user_codec: Any) -> "CompressedFactors":
+        items, users = make_codec("codec", codec), None
+        folded = isinstance(user_codec, str) and user_codec == FROM_HISTORIES
+        if folded and (getattr(model, "users_given_", False) or getattr(model, "user_features_", None) is not None):
+            raise ValueError(
+                f"user_codec must not be {FROM_HISTORIES!r} for this {type(model).__name__}: its users' factors do not "
+                "follow from histories alone"
+            )
+        if user_codec is not None and not folded:
+            users = make_codec("user_codec", user_codec, besides=FROM_HISTORIES)
+        elif type(items).__name__ in ("ProductQuantizer", "BinaryCodec", "ResidualCodec"):
+            users = make_codec("user_codec", "int8")
+        arrays = {name: getattr(model, name) for name in model._by_item}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
+        width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
+        whole, warm, answered = model._whole(), model._warm(), _answered(model)
+        self._adopt_model(model, ("user_factors_", "index_", *arrays, *model._spare))
+        self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
+        self.kept_ |= {} if warm is None else {"warm": warm}
+        self.kept_ |= {} if answered is None else {"answered": answered}
+        self.codecs_, codes = {}, {}
+        for name, array in {**arrays, **({} if folded else {"user_factors_": model.user_factors_})}.items():
+            own = make_codec("codec", items if name != "user_factors_" or users is None else users)
+            self.codecs_[name] = own.fit(array, exact_columns=max(0, array.shape[1] - width))
+            codes[name] = own.transform(array)
+        self.item_codes_ = codes.pop("item_factors_")
+        self.user_codes_ = codes.pop("user_factors_", np.empty((len(model.user_factors_), 0), np.uint8))
+        self.other_codes_ = {name: readonly(rows) for name, rows in codes.items()}
+        freeze(self)
+        return self
+
+    def _update(self, change: Change) -> None:
+        old = self._origin
+        if getattr(old, "user_features_", None) is not None:
+            raise TypeError(
+                f"a compressed {type(old).__name__} whose users have features cannot be updated: update the original "
+                "and compress it again"
+            )
+        self._follow_data()
+        self._grow_items()
+        n_users, codec = self.seen_.shape[0], self.codecs_.get("user_factors_")
+        changed = np.union1d(change.users, np.arange(len(self.user_codes_), n_users)).astype(np.int32)
+        codes = _grown_rows(self.user_codes_, n_users)
+        if codec is not None:
+            for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
+                codes[rows] = codec.transform(codec.shorten(self._fold_in(pick_rows(self._training, rows))))
+        self.user_codes_ = codes
+        if "answered" in self.kept_:
+            answered = _grown_rows(self.kept_["answered"], n_users)
+            answered[change.users] = False
+            self.kept_ = {**self.kept_, "answered": answered}
+
+    def _grow_items(self) -> None:
+        """Give new items the codes of zeros."""
+        n_items = self.n_features_in_
+        more = n_items - len(self.item_codes_)
+        if not more:
+            return
+        self.item_codes_ = self._with_nothing("item_factors_", more)
+        self.other_codes_ = {name: readonly(self._with_nothing(name, more)) for name in self.other_codes_}
+        warm = self.kept_.get("warm", np.ones(n_items - more, bool))
+        self.kept_ = {**self.kept_, "warm": _grown_rows(warm, n_items)}
+
+    def _with_nothing(self, name: str, more: int) -> NDArray[np.uint8]:
+        codec = self.codecs_[name]
+        return np.concatenate([self._rows(name), codec.transform(np.zeros((more, codec.n_features_in_), np.float32))])
+
+    def decode_items(self, items: Any) -> Floats:
+        """The factors of some items, as far as their codes still tell.
+
+        Parameters
+        ----------
+        items
+            Codes of n items.
+
+        Returns
+        -------
+        ndarray of float32, of shape (n, factors)
+        """
+        return self._decode("item_factors_", CodeVocabulary(self.n_features_in_).look_up("items", items))
+
+    def decode_users(self, users: Any) -> Floats:
+        """The factors of some users of the training data; see `decode_items`."""
+        return self._known_users(CodeVocabulary(self.seen_.shape[0]).look_up("users", users))
+
+    def _decode(self, name: str, codes: Codes) -> Floats:
+        return self.codecs_[name].decode(self._coded(name), codes)
+
+    def _coded(self, name: str) -> Coded:
+        coded: Coded = self._derived.get(f"codes of {name}", lambda: self.codecs_[name].coded(self._rows(name)))
+        return coded
+
+    def _all_rows(self) -> list[NDArray[np.uint8]]:
+        return [self._rows(name) for name in self.codecs_]
+
+    def _rows(self, name: str) -> NDArray[np.uint8]:
+        own = {"item_factors_": self.item_codes_, "user_factors_": self.user_codes_}
+        return own[name] if name in own else self.other_codes_[name]
+
+    # -- folding in
+
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        factors = np.zeros((matrix.shape[0], self._n_features_out), np.float32)
+        few = self.n_features_in_ <= ITEMS_AT_ONCE
+        for rows in _runs(matrix, ENTRIES_AT_ONCE if few else ITEMS_AT_ONCE):
+            some = pick_rows(matrix, rows)
+            part, places, _ = self._part_of(some.indices)
+            factors[rows] = part._fold_in(assemble_csr(some.data, places, some.indptr, some.shape))
+        return factors
+
+    def _part_of(self, indices: Codes, item: int | None = None) -> tuple[Any, Codes, int]:
+        """The original with the vectors of some items; where the indices are in it, and where one more item is."""
+        whole = {name.removeprefix("whole/"): array for name, array in self.kept_.items() if name.startswith("whole/")}
+        origin = self._origin
+        extra = origin._items_to_fold(whole)
+        items = np.unique(np.concatenate([indices, extra, [] if item is None else [item]])).astype(np.int32)
+        if not len(items):
+            items = np.zeros(min(1, self.n_features_in_), np.int32)
+        arrays = {name: readonly(self._decode(name, items)) for name in self.codecs_ if name != "user_factors_"}
+        part = origin._with_items(items, arrays, whole)
+        part.n_jobs = self.n_jobs
+        places = np.searchsorted(items, indices).astype(np.int32)
+        return part, places, -1 if item is None else int(np.searchsorted(items, item))
+
+    # -- answering
+
+    def _vectors(self, audience: Audience) -> Floats:
+        if audience.codes is None:
+            return self._fold_in(audience.histories())
+        return self._known_users(audience.codes)
+
+    def _known_users(self, codes: Codes) -> Floats:
+        """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
+        if "user_factors_" in self.codecs_:
+            return self._decode("user_factors_", codes)
+        return self._fold_in(self._trained(pick_rows(self.seen_, codes)))
+
+    def build_index(self, index: Any = None) -> Self:
+        """Refused: searches go through the codes.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} takes no index, which would keep the items' vectors beside their codes: searches "
+            "go through the codes. Build one for the model that was compressed"
+        )
+
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        index, n = self._coded_index("item_factors_", "ip"), len(audience)
+        codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+        for start in range(0, n, ROWS_AT_ONCE):
+            rows = slice(start, min(start + ROWS_AT_ONCE, n))
+            vectors = self._vectors(audience.part(rows))
+            exclude, allow = wanted.part(rows)
+            top = index.search(vectors, k, exclude, allow=allow)
+            codes[rows], scores[rows] = top.codes, top.scores
+        return codes, scores
+
+    def _coded_index(self, side: str, metric: str) -> CodedIndex:
+        index: CodedIndex = self._derived.get(f"{metric} of {side}", lambda: self._make_index(side, metric))
+        index.n_jobs = self.n_jobs
+        return index
+
+    def _make_index(self, side: str, metric: str) -> CodedIndex:
+        norms = self._norms(side) if metric == "cosine" else None
+        return CodedIndex(self.codecs_[side], self._rows(side), norms, self.n_jobs)
+
+    def _norms(self, side: str) -> Floats:
+        """The norms of one side's vectors over what is compared, a part decoded at a time."""
+        n, width = len(self._rows(side)), self._compared
+        if width == self._n_features_out:
+            norms = np.empty(n)
+            measure_codes(self._coded(side), np.empty(width, np.float32), norms)
+            return norms.astype(np.float32)
+        parts = [
+            np.linalg.norm(self._decode(side, codes)[:, :width].astype(np.float64), axis=1)
+            for codes in (np.arange(s, min(s + ROWS_AT_ONCE, n), dtype=np.int32) for s in range(0, n, ROWS_AT_ONCE))
+        ]
+        return np.concatenate([*parts, np.empty(0)]).astype(np.float32)
+
+    @property
+    def _compared(self) -> int:
+        """The columns by which users are like users and items like items: the first ones; biases come behind."""
+        return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+        return self._nearest("item_factors_", self._decode("item_factors_", items), items, k, self._warm())
+
+    def _nearest(
+        self,
+        side: str,
+        vectors: NDArray[np.float32],
+        itself: Codes | None,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> tuple[Codes, NDArray[np.float32]]:
+        if side not in self.codecs_:
+            raise TypeError(
+                "similar_users asks for the vectors of all users, of which nothing is kept here: compress the model "
+                f"with another user_codec than {FROM_HISTORIES!r}"
+            )
+        index = self._coded_index(side, "cosine")
+        vectors = vectors.copy()
+        vectors[:, self._compared :] = 0
+        known = index.norms > 0
+        if allowed is not None:
+            known &= allowed
+        exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), len(index.norms))
+        top = index.search(vectors, k, exclude, allow=None if known.all() else known)
+        nothing = ~vectors.any(axis=1)
+        codes, scores = top.codes.copy(), top.scores.copy()
+        codes[nothing], scores[nothing] = -1, -np.inf
+        return codes, scores
+
+    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        scores, codec = np.empty(len(audience), np.float32), self.codecs_["item_factors_"]
+        coded, buffer = self._coded("item_factors_"), np.empty(self._n_features_out, np.float32)
+        for start in range(0, len(scores), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            queries = codec.turn(self._vectors(audience.part(part)))
+            score_pairs_of_codes(coded, readonly(items[part]), queries, buffer, scores[part])
+        return scores
+
+    def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
+        answered = self.kept_.get("answered")
+        if answered is None or audience.codes is None:
+            return super()._helpless(audience, on_empty)
+        rest = ~((audience.codes >= 0) & answered[np.maximum(audience.codes, 0)])
+        among = super()._helpless(audience.part(rest), on_empty) if rest.any() else None
+        if among is None:
+            return None
+        helpless = np.zeros(len(audience), bool)
+        helpless[rest] = among
+        return helpless
+
+    @available_if(lambda self: hasattr(self, "origin_") and "explain" in self._origin.capabilities)  # type: ignore[untyped-decorator]
+    def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
+        """What each item of a user's history adds to the score of one item, as the original explains it.
+
+        Parameters
+        ----------
+        user
+            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+        item
+            The id of the item.
+        k
+            Only the largest `k` contributions; None is all.
+
+        Returns
+        -------
+        Explanation
+            `score`, which is that of the history folded in, and `items` with their `contributions`.
+        """
+        return Explaining.explain(self, user, item, k)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        part, places, place = self._part_of(history.indices, item)
+        local = assemble_csr(history.data, places, history.indptr, history.shape)
+        contributions: NDArray[Any] = part._contributions(local, place)
+        return contributions
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.codecs_["item_factors_"].n_features_in_
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if "item_factors_" not in self.codecs_:
+            raise ValueError("codecs_ lacks that of item_factors_")
+        for name in self._origin._by_item:
+            if (name in self.codecs_) == (name in vars(self._origin)):
+                raise ValueError(f"{name} must be in codes or in the model that was compressed")
+        users = self.codecs_.get("user_factors_")
+        if users is not None and users.n_features_in_ != self._n_features_out:
+            raise ValueError("its users' factors are not of the width of its items'")
+        if users is None and self.user_codes_.shape[1]:
+            raise ValueError("user_codes_ must have a codec")
+
+
+def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
+    """Which users the model answers without a history, where it does that at all."""
+    everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
+    helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
+    empty = np.diff(model._training.indptr) == 0
+    answered: NDArray[np.bool_] = empty if helpless is None else empty & ~helpless
+    return answered if answered.any() and model.needs_history else None
+
+
+def _grown_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """A copy of n rows, the new ones zeros."""
+    grown = np.zeros((n, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+def _runs(matrix: CodeMatrix, entries: int) -> list[slice]:
+    """Rows that follow each other, of no more than so many entries together, one row at least in each run."""
+    runs, start = [], 0
+    while start < matrix.shape[0]:
+        stop = int(np.searchsorted(matrix.indptr, matrix.indptr[start] + entries, side="right")) - 1
+        stop = max(start + 1, stop)
+        runs.append(slice(start, min(stop, matrix.shape[0])))
+        start = stop
+    return runs
