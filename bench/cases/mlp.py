@@ -46,12 +46,14 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def train_here(model: str, batch: int) -> Record:
     """Our step over the same samples in the same order, until the time is up or there are no more."""
-    from fastrec.solvers.network import Layout, Scorer, Trainer, make_pace, runner
+    from fastrec.solvers.network_layout import NetworkLayout
+    from fastrec.solvers.network_scoring import Scorer
+    from fastrec.solvers.network_training import Trainer, make_pace, runner
 
     users, items, labels = samples()
     users, items, ones = users.astype(np.int32), items.astype(np.int32), np.ones(SAMPLES, np.float32)
     options = MODELS[model]
-    layout = Layout(options["architecture"], options["factors"], options["layers"], None)
+    layout = NetworkLayout(options["architecture"], options["factors"], options["layers"], None)
     rng = np.random.default_rng(0)
     sides = [layout.pad_rows(rng.normal(0, 0.05, (n, len(layout.columns))).astype(np.float32)) for n in (USERS, ITEMS)]
     with runner(THREADS) as run:

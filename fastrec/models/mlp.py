@@ -23,19 +23,10 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval import ExactIndex, TopK
 from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
-from fastrec.solvers.network import (
-    ARCHITECTURES,
-    LOSSES,
-    NORMALIZATIONS,
-    SPREAD,
-    Layout,
-    Samples,
-    Scorer,
-    Trainer,
-    check_layers,
-    make_pace,
-)
-from fastrec.solvers.network import runner as threads
+from fastrec.solvers.network_layout import ARCHITECTURES, LOSSES, NORMALIZATIONS, NetworkLayout, check_layers
+from fastrec.solvers.network_scoring import Scorer
+from fastrec.solvers.network_training import SPREAD, EpochSamples, Trainer, make_pace
+from fastrec.solvers.network_training import runner as threads
 from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
@@ -270,13 +261,15 @@ class MLPRecommender(Recommender):
                 layout, *start, loss=self.loss, dropout=self.dropout, batch=self.batch_size,
                 pace=make_pace(self.learning_rate, self.regularization), run=run,
             )  # fmt: skip
-            self._train(trainer, Samples(trained, self.negatives, self.loss), rng, trained, hidden)
+            self._train(trainer, EpochSamples(trained, self.negatives, self.loss), rng, trained, hidden)
         self.user_embeddings_ = _share_equal(self.user_embeddings_, matrix)
 
-    def _layout(self) -> Layout:
-        return Layout(self.architecture, self.factors, tuple(map(int, self.layers)), self.normalization)
+    def _layout(self) -> NetworkLayout:
+        return NetworkLayout(self.architecture, self.factors, tuple(map(int, self.layers)), self.normalization)
 
-    def _start(self, layout: Layout, matrix: CodeMatrix, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    def _start(
+        self, layout: NetworkLayout, matrix: CodeMatrix, rng: np.random.Generator
+    ) -> tuple[Floats, Floats, Floats]:
         """Weights and embeddings to begin from, padded."""
         weights = layout.start(rng)
         if self.loss == "squared" and self.negatives == 0 and matrix.nnz:
@@ -289,13 +282,13 @@ class MLPRecommender(Recommender):
         return weights, layout.pad_rows(sides[0]), layout.pad_rows(sides[1])
 
     @staticmethod
-    def _described(layout: Layout) -> list[Any]:
+    def _described(layout: NetworkLayout) -> list[Any]:
         return [layout.architecture, layout.factors, list(layout.layers), layout.normalization]
 
     def _train(
         self,
         trainer: Trainer,
-        samples: Samples,
+        samples: EpochSamples,
         rng: np.random.Generator,
         trained: CodeMatrix,
         hidden: CodeMatrix | None,
@@ -320,7 +313,7 @@ class MLPRecommender(Recommender):
             self._derived.__init__()  # type: ignore[misc]
         course.record(self)
 
-    def _run_epoch(self, trainer: Trainer, samples: Samples, rng: np.random.Generator, epoch: int) -> float:
+    def _run_epoch(self, trainer: Trainer, samples: EpochSamples, rng: np.random.Generator, epoch: int) -> float:
         total = 0.0
         seed = int(rng.integers(2**62))
         for number, batch in enumerate(samples.batches(self.batch_size, rng, trainer.run)):
@@ -422,9 +415,9 @@ class MLPRecommender(Recommender):
         self._check_fitted()
         return self._trained_layout().named(self.weights_)
 
-    def _trained_layout(self) -> Layout:
+    def _trained_layout(self) -> NetworkLayout:
         architecture, factors, layers, normalization = self.network_[:4]
-        return Layout(architecture, factors, tuple(layers), normalization)
+        return NetworkLayout(architecture, factors, tuple(layers), normalization)
 
     def _check_network(self) -> None:
         """Raise a ValueError or TypeError where what a file says of the network is not what `fit` would have put in."""

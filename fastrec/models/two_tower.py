@@ -21,7 +21,8 @@ from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.parallel import one_blas_thread
 from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
-from fastrec.solvers.network import SPREAD, Embedding, check_layers, make_pace
+from fastrec.solvers.network_layout import check_layers
+from fastrec.solvers.network_training import SPREAD, Embedding, make_pace
 from fastrec.solvers.ridge import check_features
 from fastrec.validation import check_number, check_size
 

@@ -18,7 +18,8 @@ from fastrec.kernels.network import (
 )
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.network import ARCHITECTURES, LOSSES, Embedding, Layout, make_pace
+from fastrec.solvers.network_layout import ARCHITECTURES, LOSSES, NetworkLayout
+from fastrec.solvers.network_training import Embedding, make_pace
 from tests.reference import network as reference
 
 
@@ -82,7 +83,7 @@ def test_a_row_of_a_product_hangs_on_no_other():
 
 
 def problem(architecture, normalization, seed=0, n=37):
-    layout = Layout(architecture, 5, (20, 7) if architecture in ("mlp", "neumf") else (), normalization)
+    layout = NetworkLayout(architecture, 5, (20, 7) if architecture in ("mlp", "neumf") else (), normalization)
     rng = np.random.default_rng(seed)
     own = (rng.normal(size=len(layout.places)) * 0.5).astype("f4")
     users, items = (rng.normal(size=(m, len(layout.columns))).astype("f4") for m in (9, 8))

@@ -1,4 +1,4 @@
-"""The network of `fastrec.solvers.network` and dense Adam, in plain NumPy and float64."""
+"""The network of `fastrec.solvers.network_layout` and dense Adam, in plain NumPy and float64."""
 
 import numpy as np
 

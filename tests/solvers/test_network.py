@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.network import Layout, Samples, Scorer, Trainer, make_pace, runner
+from fastrec.solvers.network_layout import NetworkLayout
+from fastrec.solvers.network_scoring import Scorer
+from fastrec.solvers.network_training import EpochSamples, Trainer, make_pace, runner
 from tests.reference import network as reference
 
 LAYOUTS = [("dot", ()), ("gmf", ()), ("mlp", (20, 7)), ("neumf", (33,))]
 
 
 def trainer(run, architecture="neumf", layers=(20, 7), normalization=None, batch=4096, **options):
-    layout = Layout(architecture, 10, layers, normalization)
+    layout = NetworkLayout(architecture, 10, layers, normalization)
     rng = np.random.default_rng(0)
     users, items = ((rng.normal(size=(n, len(layout.columns))) * 0.1).astype("f4") for n in (50, 40))
     options = {"loss": "logistic", "dropout": 0.0, "pace": make_pace(0.01, 0.0), "batch": batch, **options}
@@ -27,7 +29,7 @@ def samples(n, seed=0):
 @pytest.mark.parametrize(("architecture", "layers"), LAYOUTS)
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 def test_padding_comes_and_goes(architecture, layers, normalization):
-    layout = Layout(architecture, 10, layers, normalization)
+    layout = NetworkLayout(architecture, 10, layers, normalization)
     own = np.arange(1, len(layout.places) + 1, dtype="f4")
     assert len(np.unique(layout.places)) == len(own)
     np.testing.assert_array_equal(layout.pad(own)[layout.places], own)
@@ -80,7 +82,7 @@ def test_a_batch_of_many_blocks_is_learned_as_dense_adam_would():
 @pytest.mark.parametrize(("architecture", "layers"), LAYOUTS)
 @pytest.mark.parametrize("normalization", [None, "layer"])
 def test_scores_are_what_the_network_puts_out(architecture, layers, normalization):
-    layout = Layout(architecture, 10, layers, normalization)
+    layout = NetworkLayout(architecture, 10, layers, normalization)
     rng = np.random.default_rng(0)
     own = rng.normal(size=len(layout.places)).astype("f4") * 0.5
     users, items = (rng.normal(size=(n, len(layout.columns))).astype("f4") for n in (5, 300))
@@ -96,7 +98,7 @@ def test_scores_are_what_the_network_puts_out(architecture, layers, normalizatio
 
 
 def test_batch_normalization_becomes_part_of_the_kernels():
-    layout = Layout("mlp", 10, (20, 7), "batch")
+    layout = NetworkLayout("mlp", 10, (20, 7), "batch")
     rng = np.random.default_rng(0)
     own = rng.normal(size=len(layout.places)).astype("f4")
     moments = rng.random(len(layout.places)).astype("f4") + 0.1
@@ -113,7 +115,7 @@ def test_batch_normalization_becomes_part_of_the_kernels():
 
 def test_an_epoch_has_every_sample_once_in_batches_of_about_one_size():
     X = check_matrix((np.random.default_rng(0).random((60, 50)) < 0.3).astype("f4"))
-    drawn = list(Samples(X, 3, "logistic").batches(100, np.random.default_rng(1), lambda fs: [f() for f in fs]))
+    drawn = list(EpochSamples(X, 3, "logistic").batches(100, np.random.default_rng(1), lambda fs: [f() for f in fs]))
     sizes = [len(batch[0]) for batch in drawn]
     assert sum(sizes) == 4 * X.nnz
     assert max(sizes) <= 100

@@ -20,7 +20,7 @@ from fastrec.matrix.code_matrix import assemble_csr
 from fastrec.models import Recommender
 from fastrec.models.base.registry import loadable
 from fastrec.retrieval import exact, ivf
-from fastrec.solvers.network import Layout
+from fastrec.solvers.network_layout import NetworkLayout
 
 PAGE = Path(__file__).parents[3] / "docs" / "model-file.md"
 MARK = "<!-- made by tests/models/base/test_fields.py -->\n"
@@ -168,7 +168,7 @@ def test_a_network_counts_its_parameters_without_making_them(architecture, facto
     if not layers and architecture in ("mlp", "neumf"):
         layers = [3]
     for normalization in (None, "batch"):
-        layout = Layout(architecture, factors, tuple(layers), normalization)
+        layout = NetworkLayout(architecture, factors, tuple(layers), normalization)
         assert layout.n_parameters == len(layout.places)
         assert layout.width == len(layout.columns)
 
