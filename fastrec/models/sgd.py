@@ -36,9 +36,16 @@ from fastrec.solvers.losses import (
     RatingLoss,
     Settings,
     Sides,
-    make_side,
 )
 from fastrec.solvers.ridge import FeatureRidge, check_strength, map_features
+from fastrec.solvers.sgd_columns import (
+    KnownFactors,
+    count_bias_columns,
+    item_columns,
+    sides_of_items,
+    start_sides,
+    user_columns,
+)
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
 
 NEGATIVES = ("uniform", "popularity", "adaptive")
@@ -46,8 +53,6 @@ SCHEDULES = ("constant", "linear")
 # Popular items are drawn in proportion to this power of their users, as in word2vec, in steps of an eighth of the mean.
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
-# The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
-FIRST, FIRST_RATINGS = 0.3, 0.1
 POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
 MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
 # An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
@@ -63,14 +68,6 @@ class _Defaults(NamedTuple):
     n_negatives: int
     margin: float
     negative_weight: float
-
-
-class Known(NamedTuple):
-    """Factors to begin from, for the first rows of users and items; None where there are none."""
-
-    users: Floats | None
-    items: Floats | None
-    presence: Floats | None
 
 
 DEFAULTS = {
@@ -299,7 +296,7 @@ class SGDFactorization(FeaturedFactors):
         settings = self._settings()
         loss, factors = _make_loss(settings, self.n_features_in_), settings.factors
         maps = {"item_map": factors + loss.item_biases, "user_map": factors + loss.user_biases}
-        return super()._sizes() | {"factors": factors, "width": factors + self._extra(loss)} | maps
+        return super()._sizes() | {"factors": factors, "width": factors + count_bias_columns(loss)} | maps
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
@@ -472,47 +469,23 @@ class SGDFactorization(FeaturedFactors):
         copies = np.rint(POPULARITY_STEPS * powers / powers[known].mean())
         return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
 
-    def _last(self, shape: tuple[int, int], loss: Loss) -> Known:
+    def _last(self, shape: tuple[int, int], loss: Loss) -> KnownFactors:
         """The factors of the last fit, where they are to be begun from and are of the shapes that are wanted now."""
 
         def fitting(name: str, *wanted: int) -> Floats | None:
             rows: Floats | None = getattr(self, name, None) if self.warm_start else None
             return rows if rows is not None and rows.shape == wanted else None
 
-        width = loss.settings.factors + self._extra(loss)
-        return Known(
+        width = loss.settings.factors + count_bias_columns(loss)
+        return KnownFactors(
             fitting("user_factors_", shape[0], width),
             fitting("item_factors_", shape[1], width),
             fitting("presence_factors_", shape[1], loss.settings.factors),
         )
 
-    def _start(self, shape: tuple[int, int], loss: Loss, seed: Any, known: Known) -> Sides:
-        """Normal factors, on the sphere where the loss is; those known in place of the first ones."""
-        settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
-        rng = np.random.default_rng(seed)
-        sides = []
-        for size, last, biased, column, features in (
-            (shape[0], known.users, loss.user_biases, settings.factors + 1, self.user_features_),
-            (shape[1], known.items, loss.item_biases, settings.factors, self.item_features_),
-        ):
-            rows = aligned_zeros(size, settings.width)
-            _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
-            if loss.unit:
-                rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-            side = make_side(rows, biased, optimizer, features is not None)
-            if last is not None:
-                rows[: len(last), : settings.factors] = last[:, : settings.factors]
-                if biased:
-                    side.biases[: len(last)] = last[:, column]
-                    side.biases[: len(last)] -= np.float32(self.mean_) if last is known.users else np.float32(0)
-            sides.append(side)
-        presence = None
-        if settings.implicit_feedback:
-            rows = aligned_zeros(shape[1], settings.width)
-            if known.presence is not None:
-                rows[: len(known.presence), : settings.factors] = known.presence
-            presence = make_side(rows, False, OPTIMIZERS["adam"])
-        return Sides(sides[0], sides[1], presence, self.mean_)
+    def _start(self, shape: tuple[int, int], loss: Loss, seed: Any, known: KnownFactors) -> Sides:
+        featured = self.user_features_ is not None, self.item_features_ is not None
+        return start_sides(loss, shape, featured, self.mean_, seed, known)
 
     def _epoch(
         self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float, followed: dict[str, Anchored]
@@ -532,7 +505,7 @@ class SGDFactorization(FeaturedFactors):
         if isinstance(loss, RatingLoss) and loss.sides.presence is not None:
             rows = rows + loss.offsets.reshape(rows.shape)
         biases = users.biases if loss.user_biases else np.zeros(1, np.float32)
-        user_factors, (item_factors, _) = self._user_columns(loss, rows, biases), self._item_arrays(loss)
+        user_factors, (item_factors, _) = user_columns(loss, rows, biases, self.mean_), item_columns(loss)
         if settings.loss == "squared":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
@@ -542,7 +515,7 @@ class SGDFactorization(FeaturedFactors):
     ) -> tuple[Floats, Floats | None, Floats | None, Floats | None]:
         """The item factors, those of presence, and the maps of both sides' features."""
         maps = {name: anchored.settle() for name, anchored in followed.items()}
-        return *self._item_arrays(loss), maps.get("item"), maps.get("user")
+        return *item_columns(loss), maps.get("item"), maps.get("user")
 
     # -- updates
 
@@ -554,10 +527,10 @@ class SGDFactorization(FeaturedFactors):
         settings, seed = self._settings(), update_seed(self)
         loss = _make_loss(settings, self.n_features_in_)
         rows = pick_rows(self._training, change.users)
-        loss.sides = self._start(rows.shape, loss, seed, Known(None, self.item_factors_, self.presence_factors_))
-        self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
+        loss.sides = self._start(rows.shape, loss, seed, KnownFactors(None, self.item_factors_, self.presence_factors_))
+        self.item_factors_, self.presence_factors_ = item_columns(loss)
         users = self._factors_of(change.users)
-        sides = self._start(rows.shape, loss, seed, Known(users, self.item_factors_, self.presence_factors_))
+        sides = self._start(rows.shape, loss, seed, KnownFactors(users, self.item_factors_, self.presence_factors_))
         dealer = Dealer(rows, self._weights(rows), self._copies(self._training), settings.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
@@ -566,7 +539,7 @@ class SGDFactorization(FeaturedFactors):
         for step in range(UPDATE_PASSES):
             rate = settings.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
             self._epoch(dealer, loss, np.random.default_rng([*seed, step]), rate, {})
-        self.item_factors_, self.presence_factors_ = self._item_arrays(loss)
+        self.item_factors_, self.presence_factors_ = item_columns(loss)
 
     def _anchor(self, loss: Loss, users: Codes) -> None:
         """Features say of rows what they said when the model was fitted: an update does not learn them anew."""
@@ -580,45 +553,20 @@ class SGDFactorization(FeaturedFactors):
 
     # -- columns
 
-    @staticmethod
-    def _extra(loss: Loss) -> int:
-        """The columns beside the factors."""
-        return int(loss.item_biases) + int(loss.user_biases)
-
-    def _item_arrays(self, loss: Loss) -> tuple[Floats, Floats | None]:
-        """The item factors with their columns of biases, and those of presence."""
-        items, settings, presence = loss.sides.items, loss.settings, loss.sides.presence
-        n, d = len(items.counts), settings.factors
-        factors = np.ones((n, d + self._extra(loss)), np.float32)  # [y, b, 1] against [x, 1, b_u + mean]
-        factors[:, :d] = items.rows.reshape(n, settings.width)[:, :d]
-        if loss.item_biases:
-            factors[:, d] = items.biases
-        if presence is None:
-            return factors, None
-        return factors, presence.rows.reshape(n, settings.width)[:, :d].copy()
-
-    def _user_columns(self, loss: Loss, rows: Floats, biases: Floats) -> Floats:
-        d = loss.settings.factors
-        factors = np.ones((len(rows), d + self._extra(loss)), np.float32)
-        factors[:, :d] = rows[:, :d]
-        if loss.user_biases:
-            factors[:, d + 1] = biases + np.float32(self.mean_)
-        return factors
-
     def _as_item_factors(self, vectors: Floats) -> Floats:
         ones = np.ones((len(vectors), self.item_factors_.shape[1] - vectors.shape[1]), np.float32)
         return np.hstack([vectors, ones])
 
     def _as_user_factors(self, vectors: Floats) -> Floats:
         loss, _, _ = self._derived.get("fold-in", self._fold_in_parts)
-        return self._user_columns(loss, vectors, vectors[:, -1])
+        return user_columns(loss, vectors, vectors[:, -1], self.mean_)
 
     # -- folding in
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
         rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
-        return self._user_columns(loss, rows, biases)
+        return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
         if not self.identity:
@@ -629,27 +577,13 @@ class SGDFactorization(FeaturedFactors):
         anchors[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
         rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (anchors.reshape(-1), biases))
-        return self._user_columns(loss, rows, biases)
+        return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
-        settings = self._settings()
-        n, d = self.item_factors_.shape[0], settings.factors
-        loss = _make_loss(settings, self.n_features_in_)
-        rows = aligned_zeros(n, settings.width)
-        rows[:, :d] = self.item_factors_[:, :d]
-        items = make_side(rows, loss.item_biases, OPTIMIZERS["sgd"])
-        if loss.item_biases:
-            items.biases[:] = self.item_factors_[:, d]
-        presence = None
-        if self.presence_factors_ is not None:
-            rows = aligned_zeros(n, settings.width)
-            rows[:, :d] = self.presence_factors_
-            presence = make_side(rows, False, OPTIMIZERS["sgd"])
-        pool = self._derived.get("pool", self._pool)
-        sides = Sides(items, items, presence, self.mean_)
-        loss.sides = sides
-        return loss, sides, pool
+        loss = _make_loss(self._settings(), self.n_features_in_)
+        loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
+        return loss, loss.sides, self._derived.get("pool", self._pool)
 
     def _pool(self) -> Codes:
         """The items as often as negatives are drawn from them."""
@@ -685,11 +619,3 @@ def _make_loss(settings: Settings, n_items: int) -> Loss:
     if settings.loss in ("ccl", "softmax"):
         return ListLoss(settings)
     return LogisticLoss(settings) if settings.loss == "logistic" else RatingLoss(settings)
-
-
-def _fill_normal(rows: Floats, factors: int, length: float, rng: np.random.Generator) -> None:
-    block = 1 << 16
-    for first in range(0, len(rows), block):
-        part = rows[first : first + block]
-        part[:, :factors] = rng.standard_normal((len(part), factors), np.float32)
-        part *= np.float32(length / np.sqrt(factors))

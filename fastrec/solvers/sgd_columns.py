@@ -1,0 +1,115 @@
+"""Rows in training and factors as models keep them: where rows begin, and the columns of factors and of biases.
+
+A user's factors are [x, 1, bias + mean], an item's [y, bias, 1], each column only where the loss has such biases: so a
+score is an inner product.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.matrix.arrays import Floats, aligned_zeros
+from fastrec.solvers.losses import OPTIMIZERS, Loss, Sides, make_side
+
+# The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
+FIRST, FIRST_RATINGS = 0.3, 0.1
+
+
+class KnownFactors(NamedTuple):
+    """Factors to begin from, for the first rows of users and items; None where there are none."""
+
+    users: Floats | None
+    items: Floats | None
+    presence: Floats | None
+
+
+def start_sides(
+    loss: Loss,
+    shape: tuple[int, int],
+    featured: tuple[bool, bool],
+    mean: float,
+    seed: int | list[int],
+    known: KnownFactors,
+) -> Sides:
+    """Normal rows, on the sphere where the loss is; those known in place of the first ones.
+
+    `featured` is whether users, and items, have features that draw their rows together.
+    """
+    settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
+    rng = np.random.default_rng(seed)
+    sides = []
+    for size, last, biased, column, has_features in (
+        (shape[0], known.users, loss.user_biases, settings.factors + 1, featured[0]),
+        (shape[1], known.items, loss.item_biases, settings.factors, featured[1]),
+    ):
+        rows = aligned_zeros(size, settings.width)
+        _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
+        if loss.unit:
+            rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        side = make_side(rows, biased, optimizer, has_features)
+        if last is not None:
+            rows[: len(last), : settings.factors] = last[:, : settings.factors]
+            if biased:
+                side.biases[: len(last)] = last[:, column]
+                side.biases[: len(last)] -= np.float32(mean) if last is known.users else np.float32(0)
+        sides.append(side)
+    presence = None
+    if settings.implicit_feedback:
+        rows = aligned_zeros(shape[1], settings.width)
+        if known.presence is not None:
+            rows[: len(known.presence), : settings.factors] = known.presence
+        presence = make_side(rows, False, OPTIMIZERS["adam"])
+    return Sides(sides[0], sides[1], presence, mean)
+
+
+def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | None, mean: float) -> Sides:
+    """Sides at rest, to fold users in by; in place of the users stand the items, which fold-in does not read there."""
+    settings = loss.settings
+    n, d = len(item_factors), settings.factors
+    rows = aligned_zeros(n, settings.width)
+    rows[:, :d] = item_factors[:, :d]
+    items = make_side(rows, loss.item_biases, OPTIMIZERS["sgd"])
+    if loss.item_biases:
+        items.biases[:] = item_factors[:, d]
+    presence = None
+    if presence_factors is not None:
+        rows = aligned_zeros(n, settings.width)
+        rows[:, :d] = presence_factors
+        presence = make_side(rows, False, OPTIMIZERS["sgd"])
+    return Sides(items, items, presence, mean)
+
+
+def count_bias_columns(loss: Loss) -> int:
+    """The columns beside the factors."""
+    return int(loss.item_biases) + int(loss.user_biases)
+
+
+def item_columns(loss: Loss) -> tuple[Floats, Floats | None]:
+    """The item factors with their columns of biases, and those of presence."""
+    items, settings, presence = loss.sides.items, loss.settings, loss.sides.presence
+    n, d = len(items.counts), settings.factors
+    factors = np.ones((n, d + count_bias_columns(loss)), np.float32)  # [y, b, 1] against [x, 1, b_u + mean]
+    factors[:, :d] = items.rows.reshape(n, settings.width)[:, :d]
+    if loss.item_biases:
+        factors[:, d] = items.biases
+    if presence is None:
+        return factors, None
+    return factors, presence.rows.reshape(n, settings.width)[:, :d].copy()
+
+
+def user_columns(loss: Loss, rows: Floats, biases: Floats, mean: float) -> Floats:
+    """User factors of rows and biases, with the columns that the item factors' biases meet."""
+    d = loss.settings.factors
+    factors = np.ones((len(rows), d + count_bias_columns(loss)), np.float32)
+    factors[:, :d] = rows[:, :d]
+    if loss.user_biases:
+        factors[:, d + 1] = biases + np.float32(mean)
+    return factors
+
+
+def _fill_normal(rows: Floats, factors: int, length: float, rng: np.random.Generator) -> None:
+    block = 1 << 16
+    for first in range(0, len(rows), block):
+        part = rows[first : first + block]
+        part[:, :factors] = rng.standard_normal((len(part), factors), np.float32)
+        part *= np.float32(length / np.sqrt(factors))
