@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 import fastrec as fr
 from fastrec.models import estimators
-from fastrec.models.base import recommender
+from fastrec.models.base import answering
 
 SHAPES = {"tall": (4000, 50), "wide": (40, 4000)}
 QUICK = {"factors": 4, "iterations": 1, "random_state": 0, "n_jobs": 1, "neighbors": 50}
@@ -43,8 +43,8 @@ def peak_of(ask):
 def test_a_question_about_many_takes_no_more_than_the_budget(name, shape, monkeypatch):
     if name == "EASE" and shape == "wide":
         pytest.skip("its weights are dense: items × items are what it has learned")
-    monkeypatch.setattr(recommender, "BATCH_BYTES", SCORES)
-    monkeypatch.setattr(recommender, "WORK_BYTES", WORK)
+    monkeypatch.setattr(answering, "BATCH_BYTES", SCORES)
+    monkeypatch.setattr(answering, "WORK_BYTES", WORK)
     X = data(SHAPES[shape])
     model = fitted(name, X)
     users = np.resize(np.arange(X.shape[0]), USERS)

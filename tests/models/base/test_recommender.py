@@ -12,7 +12,7 @@ from sklearn.preprocessing import Binarizer
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.models import Popularity, Recommender, load
-from fastrec.models.base import recommender
+from fastrec.models.base import answering
 from fastrec.models.base.derived import Derived
 
 
@@ -46,14 +46,14 @@ def test_batches_of_any_size_give_the_same(monkeypatch):
         lambda: model.recommend(range(40), 7, allow=deny),
         lambda: model.similar_items(range(30), 7),
     ):
-        monkeypatch.setattr(recommender, "BATCH_BYTES", 32 << 20)
+        monkeypatch.setattr(answering, "BATCH_BYTES", 32 << 20)
         whole = ask()
-        monkeypatch.setattr(recommender, "BATCH_BYTES", 4 * 30 * 3)
+        monkeypatch.setattr(answering, "BATCH_BYTES", 4 * 30 * 3)
         parts = ask()
         np.testing.assert_array_equal(whole.codes, parts.codes)
         np.testing.assert_array_equal(whole.scores, parts.scores)
     pairs = model.predict_pairs(np.arange(40), np.arange(40) % 30)
-    monkeypatch.setattr(recommender, "BATCH_BYTES", 32 << 20)
+    monkeypatch.setattr(answering, "BATCH_BYTES", 32 << 20)
     np.testing.assert_array_equal(pairs, model.predict_pairs(np.arange(40), np.arange(40) % 30))
 
 
@@ -63,7 +63,7 @@ def test_memory_is_that_of_a_batch_never_users_times_items(monkeypatch):
     X = sp.coo_array((np.ones(20000), (rng.integers(0, n_users, 20000), rng.integers(0, n_items, 20000)))).tocsr()
     model = Popularity().fit(X)
     model.recommend(0)
-    monkeypatch.setattr(recommender, "BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(answering, "BATCH_BYTES", 1 << 20)
     tracemalloc.start()
     model.recommend(range(X.shape[0]), 10)
     peak = tracemalloc.get_traced_memory()[1]
