@@ -146,7 +146,7 @@ def als_options(
 
 def check_metrics(labels: Sequence[str]) -> None:
     """Refuse a name that is no metric's, before anything is computed."""
-    from fastrec.metrics import parse_metric
+    from fastrec.metrics.naming import parse_metric
 
     try:
         for label in labels:

@@ -14,11 +14,9 @@ from fastrec.evaluation.models import check_models, recommender_of
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.scoring import Measurement, ModelScores, score_model
 from fastrec.evaluation.task import Task, add_pairs, label_users, prepare_histories, set_task, training_of
-from fastrec.metrics import (
-    PAIRS,
-    RANKING,
-    parse_metric,
-)
+from fastrec.metrics.formulas import RANKING
+from fastrec.metrics.naming import parse_metric
+from fastrec.metrics.pairs import PAIRS
 from fastrec.parallel import effective_jobs
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
 

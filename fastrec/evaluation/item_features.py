@@ -6,9 +6,7 @@ from typing import Any
 import scipy.sparse as sp
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.metrics import (
-    Metric,
-)
+from fastrec.metrics.naming import Metric
 from fastrec.retrieval.diversity import label_matrix
 
 

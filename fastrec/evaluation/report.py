@@ -18,7 +18,8 @@ from fastrec.evaluation.sections import report_sections
 from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value
 from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import count_notes, format_estimate
-from fastrec.metrics import RANKING, largest_value, parse_metric
+from fastrec.metrics.formulas import RANKING
+from fastrec.metrics.naming import largest_value, parse_metric
 from fastrec.plots import metric_bars
 from fastrec.validation import check_choice
 

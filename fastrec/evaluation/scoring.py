@@ -13,19 +13,13 @@ from fastrec.evaluation.task import Task, label_users, training_of
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import pick_rows
-from fastrec.metrics import (
-    CATALOGUE,
-    PAIRS,
-    RANKING,
-    WEIGHTED,
-    Metric,
-    calibration,
-    count_listed,
-    diversity,
-    mean_weights,
-    measure_checked,
-    serendipity,
-)
+from fastrec.metrics import calibration, diversity, serendipity
+from fastrec.metrics.catalogue import CATALOGUE, count_listed
+from fastrec.metrics.formulas import RANKING
+from fastrec.metrics.measuring import measure_checked
+from fastrec.metrics.naming import Metric
+from fastrec.metrics.pairs import PAIRS
+from fastrec.metrics.weights import WEIGHTED, mean_weights
 from fastrec.models import Popularity
 from fastrec.preprocessing.filtering import draw_negatives
 

@@ -7,7 +7,8 @@ from fastrec.evaluation.comparison import Comparison
 from fastrec.evaluation.page import Picture, Section
 from fastrec.evaluation.statistics import Estimate
 from fastrec.evaluation.tables import Table
-from fastrec.plots import bar_metrics, bar_size, metric_bars
+from fastrec.plots import metric_bars
+from fastrec.plots.report import bar_metrics, bar_size
 
 
 class Evaluated(Protocol):

@@ -11,9 +11,7 @@ from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
-from fastrec.metrics import (
-    check_truth,
-)
+from fastrec.metrics.inputs import check_truth
 
 
 class Task(NamedTuple):

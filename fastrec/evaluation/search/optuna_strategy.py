@@ -7,7 +7,7 @@ from typing import Any
 
 from fastrec.evaluation.search.job import SearchJob
 from fastrec.evaluation.search.trial import LOWEST, Trial
-from fastrec.metrics import parse_metric
+from fastrec.metrics.naming import parse_metric
 
 
 def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:

@@ -20,7 +20,7 @@ from fastrec.evaluation.search.strategies import run_grid, run_halving, run_rand
 from fastrec.evaluation.search.trial import Trial, find_best, make_order
 from fastrec.evaluation.validation import Part, make_parts
 from fastrec.fingerprint import fingerprint
-from fastrec.metrics import parse_metric
+from fastrec.metrics.naming import parse_metric
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrec.metrics import PAIRS, parse_metric
+from fastrec.metrics.naming import parse_metric
+from fastrec.metrics.pairs import PAIRS
 
 # Where less is better: errors, and how far lists keep from the user's taste, from evenness, from the rare.
 LOWEST = frozenset((*PAIRS, "calibration", "gini", "average_popularity"))

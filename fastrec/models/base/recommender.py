@@ -11,7 +11,8 @@ from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import common_entries
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import hide_part, pick_rows
-from fastrec.metrics import check_truth, ndcg
+from fastrec.metrics import ndcg
+from fastrec.metrics.inputs import check_truth
 from fastrec.models.base.answering import Answering, check_scores
 from fastrec.models.base.audience import find_audience
 from fastrec.models.base.items import check_list, encode_items, encode_lists, read_truth
