@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.arrays import starts_of
 from fastrec.matrix.cells import cell_keys, cell_numbers, find_cells, repeat_by_row, row_numbers
-from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
 
 Order = NDArray[np.int32]
@@ -93,6 +93,33 @@ def splice_order(
     age[~known] = added_order[places[~known]] + np.int64(after.shape[1])
     spliced[repeat_by_row(after, changed)] = order_entries(now, age)
     return spliced
+
+
+def drop_from_order(matrix: CodeMatrix, order: Order, kept: NDArray[np.bool_]) -> Order:
+    """The order of `keep_entries(matrix, kept)`.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> drop_from_order(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), np.array([True, False, True]))
+    array([1, 0], dtype=int32)
+    """
+    return order_entries(keep_entries(matrix, kept), order[kept])
+
+
+def is_order(matrix: CodeMatrix, order: Order) -> bool:
+    """Whether the numbers of each row are those from 0 to its length less 1, each of them once.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> is_order(check_matrix([[1, 1]]), np.array([1, 0])), is_order(check_matrix([[1, 1]]), np.array([1, 1]))
+    (True, False)
+    """
+    if order.shape != (matrix.nnz,):
+        return False
+    lengths = repeat_by_row(matrix, np.diff(matrix.indptr))
+    if ((order < 0) | (order >= lengths)).any():
+        return False
+    met = np.zeros(matrix.nnz, bool)
+    met[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = True
+    return bool(met.all())
 
 
 def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:

@@ -11,6 +11,7 @@ from fastrec.data.ids import as_ids, as_sequence
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.sequences import Order, Sequences, drop_from_order, pick_order, read_sequences
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
@@ -21,6 +22,7 @@ class Learned(Protocol):
     users_: Vocabulary | None
     items_: Vocabulary | None
     seen_: CodeMatrix
+    order_: Order | None
 
     @property
     def user_vocabulary(self) -> Vocabulary:
@@ -39,6 +41,8 @@ class Learned(Protocol):
 
     def _trained(self, rows: CodeMatrix) -> CodeMatrix: ...
 
+    def _order_of(self, X: Any, matrix: CodeMatrix) -> Order | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Audience:
@@ -56,6 +60,9 @@ class Audience:
         The histories that were given, of shape (n, n_items), or None.
     vectors
         Their factors, of shape (n, factors), where the caller has folded them in already; else None.
+    order
+        The place of each entry of `given` in its row, the oldest first, int32, of shape (nnz,); None where nobody
+        knows it, or where the model reads no order.
     """
 
     model: Learned
@@ -63,6 +70,7 @@ class Audience:
     codes: Codes | None
     given: CodeMatrix | None
     vectors: NDArray[np.float32] | None = None
+    order: Order | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -72,7 +80,8 @@ class Audience:
         codes = None if self.codes is None else self.codes[rows]
         given = None if self.given is None else pick_rows(self.given, rows)
         vectors = None if self.vectors is None else self.vectors[rows]
-        return Audience(self.model, self.labels[rows], codes, given, vectors)
+        order = None if self.given is None or self.order is None else pick_order(self.given, self.order, rows)
+        return Audience(self.model, self.labels[rows], codes, given, vectors, order)
 
     def seen(self) -> CodeMatrix:
         """What each has seen, of shape (n, n_items): what is left out of recommendations."""
@@ -84,6 +93,16 @@ class Audience:
     def histories(self) -> CodeMatrix:
         """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
         return self.model._trained(self.seen())
+
+    def sequences(self) -> Sequences:
+        """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
+        seen, order = self.seen(), self.order
+        if self.codes is not None and self.model.order_ is not None:
+            order = pick_order(self.model.seen_, self.model.order_, self.codes)
+        learned = self.model._trained(seen)
+        if order is not None and learned.nnz < seen.nnz:
+            order = drop_from_order(seen, order, seen.data != 0)
+        return read_sequences(learned, order)
 
     def lengths(self) -> NDArray[np.int64]:
         """How many items the history of each has, of shape (n,); 0 for the unknown."""
@@ -103,7 +122,7 @@ def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience
     if is_matrix(users):
         histories = model._histories(users)
         labels = users.users.ids if isinstance(users, Interactions) else np.arange(histories.shape[0])
-        return Audience(model, labels, None, histories), None
+        return Audience(model, labels, None, histories, order=model._order_of(users, histories)), None
     model._check_fitted()
     vocabulary, ids = model.user_vocabulary, as_sequence(users)
     codes = vocabulary.look_up("users", ids, unknown="error" if on_unknown == "error" else "code")

@@ -17,6 +17,7 @@ from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import Array, Fields, Matrix, Sizes, Value
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, drop_zeros
+from fastrec.matrix.sequences import Order, is_order, order_entries
 from fastrec.models.base.derived import Derived
 from fastrec.models.base.fields import Facts, Ids, Names
 from fastrec.models.base.items import check_same_items
@@ -42,6 +43,12 @@ class Learner(BaseEstimator, ABC):
     keeps_zeros: ClassVar[bool] = False
     """Whether an event of value 0 is learned from (ratings), or says only that the item was had (implicit feedback)."""
 
+    reads_order: ClassVar[bool] = False
+    """Whether the order counts in which a user met the items: it is kept as `order_`, beside `seen_`."""
+
+    needs_order: ClassVar[bool] = False
+    """Whether there must be an order: Interactions need times, and the values of a plain matrix are places."""
+
     _learned: ClassVar[Fields] = {
         "n_features_in_": Value(int, equal="n_items"),
         "feature_names_in_": Names("n_items", absent=True),
@@ -49,12 +56,14 @@ class Learner(BaseEstimator, ABC):
         "items_": Ids("n_items", optional=True),
         "item_info_": Facts("n_items", optional=True),
         "seen_": Matrix(("n_users", "n_items")),
+        "order_": Array(("entries",), "int32", least=0, optional=True, absent=True),
         "item_counts_": Array(("n_items",), "int64", least=0),
         "duplicates_": Value(str, choices=("sum", "last", "max"), absent=True),
     }
     """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
 
     seen_: CodeMatrix
+    order_: Order | None = None
     item_counts_: NDArray[np.int64]
     duplicates_: str
     users_: Vocabulary | None
@@ -134,6 +143,8 @@ class Learner(BaseEstimator, ABC):
         self.__dict__.pop("duplicates_", None)
         matrix = self._checked(X, copy=True, minimum_rows=1)
         self.duplicates_ = self._policy_of(X)
+        if self.reads_order:
+            self.order_ = self._order_of(X, matrix)
         if isinstance(X, Interactions):
             self.users_, self.items_, self.item_info_ = X.users, X.items, X.item_info
             self.__dict__.pop("feature_names_in_", None)
@@ -150,6 +161,19 @@ class Learner(BaseEstimator, ABC):
         self.item_counts_ = count_codes(self._trained(matrix).indices, matrix.shape[1])
 
     # -- the data
+
+    def _order_of(self, X: Any, matrix: CodeMatrix) -> Order | None:
+        """The order of X, checked already as `matrix`; None where it has none, or where none is read."""
+        if not self.reads_order:
+            return None
+        if not isinstance(X, Interactions):
+            return order_entries(matrix, matrix.data) if self.needs_order else None
+        if self.needs_order and X.times is None:
+            raise ValueError(
+                f"{type(self).__name__} learns from the order of events, but X has no times: make it with "
+                "Interactions(..., times=...), or name the column of times where it is read"
+            )
+        return X.order()
 
     def _trained(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
@@ -241,6 +265,8 @@ class Learner(BaseEstimator, ABC):
         least = self.seen_.data.min(initial=np.inf)
         if least < 0 and not self.takes_negatives:
             raise ValueError(f"seen_.data must hold numbers from 0 on, got {least}")
+        if self.order_ is not None and not is_order(self.seen_, self.order_):
+            raise ValueError("order_ must number the entries of each row of seen_ from 0 on, each of them once")
         trained = self.seen_ if least > 0 else self._trained(self.seen_)
         if not np.array_equal(self.item_counts_, count_codes(trained.indices, self.n_features_in_)):
             raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
@@ -248,7 +274,7 @@ class Learner(BaseEstimator, ABC):
     def _sizes(self) -> Sizes:
         """What the symbols in the shapes of `_learned` stand for, as far as what is no array tells: see `fields`."""
         n_users, n_items = self.seen_.shape
-        return {"n_users": n_users, "n_items": n_items}
+        return {"n_users": n_users, "n_items": n_items, "entries": self.seen_.nnz}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

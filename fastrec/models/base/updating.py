@@ -19,13 +19,14 @@ from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.sequences import Order, drop_from_order, order_entries, pick_order, splice_order
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.validation import check_choice
 
 How: TypeAlias = Literal["append", "replace"]
-Order: TypeAlias = NDArray[np.int64] | slice
+Picks: TypeAlias = NDArray[np.int64] | slice
 
 # A model without vocabularies is told its users and items by number. Such a number may make it at most twice as large
 # and so many more: one typing error must not cost gigabytes.
@@ -124,8 +125,10 @@ class Updating(Recommender):
                 f"{matrix.shape[0]}; new users come with Interactions or by update_users"
             )
         users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
-        merged = self._spliced(self.seen_, users, pick_rows(matrix, users), "sum", events=False)
-        return self._change(merged, users, np.unique(matrix.indices))
+        added = pick_rows(matrix, users)
+        merged = self._spliced(self.seen_, users, added, "sum", events=False)
+        order = self._spliced_order(self.seen_, users, added, self._order_of(X, matrix), merged)
+        return self._change(merged, users, np.unique(matrix.indices), order=order)
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
         """Give users a longer or another history; what the model knows about items stays as it is.
@@ -160,15 +163,18 @@ class Updating(Recommender):
         rows = self._histories(histories)
         listed = as_ids(users, "users")
         vocabulary, n_users, codes = self._grown("users", self.users_, self.seen_.shape[0], listed)
-        codes, order = _ascending("users", listed, codes)
+        codes, ascending = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
         _check_same_users(histories, listed)
         events = isinstance(histories, Interactions)
         policy = how if how == "replace" else self._joining(histories) if events else "sum"
         grown = resize(self.seen_, (n_users, self.n_features_in_))
-        spliced = self._spliced(grown, codes, pick_rows(rows, order), policy, events)
-        return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary)
+        added, given = pick_rows(rows, ascending), self._order_of(histories, rows)
+        spliced = self._spliced(grown, codes, added, policy, events)
+        given = None if given is None else pick_order(rows, given, ascending)
+        order = self._spliced_order(grown, codes, added, given, spliced)
+        return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary, order=order)
 
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
         """Give items more or other users; what the model knows about these items follows, and about these users.
@@ -203,22 +209,25 @@ class Updating(Recommender):
         n_users = self.seen_.shape[0]
         listed = as_ids(items, "items")
         vocabulary, n_items, codes = self._grown("items", self.items_, self.n_features_in_, listed)
-        codes, order = _ascending("items", listed, codes)
+        codes, ascending = _ascending("items", listed, codes)
         columns = self._checked(histories)
         if columns.shape != (len(codes), n_users):
             raise ValueError(f"histories must be of shape {(len(codes), n_users)}, items × users, got {columns.shape}")
         before = resize(self.seen_, (n_users, n_items))
-        kept = before
+        kept, order = before, self.order_
         if how == "replace":
             mask = np.zeros(n_items, bool)
             mask[codes] = True
-            kept = keep_entries(before, ~mask[before.indices])
-        columns = pick_rows(columns, order)
+            stays = ~mask[before.indices]
+            kept, order = keep_entries(before, stays), None if order is None else drop_from_order(before, order, stays)
+        columns = pick_rows(columns, ascending)
         added = _matrix_of(columns.indices, codes[row_numbers(columns)], columns.data, before.shape)
         gaining = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         losing = np.flatnonzero(np.diff(before.indptr) != np.diff(kept.indptr))
-        matrix = self._spliced(kept, gaining, pick_rows(added, gaining), "sum", events=False)
-        return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary)
+        added = pick_rows(added, gaining)
+        matrix = self._spliced(kept, gaining, added, "sum", events=False)
+        order = None if order is None else self._spliced_order(kept, gaining, added, None, matrix, order)
+        return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary, order=order)
 
     # -- what they share
 
@@ -230,14 +239,19 @@ class Updating(Recommender):
         given = self._checked(X)
         users, n_users, user_codes = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
         items, n_items, item_codes = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
-        added = _matrix_of(user_codes[row_numbers(given)], item_codes[given.indices], given.data, (n_users, n_items))
+        places = user_codes[row_numbers(given)], item_codes[given.indices]
+        added = _matrix_of(*places, given.data, (n_users, n_items))
+        given_order = self._order_of(X, given)
+        if given_order is not None:
+            given_order = _matrix_of(*places, given_order, added.shape).data
         changed = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
-        grown = resize(self.seen_, (n_users, n_items))
-        merged = self._spliced(grown, changed, pick_rows(added, changed), self._joining(X), events=True)
+        grown, added = resize(self.seen_, added.shape), pick_rows(added, changed)
+        merged = self._spliced(grown, changed, added, self._joining(X), events=True)
+        order = self._spliced_order(grown, changed, added, given_order, merged)
         info = _grown_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
         new_items = np.arange(self.n_features_in_, n_items, dtype=np.int32)
         touched = np.union1d(np.unique(added.indices), new_items)
-        return self._change(merged, changed, touched, users=users, items=items, info=info, events=X)
+        return self._change(merged, changed, touched, users=users, items=items, info=info, events=X, order=order)
 
     def _check_catalogue(self, X: Interactions) -> None:
         for name, known, given in (("users", self.users_, X.users), ("items", self.items_, X.items)):
@@ -283,6 +297,25 @@ class Updating(Recommender):
         had = keep_entries(matrix, matrix.data == 0)
         return keep_entries(spliced, (spliced.data != 0) | common_entries(spliced, had))
 
+    def _spliced_order(
+        self,
+        before: CodeMatrix,
+        rows: Codes,
+        added: CodeMatrix,
+        given: Order | None,
+        after: CodeMatrix,
+        order: Order | None = None,
+    ) -> Order | None:
+        """The order of `after`, where the model keeps one: what was added is the newest, by its own order or by code.
+
+        `order` is that of `before`, if it is not the model's own.
+        """
+        order = self.order_ if order is None else order
+        if order is None:
+            return None
+        given = order_entries(added) if given is None else given
+        return splice_order(before, order, rows, added, given, after)
+
     def _change(
         self,
         matrix: CodeMatrix,
@@ -293,6 +326,7 @@ class Updating(Recommender):
         items: Vocabulary | None = None,
         info: Mapping[str, NDArray[Any]] | None = None,
         events: Interactions | None = None,
+        order: Order | None = None,
     ) -> Self:
         """Take over the new matrix and let the family follow. Whatever stops it, the model is left as it was."""
         state = dict(self.__dict__)
@@ -304,6 +338,8 @@ class Updating(Recommender):
             self.users_ = self.users_ if users is None else users
             self.items_ = self.items_ if items is None else items
             self.item_info_ = self.item_info_ if info is None else info
+            if order is not None:
+                self.order_ = order
             had_events = self.item_counts_ > 0
             self._take_matrix(matrix)
             stays = not len(touched) and np.array_equal(had_events, self.item_counts_ > 0)
@@ -362,7 +398,7 @@ def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
     return assemble_csr(matrix.data, matrix.indices, indptr, shape)
 
 
-def _ascending(name: str, given: Any, codes: Codes) -> tuple[Codes, Order]:
+def _ascending(name: str, given: Any, codes: Codes) -> tuple[Codes, Picks]:
     """The codes in ascending order, and how to bring what was given into it; none of them may be there twice."""
     if bool((codes[1:] > codes[:-1]).all()):
         return codes, slice(None)
@@ -434,9 +470,7 @@ def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_j
     return assemble_csr(out.values, out.indices, indptr, matrix.shape)
 
 
-def _matrix_of(
-    rows: NDArray[Any], columns: NDArray[Any], values: NDArray[np.float32], shape: tuple[int, int]
-) -> CodeMatrix:
+def _matrix_of(rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], shape: tuple[int, int]) -> CodeMatrix:
     indptr, indices, data = build_csr(rows.astype(np.int32), columns.astype(np.int32), values, shape)
     return assemble_csr(data, indices, indptr, shape)
 
