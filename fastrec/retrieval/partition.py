@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.kernels.lists import READIED, Partition, Slack, Visits, assign_rows, pack_lists
+from fastrec.kernels.lists import READIED, ErrorMargin, Partition, Visits, assign_rows, pack_lists
 from fastrec.kernels.products import NEON, byte_way
 from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
@@ -263,7 +263,7 @@ def write_book(
     exact: Exact,
     packed: Packed,
     partition: Partition,
-    slack: Slack,
+    margin: ErrorMargin,
     space: Space,
     visits: Visits,
     least: float,
@@ -285,8 +285,8 @@ def write_book(
         _address(partition.shapes),
     )
     own = exact.metric, _address(exact.norms), _address(form.signs), form.blocks, form.levels, form.shift
-    floats = np.array([form.scale, form.longest, slack.of_step, slack.of_length, least, wanted]).view(np.int64)
-    return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, slack.ranked], np.int64))
+    floats = np.array([form.scale, form.longest, margin.of_step, margin.of_length, least, wanted]).view(np.int64)
+    return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, margin.ranked], np.int64))
 
 
 def _address(array: NDArray[Any]) -> int:

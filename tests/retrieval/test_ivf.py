@@ -382,10 +382,10 @@ def test_many_small_changes_leave_no_holes():
 
 def test_a_search_goes_on_with_what_it_began_with():
     index = all_lists().fit(VECTORS)
-    state = index._fitted()
+    state = index._check_fitted()
     index.remove(np.arange(1000))
     assert state.n_alive() == 3000
-    assert index._fitted().n_alive() == 2000
+    assert index._check_fitted().n_alive() == 2000
 
 
 # -- keeping

@@ -84,7 +84,7 @@ class Visits(NamedTuple):
     hits: Any  # (5 · n_probe rounded up to 16,) float32: what the expectation of lists is worked out in
 
 
-class Slack(NamedTuple):
+class ErrorMargin(NamedTuple):
     """How far a score may be off: E = of_step · step + of_length · length, of a vector."""
 
     of_step: Any

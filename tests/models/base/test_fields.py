@@ -19,7 +19,7 @@ from fastrec.fields import Array, Matrix, Nothing, Value, check_fields, check_ra
 from fastrec.matrix.code_matrix import assemble_csr
 from fastrec.models import Recommender
 from fastrec.models.base.registry import loadable
-from fastrec.retrieval import exact, ivf
+from fastrec.retrieval import exact, ivf_state
 from fastrec.solvers.network_layout import NetworkLayout
 
 PAGE = Path(__file__).parents[3] / "docs" / "model-file.md"
@@ -46,7 +46,7 @@ def table():
     for name, fields in {
         "ExactIndex, float32": exact.fields_by(exact.METRICS["l2"], "float32"),
         "ExactIndex, int8": exact.fields_by(exact.METRICS["l2"], "int8"),
-        "IVFIndex": ivf.fields_by("float32"),
+        "IVFIndex": ivf_state.fields_by("float32"),
     }.items():
         text += rows(name, fields)
     head = ["| class | attribute | type | shape | numbers |", "|---|---|---|---|---|"]

@@ -1,0 +1,128 @@
+"""Searches of an `IVFIndex`: batches of queries answered from few lists."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.lists import READIED, search_lists
+from fastrec.kernels.scan import GIVEN_UP, OVERFULL
+from fastrec.matrix.arrays import readonly
+from fastrec.retrieval.exact import (
+    rank_listed,
+    refuse_nonfinite,
+)
+from fastrec.retrieval.filters import Filters
+from fastrec.retrieval.ivf_state import IndexState, Workspace
+from fastrec.retrieval.packed import make_space
+from fastrec.retrieval.partition import (
+    Floats,
+    make_visits,
+    write_book,
+)
+
+NEARLY_NOTHING = 1e-4
+
+
+class SearchEffort(NamedTuple):
+    """What a search looks at."""
+
+    n_probe: int  # lists at most
+    least: float  # of the best k to be expected of 16 vectors of a list; 0: all those lists are looked at
+    rarity: float = 1.0  # of how many vectors one may be chosen
+
+    def more(self, n_lists: int) -> "SearchEffort":
+        """What to look at where that held fewer than k."""
+        least = self.least / 64 if self.least > NEARLY_NOTHING else 0.0
+        return SearchEffort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
+
+
+class Batch(NamedTuple):
+    """Queries, and the answers to them."""
+
+    state: IndexState
+    queries: Floats
+    filters: Filters
+    codes: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked, lists looked at
+
+
+def rank_all(batch: Batch, effort: SearchEffort, rows: slice) -> None:
+    """Answers queries by exact scores of all that may be chosen."""
+    rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
+
+
+def scan_lists(batch: Batch, effort: SearchEffort, rows: slice, room: int | None = None) -> None:
+    """Answers queries by the lists that promise most."""
+    state, queries, filters, codes, scores, tally = batch
+    first, k = rows.start, codes.shape[1]
+    room = room or room_for(state, k)
+    n = rows.stop - first
+    made = _take_workspace(state, n, k, effort, room)
+    space, _, book = made
+    bad = search_lists(
+        state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
+    )
+    refuse_nonfinite("queries", queries, first, bad)
+    looked_at, short, ranked, lists = space.work.tolist()
+    tally.append((looked_at, ranked, lists))
+    missed = np.flatnonzero(codes[rows, -1] < 0) if short else ()
+    counts = space.counts[missed] if short else ()
+    if n > 1:
+        state.workspaces.idle.append(((k, effort, room), made))
+    for row, count in zip(missed, counts, strict=True):
+        one = slice(first + row, first + row + 1)
+        if count == OVERFULL:
+            scan_lists(batch, effort, one, state.whole_room)
+        elif count == GIVEN_UP:
+            _answer_alike(batch, one.start)
+        elif effort.n_probe < state.n_lists or effort.least:
+            scan_lists(batch, effort.more(state.n_lists), one)
+
+
+def room_for(state: IndexState, k: int) -> int:
+    """How many candidates there is room for at first."""
+    return min(4 * k + 72, state.whole_room)
+
+
+def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, room: int) -> Workspace:
+    """What a search of n queries works in: what an earlier one has left, where it fits."""
+    workspaces, key = state.workspaces, (k, effort, room)
+    if n == 1 and getattr(workspaces.own, "key", None) == key:
+        own: Workspace = workspaces.own.kept
+        return own
+    if n > 1 and (left := workspaces.take()) is not None and left[0] == key and len(left[1][0].norms) >= n:
+        return left[1]
+    n_lists, d = state.clusters.centers.shape
+    space, visits = make_space(state.packed, d, n, k, room, READIED), make_visits(n_lists, n, effort.n_probe)
+    work, asked = (state.exact, state.packed, state.partition, state.margin), (effort.least, k * effort.rarity)
+    made = space, visits, write_book(*work, space, visits, *asked)
+    if n == 1:
+        workspaces.own.key, workspaces.own.kept = key, made
+        workspaces.own.query = np.empty((1, d), np.float32)
+        workspaces.own.asked = readonly(workspaces.own.query)
+    return made
+
+
+def scan_allowed(batch: Batch, effort: SearchEffort, rows: slice) -> None:
+    """Answers queries that may each choose from codes of their own, by a scan of all."""
+    starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
+    for row in range(rows.start, rows.stop):
+        mask = np.zeros(len(batch.state.alive), np.uint8)
+        mask[codes[starts[row] : starts[row + 1]]] = 1
+        mask &= closed.mask if len(closed.mask) else 1
+        filters = batch.filters._replace(closed=closed._replace(mask=readonly(mask)))
+        scan_lists(batch._replace(filters=filters), effort, slice(row, row + 1))
+
+
+def _answer_alike(batch: Batch, row: int) -> None:
+    """Answers a query of zeros by the first codes: all have the score 0."""
+    if batch.queries[row].any():
+        raise ValueError(f"queries must have scores that float32 can hold, got {batch.queries[row]} in row {row}")
+    mask, starts, codes = batch.filters.closed
+    opened = mask.copy() if len(mask) else batch.state.alive.copy()
+    if len(starts):
+        opened[codes[starts[row] : starts[row + 1]]] = 0
+    found = np.flatnonzero(opened)[: batch.codes.shape[1]]
+    batch.codes[row, : len(found)], batch.scores[row, : len(found)] = found, 0
