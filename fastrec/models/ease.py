@@ -13,7 +13,8 @@ from fastrec.models.base.item_weights import ItemWeights, is_finite
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
-from fastrec.solvers.neighbors import PIECES, Profile, columns_of, nearest_columns, products_of, rows_of
+from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, products_of, rows_of
+from fastrec.solvers.similarity import undivided
 from fastrec.validation import check_choice, check_number, check_size
 
 Doubles = NDArray[np.float64]
@@ -218,11 +219,11 @@ def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
 
 def _supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, jobs: int) -> NDArray[np.int32]:
     """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i)."""
-    ones, right = np.ones(len(diagonal)), np.sqrt(diagonal)
-    profile = Profile(items, ones, right, ones - 1, 0.0)
+    right = np.sqrt(diagonal)
+    divisor = undivided(len(diagonal))._replace(right=right)
     columns = columns_of(_absolute(users), right)
     weights = np.ones(users.shape[0], np.float32)
-    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, profile, k, True, jobs)
+    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs)
     codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
     empty = (codes < 0).sum(axis=1)
     rolled: NDArray[np.int32] = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)

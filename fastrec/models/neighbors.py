@@ -1,6 +1,6 @@
 """Neighbourhood models: items whose users are alike, and users whose items are."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,17 @@ from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.solvers.neighbors import (
     PIECES,
-    SIMILARITIES,
     Columns,
-    Profile,
-    Weighting,
     bits_of,
     columns_of,
     matrix_of_lists,
     nearest_columns,
     rows_of,
-    weighting,
 )
+from fastrec.solvers.similarity import SIMILARITIES, Divisor, Profile, Similarity
 from fastrec.validation import check_choice, check_number, check_size
 
 Doubles = NDArray[np.float64]
-Similarity = Literal["cosine", "jaccard", "tfidf", "bm25", "rp3beta"]
 
 # A user with more items is named by a warning: the pairs of them, a square, are what the fit goes through.
 LONG_ROW = 150_000
@@ -120,7 +116,7 @@ class ItemKNN(ItemWeights):
         self,
         neighbors: int = 100,
         *,
-        similarity: Similarity = "cosine",
+        similarity: str = "cosine",
         shrinkage: float = 0.0,
         asymmetry: float = 0.5,
         alpha: float = 0.8,
@@ -150,9 +146,10 @@ class ItemKNN(ItemWeights):
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
         profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
         items = rows_of(profile.cells)
-        bits = bits_of(items, matrix.shape[0], jobs) if self.similarity in ("cosine", "jaccard") else None
-        columns = columns_of(users, profile.right, bits)
-        codes, scores = nearest_columns(items, columns, weights, profile, k, True, jobs)
+        by_bits = not self._walks and SIMILARITIES[self.similarity].by_bits
+        bits = bits_of(items, matrix.shape[0], jobs) if by_bits else None
+        columns = columns_of(users, profile.divisor.right, bits)
+        codes, scores = nearest_columns(items, columns, weights, profile.divisor, k, True, jobs)
         found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
         self.weights_ = turned(found, jobs) if self._walks else found
 
@@ -175,12 +172,12 @@ class ItemKNN(ItemWeights):
 
         Neighbours are sought for the item that is scored, so that one is the left side.
         """
-        counts = np.diff(matrix.indptr)
-        how = weighting(self.similarity, self.k1, self.b, matrix, counts, matrix.shape[1])
-        profile = how.profile(turned(matrix, jobs), 1 - self.asymmetry, self.shrinkage)
-        # The cosine's entries are those of the data, which need not be turned over twice, if their size allows it.
-        as_given = self.similarity == "cosine" and how.unit == 1
-        return profile, how.features, matrix if as_given else turned(profile.cells, jobs)
+        similarity = SIMILARITIES[self.similarity](
+            matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b
+        )
+        profile = similarity.profile(turned(matrix, jobs))
+        # Entries that are those of the data need not be turned over twice.
+        return profile, similarity.weights, matrix if similarity.keeps_values else turned(profile.cells, jobs)
 
     def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
         """The walk item → user → item: items over users, the users' weights, and users over items.
@@ -195,7 +192,8 @@ class ItemKNN(ItemWeights):
         weights, left, right = _within_float32(-back, steps, right)
         cells = turned(assemble_csr(to_users, matrix.indices, matrix.indptr, matrix.shape), jobs)
         users = assemble_csr(to_items, matrix.indices, matrix.indptr, matrix.shape)
-        return Profile(cells, left, right, np.zeros(len(left)), 0.0), weights.astype(np.float32), users
+        divisor = Divisor(left, right, np.zeros(len(left)), 0.0)
+        return Profile(cells, divisor), weights.astype(np.float32), users
 
     def _similarities(self) -> Any:
         if self._walks:
@@ -301,7 +299,7 @@ class UserKNN(Explaining, Updating):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
-        _check_neighborhood(self, SIMILARITIES)
+        _check_neighborhood(self, tuple(SIMILARITIES))
 
     def _fit(self, matrix: CodeMatrix) -> None:
         """Nothing: the training data is the model."""
@@ -338,26 +336,28 @@ class UserKNN(Explaining, Updating):
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
-    def _weighting(self) -> tuple[Weighting, Columns, Profile]:
-        """How histories are weighted, the training data turned over, and what its users divide by."""
+    def _compared(self) -> tuple[Similarity, Columns, Profile]:
+        """How users are compared, the training data turned over, and as it is, weighted."""
 
-        def make() -> tuple[Weighting, Columns, Profile]:
+        def make() -> tuple[Similarity, Columns, Profile]:
             matrix = self._training
-            how = weighting(self.similarity, self.k1, self.b, matrix, self.item_counts_, matrix.shape[0])
-            profile = how.profile(matrix, self.asymmetry, self.shrinkage)
-            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.right)
-            return how, columns, profile
+            similarity = SIMILARITIES[self.similarity](
+                matrix.data, self.item_counts_, matrix.shape[0], self.shrinkage, self.asymmetry, self.k1, self.b
+            )
+            profile = similarity.profile(matrix)
+            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.divisor.right)
+            return similarity, columns, profile
 
         options = (self.similarity, self.k1, self.b, self.asymmetry, self.shrinkage)
-        made: tuple[Weighting, Columns, Profile] = self._derived.get(f"weighting {options}", make)
+        made: tuple[Similarity, Columns, Profile] = self._derived.get(f"compared {options}", make)
         return made
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
         """Codes and similarities of the nearest users of the training data, in any order, of shape (n, k)."""
-        how, columns, _ = self._weighting()
-        profile = how.profile(histories, self.asymmetry, self.shrinkage)
+        similarity, columns, _ = self._compared()
+        profile = similarity.profile(histories)
         jobs = effective_jobs(self.n_jobs)
-        return nearest_columns(rows_of(profile.cells), columns, how.features, profile, k, False, jobs)
+        return nearest_columns(rows_of(profile.cells), columns, similarity.weights, profile.divisor, k, False, jobs)
 
     def _row_bytes(self) -> int:
         """The scores, and the neighbours on their way into a matrix."""
@@ -381,11 +381,11 @@ class UserKNN(Explaining, Updating):
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
         """A neighbour's share of the score, dealt to the items in common as these made up the similarity."""
-        how, _, of_users = self._weighting()
+        similarity, _, of_users = self._compared()
         near, similarities = self._nearest(history, min(self.neighbors, self.seen_.shape[0]))
         users, weights = near[0][near[0] >= 0], similarities[0][near[0] >= 0].astype(np.float64)
         taken = pick_rows(self._training, users)[:, [item]].toarray()[:, 0]
-        own = how.profile(history, self.asymmetry, self.shrinkage).cells.data * how.features[history.indices]
+        own = similarity.weigh(history) * similarity.weights[history.indices]
         products = pick_rows(of_users.cells, users)[:, history.indices].toarray().astype(np.float64) * own
         totals = products.sum(axis=1)
         shares = products / np.where(totals > 0, totals, 1)[:, None]

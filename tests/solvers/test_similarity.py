@@ -1,0 +1,76 @@
+"""Each similarity beside its formula on dense rows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.solvers.similarity import SIMILARITIES, undivided, unit_of
+
+K1, B = 1.2, 0.6
+
+
+def weighted(name, X):
+    """Entries and features' weights by the papers' formulas."""
+    n, counts = len(X), (X > 0).sum(axis=0)
+    if name == "jaccard":
+        return (X > 0).astype(float), np.ones(X.shape[1])
+    if name == "tfidf":
+        return np.sqrt(X), (np.log((1 + n) / (1 + counts)) + 1) ** 2
+    if name == "bm25":
+        lengths = X.sum(axis=1, keepdims=True) / (X.sum() / n)
+        saturated = np.where(X > 0, X * (K1 + 1) / (K1 * (1 - B + B * lengths) + X), 0)
+        return saturated, np.log(1 + (n - counts + 0.5) / (counts + 0.5)) ** 2
+    return X, np.ones(X.shape[1])
+
+
+def expected(name, X, shrinkage, share):
+    cells, weights = weighted(name, X)
+    products = (cells * weights) @ cells.T
+    if name == "bm25":
+        return products
+    if name == "jaccard":
+        counts = cells.sum(axis=1)
+        return products / (counts[:, None] + counts + shrinkage - products)
+    norms = np.sqrt(np.diag(products))
+    return products / (norms[:, None] ** (2 - 2 * share) * norms ** (2 * share) + shrinkage)
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 3.0]), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_similarities_are_those_of_their_formulas(name, seed, shrinkage, share):
+    rng = np.random.default_rng(seed)
+    X = (rng.random((7, 9)) < 0.5) * rng.integers(1, 6, (7, 9)).astype(float)
+    X[:, 0] = 1  # no row is empty
+    matrix = check_matrix(X)
+    similarity = SIMILARITIES[name](matrix.data, (X > 0).sum(axis=0), len(X), shrinkage, share, K1, B)
+    cells, divisor = similarity.profile(matrix)
+    dense = cells.toarray().astype(float)
+    products = (dense * similarity.weights) @ dense.T
+    found = products / (np.outer(divisor.left, divisor.right) + divisor.base[:, None] - divisor.less * products)
+    np.testing.assert_allclose(found, expected(name, X, shrinkage, share), rtol=1e-5)
+    assert not similarity.keeps_values or np.array_equal(cells.data, matrix.data)
+
+
+@pytest.mark.parametrize("name", ["cosine", "tfidf"])
+def test_values_of_any_size_are_compared_within_float32(name):
+    X = check_matrix(np.array([[1, 2, 0], [0, 3, 4]]) * 1e30)
+    small = check_matrix(np.array([[1, 2, 0], [0, 3, 4]]))
+    counts = np.array([1, 2, 1])
+    parts = []
+    for matrix in (X, small):
+        similarity = SIMILARITIES[name](matrix.data, counts, 2, 0.0, 0.5, K1, B)
+        cells, divisor = similarity.profile(matrix)
+        dense = cells.toarray()
+        products = (dense * similarity.weights) @ dense.T
+        assert np.isfinite(products).all()
+        parts.append(products / np.outer(divisor.left, divisor.right))
+    np.testing.assert_allclose(*parts, rtol=1e-5)
+
+
+def test_units_are_powers_of_four_and_undivided_products_stay():
+    assert unit_of(np.float32([2.0**41])) == 2.0**40
+    divisor = undivided(2)
+    assert (np.outer(divisor.left, divisor.right) + divisor.base == 1).all()
