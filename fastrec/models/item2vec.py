@@ -13,7 +13,7 @@ from fastrec.kernels.item2vec import count_pairs, deal_pairs
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
-from fastrec.kernels.sgd_steps import SGD, Pace, Parameters
+from fastrec.kernels.sgd_steps import SGD, Parameters, StepSizes
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
 from fastrec.matrix.cells import added_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -325,24 +325,24 @@ class _SkipGram:
     def run_epoch(self, epoch: int, left: float) -> float:
         """Pairs of all sequences, group by group; returns their mean loss."""
         rate = np.float32(self.model.learning_rate * left)
-        pace = Pace(rate, np.float32(0), np.float32(0))
+        sizes = StepSizes(rate, np.float32(0), np.float32(0))
         loss, pairs = 0.0, 0
         for group in range(len(self.groups) - 1):
             rng = np.random.default_rng([self.seed, epoch, group])
-            part, n = self._run_group(int(self.groups[group]), int(self.groups[group + 1]), rng, pace)
+            part, n = self._run_group(int(self.groups[group]), int(self.groups[group + 1]), rng, sizes)
             loss, pairs = loss + part, pairs + n
         for side in (self.centers, self.contexts):
             if not (np.isfinite(side.rows.min()) and np.isfinite(side.rows.max())):
                 return float("nan")
         return loss / max(1, pairs)
 
-    def _run_group(self, first: int, last: int, rng: np.random.Generator, pace: Pace) -> tuple[float, int]:
+    def _run_group(self, first: int, last: int, rng: np.random.Generator, sizes: StepSizes) -> tuple[float, int]:
         nothing = np.zeros(1, np.int32)  # contexts of a center are not left out when items are drawn
 
         def run(cell: Cell) -> tuple[float, int]:
             return step_labels(
                 cell.samples, cell.first, cell.last, cell.pool, nothing, self.labels, cell.seed, self.centers,
-                self.contexts, pace, pace, Static(SGD), Static(self.width),
+                self.contexts, sizes, sizes, Static(SGD), Static(self.width),
             )  # fmt: skip
 
         return self._deal(first, last, rng).run(rng, run, self.jobs)

@@ -25,7 +25,7 @@ from fastrec.retrieval import ExactIndex, TopK
 from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
 from fastrec.solvers.network_layout import ARCHITECTURES, LOSSES, NORMALIZATIONS, NetworkLayout, check_layers
 from fastrec.solvers.network_scoring import Scorer
-from fastrec.solvers.network_training import SPREAD, EpochSamples, Trainer, make_pace
+from fastrec.solvers.network_training import SPREAD, EpochSamples, Trainer, make_step_tables
 from fastrec.solvers.network_training import runner as threads
 from fastrec.validation import check_choice, check_integer, check_number, check_size
 
@@ -259,7 +259,7 @@ class MLPRecommender(Recommender):
         with threads(effective_jobs(self.n_jobs)) as run:
             trainer = Trainer(
                 layout, *start, loss=self.loss, dropout=self.dropout, batch=self.batch_size,
-                pace=make_pace(self.learning_rate, self.regularization), run=run,
+                tables=make_step_tables(self.learning_rate, self.regularization), run=run,
             )  # fmt: skip
             self._train(trainer, EpochSamples(trained, self.negatives, self.loss), rng, trained, hidden)
         self.user_embeddings_ = _share_equal(self.user_embeddings_, matrix)

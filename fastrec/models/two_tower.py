@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.adam import update_weights
 from fastrec.kernels.lanes import padded_width
-from fastrec.kernels.network import add_products
+from fastrec.kernels.layers import add_products
 from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
@@ -22,7 +22,7 @@ from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.parallel import one_blas_thread
 from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
 from fastrec.solvers.network_layout import check_layers
-from fastrec.solvers.network_training import SPREAD, Embedding, make_pace
+from fastrec.solvers.network_training import SPREAD, Embedding, make_step_tables
 from fastrec.solvers.ridge import check_features
 from fastrec.validation import check_number, check_size
 
@@ -377,7 +377,7 @@ class _Training:
         for tower in (self.users, self.items):
             tower.start(self.flat, own, rng)
         self.drawn = min(n_items, model.negatives)
-        self.pace = make_pace(model.learning_rate, model.regularization)
+        self.tables = make_step_tables(model.learning_rate, model.regularization)
         self.histories, self.candidates = (
             Embedding(self._draw(n_items, factors), self.width, n_items) for _ in range(2)
         )
@@ -408,7 +408,7 @@ class _Training:
         embedding.slopes[: own.size] = own.reshape(-1)
         if self.features is not None:
             self._map(self.slopes, side)[:] = self.features[codes].T @ errors
-        embedding.update(self.steps, self.pace)
+        embedding.update(self.steps, self.tables)
 
     def run_epoch(self, matrix: CodeMatrix) -> float:
         """Learn from all users in random order; returns the mean loss of a user."""
@@ -419,7 +419,7 @@ class _Training:
             if not math.isfinite(total):
                 break
         for embedding in (self.histories, self.candidates):
-            embedding.settle(self.steps, self.pace)
+            embedding.settle(self.steps, self.tables)
         return total / max(len(users), 1)
 
     def step(self, rows: CodeMatrix) -> float:
@@ -433,8 +433,8 @@ class _Training:
         if self.drawn < self.n_items:
             some = np.sort(self.rng.choice(self.n_items, self.drawn, replace=False, shuffle=False)).astype(np.int32)
         own = None if self.features is None else self.rng.random(len(some)) >= COLD
-        self.histories.prepare(codes, self.steps, self.pace)
-        self.candidates.prepare(some, self.steps, self.pace)
+        self.histories.prepare(codes, self.steps, self.tables)
+        self.candidates.prepare(some, self.steps, self.tables)
 
         mine = self.users.forward(self.flat, sums @ self._inputs(0, codes))
         its = self.items.forward(self.flat, self._inputs(1, some, own))
@@ -445,7 +445,7 @@ class _Training:
         back = self.users.backward(self.flat, mine, errors @ its[-1], self.slopes)
         self._descend(0, codes, sums.T @ back)
         self._descend(1, some, self.items.backward(self.flat, its, errors.T @ mine[-1], self.slopes), own)
-        update_weights(self.flat, self.first, self.second, self.slopes[None], self.steps, self.pace)
+        update_weights(self.flat, self.first, self.second, self.slopes[None], self.steps, self.tables)
         return lost
 
     def item_vectors(self, known: NDArray[np.bool_]) -> Floats:

@@ -17,7 +17,7 @@ from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_lists import Contrast, fold_lists, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
-from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Pace, Parameters
+from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Parameters, StepSizes
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -113,11 +113,11 @@ class Loss(ABC):
         self.sides = sides
         self.marks = np.full(matrix.shape[1], -1, np.int32)
 
-    def paces(self, rate: float) -> tuple[Pace, Pace]:
+    def step_sizes(self, rate: float) -> tuple[StepSizes, StepSizes]:
         """How far users and items go in a step."""
         biases = self.settings.bias_regularization
         users, items = (
-            Pace(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.settings.regularization
+            StepSizes(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.settings.regularization
         )
         return users, items
 
@@ -179,7 +179,7 @@ class DrawingLoss(Loss):
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
         """A function that steps on a cell's samples."""
-        users, items = self.paces(rate)
+        users, items = self.step_sizes(rate)
         step, _ = self.kernels
 
         def run(cell: Cell) -> tuple[float, int]:
@@ -199,13 +199,13 @@ class DrawingLoss(Loss):
         anchors: Anchors = NO_ANCHORS,
     ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
-        pace, _ = self.paces(self.fold_rate())
+        sizes, _ = self.step_sizes(self.fold_rate())
         _, fold_rows = self.kernels
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
             marks = np.full(matrix.shape[1], -1, np.int32)
             fold_rows(
-                entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, pace,
+                entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, sizes,
                 anchors[0], out, self.width,
             )  # fmt: skip
 
@@ -259,7 +259,7 @@ class ListLoss(Loss):
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
         """A function that steps on a cell's samples."""
-        users, items = self.paces(rate)
+        users, items = self.step_sizes(rate)
 
         def run(cell: Cell) -> tuple[float, int]:
             return step_lists(
@@ -329,7 +329,7 @@ class RatingLoss(Loss):
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
         """A function that steps on a cell's samples."""
-        users, items = self.paces(rate)
+        users, items = self.step_sizes(rate)
         mean = np.float32(self.sides.mean)
 
         def run(cell: Cell) -> tuple[float, int]:
@@ -347,13 +347,13 @@ class RatingLoss(Loss):
             return None
         one = np.ones(1, np.float32)
         share = rate / self.settings.learning_rate
-        pace = Pace(np.float32(IMPLICIT_RATE * share), np.float32(0), np.float32(0))
+        sizes = StepSizes(np.float32(IMPLICIT_RATE * share), np.float32(0), np.float32(0))
         n_items = len(presence.counts)
         cuts = np.linspace(0, n_items, min(PIECES, n_items) + 1).astype(np.int64)
 
         def move(piece: int) -> None:
             move_rows(
-                presence, cuts[piece], cuts[piece + 1], self.ascents, self.penalties, pace, Static(ADAM), self.width
+                presence, cuts[piece], cuts[piece + 1], self.ascents, self.penalties, sizes, Static(ADAM), self.width
             )
 
         def run() -> None:
@@ -382,12 +382,12 @@ class RatingLoss(Loss):
             offsets += anchors[0]
         if len(anchors[0]) > 1:
             weights = weights - repeat_by_row(matrix, anchors[1])
-        pace, _ = self.paces(0.0)
+        sizes, _ = self.step_sizes(0.0)
         mean = np.float32(sides.mean)
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
             fold_ratings(
-                entries, first, last, mean, offsets, sides.items, pace, FOLD_STEPS, np.float32(FOLD_TOLERANCE), out,
+                entries, first, last, mean, offsets, sides.items, sizes, FOLD_STEPS, np.float32(FOLD_TOLERANCE), out,
                 biases, self.width,
             )  # fmt: skip
 

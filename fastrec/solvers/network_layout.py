@@ -10,23 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.kernels.network import (
-    BATCH,
-    BLOCK,
-    LAYER,
-    LOGISTIC,
-    SQUARED,
-    Network,
-    Work,
-    transpose_kernels,
-)
+from fastrec.kernels.layers import EPSILON, transpose_kernels
+from fastrec.kernels.network import BATCH, BLOCK, LAYER, Network, Work
+from fastrec.kernels.network_samples import LOGISTIC, SQUARED
 from fastrec.matrix.arrays import Floats, readonly
 from fastrec.validation import check_integer
 
 ARCHITECTURES = ("dot", "gmf", "mlp", "neumf")
 NORMALIZATIONS = {None: 0, "batch": BATCH, "layer": LAYER}
 LOSSES = {"logistic": LOGISTIC, "squared": SQUARED}
-EPSILON = 1e-5  # as in the kernels: added to variances
 
 
 @dataclass(frozen=True)
@@ -211,7 +203,7 @@ class NetworkLayout:
         for (inputs, outputs, _, at), (_, _, _, to) in zip(self.table.tolist(), plain.table.tolist(), strict=True):
             bias = at + inputs * outputs
             gain, shift = slice(bias + outputs, bias + 2 * outputs), slice(bias + 2 * outputs, bias + 3 * outputs)
-            factor = weights[gain] / np.sqrt(moments[shift] + np.float32(EPSILON))
+            factor = weights[gain] / np.sqrt(moments[shift] + EPSILON)
             folded[to : to + inputs * outputs] = (weights[at:bias].reshape(inputs, outputs) * factor).ravel()
             moved = (weights[bias : bias + outputs] - moments[gain]) * factor + weights[shift]
             folded[to + inputs * outputs : to + inputs * outputs + outputs] = moved

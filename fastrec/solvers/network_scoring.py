@@ -3,13 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.network import (
-    BLOCK,
-    add_products,
-    fold_in_rows,
-    score_items,
-    score_pairs,
-)
+from fastrec.kernels.layers import add_products
+from fastrec.kernels.network import BLOCK, score_items, score_pairs
+from fastrec.kernels.network_folding import fold_in_rows
 from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.parallel import run_pieces

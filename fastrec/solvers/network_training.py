@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.adam import FIRST, SECOND, Pace, Rows, catch_up_rows, group_rows, update_rows, update_weights
-from fastrec.kernels.network import (
-    BLOCK,
-    draw_samples,
-    learn_blocks,
-    transpose_kernels,
+from fastrec.kernels.adam import (
+    FIRST,
+    SECOND,
+    EmbeddingRows,
+    StepTables,
+    catch_up_rows,
+    group_rows,
+    update_rows,
+    update_weights,
 )
+from fastrec.kernels.layers import transpose_kernels
+from fastrec.kernels.network import BLOCK, learn_blocks
+from fastrec.kernels.network_samples import draw_samples
 from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -30,7 +36,7 @@ KEPT = 0.9  # what a step leaves of the running means and variances of batch nor
 SPREAD = 0.05  # the standard deviation of the first embeddings
 
 
-def make_pace(learning_rate: float, decay: float) -> Pace:
+def make_step_tables(learning_rate: float, decay: float) -> StepTables:
     """The tables of Adam for a learning rate and a decoupled weight decay (Loshchilov, Hutter 2019)."""
     steps = np.arange(LONGEST_GAP, dtype=np.float64)
     corrections = np.sqrt(1 - SECOND**steps)
@@ -43,7 +49,7 @@ def make_pace(learning_rate: float, decay: float) -> Pace:
         ahead = ratio * (rates[step] + ahead)
     shrink = (1 - learning_rate * decay) ** steps
     tables = (rates, corrections, resting, FIRST**steps, SECOND**steps, ratio**steps, shrink)
-    return Pace(*(readonly(table.astype(np.float32)) for table in tables))
+    return StepTables(*(readonly(table.astype(np.float32)) for table in tables))
 
 
 class Embedding:
@@ -62,23 +68,23 @@ class Embedding:
     def __init__(self, values: Floats, width: int, batch: int) -> None:
         n = len(values) // width
         self.values = values
-        self.rows = Rows(values, np.zeros_like(values), np.zeros_like(values), np.zeros(n, np.int32), width)
+        self.rows = EmbeddingRows(values, np.zeros_like(values), np.zeros_like(values), np.zeros(n, np.int32), width)
         self.heads = np.full(n, -1, np.int32)
         self.following, self.touched = np.empty(batch, np.int32), np.empty(batch, np.int32)
         self.slopes = np.empty(batch * width, np.float32)
         self.n_touched = 0
 
-    def prepare(self, codes: NDArray[np.int32], step: int, pace: Pace) -> None:
+    def prepare(self, codes: NDArray[np.int32], step: int, tables: StepTables) -> None:
         """Link a batch's samples by their codes, and make up for the steps that the rows have missed."""
-        self.n_touched = group_rows(codes, self.rows, step - 1, pace, self.heads, self.following, self.touched)
+        self.n_touched = group_rows(codes, self.rows, step - 1, tables, self.heads, self.following, self.touched)
 
-    def settle(self, step: int, pace: Pace) -> None:
+    def settle(self, step: int, tables: StepTables) -> None:
         """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
-        catch_up_rows(self.rows, step, pace)
+        catch_up_rows(self.rows, step, tables)
 
-    def update(self, step: int, pace: Pace) -> None:
+    def update(self, step: int, tables: StepTables) -> None:
         """A step of Adam for the rows of the batch."""
-        update_rows(self.rows, step, pace, self.heads, self.following, self.touched, self.n_touched, self.slopes)
+        update_rows(self.rows, step, tables, self.heads, self.following, self.touched, self.n_touched, self.slopes)
 
 
 class Trainer:
@@ -94,8 +100,8 @@ class Trainer:
         "logistic" or "squared".
     dropout
         The share of the outputs of a layer that vanish.
-    pace
-        What `make_pace` made.
+    tables
+        What `make_step_tables` made.
     batch
         The most samples of a batch.
     run
@@ -111,11 +117,11 @@ class Trainer:
         *,
         loss: str,
         dropout: float,
-        pace: Pace,
+        tables: StepTables,
         batch: int,
         run: Callable[[Sequence[Callable[[], Any]]], list[Any]],
     ) -> None:
-        self.layout, self.weights, self.pace, self.run = layout, weights, pace, run
+        self.layout, self.weights, self.tables, self.run = layout, weights, tables, run
         width = layout.product + layout.tower
         self.users, self.items = Embedding(users, width, batch), Embedding(items, width, batch)
         self.transposed = np.zeros(layout.size, np.float32)
@@ -134,15 +140,15 @@ class Trainer:
         """Learn from samples, the arrays of shape (n,); returns the sum of their losses before it."""
         n = len(users)
         self.steps += 1
-        step, pace = self.steps, self.pace
+        step, tables = self.steps, self.tables
         block = -(-n // -(-n // BLOCK))  # blocks of about one size
         pieces = max(1, min(PIECES, n // PARALLEL))
         cuts = [min(n, block * (-(-n // block) * piece // pieces)) for piece in range(pieces)] + [n]
         run = self.run if pieces > 1 else _one_by_one
         run(
             [
-                lambda: self.users.prepare(users, step, pace),
-                lambda: self.items.prepare(items, step, pace),
+                lambda: self.users.prepare(users, step, tables),
+                lambda: self.items.prepare(items, step, tables),
                 lambda: transpose_kernels(self.network.layers, self.network.weights, self.transposed),
             ]
         )
@@ -161,9 +167,9 @@ class Trainer:
             self._remember(self.moments[:pieces].sum(axis=0) / np.float32(-(-n // block)))
         run(
             [
-                lambda: self.users.update(step, pace),
-                lambda: self.items.update(step, pace),
-                lambda: update_weights(self.weights, self.first, self.second, self.slopes[:pieces], step, pace),
+                lambda: self.users.update(step, tables),
+                lambda: self.items.update(step, tables),
+                lambda: update_weights(self.weights, self.first, self.second, self.slopes[:pieces], step, tables),
             ]
         )
         return lost
@@ -177,8 +183,8 @@ class Trainer:
         """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
         self.run(
             [
-                lambda: self.users.settle(self.steps, self.pace),
-                lambda: self.items.settle(self.steps, self.pace),
+                lambda: self.users.settle(self.steps, self.tables),
+                lambda: self.items.settle(self.steps, self.tables),
             ]
         )
 

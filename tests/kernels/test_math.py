@@ -31,6 +31,12 @@ def apply_logistic(x, shares, losses):
         shares[k], losses[k] = math.logistic_loss(x[k])
 
 
+@kernel()
+def apply_sigmoid(x, out):
+    for k in range(len(x)):
+        out[k] = math.sigmoid(x[k])
+
+
 def filled(function, x, outputs=1):
     out = [np.empty_like(x) for _ in range(outputs)]
     function(x, *out)
@@ -76,3 +82,9 @@ def test_logistic_loss_is_within_its_stated_error():
 def test_nan_comes_out_as_nan(function):
     x = np.full(1, np.nan, np.float32)
     assert all(np.isnan(out).all() for out in filled(function, x, 2 if function is apply_logistic else 1))
+
+
+def test_sigmoid_is_within_its_stated_error():
+    x = np.linspace(-80, 80, 1_000_001).astype(np.float32)
+    (values,) = filled(apply_sigmoid, x)
+    assert np.abs(values * (1 + np.exp(-x.astype(np.float64))) - 1).max() < 5e-7

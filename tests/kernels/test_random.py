@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.random import random_below, random_bits, random_uniform
+from fastrec.kernels.random import random_below, random_bits, random_bits32, random_uniform
 
 MASK = 2**64 - 1
 
@@ -47,3 +47,23 @@ def test_uniforms_fill_the_unit_interval():
     assert 0 <= uniform.min() < 1e-3
     assert 0.999 < uniform.max() < 1
     assert abs(uniform.mean() - 0.5) < 0.005
+
+
+@kernel()
+def draw32(seed, bits):
+    for k in range(len(bits)):
+        bits[k] = random_bits32(seed, k)
+
+
+def murmur(x):
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & (2**32 - 1)
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & (2**32 - 1)
+    return x ^ (x >> 16)
+
+
+def test_short_bits_are_those_of_murmurhash_and_even():
+    bits = np.empty(100_000, np.uint32)
+    draw32(np.uint32(7), bits)
+    assert bits[:50].tolist() == [murmur((k * 0x9E3779B9 & (2**32 - 1)) ^ 7) for k in range(50)]
+    counts = np.bincount(bits >> 28, minlength=16)
+    assert np.square(counts - 6250).sum() / 6250 < 45  # chi-square, 15 degrees of freedom: p = 8e-5

@@ -12,13 +12,13 @@ from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_lists import Contrast, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, Samples, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, step_ratings
-from fastrec.kernels.sgd_steps import Pace, Parameters
+from fastrec.kernels.sgd_steps import Parameters, StepSizes
 from tests.reference import sgd as plain
 
 WIDTH, N_USERS, N_ITEMS = 16, 6, 30
 OPTIMIZERS = {"sgd": 0, "adagrad": 1, "adam": 2}
 RATE, DECAY, BIAS_DECAY = 0.05, 0.1, 0.02
-PACE = Pace(np.float32(RATE), np.float32(DECAY), np.float32(BIAS_DECAY))
+PACE = StepSizes(np.float32(RATE), np.float32(DECAY), np.float32(BIAS_DECAY))
 
 every_optimizer = pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 

@@ -6,7 +6,7 @@ import pytest
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.solvers.network_layout import NetworkLayout
 from fastrec.solvers.network_scoring import Scorer
-from fastrec.solvers.network_training import EpochSamples, Trainer, make_pace, runner
+from fastrec.solvers.network_training import EpochSamples, Trainer, make_step_tables, runner
 from tests.reference import network as reference
 
 LAYOUTS = [("dot", ()), ("gmf", ()), ("mlp", (20, 7)), ("neumf", (33,))]
@@ -16,7 +16,7 @@ def trainer(run, architecture="neumf", layers=(20, 7), normalization=None, batch
     layout = NetworkLayout(architecture, 10, layers, normalization)
     rng = np.random.default_rng(0)
     users, items = ((rng.normal(size=(n, len(layout.columns))) * 0.1).astype("f4") for n in (50, 40))
-    options = {"loss": "logistic", "dropout": 0.0, "pace": make_pace(0.01, 0.0), "batch": batch, **options}
+    options = {"loss": "logistic", "dropout": 0.0, "tables": make_step_tables(0.01, 0.0), "batch": batch, **options}
     return Trainer(layout, layout.start(rng), layout.pad_rows(users), layout.pad_rows(items), run=run, **options)
 
 

@@ -16,17 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels._jit import kernel
-from fastrec.kernels.row import over_root
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.math import exp, log
+from fastrec.kernels.row import add_square, blend, over_root
 from fastrec.kernels.simd import broadcast, load, multiply, multiply_add, store, zeros
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # β₁, β₂ and ε
+BETA1, BETA2, EPSILON, ONE = np.float32(FIRST), np.float32(SECOND), np.float32(TINY), np.float32(1)
 
 
-class Rows(NamedTuple):
+class EmbeddingRows(NamedTuple):
     """An embedding and what Adam knows about it: `last` is the step after which each row is up to date, 0 for never."""
 
     values: NDArray[np.float32]
@@ -36,7 +38,7 @@ class Rows(NamedTuple):
     width: int
 
 
-class Pace(NamedTuple):
+class StepTables(NamedTuple):
     """Numbers that hang on a count alone, float32, the last of each standing for all greater counts.
 
     rates, corrections, resting: by steps done, the learning rate with its bias corrections, √(1 − β₂ⁿ), and R.
@@ -54,19 +56,19 @@ class Pace(NamedTuple):
 
 
 @kernel(inline=True)
-def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
+def catch_up_row(rows: EmbeddingRows, row: int, step: int, tables: StepTables) -> None:
     """Brings one row to what it is after `step` steps."""
     gap = step - rows.last[row]
     if rows.last[row] == 0 or gap <= 0:
         return
-    n, end = min(gap, len(pace.shrink) - 1), len(pace.resting) - 1
-    ahead = pace.resting[min(rows.last[row], end)] - pace.fading_ratio[n] * pace.resting[min(step, end)]
+    n, end = min(gap, len(tables.shrink) - 1), len(tables.resting) - 1
+    ahead = tables.resting[min(rows.last[row], end)] - tables.fading_ratio[n] * tables.resting[min(step, end)]
     rate = broadcast(-ahead, 16)
-    fading_first, fading_second = broadcast(pace.fading_first[n], 16), broadcast(pace.fading_second[n], 16)
-    shrink = broadcast(pace.shrink[n], 16)
+    fading_first, fading_second = broadcast(tables.fading_first[n], 16), broadcast(tables.fading_second[n], 16)
+    shrink = broadcast(tables.shrink[n], 16)
     for at in range(row * rows.width, (row + 1) * rows.width, 16):
         first, second = load(rows.first, at, 16), load(rows.second, at, 16)
-        moved = multiply(rate, over_root(first, second, np.float32(TINY)))
+        moved = multiply(rate, over_root(first, second, EPSILON))
         store(rows.values, at, multiply_add(load(rows.values, at, 16), shrink, moved))
         store(rows.first, at, multiply(first, fading_first))
         store(rows.second, at, multiply(second, fading_second))
@@ -74,14 +76,16 @@ def catch_up_row(rows: Rows, row: int, step: int, pace: Pace) -> None:
 
 
 @kernel()
-def catch_up_rows(rows: Rows, step: int, pace: Pace) -> None:
+def catch_up_rows(rows: EmbeddingRows, step: int, tables: StepTables) -> None:
     """Brings all rows to what they are after `step` steps."""
     for row in range(len(rows.last)):
-        catch_up_row(rows, row, step, pace)
+        catch_up_row(rows, row, step, tables)
 
 
 @kernel()
-def group_rows(codes: Codes, rows: Rows, step: int, pace: Pace, heads: Codes, following: Codes, touched: Codes) -> int:
+def group_rows(
+    codes: Codes, rows: EmbeddingRows, step: int, tables: StepTables, heads: Codes, following: Codes, touched: Codes
+) -> int:
     """Links the samples of each code, first to last, and brings the rows of these codes up to date; returns how many.
 
     `heads` is -1 throughout before and after; `touched` gets the codes, in the order of their last samples.
@@ -93,47 +97,58 @@ def group_rows(codes: Codes, rows: Rows, step: int, pace: Pace, heads: Codes, fo
         if heads[code] < 0:
             touched[n] = code
             n += 1
-            catch_up_row(rows, code, step, pace)
+            catch_up_row(rows, code, step, tables)
         heads[code] = place
     return n
 
 
+# A step of Adam for numbers, vectors or rows: both moments first, then the values.
+
+
+@kernel(fastmath=FAST, inline=True)
+def next_mean(mean: Any, slope: Any) -> Any:
+    """The first moment: the running mean of the slopes."""
+    return blend(BETA1, mean, ONE - BETA1, slope)
+
+
+@kernel(fastmath=FAST, inline=True)
+def next_square(square: Any, slope: Any) -> Any:
+    """The second moment: the running mean of the slopes' squares."""
+    return add_square(BETA2, square, ONE - BETA2, slope)
+
+
+@kernel(fastmath=FAST, inline=True)
+def step_adam(value: Any, mean: Any, square: Any, rate: Any, tiny: Any, shrink: Any) -> Any:
+    """The values after the step; `rate` and `tiny` hold the corrections of bias, `shrink` is what decay leaves."""
+    return blend(shrink, value, -rate, over_root(mean, square, tiny))
+
+
 @kernel(inline=True)
-def move(
-    values: Floats,
-    first: Floats,
-    second: Floats,
-    at: int,
-    slope: Any,
-    rate: np.float32,
-    tiny: np.float32,
-    shrink: np.float32,
+def step_lanes(
+    values: Floats, means: Floats, squares: Floats, at: int, slope: Any, rate: Any, tiny: Any, shrink: Any
 ) -> None:
-    """A step of Adam for sixteen numbers, by their slope."""
-    m = multiply_add(
-        broadcast(np.float32(FIRST), 16), load(first, at, 16), multiply(broadcast(np.float32(1 - FIRST), 16), slope)
-    )
-    squared = multiply(multiply(broadcast(np.float32(1 - SECOND), 16), slope), slope)
-    v = multiply_add(broadcast(np.float32(SECOND), 16), load(second, at, 16), squared)
-    store(first, at, m)
-    store(second, at, v)
-    store(
-        values,
-        at,
-        multiply_add(
-            broadcast(shrink, 16), load(values, at, 16), multiply(broadcast(-rate, 16), over_root(m, v, tiny))
-        ),
-    )
+    """A step of Adam for the sixteen numbers from `at` on."""
+    mean, square = next_mean(load(means, at, 16), slope), next_square(load(squares, at, 16), slope)
+    store(means, at, mean)
+    store(squares, at, square)
+    store(values, at, step_adam(load(values, at, 16), mean, square, rate, tiny, shrink))
 
 
 @kernel()
 def update_rows(
-    rows: Rows, step: int, pace: Pace, heads: Codes, following: Codes, touched: Codes, n: int, slopes: Floats
+    rows: EmbeddingRows,
+    step: int,
+    tables: StepTables,
+    heads: Codes,
+    following: Codes,
+    touched: Codes,
+    n: int,
+    slopes: Floats,
 ) -> None:
     """A step of Adam, the `step`-th, for `n` rows, each by the sum of its samples' slopes."""
     width = rows.width
-    rate = pace.rates[min(step, len(pace.rates) - 1)]
-    tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
+    rate = tables.rates[min(step, len(tables.rates) - 1)]
+    tiny = EPSILON * tables.corrections[min(step, len(tables.rates) - 1)]
     one = broadcast(np.float32(1.0), 16)
     for index in range(n):
         row = np.int64(touched[index])
@@ -143,20 +158,30 @@ def update_rows(
             while place >= 0:
                 slope = multiply_add(one, load(slopes, place * width + j, 16), slope)
                 place = np.int64(following[place])
-            move(rows.values, rows.first, rows.second, row * width + j, slope, rate, tiny, pace.shrink[1])
+            step_lanes(rows.values, rows.first, rows.second, row * width + j, slope, rate, tiny, tables.shrink[1])
         heads[row] = -1
         rows.last[row] = step
 
 
 @kernel()
-def update_weights(values: Floats, first: Floats, second: Floats, slopes: Floats, step: int, pace: Pace) -> None:
+def update_weights(
+    values: Floats, first: Floats, second: Floats, slopes: Floats, step: int, tables: StepTables
+) -> None:
     """A step of Adam for all parameters, by the sum over the rows of `slopes`, of shape (pieces, n)."""
-    rate = pace.rates[min(step, len(pace.rates) - 1)]
-    tiny = np.float32(TINY) * pace.corrections[min(step, len(pace.rates) - 1)]
+    rate = tables.rates[min(step, len(tables.rates) - 1)]
+    tiny = EPSILON * tables.corrections[min(step, len(tables.rates) - 1)]
     n = len(values)
     one = broadcast(np.float32(1.0), 16)
     for at in range(0, n, 16):
         slope = load(slopes, at, 16)
         for piece in range(1, len(slopes)):
             slope = multiply_add(one, load(slopes, piece * n + at, 16), slope)
-        move(values, first, second, at, slope, rate, tiny, pace.shrink[1])
+        step_lanes(values, first, second, at, slope, rate, tiny, tables.shrink[1])
+
+
+@kernel(inline=True)
+def correction(count: Any) -> tuple[Any, Any]:
+    """What Adam's moments are to be multiplied by after so many steps: the first, and the root of the second one's."""
+    n = np.float32(count)
+    first = ONE / (ONE - exp(n * log(BETA1)))
+    return first, np.sqrt(ONE - exp(n * log(BETA2)))

@@ -74,3 +74,9 @@ def logistic_loss(x: Any) -> tuple[Any, Any]:
     if x < F(0):
         return share, loss - x
     return t * share, loss
+
+
+@kernel(inline=True, fastmath=FUSE)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e⁻ˣ) of a float32, with a relative error below 5e-7."""
+    return ONE / (ONE + exp(-x))

@@ -30,7 +30,7 @@ def fold_pairs(
     passes: Any,
     seed: Any,
     items: Any,
-    pace: Any,
+    sizes: Any,
     anchors: Any,
     out: Any,
     width: Any,
@@ -50,7 +50,7 @@ def fold_pairs(
             anchor = load_row(anchors, np.int64(u) * size, width)
         x = anchor
         for turn in range(passes):
-            rate = pace.rate * (ONE - float32(turn) / float32(passes))
+            rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 i = np.int64(entries.indices[entry])
@@ -78,8 +78,8 @@ def fold_pairs(
                 pull = entries.values[entry * step] * negatives.shares[drawn]
                 if not negatives.hinge:
                     pull *= logistic_loss(dot(x, difference) + (biases[i] - biases[j]))[0]
-                x = blend(ONE - rate * pace.decay, x, rate * pull, difference)
-                x = add_scaled(x, rate * pace.decay, anchor)
+                x = blend(ONE - rate * sizes.decay, x, rate * pull, difference)
+                x = add_scaled(x, rate * sizes.decay, anchor)
         store_row(out, np.int64(u) * size, x)
 
 
@@ -94,7 +94,7 @@ def fold_labels(
     passes: Any,
     seed: Any,
     items: Any,
-    pace: Any,
+    sizes: Any,
     anchors: Any,
     out: Any,
     width: Any,
@@ -111,7 +111,7 @@ def fold_labels(
             anchor = load_row(anchors, np.int64(u) * size, width)
         x = anchor
         for turn in range(passes):
-            rate = pace.rate * (ONE - float32(turn) / float32(passes))
+            rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 value = entries.values[entry * step]
@@ -128,5 +128,5 @@ def fold_labels(
                     score = dot(x, y) + items.biases[j]
                     share, _ = logistic_loss(score if amount > 0 else -score)
                     ascent = add_scaled(ascent, amount * share, y)
-                x = blend(ONE - rate * pace.decay, x, rate, add_scaled(ascent, pace.decay, anchor))
+                x = blend(ONE - rate * sizes.decay, x, rate, add_scaled(ascent, sizes.decay, anchor))
         store_row(out, np.int64(u) * size, x)

@@ -40,8 +40,8 @@ def step_labels(
     seed: Any,
     users: Any,
     items: Any,
-    user_pace: Any,
-    item_pace: Any,
+    user_sizes: Any,
+    item_sizes: Any,
     optimizer: Any,
     width: Any,
 ) -> tuple[float, int]:
@@ -90,10 +90,10 @@ def step_labels(
                 loss += abs(amount) * lost
                 pull = amount * share
                 if labels.biased:
-                    move_bias(items, j, pull, item_pace, optimizer)
+                    move_bias(items, j, pull, item_sizes, optimizer)
                 ascent = add_scaled(ascent, pull, y)
-                store_row(rows, j * size, move_row(items, j, y, pull, x, item_pace, optimizer, width))
-            x = move_row(users, u, x, ONE, ascent, user_pace, optimizer, width)
+                store_row(rows, j * size, move_row(items, j, y, pull, x, item_sizes, optimizer, width))
+            x = move_row(users, u, x, ONE, ascent, user_sizes, optimizer, width)
             count += 1
             k += 1
         store_row(users.rows, np.int64(u) * size, x)

@@ -92,8 +92,8 @@ def step_lists(
     seed: Any,
     users: Any,
     items: Any,
-    user_pace: Any,
-    item_pace: Any,
+    user_sizes: Any,
+    item_sizes: Any,
     drawn: Any,
     pulls: Any,
     optimizer: Any,
@@ -136,7 +136,7 @@ def step_lists(
                 loss += weight * (ONE - score)
             ascent = add_scaled(ascent, pull, y)
             up = add_scaled(x, -score, y)
-            store_row(rows, i * size, on_sphere(move_row(items, i, y, pull, up, item_pace, optimizer, width)))
+            store_row(rows, i * size, on_sphere(move_row(items, i, y, pull, up, item_sizes, optimizer, width)))
             k += 1
         if not contrast.softmax:
             loss += push * mass
@@ -148,8 +148,8 @@ def step_lists(
             pull = -push * (pulls[place] if contrast.softmax else ONE)
             ascent = add_scaled(ascent, pull, y)
             side = along(x, y)
-            store_row(rows, j * size, on_sphere(move_row(items, j, y, pull, side, item_pace, optimizer, width)))
-        x = on_sphere(move_row(users, u, x, ONE, along(ascent, x), user_pace, optimizer, width))
+            store_row(rows, j * size, on_sphere(move_row(items, j, y, pull, side, item_sizes, optimizer, width)))
+        x = on_sphere(move_row(users, u, x, ONE, along(ascent, x), user_sizes, optimizer, width))
         store_row(users.rows, np.int64(u) * size, x)
     return loss, last - first
 
@@ -208,6 +208,6 @@ def fold_lists(
                 pull = -push * (pulls[place] if contrast.softmax else ONE)
                 if pulls[place] != float32(0):
                     ascent = add_scaled(ascent, pull, load_row(rows, np.int64(drawn[place]) * size, width))
-            pace = rate * (ONE - float32(turn) / float32(passes)) / total
-            x = on_sphere(add_scaled(x, pace, along(ascent, x)))
+            sizes = rate * (ONE - float32(turn) / float32(passes)) / total
+            x = on_sphere(add_scaled(x, sizes, along(ascent, x)))
         store_row(out, np.int64(u) * size, x)

@@ -56,8 +56,8 @@ def step_pairs(
     seed: Any,
     users: Any,
     items: Any,
-    user_pace: Any,
-    item_pace: Any,
+    user_sizes: Any,
+    item_sizes: Any,
     optimizer: Any,
     width: Any,
 ) -> tuple[float, int]:
@@ -122,11 +122,11 @@ def step_pairs(
                     share, value = logistic_loss(gap)
                     loss += weight * value
                     pull = weight * share
-                move_bias(items, i, pull, item_pace, optimizer)
-                move_bias(items, j, -pull, item_pace, optimizer)
-                store_row(rows, i * size, move_row(items, i, y, pull, x, item_pace, optimizer, width))
-                store_row(rows, j * size, move_row(items, j, z, -pull, x, item_pace, optimizer, width))
-                x = move_row(users, u, x, pull, difference, user_pace, optimizer, width)
+                move_bias(items, i, pull, item_sizes, optimizer)
+                move_bias(items, j, -pull, item_sizes, optimizer)
+                store_row(rows, i * size, move_row(items, i, y, pull, x, item_sizes, optimizer, width))
+                store_row(rows, j * size, move_row(items, j, z, -pull, x, item_sizes, optimizer, width))
+                x = move_row(users, u, x, pull, difference, user_sizes, optimizer, width)
             count += 1
             k += 1
         store_row(users.rows, np.int64(u) * size, x)

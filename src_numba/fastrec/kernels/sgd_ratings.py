@@ -30,8 +30,8 @@ def step_ratings(
     asked: Any,
     users: Any,
     items: Any,
-    user_pace: Any,
-    item_pace: Any,
+    user_sizes: Any,
+    item_sizes: Any,
     optimizer: Any,
     width: Any,
 ) -> tuple[float, int]:
@@ -65,10 +65,10 @@ def step_ratings(
             whole = add_scaled(x, ONE, offset) if aided else x
             error = samples.weights[k] - (mean + users.biases[u] + items.biases[i] + dot(whole, y))
             loss += np.float64(error) * np.float64(error)
-            move_bias(users, u, error, user_pace, optimizer)
-            move_bias(items, i, error, item_pace, optimizer)
-            store_row(rows, i * size, move_row(items, i, y, error, whole, item_pace, optimizer, width))
-            x = move_row(users, u, x, error, y, user_pace, optimizer, width)
+            move_bias(users, u, error, user_sizes, optimizer)
+            move_bias(items, i, error, item_sizes, optimizer)
+            store_row(rows, i * size, move_row(items, i, y, error, whole, item_sizes, optimizer, width))
+            x = move_row(users, u, x, error, y, user_sizes, optimizer, width)
             if aided:
                 wish = add_scaled(wish, error, y)
             k += 1
@@ -102,7 +102,7 @@ def sum_sources(
 
 @kernel(fastmath=FAST)
 def move_rows(
-    side: Any, first: Any, last: Any, ascents: Any, penalties: Any, pace: Any, optimizer: Any, width: Any
+    side: Any, first: Any, last: Any, ascents: Any, penalties: Any, sizes: Any, optimizer: Any, width: Any
 ) -> None:
     """Moves the rows from `first` to `last` up their ascents, flat, less `penalties`, of shape (n,), times the row."""
     size = constant(width)
@@ -110,7 +110,7 @@ def move_rows(
         place = np.int64(row) * size
         x = load_row(side.rows, place, width)
         ascent = add_scaled(load_row(ascents, place, width), -penalties[row], x)
-        store_row(side.rows, place, move_row(side, row, x, ONE, ascent, pace, optimizer, width))
+        store_row(side.rows, place, move_row(side, row, x, ONE, ascent, sizes, optimizer, width))
 
 
 @kernel(fastmath=FAST)
@@ -121,7 +121,7 @@ def fold_ratings(
     mean: Any,
     offsets: Any,
     items: Any,
-    pace: Any,
+    sizes: Any,
     steps: Any,
     tolerance: Any,
     out: Any,
@@ -161,8 +161,8 @@ def fold_ratings(
                 product = dot(direction, y) + direction_b
                 image = add_scaled(image, product, y)
                 image_b += product
-            image = add_scaled(image, n * pace.decay, direction)
-            image_b += n * pace.bias_decay * direction_b
+            image = add_scaled(image, n * sizes.decay, direction)
+            image_b += n * sizes.bias_decay * direction_b
             curvature = dot(direction, image) + direction_b * image_b
             if not curvature > float32(0):
                 break

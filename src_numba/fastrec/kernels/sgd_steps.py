@@ -11,13 +11,11 @@ from numba.core import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from fastrec.kernels._jit import FAST, constant, kernel
-from fastrec.kernels.math import exp, log
+from fastrec.kernels._jit import FAST, constant
+from fastrec.kernels.adam import EPSILON, ONE, correction, next_mean, next_square, step_adam
 from fastrec.kernels.row import add_scaled, add_square, blend, load_row, over_root, store_row
 
 SGD, ADAGRAD, ADAM = 0, 1, 2
-BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
-ONE = np.float32(1)
 
 
 class Parameters(NamedTuple):
@@ -34,7 +32,7 @@ class Parameters(NamedTuple):
     bias_anchors: NDArray[np.float32] | None  # (n,): the same for biases
 
 
-class Pace(NamedTuple):
+class StepSizes(NamedTuple):
     """How far a step goes."""
 
     rate: np.float32
@@ -60,21 +58,21 @@ def _leave(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
     return row
 
 
-def add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+def add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
     """The same for a bias."""
     raise NotImplementedError  # compiled by `_choose_add_bias_anchor`
 
 
 @overload(add_bias_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+def _choose_add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
     return _add_bias_anchor if _has(side, "bias_anchors") else _add_no_bias
 
 
-def _add_bias_anchor(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
-    return ascent + pace.bias_decay * side.bias_anchors[code]
+def _add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
+    return ascent + sizes.bias_decay * side.bias_anchors[code]
 
 
-def _add_no_bias(side: Any, code: Any, ascent: Any, pace: Any) -> Any:
+def _add_no_bias(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
     return ascent
 
 
@@ -83,78 +81,72 @@ def _has(side: Any, field: str) -> bool:
     return not isinstance(side.types[side.fields.index(field)], types.NoneType)
 
 
-def move_row(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+def move_row(side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any) -> Any:
     """The row after a step up pull·direction and down the penalty's slope; what the optimizer remembers is stored."""
     raise NotImplementedError  # compiled by `_choose_move_row`
 
 
 @overload(move_row, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
 def _choose_move_row(
-    side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any
+    side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
     return (_move_sgd, _move_adagrad, _move_adam)[optimizer.value]
 
 
-def _move_sgd(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
-    penalty = pace.rate * pace.decay
-    return draw_to_anchor(side, code, blend(ONE - penalty, row, pace.rate * pull, direction), penalty, width)
+def _move_sgd(side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any) -> Any:
+    penalty = sizes.rate * sizes.decay
+    return draw_to_anchor(side, code, blend(ONE - penalty, row, sizes.rate * pull, direction), penalty, width)
 
 
 def _move_adagrad(
-    side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any
+    side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
     place = np.int64(code) * constant(width)
-    ascent = draw_to_anchor(side, code, blend(pull, direction, -pace.decay, row), pace.decay, width)
+    ascent = draw_to_anchor(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
     squares = add_square(ONE, load_row(side.squares, place, width), ONE, ascent)
     store_row(side.squares, place, squares)
-    return add_scaled(row, pace.rate, over_root(ascent, squares, EPSILON))
+    return add_scaled(row, sizes.rate, over_root(ascent, squares, EPSILON))
 
 
-def _move_adam(side: Any, code: Any, row: Any, pull: Any, direction: Any, pace: Any, optimizer: Any, width: Any) -> Any:
+def _move_adam(
+    side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
+) -> Any:
     place = np.int64(code) * constant(width)
-    ascent = draw_to_anchor(side, code, blend(pull, direction, -pace.decay, row), pace.decay, width)
-    means = blend(BETA1, load_row(side.means, place, width), ONE - BETA1, ascent)
-    squares = add_square(BETA2, load_row(side.squares, place, width), ONE - BETA2, ascent)
+    ascent = draw_to_anchor(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
+    means = next_mean(load_row(side.means, place, width), ascent)
+    squares = next_square(load_row(side.squares, place, width), ascent)
     store_row(side.means, place, means)
     store_row(side.squares, place, squares)
     side.counts[code] += 1
     first, second = correction(side.counts[code])
-    return add_scaled(row, pace.rate * first * second, over_root(means, squares, EPSILON * second))
+    return step_adam(row, means, squares, -sizes.rate * first * second, EPSILON * second, ONE)
 
 
-def move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
+def move_bias(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
     """A step of a bias; of Adam before the row's own, whose count it shares."""
     raise NotImplementedError  # compiled by `_choose_move_bias`
 
 
 @overload(move_bias, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_move_bias(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> Any:
+def _choose_move_bias(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> Any:
     return (_move_bias_sgd, _move_bias_adagrad, _move_bias_adam)[optimizer.value]
 
 
-def _move_bias_sgd(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
-    ascent = add_bias_anchor(side, code, ascent, pace)
-    side.biases[code] += pace.rate * (ascent - pace.bias_decay * side.biases[code])
+def _move_bias_sgd(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
+    ascent = add_bias_anchor(side, code, ascent, sizes)
+    side.biases[code] += sizes.rate * (ascent - sizes.bias_decay * side.biases[code])
 
 
-def _move_bias_adagrad(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
-    gradient = add_bias_anchor(side, code, ascent, pace) - pace.bias_decay * side.biases[code]
+def _move_bias_adagrad(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
+    gradient = add_bias_anchor(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
     side.bias_squares[code] += gradient * gradient
-    side.biases[code] += pace.rate * gradient / (np.sqrt(side.bias_squares[code]) + EPSILON)
+    side.biases[code] += sizes.rate * gradient / (np.sqrt(side.bias_squares[code]) + EPSILON)
 
 
-def _move_bias_adam(side: Any, code: Any, ascent: Any, pace: Any, optimizer: Any) -> None:
-    gradient = add_bias_anchor(side, code, ascent, pace) - pace.bias_decay * side.biases[code]
-    mean = BETA1 * side.bias_means[code] + (ONE - BETA1) * gradient
-    square = BETA2 * side.bias_squares[code] + (ONE - BETA2) * gradient * gradient
+def _move_bias_adam(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
+    gradient = add_bias_anchor(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
+    mean, square = next_mean(side.bias_means[code], gradient), next_square(side.bias_squares[code], gradient)
     side.bias_means[code], side.bias_squares[code] = mean, square
     first, second = correction(side.counts[code] + 1)
-    side.biases[code] += pace.rate * first * second * mean / (np.sqrt(square) + EPSILON * second)
-
-
-@kernel(inline=True)
-def correction(count: Any) -> tuple[Any, Any]:
-    """What Adam's moments are to be multiplied by after so many steps: the first, and the root of the second one's."""
-    n = np.float32(count)
-    first = ONE / (ONE - exp(n * log(BETA1)))
-    return first, np.sqrt(ONE - exp(n * log(BETA2)))
+    rate, tiny = sizes.rate * first * second, EPSILON * second
+    side.biases[code] = step_adam(side.biases[code], mean, square, -rate, tiny, ONE)

@@ -1,0 +1,285 @@
+"""What dense layers are made of: products of matrices, normalization, ReLU and dropout, forward and backward.
+
+Matrices are flat float32 arrays, named by the place of their first element; widths are multiples of sixteen.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.random import random_bits32
+from fastrec.kernels.simd import (
+    add,
+    broadcast,
+    broadcast_load,
+    divide,
+    load,
+    multiply,
+    multiply_add,
+    square_root,
+    store,
+    subtract,
+    zeros,
+)
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
+
+EPSILON = np.float32(1e-5)  # added to variances
+
+
+@kernel(inline=True)
+def _tile(
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
+    """Adds to four rows of 32 columns."""
+    a0, a1 = load(out, place, 16), load(out, place + 16, 16)
+    b0, b1 = load(out, place + outer, 16), load(out, place + outer + 16, 16)
+    c0, c1 = load(out, place + 2 * outer, 16), load(out, place + 2 * outer + 16, 16)
+    d0, d1 = load(out, place + 3 * outer, 16), load(out, place + 3 * outer + 16, 16)
+    for _ in range(inner):
+        w0, w1 = load(w, first, 16), load(w, first + 16, 16)
+        s = broadcast_load(x, at, 16)
+        a0, a1 = multiply_add(s, w0, a0), multiply_add(s, w1, a1)
+        s = broadcast_load(x, at + across, 16)
+        b0, b1 = multiply_add(s, w0, b0), multiply_add(s, w1, b1)
+        s = broadcast_load(x, at + 2 * across, 16)
+        c0, c1 = multiply_add(s, w0, c0), multiply_add(s, w1, c1)
+        s = broadcast_load(x, at + 3 * across, 16)
+        d0, d1 = multiply_add(s, w0, d0), multiply_add(s, w1, d1)
+        at += down
+        first += outer
+    store(out, place, a0), store(out, place + 16, a1)
+    store(out, place + outer, b0), store(out, place + outer + 16, b1)
+    store(out, place + 2 * outer, c0), store(out, place + 2 * outer + 16, c1)
+    store(out, place + 3 * outer, d0), store(out, place + 3 * outer + 16, d1)
+
+
+@kernel(inline=True)
+def _narrow_tile(
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
+    """Adds to four rows of 16 columns."""
+    a, b = load(out, place, 16), load(out, place + outer, 16)
+    c, d = load(out, place + 2 * outer, 16), load(out, place + 3 * outer, 16)
+    for _ in range(inner):
+        w0 = load(w, first, 16)
+        a = multiply_add(broadcast_load(x, at, 16), w0, a)
+        b = multiply_add(broadcast_load(x, at + across, 16), w0, b)
+        c = multiply_add(broadcast_load(x, at + 2 * across, 16), w0, c)
+        d = multiply_add(broadcast_load(x, at + 3 * across, 16), w0, d)
+        at += down
+        first += outer
+    store(out, place, a), store(out, place + outer, b)
+    store(out, place + 2 * outer, c), store(out, place + 3 * outer, d)
+
+
+@kernel(inline=True)
+def _strip(
+    x: Floats, at: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+) -> None:
+    """Adds to one row of 16 columns."""
+    a = load(out, place, 16)
+    for _ in range(inner):
+        a = multiply_add(broadcast_load(x, at, 16), load(w, first, 16), a)
+        at += down
+        first += outer
+    store(out, place, a)
+
+
+@kernel()
+def add_products(
+    x: Floats,
+    at: int,
+    across: int,
+    down: int,
+    w: Floats,
+    first: int,
+    out: Floats,
+    place: int,
+    rows: int,
+    inner: int,
+    outer: int,
+) -> None:
+    """Adds products, out += x·w, `rows` × `inner` by `inner` × `outer`, where x[r, k] at `at` + r·`across` + k·`down`.
+
+    `outer` is a multiple of sixteen, `out` and `w` are of that width. Each sum runs over k in its order, whatever the
+    number of rows: a row's result does not hang on the others.
+    """
+    for column in range(0, outer - 16, 32):
+        for row in range(0, rows - 3, 4):
+            _tile(
+                x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer
+            )
+        for row in range(rows - rows % 4, rows):
+            for part in range(column, column + 32, 16):
+                _strip(x, at + row * across, down, w, first + part, out, place + row * outer + part, inner, outer)
+    if outer % 32:
+        column = outer - 16
+        for row in range(0, rows - 3, 4):
+            _narrow_tile(
+                x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer
+            )
+        for row in range(rows - rows % 4, rows):
+            _strip(x, at + row * across, down, w, first + column, out, place + row * outer + column, inner, outer)
+
+
+@kernel(inline=True)
+def spread_row(row: Floats, first: int, out: Floats, place: int, rows: int, width: int) -> None:
+    """Writes `rows` copies of a row."""
+    for r in range(rows):
+        for j in range(0, width, 16):
+            store(out, place + r * width + j, load(row, first + j, 16))
+
+
+@kernel(inline=True)
+def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int) -> None:
+    """Adds the sum of the rows of x."""
+    for j in range(0, width, 16):
+        a = load(out, place + j, 16)
+        one = broadcast(np.float32(1.0), 16)
+        for r in range(rows):
+            a = multiply_add(one, load(x, at + r * width + j, 16), a)
+        store(out, place + j, a)
+
+
+@kernel()
+def transpose_kernels(layers: NDArray[np.int64], weights: Floats, transposed: Floats) -> None:
+    """Fills `transposed`."""
+    for index in range(len(layers)):
+        inputs, outputs, at = layers[index, 0], layers[index, 1], layers[index, 3]
+        for k in range(0, inputs, 16):
+            for j in range(outputs):
+                for i in range(k, k + 16):
+                    transposed[at + j * inputs + i] = weights[at + i * outputs + j]
+
+
+@kernel(fastmath=FAST, inline=True)
+def normalize_rows(
+    x: Floats, rows: int, width: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats
+) -> None:
+    """Layer normalization of each row of x, in place: gain·(x − mean)/deviation + shift (Ba, Kiros, Hinton 2016)."""
+    for r in range(rows):
+        row, kept = x[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
+        mean = np.float32(0.0)
+        for j in range(width):
+            mean += row[j]
+        mean /= np.float32(width)
+        variance = np.float32(0.0)
+        for j in range(width):
+            variance += (row[j] - mean) * (row[j] - mean)
+        scale = np.float32(1.0) / np.float32(math.sqrt(variance / np.float32(width) + EPSILON))
+        scales[r] = scale
+        for j in range(width):
+            kept[j] = (row[j] - mean) * scale
+            row[j] = kept[j] * weights[gain + j] + weights[gain + padded + j]
+        for j in range(width, padded):
+            kept[j] = np.float32(0.0)
+            row[j] = np.float32(0.0)
+
+
+@kernel(inline=True)
+def normalize_columns(
+    x: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, moments: Floats
+) -> None:
+    """Batch normalization of the columns of x, in place (Ioffe, Szegedy 2015), moments summed in `moments`.
+
+    Sixteen columns at a time, each summed in the order of the rows.
+    """
+    count, one, least = broadcast(np.float32(rows), 16), broadcast(np.float32(1.0), 16), broadcast(EPSILON, 16)
+    for j in range(0, padded, 16):
+        # Mean and variance of the columns, in two passes.
+        mean, variance = zeros(16), zeros(16)
+        for at in range(j, rows * padded, padded):
+            mean = add(mean, load(x, at, 16))
+        mean = divide(mean, count)
+        for at in range(j, rows * padded, padded):
+            gap = subtract(load(x, at, 16), mean)
+            variance = multiply_add(gap, gap, variance)
+        variance = divide(variance, count)
+        scale = divide(one, square_root(add(variance, least)))
+        store(scales, j, scale)
+        store(moments, gain + j, add(load(moments, gain + j, 16), mean))
+        store(moments, gain + padded + j, add(load(moments, gain + padded + j, 16), variance))
+        gains, shifts = load(weights, gain + j, 16), load(weights, gain + padded + j, 16)
+        for at in range(j, rows * padded, padded):
+            value = multiply(subtract(load(x, at, 16), mean), scale)
+            store(normal, at, value)
+            store(x, at, multiply_add(value, gains, shifts))
+
+
+@kernel(fastmath=FAST, inline=True)
+def unnormalize_rows(
+    errors: Floats,
+    rows: int,
+    width: int,
+    padded: int,
+    gain: int,
+    weights: Floats,
+    normal: Floats,
+    scales: Floats,
+    slopes: Floats,
+    frozen: bool,
+) -> None:
+    """The derivatives by the inputs of `normalize_rows`, in place of those by its outputs; adds slopes."""
+    for r in range(rows):
+        row, kept = errors[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
+        if not frozen:
+            for j in range(width):
+                slopes[gain + j] += row[j] * kept[j]
+                slopes[gain + padded + j] += row[j]
+        mean, along = np.float32(0.0), np.float32(0.0)
+        for j in range(width):
+            row[j] *= weights[gain + j]
+            mean += row[j]
+            along += row[j] * kept[j]
+        mean /= np.float32(width)
+        along /= np.float32(width)
+        for j in range(width):
+            row[j] = (row[j] - mean - kept[j] * along) * scales[r]
+
+
+@kernel(inline=True)
+def unnormalize_columns(
+    errors: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, slopes: Floats
+) -> None:
+    """The same for `normalize_columns`."""
+    count = broadcast(np.float32(rows), 16)
+    for j in range(0, padded, 16):
+        # The sums of the errors, and of their products with what was normalized, are the slopes of shift and gain.
+        mean, along = zeros(16), zeros(16)
+        for at in range(j, rows * padded, padded):
+            mean = add(mean, load(errors, at, 16))
+            along = multiply_add(load(errors, at, 16), load(normal, at, 16), along)
+        store(slopes, gain + j, add(load(slopes, gain + j, 16), along))
+        store(slopes, gain + padded + j, add(load(slopes, gain + padded + j, 16), mean))
+        mean, along = divide(mean, count), divide(along, count)
+        factor = multiply(load(weights, gain + j, 16), load(scales, j, 16))
+        for at in range(j, rows * padded, padded):
+            rest = subtract(subtract(load(errors, at, 16), mean), multiply(load(normal, at, 16), along))
+            store(errors, at, multiply(rest, factor))
+
+
+@kernel(fastmath=FAST)
+def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
+    """ReLU in place; with dropout, outputs vanish at random and the others grow, so that the mean stays."""
+    if dropout == np.float32(0.0):
+        for i in range(n):
+            x[i] = max(x[i], np.float32(0.0)) if x[i] == x[i] else x[i]
+        return
+    scale = np.float32(1.0) / (np.float32(1.0) - dropout)
+    bound = np.uint32(np.float64(dropout) * 4294967296.0)
+    for i in range(n):
+        bits = random_bits32(seed, i)
+        value = x[i] * scale
+        x[i] = np.float32(0.0) if value <= np.float32(0.0) or bits < bound else value
+
+
+@kernel(fastmath=FAST)
+def unrectify(errors: Floats, after: Floats, n: int, dropout: np.float32) -> None:
+    """The derivatives by the inputs of `rectify`, in place, by its outputs: where these are zero, none goes through."""
+    scale = np.float32(1.0) / (np.float32(1.0) - dropout)
+    for i in range(n):
+        errors[i] = errors[i] * scale if after[i] > np.float32(0.0) else np.float32(0.0)

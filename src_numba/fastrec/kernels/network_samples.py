@@ -1,0 +1,75 @@
+"""Samples of the network: entries of a matrix, and items drawn beside them that are not in the user's row."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.random import random_below, random_bits
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
+
+LOGISTIC, SQUARED = 0, 1  # loss
+TRIES = 32  # negatives are drawn as often as this at most, until one is not in the user's row
+
+
+@kernel(inline=True)
+def contains(codes: Codes, start: int, stop: int, code: int) -> bool:
+    """Whether the sorted codes from `start` to `stop` hold the code."""
+    end = stop
+    while start < end:
+        middle = (start + end) >> 1
+        if codes[middle] < code:
+            start = middle + 1
+        else:
+            end = middle
+    return start < stop and codes[start] == code
+
+
+@kernel(inline=True)
+def draw_negative(codes: Codes, start: int, stop: int, n_items: int, seed: np.uint64) -> int:
+    """A code that is not among the sorted codes from `start` to `stop`, or -1 where none was found."""
+    for number in range(TRIES):
+        code = random_below(seed, number, n_items)
+        if not contains(codes, start, stop, code):
+            return code
+    return np.int64(-1)  # type: ignore[return-value]
+
+
+@kernel()
+def draw_samples(
+    order: NDArray[Any],
+    first: int,
+    last: int,
+    negatives: int,
+    rows: Codes,
+    indptr: NDArray[np.int64],
+    indices: Codes,
+    values: Floats,
+    n_items: int,
+    loss: int,
+    seed: np.uint64,
+    users: Codes,
+    items: Codes,
+    targets: Floats,
+    weights: Floats,
+) -> None:
+    """Fills places `first` to `last` with the samples that `order` names: an entry, or one of its negatives.
+
+    Sample s is of entry s // (1 + negatives); a negative hangs on s and the seed alone.
+    """
+    for place in range(first, last):
+        sample = np.int64(order[place])
+        entry = sample // (1 + negatives)
+        user = np.int64(rows[entry])
+        users[place] = user
+        items[place] = indices[entry]
+        targets[place] = np.float32(1.0) if loss == LOGISTIC else values[entry]
+        weights[place] = values[entry] if loss == LOGISTIC else np.float32(1.0)
+        if sample != entry * (1 + negatives):
+            code = draw_negative(indices, indptr[user], indptr[user + 1], n_items, random_bits(seed, sample))
+            items[place] = max(code, 0)
+            targets[place] = np.float32(0.0)
+            weights[place] = np.float32(1.0) if code >= 0 else np.float32(0.0)
