@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.arrays import starts_of
+from fastrec.matrix.arrays import keep_nonzero, starts_of
 from fastrec.matrix.cells import cell_keys, cell_numbers, find_cells, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
@@ -156,3 +156,16 @@ def drop_cells(sequences: Sequences, cells: CodeMatrix) -> Sequences:
     users = np.repeat(np.arange(cells.shape[0]), np.diff(sequences.starts))
     kept = ~np.isin(cell_keys(users, sequences.items, cells.shape[1]), cell_numbers(cells))
     return Sequences(starts_of(np.bincount(users[kept], minlength=cells.shape[0])), sequences.items[kept])
+
+
+def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
+    """Values times `memory` to the power of how many entries of the row came after; the matrix itself without order.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> fade(check_matrix([[2, 0, 4]]), np.array([1, 0], "i4"), 0.5).toarray()
+    array([[2., 0., 2.]], dtype=float32)
+    """
+    if order is None or memory == 1:
+        return matrix
+    since = repeat_by_row(matrix, np.diff(matrix.indptr)) - 1 - order
+    return with_data(matrix, keep_nonzero(matrix.data * np.float32(memory) ** since.astype(np.float32), matrix.data))

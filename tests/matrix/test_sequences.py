@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import assemble_csr, check_matrix
+from fastrec.matrix.rows import with_data
 from fastrec.matrix.sequences import (
     Sequences,
     drop_cells,
+    fade,
     group_events,
     order_entries,
     pick_order,
@@ -86,6 +88,23 @@ def test_events_are_grouped_by_user_and_time_and_dropped_by_pair(events, hidden)
     hidden = (hidden + [[]] * 4)[:4]
     left = drop_cells(sequences, matrix_of(hidden)[0])
     assert lists_of(left) == [[item for item in row if item not in hidden[u]] for u, row in enumerate(expected)]
+
+
+@given(lists, st.sampled_from([0.5, 0.9, 1.0]), st.sampled_from([1.0, 3.0]))
+def test_values_fade_with_what_came_after(rows, memory, value):
+    matrix, order = matrix_of(rows)
+    matrix = with_data(matrix, np.full(matrix.nnz, value, np.float32))
+    dense = fade(matrix, order, memory).toarray()
+    for row, items in enumerate(rows):
+        for place, item in enumerate(items):
+            np.testing.assert_allclose(dense[row, item], value * memory ** (len(items) - 1 - place), rtol=1e-5)
+    assert np.array_equal(fade(matrix, None, memory).data, matrix.data)
+
+
+def test_what_fades_is_no_absence():
+    matrix, order = assemble_csr(np.ones(300, "f4"), np.arange(300, dtype="i4"), np.array([0, 300]), (1, 300)), None
+    order = np.arange(300, dtype=np.int32)
+    assert fade(matrix, order, 0.1).data.all()
 
 
 def test_an_item_stays_as_often_as_it_was_met():

@@ -10,8 +10,8 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_sequence
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import pick_rows
-from fastrec.matrix.sequences import Order, Sequences, drop_from_order, pick_order, read_sequences
+from fastrec.matrix.rows import pick_rows, with_data
+from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, pick_order, read_sequences
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
@@ -23,6 +23,7 @@ class Learned(Protocol):
     items_: Vocabulary | None
     seen_: CodeMatrix
     order_: Order | None
+    needs_order: bool
 
     @property
     def user_vocabulary(self) -> Vocabulary:
@@ -96,13 +97,27 @@ class Audience:
 
     def sequences(self) -> Sequences:
         """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
+        return read_sequences(*self.histories_in_order())
+
+    def faded(self, memory: float) -> CodeMatrix:
+        """`histories`, each value times `memory` to the power of how many events came after; as they are without order.
+
+        Of a model that needs an order, whose values may be places, every event has the value 1.
+        """
+        histories, order = self.histories_in_order()
+        if self.model.needs_order:
+            histories = with_data(histories, np.ones(histories.nnz, np.float32))
+        return fade(histories, order, memory)
+
+    def histories_in_order(self) -> tuple[CodeMatrix, Order | None]:
+        """`histories`, and the order of their entries where there is one."""
         seen, order = self.seen(), self.order
         if self.codes is not None and self.model.order_ is not None:
             order = pick_order(self.model.seen_, self.model.order_, self.codes)
         learned = self.model._trained(seen)
         if order is not None and learned.nnz < seen.nnz:
             order = drop_from_order(seen, order, seen.data != 0)
-        return read_sequences(learned, order)
+        return learned, order
 
     def lengths(self) -> NDArray[np.int64]:
         """How many items the history of each has, of shape (n,); 0 for the unknown."""

@@ -9,6 +9,7 @@ from fastrec.data import Interactions
 from fastrec.matrix.sequences import is_order, read_sequences
 from fastrec.models import Popularity, load
 from fastrec.models.base import registry
+from fastrec.models.base.audience import find_audience
 from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.last_item import LastItem, StrictlyLastItem
 
@@ -87,6 +88,19 @@ def test_questions_are_answered_by_the_order_of_whom_they_are_about():
     assert np.array_equal(model.recommend(histories[[0, 1]], k=1).codes, top.codes[:2])
     alone = model.recommend(histories[[1]], k=1)
     assert np.array_equal(alone.codes, top.codes[1:2])
+
+
+def test_histories_fade():
+    data = interactions([("a", 4), ("a", 2), ("a", 0), *(("c", item) for item in ITEMS)])
+    model = LastItem().fit(data)
+    expected = np.zeros((1, 6), np.float32)
+    expected[0, [4, 2, 0]] = 0.25, 0.5, 1
+    for users in ("a", data[[0]]):
+        audience, _ = find_audience(model, users, "error")
+        assert np.array_equal(audience.faded(0.5).toarray(), expected)
+    # Values of a plain matrix are places to a model that needs an order: they do not weigh.
+    audience, _ = find_audience(StrictlyLastItem().fit(data), np.array([[9, 0, 7, 0, 2, 0]]), "error")
+    assert np.array_equal(audience.faded(0.5).toarray(), expected)
 
 
 def test_a_plain_matrix_has_no_order_but_for_models_that_need_one():
