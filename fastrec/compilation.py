@@ -54,13 +54,13 @@ def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") ->
     sizes = [check_size("factors", size) for size in sizes]
     asked: Sequence[Any] = [models] if isinstance(models, str | Recommender) else models
     for model in asked:
-        for made in _prepared(model, sizes):
+        for made in _prepare(model, sizes):
             _use(made)
     _search()
     return time.perf_counter() - began
 
 
-def _prepared(model: Any, sizes: list[int]) -> Iterator[Any]:
+def _prepare(model: Any, sizes: list[int]) -> Iterator[Any]:
     """Estimators to be fitted: one for each number of factors, where that is not the model's own."""
     if isinstance(model, Recommender):
         yield clone(model)

@@ -211,7 +211,7 @@ def _parse_grouplens(content: bytes) -> Tables:
         ratings = _member(archive, "ml-100k/u.data").decode("ascii")
         films = _member(archive, "ml-100k/u.item").decode("latin-1")
     interactions = [_fields(line, "\t", 4) for line in ratings.splitlines()]
-    return _checked(interactions, [_film(line.split("|")) for line in films.splitlines()])
+    return _check_tables(interactions, [_film(line.split("|")) for line in films.splitlines()])
 
 
 def _film(fields: list[str]) -> tuple[str, str, str, str]:
@@ -240,7 +240,7 @@ def _parse_recbole(content: bytes) -> Tables:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         ratings = _member(archive, f"{place}.inter").decode("utf-8").splitlines()[1:]
         films = _member(archive, f"{place}.item").decode("utf-8").splitlines()[1:]
-    return _checked(
+    return _check_tables(
         [_fields(line, "\t", 4) for line in ratings], [_atomic_film(*_fields(line, "\t", 4)) for line in films]
     )
 
@@ -260,7 +260,7 @@ def _fields(line: str, delimiter: str, count: int) -> tuple[str, str, str, str]:
     return first, second, third, fourth
 
 
-def _checked(interactions: list[tuple[str, str, str, str]], items: list[tuple[str, str, str, str]]) -> Tables:
+def _check_tables(interactions: list[tuple[str, str, str, str]], items: list[tuple[str, str, str, str]]) -> Tables:
     users = {row[0] for row in interactions}
     if len(interactions) != _N_RATINGS or (len(users), len(items)) != _SHAPE:
         raise ValueError(

@@ -71,8 +71,8 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
 
     _heading(say, "Evaluation (users with a history; the others would get what is popular)")
     report = fr.evaluate({"ImplicitALS": model, "Popularity": baseline}, test, METRICS, cold_users="skip")
-    say(_indented(repr(report)))
-    say(_indented(repr(report.compare())))
+    say(_indent(repr(report)))
+    say(_indent(repr(report.compare())))
 
     readers = [read_taste(model, train, test, user) for user in pick_users(report)]
     for reader in readers:
@@ -97,7 +97,7 @@ def _heading(say: Callable[[str], None], text: str) -> None:
     say(f"\n{text}")
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 

@@ -105,7 +105,7 @@ def _feed(update: _Update, value: Any) -> None:
     elif isinstance(value, list | tuple):
         _feed_parts(update, type(value).__name__, value)
     elif isinstance(value, type):
-        _mark(update, "class", _qualified(value).encode())
+        _mark(update, "class", _qualify(value).encode())
     elif isinstance(value, FunctionType):
         _feed_function(update, value)
     else:
@@ -125,14 +125,14 @@ def _feed_data(update: _Update, value: Any) -> None:
     elif hasattr(value, "__array__"):  # a column of a frame, an Arrow array
         _feed_parts(update, "column", [np.asarray(value)])
     elif hasattr(value, "get_params"):
-        _feed_parts(update, _qualified(type(value)), _estimator(value))
+        _feed_parts(update, _qualify(type(value)), _estimator(value))
     elif hasattr(value, "rvs") and hasattr(getattr(value, "dist", value), "_updated_ctor_param"):  # SciPy's
         family = getattr(value, "dist", value)
         made = family._updated_ctor_param()  # the values of an rv_discrete or rv_histogram
-        _feed_parts(update, _qualified(type(family)), [made, getattr(value, "args", ()), getattr(value, "kwds", {})])
+        _feed_parts(update, _qualify(type(family)), [made, getattr(value, "args", ()), getattr(value, "kwds", {})])
     elif dataclasses.is_dataclass(value):
         kept = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        _feed_parts(update, _qualified(type(value)), [kept])
+        _feed_parts(update, _qualify(type(value)), [kept])
     else:
         _feed_object(update, value)
 
@@ -228,7 +228,7 @@ def _is_spent(option: Any) -> bool:
     return option is None or callable(option) or hasattr(option, "get_n_splits") or random
 
 
-def _qualified(named: Any) -> str:
+def _qualify(named: Any) -> str:
     name = f"{named.__module__}.{named.__qualname__}"
     if "<" in name and not isinstance(named, type):
         raise ValueError(f"{name} cannot be told from others of its kind: give it a name of its module")
@@ -237,7 +237,7 @@ def _qualified(named: Any) -> str:
 
 def _feed_function(update: _Update, function: FunctionType) -> None:
     """A function by its name, its text and what it holds; one of Python's own, whose text varies, by its name alone."""
-    name = _qualified(function)
+    name = _qualify(function)
     if function.__module__.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
         return _mark(update, "function", name.encode())
     held = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -260,9 +260,9 @@ def _feed_object(update: _Update, value: Any) -> None:
     except Exception as error:
         raise ValueError(f"{type(value).__name__} cannot be told from others of its kind: {error}") from None
     if isinstance(kept, str):
-        _feed_parts(update, "global", [kept, _qualified(type(value))])
+        _feed_parts(update, "global", [kept, _qualify(type(value))])
     else:
         make, *parts = kept
-        named = [_qualified(make) if isinstance(make, FunctionType) else make]
+        named = [_qualify(make) if isinstance(make, FunctionType) else make]
         state = [list(part) if isinstance(part, Iterator) else part for part in parts]
-        _feed_parts(update, _qualified(type(value)), named + state)
+        _feed_parts(update, _qualify(type(value)), named + state)

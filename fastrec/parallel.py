@@ -52,10 +52,10 @@ _keeping: set[int] = set()  # processes; a child that is forked from one of them
 
 def _cores() -> int:
     known: int = cpu_count()  # joblib knows affinity and quotas
-    return min([known, *_asked()])
+    return min([known, *_read_limits()])
 
 
-def _asked() -> Iterator[int]:
+def _read_limits() -> Iterator[int]:
     """What the environment asks for; of PYTHON_CPU_COUNT, joblib knows from Python 3.13 on."""
     python = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
     for text in (python, os.environ.get("OMP_NUM_THREADS")):

@@ -305,13 +305,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _map_file(path: Path) -> mmap.mmap:
-    with _opened(path) as file:
+    with _open_file(path) as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _read_file(path: Path) -> mmap.mmap:
     """As much as the file has when it is opened; of one that is shortened meanwhile, what there is and zeros."""
-    with _opened(path) as file:
+    with _open_file(path) as file:
         private = {} if WINDOWS else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
         content = mmap.mmap(-1, os.fstat(file.fileno()).st_size, **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):  # a scan of all items then misses fewer addresses
@@ -322,7 +322,7 @@ def _read_file(path: Path) -> mmap.mmap:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def _open_file(path: Path) -> Iterator[BufferedReader]:
     if path.is_dir():
         raise FileError(f"{path} is a folder, not a fastrec file")
     with open(path, "rb") as file:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import fastrec as fr
-from fastrec.compilation import _prepared
+from fastrec.compilation import _prepare
 from fastrec.models import estimators
 
 COUNT = """
@@ -34,10 +34,10 @@ def test_the_next_process_compiles_nothing_of_a_model_with_its_options():
 
 
 def test_names_are_prepared_for_all_factors_and_estimators_for_their_own():
-    assert [model.factors for model in _prepared("SGDFactorization", [16, 32])] == [16, 32]
-    assert len(list(_prepared("EASE", [16, 32]))) == 1
+    assert [model.factors for model in _prepare("SGDFactorization", [16, 32])] == [16, 32]
+    assert len(list(_prepare("EASE", [16, 32]))) == 1
     given = fr.SGDFactorization(48, loss="warp")
-    (made,) = _prepared(given, [16])
+    (made,) = _prepare(given, [16])
     assert made is not given
     assert (made.factors, made.loss) == (48, "warp")
 

@@ -1,47 +1,46 @@
 """``fastrec serve``: a model over HTTP."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.groups import groups_options
 from fastrec.cli.options import Duplicates, NewIds, OnUnknown
+from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import parse_mode
 
+ServedModel = Annotated[
+    Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
+]
+JournalFile = Annotated[
+    Path | None, typer.Option("--journal", dir_okay=False, help="Where events are kept; made if it is not there.")
+]
+VersionsFolder = Annotated[
+    Path | None,
+    typer.Option("--versions", file_okay=False, help="Publish new models in this folder, MODEL as the first."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
+    ),
+]
+UnknownIds = Annotated[
+    OnUnknown,
+    typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
+]
+Merging = Annotated[
+    Duplicates | None,
+    typer.Option(
+        help="What several events of one user and item add up to.",
+        show_default="last for models of ratings, else sum",
+    ),
+]
 
-@app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
-def serve(
-    model: Annotated[
-        Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
-    ],
-    journal: Annotated[
-        Path | None, typer.Option("--journal", dir_okay=False, help="Where events are kept; made if it is not there.")
-    ] = None,
-    versions: Annotated[
-        Path | None,
-        typer.Option("--versions", file_okay=False, help="Publish new models in this folder, MODEL as the first."),
-    ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
-        ),
-    ] = None,
-    on_unknown: Annotated[
-        OnUnknown,
-        typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
-    ] = OnUnknown.popular,
-    duplicates: Annotated[
-        Duplicates | None,
-        typer.Option(
-            help="What several events of one user and item add up to.",
-            show_default="last for models of ratings, else sum",
-        ),
-    ] = None,
+
+def schedule_options(
     checkpoint_every: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds between updates of the model's items; needs versions.")
     ] = None,
@@ -53,6 +52,38 @@ def serve(
         float | None,
         typer.Option(min=0.01, max=1, help="Refit when the NDCG@10 of new events has fallen by this share."),
     ] = None,
+) -> SchedulePlan:
+    """The group of options that say when new models are made."""
+    return SchedulePlan(
+        checkpoint_every=checkpoint_every, refit_every=refit_every, refit_share=refit_share, refit_drift=refit_drift
+    )
+
+
+def admission_options(
+    new_users: Annotated[
+        NewIds, typer.Option(help="New users beyond twice those of the last fit: held, refused, or all taken.")
+    ] = NewIds.hold,
+    new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
+    support: Annotated[int, typer.Option(min=1, help="An item that so many users have had is not held.")] = 5,
+) -> dict[str, Any]:
+    """The group of options that say what becomes of new ids."""
+    return {"new_users": new_users.value, "new_items": new_items.value, "support": support}
+
+
+@app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
+@groups_options(schedule=schedule_options, admission=admission_options)
+def serve(
+    model: ServedModel,
+    *,
+    journal: JournalFile = None,
+    versions: VersionsFolder = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
+    token_file: TokenFile = None,
+    on_unknown: UnknownIds = OnUnknown.popular,
+    duplicates: Merging = None,
+    schedule: SchedulePlan,
     drain: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds in which requests are still taken after SIGTERM.")
     ] = 1.0,
@@ -62,11 +93,7 @@ def serve(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Begin without the journal's damaged events, which are lost.")
     ] = False,
-    new_users: Annotated[
-        NewIds, typer.Option(help="New users beyond twice those of the last fit: held, refused, or all taken.")
-    ] = NewIds.hold,
-    new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
-    support: Annotated[int, typer.Option(min=1, help="An item that so many users have had is not held.")] = 5,
+    admission: dict[str, Any],
     force: Annotated[
         bool, typer.Option("--force", help="Take a model that does not fit the one before it, or the journal.")
     ] = False,
@@ -83,16 +110,11 @@ def serve(
         host=host,
         on_unknown=on_unknown.value,
         duplicates=None if duplicates is None else duplicates.value,
-        checkpoint_every=checkpoint_every,
-        refit_every=refit_every,
-        refit_share=refit_share,
-        refit_drift=refit_drift,
+        **schedule.options(),
         drain=drain,
         mode=parse_mode(mode),
         skip_damaged=skip_damaged,
-        new_users=new_users.value,
-        new_items=new_items.value,
-        support=support,
+        **admission,
         force=force,
     )
     run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)

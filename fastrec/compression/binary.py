@@ -147,7 +147,7 @@ class ResidualCodec(VectorCodec):
         self.rotation_, self.unit_ = self.coarse_.rotation_, self.coarse_.unit_
         # Where the coarse codec left next to nothing of these vectors, it may leave much of others.
         fine._reach = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
-        self.fine_ = fine.fit(self._left(self._turned(vectors), self.coarse_._encode(self._turned(vectors))))
+        self.fine_ = fine.fit(self._left(self._turn(vectors), self.coarse_._encode(self._turn(vectors))))
         return self
 
     def _left(self, coordinates: Floats, rows: Rows) -> Floats:

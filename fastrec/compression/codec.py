@@ -140,7 +140,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         largest = max([self._reach, *(float(_lengths(part).max()) for part in _parts(vectors))])
         self.unit_ = 2.0 ** max(-126, math.frexp(largest)[1] - HEADROOM) if largest > 0 else 1.0
         self.rotation_ = self._find_rotation(vectors, random)
-        self._learn(self._turned(vectors), random)
+        self._learn(self._turn(vectors), random)
         return self
 
     def transform(self, X: ArrayLike) -> Rows:
@@ -169,7 +169,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     f"X has a vector of length {longest.max():.3g} in row {row}, far beyond those of fit: fit the "
                     "codec to such vectors"
                 )
-            rows[start : start + len(part), : self._width] = self._encode(self._turned(coded))
+            rows[start : start + len(part), : self._width] = self._encode(self._turn(coded))
             rows[start : start + len(part), self._width :] = np.ascontiguousarray(exact, "<f4").view(np.uint8)
         return rows
 
@@ -233,16 +233,14 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def turn(self, queries: Floats) -> Floats:
         """Queries in the coordinates of the codes: the inner products with them are those with the vectors."""
         if self.exact_columns_ == 0:
-            return readonly(self._turned(queries))
-        return readonly(np.concatenate([self._turned(queries[:, : self._d]), queries[:, self._d :]], axis=1))
+            return readonly(self._turn(queries))
+        return readonly(np.concatenate([self._turn(queries[:, : self._d]), queries[:, self._d :]], axis=1))
 
     def turn_back(self, coordinates: Floats) -> Floats:
         """Vectors by their coordinates."""
         if self.rotation_ is None:
             return coordinates
-        return np.concatenate(
-            [_rotated(coordinates[:, : self._d], self.rotation_.T), coordinates[:, self._d :]], axis=1
-        )
+        return np.concatenate([_rotate(coordinates[:, : self._d], self.rotation_.T), coordinates[:, self._d :]], axis=1)
 
     # -- what it costs, and what it changes
 
@@ -342,8 +340,8 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """The parts of a vector that have centroids of their own, which a rotation is learned for."""
         return 1
 
-    def _turned(self, vectors: Floats) -> Floats:
-        return vectors if self.rotation_ is None else _rotated(vectors, self.rotation_)
+    def _turn(self, vectors: Floats) -> Floats:
+        return vectors if self.rotation_ is None else _rotate(vectors, self.rotation_)
 
     def _arrays(self) -> Iterator[NDArray[Any]]:
         for name in fields_of(type(self)):
@@ -387,7 +385,7 @@ def _parts(vectors: Floats) -> Iterator[Floats]:
     return (vectors[start : start + ROWS_AT_ONCE] for start in range(0, len(vectors), ROWS_AT_ONCE))
 
 
-def _rotated(vectors: Floats, rotation: Floats) -> Floats:
+def _rotate(vectors: Floats, rotation: Floats) -> Floats:
     """Vectors · rotation by a kernel of one order: with BLAS, a row's last bits would hang on the rows beside it."""
     d = rotation.shape[1]
     wide = np.zeros((len(rotation), padded_width(d)), np.float32)

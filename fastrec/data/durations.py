@@ -220,7 +220,7 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
     ...
     ValueError: times must fit in int64 as ns, got 36812-02-20T00:36:16 in row 1 (counted from 0): take a coarser unit
     """
-    return _rescaled(name, times, Fraction(UNITS_PER_SECOND[wanted], UNITS_PER_SECOND[unit]), unit, wanted)
+    return _rescale(name, times, Fraction(UNITS_PER_SECOND[wanted], UNITS_PER_SECOND[unit]), unit, wanted)
 
 
 def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], str]:
@@ -248,13 +248,13 @@ def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int
     numbers = dates.astype(np.int64)
     if unit in ("Y", "M"):
         # Within these years NumPy's own days are exact.
-        numbers = _rescaled(name, numbers, Fraction(steps), unit, "s", most=10**9)
+        numbers = _rescale(name, numbers, Fraction(steps), unit, "s", most=10**9)
         numbers, unit, steps = numbers.astype(f"M8[{unit}]").astype("M8[D]").astype(np.int64), "D", 1
     wanted = unit if unit in UNITS_PER_SECOND else "ns" if _NUMPY_SECONDS[unit] < 1 else "s"
-    return _rescaled(name, numbers, steps * _NUMPY_SECONDS[unit] * UNITS_PER_SECOND[wanted], unit, wanted), wanted
+    return _rescale(name, numbers, steps * _NUMPY_SECONDS[unit] * UNITS_PER_SECOND[wanted], unit, wanted), wanted
 
 
-def _rescaled(
+def _rescale(
     name: str, numbers: NDArray[np.int64], factor: Fraction, unit: str, wanted: str, most: int = int(_INT64.max)
 ) -> NDArray[np.int64]:
     """Times by another unit's factor, rounded down; what int64 does not hold is refused by its row."""

@@ -60,7 +60,7 @@ def open_frame(source: Any) -> "tuple[list[str], nw.DataFrame[Any]]":
     TypeError
         If the object is no frame.
     """
-    native, names = _numbered(source)
+    native, names = _number_columns(source)
     frame: Any = nw.from_native(native, pass_through=True, allow_series=False)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
@@ -76,7 +76,7 @@ def open_frame(source: Any) -> "tuple[list[str], nw.DataFrame[Any]]":
     )
 
 
-def _numbered(source: Any) -> tuple[Any, list[str] | None]:
+def _number_columns(source: Any) -> tuple[Any, list[str] | None]:
     """The frame, and its names; its columns are named by their numbers where several have one name."""
     kind = type(source).__module__.partition(".")[0], type(source).__name__
     if kind == ("pandas", "DataFrame"):
@@ -129,7 +129,7 @@ def plain_column(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
     column = decoded(column)
     dtype = column.dtype
     if dtype.is_decimal() or dtype in (nw.Int128, nw.UInt128):
-        return _narrowed(column)
+        return _narrow(column)
     if (dtype.is_numeric() or dtype == nw.Boolean) and not column.is_null().any():
         return column.to_numpy()
     return column.to_list()
@@ -157,7 +157,7 @@ def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
     return nw.from_native(pa.chunked_array(chunks, encoded.type.value_type), series_only=True)
 
 
-def _narrowed(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
+def _narrow(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
     """Integers of any width as int64 if all fit; else, and for decimals with a fraction, Python's own."""
     if _fraction_digits(column) <= 0 and not column.is_null().any():
         try:

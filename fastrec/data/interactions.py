@@ -138,7 +138,7 @@ class Interactions:
         if duplicates == "error":
             _ = self.matrix
 
-    def _replaced(self, **fields: Any) -> Self:
+    def _replace(self, **fields: Any) -> Self:
         """A copy with some of its fields (by slot, without the underscore) replaced, and nothing checked again."""
         new = type(self).__new__(type(self))
         for slot in self.__slots__:
@@ -396,7 +396,7 @@ class Interactions:
             raise ValueError("a user was picked twice: a vocabulary holds an id once; use .matrix[rows] to repeat rows")
         codes = code_of[self._user_codes] if self.n_interactions else self._user_codes
         events = np.flatnonzero(codes >= 0)
-        return self._chosen(events, users=self._users.picked(picked), user_codes=codes[events])
+        return self._choose(events, users=self._users.picked(picked), user_codes=codes[events])
 
     def select(self, events: ArrayLike) -> Self:
         """The chosen interactions, with the same vocabularies: shape and codes stay.
@@ -417,11 +417,11 @@ class Interactions:
             if key.shape != (self.n_interactions,):
                 raise IndexError(f"a mask of interactions must have shape ({self.n_interactions},), got {key.shape}")
             key = np.flatnonzero(key)
-        return self._chosen(_check_events(key, self.n_interactions))
+        return self._choose(_check_events(key, self.n_interactions))
 
-    def _chosen(self, events: NDArray[Any], **fields: Any) -> Self:
+    def _choose(self, events: NDArray[Any], **fields: Any) -> Self:
         fields.setdefault("user_codes", self._user_codes[events])
-        return self._replaced(
+        return self._replace(
             item_codes=self._item_codes[events],
             values=None if self._values is None else self._values[events],
             times=None if self._times is None else self._times[events],
@@ -440,7 +440,7 @@ class Interactions:
         users, user_codes = _without_gaps(self._users, self._user_codes)
         items, item_codes, kept = *_without_gaps(self._items, self._item_codes), np.unique(self._item_codes)
         info = None if self._item_info is None else {name: frozen(a[kept]) for name, a in self._item_info.items()}
-        return self._replaced(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
+        return self._replace(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
 
     def titles(self, codes: ArrayLike) -> list[str]:
         """What to show for the given items: their `title` in `item_info`, or their id where there is none.

@@ -117,7 +117,7 @@ def read_interactions(
         return data
     with naming(item_info):
         info = _read_item_info(item_info, data.items, item, encoding=encoding)
-        return data._replaced(item_info=check_item_info(info, len(data.items)), merged=data._merged)
+        return data._replace(item_info=check_item_info(info, len(data.items)), merged=data._merged)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _read(
         duplicates=duplicates,
     )
     columns = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
-    return data._replaced(columns=columns, merged=data._merged)
+    return data._replace(columns=columns, merged=data._merged)
 
 
 def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:
@@ -250,7 +250,7 @@ def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: s
             f"interactions such as {items.ids[:1].tolist()}"
         )
     return {
-        names[other]: _aligned(read[other], rows, numbers=names[other] != "title")
+        names[other]: _align(read[other], rows, numbers=names[other] != "title")
         for other in range(len(names))
         if other != place
     }
@@ -271,7 +271,7 @@ def _item_column(names: list[str], item: Selector) -> int:
     return roles.item - 1
 
 
-def _aligned(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
+def _align(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
     """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
     text = isinstance(column, TextColumn)
     values = _plain_values(column)

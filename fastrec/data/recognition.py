@@ -70,7 +70,7 @@ def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Se
     for role in ("user", "item"):
         if found[role] is None:
             raise ValueError(
-                f"no {role} column was recognised among {_listed(names)}: name it by {role}=…, or, if the first line "
+                f"no {role} column was recognised among {_quote(names)}: name it by {role}=…, or, if the first line "
                 "of the file is no header, give column numbers and header=False"
             )
     places = [place for place in found.values() if place is not None]
@@ -108,7 +108,7 @@ def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mappin
     if any(map(_is_no_name, first)):
         return False
     raise ValueError(
-        f"the first line, {_listed(first)}, may name the columns or be the first interaction: say header=True or "
+        f"the first line, {_quote(first)}, may name the columns or be the first interaction: say header=True or "
         "header=False (--header or --no-header)"
     )
 
@@ -130,7 +130,7 @@ def refuse_table(X: Any, name: str) -> None:
     if 2 <= len(columns) <= 20 and _find_all("user", columns) and _find_all("item", columns):
         raise TypeError(
             f"{name} must be Interactions or a matrix of shape (n_users, n_items), got a table with the columns "
-            f"{_listed(columns)}: make Interactions of it by fastrec.read_interactions(…)"
+            f"{_quote(columns)}: make Interactions of it by fastrec.read_interactions(…)"
         )
 
 
@@ -145,7 +145,7 @@ def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | No
         return selector
     same = [place for place, name in enumerate(names) if name == selector]
     if not same:
-        raise ValueError(f"there is no column {selector!r} for {role}: the columns are {_listed(names)}")
+        raise ValueError(f"there is no column {selector!r} for {role}: the columns are {_quote(names)}")
     if len(same) > 1:
         raise ValueError(f"{len(same)} columns are named {selector!r}: give the number of the {role} column")
     return same[0]
@@ -155,7 +155,7 @@ def _find_usual(role: str, names: Sequence[str], taken: set[int]) -> int | None:
     places = _find_all(role, names, taken)
     if len(places) > 1:
         raise ValueError(
-            f"the {role} column could be any of {_listed([names[place] for place in places])}: name it by {role}=…"
+            f"the {role} column could be any of {_quote([names[place] for place in places])}: name it by {role}=…"
         )
     return places[0] if places else None
 
@@ -167,5 +167,5 @@ def _find_all(role: str, names: Sequence[str], taken: Container[int] = ()) -> li
     return next((places for places in found if places), [])
 
 
-def _listed(names: Sequence[str]) -> str:
+def _quote(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names)) if names else "no columns at all"

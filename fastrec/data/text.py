@@ -87,9 +87,9 @@ class TextFile:
         self._delimiter = readonly(np.frombuffer(delimiter.encode(), np.uint8))
         self._quote = -1 if quote is None else ord(quote)
         self.format = TextFormat(delimiter, quote, encoding, True)
-        facts = self._checked(self._text, 1)
+        facts = self._check_records(self._text, 1)
         start, stop = int(facts[kernels.RECORD_START]), int(facts[kernels.RECORD_END])
-        first = [column.text(0) for column in self._taken(self._text[start:stop], None, int(facts[kernels.FIELDS]))]
+        first = [column.text(0) for column in self._take(self._text[start:stop], None, int(facts[kernels.FIELDS]))]
         self.format = self.format._replace(header=begins_with_header(first, header, chosen))
         self.names = first if self.format.header else [str(place) for place in range(len(first))]
         self._body = stop if self.format.header else 0
@@ -102,13 +102,13 @@ class TextFile:
         ValueError
             If a line has more or fewer fields than the first, or quotes stand where they must not.
         """
-        return self._taken(self._text[self._body :], places, len(self.names))
+        return self._take(self._text[self._body :], places, len(self.names))
 
-    def _taken(self, text: NDArray[np.uint8], places: list[int] | None, n_fields: int) -> list[TextColumn]:
+    def _take(self, text: NDArray[np.uint8], places: list[int] | None, n_fields: int) -> list[TextColumn]:
         """Columns of a part of the text, or all of them."""
         places = list(range(n_fields)) if places is None else places
         sizes = np.zeros(n_fields, np.int64)
-        facts = self._checked(text, np.iinfo(np.int64).max, sizes, n_fields)
+        facts = self._check_records(text, np.iinfo(np.int64).max, sizes, n_fields)
         bounds = starts_of(sizes[places])
         slots = np.full(n_fields, -1)
         slots[places] = np.arange(len(places))
@@ -120,17 +120,17 @@ class TextFile:
             for start, stop, rows in zip(bounds[:-1], bounds[1:], offsets, strict=True)
         ]
 
-    def _checked(
+    def _check_records(
         self, text: NDArray[np.uint8], most: int, sizes: NDArray[np.int64] = _NO_SIZES, n_fields: int = 0
     ) -> NDArray[np.int64]:
         facts = np.zeros(kernels.N_FACTS, np.int64)
         facts[kernels.FIELDS] = n_fields
         kernels.check_records(text, self._delimiter, self._quote, most, sizes, facts)
         if facts[kernels.KIND] != kernels.FINE:
-            raise self._malformed(text, facts)
+            raise self._find_malformed(text, facts)
         return facts
 
-    def _malformed(self, text: NDArray[np.uint8], facts: NDArray[np.int64]) -> ValueError:
+    def _find_malformed(self, text: NDArray[np.uint8], facts: NDArray[np.int64]) -> ValueError:
         kind, place = int(facts[kernels.KIND]), int(facts[kernels.PLACE])
         before = len(self._text) - len(text) + place
         line = 1 + int(np.count_nonzero(self._text[:before] == ord("\n")))

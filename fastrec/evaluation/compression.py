@@ -136,7 +136,7 @@ def compression_report(
     [('original', 64), ('float16', 32), ('int8', 20)]
     """
     k, repeats = check_size("k", k), check_integer("repeats", repeats, minimum=1)
-    named = _named(codecs, hasattr(model, "item_factors_"))
+    named = _name_codecs(codecs, hasattr(model, "item_factors_"))
     models = {
         "original": model,
         **{name: compress(model, codec, **_users(user_codec)) for name, codec in named.items()},
@@ -157,7 +157,7 @@ def compression_report(
     return CompressionReport(rows, k, type(model).__name__)
 
 
-def _named(codecs: Any, factors: bool) -> dict[str, Any]:
+def _name_codecs(codecs: Any, factors: bool) -> dict[str, Any]:
     if isinstance(codecs, Mapping):
         if "original" in codecs:
             raise ValueError("codecs must not call one 'original', as the model itself is called: give it another name")

@@ -149,14 +149,14 @@ class Report:
         if len(self.models) < 2:
             raise ValueError("compare needs a report of at least two models")
         rows = [
-            self._difference(a, b, metric, test) for a, b in combinations(self.models, 2) for metric in self._paired
+            self._difference(a, b, metric, test) for a, b in combinations(self.models, 2) for metric in self._by_user
         ]
         corrected = holm([row.p_value for row in rows])
         rows = [row._replace(p_corrected=float(p)) for row, p in zip(rows, corrected, strict=True)]
         return Comparison(tuple(rows), test, self.confidence)
 
     @property
-    def _paired(self) -> list[str]:
+    def _by_user(self) -> list[str]:
         return [metric for metric in self.metrics if metric not in self.totals[self.models[0]]]
 
     def _difference(self, a: str, b: str, metric: str, test: str) -> Difference:
@@ -177,11 +177,11 @@ class Report:
         """
         chosen = np.arange(len(self.users))[np.asarray(users)]
         values = {model: {m: v[chosen] for m, v in per.items()} for model, per in self.values.items()}
-        if not self._paired:
+        if not self._by_user:
             raise ValueError("the report has only metrics over all lists together, which cannot be told by users")
         return replace(
             self,
-            metrics=tuple(self._paired),
+            metrics=tuple(self._by_user),
             users=self.users[chosen],
             history=self.history[chosen],
             values=values,
@@ -287,7 +287,7 @@ class Report:
             "user": np.tile(self.users, len(self.models)),
             "history": np.tile(self.history, len(self.models)),
         }
-        for metric in self._paired:
+        for metric in self._by_user:
             columns[metric] = np.concatenate([self.values[model][metric] for model in self.models])
         return make_frame(columns, backend)
 

@@ -123,13 +123,13 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         parts: dict[str, Any] = {}
         blocks: dict[str, Any] = {}
         for name, kind in wanted.items():
-            values = _prepared(name, _column(columns, name), kind)
+            values = _prepare(name, _column(columns, name), kind)
             parts[name] = self._part(kind, values)
             blocks[name] = _empty(len(values)) if parts[name] is None else parts[name].fit_transform(values)
         self.kinds_, self._parts = wanted, parts
         self._widths = {name: block.shape[1] for name, block in blocks.items()}
         self.n_features_out_ = sum(self._widths.values())
-        return self._joined(blocks)
+        return self._join_blocks(blocks)
 
     def transform(self, X: Any) -> csr_array | NDArray[np.float32]:
         """The features of rows, seen in `fit` or not.
@@ -148,11 +148,11 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         columns = read_columns(X)
         blocks: dict[str, Any] = {}
         for name, kind in self.kinds_.items():
-            values, part = _prepared(name, _column(columns, name), kind), self._parts[name]
+            values, part = _prepare(name, _column(columns, name), kind), self._parts[name]
             if kind == "vector" and values.shape[1] != self._widths[name]:
                 raise ValueError(f"vectors of {name!r} must have {self._widths[name]} numbers, got {values.shape[1]}")
             blocks[name] = _empty(len(values)) if part is None else part.transform(values)
-        return self._joined(blocks)
+        return self._join_blocks(blocks)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """A name for each feature: the column's, then the value's or a number; an object array."""
@@ -218,7 +218,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
             sklearn.preprocessing.Normalizer(),
         )
 
-    def _joined(self, blocks: Mapping[str, Any]) -> csr_array | NDArray[np.float32]:
+    def _join_blocks(self, blocks: Mapping[str, Any]) -> csr_array | NDArray[np.float32]:
         weighted = [block * np.float32((self.weights or {}).get(name, 1.0)) for name, block in blocks.items()]
         if not weighted:
             raise ValueError("FeatureEncoder has no column to make features of")
@@ -294,7 +294,7 @@ def _column(columns: Mapping[str, list[Any]], name: str) -> list[Any]:
     return columns[name]
 
 
-def _prepared(name: str, values: list[Any], kind: str) -> Any:
+def _prepare(name: str, values: list[Any], kind: str) -> Any:
     """A column as its transformer takes it."""
     prepare: Any = _PREPARE[kind]
     try:

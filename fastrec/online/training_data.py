@@ -27,7 +27,7 @@ def interactions_of(
     values = np.array([event.value for event in events], np.float32)
     data = Interactions(user_codes, item_codes, values, users=users, items=items, duplicates=policy)
     # A few moments may well have many events here: these are times, whatever they look like.
-    return data if known is None else data._replaced(times=known, time_unit=time_unit)
+    return data if known is None else data._replace(times=known, time_unit=time_unit)
 
 
 def training_data(

@@ -112,7 +112,7 @@ class KCore(Preprocessor):
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
             What X is.
         """
-        return self.fit(X)._filtered(X, check_integer("KCore.user", self.user, minimum=1))
+        return self.fit(X)._filter(X, check_integer("KCore.user", self.user, minimum=1))
 
     def transform(self, X: Any) -> Any:
         """X with only the core's items; users keep all of these, however few.
@@ -127,9 +127,9 @@ class KCore(Preprocessor):
             What X is.
         """
         check_is_fitted(self)
-        return self._filtered(X, 1)
+        return self._filter(X, 1)
 
-    def _filtered(self, X: Any, least: int) -> Any:
+    def _filter(self, X: Any, least: int) -> Any:
         """X with only the core's items, and only users with so many of them at least."""
         matrix = self._check(X, reset=False)
         kept = self.item_mask_[matrix.indices]
@@ -199,19 +199,19 @@ class Binarize(Preprocessor):
         at = check_number("Binarize.at", self.at)
         matrix = self._check(X, reset=False)
         if isinstance(X, Interactions):
-            return _binarized(X, at)
+            return _binarize(X, at)
         ones = assemble_csr(np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr, matrix.shape)
         return as_given(X, ones, matrix.data >= at)
 
 
-def _binarized(data: Interactions, at: float) -> Interactions:
+def _binarize(data: Interactions, at: float) -> Interactions:
     reached = data.matrix.data >= at
     if data.matrix.nnz == data.n_interactions and data.values is not None:
         events = np.flatnonzero(data.values >= at)
     else:
         last = data.last_events()  # in the order of the cells of the matrix
         events = np.sort(last[reached])
-    return data.select(events)._replaced(values=None)
+    return data.select(events)._replace(values=None)
 
 
 def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
@@ -227,7 +227,7 @@ def with_cells(data: Interactions, matrix: CodeMatrix, kept: NDArray[np.bool_] |
     values = matrix.data
     if kept is not None:
         events, values = events[kept], values[kept]
-    return data.select(events)._replaced(values=np.array(values, np.float32))
+    return data.select(events)._replace(values=np.array(values, np.float32))
 
 
 class MergeDuplicates(Preprocessor):
@@ -287,7 +287,7 @@ class MergeDuplicates(Preprocessor):
         matrix = self._check(X, reset=False)
         if not isinstance(X, Interactions):
             return as_given(X, matrix, np.ones(matrix.nnz, bool))
-        merged = X if self.policy is None else X._replaced(duplicates=self.policy)
+        merged = X if self.policy is None else X._replace(duplicates=self.policy)
         unvalued = X.values is None and merged.duplicates not in (None, "sum")  # only a sum of ones is no one
         return X.select(X.last_events()) if unvalued else with_cells(merged, merged.matrix)
 
@@ -365,7 +365,7 @@ class Cap(Preprocessor):
         """
         check_is_fitted(self)
         matrix = self._check(X, reset=False)
-        kept = self._kept(X, matrix)
+        kept = self._choose_kept(X, matrix)
         if not isinstance(X, Interactions):
             return as_given(X, matrix, kept)
         order, begins = number_cells(X.user_codes, X.item_codes, X.shape)
@@ -373,7 +373,7 @@ class Cap(Preprocessor):
         events[order] = kept[np.cumsum(begins) - 1] if len(order) else False
         return X.select(events)
 
-    def _kept(self, X: Any, matrix: CodeMatrix) -> NDArray[np.bool_]:
+    def _choose_kept(self, X: Any, matrix: CodeMatrix) -> NDArray[np.bool_]:
         rows = row_numbers(matrix)
         drawn = hash_cells(matrix, self.random_state)
         share = drawn.astype(np.float64) * 2.0**-64 / self.item_rates_[matrix.indices]
@@ -471,7 +471,7 @@ class SampleNegatives(Preprocessor):
         users, items = draw_negatives(matrix, wanted, self.random_state)
         values = np.full(len(users), self.value, np.float32)
         if isinstance(X, Interactions):
-            return _joined(X, users, items, values)
+            return _join_events(X, users, items, values)
         row = row_numbers(matrix)
         data = np.concatenate([matrix.data, values])
         places = (np.concatenate([row, users]), np.concatenate([matrix.indices, items]))
@@ -495,14 +495,16 @@ class SampleNegatives(Preprocessor):
         return X if isinstance(X, Interactions) else as_given(X, matrix, np.ones(matrix.nnz, bool))
 
 
-def _joined(data: Interactions, users: NDArray[Any], items: NDArray[Any], values: NDArray[np.float32]) -> Interactions:
+def _join_events(
+    data: Interactions, users: NDArray[Any], items: NDArray[Any], values: NDArray[np.float32]
+) -> Interactions:
     old = np.ones(data.n_interactions, np.float32) if data.values is None else data.values
     times = data.times
     if times is not None:
         last = np.full(len(data), np.iinfo(np.int64).min)
         np.maximum.at(last, data.user_codes, times)
         times = np.concatenate([times, last[users]])
-    return data._replaced(
+    return data._replace(
         user_codes=np.concatenate([data.user_codes, users.astype(np.int32)]),
         item_codes=np.concatenate([data.item_codes, items.astype(np.int32)]),
         values=np.concatenate([old, values]),

@@ -44,7 +44,7 @@ class Weighting(Preprocessor):
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
         """The new value of each entry, of shape (nnz,); `rows` are their rows."""
 
-    def _checked(self, X: Any, *, reset: bool) -> CodeMatrix:
+    def _check_input(self, X: Any, *, reset: bool) -> CodeMatrix:
         matrix = self._check(X, reset=reset)
         if not self._takes_negatives and matrix.nnz and matrix.data.min() < 0:
             place = int(np.argmax(matrix.data < 0))
@@ -71,7 +71,7 @@ class Weighting(Preprocessor):
         """
         self._check_options()
         self._tell_merged(X)
-        self._learn(self._checked(X, reset=True))
+        self._learn(self._check_input(X, reset=True))
         return self
 
     def transform(self, X: Any) -> Any:
@@ -87,7 +87,7 @@ class Weighting(Preprocessor):
             What X is.
         """
         check_is_fitted(self)
-        matrix = self._checked(X, reset=False)
+        matrix = self._check_input(X, reset=False)
         rows = row_numbers(matrix)
         values = self._as_float32(self._weigh(matrix, rows), matrix.data)
         weighted = assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
@@ -352,7 +352,7 @@ class TimeDecay(Preprocessor):
         given = np.ones(len(weights), np.float32) if X.values is None else X.values
         with np.errstate(under="ignore"):
             values = (weights * given).astype(np.float32)
-        return X._replaced(values=keep_nonzero(values, given))
+        return X._replace(values=keep_nonzero(values, given))
 
     def _times(self, X: Any) -> NDArray[np.int64]:
         if not isinstance(X, Interactions):

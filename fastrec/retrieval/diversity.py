@@ -61,7 +61,7 @@ class MMR:
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list."""
         share = self.check_number()
-        listed, places = _listed(top)
+        listed, places = _list_places(top)
         vectors = _dense(self.vectors, "MMR.vectors", listed)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
@@ -69,13 +69,13 @@ class MMR:
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
             return _pick_marginal(unit[places[rows]], relevance, share, count)
 
-        return _reranked(top, check_size("k", k), unit.shape[1], pick)
+        return _rerank(top, check_size("k", k), unit.shape[1], pick)
 
 
 def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int) -> NDArray[np.int64]:
     """Places of the picked candidates, of shape (b, count)."""
     everyone = np.arange(len(relevance))
-    left = _scaled(relevance, 1 - share)
+    left = _scale(relevance, 1 - share)
     nearest = np.full(relevance.shape, -np.inf)
     picked = np.empty((len(relevance), count), np.int64)
     for step in range(count):
@@ -127,7 +127,7 @@ class Calibration:
             raise ValueError("Calibration needs histories, a row for each of the list")
         had = check_matrix(histories, name="histories", negative="accept")
         met, local = np.unique(had.indices, return_inverse=True)
-        listed, places = _listed(top)
+        listed, places = _list_places(top)
         features = _dense(self.features, "Calibration.features", np.concatenate([listed, met]))
         if had.shape != (len(top), np.shape(self.features)[0]):
             raise ValueError(f"histories must be of shape {(len(top), np.shape(self.features)[0])}, got {had.shape}")
@@ -140,12 +140,12 @@ class Calibration:
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
             return _pick_calibrated(shares[places[rows]], relevance, wanted[rows], weight, count)
 
-        return _reranked(top, check_size("k", k), shares.shape[1], pick)
+        return _rerank(top, check_size("k", k), shares.shape[1], pick)
 
 
 def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: float, count: int) -> NDArray[np.int64]:
     everyone = np.arange(len(relevance))
-    left = _scaled(relevance, 1 - weight)
+    left = _scale(relevance, 1 - weight)
     so_far = np.zeros_like(wanted)
     picked = np.empty((len(relevance), count), np.int64)
     # Of the divergence, only the part that hangs on the list: the sum of p log(0.99 q + 0.01 p).
@@ -202,7 +202,7 @@ class GroupCap:
         for start in range(0, len(top), 4096):
             rows = slice(start, start + 4096)
             kept[rows] = _within_caps(top.codes[rows], member, most, k)
-        return _chosen(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
+        return _choose(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
 
 
 def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int) -> NDArray[np.bool_]:
@@ -232,14 +232,14 @@ def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int
 # --- what they share -------------------------------------------------------------------------------------------------
 
 
-def _reranked(top: TopK, k: int, width: int, pick: Any) -> TopK:
+def _rerank(top: TopK, k: int, width: int, pick: Any) -> TopK:
     """The picked places of each row, a batch at a time."""
     count = min(k, top.codes.shape[1])
     order = np.empty((len(top), count), np.int64)
     for rows in _batches(len(top), top.codes.shape[1] * width * 8):
         scores = top.scores[rows].astype(np.float64)
         order[rows] = pick(rows, _relevance(scores, top.valid[rows]), count)
-    return _chosen(top, order, np.minimum(top.valid.sum(axis=1), count), k)
+    return _choose(top, order, np.minimum(top.valid.sum(axis=1), count), k)
 
 
 def _relevance(scores: Floats, valid: NDArray[np.bool_]) -> Floats:
@@ -250,7 +250,7 @@ def _relevance(scores: Floats, valid: NDArray[np.bool_]) -> Floats:
     return np.where(valid, (np.where(valid, scores, 0.0) - np.where(np.isfinite(low), low, 0.0)) / span, -np.inf)
 
 
-def _scaled(relevance: Floats, share: float) -> Floats:
+def _scale(relevance: Floats, share: float) -> Floats:
     """The share of it; places without an item stay at -inf, with no share too."""
     there = np.isfinite(relevance)
     return np.where(there, share * np.where(there, relevance, 0.0), -np.inf)
@@ -261,7 +261,7 @@ def _batches(n: int, bytes_each: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _chosen(top: TopK, order: NDArray[np.int64], lengths: NDArray[Any], k: int) -> TopK:
+def _choose(top: TopK, order: NDArray[np.int64], lengths: NDArray[Any], k: int) -> TopK:
     """The places of `order` in each row, as many as there are, then nothing."""
     codes = np.full((len(top), k), -1, np.int32)
     scores = np.full((len(top), k), -np.inf, np.float32)
@@ -276,7 +276,7 @@ def _is_matrix(groups: Any) -> bool:
     return sparse.issparse(groups) or np.ndim(groups) == 2
 
 
-def _listed(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _list_places(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The codes that a list holds, and the place of each among them; 0 where there is none."""
     valid = top.valid
     listed, local = np.unique(top.codes[valid], return_inverse=True)

@@ -95,10 +95,10 @@ class TopK:
     def items(self) -> NDArray[Any]:
         """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, where nothing is left."""
         if self._items is None:
-            object.__setattr__(self, "_items", self._decoded())
+            object.__setattr__(self, "_items", self._decode_items())
         return cast("NDArray[Any]", self._items)
 
-    def _decoded(self) -> NDArray[Any]:
+    def _decode_items(self) -> NDArray[Any]:
         if self._item_vocabulary is None:
             return self.codes
         valid = self.valid

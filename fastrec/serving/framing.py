@@ -120,10 +120,10 @@ def read_head(raw: bytes) -> Head:
         host, dropped = named or host, dropped | {b"host"}
     elif minor in b"01" and length is not None and special.keys().isdisjoint(dropped):
         return Head(raw, length)
-    return Head(_rewritten(b"%b %b HTTP/1.%b" % (method, target, b"0" if old else b"1"), fields, dropped, host), length)
+    return Head(_rewrite(b"%b %b HTTP/1.%b" % (method, target, b"0" if old else b"1"), fields, dropped, host), length)
 
 
-def _rewritten(line: bytes, fields: list[tuple[bytes, bytes]], dropped: set[bytes], host: bytes | None) -> bytes:
+def _rewrite(line: bytes, fields: list[tuple[bytes, bytes]], dropped: set[bytes], host: bytes | None) -> bytes:
     """A head anew, in the form that the parser knows."""
     dropped = dropped | {b"transfer-encoding"}
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)

@@ -147,7 +147,7 @@ def test_duplicates_merge_as_the_matrix_does(pairs, valued):
         merged = MergeDuplicates().fit_transform(data)
         assert merged.n_interactions == data.matrix.nnz
         np.testing.assert_array_equal(merged.matrix.toarray(), data.matrix.toarray())
-        other = MergeDuplicates(policy).fit_transform(data._replaced(duplicates="sum"))
+        other = MergeDuplicates(policy).fit_transform(data._replace(duplicates="sum"))
         np.testing.assert_array_equal(other.matrix.toarray(), data.matrix.toarray())
 
 

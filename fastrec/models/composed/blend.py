@@ -196,7 +196,7 @@ class Blend(Explaining):
         if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
             data = data.select(is_in(matrix, data))
         if data is not None and data.duplicates is None and data.n_repeated:
-            data = data._replaced(duplicates=self.duplicates_)  # as the blend's own, which says it
+            data = data._replace(duplicates=self.duplicates_)  # as the blend's own, which says it
         X = matrix if data is None else data
         if isinstance(self.weights, str):
             self.weights_, self.validation_scores_ = self._found(hidden_parts(self.validation, X, matrix))
