@@ -11,9 +11,6 @@ from fastrec.models import FactorRecommender
 class Peer(FactorRecommender):
     """A model whose scores are inner products of vectors that another library has learned; it folds nobody in."""
 
-    def _check_options(self) -> None:
-        pass  # the other library does
-
     def _fit(self, matrix: Any) -> None:
         self._users, self.item_factors_ = self._vectors_of(matrix)
 

@@ -23,7 +23,7 @@ def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum:
     """
     if type(value) is int and (minimum is None or value >= minimum) and (maximum is None or value <= maximum):
         return value  # the way of every good call: no sentence is made
-    wanted = "an integer" + _bounds(minimum, maximum, False)
+    wanted = f"an integer {bounds_in_words(minimum, maximum)}".rstrip()
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
@@ -58,21 +58,30 @@ def memory_bytes() -> int:
 
 
 def check_number(
-    name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None, above: bool = False
+    name: str,
+    value: Any,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: bool = False,
+    below: bool = False,
 ) -> float:
-    """`value` as a finite float within its bounds (`above`: the minimum itself is excluded), or an error naming it.
+    """`value` as a finite float within its bounds, or an error naming it.
+
+    With `above` the minimum itself is excluded, with `below` the maximum.
 
     >>> check_number("alpha", float("nan"), minimum=0)
     Traceback (most recent call last):
     ...
     ValueError: alpha must be a finite number of at least 0, got nan
     """
-    wanted = "a finite number" + _bounds(minimum, maximum, above)
+    wanted = f"a finite number {bounds_in_words(minimum, maximum, above, below)}".rstrip()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
     number = float(value)
     low = minimum is not None and (number <= minimum if above else number < minimum)
-    if not (abs(number) < float("inf")) or low or (maximum is not None and number > maximum):
+    high = maximum is not None and (number >= maximum if below else number > maximum)
+    if not (abs(number) < float("inf")) or low or high:
         raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
     return number
 
@@ -110,12 +119,20 @@ def _shown(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _bounds(minimum: float | None, maximum: float | None, above: bool) -> str:
-    if minimum is not None and maximum is not None:
-        return f" {'above' if above else 'from'} {minimum} {'and at most' if above else 'to'} {maximum}"
-    if minimum is not None:
-        return f" above {minimum}" if above else f" of at least {minimum}"
-    return f" of at most {maximum}" if maximum is not None else ""
+def bounds_in_words(minimum: float | None, maximum: float | None, above: bool = False, below: bool = False) -> str:
+    """Bounds as errors and documentation have them; an empty text where there are none.
+
+    >>> bounds_in_words(0, 1, below=True), bounds_in_words(0, None, above=True)
+    ('from 0 to below 1', 'above 0')
+    """
+    if maximum is None:
+        return "" if minimum is None else f"above {minimum}" if above else f"of at least {minimum}"
+    upper = f"below {maximum}" if below else f"at most {maximum}"
+    if minimum is None:
+        return upper if below else f"of {upper}"
+    if above:
+        return f"above {minimum} and {upper}"
+    return f"from {minimum} to {upper if below else maximum}"
 
 
 # What users of other libraries call our options. Where a name has several meanings, the first that the function has.

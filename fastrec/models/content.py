@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from fastrec.features import FeatureEncoder, align_rows
-from fastrec.features.encoder import read_columns
+from fastrec.features.encoder import KINDS, read_columns
 from fastrec.fields import Array, Either, Fields, Matrix, Value
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import rows_of_lists
 from fastrec.models.base.explanation import Explaining
+from fastrec.options import ByColumn, Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.truncated_svd import add_dense_products, pad_columns, sum_vectors
-from fastrec.validation import check_choice, check_integer, check_size
 
 
 class ContentRecommender(Explaining):
@@ -73,6 +73,14 @@ class ContentRecommender(Explaining):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
     takes_negatives: ClassVar[bool] = True
+    _options: ClassVar[Options] = {
+        "columns": ByColumn(Choice(KINDS), also=(None,)),
+        "text": Choice(("tfidf", "hashing")),
+        "max_features": Integer(1, memory=True, also=(None,)),
+        "min_frequency": Integer(1),
+        "column_weights": ByColumn(Number(0), also=(None,)),
+        "n_jobs": Jobs(),
+    }
     _learned: ClassVar[Fields] = {
         "item_features_": Either(Matrix(("n_items", "n_features")), Array(("n_items", "n_features"))),
         "features_given_": Value(bool),
@@ -97,13 +105,6 @@ class ContentRecommender(Explaining):
         self.min_frequency = min_frequency
         self.column_weights = column_weights
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        check_choice("ContentRecommender.text", self.text, ("tfidf", "hashing"))
-        if self.max_features is not None:
-            check_size("ContentRecommender.max_features", self.max_features)
-        check_integer("ContentRecommender.min_frequency", self.min_frequency, minimum=1)
-        effective_jobs(self.n_jobs)
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, item: str | None = None) -> Self:
         """Take in the items' features, and who liked what.

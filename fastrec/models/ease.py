@@ -10,12 +10,12 @@ from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, turned
 from fastrec.models.base.item_weights import ItemWeights, is_finite
+from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, products_of, rows_of
 from fastrec.solvers.similarity import undivided
-from fastrec.validation import check_choice, check_number, check_size
 
 Doubles = NDArray[np.float64]
 
@@ -92,6 +92,17 @@ class EASE(ItemWeights):
 
     takes_negatives: ClassVar[bool] = True
 
+    _options: ClassVar[Options] = {
+        "regularization": Number(0, above=True, log=True),
+        "dropout": Number(0, 1, below=True),
+        "relaxation": Number(0, 1),
+        "method": Choice(("auto", "dense", "sparse")),
+        "neighbors": Integer(1, memory=True, log=True),
+        "threshold": Number(0, 1, below=True),
+        "n_jobs": Jobs(),
+        "verbose": Verbosity(),
+    }
+
     def __init__(
         self,
         regularization: float = 200.0,
@@ -112,17 +123,6 @@ class EASE(ItemWeights):
         self.threshold = threshold
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    def _check_options(self) -> None:
-        check_number("EASE.regularization", self.regularization, minimum=0, above=True)
-        for name in ("dropout", "threshold"):
-            share = check_number(f"EASE.{name}", getattr(self, name), minimum=0, maximum=1)
-            if share == 1:
-                raise ValueError(f"EASE.{name} must be from 0 to below 1, got {share}")
-        check_number("EASE.relaxation", self.relaxation, minimum=0, maximum=1)
-        check_choice("EASE.method", self.method, ("auto", "dense", "sparse"))
-        check_size("EASE.neighbors", self.neighbors)
-        effective_jobs(self.n_jobs)
 
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)

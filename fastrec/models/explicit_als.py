@@ -15,9 +15,9 @@ from fastrec.matrix.rows import turned
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE
+from fastrec.options import EPOCHS, FACTORS, Choice, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.solvers.epochs import Course, check_course, seed_of
-from fastrec.validation import check_choice, check_integer, check_number, check_size
+from fastrec.solvers.epochs import Course, seed_of
 
 Callback = Callable[[int, float, float], bool | None]
 
@@ -103,6 +103,15 @@ class ExplicitALS(Explaining, FactorRecommender):
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
     takes_negatives: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "regularization": Number(0, above=True, log=True),
+        "bias_regularization": Number(0, above=True, log=True),
+        "regularization_exponent": Number(0, 1),
+        "solver": Choice(("cholesky", "cg")),
+        "cg_steps": Integer(1, LARGEST_CODE),
+        **EPOCHS,
+    }
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
         **COURSE,
@@ -140,15 +149,6 @@ class ExplicitALS(Explaining, FactorRecommender):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.callback = callback
-
-    def _check_options(self) -> None:
-        check_size("ExplicitALS.factors", self.factors)
-        check_number("ExplicitALS.regularization", self.regularization, minimum=0, above=True)
-        check_number("ExplicitALS.bias_regularization", self.bias_regularization, minimum=0, above=True)
-        check_number("ExplicitALS.regularization_exponent", self.regularization_exponent, minimum=0, maximum=1)
-        check_choice("ExplicitALS.solver", self.solver, ("cholesky", "cg"))
-        check_integer("ExplicitALS.cg_steps", self.cg_steps, minimum=1, maximum=LARGEST_CODE)
-        check_course(self)
 
     def _sizes(self) -> Sizes:
         return super()._sizes() | {"width": self.factors + 2}

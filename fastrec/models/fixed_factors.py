@@ -12,8 +12,8 @@ from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
-from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.validation import check_number
+from fastrec.options import Jobs, Number, Options, Other
+from fastrec.parallel import one_blas_thread
 
 
 class FixedFactors(Explaining, FactorRecommender):
@@ -71,6 +71,13 @@ class FixedFactors(Explaining, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    _options: ClassVar[Options] = {
+        "user_factors": Other("array of shape (n_users, factors)", also=(None,)),
+        "item_factors": Other("array of shape (n_items, factors)", also=(None,)),
+        "alpha": Number(0, above=True, log=True),
+        "regularization": Number(0, above=True, log=True),
+        "n_jobs": Jobs(),
+    }
     _learned: ClassVar[Fields] = {
         "gramian_": Array(("width", "width"), "float64", least=-LARGEST_SUM, most=LARGEST_SUM),
         "users_given_": Value(bool),
@@ -97,11 +104,6 @@ class FixedFactors(Explaining, FactorRecommender):
         self.alpha = alpha
         self.regularization = regularization
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        check_number("FixedFactors.alpha", self.alpha, minimum=0, above=True)
-        check_number("FixedFactors.regularization", self.regularization, minimum=0, above=True)
-        effective_jobs(self.n_jobs)
 
     def _fit(self, matrix: CodeMatrix) -> None:
         if self.item_factors is None:

@@ -13,10 +13,10 @@ from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import turned
 from fastrec.models.base.explanation import Explaining
+from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
 from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, leading_spectrum, sum_vectors
-from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
@@ -97,6 +97,19 @@ class GraphFilter(Explaining):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    _options: ClassVar[Options] = {
+        "factors": Integer(0, memory=True, log=True, also=("auto",)),
+        "ideal_weight": Number(0),
+        "filter": Choice(("linear", "plateau", "sharpen")),
+        "user_exponent": Number(0, 1),
+        "item_exponent": Number(0, 1),
+        "degree_exponent": Number(0, 1),
+        "order": Integer(1, 64),
+        "flatness": Number(1),
+        "sharpness": Number(0),
+        "random_state": Seed(),
+        "n_jobs": Jobs(),
+    }
     _learned: ClassVar[Fields] = {
         "eigenvalues_": Array(("rank",), "float64", least=0),
         "item_vectors_": Array(("n_items", "rank")),
@@ -141,18 +154,6 @@ class GraphFilter(Explaining):
         self.sharpness = sharpness
         self.random_state = random_state
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        if self.factors != "auto":
-            check_size('GraphFilter.factors (if not "auto")', self.factors, minimum=0)
-        check_number("GraphFilter.ideal_weight", self.ideal_weight, minimum=0)
-        check_choice("GraphFilter.filter", self.filter, ("linear", "plateau", "sharpen"))
-        for name in ("user_exponent", "item_exponent", "degree_exponent"):
-            check_number(f"GraphFilter.{name}", getattr(self, name), minimum=0, maximum=1)
-        check_integer("GraphFilter.order", self.order, minimum=1, maximum=64)
-        check_number("GraphFilter.flatness", self.flatness, minimum=1)
-        check_number("GraphFilter.sharpness", self.sharpness, minimum=0)
-        effective_jobs(self.n_jobs)
 
     def _fit(self, matrix: CodeMatrix) -> None:
         weights = matrix.data.astype(np.float64)

@@ -16,11 +16,11 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
-from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, validation_ndcg
-from fastrec.solvers.ridge import FeatureRidge, check_strength
-from fastrec.validation import check_choice, check_integer, check_number, check_size
+from fastrec.solvers.epochs import Callback, Course, held_out, seed_of, validation_ndcg
+from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
 # and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
@@ -135,6 +135,19 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
     _of_items: ClassVar[tuple[str, ...]] = (*FeaturedFactors._of_items, "fold-in")
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "regularization": Number(0, log=True),
+        "alpha": Number(0, above=True, log=True, also=("auto",)),
+        "regularization_exponent": Number(-4, 4),
+        "feature_regularization": STRENGTH,
+        "solver": Choice(("auto", "cg", "cholesky")),
+        "cg_steps": Integer(1, LARGEST_CODE),
+        "dtype": Choice(("float16", "float32")),
+        **EPOCHS,
+        **VALIDATION,
+        "warm_start": Flag(),
+    }
     _learned: ClassVar[Fields] = {
         "alpha_": Value(float, least=0, above=True, most=LARGEST),
         **COURSE,
@@ -185,18 +198,6 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self.warm_start = warm_start
         self.verbose = verbose
         self.callback = callback
-
-    def _check_options(self) -> None:
-        check_size("ImplicitALS.factors", self.factors)
-        check_number("ImplicitALS.regularization", self.regularization, minimum=0)
-        if self.alpha != "auto":
-            check_number('ImplicitALS.alpha (if not "auto")', self.alpha, minimum=0, above=True)
-        check_number("ImplicitALS.regularization_exponent", self.regularization_exponent, minimum=-4, maximum=4)
-        check_strength("ImplicitALS.feature_regularization", self.feature_regularization)
-        check_choice("ImplicitALS.solver", self.solver, ("auto", "cg", "cholesky"))
-        check_integer("ImplicitALS.cg_steps", self.cg_steps, minimum=1, maximum=LARGEST_CODE)
-        check_choice("ImplicitALS.dtype", self.dtype, ("float16", "float32"))
-        check_course(self)
 
     def _sizes(self) -> Sizes:
         return super()._sizes() | dict.fromkeys(("width", "item_map", "user_map"), self.factors)

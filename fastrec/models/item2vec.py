@@ -23,11 +23,11 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Flag, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.solvers.blocks import Cell, Cells, count_blocks, deal_items
-from fastrec.solvers.epochs import Callback, Course, check_course, held_out, seed_of, update_seed, validation_ndcg
+from fastrec.solvers.epochs import Callback, Course, held_out, seed_of, update_seed, validation_ndcg
 from fastrec.solvers.losses import make_side
-from fastrec.validation import check_flag, check_integer, check_number, check_size
 
 PAIRS_AT_ONCE = 1 << 22  # pairs that are made, dealt and learned from at a time: 32 MiB
 POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean
@@ -109,6 +109,18 @@ class Item2Vec(Explaining, UpdatingFactors):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "window": Integer(1, memory=True, also=(None,)),
+        "dynamic_window": Flag(),
+        "n_negatives": Integer(1, 64),
+        "negative_exponent": Number(-2, 2),
+        "subsample": Number(0, log=True),
+        "learning_rate": Number(0, above=True, log=True),
+        **EPOCHS,
+        **VALIDATION,
+        "warm_start": Flag(),
+    }
     _learned: ClassVar[Fields] = {
         "context_factors_": Array(("n_items", "width")),
         "item_norms_": Array(("n_items",), least=0),
@@ -159,18 +171,6 @@ class Item2Vec(Explaining, UpdatingFactors):
         self.warm_start = warm_start
         self.verbose = verbose
         self.callback = callback
-
-    def _check_options(self) -> None:
-        check_size("Item2Vec.factors", self.factors)
-        if self.window is not None:
-            check_size("Item2Vec.window", self.window)
-        check_flag("Item2Vec.dynamic_window", self.dynamic_window)
-        check_integer("Item2Vec.n_negatives", self.n_negatives, minimum=1, maximum=64)
-        check_number("Item2Vec.negative_exponent", self.negative_exponent, minimum=-2, maximum=2)
-        check_number("Item2Vec.subsample", self.subsample, minimum=0)
-        check_number("Item2Vec.learning_rate", self.learning_rate, minimum=0, above=True)
-        check_course(self)
-        effective_jobs(self.n_jobs)
 
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
         """Learn the vectors.

@@ -20,16 +20,26 @@ from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options, Widths
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval import ExactIndex, TopK
-from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
-from fastrec.solvers.network_layout import ARCHITECTURES, LOSSES, NORMALIZATIONS, NetworkLayout, check_layers
+from fastrec.solvers.epochs import Course, held_out, seed_of, validate_dear
+from fastrec.solvers.network_layout import (
+    ARCHITECTURES,
+    LOSSES,
+    NORMALIZATIONS,
+    NetworkLayout,
+    check_decay,
+    check_depth,
+)
 from fastrec.solvers.network_scoring import Scorer
 from fastrec.solvers.network_training import SPREAD, EpochSamples, Trainer, make_step_tables
 from fastrec.solvers.network_training import runner as threads
-from fastrec.validation import check_choice, check_integer, check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
+
+# What was trained, as `network_` has it.
+NETWORK = ("architecture", "factors", "layers", "normalization", "loss", "negatives", "regularization")
 
 WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
 
@@ -50,7 +60,7 @@ class MLPRecommender(Recommender):
     ----------
     factors : int
         The width of an embedding. "neumf" has two for each user and item.
-    architecture : {"neumf", "mlp", "gmf", "dot"}
+    architecture : {"dot", "gmf", "mlp", "neumf"}
         "dot": the inner product of the two embeddings, times a weight, plus a bias: what Keras calls Embedding, Dot,
         Dense(1). "gmf": a weight for each factor. "mlp": dense layers over the two embeddings side by side. "neumf":
         both, each with embeddings of its own (He et al. 2017).
@@ -58,7 +68,7 @@ class MLPRecommender(Recommender):
         The widths of the dense layers of "mlp" and "neumf": each linear, then normalization, ReLU, dropout.
     dropout : float
         The share of a layer's outputs that vanish in training, from 0 and below 1.
-    normalization : {None, "batch", "layer"}
+    normalization : {"batch", "layer"} or None
         Batch normalization takes its means over blocks of at most 256 samples of a batch.
     loss : {"logistic", "squared"}
         Binary cross-entropy of a sigmoid, or squared error.
@@ -135,6 +145,21 @@ class MLPRecommender(Recommender):
     0
     """
 
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "architecture": Choice(ARCHITECTURES),
+        "layers": Widths(),
+        "dropout": Number(0, 0.99),
+        "normalization": Choice(tuple(NORMALIZATIONS)),
+        "loss": Choice(tuple(LOSSES)),
+        "negatives": Integer(0, 1000),
+        "learning_rate": Number(0, above=True, log=True),
+        "regularization": Number(0, log=True),
+        **EPOCHS,
+        "batch_size": Integer(1, 1 << 20, log=True),
+        **VALIDATION,
+        "warm_start": Flag(),
+    }
     _learned: ClassVar[Fields] = {
         "user_embeddings_": Array(("n_users", "columns")),
         "item_embeddings_": Array(("n_items", "columns")),
@@ -198,22 +223,9 @@ class MLPRecommender(Recommender):
         self.callback = callback
 
     def _check_options(self) -> None:
-        check_size("MLPRecommender.factors", self.factors)
-        check_choice("MLPRecommender.architecture", self.architecture, ARCHITECTURES)
-        check_layers("MLPRecommender.layers", self.layers, empty=self.architecture in ("dot", "gmf"))
-        check_number("MLPRecommender.dropout", self.dropout, minimum=0, maximum=0.99)
-        check_choice("MLPRecommender.normalization", self.normalization, tuple(NORMALIZATIONS))
-        check_choice("MLPRecommender.loss", self.loss, tuple(LOSSES))
-        check_integer("MLPRecommender.negatives", self.negatives, minimum=0, maximum=1000)
-        check_number("MLPRecommender.learning_rate", self.learning_rate, minimum=0, above=True)
-        check_number("MLPRecommender.regularization", self.regularization, minimum=0)
-        if self.learning_rate * self.regularization >= 1:
-            raise ValueError(
-                "MLPRecommender.regularization times learning_rate must be below 1, the share of a weight that a step "
-                f"takes, got {self.regularization} · {self.learning_rate}"
-            )
-        check_integer("MLPRecommender.batch_size", self.batch_size, minimum=1, maximum=1 << 20)
-        check_course(self)
+        super()._check_options()
+        check_depth(f"{type(self).__name__}.layers", self.layers, self.architecture)
+        check_decay(f"{type(self).__name__}.regularization", self.learning_rate, self.regularization)
 
     # -- learning
 
@@ -422,16 +434,11 @@ class MLPRecommender(Recommender):
     def _check_network(self) -> None:
         """Raise a ValueError or TypeError where what a file says of the network is not what `fit` would have put in."""
         name, network = type(self).__name__, self.network_
-        if len(network) != 7:
-            raise ValueError(f"{name}.network_ must have 7 parts, got {len(network)}")
-        architecture, factors, layers, normalization, loss, negatives, regularization = network
-        check_choice(f"{name}.network_'s architecture", architecture, ARCHITECTURES)
-        check_integer(f"{name}.network_'s factors", factors, minimum=1)
-        check_layers(f"{name}.network_'s layers", layers, empty=architecture in ("dot", "gmf"))
-        check_choice(f"{name}.network_'s normalization", normalization, tuple(NORMALIZATIONS))
-        check_choice(f"{name}.network_'s loss", loss, tuple(LOSSES))
-        check_integer(f"{name}.network_'s negatives", negatives, minimum=0, maximum=1000)
-        check_number(f"{name}.network_'s regularization", regularization, minimum=0)
+        if len(network) != len(NETWORK):
+            raise ValueError(f"{name}.network_ must have {len(NETWORK)} parts, got {len(network)}")
+        for option, value in zip(NETWORK, network, strict=True):
+            self._options[option].check(f"{name}.network_'s {option}", value)
+        check_depth(f"{name}.network_'s layers", network[2], network[0])
 
     def _scorer(self) -> Scorer:
         scorer: Scorer = self._derived.get("scorer", self._make_scorer)

@@ -17,6 +17,7 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.updating import Change, Updating
 from fastrec.notices import warn_caller
+from fastrec.options import Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.solvers.neighbors import (
@@ -29,7 +30,7 @@ from fastrec.solvers.neighbors import (
     rows_of,
 )
 from fastrec.solvers.similarity import SIMILARITIES, Divisor, Profile, Similarity
-from fastrec.validation import check_choice, check_number, check_size
+from fastrec.validation import check_size
 
 Doubles = NDArray[np.float64]
 
@@ -37,15 +38,16 @@ Doubles = NDArray[np.float64]
 LONG_ROW = 150_000
 
 
-def _check_neighborhood(model: Any, similarities: tuple[str, ...]) -> None:
-    name = type(model).__name__
-    check_size(f"{name}.neighbors", model.neighbors)
-    check_choice(f"{name}.similarity", model.similarity, similarities)
-    check_number(f"{name}.shrinkage", model.shrinkage, minimum=0)
-    check_number(f"{name}.asymmetry", model.asymmetry, minimum=0, maximum=1)
-    check_number(f"{name}.k1", model.k1, minimum=0)
-    check_number(f"{name}.b", model.b, minimum=0, maximum=1)
-    effective_jobs(model.n_jobs)
+NEIGHBORHOOD: Options = {
+    "neighbors": Integer(1, memory=True, log=True),
+    "similarity": Choice(tuple(SIMILARITIES)),
+    "shrinkage": Number(0),
+    "asymmetry": Number(0, 1),
+    "k1": Number(0),
+    "b": Number(0, 1),
+    "n_jobs": Jobs(),
+}
+"""What both take."""
 
 
 class ItemKNN(ItemWeights):
@@ -112,6 +114,13 @@ class ItemKNN(ItemWeights):
     (array([1, 0], dtype=int32), array([0.57735026, 0.        ], dtype=float32))
     """
 
+    _options: ClassVar[Options] = {
+        **NEIGHBORHOOD,
+        "similarity": Choice((*SIMILARITIES, "rp3beta")),
+        "alpha": Number(0),
+        "beta": Number(0),
+    }
+
     def __init__(
         self,
         neighbors: int = 100,
@@ -134,11 +143,6 @@ class ItemKNN(ItemWeights):
         self.k1 = k1
         self.b = b
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        _check_neighborhood(self, (*SIMILARITIES, "rp3beta"))
-        check_number("ItemKNN.alpha", self.alpha, minimum=0)
-        check_number("ItemKNN.beta", self.beta, minimum=0)
 
     def _fit(self, matrix: CodeMatrix) -> None:
         self._warn_of_long_rows(matrix)
@@ -278,6 +282,7 @@ class UserKNN(Explaining, Updating):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users", "partial_fit"})
+    _options: ClassVar[Options] = NEIGHBORHOOD
 
     def __init__(
         self,
@@ -297,9 +302,6 @@ class UserKNN(Explaining, Updating):
         self.k1 = k1
         self.b = b
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        _check_neighborhood(self, tuple(SIMILARITIES))
 
     def _fit(self, matrix: CodeMatrix) -> None:
         """Nothing: the training data is the model."""

@@ -12,7 +12,7 @@ from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import added_entries, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.updating import Change, Updating, coded_events
-from fastrec.validation import check_choice
+from fastrec.options import Choice, Options, Other
 
 
 class Popularity(Updating):
@@ -57,6 +57,10 @@ class Popularity(Updating):
     """
 
     needs_history: ClassVar[bool] = False
+    _options: ClassVar[Options] = {
+        "weighting": Choice(("count", "value")),
+        "half_life": Other("float, str,", lambda name, value: parse_half_life(value, "s"), also=(None,)),
+    }
     _learned: ClassVar[Fields] = {
         "item_scores_": Array(("n_items",), least=0),
         "decayed_sums_": Array(("n_items",), "float64", least=0, optional=True),
@@ -72,11 +76,6 @@ class Popularity(Updating):
     def __init__(self, *, weighting: Literal["count", "value"] = "count", half_life: float | str | None = None) -> None:
         self.weighting = weighting
         self.half_life = half_life
-
-    def _check_options(self) -> None:
-        check_choice("Popularity.weighting", self.weighting, ("count", "value"))
-        if self.half_life is not None:
-            parse_half_life(self.half_life, "s")
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Count the users of each item.

@@ -14,12 +14,12 @@ from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options, Pair
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.blocks import Dealer
 from fastrec.solvers.epochs import (
     Callback,
     Course,
-    check_course,
     held_out,
     seed_of,
     update_seed,
@@ -37,7 +37,7 @@ from fastrec.solvers.losses import (
     Settings,
     Sides,
 )
-from fastrec.solvers.ridge import FeatureRidge, check_strength, map_features
+from fastrec.solvers.ridge import STRENGTH, FeatureRidge, map_features
 from fastrec.solvers.sgd_columns import (
     KnownFactors,
     count_bias_columns,
@@ -46,7 +46,7 @@ from fastrec.solvers.sgd_columns import (
     start_sides,
     user_columns,
 )
-from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
+from fastrec.validation import check_number
 
 NEGATIVES = ("uniform", "popularity", "adaptive")
 SCHEDULES = ("constant", "linear")
@@ -54,7 +54,8 @@ SCHEDULES = ("constant", "linear")
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
 POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
-MOST_NEGATIVES = 64  # of a pair loss: the random numbers that its kernel keeps for a sample
+MOST_LISTED = 4096  # of a list loss: "ccl" and "softmax"
+MOST_NEGATIVES = 64  # of the others: the random numbers that its kernel keeps for a sample
 # An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
 UPDATE_PASSES, UPDATE_RATE = 10, 0.2
 LARGEST_RATE, LARGEST_OPTION = 100.0, 1e6  # of a model in a file: its fold-in then ends in finite numbers
@@ -114,7 +115,7 @@ class SGDFactorization(FeaturedFactors):
     ----------
     factors : int
         The number of factors, biases not counted.
-    loss : {"bpr", "warp", "logistic", "ccl", "softmax", "squared"}
+    loss : {"squared", "logistic", "bpr", "warp", "ccl", "softmax"}
         What is minimised.
     implicit_feedback : bool
         Of "squared": SVD++, in which what a user has rated, whatever the rating, adds to their factors.
@@ -125,9 +126,11 @@ class SGDFactorization(FeaturedFactors):
     n_negatives : int or None
         "logistic", "ccl", "softmax": items drawn, for each sample or for a user's part of a block; "warp" and adaptive
         negatives: at most so many. None is a number for each loss.
-    margin, negative_weight, temperature : float or None
+    margin, negative_weight : float or None
         As in the table; `margin` is the hinge's in "warp", and `negative_weight` the weight of items drawn in
-        "logistic".
+        "logistic". None is a number for each loss.
+    temperature : float
+        As in the table.
     weighted : bool
         Whether values weigh their samples (of all losses but "squared").
     optimizer : {"sgd", "adagrad", "adam"}
@@ -213,6 +216,27 @@ class SGDFactorization(FeaturedFactors):
     (2,)
     """
 
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "loss": Choice(LOSSES),
+        "implicit_feedback": Flag(),
+        "negatives": Choice((*NEGATIVES, None)),
+        "n_negatives": Integer(1, MOST_LISTED, log=True, also=(None,)),
+        "margin": Number(0, also=(None,)),
+        "negative_weight": Number(0, also=(None,), log=True),
+        "temperature": Number(0.02, 100, log=True),
+        "weighted": Flag(),
+        "optimizer": Choice(tuple(OPTIMIZERS)),
+        "learning_rate": Number(0, above=True, log=True, also=(None,)),
+        "schedule": Choice(SCHEDULES),
+        "regularization": Pair(Number(0, log=True), also=(None,)),
+        "bias_regularization": Number(0, log=True, also=(None,)),
+        "identity": Flag(),
+        "feature_regularization": STRENGTH,
+        **EPOCHS,
+        **VALIDATION,
+        "warm_start": Flag(),
+    }
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
         "presence_factors_": Array(("n_items", "factors"), optional=True),
@@ -287,10 +311,15 @@ class SGDFactorization(FeaturedFactors):
     # -- options
 
     def _check_options(self) -> None:
-        check_course(self)
-        check_flag("SGDFactorization.identity", self.identity)
-        check_strength("SGDFactorization.feature_regularization", self.feature_regularization)
-        self._settings()
+        super()._check_options()
+        name = type(self).__name__
+        if self.implicit_feedback and self.loss != "squared":
+            raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={self.loss!r}")
+        if self.negatives == "adaptive" and self.loss != "bpr":
+            raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={self.loss!r}")
+        if self.n_negatives is not None:
+            most = MOST_LISTED if self.loss in ("ccl", "softmax") else MOST_NEGATIVES
+            Integer(1, most).check(f"{name}.n_negatives", self.n_negatives)
 
     def _sizes(self) -> Sizes:
         settings = self._settings()
@@ -311,53 +340,33 @@ class SGDFactorization(FeaturedFactors):
 
     def _settings(self) -> Settings:
         """The options, checked, with the loss's own numbers where they are None."""
-        name = type(self).__name__
-        loss = check_choice(f"{name}.loss", self.loss, LOSSES)
-        optimizer = check_choice(f"{name}.optimizer", self.optimizer, tuple(OPTIMIZERS))
-        if self.negatives is not None:
-            check_choice(f"{name}.negatives (if not None)", self.negatives, NEGATIVES)
-        check_choice(f"{name}.schedule", self.schedule, SCHEDULES)
-        check_flag(f"{name}.weighted", self.weighted)
-        if check_flag(f"{name}.implicit_feedback", self.implicit_feedback) and loss != "squared":
-            raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={loss!r}")
-        hardest = self.negatives == "adaptive" or (self.negatives is None and loss == "bpr")
-        if hardest and loss != "bpr":
-            raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={loss!r}")
-        most = 4096 if loss in ("ccl", "softmax") else MOST_NEGATIVES
-        defaults = DEFAULTS["bpr, adaptive" if hardest else loss]
-        if optimizer != "sgd":
-            defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[optimizer])
-        decays = self._regularization(defaults)
-        biases = decays[1] if self.bias_regularization is None else self.bias_regularization
-        draws = defaults.n_negatives if self.n_negatives is None else self.n_negatives
+        self._check_options()
+        hardest = self.negatives == "adaptive" or (self.negatives is None and self.loss == "bpr")
+        defaults = DEFAULTS["bpr, adaptive" if hardest else self.loss]
+        if self.optimizer != "sgd":
+            defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[self.optimizer])
+
+        def given(option: str) -> Any:
+            value = getattr(self, option)
+            return getattr(defaults, option) if value is None else value
+
+        decays = given("regularization")
+        of_users, of_items = decays if isinstance(decays, tuple | list) else (decays, decays)
         return Settings(
-            loss=loss,
-            factors=check_size(f"{name}.factors", self.factors),
-            optimizer=optimizer,
-            learning_rate=self._number("learning_rate", defaults.learning_rate, above=True),
-            regularization=decays,
-            bias_regularization=check_number(f"{name}.bias_regularization", biases, minimum=0),
-            draws=check_integer(f"{name}.n_negatives", draws, minimum=1, maximum=most),
+            loss=self.loss,
+            factors=int(self.factors),
+            optimizer=self.optimizer,
+            learning_rate=float(given("learning_rate")),
+            regularization=(float(of_users), float(of_items)),
+            bias_regularization=float(of_items if self.bias_regularization is None else self.bias_regularization),
+            draws=int(given("n_negatives")),
             hardest=hardest,
-            margin=self._number("margin", defaults.margin),
-            negative_weight=self._number("negative_weight", defaults.negative_weight),
-            temperature=check_number(f"{name}.temperature", self.temperature, minimum=0.02, maximum=100),
-            implicit_feedback=self.implicit_feedback,
+            margin=float(given("margin")),
+            negative_weight=float(given("negative_weight")),
+            temperature=float(self.temperature),
+            implicit_feedback=bool(self.implicit_feedback),
             n_jobs=effective_jobs(self.n_jobs),
         )
-
-    def _number(self, option: str, default: float, above: bool = False) -> float:
-        value = getattr(self, option)
-        value = default if value is None else value
-        return check_number(f"{type(self).__name__}.{option}", value, minimum=0, above=above)
-
-    def _regularization(self, defaults: _Defaults) -> tuple[float, float]:
-        value = defaults.regularization if self.regularization is None else self.regularization
-        pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-        name = f"{type(self).__name__}.regularization"
-        if len(pair) != 2:
-            raise ValueError(f"{name} must be a number, or two for users and items, got {value!r}")
-        return check_number(name, pair[0], minimum=0), check_number(name, pair[1], minimum=0)
 
     @property
     def takes_negatives(self) -> bool:  # type: ignore[override]

@@ -13,10 +13,10 @@ from fastrec.matrix.cells import sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
+from fastrec.options import FACTORS, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
 from fastrec.solvers.truncated_svd import leading_spectrum, sum_vectors
-from fastrec.validation import check_number, check_size
 
 
 class PureSVD(Explaining, FactorRecommender):
@@ -81,6 +81,13 @@ class PureSVD(Explaining, FactorRecommender):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
     takes_negatives: ClassVar[bool] = True
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "item_exponent": Number(0, 1),
+        "tol": Number(0, above=True, log=True),
+        "random_state": Seed(),
+        "n_jobs": Jobs(),
+    }
     _learned: ClassVar[Fields] = {
         "singular_values_": Array(("width",), "float64", least=0),
         "item_weights_": Array(("weighted",), least=0),
@@ -103,12 +110,6 @@ class PureSVD(Explaining, FactorRecommender):
         self.tol = tol
         self.random_state = random_state
         self.n_jobs = n_jobs
-
-    def _check_options(self) -> None:
-        check_size("PureSVD.factors", self.factors)
-        check_number("PureSVD.item_exponent", self.item_exponent, minimum=0, maximum=1)
-        check_number("PureSVD.tol", self.tol, minimum=0, above=True)
-        effective_jobs(self.n_jobs)
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)

@@ -19,12 +19,12 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Integer, Number, Options, Widths
 from fastrec.parallel import one_blas_thread
-from fastrec.solvers.epochs import Course, check_course, held_out, seed_of, validate_dear
-from fastrec.solvers.network_layout import check_layers
+from fastrec.solvers.epochs import Course, held_out, seed_of, validate_dear
+from fastrec.solvers.network_layout import check_decay
 from fastrec.solvers.network_training import SPREAD, Embedding, make_step_tables
 from fastrec.solvers.ridge import check_features
-from fastrec.validation import check_number, check_size
 
 Callback = Callable[[int, float, float], bool | None]
 
@@ -121,8 +121,10 @@ class TwoTowerRecommender(FactorRecommender):
         Epochs at most.
     batch_size : int
         Users of a step, at most.
-    tol, validation_fraction, n_iter_no_change : float, float, int
+    tol, validation_fraction : float
         As in `ImplicitALS`: when training stops before.
+    n_iter_no_change : int
+        The patience of validation, in epochs.
     random_state : int, RandomState or None
         The seed. The same seed gives the same vectors, bit for bit on one machine.
     n_jobs : int or None
@@ -170,6 +172,17 @@ class TwoTowerRecommender(FactorRecommender):
     0
     """
 
+    _options: ClassVar[Options] = {
+        "factors": FACTORS,
+        "layers": Widths(),
+        "dropout": Number(0, 0.99),
+        "negatives": Integer(1, memory=True),
+        "learning_rate": Number(0, above=True, log=True),
+        "regularization": Number(0, log=True),
+        **EPOCHS,
+        "batch_size": Integer(1, memory=True, log=True),
+        **VALIDATION,
+    }
     _learned: ClassVar[Fields] = {
         "history_vectors_": Array(("n_items", "width")),
         "tower_": Array(("parameters",)),
@@ -223,17 +236,8 @@ class TwoTowerRecommender(FactorRecommender):
         self.callback = callback
 
     def _check_options(self) -> None:
-        name = "TwoTowerRecommender"
-        check_size(f"{name}.factors", self.factors)
-        check_layers(f"{name}.layers", self.layers, empty=True)
-        check_number(f"{name}.dropout", self.dropout, minimum=0, maximum=0.99)
-        check_size(f"{name}.negatives", self.negatives)
-        check_number(f"{name}.learning_rate", self.learning_rate, minimum=0, above=True)
-        check_number(f"{name}.regularization", self.regularization, minimum=0)
-        if self.learning_rate * self.regularization >= 1:
-            raise ValueError(f"{name}.regularization times learning_rate must be below 1, got {self.regularization}")
-        check_size(f"{name}.batch_size", self.batch_size)
-        check_course(self)
+        super()._check_options()
+        check_decay(f"{type(self).__name__}.regularization", self.learning_rate, self.regularization)
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, X_val: Any = None) -> Self:
         """Train the towers.
@@ -331,9 +335,10 @@ class TwoTowerRecommender(FactorRecommender):
         name, network = type(self).__name__, self.network_
         if len(network) != 2:
             raise ValueError(f"{name}.network_ must have 2 parts, got {len(network)}")
-        factors = check_size(f"{name}.network_'s factors", network[0])
-        check_layers(f"{name}.network_'s layers", network[1], empty=True)
-        return super()._sizes() | {"width": factors, "parameters": make_towers(factors, network[1])[0].end}
+        factors, layers = network
+        FACTORS.check(f"{name}.network_'s factors", factors)
+        self._options["layers"].check(f"{name}.network_'s layers", layers)
+        return super()._sizes() | {"width": factors, "parameters": make_towers(factors, layers)[0].end}
 
 
 def make_towers(factors: int, layers: list[int]) -> tuple[Tower, Tower]:

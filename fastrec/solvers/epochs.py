@@ -16,10 +16,8 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import hide_part, pick_rows, spread_evenly
 from fastrec.metrics import ndcg
-from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import check_flag, check_integer, check_number
 
 Callback = Callable[[int, float, float], bool | None]
 
@@ -116,23 +114,6 @@ class Course:
         if self.tol == 0 or epoch == 0:
             return False
         return self.losses[-2] - self.losses[-1] < self.tol * abs(self.losses[-2])
-
-
-def check_course(model: Any) -> None:
-    """Check the options that estimators trained by epochs share, those of them that the model has."""
-    name = type(model).__name__
-    check_integer(f"{name}.iterations", model.iterations, minimum=1)
-    check_number(f"{name}.tol", model.tol, minimum=0)
-    if hasattr(model, "validation_fraction"):
-        fraction = check_number(f"{name}.validation_fraction", model.validation_fraction, minimum=0)
-        if fraction > 0.5:
-            raise ValueError(f"{name}.validation_fraction must be from 0 to 0.5, got {fraction}")
-        check_integer(f"{name}.n_iter_no_change", model.n_iter_no_change, minimum=1)
-    if hasattr(model, "warm_start"):
-        check_flag(f"{name}.warm_start", model.warm_start)
-    effective_jobs(model.n_jobs)
-    if model.callback is not None and not callable(model.callback):
-        raise TypeError(f"{name}.callback must be a function or None, got {model.callback!r}")
 
 
 def seed_of(random_state: Any) -> int:

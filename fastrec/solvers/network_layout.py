@@ -14,7 +14,6 @@ from fastrec.kernels.layers import EPSILON, transpose_kernels
 from fastrec.kernels.network import BATCH, BLOCK, LAYER, Network, Work
 from fastrec.kernels.network_samples import LOGISTIC, SQUARED
 from fastrec.matrix.arrays import Floats, readonly
-from fastrec.validation import check_integer
 
 ARCHITECTURES = ("dot", "gmf", "mlp", "neumf")
 NORMALIZATIONS = {None: 0, "batch": BATCH, "layer": LAYER}
@@ -211,11 +210,16 @@ class NetworkLayout:
         return plain, folded
 
 
-def check_layers(name: str, layers: Any, *, empty: bool) -> None:
-    """Raise a TypeError or ValueError unless `layers` is a sequence of widths; `empty` ones may be allowed."""
-    if isinstance(layers, str) or not isinstance(layers, list | tuple | np.ndarray):
-        raise TypeError(f"{name} must be a sequence of integers of at least 1, got {layers!r}")
-    if not len(layers) and not empty:
+def check_depth(name: str, layers: Any, architecture: str) -> None:
+    """Raise a ValueError that names `layers`, where an architecture needs some and there are none."""
+    if not len(layers) and architecture not in ("dot", "gmf"):
         raise ValueError(f"{name} must have one width at least, got {layers!r}")
-    for width in layers:
-        check_integer(f"each of {name}", width, minimum=1, maximum=1 << 14)
+
+
+def check_decay(name: str, rate: float, regularization: float) -> None:
+    """Raise a ValueError that names `regularization`, where a step would take the whole of a weight."""
+    if rate * regularization >= 1:
+        raise ValueError(
+            f"{name} times learning_rate must be below 1, the share of a weight that a step takes, got "
+            f"{regularization} · {rate}"
+        )

@@ -17,8 +17,8 @@ from fastrec.matrix.arrays import Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import pick_rows, turned
+from fastrec.options import Number
 from fastrec.solvers.truncated_svd import SparseProduct, pad_columns
-from fastrec.validation import check_number
 
 HALF_TRUSTED = 10  # events that a row needs to count half
 
@@ -45,10 +45,8 @@ def check_features(name: str, features: Any, n: int) -> CodeMatrix | None:
     return matrix
 
 
-def check_strength(name: str, strength: Any) -> None:
-    """An option of how strong the ridge is."""
-    if strength != "auto":
-        check_number(f'{name} (if not "auto")', strength, minimum=0, above=True)
+STRENGTH = Number(0, above=True, log=True, also=("auto",))
+"""How strong the ridge may be."""
 
 
 def with_constant(features: CodeMatrix) -> CodeMatrix:

@@ -317,9 +317,9 @@ def test_a_system_that_is_singular_for_float32_is_named():
     ("options", "message"),
     [
         ({"regularization": 0}, "regularization must be a finite number above 0"),
-        ({"dropout": 1}, "dropout must be from 0 to below 1, got 1"),
-        ({"dropout": -0.1}, "dropout must be a finite number from 0 to 1"),
-        ({"threshold": 1.0}, "threshold must be from 0 to below 1"),
+        ({"dropout": 1}, "dropout must be a finite number from 0 to below 1, got 1"),
+        ({"dropout": -0.1}, "dropout must be a finite number from 0 to below 1"),
+        ({"threshold": 1.0}, "threshold must be a finite number from 0 to below 1"),
         ({"relaxation": 1.1}, "relaxation must be a finite number"),
         ({"method": "cg"}, "method must be one of 'auto', 'dense', 'sparse'"),
         ({"neighbors": 0}, "neighbors must be an integer of at least 1, got 0"),

@@ -186,7 +186,7 @@ def test_progress_is_a_line_for_each_epoch_outside_a_terminal(X, capsys):
         (dict(alpha=0.0), "ImplicitALS.alpha .* must be a finite number above 0, got 0.0"),
         (dict(solver="lu"), "ImplicitALS.solver must be one of 'auto', 'cg', 'cholesky', got 'lu'"),
         (dict(dtype="float64"), "ImplicitALS.dtype must be one of"),
-        (dict(validation_fraction=0.9), "ImplicitALS.validation_fraction must be from 0 to 0.5"),
+        (dict(validation_fraction=0.9), "ImplicitALS.validation_fraction must be a finite number from 0 to 0.5"),
         (dict(n_jobs=0), "n_jobs"),
     ],
 )

@@ -23,6 +23,7 @@ from fastrec.models.base.fields import Facts, Ids, Names
 from fastrec.models.base.items import check_same_items
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.registry import register
+from fastrec.options import OptionsMixin
 from fastrec.validation import check_size, name_options
 
 
@@ -34,7 +35,7 @@ def _name_options_of(cls: type) -> None:
             setattr(cls, name, name_options(function))
 
 
-class Learner(BaseEstimator, ABC):
+class Learner(OptionsMixin, BaseEstimator, ABC):
     """The base of whatever learns from interactions; `Recommender` says what can be asked of it."""
 
     takes_negatives: ClassVar[bool] = False
@@ -79,9 +80,6 @@ class Learner(BaseEstimator, ABC):
             register(cls)
 
     # -- what a family defines
-
-    def _check_options(self) -> None:
-        """Check the constructor's options, before the data is looked at."""
 
     @abstractmethod
     def _fit(self, matrix: CodeMatrix) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state
 
 from fastrec.fields import LARGEST, Value, check_fields, fields_of
 from fastrec.matrix.arrays import readonly
@@ -17,7 +16,6 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models.base.learned_values import Arrays, belongs, decode, encode
 from fastrec.models.base.option_values import Record, decode_value, describe_split, encode_value
 from fastrec.models.base.registry import loadable
-from fastrec.parallel import effective_jobs
 from fastrec.permissions import PRIVATE
 from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import check_number
@@ -181,11 +179,6 @@ def _check_options(model: Any, left_out: list[str]) -> None:
     for name in left_out:  # is no data, and None in its place may be no option
         setattr(probe, name, defaults[name].default)
     probe._check_options()
-    if hasattr(probe, "n_jobs"):
-        effective_jobs(probe.n_jobs)
-        check_number("n_jobs", probe.n_jobs or 0, minimum=-MOST_JOBS, maximum=MOST_JOBS)
-    if hasattr(probe, "random_state"):
-        check_random_state(probe.random_state)
 
 
 class Team(tuple[Any, ...]):

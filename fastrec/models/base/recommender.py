@@ -30,8 +30,9 @@ class Recommender(Answering):
     """The base of all recommenders.
 
     A family defines ``__init__`` (which only stores its options), ``_fit(matrix)``, ``_score_batch(histories, codes)``,
-    and the names of what it learned in ``_learned``; one with user and item factors derives from `FactorRecommender`
-    instead. Everything else is here: checks, the caller's ids, filters, fallbacks, memory in proportion to the batch.
+    what its options may be in ``_options``, and the names of what it learned in ``_learned``; one with user and item
+    factors derives from `FactorRecommender` instead. Everything else is here: checks, the caller's ids, filters,
+    fallbacks, memory in proportion to the batch.
 
     Attributes
     ----------

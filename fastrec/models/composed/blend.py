@@ -27,9 +27,9 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
-from fastrec.parallel import effective_jobs
+from fastrec.options import Choice, Integer, Jobs, Options, Other, Seed
 from fastrec.retrieval.select import select_topk
-from fastrec.validation import check_choice, check_integer, check_number, check_size
+from fastrec.validation import check_number
 
 Scores = NDArray[np.float64]
 
@@ -38,6 +38,18 @@ VALIDATION_ROWS = 4000  # whose hidden items the weights are found by
 CUT = 20  # of the NDCG that the weights are found by
 FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)  # by which one weight is changed while the others stay
 ROUNDS = 8  # over all weights, at most
+
+
+def _check_members(name: str, models: Any) -> None:
+    if not isinstance(models, Sequence) or isinstance(models, str):
+        raise TypeError(f"{name} must be a sequence of recommenders, as [EASE(), ...], got {models!r}")
+    if not models:
+        raise ValueError(f"{name} must have at least one recommender")
+    for member in models:
+        if not isinstance(member, Recommender):
+            raise TypeError(f"{name} must be recommenders of fastrec, got {member!r}")
+        if isinstance(member, Reranked):
+            raise TypeError(f"{name} must not be re-ranked, since it adds up scores: re-rank the Blend instead")
 
 
 class Blend(Explaining):
@@ -59,7 +71,7 @@ class Blend(Explaining):
     ----------
     models : sequence of recommenders or None
         The members, which are copied. None: GraphFilter and ImplicitALS.
-    weights : "auto" or sequence of float
+    weights : sequence of float or "auto"
         A weight of at least 0 for each member. "auto": those with the best NDCG@20 on a part of the training data that
         is hidden from the members; these are fitted once more for each such part.
     validation : float, function or splitter
@@ -110,6 +122,16 @@ class Blend(Explaining):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    _options: ClassVar[Options] = {
+        "models": Other("sequence of recommenders", _check_members, also=(None,)),
+        "weights": Other("sequence of float", also=("auto",)),
+        "validation": Other("float, function or splitter", check_validation),
+        "fusion": Choice(("score", "rank")),
+        "candidates": Integer(2, memory=True, log=True),
+        "candidates_from": Integer(0, also=(None,)),
+        "random_state": Seed(),
+        "n_jobs": Jobs(),
+    }
     _learned: ClassVar[Fields] = {
         "members_": Members("members"),
         "weights_": Array(("members",), "float64", least=0),
@@ -145,32 +167,16 @@ class Blend(Explaining):
         self.n_jobs = n_jobs
 
     def _check_options(self) -> None:
-        if self.models is not None and not isinstance(self.models, Sequence):
-            raise TypeError(f"Blend.models must be a sequence of recommenders, as [EASE(), ...], got {self.models!r}")
-        members = self._models()
-        if not members:
-            raise ValueError("Blend.models must have at least one recommender")
-        for member in members:
-            if not isinstance(member, Recommender):
-                raise TypeError(f"Blend.models must be recommenders of fastrec, got {member!r}")
-            if isinstance(member, Reranked):
-                raise TypeError(
-                    "Blend.models must not be re-ranked, since it adds up scores: re-rank the Blend instead"
-                )
-        if isinstance(self.weights, str):
-            check_choice("Blend.weights", self.weights, ("auto",))
-        elif not np.iterable(self.weights):
-            raise TypeError(f'Blend.weights must be "auto" or {len(members)} numbers, got {self.weights!r}')
-        else:
-            weights = [check_number("Blend.weights", weight, minimum=0) for weight in self.weights]
-            if len(weights) != len(members) or not sum(weights) > 0:
-                raise ValueError(f"Blend.weights must be {len(members)} numbers, one above 0 among them, got {weights}")
-        check_validation("Blend.validation", self.validation)
-        check_choice("Blend.fusion", self.fusion, ("score", "rank"))
-        check_size("Blend.candidates", self.candidates, minimum=2)
-        if self.candidates_from is not None:
-            check_integer("Blend.candidates_from", self.candidates_from, minimum=0, maximum=len(members) - 1)
-        effective_jobs(self.n_jobs)
+        super()._check_options()
+        name, n = type(self).__name__, len(self._models())
+        Integer(0, n - 1, also=(None,)).check(f"{name}.candidates_from", self.candidates_from)
+        if isinstance(self.weights, str) and self.weights == "auto":
+            return
+        if isinstance(self.weights, str) or not np.iterable(self.weights):
+            raise TypeError(f'{name}.weights must be "auto" or {n} numbers, got {self.weights!r}')
+        weights = [check_number(f"{name}.weights", weight, minimum=0) for weight in self.weights]
+        if len(weights) != n or not sum(weights) > 0:
+            raise ValueError(f"{name}.weights must be {n} numbers, one above 0 among them, got {weights}")
 
     def _models(self) -> list[Any]:
         return [GraphFilter(), ImplicitALS()] if self.models is None else list(self.models)

@@ -17,6 +17,7 @@ from fastrec.models.base.fields import Arrays, Codecs, Origin
 from fastrec.models.base.persistence import Team
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.updating import Updating, resize
+from fastrec.options import Jobs, Options
 
 
 class Compressed(Updating):
@@ -27,6 +28,7 @@ class Compressed(Updating):
 
     learns: ClassVar[bool] = False
     _compresses: ClassVar[Any]
+    _options: ClassVar[Options] = {"n_jobs": Jobs()}
     _learned: ClassVar[Fields] = {
         "origin_": Origin(),
         "codecs_": Codecs(),

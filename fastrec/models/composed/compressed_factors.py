@@ -38,6 +38,11 @@ class CompressedFactors(Compressed, FactorRecommender):
     not recommended before the original has learned of them and is compressed again. A model whose users have features
     is not updated.
 
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
     Attributes
     ----------
     item_codes_, user_codes_ : uint8 arrays of shape (n_items, bytes), (n_users, bytes)

@@ -31,6 +31,11 @@ class CompressedWeights(Compressed, ItemWeights):
 
     Updated, it knows what users have done since, and answers by it; weights stay, and there can be no new items.
 
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
     Attributes
     ----------
     weight_codes_ : uint8 array of shape (n_items, bytes)

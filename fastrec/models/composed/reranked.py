@@ -21,9 +21,9 @@ from fastrec.models.base.fields import Members, Rule
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import Team, freeze
 from fastrec.models.base.recommender import Recommender
+from fastrec.options import Integer, Options, Other
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import Calibration, bound_rule, data_of_rule, field_of_rule
-from fastrec.validation import check_size
 
 
 def _has(name: str) -> Callable[["Reranked"], bool]:
@@ -36,6 +36,11 @@ def _has(name: str) -> Callable[["Reranked"], bool]:
         return True
 
     return check
+
+
+def _check_recommender(name: str, model: Any) -> None:
+    if not isinstance(model, Recommender):
+        raise TypeError(f"{name} must be a recommender of fastrec, got {model!r}")
 
 
 class Reranked(Recommender):
@@ -82,6 +87,11 @@ class Reranked(Recommender):
     """
 
     learns: ClassVar[bool] = False  # it has no default model, by which the shared checks would make one
+    _options: ClassVar[Options] = {
+        "model": Other("recommender", _check_recommender),
+        "rule": Other("MMR, Calibration, GroupCap or callable"),
+        "depth": Integer(1, memory=True),
+    }
     _learned: ClassVar[Fields] = {
         "inner_": Members(1),
         "rule_": Rule("n_items"),
@@ -100,11 +110,6 @@ class Reranked(Recommender):
         if isinstance(model, Recommender) and model.__sklearn_is_fitted__():
             self._check_options()
             self._take(copy.copy(model))
-
-    def _check_options(self) -> None:
-        if not isinstance(self.model, Recommender):
-            raise TypeError(f"Reranked.model must be a recommender of fastrec, got {self.model!r}")
-        check_size("Reranked.depth", self.depth)
 
     def fit(self, X: Any, y: Any = None, **options: Any) -> Self:
         """Fit a clone of the model, and let the rule know its items.

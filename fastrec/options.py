@@ -1,0 +1,355 @@
+"""What the options of an estimator may be: each class declares its own once, and all who ask of options read that.
+
+`fit` checks by it, the command line reads text by it, `search` makes ranges of it, and docs/options.md lists it.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from fastrec.parallel import MOST_JOBS
+from fastrec.validation import bounds_in_words, check_choice, check_flag, check_integer, check_number, check_size
+
+LARGEST_SEED = 2**32 - 1  # of NumPy's RandomState
+LARGEST_WIDTH = 1 << 14
+
+
+@dataclass(frozen=True)
+class Option(ABC):
+    """What one option may be.
+
+    Parameters
+    ----------
+    also
+        Words that may stand in place of a value: None, "auto".
+    """
+
+    _: KW_ONLY
+    also: tuple[str | None, ...] = ()
+
+    def check(self, name: str, value: object) -> None:
+        """Raise a TypeError or ValueError that names the option, unless the value is one that it may have."""
+        if (value is None or isinstance(value, str)) and value in self.also:
+            return
+        words = [f'"{word}"' for word in self.also if word]
+        self._check(f"{name} (if not {' or '.join(words)})" if words else name, value)
+
+    @abstractmethod
+    def _check(self, name: str, value: object) -> None:
+        """`check` of what is none of the words."""
+
+    @abstractmethod
+    def _kind(self) -> str:
+        """The type of the values, without the words."""
+
+    def kind(self) -> str:
+        """The type, as docstrings have it.
+
+        >>> Number(0, also=("auto",)).kind()
+        'float or "auto"'
+        """
+        return " or ".join([self._kind(), *(f'"{word}"' if word else "None" for word in self.also)])
+
+    def bounds(self) -> str:
+        """What numbers it may be, in words; an empty text where all, or where it is no number."""
+        return ""
+
+    def parse(self, text: str) -> object:
+        """The value that a text stands for, such as the command line has; `check` says whether it may be that.
+
+        >>> Integer(1).parse("8"), Choice(("cg", None)).parse("None"), Widths().parse("64x32")
+        (8, None, (64, 32))
+        """
+        return parse_literal(text)
+
+
+Options: TypeAlias = Mapping[str, Option]
+
+
+@dataclass(frozen=True)
+class Integer(Option):
+    """An integer within bounds.
+
+    Parameters
+    ----------
+    least, most
+        The smallest and the largest one.
+    memory
+        Whether it counts what is held in memory: numbers that no memory holds are refused.
+    log
+        Whether a search draws it by its logarithm.
+    """
+
+    least: int | None = None
+    most: int | None = None
+    _: KW_ONLY
+    memory: bool = False
+    log: bool = False
+
+    def _check(self, name: str, value: object) -> None:
+        if self.memory and self.least is not None:
+            check_size(name, value, minimum=self.least)
+        else:
+            check_integer(name, value, minimum=self.least, maximum=self.most)
+
+    def _kind(self) -> str:
+        return "int"
+
+    def bounds(self) -> str:
+        """See `Option.bounds`."""
+        return bounds_in_words(self.least, self.most).removeprefix("of ")
+
+
+@dataclass(frozen=True)
+class Number(Option):
+    """A finite number within bounds.
+
+    Parameters
+    ----------
+    least, most
+        The smallest and the largest one.
+    above, below
+        Whether the smallest, or the largest, is itself no value of the option.
+    log
+        Whether a search draws it by its logarithm.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    _: KW_ONLY
+    above: bool = False
+    below: bool = False
+    log: bool = False
+
+    def _check(self, name: str, value: object) -> None:
+        check_number(name, value, minimum=self.least, maximum=self.most, above=self.above, below=self.below)
+
+    def _kind(self) -> str:
+        return "float"
+
+    def bounds(self) -> str:
+        """See `Option.bounds`."""
+        return bounds_in_words(self.least, self.most, self.above, self.below).removeprefix("of ")
+
+
+@dataclass(frozen=True)
+class Pair(Option):
+    """One number for both, or two: for users and for items."""
+
+    one: Number
+
+    def _check(self, name: str, value: object) -> None:
+        pair = value if isinstance(value, tuple | list) else (value,)
+        if len(pair) not in (1, 2) or (len(pair) == 1 and pair is value):
+            raise ValueError(f"{name} must be a number, or two for users and items, got {value!r}")
+        for number in pair:
+            self.one.check(name, number)
+
+    def _kind(self) -> str:
+        return "float, pair of float,"
+
+    def bounds(self) -> str:
+        """See `Option.bounds`."""
+        return self.one.bounds()
+
+    def parse(self, text: str) -> object:
+        """See `Option.parse`."""
+        return _parse_sequence(text) if "x" in text else parse_literal(text)
+
+
+@dataclass(frozen=True)
+class Choice(Option):
+    """One of some values, None among them where it may be."""
+
+    choices: tuple[str | int | None, ...]
+
+    def _check(self, name: str, value: object) -> None:
+        check_choice(name, value, self.choices)
+
+    def _kind(self) -> str:
+        named = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in self.choices]
+        return f"{{{', '.join(name for name in named if name != 'None')}}}" + " or None" * ("None" in named)
+
+
+@dataclass(frozen=True)
+class Flag(Option):
+    """True or False."""
+
+    def _check(self, name: str, value: object) -> None:
+        check_flag(name, value)
+
+    def _kind(self) -> str:
+        return "bool"
+
+
+@dataclass(frozen=True)
+class Widths(Option):
+    """A sequence of widths: of the layers of a network."""
+
+    def _check(self, name: str, value: object) -> None:
+        if not isinstance(value, list | tuple | np.ndarray):
+            raise TypeError(f"{name} must be a sequence of integers of at least 1, got {value!r}")
+        for width in value:
+            check_integer(f"each of {name}", width, minimum=1, maximum=LARGEST_WIDTH)
+
+    def _kind(self) -> str:
+        return "sequence of int"
+
+    def bounds(self) -> str:
+        """See `Option.bounds`."""
+        return f"each {bounds_in_words(1, LARGEST_WIDTH)}"
+
+    def parse(self, text: str) -> object:
+        """See `Option.parse`."""
+        return _parse_sequence(text)
+
+
+@dataclass(frozen=True)
+class ByColumn(Option):
+    """A value for each of some columns, by their names."""
+
+    one: Option
+
+    def _check(self, name: str, value: object) -> None:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a mapping of columns, got {value!r}")
+        for column, chosen in value.items():
+            self.one.check(f"{name}[{column!r}]", chosen)
+
+    def _kind(self) -> str:
+        return f"mapping of str to {'str' if isinstance(self.one, Choice) else self.one.kind()},"
+
+    def bounds(self) -> str:
+        """See `Option.bounds`."""
+        return self.one.kind() if isinstance(self.one, Choice) else self.one.bounds()
+
+
+@dataclass(frozen=True)
+class Jobs(Option):
+    """How many threads: see `parallel.effective_jobs`."""
+
+    also: tuple[str | None, ...] = (None,)
+
+    def _check(self, name: str, value: object) -> None:
+        number = check_integer(name, value, maximum=MOST_JOBS)
+        check_integer(name, number, minimum=-MOST_JOBS)
+        if number == 0:
+            raise ValueError(f"{name} must be a positive or negative integer or None, got 0")
+
+    def _kind(self) -> str:
+        return "int"
+
+
+@dataclass(frozen=True)
+class Seed(Option):
+    """The seed of what is drawn, as scikit-learn has it."""
+
+    also: tuple[str | None, ...] = (None,)
+
+    def _check(self, name: str, value: object) -> None:
+        if not isinstance(value, np.random.RandomState) and value is not np.random:
+            check_integer(name, value, minimum=0, maximum=LARGEST_SEED)
+
+    def _kind(self) -> str:
+        return "int, RandomState"
+
+
+@dataclass(frozen=True)
+class Verbosity(Option):
+    """Whether to show progress: a flag, or scikit-learn's number."""
+
+    def _check(self, name: str, value: object) -> None:
+        if not isinstance(value, bool | np.bool_ | int | np.integer):
+            raise TypeError(f"{name} must be True, False or an integer, got {value!r}")
+
+    def _kind(self) -> str:
+        return "bool or int"
+
+
+@dataclass(frozen=True)
+class Function(Option):
+    """A function."""
+
+    also: tuple[str | None, ...] = (None,)
+
+    def _check(self, name: str, value: object) -> None:
+        if not callable(value):
+            raise TypeError(f"{name} must be a function or None, got {value!r}")
+
+    def _kind(self) -> str:
+        return "callable"
+
+
+@dataclass(frozen=True)
+class Other(Option):
+    """What is none of these: told by its type, and looked at by a function of its own, if not by `fit` itself."""
+
+    type: str
+    look: Callable[[str, Any], object] | None = None
+
+    def _check(self, name: str, value: object) -> None:
+        if self.look is not None:
+            self.look(name, value)
+
+    def _kind(self) -> str:
+        return self.type
+
+
+FACTORS = Integer(1, memory=True, log=True)
+EPOCHS: Options = {
+    "iterations": Integer(1),
+    "tol": Number(0),
+    "random_state": Seed(),
+    "n_jobs": Jobs(),
+    "verbose": Verbosity(),
+    "callback": Function(),
+}
+"""What all take that are trained by epochs."""
+VALIDATION: Options = {"validation_fraction": Number(0, 0.5), "n_iter_no_change": Integer(1)}
+"""What those take that stop early by a part of the training data."""
+
+
+class OptionsMixin:
+    """An estimator whose constructor's options are declared in `_options`: each class declares only its own."""
+
+    _options: ClassVar[Options] = {}
+
+    def _check_options(self) -> None:
+        """Raise a TypeError or ValueError where an option is not what it may be; a class adds what they are together.
+
+        What a constructor takes and no class declares is not looked at.
+        """
+        for name, option in options_of(type(self)).items():
+            option.check(f"{type(self).__name__}.{name}", getattr(self, name))
+
+
+def options_of(kind: type) -> dict[str, Option]:
+    """The options that the constructor of a class takes, in its order, as far as classes in its line declare them."""
+    lines = [vars(base).get("_options", {}) for base in reversed(kind.__mro__)]
+    declared = {name: option for options in lines for name, option in options.items()}
+    return {name: declared[name] for name in inspect.signature(kind).parameters if name in declared}
+
+
+def parse_literal(text: str) -> bool | int | float | str | None:
+    """A text as None, a flag, an integer or a number, if it is one; else as it is.
+
+    >>> parse_literal("None"), parse_literal("3"), parse_literal("1e-3"), parse_literal("cg")
+    (None, 3, 0.001, 'cg')
+    """
+    known = {"None": None, "True": True, "False": False}
+    if text in known:
+        return known[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _parse_sequence(text: str) -> tuple[object, ...]:
+    return tuple(parse_literal(part) for part in text.split("x") if part)

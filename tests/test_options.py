@@ -1,0 +1,284 @@
+"""What classes declare of their options: the page docs/options.md, docstrings, and what `fit` refuses.
+
+`python -m tests.test_options` writes the table anew.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrec.models import ImplicitALS, Popularity
+from fastrec.models.composed.compressed import Compressed
+from fastrec.options import (
+    ByColumn,
+    Choice,
+    Flag,
+    Function,
+    Integer,
+    Jobs,
+    Number,
+    OptionsMixin,
+    Other,
+    Pair,
+    Seed,
+    Verbosity,
+    Widths,
+    options_of,
+)
+
+PAGE = Path(__file__).parents[1] / "docs" / "options.md"
+MARK = "<!-- made by tests/test_options.py -->\n"
+ROOMS = ("models", "compression", "retrieval", "preprocessing", "features")
+
+
+def discovered():
+    """All public classes with options, by a walk over the files of the package."""
+    found = {}
+    for room in ROOMS:
+        package = importlib.import_module(f"fastrec.{room}")
+        for info in pkgutil.walk_packages(package.__path__, f"fastrec.{room}."):
+            module = importlib.import_module(info.name)
+            found |= {kind.__name__: kind for _, kind in inspect.getmembers(module, inspect.isclass)}
+    concrete = {name: kind for name, kind in found.items() if not name.startswith("_") and not inspect.isabstract(kind)}
+    return [kind for _, kind in sorted(concrete.items()) if issubclass(kind, OptionsMixin) and parameters_of(kind)]
+
+
+def parameters_of(kind):
+    return [] if kind.__init__ is object.__init__ else list(inspect.signature(kind).parameters)
+
+
+def made(kind):
+    """One with its own defaults; what has none gets something that will do."""
+    if kind.__name__ == "Reranked":
+        return kind(Popularity(), lambda top, k, histories: top)
+    return kind()
+
+
+KINDS = discovered()
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+# -- the page and the docstrings
+
+
+def default_of(kind, name):
+    default = inspect.signature(kind).parameters[name].default
+    return "" if default is inspect.Parameter.empty else f"`{default!r}`"
+
+
+def table():
+    head = ["| class | option | type | numbers | default |", "|---|---|---|---|---|"]
+    rows = [
+        f"| {kind.__name__} | `{name}` | {option.kind()} | {option.bounds()} | {default_of(kind, name)} |"
+        for kind in KINDS
+        for name, option in options_of(kind).items()
+    ]
+    return "\n".join(head + rows) + "\n"
+
+
+def test_the_page_has_what_classes_declare():
+    assert PAGE.read_text(encoding="utf-8").partition(MARK)[2].strip() == table().strip(), "run this file to write it"
+
+
+def described(kind):
+    """The parameters in a class's docstring, with the types that it gives them."""
+    section = re.search(r"Parameters\n\s+-{10}\n(.*?)(?:\n\n\s+\w+\n\s+-{3,}\n|\Z)", kind.__doc__, re.S)[1]
+    margin = re.match(r" *", section)[0]
+    types = {}
+    for names, told in re.findall(rf"^{margin}(\w+(?:, \w+)*)(?: : (.+))?$", section, re.M):
+        types |= dict.fromkeys(names.split(", "), told)
+    return types
+
+
+@every
+def test_docstrings_say_what_is_declared(kind):
+    types, options = described(kind), options_of(kind)
+    assert sorted(types) == sorted(options)
+    for name, told in types.items():
+        assert told in ("", options[name].kind()), name
+
+
+@every
+def test_the_table_has_the_parameters_and_defaults_are_allowed(kind):
+    assert list(options_of(kind)) == parameters_of(kind)
+    assert set(vars(kind).get("_options", {})) <= set(parameters_of(kind))
+    made(kind)._check_options()
+
+
+# -- what is refused
+
+SOME = {"a": 1.0}  # a mapping of columns, which few options may be
+
+
+def bad_values(option):
+    """Values that an option may not have, by its kind."""
+    bad = [] if None in option.also else [None]
+    match option:
+        case Integer():
+            bad += [True, 1.5, math.nan, math.inf, "some", [1], SOME]
+            bad += [] if option.least is None else [option.least - 1]
+            bad += [10**18] if option.memory else [] if option.most is None else [option.most + 1]
+        case Number():
+            bad += [True, math.nan, math.inf, -math.inf, "some", [1.0], SOME]
+            bad += [] if option.least is None else [option.least - 1e-3, *([option.least] if option.above else [])]
+            bad += [] if option.most is None else [option.most + 1e-3, *([option.most] if option.below else [])]
+        case Pair():
+            bad += [(), (1.0, 1.0, 1.0), *((value, 0.0) for value in bad_values(option.one))]
+            bad += [value for value in bad_values(option.one) if value is not None]
+        case Choice():
+            bad += ["some", 0.5, [1], SOME, True]
+            bad = [value for value in bad if value is not None or None not in option.choices]
+        case Flag():
+            bad += [1, 0, "True", [], math.nan]
+        case Widths():
+            bad += [3, "64", [0], [1.5], [True], [1 << 20], ["64"], SOME]
+        case ByColumn():
+            bad += [3, "some", [("a", 1)], *({"a": value} for value in bad_values(option.one))]
+        case Jobs():
+            bad += [0, 1.5, "2", True, 5000, -5000, [1], math.nan]
+        case Seed():
+            bad += [-1, 1.5, "some", True, 1 << 32, [1], math.nan]
+        case Verbosity():
+            bad += ["some", 1.5, [1]]
+        case Function():
+            bad += [3, "some", [print]]
+        case Other():
+            bad = [object()] if option.look else []
+    return bad
+
+
+def edges(option):
+    """Values at the edges of what an option may be."""
+    match option:
+        case Integer():
+            low = 0 if option.least is None else option.least
+            values = [low, np.int64(low), *([] if option.most is None else [option.most])]
+        case Number():
+            low, high = option.least or 0.0, option.most or 1e30
+            values = [
+                np.nextafter(low, high) if option.above else low,
+                np.float64(high - 1e-9 if option.below else high),
+            ]
+        case Pair():
+            values = [*edges(option.one), tuple(edges(option.one)[:2]), edges(option.one)[:2]]
+        case Choice():
+            values = list(option.choices)
+        case Flag():
+            values = [True, False, np.True_]
+        case Widths():
+            values = [(), [1], (1, 1 << 14), np.array([64, 32])]
+        case ByColumn():
+            values = [{}, {"a": edges(option.one)[0]}]
+        case Jobs():
+            values = [1, -1, 4096, -4096, np.int64(2)]
+        case Seed():
+            values = [0, (1 << 32) - 1, np.int64(3), np.random.RandomState(0), np.random]
+        case Verbosity():
+            values = [True, False, 0, 10, -1]
+        case _:
+            values = []
+    return [*values, *option.also]
+
+
+def data_for(kind):
+    rng = np.random.default_rng(0)
+    return (rng.random((12, 8)) < 0.5).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.fit is not Compressed.fit], ids=lambda k: k.__name__)
+def test_bad_options_are_refused_by_name_and_nothing_is_done(kind):
+    for name, option in options_of(kind).items():
+        for value in bad_values(option):
+            model = made(kind)
+            setattr(model, name, value)
+            before = dict(vars(model))
+            with pytest.raises((TypeError, ValueError), match=rf"\b{kind.__name__}\.{name}\b"):
+                model.fit(data_for(kind))
+            assert vars(model) == before or all(vars(model)[key] is before[key] for key in before | vars(model))
+
+
+@every
+def test_what_is_at_the_edges_is_allowed(kind):
+    for name, option in options_of(kind).items():
+        for value in edges(option):
+            option.check(name, value)
+
+
+@given(st.floats(), st.floats(-5, 5), st.floats(-5, 5), st.booleans(), st.booleans())
+def test_numbers_are_within_bounds(value, least, most, above, below):
+    option = Number(least, most, above=above, below=below)
+    inside = (least < value if above else least <= value) and (value < most if below else value <= most)
+    if inside:
+        option.check("x", value)
+    else:
+        with pytest.raises(ValueError, match=r"x must be a finite number"):
+            option.check("x", value)
+
+
+# -- classes of a user's own
+
+
+class Window(Popularity):
+    """A user's own, with options that are declared nowhere."""
+
+    def __init__(self, window="wide", *, weighting="count"):
+        super().__init__(weighting=weighting)
+        self.window = window
+
+
+class Steady(ImplicitALS):
+    """A user's own, without a constructor."""
+
+
+def test_classes_without_a_table_work():
+    X = data_for(Window)
+    assert Window().fit(X).recommend(0).codes.shape == (1, 10)
+    with pytest.raises(ValueError, match=r"Window\.weighting must be one of"):
+        Window(weighting="some").fit(X)
+    with pytest.raises(ValueError, match=r"Steady\.factors must be an integer of at least 1, got 0"):
+        Steady(factors=0).fit(X)
+    assert list(options_of(Window)) == ["weighting"]
+
+
+def test_recommending_looks_at_no_table(monkeypatch):
+    model = ImplicitALS(4, iterations=1, random_state=0).fit(data_for(ImplicitALS))
+    monkeypatch.setattr(OptionsMixin, "_check_options", lambda self: pytest.fail("options were looked at"))
+    model.recommend([0, 1])
+    model.transform(data_for(ImplicitALS))
+
+
+# -- texts
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        (Integer(1), "8", 8),
+        (Number(0), "1e-3", 0.001),
+        (Number(0, also=("auto",)), "auto", "auto"),
+        (Choice((8, 4)), "4", 4),
+        (Choice(("a", None)), "None", None),
+        (Flag(), "True", True),
+        (Widths(), "64x32", (64, 32)),
+        (Widths(), "64", (64,)),
+        (Pair(Number(0)), "0.1x0.2", (0.1, 0.2)),
+        (Pair(Number(0)), "0.1", 0.1),
+        (Jobs(), "-1", -1),
+    ],
+)
+def test_texts_are_values(option, text, value):
+    assert option.parse(text) == value
+    option.check("x", option.parse(text))
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+    PAGE.write_text(page + MARK + table(), encoding="utf-8")
