@@ -1,7 +1,7 @@
 """The sparse matrix that flows through everything: int32 codes, float32 values, made, checked and cut here."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +67,17 @@ def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
     return assemble_csr(readonly(kept.data), readonly(kept.indices), readonly(kept.indptr), kept.shape)
 
 
+Policy: TypeAlias = Literal["sum", "last", "max"]
+"""What several events of a user and an item come to."""
+
+
 def check_matrix(
     X: Any,
     *,
     name: str = "X",
     negative: Literal["refuse", "accept"] = "refuse",
     zeros: Literal["keep", "drop", "events"] = "keep",
-    duplicates: Literal["sum", "last"] = "sum",
+    duplicates: Policy = "sum",
     copy: bool = False,
     minimum_rows: int = 0,
 ) -> CodeMatrix:

@@ -14,11 +14,14 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import rows_of_lists
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.options import ByColumn, Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.truncated_svd import add_dense_products, pad_columns, sum_vectors
+
+BY_FEATURE: Key[csr_array] = Key("items by feature")
 
 
 class ContentRecommender(Explaining):
@@ -177,11 +180,10 @@ class ContentRecommender(Explaining):
             add_dense_products(features, columns, scores, jobs)
             return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
         profiles = _unit_rows(_plain(histories) @ _plain(features))
-        return np.ascontiguousarray((_plain(profiles) @ self._turned()).toarray(), np.float32)
+        return np.ascontiguousarray((_plain(profiles) @ self._by_feature()).toarray(), np.float32)
 
-    def _turned(self) -> csr_array:
-        turned: csr_array = self._derived.get("turned", lambda: _plain(self.item_features_).T.tocsr())
-        return turned
+    def _by_feature(self) -> csr_array:
+        return self._derived.get(BY_FEATURE, lambda: _plain(self.item_features_).T.tocsr())
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i f_i·f_j / ‖p‖ for each entry i of the row."""
@@ -200,7 +202,7 @@ class ContentRecommender(Explaining):
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         codes, scores = np.empty((len(items), k), np.int32), np.empty((len(items), k), np.float32)
-        warm = self._warm()
+        warm = self.recommendable_items()
         for part in self._batches(len(items)):
             some = rows_of_lists(items[part], [1] * len(items[part]), self.n_features_in_)
             one_each = assemble_csr(
@@ -217,7 +219,7 @@ class ContentRecommender(Explaining):
             return np.flatnonzero(self.item_features_.any(axis=1))
         return np.flatnonzero(np.diff(self.item_features_.indptr))
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = self.item_counts_ > 0
         if self.features_given_:
             warm[self._described()] = True

@@ -12,6 +12,7 @@ from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
 from fastrec.matrix.arrays import LARGEST_CODE, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import turned
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import COURSE
@@ -22,6 +23,9 @@ from fastrec.solvers.epochs import Course, seed_of
 Callback = Callable[[int, float, float], bool | None]
 
 PIECES = 64  # pieces that a half epoch is dealt in
+
+
+EQUATIONS: Key[NDArray[Any]] = Key("equations")
 
 
 class ExplicitALS(Explaining, FactorRecommender):
@@ -191,7 +195,7 @@ class ExplicitALS(Explaining, FactorRecommender):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         """The rows solved in float64; an empty row's are 0 and the 1 that adds mean + b_i."""
-        others = self._derived.get("equations", self._equations)
+        others = self._derived.get(EQUATIONS, self._equations)
         solutions = aligned_zeros(matrix.shape[0], others.shape[1])
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
         Ratings(self, matrix).solve(solutions, others, self.mean_, 0, jobs)
@@ -213,7 +217,7 @@ class ExplicitALS(Explaining, FactorRecommender):
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """z_jᵀ A⁻¹ z_i (r_i - mean - b_i) for each entry, A being the equations' matrix; mean + b_j in equal parts."""
         n = max(history.nnz, 1)
-        others = self._derived.get("equations", self._equations).astype(np.float64)
+        others = self._derived.get(EQUATIONS, self._equations).astype(np.float64)
         vectors = others[history.indices]
         targets = history.data - self.mean_ - vectors[:, -1]
         vectors[:, -1] = 1

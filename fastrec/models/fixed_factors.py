@@ -164,7 +164,7 @@ class FixedFactors(Explaining, FactorRecommender):
         contributions: NDArray[np.float64] = confidence * (vectors @ weights)
         return contributions
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm: NDArray[np.bool_] = (self.item_counts_ > 0) | (self.items_given_ & self.item_factors_.any(axis=1))
         return None if warm.all() else warm
 

@@ -12,6 +12,7 @@ from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import turned
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
@@ -20,6 +21,9 @@ from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, lea
 
 MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
+
+
+GRAPH: Key[tuple[SparseProduct, SparseProduct]] = Key("graph")
 
 
 class GraphFilter(Explaining):
@@ -188,7 +192,7 @@ class GraphFilter(Explaining):
         if ranges and ((self.degree_weights_ > 0) & (self.degree_weights_ < 0.99)).any():  # scores are divided by them
             raise ValueError("degree_weights_ must be 0 or at least 1")
 
-    def _row_bytes(self) -> int:
+    def row_bytes(self) -> int:
         """A signal over the items, what it is after one step and after both, and a signal over the users between."""
         n_users, n_items = self.seen_.shape
         held = 3 if len(self.coefficients_) == 2 else 6
@@ -222,7 +226,7 @@ class GraphFilter(Explaining):
 
     def _polynomial(self, signals: Floats, jobs: int) -> Floats:
         """h(P) of the signals; for h(λ) = λ it is one step over the graph."""
-        graph: tuple[SparseProduct, SparseProduct] = self._derived.get("graph", self._graph)
+        graph = self._derived.get(GRAPH, self._graph)
         rows, columns = graph
         coefficients = self.coefficients_
 

@@ -11,7 +11,7 @@ from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transposed, turned
-from fastrec.models.base.derived import Derived
+from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
@@ -32,6 +32,9 @@ AUTO_ALPHA = 0.1
 
 # As many rows at most are ranked to validate an epoch.
 VALIDATION_ROWS = 4_000
+
+
+FOLD_IN: Key[tuple[Floats, NDArray[np.float64]]] = Key("fold-in")
 
 
 class ImplicitALS(Explaining, FeaturedFactors):
@@ -134,7 +137,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
-    _of_items: ClassVar[tuple[str, ...]] = (*FeaturedFactors._of_items, "fold-in")
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (*FeaturedFactors._of_items, FOLD_IN)
     _options: ClassVar[Options] = {
         "factors": FACTORS,
         "regularization": Number(0, log=True),
@@ -332,7 +335,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, jobs)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        vectors, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
+        vectors, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
         side = Side(matrix, self.alpha_, self.regularization, self.regularization_exponent)
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
         return _without_padding(side.fold(vectors, eigenvalues, jobs), self.factors)
@@ -372,7 +375,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """c_i y_aᵀ A⁻¹ y_i for each entry i of the row, A being the matrix of its equations (Hu et al. 2008, 5)."""
-        _, eigenvalues = self._derived.get("fold-in", self._fold_in_arrays)
+        _, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         extra = self.alpha_ * history.data.astype(np.float64)
         penalty = self.regularization * (history.shape[1] + extra.sum()) ** self.regularization_exponent
@@ -398,11 +401,11 @@ class ImplicitALS(Explaining, FeaturedFactors):
         return vectors
 
     def _whole(self) -> dict[str, NDArray[Any]]:
-        return {"eigenvalues": self._derived.get("fold-in", self._fold_in_arrays)[1]}
+        return {"eigenvalues": self._derived.get(FOLD_IN, self._fold_in_arrays)[1]}
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
         part = super()._with_items(items, arrays, whole)
-        part._derived.get("fold-in", lambda: (part._at_kernel_width(), whole["eigenvalues"]))
+        part._derived.get(FOLD_IN, lambda: (part._at_kernel_width(), whole["eigenvalues"]))
         return part
 
 

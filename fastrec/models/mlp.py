@@ -16,6 +16,7 @@ from fastrec.matrix.hashing import hash_rows_and_values
 from fastrec.matrix.known_rows import KnownRows
 from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.items import encode_items
@@ -46,6 +47,12 @@ WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
 # Users who are folded in: steps of Adam, and their size.
 FOLD_IN_STEPS = 40
 FOLD_IN_RATE = 0.05
+
+
+SCORER: Key[Scorer] = Key("scorer")
+KNOWN_ROWS: Key[KnownRows] = Key("known rows")
+CENTER: Key[Floats] = Key("center")
+ITEM_INDEX: Key[ExactIndex] = Key("index of items")
 
 
 class MLPRecommender(Recommender):
@@ -441,8 +448,7 @@ class MLPRecommender(Recommender):
         check_depth(f"{name}.network_'s layers", network[2], network[0])
 
     def _scorer(self) -> Scorer:
-        scorer: Scorer = self._derived.get("scorer", self._make_scorer)
-        return scorer
+        return self._derived.get(SCORER, self._make_scorer)
 
     def _make_scorer(self) -> Scorer:
         layout = self._trained_layout()
@@ -461,12 +467,12 @@ class MLPRecommender(Recommender):
 
     def _fold_in(self, histories: CodeMatrix) -> Floats:
         """Embeddings of users by their histories, of shape (n, width)."""
-        known = self._derived.get("known rows", lambda: KnownRows(self._training)).find(histories)
+        known = self._derived.get(KNOWN_ROWS, lambda: KnownRows(self._training)).find(histories)
         vectors: Floats = self.user_embeddings_[np.maximum(known, 0)]
         new = np.flatnonzero(known < 0)
         if len(new):
             rows = pick_rows(histories, new)
-            center = self._derived.get("center", self._find_center)
+            center = self._derived.get(CENTER, self._find_center)
             vectors[new] = self._scorer().fold_in(
                 rows, hash_rows_and_values(rows), center, negatives=self.network_[5], steps=FOLD_IN_STEPS,
                 rate=FOLD_IN_RATE, decay=self.network_[6], n_jobs=effective_jobs(self.n_jobs) if len(new) > 1 else 1,
@@ -509,7 +515,8 @@ class MLPRecommender(Recommender):
         jobs = effective_jobs(self.n_jobs)
         return self._scorer().score_pairs(vectors, row_numbers(items).astype(np.int32), items.indices, jobs)
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
         jobs = effective_jobs(self.n_jobs)
         scores = np.empty(len(audience), np.float32)
         step = 1 << 16
@@ -524,10 +531,10 @@ class MLPRecommender(Recommender):
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         """By the cosine of their embeddings."""
         index = self._derived.get(
-            "items", lambda: ExactIndex(metric="cosine", n_jobs=self.n_jobs).fit(self.item_embeddings_)
+            ITEM_INDEX, lambda: ExactIndex(metric="cosine", n_jobs=self.n_jobs).fit(self.item_embeddings_)
         )
         itself = rows_of_lists(items, np.ones(len(items), np.int64), self.n_features_in_)
-        top = index.search(self.item_embeddings_[items], k, itself, allow=self._warm())
+        top = index.search(self.item_embeddings_[items], k, itself, allow=self.recommendable_items())
         return top.codes.copy(), top.scores.copy()
 
     def _sizes(self) -> Sizes:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.neighbors import (
+    Rows,
     add_weighted_rows,
 )  # fmt: skip
 from fastrec.matrix.arrays import Codes, Floats
@@ -13,6 +14,7 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, turned
 from fastrec.models.base.audience import find_audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.updating import Change, Updating
@@ -48,6 +50,10 @@ NEIGHBORHOOD: Options = {
     "n_jobs": Jobs(),
 }
 """What both take."""
+
+
+NEIGHBORS: Key[CodeMatrix] = Key("neighbors")
+TAKEN: Key[Rows] = Key("taken")
 
 
 class ItemKNN(ItemWeights):
@@ -202,7 +208,7 @@ class ItemKNN(ItemWeights):
     def _similarities(self) -> Any:
         if self._walks:
             return self.weights_
-        return self._derived.get("neighbors", lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
+        return self._derived.get(NEIGHBORS, lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
 
 
 def _steps(ends: NDArray[Any], values: Doubles, n: int, alpha: float) -> tuple[Doubles, Floats]:
@@ -351,8 +357,8 @@ class UserKNN(Explaining, Updating):
             return similarity, columns, profile
 
         options = (self.similarity, self.k1, self.b, self.asymmetry, self.shrinkage)
-        made: tuple[Similarity, Columns, Profile] = self._derived.get(f"compared {options}", make)
-        return made
+        key: Key[tuple[Similarity, Columns, Profile]] = Key(f"compared {options}")
+        return self._derived.get(key, make)
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
         """Codes and similarities of the nearest users of the training data, in any order, of shape (n, k)."""
@@ -361,7 +367,7 @@ class UserKNN(Explaining, Updating):
         jobs = effective_jobs(self.n_jobs)
         return nearest_columns(rows_of(profile.cells), columns, similarity.weights, profile.divisor, k, False, jobs)
 
-    def _row_bytes(self) -> int:
+    def row_bytes(self) -> int:
         """The scores, and the neighbours on their way into a matrix."""
         return 4 * self.n_features_in_ + 32 * min(self.neighbors, self.seen_.shape[0])
 
@@ -369,7 +375,7 @@ class UserKNN(Explaining, Updating):
         k = min(self.neighbors, self.seen_.shape[0])
         near, similarities = self._nearest(histories, k)
         lists = matrix_of_lists(near, similarities, self.seen_.shape[0])
-        rows, taken = rows_of(lists), self._derived.get("taken", lambda: rows_of(self._training))
+        rows, taken = rows_of(lists), self._derived.get(TAKEN, lambda: rows_of(self._training))
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
         jobs = effective_jobs(self.n_jobs) if len(scores) > 1 else 1
         cuts = np.linspace(0, len(scores), min(PIECES, max(1, len(scores))) + 1).astype(np.int64)

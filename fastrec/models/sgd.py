@@ -11,6 +11,7 @@ from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
+from fastrec.models.base.derived import Key
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
@@ -83,6 +84,10 @@ DEFAULTS = {
 LOSSES = ("squared", "logistic", "bpr", "warp", "ccl", "softmax")
 # Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
+
+
+FOLD_IN: Key[tuple[Loss, Sides, Codes]] = Key("fold-in")
+POOL: Key[Codes] = Key("pool")
 
 
 class SGDFactorization(FeaturedFactors):
@@ -567,20 +572,20 @@ class SGDFactorization(FeaturedFactors):
         return np.hstack([vectors, ones])
 
     def _as_user_factors(self, vectors: Floats) -> Floats:
-        loss, _, _ = self._derived.get("fold-in", self._fold_in_parts)
+        loss, _, _ = self._derived.get(FOLD_IN, self._fold_in_parts)
         return user_columns(loss, vectors, vectors[:, -1], self.mean_)
 
     # -- folding in
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
         rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
         return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
         if not self.identity:
             return self._as_user_factors(vectors)
-        loss, sides, pool = self._derived.get("fold-in", self._fold_in_parts)
+        loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
         vectors = np.where((np.diff(matrix.indptr) > 0)[:, None], DRAW * vectors, vectors)
         anchors = aligned_zeros(len(vectors), loss.settings.width)
         anchors[:, : self.factors] = vectors[:, : self.factors]
@@ -592,7 +597,7 @@ class SGDFactorization(FeaturedFactors):
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
         loss = _make_loss(self._settings(), self.n_features_in_)
         loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
-        return loss, loss.sides, self._derived.get("pool", self._pool)
+        return loss, loss.sides, self._derived.get(POOL, self._pool)
 
     def _pool(self) -> Codes:
         """The items as often as negatives are drawn from them."""
@@ -608,7 +613,7 @@ class SGDFactorization(FeaturedFactors):
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
         part = super()._with_items(items, arrays, whole)
-        part._derived.get("pool", lambda: np.searchsorted(items, whole["pool"]).astype(np.int32))
+        part._derived.get(POOL, lambda: np.searchsorted(items, whole["pool"]).astype(np.int32))
         return part
 
     # -- similarities leave biases out

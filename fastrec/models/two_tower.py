@@ -327,7 +327,7 @@ class TwoTowerRecommender(FactorRecommender):
         vectors[np.diff(matrix.indptr) == 0] = 0
         return vectors
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = (self.item_counts_ > 0) | self.item_factors_.any(axis=1)
         return None if warm.all() else warm
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fastrec.data import Vocabulary
 from fastrec.models import Recommender
+from fastrec.models.base.derived import Key
 from fastrec.models.base.updating import reach
 from fastrec.online.journal import Deletion, Event, Id
 
@@ -37,6 +38,9 @@ def unknown_ids(model: Recommender, events: Sequence[Event]) -> tuple[set[Id], s
     )
 
 
+LARGEST_VALUE: Key[float] = Key("largest value")
+
+
 def largest_value(model: Recommender) -> float:
     """The largest value, by size, that an event may have for a model."""
     values = model.seen_.data
@@ -44,8 +48,7 @@ def largest_value(model: Recommender) -> float:
     def find() -> float:
         return VALUE_LEEWAY * max(1.0, float(values.max()), -float(values.min())) if len(values) else VALUE_LEEWAY
 
-    largest: float = model._derived.get("largest value", find)
-    return largest
+    return model.derive(LARGEST_VALUE, find)
 
 
 def takes_value(model: Recommender, value: float) -> bool:

@@ -4,15 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.data.ids import as_ids
-from fastrec.matrix.cells import row_numbers
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
-from fastrec.matrix.rows import pick_rows
-from fastrec.models import Explanation, FactorRecommender, Recommender
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models import Explanation, Recommender
 from fastrec.models.base.audience import Audience
-from fastrec.models.base.features import FeaturedFactors
 from fastrec.online.acceptance import SMALLEST_VALUE, codes_in, largest_value, takes_value, unknown_ids
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.online.user_state import History, Totals, UserState, UserStates
@@ -102,7 +98,7 @@ class Snapshot:
         self.model_seq = self.seq = seq
         self.unknown_items = 0
         self._mark = mark
-        self.policy: str = policy or model._policy
+        self.policy: str = policy or model.duplicate_policy
         self._states = UserStates()
         self._deleted: frozenset[bytes] = frozenset()
         self.held = tuple(held)
@@ -234,9 +230,10 @@ class Snapshot:
         """
         if not isinstance(users, list):
             users = list(as_ids(users, "users").tolist())
+        k = check_size("k", k, each=8 * max(1, len(users)))
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
-            return self._answer_one(users[0], check_size("k", k))
+            return self._answer_one(users[0], k)
         ids_are_known = self.model.users_ is not None and not self._deleted
         if ids_are_known and not (self._states and any(map(self._states.get, users))):
             return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
@@ -265,21 +262,9 @@ class Snapshot:
 
     def _answer_rows(self, histories: CodeMatrix, bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
         """The model's answer to histories of users, what it knows of them by their features included."""
-        model, vectors = self.model, self._vectors(histories, bases)
-        if vectors is None:
-            return model.recommend(histories, k, **options)
-        audience = Audience(model, np.arange(len(bases)), None, histories, vectors)
-        return model._answer(audience, k, model._filter(audience, **options), "popular")
-
-    def _vectors(self, histories: CodeMatrix, bases: Sequence[int]) -> NDArray[np.float32] | None:
-        """The factors of histories as an update would have them, users' features included; None without any."""
         model = self.model
-        if not isinstance(model, FeaturedFactors) or model.user_features_ is None:
-            return None
-        codes = np.array(bases, np.int64)
-        features = pick_rows(model.user_features_, np.maximum(codes, 0))
-        features = keep_entries(features, (codes >= 0)[row_numbers(features)])
-        return model._fold_in_from(model._trained(histories), model._mapped("user", features, model._map_of("user")))
+        audience = Audience.of_histories(model, histories, model.fold_in(histories, np.array(bases, np.int32)))
+        return model.answer(audience, k, model.item_filter(audience, **options))
 
     def _answer_one(self, user: Id, k: int) -> TopK:
         """The usual question, past checks of what is right here.
@@ -288,13 +273,12 @@ class Snapshot:
         """
         model, state = self.model, self._states.get(user)
         if state is None:
-            base = self._base(user)
-            return self._label(model._recommend_known(np.array([base], np.int32), k), [user])
+            base = np.array([self._base(user)], np.int32)
+            return self._label(model.answer(Audience.of_users(model, base), k), [user])
         histories = self._stack([state.history(model, self.policy)])
-        if state.vectors is None and isinstance(model, FactorRecommender):
-            vectors = self._vectors(histories, [state.base])
-            state.vectors = model._fold_in(model._trained(histories)) if vectors is None else vectors
-        return self._label(model._recommend_rows(histories, k, state.vectors), [user])
+        if state.vectors is None:
+            state.vectors = model.fold_in(histories, np.array([state.base], np.int32))
+        return self._label(model.answer(Audience.of_histories(model, histories, state.vectors), k), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""

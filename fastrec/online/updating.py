@@ -148,7 +148,7 @@ class Updater:
 
     def policy_of(self, model: Recommender) -> str:
         """What several events of one user and item add up to: "sum", "last" or "max"."""
-        return self.policy or str(model._policy)
+        return self.policy or model.duplicate_policy
 
     # -- following
 

@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import join_rows, pick_rows, rows_of_lists
+from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import Excluded, ItemFilter, mask_of
 from fastrec.models.base.items import read_items
 from fastrec.models.base.learner import Learner
+from fastrec.models.base.scores import DenseScores, SearchedScores
 from fastrec.retrieval import TopK
 from fastrec.retrieval.select import select_topk
 from fastrec.validation import check_choice, check_flag
@@ -23,6 +26,9 @@ from fastrec.validation import check_choice, check_flag
 BATCH_BYTES = 32 << 20
 WORK_BYTES = 4 * BATCH_BYTES
 
+RECOMMENDABLE: Key[NDArray[np.bool_] | None] = Key("recommendable items")
+STRUCTURE: Key[tuple[Any, Any]] = Key("structure")
+
 
 class Answering(Learner):
     """What answers: by dense scores, unless a family knows better; by popularity where there is no history."""
@@ -30,7 +36,7 @@ class Answering(Learner):
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
 
-    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         """Scores of all items for some users, float32, C-contiguous, of shape (b, n_items).
 
         `histories` are their rows; `codes` are theirs as users of the training data, None where they are not. A row's
@@ -40,18 +46,25 @@ class Answering(Learner):
 
     # -- what may be recommended
 
-    def _filter(self, audience: Audience, exclude_seen: bool, allow: Any, deny: Any, on_unknown: str) -> ItemFilter:
-        """What to leave out for each of the audience, and what may be in at all."""
+    def item_filter(
+        self,
+        audience: Audience,
+        exclude_seen: bool = True,
+        allow: Any = None,
+        deny: Any = None,
+        on_unknown: str = "error",
+    ) -> ItemFilter:
+        """See `Asked.item_filter`."""
         check_flag("exclude_seen", exclude_seen)
         if allow is None and deny is None:
-            return ItemFilter(self._exclusion(audience) if exclude_seen else None, self._warm())
+            return ItemFilter(self._exclusion(audience) if exclude_seen else None, self.recommendable_items())
         only = read_items(self, "allow", allow, len(audience), on_unknown)
         never = read_items(self, "deny", deny, len(audience), on_unknown)
         if isinstance(never, CodeMatrix):
             exclude: Excluded = join_rows(seen_rows(audience) if exclude_seen else None, never)
         else:
             exclude = self._exclusion(audience) if exclude_seen else None
-        chosen = ItemFilter(exclude, self._warm())
+        chosen = ItemFilter(exclude, self.recommendable_items())
         if never is not None and not isinstance(never, CodeMatrix):
             chosen = chosen.within(~mask_of(never, self.n_features_in_))
         return chosen.within(
@@ -67,28 +80,19 @@ class Answering(Learner):
             return indices
         return seen_rows(audience)
 
-    def _warm(self) -> NDArray[np.bool_] | None:
-        """A mask of the items that can be recommended; None where these are all."""
-        warm: NDArray[np.bool_] | None = self._derived.get("warm", self._find_warm)
-        return warm
+    def recommendable_items(self) -> NDArray[np.bool_] | None:
+        """See `Asked.recommendable_items`."""
+        return self._derived.get(RECOMMENDABLE, self._find_recommendable)
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = self.item_counts_ > 0
         return None if warm.all() else warm
 
     # -- lists
 
-    def _recommend_rows(self, histories: CodeMatrix, k: int, vectors: NDArray[np.float32] | None = None) -> TopK:
-        audience = Audience(self, np.arange(histories.shape[0]), None, histories, vectors)
-        return self._answer(audience, k, ItemFilter(histories, self._warm()), "popular")
-
-    def _recommend_known(self, codes: Codes, k: int) -> TopK:
-        """`recommend` for users by their codes, -1 for one who is answered by popularity."""
-        audience = Audience(self, codes, codes, None)
-        return self._answer(audience, k, ItemFilter(self._exclusion(audience), self._warm()), "popular")
-
-    def _answer(self, audience: Audience, k: int, wanted: ItemFilter, on_empty: str) -> TopK:
-        """The result for each, by the model or, without a history, by popularity."""
+    def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
+        """See `Asked.answer`."""
+        wanted = self.item_filter(audience) if wanted is None else wanted
         helpless = self._helpless(audience, on_empty)
         if helpless is None:
             return self._top(*self._search(audience, k, wanted), audience.labels, None)
@@ -118,25 +122,25 @@ class Answering(Learner):
                 raise ValueError(f"user {audience.labels.tolist()[int(np.argmax(silent))]!r} has no history")
         return empty
 
-    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """Codes and scores of shape (n, k), by dense scores of a batch of users at a time."""
         return self._select(self._dense, audience, k, wanted)
 
-    def _search_popular(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+    def _search_popular(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         popularity = self._popularity()
         return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
 
-    def _popularity(self) -> NDArray[np.float32]:
+    def _popularity(self) -> Floats:
         """What answers those whom the model cannot: how many users each item has, of shape (n_items,)."""
         return self.item_counts_.astype(np.float32)
 
     def _select(
         self,
-        make: Callable[[Audience], NDArray[np.float32]],
+        make: Callable[[Audience], Floats],
         audience: Audience,
         k: int,
         wanted: ItemFilter,
-    ) -> tuple[Codes, NDArray[np.float32]]:
+    ) -> tuple[Codes, Floats]:
         codes = np.empty((len(audience), k), np.int32)
         scores = np.empty((len(audience), k), np.float32)
         for rows in self._batches(len(audience)):
@@ -145,13 +149,11 @@ class Answering(Learner):
             codes[rows], scores[rows] = select_topk(dense, k, exclude=exclude, allow=allow)
         return codes, scores
 
-    def _exactly(self) -> Self:
-        """The model without an approximate index."""
+    def exact_model(self) -> Self:
+        """See `Asked.exact_model`."""
         return self
 
-    def _top(
-        self, codes: Codes, scores: NDArray[np.float32], labels: NDArray[Any], fallback: NDArray[np.bool_] | None
-    ) -> TopK:
+    def _top(self, codes: Codes, scores: Floats, labels: NDArray[Any], fallback: NDArray[np.bool_] | None) -> TopK:
         check_scores(scores[:, 0])  # the best come first
         return TopK(
             codes,
@@ -165,18 +167,28 @@ class Answering(Learner):
     # -- scores
 
     def _batches(self, n: int) -> Iterator[slice]:
-        step = max(1, min(BATCH_BYTES // (4 * self.n_features_in_), WORK_BYTES // self._row_bytes()))
+        step = max(1, min(BATCH_BYTES // (4 * self.n_features_in_), WORK_BYTES // self.row_bytes()))
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
-    def _row_bytes(self) -> int:
-        """About how many bytes are made for each row of a batch: more where others than the items' scores are wide."""
+    def row_bytes(self) -> int:
+        """See `Asked.row_bytes`: more where others than the items' scores are wide."""
         return 4 * self.n_features_in_
 
-    def _dense(self, audience: Audience) -> NDArray[np.float32]:
+    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+        """See `Asked.fold_in`."""
+        return None
+
+    def scores(self, audience: Audience) -> Scores:
+        """See `Asked.scores`."""
+        if type(self)._score_batch is Answering._score_batch:
+            return SearchedScores(self._search, self.pair_scores, audience)
+        return DenseScores(self._dense(audience))
+
+    def _dense(self, audience: Audience) -> Floats:
         return self._score_batch(audience.histories(), audience.codes)
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
-        """The score of each row's one item, of shape (n,)."""
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
         scores = np.empty(len(audience), np.float32)
         for rows in self._batches(len(audience)):
             dense = self._dense(audience.part(rows))
@@ -185,9 +197,9 @@ class Answering(Learner):
 
     # -- items like items
 
-    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         """Codes and scores of the nearest items, of shape (n, k); the item itself is not among them."""
-        columns, rows = self._derived.get("structure", self._structure)
+        columns, rows = self._derived.get(STRUCTURE, self._structure)
         codes = np.empty((len(items), k), np.int32)
         scores = np.empty((len(items), k), np.float32)
         norms = np.sqrt(np.maximum(self.item_counts_, 1))

@@ -1,14 +1,14 @@
 """Whom a question is about: users of the training data, or anybody's histories."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_sequence
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, with_data
 from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, pick_order, read_sequences
@@ -70,8 +70,18 @@ class Audience:
     labels: NDArray[Any]
     codes: Codes | None
     given: CodeMatrix | None
-    vectors: NDArray[np.float32] | None = None
+    vectors: Floats | None = None
     order: Order | None = None
+
+    @classmethod
+    def of_users(cls, model: Learned, codes: Codes) -> Self:
+        """Users of the training data by their codes, -1 for the unknown, which are their labels too."""
+        return cls(model, codes, codes, None)
+
+    @classmethod
+    def of_histories(cls, model: Learned, given: CodeMatrix, vectors: Floats | None = None) -> Self:
+        """Anybody's histories, their numbers for labels."""
+        return cls(model, np.arange(given.shape[0]), None, given, vectors)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,7 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class Key(str, Generic[T]):
+    """The name of something derived, which is of type T: a constant of the module that makes it.
+
+    >>> LENGTHS: Key[list[int]] = Key("lengths")
+    >>> derived = Derived()
+    >>> derived.get(LENGTHS, lambda: [1, 2]) is derived.get(LENGTHS, lambda: [3])
+    True
+    """
+
+    __slots__ = ()
 
 
 class Derived:
@@ -10,21 +24,21 @@ class Derived:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
+        self._made: dict[Key[Any], Any] = {}
 
-    def get(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` returned when this name was first asked for, by whichever thread came first."""
-        if name not in self._made:
+    def get(self, key: Key[T], make: Callable[[], T]) -> T:
+        """What `make` returned when this key was first asked for, by whichever thread came first."""
+        if key not in self._made:
             with self._lock:
-                if name not in self._made:
-                    self._made[name] = make()
-        return self._made[name]
+                if key not in self._made:
+                    self._made[key] = make()
+        return cast("T", self._made[key])
 
-    def kept(self, names: Iterable[str]) -> "Derived":
-        """Another one, with what has been made of these names."""
+    def kept(self, keys: Iterable[Key[Any]] = ()) -> "Derived":
+        """Another one, with what has been made of these keys."""
         new = Derived()
         with self._lock:
-            new._made = {name: self._made[name] for name in names if name in self._made}
+            new._made = {key: self._made[key] for key in keys if key in self._made}
         return new
 
     def __reduce__(self) -> tuple[type, tuple[()]]:

@@ -39,6 +39,10 @@ class Explaining(Recommender):
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
         """What each entry of the one row adds to the score of the item, of shape (nnz,)."""
 
+    def contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """What each entry of the one row adds to the score of the item, by its code: of shape (nnz,)."""
+        return np.asarray(self._contributions(history, item), np.float64)
+
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
         """What each item of a user's history adds to the score of one item.
 
@@ -77,9 +81,9 @@ class Explaining(Recommender):
         if len(audience) != 1 or len(codes) != 1:
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
         history = audience.histories()
-        parts = np.asarray(self._contributions(history, int(codes[0])), np.float64)
+        parts = self.contributions(history, int(codes[0]))
         if not len(parts):  # a score of somebody without a history is nobody's share
-            score = self._pair_scores(audience, codes)[0]
+            score = self.pair_scores(audience, codes)[0]
         else:
             with np.errstate(over="ignore"):
                 score = np.float32(parts.sum())

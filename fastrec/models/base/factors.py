@@ -3,7 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +11,33 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils import TransformerTags
 
 from fastrec.fields import Array, Fields
-from fastrec.matrix.arrays import Codes, readonly
+from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
+from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience, find_audience
-from fastrec.models.base.derived import Derived
+from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.fields import Index
 from fastrec.models.base.item_filter import Allowed, ItemFilter
 from fastrec.models.base.recommender import Recommender
+from fastrec.models.base.scores import VectorScores
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.retrieval.filters import Rows, read_allowed
+from fastrec.retrieval.filters import Mask, Rows, read_allowed
 from fastrec.validation import check_size
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
 PAIRS_AT_ONCE = 1 << 16
 # From here on a scan of bytes is faster than one of float32, for one query and for many; the answers are the same.
 BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
+
+
+Side: TypeAlias = Literal["user_factors_", "item_factors_"]
+INDEXES: dict[tuple[Side, str], Key[ExactIndex]] = {
+    (side, metric): Key(f"{metric} of {side}") for side in get_args(Side) for metric in ("ip", "cosine")
+}
+NONZERO: dict[Side, Key[NDArray[np.bool_] | None]] = {side: Key(f"{side} that are not zero") for side in get_args(Side)}
+READ_MASK: Key[Mask] = Key("mask of recommendable items")
 
 
 class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommender):
@@ -63,12 +73,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     _whole_fields: ClassVar[Fields] = {}
     """What `_whole` gives."""
 
-    user_factors_: NDArray[np.float32]
-    item_factors_: NDArray[np.float32]
+    user_factors_: Floats
+    item_factors_: Floats
     index_: IVFIndex
 
     @abstractmethod
-    def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
+    def _fold_in(self, matrix: CodeMatrix) -> Floats:
         """The factors of rows of histories, float32, C-contiguous, of shape (n, factors).
 
         A row's factors must not depend on the other rows; an empty row's are zeros.
@@ -79,7 +89,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         self.user_factors_ = _finite_factors(self, "user_factors_", self._training_factors(matrix))
         self.__dict__.pop("index_", None)  # of other factors
 
-    def _training_factors(self, matrix: CodeMatrix) -> NDArray[np.float32]:
+    def _training_factors(self, matrix: CodeMatrix) -> Floats:
         """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
         return self._fold_in(matrix)
 
@@ -105,7 +115,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """The items that fold-in needs beside those of the histories."""
         return np.empty(0, np.int32)
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any) -> Floats:
         """The factors of users by their histories, seen in training or not (fold-in).
 
         Parameters
@@ -126,7 +136,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """
         return self._fold_in(self._trained(self._histories(X)))
 
-    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
+    def fit_transform(self, X: Any, y: Any = None) -> Floats:
         """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
         return self.fit(X, y).user_factors_
 
@@ -174,7 +184,8 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         self.index_ = fitted
         return self
 
-    def _exactly(self) -> Self:
+    def exact_model(self) -> Self:
+        """See `Asked.exact_model`."""
         if "index_" not in vars(self):
             return self
         twin = object.__new__(type(self))
@@ -209,35 +220,33 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         codes, scores = self._nearest("user_factors_", self._vectors(audience), audience.codes, k)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
-    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        return self._nearest("item_factors_", self.item_factors_[items], items, k, self._warm())
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
+        return self._nearest("item_factors_", self.item_factors_[items], items, k, self.recommendable_items())
 
     def _nearest(
         self,
-        side: str,
-        vectors: NDArray[np.float32],
+        side: Side,
+        vectors: Floats,
         itself: Codes | None,
         k: int,
         allowed: NDArray[np.bool_] | None = None,
-    ) -> tuple[Codes, NDArray[np.float32]]:
+    ) -> tuple[Codes, Floats]:
         """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a vector of zeros."""
         n = len(getattr(self, side))
         vectors = self._comparable(vectors)
         exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
-        known = self._derived.get(
-            f"{side} that are not zero", lambda: _nonzero(self._comparable(getattr(self, side)), allowed)
-        )
+        known = self._derived.get(NONZERO[side], lambda: _nonzero(self._comparable(getattr(self, side)), allowed))
         top = self._index(side, "cosine").search(vectors, k, exclude, allow=known)
         nothing = ~vectors.any(axis=1)
         codes, scores = top.codes.copy(), top.scores.copy()
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
 
-    def _comparable(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _comparable(self, factors: Floats) -> Floats:
         """The columns by which users are like users and items like items: all, unless some are biases."""
         return factors
 
-    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
         seen: Any = wanted.exclude
         if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
@@ -247,31 +256,39 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _read(self, allowed: Allowed) -> Any:
         """What may be chosen; the mask of warm items, with which nearly all queries come, is read once."""
-        if allowed is None or allowed is not self._warm():
+        if allowed is None or allowed is not self.recommendable_items():
             return allowed
-        return self._derived.get("mask of warm items", lambda: read_allowed(allowed, self.n_features_in_))
+        return self._derived.get(READ_MASK, lambda: read_allowed(allowed, self.n_features_in_))
 
-    def _vectors(self, audience: Audience) -> NDArray[np.float32]:
+    def _vectors(self, audience: Audience) -> Floats:
         """The factors of each, of shape (n, factors)."""
         if audience.vectors is not None:
             return audience.vectors
         return self._fold_in(audience.histories()) if audience.codes is None else self.user_factors_[audience.codes]
 
-    def _index(self, side: str, metric: str) -> ExactIndex:
+    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+        """See `Asked.fold_in`."""
+        return self._fold_in(self._trained(histories))
+
+    def scores(self, audience: Audience) -> Scores:
+        """See `Asked.scores`."""
+        return VectorScores(self._vectors(audience), self.item_factors_, self._index("item_factors_", "ip"))
+
+    def _index(self, side: Side, metric: str) -> ExactIndex:
         """The index of one side's factors: made once, when it is first asked for."""
         jobs = getattr(self, "n_jobs", None)
-        index: ExactIndex = self._derived.get(
-            f"{metric} of {side}", lambda: _exact_index(self._indexed(side, metric), metric, jobs)
-        )
+        make = lambda: _exact_index(self._indexed(side, metric), metric, jobs)
+        index = self._derived.get(INDEXES[side, metric], make)
         if index.n_jobs != jobs:
             index.n_jobs = jobs
         return index
 
-    def _indexed(self, side: str, metric: str) -> NDArray[np.float32]:
-        factors: NDArray[np.float32] = getattr(self, side)
+    def _indexed(self, side: Side, metric: str) -> Floats:
+        factors: Floats = getattr(self, side)
         return self._comparable(factors) if metric == "cosine" else factors
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
         vectors = self._vectors(audience)
         scores = np.empty(len(audience), np.float32)
         for start in range(0, len(scores), PAIRS_AT_ONCE):
@@ -289,13 +306,13 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return tags
 
 
-def _exact_index(vectors: NDArray[np.float32], metric: str, n_jobs: int | None) -> ExactIndex:
+def _exact_index(vectors: Floats, metric: str, n_jobs: int | None) -> ExactIndex:
     n, factors = vectors.shape
     storage = "int8" if n >= BYTES_FROM_VECTORS and factors >= BYTES_FROM_FACTORS else "float32"
     return ExactIndex(metric, storage, n_jobs).fit(vectors)
 
 
-def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDArray[np.float32]:
+def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> Floats:
     factors = np.require(factors, np.float32, ["C", "A"])
     if not _is_finite(factors):
         row = int(np.argmin(np.isfinite(factors).all(axis=1)))
@@ -306,12 +323,12 @@ def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> NDA
     return factors
 
 
-def _is_finite(factors: NDArray[np.float32]) -> bool:
+def _is_finite(factors: Floats) -> bool:
     # The extremes carry NaN and infinity along, and need no array of flags.
     return not factors.size or bool(np.isfinite(factors.min()) and np.isfinite(factors.max()))
 
 
-def _nonzero(factors: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+def _nonzero(factors: Floats, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     known: NDArray[np.bool_] = np.asarray(factors.any(axis=1))
     if allowed is not None:
         known &= allowed

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields, Matrix
-from fastrec.matrix.arrays import Floats
-from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
+from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.updating import Change, resize
@@ -129,6 +130,14 @@ class FeaturedFactors(UpdatingFactors):
         features = check_features("user_features", user_features, histories.shape[0])
         return self._fold_in_from(histories, self._mapped("user", features, self._map_of("user")))
 
+    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+        """See `Asked.fold_in`."""
+        if users is None or self.user_features_ is None:
+            return super().fold_in(histories)
+        features = pick_rows(self.user_features_, np.maximum(users, 0))
+        features = keep_entries(features, (users >= 0)[row_numbers(features)])
+        return self._fold_in_from(self._trained(histories), self._mapped("user", features, self._map_of("user")))
+
     def _training_factors(self, matrix: CodeMatrix) -> Floats:
         return self._factors_of(slice(None))
 
@@ -161,7 +170,7 @@ class FeaturedFactors(UpdatingFactors):
             raise ValueError(f"{side}_features must have {len(mapping) - 1} columns, got {matrix.shape[1]}")
         return map_features(matrix, mapping, effective_jobs(getattr(self, "n_jobs", None)))
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = self.item_counts_ > 0
         if self.item_features_ is not None:
             warm |= np.diff(self.item_features_.indptr) > 0

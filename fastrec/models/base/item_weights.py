@@ -11,11 +11,14 @@ from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
+
+WEIGHTS: Key[Rows] = Key("weights")
 
 
 class ItemWeights(Explaining, Updating):
@@ -69,11 +72,11 @@ class ItemWeights(Explaining, Updating):
 
     def _kernel_weights(self) -> Any:
         if isinstance(self.weights_, CodeMatrix):
-            weights: Rows = self._derived.get("weights", lambda: rows_of(self.weights_))
-            return weights
+            return self._derived.get(WEIGHTS, lambda: rows_of(self.weights_))
         return readonly(self.weights_)
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        """See `Asked.pair_scores`."""
         weights = self._kernel_weights()
         sum_pairs = sum_pairs_sparse if isinstance(weights, Rows) else sum_pairs_dense
         scores = np.empty(len(audience), np.float32)
@@ -110,7 +113,7 @@ class ItemWeights(Explaining, Updating):
                 dense = weights[some]
             dense = np.where(dense > 0, dense, np.float32(-np.inf))
             itself = rows_of_lists(some, [1] * len(some), self.n_features_in_)
-            codes[part], scores[part] = select_topk(dense, k, exclude=itself, allow=self._warm())
+            codes[part], scores[part] = select_topk(dense, k, exclude=itself, allow=self.recommendable_items())
         return codes, scores
 
     def _similarities(self) -> Any:

@@ -2,8 +2,8 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from fastrec.data.recognition import refuse_table
 from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import Array, Fields, Matrix, Sizes, Value
 from fastrec.matrix.cells import count_codes
-from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, drop_zeros
+from fastrec.matrix.code_matrix import CodeMatrix, Policy, check_matrix, drop_zeros
 from fastrec.matrix.sequences import Order, is_order, order_entries
-from fastrec.models.base.derived import Derived
+from fastrec.models.base.asking import ASKED
+from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.fields import Facts, Ids, Names
 from fastrec.models.base.items import check_same_items
 from fastrec.models.base.persistence import freeze
@@ -26,11 +27,14 @@ from fastrec.models.base.registry import register
 from fastrec.options import OptionsMixin
 from fastrec.validation import check_size, name_options
 
+T = TypeVar("T")
+TRAINING: Key[CodeMatrix] = Key("training")
+
 
 def _name_options_of(cls: type) -> None:
     """Let the constructor and the public methods of a class name the right option for a wrong one."""
     for name, function in list(vars(cls).items()):
-        public = name == "__init__" or not name.startswith("_")
+        public = name == "__init__" or not (name.startswith("_") or name in ASKED)
         if public and inspect.isfunction(function) and not hasattr(function, "names_options"):
             setattr(cls, name, name_options(function))
 
@@ -66,7 +70,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     seen_: CodeMatrix
     order_: Order | None = None
     item_counts_: NDArray[np.int64]
-    duplicates_: str
+    duplicates_: Policy
     users_: Vocabulary | None
     items_: Vocabulary | None
     item_info_: Mapping[str, NDArray[Any]] | None
@@ -180,8 +184,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     @property
     def _training(self) -> CodeMatrix:
         """`_trained` of `seen_`, which nearly always is `seen_` itself: then no entry of it is looked at."""
-        training: CodeMatrix = self._derived.get("training", self._find_training)
-        return training
+        return self._derived.get(TRAINING, self._find_training)
 
     def _find_training(self) -> CodeMatrix:
         return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._trained(self.seen_)
@@ -192,7 +195,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             X,
             negative="accept" if self.takes_negatives else "refuse",
             zeros="events",
-            duplicates=self._policy,
+            duplicates=self.duplicate_policy,
             copy=copy,
             minimum_rows=minimum_rows,
         )
@@ -219,14 +222,14 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return "last" if self.keeps_zeros else "sum"
 
     @property
-    def _policy(self) -> Any:
-        """What events come to that join those of the training data."""
-        return vars(self).get("duplicates_", self._own_policy)
+    def duplicate_policy(self) -> Policy:
+        """See `Asked.duplicate_policy`."""
+        return cast("Policy", vars(self).get("duplicates_", self._own_policy))
 
-    def _policy_of(self, X: Any) -> Any:
+    def _policy_of(self, X: Any) -> Policy:
         """What events of X come to: X says it, or else the model."""
         said = X.duplicates if isinstance(X, Interactions) else None
-        return self._policy if said in (None, "error") else said
+        return self.duplicate_policy if said is None or said == "error" else said
 
     @property
     def user_vocabulary(self) -> Vocabulary:
@@ -237,6 +240,10 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     def item_vocabulary(self) -> Vocabulary:
         """The ids of the items that are known: `items_`, or else their codes."""
         return CodeVocabulary(self.n_features_in_) if self.items_ is None else self.items_
+
+    def derive(self, key: Key[T], make: Callable[[], T]) -> T:
+        """See `Asked.derive`."""
+        return self._derived.get(key, make)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "seen_"):

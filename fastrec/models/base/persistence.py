@@ -196,6 +196,12 @@ class Team(tuple[Any, ...]):
         return hash(tuple(type(model).__name__ for model in self))
 
 
+def restore_member(member: Any, shared: Mapping[str, Any], *, check: bool) -> None:
+    """Hand on to a model of a loaded team what is the whole's, and let it make what was never saved."""
+    vars(member).update(shared)
+    member._restored(check=check)
+
+
 def _without_shared(team: Team) -> Any:
     """What the models learned, as bytes and records."""
     arrays, record = _encode_team("team", team)

@@ -14,7 +14,7 @@ from fastrec.matrix.rows import hide_part, pick_rows
 from fastrec.metrics import ndcg
 from fastrec.metrics.inputs import check_truth
 from fastrec.models.base.answering import Answering, check_scores
-from fastrec.models.base.audience import find_audience
+from fastrec.models.base.audience import Audience, find_audience
 from fastrec.models.base.items import check_list, encode_items, encode_lists, read_truth
 from fastrec.models.base.persistence import save
 from fastrec.models.base.streaming import recommend_to
@@ -114,11 +114,11 @@ class Recommender(Answering):
         k = check_size("k", k)
         audience, known = find_audience(self, users, on_unknown)
         check_size("k", k, each=8 * max(1, len(audience)))
-        wanted = self._filter(audience, exclude_seen, allow, deny, on_unknown)
+        wanted = self.item_filter(audience, exclude_seen, allow, deny, on_unknown)
         if known is not None:  # users left out, once the filters that were given for each have been matched with them
             audience, wanted = audience.part(known), wanted.part(known)
-        model = self._exactly() if check_flag("exact", exact) else self
-        return model._answer(audience, k, wanted, on_empty)
+        model = self.exact_model() if check_flag("exact", exact) else self
+        return model.answer(audience, k, wanted, on_empty)
 
     def recommend_to(
         self,
@@ -225,7 +225,7 @@ class Recommender(Answering):
         >>> Popularity().fit([[1, 1, 0], [0, 1, 1]]).predict([[0, 1, 0]])
         array([0], dtype=int32)
         """
-        return self._recommend_rows(self._histories(X), 1).codes[:, 0]
+        return self.answer(Audience.of_histories(self, self._histories(X)), 1).codes[:, 0]
 
     def predict_pairs(self, users: Any, items: Any) -> NDArray[np.float32]:
         """The scores of pairs of a user and an item.
@@ -259,7 +259,7 @@ class Recommender(Answering):
         n = max(len(audience), len(codes)) if len(audience) and len(codes) else 0
         if n != len(audience):
             audience = audience.part(np.zeros(n, np.int64))
-        scores = self._pair_scores(audience, np.broadcast_to(codes[:n], n) if len(codes) != n else codes)
+        scores = self.pair_scores(audience, np.broadcast_to(codes[:n], n) if len(codes) != n else codes)
         check_scores(scores)
         return scores
 
@@ -292,7 +292,7 @@ class Recommender(Answering):
         codes = encode_items(self, "items", items)
         check_size("k", k, each=8 * max(1, len(codes)))
         found, scores = self._similar_items(codes, k)
-        warm = self._warm()
+        warm = self.recommendable_items()
         if warm is not None:
             found[~warm[codes]], scores[~warm[codes]] = -1, -np.inf
         return self._top(found, scores, self.item_vocabulary.decode(codes), None)
@@ -331,7 +331,7 @@ class Recommender(Answering):
         rows = np.flatnonzero(np.diff(truth.indptr))
         if not len(rows):
             return float("nan")
-        ranking = self._recommend_rows(pick_rows(histories, rows), 10).codes
+        ranking = self.answer(Audience.of_histories(self, pick_rows(histories, rows)), 10).codes
         return float(np.mean(ndcg(ranking, pick_rows(truth, rows), 10)))
 
     def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:

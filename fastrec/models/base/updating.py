@@ -20,6 +20,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Order, drop_from_order, order_entries, pick_order, splice_order
+from fastrec.models.base.derived import Key
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -69,7 +70,7 @@ class Updating(Recommender):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"partial_fit"})
 
-    _of_items: ClassVar[tuple[str, ...]] = ()
+    _of_items: ClassVar[tuple[Key[Any], ...]] = ()
     """What is derived of items alone, and of which of them have events: kept where both stay as they are."""
 
     takes_new_items: ClassVar[bool] = True
@@ -287,7 +288,7 @@ class Updating(Recommender):
     def _joining(self, X: Interactions) -> str:
         """How what X has of known pairs joins what is known."""
         X.tell_merged(type(self).__name__, self._own_policy)
-        return X.duplicates or str(self._policy)
+        return X.duplicates or str(self.duplicate_policy)
 
     def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
         """`splice`. What events add up to is had, though it be 0; in matrices what adds up to 0 is no entry."""

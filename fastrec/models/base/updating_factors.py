@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.rows import pick_rows
-from fastrec.models.base.derived import Derived
-from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.answering import RECOMMENDABLE
+from fastrec.models.base.derived import Derived, Key
+from fastrec.models.base.factors import INDEXES, NONZERO, READ_MASK, FactorRecommender
 from fastrec.models.base.updating import Change, Updating
 
 
@@ -20,12 +21,12 @@ class UpdatingFactors(Updating, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
-    _of_items: ClassVar[tuple[str, ...]] = (
-        "warm",
-        "mask of warm items",
-        "ip of item_factors_",
-        "cosine of item_factors_",
-        "item_factors_ that are not zero",
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (
+        RECOMMENDABLE,
+        READ_MASK,
+        INDEXES["item_factors_", "ip"],
+        INDEXES["item_factors_", "cosine"],
+        NONZERO["item_factors_"],
     )
 
     @abstractmethod

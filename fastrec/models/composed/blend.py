@@ -16,19 +16,18 @@ from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, spread_evenly
 from fastrec.models.base.answering import check_scores
+from fastrec.models.base.asking import Asked
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.explanation import Explaining
-from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.fields import Members
 from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts, is_in
 from fastrec.models.base.item_filter import ItemFilter
-from fastrec.models.base.persistence import Team
+from fastrec.models.base.persistence import Team, restore_member
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.options import Choice, Integer, Jobs, Options, Other, Seed
-from fastrec.retrieval.select import select_topk
 from fastrec.validation import check_number
 
 Scores = NDArray[np.float64]
@@ -228,17 +227,15 @@ class Blend(Explaining):
         super()._restored(check=check)
         if not self.weights_.sum() > 0:
             raise ValueError("weights_ must have one above 0 among them")
+        shared = {name: getattr(self, name) for name in Team.SHARED}
         for member in self.members_:
-            for name in Team.SHARED:
-                setattr(member, name, getattr(self, name))
-            member.seen_ = self._training  # as in the fit
-            member._restored(check=check)
+            restore_member(member, {**shared, "seen_": self._training}, check=check)  # as in the fit
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
 
     # -- scores
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
-        masks = [self.members_[number]._warm() for number in self._asked()]
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
+        masks = [self.members_[number].recommendable_items() for number in self._asked()]
         if any(mask is None for mask in masks):
             return None
         warm: NDArray[np.bool_] = np.any(masks, axis=0)
@@ -252,12 +249,15 @@ class Blend(Explaining):
     def _views(self, audience: Audience) -> dict[int, "View"]:
         if audience.given is not None:
             audience = replace(audience, given=self._trained(audience.given))
-        return {number: View(self.members_[number], audience, self.candidates) for number in self._asked()}
+        return {number: self._view(self.members_[number], audience) for number in self._asked()}
 
-    def _row_bytes(self) -> int:
+    def _view(self, member: Recommender, audience: Audience) -> "View":
+        return View(member, replace(audience, model=member), self.candidates)
+
+    def row_bytes(self) -> int:
         """What the members make, which is there at once, and what is said about the candidates of all of them."""
         members = [self.members_[number] for number in self._asked()] if hasattr(self, "members_") else []
-        made: int = sum(member._row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
+        made: int = sum(member.row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
         return made
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
@@ -282,7 +282,8 @@ class Blend(Explaining):
                 fused += self.weights_[number] * view.compared(codes, self.fusion)
         return fused
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        """See `Asked.pair_scores`."""
         scores = np.empty(len(audience), np.float32)
         for rows in self._batches(len(audience)):
             scores[rows] = self._fused(self._views(audience.part(rows)), items[rows, None])[:, 0]
@@ -303,9 +304,9 @@ class Blend(Explaining):
                 continue
             if not isinstance(member, Explaining):
                 raise TypeError(f"{type(member).__name__}, a member of the Blend, cannot explain its scores")
-            view = View(member, audience, self.candidates)
+            view = self._view(member, audience)
             part = weight * float(view.compared(np.array([[item]], np.int32), self.fusion)[0, 0])
-            own = np.asarray(member._contributions(history, item), np.float64)
+            own = member.contributions(history, item)
             whole = own.sum()
             told = abs(whole) > 1e-6 * np.abs(own).sum()
             total += own * (part / whole) if told else part / max(len(own), 1)
@@ -356,7 +357,7 @@ class Blend(Explaining):
         for batch in self._batches(len(rows)):
             seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
             audience = Audience(self, np.arange(seen.shape[0]), None, seen)
-            views = {number: View(member, audience, self.candidates) for number, member in enumerate(members)}
+            views = {number: self._view(member, audience) for number, member in enumerate(members)}
             codes = self._proposed(views, self.candidates, ItemFilter(seen))
             for number, view in views.items():
                 said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
@@ -384,7 +385,7 @@ class Judged(NamedTuple):
 
 
 class View:
-    """What one member says about some users: its best items, and its scores of any.
+    """What one member says about some users: its best items, and how any items compare with these.
 
     Parameters
     ----------
@@ -396,33 +397,20 @@ class View:
         The length of the member's list, which scores are compared with.
     """
 
-    def __init__(self, member: Recommender, audience: Audience, length: int) -> None:
-        self.member = member
-        self.audience = Audience(member, audience.labels, audience.codes, audience.given)
-        kind = type(member)
-        self.vectors = self.dense = None
-        if isinstance(member, FactorRecommender) and kind._search is FactorRecommender._search:
-            self.vectors = member._vectors(self.audience)
-        elif kind._score_batch is not Recommender._score_batch:
-            self.dense = member._dense(self.audience)
-        self.list = np.sort(self._best(length, ItemFilter(self.audience.histories(), member._warm()))[1], axis=1)
+    def __init__(self, member: Asked, audience: Audience, length: int) -> None:
+        self.scores = member.scores(audience)
+        self.open = ItemFilter(allow=member.recommendable_items())
+        best = self.scores.best(length, self.open._replace(exclude=audience.histories()))[1]
+        self.list = np.sort(best, axis=1)
         check_scores(self.list)
 
     def best(self, n: int, wanted: ItemFilter) -> Codes:
         """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
-        return self._best(n, wanted.within(self.member._warm()))[0]
-
-    def _best(self, n: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
-        if self.dense is not None:
-            return select_topk(self.dense, n, exclude=wanted.exclude, allow=wanted.allow)
-        if isinstance(self.member, FactorRecommender) and self.vectors is not None:
-            top = self.member._index("item_factors_", "ip").search(self.vectors, n, wanted.exclude, allow=wanted.allow)
-            return top.codes, top.scores
-        return self.member._search(self.audience, n, wanted)
+        return self.scores.best(n, wanted.within(self.open.allow))[0]
 
     def compared(self, codes: Codes, fusion: str) -> Scores:
         """The scores of codes, of shape (n, c), in units of the list's range; or one over their rank in the list."""
-        scores = self._at(np.maximum(codes, 0)).astype(np.float64)
+        scores = self.scores.at(np.maximum(codes, 0)).astype(np.float64)
         valid = np.isfinite(self.list)
         if fusion == "rank":
             above = np.stack(
@@ -432,20 +420,6 @@ class View:
         last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
         span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
         return scores / np.where(span > 0, span, np.inf)[:, None]
-
-    def _at(self, codes: Codes) -> NDArray[np.float32]:
-        """The member's scores of codes, of shape (n, c)."""
-        if self.dense is not None:
-            return np.take_along_axis(self.dense, codes.astype(np.int64), axis=1)
-        if self.vectors is None:
-            each = self.audience.part(np.repeat(np.arange(len(codes)), codes.shape[1]))
-            return self.member._pair_scores(each, codes.reshape(-1)).reshape(codes.shape)
-        scores = np.empty(codes.shape, np.float32)
-        factors = getattr(self.member, "item_factors_")  # noqa: B009  (a FactorRecommender's)
-        for row, some in enumerate(codes):  # in float64, rounded once, as the index does
-            wide = factors[some].astype(np.float64)
-            scores[row] = np.einsum("ij,j->i", wide, self.vectors[row].astype(np.float64))
-        return scores
 
 
 def _each_once(codes: Codes) -> Codes:

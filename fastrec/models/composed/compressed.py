@@ -120,11 +120,7 @@ class Compressed(Updating):
     def _all_rows(self) -> list[NDArray[np.uint8]]:
         """All rows of codes."""
 
-    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
-        matrix: CodeMatrix = self._origin._checked(X, copy=copy, minimum_rows=minimum_rows)
-        return matrix
-
-    def _find_warm(self) -> NDArray[np.bool_] | None:
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
         return self.kept_.get("warm")
 
     def _check_relations(self, *, ranges: bool) -> None:

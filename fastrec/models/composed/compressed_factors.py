@@ -14,12 +14,15 @@ from fastrec.kernels.codes import Coded, measure_codes, score_pairs_of_codes
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining, Explanation
-from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.factors import FactorRecommender, Side
 from fastrec.models.base.fields import Arrays
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import freeze
+from fastrec.models.base.scores import SearchedScores
 from fastrec.models.base.updating import Change
 from fastrec.models.composed.compressed import Compressed
 from fastrec.retrieval.coded import CodedIndex
@@ -92,7 +95,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         arrays = {name: getattr(model, name) for name in model._by_item}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
-        whole, warm, answered = model._whole(), model._warm(), _answered(model)
+        whole, warm, answered = model._whole(), model.recommendable_items(), _answered(model)
         self._adopt_model(model, ("user_factors_", "index_", *arrays, *model._spare))
         self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
         self.kept_ |= {} if warm is None else {"warm": warm}
@@ -166,8 +169,8 @@ class CompressedFactors(Compressed, FactorRecommender):
         return self.codecs_[name].decode(self._coded(name), codes)
 
     def _coded(self, name: str) -> Coded:
-        coded: Coded = self._derived.get(f"codes of {name}", lambda: self.codecs_[name].coded(self._rows(name)))
-        return coded
+        key: Key[Coded] = Key(f"codes of {name}")
+        return self._derived.get(key, lambda: self.codecs_[name].coded(self._rows(name)))
 
     def _all_rows(self) -> list[NDArray[np.uint8]]:
         return [self._rows(name) for name in self.codecs_]
@@ -204,6 +207,8 @@ class CompressedFactors(Compressed, FactorRecommender):
     # -- answering
 
     def _vectors(self, audience: Audience) -> Floats:
+        if audience.vectors is not None:
+            return audience.vectors
         if audience.codes is None:
             return self._fold_in(audience.histories())
         return self._known_users(audience.codes)
@@ -238,16 +243,21 @@ class CompressedFactors(Compressed, FactorRecommender):
             codes[rows], scores[rows] = top.codes, top.scores
         return codes, scores
 
-    def _coded_index(self, side: str, metric: str) -> CodedIndex:
-        index: CodedIndex = self._derived.get(f"{metric} of {side}", lambda: self._make_index(side, metric))
+    def scores(self, audience: Audience) -> Scores:
+        """See `Asked.scores`."""
+        return SearchedScores(self._search, self.pair_scores, audience)
+
+    def _coded_index(self, side: Side, metric: str) -> CodedIndex:
+        key: Key[CodedIndex] = Key(f"codes by {metric} of {side}")
+        index = self._derived.get(key, lambda: self._make_index(side, metric))
         index.n_jobs = self.n_jobs
         return index
 
-    def _make_index(self, side: str, metric: str) -> CodedIndex:
+    def _make_index(self, side: Side, metric: str) -> CodedIndex:
         norms = self._norms(side) if metric == "cosine" else None
         return CodedIndex(self.codecs_[side], self._rows(side), norms, self.n_jobs)
 
-    def _norms(self, side: str) -> Floats:
+    def _norms(self, side: Side) -> Floats:
         """The norms of one side's vectors over what is compared, a part decoded at a time."""
         n, width = len(self._rows(side)), self._compared
         if width == self._n_features_out:
@@ -266,11 +276,13 @@ class CompressedFactors(Compressed, FactorRecommender):
         return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        return self._nearest("item_factors_", self._decode("item_factors_", items), items, k, self._warm())
+        return self._nearest(
+            "item_factors_", self._decode("item_factors_", items), items, k, self.recommendable_items()
+        )
 
     def _nearest(
         self,
-        side: str,
+        side: Side,
         vectors: NDArray[np.float32],
         itself: Codes | None,
         k: int,
@@ -294,7 +306,8 @@ class CompressedFactors(Compressed, FactorRecommender):
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+        """See `Asked.pair_scores`."""
         scores, codec = np.empty(len(audience), np.float32), self.codecs_["item_factors_"]
         coded, buffer = self._coded("item_factors_"), np.empty(self._n_features_out, np.float32)
         for start in range(0, len(scores), ROWS_AT_ONCE):
@@ -335,10 +348,11 @@ class CompressedFactors(Compressed, FactorRecommender):
         """
         return Explaining.explain(self, user, item, k)
 
-    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+    def contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+        """See `Explaining.contributions`: those of the model that was compressed."""
         part, places, place = self._part_of(history.indices, item)
         local = assemble_csr(history.data, places, history.indptr, history.shape)
-        contributions: NDArray[Any] = part._contributions(local, place)
+        contributions: NDArray[np.float64] = part.contributions(local, place)
         return contributions
 
     @property

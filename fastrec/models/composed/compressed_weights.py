@@ -14,6 +14,7 @@ from fastrec.kernels.codes import Coded, add_coded_rows
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
@@ -24,6 +25,9 @@ from fastrec.solvers.neighbors import rows_of
 
 ROWS_AT_ONCE = 256  # rows of weights that are decoded at a time
 PIECES = 64
+
+
+CODES: Key[Coded] = Key("codes")
 
 
 class CompressedWeights(Compressed, ItemWeights):
@@ -64,7 +68,7 @@ class CompressedWeights(Compressed, ItemWeights):
     def _take(self, model: ItemWeights, codec: Any) -> "CompressedWeights":
         own = make_codec("codec", codec, PLAIN_NAMES)
         self._adopt_model(model, ("weights_",))
-        warm = model._warm()
+        warm = model.recommendable_items()
         self.kept_ = {} if warm is None else {"warm": warm}
         self.codecs_ = {"weights_": own.fit(model.weights_)}
         self.weight_codes_ = own.transform(model.weights_)
@@ -102,7 +106,7 @@ class CompressedWeights(Compressed, ItemWeights):
         return self.weight_codes_
 
     def _coded(self) -> Coded:
-        coded: Coded = self._derived.get("codes", lambda: self.codecs_["weights_"].coded(self.weight_codes_))
+        coded = self._derived.get(CODES, lambda: self.codecs_["weights_"].coded(self.weight_codes_))
         return coded
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
@@ -118,8 +122,9 @@ class CompressedWeights(Compressed, ItemWeights):
         run_pieces(add_piece, range(len(cuts) - 1), jobs)
         return scores if codec.rotation_ is None else codec.turn_back(scores)
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> Floats:
-        return Recommender._pair_scores(self, audience, items)
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
+        return Recommender.pair_scores(self, audience, items)
 
     def _weights_of(self, rows: Codes, item: int) -> NDArray[Any]:
         weights = self._similarities()

@@ -11,15 +11,16 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from fastrec.fields import Fields, Value
-from fastrec.matrix.arrays import Codes
-from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.code_matrix import CodeMatrix, Policy
 from fastrec.models.base.answering import seen_rows
+from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Derived
 from fastrec.models.base.explanation import Explanation
 from fastrec.models.base.fields import Members, Rule
 from fastrec.models.base.item_filter import ItemFilter
-from fastrec.models.base.persistence import Team, freeze
+from fastrec.models.base.persistence import Team, freeze, restore_member
 from fastrec.models.base.recommender import Recommender
 from fastrec.options import Integer, Options, Other
 from fastrec.retrieval import TopK
@@ -161,9 +162,7 @@ class Reranked(Recommender):
     def _restored(self, *, check: bool) -> None:
         super()._restored(check=check)
         inner = self._inner
-        for name in Team.SHARED:
-            setattr(inner, name, getattr(self, name))
-        inner._restored(check=check)
+        restore_member(inner, {name: getattr(self, name) for name in Team.SHARED}, check=check)
         self.model, self.rule = inner, self.rule_
         if self.named_ is not None:
             if len(self.named_) != 1 or not isinstance(self.named_[0], str | None):
@@ -172,17 +171,18 @@ class Reranked(Recommender):
         self._take_manners()
 
     @property
-    def _inner(self) -> Any:
+    def _inner(self) -> Recommender:
         """The fitted model."""
-        inner: Any = self.inner_[0]
+        inner: Recommender = self.inner_[0]
         return inner
 
     # -- the lists
 
-    def _answer(self, audience: Audience, k: int, wanted: ItemFilter, on_empty: str) -> TopK:
+    def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
+        """See `Asked.answer`."""
         # No model has more items than this, and a shorter list needs less memory.
         length = max(k, min(self.depth, self.n_features_in_))
-        longer = self._inner._answer(self._for_inner(audience), length, wanted, on_empty)
+        longer = self._inner.answer(self._for_inner(audience), length, wanted, on_empty)
         histories = seen_rows(audience) if isinstance(self.rule_, Calibration) or self._is_function else None
         top: TopK = self.rule_(longer, k, histories)
         return top
@@ -192,30 +192,41 @@ class Reranked(Recommender):
         return field_of_rule(self.rule_) is None
 
     def _for_inner(self, audience: Audience) -> Audience:
-        return Audience(self._inner, audience.labels, audience.codes, audience.given, audience.vectors)
+        return replace(audience, model=self._inner)
 
-    def _exactly(self) -> Self:
+    def exact_model(self) -> Self:
+        """See `Asked.exact_model`."""
         twin = copy.copy(self)
-        twin.inner_ = Team((self._inner._exactly(),))
+        twin.inner_ = Team((self._inner.exact_model(),))
         return twin
 
     # -- what is said about pairs and items
 
-    def _pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = self._inner._pair_scores(self._for_inner(audience), items)
-        return scores
+    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+        """See `Asked.fold_in`."""
+        return self._inner.fold_in(histories, users)
 
-    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        found: tuple[Codes, NDArray[np.float32]] = self._inner._similar_items(items, k)
-        return found
+    def scores(self, audience: Audience) -> Scores:
+        """See `Asked.scores`: the model's own, by which the rule chooses too."""
+        return self._inner.scores(self._for_inner(audience))
 
-    def _find_warm(self) -> NDArray[np.bool_] | None:
-        warm: NDArray[np.bool_] | None = self._inner._warm()
-        return warm
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
+        return self._inner.pair_scores(self._for_inner(audience), items)
 
-    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
-        checked: CodeMatrix = self._inner._checked(X, copy=copy, minimum_rows=minimum_rows)
-        return checked
+    def recommendable_items(self) -> NDArray[np.bool_] | None:
+        """See `Asked.recommendable_items`."""
+        return self._inner.recommendable_items()
+
+    @property
+    def duplicate_policy(self) -> Policy:
+        """See `Asked.duplicate_policy`."""
+        return self._inner.duplicate_policy
+
+    def similar_items(self, items: Any, k: int = 10) -> TopK:
+        """The model's own `similar_items`."""
+        self._check_fitted()
+        return self._inner.similar_items(items, k)
 
     @available_if(_has("transform"))  # type: ignore[untyped-decorator]
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -285,4 +296,4 @@ class Reranked(Recommender):
 
 
 def _innermost(model: Any) -> Any:
-    return _innermost(model._inner) if isinstance(model, Reranked) else model
+    return _innermost(model.inner_[0]) if isinstance(model, Reranked) else model

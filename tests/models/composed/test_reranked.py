@@ -12,6 +12,7 @@ from sklearn.base import clone
 import fastrec as fr
 from fastrec.matrix.rows import hide_part, pick_rows
 from fastrec.metrics import ndcg
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.registry import estimators, loadable
 from fastrec.online import Event, Snapshot
@@ -143,7 +144,7 @@ def test_histories_and_single_users_are_answered_as_the_batch(made, name):
     for row in (0, 3):
         np.testing.assert_array_equal(lists(model, DATA.users.ids[row]), whole[row : row + 1])
     np.testing.assert_array_equal(model.predict(DATA), lists(model, DATA, 1)[:, 0])
-    known = model._recommend_known(np.array([3], np.int32), 5)
+    known = model.answer(Audience.of_users(model, np.array([3], np.int32)), 5)
     np.testing.assert_array_equal(known.codes, whole[3:4])
 
 
@@ -213,7 +214,7 @@ def test_updates_keep_the_rule():
     np.testing.assert_array_equal(
         lists(model, "u3"), lists(fr.Reranked(model.inner_[0], fr.Calibration(0.9, "genre")), "u3")
     )
-    assert lists(model.build_index(), exact=True).tolist() == lists(copy.copy(model)._exactly()).tolist()
+    assert lists(model.build_index(), exact=True).tolist() == lists(copy.copy(model).exact_model()).tolist()
 
 
 def test_options_act_at_once_and_clones_are_fitted_anew():

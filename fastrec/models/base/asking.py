@@ -1,0 +1,80 @@
+"""What is asked of a model past the checks of `recommend`: by servers, and by models that are made of models."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.code_matrix import CodeMatrix, Policy
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
+from fastrec.models.base.item_filter import ItemFilter
+from fastrec.retrieval import TopK
+
+T = TypeVar("T")
+
+
+class Scores(Protocol):
+    """What a model says about n users of an audience, worked out once."""
+
+    def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
+        """Codes and scores of the `k` best items that are wanted, of shape (n, k); -1 and -inf where none are left."""
+
+    def at(self, codes: Codes) -> Floats:
+        """The scores of codes, of shape (n, c)."""
+
+
+class Asked(Protocol):
+    """What every recommender gives to who asks in codes, whatever its family: nothing else is asked of it from outside.
+
+    Whoever asks has checked what is asked: codes are in range, histories are of the model's items. Nothing is copied
+    and nobody's ids are read, so that a question costs no more than its answer.
+    """
+
+    @property
+    def duplicate_policy(self) -> Policy:
+        """What several events of a user and an item come to: "sum", "last" or "max"."""
+
+    def derive(self, key: Key[T], make: Callable[[], T]) -> T:
+        """What `make` makes of the fitted model: once, until the model changes."""
+
+    def item_filter(
+        self,
+        audience: Audience,
+        exclude_seen: bool = True,
+        allow: Any = None,
+        deny: Any = None,
+        on_unknown: str = "error",
+    ) -> ItemFilter:
+        """What may be recommended to each of the audience; `allow` and `deny` are in the caller's ids."""
+
+    def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
+        """The `k` best items for each, by popularity where the model cannot; `wanted` is what `item_filter` gives."""
+
+    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+        """The vectors of histories as an update would have them, or None where the model has no vectors.
+
+        `users` are the codes of whose histories these are, -1 for the unknown: what the model knows of them by features
+        counts too.
+        """
+
+    def scores(self, audience: Audience) -> Scores:
+        """What the model says about the audience, by which items can be compared with any others."""
+
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """The score of each one's item, of shape (n,)."""
+
+    def recommendable_items(self) -> NDArray[np.bool_] | None:
+        """A mask of the items that can be recommended to anybody, of shape (n_items,); None where these are all."""
+
+    def row_bytes(self) -> int:
+        """About how many bytes are made for each of an audience."""
+
+    def exact_model(self) -> Any:
+        """The model without an approximate index: itself, where it has none."""
+
+
+ASKED = frozenset(name for name in vars(Asked) if not name.startswith("_"))
+"""The names of what is asked: these methods are called as they are, with no check of their options' names."""
