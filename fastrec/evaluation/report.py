@@ -19,7 +19,7 @@ from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interv
 from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import count_notes, format_estimate
 from fastrec.metrics.formulas import RANKING
-from fastrec.metrics.naming import largest_value, parse_metric
+from fastrec.metrics.naming import parse_metric, upper_bound
 from fastrec.plots import metric_bars
 from fastrec.validation import check_choice
 
@@ -327,5 +327,5 @@ def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.b
 
 def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
     # Student's interval knows nothing of the range of a metric.
-    low, high = np.clip([low, high], 0.0, largest_value(parse_metric(metric).name)).tolist()
+    low, high = np.clip([low, high], 0.0, upper_bound(parse_metric(metric).name)).tolist()
     return mean, low, high, n

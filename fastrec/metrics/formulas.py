@@ -6,55 +6,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.metrics.inputs import Values, divide
+from fastrec.metrics.inputs import Values, divide_where
 from fastrec.metrics.tally import discounts
 
 
 def _recall(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.hits[j], t.relevant, t.relevant > 0)
+    return divide_where(t.hits[j], t.relevant, t.relevant > 0)
 
 
 def _recall_capped(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.hits[j], np.minimum(t.relevant, k), t.relevant > 0)
+    return divide_where(t.hits[j], np.minimum(t.relevant, k), t.relevant > 0)
 
 
 def _precision(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.hits[j], np.full(len(t.relevant), k), t.relevant > 0)
+    return divide_where(t.hits[j], np.full(len(t.relevant), k), t.relevant > 0)
 
 
 def _f1(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(2 * t.hits[j], t.relevant + k, t.relevant > 0)
+    return divide_where(2 * t.hits[j], t.relevant + k, t.relevant > 0)
 
 
 def _hit_rate(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.hits[j] > 0, np.ones(len(t.relevant)), t.relevant > 0)
+    return divide_where(t.hits[j] > 0, np.ones(len(t.relevant)), t.relevant > 0)
 
 
 def _ndcg(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
     length = int(min(k, t.relevant.max(initial=0)))
     ideal = np.concatenate([[0.0], np.cumsum(discounts(length))])
-    return divide(t.dcg[j], ideal[np.minimum(t.relevant, length)], t.relevant > 0)
+    return divide_where(t.dcg[j], ideal[np.minimum(t.relevant, length)], t.relevant > 0)
 
 
 def _graded_ndcg(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.gain[j], t.ideal_gain[j], t.relevant > 0)
+    return divide_where(t.gain[j], t.ideal_gain[j], t.relevant > 0)
 
 
 def _average_precision(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.precisions[j], t.relevant, t.relevant > 0)
+    return divide_where(t.precisions[j], t.relevant, t.relevant > 0)
 
 
 def _average_precision_capped(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.precisions[j], np.minimum(t.relevant, k), t.relevant > 0)
+    return divide_where(t.precisions[j], np.minimum(t.relevant, k), t.relevant > 0)
 
 
 def _reciprocal_rank(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    found: Values = divide(np.ones(len(t.relevant)), t.first[j], t.first[j] > 0)
+    found: Values = divide_where(np.ones(len(t.relevant)), t.first[j], t.first[j] > 0)
     return np.where((t.first[j] == 0) & (t.relevant > 0), 0.0, found)
 
 
 def _r_precision(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
-    return divide(t.r_hits[j], t.relevant, t.relevant > 0)
+    return divide_where(t.r_hits[j], t.relevant, t.relevant > 0)
 
 
 def _auc(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
@@ -66,7 +66,7 @@ def _auc(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
     # Pairs in the wrong order count one; what is not listed is tied, and its pairs count a half.
     wrong = t.misses_above[j] + unlisted * (t.misses[j] + (negatives - t.misses[j]) / 2)
     pairs = t.relevant * negatives
-    return 1.0 - divide(wrong, pairs, pairs > 0)
+    return 1.0 - divide_where(wrong, pairs, pairs > 0)
 
 
 RANKING: dict[str, Callable[[Any, int, int, NDArray[np.int64]], Values]] = {

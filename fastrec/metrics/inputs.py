@@ -42,7 +42,7 @@ def check_codes(codes: NDArray[np.int32], n_items: int) -> None:
         )
 
 
-def divide(above: NDArray[Any], below: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
+def divide_where(above: NDArray[Any], below: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
     """The quotients, NaN where they are not valid."""
     result: Values = np.full(np.shape(above), np.nan)
     np.divide(above, below, out=result, where=valid)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
-from fastrec.metrics.inputs import Values, check_codes, check_ranking, check_truth, divide
+from fastrec.metrics.inputs import Values, check_codes, check_ranking, check_truth, divide_where
 from fastrec.metrics.measuring import measure_checked
 from fastrec.metrics.naming import Metric
 from fastrec.validation import check_size
@@ -53,7 +53,7 @@ def diversity(ranking: Any, item_features: Any, k: int | None = None) -> Values:
     squares = np.asarray(sums.multiply(sums).sum(axis=1)).ravel()
     lengths = np.asarray(features.multiply(features).sum(axis=1)).ravel()
     m = np.diff(listed.indptr).astype(np.float64)
-    cosines = divide(squares - listed @ lengths, m * (m - 1), m > 1)
+    cosines = divide_where(squares - listed @ lengths, m * (m - 1), m > 1)
     return np.clip(1.0 - cosines, 0.0, 2.0)
 
 

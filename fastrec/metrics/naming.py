@@ -52,10 +52,10 @@ def parse_metric(label: str) -> Metric:
     return Metric(label, name, int(k), sampled)
 
 
-def largest_value(name: str) -> float:
+def upper_bound(name: str) -> float:
     """The largest value that a metric can have; its smallest is 0.
 
-    >>> largest_value("ndcg"), largest_value("novelty")
+    >>> upper_bound("ndcg"), upper_bound("novelty")
     (1.0, inf)
     """
     return _LARGEST.get(name, np.inf)

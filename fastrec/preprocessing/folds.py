@@ -16,7 +16,7 @@ from fastrec.data.durations import parse_duration
 from fastrec.preprocessing.splitting import Split, pairs_of, times_of
 from fastrec.validation import check_flag, check_integer, check_size
 
-Rows = NDArray[np.int64]
+RowNumbers = NDArray[np.int64]
 
 
 class UserKFold(BaseCrossValidator):
@@ -47,7 +47,7 @@ class UserKFold(BaseCrossValidator):
         self.shuffle = check_flag("UserKFold.shuffle", shuffle)
         self.random_state = random_state
 
-    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Rows, Rows]]:
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[RowNumbers, RowNumbers]]:
         """The rows to train on, and those to test, for each fold.
 
         Parameters

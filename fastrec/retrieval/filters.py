@@ -37,7 +37,7 @@ class Mask(NamedTuple):
     allowed: NDArray[np.int32] | None
 
 
-class Rows(NamedTuple):
+class ExcludedCodes(NamedTuple):
     """What each query may not choose, checked and sorted: query i leaves out codes[starts[i] : starts[i + 1]]."""
 
     starts: NDArray[np.int64]
@@ -51,7 +51,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     ----------
     exclude
         A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, or a bool mask of shape (n,),
-        left out of every answer; `Rows`; or None.
+        left out of every answer; `ExcludedCodes`; or None.
     allow
         A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
         shape (n,), for all queries, or a `Mask` of them; or None.
@@ -70,7 +70,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
         allow_starts, allow_codes = read_rows("allow", allow, n_queries, n)
     elif allow is not None:
         mask, allowed = allow if isinstance(allow, Mask) else read_allowed(allow, n)
-    if isinstance(exclude, Rows):
+    if isinstance(exclude, ExcludedCodes):
         exclude_starts, exclude_codes = exclude
     elif issparse(exclude):
         exclude_starts, exclude_codes = read_rows("exclude", exclude, n_queries, n)

@@ -24,7 +24,7 @@ from fastrec.retrieval.exact import (
 )
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import NOTHING_CLOSED, read_filters
-from fastrec.retrieval.ivf_search import Batch, SearchEffort, rank_all, room_for, scan_allowed, scan_lists
+from fastrec.retrieval.ivf_search import QueryBatch, SearchEffort, rank_all, room_for, scan_allowed, scan_lists
 from fastrec.retrieval.ivf_state import (
     METRICS,
     SURENESS,
@@ -343,19 +343,19 @@ class IVFIndex(Filed, BaseEstimator):
 
     def _run(
         self, state: IndexState, queries: Any, k: int, effort: SearchEffort, exclude: Any = None, allow: Any = None
-    ) -> Batch:
+    ) -> QueryBatch:
         k = check_size("k", k)
         n, d = state.shape()
         queries = read_queries(queries, d)
         n_queries = len(queries)
         filters = state.closed(read_filters(exclude, allow, n_queries, n))
         places = (n_queries, min(k, n))
-        batch = Batch(state, queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
+        batch = QueryBatch(state, queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
         if n:
             self._answer(batch, effort)
         return batch
 
-    def _answer(self, batch: Batch, effort: SearchEffort) -> None:
+    def _answer(self, batch: QueryBatch, effort: SearchEffort) -> None:
         n_queries = len(batch.queries)
         answer, effort = self._plan(batch, effort)
         if n_queries == 1:
@@ -365,7 +365,7 @@ class IVFIndex(Filed, BaseEstimator):
             pieces = [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
             run_pieces(partial(answer, batch, effort), pieces, jobs)
 
-    def _plan(self, batch: Batch, effort: SearchEffort) -> tuple[Any, SearchEffort]:
+    def _plan(self, batch: QueryBatch, effort: SearchEffort) -> tuple[Any, SearchEffort]:
         """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""
         state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
         (n, _), n_lists, n_probe = state.shape(), state.n_lists, effort.n_probe
@@ -380,7 +380,7 @@ class IVFIndex(Filed, BaseEstimator):
         # The rarer the allowed, the more lists hold as many of them.
         return scan_lists, SearchEffort(min(n_lists, -(-n_probe * n // max(1, left))), effort.least, n / max(1, left))
 
-    def _deal(self, batch: Batch, n_probe: int) -> tuple[int, int]:
+    def _deal(self, batch: QueryBatch, n_probe: int) -> tuple[int, int]:
         """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
         (n, d), n_queries, k = batch.state.shape(), len(batch.queries), batch.codes.shape[1]
         n_lists = batch.state.n_lists

@@ -37,7 +37,7 @@ class SearchEffort(NamedTuple):
         return SearchEffort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
 
 
-class Batch(NamedTuple):
+class QueryBatch(NamedTuple):
     """Queries, and the answers to them."""
 
     state: IndexState
@@ -48,12 +48,12 @@ class Batch(NamedTuple):
     tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked, lists looked at
 
 
-def rank_all(batch: Batch, effort: SearchEffort, rows: slice) -> None:
+def rank_all(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:
     """Answers queries by exact scores of all that may be chosen."""
     rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
 
-def scan_lists(batch: Batch, effort: SearchEffort, rows: slice, room: int | None = None) -> None:
+def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int | None = None) -> None:
     """Answers queries by the lists that promise most."""
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
@@ -105,7 +105,7 @@ def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, roo
     return made
 
 
-def scan_allowed(batch: Batch, effort: SearchEffort, rows: slice) -> None:
+def scan_allowed(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:
     """Answers queries that may each choose from codes of their own, by a scan of all."""
     starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
     for row in range(rows.start, rows.stop):
@@ -116,7 +116,7 @@ def scan_allowed(batch: Batch, effort: SearchEffort, rows: slice) -> None:
         scan_lists(batch._replace(filters=filters), effort, slice(row, row + 1))
 
 
-def _answer_alike(batch: Batch, row: int) -> None:
+def _answer_alike(batch: QueryBatch, row: int) -> None:
     """Answers a query of zeros by the first codes: all have the score 0."""
     if batch.queries[row].any():
         raise ValueError(f"queries must have scores that float32 can hold, got {batch.queries[row]} in row {row}")

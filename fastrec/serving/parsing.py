@@ -65,7 +65,7 @@ def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
     if type(given) is not wanted:
         what = "users" if side == "users_" else "items"
         kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
-        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {shorten(given)}", field)
+        raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {quote_short(given)}", field)
     if wanted is int and not _fit_64_bits([given]):
         raise Refusal(422, "an id must fit into 64 bits", field)
 
@@ -85,7 +85,7 @@ def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
                     raise Refusal(422, said, f"events[{place}].{name}")
 
 
-def check_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
+def check_event_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
     """Refuse values that the model could not learn from, naming the first."""
     largest = largest_value(model)
     if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
@@ -97,12 +97,12 @@ def check_values(model: Recommender, values: list[float], field: str, rest: str 
             raise Refusal(422, said, f"{field}[{place}]{rest}")
 
 
-def parse_id(model: Recommender, side: str, text: str, field: str) -> Id:
+def parse_path_id(model: Recommender, side: str, text: str, field: str) -> Id:
     """An id out of a URL, where all is text: the model's type decides."""
     vocabulary = getattr(model, side)
     parsed = read_id(text, "int" if vocabulary is None else vocabulary.kind)
     if parsed is None:
-        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {shorten(text)}", field)
+        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {quote_short(text)}", field)
     return parsed
 
 
@@ -122,7 +122,7 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
-        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {shorten(text)}", name)
+        raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {quote_short(text)}", name)
     return int(text)
 
 
@@ -142,7 +142,7 @@ def refuse_argument(error: Exception) -> Refusal:
     return Refusal(422, str(error), field if "[" in field else "body")
 
 
-def shorten(given: Any) -> str:
+def quote_short(given: Any) -> str:
     """An id that is short enough to be said."""
     text = repr(given)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -9,6 +9,7 @@ import fastrec as fr
 from fastrec import metrics
 from fastrec.evaluation import evaluate
 from fastrec.evaluation.item_groups import group_by_popularity
+from fastrec.metrics.naming import upper_bound
 
 LABELS = ["ndcg@3", "recall@5", "precision@3", "map@5", "mrr@5", "auc@5", "novelty@3", "coverage@3", "gini@5"]
 
@@ -442,7 +443,7 @@ def test_intervals_stay_where_a_metric_can_be(parts, model):
     features = np.eye(25)[np.arange(25) // 13]
     labels = ["tail_share@3", "serendipity@3", "diversity@3", "novelty@3"]
     for estimate in evaluate(model, parts[1], labels, item_features=features, confidence=0.999999999).estimates:
-        assert 0 <= estimate.low <= estimate.high <= metrics.largest_value(estimate.metric.split("@")[0])
+        assert 0 <= estimate.low <= estimate.high <= upper_bound(estimate.metric.split("@")[0])
 
 
 def test_labels_of_segments_may_be_missing(parts, model):

@@ -23,7 +23,7 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import VectorScores
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.retrieval.filters import Mask, Rows, read_allowed
+from fastrec.retrieval.filters import ExcludedCodes, Mask, read_allowed
 from fastrec.validation import check_size
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
@@ -250,7 +250,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
         seen: Any = wanted.exclude
         if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
-            seen = Rows(np.array([0, len(seen)]), readonly(seen))
+            seen = ExcludedCodes(np.array([0, len(seen)]), readonly(seen))
         top = index.search(self._vectors(audience), k, seen, allow=self._read(wanted.allow))
         return top.codes, top.scores
 

@@ -13,7 +13,7 @@ from fastrec.online.journal.database import Database
 from fastrec.online.journal.errors import JournalError, JournalFullError
 from fastrec.online.journal.events import Event, Receipt
 from fastrec.online.journal.keys import Keys
-from fastrec.online.journal.room import Room
+from fastrec.online.journal.room import DiskRoom
 
 # SQLite takes at least 999 parameters in one statement, whatever the build.
 _PARAMETERS = 500
@@ -27,7 +27,7 @@ _EVENTS_A_COMMIT = 20_000
 _BATCHES_A_COMMIT = 10_000
 
 
-class Batch(NamedTuple):
+class EventBatch(NamedTuple):
     """Events that are written together, and what is told once they are."""
 
     events: list[Event]
@@ -49,11 +49,11 @@ class Appender:
         Events that may wait.
     """
 
-    def __init__(self, database: Database, room: Room, keys: Keys, largest_queue: int) -> None:
+    def __init__(self, database: Database, room: DiskRoom, keys: Keys, largest_queue: int) -> None:
         self._database, self._room, self._keys = database, room, keys
         self._largest_queue = largest_queue
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[EventBatch | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self.waiting = 0  # events that wait for a commit
@@ -72,7 +72,7 @@ class Appender:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="fastrec-journal", daemon=True)
                 self._thread.start()
-            self._queue.put(Batch(events, done))
+            self._queue.put(EventBatch(events, done))
         return done
 
     def close(self) -> None:
@@ -95,9 +95,9 @@ class Appender:
             if group:
                 self._commit_group(group)
 
-    def _next_group(self) -> tuple[list[Batch], bool]:
+    def _next_group(self) -> tuple[list[EventBatch], bool]:
         """The batches of the next commit, once there is one; and whether these are the last."""
-        group: list[Batch] = []
+        group: list[EventBatch] = []
         size = 0
         with contextlib.suppress(queue.Empty):
             while len(group) < _BATCHES_A_COMMIT and size < _EVENTS_A_COMMIT:
@@ -108,7 +108,7 @@ class Appender:
                 size += len(batch.events)
         return group, False
 
-    def _commit_group(self, group: list[Batch]) -> None:
+    def _commit_group(self, group: list[EventBatch]) -> None:
         # From here on a future cannot be cancelled any more; what was cancelled while it waited is not written.
         wanted = [batch for batch in group if batch.done.set_running_or_notify_cancel()]
         failure: BaseException | None = None

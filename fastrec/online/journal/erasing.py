@@ -8,7 +8,7 @@ from fastrec.online.journal.database import Database
 from fastrec.online.journal.errors import is_full
 from fastrec.online.journal.events import Id
 from fastrec.online.journal.keys import Keys
-from fastrec.online.journal.room import Room
+from fastrec.online.journal.room import DiskRoom
 
 # Events that are erased by one commit at most: what is written at once must find room.
 _ERASED_A_COMMIT = 1_000
@@ -27,7 +27,7 @@ class Eraser:
         Of the journal.
     """
 
-    def __init__(self, database: Database, room: Room, keys: Keys) -> None:
+    def __init__(self, database: Database, room: DiskRoom, keys: Keys) -> None:
         self._database, self._room, self._keys = database, room, keys
 
     def delete_user(self, user: Id) -> int:

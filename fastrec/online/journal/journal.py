@@ -17,9 +17,9 @@ from fastrec.online.journal.erasing import Eraser
 from fastrec.online.journal.errors import JournalError
 from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_event, check_id
 from fastrec.online.journal.keys import Keys
-from fastrec.online.journal.reading import ENTRIES_AT_ONCE, Reader
+from fastrec.online.journal.reading import ENTRIES_AT_ONCE, EntryReader
 from fastrec.online.journal.reserve import Reserve
-from fastrec.online.journal.room import Room
+from fastrec.online.journal.room import DiskRoom
 from fastrec.online.journal.trimming import drop_events, record_checkpoint
 from fastrec.permissions import PRIVATE, check_mode
 from fastrec.validation import check_choice, check_integer
@@ -92,11 +92,11 @@ class Journal:
                 self._time_unit = self._check_time_unit(time_unit)
                 reserve.make()
                 self._keys = Keys(bytes(self._database.read_record("key")))
-                self._reader = Reader(self._database, self._keys.seed)
+                self._reader = EntryReader(self._database, self._keys.seed)
         except BaseException:
             self._database.close()
             raise
-        room = Room(self._database, reserve)
+        room = DiskRoom(self._database, reserve)
         self._appender = Appender(self._database, room, self._keys, largest_queue)
         self._eraser = Eraser(self._database, room, self._keys)
 

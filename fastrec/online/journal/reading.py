@@ -1,4 +1,4 @@
-"""Reader: entries as they were written, and none missing, or an error that says which."""
+"""EntryReader: entries as they were written, and none missing, or an error that says which."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, selec
 ENTRIES_AT_ONCE = 10_000
 
 
-class Reader:
+class EntryReader:
     """Reads the entries of a journal, and looks at their checksums and places.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Room: a journal keeps as much of the disk as a deletion needs, whatever else is refused."""
+"""`DiskRoom`: a journal keeps as much of the disk as a deletion needs, whatever else is refused."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from fastrec.online.journal.reserve import Reserve, largest_file
 Result = TypeVar("Result")
 
 
-class Room:
+class DiskRoom:
     """The room that a journal's file has, and may have yet.
 
     Parameters

@@ -12,9 +12,9 @@ from fastrec.online.journal import Receipt
 from fastrec.serving import messages as m
 from fastrec.serving.answers import Answer, make_answer
 from fastrec.serving.parsing import (
+    check_event_values,
     check_reach,
     check_types,
-    check_values,
     refuse_argument,
     refuse_writing,
 )
@@ -57,7 +57,7 @@ def _submit(journal: Journal, updater: Updater, model: Recommender, asked: m.Eve
     check_types(model, "users_", [event.user for event in events], "events", ".user")
     check_types(model, "items_", [event.item for event in events], "events", ".item")
     check_reach(model, events)
-    check_values(model, [event.value for event in events], "events", ".value")
+    check_event_values(model, [event.value for event in events], "events", ".value")
     now = journal.now()
     batch = [
         Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)

@@ -11,7 +11,7 @@ from fastrec.serving.parsing import (
     find_titles,
     list_recommended,
     parse_count,
-    parse_id,
+    parse_path_id,
 )
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
@@ -24,7 +24,7 @@ async def list_similar(server: Server, request: Request) -> Answer:
     given = request.query_params.get("item")
     if given is None:
         raise Refusal(422, "an item is needed: /similar?item=…", "item")
-    item = parse_id(model, "items_", given, "item")
+    item = parse_path_id(model, "items_", given, "item")
     k = parse_count(request, "k", 10, m.LARGEST_K)
     code = encode(model, [item])
     if code[0] < 0:

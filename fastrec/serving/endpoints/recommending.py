@@ -16,9 +16,9 @@ from fastrec.serving import messages as m
 from fastrec.serving.access import Scope
 from fastrec.serving.answers import Answer, encode_json, make_answer
 from fastrec.serving.parsing import (
+    check_event_values,
     check_type,
     check_types,
-    check_values,
     decode,
     encode,
     find_titles,
@@ -89,7 +89,7 @@ def _read_history(server: Server, model: Recommender, given: list[Any], policy: 
     """The history of a request as a row; items given twice are what events about them would be."""
     ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
     values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
-    check_values(model, values, "history", ".value")
+    check_event_values(model, values, "history", ".value")
     codes = _known_codes(model, ids, policy, "history", unknown)
     kept = codes >= 0
     assert server.updater is not None

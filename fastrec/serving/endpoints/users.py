@@ -13,7 +13,7 @@ from fastrec.serving.parsing import (
     encode,
     find_titles,
     parse_count,
-    parse_id,
+    parse_path_id,
     parse_user,
     refuse_writing,
 )
@@ -34,7 +34,7 @@ async def show_history(server: Server, request: Request) -> Answer:
     """GET /users/{id}."""
     snapshot = await server.snapshot()
     model = snapshot.model
-    user = parse_id(model, "users_", parse_user(request), "id")
+    user = parse_path_id(model, "users_", parse_user(request), "id")
     if not snapshot.knows(user):
         raise Refusal(404, f"unknown user {user!r}", "id")
     row = snapshot.history(user)
@@ -49,7 +49,7 @@ async def delete_user(server: Server, request: Request) -> Answer:
     """DELETE /users/{id}."""
     journal = server.writable()
     snapshot = await server.snapshot()
-    user = parse_id(snapshot.model, "users_", parse_user(request), "id")
+    user = parse_path_id(snapshot.model, "users_", parse_user(request), "id")
     try:
         if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
             return make_answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
