@@ -60,12 +60,14 @@ from .preprocessing import InteractionKFold as InteractionKFold
 from .preprocessing import KCore as KCore
 from .preprocessing import LogWeight as LogWeight
 from .preprocessing import MergeDuplicates as MergeDuplicates
+from .preprocessing import NextEvents as NextEvents
 from .preprocessing import Normalize as Normalize
 from .preprocessing import RollingTime as RollingTime
 from .preprocessing import SampleNegatives as SampleNegatives
 from .preprocessing import TfidfWeight as TfidfWeight
 from .preprocessing import TimeDecay as TimeDecay
 from .preprocessing import UserKFold as UserKFold
+from .preprocessing import next_events as next_events
 from .preprocessing import split_last as split_last
 from .preprocessing import split_random as split_random
 from .preprocessing import split_time as split_time

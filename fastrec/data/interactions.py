@@ -398,13 +398,24 @@ class Interactions:
         events = np.flatnonzero(codes >= 0)
         return self._choose(events, users=self._users.picked(picked), user_codes=codes[events])
 
-    def select(self, events: ArrayLike) -> Self:
+    def select(
+        self,
+        events: ArrayLike,
+        *,
+        user_codes: ArrayLike | None = None,
+        users: Vocabulary | ArrayLike | None = None,
+    ) -> Self:
         """The chosen interactions, with the same vocabularies: shape and codes stay.
 
         Parameters
         ----------
         events : boolean mask of shape (n_interactions,), or array-like of integers
             Which interactions, in the order wanted.
+        user_codes : array-like of integers, one for each chosen interaction, optional
+            Other users that these are of in the result, as codes of `users`. So an interaction may be chosen for
+            several of them. None: the users stay.
+        users : Vocabulary or array-like of ids, optional
+            The ids behind `user_codes`. None: the codes themselves, from 0 to the greatest one.
 
         Examples
         --------
@@ -417,7 +428,13 @@ class Interactions:
             if key.shape != (self.n_interactions,):
                 raise IndexError(f"a mask of interactions must have shape ({self.n_interactions},), got {key.shape}")
             key = np.flatnonzero(key)
-        return self._choose(_check_events(key, self.n_interactions))
+        key = _check_events(key, self.n_interactions)
+        if user_codes is None:
+            return self._choose(key)
+        vocabulary, codes = _side("user", user_codes, users)
+        if len(codes) != len(key):
+            raise ValueError(f"user_codes must have one for each of {len(key)} interactions, got {len(codes)}")
+        return self._choose(key, users=vocabulary, user_codes=codes)
 
     def _choose(self, events: NDArray[Any], **fields: Any) -> Self:
         fields.setdefault("user_codes", self._user_codes[events])

@@ -18,6 +18,7 @@ from fastrec.metrics.formulas import RANKING
 from fastrec.metrics.naming import parse_metric
 from fastrec.metrics.pairs import PAIRS
 from fastrec.parallel import effective_jobs
+from fastrec.preprocessing.next_events import NextEvents
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
 
 
@@ -51,7 +52,8 @@ def evaluate(
         shall use.
     test
         What is to be found: `Interactions` (other vocabularies than the model's are matched by id), or a sparse or
-        dense matrix of the training data's shape. Values above zero are relevant.
+        dense matrix of the training data's shape. Values above zero are relevant. Or the `NextEvents` of `next_events`,
+        which bring the histories with them: intervals and tests are by user then, however many events each has.
     metrics
         Names with a cut-off, as ``"ndcg@10"``. Per user: ``recall, recall_capped, precision, f1, hit_rate, ndcg,
         graded_ndcg, average_precision`` (``map``), ``average_precision_capped, reciprocal_rank`` (``mrr``),
@@ -72,7 +74,7 @@ def evaluate(
     histories
         Users who were not trained on (strong generalization): their known items, `Interactions` or a matrix with the
         rows of `test` and the model's items, as `split_users` gives them. The model folds them in, a `Pipeline` after
-        its steps.
+        its steps. `Interactions` with times tell models of order what came first.
     item_groups
         Ranking metrics by groups of the items to find, too, in `Report.segments("items")`: "popularity" for the items
         that hold the upper, middle and lower third of the training events; the name of a column of the model's
@@ -128,6 +130,11 @@ def evaluate(
     given = check_models(models)
     named = {name: recommender_of(model) for name, model in given.items()}
     wanted = [parse_metric(label) for label in _check_labels(metrics)]
+    asked = None
+    if isinstance(test, NextEvents):
+        if histories is not None:
+            raise ValueError("test has histories of its own, as next_events gives them: leave histories out")
+        histories, test, asked = test
     refuse_table(test, "test")
     check_flag("exclude_seen", exclude_seen)
     check_choice("cold_users", cold_users, ("keep", "skip"))
@@ -153,7 +160,7 @@ def evaluate(
     report = Report(
         models=tuple(named),
         metrics=tuple(metric.label for metric in wanted),
-        users=_name_users(first, task, histories),
+        users=_name_users(first, task, histories) if asked is None else asked[task.users],
         history=task.history,
         values={name: result.values for name, result in results.items()},
         totals={name: result.totals for name, result in results.items()},

@@ -15,7 +15,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.comparison import Comparison, Difference
 from fastrec.evaluation.page import Page
 from fastrec.evaluation.sections import report_sections
-from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value
+from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value, sums_of_groups
 from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import count_notes, format_estimate
 from fastrec.metrics.formulas import RANKING
@@ -35,7 +35,8 @@ class Report:
     models, metrics
         Names, in the order in which they were given.
     users
-        Ids (or codes) of the evaluated users, shape (n,).
+        Ids (or codes) of the evaluated users, shape (n,); of `next_events`, of the user of each history. Users who are
+        there several times are one each in intervals and tests.
     history
         Training items of each of them, int64, shape (n,).
     values
@@ -85,11 +86,18 @@ class Report:
             return Estimate(model, metric, self.totals[model][metric], float("nan"), float("nan"), len(self.users))
         found = mean_interval(
             self.values[model][metric],
+            groups=self._groups,
             method=self.interval,
             confidence=self.confidence,
             random_state=self.random_state,
         )
         return Estimate(model, metric, *_within_range(metric, *found))
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64] | None:
+        """The number of the user of each value; None where no user has several."""
+        distinct, numbers = np.unique(self.users, return_inverse=True)
+        return None if len(distinct) == len(numbers) else numbers
 
     def estimate(self, metric: str, model: str | None = None) -> Estimate:
         """The estimate of one metric; `model` may be left out where there is only one.
@@ -162,8 +170,11 @@ class Report:
     def _difference(self, a: str, b: str, metric: str, test: str) -> Difference:
         of_a, of_b = self.values[a][metric], self.values[b][metric]
         values = of_a - of_b
-        mean, low, high, n = mean_interval(values, confidence=self.confidence)
+        mean, low, high, n = mean_interval(values, groups=self._groups, confidence=self.confidence)
         scale = np.nanmax(np.abs([of_a, of_b]), initial=0.0)
+        if self._groups is not None:
+            sums, counts = sums_of_groups(values, self._groups)
+            values = sums / counts  # the mean difference of each user
         p = paired_p_value(values, test=test, random_state=self.random_state, scale=float(scale))
         return Difference(metric, a, b, mean, low, high, p, p, n)
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastrec.evaluation.item_groups import ItemGroups
-from fastrec.evaluation.task import Task, label_users, training_of
+from fastrec.evaluation.task import Task, label_users, pick_histories, training_of
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import pick_rows
@@ -94,7 +94,7 @@ def score_model(model: Any, task: Task, plan: Measurement) -> ModelScores:
 
 def _ask_for(model: Any, part: Task) -> Any:
     """What to ask `recommend` for the users of a part: their ids, or their histories."""
-    return label_users(model, part.users) if part.histories is None else pick_rows(part.histories, part.users)
+    return label_users(model, part.users) if part.histories is None else pick_histories(part.histories, part.users)
 
 
 def _seen_by(model: Any, part: Task) -> CodeMatrix:
@@ -197,7 +197,7 @@ def _score_lists(
 ) -> dict[str, NDArray[np.float64]]:
     values = {}
     for metric in plan.of(("serendipity",)):
-        asked = part.users if part.histories is None else pick_rows(part.histories, part.users)
+        asked = part.users if part.histories is None else _seen_by(model, part)
         expected = baseline.recommend(asked, k=metric.k, **_leave_out(part, plan)).codes
         values[metric.label] = serendipity(codes, part.truth, expected, metric.k)
     for metric in plan.of(("diversity",)):

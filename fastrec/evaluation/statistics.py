@@ -1,6 +1,7 @@
 """How sure a mean over users is, and whether two models differ: intervals, paired tests, Holm's correction."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,12 @@ class Estimate(NamedTuple):
 
 
 def mean_interval(
-    values: Values, *, method: str = "analytic", confidence: float = 0.95, random_state: int = 0
+    values: Values,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    method: str = "analytic",
+    confidence: float = 0.95,
+    random_state: int = 0,
 ) -> tuple[float, float, float, int]:
     """The mean of what is not NaN, the ends of its confidence interval, and how many values it is over.
 
@@ -35,10 +41,15 @@ def mean_interval(
     by the central limit theorem it holds for any metric from some tens of users on. "bootstrap" resamples users
     (`scipy.stats.bootstrap`, percentile method) and follows skewed distributions of few users better.
 
+    Where users have several values each, `groups` has the number of the user of each value, of shape (n,). The mean is
+    over all values, and users are the sample all the same: "analytic" is Student's interval of a ratio of sums over
+    users by its linear approximation (Cochran, Sampling techniques, 1977), "bootstrap" resamples users with all of
+    their values.
+
     Returns
     -------
     tuple
-        Mean, low, high, n. The interval is NaN for fewer than two values.
+        Mean, low, high, n. The interval is NaN for fewer than two users.
 
     Examples
     --------
@@ -46,6 +57,8 @@ def mean_interval(
     >>> mean, round(low, 3), round(high, 3), n
     (0.5, -0.742, 1.742, 3)
     """
+    if groups is not None:
+        return _ratio_interval(*sums_of_groups(values, groups), method, confidence, random_state)
     known = values[~np.isnan(values)]
     n = len(known)
     if n == 0:
@@ -58,16 +71,57 @@ def mean_interval(
     if method == "analytic":
         half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * known.std(ddof=1) / np.sqrt(n))
         return mean, mean - half, mean + half, n
+    return mean, *_bootstrap((known,), np.mean, confidence, random_state), n
+
+
+def sums_of_groups(values: Values, groups: NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
+    """The sum of what is not NaN, and how many values that is, of each group that has any.
+
+    >>> sums_of_groups(np.array([1.0, 2.0, np.nan, 4.0]), np.array([3, 3, 5, 7]))
+    (array([3., 4.]), array([2, 1]))
+    """
+    known = ~np.isnan(values)
+    counts = np.bincount(groups[known])
+    sums = np.bincount(groups[known], weights=values[known])
+    return sums[counts > 0].astype(np.float64), counts[counts > 0]
+
+
+def _ratio_interval(
+    sums: Values, counts: NDArray[np.int64], method: str, confidence: float, random_state: int
+) -> tuple[float, float, float, int]:
+    """`mean_interval` over users by the sums of their values and how many these are."""
+    n = len(sums)
+    mean = float(sums.sum() / counts.sum()) if n else float("nan")
+    if n < 2:
+        return mean, float("nan"), float("nan"), n
+    if method == "bootstrap":
+        return mean, *_bootstrap((sums, counts), _ratio_of_sums, confidence, random_state), n
+    errors = sums - mean * counts
+    deviation = np.sqrt((errors**2).sum() * n / (n - 1)) / counts.sum()
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * deviation)
+    return mean, mean - half, mean + half, n
+
+
+def _ratio_of_sums(sums: Values, counts: Values, axis: int) -> Values:
+    return np.asarray(sums.sum(axis=axis) / counts.sum(axis=axis))
+
+
+def _bootstrap(
+    sample: tuple[NDArray[Any], ...], statistic: Callable[..., Any], confidence: float, random_state: int
+) -> tuple[float, float]:
+    """The ends of the interval of a statistic by resampling; the arrays of the sample are paired."""
     found = stats.bootstrap(
-        (known,),
-        np.mean,
+        sample,
+        statistic,
         n_resamples=RESAMPLES,
-        batch=max(1, _BATCH_BYTES // (8 * n)),
+        batch=max(1, _BATCH_BYTES // (8 * len(sample[0]))),
+        paired=len(sample) > 1,
+        vectorized=True,
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(random_state),
     ).confidence_interval
-    return mean, float(found.low), float(found.high), n
+    return float(found.low), float(found.high)
 
 
 def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state: int = 0, scale: float = 1.0) -> float:

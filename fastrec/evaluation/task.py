@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.evaluation.models import are_same, recommender_of
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
@@ -88,7 +88,21 @@ def prepare_histories(model: Any, task: Task) -> Task:
     if task.histories is None:
         return task
     folded = model[:-1].transform(task.histories) if hasattr(model, "steps") and len(model) > 1 else task.histories
-    return task._replace(histories=check_matrix(folded, name="histories", negative="accept", zeros="events"))
+    if not isinstance(folded, Interactions):
+        folded = check_matrix(folded, name="histories", negative="accept", zeros="events")
+    return task._replace(histories=folded)
+
+
+def pick_histories(histories: Interactions | CodeMatrix, rows: NDArray[np.int32]) -> Interactions | CodeMatrix:
+    """The histories of some rows, in that order, a row as often as it is named; Interactions with their times."""
+    if not isinstance(histories, Interactions):
+        return pick_rows(histories, rows)
+    lengths = np.bincount(histories.user_codes, minlength=len(histories))
+    starts, lengths = starts_of(lengths)[rows], lengths[rows]
+    places = np.arange(lengths.sum()) + np.repeat(starts - starts_of(lengths)[:-1], lengths)
+    events = np.argsort(histories.user_codes, kind="stable")[places]
+    numbers = np.arange(len(rows))
+    return histories.select(events, user_codes=np.repeat(numbers, lengths), users=numbers)
 
 
 def _check_histories(histories: Any, model: Any) -> CodeMatrix:

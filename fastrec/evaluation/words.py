@@ -51,7 +51,7 @@ def count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) -> 
     cold = f"; {kept:,} of them are new, without training items" if kept else ""
     return [
         f"{first}{pairs}{cold}.",
-        *some("folded_in", "All {} were unknown to the models, and folded in by a part of their history."),
+        *some("folded_in", "All {} histories were folded in, as those of users unknown to the models."),
         *some("predicted", "{} values of pairs predicted, for rmse and mae."),
         *some(
             "sampled",

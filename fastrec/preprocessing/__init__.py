@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastrec.preprocessing.next_events import NextEvents, next_events
 from fastrec.preprocessing.splitting import split_last, split_random, split_time, split_users
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ __all__ = [
     "KCore",
     "LogWeight",
     "MergeDuplicates",
+    "NextEvents",
     "Normalize",
     "RollingTime",
     "SampleNegatives",
     "TfidfWeight",
     "TimeDecay",
     "UserKFold",
+    "next_events",
     "split_last",
     "split_random",
     "split_time",

@@ -112,7 +112,7 @@ def split_last(data: Interactions, n: float | int = 1) -> Split:
     times = times_of(data, "split_last")
     counts = np.bincount(data.user_codes, minlength=len(data))
     wanted = _last_of(counts, n)
-    order = _order_by_user_and_time(data.user_codes, times)
+    order = order_by_user_and_time(data.user_codes, times)
     from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
     last = np.zeros(data.n_interactions, bool)
     last[order] = from_end <= np.where(counts > wanted, wanted, 0).repeat(counts)
@@ -132,7 +132,7 @@ def _last_of(counts: NDArray[np.int64], n: float | int) -> NDArray[np.int64]:
     return np.asarray(counts * float(n) + 1e-9, np.int64)
 
 
-def _order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:
+def order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:
     """A stable order: equal times stay in the order of the data."""
     low, span = int(times.min()), int(times.max()) - int(times.min()) + 1
     if (int(users.max()) + 1) * span >= 2**63:

@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from fastrec import Interactions, Vocabulary
-from fastrec.preprocessing.splitting import _order_by_user_and_time
+from fastrec.preprocessing.splitting import order_by_user_and_time
 
 
 def _load_reference():
@@ -250,6 +250,14 @@ def test_select_keeps_vocabularies_and_takes_masks_and_places():
         assert chosen.values.tolist() == [4, 5]
         assert chosen.times.tolist() == [20, 10]
     assert data.select([]).n_interactions == 0
+    theirs = data.select([3, 4, 3], user_codes=[2, 0, 0], users=["x", "y", "z"])
+    assert theirs.users.ids.tolist() == ["x", "y", "z"]
+    assert theirs.user_codes.tolist() == [2, 0, 0]
+    assert theirs.times.tolist() == [20, 10, 20]
+    with pytest.raises(ValueError, match="user_codes must have one for each of 2 interactions, got 1"):
+        data.select([3, 4], user_codes=[0])
+    with pytest.raises(ValueError, match="user_codes must be codes from 0 to 1, got 2"):
+        data.select([3], user_codes=[2], users=["x", "y"])
     for wrong in ([5], [-1], [True]):
         with pytest.raises(IndexError):
             data.select(wrong)
@@ -346,9 +354,9 @@ def test_no_interactions_at_all_are_no_error():
 def test_one_sort_orders_as_two_do():
     rng = np.random.default_rng(0)
     users, times = rng.integers(0, 9, 200).astype(np.int32), rng.integers(-3, 3, 200)
-    np.testing.assert_array_equal(_order_by_user_and_time(users, times), np.lexsort((times, users)))
+    np.testing.assert_array_equal(order_by_user_and_time(users, times), np.lexsort((times, users)))
     times = times * 2**60
-    np.testing.assert_array_equal(_order_by_user_and_time(users, times), np.lexsort((times, users)))
+    np.testing.assert_array_equal(order_by_user_and_time(users, times), np.lexsort((times, users)))
 
 
 def test_vocabularies_are_shared_not_copied():

@@ -10,6 +10,7 @@ from fastrec import metrics
 from fastrec.evaluation import evaluate
 from fastrec.evaluation.item_groups import group_by_popularity
 from fastrec.metrics.naming import upper_bound
+from tests.reference.last_item import StrictlyLastItem
 
 LABELS = ["ndcg@3", "recall@5", "precision@3", "map@5", "mrr@5", "auc@5", "novelty@3", "coverage@3", "gini@5"]
 
@@ -268,6 +269,42 @@ def test_new_users_are_asked_about_by_their_histories():
         evaluate(model, hidden.matrix[:, 1:], histories=histories.matrix[:, 1:])
     with pytest.raises(ValueError, match="different users or items"):
         evaluate(model, hidden, histories=train[: len(hidden)])
+
+
+def test_histories_with_times_tell_models_of_order_what_came_first():
+    users, items, times = [0, 0, 0, 1, 1, 1], [0, 2, 4, 4, 2, 0], [1, 2, 3, 1, 2, 3]
+    data = fr.Interactions(users, items, times=times, items=range(6))
+    model = StrictlyLastItem().fit(fr.Interactions([0] * 6, range(6), times=range(6), items=range(6)))
+    truth = fr.Interactions([0, 1], [5, 1], users=data.users, items=range(6))
+    for batch_size in (1, 2):
+        report = evaluate(model, truth, "recall@1", histories=data[[0, 1]], batch_size=batch_size)
+        assert report.per_user("recall@1").tolist() == [0.0, 1.0]  # the nearest to 4 is 3, to 0 it is 1
+        report = evaluate(model, truth, "recall@2", histories=data[[0, 1]], batch_size=batch_size)
+        assert report.per_user("recall@2").tolist() == [1.0, 1.0]
+    sampled = evaluate(model, truth, ["biased_sampled_recall@3", "mae"], histories=data)
+    assert sampled.per_user("biased_sampled_recall@3").tolist() == [1.0, 1.0]
+    expected = [model.predict_pairs(data[[row]], [item])[0] for row, item in ((0, 5), (1, 1))]
+    assert sampled.mean("mae") == pytest.approx(np.abs(1 - np.array(expected)).mean())
+
+
+def test_next_events_are_evaluated_by_user():
+    rng = np.random.default_rng(0)
+    data = fr.Interactions(
+        rng.integers(0, 40, 900), rng.integers(0, 30, 900), times=rng.integers(0, 99, 900), duplicates="last"
+    )
+    train, _ = fr.split_time(data, at=60)
+    models = {"Popularity": fr.Popularity().fit(train), "ItemKNN": fr.ItemKNN().fit(train)}
+    events = fr.next_events(data, after=60, limit=5)
+    report = evaluate(models, events, ["mrr@10", "recall@10"])
+    alone = evaluate(models, events.truth, ["mrr@10", "recall@10"], histories=events.histories)
+    assert report.mean("mrr@10", "ItemKNN") == pytest.approx(alone.mean("mrr@10", "ItemKNN"))
+    assert len(report.users) == len(alone.users) > report.estimate("mrr@10", "ItemKNN").users > 30
+    assert set(report.users) == set(events.users)
+    low, high = report.estimate("mrr@10", "ItemKNN")[3:5]
+    assert low < report.mean("mrr@10", "ItemKNN") < high
+    assert {row.users for row in report.compare().rows} == {len(set(report.users))}
+    with pytest.raises(ValueError, match="histories of its own"):
+        evaluate(models, events, histories=events.histories)
 
 
 # -- predicted values

@@ -35,6 +35,28 @@ def test_intervals_cover_the_truth_as_often_as_they_say(method):
     assert 180 <= covered <= 199
 
 
+@pytest.mark.parametrize("method", ["analytic", "bootstrap"])
+def test_intervals_by_user_cover_the_truth_where_values_of_a_user_are_alike(method):
+    rng = np.random.default_rng(1)
+    covered = {"by user": 0, "by value": 0}
+    for seed in range(200):
+        counts = rng.integers(1, 9, 80)
+        groups = np.repeat(np.arange(80), counts)
+        values = np.repeat(rng.beta(0.5, 1.5, 80), counts)
+        for name, of in (("by user", groups), ("by value", None)):
+            _, low, high, _ = mean_interval(values, groups=of, method=method, random_state=seed)
+            covered[name] += low <= 0.25 <= high
+    assert 180 <= covered["by user"] <= 199
+    assert covered["by value"] < 150
+
+
+def test_an_interval_by_user_is_that_of_values_where_each_user_has_one():
+    values = np.random.default_rng(0).random(40)
+    alone = mean_interval(values, groups=np.arange(40)[::-1] * 3)
+    assert alone == pytest.approx(mean_interval(values))
+    assert mean_interval(np.array([1.0, 3.0, np.nan]), groups=np.array([2, 2, 5]))[::3] == (2.0, 1)
+
+
 def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_array_equal(holm([0.9, 0.8]), [1.0, 1.0])
