@@ -130,11 +130,7 @@ def evaluate(
     given = check_models(models)
     named = {name: recommender_of(model) for name, model in given.items()}
     wanted = [parse_metric(label) for label in _check_labels(metrics)]
-    asked = None
-    if isinstance(test, NextEvents):
-        if histories is not None:
-            raise ValueError("test has histories of its own, as next_events gives them: leave histories out")
-        histories, test, asked = test
+    test, histories, asked = _unpack_test(test, histories)
     refuse_table(test, "test")
     check_flag("exclude_seen", exclude_seen)
     check_choice("cold_users", cold_users, ("keep", "skip"))
@@ -172,6 +168,15 @@ def evaluate(
         random_state=random_state,
     )
     return report if groups is None else replace(report, by_items=_group_report(report, results, plan))
+
+
+def _unpack_test(test: Any, histories: Any) -> tuple[Any, Any, NDArray[Any] | None]:
+    """What is to be found, the histories, and whose these are, where `next_events` has given all of it."""
+    if not isinstance(test, NextEvents):
+        return test, histories, None
+    if histories is not None:
+        raise ValueError("test has histories of its own, as next_events gives them: leave histories out")
+    return test.truth, test.histories, test.users
 
 
 def _name_users(model: Any, task: Task, histories: Any) -> NDArray[Any]:
