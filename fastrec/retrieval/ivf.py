@@ -298,9 +298,9 @@ class IVFIndex(Filed, BaseEstimator):
             return None
         own.query[:] = queries
         codes, scores = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
-        space, _, book = own.kept
+        space, _, table = own.kept
         vectors = state.exact.vectors
-        bad = search_lists(state.packed.way, book, vectors, own.asked, 0, *NOTHING_CLOSED, codes, scores)
+        bad = search_lists(state.packed.way, table, vectors, own.asked, 0, *NOTHING_CLOSED, codes, scores)
         return TopK(codes, scores) if bad < 0 and not space.work[1] else None
 
     @name_options

@@ -17,8 +17,8 @@ from fastrec.retrieval.ivf_state import IndexState, Workspace
 from fastrec.retrieval.packed import make_space
 from fastrec.retrieval.partition import (
     Floats,
+    address_table,
     make_visits,
-    write_book,
 )
 
 NEARLY_NOTHING = 1e-4
@@ -60,9 +60,9 @@ def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int |
     room = room or room_for(state, k)
     n = rows.stop - first
     made = _take_workspace(state, n, k, effort, room)
-    space, _, book = made
+    space, _, table = made
     bad = search_lists(
-        state.packed.way, book, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
+        state.packed.way, table, state.exact.vectors, queries[rows], first, *filters.closed, codes[rows], scores[rows]
     )
     refuse_nonfinite("queries", queries, first, bad)
     looked_at, short, ranked, lists = space.work.tolist()
@@ -97,7 +97,7 @@ def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, roo
     n_lists, d = state.clusters.centers.shape
     space, visits = make_space(state.packed, d, n, k, room, READIED), make_visits(n_lists, n, effort.n_probe)
     work, asked = (state.exact, state.packed, state.partition, state.margin), (effort.least, k * effort.rarity)
-    made = space, visits, write_book(*work, space, visits, *asked)
+    made = space, visits, address_table(*work, space, visits, *asked)
     if n == 1:
         workspaces.own.key, workspaces.own.kept = key, made
         workspaces.own.query = np.empty((1, d), np.float32)

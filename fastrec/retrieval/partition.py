@@ -9,10 +9,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels._jit import Static
+from fastrec.kernels.addresses import write_table
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.kernels.lists import READIED, ErrorMargin, Partition, Visits, assign_rows, pack_lists
+from fastrec.kernels.lists import (
+    READIED,
+    AddressTable,
+    ErrorMargin,
+    Partition,
+    VisitPointers,
+    Visits,
+    assign_rows,
+    pack_lists,
+)
 from fastrec.kernels.products import NEON, byte_way
-from fastrec.kernels.scan import GROUP, Form, Panels, Place, Space
+from fastrec.kernels.scan import GROUP, Form, PanelPointers, Panels, Place, Space
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, measure_rows
 from fastrec.matrix.arrays import readonly
 from fastrec.parallel import run_pieces
@@ -259,7 +269,7 @@ def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
     )
 
 
-def write_book(
+def address_table(
     exact: Exact,
     packed: Packed,
     partition: Partition,
@@ -269,25 +279,31 @@ def write_book(
     least: float,
     wanted: float,
 ) -> NDArray[np.int64]:
-    """A search's Book, flat. Its arrays are not kept alive by it."""
-    n, (n_probe, form) = len(space.norms), (visits.probes.shape[1], packed.form)
-    sizes = (n, space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k)
-    arrays = [getattr(space, name) for name in Place._fields[Place._fields.index("scaled") :]]
-    place = (*sizes, space.codes.shape[1], *map(_address, arrays))
+    """A search's AddressTable, written. Its arrays are not kept alive by it."""
+    n_lists, n_probe, form = len(partition.starts) - 1, visits.probes.shape[1], packed.form
+    width, room = space.quads.shape[1], space.codes.shape[1]
+    sizes = (len(space.norms), space.scaled.shape[1], space.rotated.shape[1], width, space.k, room)
+    arrays = [getattr(space, name) for name in Place._fields[len(sizes) :]]
     items, centers = (
-        (len(panels.order) // LANES, *map(_address, panels)) for panels in (packed.panels, partition.centers)
+        PanelPointers(len(panels.order) // LANES, *panels) for panels in (packed.panels, partition.centers)
     )
-    plan = (
-        len(partition.starts) - 1,
-        n_probe,
-        _address(partition.starts),
-        *map(_address, visits),
-        _address(partition.shapes),
+    table = AddressTable(
+        place=Place(*sizes, *arrays),
+        items=items,
+        centers=centers,
+        visits=VisitPointers(n_lists, n_probe, partition.starts, *visits, partition.shapes),
+        metric=exact.metric,
+        norms=exact.norms,
+        signs=form.signs,
+        blocks=form.blocks,
+        levels=form.levels,
+        shift=form.shift,
+        scale=form.scale,
+        longest=form.longest,
+        of_step=margin.of_step,
+        of_length=margin.of_length,
+        least=least,
+        wanted=wanted,
+        ranked=margin.ranked,
     )
-    own = exact.metric, _address(exact.norms), _address(form.signs), form.blocks, form.levels, form.shift
-    floats = np.array([form.scale, form.longest, margin.of_step, margin.of_length, least, wanted]).view(np.int64)
-    return readonly(np.array([*place, *items, *centers, *plan, *own, *floats, margin.ranked], np.int64))
-
-
-def _address(array: NDArray[Any]) -> int:
-    return int(array.__array_interface__["data"][0])
+    return readonly(write_table(table))

@@ -14,15 +14,12 @@ series itself.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.math import exp, log
 from fastrec.kernels.row import add_square, blend, over_root
 from fastrec.kernels.simd import broadcast, load, multiply, multiply_add, store, zeros
-
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int32]
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # β₁, β₂ and ε
 BETA1, BETA2, EPSILON, ONE = np.float32(FIRST), np.float32(SECOND), np.float32(TINY), np.float32(1)
@@ -31,10 +28,10 @@ BETA1, BETA2, EPSILON, ONE = np.float32(FIRST), np.float32(SECOND), np.float32(T
 class EmbeddingRows(NamedTuple):
     """An embedding and what Adam knows about it: `last` is the step after which each row is up to date, 0 for never."""
 
-    values: NDArray[np.float32]
-    first: NDArray[np.float32]
-    second: NDArray[np.float32]
-    last: NDArray[np.int32]
+    values: Floats
+    first: Floats
+    second: Floats
+    last: Codes
     width: int
 
 
@@ -46,13 +43,13 @@ class StepTables(NamedTuple):
     leaves of a row.
     """
 
-    rates: NDArray[np.float32]
-    corrections: NDArray[np.float32]
-    resting: NDArray[np.float32]
-    fading_first: NDArray[np.float32]
-    fading_second: NDArray[np.float32]
-    fading_ratio: NDArray[np.float32]
-    shrink: NDArray[np.float32]
+    rates: Floats
+    corrections: Floats
+    resting: Floats
+    fading_first: Floats
+    fading_second: Floats
+    fading_ratio: Floats
+    shrink: Floats
 
 
 @kernel(inline=True)

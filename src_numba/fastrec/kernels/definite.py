@@ -4,11 +4,9 @@ Only the lower triangle of a matrix is written and read, but for one number besi
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
-
-Doubles = NDArray[np.float64]
+from fastrec.kernels.arrays import Doubles
 
 LEAST_PIVOT = 1e-15  # of what stood on the diagonal: rounding alone brings a pivot below it
 

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 from fastrec.kernels.neighbors import Rows
 
 TILE = 64  # rows and columns mirrored at a time, so that both of a pair of tiles stay in the cache
@@ -14,11 +14,11 @@ TILE = 64  # rows and columns mirrored at a time, so that both of a pair of tile
 class Gramian(NamedTuple):
     """A sparse Gramian: its entries below the diagonal by rows, in any order within a row, and what stands on it."""
 
-    starts: NDArray[np.int64]
-    codes: NDArray[np.int32]
-    values: NDArray[np.float32]
-    diagonal: NDArray[np.float32]  # with the penalties added
-    penalties: NDArray[np.float64]
+    starts: Counts
+    codes: Codes
+    values: Floats
+    diagonal: Floats  # with the penalties added
+    penalties: Doubles
 
 
 @kernel(fastmath=FAST)

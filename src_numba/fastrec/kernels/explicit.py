@@ -6,9 +6,9 @@ For a row with entries of value v_i, the other side's vectors y_i and biases b_i
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 
 float32 = np.float32
@@ -16,13 +16,13 @@ float32 = np.float32
 
 @kernel(fastmath=FAST, inline=True)
 def _misfit(
-    indices: NDArray[np.int32],
-    values: NDArray[np.float32],
+    indices: Codes,
+    values: Floats,
     start: int,
     stop: int,
     mean: float,
-    others: NDArray[np.float32],
-    x: NDArray[np.float32],
+    others: Floats,
+    x: Floats,
 ) -> float:
     # The sum of the squared errors of a row.
     size = x.shape[0] - 1
@@ -39,17 +39,17 @@ def _misfit(
 
 @kernel(fastmath=FAST)
 def solve_ratings_cholesky(
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    values: NDArray[np.float32],
+    indptr: Counts,
+    indices: Codes,
+    values: Floats,
     first: int,
     last: int,
     mean: float,
-    others: NDArray[np.float32],
-    penalties: NDArray[np.float64],
-    bias_penalties: NDArray[np.float64],
-    solutions: NDArray[np.float32],
-    errors: NDArray[np.float64],
+    others: Floats,
+    penalties: Doubles,
+    bias_penalties: Doubles,
+    solutions: Floats,
+    errors: Doubles,
 ) -> None:
     """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their solutions, found in float64.
 
@@ -91,18 +91,18 @@ def solve_ratings_cholesky(
 
 @kernel(fastmath=FAST)
 def solve_ratings_cg(
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    values: NDArray[np.float32],
+    indptr: Counts,
+    indices: Codes,
+    values: Floats,
     first: int,
     last: int,
     mean: float,
-    others: NDArray[np.float32],
-    penalties: NDArray[np.float64],
-    bias_penalties: NDArray[np.float64],
+    others: Floats,
+    penalties: Doubles,
+    bias_penalties: Doubles,
     steps: int,
-    solutions: NDArray[np.float32],
-    errors: NDArray[np.float64],
+    solutions: Floats,
+    errors: Doubles,
 ) -> None:
     """As `solve_ratings_cholesky`, but moves the rows towards their solutions by `steps` steps of conjugate gradients.
 

@@ -1,9 +1,9 @@
 """Sparse rows times dense vectors, and dense scores from factors: the same bits for a row whatever is around it."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.lanes import LANES
 from fastrec.kernels.simd import broadcast, load, multiply_add, store, zeros
 
@@ -12,15 +12,15 @@ STRIP = 4 * LANES
 
 @kernel()
 def multiply_rows(
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    values: NDArray[np.float32],
+    indptr: Counts,
+    indices: Codes,
+    values: Floats,
     first: int,
     last: int,
     width: int,
     left: int,
-    vectors: NDArray[np.float32],
-    out: NDArray[np.float32],
+    vectors: Floats,
+    out: Floats,
 ) -> None:
     """Fills rows `first` to `last` of `out` (flat) with the sums of the entries' values times their rows of `vectors`.
 
@@ -55,14 +55,14 @@ def multiply_rows(
 
 @kernel()
 def add_products(
-    vectors: NDArray[np.float32],
+    vectors: Floats,
     depth: int,
     first: int,
     last: int,
     width: int,
     left: int,
-    turned: NDArray[np.float32],
-    out: NDArray[np.float32],
+    turned: Floats,
+    out: Floats,
 ) -> None:
     """Adds to rows `first` to `last` of `out` (flat, rows of `width`) those of `vectors` times `turned`.
 

@@ -6,9 +6,9 @@ Matrices are flat float32 arrays, named by the place of their first element; wid
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Counts, Floats
 from fastrec.kernels.random import random_bits32
 from fastrec.kernels.simd import (
     add,
@@ -23,9 +23,6 @@ from fastrec.kernels.simd import (
     subtract,
     zeros,
 )
-
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int32]
 
 EPSILON = np.float32(1e-5)  # added to variances
 
@@ -146,7 +143,7 @@ def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int)
 
 
 @kernel()
-def transpose_kernels(layers: NDArray[np.int64], weights: Floats, transposed: Floats) -> None:
+def transpose_kernels(layers: Counts, weights: Floats, transposed: Floats) -> None:
     """Fills `transposed`."""
     for index in range(len(layers)):
         inputs, outputs, at = layers[index, 0], layers[index, 1], layers[index, 3]

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.addresses import table_reader
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.largest import choose_largest, gather_largest
 from fastrec.kernels.scan import (
@@ -20,8 +22,9 @@ from fastrec.kernels.scan import (
     GROUP,
     NOTHING,
     UP,
+    PanelPointers,
+    Panels,
     Place,
-    Rows,
     cut_place,
     raise_limit,
     rotate_rows,
@@ -29,8 +32,8 @@ from fastrec.kernels.scan import (
     scan_block,
     score_group,
     score_one,
+    take_panels,
     take_place,
-    take_rows,
 )
 from fastrec.kernels.simd import (
     add,
@@ -44,7 +47,6 @@ from fastrec.kernels.simd import (
     multiply,
     multiply_add,
     pointer,
-    pointer_at,
     pointer_to_bytes,
     reduce_add,
     reduce_maximum,
@@ -66,118 +68,106 @@ FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of a
 class Partition(NamedTuple):
     """The lists of an index."""
 
-    centers: Any  # Panels of the centers; `errors` hold what the best vector may score above its center
-    shapes: Any  # (16 · panels of centers, 4) float32: how scores scatter (u, v), vectors, 1 / panels
-    starts: Any  # (n_lists + 1,) int64: list l has the panels starts[l] to starts[l + 1]
+    centers: Panels  # of the centers; `errors` hold what the best vector may score above its center
+    shapes: Floats  # (16 · panels of centers, 4): how scores scatter (u, v), vectors, 1 / panels
+    starts: Counts  # (n_lists + 1,): list l has the panels starts[l] to starts[l + 1]
 
 
 class Visits(NamedTuple):
     """What a search of n queries writes its plan in."""
 
-    estimates: Any  # (GROUP · 16 · panels of centers,) float32
-    probes: Any  # (at least n, n_probe) int32, and 16 more
-    starts: Any  # (n_lists + 1,) int64: list l is visited by the queries rows[starts[l] : starts[l + 1]]
-    rows: Any  # (n · n_probe + GROUP,) int64
-    tops: Any  # (16 · panels of centers + 16,) float32: what the choice of lists works in
-    spots: Any  # the same of int32
-    counts: Any  # (n,) int64: how many lists of `probes` a query visits
-    hits: Any  # (5 · n_probe rounded up to 16,) float32: what the expectation of lists is worked out in
+    estimates: Floats  # (GROUP · 16 · panels of centers,)
+    probes: Codes  # (at least n, n_probe), and 16 more
+    starts: Counts  # (n_lists + 1,): list l is visited by the queries rows[starts[l] : starts[l + 1]]
+    rows: Counts  # (n · n_probe + GROUP,)
+    tops: Floats  # (16 · panels of centers + 16,): what the choice of lists works in
+    spots: Codes  # the same of
+    counts: Counts  # (n,): how many lists of `probes` a query visits
+    hits: Floats  # (5 · n_probe rounded up to 16,): what the expectation of lists is worked out in
 
 
 class ErrorMargin(NamedTuple):
     """How far a score may be off: E = of_step · step + of_length · length, of a vector."""
 
-    of_step: Any
-    of_length: Any
-    ranked: Any  # whether what may be among the best is ranked by exact scores
+    of_step: float
+    of_length: float
+    ranked: bool  # whether what may be among the best is ranked by exact scores
 
 
-class Plan(NamedTuple):
+class VisitPointers(NamedTuple):
     """Partition and Visits by pointers, with their sizes."""
 
-    n_lists: Any
-    n_probe: Any
-    panel_starts: Any
-    estimates: Any
-    probes: Any
-    starts: Any
-    rows: Any
-    tops: Any
-    spots: Any
-    counts: Any
-    hits: Any
-    shapes: Any
+    n_lists: int
+    n_probe: int
+    panel_starts: Counts
+    estimates: Floats
+    probes: Codes
+    starts: Counts
+    rows: Counts
+    tops: Floats
+    spots: Codes
+    counts: Counts
+    hits: Floats
+    shapes: Floats
 
 
-class Book(NamedTuple):
-    """All that a search needs but its question, as int64: numbers, bits of float64, addresses of arrays.
+class AddressTable(NamedTuple):
+    """All that a search needs but its question. Whoever writes the table keeps the arrays alive."""
 
-    Handing over forty arrays takes longer than a search of one query; one array of addresses takes no time. Whoever
-    writes the addresses keeps the arrays alive.
-    """
-
-    place: Any  # as Place
-    items: Any  # as Rows
-    centers: Any  # as Rows
-    plan: Any  # as Plan
-    metric: Any
-    norms: Any
-    signs: Any
-    blocks: Any
-    levels: Any
-    shift: Any
-    scale: Any
-    longest: Any
-    of_step: Any
-    of_length: Any
-    least: Any  # of the best that a panel of a list must promise; 0: all the lists chosen are looked at
-    wanted: Any  # how many the best are
-    ranked: Any
+    place: Place
+    items: PanelPointers
+    centers: PanelPointers
+    visits: VisitPointers
+    metric: int
+    norms: Doubles
+    signs: Floats
+    blocks: int
+    levels: int
+    shift: int
+    scale: float
+    longest: float
+    of_step: float
+    of_length: float
+    least: float  # of the best that a panel of a list must promise; 0: all the lists chosen are looked at
+    wanted: float  # how many the best are
+    ranked: int
 
 
-F32, F64, I8, I32, I64 = np.float32(0), np.float64(0), np.int8(0), np.int32(0), np.int64(0)
-N_PLACE, N_ROWS, N_PLAN = len(Place._fields), len(Rows._fields), len(Plan._fields)
-N_QUADS = Place._fields.index("quads")
+read_table = table_reader(AddressTable)
 
 
 @kernel()
 def search_lists(
-    way: Any, book: Any, vectors: Any, queries: Any, first: int, mask: Any, starts: Any, closed: Any, codes: Any,
+    way: Any, table: Any, vectors: Any, queries: Any, first: int, mask: Any, starts: Any, closed: Any, codes: Any,
     scores: Any,
 ) -> int:  # fmt: skip
     """Fills rows of codes and scores by a scan of some lists; returns the first query that is not finite, or -1.
 
-    As `scan.search_bytes` does for all vectors. `book` is a Book, flat; mask, starts and closed are a Filter, and
-    `first` the place of query 0 among its rows.
+    As `scan.search_bytes` does for all vectors. `table` is an AddressTable, written; mask, starts and closed are a
+    Filter, and `first` the place of query 0 among its rows.
     """
-    at = 2 * N_ROWS + N_PLACE + N_PLAN
-    place, items = read_place(book, 0, len(queries)), read_rows(book, N_PLACE)
-    centers, plan = read_rows(book, N_PLACE + N_ROWS), read_plan(book, N_PLACE + 2 * N_ROWS)
-    metric, norms, signs = book[at], pointer_at(book[at + 1], F64), pointer_at(book[at + 2], F32)
-    blocks, levels, shift = book[at + 3], book[at + 4], book[at + 5]
-    scale, longest = np.int64(book[at + 6]).view(np.float64), np.int64(book[at + 7]).view(np.float64)
-    of_step = np.float32(np.int64(book[at + 8]).view(np.float64))
-    of_length = np.float32(np.int64(book[at + 9]).view(np.float64))
-    least, wanted = np.int64(book[at + 10]).view(np.float64), np.int64(book[at + 11]).view(np.float64)
-    ranked = book[at + 12]
-
+    asked = read_table(table)
+    place, plan = cut_place(asked.place, 0, len(queries)), asked.visits  # there is room for as many queries
     own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
     place.work[0], place.work[1], place.work[2], place.work[3] = 0, 0, 0, 0
     bad = plan_visits(
-        way, centers, metric, scale, longest, signs, blocks, levels, shift, own, queries.shape[1],
-        pointer_at(book[N_QUADS], I8), np.float32(least), np.float32(wanted), plan, place,
+        way, asked.centers, asked.metric, asked.scale, asked.longest, asked.signs, asked.blocks, asked.levels,
+        asked.shift, own, queries.shape[1], pointer_to_bytes(place.quads), np.float32(asked.least),
+        np.float32(asked.wanted), plan, place,
     )  # fmt: skip
     if bad >= 0:
         return bad
-    scan_visited(way, items, plan, of_step, of_length, first, doors, place)
-    if ranked:
+    of_step, of_length = np.float32(asked.of_step), np.float32(asked.of_length)
+    scan_visited(way, asked.items, plan, of_step, of_length, first, doors, place)
+    if asked.ranked:
         lists = Lists(place.starts, place.counts, place.codes, True, place.lowers)
         rank_lists(
-            pointer(vectors), norms, metric, vectors.shape, own, place.norms, first, place.n, lists, doors, found
+            pointer(vectors), asked.norms, asked.metric, vectors.shape, own, place.norms, first, place.n, lists, doors,
+            found,
         )  # fmt: skip
     else:
-        rank_bounds(metric, scale, place, found)
+        rank_bounds(asked.metric, asked.scale, place, found)
     for row in range(place.n):
         place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
         place.work[2] += max(place.counts[row], 0)
@@ -186,44 +176,10 @@ def search_lists(
 
 
 @kernel(inner=True)
-def read_place(book: Any, at: int, n: int) -> Any:
-    """The Place that begins in a book at a place, for n queries; it has room for as many."""
-    return Place(
-        n, book[at + 1], book[at + 2], book[at + 3], book[at + 4], book[at + 5],
-        pointer_at(book[at + 6], F32), pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32),
-        pointer_at(book[at + 9], I32), pointer_at(book[at + 10], F64), pointer_at(book[at + 11], F64),
-        pointer_at(book[at + 12], F32), pointer_at(book[at + 13], F32), pointer_at(book[at + 14], F32),
-        pointer_at(book[at + 15], F32), pointer_at(book[at + 16], I32), pointer_at(book[at + 17], I64),
-        pointer_at(book[at + 18], I64), pointer_at(book[at + 19], I64), pointer_at(book[at + 20], I64),
-        pointer_at(book[at + 21], F32), pointer_at(book[at + 22], I64),
-    )  # fmt: skip
-
-
-@kernel(inner=True)
-def read_rows(book: Any, at: int) -> Any:
-    """The Rows that begin in a book at a place."""
-    return Rows(
-        book[at], pointer_at(book[at + 1], I32), pointer_at(book[at + 2], F32), pointer_at(book[at + 3], F32),
-        pointer_at(book[at + 4], F32), pointer_at(book[at + 5], F32), pointer_at(book[at + 6], I32),
-    )  # fmt: skip
-
-
-@kernel(inner=True)
-def read_plan(book: Any, at: int) -> Any:
-    """The Plan that begins in a book at a place."""
-    return Plan(
-        book[at], book[at + 1], pointer_at(book[at + 2], I64), pointer_at(book[at + 3], F32),
-        pointer_at(book[at + 4], I32), pointer_at(book[at + 5], I64), pointer_at(book[at + 6], I64),
-        pointer_at(book[at + 7], F32), pointer_at(book[at + 8], I32), pointer_at(book[at + 9], I64),
-        pointer_at(book[at + 10], F32), pointer_at(book[at + 11], F32),
-    )  # fmt: skip
-
-
-@kernel(inner=True)
-def take_plan(visits: Any) -> Any:
+def take_visits(visits: Any) -> Any:
     """The pointers of Visits; there are no lists to scan."""
     starts = pointer(visits.starts)
-    return Plan(
+    return VisitPointers(
         len(visits.starts) - 1, visits.probes.shape[1], starts, pointer(visits.estimates), pointer(visits.probes),
         starts, pointer(visits.rows), pointer(visits.tops), pointer(visits.spots), pointer(visits.counts),
         pointer(visits.hits), pointer(visits.hits),
@@ -239,11 +195,12 @@ def assign_rows(
 
     The nearest few are found by bytes, and the first of them by exact distance; `filters` must filter nothing.
     """
-    place, own, plan = take_place(space), pointer(vectors), take_plan(visits)
+    place, own, plan = take_place(space), pointer(vectors), take_visits(visits)
     few, probes = plan.n_probe, plan.probes
     plan_visits(
-        way, take_rows(centers), exact.metric, form.scale, form.longest, pointer(form.signs), form.blocks, form.levels,
-        form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), np.float32(0), np.float32(0), plan, place,
+        way, take_panels(centers), exact.metric, form.scale, form.longest, pointer(form.signs), form.blocks,
+        form.levels, form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), np.float32(0), np.float32(0),
+        plan, place,
     )  # fmt: skip
     for row in range(place.n):
         place.starts[row] = row * few

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles
 
 
 class Tally(NamedTuple):
@@ -14,32 +15,32 @@ class Tally(NamedTuple):
     All but `relevant` are of shape (m, n) and count in the first `cutoffs[j]` places. A hit is a relevant item.
     """
 
-    relevant: NDArray[np.int64]  # (n,) the number of relevant items, |T|
-    hits: NDArray[np.float64]
-    first: NDArray[np.float64]  # the place of the first hit, from 1; 0 without one
-    misses_above: NDArray[np.float64]  # sum over hits of the irrelevant items above them
-    misses: NDArray[np.float64]  # irrelevant items in the list
-    precisions: NDArray[np.float64]  # sum over hits of the precision at their place
-    dcg: NDArray[np.float64]  # sum over hits of the place's discount
-    gain: NDArray[np.float64]  # the same times the item's grade
-    ideal_gain: NDArray[np.float64]  # the largest gain there can be
-    r_hits: NDArray[np.float64]  # hits in the first min(cut-off, |T|) places
+    relevant: Counts  # (n,) the number of relevant items, |T|
+    hits: Doubles
+    first: Doubles  # the place of the first hit, from 1; 0 without one
+    misses_above: Doubles  # sum over hits of the irrelevant items above them
+    misses: Doubles  # irrelevant items in the list
+    precisions: Doubles  # sum over hits of the precision at their place
+    dcg: Doubles  # sum over hits of the place's discount
+    gain: Doubles  # the same times the item's grade
+    ideal_gain: Doubles  # the largest gain there can be
+    r_hits: Doubles  # hits in the first min(cut-off, |T|) places
 
 
 @kernel()
 def tally_rankings(
     start: int,
     stop: int,
-    marks: NDArray[np.float64],
-    listers: NDArray[np.int64],
+    marks: Doubles,
+    listers: Counts,
     tally: Tally,
-    ranking: NDArray[np.int32],
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    grades: NDArray[np.float64],
-    best_grades: NDArray[np.float64],
-    cutoffs: NDArray[np.int64],
-    discounts: NDArray[np.float64],
+    ranking: Codes,
+    indptr: Counts,
+    indices: Codes,
+    grades: Doubles,
+    best_grades: Doubles,
+    cutoffs: Counts,
+    discounts: Doubles,
 ) -> None:
     """Fill the columns start..stop of `tally` from the rows of `ranking` (codes, -1 for an empty place).
 
@@ -91,11 +92,11 @@ def tally_rankings(
 def average_weights(
     start: int,
     stop: int,
-    listers: NDArray[np.int64],
-    means: NDArray[np.float64],
-    ranking: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    cutoffs: NDArray[np.int64],
+    listers: Counts,
+    means: Doubles,
+    ranking: Codes,
+    weights: Doubles,
+    cutoffs: Counts,
 ) -> None:
     """Fill `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list.
 
@@ -118,11 +119,11 @@ def average_weights(
 @kernel()
 def mark_common(
     common: NDArray[np.bool_],
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    other_indptr: NDArray[np.int64],
-    other_indices: NDArray[np.int32],
-    rows: NDArray[np.int32],
+    indptr: Counts,
+    indices: Codes,
+    other_indptr: Counts,
+    other_indices: Codes,
+    rows: Codes,
 ) -> None:
     """Set `common` for the entries of a sparse matrix that another has too; its row u is the other's row `rows[u]`.
 

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.simd import (
     above,
     broadcast,
@@ -36,27 +36,27 @@ TINY = np.float32(1e-38)
 class Rows(NamedTuple):
     """A sparse matrix by rows; `values` has one value for each entry, or a single one for all."""
 
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    values: NDArray[np.float32]
+    indptr: Counts
+    indices: Codes
+    values: Floats
 
 
 class Scale(NamedTuple):
     """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product."""
 
-    left: NDArray[np.float32]  # (rows,)
-    right: NDArray[np.float32]  # (columns,), filled up to a multiple of sixteen
-    base: NDArray[np.float32]  # (rows,)
+    left: Floats  # (rows,)
+    right: Floats  # (columns,), filled up to a multiple of sixteen
+    base: Floats  # (rows,)
     less: Any  # a float32 from 0 to 1
 
 
 class Candidates(NamedTuple):
     """Columns that may be among the best of a row; all arrays have sixteen places more than there are columns."""
 
-    columns: NDArray[np.int32]
-    products: NDArray[np.float32]
-    scores: NDArray[np.float32]  # in float32: right but for the last digits
-    keys: NDArray[np.int64]  # exact scores and codes, of those that are left in the end
+    columns: Codes
+    products: Floats
+    scores: Floats  # in float32: right but for the last digits
+    keys: Counts  # exact scores and codes, of those that are left in the end
 
 
 @kernel(inline=True)

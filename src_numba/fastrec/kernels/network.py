@@ -13,9 +13,9 @@ float32 and flat, matrices are named by the place of their first element.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.layers import (
     add_products,
     normalize_columns,
@@ -32,9 +32,6 @@ from fastrec.kernels.network_samples import LOGISTIC
 from fastrec.kernels.random import random_bits
 from fastrec.kernels.simd import broadcast, broadcast_load, load, multiply, multiply_add, reduce_add, store, zeros
 
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int32]
-
 BLOCK = 256  # pairs that go through the network together: what they need stays in a core's own cache
 ROWS_AT_ONCE = 64  # rows of a block whose outer products are summed before the next
 BATCH, LAYER = 1, 2  # normalization
@@ -49,9 +46,9 @@ class Network(NamedTuple):
     same places. With `tied`, all weights of the product are one, the first.
     """
 
-    layers: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    transposed: NDArray[np.float32]
+    layers: Counts
+    weights: Floats
+    transposed: Floats
     output: int
     product: int
     tower: int
@@ -64,11 +61,11 @@ class Network(NamedTuple):
 class Work(NamedTuple):
     """Buffers of one thread, for `BLOCK` pairs: see `fastrec.solvers.network.make_work`."""
 
-    after: NDArray[np.float32]  # the input, then each layer's output
-    normal: NDArray[np.float32]  # each layer's normalized values
-    scales: NDArray[np.float32]  # 1 / standard deviation, of each row or column of each layer
-    errors: NDArray[np.float32]  # derivatives by the outputs of a layer, and by its inputs
-    logits: NDArray[np.float32]
+    after: Floats  # the input, then each layer's output
+    normal: Floats  # each layer's normalized values
+    scales: Floats  # 1 / standard deviation, of each row or column of each layer
+    errors: Floats  # derivatives by the outputs of a layer, and by its inputs
+    logits: Floats
 
 
 # -- a block of pairs

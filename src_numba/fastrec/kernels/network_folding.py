@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.adam import FIRST, SECOND, TINY, step_lanes
+from fastrec.kernels.arrays import Codes, Counts, Floats, Seeds
 from fastrec.kernels.network import BLOCK, Network, Work, learn_block
 from fastrec.kernels.network_samples import LOGISTIC, draw_negative
 from fastrec.kernels.random import random_bits
@@ -15,9 +15,6 @@ from fastrec.kernels.simd import (
     load,
     store,
 )
-
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int32]
 
 
 @kernel(inline=True)
@@ -66,10 +63,10 @@ def fold_in_rows(
     net: Network,
     start: int,
     stop: int,
-    indptr: NDArray[np.int64],
+    indptr: Counts,
     indices: Codes,
     values: Floats,
-    seeds: NDArray[np.uint64],
+    seeds: Seeds,
     negatives: int,
     items: Floats,
     n_items: int,

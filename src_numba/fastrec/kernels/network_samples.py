@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.random import random_below, random_bits
-
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int32]
 
 LOGISTIC, SQUARED = 0, 1  # loss
 TRIES = 32  # negatives are drawn as often as this at most, until one is not in the user's row
@@ -45,7 +43,7 @@ def draw_samples(
     last: int,
     negatives: int,
     rows: Codes,
-    indptr: NDArray[np.int64],
+    indptr: Counts,
     indices: Codes,
     values: Floats,
     n_items: int,

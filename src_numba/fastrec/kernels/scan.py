@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.largest import find_kth_largest
 from fastrec.kernels.products import accumulate
@@ -56,87 +57,87 @@ UP = 1 + 2.0**-21  # makes a bound of a rounded float32
 class Panels(NamedTuple):
     """Vectors in order of falling norm; each array but the first has 16 · n_panels entries."""
 
-    panels: Any  # (n_panels, width, 16): float32, or int32 that hold four bytes
-    steps: Any  # float32: what sums are multiplied by
-    errors: Any  # float32: norm of what rounding took from a vector, rounded up
-    lengths: Any  # float32: norm of what it left, rounded up
-    norms: Any  # float32: the vector's own norm, rounded up; 0 behind the last
-    order: Any  # int32: codes; -1 behind the last
+    panels: Codes  # (n_panels, width, 16): four bytes in each; float32 in a scan of float32
+    steps: Floats  # what sums are multiplied by
+    errors: Floats  # norm of what rounding took from a vector, rounded up
+    lengths: Floats  # norm of what it left, rounded up
+    norms: Floats  # the vector's own norm, rounded up; 0 behind the last
+    order: Codes  # codes; -1 behind the last
 
 
 class Form(NamedTuple):
     """How the vectors were made ready, and what queries need for it."""
 
-    scale: Any  # what vectors were multiplied by: a power of two that makes the longest at most 1
-    longest: Any  # the largest norm before
-    gamma: Any  # the error that float32 makes of a score, for a query and a vector of length 1
-    signs: Any  # (TURNS, dimensions, at least 16) float32: of `rotate_rows`, divided by the transform's length
-    blocks: Any  # that are rotated each on its own; 0: nothing is
-    levels: Any  # queries are rounded to integers within ±levels
-    shift: Any  # what was added to each byte of the vectors
+    scale: float  # what vectors were multiplied by: a power of two that makes the longest at most 1
+    longest: float  # the largest norm before
+    gamma: float  # the error that float32 makes of a score, for a query and a vector of length 1
+    signs: Floats  # (TURNS, dimensions, at least 16): of `rotate_rows`, divided by the transform's length
+    blocks: int  # that are rotated each on its own; 0: nothing is
+    levels: int  # queries are rounded to integers within ±levels
+    shift: int  # what was added to each byte of the vectors
 
 
 class Space(NamedTuple):
     """What a search of n queries works in; the first row of each array but the last three is the first query's."""
 
-    scaled: Any  # (n + 1, dimensions) float32; fewer rows where queries are made ready a few at a time
-    rotated: Any  # as many rows, of a multiple of 16, float32; empty where nothing is rotated
-    quads: Any  # (n + 1, width) int32 that hold four int8 each; empty where nothing is rounded
-    offsets: Any  # (n + 1,) int32
-    norms: Any  # (n,) float64
-    margins: Any  # (n,) float64
-    reaches: Any  # (n,) float32
-    limits: Any  # (n + 1,) float32
-    k: Any
-    lowers: Any  # (n, room) float32: lower bounds of the candidates
-    bounds: Any  # (n, room) float32: upper ones
-    codes: Any  # (n, room) int32
-    counts: Any  # (n,) int64
-    dues: Any  # (n,) int64: with more candidates than these, a query's limit is raised
-    starts: Any  # (n,) int64
-    alive: Any  # (n + GROUP,) int64
-    uppers: Any  # (16 · (GROUP + 1),) float32
-    work: Any  # (4,) int64: (query, panel) pairs looked at, queries to be looked at again, candidates, lists
+    scaled: Floats  # (n + 1, dimensions); fewer rows where queries are made ready a few at a time
+    rotated: Floats  # as many rows, of a multiple of 16; empty where nothing is rotated
+    quads: Codes  # (n + 1, width) that hold four int8 each; empty where nothing is rounded
+    offsets: Codes  # (n + 1,)
+    norms: Doubles  # (n,)
+    margins: Doubles  # (n,)
+    reaches: Floats  # (n,)
+    limits: Floats  # (n + 1,)
+    k: int
+    lowers: Floats  # (n, room): lower bounds of the candidates
+    bounds: Floats  # (n, room): upper ones
+    codes: Codes  # (n, room)
+    counts: Counts  # (n,)
+    dues: Counts  # (n,): with more candidates than these, a query's limit is raised
+    starts: Counts  # (n,)
+    alive: Counts  # (n + GROUP,)
+    uppers: Floats  # (16 · (GROUP + 1),)
+    work: Counts  # (4,): (query, panel) pairs looked at, queries to be looked at again, candidates, lists
 
 
 class Place(NamedTuple):
     """A Space by pointers, with the sizes of what they point to."""
 
-    n: Any
-    dimensions: Any
-    stride: Any
-    width: Any
-    k: Any
-    room: Any
-    scaled: Any
-    rotated: Any
-    quads: Any
-    offsets: Any
-    norms: Any
-    margins: Any
-    reaches: Any
-    limits: Any
-    lowers: Any
-    bounds: Any
-    codes: Any
-    counts: Any
-    dues: Any
-    starts: Any
-    alive: Any
-    uppers: Any
-    work: Any
+    n: int
+    dimensions: int
+    stride: int
+    width: int
+    k: int
+    room: int
+    scaled: Floats
+    rotated: Floats
+    quads: Codes
+    offsets: Codes
+    norms: Doubles
+    margins: Doubles
+    reaches: Floats
+    limits: Floats
+    lowers: Floats
+    bounds: Floats
+    codes: Codes
+    counts: Counts
+    dues: Counts
+    starts: Counts
+    alive: Counts
+    uppers: Floats
+    work: Counts
 
 
-class Rows(NamedTuple):
-    """Panels by pointers."""
+class PanelPointers(NamedTuple):
+    """Panels by pointers; `panels` are float32 in a scan of float32."""
 
-    n_panels: Any
-    panels: Any
-    steps: Any
-    errors: Any
-    lengths: Any
-    norms: Any
-    order: Any
+    n_panels: int
+    panels: Codes
+    steps: Floats
+    errors: Floats
+    lengths: Floats
+    norms: Floats
+    order: Codes
 
 
 GIVEN_UP, OVERFULL = -1, -2  # counts of queries that a scan does not answer
@@ -156,7 +157,7 @@ def search_floats(
     place, doors, own = take_place(space), open_doors(filters), pointer(queries)
     bad = scale_queries(pointer(moved), queries.shape[1], exact.metric, form.scale, form.longest, place)
     if bad < 0:
-        scan_panels(way, take_rows(items), place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
+        scan_panels(way, take_panels(items), place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
         rank_lists(
             pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
@@ -179,7 +180,7 @@ def search_bytes(
         )
         quads = pointer_to_bytes(space.quads)
         error_share, length_share = quantize_queries(form.levels, form.shift, quads, place)
-        scan_panels(way, take_rows(items), place.quads, place.width, error_share, length_share, first, doors, place)
+        scan_panels(way, take_panels(items), place.quads, place.width, error_share, length_share, first, doors, place)
         found = Found(codes.shape[1], pointer(codes), pointer(scores))
         rank_lists(
             pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
@@ -216,9 +217,9 @@ def cut_place(place: Any, start: int, n: int) -> Any:
 
 
 @kernel(inner=True)
-def take_rows(items: Any) -> Any:
+def take_panels(items: Any) -> Any:
     """The pointers of Panels."""
-    return Rows(
+    return PanelPointers(
         len(items.order) // 16, pointer(items.panels), pointer(items.steps), pointer(items.errors),
         pointer(items.lengths), pointer(items.norms), pointer(items.order),
     )  # fmt: skip

@@ -9,9 +9,9 @@ with s = x_u·y + b. `width` and `optimizer` are `Static`; `width` is a multiple
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.row import dot, load_row, store_row, subtract_rows
@@ -27,9 +27,9 @@ float32 = np.float32
 class Samples(NamedTuple):
     """What was observed, in the order of work: a user's samples follow each other. One weight may stand for all."""
 
-    users: NDArray[np.int32]
-    items: NDArray[np.int32]
-    weights: NDArray[np.float32]
+    users: Codes
+    items: Codes
+    weights: Floats
 
 
 class Negatives(NamedTuple):
@@ -42,7 +42,7 @@ class Negatives(NamedTuple):
     margin: np.float32  # infinite where any will do
     hardest: bool
     hinge: bool  # WARP's loss, else BPR's
-    shares: NDArray[np.float32]  # (draws + 1,): the weight of a sample by the number of unseen items drawn
+    shares: Floats  # (draws + 1,): the weight of a sample by the number of unseen items drawn
 
 
 @kernel(fastmath=FAST)

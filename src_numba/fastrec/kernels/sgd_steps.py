@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.core import types
 from numba.extending import overload
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, constant
 from fastrec.kernels.adam import EPSILON, ONE, correction, next_mean, next_square, step_adam
+from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.row import add_scaled, add_square, blend, load_row, over_root, store_row
 
 SGD, ADAGRAD, ADAM = 0, 1, 2
@@ -21,15 +21,15 @@ SGD, ADAGRAD, ADAM = 0, 1, 2
 class Parameters(NamedTuple):
     """One side's rows and what its optimizer remembers about them; an array of no use has one element."""
 
-    rows: NDArray[np.float32]  # flat (n · width)
-    biases: NDArray[np.float32]  # (n,), or one for a side without
-    squares: NDArray[np.float32]  # flat (n · width): Adagrad's sums of squares, Adam's second moments
-    means: NDArray[np.float32]  # flat (n · width): Adam's first moments
-    bias_squares: NDArray[np.float32]  # (n,)
-    bias_means: NDArray[np.float32]  # (n,)
-    counts: NDArray[np.int32]  # (n,): Adam's steps of each row
-    anchors: NDArray[np.float32] | None  # flat (n · width): what the penalty draws rows to; None: to zero
-    bias_anchors: NDArray[np.float32] | None  # (n,): the same for biases
+    rows: Floats  # flat (n · width)
+    biases: Floats  # (n,), or one for a side without
+    squares: Floats  # flat (n · width): Adagrad's sums of squares, Adam's second moments
+    means: Floats  # flat (n · width): Adam's first moments
+    bias_squares: Floats  # (n,)
+    bias_means: Floats  # (n,)
+    counts: Codes  # (n,): Adam's steps of each row
+    anchors: Floats | None  # flat (n · width): what the penalty draws rows to; None: to zero
+    bias_anchors: Floats | None  # (n,): the same for biases
 
 
 class StepSizes(NamedTuple):

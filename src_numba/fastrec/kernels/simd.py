@@ -118,22 +118,13 @@ def pointer(context: Any, array: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def pointer_to_bytes(context: Any, array: Any) -> Any:
-    """Where an array's numbers lie, as int8."""
+    """Where the numbers of an array, or behind a pointer, lie, as int8."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(ctx.make_array(array)(ctx, builder, args[0]).data, ir.IntType(8).as_pointer())
+        first = ctx.get_constant(types.intp, 0)
+        return builder.bitcast(place_of(ctx, builder, array, args[0], first), ir.IntType(8).as_pointer())
 
     return types.CPointer(types.int8)(array), build
-
-
-@intrinsic  # type: ignore[misc]
-def pointer_at(context: Any, address: Any, like: Any) -> Any:
-    """The pointer to what lies at an address: numbers of the type of `like`."""
-
-    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ctx.get_value_type(signature.return_type))
-
-    return types.CPointer(like)(types.int64, like), build
 
 
 @intrinsic  # type: ignore[misc]

@@ -1,13 +1,13 @@
 """Sparse matrices turned over: rows of columns from rows, by a counting sort."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 
 
 @kernel()
-def count_columns(indices: NDArray[np.int32], start: int, stop: int, counts: NDArray[np.int64]) -> None:
+def count_columns(indices: Codes, start: int, stop: int, counts: Counts) -> None:
     """Adds to `counts`, of shape (columns,), how often each column occurs in `indices[start:stop]`."""
     for i in range(start, stop):
         counts[indices[i]] += 1
@@ -15,14 +15,14 @@ def count_columns(indices: NDArray[np.int32], start: int, stop: int, counts: NDA
 
 @kernel()
 def place_entries(
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    values: NDArray[np.float32],
+    indptr: Counts,
+    indices: Codes,
+    values: Floats,
     first: int,
     last: int,
-    places: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    placed: NDArray[np.float32],
+    places: Counts,
+    rows: Codes,
+    placed: Floats,
 ) -> None:
     """Writes the entries of rows from `first` to `last` to the places that `places` holds for their columns.
 
@@ -39,7 +39,7 @@ def place_entries(
 
 
 @kernel()
-def sum_rows(indptr: NDArray[np.int64], values: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+def sum_rows(indptr: Counts, values: Floats, sums: Doubles) -> None:
     """Fills `sums` with each row's sum; `values` has one value for each entry, or a single one for all."""
     step = min(1, values.shape[0] - 1)
     for row in range(sums.shape[0]):

@@ -1,17 +1,17 @@
 """Rows of a sparse matrix exchanged for others, or merged with them, in a new matrix: the rest is copied."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.als import Entries
+from fastrec.kernels.arrays import Codes, Counts
 
 # What becomes of an entry that both rows have: the old row is left out as a whole, or its entry counts with the new.
 REPLACE, SUM, LAST, MAX = range(4)
 
 
 @kernel()
-def count_merged(old: Entries, rows: NDArray[np.int32], new: Entries, lengths: NDArray[np.int64]) -> None:
+def count_merged(old: Entries, rows: Codes, new: Entries, lengths: Counts) -> None:
     """Fills `lengths[j]` with the number of columns that row `rows[j]` of `old` and row j of `new` have together."""
     for j in range(rows.shape[0]):
         a, b = old.indptr[rows[j]], new.indptr[j]
@@ -26,9 +26,7 @@ def count_merged(old: Entries, rows: NDArray[np.int32], new: Entries, lengths: N
 
 
 @kernel()
-def splice_rows(
-    old: Entries, rows: NDArray[np.int32], new: Entries, policy: int, first: int, last: int, out: Entries
-) -> bool:
+def splice_rows(old: Entries, rows: Codes, new: Entries, policy: int, first: int, last: int, out: Entries) -> bool:
     """Fills the rows of `out` from `rows[first]`, or the very first, up to `rows[last]`, or the end.
 
     Row `rows[j]` (ascending) is made of that of `old` and of row j of `new`; all others are those of `old`.

@@ -1,9 +1,9 @@
 """Delimited text taken apart: the records checked, and columns copied out, numbered or numbers read."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Bytes, Codes, Counts, Doubles, Seeds
 
 # What is wrong with a text, in facts[KIND]; its byte is in facts[PLACE].
 FINE, RAGGED, QUOTE_INSIDE, AFTER_QUOTE, OPEN_QUOTE, CARRIAGE_RETURN, NUL = range(7)
@@ -75,12 +75,12 @@ def _find_end(text, start, delimiter, quote):
 
 @kernel()
 def check_records(
-    text: NDArray[np.uint8],
-    delimiter: NDArray[np.uint8],
+    text: Bytes,
+    delimiter: Bytes,
     quote: int,
     most: int,
-    sizes: NDArray[np.int64],
-    facts: NDArray[np.int64],
+    sizes: Counts,
+    facts: Counts,
 ) -> None:
     """Counts records and fields, until something is wrong or `most` records are read.
 
@@ -150,13 +150,13 @@ def _copy_field(text, start, stop, quote, out, at):
 
 @kernel()
 def copy_columns(
-    text: NDArray[np.uint8],
-    delimiter: NDArray[np.uint8],
+    text: Bytes,
+    delimiter: Bytes,
     quote: int,
-    slots: NDArray[np.int64],
-    blocks: NDArray[np.uint8],
-    ends: NDArray[np.int64],
-    offsets: NDArray[np.int64],
+    slots: Counts,
+    blocks: Bytes,
+    ends: Counts,
+    offsets: Counts,
 ) -> None:
     """Copies the fields of some columns of a text that `check_records` found right, one after the other.
 
@@ -196,7 +196,7 @@ def copy_columns(
 
 
 @kernel()
-def trim_fields(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> int:
+def trim_fields(utf8: Bytes, offsets: Counts) -> int:
     """Takes blanks and tabs from around the fields of a column, in place; the first empty one, or -1."""
     at, gap, start = 0, -1, 0
     for row in range(offsets.shape[0] - 1):
@@ -216,7 +216,7 @@ def trim_fields(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> int:
 
 
 @kernel()
-def parse_integers(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], numbers: NDArray[np.int64]) -> int:
+def parse_integers(utf8: Bytes, offsets: Counts, numbers: Counts) -> int:
     """Reads integers that are written plainly: no plus, no zero in front, within int64; the first that is none, or -1.
 
     Fills `numbers` up to that row.
@@ -246,11 +246,11 @@ def parse_integers(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], numbers:
 
 @kernel()
 def parse_decimals(
-    utf8: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    powers: NDArray[np.float64],
+    utf8: Bytes,
+    offsets: Counts,
+    powers: Doubles,
     first: int,
-    numbers: NDArray[np.float64],
+    numbers: Doubles,
 ) -> int:
     """Reads decimals from row `first` on where a quotient of two floats is exact; the first row where it is not, or -1.
 
@@ -283,13 +283,13 @@ def parse_decimals(
 
 @kernel()
 def number_fields(
-    utf8: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    utf8: Bytes,
+    offsets: Counts,
     first: int,
-    table: NDArray[np.int32],
-    hashes: NDArray[np.uint64],
-    examples: NDArray[np.int64],
-    codes: NDArray[np.int32],
+    table: Codes,
+    hashes: Seeds,
+    examples: Counts,
+    codes: Codes,
     n: int,
 ) -> tuple[int, int]:
     """Numbers the distinct fields of a column in the order in which they come, from row `first` on.
@@ -347,7 +347,7 @@ def _same(utf8, offsets, one, other):
 
 
 @kernel()
-def fill_table(hashes: NDArray[np.uint64], n: int, table: NDArray[np.int32]) -> None:
+def fill_table(hashes: Seeds, n: int, table: Codes) -> None:
     """Puts n numbers into a larger table of -1."""
     mask = np.uint64(table.shape[0] - 1)
     for code in range(n):

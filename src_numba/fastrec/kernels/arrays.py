@@ -1,0 +1,11 @@
+"""The types of arrays that kernels take, and of what pointers to them point to."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+Codes = NDArray[np.int32]  # of users and items, or other small integers
+Counts = NDArray[np.int64]  # and places, and where rows start
+Seeds = NDArray[np.uint64]
