@@ -1,0 +1,53 @@
+"""`fastrec evaluate`."""
+
+import csv
+import io
+import json
+
+import pytest
+
+import fastrec as fr
+from tests.cli.running import write_table
+
+
+@pytest.mark.parametrize("split", ["auto", "time", "random", "last"])
+def test_evaluate_splits_a_table(run, split):
+    arguments = ["evaluate", "ratings.csv", "-f", 4, "--split", split, "-m", "ndcg@5, recall@5", "--format", "json"]
+    code, out, err = run(*arguments)
+    assert code == 0
+    rows = json.loads(out)
+    assert [(row["model"], row["metric"]) for row in rows] == [
+        (model, metric) for model in ("ImplicitALS", "Popularity") for metric in ("ndcg@5", "recall@5")
+    ]
+    assert all(0 <= row["low"] <= row["mean"] <= row["high"] <= 1 for row in rows)
+    assert f"split ({'time' if split == 'auto' else split})" in err
+
+
+def test_evaluate_a_model_on_a_table(run, folder, tmp_path):
+    train = write_table(tmp_path / "train.csv", seed=1)
+    test = write_table(tmp_path / "test.csv", seed=2)
+    model = tmp_path / "m.fastrec"
+    assert run("train", train, "-o", model, "-f", 4)[0] == 0
+    code, out, _ = run("evaluate", model, test, "-m", "ndcg@5", "--format", "csv")
+    assert code == 0
+    (row,) = csv.DictReader(io.StringIO(out))
+    expected = fr.evaluate(fr.load(model), fr.read_interactions(test), "ndcg@5")
+    assert float(row["mean"]) == expected.mean("ndcg@5")
+
+
+def test_evaluate_reads_a_table_in_the_kind_of_the_models_ids(run, tmp_path):
+    (tmp_path / "train.csv").write_text("user,item\n" + "".join(f"{u},{i}\n" for u in range(9) for i in (10, "X9")))
+    (tmp_path / "test.csv").write_text("user,item\n1,20\n2,20\n3,10\n")
+    (tmp_path / "items.csv").write_text("item,title\n10,Ten\n20,Twenty\n")
+    model = tmp_path / "m.fastrec"
+    assert run("train", tmp_path / "train.csv", "-o", model, "-f", 2, "--items", tmp_path / "items.csv")[0] == 0
+    assert "Ten" in run("similar", model, "--item", "X9")[1]
+    code, out, err = run("evaluate", model, tmp_path / "test.csv", "-m", "ndcg@5", "--include-seen", "--format", "csv")
+    assert (code, len(out.splitlines())) == (0, 2), err
+
+
+def test_evaluate_writes_a_page(run, tmp_path):
+    code, _, err = run("evaluate", "ratings.csv", "-f", 4, "--split", "random", "--report", tmp_path / "r.html")
+    assert code == 0
+    assert "</html>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "r.html written" in err
