@@ -1,23 +1,10 @@
-import html.parser
 import re
 
 import numpy as np
 import pytest
 
 import fastrec as fr
-from fastrec.evaluation import Comparison
-
-
-@pytest.fixture(scope="module")
-def report():
-    rng = np.random.default_rng(7)
-    cells = np.kron(np.eye(2), np.ones((40, 20))) * (rng.random((80, 40)) < 0.6)
-    cells[:5] = 0
-    hidden = cells * (rng.random((80, 40)) < 0.3)
-    hidden[:5, 3] = 1
-    models = {"als": fr.ImplicitALS(factors=4, random_state=0), "popular": fr.Popularity()}
-    fitted = {name: model.fit(cells - hidden * (cells > 0)) for name, model in models.items()}
-    return fr.evaluate(fitted, hidden, ["ndcg@5", "recall@10", "coverage@5"])
+from tests.evaluation.pages import check_html
 
 
 def test_estimates_are_means_and_t_intervals(report):
@@ -74,40 +61,6 @@ def test_confidence_widens_the_interval():
     assert "99 % confidence" in fr.evaluate(model, test, "ndcg@5", confidence=0.99).notes[-1]
 
 
-def test_compare_is_paired_and_corrected(report):
-    comparison = report.compare()
-    assert isinstance(comparison, Comparison)
-    row = comparison.rows[0]
-    difference = report.per_user("ndcg@5", "als") - report.per_user("ndcg@5", "popular")
-    assert row.difference == pytest.approx(difference.mean())
-    assert row.low < row.difference < row.high
-    assert [row.metric for row in comparison.rows] == ["ndcg@5", "recall@10"]
-    assert all(row.p_corrected >= row.p_value for row in comparison.rows)
-
-
-def test_both_tests_find_a_clear_difference(report):
-    for test in ("wilcoxon", "randomization"):
-        assert report.compare(test).rows[1].p_value < 0.01
-    with pytest.raises(ValueError, match="test must be one of"):
-        report.compare("t-test")
-
-
-def test_compare_needs_two_models():
-    single = fr.evaluate(fr.Popularity().fit(np.eye(3)), np.eye(3)[[1, 2, 0]], "ndcg@1")
-    with pytest.raises(ValueError, match="at least two models"):
-        single.compare()
-
-
-def test_equal_models_differ_by_nothing():
-    rng = np.random.default_rng(0)
-    train, test = rng.random((50, 30)) < 0.2, rng.random((50, 30)) < 0.2
-    report = fr.evaluate({"a": fr.Popularity().fit(train), "b": fr.Popularity().fit(train)}, test)
-    for test_name in ("wilcoxon", "randomization"):
-        for row in report.compare(test_name).rows:
-            assert (row.difference, row.low, row.high, row.p_value) == (0.0, 0.0, 0.0, 1.0)
-    assert "<strong>" not in report._repr_html_(), "no best among equals"
-
-
 def test_segments_part_the_users(report):
     parts = report.segments()
     assert sum(len(part.users) for part in parts.values()) == len(report.users)
@@ -150,32 +103,6 @@ def test_repr_shows_means_intervals_and_who_was_left_out(report):
     assert "Holm" in repr(report.compare())
 
 
-class _Checker(html.parser.HTMLParser):
-    """Every opened element is closed, in order."""
-
-    VOID = frozenset({"meta", "img", "source", "link", "br"})
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.seen, self.attributes = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append(tag)
-        self.attributes.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def check_html(text):
-    checker = _Checker()
-    checker.feed(text)
-    assert checker.open == []
-    return checker
-
-
 def test_html_escapes_names():
     model = fr.Popularity().fit(np.eye(3))
     report = fr.evaluate({"<script>alert(1)</script>": model}, np.eye(3)[[1, 2, 0]], "ndcg@1")
@@ -183,60 +110,6 @@ def test_html_escapes_names():
     check_html(report._repr_html_())
 
 
-def test_saved_page_is_self_contained_and_accessible(report, tmp_path):
-    path = tmp_path / "report.html"
-    report.save(path)
-    text = path.read_text(encoding="utf-8")
-    page = check_html(text)
-    assert not re.search(r"""(?:src|href|srcset)=["'](?!data:)""", text)
-    assert not re.search(r"url\(|@import|<script|<link", text)
-    images = [attributes for tag, attributes in page.attributes if tag == "img"]
-    assert images
-    assert all(len(image["alt"]) > 20 for image in images)
-    assert all(attributes.get("scope") for tag, attributes in page.attributes if tag == "th")
-    assert page.seen.count("caption") == page.seen.count("table")
-    assert 'lang="en"' in text
-    assert "prefers-color-scheme: dark" in text
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"], "nothing is left beside it"
-
-
-def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monkeypatch):
-    path = tmp_path / "report.html"
-    path.write_text("old")
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        report.save(path)
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-
-
-def test_a_page_of_one_model_has_no_comparison(tmp_path):
-    report = fr.evaluate(fr.Popularity().fit(np.eye(3)), np.eye(3)[[1, 2, 0]], ["ndcg@1", "coverage@1"])
-    report.save(tmp_path / "r.html")
-    assert "differences" not in (tmp_path / "r.html").read_text(encoding="utf-8")
-
-
 def test_reports_cannot_be_changed(report):
     with pytest.raises(AttributeError):
         report.models = ()
-
-
-def test_a_page_gives_wide_tables_its_width_and_keeps_columns_few(tmp_path):
-    rng = np.random.default_rng(0)
-    data = fr.Interactions(rng.integers(0, 60, 900), rng.integers(0, 30, 900), duplicates="sum")
-    train, test = fr.split_random(data, 0.3, 0)
-    model = fr.Popularity().fit(train)
-    metrics = ["ndcg@5", "recall@5", "recall@10", "map@5", "auc@5", "novelty@5"]
-    fr.evaluate({"a": model, "b": model, "c": model}, test, metrics, item_groups="popularity").save(tmp_path / "r.html")
-    page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    body = page[page.index("<main>") :]
-    grids = re.findall(r'<div class="grid">(.*?)</div>', body, flags=re.DOTALL)
-    assert not any("<table" in grid for grid in grids)  # all of these tables are wide
-    for table in re.findall("<table.*?</table>", body, flags=re.DOTALL):
-        assert table.count('scope="col"') <= 5
-    assert '<span class="interval">[' in page
-
-
-def test_a_folder_that_is_not_there_is_named(report, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere.r\.html cannot be written: there is no folder"):
-        report.save(tmp_path / "nowhere" / "r.html")

@@ -1,40 +1,17 @@
 """A journal that is damaged, old, or on a full disk: other events than were written are never read without a word."""
 
-import contextlib
-import os
-import shutil
-import sqlite3
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.online import (
     Deletion,
-    Event,
     Journal,
     JournalDamagedError,
-    JournalDiskFullError,
     JournalError,
     JournalTrimmedError,
 )
-
-OLD = Path(__file__).parents[2] / "fixtures" / "upgrades" / "journal.sqlite"
-PAGE = 4096
-
-
-def everything(path, **options):
-    """All that a journal says to who follows it."""
-    with Journal(path, **options) as journal:
-        entries, after = [], journal.trimmed_seq()
-        kept = journal.kept(0, after)
-        while some := journal.read(after, 100):
-            entries += some
-            after = some[-1].seq
-        return kept, entries, journal.checkpoints(), journal.published_seq(), journal.mark("x"), journal.time_unit
+from tests.online.journal.files import PAGE, everything, run_sql
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +77,6 @@ def test_whatever_becomes_of_pages_the_events_are_right_or_there_is_an_error(wri
     elif what == "cut":
         pages = pages[: max(1, one)]
     assert not is_silent(tmp_path_factory.mktemp("pages"), b"".join(pages), expected)
-
-
-def run_sql(path, *statements):
-    connection = sqlite3.connect(path, isolation_level=None)
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -200,141 +170,6 @@ def test_what_is_kept_is_there_after_a_trim_until_its_user_is_deleted(tmp_path):
         assert [event.seq for event in journal.kept(0, 12)] == [5]
         assert journal.trim(12) == 12
         assert [event.seq for event in journal.kept(0, 12)] == [5], "nothing more to trim"
-
-
-# -- a journal of the time before there were checksums
-
-
-def old(folder):
-    path = folder / "events.db"
-    shutil.copyfile(OLD, path)
-    return path
-
-
-def test_an_old_journal_is_taken_on_with_its_rows_marked(tmp_path):
-    path = old(tmp_path)
-    connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT user, item, value, time, NULL, seq FROM events ORDER BY seq").fetchall()
-    connection.close()
-    before = [Event(*row) for row in rows]
-    with Journal(path) as journal:
-        last = journal.last_seq()
-        assert journal.unchecked_seq() == last
-        first = journal.trimmed_seq()
-        assert [entry for entry in journal.read(first) if isinstance(entry, Event)] == before
-        user = before[0].user
-        journal.append([(user, before[0].item)] * 2)
-    run_sql(path, f"UPDATE events SET value = 7 WHERE seq = {before[0].seq}")
-    assert everything(path)[1][-1].seq == last + 2, "what has no checksum cannot be checked"
-    run_sql(path, f"UPDATE events SET value = 7 WHERE seq = {last + 1}")
-    with pytest.raises(JournalDamagedError, match=f"seq {last + 1}"):
-        everything(path)
-
-
-def test_an_upgrade_that_is_interrupted_leaves_the_old_file(tmp_path, monkeypatch):
-    path = old(tmp_path)
-    monkeypatch.setattr("fastrec.online.journal.schema.FORMAT_VERSION", "no number")
-    with pytest.raises(JournalError):
-        Journal(path)
-    monkeypatch.undo()
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    assert "crc" not in connection.execute("SELECT sql FROM sqlite_master WHERE name = 'events'").fetchone()[0]
-    connection.close()
-    assert everything(path)[1]
-
-
-# -- a full disk
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes, where one can be mounted."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if (
-        sys.platform != "linux"
-        or shutil.which("mount") is None
-        or subprocess.run(mount, capture_output=True).returncode
-    ):
-        pytest.skip("no right to mount a file system here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(journal):
-    """Append until the disk is full; returns how many events are in."""
-    while True:
-        n = journal.last_seq()
-        try:
-            journal.append([(f"somebody {n % 40}", i, 1.0, None, f"{n}-{i}") for i in range(100)])
-        except JournalDiskFullError:
-            return n
-
-
-def test_a_user_can_be_deleted_from_a_full_disk(small_disk):
-    with Journal(small_disk / "events.db") as journal:
-        last = fill(journal)
-        entries = journal.read(0, 10**6)
-        assert len(entries) == last
-        with open(small_disk / "rest", "wb", buffering=0) as rest, contextlib.suppress(OSError):
-            while rest.write(bytes(1000)):
-                pass
-        for user in ("somebody 0", "somebody 20"):
-            seq = journal.delete_user(user)
-            assert journal.history(user) == []
-            assert seq == journal.last_seq()
-            assert not any((user + "\0").encode() in path.read_bytes() for path in small_disk.iterdir())
-        left = [entry for entry in entries if entry.user not in ("somebody 0", "somebody 20")]
-        assert journal.read(0, 10**6)[: len(left)] == left
-        (small_disk / "rest").unlink()
-        journal.append([("ann", 1)])
-        assert journal.history("ann")
-
-
-def test_who_opens_a_journal_on_a_full_disk_reads_it_and_deletes(small_disk):
-    with Journal(small_disk / "events.db") as journal:
-        last = fill(journal)
-    with Journal(small_disk / "events.db") as journal:
-        assert len(journal) == last
-        journal.delete_user("somebody 0")
-        assert journal.history("somebody 0") == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")
-def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path):
-    code = (
-        "import resource, sys; from fastrec.online import Journal, JournalDiskFullError\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))\n"
-        "journal = Journal(sys.argv[1])\n"
-        "try:\n"
-        "    while True: journal.append([(f'u{n % 50}', n) for n in range(500)])\n"
-        "except JournalDiskFullError as error: print(error)\n"
-        "journal.delete_user('u7')\n"
-        "assert not journal.history('u7') and journal.history('u8')\n"
-    )
-    command = [sys.executable, "-c", code, tmp_path / "events.db"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "events.db" in done.stdout
-
-
-def test_no_events_are_taken_without_a_reserve_for_deletions(tmp_path, monkeypatch):
-    with Journal(tmp_path / "events.db") as journal:
-        journal.append([("a", 1)])
-        reserve = tmp_path / "events.db-reserve"
-        assert reserve.stat().st_size == 4 << 20
-        assert os.stat(reserve).st_blocks * 512 >= 4 << 20 or sys.platform == "win32"
-        reserve.unlink()
-        monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-        with pytest.raises(JournalDiskFullError, match="no room for more events"):
-            journal.append([("a", 2)])
-        journal.delete_user("a")
-        monkeypatch.undo()
-        journal.append([("a", 3)])
-        assert reserve.stat().st_size == 4 << 20
-        assert [event.item for event in journal.history("a")] == [3]
 
 
 @pytest.mark.parametrize("damage", ["other kind", "first page", "cut"])

@@ -1,0 +1,39 @@
+"""Pages that need nothing else."""
+
+import re
+
+import pytest
+
+from tests.evaluation.pages import check_html
+
+
+def test_saved_page_is_self_contained_and_accessible(report, tmp_path):
+    path = tmp_path / "report.html"
+    report.save(path)
+    text = path.read_text(encoding="utf-8")
+    page = check_html(text)
+    assert not re.search(r"""(?:src|href|srcset)=["'](?!data:)""", text)
+    assert not re.search(r"url\(|@import|<script|<link", text)
+    images = [attributes for tag, attributes in page.attributes if tag == "img"]
+    assert images
+    assert all(len(image["alt"]) > 20 for image in images)
+    assert all(attributes.get("scope") for tag, attributes in page.attributes if tag == "th")
+    assert page.seen.count("caption") == page.seen.count("table")
+    assert 'lang="en"' in text
+    assert "prefers-color-scheme: dark" in text
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"], "nothing is left beside it"
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        report.save(path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_that_is_not_there_is_named(report, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.r\.html cannot be written: there is no folder"):
+        report.save(tmp_path / "nowhere" / "r.html")

@@ -1,0 +1,27 @@
+"""What is in the file of a journal."""
+
+import sqlite3
+
+from fastrec.online import (
+    Journal,
+)
+
+PAGE = 4096
+
+
+def everything(path, **options):
+    """All that a journal says to who follows it."""
+    with Journal(path, **options) as journal:
+        entries, after = [], journal.trimmed_seq()
+        kept = journal.kept(0, after)
+        while some := journal.read(after, 100):
+            entries += some
+            after = some[-1].seq
+        return kept, entries, journal.checkpoints(), journal.published_seq(), journal.mark("x"), journal.time_unit
+
+
+def run_sql(path, *statements):
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()

@@ -1,0 +1,120 @@
+"""Recommendations over HTTP."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="needs fastrec[serve]")
+pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+from fastrec.models import ExplicitALS, ItemKNN, Popularity
+from tests.serving.asking import items_of
+from tests.serving.running import Running, some_data
+
+
+def test_a_known_user_gets_what_the_model_recommends(server, model):
+    status, answer, headers = server.post("/recommend", {"user": "50", "k": 5})
+    top = model.recommend("50", 5)
+    assert status == 200
+    assert items_of(answer) == top.items[0].tolist()
+    np.testing.assert_array_equal([np.float32(row["score"]) for row in answer["items"]], top.scores[0])
+    assert answer["items"][0]["title"].startswith("Film number")
+    assert answer["version"] == headers["fastrec-version"]
+    assert answer["fallback"] is False
+    assert "server-timing" in headers
+
+
+def test_a_history_in_the_request(server, model):
+    history = ["1000", {"item": "1003", "value": 2.5}, "1000"]
+    _, answer, _ = server.post("/recommend", {"history": history, "k": 4})
+    row = np.zeros((1, 40))
+    row[0, [0, 3]] = 2, 2.5
+    assert items_of(answer) == model.recommend(row, 4).items[0].tolist()
+    assert "user" not in answer
+
+
+def test_filters_and_seen_items(server, model):
+    some = ["1001", "1002", "1030"]
+    _, answer, _ = server.post("/recommend", {"user": "7", "allow": some, "deny": ["1030"], "exclude_seen": False})
+    assert sorted(items_of(answer)) == ["1001", "1002"]
+    _, answer, _ = server.post("/recommend", {"user": "7", "k": 40})
+    seen = model.items_.decode(model.seen_[[7]].indices).tolist()
+    assert set(items_of(answer)).isdisjoint(seen)
+    assert len(items_of(answer)) + len(seen) == 40
+
+
+def test_reasons_are_those_of_the_model(server, model):
+    _, answer, _ = server.post("/recommend", {"user": "7", "k": 1, "explain": True})
+    reasons = model.explain("7", answer["items"][0]["item"], 3)
+    assert [reason["item"] for reason in answer["items"][0]["why"]] == reasons.items.tolist()
+    assert answer["items"][0]["why"][0]["title"].startswith("Film")
+
+
+def test_unknown_ids_by_the_stated_policy(server):
+    status, answer, _ = server.post("/recommend", {"user": "nobody"})
+    assert (status, answer["fallback"]) == (200, True)
+    status, answer, _ = server.post("/recommend", {"user": "nobody", "on_unknown": "error"})
+    assert (status, answer["error"]["field"]) == (404, "user")
+    status, answer, _ = server.post("/recommend", {"history": ["1000", "none"]})
+    assert (status, answer["unknown"]) == (200, ["none"])
+    status, answer, _ = server.post("/recommend", {"history": ["1000", "none"], "on_unknown": "error"})
+    assert (status, answer["error"]["field"]) == (422, "history[1]")
+
+
+def test_a_batch_is_its_users_one_by_one(server):
+    users = ["5", "nobody", "9", "5"]
+    status, answer, _ = server.post("/batch", {"users": users, "k": 3})
+    assert status == 200
+    for row, user in zip(answer["results"], users, strict=True):
+        _, single, _ = server.post("/recommend", {"user": user, "k": 3})
+        assert row["items"] == items_of(single)
+        assert row["scores"] == [item["score"] for item in single["items"]]
+        assert (row["user"], row["fallback"]) == (user, single["fallback"])
+    assert server.post("/batch", {"users": []})[1]["results"] == []
+    assert server.post("/batch", {"users": users, "deny": ["1000", "none"]})[1]["unknown"] == ["none"]
+
+
+def test_integers_as_ids_stay_integers(tmp_path):
+    Popularity().fit(some_data(int)).save(tmp_path / "m.fastrec")
+    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+        assert server.post("/recommend", {"user": 5})[1]["user"] == 5
+        status, answer, _ = server.post("/recommend", {"user": "5"})
+        assert (status, answer["error"]["field"]) == (422, "user")
+        assert "a string: '5'" in answer["error"]["message"]
+        assert (
+            server.post("/events", {"events": [{"user": 5, "item": "1001"}]})[1]["error"]["field"] == "events[0].item"
+        )
+        assert server.get("/similar?item=1001")[1]["item"] == 1001
+        assert server.get("/similar?item=x")[0] == 422
+        assert server.ask("DELETE", "/users/5")[0] == 200
+        assert server.ask("DELETE", "/users/five")[0] == 422
+        assert "why" not in server.post("/recommend", {"user": 7, "explain": True})[1]["items"][0]
+
+
+def test_ratings_of_a_history(tmp_path):
+    """A 0 is a rating, and of two ratings of one item the last counts, as it does in events."""
+    data = some_data()
+    ExplicitALS(factors=4, iterations=3, random_state=0, n_jobs=1).fit(data).save(tmp_path / "m.fastrec")
+    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+        _, answer, _ = server.post("/recommend", {"history": [{"item": "1000", "value": 0}], "k": 40})
+        assert not answer["fallback"]
+        assert "1000" not in items_of(answer)
+        ratings = [{"item": "1000", "value": value} for value in (5, 1)]
+        server.post("/events", {"events": [{"user": "new", **rating} for rating in ratings]})
+        assert server.get("/users/new")[1]["items"][0]["value"] == 1
+        _, by_user, _ = server.post("/recommend", {"user": "new"})
+        _, by_history, _ = server.post("/recommend", {"history": ratings})
+        assert items_of(by_user) == items_of(by_history)
+
+
+def test_a_model_of_a_matrix_knows_codes_alone(tmp_path):
+    ItemKNN(2).fit(some_data().matrix).save(tmp_path / "m.fastrec")
+    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+        for asked in ({"deny": [1]}, {"exclude_seen": False}, {"allow": [3, 4]}, {}):
+            for user in (5000, -1):
+                assert server.post("/recommend", {"user": user, **asked})[1]["fallback"]
+            results = server.post("/batch", {"users": [1, 5000], **asked})[1]["results"]
+            assert [row["fallback"] for row in results] == [False, True]
+        for user, item, field in ((-7, 1, "user"), (10**9, 1, "user"), (1, -1, "item"), (1, 10**9, "item")):
+            events = {"events": [{"user": 1, "item": 1}, {"user": user, "item": item}]}
+            status, answer, _ = server.post("/events", events)
+            assert (status, answer["error"]["field"]) == (422, f"events[1].{field}")
+        assert server.post("/events", {"events": [{"user": 61, "item": 41}]})[0] == 200

@@ -1,0 +1,58 @@
+"""What a request says wrongly is named."""
+
+import json
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs fastrec[serve]")
+pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+
+
+BAD = [
+    ("/recommend", b"", "body"),
+    ("/recommend", b"{", "body"),
+    ("/recommend", b"\xff\xfe", "body"),
+    ("/recommend", b"[" * 5000, "body"),
+    ("/recommend", [], "body"),
+    ("/recommend", {}, "user"),
+    ("/recommend", {"user": "1", "history": []}, "history"),
+    ("/recommend", {"user": 42}, "user"),
+    ("/recommend", {"user": True}, "user"),
+    ("/recommend", {"user": 1.5}, "user"),
+    ("/recommend", {"user": "1", "k": 0}, "k"),
+    ("/recommend", {"user": "1", "k": "3"}, "k"),
+    ("/recommend", {"user": "1", "k": 10**9}, "k"),
+    ("/recommend", {"user": "1", "top_n": 3}, "top_n"),
+    ("/recommend", {"user": "1", "allow": [1000]}, "allow[0]"),
+    ("/recommend", {"user": "1", "deny": "1000"}, "deny"),
+    ("/recommend", {"history": [{"item": "1000", "value": -1}]}, "history[0].value"),
+    ("/recommend", {"history": [{"item": "1000", "value": 1e-300}]}, "history[0].value"),
+    ("/recommend", {"history": ["1000", {"item": "1001", "value": 1e29}]}, "history[1].value"),
+    ("/recommend", {"history": [{"value": 1}]}, "history[0].item"),
+    ("/recommend", {"history": [None]}, "history[0]"),
+    ("/recommend", {"user": "1", "on_unknown": "guess"}, "on_unknown"),
+    ("/batch", {"users": "1"}, "users"),
+    ("/batch", {"users": ["1", 2]}, "users[1]"),
+    ("/batch", {"users": ["1"] * 1001, "k": 1000}, "k"),
+    ("/events", {"": None}, "body"),
+    ("/events", {"events": []}, "events"),
+    ("/events", {"events": [{"user": "1"}]}, "events[0].item"),
+    ("/events", {"events": [{"user": "1", "item": "2"}, {"user": 1, "item": "2"}]}, "events[1].user"),
+    ("/events", {"events": [{"user": "1", "item": 2**70}]}, "events[0].item"),
+    ("/events", {"events": [{"user": "1", "item": "2", "value": -1}]}, "events[0].value"),
+    ("/events", {"events": [{"user": "1", "item": "2", "value": "much"}]}, "events[0].value"),
+    ("/events", {"events": [{"user": "1", "item": "2"}, {"user": "1", "item": "2", "value": 1e20}]}, "events[1].value"),
+    ("/events", {"events": [{"user": "1", "item": "2", "time": 2**64}]}, "events[0].time"),
+    ("/events", {"events": [{"user": "1", "item": "2", "id": 5}]}, "events[0].id"),
+    ("/events", {"events": [{"user": "x" * 2000, "item": "2"}]}, "events[0].user"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"), BAD, ids=[f"{path}-{field}-{n}" for n, (path, _, field) in enumerate(BAD)]
+)
+def test_malformed_requests_are_told_which_field(server, path, body, field):
+    status, answer, _ = server.post(path, body)
+    assert status == 422, answer
+    assert answer["error"]["field"].rstrip(".") == field, answer
+    assert "Traceback" not in json.dumps(answer)

@@ -1,0 +1,79 @@
+"""How a server is started."""
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs fastrec[serve]")
+pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+from fastrec.online import Versions
+from fastrec.serving.run import publish_first
+from tests.serving.asking import TOKEN
+from tests.serving.running import Running
+
+
+def test_the_options_of_the_command_about_ids_and_repeated_events(tmp_path, folder):
+    options = ("--on-unknown", "error", "--duplicates", "max")
+    with Running(folder / "model.fastrec", "--journal", tmp_path / "e.db", *options) as server:
+        assert server.post("/recommend", {"user": "nobody"})[0] == 404
+        assert server.post("/recommend", {"user": "nobody", "on_unknown": "popular"})[0] == 200
+        server.post("/events", {"events": [{"user": "new", "item": "1000", "value": value} for value in (1, 3, 2)]})
+        assert server.get("/users/new")[1]["items"][0]["value"] == 3
+
+
+def test_writing_needs_the_token(tmp_path, folder):
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    with Running(
+        folder / "model.fastrec", "--journal", tmp_path / "e.db", "--token-file", tmp_path / "token"
+    ) as server:
+        events = {"events": [{"user": "1", "item": "1000"}]}
+        for given in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": f"Basic {TOKEN}"},
+            {"Authorization": "Bearer"},
+        ):
+            status, _, headers = server.post("/events", events, **given)
+            assert (status, headers["www-authenticate"]) == (401, "Bearer")
+            assert server.ask("DELETE", "/users/1", **given)[0] == 401
+            assert server.ask("GET", "/users/1", **given)[0] == 401
+        assert server.post("/events", events, Authorization=f"Bearer {TOKEN}")[0] == 200
+        assert server.ask("DELETE", "/users/1", Authorization=f"bearer {TOKEN}")[0] == 200
+        # By lists and their filters anybody could rebuild what a user took; a history in the request is no secret.
+        for asked in ({"user": "2"}, {"user": "2", "explain": True}, {"user": "nobody"}):
+            assert server.post("/recommend", asked)[0] == 401
+        assert server.post("/batch", {"users": ["2"]})[0] == 401
+        assert server.post("/recommend", {"history": ["1000"], "explain": True})[0] == 200
+        reasons = server.post("/recommend", {"user": "2", "explain": True}, Authorization=f"Bearer {TOKEN}")[1]
+        assert reasons["items"][0]["why"]
+        assert server.post("/recommend", {"history": []}, Host="recommender.example")[0] == 200
+
+
+def test_without_a_token_others_see_no_histories(folder):
+    with Running(folder / "model.fastrec", "--host", "0.0.0.0") as server:
+        assert server.post("/recommend", {"history": ["1000"]}, Host="shop.example")[0] == 200
+        assert server.get("/model")[1]["shows_users"] is False
+        for path in ("/users", "/users/1"):
+            status, answer, _ = server.get(path)
+            assert (status, "token" in answer["error"]["message"]) == (403, True)
+        assert server.post("/recommend", {"user": "1"})[0] == 403
+        assert server.post("/batch", {"users": ["1"]})[0] == 403
+
+
+def test_no_server_for_everybody_without_a_token(tmp_path, folder):
+    server = Running(folder / "model.fastrec", "--journal", tmp_path / "e.db", "--host", "0.0.0.0", wait=False)
+    code, log = server.process.wait(30), server.process.stderr.read()
+    server.process.stderr.close()
+    assert code == 1
+    assert "token" in log
+
+
+def test_a_token_that_no_header_carries_is_refused_at_the_start(folder):
+    with Running(folder / "model.fastrec", environment={"FASTREC_TOKEN": "sécret"}, wait=False) as server:
+        assert server.process.wait(60) == 1
+        assert "ASCII" in server.process.communicate()[1]
+
+
+def test_a_folder_with_a_version_says_that_the_file_is_not_served(tmp_path, folder, caplog):
+    for version in ("v000001", "v000001"):
+        publish_first(folder / "model.fastrec", tmp_path)
+        assert Versions(tmp_path).current() == version
+    assert "has v000001 already" in caplog.text
