@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrec.data import Interactions
 from fastrec.models import ImplicitALS, Popularity
 from fastrec.models.composed.compressed import Compressed
 from fastrec.options import (
@@ -33,6 +34,8 @@ from fastrec.options import (
     Widths,
     options_of,
 )
+from fastrec.preprocessing import UserKFold
+from fastrec.preprocessing.folds import InteractionSplitter
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import RULES
 
@@ -195,10 +198,12 @@ def some_rows():
 
 
 def use(one):
-    """Fit an estimator, or ask a rule, which looks at options before anything else."""
+    """Fit an estimator, split by a splitter, or ask a rule, which looks at options before anything else."""
     if type(one) in RULES.values():
         return one(TopK([[0, 1]], [[0.9, 0.8]]), k=1, histories=[[1, 0]])
-    return one.fit(some_rows())
+    if isinstance(one, InteractionSplitter):
+        return one.split(Interactions([0, 1], [0, 1]))
+    return type(one)(**vars(one)) if isinstance(one, UserKFold) else one.fit(some_rows())
 
 
 @pytest.mark.parametrize(
