@@ -1,0 +1,45 @@
+"""Searches in titles and ids."""
+
+import pytest
+
+from fastrec.data import Interactions
+from fastrec.models import Popularity
+from fastrec.online import Snapshot
+from fastrec.serving.catalogue import Catalogue, Titles
+
+TITLES = ["The Alien", "Alien", "Brazil", "An alienist"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    users, items = [0, 1, 2, 0, 1, 0, 3], [3, 3, 3, 2, 2, 0, 1]
+    data = Interactions(
+        users, items, users=["ann", "anna", "bob", "b2"], items=[7, 8, 9, 10], item_info={"title": TITLES}
+    )
+    return Popularity().fit(data)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("", [3, 2, 0, 1]),  # the most popular
+        ("alien", [1, 3, 0]),  # begins so; has a word that does, the more popular first
+        ("ALIEN the", [0]),
+        ("9", [2]),  # an id
+        ("nothing", []),
+    ],
+)
+def test_items_by_words(model, wanted, found):
+    assert Titles(model).find_items(wanted, 10) == found
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("an", ["ann", "anna"]), ("b", ["b2", "bob"]), ("x", [])])
+def test_users_by_how_they_begin(model, wanted, found):
+    assert Titles(model).find_users(wanted, 10) == found
+
+
+def test_titles_are_made_once_for_each_model(model):
+    catalogue = Catalogue()
+    first = catalogue.get(Snapshot(model))
+    assert catalogue.get(Snapshot(model, version="2")) is first
+    assert catalogue.get(Snapshot(Popularity().fit([[1, 0]]))) is not first
