@@ -40,6 +40,7 @@ from .models import GraphFilter as GraphFilter
 from .models import ImplicitALS as ImplicitALS
 from .models import Item2Vec as Item2Vec
 from .models import ItemKNN as ItemKNN
+from .models import LinearSequence as LinearSequence
 from .models import MLPRecommender as MLPRecommender
 from .models import Popularity as Popularity
 from .models import PureSVD as PureSVD

@@ -18,6 +18,7 @@ from fastrec.models.fixed_factors import FixedFactors
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.item2vec import Item2Vec
+from fastrec.models.linear_sequence import LinearSequence
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.popularity import Popularity
@@ -40,6 +41,7 @@ __all__ = [
     "ImplicitALS",
     "Item2Vec",
     "ItemKNN",
+    "LinearSequence",
     "MLPRecommender",
     "Popularity",
     "PureSVD",

@@ -117,7 +117,7 @@ class IndexState(NamedTuple):
         """What a file holds."""
         panels = self.packed.panels
         kept = self.vectors()
-        arrays: dict[str, NDArray[Any]] = {
+        return {
             "centers": self.clusters.centers,
             "spreads": self.clusters.spreads,
             "depths": self.clusters.depths,
@@ -129,8 +129,7 @@ class IndexState(NamedTuple):
             "panels": panels.panels,
             "norms": self.exact.norms,
             "alive": self.alive,
-        }
-        return arrays if kept is None else arrays | {"vectors": kept}
+        } | ({} if kept is None else {"vectors": kept})
 
     def without(self, codes: NDArray[np.int32]) -> "IndexState":
         """The state after some vectors were removed."""

@@ -14,6 +14,7 @@ from fastrec.parallel import one_blas_thread, run_pieces
 
 LARGEST_TILE = 1024
 SMALLEST_TILE = 128
+PARTS = 8  # that right sides are solved in: wide products are fast, and threads have enough to share
 
 
 class NotPositiveDefiniteError(ArithmeticError):
@@ -129,3 +130,52 @@ def _multiply_row(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> No
 
     run_pieces(multiply, tiles[:number], n_jobs)
     A[here, here] = left @ A[below, here]
+
+
+def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable[[], object] = lambda: None) -> None:
+    """Put the solution X of A X = B in the place of B, for a positive definite matrix A.
+
+    Parameters
+    ----------
+    matrix
+        A: float32, C-contiguous, of shape (n, n); only the lower triangle is read. It is spoiled.
+    right
+        B: float32, C-contiguous, of shape (n, m).
+    n_jobs
+        Threads. The bits do not depend on it.
+    advance
+        Called 3 · `count_tiles(n)` times on the way.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        Where it is not, as far as float32 can tell.
+
+    Examples
+    --------
+    >>> right = np.array([[2.0], [2.0]], np.float32)
+    >>> solve_in_place(np.array([[4.0, 0.0], [2.0, 2.0]], np.float32), right, 1)
+    >>> right
+    array([[0.],
+           [1.]], dtype=float32)
+    """
+    tiles, width = _tiles(len(matrix)), max(SMALLEST_TILE, -(-right.shape[1] // PARTS))
+    columns = [slice(first, first + width) for first in range(0, right.shape[1], width)]
+    with one_blas_thread():
+        for number in range(len(tiles)):
+            _factor_column(matrix, tiles, number, n_jobs)
+            advance()
+
+        def substitute(part: slice) -> None:
+            for here in tiles:  # L Y = B
+                if here.start:
+                    right[here, part] -= matrix[here, : here.start] @ right[: here.start, part]
+                right[here, part] = matrix[here, here] @ right[here, part]
+            for here in reversed(tiles):  # Lᵀ X = Y
+                if here.stop < len(matrix):
+                    right[here, part] -= matrix[here.stop :, here].T @ right[here.stop :, part]
+                right[here, part] = matrix[here, here].T @ right[here, part]
+
+        run_pieces(substitute, columns, n_jobs)
+        for _ in range(2 * len(tiles)):
+            advance()

@@ -44,6 +44,10 @@ class Answering(Learner):
         """
         raise NotImplementedError(f"{type(self).__name__} defines no _score_batch")
 
+    def _weigh(self, audience: Audience) -> CodeMatrix:
+        """What scores are made of: the histories, in which events fade where the family has a memory."""
+        return audience.histories()
+
     # -- what may be recommended
 
     def item_filter(
@@ -185,7 +189,7 @@ class Answering(Learner):
         return DenseScores(self._dense(audience))
 
     def _dense(self, audience: Audience) -> Floats:
-        return self._score_batch(audience.histories(), audience.codes)
+        return self._score_batch(self._weigh(audience), audience.codes)
 
     def pair_scores(self, audience: Audience, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_sequence
 from fastrec.matrix.arrays import Codes, Floats
-from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.cells import common_entries
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
 from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, pick_order, read_sequences
 from fastrec.models.base.items import is_matrix
@@ -105,6 +106,13 @@ class Audience:
         """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
         return self.model._trained(self.seen())
 
+    def without(self, hidden: CodeMatrix) -> "Audience":
+        """The histories that were given without the entries that `hidden`, of their shape, has."""
+        assert self.given is not None
+        kept = ~common_entries(self.given, hidden)
+        order = None if self.order is None else drop_from_order(self.given, self.order, kept)
+        return Audience(self.model, self.labels, None, keep_entries(self.given, kept), order=order)
+
     def sequences(self) -> Sequences:
         """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
         return read_sequences(*self.histories_in_order())
@@ -141,13 +149,18 @@ class Audience:
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
 
 
+def read_histories(model: Learned, X: Any) -> Audience:
+    """Interactions or a matrix of histories, with their order where the model reads it."""
+    histories = model._histories(X)
+    labels = X.users.ids if isinstance(X, Interactions) else np.arange(histories.shape[0])
+    return Audience(model, labels, None, histories, order=model._order_of(X, histories))
+
+
 def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:
     """Whom `users` stand for; and which of them to keep, where some are to be left out."""
     check_choice("on_unknown", on_unknown, ("error", "skip", "popular"))
     if is_matrix(users):
-        histories = model._histories(users)
-        labels = users.users.ids if isinstance(users, Interactions) else np.arange(histories.shape[0])
-        return Audience(model, labels, None, histories, order=model._order_of(users, histories)), None
+        return read_histories(model, users), None
     model._check_fitted()
     vocabulary, ids = model.user_vocabulary, as_sequence(users)
     codes = vocabulary.look_up("users", ids, unknown="error" if on_unknown == "error" else "code")

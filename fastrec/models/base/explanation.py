@@ -80,7 +80,7 @@ class Explaining(Recommender):
         codes = encode_items(self, "item", item)
         if len(audience) != 1 or len(codes) != 1:
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
-        history = audience.histories()
+        history = self._weigh(audience)
         parts = self.contributions(history, int(codes[0]))
         if not len(parts):  # a score of somebody without a history is nobody's share
             score = self.pair_scores(audience, codes)[0]

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from fastrec.data.ids import as_sequence
 from fastrec.matrix.arrays import Codes
-from fastrec.matrix.cells import common_entries
-from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import hide_part, pick_rows
 from fastrec.metrics import ndcg
 from fastrec.metrics.inputs import check_truth
 from fastrec.models.base.answering import Answering, check_scores
-from fastrec.models.base.audience import Audience, find_audience
+from fastrec.models.base.audience import find_audience, read_histories
 from fastrec.models.base.items import check_list, encode_items, encode_lists, read_truth
 from fastrec.models.base.persistence import save
 from fastrec.models.base.streaming import recommend_to
@@ -225,7 +224,7 @@ class Recommender(Answering):
         >>> Popularity().fit([[1, 1, 0], [0, 1, 1]]).predict([[0, 1, 0]])
         array([0], dtype=int32)
         """
-        return self.answer(Audience.of_histories(self, self._histories(X)), 1).codes[:, 0]
+        return self.answer(read_histories(self, X), 1).codes[:, 0]
 
     def predict_pairs(self, users: Any, items: Any) -> NDArray[np.float32]:
         """The scores of pairs of a user and an item.
@@ -321,17 +320,17 @@ class Recommender(Answering):
         >>> model.score([[0, 0, 1]], [1])
         1.0
         """
-        histories = self._histories(X)
+        audience = read_histories(self, X)
         if y is None:
-            _, truth = hide_part(self._trained(histories))
-            histories = keep_entries(histories, ~common_entries(histories, truth))
+            _, truth = hide_part(audience.histories())
+            audience = audience.without(truth)
         else:
-            truth = read_truth(self, y, histories.shape[0])
+            truth = read_truth(self, y, len(audience))
         truth = check_truth(truth)  # what is not above 0 is nothing to find
         rows = np.flatnonzero(np.diff(truth.indptr))
         if not len(rows):
             return float("nan")
-        ranking = self.answer(Audience.of_histories(self, pick_rows(histories, rows)), 10).codes
+        ranking = self.answer(audience.part(rows), 10).codes
         return float(np.mean(ndcg(ranking, pick_rows(truth, rows), 10)))
 
     def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:

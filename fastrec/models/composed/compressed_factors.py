@@ -57,7 +57,7 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     Examples
     --------
-    >>> from fastrec.models import ImplicitALS
+    >>> from fastrec.models import ImplicitALS, compress
     >>> small = compress(ImplicitALS(factors=2, random_state=0).fit(np.eye(4)), "float16")
     >>> small.decode_items([0, 3]).shape
     (2, 2)

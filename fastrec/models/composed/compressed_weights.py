@@ -49,7 +49,7 @@ class CompressedWeights(Compressed, ItemWeights):
 
     Examples
     --------
-    >>> from fastrec.models import EASE
+    >>> from fastrec.models import EASE, compress
     >>> model = EASE().fit(np.eye(40) + np.eye(40, k=1))
     >>> small = compress(model, "int4")
     >>> round(model.weights_.nbytes / small.weight_codes_.nbytes, 2)

@@ -46,6 +46,7 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fastrec.models import ImplicitALS
     >>> X = (np.random.default_rng(0).random((60, 40)) < 0.2).astype(np.float32)
     >>> model = ImplicitALS(factors=32, random_state=0).fit(X)

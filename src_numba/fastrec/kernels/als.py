@@ -17,7 +17,6 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
-from fastrec.kernels.arrays import Floats, Halves
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.lanes import LANES
 from fastrec.kernels.row import add_scaled, dot, load_row, store_row
@@ -33,7 +32,6 @@ from fastrec.kernels.simd import (
     to_halves,
     zeros,
 )
-from fastrec.kernels.sparse import Entries
 
 float32 = np.float32
 
@@ -51,10 +49,18 @@ SUMMED = 64
 LEAST_SQUARE, MOST_SQUARE = 1e-24, 1e24  # of the norm of a right side that float32 is trusted with
 
 
+class Entries(NamedTuple):
+    """The rows of a sparse matrix; `values` has one value for each entry, or a single one for all."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
 class Equations(NamedTuple):
     """What one side's equations share: the vectors of the other side, and the weights."""
 
-    vectors: Floats | Halves  # flat (n · width), scaled by 1 / scale
+    vectors: NDArray[Any]  # flat (n · width), float32 or float16 as uint16 bits, scaled by 1 / scale
     eigenvalues: NDArray[np.float32]  # (width,) of the Gramian of the scaled vectors
     penalties: NDArray[np.float32]  # lambda_u, (rows,), in the scaling of the vectors
     alpha: np.float32

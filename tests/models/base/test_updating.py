@@ -30,6 +30,7 @@ from fastrec.models import (
 from fastrec.models.base.updating import splice
 from fastrec.solvers.als import Side
 from tests.reference import splice as reference
+from tests.test_estimators import in_order
 
 KINDS = [kind for kind in estimators().values() if issubclass(kind, Updating)]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -125,7 +126,7 @@ def test_a_copy_made_before_answers_as_before_and_a_saved_model_goes_on(kind, tm
 def test_new_users_and_items_come_with_interactions(kind):
     old = events([("a", "x", 1), ("b", "y", 2), ("a", "z", 1), ("b", "z", 1)], item_info={"title": ["X", "Y", "Z"]})
     new = events([("c", "w", 3), ("a", "x", 2), ("c", "x", 1)], item_info={"title": ["W", "other"]})
-    model = quick(kind).fit(old).partial_fit(new)
+    model = quick(kind).fit(in_order(kind, old)).partial_fit(in_order(kind, new))
     assert model.users_.ids.tolist() == ["a", "b", "c"]
     assert model.items_.ids.tolist() == ["x", "y", "z", "w"]
     np.testing.assert_array_equal(model.seen_.toarray(), [[3, 0, 1, 0], [0, 2, 1, 0], [1, 0, 0, 3]])
@@ -137,8 +138,8 @@ def test_new_users_and_items_come_with_interactions(kind):
 @every
 @pytest.mark.parametrize(("policy", "value"), [("sum", 7), ("last", 2), ("max", 5)])
 def test_known_pairs_are_merged_by_the_policy_of_the_new_data(kind, policy, value):
-    model = quick(kind).fit(events([("a", "x", 5), ("b", "y", 1)]))
-    model.partial_fit(events([("a", "x", 2)], duplicates=policy))
+    model = quick(kind).fit(in_order(kind, events([("a", "x", 5), ("b", "y", 1)])))
+    model.partial_fit(in_order(kind, events([("a", "x", 2)], duplicates=policy)))
     assert model.seen_[0, 0] == value
 
 
@@ -168,7 +169,8 @@ def test_update_items_appends_or_replaces(kind):
 
 @every
 def test_users_and_items_by_their_ids_new_ones_too(kind):
-    model = quick(kind).fit(events([("a", "x", 1), ("b", "y", 2)], item_info={"title": ["X", "Y"]}))
+    data = events([("a", "x", 1), ("b", "y", 2)], item_info={"title": ["X", "Y"]})
+    model = quick(kind).fit(in_order(kind, data))
     model.update_users(["c", "a"], [[0, 1], [0, 1]])
     assert model.users_.ids.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(model.seen_.toarray(), [[1, 1], [0, 2], [0, 1]])

@@ -1,0 +1,61 @@
+"""Sums over all prefixes of sequences, by their pairs of events: geometric series stand for the prefixes.
+
+After event t of a sequence x_0 … x_(n-1) its faded history is s_t = Σ_(a ≤ t) memory^(t-a) e(x_a), and its faded future
+y_t = Σ_(k ≥ 1) ahead^(k-1) e(x_(t+k)). Summed over the t that have a future, a pair of events a < b at distance g adds
+
+    to Σ s_t y_tᵀ   Σ_(t=a…b-1) memory^(t-a) ahead^(b-1-t) = (memory^g - ahead^g) / (memory - ahead),
+    to Σ s_t s_tᵀ   Σ_(t=b…n-2) memory^(2t-a-b)            = memory^g · Σ_(k < n-1-b) memory^(2k).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import FAST, kernel
+
+float32 = np.float32
+
+
+class Occurrences(NamedTuple):
+    """Sequences, and where in them each item occurs."""
+
+    starts: NDArray[np.int64]  # (n + 1,), where each sequence begins
+    items: NDArray[np.int32]  # one after the other, the oldest of each sequence first
+    weights: NDArray[np.float32]  # of each sequence
+    indptr: NDArray[np.int64]  # (n_items + 1,), where the occurrences of each item begin
+    places: NDArray[np.int64]  # in `items`
+    sequences: NDArray[np.int32]  # the sequence of each place
+
+
+class Fading(NamedTuple):
+    """The series by distance and by how many events come after."""
+
+    cross: NDArray[np.float32]  # (window + 1,), what a pair at each distance adds to Σ s yᵀ
+    gram: NDArray[np.float32]  # (window + 1,), memory to the power of each distance
+    tails: NDArray[np.float32]  # (longest + 1,), Σ_(k < m) memory^(2k) for each m
+
+
+@kernel(fastmath=FAST)
+def sum_prefixes(
+    events: Occurrences, fading: Fading, first: int, last: int, cross: NDArray[np.float32], gram: NDArray[np.float32]
+) -> None:
+    """Fills rows `first` to `last` of Σ s yᵀ and of a matrix that, added to its transpose, is Σ s sᵀ.
+
+    Rows begin with the first of `cross`, and with row `first` of `gram`.
+    """
+    window = len(fading.cross) - 1
+    for item in range(first, last):
+        future, past = cross[item - first], gram[item]
+        future[:] = 0
+        past[:] = 0
+        for q in range(events.indptr[item], events.indptr[item + 1]):
+            place = events.places[q]
+            sequence = events.sequences[q]
+            weight = events.weights[sequence]
+            after = events.starts[sequence + 1] - 1 - place
+            past[item] += float32(0.5) * weight * fading.tails[after]
+            for g in range(1, min(window, after) + 1):
+                other = events.items[place + g]
+                future[other] += weight * fading.cross[g]
+                past[other] += weight * fading.gram[g] * fading.tails[after - g]

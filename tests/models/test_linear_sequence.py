@@ -1,0 +1,72 @@
+"""LinearSequence learns what comes next, and nothing of the future."""
+
+import numpy as np
+import pytest
+
+import fastrec as fr
+from fastrec.matrix.sequences import read_sequences
+from fastrec.models import EASE, LinearSequence, load
+from tests.reference import prefixes as reference
+
+
+def walk(n_users=200, n_items=30, seed=0):
+    """Each user goes up the catalogue, one to three items at a time."""
+    rng = np.random.default_rng(seed)
+    users, items, times = [], [], []
+    for user in range(n_users):
+        path = np.unique((rng.integers(n_items) + np.cumsum(rng.integers(1, 4, 6))) % n_items)
+        start = rng.integers(len(path))
+        for step, item in enumerate(np.roll(path, -start)):
+            users.append(user), items.append(item), times.append(1000 * user + 10 * step)
+    return fr.Interactions(users, items, times=times, time_unit="s", items=range(n_items))
+
+
+def test_weights_are_those_of_the_plain_regression():
+    data = walk(30, 12)
+    model = LinearSequence(regularization=2.0, memory=0.7, ahead=0.4, window=3, power=0.5, n_jobs=2).fit(data)
+    sequences = read_sequences(model.seen_, model.order_)
+    rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
+    cross, gram = reference.sums(rows, 12, 0.7, 0.4, 3, 0.5)
+    np.testing.assert_allclose(model.weights_, np.linalg.solve(gram + 2 * np.eye(12), cross), rtol=1e-3, atol=1e-5)
+
+
+def test_what_comes_next_is_found_where_a_model_without_order_cannot_tell():
+    train, test = fr.split_last(walk(), 1)
+    ranked = {}
+    for model in (LinearSequence(regularization=5), EASE(regularization=5)):
+        ranked[type(model).__name__] = fr.evaluate(model.fit(train), test, metrics=["ndcg@3"]).mean("ndcg@3")
+    assert ranked["LinearSequence"] > 1.2 * ranked["EASE"]
+
+
+def test_the_newest_event_counts_most_and_explains_most():
+    model = LinearSequence(regularization=1).fit(walk())
+    histories = fr.Interactions([0, 0], [5, 20], times=[1, 2], items=range(30))
+    reasons = model.explain(histories, int(model.recommend(histories, k=1).codes[0, 0]))
+    assert reasons.items.tolist()[0] == 20
+    assert model.recommend(histories, k=1).items[0, 0] in {21, 22, 23}
+
+
+def test_a_prefix_knows_nothing_of_what_comes_after_it():
+    # The last item of each user is in the future of others, and in nobody's past: its row of weights is zero.
+    data = fr.Interactions([0, 0, 1, 1], [0, 2, 1, 2], times=[1, 2, 1, 2], items=range(3))
+    model = LinearSequence(regularization=1).fit(data)
+    assert not model.weights_[2].any()
+    assert (model.weights_[[0, 1], 2] > 0).all()
+
+
+def test_updates_are_those_of_a_refit_and_new_events_count_at_once(tmp_path):
+    data = walk(60)
+    first, second = data.select(data.times < 40_000), data.select(data.times >= 40_000)
+    model = LinearSequence(n_jobs=1).fit(first[:40]).partial_fit(second[40:])
+    again = LinearSequence(n_jobs=2).fit(data)
+    np.testing.assert_array_equal(model.weights_, again.weights_)
+    before = model.recommend(0, k=1).items[0, 0]
+    model.update_users([0], fr.Interactions([0], [(before + 10) % 30], times=[1], items=data.items))
+    assert model.recommend(0, k=1).items[0, 0] != before
+    model.save(tmp_path / "model.fastrec")
+    assert np.array_equal(load(tmp_path / "model.fastrec").recommend(0).codes, model.recommend(0).codes)
+
+
+def test_what_float32_cannot_tell_is_refused():
+    with pytest.raises(FloatingPointError, match=r"LinearSequence.regularization of 1e-60 is too small"):
+        LinearSequence(regularization=1e-60).fit([[1, 2], [1, 2]])  # nothing comes after item 1
