@@ -92,6 +92,27 @@ def test_implicit_rows_are_solved_within_the_bounds(system):
     )
 
 
+@settings(max_examples=20, deadline=None, phases=DRAWN)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 16, 144]), st.integers(2, 200), st.floats(-3, 6),
+    st.floats(-9, 0), st.sampled_from([1e-6, 1e-3, 1.0, 1e6]),
+)  # fmt: skip
+def test_right_sides_that_cancel_are_solved_within_the_bounds(seed, width, n, alpha, rest, penalty):
+    # What is left of vectors and their opposites is small beside each; so are its roundings to be.
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(n, width))
+    vectors[1::2] = -vectors[: len(vectors[1::2])] * (1 + 10.0**rest * rng.normal(size=(len(vectors[1::2]), 1)))
+    _, basis = eigenbasis(gramian(vectors.astype(np.float32), 1), width)
+    vectors = vectors.astype(np.float32) @ basis
+    padded = np.zeros((n, -(-width // 16) * 16), np.float32)
+    padded[:, :width] = vectors
+    data = sp.csr_matrix((rng.random((8, n)) < 0.7).astype(np.float32))
+    side = Side(check_matrix(data), 10.0**alpha, penalty, 0.0)
+    solutions = side.fold(padded, np.square(vectors, dtype=np.float64).sum(axis=0), 1)[:, :width]
+    wide = vectors.astype(np.float64)
+    assert_implicit(vectors, data, solutions, wide.T @ wide, 10.0**alpha, lambda extra: penalty)
+
+
 histories = st.builds(
     lambda seed, rows, columns, density, size: sp.csr_matrix(
         (np.random.default_rng(seed).random((rows, columns)) < density)

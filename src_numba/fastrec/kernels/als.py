@@ -40,14 +40,6 @@ REGISTERS = (
 )
 AHEAD = 8  # entries between asking for a row and reading it
 
-# Fold-in: the residual that is left beside ‖A‖·‖x‖, steps at most, how much longer than x the steps together may be
-# (each brings its own roundings), and the entries that are summed in float32 before float64 takes them.
-ACCURACY = 9e-7
-FOLD_STEPS = 32
-DETOUR = 4.0
-SUMMED = 64
-LEAST_SQUARE, MOST_SQUARE = 1e-24, 1e24  # of the norm of a right side that float32 is trusted with
-
 
 class Entries(NamedTuple):
     """The rows of a sparse matrix; `values` has one value for each entry, or a single one for all."""
@@ -228,10 +220,10 @@ def solve_rows_cg(
 
 
 @kernel(fastmath=FAST, inline=True)
-def _build_equations(
+def build_equations(
     entries: Entries, u: int, equations: Equations, width: int, matrix: Any, right: Any, rows: Any, weights: Any
 ) -> float:
-    # A row's matrix and right side, in float64, from its entries by four; returns the sum of their weights c.
+    """A row's matrix and right side, in float64, from its entries by four; returns the sum of their weights c."""
     start, stop = entries.indptr[u], entries.indptr[u + 1]
     step = min(1, entries.values.shape[0] - 1)
     narrow_row = np.empty(width, float32)
@@ -282,7 +274,7 @@ def solve_rows_cholesky(
         at = np.int64(u) * width
         for f in range(width):
             x[f] = solutions[at + f] * unscale
-        misfit = _build_equations(entries, u, equations, width, matrix, r, rows, weights)
+        misfit = build_equations(entries, u, equations, width, matrix, r, rows, weights)
         for f in range(width):
             misfit -= r[f] * x[f]
         for f in range(width):
@@ -306,136 +298,6 @@ def solve_rows_cholesky(
             solutions[at + f] = x[f] * equations.scale
         losses[u] = misfit - rx - relaxation * (2 - relaxation) * gain
         norms[u] = norm * equations.penalties[u]
-
-
-def _add_right(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
-    """Adds sum_i c_i y_i to `out`."""
-    raise NotImplementedError  # compiled by `_choose_add_right`
-
-
-@overload(_add_right, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
-def _choose_add_right(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> Any:
-    return _add_right_in_registers if isinstance(width, StaticType) else _add_right_blocked
-
-
-def _add_right_in_registers(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
-    vectors, indices, values = equations.vectors, entries.indices, entries.values
-    size, step, end = constant(width), min(1, values.shape[0] - 1), indices.shape[0]
-    result = load_row(out, 0, width)
-    for i in range(start, stop):
-        if i + AHEAD < end:
-            soon = np.int64(indices[i + AHEAD]) * size
-            for f in range(0, size, 64 // vectors.itemsize):
-                prefetch(vectors, soon + f)
-        y = load_row(vectors, np.int64(indices[i]) * size, width)
-        result = add_scaled(result, float32(1) + equations.alpha * values[i * step], y)
-    store_row(out, 0, result)
-
-
-def _add_right_blocked(entries: Any, start: Any, stop: Any, equations: Any, width: Any, out: Any) -> None:
-    vectors, indices, values = equations.vectors, entries.indices, entries.values
-    step = min(1, values.shape[0] - 1)
-    for i in range(start, stop):
-        at = np.int64(indices[i]) * width
-        confidence = broadcast(float32(1) + equations.alpha * values[i * step], 16)
-        for f in range(0, width, LANES):
-            store(out, f, multiply_add(load_floats(vectors, at + f, 16), confidence, load(out, f, 16)))
-
-
-@kernel(fastmath=FAST, inline=True)
-def _sum_right(entries: Entries, u: int, equations: Equations, width: Any, q: Any, part: Any) -> None:
-    # The right side of row u: `SUMMED` entries at a time in float32, and these sums in float64.
-    start, stop = entries.indptr[u], entries.indptr[u + 1]
-    q[:] = 0
-    for at in range(start, stop, SUMMED):
-        part[:] = 0
-        _add_right(entries, at, min(at + SUMMED, stop), equations, width, part)
-        for f in range(constant(width)):
-            q[f] += np.float64(part[f])
-
-
-@kernel(fastmath=FAST, inline=True)
-def _multiply_row(entries: Entries, u: int, equations: Equations, width: Any, p: Any, q: Any, part: Any) -> None:
-    # Adds the entries' part of the product with p to q, summed as the right side is.
-    start, stop = entries.indptr[u], entries.indptr[u + 1]
-    for at in range(start, stop, SUMMED):
-        part[:] = 0
-        _add_products(entries, at, min(at + SUMMED, stop), equations, width, p, part, False)
-        for f in range(constant(width)):
-            q[f] += np.float64(part[f])
-
-
-@kernel(fastmath=FAST)
-def fold_rows(
-    entries: Entries,
-    first: int,
-    last: int,
-    equations: Equations,
-    width: Any,
-    solutions: NDArray[np.float32],
-) -> None:
-    """Writes the solutions of rows `first` to `last` to `solutions` (flat), within the bounds of docs/ials.md.
-
-    Conjugate gradients from 0, in float32, until the residual is `ACCURACY` of what the matrix can make of x, whose
-    norm is at least the largest of pᵀAp / pᵀp. A row that does not get there in `FOLD_STEPS`, or on a detour whose
-    roundings would count, or whose squares float32 does not hold, is solved by Cholesky in float64.
-    """
-    size = constant(width)
-    x, r, p, part = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
-    diagonal, inverse, q = np.empty(size, float32), np.empty(size, float32), np.empty(size)
-    matrix, rows, weights = np.empty((0, 0)), np.empty((4, size)), np.empty(4)
-    for u in range(first, last):
-        at = np.int64(u) * size
-        _sum_right(entries, u, equations, width, q, part)
-        rz, right = float32(0), np.float64(0)
-        for f in range(size):
-            diagonal[f] = equations.eigenvalues[f] + equations.penalties[u]
-            inverse[f] = float32(1) / diagonal[f]
-            x[f] = float32(0)
-            r[f] = q[f]
-            p[f] = r[f] * inverse[f]
-            rz += r[f] * p[f]
-            right += q[f] * q[f]
-        largest, way, solved = float32(0), float32(0), right == 0
-        for _ in range(FOLD_STEPS if LEAST_SQUARE < right < MOST_SQUARE else 0):
-            if not rz > float32(1e-30):
-                break  # what float32 does not hold
-            for f in range(size):
-                q[f] = np.float64(diagonal[f] * p[f])
-            _multiply_row(entries, u, equations, width, p, q, part)
-            pq, pp = np.float64(0), np.float64(0)
-            for f in range(size):
-                pq += np.float64(p[f]) * q[f]
-                pp += np.float64(p[f]) * np.float64(p[f])
-            a = float32(np.float64(rz) / pq)
-            way += a * float32(np.sqrt(pp))
-            largest = max(largest, float32(pq / pp))
-            following, rr, xx = float32(0), float32(0), float32(0)
-            for f in range(size):
-                x[f] += a * p[f]
-                r[f] -= a * float32(q[f])
-                following += r[f] * r[f] * inverse[f]
-                rr += r[f] * r[f]
-                xx += x[f] * x[f]
-            length = np.sqrt(np.float64(xx))
-            if np.sqrt(np.float64(rr)) <= ACCURACY * largest * length:
-                solved = way <= DETOUR * length
-                break
-            b = following / rz
-            rz = following
-            for f in range(size):
-                p[f] = r[f] * inverse[f] + b * p[f]
-        if solved:
-            for f in range(size):
-                solutions[at + f] = x[f]
-            continue
-        if matrix.shape[0] == 0:
-            matrix = np.empty((size, size))
-        _build_equations(entries, u, equations, size, matrix, q, rows, weights)
-        factorize(matrix)
-        substitute(matrix, q)
-        for f in range(size):
-            solutions[at + f] = q[f]
 
 
 @kernel()

@@ -68,6 +68,19 @@ def _places(ctx: Any, builder: Any, kind: Any, array: Any, offset: Any, vectors:
     return [builder.gep(first, [ir.Constant(INT64, index * LANES)]) for index in range(vectors)]
 
 
+def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
+    """Lanes of two vectors, those of the second counted on from the first's."""
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+
+def _multiply_parts(builder: Any, a: list[Any], b: list[Any]) -> Any:
+    """Sixteen numbers that add up to an inner product."""
+    total = builder.fmul(a[0], b[0], flags=REORDER)
+    for x, y in zip(a[1:], b[1:], strict=True):
+        total = fuse(builder, x, y, total)
+    return total
+
+
 # Rows in and out of memory -----------------------------------------------------------------------------------------
 
 
@@ -125,6 +138,39 @@ def dot(context: Any, a: Any, b: Any) -> Any:
         return builder.call(add, [ir.Constant(FLOAT, -0.0), sums[0]], fastmath=("reassoc",))
 
     return types.float32(a, b), build
+
+
+@intrinsic  # type: ignore[misc]
+def dot_four(context: Any, a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
+    """The inner products of four rows with one, whose last sums are made in shared registers."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def add_lanes(x: Any, y: Any, low: list[int], high: list[int]) -> Any:
+            """Lanes `low` of two vectors beside each other, and to each the one of `high` added."""
+            return builder.fadd(_shuffle(builder, x, y, low), _shuffle(builder, x, y, high), flags=REORDER)
+
+        last = _parts(builder, args[4])
+        totals = [_multiply_parts(builder, _parts(builder, row), last) for row in args[:4]]
+        one, two, three, four = (add_lanes(x, x, list(range(8)), list(range(8, 16))) for x in totals)
+        low, high = [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15]
+        pairs = add_lanes(one, two, low, high), add_lanes(three, four, low, high)
+        lanes = add_lanes(pairs[0], pairs[1], [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15])
+        sums = add_lanes(lanes, lanes, [0, 1, 2, 3], [4, 5, 6, 7])
+        numbers = [builder.extract_element(sums, ir.Constant(INT64, index)) for index in range(4)]
+        return ctx.make_tuple(builder, signature.return_type, numbers)
+
+    return types.UniTuple(types.float32, 4)(a, b, c, d, row), build
+
+
+@intrinsic  # type: ignore[misc]
+def add_squares(context: Any, totals: Any, a: Any) -> Any:
+    """Sixteen numbers and the squares of a row, so that all of them add up to the sum of both."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        parts = _parts(builder, args[1])
+        return builder.fadd(args[0], _multiply_parts(builder, parts, parts), flags=REORDER)
+
+    return totals(totals, a), build
 
 
 @intrinsic  # type: ignore[misc]

@@ -1,0 +1,316 @@
+"""Fold-in for alternating least squares: each row's equations (`als`) solved from nothing, within stated bounds.
+
+With A x = b for a row's equations, D the diagonal part of A and the rest sum_i w_i y_i y_iᵀ, w_i = c_i - 1:
+
+- The preconditioned residual z = D⁻¹ r is what is multiplied with A, and the products with the directions follow from
+  A p' = A z' + β A p (Chronopoulos and Gear 1989): the sums of a step are made at once, so that a row waits for one.
+- ‖A‖ is at least ‖A z‖ / ‖z‖ of every step. From the start it is at least bᵀAb / bᵀb, where by Cauchy and Schwarz
+  sum_i w_i (y_iᵀb)² is at least ‖b‖⁴ / sum_i (c_i² / w_i).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.extending import overload
+
+from fastrec.kernels._jit import FAST, StaticType, constant, kernel
+from fastrec.kernels.als import Entries, Equations, build_equations
+from fastrec.kernels.arrays import Codes, Floats
+from fastrec.kernels.definite import factorize, substitute
+from fastrec.kernels.lanes import LANES
+from fastrec.kernels.row import add_scaled, add_squares, dot, dot_four, load_row, scale, store_row
+from fastrec.kernels.simd import (
+    add,
+    advance,
+    broadcast,
+    divide,
+    load,
+    load_floats,
+    multiply,
+    multiply_add,
+    pointer,
+    prefetch,
+    reduce_add,
+    store,
+    zeros,
+)
+
+float32 = np.float32
+
+# The residual that is left beside ‖A‖·‖x‖, steps at most, how much longer than x the steps together may be (each brings
+# its own roundings), and the entries that are summed in float32 before float64 takes them.
+ACCURACY = 9e-7
+STEPS = 32
+DETOUR = 4.0
+SUMMED = 64
+LEAST, MOST = 1e-30, 1e36  # of the squares that float32 is trusted with
+CANCELLED = 0.25  # of the sum of squares of what a right side is the sum of: below it float32's roundings count
+AHEAD = 16  # entries between asking for a row and reading it
+FOUR = 64  # the widest row of which four fit the registers of AVX-512 beside the sum and the direction
+
+
+class History(NamedTuple):
+    """One row's entries; pointers, since arrays that a function is handed are counted by atomic operations."""
+
+    indices: Codes  # of the row's first entry on
+    values: Floats  # each entry's, or the one of all
+    step: int  # from one entry's value to the next one's: 1 or 0
+    count: int
+    left: int  # entries from the row's first to the last of all rows
+    vectors: Floats  # flat
+    alpha: np.float32
+
+
+def _add_right(history: Any, start: Any, stop: Any, width: Any, out: Any) -> float:  # type: ignore[empty-body]
+    """Adds sum_i c_i y_i of some entries to `out`; returns sum_i c_i² ‖y_i‖²."""
+    raise NotImplementedError  # compiled by `_choose_add_right`
+
+
+@overload(_add_right, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
+def _choose_add_right(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
+    return _add_right_in_registers if isinstance(width, StaticType) else _add_right_blocked
+
+
+def _add_right_in_registers(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
+    size = constant(width)
+    result, squares = load_row(out, 0, width), zeros(16)
+    for i in range(start, stop):
+        if i + AHEAD < history.left:
+            soon = np.int64(history.indices[i + AHEAD]) * size
+            for f in range(0, size, LANES):
+                prefetch(history.vectors, soon + f)
+        y = load_row(history.vectors, np.int64(history.indices[i]) * size, width)
+        part = scale(float32(1) + history.alpha * history.values[i * history.step], y)
+        result, squares = add_scaled(result, float32(1), part), add_squares(squares, part)
+    store_row(out, 0, result)
+    return reduce_add(squares)
+
+
+def _add_right_blocked(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
+    squares = zeros(16)
+    for i in range(start, stop):
+        at = np.int64(history.indices[i]) * width
+        confidence = broadcast(float32(1) + history.alpha * history.values[i * history.step], 16)
+        for f in range(0, width, LANES):
+            part = multiply(load_floats(history.vectors, at + f, 16), confidence)
+            store(out, f, add(part, load(out, f, 16)))
+            squares = multiply_add(part, part, squares)
+    return reduce_add(squares)
+
+
+def _add_products(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
+    """Adds sum_i w_i (y_i·p) y_i of some entries to `out`."""
+    raise NotImplementedError  # compiled by `_choose_add_products`
+
+
+@overload(_add_products, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
+def _choose_add_products(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> Any:
+    if not isinstance(width, StaticType):
+        return _add_products_blocked
+    return _add_products_by_four if width.value <= FOUR else _add_products_one_by_one
+
+
+def _add_products_by_four(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
+    size, step, alpha = constant(width), history.step, history.alpha
+    indices, values, vectors = history.indices, history.values, history.vectors
+    direction, result = load_row(p, 0, width), load_row(out, 0, width)
+    fours = start + (stop - start) // 4 * 4
+    for i in range(start, fours, 4):
+        y0 = load_row(vectors, np.int64(indices[i]) * size, width)
+        y1 = load_row(vectors, np.int64(indices[i + 1]) * size, width)
+        y2 = load_row(vectors, np.int64(indices[i + 2]) * size, width)
+        y3 = load_row(vectors, np.int64(indices[i + 3]) * size, width)
+        s0, s1, s2, s3 = dot_four(y0, y1, y2, y3, direction)
+        result = add_scaled(result, alpha * values[i * step] * s0, y0)
+        result = add_scaled(result, alpha * values[(i + 1) * step] * s1, y1)
+        result = add_scaled(result, alpha * values[(i + 2) * step] * s2, y2)
+        result = add_scaled(result, alpha * values[(i + 3) * step] * s3, y3)
+    for i in range(fours, stop):
+        y = load_row(vectors, np.int64(indices[i]) * size, width)
+        result = add_scaled(result, alpha * values[i * step] * dot(y, direction), y)
+    store_row(out, 0, result)
+
+
+def _add_products_one_by_one(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
+    size = constant(width)
+    direction, result = load_row(p, 0, width), load_row(out, 0, width)
+    for i in range(start, stop):
+        y = load_row(history.vectors, np.int64(history.indices[i]) * size, width)
+        weight = history.alpha * history.values[i * history.step]
+        result = add_scaled(result, weight * dot(y, direction), y)
+    store_row(out, 0, result)
+
+
+def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
+    # Four entries at a time, so that p and out are read and written once for four. Beyond the last entry the last one
+    # is repeated with weight 0.
+    indices, values, vectors, step = history.indices, history.values, history.vectors, history.step
+    none = float32(0)
+    for i in range(start, stop, 4):
+        i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
+        y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
+        y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
+        for f in range(0, width, LANES):
+            direction = load(p, f, 16)
+            s0 = multiply_add(load_floats(vectors, y0 + f, 16), direction, s0)
+            s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
+            s2 = multiply_add(load_floats(vectors, y2 + f, 16), direction, s2)
+            s3 = multiply_add(load_floats(vectors, y3 + f, 16), direction, s3)
+        w0, w1 = values[i * step], values[i1 * step] if i + 1 < stop else none
+        w2, w3 = values[i2 * step] if i + 2 < stop else none, values[i3 * step] if i + 3 < stop else none
+        b0, b1 = broadcast(history.alpha * w0 * reduce_add(s0), 16), broadcast(history.alpha * w1 * reduce_add(s1), 16)
+        b2, b3 = broadcast(history.alpha * w2 * reduce_add(s2), 16), broadcast(history.alpha * w3 * reduce_add(s3), 16)
+        for f in range(0, width, LANES):
+            result = load(out, f, 16)
+            result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
+            result = multiply_add(load_floats(vectors, y1 + f, 16), b1, result)
+            result = multiply_add(load_floats(vectors, y2 + f, 16), b2, result)
+            result = multiply_add(load_floats(vectors, y3 + f, 16), b3, result)
+            store(out, f, result)
+
+
+@kernel(fastmath=FAST, inline=True)
+def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: bool) -> float:
+    # Adds the entries' part of the right side, or of the product with p, to `out`: `SUMMED` entries at a time in
+    # float32, and what they come to in float64. Returns the sum of the right side's squares.
+    size, many, squares = constant(width), history.count > SUMMED, np.float64(0)
+    if many:
+        for f in range(size):
+            sums[f] = np.float64(out[f])
+    for start in range(0, history.count, SUMMED):
+        stop = min(start + SUMMED, history.count)
+        if many:
+            for f in range(0, size, LANES):
+                store(out, f, zeros(16))
+        if right:
+            squares += np.float64(_add_right(history, start, stop, width, out))
+        else:
+            _add_products(history, start, stop, width, p, out)
+        if many:
+            for f in range(size):
+                sums[f] += np.float64(out[f])
+    if many:
+        for f in range(size):
+            out[f] = float32(sums[f])
+    return squares
+
+
+@kernel(fastmath=FAST, inline=True)
+def _bound_entries(history: Any) -> float:
+    # 1 / sum_i (c_i² / w_i); 0 where an entry has no weight.
+    total = np.float64(0)
+    for i in range(history.count if history.step else 1):
+        weight = np.float64(history.alpha) * np.float64(history.values[i])
+        if not weight > 0:
+            return 0.0
+        total += weight + 2 + 1 / weight
+    return 1 / (total if history.step else total * history.count)
+
+
+@kernel(fastmath=FAST)
+def fold_rows(
+    entries: Entries,
+    first: int,
+    last: int,
+    equations: Equations,
+    width: Any,
+    solutions: Floats,
+) -> None:
+    """Writes the solutions of rows `first` to `last` to `solutions` (flat), within the bounds of docs/ials.md.
+
+    Conjugate gradients from 0, in float32, until the residual is `ACCURACY` of what the matrix can make of x. A row
+    that does not get there in `STEPS`, or on a detour whose roundings would count, or whose squares float32 does not
+    hold, is solved by Cholesky in float64.
+    """
+    size, step, end = constant(width), min(1, entries.values.shape[0] - 1), entries.indices.shape[0]
+    x, r, z, az = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
+    p, ap, diagonal = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
+    inverse, sums, matrix = np.empty(size, float32), np.empty(size), np.empty((0, 0))
+    rows, weights = np.empty((4, size)), np.empty(4)
+    for u in range(first, last):
+        at, start = np.int64(u) * size, entries.indptr[u]
+        history = History(
+            advance(pointer(entries.indices), start),
+            advance(pointer(entries.values), start * step),
+            step,
+            entries.indptr[u + 1] - start,
+            end - start,
+            pointer(equations.vectors),
+            equations.alpha,
+        )
+        # The right side, and the first residual.
+        for f in range(0, size, LANES):
+            store(r, f, zeros(16))
+        squares = _add_entries(history, width, pointer(z), pointer(r), pointer(sums), True)
+        s0, s1, s2 = zeros(16), zeros(16), zeros(16)
+        for f in range(0, size, LANES):
+            residual, part = (
+                load(r, f, 16),
+                add(load(equations.eigenvalues, f, 16), broadcast(equations.penalties[u], 16)),
+            )
+            scaled = divide(broadcast(float32(1), 16), part)
+            correction, square = multiply(residual, scaled), multiply(residual, residual)
+            store(diagonal, f, part)
+            store(inverse, f, scaled)
+            store(z, f, correction)
+            store(az, f, residual)
+            store(x, f, zeros(16))
+            store(p, f, zeros(16))
+            store(ap, f, zeros(16))
+            s0, s1, s2 = add(square, s0), multiply_add(residual, correction, s1), multiply_add(square, part, s2)
+        right, rz = np.float64(reduce_add(s0)), reduce_add(s1)
+        largest, way, held, solved = np.float64(0), np.float64(0), False, right == 0 and squares == 0
+        if LEAST < right < MOST and right > CANCELLED * squares:
+            bound = np.float64(reduce_add(s2)) / right + right * _bound_entries(history)
+            largest, held = bound * bound, True
+        bend, lag = float32(0), float32(0)
+        for _ in range(STEPS if held else 0):
+            # az is D z now, and A z with the entries' part.
+            _add_entries(history, width, pointer(z), pointer(az), pointer(sums), False)
+            s0, s1, s2 = zeros(16), zeros(16), zeros(16)
+            for f in range(0, size, LANES):
+                correction, product = load(z, f, 16), load(az, f, 16)
+                s0, s1 = multiply_add(correction, product, s0), multiply_add(correction, correction, s1)
+                s2 = multiply_add(product, product, s2)
+            curvature, zz, zaaz = reduce_add(s0) - lag, np.float64(reduce_add(s1)), np.float64(reduce_add(s2))
+            if not (rz > LEAST and curvature > LEAST and zz > LEAST):
+                break  # what float32 does not hold
+            a = rz / curvature
+            largest = max(largest, zaaz / zz)
+            # The direction, the step along it, and what is left.
+            turn, forward, back = broadcast(bend, 16), broadcast(a, 16), broadcast(-a, 16)
+            s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
+            for f in range(0, size, LANES):
+                direction = multiply_add(load(p, f, 16), turn, load(z, f, 16))
+                product = multiply_add(load(ap, f, 16), turn, load(az, f, 16))
+                solution = multiply_add(direction, forward, load(x, f, 16))
+                residual = multiply_add(product, back, load(r, f, 16))
+                correction = multiply(residual, load(inverse, f, 16))
+                store(p, f, direction)
+                store(ap, f, product)
+                store(x, f, solution)
+                store(r, f, residual)
+                store(z, f, correction)
+                store(az, f, residual)
+                s0, s1 = multiply_add(residual, correction, s0), multiply_add(residual, residual, s1)
+                s2, s3 = multiply_add(solution, solution, s2), multiply_add(direction, direction, s3)
+            following, rr, xx = reduce_add(s0), np.float64(reduce_add(s1)), np.float64(reduce_add(s2))
+            way += np.float64(a) * np.sqrt(np.float64(reduce_add(s3)))
+            if rr <= ACCURACY * ACCURACY * largest * xx:
+                solved = way <= DETOUR * np.sqrt(xx) and largest < MOST and xx < MOST
+                break
+            bend = following / rz
+            lag = bend * following / a
+            rz = following
+        if solved:
+            for f in range(0, size, LANES):
+                store(solutions, at + f, load(x, f, 16))
+            continue
+        if matrix.shape[0] == 0:
+            matrix = np.empty((size, size))
+        build_equations(entries, u, equations, size, matrix, sums, rows, weights)
+        factorize(matrix)
+        substitute(matrix, sums)
+        for f in range(size):
+            solutions[at + f] = sums[f]
