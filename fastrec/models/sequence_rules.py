@@ -1,0 +1,132 @@
+"""`SequenceRules`: what follows what, counted."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastrec.fields import Fields, Matrix
+from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.sequences import read_sequences
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
+from fastrec.models.base.item_weights import ItemWeights
+from fastrec.options import Integer, Jobs, Number, Options
+from fastrec.parallel import effective_jobs
+from fastrec.solvers.follows import fades_of, sum_pairs
+
+# The score of the most popular item that no rule leads to: below every rule, so that lists end with what is popular.
+POPULAR = np.float32(1e-6)
+UNREACHED: Key[Floats] = Key("scores without a rule")
+
+
+class SequenceRules(ItemWeights):
+    """Items that users turned to soon after those that somebody turned to last.
+
+    The weight from item i to item j counts how often j came after i in one history, at most `window` events later:
+
+        w_ij = Σ decay^(distance - 1) / ((1 + n_i)^source_exponent · (1 + n_j)^target_exponent),
+
+    over all users who had first i and then j, with n the number of users of an item. The score of item j for a history
+    is Σ_i recency^(events since i) · w_ij. Values say nothing but that an event took place; zeros are no feedback.
+
+    Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
+    the later, equal ones in the order of the codes.
+
+    Parameters
+    ----------
+    window : int
+        How many events after an item still count as following it, at least 1.
+    decay : float
+        What a pair counts less for each event between the two, above 0 and at most 1.
+    recency : float
+        What an item of a history counts less for each event since, above 0 and at most 1. Set on a fitted model, it
+        acts at once.
+    source_exponent, target_exponent : float
+        How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    weights_ : csr_array of shape (n_items, n_items)
+        w, float32: in row i and column j, what item i as the last of a history adds to the score of item j.
+    order_ : ndarray of shape (n_entries,)
+        The place of each entry of `seen_` in its user's history, the oldest first, int32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be, or X has no times.
+
+    Notes
+    -----
+    Items that no rule leads to follow behind all others in the order of their popularity, with scores of at most 1e-6,
+    which `explain` leaves out. A user's events of one item count once, as the last of them. See docs/sequence.md for
+    equations, papers, and what they reach.
+
+    Examples
+    --------
+    >>> from fastrec import Interactions
+    >>> data = Interactions([0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 1, 3], times=[1, 2, 3, 5, 6, 7, 8])
+    >>> model = SequenceRules().fit(data)
+    >>> model.recommend(1, k=2).codes
+    array([[2, 3]], dtype=int32)
+    >>> model.similar_items(0, k=1).codes
+    array([[1]], dtype=int32)
+    """
+
+    reads_order: ClassVar[bool] = True
+    needs_order: ClassVar[bool] = True
+    _options: ClassVar[Options] = {
+        "window": Integer(1, log=True),
+        "decay": Number(0, 1, above=True),
+        "recency": Number(0, 1, above=True),
+        "source_exponent": Number(0, 2),
+        "target_exponent": Number(0, 2),
+        "n_jobs": Jobs(),
+    }
+    _learned: ClassVar[Fields] = {"weights_": Matrix(("n_items", "n_items"), least=0)}
+
+    weights_: CodeMatrix
+
+    def __init__(
+        self,
+        window: int = 10,
+        *,
+        decay: float = 0.5,
+        recency: float = 0.8,
+        source_exponent: float = 0.5,
+        target_exponent: float = 0.3,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.window = window
+        self.decay = decay
+        self.recency = recency
+        self.source_exponent = source_exponent
+        self.target_exponent = target_exponent
+        self.n_jobs = n_jobs
+
+    def _fit(self, matrix: CodeMatrix) -> None:
+        counts = self.item_counts_ + 1.0
+        sequences = read_sequences(matrix, self._training_order())
+        fades = fades_of(min(self.window, matrix.shape[1]), self.decay)
+        left, right = counts**-self.source_exponent, counts**-self.target_exponent
+        self.weights_ = sum_pairs(sequences, matrix.shape[1], fades, left, right, effective_jobs(self.n_jobs))
+
+    def _weigh(self, audience: Audience) -> CodeMatrix:
+        return audience.faded(self.recency)
+
+    def _unreached(self) -> Floats:
+        """What each item scores without a rule, of shape (n_items,)."""
+        return self._derived.get(UNREACHED, self._find_unreached)
+
+    def _find_unreached(self) -> Floats:
+        return (self.item_counts_ * (POPULAR / max(1, self.item_counts_.max(initial=0)))).astype(np.float32)
+
+    def _dense(self, audience: Audience) -> Floats:
+        return super()._dense(audience) + self._unreached()
+
+    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+        """See `Asked.pair_scores`."""
+        return super().pair_scores(audience, items) + self._unreached()[items]

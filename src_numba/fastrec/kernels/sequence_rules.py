@@ -1,0 +1,99 @@
+"""What follows each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+
+# Items with fewer followers than this share of the catalogue list those that they met; of others the whole row is read.
+SCANNED = 8
+
+
+class Visits(NamedTuple):
+    """Where the items of sequences stand, one item after the other."""
+
+    starts: NDArray[np.int64]  # (n_items + 1,): where the visits of each item begin
+    places: NDArray[np.int64]  # (events,): where in the sequences the item stands
+    stops: NDArray[np.int64]  # (events,): where the sequence ends
+
+
+class Follows(NamedTuple):
+    """The rows of a matrix as they are found: codes that rise, and values."""
+
+    lengths: NDArray[np.int64]  # (rows,)
+    codes: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+@kernel()
+def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
+    """Fills `places` and `stops`; `ends` has the place behind the last visit of each item, and is counted down.
+
+    Parameters
+    ----------
+    starts
+        int64, of shape (n + 1,): where each of the sequences begins.
+    items
+        int32, of shape (events,).
+    """
+    for row in range(len(starts) - 2, -1, -1):
+        stop = starts[row + 1]
+        for place in range(stop - 1, starts[row] - 1, -1):
+            ends[items[place]] -= 1
+            visits.places[ends[items[place]]] = place
+            visits.stops[ends[items[place]]] = stop
+
+
+@kernel()
+def sum_follows(
+    items: Any, visits: Visits, first: int, last: int, fades: Any, left: Any, right: Any, sums: Any, met: Any,
+    found: Follows,
+) -> None:  # fmt: skip
+    """Fills rows with left[i] · right[j] · Σ fades[distance] over all pairs of a visit of i and a later one of j.
+
+    Rows are those of items i from `first` to `last`, one after the other. The fades are multiples of one small power of
+    two, so that their sums in float64 are exact, in whatever order the sequences come.
+
+    Parameters
+    ----------
+    fades
+        float64, of shape (window + 1,): what a pair counts at each distance. What is farther counts nothing.
+    left, right
+        float64, of shape (n_items,).
+    sums
+        float64, of shape (n_items,): zeros, and left as such.
+    met
+        int32, of shape (n_items,): room.
+    """
+    n_items, window, size = len(sums), len(fades) - 1, 0
+    for item in range(first, last):
+        before = size
+        if (visits.starts[item + 1] - visits.starts[item]) * window * SCANNED < n_items:
+            count = 0
+            for visit in range(visits.starts[item], visits.starts[item + 1]):
+                place = visits.places[visit]
+                for later in range(place + 1, min(visits.stops[visit], place + 1 + window)):
+                    code = items[later]
+                    met[count] = code
+                    count += sums[code] == 0
+                    sums[code] += fades[later - place]
+            codes = np.sort(met[:count])
+            for code in codes:
+                found.codes[size] = code
+                found.values[size] = left[item] * right[code] * sums[code]
+                sums[code] = 0
+                size += 1
+        else:
+            for visit in range(visits.starts[item], visits.starts[item + 1]):
+                place = visits.places[visit]
+                for later in range(place + 1, min(visits.stops[visit], place + 1 + window)):
+                    sums[items[later]] += fades[later - place]
+            for code in range(n_items):
+                if sums[code] > 0:
+                    found.codes[size] = code
+                    found.values[size] = left[item] * right[code] * sums[code]
+                    sums[code] = 0
+                    size += 1
+        found.lengths[item - first] = size - before

@@ -1,0 +1,151 @@
+"""SequenceRules against plain Python, its updates against refits, and what order changes."""
+
+import copy
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.data import Interactions
+from fastrec.matrix.sequences import Sequences, read_sequences
+from fastrec.models import SequenceRules
+from fastrec.solvers.follows import fades_of, sum_pairs
+from tests.reference import sequence_rules as reference
+
+USERS, ITEMS = ["a", "b", "c"], 6
+logs = st.lists(st.tuples(st.sampled_from(USERS), st.integers(0, ITEMS - 1)), min_size=1, max_size=20)
+
+
+def interactions(log, start=0, items=range(ITEMS)):
+    """Events one second apart."""
+    users, codes = zip(*log, strict=True)
+    times = start + np.arange(len(log))
+    return Interactions(
+        [USERS.index(u) for u in users], codes, times=times, users=USERS, items=items, duplicates="last"
+    )
+
+
+def random_log(n_users, n_items, n, seed=0):
+    rng = np.random.default_rng(seed)
+    users, items = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
+    return Interactions(users, items, times=np.arange(n), users=range(n_users), items=range(n_items), duplicates="last")
+
+
+def sequences_of(model):
+    starts, items = read_sequences(model.seen_, model.order_)
+    return [items[start:stop].tolist() for start, stop in pairwise(starts)]
+
+
+def assert_same_weights(one, other):
+    assert one.shape == other.shape
+    for part in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(one, part), getattr(other, part), strict=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, 39), max_size=8), max_size=6),
+    st.sampled_from([5, 40]),
+    st.integers(1, 9),
+    st.sampled_from([0.1, 0.5, 1.0]),
+    st.integers(1, 2),
+)
+def test_sums_over_pairs_are_those_of_plain_python_repeated_items_too(lists, n_items, window, decay, jobs):
+    lists = [[item % n_items for item in items] for items in lists]
+    starts = np.cumsum([0, *map(len, lists)])
+    sequences = Sequences(starts, np.array([item for items in lists for item in items], np.int32))
+    ones = np.ones(n_items)
+    found = sum_pairs(sequences, n_items, fades_of(window, decay), ones, ones, jobs)
+    np.testing.assert_allclose(found.toarray(), reference.weights(lists, n_items, window, decay, 0, 0), atol=1e-5)
+    assert (found.data > 0).all()
+    for row in range(n_items):
+        assert (np.diff(found.indices[found.indptr[row] : found.indptr[row + 1]]) > 0).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(logs, st.integers(1, 5), st.floats(0.1, 1), st.floats(0.1, 1))
+def test_weights_and_scores_are_those_of_plain_python(log, window, decay, recency):
+    model = SequenceRules(window, decay=decay, recency=recency, source_exponent=0.6, target_exponent=0.2)
+    model.fit(interactions(log))
+    histories = sequences_of(model)
+    weights = reference.weights(histories, ITEMS, window, decay, 0.6, 0.2)
+    np.testing.assert_allclose(model.weights_.toarray(), weights, rtol=1e-3, atol=1e-5)
+    for user, history in zip(USERS, histories, strict=True):
+        expected = reference.scores(history, model.weights_.toarray(), recency, ITEMS)
+        np.testing.assert_allclose(model.predict_pairs(user, range(ITEMS)), expected, rtol=1e-5, atol=2e-6)
+
+
+def test_the_order_of_users_and_the_number_of_threads_change_no_bit():
+    data = random_log(300, 90, 20_000)
+    model = SequenceRules(window=8, decay=0.7, n_jobs=1).fit(data)
+    shuffled = data[np.random.default_rng(1).permutation(300)]
+    for jobs, same in ((2, data), (1, shuffled)):
+        assert_same_weights(SequenceRules(window=8, decay=0.7, n_jobs=jobs).fit(same).weights_, model.weights_)
+
+
+@settings(deadline=None, max_examples=30)
+@given(logs, logs, logs)
+def test_updates_give_the_weights_of_a_refit_to_the_bit(first, second, third):
+    model = SequenceRules(window=3, decay=0.7).fit(interactions(first))
+    model.partial_fit(interactions(second, 100)).partial_fit(interactions(third, 200))
+    whole = interactions([*first, *second, *third])
+    assert_same_weights(model.weights_, SequenceRules(window=3, decay=0.7).fit(whole).weights_)
+
+
+def test_an_item_taken_away_leaves_no_trace():
+    log = [("a", 0), ("a", 1), ("a", 2), ("b", 1), ("b", 3)]
+    model = SequenceRules().fit(interactions(log)).update_items([1], [[0, 0, 0]], how="replace")
+    without = [(user, item) for user, item in log if item != 1]
+    assert_same_weights(model.weights_, SequenceRules().fit(interactions(without)).weights_)
+
+
+def test_a_user_s_new_event_counts_at_once_and_the_rules_stay():
+    model = SequenceRules().fit(interactions([("a", 0), ("a", 1), ("b", 2), ("b", 3), ("c", 2), ("c", 5)]))
+    before = copy.copy(model)
+    assert model.recommend("a", k=1).scores[0, 0] < 1e-5  # nothing follows 1
+    model.update_users(["a"], interactions([("a", 2)], 50)[[0]])
+    assert model.recommend("a", k=2).codes.tolist() == [[3, 5]]
+    assert_same_weights(model.weights_, before.weights_)
+
+
+def test_the_newest_item_decides_and_order_is_read_from_times_or_places():
+    log = [("a", 0), ("a", 1), ("b", 2), ("b", 3), ("c", 0), ("c", 1)]
+    model = SequenceRules(recency=0.3).fit(interactions(log))
+    asked = interactions([("a", 0), ("a", 2), ("b", 2), ("b", 0)])[[0, 1]]
+    assert model.recommend(asked, k=1).codes.tolist() == [[3], [1]]
+    places = [[1, 0, 2, 0, 0, 0], [2, 0, 1, 0, 0, 0]]
+    assert model.recommend(places, k=1).codes.tolist() == [[3], [1]]
+    assert model.predict(places).tolist() == [3, 1]
+    reasons = model.explain(places[:1], 3)
+    assert reasons.items.tolist() == [2, 0]
+    assert reasons.contributions[1] == 0
+
+
+def test_recency_acts_at_once():
+    model = SequenceRules(recency=1.0).fit(interactions([("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c", 2), ("c", 3)]))
+    assert model.recommend([[1, 0, 2, 0, 0, 0]], k=1).codes.tolist() == [[1]]
+    assert model.set_params(recency=0.1).recommend([[1, 0, 2, 0, 0, 0]], k=1).codes.tolist() == [[3]]
+
+
+def test_what_no_rule_leads_to_comes_by_popularity():
+    model = SequenceRules().fit(interactions([("a", 0), ("b", 5), ("c", 5), ("c", 4), ("b", 3)]))
+    top = model.recommend("a", k=5)
+    assert top.codes.tolist() == [[5, 3, 4, -1, -1]]
+    assert top.scores[0, 0] == np.float32(1e-6)
+
+
+def test_a_row_of_a_large_catalogue_is_found_as_one_of_a_small_one():
+    sequences = Sequences(np.array([0, 3, 6]), np.array([7, 900, 3, 7, 3, 900], np.int32))
+    found = sum_pairs(sequences, 1000, fades_of(2, 0.5), np.ones(1000), np.ones(1000))
+    assert found.indices[found.indptr[7] : found.indptr[8]].tolist() == [3, 900]
+    assert found.data[found.indptr[7] : found.indptr[8]].tolist() == [1.5, 1.5]
+
+
+def test_times_are_needed_and_wrong_options_refused():
+    with pytest.raises(ValueError, match="SequenceRules learns from the order of events, but X has no times"):
+        SequenceRules().fit(Interactions([0], [0]))
+    for option, wrong in (("window", 0), ("decay", 0), ("recency", 1.5), ("source_exponent", -1)):
+        with pytest.raises(ValueError, match=f"SequenceRules.{option} must be"):
+            SequenceRules(**{option: wrong}).fit(interactions([("a", 0)]))

@@ -1,0 +1,22 @@
+"""Rules of sequences in plain Python: every pair of a history in its turn."""
+
+import numpy as np
+
+
+def weights(sequences, n_items, window, decay, source_exponent, target_exponent):
+    """The weight of each item (row) for each later one, float64, of shape (n_items, n_items)."""
+    sums, counts = np.zeros((n_items, n_items)), np.zeros(n_items)
+    for items in sequences:
+        for place, item in enumerate(items):
+            counts[item] += 1
+            for distance, later in enumerate(items[place + 1 : place + 1 + window], 1):
+                sums[item, later] += decay ** (distance - 1)
+    return sums / (1 + counts[:, None]) ** source_exponent / (1 + counts) ** target_exponent
+
+
+def scores(sequence, weights, recency, last):
+    """The score of each item behind a sequence, of shape (n_items,)."""
+    total = np.zeros(len(weights))
+    for age, item in enumerate(reversed(sequence[-last:])):
+        total += recency**age * weights[item]
+    return total
