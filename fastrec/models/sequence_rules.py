@@ -92,10 +92,10 @@ class SequenceRules(ItemWeights):
 
     def __init__(
         self,
-        window: int = 10,
+        window: int = 20,
         *,
-        decay: float = 0.5,
-        recency: float = 0.8,
+        decay: float = 0.8,
+        recency: float = 0.7,
         source_exponent: float = 0.5,
         target_exponent: float = 0.3,
         n_jobs: int | None = None,
