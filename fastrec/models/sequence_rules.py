@@ -111,7 +111,7 @@ class SequenceRules(ItemWeights):
         counts = self.item_counts_ + 1.0
         sequences = read_sequences(matrix, self._training_order())
         fades = fades_of(min(self.window, matrix.shape[1]), self.decay)
-        left, right = counts**-self.source_exponent, counts**-self.target_exponent
+        left, right = (np.asarray(counts**-power) for power in (self.source_exponent, self.target_exponent))
         self.weights_ = sum_pairs(sequences, matrix.shape[1], fades, left, right, effective_jobs(self.n_jobs))
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
@@ -122,7 +122,8 @@ class SequenceRules(ItemWeights):
         return self._derived.get(UNREACHED, self._find_unreached)
 
     def _find_unreached(self) -> Floats:
-        return (self.item_counts_ * (POPULAR / max(1, self.item_counts_.max(initial=0)))).astype(np.float32)
+        shares: Floats = (self.item_counts_ / max(1, self.item_counts_.max(initial=0))).astype(np.float32)
+        return shares * POPULAR
 
     def _dense(self, audience: Audience) -> Floats:
         return super()._dense(audience) + self._unreached()
