@@ -25,6 +25,14 @@ LONG_FUNCTIONS = {  # and why they are so
     "solve_rows_cg": "as solve_ratings_cg",
     "fold_rows": "as solve_ratings_cg",
 }
+MIRRORED = ("cli", "evaluation", "metrics", "online", "plots", "serving")  # folders whose tests have a file a module
+UNTESTED = {  # modules without a file of tests, and where they are tested
+    "cli/app": "cli/test_program", "evaluation/search/found": "evaluation/search/test_search",
+    "online/journal/errors": "online/journal/test_database", "plots/compression": "plots/test_style",
+    "plots/titles": "plots/test_user", "serving/asgi": "types alone", "serving/endpoint": "serving/test_routes",
+    "serving/failure": "serving/test_supervisor", "serving/messages": "serving/test_openapi",
+    "serving/refusal": "serving/test_parsing",
+}  # fmt: skip
 LONG_FILES = {"network.py": "the kernels of networks, in all their precisions"}
 
 
@@ -114,3 +122,11 @@ def test_functions_are_short_and_files_are_of_one_concept():
     } == {}
     assert statistics.median(functions.values()) <= 7
     assert statistics.quantiles(functions.values(), n=20)[-1] <= 28
+
+
+def test_tests_lie_as_the_source_does():
+    tests = Path(__file__).parent
+    modules = [path.relative_to(PACKAGE) for folder in MIRRORED for path in (PACKAGE / folder).rglob("[a-z]*.py")]
+    missing = {module.with_suffix("").as_posix() for module in modules
+               if not (tests / module.with_name(f"test_{module.name}")).exists()}  # fmt: skip
+    assert missing == set(UNTESTED)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastrec as fr
+from tests.evaluation.parts import random_parts
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +17,13 @@ def report():
     models = {"als": fr.ImplicitALS(factors=4, random_state=0), "popular": fr.Popularity()}
     fitted = {name: model.fit(cells - hidden * (cells > 0)) for name, model in models.items()}
     return fr.evaluate(fitted, hidden, ["ndcg@5", "recall@10", "coverage@5"])
+
+
+@pytest.fixture
+def parts():
+    return random_parts()
+
+
+@pytest.fixture
+def model(parts):
+    return fr.Popularity().fit(parts[0])

@@ -3,9 +3,27 @@
 import pytest
 
 from fastrec.online import Journal
+from tests.online.journal.files import everything
 
 
 @pytest.fixture
 def journal(tmp_path):
     with Journal(tmp_path / "events.db") as journal:
         yield journal
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A journal of several pages in every table, some of it trimmed, kept and deleted; and what it says."""
+    path = tmp_path_factory.mktemp("damage") / "events.db"
+    with Journal(path) as journal:
+        for block in range(6):
+            rows = [(f"user {n % 50}", n % 97 - 9, n / 7, n if n % 3 else None, f"{block}-{n}") for n in range(300)]
+            journal.append(rows)
+            journal.record_checkpoint(journal.last_seq(), f"v{block}")
+        journal.delete_user("user 7")
+        journal.append([(n, "é" * n) for n in range(40)])
+        journal.record_published(500)
+        journal.trim(500, keep=[3, 77, 78])
+        journal.delete_user("user 8")
+    return path.read_bytes(), everything(path)

@@ -9,26 +9,8 @@ from fastrec.online import (
     Journal,
     JournalDamagedError,
     JournalError,
-    JournalTrimmedError,
 )
 from tests.online.journal.files import PAGE, everything, run_sql
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A journal of several pages in every table, some of it trimmed, kept and deleted; and what it says."""
-    path = tmp_path_factory.mktemp("damage") / "events.db"
-    with Journal(path) as journal:
-        for block in range(6):
-            rows = [(f"user {n % 50}", n % 97 - 9, n / 7, n if n % 3 else None, f"{block}-{n}") for n in range(300)]
-            journal.append(rows)
-            journal.record_checkpoint(journal.last_seq(), f"v{block}")
-        journal.delete_user("user 7")
-        journal.append([(n, "é" * n) for n in range(40)])
-        journal.record_published(500)
-        journal.trim(500, keep=[3, 77, 78])
-        journal.delete_user("user 8")
-    return path.read_bytes(), everything(path)
 
 
 def altered(content, changes):
@@ -132,19 +114,6 @@ def test_rows_that_have_changed_places_are_noticed_and_those_of_another_journal_
         everything(other)
 
 
-def test_who_says_so_reads_on_past_what_is_damaged(written, tmp_path, caplog):
-    path = tmp_path / "events.db"
-    path.write_bytes(written[0])
-    run_sql(path, "UPDATE events SET value = 9 WHERE seq = 600", "DELETE FROM events WHERE seq = 700")
-    with pytest.raises(JournalDamagedError, match="Put a sound copy in its place, or begin a new journal"):
-        everything(path)
-    kept, entries, *rest = everything(path, skip_damaged=True)
-    assert [kept, *rest] == [written[1][0], *written[1][2:]]
-    assert entries == [entry for entry in written[1][1] if entry.seq not in (600, 700)]
-    assert "seq 600 is left out" in caplog.text
-    assert "seq 700" in caplog.text
-
-
 def test_a_deletion_leaves_a_valid_trace(tmp_path):
     with Journal(tmp_path / "events.db") as journal:
         journal.append([(f"u{n % 3}", n) for n in range(30)])
@@ -154,22 +123,6 @@ def test_a_deletion_leaves_a_valid_trace(tmp_path):
         assert journal.read(0, 5) == journal.read(0)[:5]
         assert [event.seq for event in journal.read(0, 7, upto=9)] == [1, 3, 4, 6, 7, 9]
         assert journal.read(0)[-1] == Deletion(journal.mark("u1"), seq)
-
-
-def test_what_is_kept_is_there_after_a_trim_until_its_user_is_deleted(tmp_path):
-    with Journal(tmp_path / "events.db") as journal:
-        journal.append([(f"u{n % 4}", n) for n in range(20)])
-        journal.record_published(12)
-        assert journal.trim(12, keep=[2, 5, 6]) == 12
-        assert [event.seq for event in journal.kept(0, 12)] == [2, 5, 6]
-        assert [event.seq for event in journal.kept(3, 14)] == [5, 6, 13, 14]
-        assert [event.item for event in journal.history("u1")] == [1, 5, 13, 17]
-        with pytest.raises(JournalTrimmedError):
-            journal.read(5)
-        journal.delete_user("u1")
-        assert [event.seq for event in journal.kept(0, 12)] == [5]
-        assert journal.trim(12) == 12
-        assert [event.seq for event in journal.kept(0, 12)] == [5], "nothing more to trim"
 
 
 @pytest.mark.parametrize("damage", ["other kind", "first page", "cut"])
