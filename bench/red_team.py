@@ -234,8 +234,8 @@ def trick_paths(target):
     """Paths that lead to what is private, or to files, past the check."""
     tricks = (
         "//users", "/users/", "/./users", "/users/..%2f", "/USERS", "/%75sers", "/users%00", "/users;x",
-        "/page/../../x",
-        "/page/%2e%2e/http.py", "/page/..%2f..%2fcli.py", "//x/users", "/page//etc/passwd", "/users%2f17", "/metrics/",
+        "/page/../../x", "/page/%2e%2e/server.py", "/page/..%2f..%2fstorage.py",
+        "//x/users", "/page//etc/passwd", "/users%2f17", "/metrics/",
         "/page/%2e%2e%2fsettings.py", "/\\users", "/users?x#y", "http://localhost/users", "/healthz/../users",
     )  # fmt: skip
     wrong = []
