@@ -89,6 +89,40 @@ def solve_ratings_cholesky(
         errors[u] = _misfit(indices, values, start, stop, mean, others, narrow)
 
 
+@kernel(fastmath=FAST, inline=True)
+def _begin_row(
+    indices: Codes, values: Floats, start: int, stop: int, mean: float, others: Floats, x: Floats, r: Floats,
+    inverse: Floats,
+) -> None:  # fmt: skip
+    # Adds the entries' part to the residual at x and to the diagonal of the equations; the last column is the bias.
+    size = x.shape[0] - 1
+    for i in range(start, stop):
+        y = others[indices[i]]
+        s = x[size]
+        for f in range(size):
+            s += y[f] * x[f]
+        error = float32(values[i] - mean - y[size] - s)
+        for f in range(size):
+            r[f] += error * y[f]
+            inverse[f] += y[f] * y[f]
+        r[size] += error
+        inverse[size] += float32(1)
+
+
+@kernel(fastmath=FAST, inline=True)
+def _add_row_products(indices: Codes, start: int, stop: int, others: Floats, p: Floats, q: Floats) -> None:
+    # Adds the entries' part of the equations' matrix times p to q.
+    size = p.shape[0] - 1
+    for i in range(start, stop):
+        y = others[indices[i]]
+        s = p[size]
+        for f in range(size):
+            s += y[f] * p[f]
+        for f in range(size):
+            q[f] += s * y[f]
+        q[size] += s
+
+
 @kernel(fastmath=FAST)
 def solve_ratings_cg(
     indptr: Counts,
@@ -114,22 +148,14 @@ def solve_ratings_cg(
     diagonal, inverse = np.empty(width, float32), np.empty(width, float32)
     for u in range(first, last):
         start, stop = indptr[u], indptr[u + 1]
+        # The residual where the row is; a row without entries is zero.
         for f in range(width):
             diagonal[f] = penalties[u] if f < size else bias_penalties[u]
             x[f] = solutions[u, f] if stop > start else float32(0)
             r[f] = -diagonal[f] * x[f]
             inverse[f] = diagonal[f]
-        for i in range(start, stop):
-            y = others[indices[i]]
-            s = x[size]
-            for f in range(size):
-                s += y[f] * x[f]
-            error = float32(values[i] - mean - y[size] - s)
-            for f in range(size):
-                r[f] += error * y[f]
-                inverse[f] += y[f] * y[f]
-            r[size] += error
-            inverse[size] += float32(1)
+        _begin_row(indices, values, start, stop, mean, others, x, r, inverse)
+        # The diagonal of the equations is the preconditioner.
         rz = float32(0)
         for f in range(width):
             inverse[f] = float32(1) / max(inverse[f], float32(1e-20))
@@ -138,16 +164,10 @@ def solve_ratings_cg(
         for _ in range(steps):
             if not rz > float32(1e-20):
                 break
+            # The matrix times the direction, and the step along it.
             for f in range(width):
                 q[f] = diagonal[f] * p[f]
-            for i in range(start, stop):
-                y = others[indices[i]]
-                s = p[size]
-                for f in range(size):
-                    s += y[f] * p[f]
-                for f in range(size):
-                    q[f] += s * y[f]
-                q[size] += s
+            _add_row_products(indices, start, stop, others, p, q)
             pq = float32(0)
             for f in range(width):
                 pq += p[f] * q[f]
@@ -157,6 +177,7 @@ def solve_ratings_cg(
                 x[f] += a * p[f]
                 r[f] -= a * q[f]
                 following += r[f] * r[f] * inverse[f]
+            # On in a conjugate direction.
             b = following / rz
             rz = following
             for f in range(width):

@@ -14,8 +14,7 @@ from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.row import add_scaled, dot, load_row, store_row, zero_row
 from fastrec.kernels.sgd_pairs import AHEAD, DRAWS
-from fastrec.kernels.sgd_steps import move_bias, move_row
-from fastrec.kernels.simd import prefetch
+from fastrec.kernels.sgd_steps import fetch_row, mark_samples, move_bias, move_row
 
 float32 = np.float32
 ONE = float32(1)
@@ -56,25 +55,20 @@ def step_labels(
     k = first
     while k < last:
         u = samples.users[k]
-        end = k
-        while end < last and samples.users[end] == u:
-            if marked:
-                marks[samples.items[end]] = u
-            end += 1
+        # The samples of one user follow each other: their items are marked, and the user's row stays in registers.
+        end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         while k < end:
+            # Rows of a later sample are asked for: its item, those that will be drawn beside it, its user.
             if k + AHEAD < last:
-                for draw in range(-1, labels.draws):
-                    soon = np.int64(samples.items[k + AHEAD])
-                    if draw >= 0:
-                        soon = np.int64(pool[random_below(seed, (k + AHEAD) * DRAWS + draw, n_pool)])
-                    for f in range(0, size, 16):
-                        prefetch(rows, soon * size + f)
+                fetch_row(rows, samples.items[k + AHEAD], width)
+                for draw in range(labels.draws):
+                    fetch_row(rows, pool[random_below(seed, (k + AHEAD) * DRAWS + draw, n_pool)], width)
                 if samples.users[k + AHEAD] != u:
-                    for f in range(0, size, 16):
-                        prefetch(users.rows, np.int64(samples.users[k + AHEAD]) * size + f)
+                    fetch_row(users.rows, samples.users[k + AHEAD], width)
             i = np.int64(samples.items[k])
             value = samples.weights[k * step]
+            # The sample itself is draw -1; a dislike has none beside it. Items move at once, the user in the end.
             ascent = zero_row(width)
             for draw in range(-1, labels.draws if value > 0 else 0):
                 j, amount = i, value

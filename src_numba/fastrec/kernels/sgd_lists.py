@@ -15,7 +15,7 @@ from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import exp, log
 from fastrec.kernels.random import random_below
 from fastrec.kernels.row import add_scaled, dot, load_row, scale, store_row, zero_row
-from fastrec.kernels.sgd_steps import move_row
+from fastrec.kernels.sgd_steps import mark_samples, move_row
 from fastrec.kernels.simd import prefetch
 
 AHEAD = 8
@@ -81,6 +81,19 @@ def draw_negatives(
     return n, mass
 
 
+@kernel(fastmath=FAST, inline=True)
+def weigh_item(score: Any, weight: Any, n: Any, mass: Any, contrast: Any) -> tuple[Any, Any, Any]:
+    """How strongly an item of the user's is pulled, what it adds to the push of the n drawn ones, and its own loss."""
+    if contrast.softmax:
+        own = exp((score - ONE) / contrast.temperature)
+        everything = own + float32(mass)
+        pull = weight * (ONE - own / everything) / contrast.temperature
+        push = weight / everything / contrast.temperature
+        return pull, push, weight * (log(everything) + (ONE - score) / contrast.temperature)
+    push = weight * contrast.weight / float32(n) if n > 0 else float32(0)
+    return weight, push, weight * (ONE - score)
+
+
 @kernel(fastmath=FAST)
 def step_lists(
     samples: Any,
@@ -110,12 +123,11 @@ def step_lists(
     k = first
     while k < last:
         u = samples.users[k]
-        end = k
-        while end < last and samples.users[end] == u:
-            marks[samples.items[end]] = u
-            end += 1
+        # The samples of one user follow each other; all of them meet the same items drawn beside them.
+        end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         n, mass = draw_negatives(x, u, pool, marks, contrast, seed, k * contrast.draws, rows, drawn, pulls, width)
+        # The user's items are pulled to the user along the sphere; `push` collects what drives the drawn ones away.
         ascent = zero_row(width)
         push = float32(0)
         while k < end:
@@ -123,23 +135,16 @@ def step_lists(
             weight = samples.weights[k * step]
             y = load_row(rows, i * size, width)
             score = dot(x, y)
-            if contrast.softmax:
-                own = exp((score - ONE) / contrast.temperature)
-                everything = own + float32(mass)
-                pull = weight * (ONE - own / everything) / contrast.temperature
-                push += weight / everything / contrast.temperature
-                loss += weight * (log(everything) + (ONE - score) / contrast.temperature)
-            else:
-                pull = weight
-                if n > 0:
-                    push += weight * contrast.weight / float32(n)
-                loss += weight * (ONE - score)
+            pull, more, lost = weigh_item(score, weight, n, mass, contrast)
+            push += more
+            loss += lost
             ascent = add_scaled(ascent, pull, y)
             up = add_scaled(x, -score, y)
             store_row(rows, i * size, on_sphere(move_row(items, i, y, pull, up, item_sizes, optimizer, width)))
             k += 1
         if not contrast.softmax:
             loss += push * mass
+        # The drawn items are pushed away, each by its share.
         for place in range(n):
             if pulls[place] == float32(0):
                 continue
@@ -149,6 +154,7 @@ def step_lists(
             ascent = add_scaled(ascent, pull, y)
             side = along(x, y)
             store_row(rows, j * size, on_sphere(move_row(items, j, y, pull, side, item_sizes, optimizer, width)))
+        # The user goes where all of them draw.
         x = on_sphere(move_row(users, u, x, ONE, along(ascent, x), user_sizes, optimizer, width))
         store_row(users.rows, np.int64(u) * size, x)
     return loss, last - first
@@ -182,6 +188,7 @@ def fold_lists(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         if begin == end:
             continue
+        # Begun with the mean of the row's items.
         x = zero_row(width)
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
@@ -190,18 +197,13 @@ def fold_lists(
         for turn in range(passes):
             number = turn * contrast.draws
             n, mass = draw_negatives(x, u, pool, marks, contrast, seed, number, rows, drawn, pulls, width)
+            # The pull of the row's items, and what they have the drawn ones push.
             ascent, push, total = zero_row(width), float32(0), float32(0)
             for entry in range(begin, end):
                 weight = entries.values[entry * step]
                 y = load_row(rows, np.int64(entries.indices[entry]) * size, width)
-                pull = weight
-                if contrast.softmax:
-                    own = exp((dot(x, y) - ONE) / contrast.temperature)
-                    everything = own + float32(mass)
-                    pull = weight * (ONE - own / everything) / contrast.temperature
-                    push += weight / everything / contrast.temperature
-                elif n > 0:
-                    push += weight * contrast.weight / float32(n)
+                pull, more, _ = weigh_item(dot(x, y), weight, n, mass, contrast)
+                push += more
                 total += weight
                 ascent = add_scaled(ascent, pull, y)
             for place in range(n):

@@ -15,8 +15,7 @@ from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.row import dot, load_row, store_row, subtract_rows
-from fastrec.kernels.sgd_steps import move_bias, move_row
-from fastrec.kernels.simd import prefetch
+from fastrec.kernels.sgd_steps import fetch_row, mark_samples, move_bias, move_row
 
 AHEAD = 6  # samples between asking for rows and reading them
 DRAWS = 64  # random numbers kept for each sample
@@ -45,6 +44,43 @@ class Negatives(NamedTuple):
     shares: Floats  # (draws + 1,): the weight of a sample by the number of unseen items drawn
 
 
+@kernel(fastmath=FAST, inline=True)
+def draw_rival(
+    x: Any,
+    score: Any,
+    u: Any,
+    pool: Any,
+    marks: Any,
+    negatives: Any,
+    seed: Any,
+    number: Any,
+    items: Any,
+    width: Any,
+) -> tuple[Any, Any]:
+    """An item that is not the user's, and how many were drawn until it was found; -1 where none was.
+
+    The first drawn, or the first whose score is not below `score` by the margin, or the one of the highest score.
+    """
+    size, n_pool = constant(width), pool.shape[0]
+    bounded = not negatives.hardest and negatives.margin < float32(np.inf)
+    best = score - negatives.margin if bounded else float32(-np.inf)
+    j, drawn = np.int64(-1), 0
+    for draw in range(negatives.draws):
+        candidate = np.int64(pool[random_below(seed, number + draw, n_pool)])
+        if marks[candidate] == u:
+            continue
+        drawn += 1
+        if not (bounded or negatives.hardest):
+            j = candidate
+            break
+        other = dot(x, load_row(items.rows, candidate * size, width)) + items.biases[candidate]
+        if not other <= best:  # so that NaN is found, and seen in the loss
+            j, best = candidate, other
+            if not negatives.hardest:
+                break
+    return j, drawn
+
+
 @kernel(fastmath=FAST)
 def step_pairs(
     samples: Any,
@@ -69,47 +105,25 @@ def step_pairs(
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, samples.weights.shape[0] - 1), pool.shape[0]
-    bounded = not negatives.hardest and negatives.margin < float32(np.inf)
-    scored = bounded or negatives.hardest
     loss, count = np.float64(0), 0
     k = first
     while k < last:
         u = samples.users[k]
-        end = k
-        while end < last and samples.users[end] == u:
-            marks[samples.items[end]] = u
-            end += 1
+        # The samples of one user follow each other: their items are marked, and the user's row stays in registers.
+        end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         while k < end:
+            # Rows of a later sample are asked for: its item, the first that will be drawn beside it, its user.
             if k + AHEAD < last:
-                soon = np.int64(samples.items[k + AHEAD]) * size
-                other = np.int64(pool[random_below(seed, (k + AHEAD) * DRAWS, n_pool)]) * size
-                for f in range(0, size, 16):
-                    prefetch(rows, soon + f)
-                    prefetch(rows, other + f)
+                fetch_row(rows, samples.items[k + AHEAD], width)
+                fetch_row(rows, pool[random_below(seed, (k + AHEAD) * DRAWS, n_pool)], width)
                 if samples.users[k + AHEAD] != u:
-                    soon = np.int64(samples.users[k + AHEAD]) * size
-                    for f in range(0, size, 16):
-                        prefetch(users.rows, soon + f)
+                    fetch_row(users.rows, samples.users[k + AHEAD], width)
             i = np.int64(samples.items[k])
             y = load_row(rows, i * size, width)
-            best = float32(-np.inf)
-            if bounded:
-                best = dot(x, y) + biases[i] - negatives.margin
-            j, drawn = np.int64(-1), 0
-            for draw in range(negatives.draws):
-                candidate = np.int64(pool[random_below(seed, k * DRAWS + draw, n_pool)])
-                if marks[candidate] == u:
-                    continue
-                drawn += 1
-                if not scored:
-                    j = candidate
-                    break
-                other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
-                if not other <= best:  # so that NaN is found, and seen in the loss
-                    j, best = candidate, other
-                    if not negatives.hardest:
-                        break
+            score = dot(x, y) + biases[i]
+            j, drawn = draw_rival(x, score, u, pool, marks, negatives, seed, k * DRAWS, items, width)
+            # A step along the difference of the two scores; where nothing was found, nothing moves.
             if j >= 0:
                 z = load_row(rows, j * size, width)
                 weight = samples.weights[k * step] * negatives.shares[drawn]

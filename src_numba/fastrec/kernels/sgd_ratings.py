@@ -13,7 +13,7 @@ import numpy as np
 from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.row import add_scaled, blend, dot, load_row, scale, store_row, zero_row
 from fastrec.kernels.sgd_pairs import AHEAD
-from fastrec.kernels.sgd_steps import move_bias, move_row
+from fastrec.kernels.sgd_steps import fetch_row, move_bias, move_row
 from fastrec.kernels.simd import prefetch
 
 float32 = np.float32
@@ -52,14 +52,12 @@ def step_ratings(
             offset = load_row(offsets, place, width)
             wish = load_row(asked, place, width)
         while k < last and samples.users[k] == u:
+            # Rows of a later sample are asked for.
             if k + AHEAD < last:
-                soon = np.int64(samples.items[k + AHEAD]) * size
-                for f in range(0, size, 16):
-                    prefetch(rows, soon + f)
+                fetch_row(rows, samples.items[k + AHEAD], width)
                 if samples.users[k + AHEAD] != u:
-                    soon = np.int64(samples.users[k + AHEAD]) * size
-                    for f in range(0, size, 16):
-                        prefetch(users.rows, soon + f)
+                    fetch_row(users.rows, samples.users[k + AHEAD], width)
+            # Biases and both rows go along the error; an offset is a part of the user that is not learned here.
             i = np.int64(samples.items[k])
             y = load_row(rows, i * size, width)
             whole = add_scaled(x, ONE, offset) if aided else x
@@ -141,6 +139,7 @@ def fold_ratings(
         offset = zero_row(width)
         if aided:
             offset = load_row(offsets, np.int64(u) * size, width)
+        # The right side of the equations, which is the residual of x = 0.
         residual, residual_b = zero_row(width), float32(0)
         for entry in range(begin, end):
             i = np.int64(entries.indices[entry])
@@ -155,6 +154,7 @@ def fold_ratings(
         for _ in range(steps):
             if not norm > goal:
                 break
+            # The matrix times the direction, from the row's own entries.
             image, image_b = zero_row(width), float32(0)
             for entry in range(begin, end):
                 y = load_row(rows, np.int64(entries.indices[entry]) * size, width)
@@ -166,6 +166,7 @@ def fold_ratings(
             curvature = dot(direction, image) + direction_b * image_b
             if not curvature > float32(0):
                 break
+            # As far as the error falls along it, and on in a conjugate direction.
             length = norm / curvature
             x = add_scaled(x, length, direction)
             bias += length * direction_b

@@ -10,10 +10,11 @@ import numpy as np
 from numba.core import types
 from numba.extending import overload
 
-from fastrec.kernels._jit import FAST, constant
+from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.adam import EPSILON, ONE, correction, next_mean, next_square, step_adam
 from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.row import add_scaled, add_square, blend, load_row, over_root, store_row
+from fastrec.kernels.simd import prefetch
 
 SGD, ADAGRAD, ADAM = 0, 1, 2
 
@@ -150,3 +151,22 @@ def _move_bias_adam(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: An
     first, second = correction(side.counts[code] + 1)
     rate, tiny = sizes.rate * first * second, EPSILON * second
     side.biases[code] = step_adam(side.biases[code], mean, square, -rate, tiny, ONE)
+
+
+@kernel(inline=True)
+def fetch_row(rows: Any, code: Any, width: Any) -> None:
+    """Asks for a row, to be read soon."""
+    place = np.int64(code) * constant(width)
+    for f in range(0, constant(width), 16):
+        prefetch(rows, place + f)
+
+
+@kernel(inline=True)
+def mark_samples(samples: Any, k: Any, last: Any, marks: Any) -> Any:
+    """Marks the items of one user's samples, which begin with sample k, as that user's; returns where they end."""
+    u, end = samples.users[k], k
+    while end < last and samples.users[end] == u:
+        if marks.shape[0] > 1:
+            marks[samples.items[end]] = u
+        end += 1
+    return end
