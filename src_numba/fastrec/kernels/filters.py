@@ -31,6 +31,7 @@ def multiply_rows(
     for row in range(first, last):
         start, stop = indptr[row], indptr[row + 1]
         at = np.int64(row) * width + left
+        # Four sums in registers, so that an entry is read once for them.
         if whole:
             a, b, c, d = zeros(16), zeros(16), zeros(16), zeros(16)
             for i in range(start, stop):
@@ -69,6 +70,7 @@ def add_products(
     `vectors` is flat with rows of `depth`, `turned` flat with `depth` rows of `width`, a multiple of sixteen. Only the
     columns from `left` on, `STRIP` at most. Each element is summed in the order of `depth`.
     """
+    # A narrow strip, vector by vector.
     if width - left < STRIP:
         for row in range(first, last):
             for f in range(left, width, LANES):

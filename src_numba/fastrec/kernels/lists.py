@@ -151,6 +151,7 @@ def search_lists(
     own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
     place.work[0], place.work[1], place.work[2], place.work[3] = 0, 0, 0, 0
+    # Which lists each query visits, what of them reaches its limit, and the best of that by exact scores.
     bad = plan_visits(
         way, asked.centers, asked.metric, asked.scale, asked.longest, asked.signs, asked.blocks, asked.levels,
         asked.shift, own, queries.shape[1], pointer_to_bytes(place.quads), np.float32(asked.least),
@@ -168,6 +169,7 @@ def search_lists(
         )  # fmt: skip
     else:
         rank_bounds(asked.metric, asked.scale, place, found)
+    # What was done, for audits, and the queries that are to be looked at again.
     for row in range(place.n):
         place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
         place.work[2] += max(place.counts[row], 0)
@@ -285,6 +287,7 @@ def choose_lists(
         size = min(GROUP, place.n - at)
         for q in range(GROUP):
             place.alive[q] = at + min(q, size - 1)
+        # Estimates of all lists, by a scan of their centers.
         for begin in range(0, size, size if size > 2 else 1):
             for panel in range(centers.n_panels):
                 vectors, step = advance(centers.panels, 16 * width * panel), load(centers.steps, 16 * panel, 16)
@@ -296,6 +299,7 @@ def choose_lists(
                     score_one(way, vectors, width, place.quads, place.alive[begin], step, error, place)
                 for q in range(size if size > 2 else 1):
                     store(estimates, (begin + q) * n_lists + 16 * panel, load(place.uppers, 16 * q, 16))
+        # The best of them, the very best first.
         for q in range(size):
             row, counts[at + q] = at + q, 0
             if place.counts[row] != GIVEN_UP:
@@ -330,6 +334,7 @@ def keep_promising(
     shares, reaching = advance(hits, 3 * size), advance(hits, 4 * size)
     for c in range(n, size):
         means[c], inverses[c], sizes[c] = 0, 1, 0
+    # What is expected of each list: its mean and its scatter.
     for c in range(n):
         shape = advance(shapes, 4 * chosen[c])
         mean = estimates[chosen[c]] - bonuses[chosen[c]]
@@ -343,6 +348,7 @@ def keep_promising(
         store(reaching, start, above_mean)
     for c in range(n):
         limit, widest = max(limit, reaching[c]), max(widest, reaching[c] - means[c])
+    # The limit that as many as are wanted reach, by Newton's method.
     for _ in range(NEWTON_STEPS):
         total, slope = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
         for start in range(0, size, 16):
@@ -357,6 +363,7 @@ def keep_promising(
         # for where a limit is far from all means nothing is straight.
         change = np.float32(2) * (sum_ - wanted) / (sum_ + wanted) * sum_ / steepness
         limit += min(max(change, -widest), widest)
+    # Lists that promise enough of what is above it.
     kept = 1
     for c in range(1, n):
         if reaching[c] * shares[c] >= least:
@@ -475,6 +482,7 @@ def pack_lists(
     size, d, stride, width = exact.vectors.shape[1], work.shape[1], rotated.shape[1], panels.shape[1]
     vectors, rows, turned, quads = pointer(exact.vectors), pointer(work), pointer(rotated), pointer(panels)
     for panel in range(start, stop):
+        # Sixteen vectors scaled, in float32; under L2 half their squared length is a dimension more.
         for lane in range(16):
             code, own = order[16 * panel + lane], advance(rows, lane * d)
             factor = 0.0
@@ -485,6 +493,7 @@ def pack_lists(
             scale_row(advance(vectors, np.int64(max(code, 0)) * size), factor, size, pointer(wide), own)
             if d > size:
                 own[size] = -0.5 * (exact.norms[max(code, 0)] * factor) ** 2
+        # Rotated, and rounded to bytes in steps of their own.
         rotate_rows(pointer(form.signs), form.blocks, rows, d, 16, turned, stride)
         for lane in range(16):
             own, at = advance(turned, lane * stride), 16 * panel + lane

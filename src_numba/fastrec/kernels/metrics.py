@@ -50,6 +50,7 @@ def tally_rankings(
     """
     width = ranking.shape[1]
     for u in range(start, stop):
+        # The relevant items of the row, by their grades.
         size = indptr[u + 1] - indptr[u]
         tally.relevant[u] = size
         for e in range(indptr[u], indptr[u + 1]):
@@ -57,6 +58,7 @@ def tally_rankings(
         place = 0
         hits, first, misses_above, misses, r_hits = 0, 0, 0, 0, 0
         precisions, dcg, gain, ideal_gain = 0.0, 0.0, 0.0, 0.0
+        # Down the list once; at each cut-off the counts so far are written.
         for j in range(len(cutoffs)):
             while place < cutoffs[j] and (place < width or place < size):
                 code = ranking[u, place] if place < width else -1
@@ -84,6 +86,7 @@ def tally_rankings(
             tally.gain[j, u] = gain
             tally.ideal_gain[j, u] = ideal_gain
             tally.r_hits[j, u] = r_hits
+        # The marks are taken back.
         for e in range(indptr[u], indptr[u + 1]):
             marks[indices[e]] = 0.0
 

@@ -102,8 +102,10 @@ def run_layers(net: Network, rows: int, work: Work, moments: Floats, seed: np.ui
         kernel_at = net.layers[index, 3]
         bias = kernel_at + inputs * outputs
         out = at + rows * inputs
+        # The sums, which begin with the bias.
         spread_row(net.weights, bias, work.after, out, rows, outputs)
         add_products(work.after, at, inputs, 1, net.weights, kernel_at, work.after, out, rows, inputs, outputs)
+        # Normalization, ReLU and dropout, in place.
         x = work.after[out : out + rows * outputs]
         scales = work.scales[index * len(work.scales) // len(net.layers) :]
         if net.normalization == LAYER:
@@ -135,6 +137,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
         kernel_at = net.layers[index, 3]
         bias = kernel_at + inputs * outputs
         size -= rows * outputs
+        # Back through dropout, ReLU and normalization.
         errors = work.errors[here : here + rows * outputs]
         unrectify(errors, work.after[at:], rows * outputs, net.dropout if training else np.float32(0.0))
         scales = work.scales[index * len(work.scales) // len(net.layers) :]
@@ -143,6 +146,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
             unnormalize_rows(errors, rows, width, outputs, gain, net.weights, normal, scales, slopes, not training)
         elif net.normalization == BATCH:
             unnormalize_columns(errors, rows, outputs, gain, net.weights, normal, scales, slopes)
+        # The slopes by bias and kernel; a few rows at a time, so that they stay in the nearest cache.
         at -= rows * inputs
         if training:
             sum_rows(errors, 0, slopes, bias, rows, outputs)
@@ -152,6 +156,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
                     work.after, at + first * inputs, 1, inputs, errors, first * outputs,
                     slopes, kernel_at, inputs, some, outputs,
                 )  # fmt: skip
+        # The errors of the layer below.
         for j in range(0, rows * inputs, 16):
             store(work.errors, there + j, zeros(16))
         add_products(
@@ -216,6 +221,7 @@ def learn_block(
     top = run_layers(net, rows, work, moments, seed, training)
     last = net.layers[len(net.layers) - 1, 1] if len(net.layers) else 0
     width, v = net.product + net.tower, net.output + net.product
+    # The logits: the product of the multiplied parts, the last layer's outputs, the bias.
     for r in range(rows):
         u, i = np.int64(user_codes[start + r]) * width, np.int64(item_codes[start + r]) * width
         a = zeros(16)
@@ -223,6 +229,7 @@ def learn_block(
             a = multiply_add(load(net.weights, v + j, 16), load(work.after, top + r * last + j, 16), a)
         work.logits[r] = multiplied(net, users, u, items, i) + reduce_add(a) + net.weights[v + last]
     lost = judge(work.logits, targets[start:], weights[start:], rows, net.loss, scale)
+    # Backward to the vectors' multiplied parts, the weights of both products, and the last layer's outputs.
     for r in range(rows):
         error = work.logits[r]
         many = broadcast(error, 16)
@@ -244,6 +251,7 @@ def learn_block(
                 )
         if training:
             slopes[v + last] += error
+    # Backward through the layers to the concatenated parts.
     if len(net.layers):
         here = unrun_layers(net, rows, work, slopes, top, training)
         for r in range(rows):
@@ -314,6 +322,7 @@ def score_block(
     `mine` and `its` are the multiplied parts of users and items, `first` and `second` what each adds to the first
     layer before its normalization and ReLU.
     """
+    # The dense layers, the first from its two halves.
     top, last = 0, 0
     if len(net.layers):
         last = net.layers[0, 1]
@@ -324,6 +333,7 @@ def score_block(
                 store(work.after, r * last + j, multiply_add(one, load(first, u + j, 16), load(second, i + j, 16)))
         top = finish_layers(net, rows, work)
         last = net.layers[len(net.layers) - 1, 1]
+    # The logits, and what they stand for.
     v = net.output + net.product
     for r in range(rows):
         a = zeros(16)

@@ -36,6 +36,7 @@ def list_samples(
     for entry in range(low, high):
         for extra in range(1 + negatives):
             code = np.int64(indices[entry])
+            # Beside each entry, items that are not in the row.
             if extra:
                 number = (entry - low) * (1 + negatives) + extra
                 code = draw_negative(indices, low, high, n_items, random_bits(seed, number))

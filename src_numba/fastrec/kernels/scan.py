@@ -244,6 +244,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
         power = np.int64((2045 << 52) - (np.float64(whole).view(np.int64) & (2047 << 52))).view(np.float64)
         for j in range(d):
             scaled[j] = np.float32(row[j] * (power * stretch))
+        # The largest score there can be, and the unit of the scan's sums in scores.
         largest, unit = norm * longest, power * scale
         if metric == COSINE:
             largest, unit = 1.0, norm * power
@@ -252,6 +253,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
             scaled[d] = np.float32(power)
             largest, unit = (norm + longest) * (norm + longest), 0.5 * power * scale * scale
             margin = TINY * unit + NOTHING + CARE * largest * unit
+        # A query that is given up has a limit that nothing reaches.
         given_up = whole == 0 or not largest < 1e38 or not margin < 0.25
         place.norms[i] = norm
         place.margins[i] = margin
@@ -261,6 +263,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
         place.counts[i] = GIVEN_UP if given_up else 0
         place.starts[i] = i * place.room
         place.dues[i] = place.room - SPARE
+    # A row behind the last query, of zeros: what fills up a group of queries.
     place.limits[n] = np.inf
     place.offsets[n] = 0
     for j in range(place.dimensions):
@@ -441,6 +444,7 @@ def score_group(way: Any, panel: Any, width: int, queries: Any, rows: Any, step:
     query0, query1, query2 = row0 * width, row1 * width, row2 * width
     query3, query4, query5 = row3 * width, row4 * width, row5 * width
     offsets, limits, uppers = place.offsets, place.limits, place.uppers
+    # The sums of six queries in registers: what is loaded of the panel is used six times.
     sum0, sum1 = broadcast_load(offsets, row0, 16), broadcast_load(offsets, row1, 16)
     sum2, sum3 = broadcast_load(offsets, row2, 16), broadcast_load(offsets, row3, 16)
     sum4, sum5 = broadcast_load(offsets, row4, 16), broadcast_load(offsets, row5, 16)
@@ -452,6 +456,7 @@ def score_group(way: Any, panel: Any, width: int, queries: Any, rows: Any, step:
         sum3 = accumulate(way, x, broadcast_load(queries, query3 + j, 16), sum3)
         sum4 = accumulate(way, x, broadcast_load(queries, query4 + j, 16), sum4)
         sum5 = accumulate(way, x, broadcast_load(queries, query5 + j, 16), sum5)
+    # Upper bounds, and one bit for each that reaches its query's limit.
     upper0, upper1 = multiply_add(to_float(sum0), step, error), multiply_add(to_float(sum1), step, error)
     upper2, upper3 = multiply_add(to_float(sum2), step, error), multiply_add(to_float(sum3), step, error)
     upper4, upper5 = multiply_add(to_float(sum4), step, error), multiply_add(to_float(sum5), step, error)

@@ -160,6 +160,7 @@ def scan_tables(
     size, group, parts = layout.centroids, layout.group, layout.parts
     d, few = coded.dimensions - coded.exact, layout.kind == FEW_CENTROIDS
     for row in range(search.n):
+        # The products of the query with all centroids, once.
         query, start = vectors[row], 0
         for part in range(parts):
             stop = (part + 1) * d // parts
@@ -169,6 +170,7 @@ def scan_tables(
                     total += query[start + j] * centroids[at + j]
                 products[part * size + code] = total
             start = stop
+        # A vector is the sum of its centroids, so its product is a sum of those; two sums hide the latency.
         for i in range(len(coded.rows)):
             own = advance(rows, i * stride)
             codes = advance(own, layout.start)
@@ -182,6 +184,7 @@ def scan_tables(
                     odd += products[(part + 1) * size + codes[part + 1]]
                 if parts % 2:
                     even += products[(parts - 1) * size + codes[parts - 1]]
+            # Its length and its exact dimensions, kept apart from the centroids.
             score = (even + odd) * scale_of(codes, layout)
             for j in range(coded.exact):
                 score += query[d + j] * float_at(own, coded.exact_at + 4 * j)
@@ -373,6 +376,7 @@ def rank_codes(
         for place in range(k):
             heap_scores[place] = -np.inf
             heap_codes[place] = EMPTY
+        # A query of zeros needs no decoding: all products are 0.
         query, everything = advance(own, i * d), counts[i] == -1
         nothing = sum_products(query, query, d) == 0
         for c in range(len(coded.rows) if everything else counts[i]):
@@ -383,6 +387,7 @@ def rank_codes(
             if not nothing:
                 decode_row(advance(rows, code * stride), coded, True, vector)
                 product = sum_products(vector, query, d)
+            # The cosine divides by both norms; what float32 cannot hold stays at its largest number.
             if len(norms):
                 length = norms[code] * query_norms[i]
                 product = product / length if length > 0 else 0.0

@@ -37,6 +37,7 @@ def splice_rows(old: Entries, rows: Codes, new: Entries, policy: int, first: int
         row = np.int64(rows[j])
         if j == 0:
             _copy(old, 0, row, out)
+        # The changed row: both merged in the order of columns, by the policy where a column is in both.
         a, b, at = old.indptr[row], new.indptr[j], out.indptr[row]
         a_end, b_end = old.indptr[row + 1], new.indptr[j + 1]
         if policy == REPLACE:
@@ -55,6 +56,7 @@ def splice_rows(old: Entries, rows: Codes, new: Entries, policy: int, first: int
             at += 1
             a += one <= two
             b += two <= one
+        # What is left of either, and the unchanged rows up to the next changed one.
         for i in range(a, a_end):
             out.indices[at + i - a], out.values[at + i - a] = old.indices[i], old.values[i]
         at += a_end - a

@@ -39,6 +39,7 @@ def _delimits(text, at, delimiter):
 def _find_end(text, start, delimiter, quote):
     """Where a field that begins at `start` ends, and what is wrong with it; `quote` is -1 where there is none."""
     at, size = start, text.shape[0]
+    # In quotes: up to a quote that is not doubled, behind which the field must end.
     if size > at and text[at] == quote:
         at += 1
         while True:
@@ -55,6 +56,7 @@ def _find_end(text, start, delimiter, quote):
         if at == size or _ends_line(text, at) > 0 or _delimits(text, at, delimiter):
             return at, FINE
         return at, AFTER_QUOTE
+    # Without quotes: up to a delimiter or the end of the line; all bytes below 14 are looked at more closely.
     first = delimiter[0]
     while at < size:
         letter = text[at]
@@ -102,10 +104,12 @@ def check_records(
     at, size, wanted = 0, text.shape[0], facts[FIELDS]
     n, kind = 0, FINE
     while at < size and n < most:
+        # Empty lines are passed over.
         ended = _ends_line(text, at)
         if ended > 0:
             at += ended
             continue
+        # Field by field to the end of the record.
         start, fields = at, 0
         while True:
             stop, kind = _find_end(text, at, delimiter, quote)
@@ -120,6 +124,7 @@ def check_records(
             if at == size or _ends_line(text, at) > 0:
                 break
             at += delimiter.shape[0]
+        # The first record says how many fields all must have.
         if wanted == 0:
             wanted = fields
         facts[RECORD_START], facts[RECORD_END], facts[GOT] = start, at, fields
@@ -178,6 +183,7 @@ def copy_columns(
         if ended > 0:
             at += ended
             continue
+        # Field by field to the end of the record; those of wanted columns are copied.
         column = 0
         while True:
             stop, _ = _find_end(text, at, delimiter, quote)
@@ -314,11 +320,13 @@ def number_fields(
         if 2 * n >= table.shape[0]:
             return row, n
         start, stop = offsets[row], offsets[row + 1]
+        # FNV-1a of the bytes, its bits mixed once more.
         key = np.uint64(14695981039346656037)
         for i in range(start, stop):
             key = (key ^ np.uint64(utf8[i])) * np.uint64(1099511628211)
         key = (key ^ (key >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
         key ^= key >> np.uint64(29)
+        # The first free place is a new field; before it, one of the same hash and bytes is a known one.
         place = key & mask
         while True:
             code = table[place]

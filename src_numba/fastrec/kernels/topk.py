@@ -211,6 +211,7 @@ def rank_lists(
         )  # fmt: skip
         own, everything = lists.starts[i], lists.counts[i] == -1
         count = n if everything else lists.counts[i]
+        # Few candidates are scored side by side and ranked by counting.
         if lists.filtered and 0 <= count <= FEW and not everything:
             listed, work = advance(lists.codes, own), advance(lists.scores, own)
             for c in range(count):
@@ -218,6 +219,7 @@ def rank_lists(
                 work[c] = score_exactly(vectors, norms, metric, d, listed[c], query, norm)
             rank_few(work, listed, count, scores, codes, k)
             continue
+        # More go through a heap of the best k, the worst of them first.
         for place in range(k):
             scores[place] = -np.inf
             codes[place] = EMPTY
