@@ -53,6 +53,8 @@ def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | sli
     >>> pick_order(check_matrix([[1, 1], [1, 1]]), np.array([0, 1, 1, 0], "i4"), np.array([1]))
     array([1, 0], dtype=int32)
     """
+    if not isinstance(rows, slice) and rows.dtype != bool and len(rows) == 1:  # a single row costs no matrix
+        return order[matrix.indptr[rows[0]] : matrix.indptr[rows[0] + 1]]
     picked: Order = pick_rows(with_data(matrix, order), rows).data
     return picked
 
@@ -158,8 +160,10 @@ def drop_cells(sequences: Sequences, cells: CodeMatrix) -> Sequences:
     return Sequences(starts_of(np.bincount(users[kept], minlength=cells.shape[0])), sequences.items[kept])
 
 
-def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
+def fade(matrix: CodeMatrix, order: Order | None, memory: float, least: float = 0.0) -> CodeMatrix:
     """Values times `memory` to the power of how many entries of the row came after; the matrix itself without order.
+
+    Where that power is below `least`, the value is 0.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> fade(check_matrix([[2, 0, 4]]), np.array([1, 0], "i4"), 0.5).toarray()
@@ -168,4 +172,6 @@ def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
     if order is None or memory == 1:
         return matrix
     since = repeat_by_row(matrix, np.diff(matrix.indptr)) - 1 - order
-    return with_data(matrix, keep_nonzero(matrix.data * np.float32(memory) ** since.astype(np.float32), matrix.data))
+    shares = np.float32(memory) ** since.astype(np.float32)
+    faded = keep_nonzero(matrix.data * shares, matrix.data)
+    return with_data(matrix, np.where(shares < least, np.float32(0), faded) if least else faded)

@@ -15,6 +15,8 @@ from fastrec.options import Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.follows import fades_of, sum_pairs
 
+# An event of a history of which less is left than this counts nothing.
+FAINT = 1e-3
 # The score of the most popular item that no rule leads to: below every rule, so that lists end with what is popular.
 POPULAR = np.float32(1e-6)
 UNREACHED: Key[Floats] = Key("scores without a rule")
@@ -40,8 +42,8 @@ class SequenceRules(ItemWeights):
     decay : float
         What a pair counts less for each event between the two, above 0 and at most 1.
     recency : float
-        What an item of a history counts less for each event since, above 0 and at most 1. Set on a fitted model, it
-        acts at once.
+        What an item of a history counts less for each event since, above 0 and at most 1; what has fallen below a
+        thousandth counts nothing. Set on a fitted model, it acts at once.
     source_exponent, target_exponent : float
         How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
     n_jobs : int or None
@@ -115,7 +117,7 @@ class SequenceRules(ItemWeights):
         self.weights_ = sum_pairs(sequences, matrix.shape[1], fades, left, right, effective_jobs(self.n_jobs))
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        return audience.faded(self.recency)
+        return audience.faded(self.recency, FAINT)
 
     def _unreached(self) -> Floats:
         """What each item scores without a rule, of shape (n_items,)."""

@@ -1,5 +1,8 @@
 """What follows each item in sequences, as a sparse matrix from item to later item."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,16 +75,20 @@ def sum_pairs(
 
     def sum_piece(piece: int) -> Follows:
         first, last = int(cuts[piece]), int(cuts[piece + 1])
-        room = int(most[first:last].sum())
+        room = int(most[first:last].sum()) + 1
         found = Follows(np.zeros(last - first, np.int64), np.empty(room, np.int32), np.empty(room, np.float32))
         met = np.empty(n_items, np.int32)
         sum_follows(items, visits, first, last, fades, left, right, np.zeros(n_items), met, found)
-        size = found.lengths.sum()
-        return Follows(found.lengths, found.codes[:size].copy(), found.values[:size].copy())
+        for part in (found.codes, found.values):
+            part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
+        return found
 
-    lengths, codes, values = zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True)
-    indptr = starts_of(np.concatenate(lengths))
-    return assemble_csr(np.concatenate(values), np.concatenate(codes), indptr, (n_items, n_items))
+    lengths, codes, values = map(_joined, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
+    return assemble_csr(values, codes, starts_of(lengths), (n_items, n_items))
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _visits_of(sequences: Sequences, counts: NDArray[np.int64]) -> Visits:

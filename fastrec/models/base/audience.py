@@ -117,15 +117,16 @@ class Audience:
         """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
         return read_sequences(*self.histories_in_order())
 
-    def faded(self, memory: float) -> CodeMatrix:
+    def faded(self, memory: float, least: float = 0.0) -> CodeMatrix:
         """`histories`, each value times `memory` to the power of how many events came after; as they are without order.
 
-        Of a model that needs an order, whose values may be places, every event has the value 1.
+        Where that power is below `least`, the value is 0. Of a model that needs an order, whose values may be places,
+        every event has the value 1.
         """
         histories, order = self.histories_in_order()
         if self.model.needs_order:
             histories = with_data(histories, np.ones(histories.nnz, np.float32))
-        return fade(histories, order, memory)
+        return fade(histories, order, memory, least)
 
     def histories_in_order(self) -> tuple[CodeMatrix, Order | None]:
         """`histories`, and the order of their entries where there is one."""

@@ -385,6 +385,8 @@ def add_weighted_rows(rows: Rows, first: int, last: int, weights: Rows, scores: 
         line = scores[row - first]
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             value = rows.values[p * row_step]
+            if value == 0:  # of events that have faded, which are most of a long history
+                continue
             item = rows.indices[p]
             for q in range(weights.indptr[item], weights.indptr[item + 1]):
                 line[np.uint32(weights.indices[q])] += value * weights.values[q * step]

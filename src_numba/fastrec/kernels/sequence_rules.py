@@ -20,7 +20,7 @@ class Visits(NamedTuple):
 
 
 class Follows(NamedTuple):
-    """The rows of a matrix as they are found: codes that rise, and values."""
+    """The rows of a matrix as they are found: codes that rise, and values; with room for one more."""
 
     lengths: NDArray[np.int64]  # (rows,)
     codes: NDArray[np.int32]
@@ -90,10 +90,10 @@ def sum_follows(
                 place = visits.places[visit]
                 for later in range(place + 1, min(visits.stops[visit], place + 1 + window)):
                     sums[items[later]] += fades[later - place]
-            for code in range(n_items):
-                if sums[code] > 0:
-                    found.codes[size] = code
-                    found.values[size] = left[item] * right[code] * sums[code]
-                    sums[code] = 0
-                    size += 1
+            for code in range(n_items):  # without a branch, which could not be foretold
+                sum = sums[code]
+                found.codes[size] = code
+                found.values[size] = left[item] * right[code] * sum
+                sums[code] = 0
+                size += sum > 0
         found.lengths[item - first] = size - before
