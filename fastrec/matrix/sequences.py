@@ -160,10 +160,8 @@ def drop_cells(sequences: Sequences, cells: CodeMatrix) -> Sequences:
     return Sequences(starts_of(np.bincount(users[kept], minlength=cells.shape[0])), sequences.items[kept])
 
 
-def fade(matrix: CodeMatrix, order: Order | None, memory: float, least: float = 0.0) -> CodeMatrix:
+def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
     """Values times `memory` to the power of how many entries of the row came after; the matrix itself without order.
-
-    Where that power is below `least`, the value is 0.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> fade(check_matrix([[2, 0, 4]]), np.array([1, 0], "i4"), 0.5).toarray()
@@ -171,7 +169,20 @@ def fade(matrix: CodeMatrix, order: Order | None, memory: float, least: float = 
     """
     if order is None or memory == 1:
         return matrix
-    since = repeat_by_row(matrix, np.diff(matrix.indptr)) - 1 - order
-    shares = np.float32(memory) ** since.astype(np.float32)
-    faded = keep_nonzero(matrix.data * shares, matrix.data)
-    return with_data(matrix, np.where(shares < least, np.float32(0), faded) if least else faded)
+    return with_data(matrix, keep_nonzero(matrix.data * fade_ones(matrix, order, memory), matrix.data))
+
+
+def fade_ones(matrix: CodeMatrix, order: Order | None, memory: float, least: float = 0.0) -> NDArray[np.float32]:
+    """`memory` to the power of how many entries of the row came after each, of shape (nnz,); 0 where below `least`.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> fade_ones(check_matrix([[1, 1, 1]]), np.array([1, 0, 2], "i4"), 0.5, 0.3)
+    array([0.5, 0. , 1. ], dtype=float32)
+    """
+    if order is None or memory == 1:
+        return np.ones(matrix.nnz, np.float32)
+    lengths = np.diff(matrix.indptr)
+    newest = lengths - 1 if len(lengths) == 1 else repeat_by_row(matrix, lengths - 1)
+    shares: NDArray[np.float32] = np.float32(memory) ** (newest - order).astype(np.float32)
+    shares[shares < least] = 0
+    return shares

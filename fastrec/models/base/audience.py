@@ -12,7 +12,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import common_entries
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
-from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, pick_order, read_sequences
+from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, fade_ones, pick_order, read_sequences
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
@@ -120,13 +120,13 @@ class Audience:
     def faded(self, memory: float, least: float = 0.0) -> CodeMatrix:
         """`histories`, each value times `memory` to the power of how many events came after; as they are without order.
 
-        Where that power is below `least`, the value is 0. Of a model that needs an order, whose values may be places,
-        every event has the value 1.
+        Of a model that needs an order, whose values may be places, every event has the value 1, and 0 where that power
+        is below `least`.
         """
         histories, order = self.histories_in_order()
         if self.model.needs_order:
-            histories = with_data(histories, np.ones(histories.nnz, np.float32))
-        return fade(histories, order, memory, least)
+            return with_data(histories, fade_ones(histories, order, memory, least))
+        return fade(histories, order, memory)
 
     def histories_in_order(self) -> tuple[CodeMatrix, Order | None]:
         """`histories`, and the order of their entries where there is one."""
