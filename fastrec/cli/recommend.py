@@ -42,10 +42,10 @@ def recommend(
 
     model = load(model_file)
     if all_users:
-        users: Any = range(model.seen_.shape[0]) if model.users_ is None else model.users_.ids
+        users: Any = model.user_vocabulary.ids
     else:
         texts = user if users_from is None else _read_lines(users_from)
-        users = _parse_ids(texts or [], model.users_, "user", skip_unknown)
+        users = _parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
     unknown = "skip" if skip_unknown else "error"
     if output is not None:
         options: dict[str, Any] = {"exclude_seen": not include_seen, "on_unknown": unknown, "mode": parse_mode(mode)}
@@ -73,7 +73,7 @@ def similar(
     from fastrec import load
 
     model = load(model_file)
-    items = _parse_ids(item or [], model.items_, "item") + [_find_title(model, part) for part in title or []]
+    items = _parse_ids(item or [], model.item_vocabulary, "item") + [_find_title(model, part) for part in title or []]
     write_rows(list_rows(model.similar_items(items, k), "similar_to"), output_format)
 
 
@@ -92,10 +92,9 @@ def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = Fa
     """The ids that texts stand for, of the kind that the model's are; what stands for none is unknown."""
     from fastrec.data.ids import parse_id
 
-    kind: Any = "int" if vocabulary is None else vocabulary.kind
     ids = []
     for text in texts:
-        parsed = parse_id(text, kind)
+        parsed = parse_id(text, vocabulary.kind)
         if parsed is not None:
             ids.append(parsed)
         elif not skip:
@@ -118,4 +117,4 @@ def _find_title(model: Any, part: str) -> Any:
         some = ", ".join(repr(str(titles[code])) for code in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise ValueError(f"{part!r} is in several titles: {some}{more}")
-    return found[0] if model.items_ is None else model.items_.decode(found[:1])[0]
+    return model.item_vocabulary.decode(found[:1])[0]

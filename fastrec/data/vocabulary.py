@@ -15,6 +15,9 @@ from fastrec.validation import check_choice
 
 # A table over the whole range of integer ids is worth it up to this many entries for each id and query.
 _TABLE_SPREAD = 8
+# Where there are no ids, users and items are told by number. Such a number may make a vocabulary at most twice as
+# large, and so many more.
+LEEWAY = 1000
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -199,6 +202,11 @@ class Vocabulary:
         return self._kind
 
     @property
+    def reach(self) -> int | None:
+        """Below what an id must be to be added by `extended`; None where any id may be."""
+        return None
+
+    @property
     def ids(self) -> NDArray[Any]:
         """All ids in the order of their codes: int64, or Python strings (dtype object); shape (n,), read-only."""
         if self._ids is None:
@@ -280,6 +288,20 @@ class Vocabulary:
             return self.encode(ids, unknown=unknown)
         except (ValueError, TypeError) as error:
             raise type(error)(f"{name}: {error}") from None
+
+    def match(self, ids: list[int | str]) -> list[int]:
+        """The codes of ids, -1 for those that are unknown or of another type: nothing here is an error.
+
+        >>> Vocabulary(["a", "b"]).match(["b", 1, "c"])
+        [1, -1, -1]
+        """
+        wanted = int if self._kind == "int" else str
+        right = [given for given in ids if type(given) is wanted]
+        found: list[int] = self.encode(right, unknown="code").tolist() if right else []
+        if len(right) == len(ids):
+            return found
+        rest = iter(found)
+        return [next(rest) if type(given) is wanted else -1 for given in ids]
 
     def _unknown(self, id: Any) -> str:
         given = id if isinstance(id, str) else int(id)
@@ -434,9 +456,49 @@ class CodeVocabulary(Vocabulary):
         """The codes themselves, once they are found to be in range: one that is not is an error always."""
         return check_codes(name, as_numbers(ids, name), self._length)
 
+    def match(self, ids: list[int | str]) -> list[int]:
+        """The codes that are in range, -1 for all else."""
+        return [given if isinstance(given, int) and 0 <= given < self._length else -1 for given in ids]
+
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
         """The codes themselves, which are not looked at."""
         return np.asarray(codes)
+
+    @property
+    def reach(self) -> int:
+        """Below what a code must be to be added by `extended`: twice as many as there are, and a thousand more.
+
+        >>> CodeVocabulary(500).reach
+        2000
+        """
+        return reach(self._length)
+
+    def extended(self, ids: ArrayLike | Any) -> "CodeVocabulary":
+        """A larger vocabulary, with room for the codes given; one typing error must not cost gigabytes.
+
+        >>> len(CodeVocabulary(3).extended([1, 7]))
+        8
+        """
+        codes = check_codes("ids", as_numbers(ids, "ids"), np.iinfo(np.int32).max)
+        top = int(codes.max(initial=-1))
+        if top >= self.reach:
+            raise ValueError(
+                f"the code {top} is out of reach: with {self._length} there are now, codes must be below {self.reach}. "
+                "Models fitted with Interactions take any id"
+            )
+        return CodeVocabulary(top + 1) if top >= self._length else self
+
+    def _encode_integers(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        return np.where((ids >= 0) & (ids < self._length), ids, -1).astype(np.int32)
+
+
+def reach(size: int) -> int:
+    """Below what the codes are that may be added to so many, where there are no ids.
+
+    >>> reach(500)
+    2000
+    """
+    return 2 * size + LEEWAY
 
 
 def _restore(cls: type[Vocabulary], arrays: dict[str, NDArray[Any]]) -> Vocabulary:

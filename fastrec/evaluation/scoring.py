@@ -174,7 +174,7 @@ def _score_pairs(model: Any, task: Task, plan: Measurement) -> dict[str, float]:
         part = slice(start, start + _PAIRS_AT_ONCE)
         items = task.pairs.indices[part]
         asked = _ask_for(model, task._replace(users=users[part]))
-        ids = items if model.items_ is None else model.items_.decode(items)
+        ids = model.item_vocabulary.decode(items)
         predicted[part] = model.predict_pairs(asked, ids)
     return {metric.label: PAIRS[metric.name](task.pairs.data, predicted) for metric in wanted}
 

@@ -228,5 +228,5 @@ def _find_untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
 
 def label_users(model: Any, codes: NDArray[np.int32]) -> NDArray[Any]:
     """What the model calls users of some codes."""
-    ids: NDArray[Any] = codes if model.users_ is None else model.users_.decode(codes)
+    ids: NDArray[Any] = model.user_vocabulary.decode(codes)
     return ids

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from fastrec.data import Vocabulary
 from fastrec.models import Recommender
 from fastrec.models.base.derived import Key
-from fastrec.models.base.updating import reach
 from fastrec.online.journal import Deletion, Event, Id
 
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
@@ -14,24 +12,10 @@ VALUE_LEEWAY = 1000.0
 SMALLEST_VALUE = 1e-37  # what is nearer to 0 is 0 in float32
 
 
-def codes_in(vocabulary: Vocabulary | None, size: int, ids: list[Id]) -> list[int]:
-    """The codes of ids, -1 for unknown ones and for those of another type; without a vocabulary ids are codes."""
-    if vocabulary is None:
-        return [given if isinstance(given, int) and 0 <= given < size else -1 for given in ids]
-    wanted = int if vocabulary.kind == "int" else str
-    right = [given for given in ids if type(given) is wanted]
-    found: list[int] = vocabulary.encode(right, unknown="code").tolist() if right else []
-    if len(right) == len(ids):
-        return found
-    rest = iter(found)
-    return [next(rest) if type(given) is wanted else -1 for given in ids]
-
-
 def unknown_ids(model: Recommender, events: Sequence[Event]) -> tuple[set[Id], set[Id]]:
     """The users and the items of events that the model does not know."""
     users, items = list({event.user for event in events}), list({event.item for event in events})
-    user_codes = codes_in(model.users_, model.seen_.shape[0], users)
-    item_codes = codes_in(model.items_, model.n_features_in_, items)
+    user_codes, item_codes = model.user_vocabulary.match(users), model.item_vocabulary.match(items)
     return (
         {user for user, code in zip(users, user_codes, strict=True) if code < 0},
         {item for item, code in zip(items, item_codes, strict=True) if code < 0},
@@ -72,13 +56,10 @@ def takes_event(model: Recommender, user: Id, item: Id) -> bool:
     >>> takes_event(model, 0, 1), takes_event(model, "0", 1), takes_event(model, 10**9, 1)
     (True, False, False)
     """
-    for given, vocabulary, size in (
-        (user, model.users_, model.seen_.shape[0]),
-        (item, model.items_, model.n_features_in_),
-    ):
-        if isinstance(given, str) != (vocabulary is not None and vocabulary.kind == "str"):
+    for given, vocabulary in ((user, model.user_vocabulary), (item, model.item_vocabulary)):
+        if isinstance(given, str) != (vocabulary.kind == "str"):
             return False
-        if vocabulary is None and not 0 <= given < reach(size):  # type: ignore[operator]
+        if vocabulary.reach is not None and not 0 <= given < vocabulary.reach:  # type: ignore[operator]
             return False
     return True
 
@@ -91,6 +72,6 @@ def select_takeable(model: Recommender, entries: Sequence[Event | Deletion]) -> 
         if isinstance(entry, Event) and takes_event(model, entry.user, entry.item) and takes_value(model, entry.value)
     ]
     if not getattr(model, "takes_new_items", True):
-        codes = codes_in(model.items_, model.n_features_in_, [event.item for event in events])
+        codes = model.item_vocabulary.match([event.item for event in events])
         events = [event for event, code in zip(events, codes, strict=True) if code >= 0]
     return events

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from fastrec.data.vocabulary import LEEWAY, Vocabulary, reach
 from fastrec.models import Recommender
-from fastrec.models.base.updating import LEEWAY, reach
 from fastrec.online.acceptance import unknown_ids
 from fastrec.online.journal import Event, Id
 from fastrec.validation import check_choice, check_integer
@@ -87,16 +87,17 @@ class Admission:
 
     def _choose_users(self, model: Recommender, fitted: FittedSizes, new: list[Id]) -> set[Id]:
         if self.users == "hold":
-            return set(_within(list(dict.fromkeys(new)), model.users_ is None, model.seen_.shape[0], fitted.users))
+            return set(_within(list(dict.fromkeys(new)), model.user_vocabulary, fitted.users))
         return set(new) if self.users == "take" else set()
 
     def _choose_items(self, model: Recommender, fitted: FittedSizes, speaking: dict[Id, set[Id]]) -> set[Id]:
         if self.items != "hold":
             return set(speaking) if self.items == "take" else set()
-        by_number = model.items_ is None
-        known = {item for item, users in speaking.items() if len(users) >= self.support and not by_number}
+        known = set()
+        if model.item_vocabulary.reach is None:
+            known = {item for item, users in speaking.items() if len(users) >= self.support}
         others = [item for item in speaking if item not in known]
-        return known | set(_within(others, by_number, model.n_features_in_, fitted.items))
+        return known | set(_within(others, model.item_vocabulary, fitted.items))
 
     def waiting(self, model: Recommender, events: Sequence[Event]) -> list[Event]:
         """The events that a later update of the model may take in: of new users or items that are held, not refused."""
@@ -110,9 +111,9 @@ class Admission:
         ]
 
 
-def _within(ids: list[Id], by_number: bool, size: int, fitted: int) -> list[Id]:
+def _within(ids: list[Id], vocabulary: Vocabulary, fitted: int) -> list[Id]:
     """Those of new ids, in order, for which there is room: twice what was fitted, or a thousand more than there are."""
-    limit = max(reach(fitted), size + LEEWAY)
-    if by_number:  # there a number is a row
+    limit = max(reach(fitted), len(vocabulary) + LEEWAY)
+    if vocabulary.reach is not None:  # there a number is a row
         return [given for given in ids if isinstance(given, int) and 0 <= given < limit]
-    return ids[: limit - size]
+    return ids[: limit - len(vocabulary)]

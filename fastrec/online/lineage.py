@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from fastrec.data import Vocabulary
+from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.models import Recommender
-from fastrec.online.acceptance import codes_in
 
 # Of so many items it is asked whether another model knows them, too; of the half it must.
 SAMPLE = 64
@@ -21,7 +22,7 @@ def describe_lineage(model: Recommender) -> str:
     """
     size = model.n_features_in_
     codes = np.unique(np.linspace(0, size - 1, min(SAMPLE, size)).astype(int)) if size else np.empty(0, int)
-    some = codes if model.items_ is None else model.items_.decode(codes)
+    some = model.item_vocabulary.decode(codes)
     return json.dumps({**_kinds(model), "some": some.tolist()})
 
 
@@ -39,14 +40,19 @@ def find_misfit(model: Recommender, lineage: str) -> str | None:
             shown = {True: "are ratings", False: "are counts"}.get(kind, f"are {kind}")
             return f"its {'values' if name == 'ratings' else name} {shown}, those of the one before are not"
     some = known["some"]
-    found = sum(code >= 0 for code in codes_in(model.items_, model.n_features_in_, some))
+    found = sum(code >= 0 for code in model.item_vocabulary.match(some))
     return None if 2 * found >= len(some) else f"of {len(some)} items of the one before it knows {found}"
 
 
 def _kinds(model: Recommender) -> dict[str, Any]:
-    words = {"int": "integers", "str": "strings"}
     return {
-        "users": "numbers" if model.users_ is None else words[model.users_.kind],
-        "items": "numbers" if model.items_ is None else words[model.items_.kind],
+        "users": _kind(model.user_vocabulary),
+        "items": _kind(model.item_vocabulary),
         "ratings": bool(model.keeps_zeros),
     }
+
+
+def _kind(vocabulary: Vocabulary) -> str:
+    return (
+        "numbers" if isinstance(vocabulary, CodeVocabulary) else {"int": "integers", "str": "strings"}[vocabulary.kind]
+    )

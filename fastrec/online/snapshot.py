@@ -9,7 +9,7 @@ from fastrec.data.ids import as_ids
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models import Explanation, Recommender
 from fastrec.models.base.audience import Audience
-from fastrec.online.acceptance import SMALLEST_VALUE, codes_in, largest_value, takes_value, unknown_ids
+from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value, unknown_ids
 from fastrec.online.journal import Deletion, Event, Id
 from fastrec.online.user_state import History, Totals, UserState, UserStates
 from fastrec.retrieval import TopK
@@ -156,15 +156,15 @@ class Snapshot:
 
     def codes_of(self, items: list[Id]) -> list[int]:
         """The codes of items, -1 for those that the model does not know."""
-        return codes_in(self.model.items_, self.model.n_features_in_, items)
+        return self.model.item_vocabulary.match(items)
 
     def _bases(self, users: list[Id]) -> dict[Id, int]:
         """The codes of users in the model; -1 for those that it does not know, or who were deleted since."""
-        codes = codes_in(self.model.users_, self.model.seen_.shape[0], users)
+        codes = self.model.user_vocabulary.match(users)
         return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
     def _base(self, user: Id) -> int:
-        return -1 if self.is_deleted(user) else codes_in(self.model.users_, self.model.seen_.shape[0], [user])[0]
+        return -1 if self.is_deleted(user) else self.model.user_vocabulary.match([user])[0]
 
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark

@@ -35,8 +35,7 @@ def training_data(
 ) -> Any:
     """All that a model was made of, without the users gone, and the events since; a matrix for a model without ids."""
     new = interactions_of(model, entries, policy, time_unit)
-    users = Vocabulary(np.arange(model.seen_.shape[0])) if model.users_ is None else model.users_
-    items = Vocabulary(np.arange(model.n_features_in_)) if model.items_ is None else model.items_
+    users, items = model.user_vocabulary, model.item_vocabulary
     all_users, all_items = users.extended(new.users.ids), items.extended(new.items.ids)
     rows, columns, values = _training_events(model)
     kept = ~np.isin(rows, gone)

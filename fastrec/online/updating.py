@@ -433,7 +433,7 @@ class Updater:
         new: Any = copy.copy(model)
         gone = self._deleted_codes(model, entries)
         if gone:
-            users = gone if model.users_ is None else model.users_.decode(gone)
+            users = model.user_vocabulary.decode(gone)
             empty = resize(model.seen_, model.seen_.shape)[:0]
             new.update_users(users, resize(empty, (len(gone), model.n_features_in_)), how="replace")
         data = interactions_of(model, taken, self.policy_of(model), self._time_unit())
@@ -458,7 +458,7 @@ class Updater:
         marks = {entry.mark for entry in entries if isinstance(entry, Deletion)}
         if not marks or self.journal is None:
             return []
-        ids = range(model.seen_.shape[0]) if model.users_ is None else model.users_.ids.tolist()
+        ids = model.user_vocabulary.ids.tolist()
         return [code for code, user in enumerate(ids) if self.journal.mark(user) in marks]
 
     # -- models that others made

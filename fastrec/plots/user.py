@@ -43,7 +43,7 @@ def user_panel(model: Any, user: Any, ax: Any = None, *, k: int = 10, history: i
     top = model.recommend([user], k)
     codes = top.codes[0][top.valid[0]]
     scores = top.scores[0][top.valid[0]].astype(np.float64)
-    code = int(np.asarray(user)) if model.users_ is None else int(model.users_.encode([user])[0])
+    code = int(model.user_vocabulary.encode(user)[0])
     begin, end = model.seen_.indptr[code : code + 2]
     had, values = model.seen_.indices[begin:end], model.seen_.data[begin:end]
     had = had[np.lexsort((-model.item_counts_[had], -values))]

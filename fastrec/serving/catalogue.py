@@ -16,7 +16,7 @@ class Titles:
     def __init__(self, model: Recommender) -> None:
         self.model = model
         column = (model.item_info_ or {}).get("title")
-        ids = np.arange(model.n_features_in_) if model.items_ is None else model.items_.ids
+        ids = model.item_vocabulary.ids
         texts = (
             [str(given) for given in ids]
             if column is None
@@ -54,7 +54,7 @@ class Titles:
         """Ids that begin so; without a beginning, some evenly spread over all."""
         model = self.model
         n = model.seen_.shape[0]
-        ids = np.arange(n) if model.users_ is None else model.users_.ids
+        ids = model.user_vocabulary.ids
         if not wanted:
             return [ids[code] if isinstance(ids[code], str) else int(ids[code]) for code in spread(n, limit)]
         found: list[Id] = []

@@ -4,12 +4,11 @@ import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import numpy as np
 from starlette.requests import Request
 
+from fastrec.data import Vocabulary
 from fastrec.data.ids import parse_id as read_id
 from fastrec.models import Recommender
-from fastrec.models.base.updating import reach
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value
 from fastrec.online.journal import Id, JournalDiskFullError, JournalError
 from fastrec.retrieval import TopK
@@ -36,22 +35,22 @@ def find_titles(model: Recommender, codes: list[int]) -> list[str | None]:
 
 def decode(model: Recommender, codes: Any) -> list[Id]:
     """Ids of items."""
-    return (codes if model.items_ is None else model.items_.decode(codes)).tolist()  # type: ignore[no-any-return]
+    return model.item_vocabulary.decode(codes).tolist()  # type: ignore[no-any-return]
+
+
+def vocabulary_of(model: Recommender, side: str) -> Vocabulary:
+    """The ids of the model's users or items, or their codes."""
+    return model.item_vocabulary if side == "items_" else model.user_vocabulary
 
 
 def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
     """Codes of ids of the right type, -1 for the unknown."""
-    vocabulary = getattr(model, side)
-    if vocabulary is not None:
-        return vocabulary.encode(ids, unknown="code") if ids else np.empty(0, np.int32)
-    size = model.n_features_in_ if side == "items_" else model.seen_.shape[0]
-    return np.array([given if 0 <= given < size else -1 for given in ids], np.int32)  # type: ignore[operator]
+    return vocabulary_of(model, side).encode(ids, unknown="code")
 
 
 def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
     """Refuse ids of another type than the model's, naming the first: "42" is not 42."""
-    vocabulary = getattr(model, side)
-    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    wanted = str if vocabulary_of(model, side).kind == "str" else int
     if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
         return
     for place, given in enumerate(ids):
@@ -60,8 +59,7 @@ def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: 
 
 def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
     """Refuse an id of another type than the model's."""
-    vocabulary = getattr(model, side)
-    wanted = str if vocabulary is not None and vocabulary.kind == "str" else int
+    wanted = str if vocabulary_of(model, side).kind == "str" else int
     if type(given) is not wanted:
         what = "users" if side == "users_" else "items"
         kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
@@ -76,9 +74,9 @@ def _fit_64_bits(ids: list[Id]) -> bool:
 
 def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
     """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
-    for side, name, size in (("users_", "user", model.seen_.shape[0]), ("items_", "item", model.n_features_in_)):
-        if getattr(model, side) is None:
-            largest = reach(size) - 1
+    for name, vocabulary in (("user", model.user_vocabulary), ("item", model.item_vocabulary)):
+        if vocabulary.reach is not None:
+            largest = vocabulary.reach - 1
             for place, event in enumerate(events):
                 if not 0 <= getattr(event, name) <= largest:
                     said = f"a code must be from 0 to {largest}, got {getattr(event, name)}"
@@ -99,8 +97,7 @@ def check_event_values(model: Recommender, values: list[float], field: str, rest
 
 def parse_path_id(model: Recommender, side: str, text: str, field: str) -> Id:
     """An id out of a URL, where all is text: the model's type decides."""
-    vocabulary = getattr(model, side)
-    parsed = read_id(text, "int" if vocabulary is None else vocabulary.kind)
+    parsed = read_id(text, vocabulary_of(model, side).kind)
     if parsed is None:
         raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {quote_short(text)}", field)
     return parsed

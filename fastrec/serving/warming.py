@@ -20,7 +20,7 @@ def warm_up(snapshot: Snapshot) -> None:
     """Ask a new model everything once: kernels and indexes are made ready."""
     model = snapshot.model
     codes = [0, model.seen_.shape[0] - 1]
-    users = codes if model.users_ is None else model.users_.decode(codes).tolist()
+    users = model.user_vocabulary.decode(codes).tolist()
     item = decode(model, np.zeros(1, int))
     unknown = "" if isinstance(users[0], str) else -1
     changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
@@ -47,7 +47,7 @@ def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_coun
         What the time is, in seconds.
     """
     model = snapshot.model
-    user = 0 if model.users_ is None else model.users_.decode([0])[0]
+    user = model.user_vocabulary.decode([0]).tolist()[0]
     item = decode(model, np.zeros(1, int))
     event, row = Event(user, item[0], seq=snapshot.seq + 1), model.seen_[[0]]
     kinds: tuple[Callable[[], object], ...] = (

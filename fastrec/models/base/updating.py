@@ -14,7 +14,7 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids
 from fastrec.kernels.als import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
-from fastrec.matrix.arrays import Codes, check_codes, readonly, starts_of
+from fastrec.matrix.arrays import Codes, readonly, starts_of
 from fastrec.matrix.cells import common_entries, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
@@ -28,10 +28,6 @@ from fastrec.validation import check_choice
 
 How: TypeAlias = Literal["append", "replace"]
 Picks: TypeAlias = NDArray[np.int64] | slice
-
-# A model without vocabularies is told its users and items by number. Such a number may make it at most twice as large
-# and so many more: one typing error must not cost gigabytes.
-LEEWAY = 1000
 
 # What becomes of an interaction that is known already, by `Interactions.duplicates`; and by `how`, of a whole history.
 POLICIES = {"sum": SUM, "last": LAST, "max": MAX, "error": LAST, "replace": REPLACE}
@@ -163,14 +159,14 @@ class Updating(Recommender):
         check_choice("how", how, ("append", "replace"))
         rows = self._histories(histories)
         listed = as_ids(users, "users")
-        vocabulary, n_users, codes = self._grown("users", self.users_, self.seen_.shape[0], listed)
+        vocabulary, codes = self._grown("users", self.user_vocabulary, listed)
         codes, ascending = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
         _check_same_users(histories, listed)
         events = isinstance(histories, Interactions)
         policy = how if how == "replace" else self._joining(histories) if events else "sum"
-        grown = resize(self.seen_, (n_users, self.n_features_in_))
+        grown = resize(self.seen_, (len(vocabulary), self.n_features_in_))
         added, given = pick_rows(rows, ascending), self._order_of(histories, rows)
         spliced = self._spliced(grown, codes, added, policy, events)
         given = None if given is None else pick_order(rows, given, ascending)
@@ -209,7 +205,8 @@ class Updating(Recommender):
         self._check_fitted()
         n_users = self.seen_.shape[0]
         listed = as_ids(items, "items")
-        vocabulary, n_items, codes = self._grown("items", self.items_, self.n_features_in_, listed)
+        vocabulary, codes = self._grown("items", self.item_vocabulary, listed)
+        n_items = len(vocabulary)
         codes, ascending = _ascending("items", listed, codes)
         columns = self._checked(histories)
         if columns.shape != (len(codes), n_users):
@@ -238,10 +235,11 @@ class Updating(Recommender):
         if not (len(X.users) and len(X.items)):
             return self  # nothing: a day without events
         given = self._checked(X)
-        users, n_users, user_codes = self._grown("users", self.users_, self.seen_.shape[0], X.users.ids)
-        items, n_items, item_codes = self._grown("items", self.items_, self.n_features_in_, X.items.ids)
+        users, user_codes = self._grown("users", self.user_vocabulary, X.users.ids)
+        items, item_codes = self._grown("items", self.item_vocabulary, X.items.ids)
+        n_items = len(items)
         places = user_codes[row_numbers(given)], item_codes[given.indices]
-        added = _matrix_of(*places, given.data, (n_users, n_items))
+        added = _matrix_of(*places, given.data, (len(users), n_items))
         given_order = self._order_of(X, given)
         if given_order is not None:
             given_order = _matrix_of(*places, given_order, added.shape).data
@@ -255,35 +253,21 @@ class Updating(Recommender):
         return self._change(merged, changed, touched, users=users, items=items, info=info, events=X, order=order)
 
     def _check_catalogue(self, X: Interactions) -> None:
-        for name, known, given in (("users", self.users_, X.users), ("items", self.items_, X.items)):
-            kind = "int" if known is None else known.kind
-            if len(given) and given.kind != kind:
+        for name, known, given in (
+            ("users", self.user_vocabulary, X.users),
+            ("items", self.item_vocabulary, X.items),
+        ):
+            if len(given) and given.kind != known.kind:
                 words = {"int": "integers", "str": "strings"}
-                raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[kind]}")
+                raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[known.kind]}")
 
-    def _grown(
-        self, name: str, known: Vocabulary | None, size: int, given: Any
-    ) -> tuple[Vocabulary | None, int, Codes]:
-        """The vocabulary with the new ids among those given, its length, and the codes of those given.
-
-        Without a vocabulary ids are codes, for which there is to be room.
-        """
-        self._check_fitted()
-        if known is not None:
-            try:
-                grown = known.extended(given)
-                return grown, len(grown), grown.encode(given)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{name}: {error}") from None
-        largest = reach(size)
-        codes = check_codes(name, given, np.iinfo(np.int32).max)
-        top = int(codes.max(initial=-1))
-        if top >= largest:
-            raise ValueError(
-                f"{name} has the code {top}, but the model has {size} {name}: an update may bring codes below "
-                f"{largest}. Models fitted with Interactions take any id"
-            )
-        return None, max(size, top + 1), codes
+    def _grown(self, name: str, known: Vocabulary, given: Any) -> tuple[Vocabulary, Codes]:
+        """The vocabulary with the new ids among those given, and the codes of those given."""
+        try:
+            grown = known.extended(given)
+            return grown, grown.encode(given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
 
     def _joining(self, X: Interactions) -> str:
         """How what X has of known pairs joins what is known."""
@@ -336,8 +320,8 @@ class Updating(Recommender):
             grown_by = matrix.shape[1] - self.n_features_in_
             if grown_by and info is None:
                 info = _padded_info(self.item_info_, grown_by)
-            self.users_ = self.users_ if users is None else users
-            self.items_ = self.items_ if items is None else items
+            self.users_ = None if self.users_ is None else users or self.users_
+            self.items_ = None if self.items_ is None else items or self.items_
             self.item_info_ = self.item_info_ if info is None else info
             if order is not None:
                 self.order_ = order
@@ -357,15 +341,6 @@ class Updating(Recommender):
         return self
 
 
-def reach(size: int) -> int:
-    """Below what the codes are that an update may bring to so many, where there is no vocabulary.
-
-    >>> reach(500)
-    2000
-    """
-    return 2 * size + LEEWAY
-
-
 def _check_same_users(histories: Any, given: Any) -> None:
     """Refuse Interactions whose rows are of other users than those given, or of these in another order."""
     if not isinstance(histories, Interactions):
@@ -382,7 +357,8 @@ def _check_same_users(histories: Any, given: Any) -> None:
 
 def coded_events(model: Recommender, events: Interactions) -> tuple[Codes, Codes]:
     """The users and items of an update's events, by the codes that the model has for them now."""
-    users, items = _encode(model.users_, events.users.ids), _encode(model.items_, events.items.ids)
+    users = model.user_vocabulary.encode(events.users.ids)
+    items = model.item_vocabulary.encode(events.items.ids)
     return users[events.user_codes], items[events.item_codes]
 
 
@@ -474,10 +450,6 @@ def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_j
 def _matrix_of(rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], shape: tuple[int, int]) -> CodeMatrix:
     indptr, indices, data = build_csr(rows.astype(np.int32), columns.astype(np.int32), values, shape)
     return assemble_csr(data, indices, indptr, shape)
-
-
-def _encode(vocabulary: Vocabulary | None, ids: NDArray[Any]) -> Codes:
-    return ids.astype(np.int32) if vocabulary is None else vocabulary.encode(ids)
 
 
 def _grown_info(
