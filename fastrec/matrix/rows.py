@@ -90,20 +90,6 @@ def join_rows(first: CodeMatrix | None, second: CodeMatrix | None) -> CodeMatrix
     return rows_of_lists(codes[order], np.diff(first.indptr) + np.diff(second.indptr), first.shape[1])
 
 
-def check_structure(matrix: CodeMatrix) -> None:
-    """Raise a ValueError unless the rows are in order, and the codes in them sorted, unique and in range."""
-    indptr, indices = matrix.indptr, matrix.indices
-    if indptr[0] != 0 or indptr[-1] != len(indices) or np.any(indptr[1:] < indptr[:-1]):
-        raise ValueError("the rows of a matrix do not follow each other")
-    if len(indices) and (indices.min() < 0 or indices.max() >= matrix.shape[1]):
-        raise ValueError("a code in a matrix is out of range")
-    rising = np.ones(len(indices), bool)
-    np.greater(indices[1:], indices[:-1], out=rising[1:])
-    rising[indptr[:-1][indptr[:-1] < len(indices)]] = True
-    if not rising.all():
-        raise ValueError("the codes in a row of a matrix are not sorted")
-
-
 def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeMatrix]:
     """Each row cut in two: what is left, and a share of its entries (one at least, where there are two or more).
 
@@ -120,7 +106,9 @@ def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeM
     return keep_entries(matrix, ~hidden), keep_entries(matrix, hidden)
 
 
-def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def transpose_arrays(
+    matrix: CodeMatrix, n_jobs: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
     n_columns = matrix.shape[1]
     cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
@@ -144,16 +132,16 @@ def transposed(matrix: CodeMatrix, n_jobs: int) -> tuple[NDArray[np.int64], NDAr
     return starts, rows, placed if len(values) else shared
 
 
-def turned(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
+def transpose(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
     """The matrix with rows and columns exchanged, each entry with its value.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
-    >>> turned(check_matrix([[1, 0, 2], [0, 3, 0]]), 1).toarray()
+    >>> transpose(check_matrix([[1, 0, 2], [0, 3, 0]]), 1).toarray()
     array([[1., 0.],
            [0., 3.],
            [2., 0.]], dtype=float32)
     """
-    indptr, indices, data = transposed(matrix, n_jobs)
+    indptr, indices, data = transpose_arrays(matrix, n_jobs)
     data = np.ascontiguousarray(np.broadcast_to(data, len(indices))) if len(data) == 1 else data
     return assemble_csr(data, indices, indptr, matrix.shape[::-1])
 

@@ -138,15 +138,15 @@ class ContentRecommender(Explaining):
         if item_features is None:
             features: Any = _identity(matrix.shape[1])
         elif issparse(item_features) or isinstance(item_features, np.ndarray | list | tuple):
-            features = _checked_features(item_features)
+            features = _check_features(item_features)
         else:
-            features = self._encoded(item_features, item)
+            features = self._encode_frame(item_features, item)
         if features.shape[0] != matrix.shape[1]:
             wanted = f"{matrix.shape[1]} rows, one for each item"
             raise ValueError(f"item_features must have {wanted}, got {features.shape[0]}")
         self.item_features_ = _unit_rows(features)
 
-    def _encoded(self, frame: Any, item: str | None) -> Any:
+    def _encode_frame(self, frame: Any, item: str | None) -> Any:
         columns = read_columns(frame)
         ids = None
         if item is not None:
@@ -209,11 +209,11 @@ class ContentRecommender(Explaining):
                 np.ones(len(items[part]), np.float32), items[part], np.arange(len(items[part]) + 1), some.shape
             )
             codes[part], scores[part] = select_topk(self._score_batch(one_each, None), k, exclude=some, allow=warm)
-        nothing = ~np.isin(items, self._described())
+        nothing = ~np.isin(items, self._items_with_features())
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
 
-    def _described(self) -> NDArray[np.int64]:
+    def _items_with_features(self) -> NDArray[np.int64]:
         """The codes of the items with features."""
         if isinstance(self.item_features_, np.ndarray):
             return np.flatnonzero(self.item_features_.any(axis=1))
@@ -222,7 +222,7 @@ class ContentRecommender(Explaining):
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = self.item_counts_ > 0
         if self.features_given_:
-            warm[self._described()] = True
+            warm[self._items_with_features()] = True
         return None if warm.all() else warm
 
 
@@ -230,7 +230,7 @@ def _identity(n: int) -> csr_array:
     return csr_array((np.ones(n, np.float32), np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
-def _checked_features(features: Any) -> Any:
+def _check_features(features: Any) -> Any:
     if issparse(features):
         return check_matrix(features, name="item_features", negative="accept", zeros="drop")
     array = np.asarray(features)

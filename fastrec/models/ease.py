@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import pick_rows, turned
+from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.models.base.item_weights import ItemWeights, is_finite
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -166,9 +166,9 @@ class EASE(ItemWeights):
         n = matrix.shape[1]
         order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
         items = pick_rows(
-            turned(matrix, jobs), order
+            transpose(matrix, jobs), order
         )  # the most popular first, so that rows below the diagonal are short
-        users = turned(items, jobs)
+        users = transpose(items, jobs)
         squares = squares[order]
         penalties = self._penalties(squares)
         diagonal = squares + penalties
@@ -201,7 +201,7 @@ def _squares(matrix: CodeMatrix) -> Doubles:
 
 def _fill_gramian(matrix: CodeMatrix, diagonal: Doubles, gramian: Floats, jobs: int) -> None:
     """The lower triangle of XᵀX + diag(diagonal)."""
-    items, users = rows_of(turned(matrix, jobs)), rows_of(matrix)
+    items, users = rows_of(transpose(matrix, jobs)), rows_of(matrix)
     cuts = balanced_cuts(products_of(items, users) + len(gramian) / 16, PIECES)
     fixed = readonly(diagonal.astype(np.float32))
 
@@ -271,4 +271,4 @@ def _assemble(
     rank[order] = np.arange(n)
     filled, codes, values = filled[rank], codes[rank], values[rank]
     indptr = starts_of(filled.sum(axis=1))
-    return turned(assemble_csr(values[filled], codes[filled], indptr, (n, n)), jobs)
+    return transpose(assemble_csr(values[filled], codes[filled], indptr, (n, n)), jobs)

@@ -11,14 +11,14 @@ from fastrec.fields import LARGEST, Fields, Sizes, Value
 from fastrec.kernels.explicit import solve_ratings_cg, solve_ratings_cholesky
 from fastrec.matrix.arrays import LARGEST_CODE, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import turned
+from fastrec.matrix.rows import transpose
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
-from fastrec.models.base.fields import COURSE
+from fastrec.models.base.fields import EPOCH_RESULTS
 from fastrec.options import EPOCHS, FACTORS, Choice, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.solvers.epochs import Course, seed_of
+from fastrec.solvers.epochs import EpochLoop, seed_of
 
 Callback = Callable[[int, float, float], bool | None]
 
@@ -118,7 +118,7 @@ class ExplicitALS(Explaining, FactorRecommender):
     }
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
-        **COURSE,
+        **EPOCH_RESULTS,
     }
 
     mean_: float
@@ -175,7 +175,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         rng = np.random.default_rng(seed_of(self.random_state))
         spread = np.float32(0.1 / math.sqrt(self.factors))
         items[:, : self.factors] = spread * rng.standard_normal((len(items), self.factors), np.float32)
-        self._alternate(users, items, Ratings(self, matrix), Ratings(self, turned(matrix, jobs)), jobs)
+        self._alternate(users, items, Ratings(self, matrix), Ratings(self, transpose(matrix, jobs)), jobs)
         self.item_factors_ = np.empty((len(items), self.factors + 2), np.float32)
         self.item_factors_[:, : self.factors] = items[:, : self.factors]
         self.item_factors_[:, self.factors] = 1
@@ -189,9 +189,9 @@ class ExplicitALS(Explaining, FactorRecommender):
             errors = by_item.solve(items, users, self.mean_, steps, jobs)
             return errors + by_user.penalty_of(users) + by_item.penalty_of(items)
 
-        course = Course.of(self, f"Stronger regularization than {self.regularization} may help.")
-        course.run(run_epoch)
-        course.record(self)
+        loop = EpochLoop.of(self, f"Stronger regularization than {self.regularization} may help.")
+        loop.run(run_epoch)
+        loop.record(self)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         """The rows solved in float64; an empty row's are 0 and the 1 that adds mean + b_i."""

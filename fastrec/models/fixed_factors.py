@@ -109,7 +109,7 @@ class FixedFactors(Explaining, FactorRecommender):
         if self.item_factors is None:
             items = self.item_counts_.astype(np.float32)[:, None]
         else:
-            items = _given("item_factors", self.item_factors, matrix.shape[1])
+            items = _check_given("item_factors", self.item_factors, matrix.shape[1])
         wide = items.astype(np.float64)
         self.item_factors_ = items
         self.gramian_ = np.einsum("ij,ik->jk", wide, wide)
@@ -119,7 +119,7 @@ class FixedFactors(Explaining, FactorRecommender):
     def _training_factors(self, matrix: CodeMatrix) -> Floats:
         if self.user_factors is None:
             return self._fold_in(matrix)
-        users = _given("user_factors", self.user_factors, matrix.shape[0])
+        users = _check_given("user_factors", self.user_factors, matrix.shape[0])
         if users.shape[1] != self.item_factors_.shape[1]:
             raise ValueError(
                 "FixedFactors.user_factors and item_factors must have as many columns, got "
@@ -135,8 +135,8 @@ class FixedFactors(Explaining, FactorRecommender):
         if ranges and len(gramian) and np.linalg.eigvalsh(gramian)[0] < -1e-6 * np.abs(gramian).max():
             raise ValueError("gramian_ must have no eigenvalue below 0")
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
+    def _restore(self, *, check: bool) -> None:
+        super()._restore(check=check)
         # The options are what was learned, and in the file as such alone.
         self.user_factors = self.user_factors_ if self.users_given_ else None
         self.item_factors = self.item_factors_ if self.items_given_ else None
@@ -146,7 +146,7 @@ class FixedFactors(Explaining, FactorRecommender):
         with one_blas_thread():  # equations are small: handing them to threads takes longer than solving them
             for row in np.flatnonzero(np.diff(matrix.indptr)):
                 equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
-                factors[row] = _solved(equations, confidence @ vectors)
+                factors[row] = _solve(equations, confidence @ vectors)
         return factors
 
     def _equations_of(self, row: CodeMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -160,7 +160,7 @@ class FixedFactors(Explaining, FactorRecommender):
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """The share of each entry in the folded-in user's score (Hu et al. 2008, section 5)."""
         equations, confidence, vectors = self._equations_of(history)
-        weights = _solved(equations, self.item_factors_[item].astype(np.float64))
+        weights = _solve(equations, self.item_factors_[item].astype(np.float64))
         contributions: NDArray[np.float64] = confidence * (vectors @ weights)
         return contributions
 
@@ -179,7 +179,7 @@ class FixedFactors(Explaining, FactorRecommender):
         return helpless if helpless.any() else None
 
 
-def _solved(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+def _solve(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """The solution; of those that a penalty too small to be seen leaves, the shortest."""
     try:
         return np.asarray(np.linalg.solve(equations, right), np.float64)
@@ -187,7 +187,7 @@ def _solved(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArr
         return np.asarray(np.linalg.lstsq(equations, right)[0], np.float64)
 
 
-def _given(name: str, factors: Any, n: int) -> Floats:
+def _check_given(name: str, factors: Any, n: int) -> Floats:
     array = np.asarray(factors)
     if array.dtype.kind not in "biuf" or array.ndim != 2 or array.shape[1] < 1:
         raise ValueError(f"FixedFactors.{name} must be a matrix of numbers, got {array.dtype}, shape {array.shape}")

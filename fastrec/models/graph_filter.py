@@ -11,13 +11,13 @@ from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import turned
+from fastrec.matrix.rows import transpose
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
-from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, leading_spectrum, sum_vectors
+from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, sum_vectors, truncated_svd
 
 MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
@@ -169,21 +169,21 @@ class GraphFilter(Explaining):
         least = item_sums.min(initial=np.inf, where=item_sums > 0)
         self.degree_weights_ = _powers(item_sums / least, self.degree_exponent)
         factors = _automatic_factors(matrix.shape[1]) if self.factors == "auto" else int(self.factors)
-        spectrum = leading_spectrum(
-            _weighted(matrix, self.user_weights_, self.item_weights_),
+        svd = truncated_svd(
+            _weigh_entries(matrix, self.user_weights_, self.item_weights_),
             max(factors, 1),
             random_state=seed_of(self.random_state),
             n_jobs=effective_jobs(self.n_jobs),
             tol=TOLERANCE,
         )
-        largest = spectrum.values[0] if spectrum.values[0] > 0 else 1.0
+        largest = svd.values[0] if svd.values[0] > 0 else 1.0
         self.user_weights_ = (self.user_weights_ / largest).astype(np.float32)
-        self.eigenvalues_ = (spectrum.values[:factors] / largest) ** 2
-        self.item_vectors_ = np.ascontiguousarray(spectrum.vectors[:, :factors])
+        self.eigenvalues_ = (svd.values[:factors] / largest) ** 2
+        self.item_vectors_ = np.ascontiguousarray(svd.vectors[:, :factors])
         sharpening = np.exp(-self.sharpness * self.eigenvalues_) if self.filter == "sharpen" else 1.0
         self.gains_ = (self.ideal_weight * sharpening * np.ones(factors)).astype(np.float32)
         order = 1 if self.filter == "linear" else self.order
-        self.coefficients_ = _interpolated(self._transfer, order).astype(np.float32)
+        self.coefficients_ = _interpolate(self._transfer, order).astype(np.float32)
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
@@ -199,19 +199,19 @@ class GraphFilter(Explaining):
         return 4 * (held * n_items + n_users + 3 * len(self.gains_))
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
-        scores = self._filtered(
-            assemble_csr(self._scaled_down(histories), histories.indices, histories.indptr, histories.shape)
+        scores = self._apply_filter(
+            assemble_csr(self._scale_down(histories), histories.indices, histories.indptr, histories.shape)
         )
         with np.errstate(over="ignore"):  # what float32 does not hold is named where it is answered
             scores *= self.degree_weights_[:, None]
         return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
 
-    def _scaled_down(self, histories: CodeMatrix) -> Floats:
+    def _scale_down(self, histories: CodeMatrix) -> Floats:
         """r_i d_i^(-b) of each entry; an item that nobody has had says nothing."""
         degrees = self.degree_weights_[histories.indices]
         return np.where(degrees > 0, histories.data / np.where(degrees > 0, degrees, np.float32(1)), np.float32(0))
 
-    def _filtered(self, signals: CodeMatrix) -> Floats:
+    def _apply_filter(self, signals: CodeMatrix) -> Floats:
         """The signals, rows over the items, after the filter: of shape (n_items, n), n padded to a multiple of 16."""
         jobs = effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
         dense = aligned_zeros(signals.shape[1], padded_width(max(signals.shape[0], 1)))
@@ -263,16 +263,16 @@ class GraphFilter(Explaining):
         return plateau
 
     def _graph(self) -> tuple[SparseProduct, SparseProduct]:
-        weighted = _weighted(self._training, self.user_weights_, self.item_weights_)
-        return SparseProduct(weighted), SparseProduct(turned(weighted, effective_jobs(self.n_jobs)))
+        weighted = _weigh_entries(self._training, self.user_weights_, self.item_weights_)
+        return SparseProduct(weighted), SparseProduct(transpose(weighted, effective_jobs(self.n_jobs)))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i d_i^(-b) H_ij d_j^b for each entry i of the row, H being the filter: symmetric, so one column of it."""
         impulse = assemble_csr(
             np.ones(1, np.float32), np.array([item], np.int32), np.array([0, 1], np.int64), (1, self.n_features_in_)
         )
-        column = self._filtered(impulse)[history.indices, 0].astype(np.float64)
-        contributions: NDArray[np.float64] = self._scaled_down(history) * column * float(self.degree_weights_[item])
+        column = self._apply_filter(impulse)[history.indices, 0].astype(np.float64)
+        contributions: NDArray[np.float64] = self._scale_down(history) * column * float(self.degree_weights_[item])
         return contributions
 
 
@@ -286,13 +286,13 @@ def _powers(sums: NDArray[np.float64], exponent: float) -> Floats:
     return np.where(sums > 0, powers, 0).astype(np.float32)
 
 
-def _weighted(matrix: CodeMatrix, users: Floats, items: Floats) -> CodeMatrix:
+def _weigh_entries(matrix: CodeMatrix, users: Floats, items: Floats) -> CodeMatrix:
     data = matrix.data * items[matrix.indices]
     data *= users[row_numbers(matrix)]
     return assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
 
 
-def _interpolated(transfer: Any, order: int) -> NDArray[np.float64]:
+def _interpolate(transfer: Any, order: int) -> NDArray[np.float64]:
     """Coefficients of the Chebyshev interpolation of `transfer` on [0, 1], in 1 - 2λ."""
     nodes = np.cos((np.arange(order + 1) + 0.5) / (order + 1) * np.pi)
     coefficients = np.polynomial.chebyshev.chebfit(nodes, transfer((1 - nodes) / 2), order)

@@ -10,16 +10,16 @@ from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import pick_rows, transposed, turned
+from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
 from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.features import FeaturedFactors
-from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
-from fastrec.solvers.epochs import Callback, Course, held_out, seed_of, validation_ndcg
+from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
@@ -153,7 +153,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
     }
     _learned: ClassVar[Fields] = {
         "alpha_": Value(float, least=0, above=True, most=LARGEST),
-        **COURSE,
+        **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
     _whole_fields: ClassVar[Fields] = {"eigenvalues": Array(("width",), "float64", least=0, most=LARGEST_SUM)}
@@ -248,8 +248,8 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
         with one_blas_thread():
             if item_factors is None:
-                given = None if X_val is None else self._trained(self._checked(X_val))
-                items = self._alternate(*self._start(matrix), *held_out(matrix, given, self.validation_fraction), jobs)
+                given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
+                items = self._alternate(*self._start(matrix), *hold_out(matrix, given, self.validation_fraction), jobs)
             else:
                 items = _with_padding(item_factors, matrix.shape[1], padded_width(self.factors))
             _, basis = eigenbasis(gramian(items, jobs), self.factors)
@@ -278,7 +278,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
 
     def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
         options = (self.alpha_, self.regularization, self.regularization_exponent)
-        indptr, indices, data = transposed(matrix, jobs)  # data may be one value for all, which `Side` takes
+        indptr, indices, data = transpose_arrays(matrix, jobs)  # data may be one value for all, which `Side` takes
         return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
 
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
@@ -322,12 +322,12 @@ class ImplicitALS(Explaining, FeaturedFactors):
             assert hidden is not None
             return validation_ndcg(lambda rows: users[rows] @ items.T, trained, hidden, VALIDATION_ROWS)
 
-        course = Course.of(
+        loop = EpochLoop.of(
             self,
             f"Stronger regularization than {self.regularization} or a smaller alpha than {self.alpha_} may help.",
         )
-        best: Floats | None = course.run(run_epoch, None if hidden is None else validate, items.copy)
-        course.record(self)
+        best: Floats | None = loop.run(run_epoch, None if hidden is None else validate, items.copy)
+        loop.record(self)
         return items if best is None else best
 
     def _solver(self, relaxed: bool, jobs: int) -> Solver:
@@ -362,7 +362,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         users = _with_padding(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self.factors)
         users[change.users, : self.factors] = self._factors_of(change.users)
-        rows = pick_rows(turned(self._training, jobs), change.items)
+        rows = pick_rows(transpose(self._training, jobs), change.items)
         with one_blas_thread():
             values, basis = eigenbasis(gramian(users, jobs), self.factors)
             rotate(users, basis, jobs)

@@ -20,16 +20,16 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Sequences, drop_cells, group_events, read_sequences
 from fastrec.models.base.explanation import Explaining
-from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Flag, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
-from fastrec.solvers.blocks import Cell, Cells, count_blocks, deal_items
-from fastrec.solvers.epochs import Callback, Course, held_out, seed_of, update_seed, validation_ndcg
+from fastrec.solvers.blocks import Cell, Cells, assign_items, count_blocks
+from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, update_seed, validation_ndcg
 from fastrec.solvers.losses import make_side
 
-PAIRS_AT_ONCE = 1 << 22  # pairs that are made, dealt and learned from at a time: 32 MiB
+PAIRS_AT_ONCE = 1 << 22  # pairs that are made, assigned to blocks and learned from at a time: 32 MiB
 POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean
 UPDATE_PASSES, UPDATE_RATE = 5, 0.5  # an update's, the second as a share of the learning rate, falling to nothing
 OLD_CONTEXT = 10  # items of the old history that new ones are paired with, where there is no window
@@ -97,7 +97,7 @@ class Item2Vec(Explaining, UpdatingFactors):
 
     Notes
     -----
-    See docs/item2vec.md for the equations, how pairs are dealt, and how this compares with word2vec.
+    See docs/item2vec.md for the equations, how pairs are assigned to blocks, and how this compares with word2vec.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Item2Vec(Explaining, UpdatingFactors):
     _learned: ClassVar[Fields] = {
         "context_factors_": Array(("n_items", "width")),
         "item_norms_": Array(("n_items",), least=0),
-        **COURSE,
+        **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
     _spare: ClassVar[tuple[str, ...]] = ("context_factors_", "item_norms_")
@@ -200,8 +200,8 @@ class Item2Vec(Explaining, UpdatingFactors):
         return self._learn(X, X_val=X_val, sequences=_sequences_of(X) if timed else None)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None, sequences: Sequences | None = None) -> None:
-        given = None if X_val is None else self._trained(self._checked(X_val))
-        trained, hidden = held_out(matrix, given, self.validation_fraction)
+        given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
+        trained, hidden = hold_out(matrix, given, self.validation_fraction)
         window = 0 if sequences is None or self.window is None else self.window
         if sequences is None:
             sequences = read_sequences(trained, None)
@@ -212,14 +212,14 @@ class Item2Vec(Explaining, UpdatingFactors):
         skipgram = _SkipGram(self, sequences, window, counts, seed)
         if self.warm_start and getattr(self, "item_factors_", np.empty(0)).shape == (matrix.shape[1], self.factors):
             skipgram.begin_from(self.item_factors_, self.item_norms_, self.context_factors_)
-        course = Course.of(self, f"A learning_rate below {self.learning_rate} may help.")
-        best = course.run(
+        loop = EpochLoop.of(self, f"A learning_rate below {self.learning_rate} may help.")
+        best = loop.run(
             lambda epoch: skipgram.run_epoch(epoch, 1 - (1 - LOWEST_RATE) * epoch / self.iterations),
             None if hidden is None else lambda: self._validate(skipgram.arrays()[0], trained, hidden),
             skipgram.arrays,
         )
         self.item_factors_, self.item_norms_, self.context_factors_ = best or skipgram.arrays()
-        course.record(self)
+        loop.record(self)
 
     def _validate(self, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
         users = _means(trained, items)
@@ -345,13 +345,13 @@ class _SkipGram:
                 self.contexts, sizes, sizes, Static(SGD), Static(self.width),
             )  # fmt: skip
 
-        return self._deal(first, last, rng).run(rng, run, self.jobs)
+        return self._assign_pairs(first, last, rng).run(rng, run, self.jobs)
 
-    def _deal(self, first: int, last: int, rng: np.random.Generator) -> Cells:
+    def _assign_pairs(self, first: int, last: int, rng: np.random.Generator) -> Cells:
         """The pairs of some sequences."""
         blocks, pieces = self.blocks, 16
-        center_block, _ = deal_items(rng, self.counts, self.copies, blocks)
-        context_block, pools = deal_items(rng, self.counts, self.copies, blocks)
+        center_block, _ = assign_items(rng, self.counts, self.copies, blocks)
+        context_block, pools = assign_items(rng, self.counts, self.copies, blocks)
         seed = np.uint64(rng.integers(0, 2**63))
         cuts = first + balanced_cuts(np.diff(self.sequences.starts[first : last + 1]), pieces)
         counts = np.zeros((pieces, blocks, blocks), np.int64)
@@ -368,13 +368,13 @@ class _SkipGram:
         places = starts[:-1].reshape(blocks, blocks) + np.cumsum(counts, axis=0) - counts
         centers, contexts = (np.empty(int(starts[-1]), np.int32) for _ in range(2))
 
-        def deal(piece: int) -> None:
+        def assign(piece: int) -> None:
             deal_pairs(
                 *self.sequences, cuts[piece], cuts[piece + 1], self.shares, self.window, shrink, seed, center_block,
                 context_block, np.empty(self.longest, np.int64), places[piece], centers, contexts,
             )  # fmt: skip
 
-        run_pieces(deal, range(pieces), self.jobs)
+        run_pieces(assign, range(pieces), self.jobs)
         return Cells(Samples(centers, contexts, np.ones(1, np.float32)), starts, pools)
 
 

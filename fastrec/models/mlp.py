@@ -17,14 +17,14 @@ from fastrec.matrix.known_rows import KnownRows
 from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
-from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options, Widths
 from fastrec.parallel import effective_jobs
 from fastrec.retrieval import ExactIndex, TopK
-from fastrec.solvers.epochs import Course, held_out, seed_of, validate_dear
+from fastrec.solvers.epochs import EpochLoop, hold_out, seed_of, validate_in_batches
 from fastrec.solvers.network_layout import (
     ARCHITECTURES,
     LOSSES,
@@ -173,7 +173,7 @@ class MLPRecommender(Recommender):
         "weights_": Array(("parameters",)),
         "moments_": Array(("parameters",), optional=True),
         "network_": Value(list),
-        **COURSE,
+        **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
 
@@ -266,8 +266,8 @@ class MLPRecommender(Recommender):
         return self._learn(X, X_val=X_val)
 
     def _fit(self, matrix: CodeMatrix, X_val: Any = None) -> None:
-        validation = None if X_val is None else self._trained(self._checked(X_val))
-        trained, hidden = held_out(matrix, validation, self.validation_fraction)
+        validation = None if X_val is None else self._select_learned(self._check_matrix(X_val))
+        trained, hidden = hold_out(matrix, validation, self.validation_fraction)
         layout = self._layout()
         rng = np.random.default_rng(seed_of(self.random_state))
         start = self._start(layout, matrix, rng)
@@ -294,14 +294,14 @@ class MLPRecommender(Recommender):
         if self.loss == "squared" and self.negatives == 0 and matrix.nnz:
             weights[layout.places[-1]] = matrix.data.mean(dtype=np.float64)
         sides = [rng.standard_normal((n, len(layout.columns)), np.float32) * np.float32(SPREAD) for n in matrix.shape]
-        if self.warm_start and getattr(self, "network_", [None])[:4] == self._described(layout):
+        if self.warm_start and getattr(self, "network_", [None])[:4] == self._describe_layout(layout):
             weights = layout.pad(self.weights_)
             known = (self.user_embeddings_, self.item_embeddings_)
             sides = [old.copy() if old.shape == new.shape else new for old, new in zip(known, sides, strict=True)]
         return weights, layout.pad_rows(sides[0]), layout.pad_rows(sides[1])
 
     @staticmethod
-    def _described(layout: NetworkLayout) -> list[Any]:
+    def _describe_layout(layout: NetworkLayout) -> list[Any]:
         return [layout.architecture, layout.factors, list(layout.layers), layout.normalization]
 
     def _train(
@@ -317,10 +317,10 @@ class MLPRecommender(Recommender):
         def validate() -> float:
             assert hidden is not None
             self._keep(trainer)
-            return validate_dear(self._score_users, trained, hidden)
+            return validate_in_batches(self._score_users, trained, hidden)
 
-        course = Course.of(self, self._advice())
-        best = course.run(
+        loop = EpochLoop.of(self, self._advice())
+        best = loop.run(
             lambda epoch: self._run_epoch(trainer, samples, rng, epoch),
             None if hidden is None else validate,
             lambda: (self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_),
@@ -330,7 +330,7 @@ class MLPRecommender(Recommender):
         else:
             self.user_embeddings_, self.item_embeddings_, self.weights_, self.moments_ = best
             self._derived.__init__()  # type: ignore[misc]
-        course.record(self)
+        loop.record(self)
 
     def _run_epoch(self, trainer: Trainer, samples: EpochSamples, rng: np.random.Generator, epoch: int) -> float:
         total = 0.0
@@ -338,14 +338,14 @@ class MLPRecommender(Recommender):
         for number, batch in enumerate(samples.batches(self.batch_size, rng, trainer.run)):
             total += trainer.step(*batch, seed + number)
             if not math.isfinite(total):
-                raise self._diverged(f"the loss is {total} in epoch {epoch + 1}")
+                raise self._divergence_error(f"the loss is {total} in epoch {epoch + 1}")
         trainer.settle()
         largest = max(float(np.abs(part).max(initial=0)) for part in (trainer.weights, *trainer.views))
         if not largest < WEIGHT_RANGE:
-            raise self._diverged(f"the largest parameter is {largest} after epoch {epoch + 1}")
+            raise self._divergence_error(f"the largest parameter is {largest} after epoch {epoch + 1}")
         return total / max(samples.n, 1)
 
-    def _diverged(self, what: str) -> FloatingPointError:
+    def _divergence_error(self, what: str) -> FloatingPointError:
         name = type(self).__name__
         return FloatingPointError(f"{what}: {name} has diverged. {self._advice()}")
 
@@ -432,9 +432,9 @@ class MLPRecommender(Recommender):
         {'kernel0': (8, 8), 'bias0': (8,), 'product': (4,), 'output': (8,), 'bias': (1,)}
         """
         self._check_fitted()
-        return self._trained_layout().named(self.weights_)
+        return self._layout_of_network().named(self.weights_)
 
-    def _trained_layout(self) -> NetworkLayout:
+    def _layout_of_network(self) -> NetworkLayout:
         architecture, factors, layers, normalization = self.network_[:4]
         return NetworkLayout(architecture, factors, tuple(layers), normalization)
 
@@ -451,7 +451,7 @@ class MLPRecommender(Recommender):
         return self._derived.get(SCORER, self._make_scorer)
 
     def _make_scorer(self) -> Scorer:
-        layout = self._trained_layout()
+        layout = self._layout_of_network()
         moments = None if self.moments_ is None else layout.pad(self.moments_)
         return Scorer(layout, layout.pad(self.weights_), moments, self.item_embeddings_, self.network_[4])
 
@@ -539,7 +539,7 @@ class MLPRecommender(Recommender):
 
     def _sizes(self) -> Sizes:
         self._check_network()
-        layout = self._trained_layout()
+        layout = self._layout_of_network()
         return super()._sizes() | {"columns": layout.width, "parameters": layout.n_parameters}
 
 

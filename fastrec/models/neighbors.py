@@ -12,7 +12,7 @@ from fastrec.kernels.neighbors import (
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import pick_rows, turned
+from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.models.base.audience import find_audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
@@ -154,14 +154,14 @@ class ItemKNN(ItemWeights):
         self._warn_of_long_rows(matrix)
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
-        profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compared(matrix, jobs)
+        profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compare_columns(matrix, jobs)
         items = rows_of(profile.cells)
         by_bits = not self._walks and SIMILARITIES[self.similarity].by_bits
         bits = bits_of(items, matrix.shape[0], jobs) if by_bits else None
         columns = columns_of(users, profile.divisor.right, bits)
         codes, scores = nearest_columns(items, columns, weights, profile.divisor, k, True, jobs)
-        found = turned(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
-        self.weights_ = turned(found, jobs) if self._walks else found
+        found = transpose(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
+        self.weights_ = transpose(found, jobs) if self._walks else found
 
     def _warn_of_long_rows(self, matrix: CodeMatrix) -> None:
         lengths = np.diff(matrix.indptr)
@@ -177,7 +177,7 @@ class ItemKNN(ItemWeights):
     def _walks(self) -> bool:
         return self.similarity == "rp3beta"
 
-    def _compared(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
+    def _compare_columns(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
         """Items over users, the users' weights, and users over items.
 
         Neighbours are sought for the item that is scored, so that one is the left side.
@@ -185,9 +185,9 @@ class ItemKNN(ItemWeights):
         similarity = SIMILARITIES[self.similarity](
             matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b
         )
-        profile = similarity.profile(turned(matrix, jobs))
+        profile = similarity.profile(transpose(matrix, jobs))
         # Entries that are those of the data need not be turned over twice.
-        return profile, similarity.weights, matrix if similarity.keeps_values else turned(profile.cells, jobs)
+        return profile, similarity.weights, matrix if similarity.keeps_values else transpose(profile.cells, jobs)
 
     def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
         """The walk item → user → item: items over users, the users' weights, and users over items.
@@ -200,7 +200,7 @@ class ItemKNN(ItemWeights):
         back, to_items = _steps(rows, values, matrix.shape[0], self.alpha)
         right = self.beta * np.log2(np.maximum(self.item_counts_, 1.0))
         weights, left, right = _within_float32(-back, steps, right)
-        cells = turned(assemble_csr(to_users, matrix.indices, matrix.indptr, matrix.shape), jobs)
+        cells = transpose(assemble_csr(to_users, matrix.indices, matrix.indptr, matrix.shape), jobs)
         users = assemble_csr(to_items, matrix.indices, matrix.indptr, matrix.shape)
         divisor = Divisor(left, right, np.zeros(len(left)), 0.0)
         return Profile(cells, divisor), weights.astype(np.float32), users
@@ -208,7 +208,7 @@ class ItemKNN(ItemWeights):
     def _similarities(self) -> Any:
         if self._walks:
             return self.weights_
-        return self._derived.get(NEIGHBORS, lambda: turned(self.weights_, effective_jobs(self.n_jobs)))
+        return self._derived.get(NEIGHBORS, lambda: transpose(self.weights_, effective_jobs(self.n_jobs)))
 
 
 def _steps(ends: NDArray[Any], values: Doubles, n: int, alpha: float) -> tuple[Doubles, Floats]:
@@ -344,7 +344,7 @@ class UserKNN(Explaining, Updating):
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
-    def _compared(self) -> tuple[Similarity, Columns, Profile]:
+    def _compare_users(self) -> tuple[Similarity, Columns, Profile]:
         """How users are compared, the training data turned over, and as it is, weighted."""
 
         def make() -> tuple[Similarity, Columns, Profile]:
@@ -353,7 +353,7 @@ class UserKNN(Explaining, Updating):
                 matrix.data, self.item_counts_, matrix.shape[0], self.shrinkage, self.asymmetry, self.k1, self.b
             )
             profile = similarity.profile(matrix)
-            columns = columns_of(turned(profile.cells, effective_jobs(self.n_jobs)), profile.divisor.right)
+            columns = columns_of(transpose(profile.cells, effective_jobs(self.n_jobs)), profile.divisor.right)
             return similarity, columns, profile
 
         options = (self.similarity, self.k1, self.b, self.asymmetry, self.shrinkage)
@@ -362,7 +362,7 @@ class UserKNN(Explaining, Updating):
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:
         """Codes and similarities of the nearest users of the training data, in any order, of shape (n, k)."""
-        similarity, columns, _ = self._compared()
+        similarity, columns, _ = self._compare_users()
         profile = similarity.profile(histories)
         jobs = effective_jobs(self.n_jobs)
         return nearest_columns(rows_of(profile.cells), columns, similarity.weights, profile.divisor, k, False, jobs)
@@ -389,7 +389,7 @@ class UserKNN(Explaining, Updating):
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
         """A neighbour's share of the score, dealt to the items in common as these made up the similarity."""
-        similarity, _, of_users = self._compared()
+        similarity, _, of_users = self._compare_users()
         near, similarities = self._nearest(history, min(self.neighbors, self.seen_.shape[0]))
         users, weights = near[0][near[0] >= 0], similarities[0][near[0] >= 0].astype(np.float64)
         taken = pick_rows(self._training, users)[:, [item]].toarray()[:, 0]

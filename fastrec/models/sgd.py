@@ -13,29 +13,29 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.derived import Key
 from fastrec.models.base.features import FeaturedFactors
-from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options, Pair
 from fastrec.parallel import effective_jobs
-from fastrec.solvers.blocks import Dealer
+from fastrec.solvers.blocks import BlockSchedule
 from fastrec.solvers.epochs import (
     Callback,
-    Course,
-    held_out,
+    EpochLoop,
+    hold_out,
     seed_of,
     update_seed,
     validation_ndcg,
     validation_rmse,
 )
-from fastrec.solvers.feature_priors import DRAW, Anchored, draw_rows
+from fastrec.solvers.feature_priors import DRAW, FeaturePrior, draw_rows
 from fastrec.solvers.losses import (
     OPTIMIZERS,
     ListLoss,
     LogisticLoss,
     Loss,
+    LossOptions,
     PairLoss,
     RatingLoss,
-    Settings,
     Sides,
 )
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge, map_features
@@ -245,7 +245,7 @@ class SGDFactorization(FeaturedFactors):
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
         "presence_factors_": Array(("n_items", "factors"), optional=True),
-        **COURSE,
+        **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
     _whole_fields: ClassVar[Fields] = {"pool": Array(("pool",), "int32", least=0, below="n_items")}
@@ -327,23 +327,23 @@ class SGDFactorization(FeaturedFactors):
             Integer(1, most).check(f"{name}.n_negatives", self.n_negatives)
 
     def _sizes(self) -> Sizes:
-        settings = self._settings()
-        loss, factors = _make_loss(settings, self.n_features_in_), settings.factors
+        options = self._loss_options()
+        loss, factors = _make_loss(options, self.n_features_in_), options.factors
         maps = {"item_map": factors + loss.item_biases, "user_map": factors + loss.user_biases}
         return super()._sizes() | {"factors": factors, "width": factors + count_bias_columns(loss)} | maps
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
-        settings = self._settings()
-        check_number("learning_rate", settings.learning_rate, maximum=LARGEST_RATE)  # with more nothing is learned
-        for number in (*settings.regularization, settings.margin, settings.negative_weight):
+        options = self._loss_options()
+        check_number("learning_rate", options.learning_rate, maximum=LARGEST_RATE)  # with more nothing is learned
+        for number in (*options.regularization, options.margin, options.negative_weight):
             check_number("each of regularization, margin and negative_weight", number, maximum=LARGEST_OPTION)
         if not self.implicit_feedback and getattr(self, "presence_factors_", None) is not None:
             raise ValueError("presence_factors_ must not be there without implicit_feedback")
         if self.implicit_feedback and vars(self).get("presence_factors_", self) is None:
             raise ValueError("presence_factors_ must be there with implicit_feedback")
 
-    def _settings(self) -> Settings:
+    def _loss_options(self) -> LossOptions:
         """The options, checked, with the loss's own numbers where they are None."""
         self._check_options()
         hardest = self.negatives == "adaptive" or (self.negatives is None and self.loss == "bpr")
@@ -351,23 +351,23 @@ class SGDFactorization(FeaturedFactors):
         if self.optimizer != "sgd":
             defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[self.optimizer])
 
-        def given(option: str) -> Any:
+        def option_or_default(option: str) -> Any:
             value = getattr(self, option)
             return getattr(defaults, option) if value is None else value
 
-        decays = given("regularization")
+        decays = option_or_default("regularization")
         of_users, of_items = decays if isinstance(decays, tuple | list) else (decays, decays)
-        return Settings(
+        return LossOptions(
             loss=self.loss,
             factors=int(self.factors),
             optimizer=self.optimizer,
-            learning_rate=float(given("learning_rate")),
+            learning_rate=float(option_or_default("learning_rate")),
             regularization=(float(of_users), float(of_items)),
             bias_regularization=float(of_items if self.bias_regularization is None else self.bias_regularization),
-            draws=int(given("n_negatives")),
+            draws=int(option_or_default("n_negatives")),
             hardest=hardest,
-            margin=float(given("margin")),
-            negative_weight=float(given("negative_weight")),
+            margin=float(option_or_default("margin")),
+            negative_weight=float(option_or_default("negative_weight")),
             temperature=float(self.temperature),
             implicit_feedback=bool(self.implicit_feedback),
             n_jobs=effective_jobs(self.n_jobs),
@@ -415,35 +415,35 @@ class SGDFactorization(FeaturedFactors):
         return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
-        settings = self._settings()
-        loss = _make_loss(settings, matrix.shape[1])
+        options = self._loss_options()
+        loss = _make_loss(options, matrix.shape[1])
         self._adopt_features(matrix.shape, item_features, user_features)
         if loss.unit and (item_features is not None or user_features is not None):
-            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={settings.loss!r}")
-        given = None if X_val is None else self._trained(self._checked(X_val))
-        trained, hidden = held_out(matrix, given, self.validation_fraction)
-        squared = settings.loss == "squared"
+            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={options.loss!r}")
+        given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
+        trained, hidden = hold_out(matrix, given, self.validation_fraction)
+        squared = options.loss == "squared"
         self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
         seed = seed_of(self.random_state)
         sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
-        dealer = Dealer(trained, self._weights(trained), self._copies(trained), settings.n_jobs)
+        block_schedule = BlockSchedule(trained, self._weights(trained), self._copies(trained), options.n_jobs)
         loss.begin(sides, trained)
-        followed = self._followed(loss, trained)
-        course = self._course(settings)
-        best = course.run(
+        priors = self._find_priors(loss, trained)
+        loop = self._epoch_loop(options)
+        best = loop.run(
             lambda epoch: self._epoch(
-                dealer, loss, np.random.default_rng([seed, epoch]), self._rate(settings, epoch), followed
+                block_schedule, loss, np.random.default_rng([seed, epoch]), self._rate(options, epoch), priors
             ),
             None if hidden is None else lambda: self._validate(loss, trained, hidden),
-            lambda: self._learned_arrays(loss, followed),
+            lambda: self._learned_arrays(loss, priors),
         )
-        arrays = self._learned_arrays(loss, followed) if best is None else best
+        arrays = self._learned_arrays(loss, priors) if best is None else best
         self.item_factors_, self.presence_factors_, self.item_map_, self.user_map_ = arrays
-        course.record(self)
+        loop.record(self)
 
-    def _followed(self, loss: Loss, matrix: CodeMatrix) -> dict[str, Anchored]:
+    def _find_priors(self, loss: Loss, matrix: CodeMatrix) -> dict[str, FeaturePrior]:
         """The sides with features, and what draws their rows together."""
-        followed, sides, n_jobs = {}, loss.sides, loss.settings.n_jobs
+        priors, sides, n_jobs = {}, loss.sides, loss.options.n_jobs
         item_counts = count_codes(matrix.indices, matrix.shape[1])
         for name, side, features, counts in (
             ("item", sides.items, self.item_features_, item_counts),
@@ -451,16 +451,16 @@ class SGDFactorization(FeaturedFactors):
         ):
             if features is not None:
                 ridge = FeatureRidge(features, counts, self.feature_regularization, n_jobs)
-                followed[name] = Anchored(side, ridge, self.factors, self.identity)
-        return followed
+                priors[name] = FeaturePrior(side, ridge, self.factors, self.identity)
+        return priors
 
-    def _course(self, settings: Settings) -> Course:
-        advice = f"A learning_rate below {settings.learning_rate} may help."
-        return Course.of(self, advice, "RMSE" if settings.loss == "squared" else "NDCG@10")
+    def _epoch_loop(self, options: LossOptions) -> EpochLoop:
+        advice = f"A learning_rate below {options.learning_rate} may help."
+        return EpochLoop.of(self, advice, "RMSE" if options.loss == "squared" else "NDCG@10")
 
-    def _rate(self, settings: Settings, epoch: int) -> float:
+    def _rate(self, options: LossOptions, epoch: int) -> float:
         left = 1.0 if self.schedule == "constant" else 1.0 - epoch / self.iterations
-        return settings.learning_rate * left
+        return options.learning_rate * left
 
     def _weights(self, matrix: CodeMatrix) -> Floats:
         """A weight for each entry; one for all where they are equal."""
@@ -490,11 +490,11 @@ class SGDFactorization(FeaturedFactors):
             rows: Floats | None = getattr(self, name, None) if self.warm_start else None
             return rows if rows is not None and rows.shape == wanted else None
 
-        width = loss.settings.factors + count_bias_columns(loss)
+        width = loss.options.factors + count_bias_columns(loss)
         return KnownFactors(
             fitting("user_factors_", shape[0], width),
             fitting("item_factors_", shape[1], width),
-            fitting("presence_factors_", shape[1], loss.settings.factors),
+            fitting("presence_factors_", shape[1], loss.options.factors),
         )
 
     def _start(self, shape: tuple[int, int], loss: Loss, seed: Any, known: KnownFactors) -> Sides:
@@ -502,33 +502,38 @@ class SGDFactorization(FeaturedFactors):
         return start_sides(loss, shape, featured, self.mean_, seed, known)
 
     def _epoch(
-        self, dealer: Dealer, loss: Loss, rng: np.random.Generator, rate: float, followed: dict[str, Anchored]
+        self,
+        block_schedule: BlockSchedule,
+        loss: Loss,
+        rng: np.random.Generator,
+        rate: float,
+        priors: dict[str, FeaturePrior],
     ) -> float:
-        total, count = dealer.run_epoch(rng, loss.task(rate), loss.after(rate))
+        total, count = block_schedule.run_epoch(rng, loss.task(rate), loss.after(rate))
         for side in (loss.sides.users, loss.sides.items):
             for part in (side.rows, side.biases):
                 if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
                     return float("nan")
-        for anchored in followed.values():
-            anchored.follow()
+        for prior in priors.values():
+            prior.follow()
         return total / max(1, count)
 
     def _validate(self, loss: Loss, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-        settings, users = loss.settings, loss.sides.users
-        rows = users.rows.reshape(trained.shape[0], settings.width)
+        options, users = loss.options, loss.sides.users
+        rows = users.rows.reshape(trained.shape[0], options.width)
         if isinstance(loss, RatingLoss) and loss.sides.presence is not None:
             rows = rows + loss.offsets.reshape(rows.shape)
         biases = users.biases if loss.user_biases else np.zeros(1, np.float32)
         user_factors, (item_factors, _) = user_columns(loss, rows, biases, self.mean_), item_columns(loss)
-        if settings.loss == "squared":
+        if options.loss == "squared":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
 
     def _learned_arrays(
-        self, loss: Loss, followed: dict[str, Anchored]
+        self, loss: Loss, priors: dict[str, FeaturePrior]
     ) -> tuple[Floats, Floats | None, Floats | None, Floats | None]:
         """The item factors, those of presence, and the maps of both sides' features."""
-        maps = {name: anchored.settle() for name, anchored in followed.items()}
+        maps = {name: prior.settle() for name, prior in priors.items()}
         return *item_columns(loss), maps.get("item"), maps.get("user")
 
     # -- updates
@@ -538,26 +543,26 @@ class SGDFactorization(FeaturedFactors):
 
         The old entries are among them, so that what is known is neither forgotten nor drawn as a negative.
         """
-        settings, seed = self._settings(), update_seed(self)
-        loss = _make_loss(settings, self.n_features_in_)
+        options, seed = self._loss_options(), update_seed(self)
+        loss = _make_loss(options, self.n_features_in_)
         rows = pick_rows(self._training, change.users)
         loss.sides = self._start(rows.shape, loss, seed, KnownFactors(None, self.item_factors_, self.presence_factors_))
         self.item_factors_, self.presence_factors_ = item_columns(loss)
         users = self._factors_of(change.users)
         sides = self._start(rows.shape, loss, seed, KnownFactors(users, self.item_factors_, self.presence_factors_))
-        dealer = Dealer(rows, self._weights(rows), self._copies(self._training), settings.n_jobs)
+        block_schedule = BlockSchedule(rows, self._weights(rows), self._copies(self._training), options.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
             sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
-        self._anchor(loss, change.users)
+        self._set_priors(loss, change.users)
         for step in range(UPDATE_PASSES):
-            rate = settings.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
-            self._epoch(dealer, loss, np.random.default_rng([*seed, step]), rate, {})
+            rate = options.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
+            self._epoch(block_schedule, loss, np.random.default_rng([*seed, step]), rate, {})
         self.item_factors_, self.presence_factors_ = item_columns(loss)
 
-    def _anchor(self, loss: Loss, users: Codes) -> None:
+    def _set_priors(self, loss: Loss, users: Codes) -> None:
         """Features say of rows what they said when the model was fitted: an update does not learn them anew."""
-        sides, n_jobs = loss.sides, loss.settings.n_jobs
+        sides, n_jobs = loss.sides, loss.options.n_jobs
         if self.item_features_ is not None and self.item_map_ is not None:
             spread = map_features(self.item_features_, self.item_map_, n_jobs)
             draw_rows(sides.items, spread, self.factors)
@@ -587,15 +592,15 @@ class SGDFactorization(FeaturedFactors):
             return self._as_user_factors(vectors)
         loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
         vectors = np.where((np.diff(matrix.indptr) > 0)[:, None], DRAW * vectors, vectors)
-        anchors = aligned_zeros(len(vectors), loss.settings.width)
-        anchors[:, : self.factors] = vectors[:, : self.factors]
+        drawn_to = aligned_zeros(len(vectors), loss.options.width)
+        drawn_to[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
-        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (anchors.reshape(-1), biases))
+        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (drawn_to.reshape(-1), biases))
         return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
-        loss = _make_loss(self._settings(), self.n_features_in_)
+        loss = _make_loss(self._loss_options(), self.n_features_in_)
         loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
         return loss, loss.sides, self._derived.get(POOL, self._pool)
 
@@ -627,9 +632,9 @@ class SGDFactorization(FeaturedFactors):
         return tags
 
 
-def _make_loss(settings: Settings, n_items: int) -> Loss:
-    if settings.loss in ("bpr", "warp"):
-        return PairLoss(settings, n_items)
-    if settings.loss in ("ccl", "softmax"):
-        return ListLoss(settings)
-    return LogisticLoss(settings) if settings.loss == "logistic" else RatingLoss(settings)
+def _make_loss(options: LossOptions, n_items: int) -> Loss:
+    if options.loss in ("bpr", "warp"):
+        return PairLoss(options, n_items)
+    if options.loss in ("ccl", "softmax"):
+        return ListLoss(options)
+    return LogisticLoss(options) if options.loss == "logistic" else RatingLoss(options)

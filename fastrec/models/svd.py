@@ -16,7 +16,7 @@ from fastrec.models.base.factors import FactorRecommender
 from fastrec.options import FACTORS, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
-from fastrec.solvers.truncated_svd import leading_spectrum, sum_vectors
+from fastrec.solvers.truncated_svd import sum_vectors, truncated_svd
 
 
 class PureSVD(Explaining, FactorRecommender):
@@ -125,16 +125,16 @@ class PureSVD(Explaining, FactorRecommender):
         if max(weights.max(), math.sqrt(squares.sum())) > float(np.finfo(np.float32).max):
             raise FloatingPointError("X has values that are too large, or too small, for float32 to hold their squares")
         self.item_weights_ = weights.astype(np.float32)
-        spectrum = leading_spectrum(
-            self._weighted(matrix),
+        svd = truncated_svd(
+            self._weigh(matrix),
             self.factors,
             random_state=seed_of(self.random_state),
             n_jobs=effective_jobs(self.n_jobs),
             tol=self.tol,
         )
-        self.singular_values_, self.item_factors_ = spectrum.values, spectrum.vectors
+        self.singular_values_, self.item_factors_ = svd.values, svd.vectors
 
-    def _weighted(self, matrix: CodeMatrix) -> CodeMatrix:
+    def _weigh(self, matrix: CodeMatrix) -> CodeMatrix:
         if self.item_exponent == 0:
             return matrix
         return assemble_csr(
@@ -149,11 +149,11 @@ class PureSVD(Explaining, FactorRecommender):
         return part
 
     def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
-        return sum_vectors(self._weighted(matrix), self.item_factors_, effective_jobs(self.n_jobs))
+        return sum_vectors(self._weigh(matrix), self.item_factors_, effective_jobs(self.n_jobs))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i w_i v_i·v_j for each entry i of the row."""
-        weighted = self._weighted(history)
+        weighted = self._weigh(history)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         contributions: NDArray[np.float64] = weighted.data * (vectors @ self.item_factors_[item].astype(np.float64))
         return contributions

@@ -18,10 +18,10 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.factors import FactorRecommender
-from fastrec.models.base.fields import COURSE, VALIDATION_CURVE
+from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Integer, Number, Options, Widths
 from fastrec.parallel import one_blas_thread
-from fastrec.solvers.epochs import Course, held_out, seed_of, validate_dear
+from fastrec.solvers.epochs import EpochLoop, hold_out, seed_of, validate_in_batches
 from fastrec.solvers.network_layout import check_decay
 from fastrec.solvers.network_training import SPREAD, Embedding, make_step_tables
 from fastrec.solvers.ridge import check_features
@@ -187,7 +187,7 @@ class TwoTowerRecommender(FactorRecommender):
         "history_vectors_": Array(("n_items", "width")),
         "tower_": Array(("parameters",)),
         "network_": Value(list),
-        **COURSE,
+        **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
 
@@ -276,8 +276,8 @@ class TwoTowerRecommender(FactorRecommender):
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, X_val: Any = None) -> None:
         features = check_features("item_features", item_features, matrix.shape[1])
-        validation = None if X_val is None else self._trained(self._checked(X_val))
-        trained, hidden = held_out(matrix, validation, self.validation_fraction)
+        validation = None if X_val is None else self._select_learned(self._check_matrix(X_val))
+        trained, hidden = hold_out(matrix, validation, self.validation_fraction)
         rng = np.random.default_rng(seed_of(self.random_state))
         self.network_ = [self.factors, [int(width) for width in self.layers]]
         training = _Training(self, matrix.shape[1], features, rng)
@@ -290,10 +290,10 @@ class TwoTowerRecommender(FactorRecommender):
         def validate() -> float:
             assert hidden is not None
             self._keep(training)
-            return validate_dear(lambda rows: self._score_rows(trained, rows), trained, hidden)
+            return validate_in_batches(lambda rows: self._score_rows(trained, rows), trained, hidden)
 
-        course = Course.of(self, f"A learning_rate below {self.learning_rate} may help.")
-        best = course.run(
+        loop = EpochLoop.of(self, f"A learning_rate below {self.learning_rate} may help.")
+        best = loop.run(
             lambda epoch: training.run_epoch(trained),
             None if hidden is None else validate,
             lambda: (self.item_factors_, self.history_vectors_, self.tower_),
@@ -303,7 +303,7 @@ class TwoTowerRecommender(FactorRecommender):
         else:
             self.item_factors_, self.history_vectors_, self.tower_ = best
             self._derived.__init__()  # type: ignore[misc]
-        course.record(self)
+        loop.record(self)
 
     def _keep(self, training: "_Training") -> None:
         """Take over what the towers make by now."""
@@ -456,14 +456,14 @@ class _Training:
     def item_vectors(self, known: NDArray[np.bool_]) -> Floats:
         """The items' vectors, by features alone where not `known`, zeros where there are none either."""
         vectors = self.items.forward(self.flat, self._inputs(1, np.arange(self.n_items), known))[-1]
-        vectors[~(known | self._described())] = 0
+        vectors[~(known | self._items_with_features())] = 0
         return vectors
 
     def history_vectors(self, known: NDArray[np.bool_]) -> Floats:
         """What items add to a history."""
         return self._inputs(0, np.arange(self.n_items), known)
 
-    def _described(self) -> NDArray[np.bool_]:
+    def _items_with_features(self) -> NDArray[np.bool_]:
         return np.zeros(self.n_items, bool) if self.features is None else np.diff(self.features.indptr) > 0
 
 

@@ -1,8 +1,8 @@
 """Epochs of stochastic gradients that are parallel, and the same for any number of threads.
 
-Users and items are dealt into blocks anew each epoch. In step s, block a of the users meets block (a + s) of the items:
-tasks that share neither a user nor an item run side by side, each with a seed and negatives of its own. What comes out
-depends on the seeds and on the number of blocks, which the size of the data alone decides.
+Users and items are assigned to blocks anew each epoch. In step s, block a of the users meets block (a + s) of the
+items: tasks that share neither a user nor an item run side by side, each with a seed and negatives of its own. What
+comes out depends on the seeds and on the number of blocks, which the size of the data alone decides.
 """
 
 from collections.abc import Callable
@@ -77,11 +77,11 @@ class Cells:
 
 
 def count_blocks(*sizes: int) -> int:
-    """How many blocks sides of these sizes are dealt into."""
+    """How many blocks sides of these sizes are divided into."""
     return max(1, min(BLOCKS, *(size // BLOCK_ROWS for size in sizes)))
 
 
-def deal_items(
+def assign_items(
     rng: np.random.Generator, counts: NDArray[np.int64], copies: NDArray[np.int64], blocks: int
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.int32]]]:
     """The block of each item, of about as many events each, and the items of each block repeated `copies` times."""
@@ -93,8 +93,8 @@ def deal_items(
     return block, [np.repeat(part, copies[part]) for part in parts]
 
 
-class Dealer:
-    """Deals the entries of a matrix into cells, anew for each epoch.
+class BlockSchedule:
+    """Assigns the entries of a matrix to cells, anew for each epoch.
 
     Parameters
     ----------
@@ -125,14 +125,14 @@ class Dealer:
     def run_epoch(
         self, rng: np.random.Generator, task: Callable[[Cell], tuple[float, int]], after: Callable[[], None] | None
     ) -> tuple[float, int]:
-        """Deal, then run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
-        return self._deal(rng).run(rng, task, self.n_jobs, after)
+        """Assign, then run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
+        return self._assign_entries(rng).run(rng, task, self.n_jobs, after)
 
-    def _deal(self, rng: np.random.Generator) -> Cells:
+    def _assign_entries(self, rng: np.random.Generator) -> Cells:
         matrix, blocks = self.matrix, self.blocks
         users = rng.permutation(np.arange(matrix.shape[0], dtype=np.int32))
         cuts = balanced_cuts(np.diff(matrix.indptr)[users], blocks)
-        block_of_item, pools = deal_items(rng, self.counts, self.copies, blocks)
+        block_of_item, pools = assign_items(rng, self.counts, self.copies, blocks)
         counts = np.zeros((blocks, blocks), np.int64)
 
         def count(block: int) -> None:
@@ -145,11 +145,11 @@ class Dealer:
         places = starts[:-1].reshape(blocks, blocks).copy()
         weights = self.samples.weights if len(self.weights) else self.weights.copy()
 
-        def deal(block: int) -> None:
+        def assign(block: int) -> None:
             deal_cells(
                 matrix.indptr, matrix.indices, self.weights, users, cuts[block], cuts[block + 1], block_of_item,
                 places[block], self.samples.users, self.samples.items, weights,
             )  # fmt: skip
 
-        run_pieces(deal, range(blocks), self.n_jobs)
+        run_pieces(assign, range(blocks), self.n_jobs)
         return Cells(self.samples, starts, pools)

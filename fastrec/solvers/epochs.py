@@ -1,4 +1,4 @@
-"""The course of a training by epochs: loss, validation, early stopping, callback, progress, divergence."""
+"""The loop of a training by epochs: loss, validation, early stopping, callback, progress, divergence."""
 
 import math
 import time
@@ -26,7 +26,7 @@ VALIDATION_ROWS = 10_000
 
 
 @dataclass
-class Course:
+class EpochLoop:
     """Epochs one after the other, until enough of them are done.
 
     Parameters
@@ -61,7 +61,7 @@ class Course:
 
     @classmethod
     def of(cls, model: Any, advice: str, measure: str = "NDCG@10") -> Self:
-        """The course that a model's options ask for."""
+        """The loop that a model's options ask for."""
         patience = getattr(model, "n_iter_no_change", 1)
         shown = bool(model.verbose)
         return cls(type(model).__name__, model.iterations, model.tol, patience, model.callback, shown, advice, measure)
@@ -130,7 +130,7 @@ def update_seed(model: Any) -> list[int]:
     return [int(given) if isinstance(given, Integral) else 0, int(model.seen_.nnz)]
 
 
-def held_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
+def hold_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
     """What to train on, and what to validate on: `hidden` where it is given, else a fraction of each row, else None."""
     if hidden is not None:
         if hidden.shape != matrix.shape:
@@ -161,7 +161,7 @@ def validation_ndcg(
     return total / len(rows) if len(rows) else 0.0
 
 
-def validate_dear(score: Callable[[NDArray[np.int64]], Floats], trained: CodeMatrix, hidden: CodeMatrix) -> float:
+def validate_in_batches(score: Callable[[NDArray[np.int64]], Floats], trained: CodeMatrix, hidden: CodeMatrix) -> float:
     """`validation_ndcg` for scores that cost a network each: four million pairs at most, a million at a time."""
     n_items = hidden.shape[1]
     return validation_ndcg(score, trained, hidden, max(100, 4_000_000 // n_items), max(1, 1_000_000 // n_items))

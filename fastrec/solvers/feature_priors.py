@@ -25,19 +25,19 @@ def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
         side.bias_anchors[:] = DRAW * spread[:, factors]
 
 
-class Anchored:
+class FeaturePrior:
     """One side that has features: what they make of its rows is where the penalty draws these.
 
     Parameters
     ----------
     side
-        Its parameters, with anchors.
+        Its parameters, with priors of its rows.
     ridge
         The regression on its features.
     factors
         The columns in use.
     identity
-        Whether rows may stray from their anchors.
+        Whether rows may stray from their priors.
     """
 
     def __init__(self, side: Parameters, ridge: FeatureRidge, factors: int, identity: bool) -> None:
@@ -48,7 +48,7 @@ class Anchored:
         self.maps: Floats | None = None
 
     def follow(self) -> None:
-        """Move anchors to where the rows are; rows that cannot stray, or have no events, go with them."""
+        """Move priors to where the rows are; rows that cannot stray, or have no events, go with them."""
         if self.identity:
             spread, self.maps = self.ridge.predict_apart(self._vectors(), self.maps, FOLLOWING)
             self._move(spread)

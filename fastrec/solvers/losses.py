@@ -21,12 +21,12 @@ from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Parameters, StepSizes
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import transposed
+from fastrec.matrix.rows import transpose_arrays
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.blocks import Cell
 
-Anchors = tuple[Floats, Floats]
-NO_ANCHORS: Anchors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
+Priors = tuple[Floats, Floats]
+NO_PRIORS: Priors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 
 OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
 
@@ -41,7 +41,7 @@ IMPLICIT_RATE = 0.002
 
 
 @dataclass(frozen=True)
-class Settings:
+class LossOptions:
     """The options that losses read, checked and complete."""
 
     loss: str
@@ -74,19 +74,19 @@ class Sides:
     mean: float
 
 
-def make_side(rows: Floats, biased: bool, optimizer: int, anchored: bool = False) -> Parameters:
+def make_side(rows: Floats, biased: bool, optimizer: int, with_priors: bool = False) -> Parameters:
     """Rows, of shape (n, width), with biases of zero and an optimizer that remembers nothing yet.
 
-    `anchored` is whether penalties draw to anchors, zeros to begin with, rather than to zero.
+    `with_priors` is whether penalties draw to priors, zeros to begin with, rather than to zero.
     """
     n, one = len(rows), np.zeros(1, np.float32)
     full = aligned_zeros(*rows.shape).reshape(-1) if optimizer != SGD else one
     means = aligned_zeros(*rows.shape).reshape(-1) if optimizer == ADAM else one.copy()
     biases, squares, bias_means = (np.zeros(n if biased else 1, np.float32) for _ in range(3))
-    anchors = aligned_zeros(*rows.shape).reshape(-1) if anchored else None
-    bias_anchors = np.zeros(n, np.float32) if anchored and biased else None
+    priors = aligned_zeros(*rows.shape).reshape(-1) if with_priors else None
+    bias_priors = np.zeros(n, np.float32) if with_priors and biased else None
     counts = np.zeros(n, np.int32)
-    return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, anchors, bias_anchors)
+    return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, priors, bias_priors)
 
 
 class Loss(ABC):
@@ -94,7 +94,7 @@ class Loss(ABC):
 
     Parameters
     ----------
-    settings
+    options
         The options.
     """
 
@@ -103,10 +103,10 @@ class Loss(ABC):
     unit: ClassVar[bool] = False
     """Whether rows are unit vectors."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.width = Static(settings.width)
-        self.optimizer = Static(OPTIMIZERS[settings.optimizer])
+    def __init__(self, options: LossOptions) -> None:
+        self.options = options
+        self.width = Static(options.width)
+        self.optimizer = Static(OPTIMIZERS[options.optimizer])
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
         """Make ready what the training of this matrix needs."""
@@ -115,9 +115,9 @@ class Loss(ABC):
 
     def step_sizes(self, rate: float) -> tuple[StepSizes, StepSizes]:
         """How far users and items go in a step."""
-        biases = self.settings.bias_regularization
+        biases = self.options.bias_regularization
         users, items = (
-            StepSizes(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.settings.regularization
+            StepSizes(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.options.regularization
         )
         return users, items
 
@@ -136,17 +136,17 @@ class Loss(ABC):
         weights: Floats,
         pool: NDArray[np.int32],
         sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
+        priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
         """(Rows, of shape (n, width), biases, of shape (n,)) of histories; those of `sides.users` are not read.
 
-        `anchors` are where the penalty draws them: rows, flat, and biases, of one element each where that is zero.
+        `priors` are where the penalty draws them: rows, flat, and biases, of one element each where that is zero.
         """
 
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with."""
-        if self.settings.optimizer == "sgd":
-            return FOLD_SPEEDUP * self.settings.learning_rate
+        if self.options.optimizer == "sgd":
+            return FOLD_SPEEDUP * self.options.learning_rate
         return FOLD_RATE
 
     def _fold_pieces(
@@ -154,13 +154,13 @@ class Loss(ABC):
     ) -> Floats:
         """`fold(entries, first, last, out)` on pieces of the rows; `out` is flat."""
         entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, weights)))
-        out = aligned_zeros(matrix.shape[0], self.settings.width)
+        out = aligned_zeros(matrix.shape[0], self.options.width)
         cuts = fold_cuts(matrix)
 
         def piece(number: int) -> None:
             fold(entries, int(cuts[number]), int(cuts[number + 1]), out.reshape(-1))
 
-        run_pieces(piece, range(len(cuts) - 1), self.settings.n_jobs)
+        run_pieces(piece, range(len(cuts) - 1), self.options.n_jobs)
         return out
 
 
@@ -196,7 +196,7 @@ class DrawingLoss(Loss):
         weights: Floats,
         pool: NDArray[np.int32],
         sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
+        priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
         sizes, _ = self.step_sizes(self.fold_rate())
@@ -206,7 +206,7 @@ class DrawingLoss(Loss):
             marks = np.full(matrix.shape[1], -1, np.int32)
             fold_rows(
                 entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, sizes,
-                anchors[0], out, self.width,
+                priors[0], out, self.width,
             )  # fmt: skip
 
         return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
@@ -217,15 +217,15 @@ class PairLoss(DrawingLoss):
 
     kernels = step_pairs, fold_pairs
 
-    def __init__(self, settings: Settings, n_items: int) -> None:
-        super().__init__(settings)
-        warp = settings.loss == "warp"
-        shares = np.ones(settings.draws + 1, np.float32)
+    def __init__(self, options: LossOptions, n_items: int) -> None:
+        super().__init__(options)
+        warp = options.loss == "warp"
+        shares = np.ones(options.draws + 1, np.float32)
         if warp:  # the rank that a violation after so many draws speaks of (Weston et al.), at most 1 in all
-            ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, settings.draws + 1)]
+            ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, options.draws + 1)]
             shares[1:] = np.array(ranks) / max(1.0, ranks[0])
-        margin = np.float32(settings.margin if warp else np.inf)
-        self.drawing = Negatives(settings.draws, margin, settings.hardest, warp, shares)
+        margin = np.float32(options.margin if warp else np.inf)
+        self.drawing = Negatives(options.draws, margin, options.hardest, warp, shares)
 
 
 class LogisticLoss(DrawingLoss):
@@ -233,9 +233,9 @@ class LogisticLoss(DrawingLoss):
 
     kernels = step_labels, fold_labels
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.drawing = Labels(settings.draws, np.float32(settings.negative_weight), True)
+    def __init__(self, options: LossOptions) -> None:
+        super().__init__(options)
+        self.drawing = Labels(options.draws, np.float32(options.negative_weight), True)
 
 
 class ListLoss(Loss):
@@ -244,18 +244,18 @@ class ListLoss(Loss):
     item_biases = False
     unit = True
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, options: LossOptions) -> None:
+        super().__init__(options)
         self.contrast = Contrast(
-            settings.draws,
-            settings.loss == "softmax",
-            np.float32(settings.margin),
-            np.float32(settings.negative_weight),
-            np.float32(settings.temperature),
+            options.draws,
+            options.loss == "softmax",
+            np.float32(options.margin),
+            np.float32(options.negative_weight),
+            np.float32(options.temperature),
         )
 
     def _scratch(self) -> tuple[NDArray[np.int32], Floats]:
-        return np.empty(self.settings.draws, np.int32), np.empty(self.settings.draws, np.float32)
+        return np.empty(self.options.draws, np.int32), np.empty(self.options.draws, np.float32)
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
         """A function that steps on a cell's samples."""
@@ -275,7 +275,7 @@ class ListLoss(Loss):
         weights: Floats,
         pool: NDArray[np.int32],
         sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
+        priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
         """Rows and biases of histories."""
 
@@ -290,7 +290,7 @@ class ListLoss(Loss):
 
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with: a share of the mean gradient over a row."""
-        return 0.03 if self.settings.loss == "ccl" else 0.5 * self.settings.temperature
+        return 0.03 if self.options.loss == "ccl" else 0.5 * self.options.temperature
 
 
 class RatingLoss(Loss):
@@ -305,16 +305,16 @@ class RatingLoss(Loss):
         self.offsets, self.asked = nothing, nothing.copy()
         if sides.presence is None:
             return
-        size, jobs = self.settings.width, self.settings.n_jobs
+        size, jobs = self.options.width, self.options.n_jobs
         self.rows = readonly(matrix.indptr), readonly(matrix.indices)
-        indptr, indices, _ = transposed(matrix, jobs)
+        indptr, indices, _ = transpose_arrays(matrix, jobs)
         self.columns = readonly(indptr), readonly(indices)
         self.scales = presence_scales(matrix)
         self.offsets, self.asked, self.ascents = (
             np.zeros(n * size, np.float32) for n in (matrix.shape[0], matrix.shape[0], matrix.shape[1])
         )
         counts = np.diff(indptr).astype(np.float32)
-        self.penalties = self.settings.regularization[1] * counts
+        self.penalties = self.options.regularization[1] * counts
         self._sum(self.rows, np.ones(1, np.float32), self.scales, sides.presence.rows, self.offsets)
 
     def _sum(
@@ -325,7 +325,7 @@ class RatingLoss(Loss):
         sources: Floats,
         out: Floats,
     ) -> None:
-        sum_rows_of(matrix, scales, row_scales, sources, out, self.width, self.settings.n_jobs)
+        sum_rows_of(matrix, scales, row_scales, sources, out, self.width, self.options.n_jobs)
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
         """A function that steps on a cell's samples."""
@@ -346,7 +346,7 @@ class RatingLoss(Loss):
         if presence is None:
             return None
         one = np.ones(1, np.float32)
-        share = rate / self.settings.learning_rate
+        share = rate / self.options.learning_rate
         sizes = StepSizes(np.float32(IMPLICIT_RATE * share), np.float32(0), np.float32(0))
         n_items = len(presence.counts)
         cuts = np.linspace(0, n_items, min(PIECES, n_items) + 1).astype(np.int64)
@@ -359,7 +359,7 @@ class RatingLoss(Loss):
         def run() -> None:
             self._sum(self.columns, self.scales, one, self.asked, self.ascents)
             self.asked[:] = 0
-            run_pieces(move, range(len(cuts) - 1), self.settings.n_jobs)
+            run_pieces(move, range(len(cuts) - 1), self.options.n_jobs)
             self._sum(self.rows, one, self.scales, presence.rows, self.offsets)
 
         return run
@@ -370,18 +370,18 @@ class RatingLoss(Loss):
         weights: Floats,
         pool: NDArray[np.int32],
         sides: Sides,
-        anchors: Anchors = NO_ANCHORS,
+        priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
         """Rows, what presence adds to them included, and biases of histories."""
         n = matrix.shape[0]
-        biases, offsets = np.zeros(n, np.float32), anchors[0]
+        biases, offsets = np.zeros(n, np.float32), priors[0]
         if sides.presence is not None:
-            offsets = np.zeros(n * self.settings.width, np.float32)
+            offsets = np.zeros(n * self.options.width, np.float32)
             structure = readonly(matrix.indptr), readonly(matrix.indices)
             self._sum(structure, np.ones(1, np.float32), presence_scales(matrix), sides.presence.rows, offsets)
-            offsets += anchors[0]
-        if len(anchors[0]) > 1:
-            weights = weights - repeat_by_row(matrix, anchors[1])
+            offsets += priors[0]
+        if len(priors[0]) > 1:
+            weights = weights - repeat_by_row(matrix, priors[1])
         sizes, _ = self.step_sizes(0.0)
         mean = np.float32(sides.mean)
 
@@ -394,7 +394,7 @@ class RatingLoss(Loss):
         rows = self._fold_pieces(matrix, weights, fold)
         if len(offsets) > 1:
             rows += offsets.reshape(rows.shape)
-        return rows, biases + anchors[1]
+        return rows, biases + priors[1]
 
 
 def presence_scales(matrix: CodeMatrix) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastrec.matrix.arrays import Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
-from fastrec.matrix.rows import pick_rows, turned
+from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.options import Number
 from fastrec.solvers.truncated_svd import SparseProduct, pad_columns
 
@@ -145,7 +145,7 @@ class _Equations:
 
     def __init__(self, rows: CodeMatrix, n_jobs: int) -> None:
         self.forward, self.n_jobs = SparseProduct(rows), n_jobs
-        self.back = SparseProduct(turned(rows, n_jobs))
+        self.back = SparseProduct(transpose(rows, n_jobs))
         squares = np.square(rows.data, dtype=np.float64)
         self.diagonal = np.bincount(rows.indices, squares, rows.shape[1])[:, None]
         self.unit = max(float(squares.sum()) / max(1, rows.shape[0]), 1e-30)

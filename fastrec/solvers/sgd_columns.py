@@ -35,45 +35,45 @@ def start_sides(
 
     `featured` is whether users, and items, have features that draw their rows together.
     """
-    settings, optimizer = loss.settings, OPTIMIZERS[loss.settings.optimizer]
+    options, optimizer = loss.options, OPTIMIZERS[loss.options.optimizer]
     rng = np.random.default_rng(seed)
     sides = []
     for size, last, biased, column, has_features in (
-        (shape[0], known.users, loss.user_biases, settings.factors + 1, featured[0]),
-        (shape[1], known.items, loss.item_biases, settings.factors, featured[1]),
+        (shape[0], known.users, loss.user_biases, options.factors + 1, featured[0]),
+        (shape[1], known.items, loss.item_biases, options.factors, featured[1]),
     ):
-        rows = aligned_zeros(size, settings.width)
-        _fill_normal(rows, settings.factors, FIRST_RATINGS if settings.loss == "squared" else FIRST, rng)
+        rows = aligned_zeros(size, options.width)
+        _fill_normal(rows, options.factors, FIRST_RATINGS if options.loss == "squared" else FIRST, rng)
         if loss.unit:
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         side = make_side(rows, biased, optimizer, has_features)
         if last is not None:
-            rows[: len(last), : settings.factors] = last[:, : settings.factors]
+            rows[: len(last), : options.factors] = last[:, : options.factors]
             if biased:
                 side.biases[: len(last)] = last[:, column]
                 side.biases[: len(last)] -= np.float32(mean) if last is known.users else np.float32(0)
         sides.append(side)
     presence = None
-    if settings.implicit_feedback:
-        rows = aligned_zeros(shape[1], settings.width)
+    if options.implicit_feedback:
+        rows = aligned_zeros(shape[1], options.width)
         if known.presence is not None:
-            rows[: len(known.presence), : settings.factors] = known.presence
+            rows[: len(known.presence), : options.factors] = known.presence
         presence = make_side(rows, False, OPTIMIZERS["adam"])
     return Sides(sides[0], sides[1], presence, mean)
 
 
 def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | None, mean: float) -> Sides:
     """Sides at rest, to fold users in by; in place of the users stand the items, which fold-in does not read there."""
-    settings = loss.settings
-    n, d = len(item_factors), settings.factors
-    rows = aligned_zeros(n, settings.width)
+    options = loss.options
+    n, d = len(item_factors), options.factors
+    rows = aligned_zeros(n, options.width)
     rows[:, :d] = item_factors[:, :d]
     items = make_side(rows, loss.item_biases, OPTIMIZERS["sgd"])
     if loss.item_biases:
         items.biases[:] = item_factors[:, d]
     presence = None
     if presence_factors is not None:
-        rows = aligned_zeros(n, settings.width)
+        rows = aligned_zeros(n, options.width)
         rows[:, :d] = presence_factors
         presence = make_side(rows, False, OPTIMIZERS["sgd"])
     return Sides(items, items, presence, mean)
@@ -86,20 +86,20 @@ def count_bias_columns(loss: Loss) -> int:
 
 def item_columns(loss: Loss) -> tuple[Floats, Floats | None]:
     """The item factors with their columns of biases, and those of presence."""
-    items, settings, presence = loss.sides.items, loss.settings, loss.sides.presence
-    n, d = len(items.counts), settings.factors
+    items, options, presence = loss.sides.items, loss.options, loss.sides.presence
+    n, d = len(items.counts), options.factors
     factors = np.ones((n, d + count_bias_columns(loss)), np.float32)  # [y, b, 1] against [x, 1, b_u + mean]
-    factors[:, :d] = items.rows.reshape(n, settings.width)[:, :d]
+    factors[:, :d] = items.rows.reshape(n, options.width)[:, :d]
     if loss.item_biases:
         factors[:, d] = items.biases
     if presence is None:
         return factors, None
-    return factors, presence.rows.reshape(n, settings.width)[:, :d].copy()
+    return factors, presence.rows.reshape(n, options.width)[:, :d].copy()
 
 
 def user_columns(loss: Loss, rows: Floats, biases: Floats, mean: float) -> Floats:
     """User factors of rows and biases, with the columns that the item factors' biases meet."""
-    d = loss.settings.factors
+    d = loss.options.factors
     factors = np.ones((len(rows), d + count_bias_columns(loss)), np.float32)
     factors[:, :d] = rows[:, :d]
     if loss.user_biases:

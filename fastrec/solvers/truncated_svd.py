@@ -12,7 +12,7 @@ from fastrec.kernels.filters import STRIP, add_products, multiply_rows
 from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import turned
+from fastrec.matrix.rows import transpose
 from fastrec.parallel import balanced_cuts, one_blas_thread, run_pieces
 from fastrec.solvers.als import BLOCK, gramian, rotate
 
@@ -56,18 +56,18 @@ class SparseProduct:
         return out
 
 
-def add_dense_products(vectors: Floats, turned: Floats, out: Floats, n_jobs: int) -> None:
-    """Adds `vectors @ turned` to `out`, in place; an element's bits do not depend on what is beside it.
+def add_dense_products(vectors: Floats, matrix: Floats, out: Floats, n_jobs: int) -> None:
+    """Adds `vectors @ matrix` to `out`, in place; an element's bits do not depend on what is beside it.
 
     Parameters
     ----------
-    vectors, turned, out
+    vectors, matrix, out
         Of shapes (n, depth), (depth, width) and (n, width), width a multiple of sixteen.
     n_jobs
         The number of threads.
     """
-    depth, width = turned.shape
-    left, right, flat = readonly(vectors.reshape(-1)), readonly(turned.reshape(-1)), out.reshape(-1)
+    depth, width = matrix.shape
+    left, right, flat = readonly(vectors.reshape(-1)), readonly(matrix.reshape(-1)), out.reshape(-1)
 
     def add_piece(task: tuple[int, int]) -> None:
         strip, first = task
@@ -101,14 +101,14 @@ def pad_columns(vectors: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class TruncatedSVD:
     """The largest singular values, float64 of shape (k,), falling, and their right vectors, of shape (m, k)."""
 
     values: NDArray[np.float64]
     vectors: Floats
 
 
-def leading_spectrum(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int, tol: float = 1e-4) -> Spectrum:
+def truncated_svd(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int, tol: float = 1e-4) -> TruncatedSVD:
     """The `k` largest singular values of a sparse matrix with their right singular vectors.
 
     Where a side is short, the eigenvectors of the dense Gramian. Else subspace iteration with Chebyshev filters
@@ -146,7 +146,7 @@ def leading_spectrum(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: i
     vectors *= np.where(vectors[largest, np.arange(rank)] < 0, np.float32(-1), np.float32(1))
     full = np.zeros((matrix.shape[1], k), np.float32)
     full[:, :rank] = vectors
-    return Spectrum(np.concatenate([values, np.zeros(k - rank)]), full)
+    return TruncatedSVD(np.concatenate([values, np.zeros(k - rank)]), full)
 
 
 def _exact(matrix: CodeMatrix, rank: int) -> tuple[NDArray[np.float64], Floats]:
@@ -164,7 +164,7 @@ def _exact(matrix: CodeMatrix, rank: int) -> tuple[NDArray[np.float64], Floats]:
 def _iterate(
     matrix: CodeMatrix, rank: int, random_state: int, n_jobs: int, tol: float
 ) -> tuple[NDArray[np.float64], Floats]:
-    rows, columns = SparseProduct(matrix), SparseProduct(turned(matrix, n_jobs))
+    rows, columns = SparseProduct(matrix), SparseProduct(transpose(matrix, n_jobs))
     width = padded_width(min(rank + OVERSAMPLING, *matrix.shape))
     rng = np.random.default_rng(random_state)
     X = aligned_zeros(matrix.shape[1], width)
@@ -172,7 +172,7 @@ def _iterate(
     squares, products = np.zeros(width), 0
     for wanted in itertools.chain(DEGREES, itertools.repeat(DEGREES[-1])):
         degree = min(wanted, _highest_degree(squares))
-        X = _filtered(rows, columns, X, degree, squares, n_jobs)
+        X = _apply_filters(rows, columns, X, degree, squares, n_jobs)
         _orthonormalize(X, n_jobs)
         before = squares
         squares, basis = np.linalg.eigh(gramian(rows.times(X, n_jobs), n_jobs))
@@ -191,7 +191,7 @@ def _highest_degree(squares: NDArray[np.float64]) -> int:
     return max(1, int(math.acosh(GROWTH) / math.acosh(max(2 * squares[0] / squares[-1] - 1, 1 + 1e-6))))
 
 
-def _filtered(
+def _apply_filters(
     rows: SparseProduct, columns: SparseProduct, X: Floats, degree: int, squares: NDArray[np.float64], n_jobs: int
 ) -> Floats:
     """T_degree of the Gramian, its interval [0, smallest Ritz value] mapped to [-1, 1], times X."""

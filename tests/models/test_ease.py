@@ -10,7 +10,7 @@ from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import EASE, load
 from fastrec.models.base.persistence import describe
-from fastrec.models.neighbors import turned
+from fastrec.models.neighbors import transpose
 from fastrec.solvers import inversion
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.solvers.neighbors import rows_of
@@ -77,7 +77,12 @@ def test_the_gramian_is_filled_below_and_on_its_diagonal(seed, n_users, n_items,
     middle = n_items // 2
     for first, last in ((0, middle), (middle, n_items)):
         fill_gramian(
-            rows_of(turned(matrix, 1)), rows_of(matrix), readonly(np.full(n_items, 2, np.float32)), first, last, gramian
+            rows_of(transpose(matrix, 1)),
+            rows_of(matrix),
+            readonly(np.full(n_items, 2, np.float32)),
+            first,
+            last,
+            gramian,
         )
     np.testing.assert_array_equal(gramian, np.tril(X.T @ X + 2 * np.eye(n_items)))
 
@@ -100,7 +105,7 @@ def test_weights_fill_both_triangles(seed, n):
 def sparse_gramian(X, penalty, threshold=0.0):
     """The kernel's Gramian of the columns of X, in their order."""
     users = check_matrix(X, negative="accept")
-    items, n = turned(users, 1), X.shape[1]
+    items, n = transpose(users, 1), X.shape[1]
     diagonal = (X**2).sum(axis=0) + penalty
     scales, counts = readonly((1 / np.sqrt(diagonal)).astype(np.float32)), np.empty(n, np.int64)
     none = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)

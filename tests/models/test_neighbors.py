@@ -21,7 +21,7 @@ from fastrec.kernels.neighbors import (
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ItemKNN, UserKNN
-from fastrec.models.neighbors import turned
+from fastrec.models.neighbors import transpose
 from fastrec.solvers.neighbors import bits_of, matrix_of_lists, rows_of
 from tests.reference import neighbors as reference
 
@@ -159,7 +159,7 @@ def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, sh
 def test_a_matrix_turned_over_is_its_transpose():
     X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
     for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
-        np.testing.assert_array_equal(turned(matrix, 2).toarray(), matrix.toarray().T)
+        np.testing.assert_array_equal(transpose(matrix, 2).toarray(), matrix.toarray().T)
 
 
 def test_one_value_for_all_is_kept_once():

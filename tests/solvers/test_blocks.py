@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.blocks import BLOCKS, Dealer, count_blocks, deal_items
+from fastrec.solvers.blocks import BLOCKS, BlockSchedule, assign_items, count_blocks
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def cells_of_steps(matrix, n_jobs):
         steps.append(sorted(done, key=lambda cell: cell[0]))
         done.clear()
 
-    dealer = Dealer(matrix, np.ones(1, np.float32), np.ones(matrix.shape[1], np.int64), n_jobs)
-    total = dealer.run_epoch(np.random.default_rng(1), task, end)
+    block_schedule = BlockSchedule(matrix, np.ones(1, np.float32), np.ones(matrix.shape[1], np.int64), n_jobs)
+    total = block_schedule.run_epoch(np.random.default_rng(1), task, end)
     return steps, total
 
 
@@ -54,7 +54,7 @@ def test_threads_change_no_cell(matrix):
 
 def test_items_are_dealt_evenly_and_drawn_as_often_as_they_are_copied():
     counts, copies = np.arange(100, dtype=np.int64), np.arange(100, dtype=np.int64) % 3
-    block, pools = deal_items(np.random.default_rng(0), counts, copies, 4)
+    block, pools = assign_items(np.random.default_rng(0), counts, copies, 4)
     assert np.ptp(np.bincount(block, weights=counts)) <= 2 * counts.max()
     for number, pool in enumerate(pools):
         assert set(block[pool]) <= {number}

@@ -41,7 +41,7 @@ class Learned(Protocol):
     @property
     def _training(self) -> CodeMatrix: ...
 
-    def _trained(self, rows: CodeMatrix) -> CodeMatrix: ...
+    def _select_learned(self, rows: CodeMatrix) -> CodeMatrix: ...
 
     def _order_of(self, X: Any, matrix: CodeMatrix) -> Order | None: ...
 
@@ -104,7 +104,7 @@ class Audience:
 
     def histories(self) -> CodeMatrix:
         """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
-        return self.model._trained(self.seen())
+        return self.model._select_learned(self.seen())
 
     def without(self, hidden: CodeMatrix) -> "Audience":
         """The histories that were given without the entries that `hidden`, of their shape, has."""
@@ -133,7 +133,7 @@ class Audience:
         seen, order = self.seen(), self.order
         if self.codes is not None and self.model.order_ is not None:
             order = pick_order(self.model.seen_, self.model.order_, self.codes)
-        learned = self.model._trained(seen)
+        learned = self.model._select_learned(seen)
         if order is not None and learned.nnz < seen.nnz:
             order = drop_from_order(seen, order, seen.data != 0)
         return learned, order
@@ -141,7 +141,7 @@ class Audience:
     def lengths(self) -> NDArray[np.int64]:
         """How many items the history of each has, of shape (n,); 0 for the unknown."""
         if self.given is not None:
-            return np.diff(self.model._trained(self.given).indptr)
+            return np.diff(self.model._select_learned(self.given).indptr)
         assert self.codes is not None
         indptr = self.model._training.indptr
         if len(self.codes) == 1 and self.codes[0] >= 0:  # a single user costs no arithmetic on arrays

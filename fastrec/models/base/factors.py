@@ -134,7 +134,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         >>> model.transform([[1, 0, 1, 0]]).shape
         (1, 2)
         """
-        return self._fold_in(self._trained(self._histories(X)))
+        return self._fold_in(self._select_learned(self._histories(X)))
 
     def fit_transform(self, X: Any, y: Any = None) -> Floats:
         """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
@@ -268,7 +268,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`."""
-        return self._fold_in(self._trained(histories))
+        return self._fold_in(self._select_learned(histories))
 
     def scores(self, audience: Audience) -> Scores:
         """See `Asked.scores`."""
@@ -277,13 +277,13 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _index(self, side: Side, metric: str) -> ExactIndex:
         """The index of one side's factors: made once, when it is first asked for."""
         jobs = getattr(self, "n_jobs", None)
-        make = lambda: _exact_index(self._indexed(side, metric), metric, jobs)
+        make = lambda: _exact_index(self._vectors_to_index(side, metric), metric, jobs)
         index = self._derived.get(INDEXES[side, metric], make)
         if index.n_jobs != jobs:
             index.n_jobs = jobs
         return index
 
-    def _indexed(self, side: Side, metric: str) -> Floats:
+    def _vectors_to_index(self, side: Side, metric: str) -> Floats:
         factors: Floats = getattr(self, side)
         return self._comparable(factors) if metric == "cosine" else factors
 

@@ -88,7 +88,7 @@ class FeaturedFactors(UpdatingFactors):
         >>> scores[[0, 20]].argmax(axis=1)
         array([0, 1])
         """
-        return self._as_item_factors(self._mapped("item", item_features, self._map_of("item")))
+        return self._as_item_factors(self._apply_map("item", item_features, self._map_of("item")))
 
     def user_vectors(self, user_features: Any) -> Floats:
         """Vectors of users by their features alone, without any history.
@@ -108,7 +108,7 @@ class FeaturedFactors(UpdatingFactors):
         ValueError
             Where the model was fitted without features of users, or with another number of them.
         """
-        return self._as_user_factors(self._mapped("user", user_features, self._map_of("user")))
+        return self._as_user_factors(self._apply_map("user", user_features, self._map_of("user")))
 
     def transform(self, X: Any, *, user_features: Any = None) -> Floats:
         """The factors of users by their histories, seen in training or not (fold-in), and by their features.
@@ -124,11 +124,11 @@ class FeaturedFactors(UpdatingFactors):
         -------
         ndarray of float32, of shape (n, d)
         """
-        histories = self._trained(self._histories(X))
+        histories = self._select_learned(self._histories(X))
         if user_features is None:
             return self._fold_in(histories)
         features = check_features("user_features", user_features, histories.shape[0])
-        return self._fold_in_from(histories, self._mapped("user", features, self._map_of("user")))
+        return self._fold_in_from(histories, self._apply_map("user", features, self._map_of("user")))
 
     def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`."""
@@ -136,17 +136,19 @@ class FeaturedFactors(UpdatingFactors):
             return super().fold_in(histories)
         features = pick_rows(self.user_features_, np.maximum(users, 0))
         features = keep_entries(features, (users >= 0)[row_numbers(features)])
-        return self._fold_in_from(self._trained(histories), self._mapped("user", features, self._map_of("user")))
+        return self._fold_in_from(
+            self._select_learned(histories), self._apply_map("user", features, self._map_of("user"))
+        )
 
     def _training_factors(self, matrix: CodeMatrix) -> Floats:
         return self._factors_of(slice(None))
 
     def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
         """The factors of some users of the training data."""
-        rows = self._trained(pick_rows(self.seen_, users))
+        rows = self._select_learned(pick_rows(self.seen_, users))
         if self.user_features_ is None or self.user_map_ is None:
             return self._fold_in(rows)
-        return self._fold_in_from(rows, self._mapped("user", pick_rows(self.user_features_, users), self.user_map_))
+        return self._fold_in_from(rows, self._apply_map("user", pick_rows(self.user_features_, users), self.user_map_))
 
     def _update(self, change: Change) -> None:
         """New items and users have no features."""
@@ -164,7 +166,7 @@ class FeaturedFactors(UpdatingFactors):
             raise ValueError(f"this {type(self).__name__} was fitted without {side}_features: give them to fit")
         return mapping
 
-    def _mapped(self, side: str, features: Any, mapping: Floats) -> Floats:
+    def _apply_map(self, side: str, features: Any, mapping: Floats) -> Floats:
         matrix = check_matrix(features, name=f"{side}_features", negative="accept", zeros="drop")
         if matrix.shape[1] != len(mapping) - 1:
             raise ValueError(f"{side}_features must have {len(mapping) - 1} columns, got {matrix.shape[1]}")

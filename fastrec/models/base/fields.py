@@ -14,7 +14,7 @@ from fastrec.models.base.persistence import Team, check_learned
 from fastrec.retrieval.diversity import MMR, RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 
-COURSE: dict[str, Field] = {
+EPOCH_RESULTS: dict[str, Field] = {
     "loss_curve_": Array(("epochs",), "float64", finite=False),
     "n_iter_": Value(int, least=0),
 }

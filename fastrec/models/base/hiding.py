@@ -59,7 +59,7 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
         whole = Interactions.from_matrix(matrix) if data is None else data
         for train, test in validation.split(whole):
             if isinstance(train, Interactions):
-                yield _hidden_by(validation, train if data is not None else train.matrix, test, matrix.shape)
+                yield _hide_by(validation, train if data is not None else train.matrix, test, matrix.shape)
             else:
                 part = pick_rows(matrix, np.asarray(train)) if data is None else data[train]
                 yield Hidden(part, *hide_part(pick_rows(matrix, np.asarray(test))))
@@ -67,10 +67,10 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
         parts = validation(matrix if data is None else data)
         if not isinstance(parts, tuple) or len(parts) != 2:
             raise TypeError(f"{validation!r} must give a pair (train, hidden), got {type(parts).__name__}")
-        yield _hidden_by(validation, *parts, matrix.shape)
+        yield _hide_by(validation, *parts, matrix.shape)
 
 
-def _hidden_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...]) -> Hidden:
+def _hide_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...]) -> Hidden:
     histories, found = (check_matrix(part, negative="accept", zeros="drop") for part in (train, hidden))
     if histories.shape != shape or found.shape != shape:
         raise ValueError(

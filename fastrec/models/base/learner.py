@@ -143,7 +143,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     def _adopt(self, X: Any) -> None:
         """Take over the data: the matrix, the vocabularies, what is known about the items."""
         self.__dict__.pop("duplicates_", None)
-        matrix = self._checked(X, copy=True, minimum_rows=1)
+        matrix = self._check_matrix(X, copy=True, minimum_rows=1)
         self.duplicates_ = self._policy_of(X)
         if self.reads_order:
             self.order_ = self._order_of(X, matrix)
@@ -160,7 +160,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         """Take over what users have had, and count what of it is learned from."""
         self.n_features_in_ = int(matrix.shape[1])
         self.seen_ = matrix
-        self.item_counts_ = count_codes(self._trained(matrix).indices, matrix.shape[1])
+        self.item_counts_ = count_codes(self._select_learned(matrix).indices, matrix.shape[1])
 
     # -- the data
 
@@ -177,13 +177,13 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             )
         return X.order()
 
-    def _trained(self, rows: CodeMatrix) -> CodeMatrix:
+    def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
         return rows if self.keeps_zeros else drop_zeros(rows)
 
     @property
     def _training(self) -> CodeMatrix:
-        """`_trained` of `seen_`, which nearly always is `seen_` itself: then no entry of it is looked at."""
+        """`_select_learned` of `seen_`, which nearly always is `seen_` itself: then no entry of it is looked at."""
         return self._derived.get(TRAINING, self._find_training)
 
     def _training_order(self) -> Order | None:
@@ -193,9 +193,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return drop_from_order(self.seen_, self.order_, self.seen_.data != 0)
 
     def _find_training(self) -> CodeMatrix:
-        return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._trained(self.seen_)
+        return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._select_learned(self.seen_)
 
-    def _checked(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
+    def _check_matrix(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
         refuse_table(X, "X")
         return check_matrix(
             X,
@@ -213,7 +213,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             check_same_items(self, X)
         else:
             _check_feature_names(self, X, reset=False)
-        matrix = self._checked(X)
+        matrix = self._check_matrix(X)
         if matrix.shape[1] != self.n_features_in_:
             hint = "; it looks transposed" if matrix.shape[0] == self.n_features_in_ else ""
             raise ValueError(
@@ -261,7 +261,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     # -- scikit-learn, pickle and files
 
-    def _restored(self, *, check: bool) -> None:
+    def _restore(self, *, check: bool) -> None:
         """Called once `load` has set all that was learned: what was never saved is made, with `check` all is checked.
 
         Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
@@ -278,7 +278,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             raise ValueError(f"seen_.data must hold numbers from 0 on, got {least}")
         if self.order_ is not None and not is_order(self.seen_, self.order_):
             raise ValueError("order_ must number the entries of each row of seen_ from 0 on, each of them once")
-        trained = self.seen_ if least > 0 else self._trained(self.seen_)
+        trained = self.seen_ if least > 0 else self._select_learned(self.seen_)
         if not np.array_equal(self.item_counts_, count_codes(trained.indices, self.n_features_in_)):
             raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
 

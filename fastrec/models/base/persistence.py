@@ -140,7 +140,7 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
     model = _assemble(arrays, record, check)
     _share(model)
     check_learned(model, ranges=check)
-    model._restored(check=check)
+    model._restore(check=check)
     _check_options(model, record["options_left_out"])
     if check:
         model._check_data()
@@ -184,7 +184,7 @@ def _check_options(model: Any, left_out: list[str]) -> None:
 class Team(tuple[Any, ...]):
     """Fitted models that another one is made of: equal where they are of one class and learned the same.
 
-    In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restored`.
+    In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restore`.
     """
 
     SHARED = ("seen_", "item_counts_", "users_", "items_", "item_info_")
@@ -199,7 +199,7 @@ class Team(tuple[Any, ...]):
 def restore_member(member: Any, shared: Mapping[str, Any], *, check: bool) -> None:
     """Hand on to a model of a loaded team what is the whole's, and let it make what was never saved."""
     vars(member).update(shared)
-    member._restored(check=check)
+    member._restore(check=check)
 
 
 def _without_shared(team: Team) -> Any:
@@ -261,7 +261,7 @@ def _encode_options(model: Any) -> tuple[Record, list[str]]:
     rebuilt: frozenset[str] = getattr(type(model), "_rebuilt_options", frozenset())
     for name, value in model.get_params(deep=False).items():
         if name in rebuilt:
-            options[name] = None  # the model makes it again of what it learned, in `_restored`
+            options[name] = None  # the model makes it again of what it learned, in `_restore`
         elif (described := describe_split(value)) is not None:
             options[name] = described
         elif callable(value) or hasattr(value, "get_n_splits") or isinstance(value, _RANDOM):

@@ -89,7 +89,7 @@ def recommend_to(
     batch_size = check_size("batch_size", batch_size)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
-    asked = _listed_users(model, users)
+    asked = _list_users(model, users)
     n = asked.shape[0] if hasattr(asked, "shape") else len(asked)
     filters: dict[str, Any] = {
         name: _Filter.of(model, name, options, n) for name in ("allow", "deny") if name in options
@@ -111,7 +111,7 @@ def recommend_to(
     return rows
 
 
-def _listed_users(model: Any, users: Any) -> Any:
+def _list_users(model: Any, users: Any) -> Any:
     """The users in an order that is the same in each run, and that can be cut: ids, or rows of histories."""
     if users is None:
         return model.user_vocabulary.ids

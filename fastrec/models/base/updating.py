@@ -123,8 +123,8 @@ class Updating(Recommender):
             )
         users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
         added = pick_rows(matrix, users)
-        merged = self._spliced(self.seen_, users, added, "sum", events=False)
-        order = self._spliced_order(self.seen_, users, added, self._order_of(X, matrix), merged)
+        merged = self._splice(self.seen_, users, added, "sum", events=False)
+        order = self._splice_order(self.seen_, users, added, self._order_of(X, matrix), merged)
         return self._change(merged, users, np.unique(matrix.indices), order=order)
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
@@ -159,7 +159,7 @@ class Updating(Recommender):
         check_choice("how", how, ("append", "replace"))
         rows = self._histories(histories)
         listed = as_ids(users, "users")
-        vocabulary, codes = self._grown("users", self.user_vocabulary, listed)
+        vocabulary, codes = self._extend("users", self.user_vocabulary, listed)
         codes, ascending = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
@@ -168,9 +168,9 @@ class Updating(Recommender):
         policy = how if how == "replace" else self._joining(histories) if events else "sum"
         grown = resize(self.seen_, (len(vocabulary), self.n_features_in_))
         added, given = pick_rows(rows, ascending), self._order_of(histories, rows)
-        spliced = self._spliced(grown, codes, added, policy, events)
+        spliced = self._splice(grown, codes, added, policy, events)
         given = None if given is None else pick_order(rows, given, ascending)
-        order = self._spliced_order(grown, codes, added, given, spliced)
+        order = self._splice_order(grown, codes, added, given, spliced)
         return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary, order=order)
 
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
@@ -205,10 +205,10 @@ class Updating(Recommender):
         self._check_fitted()
         n_users = self.seen_.shape[0]
         listed = as_ids(items, "items")
-        vocabulary, codes = self._grown("items", self.item_vocabulary, listed)
+        vocabulary, codes = self._extend("items", self.item_vocabulary, listed)
         n_items = len(vocabulary)
         codes, ascending = _ascending("items", listed, codes)
-        columns = self._checked(histories)
+        columns = self._check_matrix(histories)
         if columns.shape != (len(codes), n_users):
             raise ValueError(f"histories must be of shape {(len(codes), n_users)}, items × users, got {columns.shape}")
         before = resize(self.seen_, (n_users, n_items))
@@ -223,8 +223,8 @@ class Updating(Recommender):
         gaining = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         losing = np.flatnonzero(np.diff(before.indptr) != np.diff(kept.indptr))
         added = pick_rows(added, gaining)
-        matrix = self._spliced(kept, gaining, added, "sum", events=False)
-        order = None if order is None else self._spliced_order(kept, gaining, added, None, matrix, order)
+        matrix = self._splice(kept, gaining, added, "sum", events=False)
+        order = None if order is None else self._splice_order(kept, gaining, added, None, matrix, order)
         return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary, order=order)
 
     # -- what they share
@@ -234,9 +234,9 @@ class Updating(Recommender):
         self._check_catalogue(X)
         if not (len(X.users) and len(X.items)):
             return self  # nothing: a day without events
-        given = self._checked(X)
-        users, user_codes = self._grown("users", self.user_vocabulary, X.users.ids)
-        items, item_codes = self._grown("items", self.item_vocabulary, X.items.ids)
+        given = self._check_matrix(X)
+        users, user_codes = self._extend("users", self.user_vocabulary, X.users.ids)
+        items, item_codes = self._extend("items", self.item_vocabulary, X.items.ids)
         n_items = len(items)
         places = user_codes[row_numbers(given)], item_codes[given.indices]
         added = _matrix_of(*places, given.data, (len(users), n_items))
@@ -245,9 +245,9 @@ class Updating(Recommender):
             given_order = _matrix_of(*places, given_order, added.shape).data
         changed = np.flatnonzero(np.diff(added.indptr)).astype(np.int32)
         grown, added = resize(self.seen_, added.shape), pick_rows(added, changed)
-        merged = self._spliced(grown, changed, added, self._joining(X), events=True)
-        order = self._spliced_order(grown, changed, added, given_order, merged)
-        info = _grown_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
+        merged = self._splice(grown, changed, added, self._joining(X), events=True)
+        order = self._splice_order(grown, changed, added, given_order, merged)
+        info = _extend_info(self.item_info_, X, item_codes, self.n_features_in_, n_items)
         new_items = np.arange(self.n_features_in_, n_items, dtype=np.int32)
         touched = np.union1d(np.unique(added.indices), new_items)
         return self._change(merged, changed, touched, users=users, items=items, info=info, events=X, order=order)
@@ -261,7 +261,7 @@ class Updating(Recommender):
                 words = {"int": "integers", "str": "strings"}
                 raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[known.kind]}")
 
-    def _grown(self, name: str, known: Vocabulary, given: Any) -> tuple[Vocabulary, Codes]:
+    def _extend(self, name: str, known: Vocabulary, given: Any) -> tuple[Vocabulary, Codes]:
         """The vocabulary with the new ids among those given, and the codes of those given."""
         try:
             grown = known.extended(given)
@@ -274,7 +274,7 @@ class Updating(Recommender):
         X.tell_merged(type(self).__name__, self._own_policy)
         return X.duplicates or str(self.duplicate_policy)
 
-    def _spliced(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
+    def _splice(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
         """`splice`. What events add up to is had, though it be 0; in matrices what adds up to 0 is no entry."""
         spliced = splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
         if events or policy != "sum" or self.keeps_zeros or not self.takes_negatives or spliced.data.all():
@@ -282,7 +282,7 @@ class Updating(Recommender):
         had = keep_entries(matrix, matrix.data == 0)
         return keep_entries(spliced, (spliced.data != 0) | common_entries(spliced, had))
 
-    def _spliced_order(
+    def _splice_order(
         self,
         before: CodeMatrix,
         rows: Codes,
@@ -319,7 +319,7 @@ class Updating(Recommender):
         try:
             grown_by = matrix.shape[1] - self.n_features_in_
             if grown_by and info is None:
-                info = _padded_info(self.item_info_, grown_by)
+                info = _pad_info(self.item_info_, grown_by)
             self.users_ = None if self.users_ is None else users or self.users_
             self.items_ = None if self.items_ is None else items or self.items_
             self.item_info_ = self.item_info_ if info is None else info
@@ -452,13 +452,13 @@ def _matrix_of(rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], 
     return assemble_csr(data, indices, indptr, shape)
 
 
-def _grown_info(
+def _extend_info(
     known: Mapping[str, NDArray[Any]] | None, X: Interactions, codes: Codes, size: int, grown: int
 ) -> Mapping[str, NDArray[Any]] | None:
     """Facts about the items, those of new ones from X where it has them."""
     if known is None or grown == size:
         return None
-    info = dict(_padded_info(known, grown - size) or {})
+    info = dict(_pad_info(known, grown - size) or {})
     new = codes >= size
     for name, column in (X.item_info or {}).items():
         if name in info:
@@ -470,7 +470,7 @@ def _grown_info(
     return info
 
 
-def _padded_info(known: Mapping[str, NDArray[Any]] | None, more: int) -> Mapping[str, NDArray[Any]] | None:
+def _pad_info(known: Mapping[str, NDArray[Any]] | None, more: int) -> Mapping[str, NDArray[Any]] | None:
     if known is None:
         return None
     return {name: pad_facts(column, more) for name, column in known.items()}

@@ -47,4 +47,4 @@ class UpdatingFactors(Updating, FactorRecommender):
 
     def _factors_of(self, users: NDArray[Any] | slice) -> NDArray[np.float32]:
         """The factors of some users of the training data."""
-        return self._fold_in(self._trained(pick_rows(self.seen_, users)))
+        return self._fold_in(self._select_learned(pick_rows(self.seen_, users)))

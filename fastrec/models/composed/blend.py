@@ -204,14 +204,14 @@ class Blend(Explaining):
             data = data._replace(duplicates=self.duplicates_)  # as the blend's own, which says it
         X = matrix if data is None else data
         if isinstance(self.weights, str):
-            self.weights_, self.validation_scores_ = self._found(hidden_parts(self.validation, X, matrix))
+            self.weights_, self.validation_scores_ = self._find_weights(hidden_parts(self.validation, X, matrix))
         else:
             weights = np.array(self.weights, np.float64)
             self.weights_, self.validation_scores_ = weights / weights.sum(), None
-        self.members_ = Team(self._fitted(X))
+        self.members_ = Team(self._fit_members(X))
         self.models_given_ = self.models is not None
 
-    def _fitted(self, X: Any) -> list[Recommender]:
+    def _fit_members(self, X: Any) -> list[Recommender]:
         rng = check_random_state(self.random_state)
         members = [clone(model) for model in self._models()]
         for member in members:
@@ -223,8 +223,8 @@ class Blend(Explaining):
             member.fit(X)
         return members
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
+    def _restore(self, *, check: bool) -> None:
+        super()._restore(check=check)
         if not self.weights_.sum() > 0:
             raise ValueError("weights_ must have one above 0 among them")
         shared = {name: getattr(self, name) for name in Team.SHARED}
@@ -235,28 +235,28 @@ class Blend(Explaining):
     # -- scores
 
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
-        masks = [self.members_[number].recommendable_items() for number in self._asked()]
+        masks = [self.members_[number].recommendable_items() for number in self._members_asked()]
         if any(mask is None for mask in masks):
             return None
         warm: NDArray[np.bool_] = np.any(masks, axis=0)
         return None if warm.all() else warm
 
-    def _asked(self) -> list[int]:
+    def _members_asked(self) -> list[int]:
         """The numbers of the members that say anything: those with a weight, and the one that proposes."""
         alone = self.candidates_from
         return [number for number, weight in enumerate(self.weights_) if weight > 0 or number == alone]
 
     def _views(self, audience: Audience) -> dict[int, "View"]:
         if audience.given is not None:
-            audience = replace(audience, given=self._trained(audience.given))
-        return {number: self._view(self.members_[number], audience) for number in self._asked()}
+            audience = replace(audience, given=self._select_learned(audience.given))
+        return {number: self._view(self.members_[number], audience) for number in self._members_asked()}
 
     def _view(self, member: Recommender, audience: Audience) -> "View":
         return View(member, replace(audience, model=member), self.candidates)
 
     def row_bytes(self) -> int:
         """What the members make, which is there at once, and what is said about the candidates of all of them."""
-        members = [self.members_[number] for number in self._asked()] if hasattr(self, "members_") else []
+        members = [self.members_[number] for number in self._members_asked()] if hasattr(self, "members_") else []
         made: int = sum(member.row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
         return made
 
@@ -265,35 +265,35 @@ class Blend(Explaining):
         scores = np.empty((len(audience), k), np.float32)
         for rows in self._batches(len(audience)):
             views = self._views(audience.part(rows))
-            proposed = self._proposed(views, max(k, self.candidates), wanted.part(rows))
-            codes[rows], scores[rows] = _best(proposed, self._fused(views, proposed), k)
+            proposed = self._propose(views, max(k, self.candidates), wanted.part(rows))
+            codes[rows], scores[rows] = _best(proposed, self._fuse(views, proposed), k)
         return codes, scores
 
-    def _proposed(self, views: Mapping[int, "View"], n: int, wanted: ItemFilter) -> Codes:
+    def _propose(self, views: Mapping[int, "View"], n: int, wanted: ItemFilter) -> Codes:
         """The codes of the candidates in each row, sorted, each once, -1 in between."""
         chosen = views.values() if self.candidates_from is None else [views[self.candidates_from]]
         return _each_once(np.concatenate([view.best(n, wanted) for view in chosen], axis=1))
 
-    def _fused(self, views: Mapping[int, "View"], codes: Codes) -> Scores:
+    def _fuse(self, views: Mapping[int, "View"], codes: Codes) -> Scores:
         """The blended scores of the codes of each row; what is said about -1 has no meaning."""
         fused = np.zeros(codes.shape)
         for number, view in views.items():
             if self.weights_[number] > 0:
-                fused += self.weights_[number] * view.compared(codes, self.fusion)
+                fused += self.weights_[number] * view.compare(codes, self.fusion)
         return fused
 
     def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
         scores = np.empty(len(audience), np.float32)
         for rows in self._batches(len(audience)):
-            scores[rows] = self._fused(self._views(audience.part(rows)), items[rows, None])[:, 0]
+            scores[rows] = self._fuse(self._views(audience.part(rows)), items[rows, None])[:, 0]
         return scores
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         """Scores of all items: what a blend asks of a member that is one itself."""
         audience = Audience(self, np.arange(histories.shape[0]), codes, histories if codes is None else None)
         every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), histories.shape)
-        return self._fused(self._views(audience), every).astype(np.float32)
+        return self._fuse(self._views(audience), every).astype(np.float32)
 
     def _contributions(self, history: CodeMatrix, item: int) -> Scores:
         """Each member's part of the score, shared among the entries as the member's own score is."""
@@ -305,7 +305,7 @@ class Blend(Explaining):
             if not isinstance(member, Explaining):
                 raise TypeError(f"{type(member).__name__}, a member of the Blend, cannot explain its scores")
             view = self._view(member, audience)
-            part = weight * float(view.compared(np.array([[item]], np.int32), self.fusion)[0, 0])
+            part = weight * float(view.compare(np.array([[item]], np.int32), self.fusion)[0, 0])
             own = member.contributions(history, item)
             whole = own.sum()
             told = abs(whole) > 1e-6 * np.abs(own).sum()
@@ -314,10 +314,10 @@ class Blend(Explaining):
 
     # -- weights
 
-    def _found(self, parts: Iterable[Hidden]) -> tuple[Scores, Scores]:
+    def _find_weights(self, parts: Iterable[Hidden]) -> tuple[Scores, Scores]:
         """The weights with the best NDCG on what is hidden, and the NDCG of each member and of the blend."""
         hiding = list(parts)
-        judged = [self._judged(part, max(1, VALIDATION_ROWS // len(hiding))) for part in hiding]
+        judged = [self._judge(part, max(1, VALIDATION_ROWS // len(hiding))) for part in hiding]
         said = np.concatenate([one.said for one in judged], axis=1)
         hits, ideal = (np.concatenate(arrays) for arrays in zip(*(one[1:] for one in judged), strict=True))
         n = len(said)
@@ -345,9 +345,9 @@ class Blend(Explaining):
         weights = weights / weights.sum()
         return weights, np.array([*alone, quality(weights)])
 
-    def _judged(self, part: Hidden, most: int) -> "Judged":
+    def _judge(self, part: Hidden, most: int) -> "Judgement":
         """The members fitted without what is hidden, and what they say about it to at most so many users."""
-        members = self._fitted(part.train)
+        members = self._fit_members(part.train)
         found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
         rows = spread_evenly(found, most)
         histories, hidden = pick_rows(part.histories, rows), pick_rows(part.hidden, rows)
@@ -358,15 +358,15 @@ class Blend(Explaining):
             seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
             audience = Audience(self, np.arange(seen.shape[0]), None, seen)
             views = {number: self._view(member, audience) for number, member in enumerate(members)}
-            codes = self._proposed(views, self.candidates, ItemFilter(seen))
+            codes = self._propose(views, self.candidates, ItemFilter(seen))
             for number, view in views.items():
-                said[number, batch] = np.where(codes >= 0, view.compared(codes, self.fusion), -1e30)
+                said[number, batch] = np.where(codes >= 0, view.compare(codes, self.fusion), -1e30)
             cells = cell_keys(np.arange(len(codes))[:, None], codes, truth.shape[1])
             hits[batch] = np.isin(cells, cell_numbers(truth)) & (codes >= 0)
-        return Judged(said, hits, np.minimum(np.diff(hidden.indptr), CUT))
+        return Judgement(said, hits, np.minimum(np.diff(hidden.indptr), CUT))
 
 
-class Judged(NamedTuple):
+class Judgement(NamedTuple):
     """What m members say to n users about c candidates each.
 
     Parameters
@@ -394,7 +394,7 @@ class View:
     audience
         The users, each with a history.
     length
-        The length of the member's list, which scores are compared with.
+        The length of the member's list, which scores are compare with.
     """
 
     def __init__(self, member: Asked, audience: Audience, length: int) -> None:
@@ -408,7 +408,7 @@ class View:
         """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
         return self.scores.best(n, wanted.within(self.open.allow))[0]
 
-    def compared(self, codes: Codes, fusion: str) -> Scores:
+    def compare(self, codes: Codes, fusion: str) -> Scores:
         """The scores of codes, of shape (n, c), in units of the list's range; or one over their rank in the list."""
         scores = self.scores.at(np.maximum(codes, 0)).astype(np.float64)
         valid = np.isfinite(self.list)

@@ -147,7 +147,7 @@ class Compressed(Updating):
                 measure_codes(codec.coded(rows), np.empty(codec.n_features_in_, np.float32), norms)
                 check_range(f"the lengths of what is coded of {name}", norms, 0, LARGEST)
 
-    def _restored(self, *, check: bool) -> None:
-        Recommender._restored(self, check=check)  # what lies between looks at factors or weights that are no more
+    def _restore(self, *, check: bool) -> None:
+        Recommender._restore(self, check=check)  # what lies between looks at factors or weights that are no more
         self._origin._derived = Derived()
         self._take_manners()

@@ -95,7 +95,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         arrays = {name: getattr(model, name) for name in model._by_item}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
-        whole, warm, answered = model._whole(), model.recommendable_items(), _answered(model)
+        whole, warm, answered = model._whole(), model.recommendable_items(), _mask_answered(model)
         self._adopt_model(model, ("user_factors_", "index_", *arrays, *model._spare))
         self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
         self.kept_ |= {} if warm is None else {"warm": warm}
@@ -122,13 +122,13 @@ class CompressedFactors(Compressed, FactorRecommender):
         self._grow_items()
         n_users, codec = self.seen_.shape[0], self.codecs_.get("user_factors_")
         changed = np.union1d(change.users, np.arange(len(self.user_codes_), n_users)).astype(np.int32)
-        codes = _grown_rows(self.user_codes_, n_users)
+        codes = _extend_rows(self.user_codes_, n_users)
         if codec is not None:
             for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
                 codes[rows] = codec.transform(codec.shorten(self._fold_in(pick_rows(self._training, rows))))
         self.user_codes_ = codes
         if "answered" in self.kept_:
-            answered = _grown_rows(self.kept_["answered"], n_users)
+            answered = _extend_rows(self.kept_["answered"], n_users)
             answered[change.users] = False
             self.kept_ = {**self.kept_, "answered": answered}
 
@@ -141,7 +141,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         self.item_codes_ = self._with_nothing("item_factors_", more)
         self.other_codes_ = {name: readonly(self._with_nothing(name, more)) for name in self.other_codes_}
         warm = self.kept_.get("warm", np.ones(n_items - more, bool))
-        self.kept_ = {**self.kept_, "warm": _grown_rows(warm, n_items)}
+        self.kept_ = {**self.kept_, "warm": _extend_rows(warm, n_items)}
 
     def _with_nothing(self, name: str, more: int) -> NDArray[np.uint8]:
         codec = self.codecs_[name]
@@ -166,9 +166,9 @@ class CompressedFactors(Compressed, FactorRecommender):
         return self._known_users(CodeVocabulary(self.seen_.shape[0]).look_up("users", users))
 
     def _decode(self, name: str, codes: Codes) -> Floats:
-        return self.codecs_[name].decode(self._coded(name), codes)
+        return self.codecs_[name].decode(self._codes_of(name), codes)
 
-    def _coded(self, name: str) -> Coded:
+    def _codes_of(self, name: str) -> Coded:
         key: Key[Coded] = Key(f"codes of {name}")
         return self._derived.get(key, lambda: self.codecs_[name].coded(self._rows(name)))
 
@@ -217,7 +217,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
         if "user_factors_" in self.codecs_:
             return self._decode("user_factors_", codes)
-        return self._fold_in(self._trained(pick_rows(self.seen_, codes)))
+        return self._fold_in(self._select_learned(pick_rows(self.seen_, codes)))
 
     def build_index(self, index: Any = None) -> Self:
         """Refused: searches go through the codes.
@@ -233,7 +233,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         )
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
-        index, n = self._coded_index("item_factors_", "ip"), len(audience)
+        index, n = self._index_of_codes("item_factors_", "ip"), len(audience)
         codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
         for start in range(0, n, ROWS_AT_ONCE):
             rows = slice(start, min(start + ROWS_AT_ONCE, n))
@@ -247,7 +247,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         """See `Asked.scores`."""
         return SearchedScores(self._search, self.pair_scores, audience)
 
-    def _coded_index(self, side: Side, metric: str) -> CodedIndex:
+    def _index_of_codes(self, side: Side, metric: str) -> CodedIndex:
         key: Key[CodedIndex] = Key(f"codes by {metric} of {side}")
         index = self._derived.get(key, lambda: self._make_index(side, metric))
         index.n_jobs = self.n_jobs
@@ -259,10 +259,10 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     def _norms(self, side: Side) -> Floats:
         """The norms of one side's vectors over what is compared, a part decoded at a time."""
-        n, width = len(self._rows(side)), self._compared
+        n, width = len(self._rows(side)), self._n_compared
         if width == self._n_features_out:
             norms = np.empty(n)
-            measure_codes(self._coded(side), np.empty(width, np.float32), norms)
+            measure_codes(self._codes_of(side), np.empty(width, np.float32), norms)
             return norms.astype(np.float32)
         parts = [
             np.linalg.norm(self._decode(side, codes)[:, :width].astype(np.float64), axis=1)
@@ -271,7 +271,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         return np.concatenate([*parts, np.empty(0)]).astype(np.float32)
 
     @property
-    def _compared(self) -> int:
+    def _n_compared(self) -> int:
         """The columns by which users are like users and items like items: the first ones; biases come behind."""
         return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
 
@@ -293,9 +293,9 @@ class CompressedFactors(Compressed, FactorRecommender):
                 "similar_users asks for the vectors of all users, of which nothing is kept here: compress the model "
                 f"with another user_codec than {FROM_HISTORIES!r}"
             )
-        index = self._coded_index(side, "cosine")
+        index = self._index_of_codes(side, "cosine")
         vectors = vectors.copy()
-        vectors[:, self._compared :] = 0
+        vectors[:, self._n_compared :] = 0
         known = index.norms > 0
         if allowed is not None:
             known &= allowed
@@ -309,7 +309,7 @@ class CompressedFactors(Compressed, FactorRecommender):
     def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
         scores, codec = np.empty(len(audience), np.float32), self.codecs_["item_factors_"]
-        coded, buffer = self._coded("item_factors_"), np.empty(self._n_features_out, np.float32)
+        coded, buffer = self._codes_of("item_factors_"), np.empty(self._n_features_out, np.float32)
         for start in range(0, len(scores), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             queries = codec.turn(self._vectors(audience.part(part)))
@@ -373,7 +373,7 @@ class CompressedFactors(Compressed, FactorRecommender):
             raise ValueError("user_codes_ must have a codec")
 
 
-def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
+def _mask_answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
     """Which users the model answers without a history, where it does that at all."""
     everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
     helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
@@ -382,7 +382,7 @@ def _answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
     return answered if answered.any() and model.needs_history else None
 
 
-def _grown_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
+def _extend_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
     """A copy of n rows, the new ones zeros."""
     grown = np.zeros((n, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array

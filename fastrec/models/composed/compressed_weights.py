@@ -105,13 +105,13 @@ class CompressedWeights(Compressed, ItemWeights):
     def _rows(self, name: str) -> NDArray[np.uint8]:
         return self.weight_codes_
 
-    def _coded(self) -> Coded:
+    def _codes(self) -> Coded:
         coded = self._derived.get(CODES, lambda: self.codecs_["weights_"].coded(self.weight_codes_))
         return coded
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
-        rows, coded, codec = rows_of(histories), self._coded(), self.codecs_["weights_"]
+        rows, coded, codec = rows_of(histories), self._codes(), self.codecs_["weights_"]
         jobs = effective_jobs(self.n_jobs) if histories.nnz > 64 else 1
         cuts = balanced_cuts(np.diff(histories.indptr) + 1, PIECES) if jobs > 1 else np.array([0, len(scores)])
 
@@ -132,7 +132,7 @@ class CompressedWeights(Compressed, ItemWeights):
         return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
 
     def _similarities(self) -> Any:
-        return _Decoded(lambda codes: self.codecs_["weights_"].decode(self._coded(), codes))
+        return _Decoded(lambda codes: self.codecs_["weights_"].decode(self._codes(), codes))
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)

@@ -159,8 +159,8 @@ class Reranked(Recommender):
         manners = ("takes_negatives", "keeps_zeros", "needs_history", "capabilities")
         self.__dict__.update({name: getattr(self._inner, name) for name in manners})
 
-    def _restored(self, *, check: bool) -> None:
-        super()._restored(check=check)
+    def _restore(self, *, check: bool) -> None:
+        super()._restore(check=check)
         inner = self._inner
         restore_member(inner, {name: getattr(self, name) for name in Team.SHARED}, check=check)
         self.model, self.rule = inner, self.rule_
@@ -264,24 +264,26 @@ class Reranked(Recommender):
     @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, **options: Any) -> Self:
         """Let the model take in more interactions, as its own `partial_fit`; the rule knows its new items."""
-        return self._updated("partial_fit", X, y, **options) if "inner_" in vars(self) else self.fit(X, y, **options)
+        return (
+            self._update_inner("partial_fit", X, y, **options) if "inner_" in vars(self) else self.fit(X, y, **options)
+        )
 
     @available_if(_has("update_users"))  # type: ignore[untyped-decorator]
     def update_users(self, users: Any, histories: Any, *options: Any, **named: Any) -> Self:
         """Give users a longer or another history, as the model's own `update_users`."""
-        return self._updated("update_users", users, histories, *options, **named)
+        return self._update_inner("update_users", users, histories, *options, **named)
 
     @available_if(_has("update_items"))  # type: ignore[untyped-decorator]
     def update_items(self, items: Any, histories: Any, *options: Any, **named: Any) -> Self:
         """Give items other users, as the model's own `update_items`."""
-        return self._updated("update_items", items, histories, *options, **named)
+        return self._update_inner("update_items", items, histories, *options, **named)
 
     @available_if(_has("build_index"))  # type: ignore[untyped-decorator]
     def build_index(self, index: Any = None) -> Self:
         """Let the model look at the items that promise most only, as its own `build_index`."""
-        return self._updated("build_index", index)
+        return self._update_inner("build_index", index)
 
-    def _updated(self, method: str, *arguments: Any, **options: Any) -> Self:
+    def _update_inner(self, method: str, *arguments: Any, **options: Any) -> Self:
         """With a copy of the model that has been updated: whatever stops it, all stays as it was."""
         self._check_fitted()
         inner = copy.copy(self._inner)
