@@ -4,8 +4,6 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.matrix import cells
-from fastrec.matrix.cells import count_codes, sum_by_code
 from fastrec.matrix.code_matrix import assemble_csr, check_matrix
 from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists
 from tests.reference.csr import check_canonical
@@ -105,15 +103,6 @@ def test_broken_structure_is_noticed(matrix):
 def test_sound_structure_passes():
     for matrix in (csr([2, 0], [0, 1, 2]), csr([0, 2], [0, 0, 2]), csr([0, 1], [0, 2, 2]), csr([], [0, 0, 0])):
         check_canonical(matrix)
-
-
-def test_counts_and_sums_in_blocks_are_those_of_the_whole(monkeypatch):
-    monkeypatch.setattr(cells, "BLOCK", 7)
-    rng = np.random.default_rng(0)
-    codes, values = rng.integers(0, 5, 100).astype(np.int32), rng.random(100).astype(np.float32)
-    assert count_codes(codes, 6).tolist() == np.bincount(codes, minlength=6).tolist()
-    np.testing.assert_allclose(sum_by_code(codes, values, 6), np.bincount(codes, values, 6))
-    assert count_codes(codes[:0], 2).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("length", [2, 7, 50, 100, 200, 300])

@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.ease import Gramian, fill_gramian, fill_weights, gather_lower, solve_columns, solve_system
-from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import EASE, load
 from fastrec.models.base.persistence import describe
-from fastrec.models.neighbors import transpose
-from fastrec.solvers import inversion
-from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
-from fastrec.solvers.neighbors import rows_of
 from fastrec.storage import write_arrays
 from tests.reference import ease as reference
 
@@ -29,149 +23,7 @@ def random_matrix(rng, rows, columns, density=0.3, signed=False):
 # -- the inverse
 
 
-@settings(max_examples=30, deadline=None)
-@given(seeds, st.integers(1, 60), st.integers(1, 20), st.integers(1, 3))
-def test_a_matrix_is_inverted_in_its_own_memory(seed, n, tile, jobs):
-    rng = np.random.default_rng(seed)
-    factor = rng.normal(size=(n, 2 * n))
-    exact = factor @ factor.T + np.eye(n)
-    matrix = np.tril(exact).astype(np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inversion, "LARGEST_TILE", tile)
-        patch.setattr(inversion, "SMALLEST_TILE", tile)
-        calls = []
-        invert_lower(matrix, jobs, lambda: calls.append(0))
-        assert len(calls) == 3 * count_tiles(n)
-    expected = np.linalg.inv(exact)
-    np.testing.assert_allclose(np.tril(matrix), np.tril(expected), atol=2e-4 * np.abs(expected).max())
-
-
-def test_the_number_of_threads_does_not_change_a_bit_of_an_inverse():
-    rng = np.random.default_rng(0)
-    factor = rng.normal(size=(700, 900)).astype(np.float32)
-    start = factor @ factor.T
-    one, three = start.copy(), start.copy()
-    invert_lower(one, 1)
-    invert_lower(three, 3)
-    np.testing.assert_array_equal(np.tril(one), np.tril(three))
-
-
-@pytest.mark.parametrize("place", [0, 150, 299])
-def test_a_matrix_that_is_not_positive_definite_is_refused(place):
-    matrix = np.eye(300, dtype=np.float32)
-    matrix[place, place] = -1
-    with pytest.raises(NotPositiveDefiniteError):
-        invert_lower(matrix, 2)
-
-
 # -- kernels
-
-
-@settings(max_examples=40, deadline=None)
-@given(seeds, st.integers(1, 30), st.integers(1, 150), st.booleans())
-def test_the_gramian_is_filled_below_and_on_its_diagonal(seed, n_users, n_items, signed):
-    rng = np.random.default_rng(seed)
-    X = random_matrix(rng, n_users, n_items, rng.choice([0.05, 0.5]), signed)
-    matrix = check_matrix(X, negative="accept")
-    gramian = np.full((n_items, n_items), np.nan, np.float32)
-    middle = n_items // 2
-    for first, last in ((0, middle), (middle, n_items)):
-        fill_gramian(
-            rows_of(transpose(matrix, 1)),
-            rows_of(matrix),
-            readonly(np.full(n_items, 2, np.float32)),
-            first,
-            last,
-            gramian,
-        )
-    np.testing.assert_array_equal(gramian, np.tril(X.T @ X + 2 * np.eye(n_items)))
-
-
-@settings(max_examples=30, deadline=None)
-@given(seeds, st.integers(1, 200))
-def test_weights_fill_both_triangles(seed, n):
-    rng = np.random.default_rng(seed)
-    lower = np.tril(rng.normal(size=(n, n))).astype(np.float32)
-    full = lower + np.tril(lower, -1).T
-    multipliers = rng.random(n).astype(np.float32)
-    inverse = lower.copy()
-    for block in range(-(-n // 64)):
-        fill_weights(inverse, readonly(multipliers), block, block + 1)
-    away = ~np.eye(n, dtype=bool)
-    np.testing.assert_array_equal(inverse[away], (-full * multipliers)[away])
-    np.testing.assert_array_equal(np.diag(inverse), np.diag(lower))
-
-
-def sparse_gramian(X, penalty, threshold=0.0):
-    """The kernel's Gramian of the columns of X, in their order."""
-    users = check_matrix(X, negative="accept")
-    items, n = transpose(users, 1), X.shape[1]
-    diagonal = (X**2).sum(axis=0) + penalty
-    scales, counts = readonly((1 / np.sqrt(diagonal)).astype(np.float32)), np.empty(n, np.int64)
-    none = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
-    rows, features = rows_of(items), rows_of(users)
-    gather_lower(rows, features, scales, np.float32(threshold), none[0], 0, n, counts, *none[1:])
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    codes, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    gather_lower(rows, features, scales, np.float32(threshold), starts, 0, n, counts, codes, values)
-    fixed = (starts, codes, values, diagonal.astype(np.float32), np.asarray(penalty, np.float64))
-    return Gramian(*map(readonly, fixed))
-
-
-def densified(gramian):
-    n = len(gramian.diagonal)
-    dense = np.zeros((n, n))
-    rows = np.repeat(np.arange(n), np.diff(gramian.starts))
-    dense[rows, gramian.codes] = gramian.values
-    return dense
-
-
-@settings(max_examples=40, deadline=None)
-@given(seeds, st.integers(1, 30), st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.3]))
-def test_entries_below_the_diagonal_are_gathered(seed, n_users, n_items, signed, threshold):
-    rng = np.random.default_rng(seed)
-    X = random_matrix(rng, n_users, n_items, rng.choice([0.05, 0.5]), signed)
-    penalty = np.full(n_items, 3.0)
-    exact = np.tril(X.T @ X, -1)
-    norms = np.sqrt((X**2).sum(axis=0) + penalty)
-    share = np.abs(exact) / np.outer(norms, norms)
-    found = densified(sparse_gramian(X, penalty, threshold))
-    clear = np.abs(share - threshold) > 1e-5
-    np.testing.assert_array_equal(found[clear], np.where(share >= threshold, exact, 0)[clear])
-
-
-@settings(max_examples=30, deadline=None)
-@given(seeds, st.integers(1, 40))
-def test_small_systems_are_solved(seed, size):
-    rng = np.random.default_rng(seed)
-    factor = rng.normal(size=(size, 2 * size))
-    system = np.full((size + 2, size + 2), np.nan, np.float32)
-    system[:size, :size] = factor @ factor.T + np.eye(size)
-    right = rng.normal(size=size).astype(np.float32)
-    solution, scratch = np.full(size, np.nan, np.float32), np.empty((4, size + 2), np.float32)
-    solve_system(system, size, right, 1e-10, 200, solution, scratch)
-    exact = np.linalg.solve(system[:size, :size].astype(float), right)
-    np.testing.assert_allclose(solution, exact, atol=1e-3 * max(np.abs(exact).max(), 1e-3))
-
-
-def test_a_system_that_is_not_positive_definite_ends_without_nan():
-    system, solution = np.array([[1, 5], [5, 1]], np.float32), np.empty(2, np.float32)
-    solve_system(system, 2, np.array([1, -1], np.float32), 1e-10, 50, solution, np.empty((4, 2), np.float32))
-    assert np.isfinite(solution).all()
-
-
-@pytest.mark.parametrize("relaxation", [0.0, 0.4, 1.0])
-def test_columns_are_solved_on_any_supports(relaxation):
-    rng = np.random.default_rng(4)
-    X, penalty = random_matrix(rng, 60, 20), np.full(20, 5.0)
-    chosen = [sorted(rng.choice([i for i in range(20) if i != item], item % 7, replace=False)) for item in range(20)]
-    supports = np.array([[*support, *[-1] * (8 - len(support))] for support in chosen], np.int32)
-    weights, own = np.full(supports.shape, np.nan, np.float32), np.full(20, np.nan, np.float32)
-    solve_columns(sparse_gramian(X, penalty), readonly(supports), relaxation, 1e-10, 100, 0, 20, weights, own)
-    expected = reference.weights_on_supports(X, chosen, 5.0, relaxation=relaxation)
-    for item, support in enumerate(chosen):
-        np.testing.assert_allclose(weights[item, : len(support)], expected[support, item], atol=1e-4)
-        assert own[item] == pytest.approx(expected[item, item], abs=1e-4)
 
 
 # -- the model

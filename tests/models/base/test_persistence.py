@@ -11,8 +11,8 @@ import safetensors.numpy
 import scipy.sparse as sp
 
 from fastrec.data import Interactions
-from fastrec.models import Popularity, estimators, load, register, save
-from fastrec.models.base import persistence, registry
+from fastrec.models import Popularity, load, save
+from fastrec.models.base import persistence
 from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.tiny_factors import TinyFactors
 
@@ -41,95 +41,6 @@ def test_the_file_is_open_to_others(path):
     assert record["class"] == "TinyFactors"
     assert record["options"] == {"factors": 4, "random_state": 0, "n_jobs": None}
     assert record["options_left_out"] == []
-
-
-def test_options_that_are_no_data_are_left_out_and_named(path):
-    for state in (np.random.default_rng(0), np.random.RandomState(0)):
-        save(TinyFactors(random_state=state).fit(random_matrix()), path)
-        assert load(path).random_state is None
-        assert read_arrays(path)[1]["options_left_out"] == ["random_state"]
-
-
-def test_options_of_all_kinds_come_back(path, monkeypatch):
-    for options in (
-        {"factors": np.int64(3)},
-        {"factors": 3, "n_jobs": 2},
-        {"factors": 3, "random_state": None},
-    ):
-        model = TinyFactors(**options).fit(random_matrix())
-        save(model, path)
-        assert load(path).get_params() == model.get_params()
-    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
-
-    @register
-    class Free(TinyFactors):
-        def __init__(self, factors=4, *, extra=None, random_state=None, n_jobs=None):
-            super().__init__(factors, random_state=random_state, n_jobs=n_jobs)
-            self.extra = extra
-
-    model = Free(extra={"a": (1, float("inf"), -0.5), "b": [None, "x", True]}).fit(random_matrix())
-    save(model, path)
-    assert load(path).extra == {"a": (1, float("inf"), -0.5), "b": [None, "x", True]}
-    model.extra = object()
-    with pytest.raises(TypeError, match=r"Free.extra is <object.*, which a model file cannot hold"):
-        save(model, path)
-
-
-def test_classes_that_load_would_not_make_are_not_saved(path):
-    class Stranger(Popularity):
-        pass
-
-    with pytest.raises(TypeError, match="Stranger is not a model that load would make"):
-        save(Stranger().fit(random_matrix()), path)
-    assert not path.exists()
-
-
-def test_classes_of_ones_own_are_registered(path, monkeypatch):
-    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
-
-    @register
-    class Latest(Popularity):
-        pass
-
-    save(Latest().fit(random_matrix()), path)
-    assert type(load(path)) is Latest
-    monkeypatch.undo()
-    with pytest.raises(FileError, match="its class 'Latest' is none of fastrec's"):
-        load(path)
-    Latest.__name__ = "Popularity"
-    with pytest.raises(ValueError, match="Popularity is registered already"):
-        register(Latest)
-
-
-def test_abstract_bases_are_no_estimators():
-    assert "Popularity" in estimators()
-    assert not {"Recommender", "FactorRecommender", "Explaining"} & set(estimators())
-
-
-def test_facts_about_items_of_all_kinds_travel(path):
-    info = {
-        "title": ["É", "", "b\0c"],
-        "year": np.array([1990, 2000, 2010], np.int16),
-        "seen on": np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[ns]"),
-        "tags/all": np.array([["x", "y"], None, {"a": 1}], object),
-        "price": np.array([1.5, np.nan, np.inf]),
-        "new": np.array([True, False, True]),
-    }
-    model = Popularity().fit(named_data(item_info=info))
-    save(model, path)
-    again = load(path)
-    assert list(again.item_info_) == list(info)
-    for name, column in model.item_info_.items():
-        np.testing.assert_array_equal(again.item_info_[name], column, strict=True)
-    assert pickle.loads(pickle.dumps(again)).item_info_["title"].tolist() == info["title"]
-    assert "title" in repr(again.item_info_)
-    assert again.recommend("ann").to_frame().title.tolist() == ["b\0c"]
-
-
-def test_facts_that_a_file_cannot_hold_are_named(path):
-    model = Popularity().fit(named_data(item_info={"what": np.array([object()] * 3)}))
-    with pytest.raises(TypeError, match=r"Popularity.item_info_\['what'\] holds a value"):
-        save(model, path)
 
 
 def test_arrays_in_a_file_without_a_model_are_no_model(path):

@@ -1,0 +1,26 @@
+"""What is derived of a model, once."""
+
+import threading
+
+from fastrec.models.base.derived import Derived
+
+
+def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
+    derived, made, barrier = Derived(), [], threading.Barrier(8)
+
+    def make():
+        made.append(1)
+        return object()
+
+    def ask():
+        barrier.wait()
+        results.append(derived.get("x", make))
+
+    results = []
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert len(set(map(id, results))) == 1
