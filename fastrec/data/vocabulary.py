@@ -426,6 +426,14 @@ class Vocabulary:
         new = new[np.sort(first)]
         return Vocabulary(np.concatenate([self.ids, new]) if self._length else new)
 
+    def grow(self, name: str, ids: ArrayLike | Any) -> tuple["Vocabulary", NDArray[np.int32]]:
+        """`extended`, and the codes of the ids given; errors name the argument in which these came."""
+        try:
+            grown = self.extended(ids)
+            return grown, grown.encode(ids)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+
 
 class CodeVocabulary(Vocabulary):
     """The vocabulary of a plain matrix, whose rows or columns have no ids: their codes take the place of ids.
@@ -479,14 +487,18 @@ class CodeVocabulary(Vocabulary):
         >>> len(CodeVocabulary(3).extended([1, 7]))
         8
         """
-        codes = check_codes("ids", as_numbers(ids, "ids"), np.iinfo(np.int32).max)
+        return self.grow("ids", ids)[0]
+
+    def grow(self, name: str, ids: ArrayLike | Any) -> tuple["CodeVocabulary", NDArray[np.int32]]:
+        """See `Vocabulary.grow`."""
+        codes = check_codes(name, as_numbers(ids, name), np.iinfo(np.int32).max)
         top = int(codes.max(initial=-1))
         if top >= self.reach:
             raise ValueError(
-                f"the code {top} is out of reach: with {self._length} there are now, codes must be below {self.reach}. "
-                "Models fitted with Interactions take any id"
+                f"{name} has the code {top}, but there are {self._length} now, and codes that are added must be below "
+                f"{self.reach}. Models fitted with Interactions take any id"
             )
-        return CodeVocabulary(top + 1) if top >= self._length else self
+        return (CodeVocabulary(top + 1) if top >= self._length else self), codes
 
     def _encode_integers(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
         return np.where((ids >= 0) & (ids < self._length), ids, -1).astype(np.int32)

@@ -159,7 +159,7 @@ class Updating(Recommender):
         check_choice("how", how, ("append", "replace"))
         rows = self._histories(histories)
         listed = as_ids(users, "users")
-        vocabulary, codes = self._extend("users", self.user_vocabulary, listed)
+        vocabulary, codes = self.user_vocabulary.grow("users", listed)
         codes, ascending = _ascending("users", listed, codes)
         if len(codes) != rows.shape[0]:
             raise ValueError(f"histories must have a row for each of {len(codes)} users, got {rows.shape[0]}")
@@ -205,7 +205,7 @@ class Updating(Recommender):
         self._check_fitted()
         n_users = self.seen_.shape[0]
         listed = as_ids(items, "items")
-        vocabulary, codes = self._extend("items", self.item_vocabulary, listed)
+        vocabulary, codes = self.item_vocabulary.grow("items", listed)
         n_items = len(vocabulary)
         codes, ascending = _ascending("items", listed, codes)
         columns = self._check_matrix(histories)
@@ -235,8 +235,8 @@ class Updating(Recommender):
         if not (len(X.users) and len(X.items)):
             return self  # nothing: a day without events
         given = self._check_matrix(X)
-        users, user_codes = self._extend("users", self.user_vocabulary, X.users.ids)
-        items, item_codes = self._extend("items", self.item_vocabulary, X.items.ids)
+        users, user_codes = self.user_vocabulary.grow("users", X.users.ids)
+        items, item_codes = self.item_vocabulary.grow("items", X.items.ids)
         n_items = len(items)
         places = user_codes[row_numbers(given)], item_codes[given.indices]
         added = _matrix_of(*places, given.data, (len(users), n_items))
@@ -260,14 +260,6 @@ class Updating(Recommender):
             if len(given) and given.kind != known.kind:
                 words = {"int": "integers", "str": "strings"}
                 raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[known.kind]}")
-
-    def _extend(self, name: str, known: Vocabulary, given: Any) -> tuple[Vocabulary, Codes]:
-        """The vocabulary with the new ids among those given, and the codes of those given."""
-        try:
-            grown = known.extended(given)
-            return grown, grown.encode(given)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
 
     def _joining(self, X: Interactions) -> str:
         """How what X has of known pairs joins what is known."""

@@ -26,7 +26,10 @@ from fastrec.models import (
     estimators,
     load,
 )
+from fastrec.models.base.answering import RECOMMENDABLE
+from fastrec.models.base.factors import INDEXES
 from fastrec.models.base.updating import splice
+from fastrec.models.implicit_als import FOLD_IN
 from fastrec.solvers.als import Side
 from tests.reference import splice as reference
 from tests.reference.csr import check_canonical
@@ -429,8 +432,8 @@ def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
     rows = np.zeros((1, 60))
     rows[0, 5] = 2
     model.update_users([3], rows)
-    for name in ("ip of item_factors_", "fold-in", "warm"):
-        assert model._derived.get(name, lambda: "made anew") is before.get(name, lambda: None)
+    for key in (INDEXES["item_factors_", "ip"], FOLD_IN, RECOMMENDABLE):
+        assert model._derived.get(key, lambda: "made anew") is before.get(key, lambda: None)
     rows[0, 0] = 1  # it has somebody now
     model.update_users([4], rows)
     model.save(tmp_path / "model.fastrec")
