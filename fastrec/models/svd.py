@@ -126,7 +126,7 @@ class PureSVD(Explaining, FactorRecommender):
             raise FloatingPointError("X has values that are too large, or too small, for float32 to hold their squares")
         self.item_weights_ = weights.astype(np.float32)
         svd = truncated_svd(
-            self._weigh(matrix),
+            self._weigh_columns(matrix),
             self.factors,
             random_state=seed_of(self.random_state),
             n_jobs=effective_jobs(self.n_jobs),
@@ -134,7 +134,7 @@ class PureSVD(Explaining, FactorRecommender):
         )
         self.singular_values_, self.item_factors_ = svd.values, svd.vectors
 
-    def _weigh(self, matrix: CodeMatrix) -> CodeMatrix:
+    def _weigh_columns(self, matrix: CodeMatrix) -> CodeMatrix:
         if self.item_exponent == 0:
             return matrix
         return assemble_csr(
@@ -149,11 +149,11 @@ class PureSVD(Explaining, FactorRecommender):
         return part
 
     def _fold_in(self, matrix: CodeMatrix) -> NDArray[np.float32]:
-        return sum_vectors(self._weigh(matrix), self.item_factors_, effective_jobs(self.n_jobs))
+        return sum_vectors(self._weigh_columns(matrix), self.item_factors_, effective_jobs(self.n_jobs))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i w_i v_i·v_j for each entry i of the row."""
-        weighted = self._weigh(history)
+        weighted = self._weigh_columns(history)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         contributions: NDArray[np.float64] = weighted.data * (vectors @ self.item_factors_[item].astype(np.float64))
         return contributions

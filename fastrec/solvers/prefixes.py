@@ -9,7 +9,7 @@ from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.prefixes import Fading, Occurrences, sum_prefixes
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import turned
+from fastrec.matrix.rows import transpose
 from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.inversion import invert_lower, solve_in_place
@@ -112,5 +112,5 @@ def regress(gramian: Floats, future: CodeMatrix, n_jobs: int, advance: Callable[
         inverse[:top, rows] = gramian[rows, :top].T
         tile = np.tril(gramian[rows, rows])
         inverse[rows, rows] = tile + np.tril(tile, -1).T
-    mirrored = SparseProduct(turned(future, n_jobs)).times(inverse, n_jobs)[:, :n]
+    mirrored = SparseProduct(transpose(future, n_jobs)).times(inverse, n_jobs)[:, :n]
     return np.ascontiguousarray(mirrored.T)
