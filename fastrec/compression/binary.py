@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from fastrec.compression.codec import NO_LAYOUT, Floats, Level, Rows, VectorCodec
+from fastrec.compression.codec import NO_LAYOUT, ROTATION, Floats, Level, Rows, VectorCodec
 from fastrec.compression.scalar import Int8Codec
 from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import SIGNS, Coded, Layout, decode_rows
 from fastrec.matrix.arrays import readonly
-from fastrec.validation import check_size
+from fastrec.options import Integer, Options, Other, Seed
 
 
 class BinaryCodec(VectorCodec):
@@ -24,7 +24,7 @@ class BinaryCodec(VectorCodec):
 
     Parameters
     ----------
-    rotation : {"random", None}
+    rotation : {"random"} or None
         None takes the signs of the vectors as they are.
     random_state : int, RandomState or None
         The seed of the rotation.
@@ -42,6 +42,7 @@ class BinaryCodec(VectorCodec):
     (9, True)
     """
 
+    _options: ClassVar[Options] = {"rotation": ROTATION, "random_state": Seed()}
     _learned: ClassVar[Fields] = {"steps_": STEPS_FIELD}
 
     steps_: Floats
@@ -49,9 +50,6 @@ class BinaryCodec(VectorCodec):
     def __init__(self, *, rotation: str | None = "random", random_state: Any = 0) -> None:
         self.rotation = rotation
         self.random_state = random_state
-
-    def _check_options(self) -> None:
-        pass
 
     @property
     def _width(self) -> int:
@@ -74,6 +72,12 @@ class BinaryCodec(VectorCodec):
 
     def _layout(self, start: int) -> Layout:
         return Layout(SIGNS, start, 1, np.float32(1), self.steps_, 1, 0)
+
+
+def _check_level(name: str, codec: Any) -> None:
+    if not isinstance(codec, VectorCodec) or isinstance(codec, ResidualCodec):
+        raise TypeError(f"{name} must be a codec of one level, got {codec!r}")
+    codec._check_options()
 
 
 class ResidualCodec(VectorCodec):
@@ -106,6 +110,11 @@ class ResidualCodec(VectorCodec):
     (42, 9, True)
     """
 
+    _options: ClassVar[Options] = {
+        "coarse": Other("VectorCodec", _check_level, also=(None,)),
+        "fine": Other("VectorCodec", _check_level, also=(None,)),
+        "depth": Integer(1, memory=True, log=True),
+    }
     _learned: ClassVar[Fields] = {"coarse_": Level("d"), "fine_": Level("d")}
 
     coarse_: VectorCodec
@@ -115,13 +124,6 @@ class ResidualCodec(VectorCodec):
         self.coarse = coarse
         self.fine = fine
         self.depth = depth
-
-    def _check_options(self) -> None:
-        check_size("ResidualCodec.depth", self.depth)
-        for name in ("coarse", "fine"):
-            codec = getattr(self, name)
-            if codec is not None and (not isinstance(codec, VectorCodec) or isinstance(codec, ResidualCodec)):
-                raise TypeError(f"ResidualCodec.{name} must be a codec of one level, got {codec!r}")
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
         """Learn the coarse codec, and then the fine one from what it leaves.

@@ -17,7 +17,8 @@ from fastrec.fields import Array, Field, Fields, Side, Sizes, Value, check_field
 from fastrec.kernels.codes import NOTHING, Coded, Layout, decode_rows, rotate_rows
 from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import readonly
-from fastrec.validation import check_choice, check_integer, name_options
+from fastrec.options import Choice, OptionsMixin
+from fastrec.validation import check_integer, name_options
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.uint8]
@@ -47,7 +48,11 @@ class Level(Field):
         return "codec", "", f"of {self.size} dimensions, with its own arrays"
 
 
-class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+ROTATION = Choice((None, "random"))
+"""How the vectors of most codecs may be turned."""
+
+
+class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The base of codecs: a scikit-learn transformer from vectors of shape (n, d) to rows of bytes.
 
     A row is all there is of a vector, its own steps included, so rows can be cut, joined, saved and memory-mapped like
@@ -76,8 +81,6 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     }
     """What a fitted codec is made of, and a saved one; each class declares only its own."""
 
-    rotations: ClassVar[tuple[str | None, ...]] = (None, "random")
-
     n_features_in_: int
     exact_columns_: int
     rotation_: Floats | None
@@ -90,10 +93,6 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             cls.__init__ = name_options(cls.__init__)  # type: ignore[method-assign]
 
     # -- what a family defines
-
-    @abstractmethod
-    def _check_options(self) -> None:
-        """Check the constructor's options."""
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
         """Learn from coordinates of shape (n, d) what vectors share."""
@@ -328,7 +327,7 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.inverse_transform(self.transform(vectors)).astype(np.float64)
 
     def _find_rotation(self, vectors: Floats, random: np.random.RandomState) -> Floats | None:
-        kind = check_choice(f"{type(self).__name__}.rotation", getattr(self, "rotation", None), self.rotations)
+        kind = getattr(self, "rotation", None)
         if kind is None or vectors.shape[1] == 1:
             return None
         if kind == "random":
@@ -358,7 +357,6 @@ class VectorCodec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def check(self, *, ranges: bool) -> None:
         """Raise a ValueError or TypeError where what was read from a file is not what it must be."""
         self._check_options()
-        check_random_state(getattr(self, "random_state", 0))
         fields = fields_of(type(self))
         plain = {name: field for name, field in fields.items() if isinstance(field, Value)}
         check_fields(plain, vars(self), {}, ranges=ranges)  # before `_sizes` reads them

@@ -18,7 +18,7 @@ from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Array, Fields, Sizes
 from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
 from fastrec.matrix.arrays import readonly
-from fastrec.validation import check_choice, check_integer, check_size
+from fastrec.options import Choice, Integer, Options, Seed
 
 LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
 SPARE = 1.5  # times shorter and longer than vectors are scales: what centroids make up is not quite of length 1
@@ -41,7 +41,7 @@ class ProductQuantizer(VectorCodec):
         length, d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
     bits : {8, 4}
         Of a code: 256 or 16 centroids.
-    rotation : {"opq", "random", None}
+    rotation : {"opq", "random"} or None
         "opq" learns the rotation in which least is lost (Ge et al. 2013); "random" spreads what there is over all
         parts; None leaves the vectors as they are.
     iterations : int
@@ -69,7 +69,13 @@ class ProductQuantizer(VectorCodec):
     (8, True)
     """
 
-    rotations: ClassVar[tuple[str | None, ...]] = ("opq", "random", None)
+    _options: ClassVar[Options] = {
+        "subvectors": Integer(1, memory=True, also=(None,)),
+        "bits": Choice((8, 4)),
+        "rotation": Choice(("opq", "random", None)),
+        "iterations": Integer(1),
+        "random_state": Seed(),
+    }
     _learned: ClassVar[Fields] = {
         "centroids_": Array(("parts", "names", "widest")),
         "steps_": STEPS_FIELD,
@@ -92,12 +98,6 @@ class ProductQuantizer(VectorCodec):
         self.rotation = rotation
         self.iterations = iterations
         self.random_state = random_state
-
-    def _check_options(self) -> None:
-        if self.subvectors is not None:
-            check_size("ProductQuantizer.subvectors", self.subvectors)
-        check_choice("ProductQuantizer.bits", self.bits, (8, 4))
-        check_integer("ProductQuantizer.iterations", self.iterations, minimum=1)
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
         chosen = np.sort(random.permutation(len(coordinates))[:LEARNED_FROM])

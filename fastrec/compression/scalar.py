@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrec.compression.codec import NO_TABLE, Floats, Rows, VectorCodec
+from fastrec.compression.codec import NO_TABLE, ROTATION, Floats, Rows, VectorCodec
 from fastrec.compression.steps import STEPS_FIELD, make_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import BYTES, HALVES, NARROWEST, NIBBLES, SHIFTED_BYTES, Layout, encode_nibbles
 from fastrec.matrix.arrays import readonly
-from fastrec.validation import check_flag, check_size
+from fastrec.options import Flag, Integer, Options, Seed
 
 
 class Float16Codec(VectorCodec):
@@ -27,9 +27,6 @@ class Float16Codec(VectorCodec):
     array([[ 1.  , -0.5 ],
            [ 0.25,  3.  ]], dtype=float32)
     """
-
-    def _check_options(self) -> None:
-        pass
 
     @property
     def _width(self) -> int:
@@ -51,7 +48,7 @@ class Int8Codec(VectorCodec):
         True: x ≈ step · level with levels from -127 to 127, step = max|x| / 127: scanned as it lies, by the CPU's
         products of bytes. False: x ≈ lowest + step · level with levels from 0 to 255, for vectors whose numbers lie on
         one side of 0, and 4 bytes more.
-    rotation : {None, "random"}
+    rotation : {"random"} or None
         "random" turns all vectors alike first, so that no coordinate stands out and widens the steps of the others.
     random_state : int, RandomState or None
         The seed of the rotation.
@@ -70,13 +67,12 @@ class Int8Codec(VectorCodec):
     True
     """
 
+    _options: ClassVar[Options] = {"symmetric": Flag(), "rotation": ROTATION, "random_state": Seed()}
+
     def __init__(self, *, symmetric: bool = True, rotation: str | None = None, random_state: Any = 0) -> None:
         self.symmetric = symmetric
         self.rotation = rotation
         self.random_state = random_state
-
-    def _check_options(self) -> None:
-        check_flag("Int8Codec.symmetric", self.symmetric)
 
     @property
     def _levels(self) -> int:
@@ -119,7 +115,7 @@ class Int4Codec(VectorCodec):
     ----------
     group_size : int or None
         How many numbers share a step, an even number; None is a whole vector. Groups cost a byte each.
-    rotation : {"random", None}
+    rotation : {"random"} or None
         "random" turns all vectors alike first, so that the numbers of a vector are of one size: then one step for all
         does better than groups.
     random_state : int, RandomState or None
@@ -142,6 +138,11 @@ class Int4Codec(VectorCodec):
     (33, True)
     """
 
+    _options: ClassVar[Options] = {
+        "group_size": Integer(2, memory=True, also=(None,)),
+        "rotation": ROTATION,
+        "random_state": Seed(),
+    }
     _learned: ClassVar[Fields] = {"steps_": STEPS_FIELD}
 
     steps_: Floats
@@ -154,10 +155,9 @@ class Int4Codec(VectorCodec):
         self.random_state = random_state
 
     def _check_options(self) -> None:
-        if self.group_size is not None:
-            size = check_size("Int4Codec.group_size", self.group_size, minimum=2)
-            if size % 2:
-                raise ValueError(f"Int4Codec.group_size must be an even number, got {size}")
+        super()._check_options()
+        if self.group_size is not None and self.group_size % 2:
+            raise ValueError(f"{type(self).__name__}.group_size must be an even number, got {self.group_size}")
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
         groups = in_groups(np.abs(coordinates), self._size).max(axis=2) / 7.5

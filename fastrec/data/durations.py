@@ -22,6 +22,11 @@ _INT64 = np.iinfo(np.int64)
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
 
 
+def check_duration(name: str, duration: Any) -> None:
+    """Raise a ValueError or TypeError that names it, unless it is a span of time above 0."""
+    parse_duration(name, duration, "s")
+
+
 def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     """A span of time, above 0, in the data's time unit.
 

@@ -4,7 +4,7 @@ import numbers
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import sklearn  # which imports its transformers when they are first named: they take longer than all of fastrec
@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 
 from fastrec.data.frames import open_frame, plain_list
 from fastrec.data.ids import check_text, strings_in
-from fastrec.validation import check_choice, check_integer, check_number, check_size, name_options
+from fastrec.options import ByColumn, Choice, Integer, Number, Options, OptionsMixin
+from fastrec.validation import name_options
 
 NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
@@ -28,7 +29,7 @@ FARTHEST = 1e6  # standard deviations from the mean; what is farther away counts
 MISSING = "\0missing"  # no category: what is missing has none
 
 
-class FeatureEncoder(TransformerMixin, BaseEstimator):
+class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
     """Columns of a frame as one float32 matrix of features, by scikit-learn's own transformers.
 
     Parameters
@@ -68,6 +69,14 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     >>> encoder.transform({"genres": [["war", "western"]], "year": [2000]}).toarray()
     array([[0., 1., 0.]], dtype=float32)
     """
+
+    _options: ClassVar[Options] = {
+        "columns": ByColumn(Choice(KINDS), also=(None,)),
+        "text": Choice(("tfidf", "hashing")),
+        "max_features": Integer(1, memory=True, also=(None,)),
+        "min_frequency": Integer(1),
+        "weights": ByColumn(Number(0), also=(None,)),
+    }
 
     @name_options
     def __init__(
@@ -118,8 +127,6 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         unknown = [name for name in self.weights or {} if name not in wanted]
         if unknown:
             raise ValueError(f"weights name {unknown[0]!r}, but the columns are {', '.join(map(repr, wanted))}")
-        for name, kind in wanted.items():
-            check_choice(f"FeatureEncoder.columns[{name!r}]", kind, KINDS)
         parts: dict[str, Any] = {}
         blocks: dict[str, Any] = {}
         for name, kind in wanted.items():
@@ -172,14 +179,6 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "kinds_"):
             raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
-
-    def _check_options(self) -> None:
-        check_choice("FeatureEncoder.text", self.text, ("tfidf", "hashing"))
-        if self.max_features is not None:
-            check_size("FeatureEncoder.max_features", self.max_features)
-        check_integer("FeatureEncoder.min_frequency", self.min_frequency, minimum=1)
-        for name, weight in (self.weights or {}).items():
-            check_number(f"FeatureEncoder.weights[{name!r}]", weight, minimum=0)
 
     def _part(self, kind: str, values: Any) -> Any:
         """The transformer of a column; None where it has nothing that could be a feature."""

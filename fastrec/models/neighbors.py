@@ -5,10 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.neighbors import (
-    Rows,
-    add_weighted_rows,
-)  # fmt: skip
+from fastrec.kernels.neighbors import add_weighted_rows
+from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -53,7 +51,7 @@ NEIGHBORHOOD: Options = {
 
 
 NEIGHBORS: Key[CodeMatrix] = Key("neighbors")
-TAKEN: Key[Rows] = Key("taken")
+TAKEN: Key[Entries] = Key("taken")
 
 
 class ItemKNN(ItemWeights):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.data.durations import UNITS_PER_SECOND, convert_times, parse_duration, time_between
+from fastrec.data.durations import UNITS_PER_SECOND, check_duration, convert_times, parse_duration, time_between
 from fastrec.fields import Array, Fields, Value
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import added_entries, sum_by_code
@@ -59,7 +59,7 @@ class Popularity(Updating):
     needs_history: ClassVar[bool] = False
     _options: ClassVar[Options] = {
         "weighting": Choice(("count", "value")),
-        "half_life": Other("float, str,", lambda name, value: parse_half_life(value, "s"), also=(None,)),
+        "half_life": Other("float, str,", check_duration, also=(None,)),
     }
     _learned: ClassVar[Fields] = {
         "item_scores_": Array(("n_items",), least=0),

@@ -1,6 +1,6 @@
 """Filters over interactions, as scikit-learn transformers: entries vanish or come, the shape stays."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ from fastrec.matrix.cells import cell_keys, cell_numbers, repeat_by_row, row_num
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.hashing import hash_cells, hash_rows, mix_bits
 from fastrec.matrix.pairs import number_cells
-from fastrec.validation import check_choice, check_integer, check_number
+from fastrec.options import Choice, Integer, Number, Options, OptionsMixin
 
 
-class Preprocessor(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """What all transformers share: X may be Interactions, sparse or dense, and comes back as what it was."""
 
     _items: Vocabulary | None
@@ -53,9 +53,9 @@ class KCore(Preprocessor):
 
     Parameters
     ----------
-    user : int, default=5
+    user : int
         The fewest items of a user. Repeated interactions with one item count once; 1 keeps every user.
-    item : int, default=5
+    item : int
         The fewest users of an item.
 
     Attributes
@@ -73,6 +73,8 @@ class KCore(Preprocessor):
            [1., 1., 0.],
            [0., 0., 0.]], dtype=float32)
     """
+
+    _options: ClassVar[Options] = {"user": Integer(1), "item": Integer(1)}
 
     def __init__(self, user: int = 5, item: int = 5) -> None:
         self.user = user
@@ -92,10 +94,9 @@ class KCore(Preprocessor):
         ValueError
             If X holds a NaN or an infinite value.
         """
-        user = check_integer("KCore.user", self.user, minimum=1)
-        item = check_integer("KCore.item", self.item, minimum=1)
+        self._check_options()
         matrix = self._check(X, reset=True)
-        self.item_mask_ = find_core_items(matrix, user, item)
+        self.item_mask_ = find_core_items(matrix, int(self.user), int(self.item))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -112,7 +113,7 @@ class KCore(Preprocessor):
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
             What X is.
         """
-        return self.fit(X)._filter(X, check_integer("KCore.user", self.user, minimum=1))
+        return self.fit(X)._filter(X, int(self.user))
 
     def transform(self, X: Any) -> Any:
         """X with only the core's items; users keep all of these, however few.
@@ -145,7 +146,7 @@ class Binarize(Preprocessor):
 
     Parameters
     ----------
-    at : float, default=0
+    at : float
         The least value that counts. Cells without an interaction (zeros of a dense array) never count.
 
     Attributes
@@ -166,6 +167,8 @@ class Binarize(Preprocessor):
            [0., 1., 0.]], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {"at": Number()}
+
     def __init__(self, at: float = 0.0) -> None:
         self.at = at
 
@@ -178,7 +181,7 @@ class Binarize(Preprocessor):
         y : None
             Not used.
         """
-        check_number("Binarize.at", self.at)
+        self._check_options()
         self._tell_merged(X)
         self._check(X, reset=True)
         return self
@@ -196,8 +199,8 @@ class Binarize(Preprocessor):
             What X is.
         """
         check_is_fitted(self)
-        at = check_number("Binarize.at", self.at)
-        matrix = self._check(X, reset=False)
+        self._check_options()
+        at, matrix = float(self.at), self._check(X, reset=False)
         if isinstance(X, Interactions):
             return _binarize(X, at)
         ones = assemble_csr(np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr, matrix.shape)
@@ -253,6 +256,8 @@ class MergeDuplicates(Preprocessor):
     array([4., 3.], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {"policy": Choice((None, "sum", "last", "max"))}
+
     def __init__(self, policy: str | None = None) -> None:
         self.policy = policy
 
@@ -265,7 +270,7 @@ class MergeDuplicates(Preprocessor):
         y : None
             Not used.
         """
-        check_choice("MergeDuplicates.policy", self.policy, (None, "sum", "last", "max"))
+        self._check_options()
         if self.policy is None:
             self._tell_merged(X)
         self._check(X, reset=True)
@@ -324,6 +329,12 @@ class Cap(Preprocessor):
            [0., 1., 0.]], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {
+        "user": Integer(1, also=(None,)),
+        "item": Integer(1, also=(None,)),
+        "random_state": Integer(0),
+    }
+
     def __init__(self, user: int | None = None, item: int | None = None, *, random_state: int = 0) -> None:
         self.user = user
         self.item = item
@@ -338,10 +349,7 @@ class Cap(Preprocessor):
         y : None
             Not used.
         """
-        for name in ("user", "item"):
-            if getattr(self, name) is not None:
-                check_integer(f"Cap.{name}", getattr(self, name), minimum=1)
-        check_integer("Cap.random_state", self.random_state, minimum=0)
+        self._check_options()
         if self.user is not None and isinstance(X, Interactions):
             X.tell_far_times("Cap")
         matrix = self._check(X, reset=True)
@@ -421,6 +429,12 @@ class SampleNegatives(Preprocessor):
            [ 0.,  0.,  0.,  0.]], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {
+        "ratio": Number(0, above=True),
+        "value": Number(),
+        "random_state": Integer(0),
+    }
+
     def __init__(self, ratio: float = 1.0, value: float = -1.0, *, random_state: int = 0) -> None:
         self.ratio = ratio
         self.value = value
@@ -435,9 +449,7 @@ class SampleNegatives(Preprocessor):
         y : None
             Not used.
         """
-        check_number("SampleNegatives.ratio", self.ratio, minimum=0, above=True)
-        check_number("SampleNegatives.value", self.value)
-        check_integer("SampleNegatives.random_state", self.random_state, minimum=0)
+        self._check_options()
         self._check(X, reset=True)
         return self
 

@@ -4,7 +4,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,18 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import BaseCrossValidator
 
 from fastrec.data import Interactions
-from fastrec.data.durations import parse_duration
+from fastrec.data.durations import check_duration, parse_duration
+from fastrec.options import Flag, Integer, Options, OptionsMixin, Other
 from fastrec.preprocessing.splitting import Split, pairs_of, times_of
-from fastrec.validation import check_flag, check_integer, check_size
 
 RowNumbers = NDArray[np.int64]
 
 
-class UserKFold(BaseCrossValidator):
+# What splitters take that draw.
+DRAWN: Options = {"n_splits": Integer(2), "random_state": Integer(0, also=(None,))}
+
+
+class UserKFold(OptionsMixin, BaseCrossValidator):
     """K folds over users, scikit-learn's own kind: the rows to train on, and rows never trained on.
 
     Users of the test rows are unknown to the model (strong generalization): it is shown a part of their history and
@@ -42,10 +46,13 @@ class UserKFold(BaseCrossValidator):
     [0 1] [2 3]
     """
 
+    _options: ClassVar[Options] = {**DRAWN, "shuffle": Flag()}
+
     def __init__(self, n_splits: int = 5, *, shuffle: bool = True, random_state: int = 0) -> None:
-        self.n_splits = check_integer("UserKFold.n_splits", n_splits, minimum=2)
-        self.shuffle = check_flag("UserKFold.shuffle", shuffle)
+        self.n_splits = n_splits
+        self.shuffle = shuffle
         self.random_state = random_state
+        self._check_options()
 
     def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[RowNumbers, RowNumbers]]:
         """The rows to train on, and those to test, for each fold.
@@ -76,7 +83,7 @@ class UserKFold(BaseCrossValidator):
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """The number of folds."""
-        return self.n_splits
+        return int(self.n_splits)
 
     def __repr__(self) -> str:
         return f"UserKFold({self.n_splits}, shuffle={self.shuffle}, random_state={self.random_state})"
@@ -103,7 +110,7 @@ def _deal(labels: NDArray[Any], folds: int, kind: str, random_state: int | None)
     return np.asarray(of_label[labels])
 
 
-class InteractionSplitter(BaseEstimator, ABC):
+class InteractionSplitter(OptionsMixin, BaseEstimator, ABC):
     """The base of splitters over interactions: ``split(data)`` yields pairs of `Interactions`, (train, test).
 
     Both parts have the vocabularies of the whole. They are no splits of rows, so scikit-learn's tools cannot use them:
@@ -137,6 +144,7 @@ class InteractionSplitter(BaseEstimator, ABC):
         """
         if others or not isinstance(data, Interactions):
             raise self._refusal(data if not others else None)
+        self._check_options()
         return self._split(data, groups)
 
     def _split(self, data: Interactions, groups: Any) -> Iterator[Split]:
@@ -178,13 +186,14 @@ class InteractionKFold(InteractionSplitter):
     [2, 2]
     """
 
+    _options: ClassVar[Options] = DRAWN
+
     def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
         self.n_splits = n_splits
         self.random_state = random_state
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         _no_groups(self, groups)
-        check_integer("InteractionKFold.n_splits", self.n_splits, minimum=2)
         pair, n_pairs = pairs_of(data)
         fold = _deal(np.arange(n_pairs), self.n_splits, "distinct pairs of user and item", self.random_state)
         fold = fold if pair is None else fold[pair]
@@ -213,12 +222,13 @@ class InteractionGroupKFold(InteractionSplitter):
     [1 1]
     """
 
+    _options: ClassVar[Options] = DRAWN
+
     def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
         self.n_splits = n_splits
         self.random_state = random_state
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-        check_integer("InteractionGroupKFold.n_splits", self.n_splits, minimum=2)
         if groups is None:
             raise ValueError("InteractionGroupKFold needs groups: split(data, groups=labels), a label per interaction")
         labels = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -253,13 +263,14 @@ class ColdItemKFold(InteractionSplitter):
     [0 0 2] [1]
     """
 
+    _options: ClassVar[Options] = DRAWN
+
     def __init__(self, n_splits: int = 5, *, random_state: int = 0) -> None:
         self.n_splits = n_splits
         self.random_state = random_state
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         _no_groups(self, groups)
-        check_integer("ColdItemKFold.n_splits", self.n_splits, minimum=2)
         met = np.unique(data.item_codes)
         place = np.searchsorted(met, data.item_codes)
         of_item = _deal(np.arange(len(met)), self.n_splits, "items with interactions", self.random_state)
@@ -295,6 +306,11 @@ class RollingTime(InteractionSplitter):
     [1 2 3 4] [5 6]
     """
 
+    _options: ClassVar[Options] = {
+        "n_splits": Integer(1, memory=True),
+        **dict.fromkeys(("window", "memory", "gap"), Other("float, str,", check_duration, also=(None,))),
+    }
+
     def __init__(
         self,
         n_splits: int = 3,
@@ -310,11 +326,10 @@ class RollingTime(InteractionSplitter):
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         _no_groups(self, groups)
-        n = check_size("RollingTime.n_splits", self.n_splits)
         times = times_of(data, "RollingTime")
         data.tell_far_times("RollingTime")
         memory, gap = self._span("memory", data), self._span("gap", data) or 0.0
-        edges = self._edges(times, data, n)
+        edges = self._edges(times, data, int(self.n_splits))
         for start, end in itertools.pairwise(edges):
             tested = (times >= start) & (times < end)
             trained = times < start - math.floor(gap)

@@ -1,7 +1,7 @@
 """Weights for interactions, as scikit-learn transformers: values change, entries and shape stay."""
 
 from abc import abstractmethod
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,18 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
-from fastrec.data.durations import convert_times, parse_duration, time_between
+from fastrec.data.durations import check_duration, convert_times, parse_duration, time_between
 from fastrec.matrix.arrays import keep_nonzero
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.options import Choice, Number, Options, Other
 from fastrec.preprocessing.filtering import Preprocessor, with_cells
-from fastrec.validation import check_choice, check_number
 
 Values = NDArray[np.float64]
 
 
 class Weighting(Preprocessor):
-    """The base of weightings of the cells of the matrix: a family defines `_check_options`, `_learn` and `_weigh`.
+    """The base of weightings of the cells of the matrix: a family defines `_options`, `_learn` and `_weigh`.
 
     Of Interactions with several between one user and item, each cell of their matrix (their sum, or what else their
     policy says) is weighted, and the result has one interaction for it, at the time of the last one.
@@ -32,10 +32,6 @@ class Weighting(Preprocessor):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = not self._takes_negatives
         return tags
-
-    @abstractmethod
-    def _check_options(self) -> None:
-        """Check the constructor's options."""
 
     def _learn(self, matrix: CodeMatrix) -> None:
         """Learn from the training data."""
@@ -129,9 +125,6 @@ class TfidfWeight(Weighting):
            [0.  , 2.  ]], dtype=float32)
     """
 
-    def _check_options(self) -> None:
-        pass
-
     def _learn(self, matrix: CodeMatrix) -> None:
         self.idf_ = 1.0 + np.log((1 + matrix.shape[0]) / (1 + _users_of(matrix)))
 
@@ -176,13 +169,11 @@ class BM25Weight(Weighting):
            [0.14, 1.25]], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {"k1": Number(0, above=True, log=True), "b": Number(0, 1)}
+
     def __init__(self, k1: float = 100.0, b: float = 0.8) -> None:
         self.k1 = k1
         self.b = b
-
-    def _check_options(self) -> None:
-        check_number("BM25Weight.k1", self.k1, minimum=0, above=True)
-        check_number("BM25Weight.b", self.b, minimum=0, maximum=1)
 
     def _learn(self, matrix: CodeMatrix) -> None:
         counts = _users_of(matrix)
@@ -223,13 +214,11 @@ class LogWeight(Weighting):
            [2.3 , 4.61]], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {"scale": Number(0, above=True, log=True), "epsilon": Number(0, above=True, log=True)}
+
     def __init__(self, scale: float = 1.0, epsilon: float = 1.0) -> None:
         self.scale = scale
         self.epsilon = epsilon
-
-    def _check_options(self) -> None:
-        check_number("LogWeight.scale", self.scale, minimum=0, above=True)
-        check_number("LogWeight.epsilon", self.epsilon, minimum=0, above=True)
 
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
         return np.asarray(self.scale * np.log1p(matrix.data.astype(np.float64) / self.epsilon))
@@ -259,11 +248,10 @@ class Normalize(Weighting):
 
     _takes_negatives = True
 
+    _options: ClassVar[Options] = {"norm": Choice(("l2", "l1", "max"))}
+
     def __init__(self, norm: Literal["l2", "l1", "max"] = "l2") -> None:
         self.norm = norm
-
-    def _check_options(self) -> None:
-        check_choice("Normalize.norm", self.norm, ("l2", "l1", "max"))
 
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
         sizes = np.abs(matrix.data.astype(np.float64))
@@ -304,6 +292,8 @@ class TimeDecay(Preprocessor):
     array([0.25, 0.5 , 1.  ], dtype=float32)
     """
 
+    _options: ClassVar[Options] = {"half_life": Other("float or str", check_duration)}
+
     def __init__(self, half_life: float | str = "30d") -> None:
         self.half_life = half_life
 
@@ -323,6 +313,7 @@ class TimeDecay(Preprocessor):
         ValueError
             If there are no times, or the half-life is a string and their unit is unknown.
         """
+        self._check_options()
         times = self._times(X)
         parse_duration("TimeDecay.half_life", self.half_life, X.time_unit)
         self._check(X, reset=True)

@@ -7,7 +7,7 @@ the model, so they no longer fall from place to place. What a rule costs in accu
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from scipy import sparse
 
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
+from fastrec.options import Integer, Number, Options, OptionsMixin, Other
 from fastrec.retrieval.topk import TopK
-from fastrec.validation import check_integer, check_number, check_size
+from fastrec.validation import check_size
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ _BATCH_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class MMR:
+class MMR(OptionsMixin):
     r"""Maximal marginal relevance: each place goes to what is relevant and unlike what stands above it.
 
     .. math:: \arg\max_i \; (1 - \lambda)\, r_i - \lambda \max_{j \text{ above}} \cos(v_i, v_j)
@@ -51,23 +52,24 @@ class MMR:
     array([[0, 2]], dtype=int32)
     """
 
+    _options: ClassVar[Options] = {
+        "trade_off": Number(0, 1),
+        "vectors": Other("array or sparse matrix of shape (n_items, n_features), str,", also=(None,)),
+    }
+
     trade_off: float = 0.3
     vectors: Any = None
 
-    def check_number(self) -> float:
-        """How strong the rule is; a ValueError where it is no such number."""
-        return check_number("MMR.trade_off", self.trade_off, minimum=0, maximum=1)
-
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list."""
-        share = self.check_number()
+        self._check_options()
         listed, places = _list_places(top)
         vectors = _dense(self.vectors, "MMR.vectors", listed)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
 
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
-            return _pick_marginal(unit[places[rows]], relevance, share, count)
+            return _pick_marginal(unit[places[rows]], relevance, float(self.trade_off), count)
 
         return _rerank(top, check_size("k", k), unit.shape[1], pick)
 
@@ -87,7 +89,7 @@ def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int)
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(OptionsMixin):
     r"""Lists whose mix of features (genres) is near the mix in the user's history.
 
     Place by place the item is taken for which :math:`(1 - w) \sum r_i - w\, \mathrm{KL}(p, q)` of the list so far is
@@ -113,16 +115,17 @@ class Calibration:
     array([[2, 0]], dtype=int32)
     """
 
+    _options: ClassVar[Options] = {
+        "weight": Number(0, 1),
+        "features": Other("array or sparse matrix of shape (n_items, n_features), or str"),
+    }
+
     weight: float = 0.5
     features: Any = "genres"
 
-    def check_number(self) -> float:
-        """How strong the rule is; a ValueError where it is no such number."""
-        return check_number("Calibration.weight", self.weight, minimum=0, maximum=1)
-
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The best `k` of each row of a longer list; `histories` has a row for each."""
-        weight = self.check_number()
+        self._check_options()
         if histories is None:
             raise ValueError("Calibration needs histories, a row for each of the list")
         had = check_matrix(histories, name="histories", negative="accept")
@@ -138,7 +141,7 @@ class Calibration:
         wanted = _to_one(np.asarray(values @ shares[len(listed) : len(listed) + len(met)]))
 
         def pick(rows: slice, relevance: Floats, count: int) -> NDArray[np.int64]:
-            return _pick_calibrated(shares[places[rows]], relevance, wanted[rows], weight, count)
+            return _pick_calibrated(shares[places[rows]], relevance, wanted[rows], float(self.weight), count)
 
         return _rerank(top, check_size("k", k), shares.shape[1], pick)
 
@@ -163,7 +166,7 @@ def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: 
 
 
 @dataclass(frozen=True, eq=False)
-class GroupCap:
+class GroupCap(OptionsMixin):
     """No more than so many items of one group in a list: of an artist, a brand, a series.
 
     Parameters
@@ -182,16 +185,17 @@ class GroupCap:
     array([[0, 2, 3]], dtype=int32)
     """
 
+    _options: ClassVar[Options] = {
+        "most": Integer(1),
+        "groups": Other("sequence of shape (n_items,), matrix of shape (n_items, n_groups), str,", also=(None,)),
+    }
+
     most: int = 2
     groups: Any = None
 
-    def check_number(self) -> int:
-        """How strong the rule is; a ValueError where it is no such number."""
-        return check_integer("GroupCap.most", self.most, minimum=1)
-
     def __call__(self, top: TopK, k: int = 10, histories: Any = None) -> TopK:
         """The first `k` of each row of a longer list that the cap allows."""
-        most = self.check_number()
+        self._check_options()
         k = check_size("k", k)
         groups = self.groups
         if groups is None or isinstance(groups, str):
@@ -201,7 +205,7 @@ class GroupCap:
         kept = np.zeros(top.codes.shape, bool)
         for start in range(0, len(top), 4096):
             rows = slice(start, start + 4096)
-            kept[rows] = _within_caps(top.codes[rows], member, most, k)
+            kept[rows] = _within_caps(top.codes[rows], member, int(self.most), k)
         return _choose(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
 
 
@@ -349,21 +353,25 @@ def data_of_rule(rule: Any) -> Any:
     return False if field is None else getattr(rule, field)
 
 
+def check_rule(name: str, rule: Any) -> None:
+    """Raise a TypeError or ValueError where it is neither a rule with the numbers that it may have, nor a function."""
+    if type(rule) in _FIELDS:
+        rule._check_options()
+    elif not callable(rule):
+        raise TypeError(f"{name} must be an MMR, a Calibration or a GroupCap, got {rule!r}")
+
+
 def bound_rule(rule: Any, model: Any) -> Any:
     """The rule with a matrix of the model's items, read-only: its own, or what it names.
 
     Raises
     ------
-    TypeError
-        Where it is no rule.
     ValueError
         Where it names what the model does not have, or has not one row for each of its items.
     """
     field = field_of_rule(rule)
-    if field is None:
-        if callable(rule):
-            return rule
-        raise TypeError(f"rule must be an MMR, a Calibration or a GroupCap, got {rule!r}")
+    if field is None:  # a function
+        return rule
     name, value = f"{type(rule).__name__}.{field}", getattr(rule, field)
     if value is None and field == "vectors":
         if not hasattr(model, "item_factors_"):

@@ -1,7 +1,7 @@
 """ExactIndex: the k vectors with the best scores, all of them looked at, none missed."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from fastrec.kernels.topk import (
     score_rows,
 )
 from fastrec.matrix.arrays import readonly
+from fastrec.options import Choice, Jobs, Options
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
 from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
@@ -36,7 +37,7 @@ from fastrec.retrieval.packed import (
     scanned_dimensions,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_choice, check_number, check_size, name_options
+from fastrec.validation import check_number, check_size, name_options
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
 STORAGES = ("float32", "int8", "float16")
@@ -71,7 +72,7 @@ class ExactIndex(Filed, BaseEstimator):
         that the bound leaves are ranked by their float32 vectors: the same answer to the bit, several times as fast
         (for "l2", whose bound is wider, about as fast).
         "float16" is the same over vectors rounded to float16, which are kept instead of the float32 ones.
-    n_jobs : int, optional
+    n_jobs : int or None
         Threads; None is all cores. A single query is answered without threads.
 
     Attributes
@@ -94,6 +95,8 @@ class ExactIndex(Filed, BaseEstimator):
     array([[2, 0]], dtype=int32)
     """
 
+    _options: ClassVar[Options] = {"metric": Choice(tuple(METRICS)), "storage": Choice(STORAGES), "n_jobs": Jobs()}
+
     @name_options
     def __init__(self, metric: str = "ip", storage: str = "float32", n_jobs: int | None = None) -> None:
         self.metric = metric
@@ -111,10 +114,8 @@ class ExactIndex(Filed, BaseEstimator):
         ValueError
             Where the vectors are not two-dimensional, or hold NaN or an infinite value (its row and column are named).
         """
-        metric = METRICS[check_choice("ExactIndex.metric", self.metric, tuple(METRICS))]
-        check_choice("ExactIndex.storage", self.storage, STORAGES)
-        effective_jobs(self.n_jobs)
-        return self._take(vectors, metric, self.storage)
+        self._check_options()
+        return self._take(vectors, METRICS[self.metric], self.storage)
 
     def _take(self, vectors: ArrayLike, metric: int, storage: str) -> "ExactIndex":
         dtype = np.float16 if storage == "float16" else np.float32
@@ -209,11 +210,9 @@ class ExactIndex(Filed, BaseEstimator):
         return self.storage == "int8"
 
     def _fields(self) -> Fields:
-        metric = METRICS[check_choice("metric", self.metric, tuple(METRICS))]
-        return fields_by(metric, check_choice("storage", self.storage, STORAGES))
+        return fields_by(METRICS[self.metric], self.storage)
 
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
-        effective_jobs(self.n_jobs)
         (n, d), (n_panels, width, _) = arrays["vectors"].shape, arrays["panels"].shape
         dimensions = scanned_dimensions(d, METRICS[self.metric])
         if d < 1 or n_panels != -(-n // LANES) or (width != packed_width(dimensions) and self.storage == "int8"):

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from fastrec.fields import Fields, check_range
 from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.kernels.lists import search_lists
 from fastrec.matrix.arrays import check_codes
+from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import (
     MOST_DIMENSIONS,
@@ -44,7 +45,7 @@ from fastrec.retrieval.partition import (
     find_clusters,
 )
 from fastrec.retrieval.topk import TopK, widen
-from fastrec.validation import check_choice, check_integer, check_number, check_size, name_options
+from fastrec.validation import check_integer, check_number, check_size, name_options
 
 STORED = {"float32": np.float32, "float16": np.float16}
 PIECE = 3072  # queries that one thread takes at a time: the more, the more of them meet in a list
@@ -70,17 +71,17 @@ class IVFIndex(Filed, BaseEstimator):
         What is largest for the best: the inner product, or the cosine (0 where either vector is zero).
     n_lists : int or "auto"
         How many lists; "auto" is 2.5 √n, with 32 vectors in each at least.
-    n_probe : int, optional
+    n_probe : int or None
         How many lists each query looks at. None: as many as `recall_target` takes, for some more than for others.
-    recall_target : float, optional
+    recall_target : float or None
         The share of the true best 10 to find, from 0 to 1; the fewest lists that find it for the queries given to
         `fit` are looked at. Not used where n_probe is given.
-    rerank : {"float32", "float16"}, optional
+    rerank : {"float32", "float16"} or None
         What the index keeps of the vectors for exact scores: themselves, or rounded to float16. None: nothing, so that
         scores are those of the bytes.
-    n_jobs : int, optional
+    n_jobs : int or None
         Threads; None is all cores. A single query is answered without threads.
-    random_state : int, RandomState instance or None
+    random_state : int, RandomState or None
         Of k-means, and of the choice of queries to measure with.
 
     Attributes
@@ -120,6 +121,16 @@ class IVFIndex(Filed, BaseEstimator):
     >>> index.search(queries[:2], k=3).codes.shape, index.recall_ >= 0.9, index.n_probe_ < index.n_lists_
     ((2, 3), True, True)
     """
+
+    _options: ClassVar[Options] = {
+        "metric": Choice(tuple(METRICS)),
+        "n_lists": Integer(1, memory=True, log=True, also=("auto",)),
+        "n_probe": Integer(1, log=True, also=(None,)),
+        "recall_target": Number(0, 1, also=(None,)),
+        "rerank": Choice((*STORED, None)),
+        "n_jobs": Jobs(),
+        "random_state": Seed(),
+    }
 
     @name_options
     def __init__(
@@ -163,8 +174,9 @@ class IVFIndex(Filed, BaseEstimator):
             Where vectors or queries are not two-dimensional, of other dimensions or not finite; where there are no
             queries for the recall target, or it cannot be reached without a re-rank.
         """
-        metric = self._check_options(queries)
-        jobs = effective_jobs(self.n_jobs)
+        self._check_options()
+        self._check_queries(queries)
+        metric, jobs = METRICS[self.metric], effective_jobs(self.n_jobs)
         random = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         dtype = STORED.get(self.rerank or "float32", np.float32)
         vectors = read_vectors("vectors", vectors, dtype)
@@ -180,24 +192,17 @@ class IVFIndex(Filed, BaseEstimator):
         self._adopt(state if self.rerank else state.without_vectors(), effort, recall)
         return self
 
-    def _check_options(self, queries: Any) -> int:
-        metric = METRICS[check_choice("IVFIndex.metric", self.metric, tuple(METRICS))]
-        check_choice("IVFIndex.rerank", self.rerank, (*STORED, None))
-        effective_jobs(self.n_jobs)
-        if self.n_lists != "auto":
-            check_size("IVFIndex.n_lists", self.n_lists)
-        if self.n_probe is not None:
-            check_integer("IVFIndex.n_probe", self.n_probe, minimum=1)
-            return metric
-        if self.recall_target is None:
-            raise ValueError("IVFIndex needs n_probe or recall_target, got None for both")
-        check_number("IVFIndex.recall_target", self.recall_target, minimum=0, maximum=1)
-        if queries is None:
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self.n_probe is None and self.recall_target is None:
+            raise ValueError(f"{type(self).__name__} needs n_probe or recall_target, got None for both")
+
+    def _check_queries(self, queries: Any) -> None:
+        if self.n_probe is None and queries is None:
             raise ValueError(
-                f"IVFIndex.recall_target={self.recall_target} needs queries to be measured with: call "
+                f"{type(self).__name__}.recall_target={self.recall_target} needs queries to be measured with: call "
                 "fit(vectors, queries=...), or give n_probe"
             )
-        return metric
 
     def _count_lists(self, n: int) -> int:
         if self.n_lists == "auto":
@@ -461,11 +466,9 @@ class IVFIndex(Filed, BaseEstimator):
         return True
 
     def _fields(self) -> Fields:
-        return fields_by(check_choice("rerank", self.rerank, (*STORED, None)))
+        return fields_by(self.rerank)
 
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
-        self._check_options(())
-        check_random_state(self.random_state)
         (n_lists, d), n_panels = arrays["centers"].shape, len(arrays["panels"])
         if n_lists < 1 or not 1 <= d <= MOST_DIMENSIONS or arrays["panels"].shape[1] != packed_width(d):
             raise ValueError("its array 'centers' or 'panels' is not of the shape that it must be")

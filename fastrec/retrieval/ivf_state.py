@@ -117,7 +117,7 @@ class IndexState(NamedTuple):
         """What a file holds."""
         panels = self.packed.panels
         kept = self.vectors()
-        return {
+        arrays: dict[str, NDArray[Any]] = {
             "centers": self.clusters.centers,
             "spreads": self.clusters.spreads,
             "depths": self.clusters.depths,
@@ -129,7 +129,8 @@ class IndexState(NamedTuple):
             "panels": panels.panels,
             "norms": self.exact.norms,
             "alive": self.alive,
-        } | ({} if kept is None else {"vectors": kept})
+        }
+        return arrays if kept is None else arrays | {"vectors": kept}
 
     def without(self, codes: NDArray[np.int32]) -> "IndexState":
         """The state after some vectors were removed."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.als import REGISTERS, Entries, Equations, narrow, solve_rows_cg, solve_rows_cholesky
+from fastrec.kernels.als import REGISTERS, Equations, narrow, solve_rows_cg, solve_rows_cholesky
 from fastrec.kernels.als_folding import fold_rows
-from fastrec.kernels.sparse import sum_rows
+from fastrec.kernels.sparse import Entries, sum_rows
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import shared_value

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.als import Entries
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_folding import fold_labels, fold_pairs
 from fastrec.kernels.sgd_labels import Labels, step_labels
@@ -18,6 +17,7 @@ from fastrec.kernels.sgd_lists import Contrast, fold_lists, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Parameters, StepSizes
+from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.lanes import padded_width
-from fastrec.kernels.neighbors import BITS_ROWS, Candidates, Rows, Scale, find_neighbors, set_bits
+from fastrec.kernels.neighbors import BITS_ROWS, Candidates, Scale, find_neighbors, set_bits
+from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import shared_value
@@ -23,9 +24,9 @@ PIECES = 64
 WORTH_THREADS = 1 << 16
 
 
-def rows_of(matrix: CodeMatrix) -> Rows:
+def rows_of(matrix: CodeMatrix) -> Entries:
     """A matrix as kernels read it: one value where all are equal, else one for each entry."""
-    return Rows(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
+    return Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
 
 
 class Columns(NamedTuple):
@@ -41,7 +42,7 @@ class Columns(NamedTuple):
         Columns that are the rows too, as bits by features (`bits_of`); of length 0 where products are added up.
     """
 
-    features: Rows
+    features: Entries
     right: Floats
     bits: NDArray[np.int64]
 
@@ -53,7 +54,7 @@ def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None
     return Columns(rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits))
 
 
-def bits_of(rows: Rows, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
+def bits_of(rows: Entries, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
     """Rows as bits by features, int64 of shape (n, words), where that takes no more memory than their codes; else None.
 
     Two rows' products are then counted 64 features at a time, which is faster than adding them up.
@@ -68,7 +69,7 @@ def bits_of(rows: Rows, n_features: int, n_jobs: int) -> NDArray[np.int64] | Non
 
 
 def nearest_columns(
-    rows: Rows, columns: Columns, weights: Floats, divisor: Divisor, k: int, alone: bool, n_jobs: int
+    rows: Entries, columns: Columns, weights: Floats, divisor: Divisor, k: int, alone: bool, n_jobs: int
 ) -> tuple[Codes, Floats]:
     """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
 
@@ -99,7 +100,7 @@ def nearest_columns(
     return codes, scores
 
 
-def products_of(rows: Rows, features: Rows) -> Doubles:
+def products_of(rows: Entries, features: Entries) -> Doubles:
     """How many products each row has with all columns, of shape (rows,)."""
     lengths = np.diff(features.indptr)[rows.indices]
     total = np.concatenate([np.zeros(1), np.cumsum(lengths, dtype=np.float64)])[rows.indptr]

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels._jit import Static
-from fastrec.kernels.als import Entries
 from fastrec.kernels.sgd_blocks import count_cells, deal_cells
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_lists import Contrast, step_lists
 from fastrec.kernels.sgd_pairs import Negatives, Samples, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, step_ratings
 from fastrec.kernels.sgd_steps import Parameters, StepSizes
+from fastrec.kernels.sparse import Entries
 from tests.reference import sgd as plain
 
 WIDTH, N_USERS, N_ITEMS = 16, 6, 30

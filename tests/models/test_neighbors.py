@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from fastrec.kernels.neighbors import (
     BITS_ROWS,
     Candidates,
-    Rows,
     Scale,
     add_dense_rows,
     add_weighted_rows,
@@ -18,6 +17,7 @@ from fastrec.kernels.neighbors import (
     sum_pairs_dense,
     sum_pairs_sparse,
 )
+from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ItemKNN, UserKNN
@@ -163,7 +163,7 @@ def test_a_matrix_turned_over_is_its_transpose():
 
 
 def test_one_value_for_all_is_kept_once():
-    assert isinstance(rows_of(check_matrix([[2.0, 2.0]])), Rows)
+    assert isinstance(rows_of(check_matrix([[2.0, 2.0]])), Entries)
     assert rows_of(check_matrix([[2.0, 2.0]])).values.tolist() == [2.0]
     assert rows_of(check_matrix([[2.0, 1.0]])).values.tolist() == [2.0, 1.0]
     assert rows_of(check_matrix([[0.0, 0.0]])).values.tolist() == []

@@ -525,7 +525,7 @@ def test_bad_input_is_refused_with_its_reason(call, error, match):
     [
         ({"metric": "l2"}, "IVFIndex.metric"),
         ({"rerank": "int8"}, "IVFIndex.rerank"),
-        ({"n_lists": 0}, "IVFIndex.n_lists must be an integer of at least 1"),
+        ({"n_lists": 0}, r"IVFIndex\.n_lists \(if not \"auto\"\) must be an integer of at least 1"),
         ({"n_probe": 0}, "IVFIndex.n_probe must be an integer of at least 1"),
         ({"recall_target": 1.5}, "IVFIndex.recall_target"),
         ({"recall_target": None}, "n_probe or recall_target"),

@@ -172,7 +172,7 @@ class Rule(Field):
         """See `Field.check`."""
         if type(value) not in RULES.values():
             raise ValueError(f"{name} must be one of {', '.join(RULES)}, got {type(value).__name__}")
-        value.check_number()
+        value._check_options()
         rows = (self.size, "rule_columns")
         matrix = Either(Matrix(rows), Array(rows, ("float32", "float64"), finite=False))
         data = data_of_rule(value)

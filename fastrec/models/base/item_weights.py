@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.fields import Array, Either, Fields, Matrix
-from fastrec.kernels.neighbors import Rows, add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
+from fastrec.kernels.neighbors import add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
+from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
@@ -18,7 +19,7 @@ from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
 
-WEIGHTS: Key[Rows] = Key("weights")
+WEIGHTS: Key[Entries] = Key("weights")
 
 
 class ItemWeights(Explaining, Updating):
@@ -52,7 +53,7 @@ class ItemWeights(Explaining, Updating):
         costs = np.diff(histories.indptr)
         jobs = effective_jobs(getattr(self, "n_jobs", None)) if self._additions(histories) > WORTH_THREADS else 1
         cuts = balanced_cuts(costs + 1, min(PIECES, max(1, len(scores)))) if jobs > 1 else np.array([0, len(scores)])
-        add = add_weighted_rows if isinstance(weights, Rows) else add_dense_rows
+        add = add_weighted_rows if isinstance(weights, Entries) else add_dense_rows
 
         def add_piece(piece: int) -> None:
             first, last = cuts[piece], cuts[piece + 1]
@@ -78,7 +79,7 @@ class ItemWeights(Explaining, Updating):
     def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
         weights = self._kernel_weights()
-        sum_pairs = sum_pairs_sparse if isinstance(weights, Rows) else sum_pairs_dense
+        sum_pairs = sum_pairs_sparse if isinstance(weights, Entries) else sum_pairs_dense
         scores = np.empty(len(audience), np.float32)
         for part in self._batches(len(audience)):
             rows = rows_of(self._weigh(audience.part(part)))

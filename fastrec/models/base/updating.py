@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids
-from fastrec.kernels.als import Entries
+from fastrec.kernels.sparse import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
 from fastrec.matrix.arrays import Codes, readonly, starts_of
 from fastrec.matrix.cells import common_entries, row_numbers

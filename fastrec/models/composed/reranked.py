@@ -24,7 +24,7 @@ from fastrec.models.base.persistence import Team, freeze, restore_member
 from fastrec.models.base.recommender import Recommender
 from fastrec.options import Integer, Options, Other
 from fastrec.retrieval import TopK
-from fastrec.retrieval.diversity import Calibration, bound_rule, data_of_rule, field_of_rule
+from fastrec.retrieval.diversity import Calibration, bound_rule, check_rule, data_of_rule, field_of_rule
 
 
 def _has(name: str) -> Callable[["Reranked"], bool]:
@@ -90,7 +90,7 @@ class Reranked(Recommender):
     learns: ClassVar[bool] = False  # it has no default model, by which the shared checks would make one
     _options: ClassVar[Options] = {
         "model": Other("recommender", _check_recommender),
-        "rule": Other("MMR, Calibration, GroupCap or callable"),
+        "rule": Other("MMR, Calibration, GroupCap or callable", check_rule),
         "depth": Integer(1, memory=True),
     }
     _learned: ClassVar[Fields] = {
@@ -135,6 +135,7 @@ class Reranked(Recommender):
         super().set_params(**params)
         if not isinstance(self.model, Recommender):
             return self
+        self._check_options()
         if self.model.__sklearn_is_fitted__() and "model" in params:
             self._take(copy.copy(self.model))
         elif "inner_" in vars(self):

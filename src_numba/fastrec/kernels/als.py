@@ -17,6 +17,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
+from fastrec.kernels.arrays import Floats, Halves
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.lanes import LANES
 from fastrec.kernels.row import add_scaled, dot, load_row, store_row
@@ -32,6 +33,7 @@ from fastrec.kernels.simd import (
     to_halves,
     zeros,
 )
+from fastrec.kernels.sparse import Entries
 
 float32 = np.float32
 
@@ -41,18 +43,10 @@ REGISTERS = (
 AHEAD = 8  # entries between asking for a row and reading it
 
 
-class Entries(NamedTuple):
-    """The rows of a sparse matrix; `values` has one value for each entry, or a single one for all."""
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    values: NDArray[np.float32]
-
-
 class Equations(NamedTuple):
     """What one side's equations share: the vectors of the other side, and the weights."""
 
-    vectors: NDArray[Any]  # flat (n · width), float32 or float16 as uint16 bits, scaled by 1 / scale
+    vectors: Floats | Halves  # flat (n · width), scaled by 1 / scale
     eigenvalues: NDArray[np.float32]  # (width,) of the Gramian of the scaled vectors
     penalties: NDArray[np.float32]  # lambda_u, (rows,), in the scaling of the vectors
     alpha: np.float32

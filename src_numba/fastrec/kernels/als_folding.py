@@ -14,7 +14,7 @@ import numpy as np
 from numba.extending import overload
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
-from fastrec.kernels.als import Entries, Equations, build_equations
+from fastrec.kernels.als import Equations, build_equations
 from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.definite import factorize, substitute
 from fastrec.kernels.lanes import LANES
@@ -34,6 +34,7 @@ from fastrec.kernels.simd import (
     store,
     zeros,
 )
+from fastrec.kernels.sparse import Entries
 
 float32 = np.float32
 

@@ -13,6 +13,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Bytes, Floats
 from fastrec.kernels.halves import to_floats
 from fastrec.kernels.simd import (
     above,
@@ -38,24 +39,24 @@ STEPS = 256  # that a byte may name; the first one is 0
 class Layout(NamedTuple):
     """How one level of a row is read."""
 
-    kind: Any  # one of the kinds above, or NOTHING
-    start: Any  # where its bytes begin in a row
-    group: Any  # numbers that share a step; or the room of a centroid
-    unit: Any  # float32: what float16 numbers are multiplied by, a power of two
-    tables: Any  # float32: the 256 steps that a byte may name; behind them centroids, (parts, centroids, group)
-    parts: Any  # that a vector is cut into
-    centroids: Any  # how many of them a part has
+    kind: int  # one of the kinds above, or NOTHING
+    start: int  # where its bytes begin in a row
+    group: int  # numbers that share a step; or the room of a centroid
+    unit: np.float32  # what float16 numbers are multiplied by, a power of two
+    tables: Floats  # the 256 steps that a byte may name; behind them centroids, (parts, centroids, group)
+    parts: int  # that a vector is cut into
+    centroids: int  # how many of them a part has
 
 
 class Coded(NamedTuple):
     """Rows of bytes; each vector is what its coarse codes say plus what its fine ones do, and some exact numbers."""
 
-    rows: Any  # (n, stride) uint8
-    dimensions: Any
-    exact: Any  # how many of the last dimensions are float32 numbers
-    exact_at: Any  # where their bytes begin in a row
-    coarse: Any  # Layout
-    fine: Any  # Layout
+    rows: Bytes  # (n, stride)
+    dimensions: int
+    exact: int  # how many of the last dimensions are float32 numbers
+    exact_at: int  # where their bytes begin in a row
+    coarse: Layout
+    fine: Layout
 
 
 def _number_at(half: bool, meaning: str) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrec.kernels._jit import FAST, kernel
 from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
-from fastrec.kernels.neighbors import Rows
+from fastrec.kernels.sparse import Entries
 
 TILE = 64  # rows and columns mirrored at a time, so that both of a pair of tiles stay in the cache
 
@@ -22,7 +22,7 @@ class Gramian(NamedTuple):
 
 
 @kernel(fastmath=FAST)
-def fill_gramian(rows: Rows, features: Rows, diagonal: Any, first: int, last: int, gramian: Any) -> None:
+def fill_gramian(rows: Entries, features: Entries, diagonal: Any, first: int, last: int, gramian: Any) -> None:
     """Fills the lower triangle of rows from `first` to `last` of XᵀX + diag(diagonal).
 
     `rows` are the columns of X, `features` its rows with sorted codes. The rest of each row is set to zero.
@@ -60,7 +60,7 @@ def fill_weights(inverse: Any, multipliers: Any, first: int, last: int) -> None:
 
 @kernel(fastmath=FAST)
 def gather_lower(
-    rows: Rows, features: Rows, scales: Any, threshold: Any, starts: Any, first: int, last: int, counts: Any,
+    rows: Entries, features: Entries, scales: Any, threshold: Any, starts: Any, first: int, last: int, counts: Any,
     codes: Any, values: Any,
 ) -> None:  # fmt: skip
     """Writes the Gramian's entries below its diagonal, row by row from `starts` on, in any order within a row.

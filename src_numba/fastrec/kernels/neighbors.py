@@ -19,6 +19,7 @@ from fastrec.kernels.simd import (
     store,
     trailing_zeros,
 )
+from fastrec.kernels.sparse import Entries
 
 # A candidate passes while its score in float32 is above what the best k reach by this factor; the exact score decides.
 SLACK = np.float32(1 - 1e-5)
@@ -33,21 +34,13 @@ BITS_ROWS = 16
 TINY = np.float32(1e-38)
 
 
-class Rows(NamedTuple):
-    """A sparse matrix by rows; `values` has one value for each entry, or a single one for all."""
-
-    indptr: Counts
-    indices: Codes
-    values: Floats
-
-
 class Scale(NamedTuple):
     """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product."""
 
     left: Floats  # (rows,)
     right: Floats  # (columns,), filled up to a multiple of sixteen
     base: Floats  # (rows,)
-    less: Any  # a float32 from 0 to 1
+    less: np.float32  # a float32 from 0 to 1
 
 
 class Candidates(NamedTuple):
@@ -60,7 +53,7 @@ class Candidates(NamedTuple):
 
 
 @kernel(inline=True)
-def count_products(row: int, rows: Rows, features: Rows) -> int:
+def count_products(row: int, rows: Entries, features: Entries) -> int:
     """How many products a row has with all the columns."""
     count = 0
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
@@ -70,7 +63,7 @@ def count_products(row: int, rows: Rows, features: Rows) -> int:
 
 
 @kernel(fastmath=FAST)
-def add_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any) -> None:
+def add_products(row: int, rows: Entries, features: Entries, weights: Any, sums: Any) -> None:
     """Adds Σ_f rows[row, f] · weights[f] · features[f, j] to `sums[j]`."""
     step = min(1, len(rows.values) - 1)
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
@@ -96,7 +89,7 @@ def add_touching(column: int, product: float, sums: Any, touched: Any, count: in
 
 
 @kernel(fastmath=FAST)
-def add_few_products(row: int, rows: Rows, features: Rows, weights: Any, sums: Any, touched: Any) -> int:
+def add_few_products(row: int, rows: Entries, features: Entries, weights: Any, sums: Any, touched: Any) -> int:
     """`add_products` that lists the columns with a product in `touched`, in any order; returns how many."""
     step, count, last = min(1, len(rows.values) - 1), 0, rows.indptr[row + 1] - 1
     for p in range(rows.indptr[row], last + 1):
@@ -115,7 +108,7 @@ def add_few_products(row: int, rows: Rows, features: Rows, weights: Any, sums: A
 
 
 @kernel()
-def set_bits(rows: Rows, first: int, last: int, bits: Any) -> None:
+def set_bits(rows: Entries, first: int, last: int, bits: Any) -> None:
     """Sets bit f % 64 of the word `bits[row, f // 64]` for each entry f of rows `first` to `last`."""
     for row in range(first, last):
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
@@ -342,8 +335,8 @@ def list_keys(row: int, size: int, k: int, scale: Scale, found: Candidates) -> i
 
 @kernel()
 def find_neighbors(
-    rows: Rows, features: Rows, bits: Any, weights: Any, scale: Scale, first: int, last: int, alone: bool, sums: Any,
-    found: Candidates, codes: Any, scores: Any,
+    rows: Entries, features: Entries, bits: Any, weights: Any, scale: Scale, first: int, last: int, alone: bool,
+    sums: Any, found: Candidates, codes: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Fills rows of `codes` and `scores` with the most similar columns of rows `first` to `last`, in any order.
 
@@ -378,7 +371,7 @@ def find_neighbors(
 
 
 @kernel()
-def add_weighted_rows(rows: Rows, first: int, last: int, weights: Rows, scores: Any) -> None:
+def add_weighted_rows(rows: Entries, first: int, last: int, weights: Entries, scores: Any) -> None:
     """Adds Σ_i rows[u, i] · weights[i, j] to `scores[u - first, j]` for rows u from `first` to `last`."""
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
     for row in range(first, last):
@@ -393,7 +386,7 @@ def add_weighted_rows(rows: Rows, first: int, last: int, weights: Rows, scores: 
 
 
 @kernel()
-def add_dense_rows(rows: Rows, first: int, last: int, weights: Any, scores: Any) -> None:
+def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: Any) -> None:
     """Adds Σ_i rows[u, i] · weights[i] to `scores[u - first]` for rows u from `first` to `last`; weights are dense."""
     step = min(1, len(rows.values) - 1)
     for row in range(first, last):
@@ -415,7 +408,7 @@ def add_dense_rows(rows: Rows, first: int, last: int, weights: Any, scores: Any)
 
 
 @kernel()
-def sum_pairs_dense(rows: Rows, columns: Any, weights: Any, scores: Any) -> None:
+def sum_pairs_dense(rows: Entries, columns: Any, weights: Any, scores: Any) -> None:
     """Fills `scores[u]` with Σ_i rows[u, i] · weights[i, columns[u]]; weights are dense."""
     step = min(1, len(rows.values) - 1)
     for row in range(len(columns)):
@@ -426,7 +419,7 @@ def sum_pairs_dense(rows: Rows, columns: Any, weights: Any, scores: Any) -> None
 
 
 @kernel()
-def sum_pairs_sparse(rows: Rows, columns: Any, weights: Rows, scores: Any) -> None:
+def sum_pairs_sparse(rows: Entries, columns: Any, weights: Entries, scores: Any) -> None:
     """Fills `scores[u]` with Σ_i rows[u, i] · weights[i, columns[u]]; the codes in rows of weights are sorted."""
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
     for row in range(len(columns)):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.codes import FEW_CENTROIDS, STEPS, code_at, decode_row, float_at, scale_of
 from fastrec.kernels.products import accumulate
 from fastrec.kernels.scan import CARE
@@ -43,62 +44,62 @@ TOO_MANY = -2  # the count of a query that is not answered: its score cannot be 
 class Queries(NamedTuple):
     """Queries in panels of 16, the last one filled up with zeros."""
 
-    panels: Any  # (n_panels, width, 16): float32, or int32 that hold four int8 each
-    offsets: Any  # (16 · n_panels,) of the same type: what sums begin with
-    steps: Any  # (16 · n_panels,) float32: what sums are multiplied by
-    exact: Any  # (n_panels, exact, 16) float32: of the exact dimensions where the others are multiplied as bytes
-    errors: Any  # (16 · n_panels,) float32: E of a vector of length 1
+    panels: Floats | Codes  # (n_panels, width, 16): float32, or int32 that hold four int8 each
+    offsets: Floats | Codes  # (16 · n_panels,) of the same type: what sums begin with
+    steps: Floats  # (16 · n_panels,): what sums are multiplied by
+    exact: Floats  # (n_panels, exact, 16): of the exact dimensions where the others are multiplied as bytes
+    errors: Floats  # (16 · n_panels,): E of a vector of length 1
 
 
 class Weights(NamedTuple):
     """What scores are multiplied by for each vector; arrays of one number hold for all."""
 
-    factors: Any  # float32: of the score
-    lengths: Any  # float32: a bound of factor · norm
+    factors: Floats  # of the score
+    lengths: Floats  # a bound of factor · norm
 
 
 class Room(NamedTuple):
     """What a scan works in, for as many vectors at a time as `scales` has places."""
 
-    numbers: Any  # float32: of each vector all dimensions, or the exact ones
-    scales: Any  # float32
-    lanes: Any  # (32,) float32
+    numbers: Floats  # of each vector all dimensions, or the exact ones
+    scales: Floats
+    lanes: Floats  # (32,)
 
 
 class Kept(NamedTuple):
     """What reached the limits of n queries."""
 
-    limits: Any  # (16 · n_panels,) float32: -inf to begin with; inf of what is not to be answered, or no query
-    depth: Any
-    best: Any  # (n, 16 + depth rounded up to 16) float32: -inf, and inf in the 16th; behind it the best lower bounds
-    bounds: Any  # (n, room) float32
-    codes: Any  # (n, room) int32
-    counts: Any  # (n,) int64
+    limits: Floats  # (16 · n_panels,): -inf to begin with; inf of what is not to be answered, or no query
+    depth: int
+    best: Floats  # (n, 16 + depth rounded up to 16): -inf, and inf in the 16th; behind it the best lower bounds
+    bounds: Floats  # (n, room)
+    codes: Codes  # (n, room)
+    counts: Counts  # (n,)
 
 
 class Search(NamedTuple):
     """Queries, weights and what is kept, by pointers."""
 
-    n: Any
-    depth: Any
-    spread: Any
-    room: Any
-    panels: Any
-    n_panels: Any
-    width: Any
-    offsets: Any
-    steps: Any
-    exact: Any
-    n_exact: Any
-    errors: Any
-    limits: Any
-    lengths: Any
-    reaching: Any
-    best: Any
-    bounds: Any
-    codes: Any
-    counts: Any
-    lanes: Any
+    n: int
+    depth: int
+    spread: int
+    room: int
+    panels: Floats | Codes
+    n_panels: int
+    width: int
+    offsets: Floats | Codes
+    steps: Floats
+    exact: Floats
+    n_exact: int
+    errors: Floats
+    limits: Floats
+    lengths: Floats
+    reaching: Floats
+    best: Floats
+    bounds: Floats
+    codes: Codes
+    counts: Counts
+    lanes: Floats
 
 
 @kernel()

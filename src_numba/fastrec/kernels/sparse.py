@@ -1,9 +1,19 @@
-"""Sparse matrices turned over: rows of columns from rows, by a counting sort."""
+"""Sparse matrices by rows, and turned over: rows of columns from rows, by a counting sort."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
+
+
+class Entries(NamedTuple):
+    """The rows of a sparse matrix; `values` has one value for each entry, or a single one for all."""
+
+    indptr: Counts
+    indices: Codes
+    values: Floats
 
 
 @kernel()

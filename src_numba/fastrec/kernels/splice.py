@@ -3,8 +3,8 @@
 import numpy as np
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.als import Entries
 from fastrec.kernels.arrays import Codes, Counts
+from fastrec.kernels.sparse import Entries
 
 # What becomes of an entry that both rows have: the old row is left out as a whole, or its entry counts with the new.
 REPLACE, SUM, LAST, MAX = range(4)

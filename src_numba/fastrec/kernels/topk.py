@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Bytes, Codes, Counts, Doubles, Floats, Halves
 from fastrec.kernels.simd import (
     above,
     add,
@@ -38,19 +39,19 @@ INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 class Filter(NamedTuple):
     """What queries may choose: arrays, empty where they filter nothing."""
 
-    mask: Any  # uint8, 0 where no query may choose
-    starts: Any  # int64: query i leaves out codes[starts[i] : starts[i + 1]]
-    codes: Any  # int32, sorted for each query
+    mask: Bytes  # 0 where no query may choose
+    starts: Counts  # query i leaves out codes[starts[i] : starts[i + 1]]
+    codes: Codes  # sorted for each query
 
 
 class Doors(NamedTuple):
     """A Filter by pointers."""
 
-    has_mask: Any
-    has_starts: Any
-    mask: Any
-    starts: Any
-    codes: Any
+    has_mask: bool
+    has_starts: bool
+    mask: Bytes
+    starts: Counts
+    codes: Codes
 
 
 @kernel(inner=True)
@@ -160,27 +161,27 @@ def score_rows(left: Any, right: Any, scores: Any) -> None:
 class Exact(NamedTuple):
     """What an exact score is made of."""
 
-    vectors: Any  # (n, d) float32, or uint16 with the bits of float16
-    norms: Any  # (n,) float64
-    metric: Any
+    vectors: Floats | Halves  # (n, d)
+    norms: Doubles  # (n,)
+    metric: int
 
 
 class Lists(NamedTuple):
     """The candidates of queries, by pointers."""
 
-    starts: Any  # query i has those in codes[starts[i] : starts[i] + counts[i]],
-    counts: Any  # all vectors where counts[i] is -1, and none where it is less
-    codes: Any
-    filtered: Any  # whether the lists have been filtered, and few are ranked side by side
-    scores: Any  # where they are: float32 to be overwritten, in the same places, and 16 more behind
+    starts: Counts  # query i has those in codes[starts[i] : starts[i] + counts[i]],
+    counts: Counts  # all vectors where counts[i] is -1, and none where it is less
+    codes: Codes
+    filtered: bool  # whether the lists have been filtered, and few are ranked side by side
+    scores: Floats  # where they are: to be overwritten, in the same places, and 16 more behind
 
 
 class Found(NamedTuple):
     """Rows of the best k, by pointers."""
 
-    k: Any
-    codes: Any
-    scores: Any
+    k: int
+    codes: Codes
+    scores: Floats
 
 
 @kernel()
