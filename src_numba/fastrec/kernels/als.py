@@ -176,6 +176,7 @@ def solve_rows_cg(
             x[f] = solutions[at + f] * unscale
             r[f] = -diagonal[f] * x[f]
             z[f] = float32(0)
+        # The residual where the row is, and the loss there.
         misfit = _add_products(entries, start, stop, equations, width, x, r, True)
         rz, rx = float32(0), float32(0)
         for f in range(size):
@@ -184,6 +185,7 @@ def solve_rows_cg(
             rx += r[f] * x[f]
         enough = max(tolerance * rz, float32(1e-30))
         gain = np.float64(0)
+        # Steps of preconditioned conjugate gradients, from 0 on: z is how far the row moves.
         for _ in range(steps):
             if not rz > enough:
                 break
@@ -204,6 +206,7 @@ def solve_rows_cg(
             rz = following
             for f in range(size):
                 p[f] = r[f] * inverse[f] + b * p[f]
+        # The row moves, further than its solution where it is over-relaxed.
         norm = float32(0)
         for f in range(size):
             x[f] += relaxation * z[f]
@@ -268,6 +271,7 @@ def solve_rows_cholesky(
         at = np.int64(u) * width
         for f in range(width):
             x[f] = solutions[at + f] * unscale
+        # The equations, and the residual where the row is: the lower triangle stands for both.
         misfit = build_equations(entries, u, equations, width, matrix, r, rows, weights)
         for f in range(width):
             misfit -= r[f] * x[f]
@@ -282,6 +286,7 @@ def solve_rows_cholesky(
         for f in range(width):
             z[f] = r[f]
             rx += r[f] * x[f]
+        # The row moves, further than its solution where it is over-relaxed.
         factorize(matrix)
         substitute(matrix, z)
         gain, norm = np.float64(0), np.float64(0)

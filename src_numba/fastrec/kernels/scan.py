@@ -150,8 +150,8 @@ def search_floats(
 ) -> int:  # fmt: skip
     """Fills rows of codes and scores by a scan in float32; returns the first query that is not finite, or -1.
 
-    `way` is a `Static` of `simd.accumulate`; `moved` are the queries where the vectors of the scan were moved to, each
-    number rounded once; `first` is the place of query 0 among the rows of the filter. The row of a query with more
+    `way` is a `Static` of `products.accumulate`; `moved` are the queries where the vectors of the scan were moved to,
+    each number rounded once; `first` is the place of query 0 among the rows of the filter. The row of a query with more
     candidates than there is room for is left empty, and its count says so.
     """
     place, doors, own = take_place(space), open_doors(filters), pointer(queries)
