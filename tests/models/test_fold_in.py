@@ -113,6 +113,26 @@ def test_right_sides_that_cancel_are_solved_within_the_bounds(seed, width, n, al
     assert_implicit(vectors, data, solutions, wide.T @ wide, 10.0**alpha, lambda extra: penalty)
 
 
+@pytest.mark.parametrize("width", [1, 64, 128, 144])
+@pytest.mark.parametrize("n", [64, 128, 700])
+def test_one_vector_again_and_again_is_solved_within_the_bounds(width, n):
+    # Each sum is rounded in the same direction as the one before.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        vectors = np.zeros((n, -(-width // 16) * 16), np.float32)
+        vectors[:, :width] = rng.normal(size=width).astype(np.float32)
+        wide = vectors[:, :width].astype(np.float64)
+        squares, alpha, penalty = (
+            np.square(wide).sum(axis=0),
+            10.0 ** rng.uniform(-1, 3),
+            n * 10.0 ** rng.uniform(-2, 2),
+        )
+        data = sp.csr_matrix(np.ones((1, n), np.float32))
+        solutions = Side(check_matrix(data), alpha, penalty, 0.0).fold(vectors, squares, 1)[:, :width]
+        known, strength = np.diag(squares), penalty
+        assert_implicit(wide, data, solutions, known, alpha, lambda extra, strength=strength: strength)
+
+
 histories = st.builds(
     lambda seed, rows, columns, density, size: sp.csr_matrix(
         (np.random.default_rng(seed).random((rows, columns)) < density)

@@ -18,7 +18,7 @@ from fastrec.kernels.als import Equations, build_equations
 from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.definite import factorize, substitute
 from fastrec.kernels.lanes import LANES
-from fastrec.kernels.row import add_scaled, add_squares, dot, dot_four, load_row, scale, store_row
+from fastrec.kernels.row import add_scaled, add_squares, dot, dot_four, load_row, scale, store_row, zero_row
 from fastrec.kernels.simd import (
     add,
     advance,
@@ -32,6 +32,7 @@ from fastrec.kernels.simd import (
     prefetch,
     reduce_add,
     store,
+    widen,
     zeros,
 )
 from fastrec.kernels.sparse import Entries
@@ -39,7 +40,8 @@ from fastrec.kernels.sparse import Entries
 float32 = np.float32
 
 # The residual that is left beside ‖A‖·‖x‖, steps at most, how much longer than x the steps together may be (each brings
-# its own roundings), and the entries that are summed in float32 before float64 takes them.
+# its own roundings), and the entries that are summed in float32 before float64 takes them: of rows that are summed by
+# four, half as many of others. (More of one vector, again and again, would be rounded in one direction too often.)
 ACCURACY = 9e-7
 STEPS = 32
 DETOUR = 4.0
@@ -73,16 +75,19 @@ def _choose_add_right(history: Any, start: Any, stop: Any, width: Any, out: Any)
 
 
 def _add_right_in_registers(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
-    size = constant(width)
+    size, n = constant(width), 4 if constant(width) <= FOUR else 1
     result, squares = load_row(out, 0, width), zeros(16)
-    for i in range(start, stop):
-        if i + AHEAD < history.left:
-            soon = np.int64(history.indices[i + AHEAD]) * size
-            for f in range(0, size, LANES):
-                prefetch(history.vectors, soon + f)
-        y = load_row(history.vectors, np.int64(history.indices[i]) * size, width)
-        part = scale(float32(1) + history.alpha * history.values[i * history.step], y)
-        result, squares = add_scaled(result, float32(1), part), add_squares(squares, part)
+    for first in range(start, stop, n):
+        total = zero_row(width)
+        for i in range(first, min(first + n, stop)):
+            if i + AHEAD < history.left:
+                soon = np.int64(history.indices[i + AHEAD]) * size
+                for f in range(0, size, LANES):
+                    prefetch(history.vectors, soon + f)
+            y = load_row(history.vectors, np.int64(history.indices[i]) * size, width)
+            part = scale(float32(1) + history.alpha * history.values[i * history.step], y)
+            total, squares = add_scaled(total, float32(1), part), add_squares(squares, part)
+        result = add_scaled(result, float32(1), total)
     store_row(out, 0, result)
     return reduce_add(squares)
 
@@ -122,10 +127,11 @@ def _add_products_by_four(history: Any, start: Any, stop: Any, width: Any, p: An
         y2 = load_row(vectors, np.int64(indices[i + 2]) * size, width)
         y3 = load_row(vectors, np.int64(indices[i + 3]) * size, width)
         s0, s1, s2, s3 = dot_four(y0, y1, y2, y3, direction)
-        result = add_scaled(result, alpha * values[i * step] * s0, y0)
-        result = add_scaled(result, alpha * values[(i + 1) * step] * s1, y1)
-        result = add_scaled(result, alpha * values[(i + 2) * step] * s2, y2)
-        result = add_scaled(result, alpha * values[(i + 3) * step] * s3, y3)
+        part = scale(alpha * values[i * step] * s0, y0)
+        part = add_scaled(part, alpha * values[(i + 1) * step] * s1, y1)
+        part = add_scaled(part, alpha * values[(i + 2) * step] * s2, y2)
+        part = add_scaled(part, alpha * values[(i + 3) * step] * s3, y3)
+        result = add_scaled(result, float32(1), part)
     for i in range(fours, stop):
         y = load_row(vectors, np.int64(indices[i]) * size, width)
         result = add_scaled(result, alpha * values[i * step] * dot(y, direction), y)
@@ -173,24 +179,25 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
 
 @kernel(fastmath=FAST, inline=True)
 def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: bool) -> float:
-    # Adds the entries' part of the right side, or of the product with p, to `out`: `SUMMED` entries at a time in
-    # float32, and what they come to in float64. Returns the sum of the right side's squares.
-    size, many, squares = constant(width), history.count > SUMMED, np.float64(0)
+    # Adds the entries' part of the right side, or of the product with p, to `out`: some entries at a time in float32,
+    # and what they come to in float64. Returns the sum of the right side's squares.
+    size, squares = constant(width), np.float64(0)
+    summed = SUMMED if size <= FOUR else SUMMED // 2
+    many = history.count > summed
     if many:
-        for f in range(size):
-            sums[f] = np.float64(out[f])
-    for start in range(0, history.count, SUMMED):
-        stop = min(start + SUMMED, history.count)
-        if many:
-            for f in range(0, size, LANES):
-                store(out, f, zeros(16))
+        for f in range(0, size, LANES):
+            store(sums, f, widen(load(out, f, 16)))
+            store(out, f, zeros(16))
+    for start in range(0, history.count, summed):
+        stop = min(start + summed, history.count)
         if right:
             squares += np.float64(_add_right(history, start, stop, width, out))
         else:
             _add_products(history, start, stop, width, p, out)
         if many:
-            for f in range(size):
-                sums[f] += np.float64(out[f])
+            for f in range(0, size, LANES):
+                store(sums, f, add(load(sums, f, 16), widen(load(out, f, 16))))
+                store(out, f, zeros(16))
     if many:
         for f in range(size):
             out[f] = float32(sums[f])
