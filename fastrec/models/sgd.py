@@ -1,7 +1,7 @@
 """Matrix factorization by stochastic gradients, parallel and reproducible, with a choice of losses."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,10 @@ from fastrec.solvers.epochs import (
 )
 from fastrec.solvers.feature_priors import DRAW, FeaturePrior, draw_rows
 from fastrec.solvers.losses import (
+    LOSSES,
     OPTIMIZERS,
-    ListLoss,
-    LogisticLoss,
     Loss,
     LossOptions,
-    PairLoss,
     RatingLoss,
     Sides,
 )
@@ -55,33 +53,11 @@ SCHEDULES = ("constant", "linear")
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
 POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
-MOST_LISTED = 4096  # of a list loss: "ccl" and "softmax"
-MOST_NEGATIVES = 64  # of the others: the random numbers that its kernel keeps for a sample
 # An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
 UPDATE_PASSES, UPDATE_RATE = 10, 0.2
 LARGEST_RATE, LARGEST_OPTION = 100.0, 1e6  # of a model in a file: its fold-in then ends in finite numbers
 
 
-class _Defaults(NamedTuple):
-    """What an option left at None is, found on parts of training data (docs/sgd.md)."""
-
-    learning_rate: float
-    regularization: float
-    n_negatives: int
-    margin: float
-    negative_weight: float
-
-
-DEFAULTS = {
-    "squared": _Defaults(0.02, 0.05, 1, 0.0, 1.0),
-    "logistic": _Defaults(0.05, 0.005, 4, 0.0, 1.0),
-    "bpr": _Defaults(0.05, 0.01, 4, 0.0, 1.0),
-    "bpr, adaptive": _Defaults(0.05, 0.02, 8, 0.0, 1.0),
-    "warp": _Defaults(0.05, 0.08, 32, 1.0, 1.0),
-    "ccl": _Defaults(0.1, 0.0, 128, 0.7, 80.0),
-    "softmax": _Defaults(0.01, 0.0, 128, 0.0, 1.0),
-}
-LOSSES = ("squared", "logistic", "bpr", "warp", "ccl", "softmax")
 # Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
@@ -223,10 +199,10 @@ class SGDFactorization(FeaturedFactors):
 
     _options: ClassVar[Options] = {
         "factors": FACTORS,
-        "loss": Choice(LOSSES),
+        "loss": Choice(tuple(LOSSES)),
         "implicit_feedback": Flag(),
         "negatives": Choice((*NEGATIVES, None)),
-        "n_negatives": Integer(1, MOST_LISTED, log=True, also=(None,)),
+        "n_negatives": Integer(1, max(loss.most_negatives for loss in LOSSES.values()), log=True, also=(None,)),
         "margin": Number(0, also=(None,)),
         "negative_weight": Number(0, also=(None,), log=True),
         "temperature": Number(0.02, 100, log=True),
@@ -318,17 +294,17 @@ class SGDFactorization(FeaturedFactors):
     def _check_options(self) -> None:
         super()._check_options()
         name = type(self).__name__
-        if self.implicit_feedback and self.loss != "squared":
+        loss = LOSSES[self.loss]
+        if self.implicit_feedback and not loss.takes_presence:
             raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={self.loss!r}")
-        if self.negatives == "adaptive" and self.loss != "bpr":
+        if self.negatives == "adaptive" and loss.hardest_defaults is None:
             raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={self.loss!r}")
         if self.n_negatives is not None:
-            most = MOST_LISTED if self.loss in ("ccl", "softmax") else MOST_NEGATIVES
-            Integer(1, most).check(f"{name}.n_negatives", self.n_negatives)
+            Integer(1, loss.most_negatives).check(f"{name}.n_negatives", self.n_negatives)
 
     def _sizes(self) -> Sizes:
         options = self._loss_options()
-        loss, factors = _make_loss(options, self.n_features_in_), options.factors
+        loss, factors = LOSSES[self.loss](options, self.n_features_in_), options.factors
         maps = {"item_map": factors + loss.item_biases, "user_map": factors + loss.user_biases}
         return super()._sizes() | {"factors": factors, "width": factors + count_bias_columns(loss)} | maps
 
@@ -346,8 +322,9 @@ class SGDFactorization(FeaturedFactors):
     def _loss_options(self) -> LossOptions:
         """The options, checked, with the loss's own numbers where they are None."""
         self._check_options()
-        hardest = self.negatives == "adaptive" or (self.negatives is None and self.loss == "bpr")
-        defaults = DEFAULTS["bpr, adaptive" if hardest else self.loss]
+        loss = LOSSES[self.loss]
+        hardest = loss.hardest_defaults if self.negatives in (None, "adaptive") else None
+        defaults = hardest or loss.defaults
         if self.optimizer != "sgd":
             defaults = defaults._replace(learning_rate=ADAPTIVE_RATES[self.optimizer])
 
@@ -358,14 +335,13 @@ class SGDFactorization(FeaturedFactors):
         decays = option_or_default("regularization")
         of_users, of_items = decays if isinstance(decays, tuple | list) else (decays, decays)
         return LossOptions(
-            loss=self.loss,
             factors=int(self.factors),
             optimizer=self.optimizer,
             learning_rate=float(option_or_default("learning_rate")),
             regularization=(float(of_users), float(of_items)),
             bias_regularization=float(of_items if self.bias_regularization is None else self.bias_regularization),
             draws=int(option_or_default("n_negatives")),
-            hardest=hardest,
+            hardest=hardest is not None,
             margin=float(option_or_default("margin")),
             negative_weight=float(option_or_default("negative_weight")),
             temperature=float(self.temperature),
@@ -374,14 +350,19 @@ class SGDFactorization(FeaturedFactors):
         )
 
     @property
+    def _loss_class(self) -> type[Loss]:
+        """That of `loss`, whether or not it has been checked yet."""
+        return LOSSES[self.loss] if isinstance(self.loss, str) and self.loss in LOSSES else Loss
+
+    @property
     def takes_negatives(self) -> bool:  # type: ignore[override]
         """Ratings may be below zero, and dislikes are."""
-        return self.loss in ("squared", "logistic")
+        return self._loss_class.takes_negatives
 
     @property
     def keeps_zeros(self) -> bool:  # type: ignore[override]
         """A rating of zero is one."""
-        return self.loss == "squared"
+        return self._loss_class.keeps_zeros
 
     # -- learning
 
@@ -416,13 +397,13 @@ class SGDFactorization(FeaturedFactors):
 
     def _fit(self, matrix: CodeMatrix, item_features: Any = None, user_features: Any = None, X_val: Any = None) -> None:
         options = self._loss_options()
-        loss = _make_loss(options, matrix.shape[1])
+        loss = LOSSES[self.loss](options, matrix.shape[1])
         self._adopt_features(matrix.shape, item_features, user_features)
         if loss.unit and (item_features is not None or user_features is not None):
-            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={options.loss!r}")
+            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={self.loss!r}")
         given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
         trained, hidden = hold_out(matrix, given, self.validation_fraction)
-        squared = options.loss == "squared"
+        squared = loss.measure == "RMSE"
         self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
         seed = seed_of(self.random_state)
         sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
@@ -456,7 +437,7 @@ class SGDFactorization(FeaturedFactors):
 
     def _epoch_loop(self, options: LossOptions) -> EpochLoop:
         advice = f"A learning_rate below {options.learning_rate} may help."
-        return EpochLoop.of(self, advice, "RMSE" if options.loss == "squared" else "NDCG@10")
+        return EpochLoop.of(self, advice, LOSSES[self.loss].measure)
 
     def _rate(self, options: LossOptions, epoch: int) -> float:
         left = 1.0 if self.schedule == "constant" else 1.0 - epoch / self.iterations
@@ -464,11 +445,9 @@ class SGDFactorization(FeaturedFactors):
 
     def _weights(self, matrix: CodeMatrix) -> Floats:
         """A weight for each entry; one for all where they are equal."""
-        if self.loss == "squared":
+        if self._loss_class.keeps_zeros or self.weighted:  # ratings, or weights
             return matrix.data
-        if self.weighted:
-            return matrix.data
-        if self.loss == "logistic" and matrix.nnz and matrix.data.min() < 0:
+        if self.takes_negatives and matrix.nnz and matrix.data.min() < 0:
             signs: Floats = np.sign(matrix.data)
             return signs
         return np.ones(1, np.float32)
@@ -525,7 +504,7 @@ class SGDFactorization(FeaturedFactors):
             rows = rows + loss.offsets.reshape(rows.shape)
         biases = users.biases if loss.user_biases else np.zeros(1, np.float32)
         user_factors, (item_factors, _) = user_columns(loss, rows, biases, self.mean_), item_columns(loss)
-        if options.loss == "squared":
+        if loss.measure == "RMSE":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
 
@@ -544,7 +523,7 @@ class SGDFactorization(FeaturedFactors):
         The old entries are among them, so that what is known is neither forgotten nor drawn as a negative.
         """
         options, seed = self._loss_options(), update_seed(self)
-        loss = _make_loss(options, self.n_features_in_)
+        loss = LOSSES[self.loss](options, self.n_features_in_)
         rows = pick_rows(self._training, change.users)
         loss.sides = self._start(rows.shape, loss, seed, KnownFactors(None, self.item_factors_, self.presence_factors_))
         self.item_factors_, self.presence_factors_ = item_columns(loss)
@@ -600,7 +579,7 @@ class SGDFactorization(FeaturedFactors):
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
-        loss = _make_loss(self._loss_options(), self.n_features_in_)
+        loss = LOSSES[self.loss](self._loss_options(), self.n_features_in_)
         loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
         return loss, loss.sides, self._derived.get(POOL, self._pool)
 
@@ -628,13 +607,5 @@ class SGDFactorization(FeaturedFactors):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = self.loss not in ("squared", "logistic")
+        tags.input_tags.positive_only = not self.takes_negatives
         return tags
-
-
-def _make_loss(options: LossOptions, n_items: int) -> Loss:
-    if options.loss in ("bpr", "warp"):
-        return PairLoss(options, n_items)
-    if options.loss in ("ccl", "softmax"):
-        return ListLoss(options)
-    return LogisticLoss(options) if options.loss == "logistic" else RatingLoss(options)

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,6 @@ IMPLICIT_RATE = 0.002
 class LossOptions:
     """The options that losses read, checked and complete."""
 
-    loss: str
     factors: int
     optimizer: str
     learning_rate: float
@@ -89,8 +88,18 @@ def make_side(rows: Floats, biased: bool, optimizer: int, with_priors: bool = Fa
     return Parameters(rows.reshape(-1), biases, full, means, squares, bias_means, counts, priors, bias_priors)
 
 
+class Defaults(NamedTuple):
+    """What an option left at None is, found on parts of training data (docs/sgd.md)."""
+
+    learning_rate: float
+    regularization: float
+    n_negatives: int
+    margin: float = 0.0
+    negative_weight: float = 1.0
+
+
 class Loss(ABC):
-    """One loss over one training.
+    """One loss over one training: the base of `LOSSES`.
 
     Parameters
     ----------
@@ -102,8 +111,21 @@ class Loss(ABC):
     user_biases: ClassVar[bool] = False
     unit: ClassVar[bool] = False
     """Whether rows are unit vectors."""
+    takes_negatives: ClassVar[bool] = False
+    """Whether values below zero are data: low ratings, or dislikes."""
+    keeps_zeros: ClassVar[bool] = False
+    """Whether a value of zero is learned from."""
+    measure: ClassVar[str] = "NDCG@10"
+    """What validation measures."""
+    most_negatives: ClassVar[int] = 64
+    """Negatives at most for each sample: the random numbers that a kernel keeps."""
+    takes_presence: ClassVar[bool] = False
+    """Whether items count by their mere presence in a history, where that is asked for (SVD++)."""
+    defaults: ClassVar[Defaults]
+    hardest_defaults: ClassVar[Defaults | None] = None
+    """The same where the hardest of several negatives is taken; None where it cannot be."""
 
-    def __init__(self, options: LossOptions) -> None:
+    def __init__(self, options: LossOptions, n_items: int) -> None:
         self.options = options
         self.width = Static(options.width)
         self.optimizer = Static(OPTIMIZERS[options.optimizer])
@@ -213,46 +235,61 @@ class DrawingLoss(Loss):
 
 
 class PairLoss(DrawingLoss):
-    """BPR and WARP."""
+    """An item taken against one drawn."""
 
     kernels = step_pairs, fold_pairs
 
+
+class BPRLoss(PairLoss):
+    """log(1 + exp(s_j - s_i)), against an item drawn or, with `hardest`, the best of some (Rendle et al. 2009)."""
+
+    defaults = Defaults(0.05, 0.01, 4)
+    hardest_defaults = Defaults(0.05, 0.02, 8)
+
     def __init__(self, options: LossOptions, n_items: int) -> None:
-        super().__init__(options)
-        warp = options.loss == "warp"
+        super().__init__(options, n_items)
         shares = np.ones(options.draws + 1, np.float32)
-        if warp:  # the rank that a violation after so many draws speaks of (Weston et al.), at most 1 in all
-            ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, options.draws + 1)]
-            shares[1:] = np.array(ranks) / max(1.0, ranks[0])
-        margin = np.float32(options.margin if warp else np.inf)
-        self.drawing = Negatives(options.draws, margin, options.hardest, warp, shares)
+        self.drawing = Negatives(options.draws, np.float32(np.inf), options.hardest, False, shares)
+
+
+class WARPLoss(PairLoss):
+    """The hinge, weighed by the rank that finding a violation speaks of (Weston, Bengio, Usunier 2011)."""
+
+    defaults = Defaults(0.05, 0.08, 32, margin=1.0)
+
+    def __init__(self, options: LossOptions, n_items: int) -> None:
+        super().__init__(options, n_items)
+        # The rank that a violation after so many draws speaks of, at most 1 in all.
+        ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, options.draws + 1)]
+        shares = np.ones(options.draws + 1, np.float32)
+        shares[1:] = np.array(ranks) / max(1.0, ranks[0])
+        self.drawing = Negatives(options.draws, np.float32(options.margin), options.hardest, True, shares)
 
 
 class LogisticLoss(DrawingLoss):
     """The logistic loss with sampled negatives."""
 
     kernels = step_labels, fold_labels
+    takes_negatives = True
+    defaults = Defaults(0.05, 0.005, 4)
 
-    def __init__(self, options: LossOptions) -> None:
-        super().__init__(options)
+    def __init__(self, options: LossOptions, n_items: int) -> None:
+        super().__init__(options, n_items)
         self.drawing = Labels(options.draws, np.float32(options.negative_weight), True)
 
 
 class ListLoss(Loss):
-    """Cosine contrastive loss and sampled softmax, on unit vectors."""
+    """An item taken against a list of those drawn, on unit vectors."""
 
     item_biases = False
     unit = True
+    most_negatives = 4096
+    softmax: ClassVar[bool]
 
-    def __init__(self, options: LossOptions) -> None:
-        super().__init__(options)
-        self.contrast = Contrast(
-            options.draws,
-            options.loss == "softmax",
-            np.float32(options.margin),
-            np.float32(options.negative_weight),
-            np.float32(options.temperature),
-        )
+    def __init__(self, options: LossOptions, n_items: int) -> None:
+        super().__init__(options, n_items)
+        numbers = options.margin, options.negative_weight, options.temperature
+        self.contrast = Contrast(options.draws, self.softmax, *map(np.float32, numbers))
 
     def _scratch(self) -> tuple[NDArray[np.int32], Floats]:
         return np.empty(self.options.draws, np.int32), np.empty(self.options.draws, np.float32)
@@ -288,15 +325,38 @@ class ListLoss(Loss):
 
         return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
 
+
+class CosineContrastiveLoss(ListLoss):
+    """1 - cos_i, and what the items drawn have above the margin (Mao et al. 2021)."""
+
+    softmax = False
+    defaults = Defaults(0.1, 0.0, 128, margin=0.7, negative_weight=80.0)
+
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with: a share of the mean gradient over a row."""
-        return 0.03 if self.options.loss == "ccl" else 0.5 * self.options.temperature
+        return 0.03
+
+
+class SoftmaxLoss(ListLoss):
+    """Sampled softmax over the item taken and those drawn."""
+
+    softmax = True
+    defaults = Defaults(0.01, 0.0, 128)
+
+    def fold_rate(self) -> float:
+        """The rate that a fold-in begins with: a share of the mean gradient over a row."""
+        return 0.5 * self.options.temperature
 
 
 class RatingLoss(Loss):
     """The squared error of ratings; SVD++ with `implicit_feedback`."""
 
     user_biases = True
+    takes_negatives = True
+    keeps_zeros = True
+    takes_presence = True
+    measure = "RMSE"
+    defaults = Defaults(0.02, 0.05, 1)
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
         """Make ready what the training of this matrix needs."""
@@ -421,3 +481,13 @@ def sum_rows_of(
         sum_sources(indptr, indices, cuts[number], cuts[number + 1], scales, row_scales, sources, out, width)
 
     run_pieces(piece, range(len(cuts) - 1), n_jobs)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "squared": RatingLoss,
+    "logistic": LogisticLoss,
+    "bpr": BPRLoss,
+    "warp": WARPLoss,
+    "ccl": CosineContrastiveLoss,
+    "softmax": SoftmaxLoss,
+}

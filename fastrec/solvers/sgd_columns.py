@@ -43,7 +43,7 @@ def start_sides(
         (shape[1], known.items, loss.item_biases, options.factors, featured[1]),
     ):
         rows = aligned_zeros(size, options.width)
-        _fill_normal(rows, options.factors, FIRST_RATINGS if options.loss == "squared" else FIRST, rng)
+        _fill_normal(rows, options.factors, FIRST_RATINGS if loss.measure == "RMSE" else FIRST, rng)
         if loss.unit:
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         side = make_side(rows, biased, optimizer, has_features)
