@@ -15,7 +15,7 @@ from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly, to_float32
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
-from fastrec.matrix.sequences import order_entries
+from fastrec.matrix.sequences import order_by_rank
 from fastrec.notices import warn_caller
 from fastrec.validation import check_choice, check_integer, check_size
 
@@ -285,10 +285,15 @@ class Interactions:
         >>> Interactions([0, 0, 0], [1, 0, 1], times=[10, 20, 30]).last_events()
         array([1, 2])
         """
+        by_time, ranks = self._rank_last_events()
+        return np.asarray(by_time[ranks])
+
+    def _rank_last_events(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All events by time and then by row; and which of these is the last one of each cell of the matrix."""
         by_time = np.arange(self.n_interactions) if self._times is None else np.argsort(self._times, kind="stable")
         order, begins = number_cells(self._user_codes[by_time], self._item_codes[by_time], self.shape)
         ends = np.append(begins[1:], True)[: len(order)]
-        return np.asarray(by_time[order[ends]])
+        return by_time, order[ends]
 
     def order(self) -> NDArray[np.int32] | None:
         """The place of each entry of the matrix in its row by the time of its last event, the oldest first.
@@ -307,8 +312,7 @@ class Interactions:
             return None
         known = next(iter(self._merged.values()), None)  # whose entries are those of every policy
         matrix = self.matrix_by("last") if known is None else known.matrix
-        last = self.last_events()
-        return order_entries(matrix, self._times[last], last)
+        return order_by_rank(matrix, self._rank_last_events()[1], self.n_interactions)
 
     def tell_merged(self, who: str, policy: str) -> None:
         """Warn that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
