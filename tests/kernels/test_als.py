@@ -9,7 +9,7 @@ from fastrec.kernels._jit import Static
 from fastrec.kernels.als import narrow
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.matrix.rows import transposed
+from fastrec.matrix.rows import transpose_arrays
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate
 from tests.reference import als as reference
 
@@ -115,7 +115,7 @@ def test_transposed_agrees_with_scipy_for_any_number_of_threads():
         X = check_matrix((rng.random((70, 31)) < 0.3) * values((70, 31)))
         expected = X.T.tocsr()
         for jobs in (1, 2, 5):
-            indptr, indices, data = transposed(X, jobs)
+            indptr, indices, data = transpose_arrays(X, jobs)
             assert np.array_equal(indptr, expected.indptr)
             assert np.array_equal(indices, expected.indices)
             assert np.array_equal(np.broadcast_to(data, X.nnz), expected.data)
