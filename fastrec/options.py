@@ -4,15 +4,24 @@
 """
 
 import inspect
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from fastrec.parallel import MOST_JOBS
-from fastrec.validation import bounds_in_words, check_choice, check_flag, check_integer, check_number, check_size
+from fastrec.validation import (
+    bounds_in_words,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_size,
+    suggest_option,
+)
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's RandomState
 LARGEST_WIDTH = 1 << 14
@@ -57,6 +66,11 @@ class Option(ABC):
     def bounds(self) -> str:
         """What numbers it may be, in words; an empty text where all, or where it is no number."""
         return ""
+
+    @property
+    def by_log(self) -> bool:
+        """Whether a search draws it by its logarithm, where nothing else is said."""
+        return False
 
     def parse(self, text: str) -> object:
         """The value that a text stands for, such as the command line has; `check` says whether it may be that.
@@ -103,6 +117,11 @@ class Integer(Option):
         """See `Option.bounds`."""
         return bounds_in_words(self.least, self.most).removeprefix("of ")
 
+    @property
+    def by_log(self) -> bool:
+        """See `Option.by_log`."""
+        return self.log
+
 
 @dataclass(frozen=True)
 class Number(Option):
@@ -135,6 +154,11 @@ class Number(Option):
         """See `Option.bounds`."""
         return bounds_in_words(self.least, self.most, self.above, self.below).removeprefix("of ")
 
+    @property
+    def by_log(self) -> bool:
+        """See `Option.by_log`."""
+        return self.log
+
 
 @dataclass(frozen=True)
 class Pair(Option):
@@ -155,6 +179,11 @@ class Pair(Option):
     def bounds(self) -> str:
         """See `Option.bounds`."""
         return self.one.bounds()
+
+    @property
+    def by_log(self) -> bool:
+        """See `Option.by_log`."""
+        return self.one.log
 
     def parse(self, text: str) -> object:
         """See `Option.parse`."""
@@ -332,6 +361,63 @@ def options_of(kind: type) -> dict[str, Option]:
     lines = [vars(base).get("_options", {}) for base in reversed(kind.__mro__)]
     declared = {name: option for options in lines for name, option in options.items()}
     return {name: declared[name] for name in inspect.signature(kind).parameters if name in declared}
+
+
+def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
+    """The type and the text that the docstring of a class gives to each of its parameters.
+
+    >>> from fastrec.models import ImplicitALS
+    >>> describe_parameters(ImplicitALS)["factors"]
+    ('int', 'The number of factors.')
+    """
+    _, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("Parameters\n----------\n")
+    section = re.split(r"\n\n\w+\n-{3,}\n", rest)[0]
+    found: dict[str, tuple[str, str]] = {}
+    for names, told, text in re.findall(r"^(\w+(?:, \w+)*)(?: : (.+))?\n((?:\n*    .*)*)", section, re.MULTILINE):
+        found |= dict.fromkeys(names.split(", "), (told, " ".join(text.split())))
+    return found
+
+
+def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = None) -> None:
+    """Raise a ValueError that names the right option, where a class has none of that name.
+
+    Known are the parameters of its constructor, if not those that are given.
+    """
+    known = sorted(inspect.signature(kind).parameters if known is None else known)
+    for name in names:
+        if name not in known:
+            right = suggest_option(name, known)
+            hint = f"; here it is called {right!r}" if right else f"; it has {', '.join(known)}"
+            raise ValueError(f"{kind.__name__} has no option {name!r}{hint}")
+
+
+def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:
+    """The options of a class by texts such as "factors=64"; widths of layers are joined by "x".
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where a text is of another form, or the class has no such option, or the option may not have such a value.
+
+    Examples
+    --------
+    >>> from fastrec.models import MLPRecommender
+    >>> parse_options(MLPRecommender, ["layers=64x32", "loss=squared"])
+    {'layers': (64, 32), 'loss': 'squared'}
+    """
+    texts = list(texts)
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(f"must be like factors=64, got {text}")
+    pairs = dict(text.split("=", 1) for text in texts)
+    check_names(kind, pairs)
+    declared = options_of(kind)
+    options: dict[str, object] = {}
+    for name, text in pairs.items():
+        options[name] = declared[name].parse(text) if name in declared else parse_literal(text)
+        if name in declared:
+            declared[name].check(f"{kind.__name__}.{name}", options[name])
+    return options
 
 
 def parse_literal(text: str) -> bool | int | float | str | None:

@@ -7,7 +7,6 @@ import importlib
 import inspect
 import math
 import pkgutil
-import re
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,9 @@ from fastrec.options import (
     Seed,
     Verbosity,
     Widths,
+    describe_parameters,
     options_of,
+    parse_options,
 )
 from fastrec.preprocessing import UserKFold
 from fastrec.preprocessing.folds import InteractionSplitter
@@ -80,9 +81,10 @@ def default_of(kind, name):
 
 
 def table():
-    head = ["| class | option | type | numbers | default |", "|---|---|---|---|---|"]
+    head = ["| class | option | type | numbers | default | search |", "|---|---|---|---|---|---|"]
     rows = [
-        f"| {kind.__name__} | `{name}` | {option.kind()} | {option.bounds()} | {default_of(kind, name)} |"
+        f"| {kind.__name__} | `{name}` | {option.kind()} | {option.bounds()} | {default_of(kind, name)} | "
+        f"{'log' * option.by_log} |"
         for kind in KINDS
         for name, option in options_of(kind).items()
     ]
@@ -93,22 +95,13 @@ def test_the_page_has_what_classes_declare():
     assert PAGE.read_text(encoding="utf-8").partition(MARK)[2].strip() == table().strip(), "run this file to write it"
 
 
-def described(kind):
-    """The parameters in a class's docstring, with the types that it gives them."""
-    section = re.search(r"Parameters\n\s+-{10}\n(.*?)(?:\n\n\s+\w+\n\s+-{3,}\n|\Z)", kind.__doc__, re.S)[1]
-    margin = re.match(r" *", section)[0]
-    types = {}
-    for names, told in re.findall(rf"^{margin}(\w+(?:, \w+)*)(?: : (.+))?$", section, re.M):
-        types |= dict.fromkeys(names.split(", "), told)
-    return types
-
-
 @every
 def test_docstrings_say_what_is_declared(kind):
-    types, options = described(kind), options_of(kind)
-    assert sorted(types) == sorted(options)
-    for name, told in types.items():
+    texts, options = describe_parameters(kind), options_of(kind)
+    assert sorted(texts) == sorted(options)
+    for name, (told, text) in texts.items():
         assert told in ("", options[name].kind()), name
+        assert text, name
 
 
 @every
@@ -294,6 +287,23 @@ def test_recommending_looks_at_no_table(monkeypatch):
 def test_texts_are_values(option, text, value):
     assert option.parse(text) == value
     option.check("x", option.parse(text))
+
+
+def test_options_of_a_model_are_read_by_their_names():
+    assert parse_options(ImplicitALS, ["alpha=auto", "factors=8", "tol=0.1"]) == {
+        "alpha": "auto",
+        "factors": 8,
+        "tol": 0.1,
+    }
+    assert parse_options(Window, ["window=3"]) == {"window": 3}
+    with pytest.raises(ValueError, match="ImplicitALS has no option 'n_factors'; here it is called 'factors'"):
+        parse_options(ImplicitALS, ["n_factors=3"])
+    with pytest.raises(ValueError, match=r"ImplicitALS\.factors must be an integer of at least 1, got 0"):
+        parse_options(ImplicitALS, ["factors=0"])
+    with pytest.raises(TypeError, match=r"ImplicitALS\.factors must be an integer of at least 1, got 'many'"):
+        parse_options(ImplicitALS, ["factors=many"])
+    with pytest.raises(ValueError, match="must be like factors=64, got factors"):
+        parse_options(ImplicitALS, ["factors"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,6 @@ from fastrec.cli.app import app
 from fastrec.cli.program import main
 
 # Each registers its commands, in the order in which ``--help`` lists them.
-from fastrec.cli import demo, train, evaluate, search, compress, recommend, info, serve, warmup  # isort: skip # noqa: F401
+from fastrec.cli import demo, train, evaluate, search, list_options, compress, recommend, info, serve, warmup  # isort: skip # noqa: F401
 
 __all__ = ["app", "main"]

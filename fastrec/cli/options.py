@@ -1,10 +1,10 @@
 """What options of the commands are called, what they take, and what their help says."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -142,6 +142,25 @@ def als_options(
     given = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
     chosen = {name: value for name, value in given.items() if value is not None}
     return {**chosen, "random_state": seed, "n_jobs": jobs, "verbose": sys.stderr.isatty()}
+
+
+Given = TypeVar("Given")
+
+
+def read_options(read: Callable[[], Given]) -> Given:
+    """What texts of --option stand for; what they may not is wrong usage, told before anything is computed."""
+    try:
+        return read()
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(str(error), param_hint="--option") from None
+
+
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="A further option of the model. Repeat. `fastrec options` lists them."
+    ),
+]
 
 
 def check_metrics(labels: Sequence[str]) -> None:

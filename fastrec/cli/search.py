@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.groups import groups_options
-from fastrec.cli.options import FileMode, Format, Method, Output, Seed, Split, TableFile, check_metrics
+from fastrec.cli.options import FileMode, Format, Method, Output, Seed, Split, TableFile, check_metrics, read_options
 from fastrec.cli.output import note, write_rows
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
 from fastrec.permissions import parse_mode
@@ -24,7 +24,10 @@ def search(
     option: Annotated[
         list[str],
         typer.Option(
-            "--option", metavar="NAME=…", help="What to search: a,b,c or low..high, with :log by its logarithm. Repeat."
+            "--option",
+            metavar="NAME=…",
+            help="What to search: a,b,c or low..high, with :log or :linear if not as is usual for the option. Repeat. "
+            "`fastrec options` lists what there is.",
         ),
     ],
     table: TableOptions,
@@ -53,6 +56,7 @@ def search(
 ) -> None:
     """Search the options of a model that do best on held-out parts of a table."""
     from fastrec.evaluation import search as search_options
+    from fastrec.evaluation.search.texts import parse_candidates
     from fastrec.models import estimators
 
     check_metrics([metric])
@@ -61,7 +65,7 @@ def search(
     known = estimators()
     if model_name not in known:
         raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
-    space = dict(_parse_option(text) for text in option)
+    space = read_options(lambda: dict(parse_candidates(known[model_name], text) for text in option))
     data = read_table(file, table)
     model = known[model_name]()
     if "random_state" in model.get_params():
@@ -81,36 +85,3 @@ def search(
     if output is not None:
         found.model.save(output, mode=parse_mode(mode))
         note(f"{output} written")
-
-
-def _parse_option(text: str) -> tuple[str, Any]:
-    """What "name=a,b,c", "name=low..high" or "name=low..high:log" stands for."""
-    name, equals, values = text.partition("=")
-    if not equals or not name or not values:
-        raise typer.BadParameter(f"must be like factors=32,64 or alpha=0.1..30:log, got {text}", param_hint="--option")
-    if ".." not in values:
-        return name, [_parse_value(value) for value in values.split(",")]
-    from scipy.stats import loguniform, randint, uniform
-
-    bounds, _, scale = values.partition(":")
-    low, high = (_parse_value(value) for value in bounds.split("..", 1))
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (low, high))
-    if not numbers or scale not in ("", "log") or not low < high or (scale == "log" and low <= 0):
-        raise typer.BadParameter(f"must be low..high or low..high:log, got {values}", param_hint="--option")
-    if scale == "log":
-        return name, loguniform(low, high)
-    if isinstance(low, int) and isinstance(high, int):
-        return name, randint(low, high + 1)
-    return name, uniform(low, high - low)
-
-
-def _parse_value(text: str) -> Any:
-    known = {"None": None, "True": True, "False": False}
-    if text in known:
-        return known[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

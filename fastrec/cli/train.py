@@ -14,11 +14,13 @@ from fastrec.cli.options import (
     Format,
     Iterations,
     Jobs,
+    ModelOptions,
     Output,
     Regularization,
     Seed,
     TableFile,
     als_options,
+    read_options,
 )
 from fastrec.cli.output import count_in_words, note, write_report
 from fastrec.cli.tables import TableOptions, read_table, table_options
@@ -38,6 +40,7 @@ def train(
     regularization: Regularization = None,
     alpha: Alpha = None,
     iterations: Iterations = None,
+    option: ModelOptions = None,
     seed: Seed = 0,
     jobs: Jobs = None,
     holdout: Annotated[
@@ -54,12 +57,14 @@ def train(
     Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
     """
     from fastrec import ImplicitALS, Popularity, evaluate, split_random
+    from fastrec.options import parse_options
     from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    chosen = read_options(lambda: parse_options(ImplicitALS, option or []))
     data = read_table(file, table, items)
-    options = als_options(factors, regularization, alpha, iterations, seed, jobs)
+    options = als_options(factors, regularization, alpha, iterations, seed, jobs) | chosen
     if holdout > 0:
         part, hidden = split_random(data, holdout, random_state=seed)
         models = {"ImplicitALS": ImplicitALS(**options).fit(part), "Popularity": Popularity().fit(part)}

@@ -27,6 +27,17 @@ def test_train_hands_on_its_options(run, folder, tmp_path):
     assert model.item_counts_.min() >= 2
 
 
+def test_train_takes_any_option_of_the_model(run, tmp_path):
+    path = tmp_path / "m.fastrec"
+    given = ["-f", "3", "--option", "iterations=2", "--option", "solver=cholesky", "--option", "alpha=auto"]
+    assert run("train", "ratings.csv", "-o", path, *given)[0] == 0
+    options = fr.load(path).get_params()
+    assert (options["iterations"], options["solver"], options["alpha"]) == (2, "cholesky", "auto")
+    code, _, err = run("train", "ratings.csv", "-o", path, "--option", "cg_steps=0")
+    assert code == 2
+    assert "ImplicitALS.cg_steps must be an integer from 1" in err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
 def test_what_is_written_is_its_owners_unless_a_mode_is_given(run, folder, tmp_path):
     model = tmp_path / "m.fastrec"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastrec.evaluation.search.job import SearchJob
+from fastrec.evaluation.search.texts import LogIntegers
 from fastrec.evaluation.search.trial import LOWEST, Trial
 from fastrec.metrics.naming import parse_metric
 
@@ -57,6 +58,8 @@ def _optuna_distribution(optuna: Any, name: str, candidates: Any) -> Any:
     if kind in ("uniform", "loguniform", "reciprocal"):
         low, high = map(float, candidates.support())
         return kinds.FloatDistribution(low, high, log=kind != "uniform")
+    if isinstance(candidates, LogIntegers):
+        return kinds.IntDistribution(candidates.low, candidates.high, log=True)
     if kind == "randint":
         low, high = candidates.support()
         return kinds.IntDistribution(int(low), int(high))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastrec.fingerprint import fingerprint
-from fastrec.validation import suggest_option
+from fastrec.options import check_names
 
 
 def check_candidates(name: str, candidates: Any) -> Any:
@@ -35,12 +35,7 @@ def check_space(model: Any, space: Any) -> None:
     """Refuse a space that is empty, or has an option that the model does not have."""
     if not isinstance(space, Mapping) or not space:
         raise ValueError("space must map at least one option to its candidates")
-    known = model.get_params()
-    for name in space:
-        if name not in known:
-            right = suggest_option(name, known)
-            hint = f"; here it is called {right!r}" if right else f"; it has {', '.join(sorted(known))}"
-            raise ValueError(f"{type(model).__name__} has no option {name!r}{hint}")
+    check_names(type(model), space, model.get_params())
 
 
 def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:

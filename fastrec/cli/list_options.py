@@ -1,0 +1,37 @@
+"""``fastrec options``: what the options of models are, and what they may be."""
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.options import Format, Output
+from fastrec.cli.output import write_rows
+
+
+@app.command("options", epilog="Example:  fastrec options ImplicitALS")
+def list_options(
+    model_name: Annotated[str, typer.Argument(metavar="MODEL", help="The estimator.")] = "ImplicitALS",
+    output_format: Output = Format.table,
+) -> None:
+    """List the options of a model: type, numbers allowed, default, and what each does."""
+    from fastrec.models import estimators
+    from fastrec.options import describe_parameters, options_of
+
+    known = estimators()
+    if model_name not in known:
+        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="MODEL")
+    kind = known[model_name]
+    defaults, texts = inspect.signature(kind).parameters, describe_parameters(kind)
+    rows = [
+        {
+            "option": name,
+            "type": option.kind(),
+            "numbers": option.bounds(),
+            "default": repr(defaults[name].default),
+            "text": texts.get(name, ("", ""))[1],
+        }
+        for name, option in options_of(kind).items()
+    ]
+    write_rows(rows, output_format)
