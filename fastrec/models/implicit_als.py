@@ -11,7 +11,7 @@ from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
-from fastrec.models.base.derived import Derived, Key
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
@@ -347,7 +347,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
     def _update_items(self, change: Change) -> None:
         """Changed items are solved anew, then all factors are turned into the new eigenbasis."""
         self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
-        self._derived = Derived()
+        self.clear_derived()
         self._map_features()
 
     def _solve_items(self, change: Change) -> Floats:

@@ -16,7 +16,7 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
 from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience, find_audience
-from fastrec.models.base.derived import Derived, Key
+from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import Index
 from fastrec.models.base.item_filter import Allowed, ItemFilter
 from fastrec.models.base.recommender import Recommender
@@ -108,7 +108,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         part = copy.copy(self)
         for name, array in arrays.items():
             setattr(part, name, array)
-        part._derived = Derived()
+        part.clear_derived()
         return part
 
     def _items_to_fold(self, whole: Mapping[str, NDArray[Any]]) -> Codes:

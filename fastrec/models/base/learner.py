@@ -154,7 +154,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             self.users_ = self.items_ = self.item_info_ = None
             _check_feature_names(self, X, reset=True)
         self._take_matrix(matrix)
-        self._derived = Derived()
+        self.clear_derived()
 
     def _take_matrix(self, matrix: CodeMatrix) -> None:
         """Take over what users have had, and count what of it is learned from."""
@@ -247,6 +247,10 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         """The ids of the items that are known: `items_`, or else their codes."""
         return CodeVocabulary(self.n_features_in_) if self.items_ is None else self.items_
 
+    def clear_derived(self) -> None:
+        """Forget what follows from what was learned, since that changes; copies of the model keep what is theirs."""
+        self._derived = Derived()
+
     def derive(self, key: Key[T], make: Callable[[], T]) -> T:
         """See `Asked.derive`."""
         return self._derived.get(key, make)
@@ -266,7 +270,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
         Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
         """
-        self._derived = Derived()
+        self.clear_derived()
 
     def _check_relations(self, *, ranges: bool) -> None:
         """Raise a ValueError where what was learned does not fit together, beyond shapes; numbers with `ranges`."""

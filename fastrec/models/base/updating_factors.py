@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.answering import RECOMMENDABLE
-from fastrec.models.base.derived import Derived, Key
+from fastrec.models.base.derived import Key
 from fastrec.models.base.factors import INDEXES, NONZERO, READ_MASK, FactorRecommender
 from fastrec.models.base.updating import Change, Updating
 
@@ -37,7 +37,7 @@ class UpdatingFactors(Updating, FactorRecommender):
         """Users alone: those named are folded in. Items too: these first, then all users, since all depend on them."""
         if len(change.items):
             self._update_items(change)
-            self._derived = Derived()
+            self.clear_derived()
             self._complete(self._training)
             return
         users = aligned_zeros(self.seen_.shape[0], self.user_factors_.shape[1])

@@ -12,7 +12,6 @@ from fastrec.compression import VectorCodec
 from fastrec.fields import LARGEST, Array, Fields, check_fields, check_range, check_shape, fields_of
 from fastrec.kernels.codes import measure_codes
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.models.base.derived import Derived
 from fastrec.models.base.fields import Arrays, Codecs, Origin
 from fastrec.models.base.persistence import Team
 from fastrec.models.base.recommender import Recommender
@@ -57,7 +56,8 @@ class Compressed(Updating):
         for name in ("random_state", "callback"):
             if hasattr(shell, name) and not isinstance(getattr(shell, name), int):
                 setattr(shell, name, None)
-        shell._derived = self._derived = Derived()
+        shell.clear_derived()
+        self.clear_derived()
         self.origin_ = Team((shell,))
         self._take_manners()
 
@@ -98,7 +98,8 @@ class Compressed(Updating):
         shell, n_items = copy.copy(self._origin), self.n_features_in_
         for name in Team.SHARED:
             setattr(shell, name, getattr(self, name))
-        shell.n_features_in_, shell._derived = n_items, Derived()
+        shell.n_features_in_ = n_items
+        shell.clear_derived()
         if getattr(shell, "item_features_", None) is not None:
             shell.item_features_ = resize(shell.item_features_, (n_items, shell.item_features_.shape[1]))
         self.origin_ = Team((shell,))
@@ -149,5 +150,5 @@ class Compressed(Updating):
 
     def _restore(self, *, check: bool) -> None:
         Recommender._restore(self, check=check)  # what lies between looks at factors or weights that are no more
-        self._origin._derived = Derived()
+        self._origin.clear_derived()
         self._take_manners()

@@ -16,7 +16,6 @@ from fastrec.matrix.code_matrix import CodeMatrix, Policy
 from fastrec.models.base.answering import seen_rows
 from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience
-from fastrec.models.base.derived import Derived
 from fastrec.models.base.explanation import Explanation
 from fastrec.models.base.fields import Members, Rule
 from fastrec.models.base.item_filter import ItemFilter
@@ -151,7 +150,8 @@ class Reranked(Recommender):
             self.__dict__.pop(name, None)
             if name in vars(inner):
                 setattr(self, name, vars(inner)[name])
-        self.inner_, self._derived = Team((inner,)), Derived()
+        self.inner_ = Team((inner,))
+        self.clear_derived()
         self._take_manners()
         freeze(self)
         return self
