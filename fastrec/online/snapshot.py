@@ -1,17 +1,18 @@
 """Snapshot: a model and what users have done since it was made, frozen, so that whoever asks need not wait."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastrec.data.ids import as_ids
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.sequences import Order
 from fastrec.models import Explanation, Recommender
 from fastrec.models.base.audience import Audience
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value, unknown_ids
 from fastrec.online.journal import Deletion, Event, Id
-from fastrec.online.user_state import History, Totals, UserState, UserStates
+from fastrec.online.user_state import History, UserState, UserStates, no_totals, order_of
 from fastrec.retrieval import TopK
 from fastrec.validation import check_choice, check_size
 
@@ -150,7 +151,7 @@ class Snapshot:
         bases = self._bases([user for user, state in known.items() if state is None])
         changed = {}
         for user, some in added.items():
-            state = known[user] or UserState(bases[user], _NO_TOTALS)
+            state = known[user] or UserState(bases[user], no_totals(self.model.reads_order))
             changed[user] = state.after(tuple(some), self.policy)
         self._states = self._states.replaced(changed)
 
@@ -198,7 +199,7 @@ class Snapshot:
             return state.history(self.model, self.policy)
         base, seen = self._base(user), self.model.seen_
         start, stop = (seen.indptr[base], seen.indptr[base + 1]) if base >= 0 else (0, 0)
-        return History(seen.indices[start:stop], seen.data[start:stop])
+        return History(seen.indices[start:stop], seen.data[start:stop], order_of(self.model, base))
 
     def recommend(
         self,
@@ -245,12 +246,15 @@ class Snapshot:
             for user, state in zip(users, states, strict=True):
                 if state is None and bases[user] < 0:
                     raise ValueError(f"users: unknown id {user!r}")
-        rows = [History(*_NOTHING) if state is None else state.history(self.model, self.policy) for state in states]
+        rows = [
+            History(*_NOTHING, _NOTHING[0]) if state is None else state.history(self.model, self.policy)
+            for state in states
+        ]
         if not changed.any():
             return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
         since = [place for place, new in enumerate(changed) if new]
         of_these = [bases[users[place]] for place in since]
-        top = self._answer_rows(self._stack([rows[place] for place in since]), of_these, k, options)
+        top = self._answer_rows([rows[place] for place in since], of_these, k, options)
         if changed.all():
             return self._label(top, users)
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
@@ -260,11 +264,12 @@ class Snapshot:
             codes[places], scores[places], fallback[places] = part.codes, part.scores, part.fallback
         return self._label(TopK(codes, scores, fallback=fallback), users)
 
-    def _answer_rows(self, histories: CodeMatrix, bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
+    def _answer_rows(self, rows: Sequence[History], bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
         """The model's answer to histories of users, what it knows of them by their features included."""
-        model = self.model
-        audience = Audience.of_histories(model, histories, model.fold_in(histories, np.array(bases, np.int32)))
-        return model.answer(audience, k, model.item_filter(audience, **options))
+        histories, order = self._stack(rows)
+        vectors = self.model.fold_in(histories, np.array(bases, np.int32))
+        audience = Audience.of_histories(self.model, histories, vectors, order)
+        return self.model.answer(audience, k, self.model.item_filter(audience, **options))
 
     def _answer_one(self, user: Id, k: int) -> TopK:
         """The usual question, past checks of what is right here.
@@ -275,27 +280,29 @@ class Snapshot:
         if state is None:
             base = np.array([self._base(user)], np.int32)
             return self._label(model.answer(Audience.of_users(model, base), k), [user])
-        histories = self._stack([state.history(model, self.policy)])
+        histories, order = self._stack([state.history(model, self.policy)])
         if state.vectors is None:
             state.vectors = model.fold_in(histories, np.array([state.base], np.int32))
-        return self._label(model.answer(Audience.of_histories(model, histories, state.vectors), k), [user])
+        return self._label(model.answer(Audience.of_histories(model, histories, state.vectors, order), k), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
-        return self.model.explain(self._stack([self.history(user)]), item, k)  # type: ignore[no-any-return]
+        histories, order = self._stack([self.history(user)])
+        return self.model.explain(Audience.of_histories(self.model, histories, None, order), item, k)  # type: ignore[no-any-return]
 
-    def _stack(self, rows: Iterable[History]) -> CodeMatrix:
-        rows = list(rows)
+    def _stack(self, rows: Sequence[History]) -> tuple[CodeMatrix, Order | None]:
+        """Histories as the rows of a matrix, and their order, where all have one."""
         if not rows:
-            return assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_))
+            return assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_)), None
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row.codes) for row in rows], out=indptr[1:])
         values = np.concatenate([row.values for row in rows])
-        return assemble_csr(
-            values, np.concatenate([row.codes for row in rows]), indptr, (len(rows), self.model.n_features_in_)
-        )
+        codes = np.concatenate([row.codes for row in rows])
+        orders = [row.order for row in rows if row.order is not None]
+        order = np.concatenate(orders) if len(orders) == len(rows) else None
+        return assemble_csr(values, codes, indptr, (len(rows), self.model.n_features_in_)), order
 
     def _label(self, top: TopK, users: Sequence[Id]) -> TopK:
         labels = np.array(users, np.int64 if all(type(user) is int for user in users) else object)
@@ -316,4 +323,3 @@ class Snapshot:
 
 
 _NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
-_NO_TOTALS = Totals(np.empty(0, np.int32), np.empty(0))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.matrix.pairs import reduce_runs
+from fastrec.matrix.sequences import Order
 from fastrec.models import Recommender
 from fastrec.online.journal import Id
 
@@ -16,17 +17,26 @@ WAITING = 64
 
 
 class History(NamedTuple):
-    """A history: item codes in ascending order, int32, and their values, float32."""
+    """A history: item codes in ascending order, int32, their values, float32, and their order, where a model reads it.
+
+    The order is the place of each item by its last event, the oldest first: int32.
+    """
 
     codes: NDArray[np.int32]
     values: NDArray[np.float32]
+    order: Order | None = None
 
 
 class Totals(NamedTuple):
-    """What a user's events add up to: item codes in ascending order, int32, and their values so far, float64."""
+    """What a user's events add up to: item codes in ascending order, int32, and their values so far, float64.
+
+    `latest` is the number of each item's last event, where the order of events counts; `events` is how many there were.
+    """
 
     codes: NDArray[np.int32]
     values: NDArray[np.float64]
+    latest: NDArray[np.int64] | None = None
+    events: int = 0
 
 
 class UserState:
@@ -59,7 +69,11 @@ class UserState:
         if waiting:
             codes, values = zip(*waiting, strict=True)
             added = np.array(values, np.float32).astype(np.float64)
-            totals = Totals(*merge_into(totals.codes, totals.values, np.array(codes, np.int32), added, policy))
+            new, latest, events = np.array(codes, np.int32), None, totals.events + len(added)
+            if totals.latest is not None:
+                numbers = np.arange(totals.events, events)
+                _, latest = merge_into(totals.codes, totals.latest, new, numbers, "last")
+            totals = Totals(*merge_into(totals.codes, totals.values, new, added, policy), latest, events)
             self._state = totals, ()
         return totals
 
@@ -71,8 +85,40 @@ class UserState:
             new = self._merge(policy)
             values = new.values.astype(np.float32)
             codes, had = seen.indices[start:stop], seen.data[start:stop]
-            self._history = History(*merge_into(codes, had, new.codes, values, policy))
+            merged = merge_into(codes, had, new.codes, values, policy)
+            order = None if new.latest is None else self._order(model, codes, merged[0], new.codes, new.latest)
+            self._history = History(*merged, order)
         return self._history
+
+    def _order(
+        self,
+        model: Recommender,
+        codes: NDArray[np.int32],
+        merged: NDArray[np.int32],
+        new: NDArray[np.int32],
+        latest: NDArray[np.int64],
+    ) -> Order:
+        """The order of the merged items: those of the model's history as they were, then those met since."""
+        age = np.zeros(len(merged), np.int64)
+        known = order_of(model, self.base)
+        age[np.searchsorted(merged, codes)] = np.arange(len(codes)) if known is None else known
+        age[np.searchsorted(merged, new)] = len(merged) + latest
+        order = np.empty(len(merged), np.int32)
+        order[np.argsort(age, kind="stable")] = np.arange(len(merged))
+        return order
+
+
+def no_totals(ordered: bool) -> Totals:
+    """Those of a user without events; `ordered` is whether the order of events counts."""
+    latest = np.empty(0, np.int64) if ordered else None
+    return Totals(np.empty(0, np.int32), np.empty(0), latest)
+
+
+def order_of(model: Recommender, base: int) -> Order | None:
+    """The order of a user's history in the model, where it has one."""
+    if model.order_ is None or base < 0:
+        return None
+    return model.order_[model.seen_.indptr[base] : model.seen_.indptr[base + 1]]
 
 
 class UserStates:
@@ -129,7 +175,7 @@ def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: 
     """One entry for each code, in ascending order: the sum of its values (made in float64), the last, or the greatest.
 
     >>> merge_values(np.array([7, 2, 7], "i4"), np.array([1, 5, 3], "f4"), "sum")
-    History(codes=array([2, 7], dtype=int32), values=array([5., 4.], dtype=float32))
+    History(codes=array([2, 7], dtype=int32), values=array([5., 4.], dtype=float32), order=None)
     """
     order = np.argsort(codes, kind="stable")
     codes, values = codes[order], values[order]

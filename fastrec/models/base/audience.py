@@ -80,9 +80,11 @@ class Audience:
         return cls(model, codes, codes, None)
 
     @classmethod
-    def of_histories(cls, model: Learned, given: CodeMatrix, vectors: Floats | None = None) -> Self:
+    def of_histories(
+        cls, model: Learned, given: CodeMatrix, vectors: Floats | None = None, order: Order | None = None
+    ) -> Self:
         """Anybody's histories, their numbers for labels."""
-        return cls(model, np.arange(given.shape[0]), None, given, vectors)
+        return cls(model, np.arange(given.shape[0]), None, given, vectors, order)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -160,6 +162,8 @@ def read_histories(model: Learned, X: Any) -> Audience:
 def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:
     """Whom `users` stand for; and which of them to keep, where some are to be left out."""
     check_choice("on_unknown", on_unknown, ("error", "skip", "popular"))
+    if isinstance(users, Audience):
+        return users, None
     if is_matrix(users):
         return read_histories(model, users), None
     model._check_fitted()
