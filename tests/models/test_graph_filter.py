@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 from fastrec.kernels.filters import add_products
 from fastrec.models import GraphFilter, load
-from fastrec.models.graph_filter import _interpolated
+from fastrec.models.graph_filter import _interpolate
 from fastrec.solvers.truncated_svd import add_dense_products
 
 
@@ -68,7 +68,7 @@ def test_a_linear_filter_is_one_step():
 
 
 def test_interpolation_meets_the_function_at_its_nodes():
-    coefficients = _interpolated(lambda values: values**3, 3)
+    coefficients = _interpolate(lambda values: values**3, 3)
     for value in (0.0, 0.3, 1.0):
         assert np.polynomial.chebyshev.chebval(1 - 2 * value, coefficients) == pytest.approx(value**3, abs=1e-12)
 
