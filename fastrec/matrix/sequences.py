@@ -3,6 +3,7 @@
 An order is int32, of shape (nnz,): 0 for the oldest entry of a row, the row's length less 1 for the newest.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from fastrec.matrix.arrays import keep_nonzero, starts_of
 from fastrec.matrix.cells import cell_keys, cell_numbers, find_cells, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.pairs import number_cells
-from fastrec.matrix.rows import pick_rows, with_data
+from fastrec.matrix.rows import pick_rows, rows_of_lists, with_data
 
 Order = NDArray[np.int32]
 
@@ -140,6 +141,24 @@ def is_order(matrix: CodeMatrix, order: Order) -> bool:
     met = np.zeros(matrix.nnz, bool)
     met[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = True
     return bool(met.all())
+
+
+def places_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.int64], width: int) -> CodeMatrix:
+    """A matrix with a row for each list, whose values are the places of the items in it, from 1 on.
+
+    All lists lie in `codes` one after the other. Codes below 0 are left out; a repeated one has its last place.
+
+    >>> places_of_lists(np.array([2, 0, 2, -1], "i4"), [3, 1], 3).toarray()
+    array([[2., 0., 3.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    matrix, known = rows_of_lists(codes, lengths, width), codes >= 0
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.arange(len(codes)) - np.repeat(starts_of(np.asarray(lengths))[:-1], lengths) + 1
+    found = np.searchsorted(cell_numbers(matrix), cell_keys(rows[known], codes[known], width))
+    data = np.zeros(matrix.nnz, np.float32)
+    np.maximum.at(data, found, places[known].astype(np.float32))
+    return with_data(matrix, data)
 
 
 def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:

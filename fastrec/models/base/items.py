@@ -11,6 +11,7 @@ from fastrec.data.ids import as_sequence
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.matrix.rows import rows_of_lists
+from fastrec.matrix.sequences import places_of_lists
 
 
 class Catalogued(Protocol):
@@ -41,11 +42,14 @@ def encode_items(model: Catalogued, name: str, items: Any, on_unknown: str = "er
     return model.item_vocabulary.look_up(name, items, unknown="error" if on_unknown == "error" else "code")
 
 
-def encode_lists(model: Catalogued, name: str, lists: Iterable[Any], on_unknown: str) -> CodeMatrix:
-    """A matrix of ones with a row for each collection of items."""
+def encode_lists(
+    model: Catalogued, name: str, lists: Iterable[Any], on_unknown: str, *, places: bool = False
+) -> CodeMatrix:
+    """A matrix with a row for each collection of items: of ones, or of the places of items in their list, from 1 on."""
     rows = [list(as_sequence(items)) for items in lists]
     codes = encode_items(model, name, [item for row in rows for item in row], on_unknown)
-    return rows_of_lists(codes, list(map(len, rows)), len(model.item_vocabulary))
+    make = places_of_lists if places else rows_of_lists
+    return make(codes, list(map(len, rows)), len(model.item_vocabulary))
 
 
 def check_list(row: Any) -> Any:

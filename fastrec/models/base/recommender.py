@@ -175,15 +175,15 @@ class Recommender(Answering):
         Parameters
         ----------
         items
-            A sequence of n sequences of item ids (codes, where the model was fitted with a matrix). A repeated item
-            counts once.
+            A sequence of n sequences of item ids (codes, where the model was fitted with a matrix), the oldest first
+            for a model that needs an order. A repeated item counts once, at its last place.
         on_unknown
             Whether an item that the model does not know is an error or left out.
 
         Returns
         -------
         csr_array of shape (n, n_items)
-            Ones.
+            Ones; the places of items in their list, from 1 on, where the model needs an order.
 
         Raises
         ------
@@ -202,7 +202,8 @@ class Recommender(Answering):
         """
         self._check_fitted()
         check_choice("on_unknown", on_unknown, ("error", "skip"))
-        return encode_lists(self, "items", map(check_list, as_sequence(items)), on_unknown)
+        lists = map(check_list, as_sequence(items))
+        return encode_lists(self, "items", lists, on_unknown, places=self.needs_order)
 
     def predict(self, X: Any) -> Codes:
         """The code of the best item that is not in the row, for each row of X.

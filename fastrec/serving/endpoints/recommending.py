@@ -8,6 +8,7 @@ import numpy as np
 from starlette.requests import Request
 
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.sequences import places_of_lists
 from fastrec.models import Recommender
 from fastrec.online import Snapshot
 from fastrec.online.journal import Id
@@ -92,6 +93,8 @@ def _read_history(server: Server, model: Recommender, given: list[Any], policy: 
     check_event_values(model, values, "history", ".value")
     codes = _known_codes(model, ids, policy, "history", unknown)
     kept = codes >= 0
+    if model.needs_order:  # the newest last, as it stands there
+        return places_of_lists(codes[kept], [int(kept.sum())], model.n_features_in_)
     assert server.updater is not None
     row = merge_values(codes[kept], np.array(values, np.float32)[kept], server.updater.policy_of(model))
     indptr = np.array([0, len(row.codes)], np.int64)

@@ -148,3 +148,14 @@ def test_order_is_saved_and_a_wrong_one_refused(tmp_path, monkeypatch):
         write_arrays(path, {**arrays, "order": np.array(wrong, np.int32)}, record)
         with pytest.raises(FileError, match="order_"):
             load(path)
+
+
+def test_a_list_of_items_is_an_order():
+    model = StrictlyLastItem().fit(interactions([(user, item) for user in USERS for item in ITEMS]))
+    histories = model.histories([[0, 5], [5, 0, 2, 0], []])
+    assert histories.toarray().tolist() == [[1, 0, 0, 0, 0, 2], [4, 0, 3, 0, 0, 1], [0] * 6]
+    audience, _ = find_audience(model, histories, "error")
+    sequences = audience.sequences()
+    assert sequences.items.tolist() == [0, 5, 5, 2, 0]
+    assert model.recommend(histories[[0]], k=1).codes[0, 0] == 4
+    assert LastItem().fit(interactions([("a", 1)])).histories([[1, 0]]).data.tolist() == [1, 1]

@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
-from fastrec.models import ExplicitALS, ItemKNN, Popularity
+from fastrec.data import Interactions
+from fastrec.models import ExplicitALS, ItemKNN, Popularity, SequenceRules
 from tests.serving.asking import items_of
 from tests.serving.running import Running, some_data
 
@@ -118,3 +119,21 @@ def test_a_model_of_a_matrix_knows_codes_alone(tmp_path):
             status, answer, _ = server.post("/events", events)
             assert (status, answer["error"]["field"]) == (422, f"events[1].{field}")
         assert server.post("/events", {"events": [{"user": 61, "item": 41}]})[0] == 200
+
+
+def test_a_history_in_the_request_is_an_order_to_a_model_that_reads_one(tmp_path):
+    data = some_data()
+    times = np.random.default_rng(0).permutation(data.n_interactions)
+    timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
+    model = SequenceRules().fit(timed)
+    model.save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+        for history in (["1000", "1003", "1007"], ["1007", "1003", "1000"]):
+            _, answer, _ = server.post("/recommend", {"history": history, "k": 4})
+            assert items_of(answer) == model.recommend(model.histories([history]), 4).items[0].tolist()
+        _, before, _ = server.post("/recommend", {"user": "7", "k": 4})
+        server.post("/events", {"events": [{"user": "7", "item": items_of(before)[0]}]})
+        _, after, _ = server.post("/recommend", {"user": "7", "k": 4, "explain": True})
+        assert items_of(after)[0] != items_of(before)[0]
+        reasons = [reason["item"] for item in after["items"] for reason in item.get("why", [])]
+        assert items_of(before)[0] in reasons
