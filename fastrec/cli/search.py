@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from fastrec.cli.options import FileMode, Format, Method, Output, Seed, Split, T
 from fastrec.cli.output import note, write_rows
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
 from fastrec.permissions import parse_mode
+
+if TYPE_CHECKING:
+    from fastrec.evaluation.search.found import Search
 
 
 @app.command(
@@ -75,6 +78,14 @@ def search(
         cv=split_table(data, split, fraction, seed) if folds is None else folds, store=store, refit=output is not None,
         verbose=sys.stderr.isatty(),
     )  # fmt: skip
+    _print_trials(found, metric, output_format)
+    if output is not None:
+        found.model.save(output, mode=parse_mode(mode))
+        note(f"{output} written")
+
+
+def _print_trials(found: "Search", metric: str, output_format: Format) -> None:
+    """The table of trials, and the best of them as a note."""
     if output_format is Format.table:
         print(found.table().text())
     else:
@@ -82,6 +93,3 @@ def search(
         write_rows((dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)), output_format)
     best = ", ".join(f"{name}={value}" for name, value in found.best_options.items())
     note(f"best: {best} ({metric} {found.best_score:.4f})")
-    if output is not None:
-        found.model.save(output, mode=parse_mode(mode))
-        note(f"{output} written")
