@@ -13,7 +13,7 @@ from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.math import logistic_loss
 from fastrec.kernels.random import random_below
 from fastrec.kernels.row import add_scaled, blend, dot, load_row, store_row, subtract_rows, zero_row
-from fastrec.kernels.sgd_pairs import DRAWS, draw_rival
+from fastrec.kernels.sgd_pairs import DRAWS
 
 float32 = np.float32
 ONE = float32(1)
@@ -38,7 +38,9 @@ def fold_pairs(
     """BPR's and WARP's: writes the rows from `first` to `last` of `out`, flat; `marks` is of no other's use, all -1."""
     size = constant(width)
     rows, biases = items.rows, items.biases
-    step = min(1, entries.values.shape[0] - 1)
+    step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
+    bounded = not negatives.hardest and negatives.margin < float32(np.inf)
+    scored = bounded or negatives.hardest
     for u in range(first, last):
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
@@ -54,8 +56,24 @@ def fold_pairs(
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 i = np.int64(entries.indices[entry])
                 y = load_row(rows, i * size, width)
-                score = dot(x, y) + biases[i]
-                j, drawn = draw_rival(x, score, u, pool, marks, negatives, seed, number, items, width)
+                # As `step_pairs` draws.
+                best = float32(-np.inf)
+                if bounded:
+                    best = dot(x, y) + biases[i] - negatives.margin
+                j, drawn = np.int64(-1), 0
+                for draw in range(negatives.draws):
+                    candidate = np.int64(pool[random_below(seed, number + draw, n_pool)])
+                    if marks[candidate] == u:
+                        continue
+                    drawn += 1
+                    if not scored:
+                        j = candidate
+                        break
+                    other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
+                    if not other <= best:  # so that NaN is found, and seen in the loss
+                        j, best = candidate, other
+                        if not negatives.hardest:
+                            break
                 if j < 0:
                     continue
                 # A step along the difference of the two scores, and towards what the penalty draws to.
