@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.options import Format, Output
+from fastrec.cli.options import Format, Output, find_estimator
 from fastrec.cli.output import write_rows
 
 
@@ -16,13 +16,9 @@ def list_options(
     output_format: Output = Format.table,
 ) -> None:
     """List the options of a model: type, numbers allowed, default, and what each does."""
-    from fastrec.models import estimators
     from fastrec.options import describe_parameters, options_of
 
-    known = estimators()
-    if model_name not in known:
-        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="MODEL")
-    kind = known[model_name]
+    kind = find_estimator(model_name, "MODEL")
     defaults, texts = inspect.signature(kind).parameters, describe_parameters(kind)
     rows = [
         {

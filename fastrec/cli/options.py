@@ -163,6 +163,16 @@ ModelOptions = Annotated[
 ]
 
 
+def find_estimator(name: str, hint: str) -> Any:
+    """The class of a model by its name; `hint` is what gave the name."""
+    from fastrec.models import estimators
+
+    known = estimators()
+    if name not in known:
+        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {name}", param_hint=hint)
+    return known[name]
+
+
 def check_metrics(labels: Sequence[str]) -> None:
     """Refuse a name that is no metric's, before anything is computed."""
     from fastrec.metrics.naming import parse_metric

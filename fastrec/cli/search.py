@@ -8,13 +8,29 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.groups import groups_options
-from fastrec.cli.options import FileMode, Format, Method, Output, Seed, Split, TableFile, check_metrics, read_options
+from fastrec.cli.options import (
+    FileMode,
+    Format,
+    Method,
+    Output,
+    Seed,
+    Split,
+    TableFile,
+    check_metrics,
+    find_estimator,
+    read_options,
+)
 from fastrec.cli.output import note, write_rows
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
 from fastrec.permissions import parse_mode
 
 if TYPE_CHECKING:
     from fastrec.evaluation.search.found import Search
+
+OPTION_HELP = (
+    "What to search: a,b,c or low..high, with :log or :linear if not as is usual for the option. Repeat. "
+    "`fastrec options` lists what there is."
+)
 
 
 @app.command(
@@ -26,12 +42,7 @@ def search(
     file: TableFile,
     option: Annotated[
         list[str],
-        typer.Option(
-            "--option",
-            metavar="NAME=…",
-            help="What to search: a,b,c or low..high, with :log or :linear if not as is usual for the option. Repeat. "
-            "`fastrec options` lists what there is.",
-        ),
+        typer.Option("--option", metavar="NAME=…", help=OPTION_HELP),
     ],
     table: TableOptions,
     model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = "ImplicitALS",
@@ -60,17 +71,14 @@ def search(
     """Search the options of a model that do best on held-out parts of a table."""
     from fastrec.evaluation import search as search_options
     from fastrec.evaluation.search.texts import parse_candidates
-    from fastrec.models import estimators
 
     check_metrics([metric])
     if output is not None and not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    known = estimators()
-    if model_name not in known:
-        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {model_name}", param_hint="--model")
-    space = read_options(lambda: dict(parse_candidates(known[model_name], text) for text in option))
+    kind = find_estimator(model_name, "--model")
+    space = read_options(lambda: dict(parse_candidates(kind, text) for text in option))
     data = read_table(file, table)
-    model = known[model_name]()
+    model = kind()
     if "random_state" in model.get_params():
         model.set_params(random_state=seed)
     found = search_options(
