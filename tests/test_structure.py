@@ -24,7 +24,8 @@ LONG_FUNCTIONS = {  # and why they are so
     "solve_rows_cg": "as solve_ratings_cg",
     "fold_rows": "as solve_ratings_cg",
 }
-MIRRORED = ("cli", "evaluation", "metrics", "online", "plots", "serving")  # folders whose tests have a file a module
+# Folders whose tests have a file for each module.
+MIRRORED = ("cli", "compression", "evaluation", "metrics", "online", "plots", "preprocessing", "serving")
 UNTESTED = {  # modules without a file of tests, and where they are tested
     "cli/app": "cli/test_program", "evaluation/search/found": "evaluation/search/test_search",
     "online/journal/errors": "online/journal/test_database", "plots/compression": "plots/test_style",
