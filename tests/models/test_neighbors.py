@@ -5,168 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.neighbors import (
-    BITS_ROWS,
-    Candidates,
-    Scale,
-    add_dense_rows,
-    add_weighted_rows,
-    find_neighbors,
-    least_of_best,
-    set_bits,
-    sum_pairs_dense,
-    sum_pairs_sparse,
-)
-from fastrec.kernels.sparse import Entries
-from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ItemKNN, UserKNN
 from fastrec.models.neighbors import transpose
-from fastrec.solvers.neighbors import bits_of, matrix_of_lists, rows_of
+from fastrec.solvers.neighbors import matrix_of_lists
 from tests.reference import neighbors as reference
+from tests.reference.neighbors import assert_same_kept, random_matrix
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
 
 
-def random_matrix(rng, rows, columns, density=0.3, largest=5):
-    return (rng.random((rows, columns)) < density) * rng.integers(1, largest + 1, (rows, columns)).astype(float)
-
-
-def assert_same_kept(found, expected, full):
-    """The same entries kept, but for those that rounding may put on either side of the last place."""
-    differ = (found > 0) != (expected > 0)
-    for row, column in zip(*np.nonzero(differ), strict=True):
-        kept = expected[row][expected[row] > 0]
-        assert full[row, column] == pytest.approx(kept.min(), rel=1e-5)
-    agree = ~differ
-    np.testing.assert_allclose(found[agree], expected[agree], rtol=1e-5, atol=1e-7)
-
-
-# -- kernels
-
-
 seeds = st.integers(0, 2**32 - 1)
-
-
-def kernel_neighbors(A, B, weights, scale, k, alone=False, bits=None):
-    """Codes and scores, of shape (rows, k), as the kernel gives them."""
-    n_rows, width = len(A), len(scale.right)
-    codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
-    sums = np.zeros((1 if bits is None else BITS_ROWS, width), np.float32)
-    found = Candidates(*(np.empty(width + 16, kind) for kind in (np.int32, np.float32, np.float32, np.int64)))
-    find_neighbors(
-        rows_of(check_matrix(A)), rows_of(check_matrix(B)), readonly(np.zeros((0, 0), "i8") if bits is None else bits),
-        readonly(weights), scale, 0, n_rows, alone, sums, found, codes, scores,
-    )  # fmt: skip
-    assert bits is not None or not sums.any()
-    return codes, scores
-
-
-def scale_of(left, right, base, less):
-    padded = np.ones(-(-len(right) // 16) * 16)
-    padded[: len(right)] = right
-    return Scale(*(readonly(part.astype(np.float32)) for part in (left, padded, base)), np.float32(less))
-
-
-@settings(max_examples=60, deadline=None)
-@given(seeds, st.integers(1, 40), st.integers(1, 300), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]))
-def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less):
-    rng = np.random.default_rng(seed)
-    features = int(rng.integers(1, 30))
-    A = random_matrix(rng, n_rows, features, rng.choice([0.0, 0.1, 0.8]), rng.choice([1, 4]))
-    B = random_matrix(rng, features, n_columns, rng.choice([0.05, 0.3, 1.0]), rng.choice([1, 4]))
-    weights = rng.integers(1, 4, features).astype(np.float32)
-    left, right, base = rng.random(n_rows) + 0.5, rng.random(n_columns) + 0.5, rng.random(n_rows) * 3
-    base += 2000 * less  # what is left of the divisor stays above 0
-    products = (A * weights) @ B
-    expected = products / (np.outer(left, right) + base[:, None] - less * products)
-    alone = n_rows == n_columns
-    codes, scores = kernel_neighbors(A, B, weights, scale_of(left, right, base, less), k, alone)
-    kept = reference.keep_best(expected, k, itself=alone)
-    assert_same_kept(matrix_of_lists(codes, scores, n_columns).toarray(), kept, expected)
-    assert ((codes >= 0).sum(axis=1) == (kept > 0).sum(axis=1)).all()
-    assert ((scores == -np.inf) == (codes < 0)).all()
-
-
-@settings(max_examples=30, deadline=None)
-@given(seeds, st.integers(1, 60), st.integers(1, 200), st.integers(1, 12), st.sampled_from([0.0, 1.0]))
-def test_products_counted_from_bits_are_those_added_up(seed, n, features, k, less):
-    rng = np.random.default_rng(seed)
-    A = random_matrix(rng, n, features, rng.choice([0.05, 0.3, 1.0]), 1)
-    scale = scale_of(rng.random(n) + 0.5, rng.random(n) + 0.5, rng.random(n) + 200 * less, less)
-    rows = rows_of(check_matrix(A))
-    bits = np.zeros((n, -(-features // 64)), np.int64)
-    set_bits(rows, 0, n, bits)
-    weights = np.ones(features, np.float32)
-    added = kernel_neighbors(A, A.T, weights, scale, k, True)
-    counted = kernel_neighbors(A, A.T, weights, scale, k, True, bits)
-    for codes_and_scores in (added, counted):
-        assert_same_kept(
-            matrix_of_lists(*codes_and_scores, n).toarray(), matrix_of_lists(*added, n).toarray(),
-            matrix_of_lists(*added, n).toarray(),
-        )  # fmt: skip
-
-
-def test_bits_are_made_of_dense_equal_values_alone():
-    rng = np.random.default_rng(0)
-    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 130, 0.3, 1))), 130, 2).shape == (70, 3)
-    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 130, 0.3, 5))), 130, 2) is None
-    assert bits_of(rows_of(check_matrix(random_matrix(rng, 70, 2000, 0.01, 1))), 2000, 2) is None
-    assert bits_of(rows_of(check_matrix(np.zeros((3, 3)))), 3, 2) is None
-
-
-@pytest.mark.parametrize("columns", [np.arange(30), np.arange(6000), np.arange(0, 6000, 240)])  # scanned; touched
-@pytest.mark.parametrize("k", [1, 4, 25])
-def test_equal_similarities_are_cut_off_by_code(columns, k):
-    B = np.zeros((1, 6000 if columns[-1] > 30 else 30))
-    B[0, columns] = 1
-    scale = scale_of(np.ones(1), np.ones(B.shape[1]), np.ones(1), 0)
-    codes, _ = kernel_neighbors(np.ones((1, 1)), B, np.ones(1, np.float32), scale, k)
-    assert sorted(codes[0]) == columns[:k].tolist()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sets(st.integers(0, 2**62), min_size=1, max_size=200), st.data())
-def test_the_least_of_the_largest_keys(keys, data):
-    keys = np.array(data.draw(st.permutations(sorted(keys))))
-    k = data.draw(st.integers(1, len(keys)))
-    least = least_of_best(keys, len(keys), k)
-    assert (keys >= least).sum() == k
-
-
-@settings(max_examples=40, deadline=None)
-@given(seeds, st.integers(0, 12), st.integers(1, 40), st.booleans())
-def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, shared):
-    rng = np.random.default_rng(seed)
-    X = check_matrix(random_matrix(rng, max(n_rows, 1), n_items, 0.4, 1 if shared else 5)[:n_rows])
-    dense = (random_matrix(rng, n_items, n_items, 0.5) * rng.normal(size=(n_items, n_items))).astype(np.float32)
-    weights = check_matrix(dense, negative="accept")
-    expected = X.toarray().astype(float) @ dense.astype(float)
-    pairs = np.tile(np.arange(n_items, dtype=np.int32), n_rows)
-    repeated = rows_of(check_matrix(np.repeat(X.toarray(), n_items, axis=0)))
-    for add, total, operand in (
-        (add_weighted_rows, sum_pairs_sparse, rows_of(weights)),
-        (add_dense_rows, sum_pairs_dense, readonly(dense)),
-    ):
-        scores = np.zeros((n_rows, n_items), np.float32)
-        add(rows_of(X), 0, n_rows, operand, scores)
-        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
-        found = np.empty(n_rows * n_items, np.float32)
-        total(repeated, readonly(pairs), operand, found)
-        np.testing.assert_array_equal(found.reshape(scores.shape), scores)
 
 
 def test_a_matrix_turned_over_is_its_transpose():
     X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
     for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
         np.testing.assert_array_equal(transpose(matrix, 2).toarray(), matrix.toarray().T)
-
-
-def test_one_value_for_all_is_kept_once():
-    assert isinstance(rows_of(check_matrix([[2.0, 2.0]])), Entries)
-    assert rows_of(check_matrix([[2.0, 2.0]])).values.tolist() == [2.0]
-    assert rows_of(check_matrix([[2.0, 1.0]])).values.tolist() == [2.0, 1.0]
-    assert rows_of(check_matrix([[0.0, 0.0]])).values.tolist() == []
 
 
 # -- ItemKNN

@@ -1,6 +1,7 @@
-"""Neighbourhood models in plain float64 NumPy: dense similarities of rows, and the scores that follow from them."""
+"""Neighbourhood models in plain float64 NumPy: dense similarities of rows, the best of each, how they are compared."""
 
 import numpy as np
+import pytest
 
 
 def weighted(X, similarity, mean_length=None, counts=None, n=None, k1=1.2, b=0.75):
@@ -61,3 +62,17 @@ def keep_best(matrix, k, itself=True):
         best = np.argsort(-values, kind="stable")[:k]
         kept[row, best] = values[best]
     return kept
+
+
+def random_matrix(rng, rows, columns, density=0.3, largest=5):
+    return (rng.random((rows, columns)) < density) * rng.integers(1, largest + 1, (rows, columns)).astype(float)
+
+
+def assert_same_kept(found, expected, full):
+    """The same entries kept, but for those that rounding may put on either side of the last place."""
+    differ = (found > 0) != (expected > 0)
+    for row, column in zip(*np.nonzero(differ), strict=True):
+        kept = expected[row][expected[row] > 0]
+        assert full[row, column] == pytest.approx(kept.min(), rel=1e-5)
+    agree = ~differ
+    np.testing.assert_allclose(found[agree], expected[agree], rtol=1e-5, atol=1e-7)
