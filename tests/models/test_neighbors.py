@@ -14,7 +14,6 @@ from tests.reference.neighbors import assert_same_kept, random_matrix
 
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
 
-
 seeds = st.integers(0, 2**32 - 1)
 
 
