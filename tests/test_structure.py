@@ -25,7 +25,18 @@ LONG_FUNCTIONS = {  # and why they are so
     "fold_rows": "as solve_ratings_cg",
 }
 # Folders whose tests have a file for each module.
-MIRRORED = ("cli", "compression", "evaluation", "matrix", "metrics", "online", "plots", "preprocessing", "serving")
+MIRRORED = (
+    "cli",
+    "compression",
+    "evaluation",
+    "matrix",
+    "metrics",
+    "online",
+    "plots",
+    "preprocessing",
+    "serving",
+    "solvers",
+)
 UNTESTED = {  # modules without a file of tests, and where they are tested
     "cli/app": "cli/test_program", "evaluation/search/found": "evaluation/search/test_search",
     "online/journal/errors": "online/journal/test_database", "plots/compression": "plots/test_style",
