@@ -1,15 +1,13 @@
 import copy
 import importlib.util
 import io
-import math
 import pickle
-from fractions import Fraction
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.model_selection import train_test_split
@@ -155,40 +153,6 @@ def test_datetimes_keep_their_unit():
     assert (data.time_unit, data.times.tolist()) == ("ms", [1_577_836_800_000])
     data = Interactions([0], [0], times=np.array(["2020-01-01"], "M8[D]"))
     assert (data.time_unit, data.times.tolist()) == ("s", [1_577_836_800])
-
-
-SPANS = {"W": 7 * 86400, "D": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1, "us": 1, "ns": 1}
-FINE = {"ps": Fraction(1, 10**3), "fs": Fraction(1, 10**6), "as": Fraction(1, 10**9)}  # in nanoseconds
-MOST = 2**63 - 1
-
-
-@pytest.mark.parametrize("steps", [1, 25])
-@pytest.mark.parametrize("unit", [*SPANS, *FINE])
-@settings(max_examples=25)
-@given(number=st.integers(-MOST, MOST) | st.integers(-(10**6), 10**6))
-def test_dates_in_any_unit_of_numpy_are_exact_or_refused(unit, steps, number):
-    dates = np.array([0, number], f"M8[{steps}{unit}]")
-    factor = steps * Fraction({**SPANS, **FINE}[unit])
-    if abs(number) * factor.numerator > MOST:
-        with pytest.raises(ValueError, match=r"times must fit in int64 as \w+, got .* in row 1"):
-            Interactions([0, 1], [0, 1], times=dates)
-    else:
-        read = Interactions([0, 1], [0, 1], times=dates)
-        assert read.times.tolist() == [0, math.floor(number * factor)]
-        assert read.time_unit == ("ns" if unit in FINE else unit if unit in ("ms", "us", "ns") else "s")
-
-
-def test_years_and_months_are_those_of_the_calendar():
-    dates = np.array(["0001-01", "2020-03", "9999-12"], "M8[M]")
-    seconds = [int(date.astype("M8[s]").astype(int)) for date in dates]
-    assert Interactions([0, 1, 2], [0, 1, 2], times=dates).times.tolist() == seconds
-    with pytest.raises(ValueError, match=r"times must fit in int64 as s, got .* in row 1"):
-        Interactions([0, 1], [0, 1], times=np.array([0, 2**61], "M8[Y]"))
-
-
-def test_dates_without_a_unit_are_refused():
-    with pytest.raises(ValueError, match="times are datetime64 without a unit"):
-        Interactions([0], [0], times=np.array([1]).view("M8"))
 
 
 @pytest.mark.parametrize("code", [2**31 - 1, 10**11, 2**63 - 1])

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrec import Vocabulary
-from fastrec.data import pack_strings, unpack_strings
 
 INTEGERS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=40)
 # All of Unicode but lone surrogates, which are refused; NULs and empty strings included.
@@ -57,17 +56,6 @@ def test_integers_are_found_in_any_order_spread_and_number(ids, spread):
     assert vocabulary.encode(asked, unknown="code").tolist() == expected
     many = vocabulary.encode(asked * 100, unknown="code").tolist()  # enough of them for the table
     assert many == expected * 100
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=()))))
-def test_packed_strings_come_back(strings):
-    assert unpack_strings(*pack_strings(strings)).tolist() == strings
-
-
-@pytest.mark.parametrize("offsets", [[0, 2], [1, 3], [0, 2, 1, 3], []])
-def test_offsets_that_do_not_fit_the_block_are_refused(offsets):
-    with pytest.raises(ValueError, match="block of strings"):
-        unpack_strings(np.zeros(3, np.uint8), np.array(offsets, np.int64))
 
 
 @pytest.mark.parametrize(
@@ -237,3 +225,17 @@ def test_repr_shows_kind_and_first_ids():
 def test_unknown_must_be_a_known_word():
     with pytest.raises(ValueError, match="unknown must be one of"):
         Vocabulary([1]).encode([1], unknown="skip")
+
+
+def test_vocabularies_of_others_are_looked_at():
+    good = Vocabulary(["b", "a", "c"]).to_arrays()
+    Vocabulary.from_arrays(good).check_content()
+    for name, bad in {
+        "order": good["order"][::-1].copy(),
+        "utf8": np.frombuffer(b"bab", np.uint8),
+        "offsets": np.array([0, 2, 1, 3]),
+    }.items():
+        with pytest.raises(ValueError, match="must"):
+            Vocabulary.from_arrays({**good, name: bad}).check_content()
+    with pytest.raises(ValueError, match="each number once"):
+        Vocabulary.from_arrays({"ids": np.array([1, 2, 1])}).check_content()

@@ -3,12 +3,10 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastrec.data import Vocabulary
-from fastrec.features import FeatureEncoder, align_rows
+from fastrec.features import FeatureEncoder
 
 FRAME = {
     "title": ["The Long Good Friday", "A long night of it", "Good and evil times", None],
@@ -191,19 +189,6 @@ def test_another_length_of_vectors_is_refused():
     encoder = FeatureEncoder({"embedding": "vector"}).fit(FRAME)
     with pytest.raises(ValueError, match="must have 2 numbers, got 3"):
         encoder.transform({"embedding": [[1.0, 2.0, 3.0]]})
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_rows_are_aligned_with_a_vocabulary(sparse):
-    features = np.arange(6, dtype=float).reshape(3, 2)
-    given = sp.csr_array(features) if sparse else features
-    aligned = align_rows(given, [30, 10, 99], Vocabulary([10, 20, 30]))
-    dense = aligned.toarray() if sparse else aligned
-    np.testing.assert_array_equal(dense, [features[1], [0, 0], features[0]])
-    with pytest.raises(ValueError, match="several rows for the id"):
-        align_rows(given, [10, 10, 20], Vocabulary([10, 20]))
-    with pytest.raises(ValueError, match="3 rows, but there are 2 ids"):
-        align_rows(given, [10, 20], Vocabulary([10, 20]))
 
 
 def test_numbers_far_from_all_that_was_seen_stay_finite():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastrec.solvers.network_layout import NetworkLayout
 
@@ -34,3 +36,13 @@ def test_batch_normalization_becomes_part_of_the_kernels():
         z = z * named[f"gain{index}"] + named[f"shift{index}"]
         np.testing.assert_allclose(x @ new[f"kernel{index}"] + new[f"bias{index}"], z, rtol=1e-4, atol=1e-4)
         x = np.maximum(z, 0)
+
+
+@given(st.sampled_from(["dot", "gmf", "mlp", "neumf"]), st.integers(1, 20), st.lists(st.integers(1, 20), max_size=3))
+def test_a_network_counts_its_parameters_without_making_them(architecture, factors, layers):
+    if not layers and architecture in ("mlp", "neumf"):
+        layers = [3]
+    for normalization in (None, "batch"):
+        layout = NetworkLayout(architecture, factors, tuple(layers), normalization)
+        assert layout.n_parameters == len(layout.places)
+        assert layout.width == len(layout.columns)
