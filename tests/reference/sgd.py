@@ -170,3 +170,59 @@ def solve_ratings(codes, ratings, mean, offset, rows, biases, decay, bias_decay)
     penalty = len(codes) * np.diag([decay] * rows.shape[1] + [bias_decay])
     solution = np.linalg.solve(design.T @ design + penalty, design.T @ targets)
     return solution[:-1], solution[-1]
+
+
+def fold(codes, anchor, passes, rate, decay, slope):
+    """A user's row: passes over a history from its anchor on, at rates that fall to zero.
+
+    `slope(x, place, number)` is how the loss of the entry at a place falls with x; `number` is its first random one.
+    None: nothing moves.
+    """
+    x = anchor.astype(float)
+    for turn in range(passes):
+        pace = rate * (1 - turn / passes)
+        for place in range(len(codes)):
+            ascent = slope(x, place, (turn * len(codes) + place) * 64)
+            if ascent is not None:
+                x = x + pace * (ascent - decay * (x - anchor))
+    return x
+
+
+def fold_pairs(
+    codes, values, anchor, pool, rows, biases, *, passes, rate, decay, draws, margin, hardest, hinge, shares
+):
+    def slope(x, place, number):
+        i = codes[place]
+        score = x @ rows[i] + biases[i]
+        best, j, drawn = (-np.inf if hardest else score - margin), None, 0
+        for draw in range(draws):
+            candidate = pool[random_below(0, number + draw, len(pool))]
+            if candidate in codes:
+                continue
+            drawn += 1
+            other = x @ rows[candidate] + biases[candidate]
+            if other > best:
+                j, best = candidate, other
+                if not hardest:
+                    break
+        if j is None:
+            return None
+        weight = values[place] * shares[drawn]
+        return (weight if hinge else weight / (1 + math.exp(score - best))) * (rows[i] - rows[j])
+
+    return fold(codes, anchor, passes, rate, decay, slope)
+
+
+def fold_labels(codes, values, anchor, pool, rows, biases, *, passes, rate, decay, draws, weight):
+    def slope(x, place, number):
+        targets = [(codes[place], values[place])]
+        if values[place] > 0:
+            drawn = [pool[random_below(0, number + draw, len(pool))] for draw in range(draws)]
+            targets += [(j, -weight) for j in drawn if j not in codes]
+        ascent = np.zeros_like(x)
+        for j, amount in targets:
+            score = (x @ rows[j] + biases[j]) * np.sign(amount)
+            ascent = ascent + amount / (1 + math.exp(score)) * rows[j]
+        return ascent
+
+    return fold(codes, anchor, passes, rate, decay, slope)

@@ -1,0 +1,80 @@
+"""Users folded in by the losses on pairs and on labels, against their NumPy twins."""
+
+import numpy as np
+import pytest
+
+from fastrec.kernels._jit import Static
+from fastrec.kernels.sgd_folding import fold_labels, fold_pairs
+from fastrec.kernels.sgd_labels import Labels
+from fastrec.kernels.sgd_pairs import Negatives
+from fastrec.kernels.sparse import Entries
+from tests.kernels.sgd_cells import DECAY, N_ITEMS, PACE, RATE, WIDTH, cell, compiled
+from tests.reference import sgd as plain
+
+LENGTHS = (4, 0, 9, 1)
+PASSES = {"passes": 5, "rate": RATE, "decay": DECAY}
+
+
+def histories(one_value):
+    rng = np.random.default_rng(3)
+    indptr = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
+    indices = np.concatenate([np.sort(rng.choice(N_ITEMS, n, replace=False)) for n in LENGTHS]).astype(np.int32)
+    values = rng.uniform(0.5, 2, 1 if one_value else len(indices)).astype(np.float32)
+    return Entries(indptr, indices, values)
+
+
+def assert_folded(kernel, twin, entries, drawing, anchored, **options):
+    """Rows of all users, and one's when it is folded in alone, to the bit."""
+    _, _, _, (_, rows), (_, biases), pool = cell()
+    anchors = np.random.default_rng(4).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32) * anchored
+    out = [np.full(len(LENGTHS) * WIDTH, np.nan, np.float32) for _ in range(2)]
+    for found, (first, last) in zip(out, ((0, 4), (2, 3)), strict=True):
+        kernel(
+            entries, first, last, pool, np.full(N_ITEMS, -1, np.int32), drawing, PASSES["passes"], np.uint64(0),
+            compiled(rows, biases), PACE, anchors.reshape(-1) if anchored else np.zeros(1, np.float32), found,
+            Static(WIDTH),
+        )  # fmt: skip
+    whole, alone = (found.reshape(-1, WIDTH) for found in out)
+    np.testing.assert_array_equal(alone[2], whole[2])
+    assert np.isnan(alone[[0, 1, 3]]).all()
+    values = np.broadcast_to(entries.values, entries.indices.shape)
+    for user, found in enumerate(whole):
+        part = slice(entries.indptr[user], entries.indptr[user + 1])
+        expected = twin(
+            entries.indices[part],
+            values[part],
+            anchors[user],
+            pool,
+            rows.astype(float),
+            biases,
+            **PASSES,
+            **options,
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("one_value", [False, True])
+@pytest.mark.parametrize("anchored", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(draws=4, margin=np.inf, hardest=False, hinge=False),
+        dict(draws=6, margin=np.inf, hardest=True, hinge=False),
+        dict(draws=20, margin=1.0, hardest=False, hinge=True),
+    ],
+    ids=["uniform", "adaptive", "warp"],
+)
+def test_histories_are_folded_in_by_pairs_as_by_their_twin(options, anchored, one_value):
+    shares = np.linspace(1, 2, options["draws"] + 1).astype(np.float32)
+    drawing = Negatives(options["draws"], np.float32(options["margin"]), options["hardest"], options["hinge"], shares)
+    assert_folded(fold_pairs, plain.fold_pairs, histories(one_value), drawing, anchored, shares=shares, **options)
+
+
+@pytest.mark.parametrize("one_value", [False, True])
+@pytest.mark.parametrize("anchored", [False, True])
+def test_histories_are_folded_in_by_labels_as_by_their_twin(anchored, one_value):
+    entries = histories(one_value)
+    if not one_value:
+        entries.values[::3] *= -1  # dislikes
+    drawing = Labels(3, np.float32(0.5), True)
+    assert_folded(fold_labels, plain.fold_labels, entries, drawing, anchored, draws=3, weight=0.5)
