@@ -37,16 +37,3 @@ def test_threads_do_not_change_the_result(jobs):
     alone, together = (metrics.measure(ranking, truth, labels, n_jobs=n) for n in (1, jobs))
     for label in labels:
         np.testing.assert_array_equal(alone[label], together[label])
-
-
-def test_every_kernel_is_compiled_for_one_signature_only():
-    from fastrec.kernels import metrics as kernels
-
-    truths = [np.eye(3), sp.csc_array(np.eye(3)), sp.csr_array(np.eye(3, dtype=np.int8)), np.asfortranarray(np.eye(3))]
-    for truth in truths:
-        for ranking in (np.zeros((3, 1), dtype=np.int64), np.arange(6, dtype=np.uint16).reshape(3, 2) % 3):
-            metrics.measure(ranking, truth, ["ndcg@1"])
-            metrics.measure(ranking, truth, ["graded_ndcg@1", "recall@7"], n_jobs=2)
-            metrics.novelty(ranking[:, ::-1], np.ones(3, dtype=int), 4)
-    for kernel in (kernels.tally_rankings, kernels.average_weights):
-        assert len(kernel.signatures) == 1, kernel.signatures
