@@ -147,8 +147,7 @@ class IndexState(NamedTuple):
         )
 
     def changed(self, codes: NDArray[np.int32], new: NDArray[Any], n_jobs: int) -> "IndexState":
-        """The state with vectors in the place of some, or added."""
-        """The index with other vectors for these codes; codes from n on are new."""
+        """The state with other vectors for these codes; codes from n on are new."""
         old, fresh = self.without(codes[codes < len(self.alive)]), exact_rows("vectors", new, self.exact.metric)
         n, power = max(len(self.alive), int(codes.max()) + 1), power_of(self.exact)
         centers = self.clusters.times(power).centers

@@ -12,12 +12,10 @@ from fastrec.retrieval.packed import make_rotation, make_signs, rotate
 from fastrec.retrieval.partition import (
     assign,
     exact_rows,
-    find_clusters,
-    merge_lists,
-    order_lists,
     pack_rows,
     pad_codes,
 )
+from tests.retrieval.vectors import unpacked
 
 
 @kernel()
@@ -56,13 +54,6 @@ def test_lists_are_kept_by_what_is_expected_of_them(n, wanted):
         assert all(abs(np.log(worth[chosen == part][0] / least)) < 0.4 for part in wrong), "but for close calls"
 
 
-def unpacked(packed, d):
-    """The rotated vectors that bytes stand for, in their places."""
-    quads = np.ascontiguousarray(packed.panels.panels.swapaxes(1, 2)).reshape(len(packed.panels.order), -1)
-    levels = quads.view(np.uint8).astype(int) - 128
-    return levels[:, : max(d, 16)] * packed.panels.steps[:, None].astype(np.float64)
-
-
 @pytest.mark.parametrize("metric", [INNER_PRODUCT, COSINE])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (40, 7), (33, 128), (20, 300)])
@@ -91,41 +82,6 @@ def test_vectors_go_to_the_nearest_center(n, d, n_lists):
     assert (nearest == distances.argmin(axis=1)).mean() > 0.99
 
 
-def test_clusters_are_found_again():
-    random = np.random.default_rng(2)
-    centers = 10 * random.normal(size=(8, 12))
-    vectors = (centers[np.arange(800) % 8] + random.normal(size=(800, 12))).astype(np.float32)
-    found = find_clusters(lambda part: vectors[part], 800, 24, np.random.default_rng(0), 1)
-    for part in range(24):
-        assert len(set(np.flatnonzero(found.nearest == part) % 8)) <= 1, "a list holds vectors of one group"
-    sizes = np.bincount(found.nearest, minlength=24)
-    for part in np.flatnonzero(sizes):
-        own = vectors[found.nearest == part].astype(np.float64)
-        np.testing.assert_allclose(found.centers[part], own.mean(axis=0), rtol=1e-4, atol=1e-5)
-        spread = np.sqrt(((own - own.mean(axis=0)) ** 2).sum(axis=1).mean())
-        np.testing.assert_allclose(found.spreads[part], spread, rtol=1e-3, atol=1e-3)
-
-
-def test_merged_lists_hold_what_they_held_and_what_is_new():
-    random = np.random.default_rng(3)
-    vectors, lists = random.normal(size=(200, 10)).astype(np.float32), random.integers(7, size=200).astype(np.int32)
-    exact = exact_rows("vectors", vectors, INNER_PRODUCT)
-    order, starts = order_lists(lists[:150], exact.norms[:150], 7)
-    old = pack_rows(exact, order, 1)
-    fresh, codes = exact_rows("vectors", vectors[150:], INNER_PRODUCT), np.arange(150, 200, dtype=np.int32)
-    longest = float(exact.norms.max())
-    merged, starts = merge_lists(old, starts, fresh, codes, lists[150:], longest)
-    placed = np.flatnonzero(merged.panels.order >= 0)
-    assert sorted(merged.panels.order[placed]) == list(range(200))
-    np.testing.assert_array_equal(
-        np.repeat(np.arange(7), np.diff(starts) * 16)[placed], lists[merged.panels.order[placed]]
-    )
-    whole = pack_rows(exact, pad_codes(np.arange(200, dtype=np.int32)), 1, longest)
-    np.testing.assert_allclose(
-        unpacked(merged, 10)[placed], unpacked(whole, 10)[merged.panels.order[placed]], atol=1e-6
-    )
-
-
 @kernel()
 def turn(signs, blocks, rows, rotated):
     rotate_rows(pointer(signs), blocks, pointer(rows), rows.shape[1], len(rows), pointer(rotated), rotated.shape[1])
@@ -142,12 +98,3 @@ def test_the_fast_rotation_is_one(d):
     np.testing.assert_allclose(np.linalg.norm(rotated, axis=1), np.linalg.norm(rows, axis=1), rtol=1e-5)
     for matrix in rotation:
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-12)
-
-
-@pytest.mark.parametrize("d", [64, 100, 257])
-def test_a_rotation_spreads_what_stands_in_few_elements(d):
-    for rows in (np.eye(d), np.eye(d) + np.roll(np.eye(d), 1, axis=1)):
-        rotated = rotate(rows, make_rotation(d))
-        shares = np.abs(rotated).max(axis=1) / np.linalg.norm(rotated, axis=1)
-        # Of d normal numbers the largest is near √(2 ln d / d) of their length.
-        assert shares.max() < 1.7 * np.sqrt(2 * np.log(min(d, 128)) / min(d, 128))

@@ -9,6 +9,7 @@ from llvmlite import ir
 
 from fastrec.kernels import products, simd
 from fastrec.kernels._jit import Static, kernel
+from fastrec.kernels.products import byte_way, runnable_ways
 
 
 @kernel()
@@ -42,3 +43,14 @@ def test_neon_is_its_own_instruction():
     builder = ir.IRBuilder(function.append_basic_block())
     builder.ret(products._WAYS[products.NEON](builder, *function.args))
     assert len(re.findall(r"sdot ", str(llvm.parse_assembly(str(module))))) == 4
+
+
+def test_the_environment_chooses_the_way(monkeypatch):
+    ways = runnable_ways()
+    monkeypatch.delenv("FASTREC_INT8", raising=False)
+    assert byte_way.__wrapped__() == next(iter(ways.values()))
+    monkeypatch.setenv("FASTREC_INT8", "portable")
+    assert byte_way.__wrapped__() == ways["portable"]
+    monkeypatch.setenv("FASTREC_INT8", "sse9")
+    with pytest.raises(ValueError, match=r"FASTREC_INT8 must be one of .*portable. on this CPU, got .sse9."):
+        byte_way.__wrapped__()

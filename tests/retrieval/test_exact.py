@@ -12,20 +12,14 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastrec.kernels.products import byte_way, runnable_ways
+from fastrec.kernels.products import runnable_ways
 from fastrec.retrieval import ExactIndex, IVFIndex, packed
 from fastrec.retrieval import select_topk as select
 from fastrec.retrieval.exact import score_pairs
-from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.topk import score_exactly, select_topk
+from tests.retrieval.vectors import STORAGES, lognormal
 
 METRICS = ("ip", "cosine", "l2")
-STORAGES = ("float32", "int8", "float16")
-
-
-def lognormal(n, d, seed, spread=0.5):
-    random = np.random.default_rng(seed)
-    return (random.normal(size=(n, d)) * random.lognormal(0, spread, (n, 1))).astype(np.float32)
 
 
 def assert_exact(vectors, queries, k, metric="ip", storage="float32", exclude=None, allow=None, **options):
@@ -127,28 +121,6 @@ def test_what_is_allowed_or_excluded_for_all_holds_for_each(share, n_queries, st
     top = index.search(queries, 10, out, allow=allowed)
     np.testing.assert_array_equal(top.codes, select_topk(scores, 10, everyone & closed, everyone & allowed)[0])
     np.testing.assert_array_equal(index.search(queries, 10, out).codes, select_topk(scores, 10, everyone & closed)[0])
-
-
-@pytest.mark.parametrize("storage", STORAGES)
-def test_stored_zeros_exclude_too(storage):
-    exclude = sp.csr_array((np.zeros(1, np.float32), [0], [0, 1]), shape=(1, 3))
-    top = ExactIndex(storage=storage).fit(np.eye(3)).search([[3.0, 2.0, 1.0]], 2, exclude)
-    assert top.codes.tolist() == [[1, 2]]
-
-
-@pytest.mark.parametrize("exclude", [sp.csr_array, sp.coo_array, sp.csc_array, sp.csr_matrix, sp.lil_array])
-def test_any_sparse_matrix_filters(exclude):
-    matrix = exclude(np.array([[0, 1, 0], [1, 0, 1]]))
-    top = ExactIndex().fit(np.eye(3)).search(np.ones((2, 3)), 3, matrix)
-    assert top.codes.tolist() == [[0, 2, -1], [1, -1, -1]]
-    assert np.isneginf(top.scores[1, 1:]).all()
-
-
-def test_unsorted_indices_filter():
-    seen = sp.csr_array((np.ones(3), np.array([4, 0, 2]), np.array([0, 3])), shape=(1, 5))
-    assert ExactIndex().fit(np.eye(5)).search(np.ones((1, 5)), 5, seen).codes.tolist() == [[1, 3, -1, -1, -1]]
-    assert ExactIndex().fit(np.eye(5)).search(np.ones((1, 5)), 2, allow=seen).codes.tolist() == [[0, 2]]
-    assert seen.indices.tolist() == [4, 0, 2], "the caller's matrix is left alone"
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -255,13 +227,6 @@ def test_bad_input_is_refused_with_its_reason(call, error, match):
         call(index)
 
 
-def test_a_filter_with_codes_beyond_the_vectors_is_refused():
-    broken = sp.csr_array((1, 5))
-    broken.indices, broken.indptr, broken.data = np.array([7], np.int32), np.array([0, 1], np.int32), np.ones(1)
-    with pytest.raises(ValueError, match="exclude holds codes from 7 to 7; they must be from 0 to 4"):
-        ExactIndex().fit(np.ones((5, 3))).search(np.ones((1, 3)), 1, broken)
-
-
 def test_it_is_an_estimator():
     index = ExactIndex(metric="l2", storage="int8", n_jobs=2)
     assert clone(index).get_params() == {"metric": "l2", "storage": "int8", "n_jobs": 2}
@@ -278,17 +243,6 @@ def test_every_way_to_multiply_bytes_has_the_plain_answer(way, monkeypatch):
         for d in (1, 3, 64, 300):
             assert_exact(lognormal(2000, d, 0), lognormal(9, d, 1), 10, metric, "int8")
         assert_exact(*ADVERSARIAL["one dimension stands out"](lognormal(900, 20, 2), lognormal(9, 20, 3)), 10, metric)
-
-
-def test_the_environment_chooses_the_way(monkeypatch):
-    ways = runnable_ways()
-    monkeypatch.delenv("FASTREC_INT8", raising=False)
-    assert byte_way.__wrapped__() == next(iter(ways.values()))
-    monkeypatch.setenv("FASTREC_INT8", "portable")
-    assert byte_way.__wrapped__() == ways["portable"]
-    monkeypatch.setenv("FASTREC_INT8", "sse9")
-    with pytest.raises(ValueError, match=r"FASTREC_INT8 must be one of .*portable. on this CPU, got .sse9."):
-        byte_way.__wrapped__()
 
 
 def test_audit_tells_what_the_scan_skipped():
@@ -367,74 +321,6 @@ def test_a_saved_index_is_mapped_and_answers_as_before(metric, storage, tmp_path
         assert not array.flags.owndata
         assert not array.flags.writeable
     pickle.loads(pickle.dumps(again))
-
-
-def test_an_empty_index_is_saved_too(tmp_path):
-    ExactIndex().fit(np.empty((0, 4))).save(tmp_path / "empty")
-    assert ExactIndex.load(tmp_path / "empty").search(np.ones((1, 4)), 2).codes.tolist() == [[-1, -1]]
-
-
-def test_an_index_that_is_not_fitted_cannot_be_saved(tmp_path):
-    with pytest.raises(NotFittedError):
-        ExactIndex().save(tmp_path / "nothing")
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "match"),
-    [
-        ("order", lambda codes: codes + 1, "order must hold"),
-        ("order", lambda codes: codes[:-16], "must be of shape"),
-        ("panels", lambda panels: panels[:-1], "'panels'"),
-        ("steps", lambda steps: steps.astype(np.float64), "steps must"),
-        ("norms", lambda norms: norms[1:], "norms must"),
-        ("vectors", None, "vectors"),
-    ],
-)
-def test_a_file_whose_arrays_do_not_fit_is_refused(name, change, match, tmp_path):
-    ExactIndex(storage="int8").fit(lognormal(48, 20, 0)).save(tmp_path / "whole")
-    arrays, record = read_arrays(tmp_path / "whole")
-    kept = {key: array for key, array in arrays.items() if key != name}
-    write_arrays(tmp_path / "other", kept | ({} if change is None else {name: change(arrays[name])}), record)
-    with pytest.raises(FileError, match=f"holds no ExactIndex that can be loaded.*{match}"):
-        ExactIndex.load(tmp_path / "other")
-    write_arrays(tmp_path / "turned", arrays, record | {"rotation": "another"})
-    with pytest.raises(FileError, match="rotated by 'another'"):
-        ExactIndex.load(tmp_path / "turned")
-    IVFIndex(n_probe=1).fit(lognormal(48, 20, 0)).save(tmp_path / "lists")
-    with pytest.raises(FileError, match="its class is 'IVFIndex'"):
-        ExactIndex.load(tmp_path / "lists")
-
-
-@pytest.mark.parametrize(
-    "index", [ExactIndex(), ExactIndex(storage="int8"), IVFIndex(n_probe=9, random_state=0)], ids=repr
-)
-def test_rows_of_filters_are_read_as_what_they_are(index):
-    """Duplicates count once, what SciPy remembers of a changed matrix counts not, and a broken one is refused."""
-    vectors = lognormal(200, 16, 0)
-    index.fit(vectors)
-    doubled = sp.csr_array((np.ones(6), [5, 5, 5, 9, 3, 3], [0, 4, 6, 6]), shape=(3, 200))
-    allowed = index.search(vectors[:3], 3, allow=doubled).codes
-    assert [set(row) for row in allowed.tolist()] == [{5, 9, -1}, {3, -1}, {-1}]
-    best = index.search(vectors[:1], 3).codes[0]
-    changed = sp.csr_array((np.ones(3), np.sort(best), [0, 3]), shape=(1, 200))
-    assert changed.has_sorted_indices
-    changed.indices[:] = changed.indices[::-1].copy()
-    assert not set(index.search(vectors[:1], 3, changed).codes[0]) & set(best)
-    broken = sp.csr_array((np.ones(3), [1, 2, 3], [0, 2, 3, 3]), shape=(3, 200))
-    broken.indptr[1] = 10**9
-    for name in ("exclude", "allow"):
-        with pytest.raises(ValueError, match=f"{name} is not a valid sparse matrix"):
-            index.search(vectors[:3], 3, **{name: broken})
-
-
-def test_what_is_left_out_may_be_a_mask():
-    vectors, out = lognormal(50, 4, 0), np.arange(50) % 2 == 0
-    index = ExactIndex().fit(vectors)
-    masked, listed = (index.search(vectors[:9], 50, given) for given in (out, np.flatnonzero(out)))
-    np.testing.assert_array_equal(masked.codes, listed.codes)
-    assert set(masked.codes.ravel().tolist()) == {-1, *range(1, 50, 2)}
-    both = index.search(vectors[:1], 50, out, allow=np.arange(9)).codes[0]
-    assert sorted(both[both >= 0].tolist()) == [1, 3, 5, 7]
 
 
 @pytest.mark.parametrize(

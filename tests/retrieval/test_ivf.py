@@ -14,35 +14,14 @@ from sklearn.exceptions import NotFittedError
 from fastrec.kernels.products import runnable_ways
 from fastrec.parallel import run_pieces
 from fastrec.retrieval import ExactIndex, IVFIndex, partition
-from fastrec.storage import FileError, read_arrays, write_arrays
 from tests.reference.topk import score_exactly, select_topk
+from tests.retrieval.vectors import QUERIES, RERANKS, VECTORS, all_lists, groups, recall
 
 METRICS = ("ip", "cosine")
-RERANKS = ("float32", "float16")
-
-
-def groups(n, d, seed, spread=0.4):
-    """Vectors around some centers, with norms that differ as popularity does."""
-    random = np.random.default_rng(seed)
-    centers = np.random.default_rng(99).normal(size=(40, d))
-    vectors = centers[random.integers(40, size=n)] + spread * random.normal(size=(n, d))
-    return (vectors * random.lognormal(0, 0.3, (n, 1))).astype(np.float32)
-
-
-def all_lists(metric="ip", n_lists=8, **options):
-    """An index that looks at everything, so that its answer is known."""
-    return IVFIndex(metric, n_lists=n_lists, n_probe=n_lists, random_state=0, **options)
 
 
 def stored(vectors, rerank):
     return vectors.astype(np.float16).astype(np.float32) if rerank == "float16" else vectors
-
-
-def recall(truth, found):
-    return np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(truth, found, strict=True)])
-
-
-VECTORS, QUERIES = groups(3000, 20, 0), groups(300, 20, 1)
 
 
 # -- what it finds
@@ -129,14 +108,6 @@ def test_equal_scores_come_by_code():
     np.testing.assert_array_equal(top.codes, codes)
 
 
-@pytest.mark.parametrize("rerank", [*RERANKS, None])
-def test_a_query_of_zeros_gets_the_first_codes(rerank):
-    index = all_lists(rerank=rerank).fit(VECTORS)
-    top = index.search(np.zeros((2, 20)), 3, sp.csr_array(([1.0], [0], [0, 1, 1]), shape=(2, 3000)))
-    assert top.codes.tolist() == [[1, 2, 3], [0, 1, 2]]
-    assert top.scores.tolist() == [[0, 0, 0], [0, 0, 0]]
-
-
 @pytest.mark.parametrize("metric", METRICS)
 def test_single_queries_asked_again_are_answered_as_in_a_batch(metric):
     index = IVFIndex(metric, n_lists=60, n_probe=5, random_state=0).fit(VECTORS)
@@ -156,19 +127,6 @@ def test_single_queries_asked_again_are_answered_as_in_a_batch(metric):
             index.search(bad, 7)
     with pytest.raises(TypeError, match="k must be an integer"):
         index.search(QUERIES[:1], True)
-
-
-def test_batches_of_all_sizes_work_in_what_others_left():
-    index = IVFIndex(n_lists=60, n_probe=5, random_state=0, n_jobs=1).fit(VECTORS)
-    whole = index.search(QUERIES, 7)
-    for part in (slice(0, 100), slice(100, 103), slice(5, 300), slice(40, 42)):
-        top = index.search(QUERIES[part], 7)
-        np.testing.assert_array_equal(top.codes, whole.codes[part])
-        np.testing.assert_array_equal(top.scores, whole.scores[part])
-        index.search(QUERIES[:30], 9)
-    with pytest.raises(ValueError, match="row 60, column 3"):
-        index.search(np.where((np.arange(300) == 60)[:, None] & (np.arange(20) == 3), np.nan, QUERIES), 7)
-    np.testing.assert_array_equal(index.search(QUERIES, 7).codes, whole.codes)
 
 
 # -- the recall that was asked for
@@ -267,29 +225,6 @@ def test_excluded_items_are_never_found(rerank):
     assert not np.isin(index.search(QUERIES, 10, out).codes, out).any()
 
 
-@pytest.mark.parametrize("rerank", ["float32", None])
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.7])
-def test_more_lists_are_looked_at_until_there_are_k(share, rerank):
-    allowed = np.random.default_rng(9).random(3000) < share
-    index = IVFIndex(n_lists=60, n_probe=1, rerank=rerank, random_state=0).fit(VECTORS)
-    for allow in (allowed, np.flatnonzero(allowed), sp.csr_array(np.tile(allowed, (300, 1)))):
-        top = index.search(QUERIES, 10, allow=allow)
-        assert (top.codes >= 0).all()
-        assert allowed[top.codes].all()
-    everything = sp.csr_array(np.ones((2, 3000)) - np.isin(np.arange(3000), [5, 2000]))
-    top = index.search(QUERIES[:2], 4, everything)
-    assert sorted(top.codes[0].tolist()) == [-1, -1, 5, 2000]
-    assert np.isneginf(top.scores[:, 2:]).all()
-
-
-@pytest.mark.parametrize("rerank", ["float32", None])
-def test_what_each_may_choose_is_ranked_exactly(rerank):
-    allow = sp.csr_array(np.random.default_rng(10).random((300, 3000)) < 0.01)
-    top = IVFIndex(n_lists=60, n_probe=1, rerank=rerank, random_state=0).fit(VECTORS).search(QUERIES, 5, allow=allow)
-    codes, _ = select_topk(score_exactly(QUERIES, VECTORS), 5, allow=allow.toarray())
-    assert recall(codes, top.codes) > (0.9 if rerank is None else 0.9999)
-
-
 def test_everything_excluded_is_an_empty_row():
     top = IVFIndex(n_lists=10, n_probe=1, random_state=0).fit(VECTORS).search(QUERIES[:2], 3, np.arange(3000))
     assert (top.codes == -1).all()
@@ -369,25 +304,6 @@ def test_updated_vectors_are_found_by_their_new_values():
     assert index.search(QUERIES[:1], 1, allow=[3]).codes.tolist() == [[3]]
 
 
-def test_many_small_changes_leave_no_holes():
-    index = all_lists().fit(VECTORS[:500])
-    size = len(index._state.packed.panels.order)
-    for step in range(10):
-        index.remove(index.add(VECTORS[500 + step : 501 + step]))
-        index.update([step], VECTORS[[step]])
-    assert len(index._state.packed.panels.order) <= size + 16 * 8
-    truth = select_topk(score_exactly(QUERIES, VECTORS[:500]), 10)[0]
-    assert recall(truth, index.search(QUERIES, 10).codes) > 0.999
-
-
-def test_a_search_goes_on_with_what_it_began_with():
-    index = all_lists().fit(VECTORS)
-    state = index._check_fitted()
-    index.remove(np.arange(1000))
-    assert state.n_alive() == 3000
-    assert index._check_fitted().n_alive() == 2000
-
-
 # -- keeping
 
 
@@ -408,64 +324,12 @@ def test_a_saved_index_is_mapped_and_answers_as_before(rerank, tmp_path):
     assert again.add(VECTORS[:1]).tolist() == [3000]
 
 
-def test_another_file_is_refused(tmp_path):
-    write_arrays(tmp_path / "other", {"a": np.zeros(3)}, {"class": "Other"})
-    with pytest.raises(FileError, match="holds no IVFIndex"):
-        IVFIndex.load(tmp_path / "other")
-    IVFIndex(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "index")
-    arrays, record = read_arrays(tmp_path / "index")
-    write_arrays(tmp_path / "cut", {name: array for name, array in arrays.items() if name != "order"}, record)
-    with pytest.raises(FileError, match="order"):
-        IVFIndex.load(tmp_path / "cut")
-    for change, match in (({"class": "ExactIndex"}, "ExactIndex"), ({"rotation": "another"}, "another")):
-        with pytest.raises(ValueError, match=match):
-            IVFIndex.rebuild(arrays, record | change)
-
-
-@pytest.mark.parametrize("rerank", ["float16", None])
-def test_it_takes_little_memory(rerank):
-    vectors = groups(8000, 128, 11)
-    index = IVFIndex(n_probe=1, n_lists=60, rerank=rerank, random_state=0).fit(vectors)
-    arrays = index._state.to_arrays()
-    packed = sum(arrays[name].nbytes for name in ("panels", "steps", "lengths", "order"))
-    kept = 0 if rerank is None else arrays["vectors"].nbytes
-    assert (packed + kept) / vectors.size < (3.4 if rerank else 1.4)
-
-
 def test_what_was_fitted_is_saved_whatever_has_been_set_since(tmp_path):
     index = IVFIndex(n_lists=30, n_probe=4, random_state=0).fit(VECTORS)
     index.set_params(metric="cosine", rerank="float16").save(tmp_path / "index")
     again = IVFIndex.load(tmp_path / "index")
     assert (again.metric, again.rerank, again.random_state) == ("ip", "float32", 0)
     np.testing.assert_array_equal(again.search(QUERIES, 10).scores, index.search(QUERIES, 10).scores)
-
-
-class Own(IVFIndex):
-    """Somebody's subclass."""
-
-
-def test_a_subclass_loads_what_it_saved(tmp_path):
-    Own(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "own")
-    assert type(Own.load(tmp_path / "own")) is Own
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "match"),
-    [
-        ("order", lambda order: np.where(order < 0, order, 5), "each code once"),
-        ("order", lambda order: order + 1, "order must hold"),
-        ("steps", lambda steps: steps * np.nan, "steps must hold finite"),
-        ("centers", lambda centers: centers * np.inf, "centers must"),
-    ],
-)
-def test_a_file_that_makes_no_sense_is_refused(name, change, match, tmp_path):
-    IVFIndex(n_probe=1).fit(VECTORS[:100]).save(tmp_path / "index")
-    arrays, record = read_arrays(tmp_path / "index")
-    write_arrays(tmp_path / "other", arrays | {name: change(arrays[name])}, record)
-    with pytest.raises(FileError, match=match):
-        IVFIndex.load(tmp_path / "other")
-    with pytest.raises(ValueError, match="n_probe must be an integer from 1 to 3"):
-        IVFIndex.rebuild(arrays, record | {"n_probe": 100_000})
 
 
 def test_threads_that_add_get_codes_of_their_own():
