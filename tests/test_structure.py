@@ -36,6 +36,7 @@ MIRRORED = (
     "online",
     "plots",
     "preprocessing",
+    "retrieval",
     "serving",
     "solvers",
 )
