@@ -33,6 +33,7 @@ MIRRORED = (
     "features",
     "matrix",
     "metrics",
+    "models/composed",
     "online",
     "plots",
     "preprocessing",
