@@ -356,6 +356,15 @@ class OptionsMixin:
             option.check(f"{type(self).__name__}.{name}", getattr(self, name))
 
 
+def check_options(owner: OptionsMixin) -> None:
+    """Raise a TypeError or ValueError where an option of an estimator is not what it may be.
+
+    >>> from fastrec.retrieval import ExactIndex
+    >>> check_options(ExactIndex(metric="cosine"))
+    """
+    owner._check_options()
+
+
 def options_of(kind: type) -> dict[str, Option]:
     """The options that the constructor of a class takes, in its order, as far as classes in its line declare them."""
     lines = [vars(base).get("_options", {}) for base in reversed(kind.__mro__)]

@@ -90,7 +90,7 @@ def as_interactions(matrix, ids=str, **options):
 
 def in_order(kind, data):
     """Interactions with times, by their values, where the model needs an order: as it reads a plain matrix."""
-    if not (kind.needs_order and isinstance(data, Interactions)):
+    if not (kind.needs_order and isinstance(data, Interactions)) or data.times is not None:
         return data
     return Interactions(
         data.user_codes, data.item_codes, data.values, times=data.values.astype(np.int64), users=data.users,

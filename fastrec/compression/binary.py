@@ -12,7 +12,7 @@ from fastrec.compression.steps import STEPS_FIELD, make_steps, name_steps
 from fastrec.fields import Fields
 from fastrec.kernels.codes import SIGNS, Coded, Layout, decode_rows
 from fastrec.matrix.arrays import readonly
-from fastrec.options import Integer, Options, Other, Seed
+from fastrec.options import Integer, Options, Other, Seed, check_options
 
 
 class BinaryCodec(VectorCodec):
@@ -77,7 +77,7 @@ class BinaryCodec(VectorCodec):
 def _check_level(name: str, codec: Any) -> None:
     if not isinstance(codec, VectorCodec) or isinstance(codec, ResidualCodec):
         raise TypeError(f"{name} must be a codec of one level, got {codec!r}")
-    codec._check_options()
+    check_options(codec)
 
 
 class ResidualCodec(VectorCodec):

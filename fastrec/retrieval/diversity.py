@@ -15,7 +15,7 @@ from scipy import sparse
 
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
-from fastrec.options import Integer, Number, Options, OptionsMixin, Other
+from fastrec.options import Integer, Number, Options, OptionsMixin, Other, check_options
 from fastrec.retrieval.topk import TopK
 from fastrec.validation import check_size
 
@@ -356,7 +356,7 @@ def data_of_rule(rule: Any) -> Any:
 def check_rule(name: str, rule: Any) -> None:
     """Raise a TypeError or ValueError where it is neither a rule with the numbers that it may have, nor a function."""
     if type(rule) in _FIELDS:
-        rule._check_options()
+        check_options(rule)
     elif not callable(rule):
         raise TypeError(f"{name} must be an MMR, a Calibration or a GroupCap, got {rule!r}")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastrec.fields import Fields, check_fields
 from fastrec.kernels.topk import measure_rows
 from fastrec.matrix.arrays import readonly
-from fastrec.options import OptionsMixin
+from fastrec.options import OptionsMixin, check_options
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval.packed import ROTATION
 from fastrec.storage import read_arrays, refused, write_arrays
@@ -54,7 +54,7 @@ class Filed(OptionsMixin, ABC):
         if record.get("class") != cls.__name__:
             raise ValueError(f"its class is {record.get('class')!r}")
         index = cls(**record["options"])
-        index._check_options()
+        check_options(index)
         if index._is_rotated() and record["rotation"] != ROTATION:
             raise ValueError(f"its vectors are rotated by {record['rotation']!r}, this version knows {ROTATION!r}")
         check_fields(index._fields(), arrays, {}, ranges=ranges)

@@ -90,3 +90,15 @@ def test_a_model_is_completed_from_item_factors_made_elsewhere():
         other.item_factors_ @ other.user_factors_.T, model.item_factors_ @ model.user_factors_.T, rtol=1e-4, atol=1e-5
     )
     assert np.array_equal(other.recommend(range(60)).codes, model.recommend(range(60)).codes)
+
+
+def test_the_loss_has_the_same_bits_wherever_the_arrays_lie():
+    # A loop that sums up and writes has its sums in another order where LLVM finds its arrays side by side.
+    rng = np.random.default_rng(0)
+    X = (rng.random((30, 20)) < 0.2) * rng.integers(1, 5, (30, 20))
+    curves = set()
+    for _ in range(20):
+        held = [np.empty(size, np.float32) for size in rng.integers(1, 5000, 5)]  # so that memory is given out anew
+        curves.add(ImplicitALS(factors=64, random_state=0, n_jobs=1).fit(X).loss_curve_.tobytes())
+        del held[::2]
+    assert len(curves) == 1

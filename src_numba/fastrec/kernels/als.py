@@ -181,6 +181,9 @@ def solve_rows_cg(
         rz, rx = float32(0), float32(0)
         for f in range(size):
             p[f] = r[f] * inverse[f]
+        # Loops that sum up write nothing: where one writes, LLVM asks at run time how far apart the arrays lie, and
+        # sums in another order where they are neighbours.
+        for f in range(size):
             rz += r[f] * p[f]
             rx += r[f] * x[f]
         enough = max(tolerance * rz, float32(1e-30))
@@ -201,6 +204,7 @@ def solve_rows_cg(
             for f in range(size):
                 z[f] += a * p[f]
                 r[f] -= a * q[f]
+            for f in range(size):
                 following += r[f] * r[f] * inverse[f]
             b = following / rz
             rz = following
@@ -210,7 +214,9 @@ def solve_rows_cg(
         norm = float32(0)
         for f in range(size):
             x[f] += relaxation * z[f]
+        for f in range(size):
             norm += x[f] * x[f]
+        for f in range(size):
             solutions[at + f] = x[f] * equations.scale
         losses[u] = misfit - rx - relaxation * (2 - relaxation) * gain
         norms[u] = norm * equations.penalties[u]
