@@ -5,9 +5,11 @@ import pytest
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.sgd_steps import Parameters, StepSizes
+from fastrec.kernels.sparse import Entries
 from tests.reference import sgd as plain
 
 WIDTH, N_USERS, N_ITEMS = 16, 6, 30
+LENGTHS = 4, 0, 9, 1
 OPTIMIZERS = {"sgd": 0, "adagrad": 1, "adam": 2}
 RATE, DECAY, BIAS_DECAY = 0.05, 0.1, 0.02
 PACE = StepSizes(np.float32(RATE), np.float32(DECAY), np.float32(BIAS_DECAY))
@@ -59,3 +61,12 @@ def assert_alike(sides, references, tolerance=2e-4):
 
 def static(optimizer):
     return Static(OPTIMIZERS[optimizer]), Static(WIDTH)
+
+
+def histories(one_value):
+    """Rows of different lengths, one of them empty; one value for all entries, or one for each."""
+    rng = np.random.default_rng(3)
+    indptr = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
+    indices = np.concatenate([np.sort(rng.choice(N_ITEMS, n, replace=False)) for n in LENGTHS]).astype(np.int32)
+    values = rng.uniform(0.5, 2, 1 if one_value else len(indices)).astype(np.float32)
+    return Entries(indptr, indices, values)

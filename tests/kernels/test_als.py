@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels._jit import Static
 from fastrec.kernels.als import narrow
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.matrix.rows import transpose_arrays
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate
 from tests.reference import als as reference
 
@@ -109,25 +107,9 @@ def test_float16_holds_any_magnitude(magnitude):
     np.testing.assert_allclose(users, expected, atol=2e-2 * np.abs(expected).max())
 
 
-def test_transposed_agrees_with_scipy_for_any_number_of_threads():
-    rng = np.random.default_rng(0)
-    for values in (np.ones, lambda size: rng.random(size).astype(np.float32)):
-        X = check_matrix((rng.random((70, 31)) < 0.3) * values((70, 31)))
-        expected = X.T.tocsr()
-        for jobs in (1, 2, 5):
-            indptr, indices, data = transpose_arrays(X, jobs)
-            assert np.array_equal(indptr, expected.indptr)
-            assert np.array_equal(indices, expected.indices)
-            assert np.array_equal(np.broadcast_to(data, X.nnz), expected.data)
-
-
 def test_narrow_rounds_as_numpy_does():
     rng = np.random.default_rng(0)
     values = (rng.normal(size=4096) * 10.0 ** rng.integers(-9, 4, 4096)).astype(np.float32)
     halves = np.empty(4096, np.uint16)
     narrow(values, np.float32(0.5), halves)
     assert np.array_equal(halves.view(np.float16), (values * np.float32(0.5)).astype(np.float16))
-
-
-def test_a_static_integer_is_part_of_the_type():
-    assert repr(Static(3).value) == "3"

@@ -1,9 +1,10 @@
-"""Dense products whose rows hang on no other, to the bit."""
+"""Products of dense and of sparse rows with vectors; a row hangs on no other, to the bit."""
 
 import numpy as np
 import pytest
 
-from fastrec.kernels.filters import add_products
+from fastrec.kernels.filters import STRIP, add_products, multiply_rows
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.solvers.truncated_svd import add_dense_products
 
 
@@ -19,3 +20,17 @@ def test_dense_products_are_those_of_numpy_in_any_company(width, n):
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
     add_products(left.reshape(-1), 9, 0, n, 16, 0, np.ascontiguousarray(right[:, :16]).reshape(-1), alone.reshape(-1))
     np.testing.assert_array_equal(alone, out[:, :16])
+
+
+@pytest.mark.parametrize("width", [16, 64, 80])
+def test_sparse_rows_times_vectors_are_those_of_numpy_strip_by_strip(width):
+    rng = np.random.default_rng(0)
+    matrix = check_matrix((rng.random((9, 30)) < 0.3) * rng.integers(1, 5, (9, 30)))
+    vectors = rng.normal(size=(30, width)).astype(np.float32)
+    out = np.full((9, width), np.nan, np.float32)
+    for left in range(0, width, STRIP):
+        multiply_rows(
+            matrix.indptr, matrix.indices, matrix.data, 2, 8, width, left, vectors.reshape(-1), out.reshape(-1)
+        )
+    np.testing.assert_allclose(out[2:8], matrix.toarray()[2:8] @ vectors, rtol=1e-4, atol=1e-5)
+    assert np.isnan(out[[0, 1, 8]]).all()

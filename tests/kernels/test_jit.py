@@ -163,3 +163,7 @@ def test_without_the_compiler_a_sentence_says_so(code):
     assert done.returncode == 1
     assert last.startswith("RuntimeError: fastrec's kernels")
     assert "need Numba's compiler, which NUMBA_DISABLE_JIT=1 turns off" in last
+
+
+def test_a_static_integer_is_part_of_the_type():
+    assert repr(_jit.Static(3).value) == "3"

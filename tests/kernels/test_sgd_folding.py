@@ -7,20 +7,10 @@ from fastrec.kernels._jit import Static
 from fastrec.kernels.sgd_folding import fold_labels, fold_pairs
 from fastrec.kernels.sgd_labels import Labels
 from fastrec.kernels.sgd_pairs import Negatives
-from fastrec.kernels.sparse import Entries
-from tests.kernels.sgd_cells import DECAY, N_ITEMS, PACE, RATE, WIDTH, cell, compiled
+from tests.kernels.sgd_cells import DECAY, LENGTHS, N_ITEMS, PACE, RATE, WIDTH, cell, compiled, histories
 from tests.reference import sgd as plain
 
-LENGTHS = (4, 0, 9, 1)
 PASSES = {"passes": 5, "rate": RATE, "decay": DECAY}
-
-
-def histories(one_value):
-    rng = np.random.default_rng(3)
-    indptr = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
-    indices = np.concatenate([np.sort(rng.choice(N_ITEMS, n, replace=False)) for n in LENGTHS]).astype(np.int32)
-    values = rng.uniform(0.5, 2, 1 if one_value else len(indices)).astype(np.float32)
-    return Entries(indptr, indices, values)
 
 
 def assert_folded(kernel, twin, entries, drawing, anchored, **options):

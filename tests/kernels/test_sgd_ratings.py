@@ -5,11 +5,12 @@ import pytest
 
 from fastrec.kernels._jit import Static
 from fastrec.kernels.sgd_pairs import Samples
-from fastrec.kernels.sgd_ratings import fold_ratings, step_ratings
+from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sparse import Entries
 from tests.kernels.sgd_cells import (
     BIAS_DECAY,
     DECAY,
+    LENGTHS,
     N_ITEMS,
     N_USERS,
     PACE,
@@ -18,6 +19,7 @@ from tests.kernels.sgd_cells import (
     cell,
     compiled,
     every_optimizer,
+    histories,
     static,
     twins,
 )
@@ -69,3 +71,32 @@ def test_folded_ratings_solve_the_normal_equations(aided):
         )  # fmt: skip
         np.testing.assert_allclose(out[row * WIDTH : (row + 1) * WIDTH], x, atol=2e-4)
         assert out_biases[row] == pytest.approx(b, abs=2e-4)
+
+
+@pytest.mark.parametrize("one_scale", [False, True])
+def test_rows_are_sums_of_the_scaled_rows_that_they_name(one_scale):
+    rng, entries = np.random.default_rng(0), histories(one_value=True)
+    sources = rng.normal(size=(N_ITEMS, WIDTH)).astype(np.float32)
+    scales, row_scales = (rng.random(1 if one_scale else n).astype(np.float32) for n in (N_ITEMS, len(LENGTHS)))
+    out = np.full(len(LENGTHS) * WIDTH, np.nan, np.float32)
+    sum_sources(entries.indptr, entries.indices, 1, 4, scales, row_scales, sources.reshape(-1), out, Static(WIDTH))
+    found = out.reshape(-1, WIDTH)
+    assert np.isnan(found[0]).all()
+    for row in range(1, 4):
+        codes = entries.indices[entries.indptr[row] : entries.indptr[row + 1]]
+        scaled = np.broadcast_to(scales, N_ITEMS)[codes, None] * sources[codes]
+        expected = np.broadcast_to(row_scales, len(LENGTHS))[row] * scaled.sum(axis=0)
+        np.testing.assert_allclose(found[row], expected, atol=1e-5)
+
+
+@every_optimizer
+def test_rows_move_together_up_their_ascents_less_a_penalty(optimizer):
+    _, _, _, rows, biases, _ = cell()
+    sides, references = twins(rows, biases, optimizer)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        ascents, penalties = rng.normal(size=(N_ITEMS, WIDTH)).astype(np.float32), rng.random(N_ITEMS).astype("f4")
+        move_rows(sides[1], 2, 20, ascents.reshape(-1), penalties, PACE, *static(optimizer))
+        for row in range(2, 20):
+            references[1].move_row(row, ascents[row] - penalties[row] * references[1].rows[row])
+    assert_alike(sides, references)

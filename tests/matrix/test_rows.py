@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import assemble_csr, check_matrix
-from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists
+from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists, transpose_arrays
 from tests.reference.csr import check_canonical
 
 dense = st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=1, max_size=7).map(
@@ -113,3 +113,15 @@ def test_what_is_hidden_of_a_row_is_its_share_in_whole_numbers(length):
         left, hidden = hide_part(check_matrix(row), hundredths / 100)
         assert hidden.nnz == max(1, min(length - 1, length * hundredths // 100))
         assert left.nnz + hidden.nnz == length
+
+
+def test_transposed_agrees_with_scipy_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    for values in (np.ones, lambda size: rng.random(size).astype(np.float32)):
+        X = check_matrix((rng.random((70, 31)) < 0.3) * values((70, 31)))
+        expected = X.T.tocsr()
+        for jobs in (1, 2, 5):
+            indptr, indices, data = transpose_arrays(X, jobs)
+            assert np.array_equal(indptr, expected.indptr)
+            assert np.array_equal(indices, expected.indices)
+            assert np.array_equal(np.broadcast_to(data, X.nnz), expected.data)

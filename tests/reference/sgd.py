@@ -226,3 +226,23 @@ def fold_labels(codes, values, anchor, pool, rows, biases, *, passes, rate, deca
         return ascent
 
     return fold(codes, anchor, passes, rate, decay, slope)
+
+
+def fold_lists(codes, values, pool, rows, *, passes, rate, draws, softmax, margin, weight, temperature):
+    x = rows[codes].sum(axis=0)
+    x = x / np.linalg.norm(x)
+    for turn in range(passes):
+        drawn = [pool[random_below(0, turn * draws + draw, len(pool))] for draw in range(draws)]
+        others = rows[[j for j in drawn if j not in codes]]
+        own, cosines = rows[codes] @ x, others @ x
+        if softmax:
+            shares, pushes = np.exp((own - 1) / temperature), np.exp((cosines - 1) / temperature)
+            everything = shares + pushes.sum()
+            pulls = values * (1 - shares / everything) / temperature
+            pushes = pushes * (values / everything / temperature).sum()
+        else:
+            pulls, pushes = values, (cosines > margin) * values.sum() * weight / max(1, len(others))
+        ascent = pulls @ rows[codes] - pushes @ others
+        x = x + rate * (1 - turn / passes) / values.sum() * (ascent - (ascent @ x) * x)
+        x = x / np.linalg.norm(x)
+    return x
