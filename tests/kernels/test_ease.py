@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fastrec.kernels.ease import Gramian, fill_gramian, fill_weights, gather_lower, solve_columns, solve_system
 from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.models.neighbors import transpose
+from fastrec.matrix.rows import transpose
 from fastrec.solvers.neighbors import rows_of
 from tests.reference import ease as reference
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import assemble_csr, check_matrix
-from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists, transpose_arrays
+from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists, transpose, transpose_arrays
 from tests.reference.csr import check_canonical
+from tests.reference.neighbors import random_matrix
 
 dense = st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=1, max_size=7).map(
     lambda rows: np.array(rows, np.float32)
@@ -125,3 +126,9 @@ def test_transposed_agrees_with_scipy_for_any_number_of_threads():
             assert np.array_equal(indptr, expected.indptr)
             assert np.array_equal(indices, expected.indices)
             assert np.array_equal(np.broadcast_to(data, X.nnz), expected.data)
+
+
+def test_a_matrix_turned_over_is_its_transpose():
+    X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
+    for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
+        np.testing.assert_array_equal(transpose(matrix, 2).toarray(), matrix.toarray().T)

@@ -1,4 +1,4 @@
-"""Every model that solves for a user is held to `solved_rows`' bounds beside a twin, over the range of its options."""
+"""Every model that solves for a user is held to the bounds of tests/reference/solved_rows.py, whatever its options."""
 
 import numpy as np
 import pytest

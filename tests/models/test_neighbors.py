@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import ItemKNN, UserKNN
-from fastrec.models.neighbors import transpose
 from fastrec.solvers.neighbors import matrix_of_lists
 from tests.reference import neighbors as reference
 from tests.reference.neighbors import assert_same_kept, random_matrix
@@ -15,12 +14,6 @@ from tests.reference.neighbors import assert_same_kept, random_matrix
 SIMILARITIES = ("cosine", "jaccard", "tfidf", "bm25")
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def test_a_matrix_turned_over_is_its_transpose():
-    X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
-    for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
-        np.testing.assert_array_equal(transpose(matrix, 2).toarray(), matrix.toarray().T)
 
 
 # -- ItemKNN

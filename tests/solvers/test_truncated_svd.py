@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
+from fastrec.matrix.rows import transpose
 from fastrec.solvers import truncated_svd as solver
-from fastrec.solvers.truncated_svd import SparseProduct, pad_columns, sum_vectors, transpose, truncated_svd
+from fastrec.solvers.truncated_svd import SparseProduct, pad_columns, sum_vectors, truncated_svd
 
 
 def sparse(n, m, density, seed=0, negative=False):
