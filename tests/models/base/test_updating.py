@@ -26,11 +26,9 @@ from fastrec.models import (
     estimators,
     load,
 )
-from fastrec.models.base.answering import RECOMMENDABLE
-from fastrec.models.base.factors import INDEXES
 from fastrec.models.base.updating import splice
-from fastrec.models.implicit_als import FOLD_IN
 from fastrec.solvers.als import Side
+from tests.models.base.updates import matrix
 from tests.reference import splice as reference
 from tests.reference.csr import check_canonical
 from tests.test_estimators import in_order
@@ -43,13 +41,6 @@ QUICK = {"factors": 4, "iterations": 3, "random_state": 0, "n_jobs": 1}
 def quick(kind, **options):
     known = kind().get_params()
     return kind(**{name: value for name, value in {**QUICK, **options}.items() if name in known})
-
-
-def matrix(seed=0, n_users=30, n_items=20, density=0.2):
-    rng = np.random.default_rng(seed)
-    return sp.csr_array(
-        ((rng.random((n_users, n_items)) < density) * rng.integers(1, 5, (n_users, n_items))).astype("f4")
-    )
 
 
 def events(cells, users=None, items=None, **options):
@@ -410,51 +401,7 @@ def test_item2vec_takes_new_events_in_the_order_of_their_times():
     assert np.abs(one.item_factors_ - three.item_factors_).max() > 1e-3
 
 
-# -- ImplicitALS: users are a function of their history and the items; items change in partial_fit and update_items
-
-
-def test_updated_users_are_folded_in_bit_for_bit_and_the_rest_stays():
-    model = ImplicitALS(factors=6, random_state=0).fit(matrix())
-    before = copy.copy(model)
-    model.update_users([4, 40, 2], matrix(7, 3))
-    np.testing.assert_array_equal(model.user_factors_, before.transform(model.seen_), strict=True)
-    np.testing.assert_array_equal(model.item_factors_, before.item_factors_, strict=True)
-    others = np.setdiff1d(np.arange(30), [2, 4])
-    np.testing.assert_array_equal(model.user_factors_[others], before.user_factors_[others], strict=True)
-
-
-def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
-    X = matrix(0, 300, 60)
-    X = sp.csr_array(X.toarray() * (np.arange(60) > 0))  # nobody has item 0
-    model = ImplicitALS(factors=6, random_state=0).fit(X)
-    model.recommend([1])
-    before = model._derived
-    rows = np.zeros((1, 60))
-    rows[0, 5] = 2
-    model.update_users([3], rows)
-    for key in (INDEXES["item_factors_", "ip"], FOLD_IN, RECOMMENDABLE):
-        assert model._derived.get(key, lambda: "made anew") is before.get(key, lambda: None)
-    rows[0, 0] = 1  # it has somebody now
-    model.update_users([4], rows)
-    model.save(tmp_path / "model.fastrec")
-    loaded = load(tmp_path / "model.fastrec")
-    everybody = np.arange(300)
-    np.testing.assert_array_equal(model.recommend(everybody).codes, loaded.recommend(everybody).codes)
-    np.testing.assert_array_equal(model.transform(X), loaded.transform(X))
-
-
-@pytest.mark.parametrize("factors", [6, 16])
-def test_users_are_the_fold_in_of_their_histories_after_every_update(factors):
-    model = ImplicitALS(factors=factors, random_state=0).fit(matrix(0, 200, 40))
-    for update in (
-        lambda: model.partial_fit(matrix(1, 200, 40, 0.03)),
-        lambda: model.update_items([1, 40], matrix(2, 2, 200)),
-        lambda: model.update_users([0, 200], matrix(3, 2, 41)),
-    ):
-        update()
-        np.testing.assert_array_equal(model.user_factors_, model.transform(model.seen_), strict=True)
-        gramian = model.item_factors_.T.astype(float) @ model.item_factors_
-        assert np.abs(gramian - np.diag(np.diag(gramian))).max() < 1e-4 * gramian.max(), "not its eigenbasis"
+# -- ImplicitALS: items change in partial_fit and update_items
 
 
 def test_updated_items_solve_their_equations():

@@ -20,7 +20,6 @@ from fastrec.models import (
     PureSVD,
     load,
 )
-from fastrec.models.base.hiding import hidden_parts
 from fastrec.models.composed.blend import _best, _each_once
 
 
@@ -137,16 +136,6 @@ def test_a_function_is_given_the_training_data_and_its_hidden_part_is_not_traine
     X = groups()
     Blend([Popularity()], validation=lambda matrix: given.append(matrix) or hide_part(matrix)).fit(X)
     np.testing.assert_array_equal(given[0].toarray(), X.toarray())
-
-
-def test_hidden_parts_are_parts_of_the_data_and_no_repetitions():
-    data = Interactions([0, 0, 0, 1, 1], [0, 1, 0, 1, 2], times=[1, 2, 3, 1, 2])
-    (part,) = hidden_parts(split_last, data, data.matrix)
-    assert part.hidden.toarray().tolist() == [[0, 0, 0], [0, 0, 1]]  # user 0 had item 0 before
-    X = groups()
-    parts = list(hidden_parts(UserKFold(3), X, hide_part(Blend([Popularity()]).fit(X).seen_)[0]))
-    assert [part.train.shape[0] + part.histories.shape[0] for part in parts] == [120] * 3
-    assert all(part.histories.multiply(part.hidden).nnz == 0 < part.hidden.nnz for part in parts)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Models of weights between items: sparse and dense ones answer alike, as NumPy does."""
+
+import numpy as np
+import pytest
+
+from fastrec.matrix.code_matrix import check_matrix
+from fastrec.models.base import item_weights
+from fastrec.models.base.item_weights import ItemWeights, is_finite
+
+RNG = np.random.default_rng(0)
+WEIGHTS = ((RNG.random((30, 30)) < 0.3) * RNG.normal(size=(30, 30))).astype(np.float32)
+X = (RNG.random((40, 30)) < 0.2) * RNG.integers(1, 5, (40, 30)).astype(np.float32)
+both = pytest.mark.parametrize("kind", ["dense", "sparse"])
+
+
+class GivenWeights(ItemWeights):
+    """The weights that it is given."""
+
+    def __init__(self, weights=None, n_jobs=None):
+        self.weights = weights
+        self.n_jobs = n_jobs
+
+    def _fit(self, matrix):
+        self.weights_ = self.weights
+
+
+def model_of(kind, n_jobs=1):
+    weights = WEIGHTS if kind == "dense" else check_matrix(WEIGHTS, negative="accept")
+    return GivenWeights(weights, n_jobs).fit(X)
+
+
+@both
+def test_scores_are_histories_times_weights(kind):
+    model, expected = model_of(kind), X.astype(np.float64) @ WEIGHTS
+    users, items = np.divmod(np.arange(40 * 30), 30)
+    pairs = model.predict_pairs(users, items).reshape(40, 30)
+    np.testing.assert_allclose(pairs, expected, rtol=1e-5, atol=1e-5)
+    top = model.recommend(range(40), 30, exclude_seen=False)
+    np.testing.assert_array_equal(top.scores[top.valid], pairs[np.nonzero(top.valid)[0], top.codes[top.valid]])
+
+
+@both
+def test_threads_change_nothing(kind, monkeypatch):
+    monkeypatch.setattr(item_weights, "WORTH_THREADS", 0)
+    one, three = (model_of(kind, n_jobs).recommend(X, 9) for n_jobs in (1, 3))
+    np.testing.assert_array_equal(one.codes, three.codes)
+    np.testing.assert_array_equal(one.scores, three.scores)
+
+
+@both
+def test_contributions_are_values_times_weights(kind):
+    reasons = model_of(kind).explain(3, 7)
+    parts = {item: X[3, item] * WEIGHTS[item, 7] for item in np.flatnonzero(X[3])}
+    assert reasons.items.tolist() == sorted(parts, key=lambda item: (-parts[item], item))
+    np.testing.assert_allclose(reasons.contributions, sorted(parts.values(), reverse=True), rtol=1e-6, atol=1e-7)
+
+
+@both
+def test_similar_items_are_the_largest_weights_above_zero(kind):
+    near = model_of(kind).similar_items(range(30), 30)
+    for item in range(30):
+        row = WEIGHTS[item].copy()
+        row[item] = 0
+        wanted = [int(code) for code in np.lexsort((np.arange(30), -row)) if row[code] > 0]
+        assert near.codes[item][near.valid[item]].tolist() == wanted
+        np.testing.assert_array_equal(near.scores[item][near.valid[item]], row[wanted])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_noticed(bad):
+    assert is_finite(np.empty((0, 3), np.float32))
+    assert is_finite(WEIGHTS)
+    spoiled = WEIGHTS.copy()
+    spoiled[4, 5] = bad
+    assert not is_finite(spoiled)
