@@ -33,6 +33,7 @@ MIRRORED = (
     "features",
     "matrix",
     "metrics",
+    "models/base",
     "models/composed",
     "online",
     "plots",
