@@ -1,5 +1,6 @@
 """Text taken apart against plain Python: records and columns, and what fields of columns are."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_decimals_are_exactly_those_of_python_or_left_to_it(field):
     assert stopped in (-1, 1)
     if stopped < 0:
         assert numbers.tolist() == [0, float(field)]
-    elif field.lstrip("-+").replace(".", "", 1).isdigit():
+    elif re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)", field):
         assert len(field) > 15
 
 
