@@ -24,24 +24,6 @@ LONG_FUNCTIONS = {  # and why they are so
     "solve_rows_cg": "as solve_ratings_cg",
     "fold_rows": "as solve_ratings_cg",
 }
-# Folders whose tests have a file for each module, as those of the kernels have.
-MIRRORED = (
-    "cli",
-    "compression",
-    "data",
-    "evaluation",
-    "features",
-    "matrix",
-    "metrics",
-    "models/base",
-    "models/composed",
-    "online",
-    "plots",
-    "preprocessing",
-    "retrieval",
-    "serving",
-    "solvers",
-)
 UNTESTED = {  # modules without a file of tests, and where they are tested
     "cli/app": "cli/test_program", "demo": "cli/test_demo", "evaluation/search/found": "evaluation/search/test_search",
     "kernels/arrays": "types alone", "online/journal/errors": "online/journal/test_database",
@@ -141,11 +123,7 @@ def test_functions_are_short_and_files_are_of_one_concept():
 
 def test_tests_lie_as_the_source_does():
     tests = Path(__file__).parent
-    paths = [
-        *PACKAGE.glob("[a-z]*.py"),
-        *(path for folder in MIRRORED for path in (PACKAGE / folder).rglob("[a-z]*.py")),
-    ]
-    modules = [path.relative_to(PACKAGE) for path in paths]
+    modules = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("[a-z]*.py")]
     modules += [path.relative_to(KERNELS.parent) for path in KERNELS.rglob("[a-z]*.py")]
     missing = {module.with_suffix("").as_posix() for module in modules
                if not (tests / module.with_name(f"test_{module.name}")).exists()}  # fmt: skip
