@@ -25,9 +25,9 @@ def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum:
         return value  # the way of every good call: no sentence is made
     wanted = f"an integer {bounds_in_words(minimum, maximum)}".rstrip()
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise TypeError(f"{name} must be {wanted}, got {_format_value(value)}")
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise ValueError(f"{name} must be {wanted}, got {_format_value(value)}")
     return int(value)
 
 
@@ -77,12 +77,12 @@ def check_number(
     """
     wanted = f"a finite number {bounds_in_words(minimum, maximum, above, below)}".rstrip()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise TypeError(f"{name} must be {wanted}, got {_format_value(value)}")
     number = float(value)
     low = minimum is not None and (number <= minimum if above else number < minimum)
     high = maximum is not None and (number >= maximum if below else number > maximum)
     if not (abs(number) < float("inf")) or low or high:
-        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise ValueError(f"{name} must be {wanted}, got {_format_value(value)}")
     return number
 
 
@@ -115,7 +115,7 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 

@@ -22,7 +22,7 @@ from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.solvers.neighbors import (
     PIECES,
-    Columns,
+    WeightedColumns,
     bits_of,
     columns_of,
     matrix_of_lists,
@@ -342,10 +342,10 @@ class UserKNN(Explaining, Updating):
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
 
-    def _compare_users(self) -> tuple[Similarity, Columns, Profile]:
+    def _compare_users(self) -> tuple[Similarity, WeightedColumns, Profile]:
         """How users are compared, the training data turned over, and as it is, weighted."""
 
-        def make() -> tuple[Similarity, Columns, Profile]:
+        def make() -> tuple[Similarity, WeightedColumns, Profile]:
             matrix = self._training
             similarity = SIMILARITIES[self.similarity](
                 matrix.data, self.item_counts_, matrix.shape[0], self.shrinkage, self.asymmetry, self.k1, self.b
@@ -355,7 +355,7 @@ class UserKNN(Explaining, Updating):
             return similarity, columns, profile
 
         options = (self.similarity, self.k1, self.b, self.asymmetry, self.shrinkage)
-        key: Key[tuple[Similarity, Columns, Profile]] = Key(f"compared {options}")
+        key: Key[tuple[Similarity, WeightedColumns, Profile]] = Key(f"compared {options}")
         return self._derived.get(key, make)
 
     def _nearest(self, histories: CodeMatrix, k: int) -> tuple[Codes, Floats]:

@@ -119,7 +119,7 @@ class SequenceRules(ItemWeights):
     def _weigh(self, audience: Audience) -> CodeMatrix:
         return audience.faded(self.recency, FAINT)
 
-    def _unreached(self) -> Floats:
+    def _prior(self) -> Floats:
         """What each item scores without a rule, of shape (n_items,)."""
         return self._derived.get(UNREACHED, self._find_unreached)
 
@@ -128,8 +128,8 @@ class SequenceRules(ItemWeights):
         return shares * POPULAR
 
     def _dense(self, audience: Audience) -> Floats:
-        return super()._dense(audience) + self._unreached()
+        return super()._dense(audience) + self._prior()
 
     def pair_scores(self, audience: Audience, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        return super().pair_scores(audience, items) + self._unreached()[items]
+        return super().pair_scores(audience, items) + self._prior()[items]

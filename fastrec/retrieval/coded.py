@@ -14,9 +14,9 @@ from fastrec.kernels.products import AVX2, FLOAT, NEON, byte_way
 from fastrec.kernels.scan import ULP, UP
 from fastrec.kernels.scan_codes import (
     TOO_MANY,
+    DecodedChunk,
     Kept,
     Queries,
-    Room,
     Weights,
     rank_codes,
     scan_bytes,
@@ -163,7 +163,7 @@ class CodedIndex:
         kept.limits[:b][bounded] = -np.inf
         kept.counts[~bounded] = TOO_MANY
         chunk = max(LANES, CHUNK_BYTES // (4 * self.coded.dimensions))
-        room = Room(*(np.empty(size, np.float32) for size in (chunk * self.coded.dimensions, chunk, 2 * LANES)))
+        room = DecodedChunk(*(np.empty(size, np.float32) for size in (chunk * self.coded.dimensions, chunk, 2 * LANES)))
         few = b <= FEW_QUERIES and self._depth == 0  # whose coarse scores would be other ones in the last bit
         if few and self.coded.coarse.kind in (CENTROIDS, FEW_CENTROIDS):
             table = np.empty(self.coded.coarse.parts * self.coded.coarse.centroids, np.float32)

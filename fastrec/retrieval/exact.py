@@ -210,7 +210,7 @@ class ExactIndex(Filed, BaseEstimator):
         return self.storage == "int8"
 
     def _fields(self) -> Fields:
-        return fields_by(METRICS[self.metric], self.storage)
+        return exact_fields(METRICS[self.metric], self.storage)
 
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
         (n, d), (n_panels, width, _) = arrays["vectors"].shape, arrays["panels"].shape
@@ -321,7 +321,7 @@ class _Batch(NamedTuple):
     tally: list[tuple[int, NDArray[np.int64]]]  # of each piece: pairs that were looked at, vectors ranked by query
 
 
-def fields_by(metric: int, storage: str) -> Fields:
+def exact_fields(metric: int, storage: str) -> Fields:
     """The arrays of an index: `n` vectors of `d` dimensions, and what a scan reads of them."""
     number = Array(("n_places",), least=0, most=SCALED)
     shape = ("n_panels", "width", LANES)

@@ -32,11 +32,11 @@ from fastrec.retrieval.ivf_state import (
     IndexState,
     Workspaces,
     build_state,
-    fields_by,
+    directions_of,
+    ivf_fields,
     make_margin,
     power_of,
     restore_state,
-    unit_rows,
 )
 from fastrec.retrieval.packed import ROTATION, packed_width
 from fastrec.retrieval.partition import (
@@ -186,7 +186,7 @@ class IVFIndex(Filed, BaseEstimator):
         exact = exact_rows("vectors", vectors, metric)
         n_lists = self._count_lists(len(vectors))
         power = power_of(exact)
-        clusters = find_clusters(partial(unit_rows, vectors, exact, power), len(vectors), n_lists, random, jobs)
+        clusters = find_clusters(partial(directions_of, vectors, exact, power), len(vectors), n_lists, random, jobs)
         state = build_state(exact, clusters.times(-power), jobs)
         effort, recall = self._choose_effort(state, asked, random)
         self._adopt(state if self.rerank else state.without_vectors(), effort, recall)
@@ -466,7 +466,7 @@ class IVFIndex(Filed, BaseEstimator):
         return True
 
     def _fields(self) -> Fields:
-        return fields_by(self.rerank)
+        return ivf_fields(self.rerank)
 
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
         (n_lists, d), n_panels = arrays["centers"].shape, len(arrays["panels"])

@@ -151,7 +151,7 @@ class IndexState(NamedTuple):
         old, fresh = self.without(codes[codes < len(self.alive)]), exact_rows("vectors", new, self.exact.metric)
         n, power = max(len(self.alive), int(codes.max()) + 1), power_of(self.exact)
         centers = self.clusters.times(power).centers
-        lists, _ = assign(partial(unit_rows, new, fresh, power), len(new), centers, n_jobs)
+        lists, _ = assign(partial(directions_of, new, fresh, power), len(new), centers, n_jobs)
         nearest, alive = _extend(old.clusters.nearest, n, -1), _extend(old.alive, n, 0)
         nearest[codes], alive[codes] = lists, 1
         norms = _extend(self.exact.norms, n, 0)
@@ -221,7 +221,7 @@ def restore_state(arrays: dict[str, NDArray[Any]], metric: int, longest: float, 
     return _assemble(exact, packed, partition, clusters, alive, make_margin(d, SURENESS, rerank is not None))
 
 
-def fields_by(rerank: str | None) -> Fields:
+def ivf_fields(rerank: str | None) -> Fields:
     """The arrays of an index: `n` vectors of `d` dimensions in lists, and what a scan reads of them."""
     fields: dict[str, Field] = {
         "centers": Array(("n_lists", "d"), least=-REACH, most=REACH),
@@ -250,7 +250,7 @@ def power_of(exact: Exact) -> int:
     return 0 if exact.metric == COSINE else -math.frexp(float(exact.norms.max(initial=0.0)))[1]
 
 
-def unit_rows(vectors: NDArray[Any], exact: Exact, power: int, part: Any) -> Floats:
+def directions_of(vectors: NDArray[Any], exact: Exact, power: int, part: Any) -> Floats:
     """Some vectors as k-means sees them, times a power of two; of length 1 under the cosine."""
     rows: Floats = np.ldexp(vectors[part].astype(np.float32), power)
     if exact.metric == COSINE:

@@ -83,11 +83,11 @@ def sum_pairs(
             part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
         return found
 
-    lengths, codes, values = map(_joined, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
+    lengths, codes, values = map(_join_parts, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
     return assemble_csr(values, codes, starts_of(lengths), (n_items, n_items))
 
 
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _join_parts(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

@@ -29,7 +29,7 @@ def rows_of(matrix: CodeMatrix) -> Entries:
     return Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
 
 
-class Columns(NamedTuple):
+class WeightedColumns(NamedTuple):
     """What rows are compared with, as the kernel reads it.
 
     Parameters
@@ -47,11 +47,13 @@ class Columns(NamedTuple):
     bits: NDArray[np.int64]
 
 
-def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> Columns:
+def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> WeightedColumns:
     """Weighted columns, of shape (features, columns), that are divided by `right`."""
     padded = np.ones(padded_width(len(right)), np.float32)
     padded[: len(right)] = right
-    return Columns(rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits))
+    return WeightedColumns(
+        rows_of(cells), readonly(padded), readonly(np.zeros((0, 0), np.int64) if bits is None else bits)
+    )
 
 
 def bits_of(rows: Entries, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
@@ -69,7 +71,7 @@ def bits_of(rows: Entries, n_features: int, n_jobs: int) -> NDArray[np.int64] | 
 
 
 def nearest_columns(
-    rows: Entries, columns: Columns, weights: Floats, divisor: Divisor, k: int, alone: bool, n_jobs: int
+    rows: Entries, columns: WeightedColumns, weights: Floats, divisor: Divisor, k: int, alone: bool, n_jobs: int
 ) -> tuple[Codes, Floats]:
     """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
 

@@ -10,7 +10,7 @@ from fastrec.kernels.lanes import LANES
 from fastrec.kernels.products import FLOAT, runnable_ways
 from fastrec.kernels.scan_codes import (
     TOO_MANY,
-    Room,
+    DecodedChunk,
     rank_codes,
     scan_bytes,
     scan_decoded,
@@ -40,7 +40,7 @@ class Scanned:
         self.filters = read_filters(sp.csr_array(self.closed), None, B, N)
         self.coded, self.weights = self.index.coded, self.index._weights
         self.buffer = np.empty(D, np.float32)
-        self.room = Room(*(np.empty(size, np.float32) for size in (CHUNK * D, CHUNK, 2 * LANES)))
+        self.room = DecodedChunk(*(np.empty(size, np.float32) for size in (CHUNK * D, CHUNK, 2 * LANES)))
         self.kept = _nothing_kept(B, K, N)
         self.kept.limits[:B] = -np.inf
 

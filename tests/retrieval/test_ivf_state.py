@@ -9,11 +9,11 @@ from fastrec.retrieval.filters import NOTHING, read_filters
 from fastrec.retrieval.ivf_state import (
     METRICS,
     Workspaces,
-    fields_by,
+    directions_of,
+    ivf_fields,
     make_margin,
     power_of,
     restore_state,
-    unit_rows,
 )
 from fastrec.retrieval.partition import exact_rows
 from tests.reference.topk import score_exactly, select_topk
@@ -59,7 +59,7 @@ def test_arrays_bring_back_the_state(metric, rerank):
     whole = state_of(metric, rerank)
     state = whole.without(np.array([7], np.int32))
     arrays = state.to_arrays()
-    check_fields(fields_by(rerank), arrays, {}, ranges=True)
+    check_fields(ivf_fields(rerank), arrays, {}, ranges=True)
     again = restore_state(arrays, METRICS[metric], state.packed.form.longest, rerank)
     assert again.options() == state.options() == {"metric": metric, "rerank": rerank}
     assert (again.shape(), again.n_alive(), again.whole) == ((500, 20), 499, False)
@@ -112,11 +112,11 @@ def test_vectors_are_kept_and_read_in_the_type_of_those_there(rerank):
 def test_rows_are_brought_to_about_one(length):
     vectors = (np.array([[0.6, 0.8], [0, 0]]) * length).astype(np.float32)
     exact = exact_rows("vectors", vectors, METRICS["ip"])
-    rows = unit_rows(vectors, exact, power_of(exact), slice(0, 2))
+    rows = directions_of(vectors, exact, power_of(exact), slice(0, 2))
     assert 0.5 <= np.linalg.norm(rows[0]) <= 1
     exact = exact_rows("vectors", vectors, METRICS["cosine"])
     assert power_of(exact) == 0
-    np.testing.assert_allclose(unit_rows(vectors, exact, 0, np.array([1, 0])), [[0, 0], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(directions_of(vectors, exact, 0, np.array([1, 0])), [[0, 0], [0.6, 0.8]], rtol=1e-6)
 
 
 def test_a_margin_is_of_the_roundings_deviations():

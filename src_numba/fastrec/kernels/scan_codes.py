@@ -58,7 +58,7 @@ class Weights(NamedTuple):
     lengths: Floats  # a bound of factor · norm
 
 
-class Room(NamedTuple):
+class DecodedChunk(NamedTuple):
     """What a scan works in, for as many vectors at a time as `scales` has places."""
 
     numbers: Floats  # of each vector all dimensions, or the exact ones
@@ -77,7 +77,7 @@ class Kept(NamedTuple):
     counts: Counts  # (n,)
 
 
-class Search(NamedTuple):
+class QueryBlock(NamedTuple):
     """Queries, weights and what is kept, by pointers."""
 
     n: int
@@ -231,7 +231,7 @@ def offer(score: float, row: int, code: int, first: int, doors: Any, search: Any
 @kernel(inner=True)
 def take_search(weights: Any, queries: Any, kept: Any, room: Any) -> Any:
     """The pointers and sizes of a search."""
-    return Search(
+    return QueryBlock(
         len(kept.counts), kept.depth, kept.best.shape[1], kept.codes.shape[1], pointer(queries.panels),
         len(queries.panels), queries.panels.shape[1], pointer(queries.offsets), pointer(queries.steps),
         pointer(queries.exact), queries.exact.shape[1], pointer(queries.errors), pointer(kept.limits),
