@@ -25,7 +25,7 @@ LONG_FUNCTIONS = {  # and why they are so
     "fold_rows": "as solve_ratings_cg",
 }
 UNTESTED = {  # modules without a file of tests, and where they are tested
-    "cli/app": "cli/test_program", "demo": "cli/test_demo", "evaluation/search/found": "evaluation/search/test_search",
+    "cli/app": "cli/test_program", "evaluation/search/found": "evaluation/search/test_search",
     "kernels/arrays": "types alone", "online/journal/errors": "online/journal/test_database",
     "plots/compression": "plots/test_style", "plots/titles": "plots/test_user",
     "serving/asgi": "types alone", "serving/endpoint": "serving/test_routes",
