@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fastrec.compression import ProductQuantizer, describe_codec, rebuild_codec
+from fastrec.compression import Int8Codec, ProductQuantizer, describe_codec, rebuild_codec
 from tests.compression.codecs import every, vectors
 
 
@@ -34,3 +34,11 @@ def test_damaged_codecs_are_refused():
         rebuild_codec(arrays, {**record, "class": "Popen"})
     with pytest.raises(ValueError, match="has no attribute"):
         rebuild_codec(arrays, {**record, "learned": {"transform": 1}})
+
+
+def test_codecs_of_ones_own_are_not_described():
+    class Own(Int8Codec):
+        pass
+
+    with pytest.raises(TypeError, match="Own is no codec that a file can hold, which are BinaryCodec"):
+        describe_codec(Own())

@@ -3,6 +3,7 @@
 import pytest
 
 from fastrec.compression import Int4Codec, make_codec
+from fastrec.compression.naming import PLAIN_NAMES
 
 
 def test_names():
@@ -16,3 +17,11 @@ def test_names():
             make_codec("codec", wrong)
     with pytest.raises(TypeError, match=r"codec must be a name .* or a codec, got 8"):
         make_codec("codec", 8)
+
+
+def test_names_of_rows_are_fewer_and_options_have_other_names_besides():
+    assert repr(make_codec("codec", "int4", PLAIN_NAMES)) == "Int4Codec(group_size=32, rotation=None)"
+    with pytest.raises(ValueError, match=r"codec must be one of 'float16', 'int8', 'int4', got 'int8\+int4'"):
+        make_codec("codec", "int8+int4", PLAIN_NAMES)
+    with pytest.raises(ValueError, match="or 'histories', got 'history'; did you mean 'histories'"):
+        make_codec("user_codec", "history", besides="histories")

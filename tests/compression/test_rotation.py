@@ -1,10 +1,11 @@
 """Rotations: axes dealt to parts, and what a learned one gains."""
 
 import numpy as np
+import pytest
 
 from fastrec.compression import ProductQuantizer
 from fastrec.compression.kmeans import part_sizes
-from fastrec.compression.rotation import deal_axes
+from fastrec.compression.rotation import deal_axes, random_rotation
 
 
 def test_principal_axes_are_dealt_evenly():
@@ -25,3 +26,16 @@ def test_a_learned_rotation_loses_less():
     X = (rng.normal(size=(3000, 16)) @ mixing).astype(np.float32)
     learned, none = (ProductQuantizer(rotation=kind).fit(X).reconstruction_error(X) for kind in ("opq", None))
     assert learned < none
+
+
+@pytest.mark.parametrize("d", [1, 2, 17, 64])
+def test_a_random_rotation_turns_and_leaves_lengths(d):
+    rotation = random_rotation(d, np.random.RandomState(0))
+    assert rotation.dtype == np.float32
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(d), atol=1e-5)
+    np.testing.assert_array_equal(rotation, random_rotation(d, np.random.RandomState(0)))
+
+
+def test_a_rotation_of_too_many_dimensions_is_refused():
+    with pytest.raises(ValueError, match="rotation must be None for vectors of more than 4096 dimensions, got 4097"):
+        random_rotation(4097, np.random.RandomState(0))
