@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields
 from fastrec.kernels._jit import Static
-from fastrec.kernels.item2vec import count_pairs, deal_pairs
+from fastrec.kernels.item2vec import count_pairs, place_pairs
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
@@ -369,7 +369,7 @@ class _SkipGram:
         centers, contexts = (np.empty(int(starts[-1]), np.int32) for _ in range(2))
 
         def assign(piece: int) -> None:
-            deal_pairs(
+            place_pairs(
                 *self.sequences, cuts[piece], cuts[piece + 1], self.shares, self.window, shrink, seed, center_block,
                 context_block, np.empty(self.longest, np.int64), places[piece], centers, contexts,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.sgd_blocks import count_cells, deal_cells
+from fastrec.kernels.sgd_blocks import count_cells, place_cells
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.matrix.arrays import starts_of
 from fastrec.matrix.cells import count_codes
@@ -146,7 +146,7 @@ class BlockSchedule:
         weights = self.samples.weights if len(self.weights) else self.weights.copy()
 
         def assign(block: int) -> None:
-            deal_cells(
+            place_cells(
                 matrix.indptr, matrix.indices, self.weights, users, cuts[block], cuts[block + 1], block_of_item,
                 places[block], self.samples.users, self.samples.items, weights,
             )  # fmt: skip

@@ -19,10 +19,10 @@ DRAW = np.float32(0.5)
 
 def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
     """Let the penalty draw a side's rows to what its features say, of shape (n, factors), or one more with biases."""
-    assert side.anchors is not None
-    side.anchors.reshape(len(side.counts), -1)[:, :factors] = DRAW * spread[:, :factors]
-    if side.bias_anchors is not None:
-        side.bias_anchors[:] = DRAW * spread[:, factors]
+    assert side.priors is not None
+    side.priors.reshape(len(side.counts), -1)[:, :factors] = DRAW * spread[:, :factors]
+    if side.bias_priors is not None:
+        side.bias_priors[:] = DRAW * spread[:, factors]
 
 
 class FeaturePrior:
@@ -63,10 +63,10 @@ class FeaturePrior:
 
     def _vectors(self) -> Floats:
         rows = self.rows[:, : self.factors]
-        return rows if self.side.bias_anchors is None else np.hstack([rows, self.biases[:, None]])
+        return rows if self.side.bias_priors is None else np.hstack([rows, self.biases[:, None]])
 
     def _move(self, spread: Floats) -> None:
         draw_rows(self.side, spread, self.factors)
         self.rows[self.bound, : self.factors] = spread[self.bound, : self.factors]
-        if self.side.bias_anchors is not None:
+        if self.side.bias_priors is not None:
             self.biases[self.bound] = spread[self.bound, self.factors]

@@ -40,16 +40,16 @@ def compiled(rows, biases):
     return Parameters(rows.copy().reshape(-1), biases.copy(), *memory, *bias_memory, counts, None, None)
 
 
-def twins(rows, biases, optimizer, anchored=False):
+def twins(rows, biases, optimizer, has_priors=False):
     sides = [compiled(*side) for side in zip(rows, biases, strict=True)]
     references = [plain.Side(*side, optimizer, RATE, DECAY, BIAS_DECAY) for side in zip(rows, biases, strict=True)]
-    if anchored:
+    if has_priors:
         rng = np.random.default_rng(4)
         for place, reference in enumerate(references):
-            anchors = [rng.normal(0, 0.5, array.shape) for array in (reference.rows, reference.biases)]
-            reference.anchors = anchors
-            flat = [array.astype(np.float32).reshape(-1) for array in anchors]
-            sides[place] = sides[place]._replace(anchors=flat[0], bias_anchors=flat[1])
+            priors = [rng.normal(0, 0.5, array.shape) for array in (reference.rows, reference.biases)]
+            reference.priors = priors
+            flat = [array.astype(np.float32).reshape(-1) for array in priors]
+            sides[place] = sides[place]._replace(priors=flat[0], bias_priors=flat[1])
     return sides, references
 
 

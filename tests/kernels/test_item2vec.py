@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrec.kernels.item2vec import count_pairs, deal_pairs
+from fastrec.kernels.item2vec import count_pairs, place_pairs
 
 
 def plain_pairs(sequences, window):
@@ -29,7 +29,7 @@ def test_pairs_are_those_of_the_windows_each_in_its_cell(window, blocks):
     count_pairs(starts, items, *options, counts)
     begins = np.concatenate([[0], np.cumsum(counts)])
     centers, contexts = np.empty(begins[-1], np.int32), np.empty(begins[-1], np.int32)
-    deal_pairs(starts, items, *options, begins[:-1].reshape(blocks, blocks).copy(), centers, contexts)
+    place_pairs(starts, items, *options, begins[:-1].reshape(blocks, blocks).copy(), centers, contexts)
     assert sorted(zip(centers.tolist(), contexts.tolist(), strict=True)) == plain_pairs(sequences, window)
     for cell in range(blocks**2):
         part = slice(begins[cell], begins[cell + 1])
@@ -44,6 +44,6 @@ def test_dynamic_windows_favour_what_is_near():
     counts = np.zeros((1, 1), np.int64)
     count_pairs(starts, items, *options, counts)
     centers, contexts = np.empty(counts[0, 0], np.int32), np.empty(counts[0, 0], np.int32)
-    deal_pairs(starts, items, *options, np.zeros((1, 1), np.int64), centers, contexts)
+    place_pairs(starts, items, *options, np.zeros((1, 1), np.int64), centers, contexts)
     by_distance = np.bincount(np.abs(centers - contexts))[1:]
     np.testing.assert_allclose(by_distance / 2000, [1, 0.8, 0.6, 0.4, 0.2], atol=0.06)

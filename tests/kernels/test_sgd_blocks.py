@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.sgd_blocks import count_cells, deal_cells
+from fastrec.kernels.sgd_blocks import count_cells, place_cells
 
 
 @settings(max_examples=30, deadline=None)
@@ -23,7 +23,7 @@ def test_dealing_puts_every_entry_into_its_cell(data):
     count_cells(indptr, indices, order, 0, n_users, block_of_item, counts)
     starts = np.concatenate([[0], np.cumsum(counts)])
     users, items, weights = np.empty(len(indices), "i4"), np.empty(len(indices), "i4"), np.empty(len(indices), "f4")
-    deal_cells(indptr, indices, values, order, 0, n_users, block_of_item, starts[:-1].copy(), users, items, weights)
+    place_cells(indptr, indices, values, order, 0, n_users, block_of_item, starts[:-1].copy(), users, items, weights)
     assert sorted(zip(users, items, strict=True)) == list(zip(*np.nonzero(taken), strict=True))
     entries = {(u, i): k for k, (u, i) in enumerate(zip(*np.nonzero(taken), strict=True))}
     assert [entries[pair] for pair in zip(users, items, strict=True)] == weights.tolist()

@@ -13,15 +13,15 @@ from tests.reference import sgd as plain
 PASSES = {"passes": 5, "rate": RATE, "decay": DECAY}
 
 
-def assert_folded(kernel, twin, entries, drawing, anchored, **options):
+def assert_folded(kernel, twin, entries, drawing, has_priors, **options):
     """Rows of all users, and one's when it is folded in alone, to the bit."""
     _, _, _, (_, rows), (_, biases), pool = cell()
-    anchors = np.random.default_rng(4).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32) * anchored
+    priors = np.random.default_rng(4).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32) * has_priors
     out = [np.full(len(LENGTHS) * WIDTH, np.nan, np.float32) for _ in range(2)]
     for found, (first, last) in zip(out, ((0, 4), (2, 3)), strict=True):
         kernel(
             entries, first, last, pool, np.full(N_ITEMS, -1, np.int32), drawing, PASSES["passes"], np.uint64(0),
-            compiled(rows, biases), PACE, anchors.reshape(-1) if anchored else np.zeros(1, np.float32), found,
+            compiled(rows, biases), PACE, priors.reshape(-1) if has_priors else np.zeros(1, np.float32), found,
             Static(WIDTH),
         )  # fmt: skip
     whole, alone = (found.reshape(-1, WIDTH) for found in out)
@@ -33,7 +33,7 @@ def assert_folded(kernel, twin, entries, drawing, anchored, **options):
         expected = twin(
             entries.indices[part],
             values[part],
-            anchors[user],
+            priors[user],
             pool,
             rows.astype(float),
             biases,
@@ -44,7 +44,7 @@ def assert_folded(kernel, twin, entries, drawing, anchored, **options):
 
 
 @pytest.mark.parametrize("one_value", [False, True])
-@pytest.mark.parametrize("anchored", [False, True])
+@pytest.mark.parametrize("has_priors", [False, True])
 @pytest.mark.parametrize(
     "options",
     [
@@ -54,17 +54,17 @@ def assert_folded(kernel, twin, entries, drawing, anchored, **options):
     ],
     ids=["uniform", "adaptive", "warp"],
 )
-def test_histories_are_folded_in_by_pairs_as_by_their_twin(options, anchored, one_value):
+def test_histories_are_folded_in_by_pairs_as_by_their_twin(options, has_priors, one_value):
     shares = np.linspace(1, 2, options["draws"] + 1).astype(np.float32)
     drawing = Negatives(options["draws"], np.float32(options["margin"]), options["hardest"], options["hinge"], shares)
-    assert_folded(fold_pairs, plain.fold_pairs, histories(one_value), drawing, anchored, shares=shares, **options)
+    assert_folded(fold_pairs, plain.fold_pairs, histories(one_value), drawing, has_priors, shares=shares, **options)
 
 
 @pytest.mark.parametrize("one_value", [False, True])
-@pytest.mark.parametrize("anchored", [False, True])
-def test_histories_are_folded_in_by_labels_as_by_their_twin(anchored, one_value):
+@pytest.mark.parametrize("has_priors", [False, True])
+def test_histories_are_folded_in_by_labels_as_by_their_twin(has_priors, one_value):
     entries = histories(one_value)
     if not one_value:
         entries.values[::3] *= -1  # dislikes
     drawing = Labels(3, np.float32(0.5), True)
-    assert_folded(fold_labels, plain.fold_labels, entries, drawing, anchored, draws=3, weight=0.5)
+    assert_folded(fold_labels, plain.fold_labels, entries, drawing, has_priors, draws=3, weight=0.5)

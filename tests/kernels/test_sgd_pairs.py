@@ -18,11 +18,11 @@ from tests.reference import sgd as plain
     ],
     ids=["uniform", "adaptive", "warp"],
 )
-@pytest.mark.parametrize("anchored", [False, True])
-def test_pairs_are_stepped_as_by_their_twin(optimizer, options, anchored):
+@pytest.mark.parametrize("has_priors", [False, True])
+def test_pairs_are_stepped_as_by_their_twin(optimizer, options, has_priors):
     users, items, weights, rows, biases, pool = cell()
     shares = np.linspace(1, 2, options["draws"] + 1).astype(np.float32)
-    sides, references = twins(rows, biases, optimizer, anchored)
+    sides, references = twins(rows, biases, optimizer, has_priors)
     negatives = Negatives(options["draws"], np.float32(options["margin"]), options["hardest"], options["hinge"], shares)
     marks = np.full(N_ITEMS, -1, np.int32)
     loss, count = step_pairs(

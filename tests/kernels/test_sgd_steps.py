@@ -25,10 +25,10 @@ def mark(samples, first, last, marks):
 
 
 @every_optimizer
-@pytest.mark.parametrize("anchored", [False, True])
-def test_rows_and_biases_move_as_by_their_twin(optimizer, anchored):
+@pytest.mark.parametrize("has_priors", [False, True])
+def test_rows_and_biases_move_as_by_their_twin(optimizer, has_priors):
     _, _, _, rows, biases, _ = cell()
-    sides, references = twins(rows, biases, optimizer, anchored)
+    sides, references = twins(rows, biases, optimizer, has_priors)
     rng = np.random.default_rng(1)
     for code in (3, 0, 3, 3, 5):
         direction, pull = rng.normal(size=WIDTH).astype(np.float32), np.float32(rng.normal())

@@ -22,11 +22,11 @@ class Side:
         self.rows, self.biases = rows.astype(float), biases.astype(float)
         self.optimizer, self.rate, self.decay, self.bias_decay = optimizer, rate, decay, bias_decay
         self.memory = {}
-        self.anchors = np.zeros_like(self.rows), np.zeros_like(self.biases)
+        self.priors = np.zeros_like(self.rows), np.zeros_like(self.biases)
 
     def move(self, array, code, ascent, decay):
-        anchor = self.anchors[0 if array is self.rows else 1][code]
-        gradient = ascent - decay * (array[code] - anchor)
+        prior = self.priors[0 if array is self.rows else 1][code]
+        gradient = ascent - decay * (array[code] - prior)
         first, second, n = self.memory.get((id(array), code), (0.0, 0.0, 0))
         if self.optimizer == "sgd":
             step = gradient
@@ -172,25 +172,23 @@ def solve_ratings(codes, ratings, mean, offset, rows, biases, decay, bias_decay)
     return solution[:-1], solution[-1]
 
 
-def fold(codes, anchor, passes, rate, decay, slope):
-    """A user's row: passes over a history from its anchor on, at rates that fall to zero.
+def fold(codes, prior, passes, rate, decay, slope):
+    """A user's row: passes over a history from its prior on, at rates that fall to zero.
 
     `slope(x, place, number)` is how the loss of the entry at a place falls with x; `number` is its first random one.
     None: nothing moves.
     """
-    x = anchor.astype(float)
+    x = prior.astype(float)
     for turn in range(passes):
         pace = rate * (1 - turn / passes)
         for place in range(len(codes)):
             ascent = slope(x, place, (turn * len(codes) + place) * 64)
             if ascent is not None:
-                x = x + pace * (ascent - decay * (x - anchor))
+                x = x + pace * (ascent - decay * (x - prior))
     return x
 
 
-def fold_pairs(
-    codes, values, anchor, pool, rows, biases, *, passes, rate, decay, draws, margin, hardest, hinge, shares
-):
+def fold_pairs(codes, values, prior, pool, rows, biases, *, passes, rate, decay, draws, margin, hardest, hinge, shares):
     def slope(x, place, number):
         i = codes[place]
         score = x @ rows[i] + biases[i]
@@ -210,10 +208,10 @@ def fold_pairs(
         weight = values[place] * shares[drawn]
         return (weight if hinge else weight / (1 + math.exp(score - best))) * (rows[i] - rows[j])
 
-    return fold(codes, anchor, passes, rate, decay, slope)
+    return fold(codes, prior, passes, rate, decay, slope)
 
 
-def fold_labels(codes, values, anchor, pool, rows, biases, *, passes, rate, decay, draws, weight):
+def fold_labels(codes, values, prior, pool, rows, biases, *, passes, rate, decay, draws, weight):
     def slope(x, place, number):
         targets = [(codes[place], values[place])]
         if values[place] > 0:
@@ -225,7 +223,7 @@ def fold_labels(codes, values, anchor, pool, rows, biases, *, passes, rate, deca
             ascent = ascent + amount / (1 + math.exp(score)) * rows[j]
         return ascent
 
-    return fold(codes, anchor, passes, rate, decay, slope)
+    return fold(codes, prior, passes, rate, decay, slope)
 
 
 def fold_lists(codes, values, pool, rows, *, passes, rate, draws, softmax, margin, weight, temperature):

@@ -30,14 +30,14 @@ def prior_of(side, identity):
     return FeaturePrior(side, ridge, FACTORS, identity)
 
 
-def anchors_of(side):
-    anchors = side.anchors.reshape(N, -1)
-    return anchors[:, :FACTORS] if side.bias_anchors is None else np.c_[anchors[:, :FACTORS], side.bias_anchors]
+def priors_of(side):
+    priors = side.priors.reshape(N, -1)
+    return priors[:, :FACTORS] if side.bias_priors is None else np.c_[priors[:, :FACTORS], side.bias_priors]
 
 
 def vectors_of(side):
     rows = side.rows.reshape(N, -1)[:, :FACTORS]
-    return rows.copy() if side.bias_anchors is None else np.c_[rows, side.biases]
+    return rows.copy() if side.bias_priors is None else np.c_[rows, side.biases]
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -45,8 +45,8 @@ def test_rows_are_drawn_half_the_way(biased):
     side = side_of(biased)
     spread = np.random.default_rng(2).normal(size=(N, FACTORS + biased)).astype(np.float32)
     draw_rows(side, spread, FACTORS)
-    np.testing.assert_array_equal(anchors_of(side), DRAW * spread)
-    assert not side.anchors.reshape(N, -1)[:, FACTORS:].any()
+    np.testing.assert_array_equal(priors_of(side), DRAW * spread)
+    assert not side.priors.reshape(N, -1)[:, FACTORS:].any()
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -58,7 +58,7 @@ def test_rows_without_events_go_where_the_map_says_and_the_others_stay(biased):
     after, warm = vectors_of(side), np.setdiff1d(np.arange(N), COLD)
     np.testing.assert_array_equal(after[warm], before[warm])
     np.testing.assert_array_equal(after[list(COLD)], expected[list(COLD)])
-    np.testing.assert_array_equal(anchors_of(side), DRAW * expected)
+    np.testing.assert_array_equal(priors_of(side), DRAW * expected)
     mapping = prior.settle()
     np.testing.assert_array_equal(vectors_of(side)[list(COLD)], prior.ridge.spread(mapping)[list(COLD)])
     np.testing.assert_array_equal(vectors_of(side)[warm], before[warm])

@@ -69,7 +69,7 @@ def count_pairs(
 
 
 @kernel()
-def deal_pairs(
+def place_pairs(
     starts: Any,
     items: Any,
     first: Any,

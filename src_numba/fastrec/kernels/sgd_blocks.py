@@ -15,7 +15,7 @@ def count_cells(indptr: Any, indices: Any, order: Any, first: Any, last: Any, bl
 
 
 @kernel()
-def deal_cells(
+def place_cells(
     indptr: Any,
     indices: Any,
     values: Any,

@@ -1,6 +1,6 @@
 """The factors of users by their histories, the items' being what they are: the same losses, over the user's row alone.
 
-A row begins at its anchor, or at zero where `anchors`, flat, has one element; the penalty draws it there, and it is
+A row begins at its prior, or at zero where `priors`, flat, has one element; the penalty draws it there, and it is
 moved over its history `passes` times, at a rate that falls to zero. Its random numbers depend on nothing but its own
 entries' places, so a row's answer does not hang on the rows beside it.
 """
@@ -31,7 +31,7 @@ def fold_pairs(
     seed: Any,
     items: Any,
     sizes: Any,
-    anchors: Any,
+    priors: Any,
     out: Any,
     width: Any,
 ) -> None:
@@ -45,11 +45,11 @@ def fold_pairs(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
-        anchor = zero_row(width)
-        if anchors.shape[0] > 1:
-            anchor = load_row(anchors, np.int64(u) * size, width)
+        prior = zero_row(width)
+        if priors.shape[0] > 1:
+            prior = load_row(priors, np.int64(u) * size, width)
         # Passes over the history, each with shorter steps than the one before.
-        x = anchor
+        x = prior
         for turn in range(passes):
             rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
@@ -82,7 +82,7 @@ def fold_pairs(
                 if not negatives.hinge:
                     pull *= logistic_loss(dot(x, difference) + (biases[i] - biases[j]))[0]
                 x = blend(ONE - rate * sizes.decay, x, rate * pull, difference)
-                x = add_scaled(x, rate * sizes.decay, anchor)
+                x = add_scaled(x, rate * sizes.decay, prior)
         store_row(out, np.int64(u) * size, x)
 
 
@@ -98,7 +98,7 @@ def fold_labels(
     seed: Any,
     items: Any,
     sizes: Any,
-    anchors: Any,
+    priors: Any,
     out: Any,
     width: Any,
 ) -> None:
@@ -109,11 +109,11 @@ def fold_labels(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
-        anchor = zero_row(width)
-        if anchors.shape[0] > 1:
-            anchor = load_row(anchors, np.int64(u) * size, width)
+        prior = zero_row(width)
+        if priors.shape[0] > 1:
+            prior = load_row(priors, np.int64(u) * size, width)
         # Passes over the history, each with shorter steps than the one before.
-        x = anchor
+        x = prior
         for turn in range(passes):
             rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
@@ -133,5 +133,5 @@ def fold_labels(
                     score = dot(x, y) + items.biases[j]
                     share, _ = logistic_loss(score if amount > 0 else -score)
                     ascent = add_scaled(ascent, amount * share, y)
-                x = blend(ONE - rate * sizes.decay, x, rate, add_scaled(ascent, sizes.decay, anchor))
+                x = blend(ONE - rate * sizes.decay, x, rate, add_scaled(ascent, sizes.decay, prior))
         store_row(out, np.int64(u) * size, x)

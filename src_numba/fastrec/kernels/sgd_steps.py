@@ -29,8 +29,8 @@ class Parameters(NamedTuple):
     bias_squares: Floats  # (n,)
     bias_means: Floats  # (n,)
     counts: Codes  # (n,): Adam's steps of each row
-    anchors: Floats | None  # flat (n · width): what the penalty draws rows to; None: to zero
-    bias_anchors: Floats | None  # (n,): the same for biases
+    priors: Floats | None  # flat (n · width): what the penalty draws rows to; None: to zero
+    bias_priors: Floats | None  # (n,): the same for biases
 
 
 class StepSizes(NamedTuple):
@@ -41,36 +41,36 @@ class StepSizes(NamedTuple):
     bias_decay: np.float32  # the same for biases
 
 
-def draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
-    """The row, a step or a gradient, plus a share of the row's anchor, to which the penalty draws."""
-    raise NotImplementedError  # compiled by `_choose_draw_to_anchor`
+def draw_to_prior(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    """The row, a step or a gradient, plus a share of the row's prior, to which the penalty draws."""
+    raise NotImplementedError  # compiled by `_choose_draw_to_prior`
 
 
-@overload(draw_to_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
-    return _draw_to_anchor if _has(side, "anchors") else _leave
+@overload(draw_to_prior, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_draw_to_prior(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    return _draw_to_prior if _has(side, "priors") else _leave
 
 
-def _draw_to_anchor(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
-    return add_scaled(row, share, load_row(side.anchors, np.int64(code) * constant(width), width))
+def _draw_to_prior(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
+    return add_scaled(row, share, load_row(side.priors, np.int64(code) * constant(width), width))
 
 
 def _leave(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
     return row
 
 
-def add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
+def add_bias_prior(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
     """The same for a bias."""
-    raise NotImplementedError  # compiled by `_choose_add_bias_anchor`
+    raise NotImplementedError  # compiled by `_choose_add_bias_prior`
 
 
-@overload(add_bias_anchor, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
-def _choose_add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
-    return _add_bias_anchor if _has(side, "bias_anchors") else _add_no_bias
+@overload(add_bias_prior, jit_options={"fastmath": set(FAST), "nogil": True, "forceinline": True})  # type: ignore[misc]
+def _choose_add_bias_prior(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
+    return _add_bias_prior if _has(side, "bias_priors") else _add_no_bias
 
 
-def _add_bias_anchor(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
-    return ascent + sizes.bias_decay * side.bias_anchors[code]
+def _add_bias_prior(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
+    return ascent + sizes.bias_decay * side.bias_priors[code]
 
 
 def _add_no_bias(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
@@ -96,14 +96,14 @@ def _choose_move_row(
 
 def _move_sgd(side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any) -> Any:
     penalty = sizes.rate * sizes.decay
-    return draw_to_anchor(side, code, blend(ONE - penalty, row, sizes.rate * pull, direction), penalty, width)
+    return draw_to_prior(side, code, blend(ONE - penalty, row, sizes.rate * pull, direction), penalty, width)
 
 
 def _move_adagrad(
     side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
     place = np.int64(code) * constant(width)
-    ascent = draw_to_anchor(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
+    ascent = draw_to_prior(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
     squares = add_square(ONE, load_row(side.squares, place, width), ONE, ascent)
     store_row(side.squares, place, squares)
     return add_scaled(row, sizes.rate, over_root(ascent, squares, EPSILON))
@@ -113,7 +113,7 @@ def _move_adam(
     side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
     place = np.int64(code) * constant(width)
-    ascent = draw_to_anchor(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
+    ascent = draw_to_prior(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
     means = next_mean(load_row(side.means, place, width), ascent)
     squares = next_square(load_row(side.squares, place, width), ascent)
     store_row(side.means, place, means)
@@ -134,18 +134,18 @@ def _choose_move_bias(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: 
 
 
 def _move_bias_sgd(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
-    ascent = add_bias_anchor(side, code, ascent, sizes)
+    ascent = add_bias_prior(side, code, ascent, sizes)
     side.biases[code] += sizes.rate * (ascent - sizes.bias_decay * side.biases[code])
 
 
 def _move_bias_adagrad(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
-    gradient = add_bias_anchor(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
+    gradient = add_bias_prior(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
     side.bias_squares[code] += gradient * gradient
     side.biases[code] += sizes.rate * gradient / (np.sqrt(side.bias_squares[code]) + EPSILON)
 
 
 def _move_bias_adam(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
-    gradient = add_bias_anchor(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
+    gradient = add_bias_prior(side, code, ascent, sizes) - sizes.bias_decay * side.biases[code]
     mean, square = next_mean(side.bias_means[code], gradient), next_square(side.bias_squares[code], gradient)
     side.bias_means[code], side.bias_squares[code] = mean, square
     first, second = correction(side.counts[code] + 1)
