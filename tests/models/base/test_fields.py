@@ -34,9 +34,9 @@ def table():
             done.add(base)
             text += rows(base.__name__, base._learned)
     for name, fields in {
-        "ExactIndex, float32": exact.fields_by(exact.METRICS["l2"], "float32"),
-        "ExactIndex, int8": exact.fields_by(exact.METRICS["l2"], "int8"),
-        "IVFIndex": ivf_state.fields_by("float32"),
+        "ExactIndex, float32": exact.exact_fields(exact.METRICS["l2"], "float32"),
+        "ExactIndex, int8": exact.exact_fields(exact.METRICS["l2"], "int8"),
+        "IVFIndex": ivf_state.ivf_fields("float32"),
     }.items():
         text += rows(name, fields)
     head = ["| class | attribute | type | shape | numbers |", "|---|---|---|---|---|"]
