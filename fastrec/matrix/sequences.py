@@ -126,6 +126,19 @@ def drop_from_order(matrix: CodeMatrix, order: Order, kept: NDArray[np.bool_]) -
     return order_entries(keep_entries(matrix, kept), order[kept])
 
 
+def drop_zeros_from_order(matrix: CodeMatrix, order: Order | None, kept: CodeMatrix) -> Order | None:
+    """The order of `kept`, which is the matrix, or the matrix without its zeros; None where there is no order.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix, drop_zeros
+    >>> matrix = with_data(check_matrix([[1, 1, 1]]), np.array([5, 0, 7], "f4"))
+    >>> drop_zeros_from_order(matrix, np.array([2, 0, 1], "i4"), drop_zeros(matrix))
+    array([1, 0], dtype=int32)
+    """
+    if order is None or kept.nnz == matrix.nnz:
+        return order
+    return drop_from_order(matrix, order, matrix.data != 0)
+
+
 def is_order(matrix: CodeMatrix, order: Order) -> bool:
     """Whether the numbers of each row are those from 0 to its length less 1, each of them once.
 

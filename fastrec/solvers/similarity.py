@@ -75,6 +75,11 @@ class Similarity(ABC):
         """The weight of each feature in a product, float32, of shape (n_features,)."""
         return np.ones(len(self.counts), np.float32)
 
+    @cached_property
+    def unit(self) -> float:
+        """What values are counted in, so that products stay within float32."""
+        return unit_of(self.values)
+
     @property
     def keeps_values(self) -> bool:
         """Whether `weigh` leaves values as they are."""
@@ -103,11 +108,6 @@ class Cosine(Similarity):
     """The inner product of rows, divided by their norms."""
 
     by_bits = True
-
-    @cached_property
-    def unit(self) -> float:
-        """What values are counted in, so that products stay within float32."""
-        return unit_of(self.values)
 
     @property
     def keeps_values(self) -> bool:
@@ -145,11 +145,6 @@ class Jaccard(Similarity):
 
 class TfIdf(Similarity):
     """The cosine of rows weighted by TF-IDF: √value · (log((1 + n) / (1 + n_f)) + 1), as scikit-learn has it."""
-
-    @cached_property
-    def unit(self) -> float:
-        """What values are counted in, so that products stay within float32."""
-        return unit_of(self.values)
 
     @cached_property
     def weights(self) -> Floats:

@@ -12,7 +12,16 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import common_entries
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
-from fastrec.matrix.sequences import Order, Sequences, drop_from_order, fade, fade_ones, pick_order, read_sequences
+from fastrec.matrix.sequences import (
+    Order,
+    Sequences,
+    drop_from_order,
+    drop_zeros_from_order,
+    fade,
+    fade_ones,
+    pick_order,
+    read_sequences,
+)
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
@@ -136,9 +145,7 @@ class Audience:
         if self.codes is not None and self.model.order_ is not None:
             order = pick_order(self.model.seen_, self.model.order_, self.codes)
         learned = self.model._select_learned(seen)
-        if order is not None and learned.nnz < seen.nnz:
-            order = drop_from_order(seen, order, seen.data != 0)
-        return learned, order
+        return learned, drop_zeros_from_order(seen, order, learned)
 
     def lengths(self) -> NDArray[np.int64]:
         """How many items the history of each has, of shape (n,); 0 for the unknown."""

@@ -17,7 +17,7 @@ from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import Array, Fields, Matrix, Sizes, Value
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, Policy, check_matrix, drop_zeros
-from fastrec.matrix.sequences import Order, drop_from_order, is_order, order_entries
+from fastrec.matrix.sequences import Order, drop_zeros_from_order, is_order, order_entries
 from fastrec.models.base.asking import ASKED
 from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.fields import Facts, Ids, Names
@@ -188,9 +188,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def _training_order(self) -> Order | None:
         """The order of the entries of `_training`, where there is one."""
-        if self.order_ is None or self._training.nnz == self.seen_.nnz:
-            return self.order_
-        return drop_from_order(self.seen_, self.order_, self.seen_.data != 0)
+        return drop_zeros_from_order(self.seen_, self.order_, self._training)
 
     def _find_training(self) -> CodeMatrix:
         return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._select_learned(self.seen_)
