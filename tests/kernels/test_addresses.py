@@ -58,7 +58,7 @@ def sample(table, values, path="table"):
             expressions += inner
         else:
             number, is_plain = len(values), hint in (int, float)
-            dtype = np.int64 if is_plain else np.dtype(hint.__args__[1].__args__[0])
+            dtype = np.int64 if is_plain else np.dtype(getattr(hint.__args__[-1], "__args__", hint.__args__)[-1])
             values.append(np.full(1, number, dtype))
             field = hint(number) if is_plain else values[-1]
             expressions.append(f"{path}.{name}" + ("" if is_plain else "[0]"))

@@ -20,7 +20,13 @@ def _fields(table: Table) -> Iterator[tuple[str, Any]]:
     """Names of fields and what they hold: `int`, `float`, the dtype of an array, or another table."""
     for name, hint in get_type_hints(table).items():
         is_plain = hint in (int, float) or hasattr(hint, "_fields")
-        yield name, hint if is_plain else np.dtype(get_args(get_args(hint)[1])[0])
+        yield name, hint if is_plain else _dtype_of(hint)
+
+
+def _dtype_of(hint: Any) -> np.dtype[Any]:
+    """The dtype of an annotation `NDArray[scalar]`."""
+    last = get_args(hint)[-1]  # dtype[scalar], or the scalar itself with Python 3.12 and NumPy 2.5
+    return np.dtype((get_args(last) or (last,))[0])
 
 
 def write_table(values: Any) -> NDArray[np.int64]:
