@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from fastrec.models import ImplicitALS, Recommender, Updating, compress, estimators
+from fastrec.models import ImplicitALS, Recommender, compress, estimators
 from fastrec.retrieval import ExactIndex, IVFIndex
 from fastrec.validation import check_choice, check_size
 
@@ -86,7 +86,7 @@ def _use(model: Any) -> None:
         one.recommend(0, k=2)
         one.recommend(histories[:1], k=2)
         one.similar_items(0, k=2)
-    if isinstance(model, Updating):
+    if "partial_fit" in model.capabilities:
         model.update_users([0], histories[:1])
 
 

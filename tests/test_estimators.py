@@ -156,7 +156,7 @@ def assert_same_learned(first, second):
 
 @every
 def test_capabilities_are_what_there_is(kind):
-    assert kind.capabilities == {name for name in METHODS if hasattr(kind, name)}
+    assert kind.capabilities == {name for name in METHODS if hasattr(kind(), name)}
 
 
 @every

@@ -45,7 +45,7 @@ class Answering(Learner):
         raise NotImplementedError(f"{type(self).__name__} defines no _score_batch")
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        """What scores are made of: the histories, in which events fade where the family has a memory."""
+        """What scores are made of: the histories, entry by entry, which fade where the family has a memory."""
         return audience.histories()
 
     # -- what may be recommended
@@ -184,7 +184,7 @@ class Answering(Learner):
 
     def scores(self, audience: Audience) -> Scores:
         """See `Asked.scores`."""
-        if type(self)._score_batch is Answering._score_batch:
+        if type(self)._score_batch is Answering._score_batch and type(self)._dense is Answering._dense:
             return SearchedScores(self._search, self.pair_scores, audience)
         return DenseScores(self._dense(audience))
 

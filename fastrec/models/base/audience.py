@@ -45,14 +45,12 @@ class Learned(Protocol):
 
     def _check_fitted(self) -> None: ...
 
-    def _histories(self, X: Any) -> CodeMatrix: ...
+    def _read_histories(self, X: Any) -> tuple[CodeMatrix, Order | None]: ...
 
     @property
     def _training(self) -> CodeMatrix: ...
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix: ...
-
-    def _order_of(self, X: Any, matrix: CodeMatrix) -> Order | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +159,9 @@ class Audience:
 
 def read_histories(model: Learned, X: Any) -> Audience:
     """Interactions or a matrix of histories, with their order where the model reads it."""
-    histories = model._histories(X)
+    histories, order = model._read_histories(X)
     labels = X.users.ids if isinstance(X, Interactions) else np.arange(histories.shape[0])
-    return Audience(model, labels, None, histories, order=model._order_of(X, histories))
+    return Audience(model, labels, None, histories, order=order)
 
 
 def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:

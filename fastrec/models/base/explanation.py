@@ -1,6 +1,5 @@
 """Explanation: why a model scores an item as it does for a user."""
 
-from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.answering import check_scores
-from fastrec.models.base.audience import find_audience
+from fastrec.models.base.audience import Audience, find_audience
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.validation import check_size
@@ -35,13 +34,13 @@ class Explanation(NamedTuple):
 class Explaining(Recommender):
     """A recommender whose score is a sum over the items of a history; it defines `_contributions`."""
 
-    @abstractmethod
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
-        """What each entry of the one row adds to the score of the item, of shape (nnz,)."""
+        """What each entry of the one row, weighed, adds to the score of the item, of shape (nnz,)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no _contributions")
 
-    def contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """What each entry of the one row adds to the score of the item, by its code: of shape (nnz,)."""
-        return np.asarray(self._contributions(history, item), np.float64)
+    def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
+        """What each entry of the history of the only one asked about adds to the score of the item: of shape (nnz,)."""
+        return np.asarray(self._contributions(self._weigh(audience), item), np.float64)
 
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
         """What each item of a user's history adds to the score of one item.
@@ -80,8 +79,7 @@ class Explaining(Recommender):
         codes = encode_items(self, "item", item)
         if len(audience) != 1 or len(codes) != 1:
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
-        history = self._weigh(audience)
-        parts = self.contributions(history, int(codes[0]))
+        history, parts = audience.histories(), self.contributions(audience, int(codes[0]))
         if not len(parts):  # a score of somebody without a history is nobody's share
             score = self.pair_scores(audience, codes)[0]
         else:

@@ -9,17 +9,22 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.matrix.cells import cell_keys, cell_numbers, common_entries
-from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, drop_zeros, keep_entries
 from fastrec.matrix.rows import hide_part, pick_rows
+from fastrec.matrix.sequences import Order, drop_from_order, drop_zeros_from_order
 from fastrec.validation import check_number
 
 
 class Hidden(NamedTuple):
-    """What to fit with, the histories of n users, and what is hidden of them, both of shape (n, n_items)."""
+    """What to fit with, the histories of n users, and what is hidden of them, both of shape (n, n_items).
+
+    `order` is that of the histories, where the data has times.
+    """
 
     train: Any
     histories: CodeMatrix
     hidden: CodeMatrix
+    order: Order | None = None
 
 
 def check_validation(name: str, validation: Any) -> None:
@@ -54,7 +59,8 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
     data = X if isinstance(X, Interactions) else None
     if isinstance(validation, numbers.Real):
         trained, hidden = hide_part(matrix, float(validation))
-        yield Hidden(trained if data is None else data.select(~is_in(hidden, data)), trained, hidden)
+        part = trained if data is None else data.select(~is_in(hidden, data))
+        yield Hidden(part, trained, hidden, _order_in(part))
     elif hasattr(validation, "get_n_splits"):
         whole = Interactions.from_matrix(matrix) if data is None else data
         for train, test in validation.split(whole):
@@ -62,7 +68,10 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
                 yield _hide_by(validation, train if data is not None else train.matrix, test, matrix.shape)
             else:
                 part = pick_rows(matrix, np.asarray(train)) if data is None else data[train]
-                yield Hidden(part, *hide_part(pick_rows(matrix, np.asarray(test))))
+                rows = pick_rows(matrix, np.asarray(test))
+                trained, hidden = hide_part(rows)
+                order = None if data is None else _order_in(data[test])
+                yield Hidden(part, trained, hidden, _order_without(rows, order, hidden))
     else:
         parts = validation(matrix if data is None else data)
         if not isinstance(parts, tuple) or len(parts) != 2:
@@ -71,14 +80,26 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
 
 
 def _hide_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...]) -> Hidden:
-    histories, found = (check_matrix(part, negative="accept", zeros="drop") for part in (train, hidden))
+    whole, found = (check_matrix(part, negative="accept", zeros="events") for part in (train, hidden))
+    histories, order = drop_zeros(whole), _order_in(train)
     if histories.shape != shape or found.shape != shape:
         raise ValueError(
             f"{validation!r} must give parts of the data's shape, {shape}, got {histories.shape} and {found.shape}"
         )
     # What a user has again is no discovery: it is left out of what is recommended.
     known = common_entries(found, histories)
-    return Hidden(train, histories, keep_entries(found, ~known & (found.data > 0)))
+    hidden = keep_entries(found, ~known & (found.data > 0))
+    return Hidden(train, histories, hidden, drop_zeros_from_order(whole, order, histories))
+
+
+def _order_in(data: Any) -> Order | None:
+    """The order of the entries of Interactions; None of a matrix."""
+    return data.order() if isinstance(data, Interactions) else None
+
+
+def _order_without(matrix: CodeMatrix, order: Order | None, hidden: CodeMatrix) -> Order | None:
+    """The order of a matrix without the entries that are hidden."""
+    return None if order is None else drop_from_order(matrix, order, ~common_entries(matrix, hidden))
 
 
 def is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import Array, Fields, Matrix, Sizes, Value
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, Policy, check_matrix, drop_zeros
+from fastrec.matrix.rows import with_data
 from fastrec.matrix.sequences import Order, drop_zeros_from_order, is_order, order_entries
 from fastrec.models.base.asking import ASKED
 from fastrec.models.base.derived import Derived, Key
@@ -176,6 +177,19 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
                 "Interactions(..., times=...), or name the column of times where it is read"
             )
         return X.order()
+
+    @property
+    def _values_are_places(self) -> bool:
+        """Whether the values of `seen_` are places in an order: those of a plain matrix, where the model needs one."""
+        return self.needs_order and self.users_ is None
+
+    def _read_histories(self, X: Any) -> tuple[CodeMatrix, Order | None]:
+        """X checked as histories, and their order. Where values are strengths, places of a plain matrix are ones."""
+        matrix = self._histories(X)
+        order = self._order_of(X, matrix)
+        if order is None or isinstance(X, Interactions) or self._values_are_places:
+            return matrix, order
+        return with_data(matrix, np.ones(matrix.nnz, np.float32)), order
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""

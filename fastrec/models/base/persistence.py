@@ -187,7 +187,7 @@ class Team(tuple[Any, ...]):
     In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restore`.
     """
 
-    SHARED = ("seen_", "item_counts_", "users_", "items_", "item_info_")
+    SHARED = ("seen_", "order_", "item_counts_", "users_", "items_", "item_info_")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Team) and _without_shared(self) == _without_shared(other)

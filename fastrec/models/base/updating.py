@@ -115,7 +115,7 @@ class Updating(Recommender):
         if isinstance(X, Interactions):
             return self._take_in(X)
         _check_feature_names(self, X, reset=False)
-        matrix = self._histories(X)
+        matrix, given = self._read_histories(X)
         if matrix.shape[0] != self.seen_.shape[0]:
             raise ValueError(
                 f"X must have a row for each of the {self.seen_.shape[0]} users of the training data, got "
@@ -124,7 +124,7 @@ class Updating(Recommender):
         users = np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)
         added = pick_rows(matrix, users)
         merged = self._splice(self.seen_, users, added, "sum", events=False)
-        order = self._splice_order(self.seen_, users, added, self._order_of(X, matrix), merged)
+        order = self._splice_order(self.seen_, users, added, given, merged)
         return self._change(merged, users, np.unique(matrix.indices), order=order)
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
@@ -157,7 +157,7 @@ class Updating(Recommender):
         array([[5]], dtype=int32)
         """
         check_choice("how", how, ("append", "replace"))
-        rows = self._histories(histories)
+        rows, given = self._read_histories(histories)
         listed = as_ids(users, "users")
         vocabulary, codes = self.user_vocabulary.grow("users", listed)
         codes, ascending = _ascending("users", listed, codes)
@@ -167,7 +167,7 @@ class Updating(Recommender):
         events = isinstance(histories, Interactions)
         policy = how if how == "replace" else self._joining(histories) if events else "sum"
         grown = resize(self.seen_, (len(vocabulary), self.n_features_in_))
-        added, given = pick_rows(rows, ascending), self._order_of(histories, rows)
+        added = pick_rows(rows, ascending)
         spliced = self._splice(grown, codes, added, policy, events)
         given = None if given is None else pick_order(rows, given, ascending)
         order = self._splice_order(grown, codes, added, given, spliced)
@@ -228,6 +228,23 @@ class Updating(Recommender):
         return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary, order=order)
 
     # -- what they share
+
+    def follow(self, whole: Recommender, matrix: CodeMatrix, order: Order | None, change: Change) -> None:
+        """Follow the model that this one is a member of, whose data, ids and facts about items are its own.
+
+        Parameters
+        ----------
+        whole
+            The model that has changed.
+        matrix, order
+            What it learns from now, which may not be all that its users have had, and the order of that.
+        change
+            What has changed of it.
+        """
+        users, items, info = whole.users_, whole.items_, whole.item_info_
+        self._change(
+            matrix, change.users, change.items, users=users, items=items, info=info, events=change.events, order=order
+        )
 
     def _take_in(self, X: Interactions) -> Self:
         """`partial_fit` with ids of its own."""

@@ -1,6 +1,7 @@
 """Blend: several recommenders together, their weights found on a part of the training data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -8,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Value
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import pick_rows, spread_evenly
+from fastrec.matrix.rows import pick_rows, spread_evenly, with_data
+from fastrec.matrix.sequences import pick_order
 from fastrec.models.base.answering import check_scores
 from fastrec.models.base.asking import Asked
 from fastrec.models.base.audience import Audience
@@ -24,6 +27,8 @@ from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts, i
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import Team, restore_member
 from fastrec.models.base.recommender import Recommender
+from fastrec.models.base.scores import DenseScores
+from fastrec.models.base.updating import Change, How, Updating
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
@@ -51,7 +56,18 @@ def _check_members(name: str, models: Any) -> None:
             raise TypeError(f"{name} must not be re-ranked, since it adds up scores: re-rank the Blend instead")
 
 
-class Blend(Explaining):
+class _OfMembers:
+    """An attribute of a class that, asked of an object, follows from the members of that."""
+
+    def __init__(self, of_class: Any, find: Callable[[Any], Any]) -> None:
+        self._of_class = of_class
+        self._find = find
+
+    def __get__(self, asked: Any, kind: type) -> Any:
+        return self._of_class if asked is None else self._find(asked)
+
+
+class Blend(Explaining, Updating):
     """Candidates of several recommenders in one ranking, by weights found on a part of the training data.
 
     Values are what the members take them for; negative ones are refused, zeros are no feedback. With s_m(u, i) the
@@ -65,6 +81,11 @@ class Blend(Explaining):
     reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009; items of one score share the best of their ranks). Ranked is
     what is in the list of any member that has a weight; or, with `candidates_from`, what is in that one's, so that the
     others re-rank it. Items that nobody has had are ranked where a member knows them by their features.
+
+    Members that read the order of events and members that do not go together: the blend keeps the order, and hands it
+    on to those that read it. Where a member needs an order, Interactions need times, and the values of a plain matrix
+    are places, which the other members are given as ones. `partial_fit` and `update_users` are there where all members
+    have them; the weights stay as they are.
 
     Parameters
     ----------
@@ -120,7 +141,10 @@ class Blend(Explaining):
     0
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    capabilities: ClassVar[Any] = _OfMembers(frozenset({"explain"}), lambda self: self._find_capabilities())
+    reads_order: ClassVar[Any] = _OfMembers(False, lambda self: self._any_member("reads_order"))
+    needs_order: ClassVar[Any] = _OfMembers(False, lambda self: self._any_member("needs_order"))
+    takes_new_items: ClassVar[Any] = _OfMembers(True, lambda self: self._all_members("takes_new_items"))
     _options: ClassVar[Options] = {
         "models": Other("sequence of recommenders", _check_members, also=(None,)),
         "weights": Other("sequence of float", also=("auto",)),
@@ -180,6 +204,24 @@ class Blend(Explaining):
     def _models(self) -> list[Any]:
         return [GraphFilter(), ImplicitALS()] if self.models is None else list(self.models)
 
+    def _current_members(self) -> Sequence[Recommender]:
+        """The members where the blend is fitted, else the models that it will fit copies of."""
+        return vars(self).get("members_") or self._models()
+
+    def _any_member(self, name: str) -> bool:
+        return any(getattr(member, name, False) for member in self._current_members())
+
+    def _all_members(self, name: str) -> bool:
+        return all(getattr(member, name, True) for member in self._current_members())
+
+    def _find_capabilities(self) -> frozenset[str]:
+        updating = all("partial_fit" in member.capabilities for member in self._current_members())
+        return frozenset({"explain"}) | (Updating.capabilities if updating else frozenset())
+
+    def _adopt(self, X: Any) -> None:
+        self.__dict__.pop("members_", None)  # of another fit: the models that are fitted now say what is read
+        super()._adopt(X)
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the members, and find their weights.
 
@@ -198,6 +240,8 @@ class Blend(Explaining):
         return self._learn(X, data=X if isinstance(X, Interactions) else None)
 
     def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
+        if data is None and self.needs_order:
+            data = self._as_events()
         if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
             data = data.select(is_in(matrix, data))
         if data is not None and data.duplicates is None and data.n_repeated:
@@ -209,7 +253,29 @@ class Blend(Explaining):
             weights = np.array(self.weights, np.float64)
             self.weights_, self.validation_scores_ = weights / weights.sum(), None
         self.members_ = Team(self._fit_members(X))
+        for member in self.members_:
+            vars(member).update(self._shared())
+            member.clear_derived()
         self.models_given_ = self.models is not None
+
+    def _as_events(self) -> Interactions:
+        """The matrix that the members learn from as Interactions, its order as their times."""
+        order = self._training_order()
+        assert order is not None
+        return Interactions.from_matrix(self._matrix_of_members())._replace(times=order.astype(np.int64))
+
+    def _matrix_of_members(self) -> CodeMatrix:
+        """What the members learn from: without zeros, and ones where values are places."""
+        return self._as_strengths(self._training)
+
+    def _as_strengths(self, matrix: CodeMatrix) -> CodeMatrix:
+        """Rows of the training data, or histories; ones where their values are places."""
+        return with_data(matrix, readonly(np.ones(matrix.nnz, np.float32))) if self._values_are_places else matrix
+
+    def _shared(self) -> dict[str, Any]:
+        """What the members have of the whole."""
+        shared = {name: getattr(self, name) for name in Team.SHARED}
+        return {**shared, "seen_": self._matrix_of_members(), "order_": self._training_order()}
 
     def _fit_members(self, X: Any) -> list[Recommender]:
         rng = check_random_state(self.random_state)
@@ -227,9 +293,9 @@ class Blend(Explaining):
         super()._restore(check=check)
         if not self.weights_.sum() > 0:
             raise ValueError("weights_ must have one above 0 among them")
-        shared = {name: getattr(self, name) for name in Team.SHARED}
+        shared = self._shared()
         for member in self.members_:
-            restore_member(member, {**shared, "seen_": self._training}, check=check)  # as in the fit
+            restore_member(member, shared, check=check)  # as in the fit
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
 
     # -- scores
@@ -248,7 +314,8 @@ class Blend(Explaining):
 
     def _views(self, audience: Audience) -> dict[int, "View"]:
         if audience.given is not None:
-            audience = replace(audience, given=self._select_learned(audience.given))
+            histories, order = audience.histories_in_order()
+            audience = replace(audience, given=self._as_strengths(histories), order=order)
         return {number: self._view(self.members_[number], audience) for number in self._members_asked()}
 
     def _view(self, member: Recommender, audience: Audience) -> "View":
@@ -289,16 +356,19 @@ class Blend(Explaining):
             scores[rows] = self._fuse(self._views(audience.part(rows)), items[rows, None])[:, 0]
         return scores
 
-    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
-        """Scores of all items: what a blend asks of a member that is one itself."""
-        audience = Audience(self, np.arange(histories.shape[0]), codes, histories if codes is None else None)
-        every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), histories.shape)
+    def scores(self, audience: Audience) -> DenseScores:
+        """See `Asked.scores`: of all items, which is what a blend asks of a member that is one itself."""
+        return DenseScores(self._dense(audience))
+
+    def _dense(self, audience: Audience) -> NDArray[np.float32]:
+        every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), (len(audience), self.n_features_in_))
         return self._fuse(self._views(audience), every).astype(np.float32)
 
-    def _contributions(self, history: CodeMatrix, item: int) -> Scores:
-        """Each member's part of the score, shared among the entries as the member's own score is."""
+    def contributions(self, audience: Audience, item: int) -> Scores:
+        """See `Explaining.contributions`: each member's part of the score, shared as the member shares its own."""
+        history, order = audience.histories_in_order()
         total = np.zeros(history.nnz)
-        audience = Audience(self, np.zeros(1, np.int64), None, history)
+        audience = Audience.of_histories(self, self._as_strengths(history), order=order)
         for member, weight in zip(self.members_, self.weights_, strict=True):
             if weight == 0:
                 continue
@@ -306,11 +376,47 @@ class Blend(Explaining):
                 raise TypeError(f"{type(member).__name__}, a member of the Blend, cannot explain its scores")
             view = self._view(member, audience)
             part = weight * float(view.compare(np.array([[item]], np.int32), self.fusion)[0, 0])
-            own = member.contributions(history, item)
+            own = member.contributions(replace(audience, model=member), item)
             whole = own.sum()
             told = abs(whole) > 1e-6 * np.abs(own).sum()
             total += own * (part / whole) if told else part / max(len(own), 1)
         return total
+
+    # -- updates
+
+    def _members_update(self) -> bool:
+        """Whether all members can be updated; else an AttributeError, as for a method that is not there."""
+        for member in self._current_members():
+            if "partial_fit" not in member.capabilities:
+                raise AttributeError(f"{type(member).__name__}, a member of the Blend, has no partial_fit")
+        return True
+
+    @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Add interactions to those that the members were fitted with, as `Updating.partial_fit`."""
+        return super().partial_fit(X, y)
+
+    @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
+    def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
+        """Give users a longer or another history, as `Updating.update_users`."""
+        return super().update_users(users, histories, how)
+
+    @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
+    def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
+        """Give items other users, as `Updating.update_items`."""
+        return super().update_items(items, histories, how)
+
+    @property
+    def needs_times(self) -> bool:
+        """As one of the members does."""
+        return self._any_member("needs_times")
+
+    def _update(self, change: Change) -> None:
+        matrix, order = self._matrix_of_members(), self._training_order()
+        members = [copy.copy(member) for member in self.members_]
+        for member in members:
+            member.follow(self, matrix, order, change)
+        self.members_ = Team(members)
 
     # -- weights
 
@@ -351,14 +457,15 @@ class Blend(Explaining):
         found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
         rows = spread_evenly(found, most)
         histories, hidden = pick_rows(part.histories, rows), pick_rows(part.hidden, rows)
+        order = None if part.order is None else pick_order(part.histories, part.order, rows)
+        everyone = Audience.of_histories(self, histories, order=order)
         chosen = 1 if self.candidates_from is not None else len(members)
         said = np.full((len(members), len(rows), chosen * self.candidates), -1e30, np.float32)
         hits = np.zeros(said.shape[1:], bool)
         for batch in self._batches(len(rows)):
-            seen, truth = pick_rows(histories, batch), pick_rows(hidden, batch)
-            audience = Audience(self, np.arange(seen.shape[0]), None, seen)
+            audience, truth = everyone.part(batch), pick_rows(hidden, batch)
             views = {number: self._view(member, audience) for number, member in enumerate(members)}
-            codes = self._propose(views, self.candidates, ItemFilter(seen))
+            codes = self._propose(views, self.candidates, ItemFilter(audience.seen()))
             for number, view in views.items():
                 said[number, batch] = np.where(codes >= 0, view.compare(codes, self.fusion), -1e30)
             cells = cell_keys(np.arange(len(codes))[:, None], codes, truth.shape[1])

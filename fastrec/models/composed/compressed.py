@@ -109,7 +109,7 @@ class Compressed(Updating):
     def _take_manners(self) -> None:
         """Be as the original is, but for what trains it."""
         origin = self._origin
-        manners = ("takes_negatives", "keeps_zeros", "needs_history")
+        manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
         self.__dict__["capabilities"] = origin.capabilities | Updating.capabilities
 

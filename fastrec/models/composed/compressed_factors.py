@@ -348,11 +348,12 @@ class CompressedFactors(Compressed, FactorRecommender):
         """
         return Explaining.explain(self, user, item, k)
 
-    def contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
+    def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
         """See `Explaining.contributions`: those of the model that was compressed."""
+        history, order = audience.histories_in_order()
         part, places, place = self._part_of(history.indices, item)
         local = assemble_csr(history.data, places, history.indptr, history.shape)
-        contributions: NDArray[np.float64] = part.contributions(local, place)
+        contributions: NDArray[np.float64] = part.contributions(Audience.of_histories(part, local, order=order), place)
         return contributions
 
     @property

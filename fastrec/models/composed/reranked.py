@@ -157,7 +157,7 @@ class Reranked(Recommender):
         return self
 
     def _take_manners(self) -> None:
-        manners = ("takes_negatives", "keeps_zeros", "needs_history", "capabilities")
+        manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "capabilities")
         self.__dict__.update({name: getattr(self._inner, name) for name in manners})
 
     def _restore(self, *, check: bool) -> None:

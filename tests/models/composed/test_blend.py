@@ -1,8 +1,11 @@
+import copy
 import functools
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
@@ -10,17 +13,25 @@ from fastrec import InteractionKFold, RollingTime, UserKFold, split_last, split_
 from fastrec.data import Interactions
 from fastrec.matrix.rows import hide_part
 from fastrec.models import (
+    EASE,
     Blend,
     ContentRecommender,
     ExplicitALS,
     GraphFilter,
     ImplicitALS,
     ItemKNN,
+    LinearSequence,
     Popularity,
     PureSVD,
+    Reranked,
+    SequenceRules,
     load,
 )
+from fastrec.models.base import registry
 from fastrec.models.composed.blend import _best, _each_once
+from fastrec.online import Event, Snapshot
+from fastrec.retrieval.diversity import GroupCap
+from tests.reference.last_item import LastItem
 
 
 def groups(n=120, m=40, seed=0):
@@ -307,3 +318,175 @@ def test_auto_is_never_below_its_best_member(seed, monkeypatch):
     X = groups(seed=seed)
     model = Blend([PureSVD(factors=4, random_state=0), Popularity()]).fit(X)
     assert model.validation_scores_[-1] >= model.validation_scores_[:-1].max()
+
+
+# -- members that read the order of events
+
+USERS, ITEMS = [f"u{n}" for n in range(12)], [f"i{n}" for n in range(20)]
+ORDERED = [SequenceRules(n_jobs=1), LinearSequence(regularization=1, n_jobs=1), LastItem(), EASE(10, n_jobs=1)]
+kinds = pytest.mark.parametrize("member", ORDERED, ids=lambda member: type(member).__name__)
+
+
+def events(log, start=0, users=USERS):
+    """Events one second apart; each item has the value of its number, from 1 on."""
+    who, what = zip(*log, strict=True)
+    codes = [users.index(user) for user in who], [ITEMS.index(item) for item in what]
+    values, times = np.array(codes[1]) + 1, start + np.arange(len(log))
+    return Interactions(*codes, values, times=times, time_unit="s", users=users, items=ITEMS, duplicates="sum")
+
+
+def some_log(seed=0, n=60):
+    rng = np.random.default_rng(seed)
+    return [(f"u{user}", f"i{item}") for user, item in zip(rng.integers(0, 11, n), rng.integers(0, 18, n), strict=True)]
+
+
+def answers(model, users, items):
+    """The codes of lists, in a blend of one member those of the member."""
+    return [
+        model.recommend(users, 5).codes,
+        model.recommend(users, 3, exclude_seen=False, deny=items[:2]).codes,
+        model.recommend(users, 3, allow=items).codes,
+    ]
+
+
+def alike(blend, model, users, items=("i1", "i4", "i6")):
+    for one, other in zip(answers(blend, users, items), answers(model, users, items), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+logs = st.lists(st.tuples(st.sampled_from([*USERS, "new"]), st.sampled_from(ITEMS)), min_size=1, max_size=15)
+
+
+@kinds
+@settings(max_examples=8, deadline=None)
+@given(later=logs, asked=st.lists(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=6), min_size=1, max_size=3))
+def test_a_blend_of_one_member_answers_as_the_member(member, later, asked):
+    data = events(some_log())
+    model, blend = clone(member).fit(data), Blend([member], weights=[1]).fit(data)
+    alike(blend, model, USERS)
+    histories = model.histories(asked)
+    np.testing.assert_array_equal(blend.histories(asked).toarray(), histories.toarray())
+    for history in (histories, events([(USERS[n], item) for n, row in enumerate(asked) for item in row])):
+        for row in range(len(asked)):
+            alike(blend, model, history[[row]])
+    np.testing.assert_array_equal(blend.predict(histories), model.predict(histories))
+    assert blend.score(data) == model.score(data)
+    more = events(later, start=1000, users=[*USERS, "new"])
+    since = [Event(user, item, seq=place + 1) for place, (user, item) in enumerate(later)]
+    for user in ("u0", later[0][0]):
+        one, other = (
+            Snapshot(known).after(since).recommend([user], 5, on_unknown="popular") for known in (blend, model)
+        )
+        np.testing.assert_array_equal(one.codes, other.codes)
+    days = more[np.unique(more.user_codes)]
+    for update in (
+        lambda known: known.partial_fit(more),
+        lambda known: known.update_users(days.users.ids.tolist(), days),
+        lambda known: known.update_users(["u3"], known.histories([["i2", "i0"]]), how="replace"),
+    ):
+        one, other = update(copy.copy(blend)), update(copy.copy(model))
+        alike(one, other, other.user_vocabulary.ids)
+        np.testing.assert_array_equal(one.seen_.toarray(), other.seen_.toarray())
+    alike(blend, model, USERS)  # copies were updated
+
+
+@kinds
+def test_a_blend_of_one_member_writes_explains_and_is_kept_as_the_member(member, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._CLASSES, "LastItem", LastItem)
+    data = events(some_log())
+    model, blend = clone(member).fit(data), Blend([member], weights=[1]).fit(data)
+    written = [known.recommend_to(tmp_path / f"{n}.csv", k=3) for n, known in enumerate((model, blend))]
+    assert written[0] == written[1]
+    rows = [(tmp_path / name).read_text().split() for name in ("0.csv", "1.csv")]
+    assert [row.split(",")[:2] for row in rows[0]] == [row.split(",")[:2] for row in rows[1]]
+    if "explain" in model.capabilities:
+        for users in ("u3", model.histories([["i2", "i5", "i1"]])):
+            one, other = blend.explain(users, "i6"), model.explain(users, "i6")
+            assert one.items.tolist() == other.items.tolist()
+            scale = one.score / other.score
+            np.testing.assert_allclose(one.contributions, other.contributions * scale, rtol=1e-4)
+    capped = Reranked(blend, GroupCap(1, groups=list("aabbccddeabcdefghijk")))
+    for known in (blend, capped):
+        known.save(tmp_path / "blend.fastrec")
+        again = load(tmp_path / "blend.fastrec")
+        assert (again.reads_order, again.needs_order) == (model.reads_order, model.needs_order)
+        for users in (USERS, model.histories([["i2", "i5", "i1"], ["i0"]]), data[[4, 1]]):
+            np.testing.assert_array_equal(again.recommend(users, 4).codes, known.recommend(users, 4).codes)
+        more = events(some_log(seed=1), start=1000)
+        np.testing.assert_array_equal(
+            again.partial_fit(more).recommend(USERS, 4).codes,
+            copy.copy(known).partial_fit(more).recommend(USERS, 4).codes,
+        )
+
+
+def test_members_with_and_without_order_each_get_what_they_read():
+    data = events(some_log())
+    blend = Blend([SequenceRules(), EASE(10), LastItem()], weights=[1, 1, 1]).fit(data)
+    rules, ease, last = SequenceRules().fit(data), EASE(10).fit(data), LastItem().fit(data)
+    assert blend.needs_order
+    assert blend.members_[0].order_ is not None
+    np.testing.assert_array_equal(blend.members_[1].weights_, ease.weights_)
+    histories = blend.histories([["i3", "i0"], ["i0", "i3"]])
+    assert histories.toarray()[0].tolist()[:4] == [2, 0, 0, 1]
+    expected = np.zeros((2, 20))
+    for member, asked in (
+        (rules, histories),
+        (ease, histories.sign()),
+        (last, events([("a", "i3"), ("a", "i0"), ("b", "i0"), ("b", "i3")], users=["a", "b"])),
+    ):
+        for row in range(2):
+            scores = np.sort(member.recommend(asked[[row]], 20).scores[0])
+            scores = scores[np.isfinite(scores)]
+            expected[row] += member.predict_pairs(asked[[row]], ITEMS) / (scores[-1] - scores[0]) / 3
+    for row in range(2):
+        np.testing.assert_allclose(blend.predict_pairs(histories[[row]], ITEMS), expected[row], rtol=1e-4, atol=1e-5)
+
+
+def test_a_plain_matrix_of_places_is_ones_to_members_without_order():
+    places = np.array([[1, 3, 2, 0], [2, 1, 0, 0], [0, 0, 1, 2], [3, 0, 2, 1]] * 3)
+    blend = Blend([SequenceRules(), EASE(1), LastItem()], weights=[1, 1, 1]).fit(places)
+    np.testing.assert_array_equal(blend.members_[1].weights_, EASE(1).fit(places > 0).weights_)
+    np.testing.assert_array_equal(blend.members_[2].order_, SequenceRules().fit(places).order_)
+    assert [member.users_ for member in blend.members_] == [None] * 3
+    np.testing.assert_array_equal(blend.recommend([0, 3]).codes, blend.recommend(places[[0, 3]]).codes)
+    blend.partial_fit(np.eye(12, 4))
+    np.testing.assert_array_equal(blend.members_[1].seen_.data, 1)
+
+
+def test_weights_are_found_with_the_order_of_what_is_left():
+    data = timed()
+    validations = 0.2, split_last, UserKFold(2), RollingTime(2, window=150)
+    for validation in validations:
+        model = Blend([SequenceRules(), Popularity()], validation=validation).fit(data)
+        assert model.validation_scores_[-1] >= model.validation_scores_[:-1].max() > 0
+    cells = np.array([(u, (u + step) % 12, step + 1) for u in range(60) for step in range(6)])
+    X = sp.csr_array((cells[:, 2], (cells[:, 0], cells[:, 1])), shape=(60, 12))  # what follows an item is known
+    model = Blend([SequenceRules(), Popularity()], validation=split_last).fit(X)
+    assert model.validation_scores_[0] > 0.9 > model.validation_scores_[1]
+
+
+def test_what_a_blend_is_follows_from_its_members():
+    data = events(some_log())
+    with pytest.raises(ValueError, match="Blend learns from the order of events, but X has no times"):
+        Blend([SequenceRules(), EASE()], weights=[1, 1]).fit(data._replace(times=None))
+    model = Blend([EASE(), ImplicitALS()], weights=[1, 1]).fit(data)
+    assert (model.reads_order, model.needs_order, model.order_) == (False, False, None)
+    assert "partial_fit" in model.capabilities
+    model.set_params(models=[SequenceRules(), GraphFilter()]).fit(data)
+    assert (model.reads_order, model.needs_order) == (True, True)
+    assert "partial_fit" not in model.capabilities
+    with pytest.raises(AttributeError, match="partial_fit"):
+        model.partial_fit(data)
+    nested = Blend([model, EASE()], weights=[1, 1]).fit(data)
+    np.testing.assert_array_equal(nested.members_[0].members_[0].order_, nested.order_)
+
+
+def test_a_member_that_cannot_follow_leaves_the_blend_as_it_was():
+    data = events(some_log())
+    model = Blend([Popularity(half_life=50), SequenceRules()], weights=[1, 1]).fit(data)
+    assert model.needs_times
+    before = model.recommend(USERS, 4).codes
+    with pytest.raises(ValueError, match="half_life"):
+        model.partial_fit(model.histories([["i1"]] * 12))
+    np.testing.assert_array_equal(model.recommend(USERS, 4).codes, before)
+    assert model.seen_.nnz == data.matrix.nnz
