@@ -5,12 +5,23 @@ compiles nothing and imports neither Numba nor scikit-learn.
 """
 
 import os
+from typing import Any
 
 import lazy_loader
+
+from fastrec.class_names import no_attribute
 
 __version__ = "0.1.0"
 
 # A checkout has the kernels in a source folder of their own; a wheel has them in the package, which is looked in first.
 __path__.append(os.path.join(os.path.dirname(__path__[0]), "src_numba", "fastrec"))
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name on its first use; an error that names the right one for what other libraries call it."""
+    error = None if name in __all__ else no_attribute(__name__, name, __all__)
+    if error is not None:
+        raise error
+    return _find(name)

@@ -21,6 +21,7 @@ from .compression import ResidualCodec as ResidualCodec
 from .data import FarTimesWarning as FarTimesWarning
 from .data import Interactions as Interactions
 from .data import MergedEventsWarning as MergedEventsWarning
+from .data import TiedTimesWarning as TiedTimesWarning
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
 from .evaluation import CompressionReport as CompressionReport

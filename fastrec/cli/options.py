@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from fastrec.class_names import suggest_class
 from fastrec.permissions import parse_mode
 
 
@@ -168,9 +169,11 @@ def find_estimator(name: str, hint: str) -> Any:
     from fastrec.models import estimators
 
     known = estimators()
-    if name not in known:
-        raise typer.BadParameter(f"must be one of {', '.join(known)}, got {name}", param_hint=hint)
-    return known[name]
+    if name in known:
+        return known[name]
+    right = suggest_class(name, known)
+    meant = "" if right is None else f"; what you mean is {right}"
+    raise typer.BadParameter(f"must be one of {', '.join(known)}, got {name}{meant}", param_hint=hint)
 
 
 def check_metrics(labels: Sequence[str]) -> None:

@@ -57,6 +57,7 @@ def train(
     Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
     """
     from fastrec import ImplicitALS, Popularity, evaluate, split_random
+    from fastrec.data.interactions import MOST_TIED
     from fastrec.options import parse_options
     from fastrec.storage import size_in_words
 
@@ -64,6 +65,8 @@ def train(
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     chosen = read_options(lambda: parse_options(ImplicitALS, option or []))
     data = read_table(file, table, items)
+    if data.tied_share() > MOST_TIED:
+        note(f"times: {data.describe()['ties']}, so models of order would learn the order of the rows")
     options = als_options(factors, regularization, alpha, iterations, seed, jobs) | chosen
     if holdout > 0:
         part, hidden = split_random(data, holdout, random_state=seed)

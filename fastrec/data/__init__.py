@@ -1,6 +1,6 @@
 """From files and frames to interactions: ids, codes, and the table of who met what."""
 
-from fastrec.data.interactions import FarTimesWarning, Interactions, MergedEventsWarning
+from fastrec.data.interactions import FarTimesWarning, Interactions, MergedEventsWarning, TiedTimesWarning
 from fastrec.data.reading import read_interactions
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.data.vocabulary import Vocabulary
@@ -9,6 +9,7 @@ __all__ = [
     "FarTimesWarning",
     "Interactions",
     "MergedEventsWarning",
+    "TiedTimesWarning",
     "Vocabulary",
     "pack_strings",
     "read_interactions",

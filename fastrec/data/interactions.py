@@ -15,7 +15,7 @@ from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly, to_float32
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
-from fastrec.matrix.sequences import order_by_rank
+from fastrec.matrix.sequences import order_by_rank, share_of_ties
 from fastrec.notices import warn_caller
 from fastrec.validation import check_choice, check_integer, check_size
 
@@ -32,6 +32,21 @@ class Merged(NamedTuple):
 
     matrix: CodeMatrix
     n_repeated: int
+
+
+class Ties(NamedTuple):
+    """How many neighbours there are in the histories of users, and what share of them has one time."""
+
+    neighbors: int
+    share: float
+
+
+# A share of tied neighbours that is told to whoever learns from order, where there are so many neighbours.
+MOST_TIED, MANY_NEIGHBORS = 0.2, 1000
+
+
+class TiedTimesWarning(UserWarning):
+    """Events of a user that have one time, whose order is that of the rows alone, given to a model of order."""
 
 
 class FarTimesWarning(UserWarning):
@@ -96,6 +111,7 @@ class Interactions:
         "_item_info",
         "_items",
         "_merged",
+        "_ties",
         "_time_unit",
         "_times",
         "_told",
@@ -133,6 +149,7 @@ class Interactions:
         self._item_info = None if item_info is None else check_item_info(item_info, len(self._items))
         self._columns: dict[str, str] | None = None
         self._merged: dict[str, Merged] = {}
+        self._ties: Ties | None = None
         self._told: set[str] = set()
         self._is_part = False
         if duplicates == "error":
@@ -143,7 +160,7 @@ class Interactions:
         new = type(self).__new__(type(self))
         for slot in self.__slots__:
             setattr(new, slot, getattr(self, slot))
-        new._merged = {}
+        new._merged, new._ties = {}, None
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
@@ -312,7 +329,27 @@ class Interactions:
             return None
         known = next(iter(self._merged.values()), None)  # whose entries are those of every policy
         matrix = self.matrix_by("last") if known is None else known.matrix
-        return order_by_rank(matrix, self._rank_last_events()[1], self.n_interactions)
+        by_time, ranks = self._rank_last_events()
+        order = order_by_rank(matrix, ranks, self.n_interactions)
+        self._ties = Ties(*share_of_ties(matrix, order, self._times[by_time[ranks]]))
+        return order
+
+    def tied_share(self) -> float:
+        """The share of neighbours in users' histories that have one time, so that the rows alone tell their order.
+
+        Of several events of a user and an item the last one counts. NaN where there are no times, or no neighbours.
+
+        Examples
+        --------
+        >>> Interactions([0, 0, 0, 1], [0, 1, 2, 0], times=[10, 10, 20, 20]).tied_share()
+        0.5
+        """
+        return float("nan") if self._times is None else self._find_ties().share
+
+    def _find_ties(self) -> Ties:
+        if self._ties is None:
+            self.order()
+        return self._ties or Ties(0, float("nan"))
 
     def tell_merged(self, who: str, policy: str) -> None:
         """Warn that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
@@ -332,6 +369,19 @@ class Interactions:
             f"(read_interactions, Interactions; --duplicates {policy} on the command line) if that is right, else "
             'another of "sum", "last", "max" and "error"',
             MergedEventsWarning,
+        )
+
+    def tell_ties(self, who: str) -> None:
+        """Warn somebody who learns from order where much of it is that of the rows; once for a data set."""
+        ties = self._find_ties()
+        if ties.neighbors < MANY_NEIGHBORS or not ties.share > MOST_TIED or "ties" in self._told:
+            return
+        self._told.add("ties")
+        warn_caller(
+            f"{ties.share:.0%} of the events that are neighbours in a user's history have one time, and {who} takes "
+            "them in the order of their rows. If that is not the order in which they came, give times that tell them "
+            "apart, or take a model without order",
+            TiedTimesWarning,
         )
 
     def tell_far_times(self, who: str) -> None:
@@ -501,10 +551,10 @@ class Interactions:
         return make_frame(columns, backend)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {slot: getattr(self, slot) for slot in self.__slots__ if slot != "_merged"}
+        return {slot: getattr(self, slot) for slot in self.__slots__ if slot not in ("_merged", "_ties")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._merged = {}
+        self._merged, self._ties = {}, None
         info = state["_item_info"] or {}
         for array in (*(state[f"_{name}"] for name in ("user_codes", "item_codes", "values", "times")), *info.values()):
             if array is not None:
@@ -513,17 +563,23 @@ class Interactions:
             setattr(self, slot, value)
 
     def __repr__(self) -> str:
-        return "\n".join(["Interactions", *(f"  {name:<13}{text}" for name, text in self._facts().items())])
+        return "\n".join(["Interactions", *(f"  {name:<13}{text}" for name, text in self.describe().items())])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self._facts().items()
+            for name, text in self.describe().items()
         )
         return f"<table><caption>Interactions</caption><tbody>{rows}</tbody></table>"
 
-    def _facts(self) -> dict[str, str]:
-        """What a person would ask first, in words."""
+    def describe(self) -> dict[str, str]:
+        """What a person would ask first, in words: what is printed of the interactions.
+
+        Examples
+        --------
+        >>> Interactions([0, 0, 0], [0, 1, 2], times=[10, 10, 20]).describe()["ties"]
+        "50.0% of neighbours in a user's history have one time"
+        """
         users, items = self.shape
         cells = users * items
         facts = {
@@ -546,6 +602,8 @@ class Interactions:
             facts["times"] = f"{ends[0]} to {ends[1]}" + (
                 f" (UTC, kept in {self._time_unit})" if self._time_unit else ""
             )
+            if self._find_ties().neighbors:
+                facts["ties"] = f"{self.tied_share():.1%} of neighbours in a user's history have one time"
         if self._item_info:
             facts["item info"] = ", ".join(self._item_info)
         if self._columns:

@@ -65,6 +65,22 @@ def order_by_rank(matrix: CodeMatrix, ranks: NDArray[np.int64], n: int) -> Order
     return order
 
 
+def share_of_ties(matrix: CodeMatrix, order: Order, times: NDArray[np.int64]) -> tuple[int, float]:
+    """How many entries have one before them in their row, and what share of these has the time of that one.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> share_of_ties(check_matrix([[1, 1, 1], [0, 0, 1]]), np.array([2, 0, 1, 0], "i4"), np.array([7, 5, 7, 7]))
+    (2, 0.5)
+    """
+    sorted_times = np.empty(matrix.nnz, np.int64)
+    sorted_times[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = times
+    follows = np.ones(matrix.nnz, bool)
+    follows[matrix.indptr[:-1][np.diff(matrix.indptr) > 0]] = False
+    tied = follows[1:] & (sorted_times[1:] == sorted_times[:-1])
+    n = int(np.count_nonzero(follows))
+    return n, float(np.count_nonzero(tied) / n) if n else float("nan")
+
+
 def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | slice) -> Order:
     """The order of the given rows of a matrix, as `pick_rows` picks them.
 

@@ -18,3 +18,6 @@ def test_the_options_of_a_model_are_listed_with_what_they_may_be(run):
     code, _, err = run("options", "Some")
     assert code == 2
     assert "must be one of Blend" in err
+    code, _, err = run("options", "LightGCN")
+    assert code == 2
+    assert "what you mean is GraphFilter" in " ".join(err.split())

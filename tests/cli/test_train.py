@@ -27,6 +27,16 @@ def test_train_hands_on_its_options(run, folder, tmp_path):
     assert model.item_counts_.min() >= 2
 
 
+def test_train_says_how_many_events_have_one_time(run, tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "user,item,timestamp\n" + "".join(f"{u},{i},{10**9 + i // 2}\n" for u in range(9) for i in range(u % 3, 8))
+    )
+    code, _, err = run("train", tmp_path / "t.csv", "-o", tmp_path / "m.fastrec", "-f", "2", "-i", "1")
+    assert code == 0
+    assert "of neighbours in a user's history have one time" in " ".join(err.split())
+    assert "neighbours" not in run("train", "strings.csv", "-o", tmp_path / "m.fastrec", "-f", "2", "-i", "1")[2]
+
+
 def test_train_takes_any_option_of_the_model(run, tmp_path):
     path = tmp_path / "m.fastrec"
     given = ["-f", "3", "--option", "iterations=2", "--option", "solver=cholesky", "--option", "alpha=auto"]

@@ -1,6 +1,7 @@
 import copy
 import importlib.util
 import io
+import itertools
 import pickle
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
-from fastrec import Interactions, Vocabulary
+from fastrec import Blend, Interactions, Popularity, SequenceRules, TiedTimesWarning, Vocabulary
 from fastrec.preprocessing.splitting import order_by_user_and_time
 
 
@@ -358,3 +359,51 @@ def test_order_is_that_of_each_pairs_last_event(events, duplicates):
 
 def test_without_times_there_is_no_order():
     assert Interactions([0, 1], [1, 0]).order() is None
+
+
+def tied(n_users=60, n=40, each=2):
+    """Histories in which so many events have each time."""
+    users, items = np.repeat(np.arange(n_users), n), np.tile(np.arange(n), n_users)
+    return Interactions(users, items, times=items // each)
+
+
+def test_the_share_of_tied_neighbours_is_told():
+    assert tied(each=1).tied_share() == 0
+    assert tied(each=2).tied_share() == 20 / 39
+    assert "ties         51.3% of neighbours in a user's history have one time" in repr(tied())
+    assert np.isnan(Interactions([0, 0], [0, 1]).tied_share())
+    assert np.isnan(Interactions([0, 1], [0, 1], times=[5, 5]).tied_share())
+    assert "ties" not in Interactions([0, 1], [0, 1], times=[5, 5]).describe()
+    data = tied()
+    assert data[[0, 1]].select(np.arange(0, 80, 2)).tied_share() == 0
+    # Of several events of an item the last one counts.
+    assert Interactions([0, 0, 0], [1, 0, 1], times=[5, 5, 9]).tied_share() == 0
+    assert Interactions([0, 0, 0], [1, 0, 1], times=[9, 9, 5]).tied_share() == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=25))
+def test_the_share_of_ties_is_that_of_the_sorted_events(log):
+    users, items, times = (list(column) for column in zip(*log, strict=True))
+    last = {}
+    for user, item, time in sorted(log, key=lambda event: event[2]):
+        last[user, item] = time
+    pairs = []
+    for user in set(users):
+        row = sorted(time for (who, _), time in last.items() if who == user)
+        pairs += [before == after for before, after in itertools.pairwise(row)]
+    share = Interactions(users, items, times=times).tied_share()
+    assert np.isnan(share) if not pairs else share == np.mean(pairs)
+
+
+def test_models_of_order_are_warned_of_ties_once_for_a_data_set():
+    data = tied()
+    with pytest.warns(TiedTimesWarning, match="51% of the events .* one time, and SequenceRules takes them") as told:
+        SequenceRules().fit(data)
+    assert told[0].filename == __file__
+    SequenceRules().fit(data)
+    Popularity().fit(tied())
+    SequenceRules().fit(tied(each=1))
+    SequenceRules().fit(tied(n_users=20))
+    with pytest.warns(TiedTimesWarning, match="Blend") as told:
+        Blend([SequenceRules(), Popularity()]).fit(tied())
+    assert len(told) == 1

@@ -122,6 +122,8 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         try:
             self._check_options()
             self._adopt(X)
+            if self.needs_order and isinstance(X, Interactions):
+                X.tell_ties(type(self).__name__)
             self._check_factors()
             self._fit(self._training, **options)
             self._complete(self._training)
