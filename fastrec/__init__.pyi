@@ -46,6 +46,7 @@ from .models import MLPRecommender as MLPRecommender
 from .models import Popularity as Popularity
 from .models import PureSVD as PureSVD
 from .models import Recommender as Recommender
+from .models import SequenceKNN as SequenceKNN
 from .models import SequenceRules as SequenceRules
 from .models import SGDFactorization as SGDFactorization
 from .models import TwoTowerRecommender as TwoTowerRecommender

@@ -20,7 +20,28 @@ MODELS: dict[str, Callable[[], Any]] = {
     "EASE": fr.EASE,
     "ImplicitALS": lambda: fr.ImplicitALS(64, random_state=0),
     "LinearSequence": fr.LinearSequence,
+    "SequenceKNN": fr.SequenceKNN,
     "SequenceRules": fr.SequenceRules,
+}
+# What was tried of each model, one option at a time.
+GRIDS: dict[Callable[..., Any], dict[str, tuple[float, ...]]] = {
+    fr.SequenceRules: {
+        "window": (5, 10, 20, 50),
+        "decay": (0.5, 0.7, 0.9),
+        "recency": (0.5, 0.6, 0.8),
+        "source_exponent": (0.3, 0.7),
+        "target_exponent": (0.2, 0.4),
+    },
+    fr.SequenceKNN: {
+        "neighbors": (200, 1000),
+        "candidates": (1000, 4000),
+        "recency": (0.7, 0.8, 0.9),
+        "decay": (0.7, 0.8),
+        "before": (0.1, 0.35),
+        "source_exponent": (0.3, 0.7),
+        "target_exponent": (0.1, 0.3),
+        "length_exponent": (0.3, 0.7),
+    },
 }
 
 
@@ -83,23 +104,16 @@ def rules(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
-    """SequenceRules' settings by the event before the last one of each user, one option at a time."""
+    """Settings by the event before the last one of each user, one option at a time, the others as they are."""
     data, _ = events_of(folder)
     train, hidden = fr.split_last(fr.split_last(data)[0])
     tell_parts("ml-1m, without each user's last", train=train, test=hidden)
-    common = {"window": 20, "decay": 0.8, "recency": 0.7}
-    grid: dict[str, tuple[float, ...]] = {
-        "window": (5, 10, 20, 50),
-        "decay": (0.5, 0.7, 0.9),
-        "recency": (0.5, 0.6, 0.8),
-        "source_exponent": (0.3, 0.7),
-        "target_exponent": (0.2, 0.4),
-    }
-    for option, values in grid.items():
-        for value in values:
-            model = fr.SequenceRules(**common | {option: value}).fit(train)
-            report = fr.evaluate(model, hidden, METRICS)
-            yield {"option": option, "value": value, **{metric: report.mean(metric) for metric in METRICS}}
+    for make, grid in GRIDS.items():
+        for option, values in grid.items():
+            for value in values:
+                report = fr.evaluate(make(**{option: value}).fit(train), hidden, METRICS)
+                means = {metric: report.mean(metric) for metric in METRICS}
+                yield {"model": make.__name__, "option": option, "value": value, **means}
 
 
 def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:

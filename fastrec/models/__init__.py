@@ -22,6 +22,7 @@ from fastrec.models.linear_sequence import LinearSequence
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.popularity import Popularity
+from fastrec.models.sequence_knn import SequenceKNN
 from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
 from fastrec.models.svd import PureSVD
@@ -49,6 +50,7 @@ __all__ = [
     "Recommender",
     "Reranked",
     "SGDFactorization",
+    "SequenceKNN",
     "SequenceRules",
     "TwoTowerRecommender",
     "Updating",

@@ -9,17 +9,16 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.sequences import read_sequences
 from fastrec.models.base.audience import Audience
-from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
+from fastrec.models.base.unreached import faint_popularity
 from fastrec.options import Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.follows import fades_of, sum_pairs
 
 # An event of a history of which less is left than this counts nothing.
 FAINT = 1e-3
-# The score of the most popular item that no rule leads to: below every rule, so that lists end with what is popular.
-POPULAR = np.float32(1e-6)
-UNREACHED: Key[Floats] = Key("scores without a rule")
+# The score of the most popular item that no rule leads to: below every rule.
+POPULAR = 1e-6
 
 
 class SequenceRules(ItemWeights):
@@ -119,17 +118,9 @@ class SequenceRules(ItemWeights):
     def _weigh(self, audience: Audience) -> CodeMatrix:
         return audience.faded(self.recency, FAINT)
 
-    def _prior(self) -> Floats:
-        """What each item scores without a rule, of shape (n_items,)."""
-        return self._derived.get(UNREACHED, self._find_unreached)
-
-    def _find_unreached(self) -> Floats:
-        shares: Floats = (self.item_counts_ / max(1, self.item_counts_.max(initial=0))).astype(np.float32)
-        return shares * POPULAR
-
     def _dense(self, audience: Audience) -> Floats:
-        return super()._dense(audience) + self._prior()
+        return super()._dense(audience) + faint_popularity(self, POPULAR)
 
     def pair_scores(self, audience: Audience, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        return super().pair_scores(audience, items) + self._prior()[items]
+        return super().pair_scores(audience, items) + faint_popularity(self, POPULAR)[items]

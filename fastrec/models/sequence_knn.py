@@ -1,0 +1,241 @@
+"""`SequenceKNN`: sessions that share late items with a history, and what came next in them."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data import Interactions
+from fastrec.fields import Array, Fields
+from fastrec.kernels.session_neighbors import Sessions, Shares
+from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import with_data
+from fastrec.matrix.sequences import Sequences, order_entries, read_sequences
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
+from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.unreached import faint_popularity
+from fastrec.models.base.updating import Change, Updating, coded_events
+from fastrec.options import Integer, Jobs, Number, Options
+from fastrec.parallel import effective_jobs
+from fastrec.solvers.session_neighbors import as_shares, fading, index_sessions, score_histories, share_score
+
+# The score of the most popular item that no session leads to: below what the farthest one adds.
+POPULAR = 1e-20
+INDEX: Key[Sessions] = Key("sessions")
+# The options by which events, items and sessions count.
+WEIGHING = ("recency", "decay", "before", "source_exponent", "target_exponent", "length_exponent")
+
+
+class SequenceKNN(Explaining, Updating):
+    """What came near the latest common item in the sessions that share late items with a history.
+
+    A session is all that one user of the training data had, in its order; data with an id for each visit in place of
+    the user keeps visits apart. With n_i the users of item i, and a history whose newest event has age 0:
+
+        similarity_v = Σ recency^age(i) / (1 + n_i)^source_exponent / length_v^length_exponent
+
+    over the items i that the history shares with session v. The `neighbors` most similar sessions are asked. In each,
+    an item counts by its distance from that common item that is the newest one in the history:
+
+        score_j = Σ_v similarity_v · decay^distance · [1 after it, `before` before it] / (1 + n_j)^target_exponent.
+
+    Nothing is learned beforehand: the data is the model, so that each event that an update brings counts in the next
+    answer. Options that are set on a fitted model act at once.
+
+    Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
+    the later, equal ones in the order of the codes. Values say nothing but that an event took place; zeros are no
+    feedback.
+
+    Parameters
+    ----------
+    neighbors : int
+        How many similar sessions are asked, at least 1. Of equally similar ones those come first whose last event is
+        later, then those of the lower code.
+    candidates : int
+        How many sessions of each item of the history are looked at, at least 1: those whose last event is latest.
+        It bounds the time of an answer, whatever the popularity of items.
+    recency : float
+        What an item of the history counts less for each event since, above 0 and at most 1; what has fallen below a
+        thousandth counts nothing.
+    decay : float
+        What an item of a session counts less for each step away from the common item, above 0 and at most 1; below a
+        thousandth nothing.
+    before : float
+        What an item before the common one counts, beside one after it, from 0 to 1.
+    source_exponent, target_exponent : float
+        How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
+    length_exponent : float
+        How far long sessions are set back, from 0 to 2; 0.5 is the cosine's.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    order_ : ndarray of shape (n_entries,)
+        The place of each entry of `seen_` in its user's history, the oldest first, int32.
+    active_ : ndarray of shape (n_users,)
+        The rank of each user's last event among those of all users, the latest the highest, int64; 0 for all where
+        there are no times.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be, or X has no times.
+
+    Notes
+    -----
+    Users of the training data are among their own neighbours, which only concerns items that they have seen. Items
+    that no session leads to follow behind all others in the order of their popularity, with scores of at most 1e-20,
+    which `explain` leaves out. A user's events of one item count once, as the last of them.
+
+    The family is that of V-SKNN (Ludewig, Jannach, *Evaluation of session-based recommendation algorithms*, UMUAI
+    2018) and STAN (Garg, Gupta, Malhotra, Vig, Shroff, *Sequence and time aware neighborhood for session-based
+    recommendations*, SIGIR 2019). See docs/sequence.md for what it reaches.
+
+    Examples
+    --------
+    >>> from fastrec import Interactions
+    >>> data = Interactions([0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 1, 3], times=[1, 2, 3, 5, 6, 7, 8])
+    >>> model = SequenceKNN().fit(data)
+    >>> model.recommend(1, k=2).codes
+    array([[2, 3]], dtype=int32)
+    """
+
+    reads_order: ClassVar[bool] = True
+    needs_order: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
+    _options: ClassVar[Options] = {
+        "neighbors": Integer(1, memory=True, log=True),
+        "candidates": Integer(1, memory=True, log=True),
+        "recency": Number(0, 1, above=True),
+        "decay": Number(0, 1, above=True),
+        "before": Number(0, 1),
+        "source_exponent": Number(0, 2),
+        "target_exponent": Number(0, 2),
+        "length_exponent": Number(0, 2),
+        "n_jobs": Jobs(),
+    }
+    _learned: ClassVar[Fields] = {"active_": Array(("n_users",), "int64", least=0)}
+
+    active_: NDArray[np.int64]
+
+    def __init__(
+        self,
+        neighbors: int = 500,
+        *,
+        candidates: int = 2000,
+        recency: float = 0.85,
+        decay: float = 0.75,
+        before: float = 0.2,
+        source_exponent: float = 0.5,
+        target_exponent: float = 0.2,
+        length_exponent: float = 0.5,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.neighbors = neighbors
+        self.candidates = candidates
+        self.recency = recency
+        self.decay = decay
+        self.before = before
+        self.source_exponent = source_exponent
+        self.target_exponent = target_exponent
+        self.length_exponent = length_exponent
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Keep the sessions, and who was active last.
+
+        Parameters
+        ----------
+        X
+            Interactions with times; or any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items),
+            whose values are places.
+        y
+            Not used; there because scikit-learn passes it.
+
+        Returns
+        -------
+        The fitted model itself.
+        """
+        return self._learn(X, events=X if isinstance(X, Interactions) else None)
+
+    def _fit(self, matrix: CodeMatrix, events: Interactions | None = None) -> None:
+        self.active_ = np.zeros(matrix.shape[0], np.int64)
+        if events is not None and events.times is not None:
+            users, ranks = _last_ranks(events.user_codes, events.times)
+            self.active_[users] = ranks
+
+    def _update(self, change: Change) -> None:
+        """The data has been taken in; who has got events is now active last, in the order of these."""
+        highest = int(self.active_.max(initial=0))
+        active = np.concatenate([self.active_, np.zeros(self.seen_.shape[0] - len(self.active_), np.int64)])
+        if change.events is not None and change.events.times is not None:
+            users, ranks = _last_ranks(coded_events(self, change.events)[0], change.events.times)
+        else:
+            lost = np.diff(self._training.indptr)[change.users] < np.diff(change.before.indptr)[change.users]
+            users, ranks = change.users[~lost].astype(np.int64), np.ones(1, np.int64)
+        active[users] = highest + ranks
+        self.active_ = active
+
+    # -- answers
+
+    def _weigh(self, audience: Audience) -> CodeMatrix:
+        """The histories, whose values are places."""
+        histories, order = audience.histories_in_order()
+        order = order_entries(histories) if order is None else order
+        return with_data(histories, (order + 1).astype(np.float32))
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        sequences, jobs = _sequences_of(histories), effective_jobs(self.n_jobs)
+        scores = score_histories(sequences, self._sessions(), self._shares(), self.candidates, self.neighbors, jobs)
+        return scores + faint_popularity(self, POPULAR)
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        sequence = _sequences_of(history).items
+        sessions, shares = self._sessions(), self._shares()
+        return share_score(sequence, item, sessions, shares, self.candidates, self.neighbors)[history.indices]
+
+    def _sessions(self) -> Sessions:
+        """The sessions of the training data, the latest first."""
+        return self._derived.get(INDEX, self._index)
+
+    def _index(self) -> Sessions:
+        sequences = read_sequences(self._training, self._training_order())
+        return index_sessions(sequences, self.active_, self.n_features_in_)
+
+    def _shares(self) -> Shares:
+        """What events, items and sessions count, by the options as they are now."""
+        options = tuple(getattr(self, name) for name in WEIGHING)
+        key: Key[Shares] = Key(f"shares {options}")
+        return self._derived.get(key, self._make_shares)
+
+    def _make_shares(self) -> Shares:
+        counts, lengths = self.item_counts_ + 1.0, np.maximum(np.diff(self._sessions().starts), 1.0)
+        after = fading(self.decay, self.n_features_in_)
+        return Shares(
+            fading(self.recency, self.n_features_in_),
+            as_shares(counts**-self.source_exponent),
+            as_shares(lengths**-self.length_exponent),
+            after,
+            as_shares(after * self.before if self.before else after[:0]),
+            as_shares(counts**-self.target_exponent),
+        )
+
+
+def _sequences_of(histories: CodeMatrix) -> Sequences:
+    """The sequences of a matrix whose values are places, from 1 on."""
+    return read_sequences(histories, histories.data.astype(np.int32) - 1)
+
+
+def _last_ranks(users: Codes, times: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The users that have events, and the ranks of their last ones, from 1 on, equal where these are of one time.
+
+    >>> _last_ranks(np.array([3, 0, 3], "i4"), np.array([50, 60, 70]))
+    (array([0, 3]), array([1, 2]))
+    """
+    present = np.flatnonzero(np.bincount(users))
+    last = np.full(int(users.max(initial=0)) + 1, times.min() if len(times) else 0, times.dtype)
+    np.maximum.at(last, users, times)
+    return present, np.unique(last[present], return_inverse=True)[1] + 1

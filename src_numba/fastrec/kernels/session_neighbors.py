@@ -1,0 +1,112 @@
+"""Sessions that share late items with a history, and what stands near these items in them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
+from fastrec.kernels.neighbors import least_of_best, pack
+
+
+class Sessions(NamedTuple):
+    """Sessions, the one that was active last first, and in which of them each item stands."""
+
+    starts: Counts  # (sessions + 1,): where each of them begins
+    items: Codes  # one session after the other, the oldest item of each first
+    indptr: Counts  # (n_items + 1,): where the visits of each item begin
+    numbers: Codes  # the session of each visit, ascending for each item
+    places: Codes  # the item's place in that session
+
+
+class Shares(NamedTuple):
+    """What events, items and sessions count, all above 0."""
+
+    ages: Floats  # an event of a history, by how many events came after it; later ages count nothing
+    sources: Floats  # (n_items,): an item of the history
+    sessions: Floats  # (sessions,)
+    after: Floats  # an item of a session, by how many places it stands after the one in common; the first is not read
+    before: Floats  # the same for what stands before it
+    targets: Floats  # (n_items,): an item that is scored
+
+
+class Room(NamedTuple):
+    """What a question works in, of shape (sessions,) where nothing else is said."""
+
+    sums: Doubles  # zeros, and left as such
+    places: Codes  # of each session that was found, the place of the latest item in common
+    found: Codes
+    keys: Counts
+    scores: Doubles  # (n_items,): zeros, and left as such
+
+
+@kernel()
+def place_visits(starts: Counts, items: Codes, places: Counts, numbers: Codes, spots: Codes) -> None:
+    """Fills the session of each visit, and the item's place in it, in the order of the sessions.
+
+    `places` has where the visits of each item begin, and moves on with each of them.
+    """
+    for session in range(len(starts) - 1):
+        for at in range(starts[session], starts[session + 1]):
+            visit = places[items[at]]
+            numbers[visit] = session
+            spots[visit] = at - starts[session]
+            places[items[at]] += 1
+
+
+@kernel()
+def find_sessions(
+    history: Codes, start: int, stop: int, sessions: Sessions, shares: Shares, most: int, k: int, room: Room
+) -> int:
+    """Finds the k sessions most like a history, `history[start:stop]`, the oldest first; returns how many there are.
+
+    They are the first in `room.found`, with a key each, which has the similarity in its upper half. Of each item the
+    first `most` sessions are looked at. Of equal sessions the first are found.
+    """
+    count = 0
+    for age in range(min(stop - start, len(shares.ages))):
+        item = history[stop - 1 - age]
+        share = np.float64(shares.ages[age]) * shares.sources[item]
+        first = sessions.indptr[item]
+        for visit in range(first, min(first + most, sessions.indptr[item + 1])):
+            number = sessions.numbers[visit]
+            if room.sums[number] == 0:
+                room.found[count] = number
+                room.places[number] = sessions.places[visit]
+                count += 1
+            room.sums[number] += share
+    for at in range(count):
+        number = room.found[at]
+        room.keys[at] = pack(room.sums[number] * shares.sessions[number], number)
+        room.sums[number] = 0
+    least, size = least_of_best(room.keys, count, k) if count > k else np.int64(0), 0
+    for at in range(count):
+        room.found[size], room.keys[size] = room.found[at], room.keys[at]
+        size += room.keys[at] >= least
+    return size
+
+
+@kernel()
+def score_sessions(
+    starts: Counts, history: Codes, first: int, last: int, sessions: Sessions, shares: Shares, most: int, k: int,
+    room: Room, scores: Floats,
+) -> None:  # fmt: skip
+    """Fills rows `first` to `last` of the scores by the items of the k nearest sessions of each history.
+
+    An item counts by its session's similarity, and by how far it stands from the latest item in common; that item
+    itself counts nothing.
+    """
+    sums = room.scores
+    for row in range(first, last):
+        for at in range(find_sessions(history, starts[row], starts[row + 1], sessions, shares, most, k, room)):
+            number = room.found[at]
+            similarity = np.float64(np.int32(room.keys[at] >> 32).view(np.float32))
+            begin, end = sessions.starts[number], sessions.starts[number + 1]
+            shared = begin + room.places[number]
+            for place in range(shared + 1, min(end, shared + len(shares.after))):
+                sums[sessions.items[place]] += similarity * shares.after[place - shared]
+            for place in range(max(begin, shared - len(shares.before) + 1), shared):
+                sums[sessions.items[place]] += similarity * shares.before[shared - place]
+        for code in range(len(sums)):
+            scores[row, code] = sums[code] * shares.targets[code]
+        sums[:] = 0
