@@ -1,6 +1,7 @@
 """The demo: the whole way from a table of ratings to a report, on MovieLens 100K."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ SETTINGS: dict[str, Any] = {"factors": 16, "alpha": 0.5, "regularization": 0.01,
 METRICS = ("ndcg@10", "recall@20", "hit_rate@10", "map@10", "coverage@10", "novelty@10")
 KNOWN_FILMS = ("Star Wars (1977)", "Aladdin (1992)", "Alien (1979)")
 CREDIT = "Data: MovieLens 100K by GroupLens; F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 2015."
+NEXT, NEXT_METRICS = 20, ("recall@10", "ndcg@10")
 LIKED = 4.0
 """The rating from which on a film counts as liked where the demo shows a user's taste."""
 
@@ -80,6 +82,20 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
         say(reader_table(reader).text("  "))
     if any(any(reader.watched) for reader in readers):
         say("\n  * watched later, in the test part")
+
+    _heading(say, "What next: SequenceRules reads in which order films were watched")
+    rules = fit_rules(train)
+    coming = fr.next_events(data, after=int(test.times.min()), limit=NEXT) if test.times is not None else test
+    say(f"  Each user's first {NEXT} films of the later part, one after the other, from all that came before:")
+    later = fr.evaluate({"ImplicitALS": model, "SequenceRules": rules}, coming, NEXT_METRICS)
+    say(_indent(repr(later)))
+    say(
+        f"  {train.tied_share():.0%} of the ratings next to each other have one time; of these the file's order counts."
+    )
+    nexts = [next_films(rules, train, reader.user) for reader in readers]
+    for table in nexts:
+        _heading(say, table.caption)
+        say(table.text("  "))
     films = similar_films(model, train)
     _heading(say, "Neighbours of well-known films")
     say(films.text("  "))
@@ -87,7 +103,7 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
     _heading(say, "Saved, and loaded back")
     say(f"  {save_and_load(model, folder / 'demo.fastrec', readers[0].user)}")
     path = folder / "demo-report.html"
-    write_page(path, data, model, report, facts, readers, films)
+    write_page(path, data, model, (report, later), facts, readers, (*nexts, films))
     say(f"  {path}: {path.stat().st_size / 1e6:.1f} MB, one file")
     say(f"\nDone in {time.perf_counter() - began:.1f} s.")
     return path
@@ -157,6 +173,30 @@ def reader_table(reader: Reader) -> Table:
     return Table(["", "liked before", "recommended"], rows, f"User {reader.user}", (0, 1, 2), wrap=True)
 
 
+def fit_rules(train: Interactions) -> fr.SequenceRules:
+    """What follows what; that many times are ties is said in the demo's own words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fr.TiedTimesWarning)
+        return fr.SequenceRules().fit(train)
+
+
+def next_films(rules: Any, data: Interactions, user: Any, k: int = 5) -> Table:
+    """What a user watched last, newest first, what comes next, and which of the films watched leads to it most."""
+    code = int(data.users.encode([user])[0])
+    start, stop = rules.seen_.indptr[code : code + 2]
+    newest = rules.seen_.indices[start:stop][np.argsort(-rules.order_[start:stop], kind="stable")][:k]
+    codes = rules.recommend([user], k=k).codes[0]
+    codes = codes[codes >= 0]
+    reasons = [rules.explain(user, item, 1).items for item in data.items.decode(codes).tolist()]
+    columns = [data.titles(newest), data.titles(codes), [data.titles(data.items.encode(one))[0] for one in reasons]]
+    rows = [
+        [str(place + 1), *(_short(column[place]) if place < len(column) else "" for column in columns)]
+        for place in range(max(map(len, columns)))
+    ]
+    header = ["", "just watched", "next", "because you just watched"]
+    return Table(header, rows, f"User {user}: what next", range(4), wrap=True)
+
+
 def similar_films(model: Any, data: Interactions, titles: Sequence[str] = KNOWN_FILMS, k: int = 6) -> Table:
     """The neighbours of some films, a column each; films that the data do not have give way to popular ones."""
     every = data.titles(np.arange(data.shape[1]))
@@ -200,27 +240,37 @@ def write_page(
     path: Path,
     data: Interactions,
     model: Any,
-    report: Report,
+    reports: tuple[Report, Report],
     facts: Sequence[tuple[str, str]],
     readers: Sequence[Reader],
-    films: Table,
+    films: Sequence[Table],
 ) -> None:
     """Write the demo's report: one self-contained HTML file."""
     who = "Users with a short, a middle and a long history."
     if any(any(reader.watched) for reader in readers):
         who += " A star marks what the user watched later, in the test part."
     sections = [
-        metric_section(report),
-        comparison_section(report),
+        metric_section(reports[0]),
+        comparison_section(reports[0]),
         _training_section(data, model),
         Section("For three users", [who], tables=[reader_table(reader) for reader in readers]),
-        Section("Neighbours of well-known films", tables=[films], notes=[CREDIT]),
+        _next_section(reports[1], films[:-1]),
+        Section("Neighbours of well-known films", tables=[films[-1]], notes=[CREDIT]),
     ]
     lead = (
         "Trained on the earlier 80 % of the ratings, evaluated on what the same users watched later: ImplicitALS "
         "beside the most popular films."
     )
     Page("MovieLens 100K with fastrec", lead, sections, facts).save(path)
+
+
+def _next_section(report: Report, nexts: Sequence[Table]) -> Section:
+    figures = ", ".join(f"{name} {report.mean(NEXT_METRICS[0], name):.3f}" for name in report.models)
+    said = (
+        f"SequenceRules counts which film follows which. Of each user's next {NEXT} films, each found from all before "
+        f"it, {NEXT_METRICS[0]}: {figures}."
+    )
+    return Section("What next", [said], tables=list(nexts))
 
 
 def _training_section(data: Interactions, model: Any) -> Section:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 import fastrec as fr
-from fastrec.demo import Reader, describe, pick_users, read_taste, reader_table, save_and_load, similar_films
+from fastrec.demo import (
+    Reader,
+    describe,
+    fit_rules,
+    next_films,
+    pick_users,
+    read_taste,
+    reader_table,
+    save_and_load,
+    similar_films,
+)
 
 DAY = 86_400
 TITLES = ["Alien (1979)", "Heat (1995)", "Fargo (1996)", "Brazil (1985)", "Gone"]
@@ -75,3 +85,17 @@ def test_a_loaded_model_must_recommend_the_same(films, tmp_path, monkeypatch):
     monkeypatch.setattr(fr, "load", lambda path: other)
     with pytest.raises(RuntimeError, match="recommends other items than the one that was saved"):
         save_and_load(model, tmp_path / "demo.fastrec", 7)
+
+
+def test_what_comes_next_has_the_film_watched_last_for_a_reason(films):
+    table = next_films(fit_rules(films), films, 9)
+    assert table.columns == ["", "just watched", "next", "because you just watched"]
+    assert table.rows[0] == ["1", "Heat (1995)", "Fargo (1996)", "Heat (1995)"], "user 7 turned from Heat to Fargo"
+    assert table.rows[1] == ["2", "", "Brazil (1985)", "Heat (1995)"], "and user 8 to Brazil"
+    newest_first = [row[1] for row in next_films(fit_rules(films), films, 7).rows]
+    assert newest_first == ["Fargo (1996)", "Heat (1995)", "Alien (1979)"]
+
+
+def test_many_ties_are_no_warning_in_the_demo():
+    users, items = np.repeat(np.arange(60), 40), np.tile(np.arange(40), 60)
+    assert fit_rules(fr.Interactions(users, items, times=items // 4)).weights_.nnz

@@ -32,7 +32,7 @@ class RecommendRequest(Struct, forbid_unknown_fields=True):
     )
     history: Annotated[
         Annotated[list[int | str | Entry], Meta(max_length=100_000)] | None,
-        Meta(description="Items, with or without values, of anybody: nothing of it is kept."),
+        Meta(description="Items, with or without values, of anybody, the newest last: nothing of it is kept."),
     ] = None
     k: Count = 10
     exclude_seen: bool = True
@@ -175,7 +175,7 @@ class Seen(Struct, omit_defaults=True):
 
 
 class HistoryAnswer(Struct):
-    """What a user has done; at most the first thousand items, the most valued first."""
+    """What a user has done; at most a thousand items, the newest first, or the most valued where no order is read."""
 
     user: Id
     items: list[Seen]
@@ -196,6 +196,7 @@ class ModelAnswer(Struct):
     item_ids: Literal["int", "str"]
     titles: bool
     explains: bool
+    reads_order: Annotated[bool, Meta(description="Whether it counts in which order a history is given: newest last.")]
     takes_events: bool
     needs_token: bool
     shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has a token.")]

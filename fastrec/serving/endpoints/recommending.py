@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 from starlette.requests import Request
 
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.sequences import places_of_lists
+from fastrec.matrix.code_matrix import assemble_csr
+from fastrec.matrix.sequences import order_entries, places_of_lists
 from fastrec.models import Recommender
+from fastrec.models.base.audience import Audience
 from fastrec.online import Snapshot
 from fastrec.online.journal import Id
 from fastrec.online.user_state import merge_values
@@ -86,19 +87,20 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
     ]
 
 
-def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> CodeMatrix:
-    """The history of a request as a row; items given twice are what events about them would be."""
+def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Audience:
+    """The history of a request, the newest item last; items given twice are what events about them would be."""
     ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
     values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
     check_event_values(model, values, "history", ".value")
     codes = _known_codes(model, ids, policy, "history", unknown)
     kept = codes >= 0
-    if model.needs_order:  # the newest last, as it stands there
-        return places_of_lists(codes[kept], [int(kept.sum())], model.n_features_in_)
     assert server.updater is not None
     row = merge_values(codes[kept], np.array(values, np.float32)[kept], server.updater.policy_of(model))
     indptr = np.array([0, len(row.codes)], np.int64)
-    return assemble_csr(row.values, row.codes, indptr, (1, model.n_features_in_))
+    matrix = assemble_csr(row.values, row.codes, indptr, (1, model.n_features_in_))
+    places = places_of_lists(codes[kept], [int(kept.sum())], model.n_features_in_) if model.reads_order else None
+    order = None if places is None else order_entries(matrix, places.data)
+    return Audience.of_histories(model, matrix, order=order)
 
 
 def _read_filters(model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def show_history(server: Server, request: Request) -> Answer:
     if not snapshot.knows(user):
         raise Refusal(404, f"unknown user {user!r}", "id")
     row = snapshot.history(user)
-    order = np.argsort(-row.values, kind="stable")[:1000]
+    order = np.argsort(-row.values if row.order is None else -row.order, kind="stable")[:1000]
     codes = row.codes[order]
     parts = zip(decode(model, codes), row.values[order].tolist(), find_titles(model, codes.tolist()), strict=True)
     seen = [m.Seen(item, value, title) for item, value, title in parts]

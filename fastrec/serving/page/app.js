@@ -84,7 +84,8 @@ const isUserId = (text) => text !== "" && (state.model.user_ids === "str" || /^-
 // -- recommendations
 
 function question(explain) {
-  const who = state.mode === "user" ? { user: state.user } : { history: state.history.map(({ item, value }) => ({ item, value })) };
+  const oldestFirst = state.history.map(({ item, value }) => ({ item, value })).reverse();
+  const who = state.mode === "user" ? { user: state.user } : { history: oldestFirst };
   return { ...who, k: 10, explain, on_unknown: "popular" };
 }
 
@@ -169,7 +170,8 @@ function drawPace({ spent, inside }) {
 async function take(item) {
   if (state.mode === "history") {
     $("history-box").open = true;
-    if (!state.history.some((known) => known.item === item.item)) state.history.unshift({ ...item, value: state.model.typical_value });
+    const others = state.history.filter((known) => known.item !== item.item);
+    if (ordered() || others.length === state.history.length) state.history = [{ ...item, value: state.model.typical_value }, ...others];
     drawHistory();
     return refresh();
   }
@@ -192,10 +194,13 @@ async function readPast() {
       if (!(error instanceof Refused)) throw error;
       if (error.status !== 404) say(error.message);
     }
-    state.past.sort((a, b) => state.fresh.has(b.item) - state.fresh.has(a.item));
+    if (!ordered()) state.past.sort((a, b) => state.fresh.has(b.item) - state.fresh.has(a.item));
   }
   drawHistory();
 }
+
+// Whether the model reads in which order items were met: histories stand with the newest on top.
+const ordered = () => state.model.reads_order;
 
 function drawHistory() {
   const own = state.mode === "history";
@@ -208,11 +213,28 @@ function drawHistory() {
   $("more").hidden = shown.length === all.length;
   $("history-empty").hidden = all.length > 0;
   $("history-empty").textContent = own ? "Empty. Search an item above, or take one of the list." : state.user === null ? "" : maySee() ? "Nothing yet." : whyNot();
-  $("history").replaceChildren(...shown.map((item) => make("li", {},
+  $("history-ends").hidden = !(ordered() && all.length > 1);
+  $("history").replaceChildren(...shown.map((item, place) => make("li", {},
     make("span", { className: "name" }, nameOf(item)),
     !own && state.fresh.has(item.item) && make("span", { className: "fresh" }, "just now"),
     !own && state.model.typical_value !== 1 && make("span", { className: "value", title: "value" }, String(Number(item.value.toPrecision(4)))),
+    ...(own && ordered() && all.length > 1 ? [mover(item, place, -1), mover(item, place, 1)] : []),
     own && make("button", { type: "button", className: "drop", ariaLabel: `Take out ${nameOf(item)}`, onclick: () => drop(item) }, "✕"))));
+}
+
+function mover(item, place, step) {
+  const [className, label, sign] = step < 0 ? ["move up", "Newer", "↑"] : ["move down", "Older", "↓"];
+  const disabled = !(place + step in state.history);
+  return make("button", { type: "button", className, disabled, title: label, ariaLabel: `${label}: ${nameOf(item)}`, onclick: () => move(place, step) }, sign);
+}
+
+function move(place, step) {
+  const to = place + step;
+  [state.history[place], state.history[to]] = [state.history[to], state.history[place]];
+  drawHistory();
+  const row = $("history").children[to];
+  (row.querySelector(step < 0 ? ".up:enabled" : ".down:enabled") ?? row.querySelector(".move:enabled")).focus();
+  refresh();
 }
 
 function drop(item) {
@@ -239,7 +261,7 @@ function setMode(mode) {
   $("side").setAttribute("aria-labelledby", `tab-${mode}`);
   $("user-field").hidden = mode === "history";
   $("item-label").textContent = mode === "history" ? "Add an item" : "Tell that the user took an item";
-  $("item-hint").textContent = mode === "history" ? "Nothing of it is kept on the server." : mayWrite() ? "It is kept in the journal, and counts at once." : state.model.takes_events ? "To tell it needs a token of the scope write." : "This server takes no events: it has no journal.";
+  $("item-hint").textContent = mode === "history" ? `Nothing of it is kept on the server.${ordered() ? " Its order counts: what you add is the newest." : ""}` : mayWrite() ? "It is kept in the journal, and counts at once." : state.model.takes_events ? "To tell it needs a token of the scope write." : "This server takes no events: it has no journal.";
   $("item").disabled = mode === "user" && !mayWrite();
   drawHistory();
   refresh();

@@ -1,11 +1,17 @@
 """Events over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
+from fastrec.data import Interactions
+from fastrec.models import EASE, Blend, SequenceRules
+from fastrec.online import Event, Snapshot
 from tests.serving.asking import items_of
-from tests.serving.running import Running
+from tests.serving.running import Running, some_data
 
 
 def test_events_are_seen_by_the_next_recommendation(server):
@@ -35,3 +41,34 @@ def test_without_a_journal_nothing_is_written(folder):
         assert server.post("/recommend", {"user": "1"})[0] == 200
         assert server.post("/events", {"events": [{"user": "1", "item": "1000"}]})[0] == 409
         assert server.get("/model")[1]["takes_events"] is False
+
+
+def test_events_count_at_once_in_every_worker_in_the_order_in_which_they_came(tmp_path):
+    data = some_data()
+    times = np.random.default_rng(0).permutation(data.n_interactions)
+    timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
+    model = Blend([SequenceRules(), EASE()], weights=[0.7, 0.3]).fit(timed)
+    model.save(tmp_path / "model.fastrec")
+    log = [("7", "1003"), ("7", "1009"), ("born today", "1001"), ("7", "1003"), ("born today", "1012")]
+    snapshot = Snapshot(model)
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db", "--workers", "2") as server:
+
+        def ask(_):
+            one = items_of(server.post("/recommend", {"user": user, "k": 6})[1])
+            rows = server.post("/batch", {"users": [user, "9"], "k": 6})[1]["results"]
+            return one, [row["items"] for row in rows]
+
+        for place, (user, item) in enumerate(log):
+            server.post("/events", {"events": [{"user": user, "item": item}]})
+            snapshot = snapshot.after([Event(user, item, seq=place + 1)])
+            expected = snapshot.recommend([user, "9"], 6).items.tolist()
+            with ThreadPoolExecutor(4) as pool:  # of several connections at once each worker gets some
+                for one, rows in pool.map(ask, range(8)):
+                    assert one == expected[0]
+                    assert rows == expected
+        _, seen, _ = server.get("/users/7")
+        assert [row["item"] for row in seen["items"][:2]] == ["1003", "1009"], "the newest first"
+        assert server.get("/model")[1]["reads_order"] is True
+        history = ["1000", {"item": "1003", "value": 1.0}, "1007"]
+        answer = server.post("/recommend", {"history": history, "k": 4})[1]
+        assert items_of(answer) == model.recommend(model.histories([["1000", "1003", "1007"]]), 4).items[0].tolist()

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
@@ -14,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from fastrec.data import Interactions
-from fastrec.models import ImplicitALS, ItemKNN
+from fastrec.models import ImplicitALS, ItemKNN, SequenceRules
 from tests.serving.running import Running, some_data
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -232,6 +233,43 @@ def test_what_needs_a_token_says_so_and_each_scope_shows_what_it_is_for(browser,
         page.one("#list .act.main").click()
         page.wait(lambda: "just now" in page.one("#history").text)
         browser.execute_script("sessionStorage.clear()")
+
+
+def test_a_history_is_an_order_to_a_model_that_reads_one(browser, tmp_path):
+    data = some_data(int)
+    times = np.random.default_rng(0).permutation(data.n_interactions)
+    model = SequenceRules().fit(data._replace(times=times))
+    model.save(tmp_path / "model.fastrec")
+    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+        browser.get(f"http://127.0.0.1:{server.port}/?user=7")
+        page = Page(browser)
+        page.wait(lambda: len(page.titles()) == 10 and page.titles("#history .name"))
+        row, order = (slice(*model.seen_.indptr[7:9]) for _ in range(2))
+        newest = model.seen_.indices[row][np.argmax(model.order_[order])]
+        assert page.titles("#history .name")[0] == model.item_info_["title"][newest]
+        assert page.one("#history-ends").text == "The newest on top"
+        assert not page.all("#history .move"), "what a user did is not changed"
+        page.one("#tab-history").click()
+        page.wait(lambda: page.one("#fallback").is_displayed())
+
+        def listed(codes):
+            return model.recommend(model.histories([[1000 + code for code in codes]])).titles()[0].tolist()
+
+        for code in (3, 8, 21):
+            page.one("#item").send_keys(f"number {code} ")
+            page.wait(lambda code=code: page.titles("#item-list li span")[:1] == [f"Film number {code} & <b>more</b>"])
+            page.one("#item").send_keys(Keys.ENTER)
+            page.wait(lambda code=code: page.titles("#history .name")[:1] == [f"Film number {code} & <b>more</b>"])
+        page.wait(lambda: page.titles() == listed([3, 8, 21]))
+        page.all("#history .move.up")[2].click()
+        page.wait(lambda: page.titles() == listed([8, 3, 21]))
+        assert browser.switch_to.active_element.get_attribute("aria-label") == "Newer: Film number 3 & <b>more</b>"
+        browser.switch_to.active_element.send_keys(Keys.ENTER)
+        page.wait(lambda: page.titles() == listed([8, 21, 3]))
+        assert page.titles("#history .name")[0].startswith("Film number 3 ")
+        assert browser.switch_to.active_element.get_attribute("aria-label").startswith("Older: Film number 3 ")
+        page.all("#history .drop")[1].click()
+        page.wait(lambda: page.titles() == listed([8, 3]))
 
 
 def test_ids_and_titles_are_text_and_never_markup(browser, tmp_path):
