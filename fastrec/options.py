@@ -35,10 +35,14 @@ class Option(ABC):
     ----------
     also
         Words that may stand in place of a value: None, "auto".
+    answers
+        Whether it changes answers alone and nothing that is learned, so that it acts at once where it is set on a
+        fitted model.
     """
 
     _: KW_ONLY
     also: tuple[str | None, ...] = ()
+    answers: bool = False
 
     def check(self, name: str, value: object) -> None:
         """Raise a TypeError or ValueError that names the option, unless the value is one that it may have."""
@@ -329,6 +333,8 @@ class Other(Option):
 
 
 FACTORS = Integer(1, memory=True, log=True)
+RECENCY = Number(0, 1, above=True, answers=True)
+"""What an event of a history counts less, when somebody is answered, for each event since."""
 EPOCHS: Options = {
     "iterations": Integer(1),
     "tol": Number(0),

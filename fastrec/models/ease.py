@@ -9,6 +9,7 @@ from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gath
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose
+from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights, is_finite
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -28,7 +29,7 @@ TOLERANCE = 1e-14
 STEPS = 100
 
 
-class EASE(ItemWeights):
+class EASE(Fading, ItemWeights):
     """Weights from item to item that best rebuild the histories, in closed form: strong, with one number to tune.
 
     Values are what is to be rebuilt: weights of positive feedback, or ratings; negative ones are taken, as dislikes
@@ -58,6 +59,10 @@ class EASE(ItemWeights):
     threshold : float
         For the sparse method: entries g_ij of the Gramian below this share of √(g_ii + Λ_i) √(g_jj + Λ_j) count as 0,
         from 0 to below 1. It bounds the memory on large data; the default of 0.01 changes nothing that can be measured.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
+        it acts at once; what is learned does not depend on it.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     verbose : bool or int
@@ -112,6 +117,7 @@ class EASE(ItemWeights):
         method: str = "auto",
         neighbors: int = 256,
         threshold: float = 0.01,
+        recency: float = 1.0,
         n_jobs: int | None = None,
         verbose: bool | int = False,
     ) -> None:
@@ -121,6 +127,7 @@ class EASE(ItemWeights):
         self.method = method
         self.neighbors = neighbors
         self.threshold = threshold
+        self.recency = recency
         self.n_jobs = n_jobs
         self.verbose = verbose
 

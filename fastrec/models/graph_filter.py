@@ -14,6 +14,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import transpose
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.fading import Fading
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
@@ -26,7 +27,7 @@ TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be 
 GRAPH: Key[tuple[SparseProduct, SparseProduct]] = Key("graph")
 
 
-class GraphFilter(Explaining):
+class GraphFilter(Fading, Explaining):
     """Scores by a low-pass filter over the graph of items: a history is a signal on it, smoothed, with no training.
 
     Values are strengths of positive feedback; negative ones are refused, zeros are no feedback. With the matrix of
@@ -38,8 +39,8 @@ class GraphFilter(Explaining):
     `factors` leading eigenvectors of P. "linear" is h(λ) = λ: GF-CF (Shen et al. 2021) with user_exponent =
     item_exponent = 0.5. "plateau" is the flat low-pass filter of ChebyCF (Kim et al. 2025), h(λ) = ½ + ½ sgn(2λ - 1)
     |2λ - 1|^flatness, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the linear
-    filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set afterwards
-    acts with the next one.
+    filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set afterwards,
+    but for `recency`, acts with the next one.
 
     Parameters
     ----------
@@ -59,6 +60,10 @@ class GraphFilter(Explaining):
         Of "plateau", at least 1: 1 is linear.
     sharpness : float
         Of "sharpen", at least 0: 0 is linear.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
+        it acts at once; what is learned does not depend on it.
     random_state : int, RandomState or None
         The seed of the eigenvectors' iteration.
     n_jobs : int or None
@@ -144,6 +149,7 @@ class GraphFilter(Explaining):
         order: int = 8,
         flatness: float = 1.5,
         sharpness: float = 0.5,
+        recency: float = 1.0,
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -156,6 +162,7 @@ class GraphFilter(Explaining):
         self.order = order
         self.flatness = flatness
         self.sharpness = sharpness
+        self.recency = recency
         self.random_state = random_state
         self.n_jobs = n_jobs
 

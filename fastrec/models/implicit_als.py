@@ -13,6 +13,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.fading import Fading
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
@@ -37,7 +38,7 @@ VALIDATION_ROWS = 4_000
 FOLD_IN: Key[tuple[Floats, NDArray[np.float64]]] = Key("fold-in")
 
 
-class ImplicitALS(Explaining, FeaturedFactors):
+class ImplicitALS(Fading, Explaining, FeaturedFactors):
     """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
 
     Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
@@ -85,6 +86,11 @@ class ImplicitALS(Explaining, FeaturedFactors):
         when NDCG@10 has not risen for `n_iter_no_change` epochs, and the best epoch's item factors are kept.
     n_iter_no_change : int
         The patience of validation, in epochs.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
+        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
+        learned, `user_factors_` too, does not depend on it.
     random_state : int, RandomState or None
         The seed of the first factors. The same seed gives the same factors, bit for bit on one machine.
     n_jobs : int or None
@@ -178,6 +184,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         tol: float = 0.0,
         validation_fraction: float = 0.0,
         n_iter_no_change: int = 3,
+        recency: float = 1.0,
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
@@ -196,6 +203,7 @@ class ImplicitALS(Explaining, FeaturedFactors):
         self.tol = tol
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.recency = recency
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start

@@ -20,6 +20,7 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Sequences, drop_cells, group_events, read_sequences
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.fading import Fading
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
@@ -36,7 +37,7 @@ OLD_CONTEXT = 10  # items of the old history that new ones are paired with, wher
 LOWEST_RATE = 1e-3  # the share of the learning rate that is left in the end, as in word2vec
 
 
-class Item2Vec(Explaining, UpdatingFactors):
+class Item2Vec(Fading, Explaining, UpdatingFactors):
     """Vectors of items from sequences or baskets of users, by skip-gram with negative sampling (Word2Vec).
 
     Values count as weights of a history when a user is folded in, not in training; negative ones are refused, zeros are
@@ -68,6 +69,11 @@ class Item2Vec(Explaining, UpdatingFactors):
         The length of a step; it falls to a thousandth with the epochs.
     iterations : int
         Epochs: each visits every event once.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
+        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
+        learned, `user_factors_` too, does not depend on it.
     tol, validation_fraction, n_iter_no_change, random_state, n_jobs, warm_start, verbose, callback
         As in `SGDFactorization`; the hidden part of a row is ranked by NDCG@10.
 
@@ -146,6 +152,7 @@ class Item2Vec(Explaining, UpdatingFactors):
         subsample: float = 1e-3,
         learning_rate: float = 0.05,
         iterations: int = 10,
+        recency: float = 1.0,
         tol: float = 0.0,
         validation_fraction: float = 0.0,
         n_iter_no_change: int = 3,
@@ -163,6 +170,7 @@ class Item2Vec(Explaining, UpdatingFactors):
         self.subsample = subsample
         self.learning_rate = learning_rate
         self.iterations = iterations
+        self.recency = recency
         self.tol = tol
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change

@@ -1,5 +1,6 @@
 """Neighbourhood models: items whose users are alike, and users whose items are."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.models.base.audience import find_audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.updating import Change, Updating
 from fastrec.notices import warn_caller
@@ -54,7 +56,7 @@ NEIGHBORS: Key[CodeMatrix] = Key("neighbors")
 TAKEN: Key[Entries] = Key("taken")
 
 
-class ItemKNN(ItemWeights):
+class ItemKNN(Fading, ItemWeights):
     """Items that have users in common with those of a history, by the similarity of columns, the nearest few of each.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out, or take `EASE`), zeros are
@@ -91,6 +93,10 @@ class ItemKNN(ItemWeights):
         The exponents of "rp3beta", at least 0.
     k1, b : float
         BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
+        it acts at once; what is learned does not depend on it.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -136,6 +142,7 @@ class ItemKNN(ItemWeights):
         beta: float = 0.2,
         k1: float = 1.2,
         b: float = 0.75,
+        recency: float = 1.0,
         n_jobs: int | None = None,
     ) -> None:
         self.neighbors = neighbors
@@ -146,6 +153,7 @@ class ItemKNN(ItemWeights):
         self.beta = beta
         self.k1 = k1
         self.b = b
+        self.recency = recency
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:
@@ -238,7 +246,7 @@ def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Do
     return np.exp2(weights), np.exp2(left), np.exp2(right)
 
 
-class UserKNN(Explaining, Updating):
+class UserKNN(Fading, Explaining, Updating):
     """What the users with the most similar histories took, each counted by its similarity.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
@@ -264,6 +272,10 @@ class UserKNN(Explaining, Updating):
         cosine.
     k1, b : float
         BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    recency : float
+        What an event of the history asked about counts less for each event since, above 0 and at most 1: recency^k for
+        the event k back. 1 fades nothing, and nor does a history without an order. Without effect on "jaccard", which
+        sees no values, and on `similar_users`.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -286,7 +298,7 @@ class UserKNN(Explaining, Updating):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users", "partial_fit"})
-    _options: ClassVar[Options] = NEIGHBORHOOD
+    _options: ClassVar[Options] = {name: replace(option, answers=True) for name, option in NEIGHBORHOOD.items()}
 
     def __init__(
         self,
@@ -297,6 +309,7 @@ class UserKNN(Explaining, Updating):
         asymmetry: float = 0.5,
         k1: float = 1.2,
         b: float = 0.75,
+        recency: float = 1.0,
         n_jobs: int | None = None,
     ) -> None:
         self.neighbors = neighbors
@@ -305,6 +318,7 @@ class UserKNN(Explaining, Updating):
         self.asymmetry = asymmetry
         self.k1 = k1
         self.b = b
+        self.recency = recency
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:

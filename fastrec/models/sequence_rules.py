@@ -11,7 +11,7 @@ from fastrec.matrix.sequences import read_sequences
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.unreached import faint_popularity
-from fastrec.options import Integer, Jobs, Number, Options
+from fastrec.options import RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.follows import fades_of, sum_pairs
 
@@ -82,7 +82,7 @@ class SequenceRules(ItemWeights):
     _options: ClassVar[Options] = {
         "window": Integer(1, log=True),
         "decay": Number(0, 1, above=True),
-        "recency": Number(0, 1, above=True),
+        "recency": RECENCY,
         "source_exponent": Number(0, 2),
         "target_exponent": Number(0, 2),
         "n_jobs": Jobs(),

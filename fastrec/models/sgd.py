@@ -10,8 +10,9 @@ from fastrec.fields import LARGEST, Array, Fields, Sizes, Value
 from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.rows import pick_rows, with_data
 from fastrec.models.base.derived import Key
+from fastrec.models.base.fading import Fading
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change
@@ -66,7 +67,7 @@ FOLD_IN: Key[tuple[Loss, Sides, Codes]] = Key("fold-in")
 POOL: Key[Codes] = Key("pool")
 
 
-class SGDFactorization(FeaturedFactors):
+class SGDFactorization(Fading, FeaturedFactors):
     """Factors by stochastic gradients, with a choice of losses.
 
     What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
@@ -141,6 +142,11 @@ class SGDFactorization(FeaturedFactors):
         epoch's items are kept.
     n_iter_no_change : int
         The patience of validation, in epochs.
+    recency : float
+        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
+        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
+        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
+        learned, `user_factors_` too, does not depend on it. Not of "squared", whose values are ratings.
     random_state : int, RandomState or None
         The seed. The same seed gives the same factors, bit for bit on one machine.
     n_jobs : int or None
@@ -257,6 +263,7 @@ class SGDFactorization(FeaturedFactors):
         tol: float = 0.0,
         validation_fraction: float = 0.0,
         n_iter_no_change: int = 5,
+        recency: float = 1.0,
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
@@ -283,6 +290,7 @@ class SGDFactorization(FeaturedFactors):
         self.tol = tol
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.recency = recency
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start
@@ -299,6 +307,8 @@ class SGDFactorization(FeaturedFactors):
             raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={self.loss!r}")
         if self.negatives == "adaptive" and loss.hardest_defaults is None:
             raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={self.loss!r}")
+        if self.recency != 1 and loss.keeps_zeros:
+            raise ValueError(f"{name}.recency must be 1 with loss={self.loss!r}, whose values are ratings, no weights")
         if self.n_negatives is not None:
             Integer(1, loss.most_negatives).check(f"{name}.n_negatives", self.n_negatives)
 
@@ -363,6 +373,11 @@ class SGDFactorization(FeaturedFactors):
     def keeps_zeros(self) -> bool:  # type: ignore[override]
         """A rating of zero is one."""
         return self._loss_class.keeps_zeros
+
+    @property
+    def fades(self) -> bool:
+        """See `Answering.fades`: ratings do not, since they are no weights."""
+        return not self.keeps_zeros and super().fades
 
     # -- learning
 
@@ -561,9 +576,16 @@ class SGDFactorization(FeaturedFactors):
 
     # -- folding in
 
+    def _as_weights(self, histories: CodeMatrix) -> CodeMatrix:
+        weights = self._weights(histories)
+        if weights is histories.data:
+            return histories
+        return with_data(histories, np.resize(weights, histories.nnz))
+
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
+        """The rows of histories whose values are what `_as_weights` made of them."""
         loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
-        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides)
+        rows, biases = loss.fold(matrix, matrix.data, pool, sides)
         return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
@@ -574,7 +596,7 @@ class SGDFactorization(FeaturedFactors):
         drawn_to = aligned_zeros(len(vectors), loss.options.width)
         drawn_to[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
-        rows, biases = loss.fold(matrix, self._weights(matrix), pool, sides, (drawn_to.reshape(-1), biases))
+        rows, biases = loss.fold(matrix, matrix.data, pool, sides, (drawn_to.reshape(-1), biases))
         return user_columns(loss, rows, biases, self.mean_)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:

@@ -1,13 +1,13 @@
 """Snapshot: a model and what users have done since it was made, frozen, so that whoever asks need not wait."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastrec.data.ids import as_ids
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.sequences import Order
+from fastrec.matrix.code_matrix import assemble_csr
 from fastrec.models import Explanation, Recommender
 from fastrec.models.base.audience import Audience
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value, unknown_ids
@@ -151,7 +151,7 @@ class Snapshot:
         bases = self._bases([user for user, state in known.items() if state is None])
         changed = {}
         for user, some in added.items():
-            state = known[user] or UserState(bases[user], no_totals(self.model.reads_order))
+            state = known[user] or UserState(bases[user], no_totals(self.model.order_ is not None))
             changed[user] = state.after(tuple(some), self.policy)
         self._states = self._states.replaced(changed)
 
@@ -266,9 +266,8 @@ class Snapshot:
 
     def _answer_rows(self, rows: Sequence[History], bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
         """The model's answer to histories of users, what it knows of them by their features included."""
-        histories, order = self._stack(rows)
-        vectors = self.model.fold_in(histories, np.array(bases, np.int32))
-        audience = Audience.of_histories(self.model, histories, vectors, order)
+        audience = self._audience_of(rows)
+        audience = replace(audience, vectors=self.model.fold_in(audience, np.array(bases, np.int32)))
         return self.model.answer(audience, k, self.model.item_filter(audience, **options))
 
     def _answer_one(self, user: Id, k: int) -> TopK:
@@ -280,29 +279,30 @@ class Snapshot:
         if state is None:
             base = np.array([self._base(user)], np.int32)
             return self._label(model.answer(Audience.of_users(model, base), k), [user])
-        histories, order = self._stack([state.history(model, self.policy)])
+        audience = self._audience_of([state.history(model, self.policy)])
         if state.vectors is None:
-            state.vectors = model.fold_in(histories, np.array([state.base], np.int32))
-        return self._label(model.answer(Audience.of_histories(model, histories, state.vectors, order), k), [user])
+            state.vectors = model.fold_in(audience, np.array([state.base], np.int32))
+        return self._label(model.answer(replace(audience, vectors=state.vectors), k), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """What each item of the user's history adds to the score of one item; for models that can explain."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
-        histories, order = self._stack([self.history(user)])
-        return self.model.explain(Audience.of_histories(self.model, histories, None, order), item, k)  # type: ignore[no-any-return]
+        return self.model.explain(self._audience_of([self.history(user)]), item, k)  # type: ignore[no-any-return]
 
-    def _stack(self, rows: Sequence[History]) -> tuple[CodeMatrix, Order | None]:
-        """Histories as the rows of a matrix, and their order, where all have one."""
+    def _audience_of(self, rows: Sequence[History]) -> Audience:
+        """Whom the model is asked about: histories, with their order, where all have one."""
         if not rows:
-            return assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_)), None
+            nothing = assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_))
+            return Audience.of_histories(self.model, nothing)
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row.codes) for row in rows], out=indptr[1:])
         values = np.concatenate([row.values for row in rows])
         codes = np.concatenate([row.codes for row in rows])
         orders = [row.order for row in rows if row.order is not None]
         order = np.concatenate(orders) if len(orders) == len(rows) else None
-        return assemble_csr(values, codes, indptr, (len(rows), self.model.n_features_in_)), order
+        histories = assemble_csr(values, codes, indptr, (len(rows), self.model.n_features_in_))
+        return Audience.of_histories(self.model, histories, order=order)
 
     def _label(self, top: TopK, users: Sequence[Id]) -> TopK:
         labels = np.array(users, np.int64 if all(type(user) is int for user in users) else object)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from sklearn.base import clone
 
@@ -24,8 +24,10 @@ class SearchJob:
     store: ResultStore
     seed: int
     n_jobs: int
+    answering: frozenset[str] = frozenset()  # the searched options that change answers alone
     stages: tuple[int, ...] = ()  # the epochs at which a halving looks at its trials, ascending
-    fitted: dict[tuple[int, int], tuple[int, Any]] = field(default_factory=dict)  # epochs and model by trial and part
+    fitted: dict[str, "Fitted"] = field(default_factory=dict)  # by the options that are learned from
+    most_kept: int | None = None  # so many of these are kept, the latest ones
     total: int = 0
 
     @property
@@ -36,13 +38,17 @@ class SearchJob:
     def run(self, number: int, chosen: dict[str, Any], epochs: int | None = None, keep: bool = False) -> Trial:
         """The trial: from the store, or fitted and evaluated on each split, and noted there."""
         stages = self.stages_to(epochs)
-        key = ", ".join(f"{name}={identify(value)}" for name, value in sorted(chosen.items()))
+        key = _name_options(chosen)
         key += f" @{'+'.join(map(str, stages))}" if stages else ""
         entry = self.store.get(key)
         if entry is None:
-            entry = self._measure(number, chosen, stages, keep)
+            entry = self._measure(chosen, stages, keep)
             self.store.add(key, entry)
         return as_trial(number, chosen, epochs, entry)
+
+    def name_learned(self, chosen: Mapping[str, Any]) -> str:
+        """The options of a trial that are learned from, in words: trials that share them share their fits."""
+        return _name_options({name: value for name, value in chosen.items() if name not in self.answering})
 
     def stages_to(self, epochs: int | None) -> tuple[int, ...]:
         """The stages in which that many epochs are run; none where the model runs all of its own at once."""
@@ -50,11 +56,11 @@ class SearchJob:
             return ()
         return tuple(stage for stage in self.stages if stage <= epochs) if warm_option(self.model) else (epochs,)
 
-    def _measure(self, number: int, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool) -> dict[str, Any]:
+    def _measure(self, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool) -> dict[str, Any]:
         began = time.perf_counter()
         entry: dict[str, Any] = {}
         try:
-            scores = [self._score(number, place, part, chosen, stages, keep) for place, part in enumerate(self.parts)]
+            scores = [self._score(place, part, chosen, stages, keep) for place, part in enumerate(self.parts)]
             entry["scores"] = {label: [score[label] for score in scores] for label in self.labels}
         except MemoryError:  # of this moment, and not of the options
             raise
@@ -64,16 +70,27 @@ class SearchJob:
         return entry
 
     def _score(
-        self, number: int, place: int, part: Part, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool
+        self, place: int, part: Part, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool
     ) -> dict[str, float]:
-        done, model = self.fitted.pop((number, place), (0, None))
-        if model is None:
-            model = clone(self.model).set_params(**chosen)
-        self.fit(model, part.train, stages, done)
-        if keep and warm_option(model):
-            self.fitted[number, place] = (stages[-1], model)
+        kept = self._models_of(self.name_learned(chosen))
+        reached, model = kept.pop(place, (None, None))  # one that a fit leaves half done is not kept
+        if model is None or (reached != stages and not warm_option(model)):
+            reached, model = None, clone(self.model).set_params(**chosen)
+        model.set_params(**{name: chosen[name] for name in self.answering})
+        if reached != stages:
+            self.fit(model, part.train, stages, reached[-1] if reached else 0)
+        if keep:
+            kept[place] = stages, model
         report = evaluate_part({"model": model}, part, self.labels, **self.options)
         return {label: report.mean(label) for label in self.labels}
+
+    def _models_of(self, learned: str) -> "Fitted":
+        """The models of some options that are learned from; the oldest others are forgotten."""
+        models = self.fitted[learned] = self.fitted.pop(learned, {})
+        if self.most_kept is not None:
+            for oldest in list(self.fitted)[: -self.most_kept]:
+                self.fitted.pop(oldest, None)
+        return models
 
     def fit(self, model: Any, data: Any, stages: Sequence[int], done: int = 0) -> Any:
         """The model fitted by one stage after another, of which those up to `done` epochs are behind it.
@@ -92,14 +109,34 @@ class SearchJob:
         return model.set_params(**{option: done}, **own)
 
     def run_all(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Trial]:
-        """The trials of the tasks (arguments of `run`), as they come."""
-        if self.n_jobs == 1 or len(tasks) < 2:
-            yield from (self.run(*task) for task in tasks)
+        """The trials of the tasks (a number, options, and more arguments of `run`), as they come.
+
+        Those that share their fits are run one after the other.
+        """
+        groups: dict[str, list[tuple[Any, ...]]] = {}
+        for task in tasks:
+            groups.setdefault(self.name_learned(task[1]), []).append(task)
+        if self.n_jobs == 1 or len(groups) < 2:
+            for group in groups.values():
+                yield from self._run_group(group)
             return
         from joblib import Parallel, delayed
 
         parallel = Parallel(n_jobs=self.n_jobs, backend="threading", return_as="generator_unordered")
-        yield from parallel(delayed(self.run)(*task) for task in tasks)
+        for trials in parallel(delayed(list)(self._run_group(group)) for group in groups.values()):
+            yield from trials
+
+    def _run_group(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Trial]:
+        for place, (number, chosen, epochs, keep) in enumerate(tasks):
+            yield self.run(number, chosen, epochs, keep or place < len(tasks) - 1)
+
+
+Fitted: TypeAlias = dict[int, tuple[tuple[int, ...], Any]]
+"""The stages behind a model, and the model, by split."""
+
+
+def _name_options(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={identify(value)}" for name, value in sorted(chosen.items()))
 
 
 def epochs_option(model: Any) -> str:

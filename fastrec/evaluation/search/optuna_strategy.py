@@ -10,6 +10,9 @@ from fastrec.evaluation.search.texts import LogIntegers
 from fastrec.evaluation.search.trial import LOWEST, Trial
 from fastrec.metrics.naming import parse_metric
 
+# Combinations of what is learned from whose models are kept, since others may be proposed in between.
+MOST_KEPT = 8
+
 
 def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
     """Trials of what an Optuna sampler proposes."""
@@ -35,10 +38,13 @@ def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int,
 def _ask(
     job: SearchJob, space: Mapping[str, Any], n: int, study: Any, distributions: Mapping[str, Any], optuna: Any
 ) -> Iterator[Trial]:
+    keep = bool(job.answering)  # what is learned from may be proposed again
+    job.most_kept = MOST_KEPT
     for start in range(0, n, job.n_jobs):
         asked = [study.ask(distributions) for _ in range(start, min(start + job.n_jobs, n))]
         tasks = [
-            (one.number, {name: _choose(space[name], one.params[name]) for name in distributions}) for one in asked
+            (one.number, {name: _choose(space[name], one.params[name]) for name in distributions}, None, keep)
+            for one in asked
         ]
         by_number = {one.number: one for one in asked}
         # Told in the order in which they were asked for, so that threads do not change what is asked next.

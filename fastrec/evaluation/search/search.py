@@ -15,7 +15,7 @@ from fastrec.evaluation.search.identity import identify
 from fastrec.evaluation.search.job import SearchJob
 from fastrec.evaluation.search.optuna_strategy import run_optuna
 from fastrec.evaluation.search.result_store import ResultStore
-from fastrec.evaluation.search.space import check_candidates, check_space
+from fastrec.evaluation.search.space import answer_options, check_candidates, check_space
 from fastrec.evaluation.search.strategies import run_grid, run_halving, run_random
 from fastrec.evaluation.search.trial import Trial, find_best, make_order
 from fastrec.evaluation.validation import Part, make_parts
@@ -94,6 +94,8 @@ def search(
     **options
         Further options of `evaluate`.
 
+    Options that change answers alone, such as `recency`, cost no fit: trials that differ in nothing else share theirs.
+
     Returns
     -------
     Search
@@ -135,7 +137,7 @@ def search(
     results = ResultStore(
         store, {} if store is None else _make_header(model, space, parts, labels, method, random_state, options)
     )
-    job = SearchJob(model, parts, labels, options, results, random_state, n_jobs)
+    job = SearchJob(model, parts, labels, options, results, random_state, n_jobs, answer_options(model, space))
     runs = {"random": run_random, "grid": run_grid, "halving": run_halving, "optuna": run_optuna}
     trials = _follow(job, runs[method](job, space, n_trials, reduction, sampler), bool(verbose))
     best = find_best(trials, metric)

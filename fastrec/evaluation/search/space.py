@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fastrec.evaluation.models import recommender_of
 from fastrec.fingerprint import fingerprint
-from fastrec.options import check_names
+from fastrec.options import check_names, options_of
 
 
 def check_candidates(name: str, candidates: Any) -> Any:
@@ -36,6 +37,19 @@ def check_space(model: Any, space: Any) -> None:
     if not isinstance(space, Mapping) or not space:
         raise ValueError("space must map at least one option to its candidates")
     check_names(type(model), space, model.get_params())
+
+
+def answer_options(model: Any, names: Iterable[str]) -> frozenset[str]:
+    """Those of the options that change answers and nothing that is learned, of a model or a Pipeline's last step.
+
+    >>> from fastrec.models import EASE
+    >>> answer_options(EASE(), ["regularization", "recency"])
+    frozenset({'recency'})
+    """
+    step = f"{model.steps[-1][0]}__" if hasattr(model, "steps") else ""
+    declared = options_of(type(recommender_of(model)))
+    own = {step + name for name, option in declared.items() if option.answers}
+    return frozenset(own.intersection(names))
 
 
 def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastrec.evaluation.search.job import SearchJob, epochs_option
+from fastrec.evaluation.search.job import SearchJob, epochs_option, warm_option
 from fastrec.evaluation.search.space import draw_combinations, list_grid
 from fastrec.evaluation.search.trial import Trial, make_order
 
@@ -13,14 +13,14 @@ def run_random(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int,
     """Trials of random combinations."""
     draws = draw_combinations(space, n, job.seed)
     job.total = len(draws)
-    return job.run_all(list(enumerate(draws)))
+    return job.run_all([(number, drawn, None, False) for number, drawn in enumerate(draws)])
 
 
 def run_grid(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
     """Trials of all combinations."""
     draws = list_grid(space)
     job.total = len(draws)
-    return job.run_all(list(enumerate(draws)))
+    return job.run_all([(number, drawn, None, False) for number, drawn in enumerate(draws)])
 
 
 def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
@@ -49,11 +49,12 @@ def _climb(job: SearchJob, draws: list[dict[str, Any]], steps: list[tuple[int, i
     alive = list(range(len(draws)))
     for step, (_, epochs) in enumerate(steps):
         last = step == len(steps) - 1
-        trials = []
-        for trial in job.run_all([(number, draws[number], epochs, not last) for number in alive]):
+        trials, goes_on = [], not last and warm_option(job.model) is not None
+        for trial in job.run_all([(number, draws[number], epochs, goes_on) for number in alive]):
             trials.append(trial)
             yield trial
         if not last:
             trials.sort(key=make_order(job.metric))
             alive = [trial.number for trial in trials[: steps[step + 1][0]] if not math.isnan(trial.score)]
-            job.fitted = {key: kept for key, kept in job.fitted.items() if key[0] in alive}
+            learned = {job.name_learned(draws[number]) for number in alive}
+            job.fitted = {key: kept for key, kept in job.fitted.items() if key in learned}

@@ -44,9 +44,18 @@ class Answering(Learner):
         """
         raise NotImplementedError(f"{type(self).__name__} defines no _score_batch")
 
+    @property
+    def fades(self) -> bool:
+        """Whether answers count the late events of a history for more, though the model learned from sets."""
+        return False
+
     def _weigh(self, audience: Audience) -> CodeMatrix:
         """What scores are made of: the histories, entry by entry, which fade where the family has a memory."""
-        return audience.histories()
+        return self._as_weights(audience.histories())
+
+    def _as_weights(self, histories: CodeMatrix) -> CodeMatrix:
+        """Histories with what each event weighs in an answer in place of its value, where that is another number."""
+        return histories
 
     # -- what may be recommended
 
@@ -178,7 +187,7 @@ class Answering(Learner):
         """See `Asked.row_bytes`: more where others than the items' scores are wide."""
         return 4 * self.n_features_in_
 
-    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+    def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`."""
         return None
 

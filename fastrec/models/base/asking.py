@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.matrix.arrays import Codes, Floats
-from fastrec.matrix.code_matrix import CodeMatrix, Policy
+from fastrec.matrix.code_matrix import Policy
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import ItemFilter
@@ -53,8 +53,8 @@ class Asked(Protocol):
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
         """The `k` best items for each, by popularity where the model cannot; `wanted` is what `item_filter` gives."""
 
-    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
-        """The vectors of histories as an update would have them, or None where the model has no vectors.
+    def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
+        """The vectors by which histories are answered, or None where the model has no vectors.
 
         `users` are the codes of whose histories these are, -1 for the unknown: what the model knows of them by features
         counts too.

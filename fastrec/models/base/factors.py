@@ -13,9 +13,9 @@ from sklearn.utils import TransformerTags
 from fastrec.fields import Array, Fields
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import rows_of_lists
+from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.asking import Scores
-from fastrec.models.base.audience import Audience, find_audience
+from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import Index
 from fastrec.models.base.item_filter import Allowed, ItemFilter
@@ -50,7 +50,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     Attributes
     ----------
     user_factors_ : ndarray of shape (n_users, factors)
-        float32, C-contiguous, read-only: `transform` of the training rows.
+        float32, C-contiguous, read-only: `transform` of the training rows, none of whose events has faded.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, read-only.
     index_ : IVFIndex
@@ -93,6 +93,10 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
         return self._fold_in(matrix)
 
+    def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
+        """The factors of some users of the training data by their histories, none of whose events fades."""
+        return self._fold_in(self._as_weights(self._select_learned(pick_rows(self.seen_, users))))
+
     # -- with vectors at hand for some items only
 
     def _whole(self) -> dict[str, NDArray[Any]]:
@@ -134,11 +138,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         >>> model.transform([[1, 0, 1, 0]]).shape
         (1, 2)
         """
-        return self._fold_in(self._select_learned(self._histories(X)))
+        return self._fold_audience(read_histories(self, X))
 
     def fit_transform(self, X: Any, y: Any = None) -> Floats:
         """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
-        return self.fit(X, y).user_factors_
+        self.fit(X, y)
+        return self.transform(X) if self.fades else self.user_factors_
 
     def build_index(self, index: IVFIndex | None = None) -> Self:
         """Let `recommend` look at the items that promise most to a user only, instead of at all.
@@ -217,8 +222,10 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """
         k = check_size("k", k)
         audience, _ = find_audience(self, users, "error")
-        codes, scores = self._nearest("user_factors_", self._vectors(audience), audience.codes, k)
-        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+        codes = audience.codes
+        vectors = self._fold_in(self._as_weights(audience.histories())) if codes is None else self._known_users(codes)
+        found, scores = self._nearest("user_factors_", vectors, codes, k)
+        return TopK(found, scores, users=audience.labels, item_vocabulary=self.users_)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         return self._nearest("item_factors_", self.item_factors_[items], items, k, self.recommendable_items())
@@ -261,14 +268,24 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return self._derived.get(READ_MASK, lambda: read_allowed(allowed, self.n_features_in_))
 
     def _vectors(self, audience: Audience) -> Floats:
-        """The factors of each, of shape (n, factors)."""
+        """The factors by which each is answered, of shape (n, factors)."""
         if audience.vectors is not None:
             return audience.vectors
-        return self._fold_in(audience.histories()) if audience.codes is None else self.user_factors_[audience.codes]
+        if audience.codes is None or self.fades:
+            return self._fold_audience(audience)
+        return self._known_users(audience.codes)
 
-    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+    def _known_users(self, codes: Codes) -> Floats:
+        """The factors that were learned of users of the training data, whose histories do not fade."""
+        return self.user_factors_[codes]
+
+    def _fold_audience(self, audience: Audience, users: Codes | None = None) -> Floats:
+        """The factors of histories as they are answered: faded, where the model fades them."""
+        return self._fold_in(self._weigh(audience))
+
+    def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`."""
-        return self._fold_in(self._select_learned(histories))
+        return self._fold_audience(audience, users)
 
     def scores(self, audience: Audience) -> Scores:
         """See `Asked.scores`."""

@@ -11,7 +11,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import pick_rows
-from fastrec.models.base.audience import Audience
+from fastrec.models.base.audience import Audience, read_histories
 from fastrec.models.base.updating import Change, resize
 from fastrec.models.base.updating_factors import UpdatingFactors
 from fastrec.parallel import effective_jobs
@@ -124,28 +124,26 @@ class FeaturedFactors(UpdatingFactors):
         -------
         ndarray of float32, of shape (n, d)
         """
-        histories = self._select_learned(self._histories(X))
         if user_features is None:
-            return self._fold_in(histories)
+            return super().transform(X)
+        histories = self._weigh(read_histories(self, X))
         features = check_features("user_features", user_features, histories.shape[0])
         return self._fold_in_from(histories, self._apply_map("user", features, self._map_of("user")))
 
-    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
-        """See `Asked.fold_in`."""
+    def _fold_audience(self, audience: Audience, users: Codes | None = None) -> Floats:
+        users = audience.codes if users is None else users
         if users is None or self.user_features_ is None:
-            return super().fold_in(histories)
+            return super()._fold_audience(audience)
         features = pick_rows(self.user_features_, np.maximum(users, 0))
         features = keep_entries(features, (users >= 0)[row_numbers(features)])
-        return self._fold_in_from(
-            self._select_learned(histories), self._apply_map("user", features, self._map_of("user"))
-        )
+        return self._fold_in_from(self._weigh(audience), self._apply_map("user", features, self._map_of("user")))
 
     def _training_factors(self, matrix: CodeMatrix) -> Floats:
         return self._factors_of(slice(None))
 
     def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
         """The factors of some users of the training data."""
-        rows = self._select_learned(pick_rows(self.seen_, users))
+        rows = self._as_weights(self._select_learned(pick_rows(self.seen_, users)))
         if self.user_features_ is None or self.user_map_ is None:
             return self._fold_in(rows)
         return self._fold_in_from(rows, self._apply_map("user", pick_rows(self.user_features_, users), self.user_map_))

@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_sequence
+from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.matrix.rows import rows_of_lists
@@ -50,6 +51,18 @@ def encode_lists(
     codes = encode_items(model, name, [item for row in rows for item in row], on_unknown)
     make = places_of_lists if places else rows_of_lists
     return make(codes, list(map(len, rows)), len(model.item_vocabulary))
+
+
+def order_lists(model: Catalogued, lists: Iterable[Any], on_unknown: str) -> Interactions:
+    """An event for each item of each list, the last one the newest; repeated ones count once, as the last of them."""
+    rows = [list(as_sequence(items)) for items in lists]
+    codes = encode_items(model, "items", [item for row in rows for item in row], on_unknown)
+    users, known = np.repeat(np.arange(len(rows)), list(map(len, rows))), codes >= 0
+    times = np.flatnonzero(known)  # all different
+    labels = CodeVocabulary(len(rows))
+    return Interactions(
+        users[known], codes[known], times=times, users=labels, items=model.item_vocabulary, duplicates="max"
+    )
 
 
 def check_list(row: Any) -> Any:

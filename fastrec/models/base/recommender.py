@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Interactions
 from fastrec.data.ids import as_sequence
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
@@ -14,7 +15,7 @@ from fastrec.metrics import ndcg
 from fastrec.metrics.inputs import check_truth
 from fastrec.models.base.answering import Answering, check_scores
 from fastrec.models.base.audience import find_audience, read_histories
-from fastrec.models.base.items import check_list, encode_items, encode_lists, read_truth
+from fastrec.models.base.items import check_list, encode_items, encode_lists, order_lists, read_truth
 from fastrec.models.base.persistence import save
 from fastrec.models.base.streaming import recommend_to
 from fastrec.permissions import PRIVATE
@@ -169,21 +170,22 @@ class Recommender(Answering):
         }
         return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, mode=mode, **options)
 
-    def histories(self, items: Any, *, on_unknown: Literal["error", "skip"] = "error") -> CodeMatrix:
-        """The histories of users by the ids of their items, as a matrix that `recommend` and `transform` take.
+    def histories(self, items: Any, *, on_unknown: Literal["error", "skip"] = "error") -> CodeMatrix | Interactions:
+        """The histories of users by the ids of their items, as `recommend`, `transform` and `update_users` take them.
 
         Parameters
         ----------
         items
             A sequence of n sequences of item ids (codes, where the model was fitted with a matrix), the oldest first
-            for a model that needs an order. A repeated item counts once, at its last place.
+            for a model that reads an order. A repeated item counts once, at its last place.
         on_unknown
             Whether an item that the model does not know is an error or left out.
 
         Returns
         -------
         csr_array of shape (n, n_items)
-            Ones; the places of items in their list, from 1 on, where the model needs an order.
+            Ones; the places of items in their list, from 1 on, where the model needs an order. Where it fades histories
+            (its `recency` is below 1), Interactions of that shape, whose times are the order.
 
         Raises
         ------
@@ -203,6 +205,8 @@ class Recommender(Answering):
         self._check_fitted()
         check_choice("on_unknown", on_unknown, ("error", "skip"))
         lists = map(check_list, as_sequence(items))
+        if self.fades:
+            return order_lists(self, lists, on_unknown)
         return encode_lists(self, "items", lists, on_unknown, places=self.needs_order)
 
     def predict(self, X: Any) -> Codes:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_feature_names
 
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids
+from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.kernels.sparse import Entries
 from fastrec.kernels.splice import LAST, MAX, REPLACE, SUM, count_merged, splice_rows
 from fastrec.matrix.arrays import Codes, readonly, starts_of
@@ -352,7 +353,7 @@ class Updating(Recommender):
 
 def _check_same_users(histories: Any, given: Any) -> None:
     """Refuse Interactions whose rows are of other users than those given, or of these in another order."""
-    if not isinstance(histories, Interactions):
+    if not isinstance(histories, Interactions) or isinstance(histories.users, CodeVocabulary):
         return
     named, wanted = histories.users.ids.tolist(), np.asarray(given).tolist()
     if named == wanted or (named and wanted and type(named[0]) is not type(wanted[0])):

@@ -3,11 +3,7 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastrec.matrix.arrays import aligned_zeros
-from fastrec.matrix.rows import pick_rows
 from fastrec.models.base.answering import RECOMMENDABLE
 from fastrec.models.base.derived import Key
 from fastrec.models.base.factors import INDEXES, NONZERO, READ_MASK, FactorRecommender
@@ -44,7 +40,3 @@ class UpdatingFactors(Updating, FactorRecommender):
         users[: len(self.user_factors_)] = self.user_factors_
         users[change.users] = self._factors_of(change.users)
         self.user_factors_ = users
-
-    def _factors_of(self, users: NDArray[Any] | slice) -> NDArray[np.float32]:
-        """The factors of some users of the training data."""
-        return self._fold_in(self._select_learned(pick_rows(self.seen_, users)))

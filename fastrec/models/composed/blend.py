@@ -211,6 +211,11 @@ class Blend(Explaining, Updating):
     def _any_member(self, name: str) -> bool:
         return any(getattr(member, name, False) for member in self._current_members())
 
+    @property
+    def fades(self) -> bool:
+        """See `Answering.fades`: as one of the members does."""
+        return self._any_member("fades")
+
     def _all_members(self, name: str) -> bool:
         return all(getattr(member, name, True) for member in self._current_members())
 

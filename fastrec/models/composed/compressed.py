@@ -12,6 +12,7 @@ from fastrec.compression import VectorCodec
 from fastrec.fields import LARGEST, Array, Fields, check_fields, check_range, check_shape, fields_of
 from fastrec.kernels.codes import measure_codes
 from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.fields import Arrays, Codecs, Origin
 from fastrec.models.base.persistence import Team
 from fastrec.models.base.recommender import Recommender
@@ -112,6 +113,19 @@ class Compressed(Updating):
         manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
         self.__dict__["capabilities"] = origin.capabilities | Updating.capabilities
+
+    @property
+    def fades(self) -> bool:
+        """See `Answering.fades`."""
+        return bool(self._origin.fades)
+
+    def _weigh(self, audience: Audience) -> CodeMatrix:
+        weighed: CodeMatrix = self._origin._weigh(audience)
+        return weighed
+
+    def _as_weights(self, histories: CodeMatrix) -> CodeMatrix:
+        weighed: CodeMatrix = self._origin._as_weights(histories)
+        return weighed
 
     @abstractmethod
     def _rows(self, name: str) -> NDArray[np.uint8]:

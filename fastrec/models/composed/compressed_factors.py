@@ -125,7 +125,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         codes = _extend_rows(self.user_codes_, n_users)
         if codec is not None:
             for rows in (changed[at : at + ROWS_AT_ONCE] for at in range(0, len(changed), ROWS_AT_ONCE)):
-                codes[rows] = codec.transform(codec.shorten(self._fold_in(pick_rows(self._training, rows))))
+                codes[rows] = codec.transform(codec.shorten(self._factors_of(rows)))
         self.user_codes_ = codes
         if "answered" in self.kept_:
             answered = _extend_rows(self.kept_["answered"], n_users)
@@ -206,18 +206,11 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     # -- answering
 
-    def _vectors(self, audience: Audience) -> Floats:
-        if audience.vectors is not None:
-            return audience.vectors
-        if audience.codes is None:
-            return self._fold_in(audience.histories())
-        return self._known_users(audience.codes)
-
     def _known_users(self, codes: Codes) -> Floats:
         """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
         if "user_factors_" in self.codecs_:
             return self._decode("user_factors_", codes)
-        return self._fold_in(self._select_learned(pick_rows(self.seen_, codes)))
+        return self._factors_of(codes)
 
     def build_index(self, index: Any = None) -> Self:
         """Refused: searches go through the codes.
@@ -350,11 +343,10 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
         """See `Explaining.contributions`: those of the model that was compressed."""
-        history, order = audience.histories_in_order()
+        history = self._weigh(audience)
         part, places, place = self._part_of(history.indices, item)
         local = assemble_csr(history.data, places, history.indptr, history.shape)
-        contributions: NDArray[np.float64] = part.contributions(Audience.of_histories(part, local, order=order), place)
-        return contributions
+        return np.asarray(part._contributions(local, place), np.float64)
 
     @property
     def _n_features_out(self) -> int:

@@ -89,8 +89,8 @@ class Reranked(Recommender):
     learns: ClassVar[bool] = False  # it has no default model, by which the shared checks would make one
     _options: ClassVar[Options] = {
         "model": Other("recommender", _check_recommender),
-        "rule": Other("MMR, Calibration, GroupCap or callable", check_rule),
-        "depth": Integer(1, memory=True),
+        "rule": Other("MMR, Calibration, GroupCap or callable", check_rule, answers=True),
+        "depth": Integer(1, memory=True, answers=True),
     }
     _learned: ClassVar[Fields] = {
         "inner_": Members(1),
@@ -203,9 +203,9 @@ class Reranked(Recommender):
 
     # -- what is said about pairs and items
 
-    def fold_in(self, histories: CodeMatrix, users: Codes | None = None) -> Floats | None:
+    def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`."""
-        return self._inner.fold_in(histories, users)
+        return self._inner.fold_in(self._for_inner(audience), users)
 
     def scores(self, audience: Audience) -> Scores:
         """See `Asked.scores`: the model's own, by which the rule chooses too."""
@@ -218,6 +218,11 @@ class Reranked(Recommender):
     def recommendable_items(self) -> NDArray[np.bool_] | None:
         """See `Asked.recommendable_items`."""
         return self._inner.recommendable_items()
+
+    @property
+    def fades(self) -> bool:
+        """See `Answering.fades`."""
+        return self._inner.fades
 
     @property
     def duplicate_policy(self) -> Policy:

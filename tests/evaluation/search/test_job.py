@@ -1,10 +1,15 @@
 """Trials that fail."""
 
+import importlib.util
 import math
 
 import pytest
+from scipy.stats import loguniform
+from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
+from fastrec.evaluation.search.job import SearchJob
+from fastrec.evaluation.search.optuna_strategy import MOST_KEPT
 from tests.evaluation.search.models import als
 
 
@@ -35,3 +40,85 @@ def test_a_lack_of_memory_or_a_person_ends_the_search(data, monkeypatch, stop):
     monkeypatch.setattr(fr.ImplicitALS, "fit", fit)
     with pytest.raises(stop):
         fr.search(als(), {"alpha": [1.0]}, data, cv=0.2)
+
+
+def count_fits(monkeypatch, kind):
+    """What each fit was of, from now on."""
+    run = []
+    fit = kind.fit
+
+    def counted(self, X, y=None, **options):
+        run.append(self.regularization)
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(kind, "fit", counted)
+    return run
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("method", ["random", "grid", "optuna"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_options_of_answers_alone_cost_no_fit(timed, monkeypatch, method, piped, n_jobs):
+    if method == "optuna":
+        pytest.importorskip("optuna")
+    model, step = (make_pipeline(fr.LogWeight(), fr.EASE()), "ease__") if piped else (fr.EASE(), "")
+    space = {f"{step}regularization": [1.0, 10.0], f"{step}recency": [1.0, 0.8, 0.4, 0.2]}
+    options = {"method": method, "cv": 2, "n_trials": 12, "refit": False, "n_jobs": n_jobs}
+    run = count_fits(monkeypatch, fr.EASE)
+    found = fr.search(model, space, timed, **options)
+    tried = {trial.options[f"{step}regularization"] for trial in found.trials}
+    assert sorted(run) == sorted([*tried, *tried])  # once for each of both splits
+    assert len(found.trials) in (8, 12)
+    monkeypatch.undo()
+    for trial in found.trials:
+        one = {name: [value] for name, value in trial.options.items()}
+        assert fr.search(model, one, timed, cv=2, refit=False).best_score == trial.score
+
+
+def test_halving_fits_once_for_each_stage_of_what_is_learned_from(timed, monkeypatch):
+    space = {"regularization": [0.01, 0.1], "recency": [1.0, 0.6]}
+    model = fr.ImplicitALS(4, iterations=4, random_state=0)
+    run = count_fits(monkeypatch, fr.ImplicitALS)
+    found = fr.search(model, space, timed, method="halving", reduction=2, cv=0.2, refit=False)
+    assert [trial.epochs for trial in found.trials].count(1) == 4
+    alive = {trial.options["regularization"] for trial in found.trials if trial.epochs == 2}
+    assert sorted(run[:2]) == [0.01, 0.1]
+    assert len(run) == 2 + len(alive) + 1
+    monkeypatch.undo()
+    best = found.best.options
+    again = fr.search(model, {name: [value] for name, value in best.items()}, timed, cv=0.2, refit=False)
+    assert again.trials[0].options == best
+
+
+def test_a_search_that_goes_on_fits_nothing_that_it_does_not_need(timed, monkeypatch, tmp_path):
+    space = {"regularization": [1.0, 10.0], "recency": [1.0, 0.6]}
+    options = {"method": "grid", "cv": 0.2, "store": tmp_path / "s.jsonl", "refit": False}
+    whole = fr.search(fr.EASE(), space, timed, **options)
+    lines = (tmp_path / "s.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines[:4]))
+    run = count_fits(monkeypatch, fr.EASE)
+    again = fr.search(fr.EASE(), space, timed, **options)
+    assert len(run) == 1
+    assert [trial.score for trial in again.trials] == [trial.score for trial in whole.trials]
+
+
+def test_no_more_models_are_kept_than_are_asked_for_again(timed, monkeypatch):
+    kept = []
+    score = SearchJob._score
+
+    def watched(self, *arguments):
+        found = score(self, *arguments)
+        kept.append(sum(map(len, self.fitted.values())))
+        return found
+
+    monkeypatch.setattr(SearchJob, "_score", watched)
+    fr.search(fr.EASE(), {"regularization": [1.0, 10.0, 100.0]}, timed, cv=3, refit=False)
+    assert set(kept) == {0}
+    kept.clear()
+    fr.search(fr.EASE(), {"regularization": [1.0, 10.0], "recency": [1.0, 0.5]}, timed, cv=2, refit=False)
+    assert max(kept) == 2
+    assert kept[-1] == 0
+    if importlib.util.find_spec("optuna"):
+        space = {"regularization": loguniform(1, 1000), "recency": [1.0, 0.5]}
+        fr.search(fr.EASE(), space, timed, method="optuna", n_trials=12, cv=0.2, refit=False)
+        assert max(kept) == MOST_KEPT

@@ -1,6 +1,7 @@
 """Nothing is asked of a model but what it says that it gives."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ def test_a_question_in_codes_is_answered_as_one_in_ids(name):
     top, asked = model.answer(Audience.of_users(model, codes), 5), model.recommend([3, 7], 5)
     np.testing.assert_array_equal(top.codes[[0, 2]], asked.codes)
     np.testing.assert_array_equal(top.fallback, [False, True, False])
-    audience = Audience.of_histories(model, histories, model.fold_in(histories))
+    audience = Audience.of_histories(model, histories)
+    audience = replace(audience, vectors=model.fold_in(audience))
     wanted = model.item_filter(audience, deny=[4])
     np.testing.assert_array_equal(model.answer(audience, 5, wanted).codes, model.recommend(X[:4], 5, deny=[4]).codes)
 
@@ -88,8 +90,8 @@ def test_a_reranked_model_gives_what_its_model_gives():
     X = (np.random.default_rng(0).random((30, 20)) < 0.3).astype("f4")
     model = ImplicitALS(factors=4, random_state=0).fit(X)
     capped = Reranked(model, GroupCap(1, groups=["a", "b"] * 10))
-    histories = model._histories(X[:2])
-    np.testing.assert_array_equal(capped.fold_in(histories), model.fold_in(histories))
+    histories = Audience.of_histories(model, model._histories(X[:2]))
+    np.testing.assert_array_equal(capped.fold_in(replace(histories, model=capped)), model.fold_in(histories))
     assert Popularity().fit(X).fold_in(histories) is None
 
 

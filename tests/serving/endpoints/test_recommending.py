@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.data import Interactions
-from fastrec.models import ExplicitALS, ItemKNN, Popularity, SequenceRules
+from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, SequenceRules
 from tests.serving.asking import items_of
 from tests.serving.running import Running, some_data
 
@@ -121,16 +122,24 @@ def test_a_model_of_a_matrix_knows_codes_alone(tmp_path):
         assert server.post("/events", {"events": [{"user": 61, "item": 41}]})[0] == 200
 
 
-def test_a_history_in_the_request_is_an_order_to_a_model_that_reads_one(tmp_path):
+@pytest.mark.parametrize(
+    "model", [SequenceRules(), ItemKNN(recency=0.6), ImplicitALS(4, recency=0.6, random_state=0)], ids=repr
+)
+def test_a_history_in_the_request_is_an_order_to_a_model_that_reads_one(model, tmp_path):
     data = some_data()
     times = np.random.default_rng(0).permutation(data.n_interactions)
     timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
-    model = SequenceRules().fit(timed)
+    model = clone(model).fit(timed)
     model.save(tmp_path / "model.fastrec")
     with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
         for history in (["1000", "1003", "1007"], ["1007", "1003", "1000"]):
-            _, answer, _ = server.post("/recommend", {"history": history, "k": 4})
-            assert items_of(answer) == model.recommend(model.histories([history]), 4).items[0].tolist()
+            _, answer, _ = server.post("/recommend", {"history": history, "k": 4, "explain": True})
+            top = model.recommend(model.histories([history]), 4)
+            assert items_of(answer) == top.items[0].tolist()
+            np.testing.assert_array_equal([np.float32(row["score"]) for row in answer["items"]], top.scores[0])
+            for row in answer["items"]:
+                reasons = model.explain(model.histories([history]), row["item"])
+                assert {reason["item"] for reason in row["why"]} == set(reasons.items.tolist())
         _, before, _ = server.post("/recommend", {"user": "7", "k": 4})
         server.post("/events", {"events": [{"user": "7", "item": items_of(before)[0]}]})
         _, after, _ = server.post("/recommend", {"user": "7", "k": 4, "explain": True})
