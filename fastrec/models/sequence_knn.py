@@ -17,7 +17,7 @@ from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.unreached import faint_popularity
 from fastrec.models.base.updating import Change, Updating, coded_events
-from fastrec.options import Integer, Jobs, Number, Options
+from fastrec.options import RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.session_neighbors import as_shares, fading, index_sessions, score_histories, share_score
 
@@ -107,14 +107,14 @@ class SequenceKNN(Explaining, Updating):
     needs_order: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
     _options: ClassVar[Options] = {
-        "neighbors": Integer(1, memory=True, log=True),
-        "candidates": Integer(1, memory=True, log=True),
-        "recency": Number(0, 1, above=True),
-        "decay": Number(0, 1, above=True),
-        "before": Number(0, 1),
-        "source_exponent": Number(0, 2),
-        "target_exponent": Number(0, 2),
-        "length_exponent": Number(0, 2),
+        "neighbors": Integer(1, memory=True, log=True, answers=True),
+        "candidates": Integer(1, memory=True, log=True, answers=True),
+        "recency": RECENCY,
+        "decay": Number(0, 1, above=True, answers=True),
+        "before": Number(0, 1, answers=True),
+        "source_exponent": Number(0, 2, answers=True),
+        "target_exponent": Number(0, 2, answers=True),
+        "length_exponent": Number(0, 2, answers=True),
         "n_jobs": Jobs(),
     }
     _learned: ClassVar[Fields] = {"active_": Array(("n_users",), "int64", least=0)}
