@@ -1,6 +1,7 @@
 """The sparse matrix that flows through everything: int32 codes, float32 values, made, checked and cut here."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -29,16 +30,26 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
     """A csr_array around sorted, unique, valid arrays: no copy, no check, and each index array keeps its own type.
 
     SciPy's constructor brings `indices` and `indptr` to one type, so int32 codes under an int64 `indptr` would be
-    copied to int64.
+    copied to int64. It also takes longer than a model takes for an answer to one user, so it is run once: all else that
+    it sets is the same in each matrix.
 
     >>> assemble_csr(np.ones(1, "f4"), np.zeros(1, "i4"), np.array([0, 1], "i8"), (1, 3)).indices.dtype
     dtype('int32')
     """
-    matrix = CodeMatrix(shape, dtype=data.dtype)
+    matrix = CodeMatrix.__new__(CodeMatrix)
+    vars(matrix).update(_constructed())
+    matrix._shape = int(shape[0]), int(shape[1])
     matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix
+
+
+@cache
+def _constructed() -> dict[str, Any]:
+    """The attributes that SciPy's constructor gives to a matrix whose entries are sorted and unique."""
+    matrix = CodeMatrix((0, 0), dtype=np.float32)
     matrix.has_sorted_indices = True
     matrix.has_canonical_format = True
-    return matrix
+    return vars(matrix)
 
 
 def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None = None) -> CodeMatrix:

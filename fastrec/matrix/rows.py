@@ -40,7 +40,7 @@ def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
         )
     if rows.dtype == bool:
         rows = np.flatnonzero(rows)
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (rows[1:] > rows[:-1]).all():
+    if len(rows) == 1 or (len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (rows[1:] > rows[:-1]).all()):
         return pick_rows(matrix, slice(int(rows[0]), int(rows[-1]) + 1))
     starts = matrix.indptr[rows]
     lengths = matrix.indptr[rows.astype(np.int64) + 1] - starts

@@ -247,8 +247,8 @@ def fade_ones(matrix: CodeMatrix, order: Order | None, memory: float, least: flo
     """
     if order is None or memory == 1:
         return np.ones(matrix.nnz, np.float32)
-    lengths = np.diff(matrix.indptr)
-    newest = lengths - 1 if len(lengths) == 1 else repeat_by_row(matrix, lengths - 1)
+    # A single row costs no more arrays than it must.
+    newest = len(order) - 1 if matrix.shape[0] == 1 else repeat_by_row(matrix, np.diff(matrix.indptr) - 1)
     shares: NDArray[np.float32] = np.float32(memory) ** (newest - order).astype(np.float32)
     shares[shares < least] = 0
     return shares

@@ -119,7 +119,9 @@ class SequenceRules(ItemWeights):
         return audience.faded(self.recency, FAINT)
 
     def _dense(self, audience: Audience) -> Floats:
-        return super()._dense(audience) + faint_popularity(self, POPULAR)
+        scores = super()._dense(audience)
+        scores += faint_popularity(self, POPULAR)
+        return scores
 
     def pair_scores(self, audience: Audience, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""

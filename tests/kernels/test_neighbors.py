@@ -18,7 +18,7 @@ from fastrec.kernels.neighbors import (
     sum_pairs_sparse,
 )
 from fastrec.matrix.arrays import readonly
-from fastrec.matrix.code_matrix import check_matrix
+from fastrec.matrix.code_matrix import assemble_csr, check_matrix, drop_zeros
 from fastrec.solvers.neighbors import matrix_of_lists, rows_of
 from tests.reference import neighbors as reference
 from tests.reference.neighbors import assert_same_kept, random_matrix
@@ -124,3 +124,22 @@ def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, sh
         found = np.empty(n_rows * n_items, np.float32)
         total(repeated, readonly(pairs), operand, found)
         np.testing.assert_array_equal(found.reshape(scores.shape), scores)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(0, 9))
+def test_events_that_have_faded_change_no_bit(seed, n_entries):
+    rng = np.random.default_rng(seed)
+    dense = rng.normal(size=(12, 12)).astype(np.float32)
+    codes = np.sort(rng.choice(12, n_entries, replace=False)).astype(np.int32)
+    faded = assemble_csr(rng.choice(np.float32([0, 0.5, 3]), n_entries), codes, np.array([0, n_entries]), (1, 12))
+    found = []
+    for history in (faded, drop_zeros(faded)):
+        for add, weights in (
+            (add_dense_rows, readonly(dense)),
+            (add_weighted_rows, rows_of(check_matrix(dense, negative="accept"))),
+        ):
+            found.append(np.zeros((1, 12), np.float32))
+            add(rows_of(history), 0, 1, weights, found[-1])
+    for scores in found[1:]:
+        np.testing.assert_array_equal(scores, found[0])

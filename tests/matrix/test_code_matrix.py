@@ -210,3 +210,18 @@ def test_data_that_nobody_can_change_is_shared():
     for checked in (check_matrix(data), check_matrix(data, copy=True)):
         assert is_canonical(checked)
         assert np.shares_memory(checked.indices, data.matrix.indices)
+
+
+def test_what_is_assembled_is_as_what_scipy_constructs():
+    data, indices, indptr = np.array([1, 2], np.float32), np.array([1, 0], np.int32), np.array([0, 1, 2])
+    matrix, other = assemble_csr(data, indices, indptr, (2, 3)), assemble_csr(data[:1], indices[:1], indptr[:2], (1, 2))
+    scipys = sp.csr_array((data, indices, indptr), shape=(2, 3))
+    scipys.has_canonical_format = True
+    assert vars(matrix).keys() == vars(CodeMatrix((2, 3), dtype=np.float32)).keys() | {
+        "_has_sorted_indices", "_has_canonical_format",
+    }  # fmt: skip
+    assert (matrix.shape, matrix.nnz, matrix.dtype, matrix.format) == (scipys.shape, 2, np.float32, "csr")
+    assert other.shape == (1, 2)
+    assert matrix.has_canonical_format
+    np.testing.assert_array_equal((matrix @ np.eye(3)), scipys.toarray())
+    np.testing.assert_array_equal(matrix.T.toarray(), scipys.toarray().T)

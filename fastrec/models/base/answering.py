@@ -154,12 +154,14 @@ class Answering(Learner):
         k: int,
         wanted: ItemFilter,
     ) -> tuple[Codes, Floats]:
+        if len(audience) == 1:  # needs no batches
+            return select_topk(make(audience), k, exclude=wanted.excluded_of_one, allow=wanted.allow)
         codes = np.empty((len(audience), k), np.int32)
         scores = np.empty((len(audience), k), np.float32)
         for rows in self._batches(len(audience)):
             dense = make(audience.part(rows))
-            exclude, allow = wanted.part(rows)
-            codes[rows], scores[rows] = select_topk(dense, k, exclude=exclude, allow=allow)
+            part = wanted.part(rows)
+            codes[rows], scores[rows] = select_topk(dense, k, exclude=part.exclude, allow=part.allow)
         return codes, scores
 
     def exact_model(self) -> Self:

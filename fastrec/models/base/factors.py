@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils import TransformerTags
 
 from fastrec.fields import Array, Fields
-from fastrec.matrix.arrays import Codes, Floats, readonly
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
 from fastrec.models.base.asking import Scores
@@ -23,7 +23,7 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import VectorScores
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.retrieval.filters import ExcludedCodes, Mask, read_allowed
+from fastrec.retrieval.filters import Mask, read_allowed
 from fastrec.validation import check_size
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
@@ -255,10 +255,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
-        seen: Any = wanted.exclude
-        if isinstance(seen, np.ndarray):  # by one user: as the kernel takes it
-            seen = ExcludedCodes(np.array([0, len(seen)]), readonly(seen))
-        top = index.search(self._vectors(audience), k, seen, allow=self._read(wanted.allow))
+        top = index.search(self._vectors(audience), k, wanted.excluded_of_one, allow=self._read(wanted.allow))
         return top.codes, top.scores
 
     def _read(self, allowed: Allowed) -> Any:

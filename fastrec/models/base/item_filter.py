@@ -5,9 +5,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows
+from fastrec.retrieval.filters import ExcludedCodes
 
 Excluded: TypeAlias = CodeMatrix | Codes | None
 Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None
@@ -26,6 +27,13 @@ class ItemFilter(NamedTuple):
 
     exclude: Excluded = None
     allow: Allowed = None
+
+    @property
+    def excluded_of_one(self) -> Any:
+        """What is left out, as searches take it: of the ascending codes of a single user no mask is made."""
+        if isinstance(self.exclude, np.ndarray):
+            return ExcludedCodes(np.array([0, len(self.exclude)]), readonly(self.exclude))
+        return self.exclude
 
     def part(self, rows: NDArray[np.bool_] | slice) -> "ItemFilter":
         """The filter of some of the users."""

@@ -20,6 +20,10 @@ from fastrec.retrieval.select import select_topk
 from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
 
 WEIGHTS: Key[Entries] = Key("weights")
+COPY: Key[NDArray[np.float32]] = Key("dense copy of the weights")
+# Sparse weights of which this share is there, or more, are added up from a dense copy, which takes a third of the time,
+# where the copy has no more bytes than the second.
+CROWDED, COPY_BYTES = 0.125, 1 << 28
 
 
 class ItemWeights(Explaining, Updating):
@@ -49,11 +53,13 @@ class ItemWeights(Explaining, Updating):
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
-        rows, weights = rows_of(histories), self._kernel_weights()
-        costs = np.diff(histories.indptr)
-        jobs = effective_jobs(getattr(self, "n_jobs", None)) if self._additions(histories) > WORTH_THREADS else 1
-        cuts = balanced_cuts(costs + 1, min(PIECES, max(1, len(scores)))) if jobs > 1 else np.array([0, len(scores)])
+        rows, weights = rows_of(histories), self._row_weights()
         add = add_weighted_rows if isinstance(weights, Entries) else add_dense_rows
+        if len(scores) == 1 or self._additions(histories) <= WORTH_THREADS:
+            add(rows, 0, len(scores), weights, scores)
+            return scores
+        jobs = effective_jobs(getattr(self, "n_jobs", None))
+        cuts = balanced_cuts(np.diff(histories.indptr) + 1, min(PIECES, len(scores)) if jobs > 1 else 1)
 
         def add_piece(piece: int) -> None:
             first, last = cuts[piece], cuts[piece + 1]
@@ -75,6 +81,13 @@ class ItemWeights(Explaining, Updating):
         if isinstance(self.weights_, CodeMatrix):
             return self._derived.get(WEIGHTS, lambda: rows_of(self.weights_))
         return readonly(self.weights_)
+
+    def _row_weights(self) -> Any:
+        """The weights as whole rows of them are added up: `_kernel_weights`, or a dense copy; the sums are the same."""
+        n = self.n_features_in_
+        if not isinstance(self.weights_, CodeMatrix) or 4 * n * n > COPY_BYTES or self.weights_.nnz < CROWDED * n * n:
+            return self._kernel_weights()
+        return self._derived.get(COPY, lambda: readonly(self.weights_.toarray()))
 
     def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""

@@ -391,20 +391,27 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
     step = min(1, len(rows.values) - 1)
     for row in range(first, last):
         line = scores[row - first]
-        p, stop = rows.indptr[row], rows.indptr[row + 1]
-        while p + 4 <= stop:  # four at a time, so that a sum is loaded once for four
-            w0, w1 = weights[rows.indices[p]], weights[rows.indices[p + 1]]
-            w2, w3 = weights[rows.indices[p + 2]], weights[rows.indices[p + 3]]
-            v0, v1 = rows.values[p * step], rows.values[(p + 1) * step]
-            v2, v3 = rows.values[(p + 2) * step], rows.values[(p + 3) * step]
-            for j in range(len(line)):
-                line[j] = (((line[j] + v0 * w0[j]) + v1 * w1[j]) + v2 * w2[j]) + v3 * w3[j]
-            p += 4
-        while p < stop:
+        p0 = p1 = p2 = p3 = waiting = 0
+        for p in range(rows.indptr[row], rows.indptr[row + 1]):
+            if rows.values[p * step] == 0:  # of events that have faded
+                continue
+            p0, p1, p2, p3 = p1, p2, p3, p
+            waiting += 1
+            if waiting == 4:  # at a time, so that a sum is loaded once for four
+                w0, w1 = weights[rows.indices[p0]], weights[rows.indices[p1]]
+                w2, w3 = weights[rows.indices[p2]], weights[rows.indices[p3]]
+                v0, v1, v2, v3 = (
+                    rows.values[p0 * step], rows.values[p1 * step], rows.values[p2 * step], rows.values[p3 * step],
+                )  # fmt: skip
+                for j in range(len(line)):
+                    line[j] = (((line[j] + v0 * w0[j]) + v1 * w1[j]) + v2 * w2[j]) + v3 * w3[j]
+                waiting = 0
+        while waiting > 0:
+            p = p3 if waiting == 1 else p2 if waiting == 2 else p1
             w0, v0 = weights[rows.indices[p]], rows.values[p * step]
             for j in range(len(line)):
                 line[j] += v0 * w0[j]
-            p += 1
+            waiting -= 1
 
 
 @kernel()

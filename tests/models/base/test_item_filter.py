@@ -27,6 +27,14 @@ def test_rows_of_some_users_are_theirs_and_what_holds_for_all_stays():
     assert ItemFilter().part(slice(0, 1)) == (None, None)
 
 
+def test_of_a_single_user_searches_take_the_codes_themselves():
+    excluded = ItemFilter(np.array([1, 4], np.int32)).excluded_of_one
+    assert excluded.starts.tolist() == [0, 2]
+    assert excluded.codes.tolist() == [1, 4]
+    assert ItemFilter(ROWS).excluded_of_one is ROWS
+    assert ItemFilter().excluded_of_one is None
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [

@@ -47,6 +47,23 @@ def test_threads_change_nothing(kind, monkeypatch):
     np.testing.assert_array_equal(one.scores, three.scores)
 
 
+@pytest.mark.parametrize("limit", ["COPY_BYTES", "CROWDED"])
+def test_a_dense_copy_of_sparse_weights_answers_to_the_bit_as_they_do(limit, monkeypatch):
+    copied = model_of("sparse").recommend(X, 30, exclude_seen=False)
+    monkeypatch.setattr(item_weights, limit, {"COPY_BYTES": 0, "CROWDED": 0.5}[limit])
+    model = model_of("sparse")
+    assert model._row_weights() is model._kernel_weights()
+    np.testing.assert_array_equal(model.recommend(X, 30, exclude_seen=False).scores, copied.scores)
+
+
+@both
+def test_one_history_is_answered_as_among_others(kind):
+    model, all_scores = model_of(kind), model_of(kind).recommend(X, 30).scores
+    for row in range(3):
+        np.testing.assert_array_equal(model.recommend(X[[row]], 30).scores[0], all_scores[row])
+        np.testing.assert_array_equal(model.recommend([row], 30).scores[0], all_scores[row])
+
+
 @both
 def test_contributions_are_values_times_weights(kind):
     reasons = model_of(kind).explain(3, 7)
