@@ -37,8 +37,7 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
     dtype('int32')
     """
     matrix = CodeMatrix.__new__(CodeMatrix)
-    vars(matrix).update(_constructed())
-    matrix._shape = int(shape[0]), int(shape[1])
+    vars(matrix).update(_constructed(), _shape=(int(shape[0]), int(shape[1])))
     matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
     return matrix
 
