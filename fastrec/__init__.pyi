@@ -10,6 +10,7 @@ from . import models as models
 from . import online as online
 from . import plots as plots
 from . import preprocessing as preprocessing
+from . import privacy as privacy
 from . import retrieval as retrieval
 from .compilation import warmup as warmup
 from .compression import BinaryCodec as BinaryCodec
@@ -44,6 +45,8 @@ from .models import ItemKNN as ItemKNN
 from .models import LinearSequence as LinearSequence
 from .models import MLPRecommender as MLPRecommender
 from .models import Popularity as Popularity
+from .models import PrivateEASE as PrivateEASE
+from .models import PrivatePopularity as PrivatePopularity
 from .models import PureSVD as PureSVD
 from .models import Recommender as Recommender
 from .models import SequenceKNN as SequenceKNN

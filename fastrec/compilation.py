@@ -81,7 +81,7 @@ def _use(model: Any) -> None:
     histories = csr_array(X)
     model.fit(histories)
     compressed = [compress(model, codec) for codec in ("int8", "int4")] if isinstance(model, ImplicitALS) else []
-    for one in (model, *compressed):
+    for one in (model if model.keeps_users else model.with_users(histories), *compressed):
         one.recommend([0, 1], k=2)
         one.recommend(0, k=2)
         one.recommend(histories[:1], k=2)

@@ -220,7 +220,7 @@ KINDS = fr.models.estimators()
 
 
 def quick(kind, seed=0):
-    options = {"factors": 4, "iterations": 2, "random_state": 0}
+    options = {"factors": 4, "iterations": 2, "random_state": 0, "epsilon": 100.0, "delta": 1e-3, "noise_seed": 0}
     model = kind()
     X = sp.csr_array((np.random.default_rng(seed).random((30, 20)) < 0.3).astype(np.float32))
     return model.set_params(**{name: one for name, one in options.items() if name in model.get_params()}).fit(X)
@@ -242,6 +242,7 @@ def places_of_arrays(model):
             )
 
 
+@pytest.mark.filterwarnings("ignore::fastrec.privacy.NotPrivateWarning")
 @pytest.mark.parametrize("name", KINDS)
 def test_a_model_is_told_by_all_that_it_has_learned(name, tmp_path):
     model = quick(KINDS[name])

@@ -22,6 +22,8 @@ from fastrec.models.linear_sequence import LinearSequence
 from fastrec.models.mlp import MLPRecommender
 from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.popularity import Popularity
+from fastrec.models.private_ease import PrivateEASE
+from fastrec.models.private_popularity import PrivatePopularity
 from fastrec.models.sequence_knn import SequenceKNN
 from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
@@ -46,6 +48,8 @@ __all__ = [
     "LinearSequence",
     "MLPRecommender",
     "Popularity",
+    "PrivateEASE",
+    "PrivatePopularity",
     "PureSVD",
     "Recommender",
     "Reranked",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastrec.models import Recommender, load
-from fastrec.models.base.persistence import describe
+from fastrec.models.base.persistence import check_publishable, describe
 from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.permissions import PRIVATE, check_mode, make_folder, open_new
 from fastrec.storage import FileError, read_arrays, refused, write_arrays
@@ -221,6 +221,7 @@ _MARKS = {
 def save_published(model: Recommender, path: Path, marks: Marks, mode: int = PRIVATE) -> None:
     """`save`, with what is to be said of the journal."""
     arrays, record = describe(model)
+    check_publishable(model)
     told = {_MARKS[name]: value for name, value in marks._asdict().items() if value is not None}
     write_arrays(path, arrays, {**record, **told}, mode=mode)
 

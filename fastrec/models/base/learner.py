@@ -55,6 +55,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     needs_order: ClassVar[bool] = False
     """Whether there must be an order: Interactions need times, and the values of a plain matrix are places."""
 
+    keeps_users: ClassVar[bool] = True
+    """Whether a fitted model knows the users that it was fitted with, or none (private models)."""
+
     _learned: ClassVar[Fields] = {
         "n_features_in_": Value(int, equal="n_items"),
         "feature_names_in_": Names("n_items", absent=True),
@@ -285,6 +288,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
         """
         self.clear_derived()
+
+    def _check_publishable(self) -> None:
+        """Raise a ValueError where the model must not be written to a file; called before it is."""
 
     def _check_relations(self, *, ranges: bool) -> None:
         """Raise a ValueError where what was learned does not fit together, beyond shapes; numbers with `ranges`."""

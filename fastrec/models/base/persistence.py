@@ -60,8 +60,14 @@ def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> No
     array([[0, 1]], dtype=int32)
     """
     arrays, record = describe(model)
+    check_publishable(model)
     check_learned(model, ranges=True)  # what `load` would refuse is not written
     write_arrays(path, arrays, record, mode=mode)
+
+
+def check_publishable(model: Any) -> None:
+    """Raise a ValueError where a model must not be written to a file."""
+    model._check_publishable()
 
 
 def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True) -> Any:

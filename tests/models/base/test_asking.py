@@ -12,6 +12,7 @@ from fastrec.models import ImplicitALS, Popularity, Reranked, estimators
 from fastrec.models.base.asking import ASKED
 from fastrec.models.base.audience import Audience
 from fastrec.retrieval.diversity import GroupCap
+from tests.test_estimators import fit
 
 PACKAGE = Path(fastrec.__file__).parent
 MODELS = PACKAGE / "models"
@@ -77,7 +78,7 @@ def test_a_question_in_codes_is_answered_as_one_in_ids(name):
 def test_scores_compare_the_best_items_with_any_others():
     X = (np.random.default_rng(0).random((30, 20)) < 0.3).astype("f4")
     for name, kind in estimators().items():
-        model = kind().fit(X)
+        model = fit(kind, X)
         audience = Audience.of_users(model, np.array([3, 7], "i4"))
         scores = model.scores(audience)
         codes, best = scores.best(4, model.item_filter(audience))

@@ -1,0 +1,214 @@
+"""Private EASE: weights from item to item out of one Gramian with noise."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.fields import Array, Fields
+from fastrec.kernels.neighbors import add_dense_rows
+from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.private import PrivateRecommender
+from fastrec.options import Integer, Jobs, Options
+from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.privacy import Spending
+from fastrec.privacy.contributions import sum_pairs
+from fastrec.retrieval.select import select_topk
+from fastrec.solvers.neighbors import PIECES, rows_of
+from fastrec.solvers.shrinkage import edge_of_noise, solve_noised
+
+COUNTS_SHARE = 0.05  # of μ² for the popularity of items, by which the head is chosen
+# A user's weight of an item is its popularity to this power, so that rare items keep some say: in eighths, from 1 to 4
+# times that of the most popular one.
+EXPONENT, EIGHTHS, HEAVIEST = -0.25, 8, 32
+RIDGE = 2.0  # in multiples of the largest eigenvalue of the noise
+HEAD = 3.6, 0.58  # factor and exponent of users times μ: how many items "auto" takes
+TAIL = 1e-4  # what the most popular item's popularity adds to its score
+
+
+class PrivateEASE(PrivateRecommender, Explaining):
+    """`EASE` of the most popular items, released with user-level differential privacy.
+
+    Each user hands in one Gramian of length 1 over the `head` most popular items, and the sum of all is released once,
+    with Gaussian noise. Its eigenvalues are shrunk to what the noise has left of them, and the weights are those of
+    EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
+
+    Values are not read: an event is one, whatever it is; negative values are refused.
+
+    Parameters
+    ----------
+    epsilon : float
+        ε, above 0: how much a model may say about whether a user was in the data. See docs/privacy.md.
+    delta : float
+        δ, above 0 and below 1 / users.
+    head : int or "auto"
+        How many items take part, the most popular ones by noised counts: at least 1. "auto" takes more the more users
+        there are and the larger epsilon is, and no item that does not stand out of the noise.
+    budget : str or None
+        The path of a `fastrec.privacy.Budget`, which is charged before anything is released; None: nobody counts.
+    noise_seed : int or None
+        None: noise comes from the system's cryptographic source, and no two fits are alike. A number repeats it, for
+        tests: such a model is not private, and `save` warns.
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (head, head)
+        float32: in row i and column j, what item `head_[i]` in a history adds to the score of item `head_[j]`.
+    head_ : ndarray of shape (head,)
+        The codes of the items that take part, int32, ascending.
+    item_scores_ : ndarray of shape (n_items,)
+        For each item the sum of 1 / √n over its users of n items each, with noise, float32; 0 where it does not stand
+        out of the noise.
+    privacy_ : dict
+        What was released, and what it costs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be, and where `delta` is not below 1 / users.
+    BudgetSpentError
+        In `fit`, where the budget has not so much left.
+
+    Notes
+    -----
+    See docs/privacy.md for what is protected, the equations, and what it reaches.
+
+    Examples
+    --------
+    >>> X = np.kron(np.eye(2), np.ones((2000, 5)))  # two groups of users, each with five items of its own
+    >>> model = PrivateEASE(epsilon=5.0, delta=1e-6).fit(X)
+    >>> int(model.recommend([[0, 1, 1, 1, 1, 0, 0, 0, 0, 0]], k=1).codes[0, 0])
+    0
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
+    _options: ClassVar[Options] = {"head": Integer(1, memory=True, log=True, also=("auto",)), "n_jobs": Jobs()}
+    _learned: ClassVar[Fields] = {
+        "weights_": Array(("head", "head")),
+        "head_": Array(("head",), "int32", least=0, below="n_items", order="distinct"),
+        "head_weights_": Array(("head",), least=0),
+    }
+
+    weights_: Floats
+    head_: Codes
+    head_weights_: Floats
+
+    def __init__(
+        self,
+        epsilon: float = 1.0,
+        delta: float = 1e-6,
+        *,
+        head: int | str = "auto",
+        budget: str | None = None,
+        noise_seed: int | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.epsilon = epsilon
+        self.delta = delta
+        self.head = head
+        self.budget = budget
+        self.noise_seed = noise_seed
+        self.n_jobs = n_jobs
+
+    def _fit_private(self, matrix: CodeMatrix, spending: Spending) -> None:
+        counts = self._release_counts(matrix, spending, COUNTS_SHARE)
+        self.head_ = self._choose_head(counts, spending)
+        weights, size = _weigh_items(counts[self.head_]), len(self.head_)
+        rows, unit = _select_columns(matrix, self.head_), spending.unit(1 - COUNTS_SHARE)
+        noised = spending.release("pairs of items", sum_pairs(rows, weights, unit, effective_jobs(self.n_jobs)), unit)
+        edge = edge_of_noise(size, spending.deviation(unit) / math.sqrt(2))
+        self.weights_ = solve_noised(_square(noised, size), edge, RIDGE * max(edge, 1e-6))
+        self.head_weights_ = (weights / EIGHTHS).astype(np.float32)
+
+    def _choose_head(self, counts: NDArray[np.float64], spending: Spending) -> Codes:
+        """The most popular items, by numbers that are public or paid for."""
+        if self.head == "auto":
+            factor, exponent = HEAD
+            size = min(int(factor * (spending.n_users * spending.mu) ** exponent), int((self.item_scores_ > 0).sum()))
+        else:
+            size = min(int(self.head), len(counts))
+        return np.sort(np.argsort(-counts, kind="stable")[:size]).astype(np.int32)
+
+    # -- answering
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        scores = np.tile(self._tail(), (histories.shape[0], 1))
+        scores[:, self.head_] += self._score_head(histories)
+        return scores
+
+    def _tail(self) -> Floats:
+        """What popularity adds to the score of each item: what ranks the items beyond the head."""
+        tail: Floats = self.item_scores_ * np.float32(TAIL / max(float(self.item_scores_.max(initial=0)), 1e-30))
+        return tail
+
+    def _score_head(self, histories: CodeMatrix) -> Floats:
+        chosen = _select_columns(histories, self.head_)
+        data = self.head_weights_[chosen.indices]
+        rows = rows_of(assemble_csr(data, chosen.indices, chosen.indptr, chosen.shape))
+        scores, weights = np.zeros((histories.shape[0], len(self.head_)), np.float32), readonly(self.weights_)
+        cuts = balanced_cuts(np.diff(chosen.indptr) + 1, min(PIECES, max(1, len(scores))))
+
+        def add_piece(piece: int) -> None:
+            first, last = cuts[piece], cuts[piece + 1]
+            add_dense_rows(rows, first, last, weights, scores[first:last])
+
+        run_pieces(add_piece, range(len(cuts) - 1), effective_jobs(self.n_jobs) if len(scores) > PIECES else 1)
+        return scores
+
+    def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
+        """The weights of the items that take part, and popularity in equal parts."""
+        parts = np.full(history.nnz, self._tail()[item] / max(1, history.nnz), np.float64)
+        place = int(np.searchsorted(self.head_, item))
+        if place < len(self.head_) and self.head_[place] == item:
+            places = _places(self.head_, self.n_features_in_)[history.indices]
+            known = places >= 0
+            parts[known] += self.head_weights_[places[known]] * self.weights_[places[known], place].astype(np.float64)
+        return parts
+
+    def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
+        """The largest weights above 0 from each item, among the items that take part."""
+        places = _places(self.head_, self.n_features_in_)[items]
+        codes, scores = super()._similar_items(items, k)
+        known = np.flatnonzero(places >= 0)
+        for part in self._batches(len(known)):
+            dense = np.full((len(known[part]), self.n_features_in_), -np.inf, np.float32)
+            weights = self.weights_[places[known[part]]]
+            dense[:, self.head_] = np.where(weights > 0, weights, np.float32(-np.inf))
+            codes[known[part]], scores[known[part]] = select_topk(dense, k, allow=self.recommendable_items())
+        return codes, scores
+
+
+def _weigh_items(counts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The weights of items by their popularity, in eighths, from 8 to 32."""
+    most = counts.max(initial=1e-3)
+    wanted = np.floor(EIGHTHS * (np.maximum(counts, 1e-9 * most) / most) ** EXPONENT)
+    weights: NDArray[np.int64] = np.minimum(wanted, HEAVIEST).astype(np.int64)
+    return weights
+
+
+def _places(head: Codes, n_items: int) -> Codes:
+    """The place of each item in the head, -1 for those beyond it."""
+    places = np.full(n_items, -1, np.int32)
+    places[head] = np.arange(len(head), dtype=np.int32)
+    return places
+
+
+def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
+    """Some columns, in ascending order."""
+    places = _places(columns, matrix.shape[1])[matrix.indices]
+    kept = places >= 0
+    indptr = starts_of(kept)[matrix.indptr]
+    return assemble_csr(matrix.data[kept], places[kept], indptr, (matrix.shape[0], len(columns)))
+
+
+def _square(lower: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The lower triangle of a Gramian, out of what `sum_pairs` has of it."""
+    square = np.zeros((size, size))
+    square[np.tri(size, dtype=bool)] = lower / math.sqrt(2)
+    np.fill_diagonal(square, square.diagonal() * math.sqrt(2))
+    return square

@@ -1,0 +1,120 @@
+"""Budget: a file that all releases about one group of users are charged to."""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastrec.permissions import PRIVATE, open_new
+from fastrec.privacy.accountant import compose, epsilon_of, mu_of
+
+KIND = 0x66726264  # SQLite's application_id of such a file
+BUSY_SECONDS = 10.0
+
+
+class BudgetSpentError(ValueError):
+    """A release would cost more than the budget has left; it was not made."""
+
+
+class Budget:
+    """What may be published about one group of users, over all fits, and what has been.
+
+    Whoever publishes two models of the same users tells more than by one. Private models that name the same file
+    (`budget=`) are charged to it before they release anything: fits, refits and each trial of a search, by whatever
+    process. A fit that fails after it was charged is not paid back.
+
+    Parameters
+    ----------
+    path
+        The file. It is made where there is none, and `epsilon` and `delta` are given.
+    epsilon, delta
+        What all releases together keep to. None: those of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no file, and no epsilon and delta to make one.
+    ValueError
+        Where the file has another epsilon or delta, or is none of these files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> budget = Budget(tempfile.mkdtemp() + "/users.budget", epsilon=2.0, delta=1e-6)
+    >>> budget.charge(mu_of(1.0, 1e-6), "the first model")
+    >>> round(budget.epsilon_spent, 6)
+    1.0
+    >>> budget.charge(mu_of(1.9, 1e-6), "another one")
+    Traceback (most recent call last):
+    ...
+    fastrec.privacy.budget.BudgetSpentError: the budget of epsilon 2 ... 'another one' would make it 2.199
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, epsilon: float | None = None, delta: float | None = None
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            if epsilon is None or delta is None:
+                raise FileNotFoundError(f"there is no budget {self.path}: make it by Budget(path, epsilon=…, delta=…)")
+            self._make(epsilon, delta)
+        with self._open() as connection:
+            self.id, self.epsilon, self.delta = connection.execute("SELECT id, epsilon, delta FROM budget").fetchone()
+        for name, given, kept in (("epsilon", epsilon, self.epsilon), ("delta", delta, self.delta)):
+            if given is not None and given != kept:
+                raise ValueError(f"the budget {self.path} has the {name} {kept:g}, not {given:g}")
+
+    def _make(self, epsilon: float, delta: float) -> None:
+        mu_of(epsilon, delta)  # whether they are what they must be
+        os.close(open_new(self.path, PRIVATE))
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(f"PRAGMA application_id = {KIND}")
+            connection.execute("CREATE TABLE budget (id TEXT, epsilon REAL, delta REAL)")
+            connection.execute("CREATE TABLE charges (what TEXT, mu REAL)")
+            connection.execute("INSERT INTO budget VALUES (?, ?, ?)", (secrets.token_hex(8), epsilon, delta))
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of one's own: no other process reads or writes meanwhile."""
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        with contextlib.closing(connection):
+            try:
+                kind = connection.execute("PRAGMA application_id").fetchone()[0]
+            except sqlite3.DatabaseError:
+                kind = None
+            if kind != KIND:
+                raise ValueError(f"{self.path} is no budget of fastrec")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def charge(self, mu: float, what: str) -> None:
+        """Take a release of this μ from what is left.
+
+        Raises
+        ------
+        BudgetSpentError
+            Where there is not so much left; nothing is charged then.
+        """
+        with self._open() as connection:
+            before = compose(spent for (spent,) in connection.execute("SELECT mu FROM charges"))
+            after = compose([before, mu])
+            if after > mu_of(self.epsilon, self.delta) * (1 + 1e-12):
+                raise BudgetSpentError(
+                    f"the budget of epsilon {self.epsilon:g} in {self.path} is spent up to "
+                    f"{epsilon_of(before, self.delta):.4g}: {what!r} would make it {epsilon_of(after, self.delta):.4g}"
+                )
+            connection.execute("INSERT INTO charges VALUES (?, ?)", (what, mu))
+
+    def charges(self) -> list[tuple[str, float]]:
+        """What was charged, in order: a name and its μ."""
+        with self._open() as connection:
+            return connection.execute("SELECT what, mu FROM charges ORDER BY rowid").fetchall()
+
+    @property
+    def epsilon_spent(self) -> float:
+        """The epsilon of all that was charged, at the budget's delta."""
+        return epsilon_of(compose(mu for _, mu in self.charges()), self.delta)

@@ -1,0 +1,128 @@
+"""Spending: what a fit may release for an epsilon and a delta, and what it has released."""
+
+import math
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.privacy.accountant import check_delta, compose, epsilon_of, mu_of
+from fastrec.privacy.budget import Budget
+from fastrec.privacy.contributions import LARGEST_SUM
+from fastrec.privacy.gaussian import DISTANCE, EFFECTIVE_SIGMA, SIGMA, Source, draw_gaussian
+from fastrec.validation import check_number
+
+Record = dict[str, float | int | str | bool | list[dict[str, float | int | str]] | None]
+
+# No release has more numbers: for so many the noise's distance from a Gaussian is counted.
+MOST_NUMBERS = 2**40
+LARGEST_EPSILON = 100.0
+
+
+class NotPrivateWarning(UserWarning):
+    """The noise of a model can be repeated, since it came from a seed."""
+
+
+@dataclass
+class Spending:
+    """The releases of one fit: each takes its share of μ², and none is made without.
+
+    Parameters
+    ----------
+    epsilon, delta
+        What all releases together keep to. Neighbours differ by one user, all of whose events are there or not.
+    n_users
+        How many users there are, which is taken to be known.
+    seed
+        None: noise comes from the system's cryptographic source. A number repeats it, for tests: such releases are not
+        private.
+    budget
+        What is charged before anything is released; None where nobody counts.
+
+    Raises
+    ------
+    ValueError
+        Where delta is not below 1 / n_users: it would allow to publish a user as a whole.
+    BudgetSpentError
+        Where the budget has not so much left: nothing is released.
+
+    Examples
+    --------
+    >>> spending = Spending(1.0, 1e-6, n_users=1000, seed=0)
+    >>> unit = spending.unit(share=1.0)
+    >>> sums = spending.release("users", np.array([1000]) * unit, unit)
+    >>> bool(abs(sums[0] - 1000) < 30), spending.record()["releases"][0]["numbers"]
+    (True, 1)
+    """
+
+    epsilon: float
+    delta: float
+    n_users: int
+    seed: int | None = None
+    budget: Budget | None = None
+    _released: list[tuple[str, float, int]] = field(default_factory=list)
+    _source: Source = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_number("epsilon", self.epsilon, minimum=0, above=True, maximum=LARGEST_EPSILON)
+        check_delta(self.delta)
+        if self.delta * self.n_users >= 1:
+            raise ValueError(
+                f"delta must be below 1 / users, which is {1 / self.n_users:.3g} here, got {self.delta}: with more, "
+                "one user might be published as a whole"
+            )
+        distance = MOST_NUMBERS * (1 + math.exp(self.epsilon)) * DISTANCE
+        self.mu = mu_of(self.epsilon, self.delta - distance)
+        self._source = os.urandom if self.seed is None else np.random.default_rng(self.seed).bytes
+        if self.budget is not None:
+            self.budget.charge(self.mu, f"epsilon {self.epsilon:g}, delta {self.delta:g}")
+
+    def unit(self, share: float) -> int:
+        """The length in steps, at most, of what a user may add to the sums of a release with this share of μ²."""
+        wanted = int(EFFECTIVE_SIGMA * self.mu * math.sqrt(share))
+        return min(wanted, LARGEST_SUM // max(1, self.n_users))
+
+    def deviation(self, unit: int) -> float:
+        """The standard deviation of the noise, in multiples of a unit."""
+        return SIGMA / unit
+
+    def release(self, name: str, sums: NDArray[np.int64], unit: int) -> NDArray[np.float64]:
+        """The sums with noise, in multiples of the unit.
+
+        Parameters
+        ----------
+        name
+            What they are.
+        sums
+            int64, in steps: to them, each user adds a vector whose Euclidean length is at most `unit`.
+        unit
+            As `unit()` gives it for a share, or less.
+
+        Raises
+        ------
+        RuntimeError
+            Where all releases together would take more than there is.
+        """
+        released = [*self._released, (name, unit / EFFECTIVE_SIGMA, sums.size)]
+        if compose(mu for _, mu, _ in released) > self.mu or sum(n for *_, n in released) > MOST_NUMBERS:
+            raise RuntimeError(f"{name!r} would spend more than an epsilon of {self.epsilon} allows")
+        self._released = released
+        noise = draw_gaussian(sums.size, self._source).reshape(sums.shape)
+        noised: NDArray[np.float64] = (sums + noise) / unit
+        return noised
+
+    def record(self) -> Record:
+        """What was released, as model files keep it."""
+        spent = compose(mu for _, mu, _ in self._released)
+        return {
+            "private": self.seed is None,
+            "epsilon": epsilon_of(spent, self.delta),
+            "delta": self.delta,
+            "mu": spent,
+            "neighbours": "one user, all of whose events are there or not",
+            "users": self.n_users,
+            "noise": "discrete Gaussian, from the system's source" if self.seed is None else "from a seed",
+            "releases": [{"name": name, "mu": mu, "numbers": n} for name, mu, n in self._released],
+            "budget": None if self.budget is None else self.budget.id,
+        }
