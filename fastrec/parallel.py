@@ -1,5 +1,6 @@
 """Work dealt to threads: how many there are, how it is cut, and who runs it."""
 
+import contextlib
 import functools
 import itertools
 import multiprocessing
@@ -7,7 +8,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -119,11 +119,39 @@ def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int)
     return results
 
 
-@contextmanager
+@contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other."""
-    with _controller().limit(limits=1, user_api="blas"):
+    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other.
+
+    Threads may be within at the same time: the limit ends with the last of them.
+    """
+    _limit.enter()
+    try:
         yield
+    finally:
+        _limit.leave()
+
+
+class _BlasLimit:
+    """The limit of BLAS, which is one for the whole process, and how many are within."""
+
+    def __init__(self) -> None:
+        self._lock, self._within, self._limits = threading.Lock(), 0, contextlib.ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._limits.enter_context(_controller().limit(limits=1, user_api="blas"))
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._limits.close()
+
+
+_limit = _BlasLimit()
 
 
 @functools.cache

@@ -1,0 +1,173 @@
+"""What a shard is handed where its work is done: its blocks, and of the other side what it needs.
+
+Either an executor reads it from the folder of the run itself, which costs the engine nothing, or it came through the
+engine as two tables.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.fs
+from numpy.typing import NDArray
+
+from fastrec.distributed.cells import Cells, array_of, rows_of_table
+from fastrec.distributed.half_epoch import Turn, turn_rows
+from fastrec.matrix.arrays import aligned_zeros
+from fastrec.solvers.als import Gathered, block_cuts, gather
+
+MAIL = pa.schema([("key", pa.int32()), ("piece", pa.int32()), ("kind", pa.string()), ("data", pa.binary())])
+BLOCK_IDS = ("piece", "indptr", "indices", "values", "ids")
+
+
+class Delivery(Protocol):
+    """What a shard is handed."""
+
+    def blocks(self) -> list[Cells]:
+        """Its own blocks, in the order of their pieces."""
+
+    def own(self) -> dict[int, Any]:
+        """The factors that its rows had, by piece."""
+
+    def vectors(self, turn: Turn) -> Gathered:
+        """The other side's factors, as many of them as the indices of its blocks name."""
+
+    def others(self, column: str) -> list[Any]:
+        """A column of the other side's blocks, in the order of their pieces."""
+
+    def extra(self) -> dict[int, Any]:
+        """What came with the question for each piece."""
+
+
+class Folders(NamedTuple):
+    """Where a half epoch's inputs lie, and which shard each piece of the own side belongs to."""
+
+    blocks: str
+    own: str
+    others: str
+    other_blocks: str
+    shards: NDArray[np.int64]
+    n_others: int
+
+
+@dataclass(frozen=True)
+class ReadDelivery:
+    """A `Delivery` that is read from the folder of the run."""
+
+    folders: Folders
+    shard: int
+    mail: pa.Table | None = None
+
+    def _span(self) -> tuple[int, int]:
+        first, last = np.searchsorted(self.folders.shards, [self.shard, self.shard + 1])
+        return int(first), int(last)
+
+    def blocks(self) -> list[Cells]:
+        """See `Delivery.blocks`."""
+        return in_order(read_rows(self.folders.blocks, BLOCK_IDS, self._span()))
+
+    def own(self) -> dict[int, Any]:
+        """See `Delivery.own`."""
+        return by_piece(read_rows(self.folders.own, ("piece", "factors"), self._span()), "factors")
+
+    def vectors(self, turn: Turn) -> Gathered:
+        """See `Delivery.vectors`: pieces are turned one after the other, as they are read."""
+        cuts = block_cuts(self.folders.n_others)
+        vectors, found = aligned_zeros(self.folders.n_others, turn.width, turn.kind), set()
+        for row in read_rows(self.folders.others, ("piece", "factors")):
+            piece = row["piece"]
+            vectors[cuts[piece] : cuts[piece + 1]] = turn_rows(row["factors"], turn, count_threads()).vectors
+            found.add(piece)
+        if len(found) < len(cuts) - 1:
+            raise FileNotFoundError(f"{self.folders.others} has {len(found)} pieces of {len(cuts) - 1}")
+        return Gathered(vectors, scale_of(turn), turn.eigenvalues)
+
+    def others(self, column: str) -> list[Any]:
+        """See `Delivery.others`."""
+        return [row[column] for row in in_order(read_rows(self.folders.other_blocks, ("piece", column)))]
+
+    def extra(self) -> dict[int, Any]:
+        """See `Delivery.extra`."""
+        return {} if self.mail is None else by_piece(rows_of_table(self.mail), "data")
+
+
+@dataclass(frozen=True)
+class SentDelivery:
+    """A `Delivery` that came through the engine: blocks, and mail of several kinds."""
+
+    table: pa.Table
+    mail: pa.Table
+
+    def blocks(self) -> list[Cells]:
+        """See `Delivery.blocks`."""
+        return in_order(rows_of_table(self.table))
+
+    def _mail(self, kind: str) -> list[Cells]:
+        return in_order(row for row in rows_of_table(self.mail) if row["kind"] == kind)
+
+    def own(self) -> dict[int, Any]:
+        """See `Delivery.own`."""
+        return by_piece(self._mail("own"), "data")
+
+    def vectors(self, turn: Turn) -> Gathered:
+        """See `Delivery.vectors`: they were turned where they came from."""
+        parts = [array_of(row["data"], turn.kind).reshape(-1, turn.width) for row in self._mail("vectors")]
+        vectors, at = aligned_zeros(sum(map(len, parts)), turn.width, turn.kind), 0
+        for part in parts:
+            vectors[at : at + len(part)] = part
+            at += len(part)
+        return Gathered(vectors, scale_of(turn), turn.eigenvalues)
+
+    def others(self, column: str) -> list[Any]:
+        """See `Delivery.others`."""
+        return [row["data"] for row in self._mail(column)]
+
+    def extra(self) -> dict[int, Any]:
+        """See `Delivery.extra`."""
+        return by_piece(self._mail("extra"), "data")
+
+
+def count_threads() -> int:
+    """The cores of the task that this is; one where nobody says."""
+    try:
+        from pyspark import TaskContext
+    except ImportError:  # an engine whose workers have none
+        return 1
+    context = TaskContext.get()
+    return max(1, int(context.cpus())) if context else 1
+
+
+def scale_of(turn: Turn) -> float:
+    """By how much vectors are multiplied where they are narrowed."""
+    return gather(aligned_zeros(0, turn.width), turn.eigenvalues, turn.dtype, 1).scale
+
+
+def read_rows(folder: str, columns: Sequence[str], span: tuple[int, int] | None = None) -> Iterator[Cells]:
+    """The rows of a folder of Parquet files, in any order; those alone whose pieces lie within a span."""
+    files, path = open_folder(folder)
+    data = pa.dataset.dataset(path, filesystem=files, format="parquet")
+    piece = pa.dataset.field("piece")
+    wanted = None if span is None else (piece >= span[0]) & (piece < span[1])
+    for batch in data.to_batches(columns=list(columns), filter=wanted, batch_size=1, batch_readahead=2):
+        yield from rows_of_table(batch)
+
+
+def open_folder(folder: str) -> tuple[Any, str]:
+    """The file system that a folder lies on, as Arrow has it, and its path there."""
+    if "://" not in folder and not folder.startswith("file:"):
+        return pa.fs.LocalFileSystem(use_mmap=True), folder
+    files, path = pa.fs.FileSystem.from_uri(folder.replace("s3a://", "s3://", 1))
+    return (pa.fs.LocalFileSystem(use_mmap=True) if files.type_name == "local" else files), path
+
+
+def in_order(rows: Iterable[Cells]) -> list[Cells]:
+    """Rows by the numbers of their pieces."""
+    return sorted(rows, key=lambda row: row["piece"])
+
+
+def by_piece(rows: Iterable[Cells], column: str) -> dict[int, Any]:
+    """One column of rows by their pieces."""
+    return {row["piece"]: row[column] for row in rows}

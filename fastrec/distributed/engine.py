@@ -1,0 +1,131 @@
+"""What is asked of an engine: DataFrames alone, so that Spark, Spark Connect and Sail will do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+try:
+    from pyspark.errors import AnalysisException, PySparkException
+    from pyspark.sql import functions as sql
+except ImportError as error:
+    raise ImportError("fastrec.distributed needs pyspark: pip install 'fastrec[spark]'") from error
+
+Frame: TypeAlias = Any
+"""A pyspark DataFrame, of Spark or of Spark Connect: two classes without a common type."""
+Session: TypeAlias = Any
+
+# Rows hold whole pieces of a matrix: one at a time goes to Python, and none is thrown together with others by its size.
+FAT_ROWS: Mapping[str, str] = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1",
+    "spark.sql.adaptive.enabled": "false",
+}
+
+SQL_TYPES: Mapping[Any, str] = {
+    pa.int8(): "tinyint", pa.int16(): "smallint", pa.int32(): "int", pa.int64(): "bigint", pa.float32(): "float",
+    pa.float64(): "double", pa.string(): "string", pa.binary(): "binary", pa.date32(): "date",
+}  # fmt: skip
+
+__all__ = [
+    "FAT_ROWS", "Frame", "PySparkException", "Session", "apply_to_groups", "apply_to_pairs", "arrow_type",
+    "count_tasks", "deal_keys", "map_batches", "read_frame", "settings", "sql", "sql_schema", "write_frame",
+]  # fmt: skip
+
+
+@contextmanager
+def settings(spark: Session, wanted: Mapping[str, str]) -> Iterator[None]:
+    """Settings of the session for a while."""
+    before = {name: spark.conf.get(name, None) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, known in before.items():
+            if known is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, known)
+
+
+def sql_schema(schema: pa.Schema) -> str:
+    """A schema in the words of SQL.
+
+    >>> sql_schema(pa.schema([("piece", pa.int32()), ("scores", pa.list_(pa.float32()))]))
+    'piece int, scores array<float>'
+    """
+    return ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The type of Arrow's that SQL calls by a name."""
+    return next(kind for kind, known in SQL_TYPES.items() if known == name)
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    return f"array<{_sql_type(kind.value_type)}>" if pa.types.is_list(kind) else SQL_TYPES[kind]
+
+
+def write_frame(frame: Frame, folder: str, mode: str = "overwrite") -> None:
+    """Write a frame as Parquet: plain, since cells of binary numbers neither shrink nor repeat."""
+    options = {"compression": "none", "parquet.enable.dictionary": "false"}
+    frame.write.mode(mode).options(**options).parquet(folder)
+
+
+def read_frame(spark: Session, folder: str, schema: pa.Schema) -> Frame | None:
+    """The frame in a folder of Parquet files; None where there is no such folder."""
+    try:
+        frame = spark.read.schema(sql_schema(schema)).parquet(folder)
+        _ = frame.columns  # Spark Connect looks at the folder no sooner
+    except AnalysisException as error:
+        if "PATH_NOT_FOUND" in str(error) or "not exist" in str(error):
+            return None
+        raise
+    return frame
+
+
+def apply_to_groups(frame: Frame, key: str, function: Callable[[pa.Table], pa.Table], schema: pa.Schema) -> Frame:
+    """What a function makes of the rows of each key, as tables of Arrow's."""
+
+    def apply(table: pa.Table) -> pa.Table:  # Spark looks at its hints, and takes no partial
+        return function(table)
+
+    return frame.groupBy(key).applyInArrow(apply, sql_schema(schema))
+
+
+def apply_to_pairs(
+    left: Frame, right: Frame, key: str, function: Callable[[pa.Table, pa.Table], pa.Table], schema: pa.Schema
+) -> Frame:
+    """What a function makes of the rows of each key in two frames."""
+
+    def apply(first: pa.Table, second: pa.Table) -> pa.Table:
+        return function(first, second)
+
+    return left.groupBy(key).cogroup(right.groupBy(key)).applyInArrow(apply, sql_schema(schema))
+
+
+def map_batches(
+    frame: Frame, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
+) -> Frame:
+    """What a function makes of the rows of each partition, a batch at a time."""
+    return frame.mapInArrow(function, sql_schema(schema))
+
+
+def count_tasks(spark: Session) -> int:
+    """How many tasks the engine runs at a time, as far as it tells: by how many parts it cuts a range in."""
+    parts = spark.range(1 << 10).select(sql.spark_partition_id().alias("part")).distinct().count()
+    return max(1, int(parts) // int(spark.conf.get("spark.task.cpus", "1")))
+
+
+def deal_keys(spark: Session, shards: int) -> list[int]:
+    """Integers that the engine deals to different partitions by their hash: shard s has the s-th.
+
+    Where its hash is not the one that it tells of, they are the numbers of the shards.
+    """
+    place = f"pmod(hash(key), {shards})"
+    rows = spark.range(64 * shards).selectExpr("cast(id as int) key").selectExpr("key", f"{place} place").collect()
+    first: dict[int, int] = {}
+    for key, partition in sorted((row["key"], row["place"]) for row in rows):
+        first.setdefault(partition, key)
+    return [first[place] for place in range(shards)] if len(first) == shards else list(range(shards))

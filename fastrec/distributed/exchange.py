@@ -1,0 +1,308 @@
+"""Exchanges: the ways by which what a shard needs comes to where it is solved."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fastrec.distributed.blocks import COLUMNS, SCHEMA
+from fastrec.distributed.cells import array_of, bytes_of, rows_of_table, table_of
+from fastrec.distributed.delivery import MAIL, Delivery, Folders, ReadDelivery, SentDelivery
+from fastrec.distributed.engine import (
+    Frame,
+    Session,
+    apply_to_groups,
+    apply_to_pairs,
+    deal_keys,
+    map_batches,
+    read_frame,
+    sql,
+)
+from fastrec.distributed.half_epoch import STATE, Turn, turn_rows
+from fastrec.matrix.arrays import starts_of
+from fastrec.solvers.als import block_cuts
+
+USERS, ITEMS = 0, 1
+SIDES = ("users", "items")
+WANTS = pa.schema([("key", pa.int32()), ("to", pa.int32()), ("codes", pa.binary())])
+LOCAL_BLOCKS = pa.schema(
+    [("key", pa.int32()), ("piece", pa.int32())] + [(name, pa.binary()) for name in (*COLUMNS[1:], "codes")]
+)
+
+
+class Work(Protocol):
+    """What is done in a shard."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The tables' that it yields."""
+
+    def do(self, delivery: Delivery) -> Iterator[pa.Table]:
+        """Tables made of what the shard is handed."""
+
+
+class Layout(NamedTuple):
+    """How a run lies in its folder, and how it is dealt to tasks."""
+
+    folder: str
+    shape: tuple[int, int]
+    shards: int
+    places: tuple[NDArray[np.int64], NDArray[np.int64]]  # of each side: the shard of each piece
+
+    def blocks(self, side: int) -> str:
+        """The folder of a side's blocks."""
+        return f"{self.folder}/blocks-{SIDES[side]}"
+
+    def state(self, side: int, epoch: int) -> str:
+        """The folder of a side's factors after an epoch: two folders take turns."""
+        return f"{self.folder}/{SIDES[side]}-{epoch % 2}"
+
+    def folders(self, side: int, epoch: int, other_epoch: int) -> Folders:
+        """Where a side's rows find what they were after an epoch, and the other side's after another."""
+        other = 1 - side
+        own, others = self.state(side, epoch), self.state(other, other_epoch)
+        return Folders(self.blocks(side), own, others, self.blocks(other), self.places[side], self.shape[other])
+
+
+class Exchange(Protocol):
+    """A way by which what a shard needs comes to it."""
+
+    @property
+    def name(self) -> str:
+        """What the option calls it."""
+
+    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
+        """What the work yields for each shard of a side, as a frame; each is handed the factors that it had."""
+
+    def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
+        """The same for the users' shards: with all items, and what `extra`, of key, piece and data, has for them."""
+
+    def key_of(self, side: int) -> Any:
+        """The column of the key of a row's shard, where the row has a `piece`."""
+
+    def close(self) -> None:
+        """Give back the memory that was held in executors."""
+
+
+@dataclass(frozen=True)
+class FileExchange:
+    """Executors read the folder of the run themselves: numbers alone go through the engine."""
+
+    spark: Session
+    layout: Layout
+
+    @property
+    def name(self) -> str:
+        """See `Exchange.name`."""
+        return "files"
+
+    @cached_property
+    def keys(self) -> list[int]:
+        """Of each shard, for what comes through the engine all the same."""
+        return deal_keys(self.spark, self.layout.shards)
+
+    def key_of(self, side: int) -> Any:
+        """See `Exchange.key_of`."""
+        return _key_column(self.keys, self.layout.places[side])
+
+    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
+        """See `Exchange.solve`."""
+        shards = self.spark.range(0, self.layout.shards, 1, self.layout.shards)
+        return map_batches(shards, partial(_work_on_folders, folders, work), work.schema)
+
+    def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
+        """See `Exchange.ask`."""
+        if extra is None:
+            return self.solve(USERS, folders, turn, work)
+        shards = {key: shard for shard, key in enumerate(self.keys)}
+        return apply_to_groups(extra, "key", partial(_work_on_extra, folders, work, shards), work.schema)
+
+    def close(self) -> None:
+        """See `Exchange.close`."""
+
+
+class FrameExchange:
+    """All that a shard needs comes through the engine: factors as mail, to every shard or to those that want them.
+
+    Parameters
+    ----------
+    spark, layout
+        The engine, and how the run lies there.
+    wanted
+        Whether a shard gets those rows alone that its entries name.
+    """
+
+    def __init__(self, spark: Session, layout: Layout, wanted: bool) -> None:
+        self.spark, self.layout, self.wanted = spark, layout, wanted
+        self.keys = deal_keys(spark, layout.shards)
+        self._held: dict[tuple[str, int], Frame] = {}
+
+    @property
+    def name(self) -> str:
+        """See `Exchange.name`."""
+        return "wanted" if self.wanted else "all"
+
+    def key_of(self, side: int) -> Any:
+        """See `Exchange.key_of`."""
+        return _key_column(self.keys, self.layout.places[side])
+
+    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
+        """See `Exchange.solve`."""
+        blocks = self._blocks(side)
+        own = self._read(folders.own, STATE).select(
+            self.key_of(side).alias("key"), "piece", sql.lit("own").alias("kind"), sql.col("factors").alias("data")
+        )
+        mail = self._send_wanted(1 - side, folders, turn) if self.wanted else self._send_all(folders, turn)
+        return _work_on(blocks, own.unionByName(mail), work)
+
+    def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
+        """See `Exchange.ask`."""
+        blocks = self._read(folders.blocks, SCHEMA).withColumn("key", self.key_of(USERS))
+        mail = self._send_all(folders, turn)
+        items = self._read(folders.other_blocks, SCHEMA)
+        for column in ("ids", "counts"):
+            cells = items.select(
+                self._every_key(), "piece", sql.lit(column).alias("kind"), sql.col(column).alias("data")
+            )
+            mail = mail.unionByName(cells)
+        if extra is not None:
+            mail = mail.unionByName(extra.select("key", "piece", sql.lit("extra").alias("kind"), "data"))
+        return _work_on(blocks.select("key", *COLUMNS, "ids"), mail, work)
+
+    def close(self) -> None:
+        """See `Exchange.close`."""
+        for frame in self._held.values():
+            frame.unpersist()
+        self._held.clear()
+
+    def _read(self, folder: str, schema: pa.Schema) -> Frame:
+        frame = read_frame(self.spark, folder, schema)
+        if frame is None:
+            raise FileNotFoundError(f"there is no folder {folder}: the run was moved or removed")
+        return frame
+
+    def _blocks(self, side: int) -> Frame:
+        """The blocks of a side where they are solved: held in executors, and made again from files where one dies."""
+        if ("blocks", side) not in self._held:
+            frame = self._read(self.layout.blocks(side), SCHEMA).select(self.key_of(side).alias("key"), *COLUMNS)
+            if self.wanted:
+                localize = partial(_localize, self.layout.shape[1 - side])
+                frame = apply_to_groups(frame, "key", localize, LOCAL_BLOCKS)
+            self._held["blocks", side] = frame.repartition(self.layout.shards, "key").persist()
+        return self._held["blocks", side]
+
+    def _wants(self, other: int) -> Frame:
+        """The codes that shards want of a side, dealt to the shards that have them."""
+        if ("wants", other) not in self._held:
+            ends = [int(block_cuts(self.layout.shape[other])[last]) for last in _last_pieces(self.layout.places[other])]
+            codes = self._blocks(1 - other).where("length(codes) > 0").select("key", "codes")
+            wants = map_batches(codes, partial(_split_wants, ends, self.keys), WANTS)
+            self._held["wants", other] = wants.repartition(self.layout.shards, "key").persist()
+        return self._held["wants", other]
+
+    def _every_key(self) -> Any:
+        return sql.explode(sql.array(*[sql.lit(key).cast("int") for key in self.keys])).alias("key")
+
+    def _send_all(self, folders: Folders, turn: Turn) -> Frame:
+        state = self._read(folders.others, STATE).select("piece", "factors")
+        return map_batches(state, partial(_post, turn, self.keys), MAIL)
+
+    def _send_wanted(self, other: int, folders: Folders, turn: Turn) -> Frame:
+        state = self._read(folders.others, STATE).select(self.key_of(other).alias("key"), "piece", "factors")
+        send = partial(_post_wanted, self.layout.shape[other], turn)
+        return apply_to_pairs(state, self._wants(other), "key", send, MAIL)
+
+
+def _key_column(keys: list[int], places: NDArray[np.int64]) -> Any:
+    of_pieces = sql.array(*[sql.lit(keys[shard]) for shard in places])
+    return sql.element_at(of_pieces, sql.col("piece") + 1).cast("int")
+
+
+def _last_pieces(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the pieces of each shard end."""
+    return np.searchsorted(places, np.arange(places[-1] + 1), side="right")
+
+
+def _work_on(blocks: Frame, mail: Frame, work: Work) -> Frame:
+    return apply_to_pairs(blocks, mail, "key", partial(_work_on_tables, work), work.schema)
+
+
+# --- in executors ----------------------------------------------------------------------------------------------------
+
+
+def _work_on_folders(folders: Folders, work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for shard in batch.column(0).to_pylist():
+            for table in work.do(ReadDelivery(folders, shard)):
+                yield from table.to_batches()
+
+
+def _work_on_extra(folders: Folders, work: Work, shards: dict[int, int], mail: pa.Table) -> pa.Table:
+    shard = shards[mail["key"][0].as_py()]
+    return _join(work, ReadDelivery(folders, shard, mail))
+
+
+def _work_on_tables(work: Work, blocks: pa.Table, mail: pa.Table) -> pa.Table:
+    return _join(work, SentDelivery(blocks, mail))
+
+
+def _join(work: Work, delivery: Delivery) -> pa.Table:
+    return pa.concat_tables([work.schema.empty_table(), *work.do(delivery)])
+
+
+def _post(turn: Turn, keys: list[int], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Mail to every shard of the pieces of a side's factors."""
+    for batch in batches:
+        for row in rows_of_table(batch):
+            data = bytes_of(turn_rows(row["factors"], turn).vectors)
+            letters = [(key, row["piece"], "vectors", data) for key in keys]
+            yield from table_of(letters, MAIL).to_batches()
+
+
+def _split_wants(ends: list[int], keys: list[int], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The codes that a shard wants, dealt to the shards that have them: these end at the codes `ends`."""
+    for batch in batches:
+        for row in rows_of_table(batch):
+            codes = array_of(row["codes"], np.int32)
+            places = [0, *np.searchsorted(codes, ends)]
+            letters = [
+                (key, row["key"], bytes_of(codes[first:last]))
+                for key, (first, last) in zip(keys, pairwise(places), strict=False)
+            ]
+            yield from table_of(letters, WANTS).to_batches()
+
+
+def _post_wanted(n: int, turn: Turn, state: pa.Table, wants: pa.Table) -> pa.Table:
+    """Mail of the rows alone that shards want, from one shard of the side that has them."""
+    cuts, letters = block_cuts(n), []
+    for row in rows_of_table(state):
+        piece = row["piece"]
+        vectors = turn_rows(row["factors"], turn).vectors
+        for want in rows_of_table(wants):
+            codes = array_of(want["codes"], np.int32)
+            first, last = np.searchsorted(codes, cuts[piece : piece + 2])
+            data = bytes_of(vectors[codes[first:last] - cuts[piece]])
+            letters.append((want["to"], piece, "vectors", data))
+    return table_of(letters, MAIL)
+
+
+def _localize(n_others: int, table: pa.Table) -> pa.Table:
+    """The blocks of a shard with indices into the codes that the shard needs, which its first row has."""
+    given = list(rows_of_table(table))
+    parts = [array_of(row["indices"], np.int32) for row in given]
+    used = np.zeros(n_others, np.bool_)
+    for part in parts:
+        used[part] = True
+    place = starts_of(used).astype(np.int32)
+    codes = [bytes_of(np.flatnonzero(used).astype(np.int32)), *[pa.py_buffer(b"")] * (len(parts) - 1)]
+    rows = [
+        (row["key"], row["piece"], row["indptr"], bytes_of(place[part]),
+         row["values"], code)
+        for row, part, code in zip(given, parts, codes, strict=True)
+    ]  # fmt: skip
+    return table_of(rows, LOCAL_BLOCKS)

@@ -1,0 +1,142 @@
+"""A run opened: prepared in its folder, or found there and gone on with."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fastrec.distributed.blocks import SCHEMA, deal_pieces
+from fastrec.distributed.delivery import read_rows
+from fastrec.distributed.engine import Frame, Session, count_tasks, map_batches, read_frame
+from fastrec.distributed.events import Digest
+from fastrec.distributed.exchange import ITEMS, SIDES, USERS, Exchange, FileExchange, FrameExchange, Layout
+from fastrec.distributed.half_epoch import Weights
+from fastrec.distributed.journal import Journal, Line
+from fastrec.distributed.preparing import prepare_data, write_start
+from fastrec.distributed.run import Run, read_sums
+from fastrec.kernels.lanes import padded_width
+from fastrec.models.implicit_als import AUTO_ALPHA
+from fastrec.solvers.als import PIECES
+from fastrec.solvers.epochs import seed_of
+
+JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
+
+
+def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
+    """The run of a model's options on checked events: what its folder holds of it, or else its first line.
+
+    Raises a ValueError where the folder holds another job, or has no folder that executors see though they shall.
+    """
+    spark, folder = events.sparkSession, place_folder(model.path)
+    journal = Journal(spark, folder)
+    lines = journal.read() if resume else []
+    job = _describe_job(model, digest)
+    if lines:
+        _check_job(folder, lines[0].facts["job"], job)
+    else:
+        lines = [_prepare(model, events, folder, journal, job)]
+    facts = lines[0].facts
+    layout = _lay_out(spark, folder, (facts["n_users"], facts["n_items"]), model.shards)
+    weights = Weights(facts["alpha"], model.regularization, model.regularization_exponent)
+    exchange = choose_exchange(spark, layout, model.exchange, facts["entries"])
+    return Run(spark, layout, exchange, journal, lines, model.factors, model.dtype, weights)
+
+
+def place_folder(path: str | os.PathLike[str]) -> str:
+    """The folder as the engine and Arrow name it alike: an address, or a path from the root.
+
+    >>> place_folder("s3a://bucket/run/")
+    's3a://bucket/run'
+    """
+    text = os.fspath(path).rstrip("/")
+    return text if ":/" in text else os.path.abspath(text)
+
+
+def _describe_job(model: Any, digest: Digest) -> dict[str, Any]:
+    """What a run is of: factors of anything else must not be mixed with its own."""
+    given = {name: getattr(model, name) for name in JOB}
+    seed = int(model.random_state) if isinstance(model.random_state, Integral) else None
+    return {**given, "random_state": seed, "events": digest.events, "content": digest.content}
+
+
+def _check_job(folder: str, known: dict[str, Any], job: dict[str, Any]) -> None:
+    for name, value in job.items():
+        if known.get(name) != value and not (name == "random_state" and value is None):
+            raise ValueError(
+                f"{folder} holds another job: its {name} is {known.get(name)!r}, not {value!r}. Take another path, or "
+                "begin anew with resume=False"
+            )
+
+
+def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict[str, Any]) -> Line:
+    """Write data and first factors, and the line that says that they are there."""
+    journal.begin()
+    spark = events.sparkSession
+    sizes = prepare_data(events, folder)
+    alpha = float(model.alpha) if model.alpha != "auto" else 1.0
+    if model.alpha == "auto" and sizes.total > 0:
+        alpha = AUTO_ALPHA * sizes.n_users * sizes.n_items / sizes.total
+    seed, width = seed_of(model.random_state), padded_width(model.factors)
+    for side, n in ((USERS, sizes.n_users), (ITEMS, sizes.n_items)):
+        write_start(spark, f"{folder}/{SIDES[side]}-0", n, width, model.factors, [seed, side], count_tasks(spark))
+    gram, _, _ = read_sums(spark, f"{folder}/{SIDES[ITEMS]}-0", sizes.n_items)
+    kinds = dict(events.dtypes)
+    facts = {**sizes._asdict(), "alpha": alpha, "user": kinds["user"], "item": kinds["item"], "job": job}
+    line = Line(0, facts, gram)
+    journal.add(line)
+    return line
+
+
+def _lay_out(spark: Session, folder: str, shape: tuple[int, int], shards: int | str) -> Layout:
+    """The shards of a run's pieces, of about equal cost."""
+    wanted = count_tasks(spark) if shards == "auto" else int(shards)
+    sizes = []
+    for side in SIDES:
+        blocks: Any = read_frame(spark, f"{folder}/blocks-{side}", SCHEMA)
+        rows = sorted(blocks.select("piece", "rows", "entries").collect())
+        sizes.append(np.array([(row["rows"], row["entries"]) for row in rows], np.int64))
+    wanted = min(wanted, PIECES, max(map(len, sizes)))
+    users, items = (deal_pieces(rows, entries, wanted) for rows, entries in (size.T for size in sizes))
+    return Layout(folder, shape, wanted, (users, items))
+
+
+def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> Exchange:
+    """The exchange that was wished for; of "auto", files where all tasks see them, else what moves less."""
+    if wish in ("auto", "files"):
+        seen = _see_folder(spark, layout)
+        if seen:
+            return FileExchange(spark, layout)
+        if wish == "files":
+            raise ValueError(
+                f"exchange='files' needs a folder that all executors see, but {layout.folder} is none: take a path "
+                "on a shared file system or object store, or exchange='auto'"
+            )
+    return FrameExchange(spark, layout, wish == "wanted" if wish != "auto" else wants_less(layout, entries))
+
+
+def wants_less(layout: Layout, entries: int) -> bool:
+    """Whether shards that get what they name get less than half of all: entries that each fall on a random row."""
+    n = np.array(layout.shape, np.float64)
+    named = n * -np.expm1(-entries / layout.shards / n)
+    return bool(named.sum() < 0.5 * n.sum())
+
+
+def _see_folder(spark: Session, layout: Layout) -> bool:
+    """Whether every task of a job reads all blocks of the items."""
+    probe = partial(_count_pieces, layout.blocks(ITEMS))
+    shards = spark.range(0, layout.shards, 1, layout.shards)
+    counts = map_batches(shards, probe, pa.schema([("pieces", pa.int32())])).collect()
+    return {row["pieces"] for row in counts} == {len(layout.places[ITEMS])}
+
+
+def _count_pieces(folder: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        try:
+            found = sum(1 for _ in read_rows(folder, ("piece",)))
+        except (OSError, ValueError):  # no such folder here, or no file system that Arrow knows
+            found = -1
+        yield pa.RecordBatch.from_pydict({"pieces": pa.array([found] * batch.num_rows, pa.int32())})

@@ -1,0 +1,75 @@
+"""An ordinary model made in an executor, of all items and of some users: it answers what the model as a whole would."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from fastrec.data.vocabulary import CodeVocabulary
+from fastrec.distributed.blocks import Block
+from fastrec.distributed.cells import Cells, array_of, ids_of
+from fastrec.distributed.delivery import Delivery, count_threads
+from fastrec.distributed.half_epoch import Turn
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.persistence import freeze
+from fastrec.models.implicit_als import ImplicitALS
+
+USERS_AT_ONCE = 1 << 14
+
+
+class Learned(NamedTuple):
+    """What the driver says of the model."""
+
+    turn: Turn
+    options: dict[str, Any]
+    alpha: float
+
+
+class Part(NamedTuple):
+    """Some users of a piece: the model that knows them, by their places, and their ids."""
+
+    model: ImplicitALS
+    ids: pa.Array
+    piece: int
+    first: int
+
+
+def read_items(delivery: Delivery, learned: Learned) -> tuple[ImplicitALS, pa.Array]:
+    """A model that knows all items, by their codes, and no user; and the items' ids."""
+    model = ImplicitALS(**learned.options, n_jobs=count_threads())
+    factors = delivery.vectors(learned.turn).vectors[:, : model.factors]
+    model.item_factors_ = np.ascontiguousarray(factors)
+    model.item_counts_ = np.concatenate([array_of(cell, np.int64) for cell in delivery.others("counts")])
+    model.n_features_in_ = len(model.item_factors_)
+    model.items_, model.item_info_, model.duplicates_ = CodeVocabulary(model.n_features_in_), None, "sum"
+    model.item_features_ = model.user_features_ = model.item_map_ = model.user_map_ = None
+    model.alpha_ = learned.alpha
+    nobody = rows_of_lists(np.empty(0, np.int32), [], model.n_features_in_)
+    names = pa.concat_arrays([ids_of(cell) for cell in delivery.others("ids")])
+    model.clear_derived()
+    return _with_users(model, nobody), names
+
+
+def parts_of(model: ImplicitALS, row: Cells) -> Iterator[Part]:
+    """The users of a block, some at a time."""
+    block, ids = Block.of(row), ids_of(row["ids"])
+    events = block.events(model.n_features_in_)
+    for first in range(0, events.shape[0], USERS_AT_ONCE):
+        last = min(first + USERS_AT_ONCE, events.shape[0])
+        some = _with_users(model, pick_rows(events, slice(first, last)))
+        yield Part(some, ids.slice(first, last - first), block.piece, first)
+
+
+def _with_users(model: ImplicitALS, events: CodeMatrix) -> ImplicitALS:
+    """The same model with other users, and what follows from its items alone."""
+    part = copy.copy(model)
+    part._derived = model._derived.kept(ImplicitALS._of_items)
+    part.seen_, part.users_ = events, CodeVocabulary(events.shape[0])
+    part.user_factors_ = readonly(part.transform(events))
+    freeze(part)
+    model._derived = part._derived.kept(ImplicitALS._of_items)  # what was made for this part serves the next one
+    return part

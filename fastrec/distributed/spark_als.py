@@ -1,0 +1,318 @@
+"""`SparkImplicitALS`: ImplicitALS where the data do not fit one machine."""
+
+import os
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from fastrec.distributed import questions
+from fastrec.distributed.engine import Frame
+from fastrec.distributed.events import check_events, choose_columns
+from fastrec.distributed.opening import open_run
+from fastrec.distributed.part_model import Learned
+from fastrec.distributed.run import Run
+from fastrec.distributed.whole_model import collect_model
+from fastrec.models.implicit_als import RELAXATION, ImplicitALS
+from fastrec.options import Choice, Integer, Options, OptionsMixin, Other, options_of
+from fastrec.solvers.als import Solver
+from fastrec.solvers.epochs import Callback, EpochLoop
+from fastrec.validation import check_flag, check_size, name_options
+
+EXCHANGES = ("auto", "files", "all", "wanted")
+MODEL_OPTIONS = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
+"""The options of `ImplicitALS` by which its factors differ; others say when to stop, and what to show."""
+SHARED = (*MODEL_OPTIONS, "iterations", "tol", "random_state", "verbose", "callback")
+
+
+def _check_path(name: str, value: Any) -> None:
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise TypeError(f"{name} must name a folder that driver and executors can write to, got {value!r}")
+
+
+class SparkImplicitALS(OptionsMixin, BaseEstimator):
+    """`ImplicitALS` on Spark, Spark Connect or Sail: the same factors of tables that one machine does not hold.
+
+    Loss, options and their defaults are those of `ImplicitALS`, and so are codes and first factors: item factors are
+    those that it learns of the same table, bit for bit where all processors are of one kind, for any number of shards.
+    The driver holds k² numbers for each piece of a matrix, of which there are 64 at most a side, and never the data.
+
+    Parameters
+    ----------
+    factors : int
+        The number of factors.
+    path : str
+        The folder of the run, which the engine's executors can write to: data, factors and journal. What is in it
+        already is gone on with, or refused where it is of another job.
+    regularization : float
+        As in `ImplicitALS`.
+    alpha : float or "auto"
+        As in `ImplicitALS`.
+    regularization_exponent : float
+        As in `ImplicitALS`.
+    iterations : int
+        Epochs at most: all users, then all items.
+    solver : {"auto", "cg", "cholesky"}
+        As in `ImplicitALS`.
+    cg_steps : int
+        As in `ImplicitALS`.
+    dtype : {"float16", "float32"}
+        How the other side's factors travel, and are read while rows are solved.
+    tol : float
+        Stop when an epoch lowers the loss by less than this share of it; 0 never does.
+    random_state : int, RandomState or None
+        The seed of the first factors.
+    shards : int or "auto"
+        In how many parts each side is solved at a time; "auto" is how many tasks the engine runs at a time. There are
+        never more than 64.
+    exchange : {"auto", "files", "all", "wanted"}
+        The way in which factors come to where they are needed. "files": executors read the folder themselves, which
+        all of them must see under the same path. "all": through the engine, all of them to every shard. "wanted":
+        through the engine, those alone that a shard's entries name. "auto": by files where executors see them, else
+        whatever moves less.
+    verbose : bool or int
+        Whether to show progress: epochs, loss, time left.
+    callback : callable or None
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True. A run that is
+        gone on with calls it for the epochs that were done before, too.
+
+    Attributes
+    ----------
+    n_users_, n_items_, n_entries_ : int
+        The sizes of the matrix.
+    alpha_ : float
+        The alpha that was used.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The loss after each epoch, float64.
+    n_iter_ : int
+        The epochs that were run.
+    exchange_, shards_ : str, int
+        What "auto" came to.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or an event is not what it must be; the user and the item are named.
+    FloatingPointError
+        In `fit`, where the loss is no longer finite.
+
+    Notes
+    -----
+    docs/spark.md says what moves when, and what it costs.
+
+    Examples
+    --------
+    >>> from pyspark.sql import SparkSession                                                        # doctest: +SKIP
+    >>> spark = SparkSession.builder.getOrCreate()                                                  # doctest: +SKIP
+    >>> events = spark.read.parquet("s3a://bucket/events")                                          # doctest: +SKIP
+    >>> model = SparkImplicitALS(64, path="s3a://bucket/run1", random_state=0)                      # doctest: +SKIP
+    >>> model.fit(events, user="user_id", item="sku", value="n")                                    # doctest: +SKIP
+    >>> model.recommend_to("s3a://bucket/lists", k=20)                                              # doctest: +SKIP
+    """
+
+    _options: ClassVar[Options] = {
+        **{name: options_of(ImplicitALS)[name] for name in SHARED},
+        "path": Other("str", _check_path),
+        "shards": Integer(1, 64, also=("auto",)),
+        "exchange": Choice(EXCHANGES),
+    }
+
+    n_users_: int
+    n_items_: int
+    n_entries_: int
+    alpha_: float
+    loss_curve_: NDArray[np.float64]
+    n_iter_: int
+    exchange_: str
+    shards_: int
+    _run: Run
+    _columns: tuple[str, str, str | None]
+
+    @name_options
+    def __init__(
+        self,
+        factors: int = 64,
+        *,
+        path: str,
+        regularization: float = 0.01,
+        alpha: float | str = "auto",
+        regularization_exponent: float = 1.0,
+        iterations: int = 15,
+        solver: str = "auto",
+        cg_steps: int = 2,
+        dtype: str = "float16",
+        tol: float = 0.0,
+        random_state: Any = None,
+        shards: int | str = "auto",
+        exchange: str = "auto",
+        verbose: bool | int = False,
+        callback: Callback | None = None,
+    ) -> None:
+        self.factors = factors
+        self.path = path
+        self.regularization = regularization
+        self.alpha = alpha
+        self.regularization_exponent = regularization_exponent
+        self.iterations = iterations
+        self.solver = solver
+        self.cg_steps = cg_steps
+        self.dtype = dtype
+        self.tol = tol
+        self.random_state = random_state
+        self.shards = shards
+        self.exchange = exchange
+        self.verbose = verbose
+        self.callback = callback
+
+    @name_options
+    def fit(
+        self, df: Frame, *, user: str = "user", item: str = "item", value: str | None = None, resume: bool = True
+    ) -> Self:
+        """Learn the factors of a frame's events.
+
+        Parameters
+        ----------
+        df
+            A DataFrame of events. Those of one user and item add up; one of value 0 was had, and is not learned from.
+        user, item
+            The columns of ids: integers, strings or dates.
+        value
+            The column of weights, at least 0; None is 1 for each event.
+        resume
+            Go on with what the folder holds of the same job, from the last half epoch that was done. False begins
+            anew, and removes what the folder held.
+
+        Returns
+        -------
+        The fitted model itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As the class says; or where the folder holds another job, and `resume` is True.
+        """
+        self._check_options()
+        check_flag("resume", resume)
+        events = choose_columns(df, user, item, value)
+        run = open_run(self, events, check_events(events), resume)
+        try:
+            loop = EpochLoop.of(self, f"Stronger regularization than {self.regularization} may help.")
+            loop.run(lambda epoch: self._run_epoch(run, epoch))
+        finally:
+            run.exchange.close()
+        if run.last_epoch() > len(loop.losses):
+            raise ValueError(
+                f"{run.layout.folder} holds {run.last_epoch()} epochs, more than the {len(loop.losses)} after which "
+                "this model stops: ask for as many, or begin anew with resume=False"
+            )
+        loop.record(self)
+        self._adopt(run)
+        self._columns = (user, item, value)
+        return self
+
+    def recommend_to(
+        self, path: str, k: int = 10, *, exclude_seen: bool = True, allow: Any = None, deny: Any = None
+    ) -> Frame:
+        """Write the `k` best items for every user to a folder of Parquet files: user, item, score and rank (from 1).
+
+        Parameters
+        ----------
+        path
+            The folder; what it holds is replaced.
+        k
+            How many items for each.
+        exclude_seen
+            Leave out what the user has had.
+        allow, deny
+            Only these items, and none of these: ids for all users, as a list or as a DataFrame of one column.
+
+        Returns
+        -------
+        DataFrame
+            What was written. The answers are those of `ImplicitALS.recommend`: exact, and by popularity where a user
+            has no event that counts.
+
+        Raises
+        ------
+        ValueError
+            Where an id of `allow` or `deny` is unknown, or `k` is below 1.
+        """
+        k, exclude_seen = check_size("k", k), check_flag("exclude_seen", exclude_seen)
+        return questions.recommend_to(self._fitted(), self._learned(), path, k, exclude_seen, allow, deny)
+
+    def evaluate(
+        self, test_df: Frame, metrics: Any = ("ndcg@10", "recall@20"), *, exclude_seen: bool = True,
+        confidence: float = 0.95,
+    ) -> Frame:  # fmt: skip
+        """The means of ranking metrics over the users of a test set, on the engine.
+
+        Parameters
+        ----------
+        test_df
+            A DataFrame of what is to be found, its columns named as those of `fit`. Users that the model does not know
+            are left out; items that it does not know are missed.
+        metrics
+            Names with a cut-off, as in `fastrec.evaluate`: those that have a truth, but `auc`.
+        exclude_seen
+            Recommend, and look for, only what the user has not had.
+        confidence
+            Between 0 and 1: of the intervals, which are Student's.
+
+        Returns
+        -------
+        DataFrame
+            metric, mean, low, high, users: a row for each metric.
+        """  # fmt: skip
+        run, exclude_seen = self._fitted(), check_flag("exclude_seen", exclude_seen)
+        test = choose_columns(test_df, *self._columns)
+        check_events(test)
+        return questions.evaluate(run, self._learned(), test, metrics, exclude_seen, confidence)
+
+    @property
+    def user_factors_(self) -> Frame:
+        """The factors of all users, as a DataFrame of `id` and `factors`."""
+        return questions.user_factors(self._fitted(), self._learned())
+
+    @property
+    def item_factors_(self) -> Frame:
+        """The factors of all items, as a DataFrame of `id` and `factors`."""
+        return questions.item_factors(self._fitted(), self._learned())
+
+    def to_model(self) -> ImplicitALS:
+        """The ordinary model, which the driver must hold: what `ImplicitALS` would have learned of the same table.
+
+        Raises
+        ------
+        TypeError
+            Where ids are neither integers nor strings.
+        """
+        run = self._fitted()
+        model = collect_model(run, ImplicitALS(**self._model_options(), iterations=self.iterations))
+        model.loss_curve_, model.n_iter_, model.validation_curve_ = self.loss_curve_, self.n_iter_, None
+        return model
+
+    def _model_options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in MODEL_OPTIONS}
+
+    def _learned(self) -> Learned:
+        return Learned(self._fitted().final_turn(), self._model_options(), self.alpha_)
+
+    def _run_epoch(self, run: Run, epoch: int) -> float:
+        method = "cholesky" if self.solver == "cholesky" else "cg"
+        solver = Solver(method, self.cg_steps, 0.0, RELAXATION if epoch else 1.0, 1)
+        users, items = run.do(2 * epoch + 1, solver), run.do(2 * epoch + 2, solver)
+        return float(items.facts["loss"] + users.facts["penalty"])
+
+    def _adopt(self, run: Run) -> None:
+        facts = run.lines[0].facts
+        self.n_users_, self.n_items_ = run.layout.shape
+        self.n_entries_, self.alpha_ = facts["entries"], run.weights.alpha
+        self.exchange_, self.shards_ = run.exchange.name, run.layout.shards
+        self._run = run
+
+    def _fitted(self) -> Run:
+        if not hasattr(self, "_run"):
+            raise NotFittedError("This SparkImplicitALS instance is not fitted yet. Call 'fit' with a DataFrame first.")
+        return self._run

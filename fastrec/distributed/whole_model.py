@@ -1,0 +1,57 @@
+"""A run's model on one machine: an ordinary ImplicitALS, made of what lies in the folder."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.distributed.blocks import SCHEMA, Block, names_of
+from fastrec.distributed.cells import Cells, rows_of_table
+from fastrec.distributed.delivery import BLOCK_IDS, in_order, read_rows
+from fastrec.distributed.engine import read_frame
+from fastrec.distributed.exchange import ITEMS, USERS, FileExchange
+from fastrec.distributed.half_epoch import STATE, rows_of
+from fastrec.distributed.run import Run
+from fastrec.matrix.cells import row_numbers
+from fastrec.models.implicit_als import ImplicitALS
+
+
+def collect_model(run: Run, model: ImplicitALS) -> ImplicitALS:
+    """`model` as it would be, had it been fitted with the events of a run."""
+    width = len(run.final_turn().basis)
+    state = _collect(run, run.layout.state(ITEMS, run.last_epoch()), STATE, ("piece", "factors"))
+    items = np.concatenate([rows_of(row["factors"], width) for row in state])[:, : run.factors]
+    blocks = _collect(run, run.layout.blocks(USERS), SCHEMA, BLOCK_IDS)
+    names = _collect(run, run.layout.blocks(ITEMS), SCHEMA, ("piece", "ids"))
+    model._learn(_interactions(blocks, names, run.layout.shape[ITEMS]), item_factors=np.ascontiguousarray(items))
+    return model
+
+
+def _collect(run: Run, folder: str, schema: pa.Schema, columns: tuple[str, ...]) -> list[Cells]:
+    """Rows of a folder on the driver, in the order of their pieces: from files where these are seen."""
+    if isinstance(run.exchange, FileExchange):
+        return in_order(read_rows(folder, columns))
+    frame: Any = read_frame(run.spark, folder, schema)
+    return in_order(rows_of_table(frame.select(*columns).toArrow()))
+
+
+def _interactions(blocks: list[Cells], names: list[Cells], n_items: int) -> Interactions:
+    matrices = [Block.of(row).events(n_items) for row in blocks]
+    firsts = np.cumsum([0, *(len(matrix.indptr) - 1 for matrix in matrices)])
+    users = [row_numbers(matrix) + first for matrix, first in zip(matrices, firsts, strict=False)]
+    return Interactions(
+        np.concatenate(users),
+        np.concatenate([matrix.indices for matrix in matrices]),
+        np.concatenate([matrix.data for matrix in matrices]),
+        users=_vocabulary(blocks, "user"),
+        items=_vocabulary(names, "item"),
+        duplicates="sum",
+    )
+
+
+def _vocabulary(rows: list[Cells], side: str) -> Vocabulary:
+    ids = names_of(rows)
+    if not (pa.types.is_integer(ids.type) or pa.types.is_string(ids.type)):
+        raise TypeError(f"a model on one machine has ids that are integers or strings, but {side} ids are {ids.type}")
+    return Vocabulary(ids.to_pylist() if pa.types.is_string(ids.type) else ids.to_numpy().astype(np.int64))
