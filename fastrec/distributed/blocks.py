@@ -11,7 +11,6 @@ from fastrec.distributed.cells import array_of, bytes_of, bytes_of_ids, ids_of, 
 from fastrec.matrix.arrays import keep_nonzero, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, drop_zeros
 from fastrec.matrix.rows import shared_value
-from fastrec.parallel import balanced_cuts
 from fastrec.solvers.als import ROW_COST, block_cuts
 
 SCHEMA = pa.schema(
@@ -92,5 +91,6 @@ def deal_pieces(rows: NDArray[np.int64], entries: NDArray[np.int64], shards: int
     >>> deal_pieces(np.array([1024, 1024, 7]), np.array([9000, 4000, 5000]), 2)
     array([0, 1, 1])
     """
-    cuts = np.unique(balanced_cuts(entries + ROW_COST * rows, shards))
-    return np.searchsorted(cuts[1:], np.arange(len(rows)), side="right")
+    cost = entries + ROW_COST * rows
+    middles = np.cumsum(cost) - cost / 2
+    return np.unique((shards * middles / cost.sum()).astype(np.int64), return_inverse=True)[1]
