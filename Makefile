@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
 
-.PHONY: demo lint quick test chosen bench clean
+.PHONY: demo lint quick test chosen test-spark bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m fastrec.datasets fetch
@@ -25,6 +25,19 @@ chosen: .venv/dev
 quick: lint
 	$(PYTEST) tests/test_validation.py tests/test_storage.py tests/test_metrics.py tests/test_parallel.py
 
+# fastrec.distributed on Sail, and where there is Java on Spark, in an environment of its own: pyspark and the newest
+# pandas do not go together. On Spark, the tests that its own executors or its driver may fail.
+SPARK_TESTS := $(addprefix tests/distributed/test_,spark_als.py scoring.py faults.py)
+test-spark: .venv-spark/installed
+	.venv-spark/bin/python -m pytest -rs tests/distributed
+	@if command -v java >/dev/null; then FASTREC_ENGINE=spark .venv-spark/bin/python -m pytest -rs $(SPARK_TESTS); \
+	else echo "Java is not on this machine: Spark itself was not tried, only Sail"; fi
+
+.venv-spark/installed: pyproject.toml
+	test -x .venv-spark/bin/python || $(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[spark-test]"
+	touch $@
+
 bench: .venv/bench
 	$(BIN)/python bench/run.py $(ARGS)
 
@@ -35,4 +48,4 @@ bench: .venv/bench
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info demo-report.html
+	rm -rf .venv .venv-spark build dist *.egg-info demo-report.html
