@@ -11,7 +11,6 @@ import zlib
 import psutil
 import pyarrow.parquet as pq
 
-
 servers = []  # a server ends with its object
 
 
