@@ -171,12 +171,19 @@ def _rank(order: NDArray[Any]) -> NDArray[np.int32]:
 def _refuse_missing(missing: Any, name: str) -> None:
     missing = np.asarray(missing, bool)
     if missing.any():
-        raise ValueError(f"{name} must not be missing, but is in row {int(np.argmax(missing))} (counted from 0)")
+        raise _missing(name, int(np.argmax(missing)))
+
+
+def _missing(name: str, row: int) -> ValueError:
+    return ValueError(
+        f"{name} must not be missing, but is in row {row} (counted from 0): leave such rows out, or, where the first "
+        "row of a group says it for all, fill them downwards first (in pandas: frame[column].ffill())"
+    )
 
 
 def _refuse_gap(column: TextColumn, name: str) -> None:
     if column.gap >= 0:
-        raise ValueError(f"{name} must not be missing, but is in row {column.gap} (counted from 0)")
+        raise _missing(name, column.gap)
 
 
 def read_values(column: Column, name: str) -> NDArray[np.float32]:

@@ -418,11 +418,18 @@ class Interactions:
     def _refuse_repeated(self, indptr: NDArray[np.int64], indices: NDArray[np.int32], place: int) -> None:
         user, item = int(np.searchsorted(indptr, place, side="right")) - 1, int(indices[place])
         rows = np.flatnonzero((self._user_codes == user) & (self._item_codes == item))
-        user_id, item_id = self._users.decode([user]).item(), self._items.decode([item]).item()
         raise ValueError(
-            f"user {user_id!r} meets item {item_id!r} more than once, in "
+            f"{self.describe_cell(user, item)} meet more than once, in "
             f'rows {rows[0]} and {rows[1]}: use duplicates="sum", "last" or "max"'
         )
+
+    def describe_cell(self, user: int, item: int) -> str:
+        """The user and the item of a cell of the matrix by their ids, for messages.
+
+        >>> Interactions([0], [0], users=["ann"], items=[7]).describe_cell(0, 0)
+        "user 'ann' and item 7"
+        """
+        return f"user {self._users.decode([user]).item()!r} and item {self._items.decode([item]).item()!r}"
 
     def __getitem__(self, rows: Any) -> Self:
         """The given users, in that order, with their interactions; the items stay.

@@ -1,19 +1,10 @@
 """Interactions from files and frames of any make."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
-
-import narwhals as nw
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
-from fastrec.data.frames import installed_backends, open_frame, plain_list
-from fastrec.data.ids import as_ids, as_sequence, is_missing, object_array
+from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import (
     TIME_UNITS,
     Duplicates,
@@ -22,10 +13,11 @@ from fastrec.data.interactions import (
     check_duplicates,
     check_item_info,
 )
-from fastrec.data.recognition import Selector, recognise
+from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
+from fastrec.data.recognition import Selector, find_column_by, recognise
+from fastrec.data.tables import FrameTable, naming, open_table
 from fastrec.data.text import TextFile
-from fastrec.data.text_columns import TextColumn
-from fastrec.data.vocabulary import Vocabulary
+from fastrec.data.wide_tables import read_wide
 from fastrec.validation import check_choice, check_flag
 
 
@@ -36,10 +28,16 @@ def read_interactions(
     item: str | int | None = None,
     value: str | int | bool | None = None,
     time: str | int | bool | None = None,
+    event: str | int | bool | None = None,
+    weights: Mapping[str, float] | None = None,
+    where: Mapping[str | int, Any] | None = None,
     duplicates: Duplicates | None = None,
     time_unit: TimeUnit | None = None,
     ids: IdKind | tuple[IdKind, IdKind] = "auto",
     item_info: Any = None,
+    items_id: str | int | None = None,
+    title: str | int | None = None,
+    wide: bool = False,
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str = "utf-8",
@@ -57,6 +55,15 @@ def read_interactions(
         movieId, product_id, …); what was taken is shown by ``repr``.
     value, time : str, int or False, optional
         The columns of the values and times. None: recognised if there; False: none.
+    event : str, int or False, optional
+        The column of the kinds of events, such as view and purchase. None: recognised if there, with a warning where it
+        has several kinds and neither `weights` nor `where` says what becomes of them; False: none.
+    weights : mapping of str to float, optional
+        What an event of each kind counts, such as ``{"view": 1, "cart": 3, "purchase": 5}``: its value, or 1, is
+        multiplied by it. Every kind must be named; 0 leaves a kind out.
+    where : mapping of columns to labels, optional
+        Only rows are taken whose column has one of the labels, such as ``{"event": ["cart", "purchase"]}``. Columns
+        are given by name or number; a label may stand alone.
     duplicates : {"sum", "last", "max", "error"}, optional
         What becomes of several interactions of one user and item. None: models of ratings take the last one, all others
         the sum, with a warning; see `Interactions`.
@@ -69,7 +76,15 @@ def read_interactions(
         have to fit, such as ``ids=(train.users.kind, train.items.kind)`` for a test set.
     item_info : path, frame or mapping of str to array-like, optional
         A table with a column of item ids and facts about the items such as `title`; items that are not in the
-        interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item.
+        interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item. A column with
+        a usual name of titles (name, Book-Title, product_name, …) becomes `title`, if there is none of that name.
+    items_id : str or int, optional
+        The column of the item ids in `item_info`, by name or number. None: recognised (`id`, or a name of an item).
+    title : str or int, optional
+        The column of the titles: of `item_info`, or of `source` where that is not given.
+    wide : bool
+        Whether the table is a matrix: a row for each user, whose id stands in the column `user` or in the first one,
+        and a column for each item, whose name is its id. Empty cells and zeros are no interactions.
     delimiter : str, optional
         What separates the columns of a text file, one or more characters. None: told by its first line.
     header : bool, optional
@@ -109,63 +124,66 @@ def read_interactions(
     check_choice("time_unit", time_unit, (None, *TIME_UNITS))
     check_duplicates(duplicates)
     kinds = _check_kinds(ids)
-    chosen: dict[str, Selector] = {"user": user, "item": item, "value": value, "time": time}
+    chosen: dict[str, Selector] = {"user": user, "item": item, "value": value, "time": time, "event": event}
+    asked = Asked(check_where(where), check_weights(weights), title if item_info is None else None)
     form = {"delimiter": delimiter, "header": header, "encoding": encoding, "quote": quote}
     with naming(source):
-        data = _read(_open_table(source, form, chosen), chosen, kinds, time_unit, duplicates)
+        if check_flag("wide", wide):
+            data = read_wide(open_table(source, form, {}), user, kinds, duplicates)
+        else:
+            data = _read(open_table(source, form, chosen), chosen, asked, kinds, time_unit, duplicates)
     if item_info is None:
         return data
     with naming(item_info):
-        info = _read_item_info(item_info, data.items, item, encoding=encoding)
+        info = read_item_info(item_info, data.items, ItemColumns(items_id, item, title), encoding=encoding)
         return data._replace(item_info=check_item_info(info, len(data.items)), merged=data._merged)
 
 
-@contextmanager
-def naming(source: Any) -> Iterator[None]:
-    """Errors name the file that is read, and are Python's own, whatever library found them."""
-    is_file = isinstance(source, str | os.PathLike)
-    try:
-        yield
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
-        kind = next((kind for kind in (TypeError, ImportError) if isinstance(error, kind)), ValueError)
-        text = str(error).split("\n")[0] if type(error).__module__ != "builtins" else str(error)
-        named = text if not is_file or str(source) in text else f"{os.fspath(source)}: {text}"
-        if type(error) is kind and named == str(error):
-            raise
-        raise kind(named) from None
+class Asked(NamedTuple):
+    """The events that are asked for, by names of columns, and the column of titles."""
+
+    where: dict[str | int, list[str]]
+    weights: dict[str, float] | None
+    title: Selector
 
 
 def _read(
-    table: "TextFile | FrameTable",
+    table: TextFile | FrameTable,
     chosen: dict[str, Selector],
+    asked: Asked,
     kinds: tuple[IdKind, IdKind],
     time_unit: TimeUnit | None,
     duplicates: Duplicates | None,
 ) -> Interactions:
     roles = recognise(table.names, **chosen)
-    places = [place for place in roles if place is not None]
-    column = dict(zip(places, table.read(places), strict=True))
-    name = {place: f"column {table.names[place]!r}" for place in places}
-    users, user_codes = read_ids(column.pop(roles.user), name[roles.user], kind=kinds[0])
-    items, item_codes = read_ids(column.pop(roles.item), name[roles.item], kind=kinds[1])
-    values = None if roles.value is None else read_values(column[roles.value], name[roles.value])
+    wanted = Wanted({find_column_by("where", c, table.names): texts for c, texts in asked.where.items()}, asked.weights)
+    title = None if asked.title is None else find_column_by("title", asked.title, table.names)
+    places = sorted({place for place in (*roles, *wanted.where, title) if place is not None})
+    columns = dict(zip(places, table.read(places), strict=True))
+    names = {place: f"column {table.names[place]!r}" for place in places}
+    taken = take_events(columns, names, roles.event, wanted)
+    users, user_codes = read_ids(columns[roles.user], names[roles.user], kind=kinds[0])
+    items, item_codes = read_ids(columns[roles.item], names[roles.item], kind=kinds[1])
+    values: Any = None if roles.value is None else read_values(columns[roles.value], names[roles.value])
     times = None
     if roles.time is not None:
-        times, time_unit = read_times(column[roles.time], name[roles.time], time_unit)
+        times, time_unit = read_times(columns[roles.time], names[roles.time], time_unit)
     data = Interactions(
         user_codes,
         item_codes,
-        values,
+        values if taken.weights is None else taken.weights * (1 if values is None else values),
         times,
         users=users,
         items=items,
         time_unit=None if times is None else time_unit,
         duplicates=duplicates,
+        item_info=None if title is None else {"title": first_titles(columns[title], item_codes, len(items))},
     )
-    columns = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
-    return data._replace(columns=columns, merged=data._merged)
+    shown = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
+    if taken.kinds is not None:
+        shown["event"] += f" ({taken.kinds})"
+    data = data._replace(columns=shown, merged=data._merged)
+    return data if taken.rows is None else data.select(taken.rows).compact()
 
 
 def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:
@@ -174,146 +192,3 @@ def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:
         raise ValueError(f"ids must be one kind, or a pair of them for users and items, got {ids!r}")
     user, item = (check_choice("ids", kind, ID_KINDS) for kind in kinds)
     return user, item
-
-
-class FrameTable:
-    """A frame as `read_interactions` sees it: the names of its columns, and any of them."""
-
-    def __init__(self, source: Any) -> None:
-        self.names, self.frame = open_frame(source)
-
-    def read(self, places: list[int]) -> list[Any]:
-        """The columns at the given places, as narwhals Series."""
-        return [self.frame[:, place] for place in places]
-
-
-def _open_table(source: Any, form: dict[str, Any], chosen: dict[str, Selector]) -> TextFile | FrameTable:
-    if form["header"] is not None:
-        check_flag("header", form["header"])
-    if not isinstance(source, str | os.PathLike):
-        return FrameTable(source)
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file")
-    if path.suffix.lower() in (".parquet", ".pq") or _begins(path, b"PAR1"):
-        return FrameTable(_read_parquet(path))
-    return TextFile(path, **form, chosen=chosen)
-
-
-def _begins(path: Path, magic: bytes) -> bool:
-    if not path.is_file():  # a pipe is read once
-        return False
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic
-
-
-def _read_parquet(path: Path) -> Any:
-    for backend in ("pyarrow", "polars"):
-        if backend in installed_backends():
-            return _read_parquet_by(backend, path)
-    raise ImportError(f"{path}: Parquet needs pyarrow or polars: pip install 'fastrec[frames]'")
-
-
-def _read_parquet_by(backend: Any, path: Path) -> Any:
-    if not _begins(path, b"PAR1"):
-        raise ValueError(f"{path} is no Parquet file: it does not begin with PAR1")
-    if backend == "polars":
-        return nw.read_parquet(str(path), backend=backend).to_native()
-    from pyarrow import parquet
-
-    return parquet.read_table(str(path))
-
-
-def _read_item_info(info: Any, items: Vocabulary, item: Selector, *, encoding: str) -> Mapping[str, ArrayLike]:
-    """A table about items as arrays aligned with the codes of the vocabulary."""
-    read: list[Any]
-    if isinstance(info, Mapping):
-        names, read = list(map(str, info)), [as_sequence(column) for column in info.values()]
-    else:
-        table = _open_table(info, {"delimiter": None, "header": None, "encoding": encoding, "quote": '"'}, {})
-        names, read = table.names, table.read(list(range(len(table.names))))
-    place = _item_column(names, item)
-    what = f"item_info column {names[place]!r}"
-    ids = as_ids(read[place], what) if isinstance(info, Mapping) else read[place]
-    known, codes = read_ids(ids, what)
-    if len(known) < len(codes):
-        twice = int(np.flatnonzero(np.bincount(codes) > 1)[0])
-        raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
-    row_of = np.full(len(known) + 1, -1)
-    row_of[codes] = np.arange(len(codes))
-    rows = row_of[_find(known, items)]
-    if len(rows) and rows.max() < 0:
-        raise ValueError(
-            f"item_info is about none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
-            f"interactions such as {items.ids[:1].tolist()}"
-        )
-    return {
-        names[other]: _align(read[other], rows, numbers=names[other] != "title")
-        for other in range(len(names))
-        if other != place
-    }
-
-
-def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
-    """The code that each item has among the known ones, or -1: by how ids are written where their kinds differ."""
-    if known.kind == items.kind:
-        return known.encode(items.ids, unknown="code")
-    known, items = (Vocabulary(list(map(str, side.ids.tolist()))) for side in (known, items))
-    return known.encode(items.ids, unknown="code")
-
-
-def _item_column(names: list[str], item: Selector) -> int:
-    if isinstance(item, str) and item in names:
-        return names.index(item)
-    roles = recognise(["user", *names], user=0, item=None, value=False, time=False)
-    return roles.item - 1
-
-
-def _align(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
-    """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
-    text = isinstance(column, TextColumn)
-    values = _plain_values(column)
-    chosen = [None if row < 0 or is_missing(values[row]) else values[row] for row in rows.tolist()]
-    parsed = _as_numbers(chosen, text=text) if numbers else None
-    if parsed is not None:
-        return parsed
-    return object_array([_as_text(value) for value in chosen])
-
-
-def _plain_values(column: Any) -> list[Any]:
-    if isinstance(column, TextColumn):
-        return [text or None for text in column.to_list()]
-    if isinstance(column, nw.Series):
-        return plain_list(column)
-    return list(column.tolist() if isinstance(column, np.ndarray) else column)
-
-
-def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
-    """Integers as int64, other numbers and those with gaps as float64 with NaN; None if there is anything else."""
-    present = [value for value in values if value is not None]
-    kinds = (int, float, np.integer, np.floating, Decimal, *((str,) if text else ()))
-    if not present or not all(isinstance(value, kinds) for value in present):
-        return None
-    try:
-        if len(present) == len(values) and all(_is_whole(value) for value in present):
-            return np.array([int(value) for value in present], np.int64)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values])
-    except ValueError:
-        return None
-
-
-def _is_whole(value: Any) -> bool:
-    return (
-        value == value.to_integral_value() if isinstance(value, Decimal) else not isinstance(value, float | np.floating)
-    )
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,4 +1,4 @@
-"""Which column is the user, the item, the value and the time: told by the caller, or by the names that are usual."""
+"""The roles of a table's columns: told by the caller, or by the names that are usual."""
 
 import re
 from collections.abc import Container, Mapping, Sequence
@@ -14,6 +14,14 @@ class Roles(NamedTuple):
     item: int
     value: int | None
     time: int | None
+    event: int | None = None
+
+
+class ItemRoles(NamedTuple):
+    """The places of the columns in a table about items; None: there is none."""
+
+    item: int
+    title: int | None
 
 
 # Compared without case, underscores, spaces and what follows a colon ("user_id:token" is "userid"). A name of an
@@ -24,6 +32,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "username userindex useridx visitor visitorid customer customerid reviewer reviewerid member memberid "
         "account accountid profile profileid person personid client clientid buyer buyerid shopper shopperid "
         "listener listenerid reader readerid player playerid consumerid panelistid",
+        "email emailaddress useremail customeremail",
         "session sessionid household householdid householdkey",
     ),
     "item": (
@@ -33,24 +42,47 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "artist artistid album albumid anime animeid article articleid business businessid gmapid game gameid app "
         "appid video videoid venue venueid location locationid poi poiid place placeid news newsid recipe recipeid "
         "restaurant restaurantid course courseid joke jokeid ad adid stream streamid photo photoid post postid "
-        "offer offerid hotel hotelid itemindex itemidx content contentid show showid podcast podcastid",
+        "offer offerid hotel hotelid itemindex itemidx content contentid show showid podcast podcastid "
+        "lineitemsku",
     ),
     "value": (
         "value rating ratings",
         "score stars overall",
         "count counts plays playcount nplays listens listencount weight weights quantity qty strength freq frequency "
-        "confidence preference",
+        "confidence preference lineitemquantity",
     ),
     "time": (
         "time timestamp ts",
         "date datetime eventtime unixreviewtime createdat ratedat reviewdate reviewtime checkintime utctime "
         "timestampms unixtime when invoicedate orderdate purchasedate",
     ),
+    "event": (
+        "event eventtype eventname",
+        "action actiontype behavior behaviortype behaviour behaviourtype interactiontype interaction",
+    ),
+    "title": (
+        "title",
+        "name itemname itemtitle productname producttitle moviename movietitle filmtitle booktitle songtitle songname "
+        "tracktitle trackname artistname albumtitle albumname gamename gametitle appname animename originaltitle "
+        "displayname",
+    ),
+    "item id": ("id",),
 }
+# In a table with such a column and without one of users, the users of the orders stand in another table.
+_ORDERS = "order orderid invoice invoiceno invoiceid basket basketid transaction transactionid receipt receiptid"
+_OPTIONAL = ("value", "time", "event")
 
 
-def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Selector, time: Selector) -> Roles:
-    """The columns of the four roles, from what the caller said or from their names.
+def recognise(
+    names: Sequence[str],
+    *,
+    user: Selector,
+    item: Selector,
+    value: Selector,
+    time: Selector,
+    event: Selector = False,
+) -> Roles:
+    """The columns of the roles, from what the caller said or from their names.
 
     Raises
     ------
@@ -60,23 +92,60 @@ def recognise(names: Sequence[str], *, user: Selector, item: Selector, value: Se
     Examples
     --------
     >>> recognise(["userId", "movieId", "rating"], user=None, item=None, value=None, time=None)
-    Roles(user=0, item=1, value=2, time=None)
+    Roles(user=0, item=1, value=2, time=None, event=None)
     """
-    asked = {"user": user, "item": item, "value": value, "time": time}
+    asked = {"user": user, "item": item, "value": value, "time": time, "event": event}
     found = {role: _find_named(role, selector, names) for role, selector in asked.items() if selector is not None}
     for role, selector in asked.items():
         if selector is None:
             found[role] = _find_usual(role, names, {place for place in found.values() if place is not None})
     for role in ("user", "item"):
         if found[role] is None:
-            raise ValueError(
-                f"no {role} column was recognised among {_quote(names)}: name it by {role}=…, or, if the first line "
-                "of the file is no header, give column numbers and header=False"
-            )
+            raise ValueError(f"no {role} column was recognised among {_quote(names)}: {_advise(role, names, found)}")
     places = [place for place in found.values() if place is not None]
     if len(set(places)) < len(places):
-        raise ValueError(f"user, item, value and time must be different columns, got {found}")
+        raise ValueError(f"user, item, value, time and event must be different columns, got {found}")
     return Roles(**found)  # type: ignore[arg-type]
+
+
+def _advise(role: str, names: Sequence[str], found: Mapping[str, int | None]) -> str:
+    """The next step of somebody whose table has no column of a role."""
+    if any(map(_is_no_name, names)):
+        return (
+            "the first line is no header, so give the columns by number, from 0, and header=False, such as user=0, "
+            "item=1, header=False"
+        )
+    if role == "user" and any(name in _ORDERS.split() for name in map(_plain, names)):
+        return (
+            "where the users of the orders stand in another table, join the two first (in pandas: "
+            "frame.merge(orders, on=…)); where each order is to be a user, name it by user=…"
+        )
+    if role == "item" and len(names) > 2 and sum(place is not None for place in found.values()) == 1:
+        return "name it by item=…, or, if every further column is an item and its cells are values, say wide=True"
+    return f"name it by {role}=…, or, if the first line of the file is no header, give column numbers and header=False"
+
+
+def recognise_item_columns(names: Sequence[str], *, item: Selector, title: Selector) -> ItemRoles:
+    """The columns of ids and titles in a table about items, from what the caller said or from their names.
+
+    Raises
+    ------
+    ValueError
+        If a named column does not exist, or no column of ids is recognised.
+
+    Examples
+    --------
+    >>> recognise_item_columns(["ISBN", "Book-Title", "Book-Author"], item=None, title=None)
+    ItemRoles(item=0, title=1)
+    """
+    places = _find_all("item", names) or _find_all("item id", names)
+    if item is not None:
+        places = [find_column_by("items_id", item, names)]
+    if len(places) != 1:
+        could_be = f"could be any of {_quote([names[place] for place in places])}" if places else "was not recognised"
+        raise ValueError(f"the column of item ids {could_be} among {_quote(names)}: name it by items_id=…")
+    titles = _find_all("title", names, places) if title is None else [find_column_by("title", title, names)]
+    return ItemRoles(places[0], titles[0] if titles else None)
 
 
 def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mapping[str, Selector]) -> bool:
@@ -135,8 +204,15 @@ def refuse_table(X: Any, name: str) -> None:
 
 
 def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | None:
-    if selector is False and role in ("value", "time"):
-        return None
+    return None if selector is False and role in _OPTIONAL else find_column_by(role, selector, names)
+
+
+def find_column_by(role: str, selector: Selector, names: Sequence[str]) -> int:
+    """The place of the column that a caller gives by its name or number; `role` is the name that errors give it.
+
+    >>> find_column_by("user", "who", ["when", "who"]), find_column_by("user", 0, ["when", "who"])
+    (1, 0)
+    """
     if isinstance(selector, bool) or not isinstance(selector, (str, int)):
         raise TypeError(f"{role} must be the name or number of a column, got {selector!r}")
     if isinstance(selector, int):
@@ -162,9 +238,14 @@ def _find_usual(role: str, names: Sequence[str], taken: set[int]) -> int | None:
 
 def _find_all(role: str, names: Sequence[str], taken: Container[int] = ()) -> list[int]:
     """The places of the names of the first group that has any."""
-    plain = [re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower()) for name in names]
+    plain = [_plain(name) for name in names]
     found = ([p for p, name in enumerate(plain) if name in group.split() and p not in taken] for group in _NAMES[role])
     return next((places for places in found if places), [])
+
+
+def _plain(name: str) -> str:
+    """A name as names are compared."""
+    return re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower())
 
 
 def _quote(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The sparse matrix that flows through everything: int32 codes, float32 values, made, checked and cut here."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -142,7 +142,7 @@ def check_matrix(
     matrix = raw if checked else canonical(raw)
     data = _float32_values(matrix, name)
     if negative == "refuse" and data.size and data.min() < 0:
-        _refuse_value(name, matrix, data < 0, "a negative value")
+        _refuse_value(name, matrix, data < 0, "a negative value", getattr(X, "describe_cell", None))
     matrix = assemble_csr(data, matrix.indices, matrix.indptr, matrix.shape)
     if zeros == "drop" or (zeros == "events" and not (checked or isinstance(X, CodeMatrix))):
         matrix = drop_zeros(matrix)
@@ -241,18 +241,23 @@ def _float32_values(matrix: Any, name: str) -> NDArray[np.float32]:
 
 NEGATIVE_ADVICE = (
     ": leave dislikes out, or take a model that learns from them; what was had and not rated is an event of value 0 in "
-    "Interactions"
+    "Interactions; where every event is to count alike, read the file without its values"
 )
 
 
-def _refuse_value(name: str, matrix: Any, bad: NDArray[np.bool_], what: str) -> None:
+def _refuse_value(
+    name: str, matrix: Any, bad: NDArray[np.bool_], what: str, describe: Callable[[int, int], str] | None = None
+) -> None:
     if bad.any():
         place = int(np.argmax(bad))
-        row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
+        row, column = int(np.searchsorted(matrix.indptr, place, side="right")) - 1, int(matrix.indices[place])
         # Sentences about negatives are begun as scikit-learn begins them, which its own checks look for.
         lead = "Negative values in data passed: " if "negative" in what else ""
         advice = NEGATIVE_ADVICE if lead else ""
-        raise ValueError(f"{lead}{name} contains {what} in row {row}, column {int(matrix.indices[place])}{advice}")
+        where = f"in row {row}, column {column}"
+        if describe is not None:
+            where = f"{matrix.data[place]:g} ({where}, {describe(row, column)}; {np.count_nonzero(bad):,} such in all)"
+        raise ValueError(f"{lead}{name} contains {what} {where}{advice}")
 
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:

@@ -91,7 +91,7 @@ def test_a_sum_beyond_float32_is_an_error_not_an_infinity():
 
 
 def test_the_error_policy_names_the_pair_and_its_rows_at_once():
-    with pytest.raises(ValueError, match="user 'bob' meets item 7 more than once, in rows 1 and 3"):
+    with pytest.raises(ValueError, match="user 'bob' and item 7 meet more than once, in rows 1 and 3"):
         Interactions([0, 1, 1, 1], [0, 1, 0, 1], users=["ann", "bob"], items=[9, 7], duplicates="error")
     assert Interactions([0, 1], [0, 0], duplicates="error").matrix.nnz == 2
 

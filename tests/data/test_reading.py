@@ -298,7 +298,7 @@ def test_duplicates_policy_is_checked_and_kept(tmp_path):
     assert fr.read_interactions(path, duplicates="max").matrix[0, 0] == 5
     assert "1; models of ratings take the last of a pair, all others the sum" in repr(fr.read_interactions(path))
     assert fr.read_interactions(path).duplicates is None
-    with pytest.raises(ValueError, match="user 'a' meets item 1 more than once, in rows 0 and 1"):
+    with pytest.raises(ValueError, match="user 'a' and item 1 meet more than once, in rows 0 and 1"):
         fr.read_interactions(path, duplicates="error")
     with pytest.raises(ValueError, match="duplicates must be one of"):
         fr.read_interactions(path, duplicates="mean")

@@ -53,8 +53,8 @@ def test_columns_that_are_not_there_or_taken_are_refused(chosen, message):
 
 def test_what_is_chosen_wins_and_none_of_a_role_is_none():
     names = ["user_id", "movie_id", "rating", "votes"]
-    assert recognise(names, user=None, item=None, value="votes", time=None) == (0, 1, 3, None)
-    assert recognise(names, user=1, item=0, value=False, time=None) == (1, 0, None, None)
+    assert recognise(names, user=None, item=None, value="votes", time=None) == (0, 1, 3, None, None)
+    assert recognise(names, user=1, item=0, value=False, time=None) == (1, 0, None, None, None)
 
 
 NUMBERED = {"user": 0, "item": 1}

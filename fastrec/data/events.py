@@ -1,0 +1,206 @@
+"""Kinds of events, such as views and purchases: what each counts, and which rows of a table are taken."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data.columns import read_ids
+from fastrec.data.frames import decoded
+from fastrec.data.ids import as_sequence
+from fastrec.data.text_columns import TextColumn
+from fastrec.notices import warn_caller
+from fastrec.validation import check_number
+
+# A column with more labels than these holds something else than kinds of events.
+MOST_KINDS = 50
+
+
+class EventKindsWarning(UserWarning):
+    """A table has several kinds of events, and the caller has not said what each counts."""
+
+
+class Labels(NamedTuple):
+    """A column of labels: its distinct texts in ascending order, and the place of each row's among them."""
+
+    texts: list[str]
+    codes: NDArray[np.int32]
+
+    def counts(self) -> dict[str, int]:
+        """The number of rows of each label, the most frequent first.
+
+        >>> Labels(["buy", "view"], np.array([1, 0, 1])).counts()
+        {'view': 2, 'buy': 1}
+        """
+        numbers = np.bincount(self.codes, minlength=len(self.texts)).tolist()
+        return dict(sorted(zip(self.texts, numbers, strict=True), key=lambda pair: -pair[1]))
+
+
+def read_labels(column: Any, name: str) -> Labels:
+    """A column of strings, integers or flags as labels: each as it is written, a missing one as "".
+
+    Raises
+    ------
+    TypeError
+        Where the column holds anything else.
+    """
+    if isinstance(column, nw.Series):
+        column = decoded(column)
+        if column.dtype == nw.Boolean and not column.is_null().any():
+            return Labels(["False", "True"], column.to_numpy().astype(np.int32))
+        if column.dtype == nw.String:
+            column = column.fill_null("")
+    if isinstance(column, TextColumn):
+        return Labels(*column.distinct())
+    vocabulary, codes = read_ids(column, name, kind="str")
+    return Labels(list(map(str, vocabulary.ids.tolist())), codes)
+
+
+def check_where(where: Any) -> dict[str | int, list[str]]:
+    """The labels that are wanted, by column.
+
+    >>> check_where({"event": "buy", 3: [1, 2], "verified": True})
+    {'event': ['buy'], 3: ['1', '2'], 'verified': ['True']}
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where it is no mapping of columns to labels, or names no label.
+    """
+    if where is None:
+        return {}
+    if not isinstance(where, Mapping):
+        raise TypeError(f"where must be a mapping of columns to the labels that are wanted, got {where!r}")
+    wanted: dict[str | int, list[str]] = {}
+    for column, labels in where.items():
+        if isinstance(column, bool) or not isinstance(column, str | int):
+            raise TypeError(f"where must name columns by name or number, got {column!r}")
+        single = isinstance(labels, str | int | np.integer | np.bool_)
+        wanted[column] = list(map(str, [labels] if single else as_sequence(labels)))
+        if not wanted[column]:
+            raise ValueError(f"where[{column!r}] must name at least one label")
+    return wanted
+
+
+def pick_rows(labels: Labels, wanted: Sequence[str], name: str) -> NDArray[np.bool_]:
+    """The rows whose label is wanted, as a mask.
+
+    Raises
+    ------
+    ValueError
+        Where no row has a wanted label: the labels of the column are named.
+    """
+    kept = np.isin(labels.codes, [place for place, text in enumerate(labels.texts) if text in set(wanted)])
+    if not kept.any():
+        raise ValueError(f"no row has {_list_in_words(wanted)} in {name}: its labels are {_count_in_words(labels)}")
+    return kept
+
+
+def check_weights(weights: Any) -> dict[str, float] | None:
+    """What an event of each kind counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where it is no mapping of kinds to finite numbers.
+    """
+    if weights is None:
+        return None
+    if not isinstance(weights, Mapping) or not weights:
+        raise TypeError(f'weights must be a mapping such as {{"view": 1, "purchase": 5}}, got {weights!r}')
+    return {str(kind): check_number(f"weights[{kind!r}]", weight) for kind, weight in weights.items()}
+
+
+def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDArray[np.float64]:
+    """What each row counts, of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        Where a kind of the column has no weight: the kinds are named with their numbers of rows.
+    """
+    missing = [kind for kind in labels.texts if kind not in weights]
+    if missing:
+        raise ValueError(
+            f"weights must say what every kind of {name} counts, and do not say it of {_list_in_words(missing)}: the "
+            f"kinds are {_count_in_words(labels)}; a weight of 0 leaves a kind out"
+        )
+    return np.array([weights[kind] for kind in labels.texts], np.float64)[labels.codes]
+
+
+def tell_kinds(labels: Labels, name: str) -> None:
+    """Warn that events of several kinds all count alike, since nobody said otherwise."""
+    if 1 < len(labels.texts) <= MOST_KINDS:
+        example = ", ".join(f'"{kind}": 1' for kind in list(labels.counts())[:2])
+        warn_caller(
+            f"{name} has {len(labels.texts)} kinds of events: {_count_in_words(labels)}. Each event counts alike. Say "
+            f"weights={{{example}, …}} to weigh them (0 leaves a kind out), or event=False to take no notice of them",
+            EventKindsWarning,
+        )
+
+
+class Wanted(NamedTuple):
+    """The events that a caller wants: labels by the places of columns, and the weights of kinds of events."""
+
+    where: dict[int, list[str]]
+    weights: dict[str, float] | None
+
+
+class Taken(NamedTuple):
+    """The rows that are taken and what each counts, as arrays of shape (n,), and the kinds in words.
+
+    None stands for all rows, for 1, and for no kinds.
+    """
+
+    rows: NDArray[np.bool_] | None
+    weights: NDArray[np.float64] | None
+    kinds: str | None
+
+
+def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int | None, wanted: Wanted) -> Taken:
+    """The rows of a table that are wanted, and what each counts by its kind of event.
+
+    Parameters
+    ----------
+    columns, names
+        The columns by their places, and what errors call them.
+    event
+        The place of the column with the kinds of events, or None.
+    wanted
+        What the caller asks for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where no row is wanted, a kind has no weight, or there are weights and no kinds.
+    """
+    rows = None
+    for place, texts in wanted.where.items():
+        picked = pick_rows(read_labels(columns[place], names[place]), texts, names[place])
+        rows = picked if rows is None else rows & picked
+    if event is None:
+        if wanted.weights is not None:
+            raise ValueError(
+                "weights are of kinds of events, and no column of kinds was recognised: name it by event=…"
+            )
+        return Taken(rows, None, None)
+    labels = read_labels(columns[event], names[event])
+    if wanted.weights is None:
+        if event not in wanted.where:
+            tell_kinds(labels, names[event])
+        return Taken(rows, None, _count_in_words(labels))
+    weights = weigh_kinds(labels, wanted.weights, names[event])
+    shown = ", ".join(f"{kind} × {wanted.weights[kind]:g}" for kind in labels.texts)
+    return Taken((weights != 0) if rows is None else rows & (weights != 0), weights, shown)
+
+
+def _list_in_words(texts: Sequence[str]) -> str:
+    return ", ".join(map(repr, texts[:5])) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
+
+
+def _count_in_words(labels: Labels) -> str:
+    counts = labels.counts()
+    shown = ", ".join(f"{kind or '(empty)'} {number:,}" for kind, number in list(counts.items())[:8])
+    return shown + (f" and {len(counts) - 8} more" if len(counts) > 8 else "")

@@ -1,0 +1,145 @@
+"""Facts about items, such as titles, from tables: aligned with the codes of the interactions."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastrec.data.columns import read_ids
+from fastrec.data.frames import plain_list
+from fastrec.data.ids import as_ids, as_sequence, is_missing, object_array
+from fastrec.data.recognition import Selector, recognise_item_columns
+from fastrec.data.tables import open_table
+from fastrec.data.text_columns import TextColumn
+from fastrec.data.vocabulary import Vocabulary
+
+
+class ItemColumns(NamedTuple):
+    """The columns of a table about items that a caller names; None: recognised.
+
+    `item` is the column of the interactions, whose name is the next to be looked for where `id` is None.
+    """
+
+    id: Selector
+    item: Selector
+    title: Selector
+
+
+def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encoding: str) -> Mapping[str, ArrayLike]:
+    """A table about items as arrays aligned with the codes of the vocabulary.
+
+    Parameters
+    ----------
+    info
+        A path, a frame, or a mapping of names to columns.
+    items
+        The ids of the items.
+    columns
+        The columns of the ids and titles.
+    encoding
+        Of a text file.
+
+    Raises
+    ------
+    ValueError
+        Where it has no column of ids, names an item twice, or is about none of the items.
+    """
+    read: list[Any]
+    if isinstance(info, Mapping):
+        names, read = list(map(str, info)), [as_sequence(column) for column in info.values()]
+    else:
+        form = {"delimiter": None, "header": None, "encoding": encoding, "quote": '"'}
+        table = open_table(
+            info, form, {"user": columns.id if columns.title is None else columns.title, "item": columns.id}
+        )
+        names, read = table.names, table.read(list(range(len(table.names))))
+    named_alike = isinstance(columns.item, str) and columns.item in names
+    by_id = columns.item if columns.id is None and named_alike else columns.id
+    place, shown = recognise_item_columns(names, item=by_id, title=columns.title)
+    names = ["title" if column == shown else name for column, name in enumerate(names)]
+    what = f"item_info column {names[place]!r}"
+    ids = as_ids(read[place], what) if isinstance(info, Mapping) else read[place]
+    known, codes = read_ids(ids, what)
+    if len(known) < len(codes):
+        twice = int(np.flatnonzero(np.bincount(codes) > 1)[0])
+        raise ValueError(f"item_info must name every item once, got {known.ids.item(twice)!r} twice")
+    row_of = np.full(len(known) + 1, -1)
+    row_of[codes] = np.arange(len(codes))
+    rows = row_of[_find(known, items)]
+    if len(rows) and rows.max() < 0:
+        raise ValueError(
+            f"item_info is about none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
+            f"interactions such as {items.ids[:1].tolist()}"
+        )
+    return {
+        names[other]: _align(read[other], rows, numbers=names[other] != "title")
+        for other in range(len(names))
+        if other != place
+    }
+
+
+def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
+    """The code that each item has among the known ones, or -1: by how ids are written where their kinds differ."""
+    if known.kind == items.kind:
+        return known.encode(items.ids, unknown="code")
+    known, items = (Vocabulary(list(map(str, side.ids.tolist()))) for side in (known, items))
+    return known.encode(items.ids, unknown="code")
+
+
+def _align(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
+    """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
+    text = isinstance(column, TextColumn)
+    values = _plain_values(column)
+    chosen = [None if row < 0 or is_missing(values[row]) else values[row] for row in rows.tolist()]
+    parsed = _as_numbers(chosen, text=text) if numbers else None
+    if parsed is not None:
+        return parsed
+    return object_array([_as_text(value) for value in chosen])
+
+
+def _plain_values(column: Any) -> list[Any]:
+    if isinstance(column, TextColumn):
+        return [text or None for text in column.to_list()]
+    if isinstance(column, nw.Series):
+        return plain_list(column)
+    return list(column.tolist() if isinstance(column, np.ndarray) else column)
+
+
+def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
+    """Integers as int64, other numbers and those with gaps as float64 with NaN; None if there is anything else."""
+    present = [value for value in values if value is not None]
+    kinds = (int, float, np.integer, np.floating, Decimal, *((str,) if text else ()))
+    if not present or not all(isinstance(value, kinds) for value in present):
+        return None
+    try:
+        if len(present) == len(values) and all(_is_whole(value) for value in present):
+            return np.array([int(value) for value in present], np.int64)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values])
+    except ValueError:
+        return None
+
+
+def _is_whole(value: Any) -> bool:
+    return (
+        value == value.to_integral_value() if isinstance(value, Decimal) else not isinstance(value, float | np.floating)
+    )
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def first_titles(column: Any, codes: NDArray[np.int32], n_items: int) -> NDArray[Any]:
+    """The title of each item in a column of a table of interactions: that of its first row."""
+    _, rows = np.unique(codes, return_index=True)
+    places = np.full(n_items, -1)
+    places[codes[rows]] = rows
+    return _align(column, places, numbers=False)
