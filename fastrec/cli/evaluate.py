@@ -1,28 +1,17 @@
-"""``fastrec evaluate``: how well models find what is held out."""
+"""``fastrec evaluate`` and ``fastrec compare``: how well models find what is held out."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.estimators import ModelPlan, model_plan, parse_model
 from fastrec.cli.groups import groups_options
-from fastrec.cli.options import (
-    Alpha,
-    ColdUsers,
-    Factors,
-    Format,
-    Iterations,
-    Jobs,
-    Output,
-    Regularization,
-    Seed,
-    Split,
-    als_options,
-    check_metrics,
-)
-from fastrec.cli.output import note, write_report
+from fastrec.cli.measures import MeasureOptions, measure, measure_options
+from fastrec.cli.options import Format, Fraction, Jobs, Seed, Split, SplitBy, TableFile
+from fastrec.cli.output import note
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
 
 if TYPE_CHECKING:
@@ -31,75 +20,97 @@ if TYPE_CHECKING:
 
 @app.command(
     name="evaluate",
-    epilog="Examples:  fastrec evaluate ratings.csv --split time --report report.html   |   "
+    epilog="Examples:  fastrec evaluate ratings.csv --model EASE --split time --report report.html   |   "
     "fastrec evaluate model.fastrec later.csv --metrics ndcg@10,recall@50",
 )
-@groups_options(table=table_options)
+@groups_options(table=table_options, plan=model_plan, measures=measure_options)
 def evaluate_command(
-    table: TableOptions,
     source: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="A table to be split; or a model, with TEST.")
     ],
+    table: TableOptions,
+    plan: ModelPlan,
+    measures: MeasureOptions,
     test: Annotated[
         Path | None, typer.Argument(exists=True, dir_okay=False, help="The table with what is to be found.")
     ] = None,
-    split: Annotated[
-        Split, typer.Option(help="How the table is split; auto: by time, where there are times.")
-    ] = Split.auto,
-    fraction: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share to be found.")] = 0.2,
-    metrics: Annotated[str, typer.Option("-m", "--metrics", help="Names with cut-offs, between commas.")] = (
-        "ndcg@10,recall@20,hit_rate@10,map@10,coverage@10"
-    ),
-    cold_users: Annotated[
-        ColdUsers, typer.Option(help="Score users without training events, or not.")
-    ] = ColdUsers.keep,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Recommend and look for what users had already (exclude_seen=False).")
-    ] = False,
-    factors: Factors = None,
-    regularization: Regularization = None,
-    alpha: Alpha = None,
-    iterations: Iterations = None,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    report_file: Annotated[
-        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with tables and plots, too.")
-    ] = None,
-    output_format: Output = Format.table,
+    split: SplitBy = Split.auto,
+    fraction: Fraction = 0.2,
 ) -> None:
-    """Evaluate ImplicitALS beside Popularity on a split of a table, or a saved model on a table.
+    """Evaluate a model beside Popularity on a split of a table, or a saved model on a table.
 
     Means have 95 % confidence intervals; who was left out is said on stderr.
     """
-    from fastrec import evaluate, load
+    from fastrec import load
 
-    labels = [label.strip() for label in metrics.split(",") if label.strip()]
-    check_metrics(labels)
-    if test is not None:
-        model = load(source)
-        models: Any = {type(model).__name__: model}
-        sides = (model.users_, model.items_)
-        kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
-        wanted = read_table(test, table, ids=kinds)
-    else:
+    if test is None:
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
-        options = als_options(factors, regularization, alpha, iterations, seed, jobs)
-        models, wanted = _train_on_split(read_table(source, table), split, fraction, seed, options)
-    report = evaluate(models, wanted, labels, exclude_seen=not include_seen, cold_users=cold_users.value, n_jobs=jobs)
-    write_report(report, output_format)
-    if report_file is not None:
-        report.save(report_file)
-        note(f"{report_file} written")
+        data = read_table(source, table)
+        fit_and_measure([plan], data, split, fraction, measures)
+        return
+    model = load(source)
+    sides = (model.users_, model.items_)
+    kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
+    measure({type(model).__name__: model}, read_table(test, table, ids=kinds), measures, plan.jobs)
 
 
-def _train_on_split(
-    data: "Interactions", split: Split, fraction: float, seed: int, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], "Interactions"]:
-    from fastrec import ImplicitALS, Popularity
+@app.command(
+    name="compare",
+    epilog="Example:  fastrec compare ratings.csv --model EASE --model ImplicitALS:factors=128,alpha=10 "
+    "--report report.html",
+)
+@groups_options(table=table_options, measures=measure_options)
+def compare_command(
+    file: TableFile,
+    table: TableOptions,
+    measures: MeasureOptions,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME[:OPTION=VALUE,…]",
+            help="A model to fit. Repeat.",
+            show_default="ItemKNN, EASE, ImplicitALS, GraphFilter, and SequenceRules where there are times",
+        ),
+    ] = None,
+    split: SplitBy = Split.auto,
+    fraction: Fraction = 0.2,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+) -> None:
+    """Fit several models on one split of a table, and compare them with each other and with Popularity.
 
-    train_part, test_part = split_table(data, split, fraction, seed)
-    return {
-        "ImplicitALS": ImplicitALS(**options).fit(train_part),
-        "Popularity": Popularity().fit(train_part),
-    }, test_part
+    Differences are paired by user, and p-values corrected for their number.
+    """
+    plans = [parse_model(text, seed, jobs) for text in models or []]
+    data = read_table(file, table)
+    if not plans:
+        names = ["ItemKNN", "EASE", "ImplicitALS", "GraphFilter"] + ["SequenceRules"] * (data.times is not None)
+        plans = [parse_model(name, seed, jobs) for name in names]
+    report = fit_and_measure(plans, data, split, fraction, measures)
+    if measures.output_format is Format.table:
+        comparison = report.compare().table()
+        print(f"\n{comparison.caption}\n{comparison.text()}")
+
+
+def fit_and_measure(
+    plans: Sequence[ModelPlan], data: "Interactions", split: Split, fraction: float, measures: MeasureOptions
+) -> Any:
+    """Fit models and Popularity on a part of the data, and evaluate them on the rest."""
+    from fastrec import Popularity
+
+    train_part, test_part = split_table(data, split, fraction, plans[0].seed)
+    models: dict[str, Any] = {}
+    for plan in plans:
+        options = ", ".join(f"{name}={value}" for name, value in plan.options.items())
+        named = (
+            plan.kind.__name__
+            if [other.kind for other in plans].count(plan.kind) == 1
+            else f"{plan.kind.__name__}({options})"
+        )
+        if len(plans) > 1:
+            note(f"fitting {named}")
+        models[named] = plan.make().fit(train_part)
+    models.setdefault("Popularity", Popularity().fit(train_part))
+    return measure(models, test_part, measures, plans[0].jobs)

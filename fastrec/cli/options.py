@@ -1,6 +1,5 @@
 """What options of the commands are called, what they take, and what their help says."""
 
-import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +43,23 @@ class Duplicates(StrEnum):
     max = "max"
 
 
+class Values(StrEnum):
+    """The form in which values are learned from."""
+
+    raw = "raw"
+    log = "log"
+    binary = "binary"
+
+
+class TimeUnit(StrEnum):
+    """The unit of numeric times since 1970."""
+
+    s = "s"
+    ms = "ms"
+    us = "us"
+    ns = "ns"
+
+
 class OnUnknown(StrEnum):
     """What a server answers about ids that it does not know."""
 
@@ -81,8 +97,46 @@ UserColumn = Annotated[
 ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
 
 
-ValueColumn = Annotated[str | None, typer.Option("--value-column", help="Column of the values (ratings, counts).")]
-TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times.")]
+ValueColumn = Annotated[
+    str | None, typer.Option("--value-column", help="Column of the values (ratings, counts); none: there is none.")
+]
+TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times; none: there is none.")]
+EventColumn = Annotated[
+    str | None,
+    typer.Option("--event-column", help="Column of the kinds of events, such as view; none: there is none."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="KIND=NUMBER,…",
+        help="What an event of each kind counts, such as view=1,cart=3,purchase=5; 0 leaves a kind out.",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="COLUMN=LABEL,…", help="Take only rows with one of these labels. Repeat."),
+]
+ValueForm = Annotated[
+    Values, typer.Option("--values", help="Learn from values as they are, from log(1 + value), or from 1 for each.")
+]
+UnitOfTimes = Annotated[
+    TimeUnit | None, typer.Option("--time-unit", help="Unit of numeric times since 1970.", show_default="recognised")
+]
+Ids = Annotated[
+    str,
+    typer.Option("--ids", metavar="KIND", help="What ids become: auto, int or str, or two, for users and items."),
+]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="The table is a matrix: a row for each user, a column for each item.")
+]
+ItemsFile = Annotated[
+    Path | None, typer.Option("--items", exists=True, dir_okay=False, help="A table of facts about items (title).")
+]
+ItemsId = Annotated[str | None, typer.Option("--items-id", help="Column of the item ids in the table of --items.")]
+TitleColumn = Annotated[
+    str | None, typer.Option("--title-column", help="Column of the titles, in the table of --items or else in FILE.")
+]
 Merging = Annotated[
     Duplicates | None,
     typer.Option(
@@ -91,7 +145,6 @@ Merging = Annotated[
         show_default="last for models of ratings, else sum, with a warning",
     ),
 ]
-IgnoreValues = Annotated[bool, typer.Option("--ignore-values", help="Let every interaction count 1.")]
 Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether the first line names the columns; told, where it can be."),
@@ -111,6 +164,10 @@ Regularization = Annotated[
 ]
 Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of a unit of value, above 0.")]
 Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, help="Epochs.")]
+SplitBy = Annotated[
+    Split, typer.Option("--split", help="How the table is split; auto: by time, where there are times.")
+]
+Fraction = Annotated[float, typer.Option("--fraction", min=0.0, max=1.0, help="The share to be found.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
 Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
@@ -129,20 +186,6 @@ def check_mode(text: str) -> str:
 FileMode = Annotated[
     str, typer.Option("--mode", callback=check_mode, help="Permissions of the file: 640 lets the group read it.")
 ]
-
-
-def als_options(
-    factors: int | None,
-    regularization: float | None,
-    alpha: float | None,
-    iterations: int | None,
-    seed: int,
-    jobs: int | None,
-) -> dict[str, Any]:
-    """The options of an `ImplicitALS`; what was not given is left to it."""
-    given = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return {**chosen, "random_state": seed, "n_jobs": jobs, "verbose": sys.stderr.isatty()}
 
 
 Given = TypeVar("Given")

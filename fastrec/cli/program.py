@@ -11,6 +11,7 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.output import note
+from fastrec.cli.wording import in_options
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # click's, which newer typers bring along themselves
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -48,7 +49,7 @@ def _run(given: Sequence[str]) -> int:
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     """A warning as a line of its own, without the place in the code that Python shows."""
-    note(f"fastrec: warning: {' '.join(str(message).split())}")
+    note(f"fastrec: warning: {in_options(' '.join(str(message).split()))}")
 
 
 def _usage(error: Any) -> str:
@@ -57,7 +58,7 @@ def _usage(error: Any) -> str:
 
 
 def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = in_options(" ".join(str(error).split())) or type(error).__name__
     known = isinstance(error, ValueError | TypeError | OSError | ImportError | LookupError)
     return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
 

@@ -1,7 +1,6 @@
-"""``fastrec recommend`` and ``fastrec similar``: a model asked."""
+"""``fastrec recommend``: a model asked for users."""
 
 import sys
-from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.ids import parse_ids, parse_items, read_lines
 from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output
 from fastrec.cli.output import list_rows, note, write_rows
 from fastrec.permissions import parse_mode
 
 
-@app.command(epilog="Example:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json")
+@app.command(
+    epilog="Examples:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json   |   "
+    "fastrec recommend model.fastrec --history 50,181,172 --deny @sold_out.txt"
+)
 def recommend(
     model_file: ModelFile,
     user: Annotated[list[str] | None, typer.Option("-u", "--user", help="A user's id; may be repeated.")] = None,
@@ -23,7 +26,15 @@ def recommend(
         typer.Option("--users-from", allow_dash=True, dir_okay=False, help="A file with an id per line; - is stdin."),
     ] = None,
     all_users: Annotated[bool, typer.Option("--all", help="All users of the training data.")] = False,
+    history: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ITEM,…", help="In place of a user, the items that somebody has had, the oldest first. Repeat."
+        ),
+    ] = None,
     k: Length = 10,
+    allow: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Recommend only these items.")] = None,
+    deny: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Do not recommend these items.")] = None,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Do not leave out what the user has had.")
     ] = False,
@@ -35,86 +46,41 @@ def recommend(
     mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
-    """Recommend items to users of the training data."""
-    if (user is None) + (users_from is None) + (not all_users) != 2:
-        raise typer.BadParameter("give either --user, --users-from or --all", param_hint="--user")
+    """Recommend items to users of the training data, or to anybody by a history."""
+    if sum((user is not None, users_from is not None, all_users, history is not None)) != 1:
+        raise typer.BadParameter("give one of --user, --users-from, --all and --history", param_hint="--user")
+    if output is not None and history is not None:
+        raise typer.BadParameter("a file is written for users; --history is answered on stdout", param_hint="--output")
     from fastrec import load
 
     model = load(model_file)
+    chosen = {"allow": _items_of(model, allow), "deny": _items_of(model, deny)}
+    options: dict[str, Any] = {name: items for name, items in chosen.items() if items is not None}
+    options["exclude_seen"] = not include_seen
+    if history is not None:
+        given = model.histories([parse_items(model, _split(text)) for text in history])
+        write_rows(list_rows(model.recommend(given, k, **options), "history"), output_format)
+        return
     if all_users:
         users: Any = model.user_vocabulary.ids
     else:
-        texts = user if users_from is None else _read_lines(users_from)
-        users = _parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
-    unknown = "skip" if skip_unknown else "error"
+        texts = user if users_from is None else read_lines(users_from)
+        users = parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
+    options["on_unknown"] = "skip" if skip_unknown else "error"
     if output is not None:
-        options: dict[str, Any] = {"exclude_seen": not include_seen, "on_unknown": unknown, "mode": parse_mode(mode)}
-        options["verbose"] = sys.stderr.isatty()
+        options |= {"mode": parse_mode(mode), "verbose": sys.stderr.isatty()}
         note(f"{output}: {model.recommend_to(output, users, k, **options):,} rows")
         return
-    batches = (
-        model.recommend(list(users[start : start + 4096]), k, exclude_seen=not include_seen, on_unknown=unknown)
-        for start in range(0, len(users), 4096)
-    )
+    batches = (model.recommend(list(users[start : start + 4096]), k, **options) for start in range(0, len(users), 4096))
     write_rows(chain.from_iterable(list_rows(top, "user") for top in batches), output_format)
 
 
-@app.command(epilog='Example:  fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5')
-def similar(
-    model_file: ModelFile,
-    item: Annotated[list[str] | None, typer.Option("-i", "--item", help="An item's id; may be repeated.")] = None,
-    title: Annotated[list[str] | None, typer.Option("-t", "--title", help="A part of an item's title.")] = None,
-    k: Length = 10,
-    output_format: Output = Format.table,
-) -> None:
-    """List the items most similar to some items."""
-    if not item and not title:
-        raise typer.BadParameter("give --item or --title", param_hint="--item")
-    from fastrec import load
-
-    model = load(model_file)
-    items = _parse_ids(item or [], model.item_vocabulary, "item") + [_find_title(model, part) for part in title or []]
-    write_rows(list_rows(model.similar_items(items, k), "similar_to"), output_format)
+def _items_of(model: Any, text: str | None) -> list[Any] | None:
+    """The items of a list, or of a file with one in each line."""
+    if text is None:
+        return None
+    return parse_items(model, read_lines(Path(text[1:])) if text.startswith("@") else _split(text))
 
 
-def _read_lines(path: Path) -> list[str]:
-    """The lines of a list of ids: each ends at a line feed, blanks around it do not count, as in a table."""
-    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error}") from None
-    lines = (line.removesuffix("\r").strip(" \t") for line in text.split("\n"))
-    return [line for line in lines if line]
-
-
-def _parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = False) -> list[Any]:
-    """The ids that texts stand for, of the kind that the model's are; what stands for none is unknown."""
-    from fastrec.data.ids import parse_id
-
-    ids = []
-    for text in texts:
-        parsed = parse_id(text, vocabulary.kind)
-        if parsed is not None:
-            ids.append(parsed)
-        elif not skip:
-            digits = text.removeprefix("-")
-            beyond = ", which is beyond 64 bits" if digits.isascii() and digits.isdecimal() and len(digits) > 18 else ""
-            raise ValueError(f"the model's {side} ids are integers, got {text!r}{beyond}")
-    return ids
-
-
-def _find_title(model: Any, part: str) -> Any:
-    titles = (model.item_info_ or {}).get("title")
-    if titles is None:
-        raise ValueError("the model has no titles: use --item (train with --items to give it titles)")
-    lowered = [str(title).lower() for title in titles]
-    exact = [code for code, title in enumerate(lowered) if title == part.lower()]
-    found = exact or [code for code, title in enumerate(lowered) if part.lower() in title]
-    if not found:
-        raise ValueError(f"no title has {part!r} in it")
-    if len(found) > 1 and not exact:
-        some = ", ".join(repr(str(titles[code])) for code in found[:5])
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        raise ValueError(f"{part!r} is in several titles: {some}{more}")
-    return model.item_vocabulary.decode(found[:1])[0]
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.estimators import DEFAULT_MODEL
 from fastrec.cli.groups import groups_options
 from fastrec.cli.options import (
     FileMode,
@@ -45,7 +46,7 @@ def search(
         typer.Option("--option", metavar="NAME=…", help=OPTION_HELP),
     ],
     table: TableOptions,
-    model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = "ImplicitALS",
+    model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = DEFAULT_MODEL,
     method: Annotated[Method, typer.Option(help="How to search.")] = Method.random,
     trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="How many draws.")] = 20,
     metric: Annotated[str, typer.Option("-m", "--metric", help="What decides, with its cut-off.")] = "ndcg@10",

@@ -8,17 +8,27 @@ import typer
 from fastrec.cli.options import (
     Delimiter,
     Encoding,
+    EventColumn,
     Header,
-    IgnoreValues,
+    Ids,
     ItemColumn,
+    ItemsFile,
+    ItemsId,
     KCoreSize,
     Merging,
     MinValue,
     Quote,
     Split,
     TimeColumn,
+    TitleColumn,
+    UnitOfTimes,
     UserColumn,
     ValueColumn,
+    ValueForm,
+    Values,
+    Weights,
+    Where,
+    Wide,
 )
 from fastrec.cli.output import note
 
@@ -29,8 +39,8 @@ if TYPE_CHECKING:
 class TableOptions(NamedTuple):
     """How the tables of a command are read, and what is kept of them."""
 
-    columns: dict[str, Any]
-    form: dict[str, Any]
+    reading: dict[str, Any]
+    values: Values
     min_value: float | None
     k_core: int | None
 
@@ -40,8 +50,17 @@ def table_options(
     item_column: ItemColumn = None,
     value_column: ValueColumn = None,
     time_column: TimeColumn = None,
+    event_column: EventColumn = None,
+    weights: Weights = None,
+    where: Where = None,
+    values: ValueForm = Values.raw,
+    time_unit: UnitOfTimes = None,
+    ids: Ids = "auto",
     duplicates: Merging = None,
-    ignore_values: IgnoreValues = False,
+    items: ItemsFile = None,
+    items_id: ItemsId = None,
+    title_column: TitleColumn = None,
+    wide: Wide = False,
     header: Header = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
@@ -50,26 +69,71 @@ def table_options(
     k_core: KCoreSize = None,
 ) -> TableOptions:
     """The group of options that say how to read a table."""
-    if ignore_values and value_column is not None:
-        raise typer.BadParameter("not together with --value-column", param_hint="--ignore-values")
-    named = {"user": user_column, "item": item_column, "value": value_column, "time": time_column}
-    columns: dict[str, Any] = {role: None if text is None else _parse_column(text) for role, text in named.items()}
-    columns["value"] = False if ignore_values else columns["value"]
-    columns["duplicates"] = None if duplicates is None else duplicates.value
+    if values is Values.binary and value_column is not None:
+        raise typer.BadParameter("binary is not given together with --value-column", param_hint="--values")
+    optional = {"value": value_column, "time": time_column, "event": event_column}
+    columns = {"user": user_column, "item": item_column, "items_id": items_id, "title": title_column}
+    reading: dict[str, Any] = {role: None if text is None else parse_column(text) for role, text in columns.items()}
+    reading |= {role: _parse_optional(text) for role, text in optional.items()}
+    if values is Values.binary:
+        reading["value"] = False
+    reading |= {"weights": _parse_weights(weights), "where": _parse_where(where or []), "ids": _parse_kinds(ids)}
+    reading["duplicates"] = None if duplicates is None else duplicates.value
+    reading["time_unit"] = None if time_unit is None else time_unit.value
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else delimiter
     form = {"header": header, "delimiter": delimiter, "encoding": encoding, "quote": quote or None}
-    return TableOptions(columns, form, min_value, k_core)
+    return TableOptions(reading | form | {"item_info": items, "wide": wide}, values, min_value, k_core)
 
 
-def _parse_column(text: str) -> str | int:
+def parse_column(text: str) -> str | int:
+    """The name or number of a column."""
     return int(text) if text.isascii() and text.isdecimal() else text
 
 
-def read_table(file: Path, table: TableOptions, items: Path | None = None, ids: Any = "auto") -> "Interactions":
-    """The interactions of a file, what is not wanted left out; an error where nothing is left."""
-    from fastrec import KCore, read_interactions
+def _parse_optional(text: str | None) -> str | int | bool | None:
+    return False if text == "none" else None if text is None else parse_column(text)
 
-    data: Interactions = read_interactions(file, **table.columns, **table.form, ids=ids, item_info=items)
+
+def _parse_kinds(text: str) -> Any:
+    kinds = tuple(part.strip() for part in text.split(","))
+    if not set(kinds) <= {"auto", "int", "str"} or len(kinds) > 2:
+        raise typer.BadParameter(
+            f"must be auto, int or str, or two of them such as int,str, got {text}", param_hint="--ids"
+        )
+    return kinds[0] if len(kinds) == 1 else kinds
+
+
+def _parse_weights(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        weights = {kind: float(number) for kind, sign, number in pairs if sign}
+    except ValueError:
+        weights = {}
+    if len(weights) < len(text.split(",")):
+        raise typer.BadParameter(f"must be like view=1,purchase=5, got {text}", param_hint="--weights")
+    return weights
+
+
+def _parse_where(texts: list[str]) -> dict[str | int, list[str]] | None:
+    where = {}
+    for text in texts:
+        column, sign, labels = text.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"must be like event=purchase, got {text}", param_hint="--where")
+        where[parse_column(column)] = labels.split(",")
+    return where or None
+
+
+def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
+    """The interactions of a file, what is not wanted left out; an error where nothing is left.
+
+    `other` are options of `read_interactions` that the command itself gives.
+    """
+    from fastrec import KCore, LogWeight, read_interactions
+
+    data: Interactions = read_interactions(file, **(table.reading | other))
     if table.min_value is not None:
         if data.values is None:
             raise ValueError(f"{file} has no column of values to compare with --min-value")
@@ -78,7 +142,7 @@ def read_table(file: Path, table: TableOptions, items: Path | None = None, ids: 
         data = KCore(table.k_core, table.k_core).fit_transform(data).compact()
     if data.n_interactions == 0:
         raise ValueError(f"{file} has no interactions left to work on")
-    return data
+    return LogWeight().fit_transform(data) if table.values is Values.log else data
 
 
 def split_table(

@@ -182,9 +182,7 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
         rows = picked if rows is None else rows & picked
     if event is None:
         if wanted.weights is not None:
-            raise ValueError(
-                "weights are of kinds of events, and no column of kinds was recognised: name it by event=…"
-            )
+            raise ValueError("weights are of kinds of events, but the table has no column of kinds: name it by event=…")
         return Taken(rows, None, None)
     labels = read_labels(columns[event], names[event])
     if wanted.weights is None:

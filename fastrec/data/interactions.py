@@ -365,9 +365,8 @@ class Interactions:
         )
         what = {"last": "the value of the last one", "sum": "the sum of their values"}[policy]
         warn_caller(
-            f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} where the data is made "
-            f"(read_interactions, Interactions; --duplicates {policy} on the command line) if that is right, else "
-            'another of "sum", "last", "max" and "error"',
+            f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} if that is right, else "
+            'another of "sum", "last", "max" and "error" (an option of read_interactions and Interactions)',
             MergedEventsWarning,
         )
 

@@ -47,7 +47,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "value": (
         "value rating ratings",
-        "score stars overall",
+        "score stars overall bookrating userrating",
         "count counts plays playcount nplays listens listencount weight weights quantity qty strength freq frequency "
         "confidence preference lineitemquantity",
     ),

@@ -51,3 +51,33 @@ def test_evaluate_writes_a_page(run, tmp_path):
     assert code == 0
     assert "</html>" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "r.html written" in err
+
+
+def test_evaluate_takes_any_model(run):
+    code, out, err = run(
+        "evaluate", "ratings.csv", "--model", "EASE", "--option", "regularization=10", "--format", "json"
+    )
+    assert code == 0, err
+    assert {row["model"] for row in json.loads(out)} == {"EASE", "Popularity"}
+
+
+def test_compare_fits_several_models_on_one_split(run, tmp_path):
+    page = tmp_path / "report.html"
+    models = ["--model", "EASE", "--model", "ImplicitALS:factors=2", "--model", "ImplicitALS:factors=4,iterations=2"]
+    code, out, err = run("compare", "ratings.csv", *models, "-m", "ndcg@5", "--report", page)
+    assert code == 0, err
+    for name in ("EASE", "ImplicitALS(factors=2)", "ImplicitALS(factors=4, iterations=2)", "Popularity"):
+        assert name in out
+    assert "p (Holm)" in out
+    assert "EASE - ImplicitALS(factors=2)" in out
+    assert page.exists()
+    code, _, err = run("compare", "ratings.csv", "--model", "EASE:factors=2")
+    assert code == 2
+    assert "EASE has no option 'factors'" in " ".join(err.split())
+
+
+def test_compare_has_models_of_its_own(run):
+    code, out, err = run("compare", "ratings.csv", "-m", "ndcg@5", "--format", "json")
+    assert code == 0, err
+    fitted = {row["model"] for row in json.loads(out)}
+    assert fitted == {"ItemKNN", "EASE", "ImplicitALS", "GraphFilter", "SequenceRules", "Popularity"}

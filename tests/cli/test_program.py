@@ -58,7 +58,8 @@ def test_version(run):
         ["train", "ratings.csv", "-o", "no/such/folder/m.fastrec"],
         ["train", "ratings.csv", "-o", "m.fastrec", "--factors", "0"],
         ["train", "ratings.csv", "-o", "m.fastrec", "--factors", "many"],
-        ["train", "ratings.csv", "-o", "m.fastrec", "--value-column", "rating", "--ignore-values"],
+        ["train", "ratings.csv", "-o", "m.fastrec", "--alpha", "0"],
+        ["train", "ratings.csv", "-o", "m.fastrec", "--value-column", "rating", "--values", "binary"],
         ["recommend", "ratings.fastrec"],
         ["recommend", "ratings.fastrec", "--user", "1", "--all"],
         ["recommend", "ratings.fastrec", "--user", "1", "--format", "xml"],
@@ -83,7 +84,6 @@ def test_wrong_usage_is_one_line_and_code_2(run, arguments):
         (["recommend", "ratings.csv", "--user", "1"], "ratings.csv"),
         (["train", "ratings.csv", "-o", "m.fastrec", "--user-column", "nobody"], "nobody"),
         (["train", "ratings.csv", "-o", "m.fastrec", "--min-value", "99"], "no interactions left"),
-        (["train", "ratings.csv", "-o", "m.fastrec", "--alpha", "0"], "alpha"),
         (["similar", "ratings.fastrec", "--item", "77"], "77"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`fastrec recommend` and `fastrec similar`."""
+"""`fastrec recommend`."""
 
 import csv
 import io
@@ -65,23 +65,6 @@ def test_seen_items_come_on_request_only(run, folder):
     assert seen <= included
 
 
-def test_similar_by_id_and_by_title(run):
-    by_id = json.loads(run("similar", "ratings.fastrec", "--item", 30, "-k", 3, "--format", "json")[1])
-    by_title = json.loads(run("similar", "ratings.fastrec", "--title", "film, 3", "-k", 3, "--format", "json")[1])
-    assert by_id == by_title
-    assert [row["similar_to"] for row in by_id] == [30, 30, 30]
-    assert all(row["item"] < 100 for row in by_id), "the other films of the same group of users"
-
-
-def test_a_title_must_say_which(run):
-    code, _, err = run("similar", "ratings.fastrec", "--title", "Film")
-    assert code == 1
-    assert "'Film' is in several titles: 'Film, 0'" in err
-    assert "and 15 more" in err
-    assert "no title has 'Filmy' in it" in run("similar", "ratings.fastrec", "--title", "Filmy")[2]
-    assert "no titles" in run("similar", "strings.fastrec", "--title", "Film")[2]
-
-
 def test_all_recommendations_go_to_a_file(run, folder):
     code, _, err = run("recommend", "ratings.fastrec", "--all", "-k", 3, "-o", "all.csv")
     assert code == 0, err
@@ -90,20 +73,26 @@ def test_all_recommendations_go_to_a_file(run, folder):
     assert f"{len(lines) - 1:,} rows" in err
 
 
-def test_ids_in_a_list_are_written_plainly(run, tmp_path):
-    fr.Popularity().fit(fr.Interactions([0, 1], [0, 1], users=[100, 102], items=[1, 2])).save(tmp_path / "m.fastrec")
-    for text in ("0100", "1_0_2", "+100", "１００", "100.0", "1e2", str(2**64)):
-        (tmp_path / "ids.txt").write_text(f"{text}\n", encoding="utf-8")
-        code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt")
-        assert (code, out) == (1, ""), text
-        assert f"the model's user ids are integers, got {text!r}" in err
-        assert run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--skip-unknown")[0] == 0
-
-
-@pytest.mark.parametrize("id", ["u\x85x", "u\u2028x", "u\xa0", "\x0bu", "u\x1cx", "\ufeffu"])
-def test_a_line_of_a_list_ends_at_a_line_feed_alone(run, tmp_path, id):
-    fr.Popularity().fit(fr.Interactions([0, 1], [0, 1], users=[id, "b"], items=[1, 2])).save(tmp_path / "m.fastrec")
-    (tmp_path / "ids.txt").write_bytes(f"b\r\n{id}\n\n".encode())
-    code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--format", "json")
+def test_a_history_is_answered_as_in_python(run, folder):
+    model = fr.load(folder / "ratings.fastrec")
+    code, out, err = run(
+        "recommend", "ratings.fastrec", "--history", "30,50", "--history", "10", "-k", 3, "--format", "json"
+    )
     assert code == 0, err
-    assert [row["user"] for row in json.loads(out)] == ["b", id]
+    rows = json.loads(out)
+    expected = model.recommend(model.histories([[30, 50], [10]]), k=3)
+    assert [row["item"] for row in rows] == expected.items.ravel().tolist()
+    assert [row["history"] for row in rows] == [0, 0, 0, 1, 1, 1]
+    assert "unknown" in run("recommend", "ratings.fastrec", "--history", "31")[2]
+
+
+def test_items_are_allowed_and_denied(run, tmp_path):
+    (tmp_path / "few.txt").write_text("10\n20\n30\n40\n")
+    asked = ["recommend", "ratings.fastrec", "-u", 3, "-k", 20, "--include-seen", "--format", "json"]
+    allowed = {row["item"] for row in json.loads(run(*asked, "--allow", f"@{tmp_path / 'few.txt'}", "--deny", "20")[1])}
+    assert allowed == {10, 30, 40}
+
+
+@pytest.mark.parametrize("given", [["-u", "1", "--history", "10"], ["--history", "10", "-o", "lists.csv"]])
+def test_what_cannot_be_together_is_wrong_usage(run, given):
+    assert run("recommend", "ratings.fastrec", *given)[0] == 2

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 import fastrec as fr
@@ -83,7 +84,8 @@ def test_train_takes_named_columns(run, tmp_path):
     assert run("train", table, "-o", path, "-f", 2, *columns)[0] == 0
     assert fr.load(path).users_.ids.tolist() == [2, 3]
     assert (
-        run("train", table, "-o", path, "-f", 2, "--user-column", "b", "--item-column", "a", "--ignore-values")[0] == 0
+        run("train", table, "-o", path, "-f", 2, "--user-column", "b", "--item-column", "a", "--values", "binary")[0]
+        == 0
     )
     assert fr.load(path).seen_.data.tolist() == [1, 1, 1]
 
@@ -92,5 +94,113 @@ def test_no_progress_in_a_pipe(folder, tmp_path):
     done = in_process_of_its_own("train", folder / "ratings.csv", "-o", tmp_path / "m.fastrec", "-f", 4)
     assert done.returncode == 0
     assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert "40 users, 20 items" in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0].endswith("ratings.csv")  # what was read, as printed data show it
+    assert lines[1].split() == ["users", "40", "(integers)"]
+    assert "ImplicitALS(factors=4), 40 users, 20 items" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["Popularity", "EASE", "ItemKNN", "SGDFactorization", "SequenceRules"])
+def test_train_takes_any_model(run, tmp_path, name):
+    path = tmp_path / "m.fastrec"
+    code, _, err = run("train", "ratings.csv", "-o", path, "--model", name)
+    assert code == 0, err
+    assert type(fr.load(path)).__name__ == name
+    assert f"{name}(), 40 users" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--model", "EASY"], "must be one of"),
+        (["--model", "EASE", "-f", "3"], "EASE has no option 'factors'"),
+        (["--weights", "view"], "must be like view=1,purchase=5"),
+        (["--where", "event"], "must be like event=purchase"),
+        (["--ids", "number"], "must be auto, int or str"),
+        (["--values", "binary", "--value-column", "rating"], "not given together with --value-column"),
+    ],
+)
+def test_what_train_cannot_mean_is_wrong_usage(run, tmp_path, given, said):
+    code, _, err = run("train", "ratings.csv", "-o", tmp_path / "m.fastrec", *given)
+    assert code == 2
+    assert said in " ".join(err.split())
+
+
+@pytest.mark.filterwarnings("default::fastrec.EventKindsWarning")
+def test_train_weighs_and_filters_kinds_of_events(run, tmp_path):
+    table, path = tmp_path / "e.csv", tmp_path / "m.fastrec"
+    table.write_text("visitorid,itemid,event\n1,5,view\n1,6,buy\n2,5,buy\n2,6,view\n3,5,cart\n")
+    assert run("train", table, "-o", path, "-f", 1, "--weights", "view=1,cart=3,buy=5")[0] == 0
+    assert fr.load(path).seen_.toarray().tolist() == [[1, 5], [5, 1], [3, 0]]
+    assert run("train", table, "-o", path, "-f", 1, "--where", "event=buy,cart")[0] == 0
+    assert fr.load(path).seen_.toarray().tolist() == [[0, 1], [1, 0], [1, 0]]
+    code, _, err = run("train", table, "-o", path, "-f", 1)
+    assert code == 0
+    assert "3 kinds of events: buy 2, view 2, cart 1" in err
+    assert "--weights buy=1,view=1" in err
+    assert "--event-column none" in err
+    code, _, err = run("train", table, "-o", path, "-f", 1, "--weights", "view=1")
+    assert code == 1
+    assert "do not say it of 'buy', 'cart'" in err
+
+
+def test_train_takes_the_logarithm_of_values(run, tmp_path):
+    table, path = tmp_path / "plays.csv", tmp_path / "m.fastrec"
+    table.write_text("user,item,plays\n1,5,1\n1,6,99\n2,5,9\n")
+    assert run("train", table, "-o", path, "-f", 1, "--values", "log")[0] == 0
+    np.testing.assert_allclose(fr.load(path).seen_.data, np.log1p([1, 99, 9]), rtol=1e-6)
+
+
+def test_train_reads_the_forms_that_people_have(run, tmp_path):
+    path = tmp_path / "m.fastrec"
+    forms = {
+        "games.csv": (
+            '1,"A, b",purchase,1.0,0\n1,"A, b",play,27.0,0\n2,C,play,3.5,0\n',
+            "--no-header --user-column 0 --item-column 1 --event-column 2 --value-column 3 --where 2=play",
+            ([1, 2], ["A, b", "C"]),
+        ),
+        "books.csv": (
+            '"User-ID";"ISBN";"Book-Rating"\n"276725";"034545104X";"0"\n"276726";"0155061224";"5"\n',
+            "",
+            ([276725, 276726], ["0155061224", "034545104X"]),
+        ),
+        "ratings.dat": (
+            "1::1193::5::978300760\n2::661::3::978302109\n",
+            "--user-column 0 --item-column 1 --value-column 2 --time-column 3",
+            ([1, 2], [661, 1193]),
+        ),
+        "reviews.csv": (
+            "A3AF8,0000031887,5.0,1306368000\nB7,0000031888,1.0,1306368001\n",
+            "--no-header --user-column 0 --item-column 1 --value-column 2 --time-column 3",
+            (["A3AF8", "B7"], ["0000031887", "0000031888"]),
+        ),
+        "clicks.dat": (
+            "1,2014-04-07T10:51:09.277Z,214536502,0\n2,2014-04-07T10:54:09.868Z,214536500,0\n",
+            "--no-header --user-column 0 --item-column 2 --time-column 1",
+            ([1, 2], [214536500, 214536502]),
+        ),
+        "orders.csv": (
+            "Name,Email,Created at,Lineitem sku,Lineitem quantity\n"
+            "#1,a@example.com,2024-03-01 10:11:12 +0100,S-1,2\n#2,b@example.com,2024-03-02 10:11:12 +0100,S-2,1\n",
+            "",
+            (["a@example.com", "b@example.com"], ["S-1", "S-2"]),
+        ),
+        "wide.csv": ("user,A,B\nu1,3,\nu2,,2\n", "--wide", (["u1", "u2"], ["A", "B"])),
+    }
+    for name, (text, given, (users, items)) in forms.items():
+        table = tmp_path / name
+        table.write_text(text)
+        code, _, err = run("train", table, "-o", path, "-f", 1, *given.split())
+        assert code == 0, (name, err)
+        model = fr.load(path)
+        assert (model.users_.ids.tolist(), model.items_.ids.tolist()) == (users, items)
+
+
+def test_a_value_that_is_no_strength_is_named(run, tmp_path):
+    table = tmp_path / "anime.csv"
+    table.write_text("user_id,anime_id,rating\n1,20,-1\n1,24,8\n2,20,-1\n")
+    code, _, err = run("train", table, "-o", tmp_path / "m.fastrec")
+    assert code == 1
+    assert "a negative value -1 (in row 0, column 0, user 1 and item 20; 2 such in all)" in err
+    assert "--values binary" in err
+    assert run("train", table, "-o", tmp_path / "m.fastrec", "--values", "binary", "-f", 1)[0] == 0

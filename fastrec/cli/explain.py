@@ -1,0 +1,55 @@
+"""``fastrec explain``: the reasons of a recommendation."""
+
+from typing import Annotated, Any
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.ids import parse_ids, parse_items
+from fastrec.cli.options import Format, Length, ModelFile, Output
+from fastrec.cli.output import as_plain, note, write_rows
+
+
+@app.command(epilog="Example:  fastrec explain model.fastrec --history 50,181 --title Empire")
+def explain(
+    model_file: ModelFile,
+    user: Annotated[str | None, typer.Option("-u", "--user", help="A user's id.")] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="ITEM,…", help="In place of a user, the items that somebody has had.")
+    ] = None,
+    item: Annotated[str | None, typer.Option("-i", "--item", help="The recommended item's id.")] = None,
+    title: Annotated[str | None, typer.Option("-t", "--title", help="A part of its title, in place of its id.")] = None,
+    k: Length = 10,
+    output_format: Output = Format.table,
+) -> None:
+    """Show how much each item of a history adds to the score of one item."""
+    if (user is None) == (history is None):
+        raise typer.BadParameter("give one of --user and --history", param_hint="--user")
+    if (item is None) == (title is None):
+        raise typer.BadParameter("give one of --item and --title", param_hint="--item")
+    from fastrec import load
+
+    model = load(model_file)
+    if not hasattr(model, "explain"):
+        raise ValueError(f"{type(model).__name__} cannot explain its recommendations")
+    (wanted,) = parse_items(model, [item] if item is not None else [], [title] if title is not None else [])
+    if user is not None:
+        (asked,) = parse_ids([user], model.user_vocabulary, "user")
+    else:
+        asked = model.histories([parse_items(model, [part for part in (history or "").split(",") if part.strip()])])
+    reasons = model.explain(asked, wanted, k)
+    note(f"the score of {wanted!r} is {float(str(reasons.score))}, of which:")
+    write_rows(_rows_of(reasons, _titles_by_id(model)), output_format)
+
+
+def _titles_by_id(model: Any) -> dict[Any, str]:
+    titles = (model.item_info_ or {}).get("title")
+    return {} if titles is None else dict(zip(model.item_vocabulary.ids.tolist(), map(str, titles), strict=True))
+
+
+def _rows_of(reasons: Any, titles: dict[Any, str]) -> list[dict[str, Any]]:
+    rows = []
+    for item, part in zip(reasons.items, reasons.contributions, strict=True):
+        row = {"item": as_plain(item), "contribution": float(str(part))}
+        rows.append(row | ({"title": titles[as_plain(item)]} if titles else {}))
+    return rows

@@ -1,0 +1,59 @@
+"""What an evaluation measures: a group of options, and the evaluation by them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from fastrec.cli.options import ColdUsers, Format, Output, check_metrics
+from fastrec.cli.output import note, write_report
+
+if TYPE_CHECKING:
+    from fastrec.data import Interactions
+    from fastrec.evaluation import Report
+
+
+class MeasureOptions(NamedTuple):
+    """The metrics, who is asked, and where results go."""
+
+    labels: list[str]
+    cold_users: ColdUsers
+    include_seen: bool
+    report_file: Path | None
+    output_format: Format
+
+
+def measure_options(
+    metrics: Annotated[str, typer.Option("-m", "--metrics", help="Names with cut-offs, between commas.")] = (
+        "ndcg@10,recall@20,hit_rate@10,map@10,coverage@10"
+    ),
+    cold_users: Annotated[
+        ColdUsers, typer.Option(help="Score users without training events, or not.")
+    ] = ColdUsers.keep,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Recommend and look for what users had already (exclude_seen=False).")
+    ] = False,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with tables and plots, too.")
+    ] = None,
+    output_format: Output = Format.table,
+) -> MeasureOptions:
+    """The group of options that say what is measured."""
+    labels = [label.strip() for label in metrics.split(",") if label.strip()]
+    check_metrics(labels)
+    return MeasureOptions(labels, cold_users, include_seen, report_file, output_format)
+
+
+def measure(models: Any, wanted: "Interactions", measures: MeasureOptions, jobs: int | None) -> "Report":
+    """Evaluate models and write what was found."""
+    from fastrec import evaluate
+
+    report = evaluate(
+        models, wanted, measures.labels, exclude_seen=not measures.include_seen, cold_users=measures.cold_users.value,
+        n_jobs=jobs,
+    )  # fmt: skip
+    write_report(report, measures.output_format)
+    if measures.report_file is not None:
+        report.save(measures.report_file)
+        note(f"{measures.report_file} written")
+    return report

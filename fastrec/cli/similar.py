@@ -1,0 +1,28 @@
+"""``fastrec similar``: the items most like others."""
+
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.ids import parse_items
+from fastrec.cli.options import Format, Length, ModelFile, Output
+from fastrec.cli.output import list_rows, write_rows
+
+
+@app.command(epilog='Example:  fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5')
+def similar(
+    model_file: ModelFile,
+    item: Annotated[list[str] | None, typer.Option("-i", "--item", help="An item's id; may be repeated.")] = None,
+    title: Annotated[list[str] | None, typer.Option("-t", "--title", help="A part of an item's title.")] = None,
+    k: Length = 10,
+    output_format: Output = Format.table,
+) -> None:
+    """List the items most similar to some items."""
+    if not item and not title:
+        raise typer.BadParameter("give --item or --title", param_hint="--item")
+    from fastrec import load
+
+    model = load(model_file)
+    items = parse_items(model, item or [], title or [])
+    write_rows(list_rows(model.similar_items(items, k), "similar_to"), output_format)

@@ -1,0 +1,39 @@
+"""Messages of the library in the words of the command line."""
+
+import re
+
+# What Python calls an option of reading, and what the command line calls it.
+_COLUMNS = ("user", "item", "value", "time", "event")
+_NAMES = {name: f"--{name}-column" for name in (*_COLUMNS, "title")} | {
+    name: "--" + name.replace("_", "-")
+    for name in ("items_id", "time_unit", "ids", "duplicates", "delimiter", "encoding", "where", "weights", "quote")
+}
+_WHOLE = {
+    "header=False": "--no-header",
+    "header=True": "--header",
+    "wide=True": "--wide",
+    "quote=None": "--quote ''",
+    " (an option of read_interactions and Interactions)": "",
+    "without its values": "without its values (--values binary)",
+    **{f"{name}=False": f"--{name}-column none" for name in _COLUMNS},
+}
+_OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^']*'|[^\s,;:)]+)")
+
+
+def in_options(text: str) -> str:
+    """A message with the options of `read_interactions` as those of the commands.
+
+    >>> in_options('name it by user=…, or give column numbers and header=False')
+    'name it by --user-column …, or give column numbers and --no-header'
+    >>> in_options('say weights={"view": 1, "buy": 5} or event=False')
+    'say --weights view=1,buy=5 or --event-column none'
+    """
+    for said, meant in _WHOLE.items():
+        text = text.replace(said, meant)
+    return _OPTION.sub(lambda found: f"{_NAMES[found[1]]} {_value_in_words(found[2])}", text)
+
+
+def _value_in_words(text: str) -> str:
+    if not text.startswith("{"):
+        return text.strip("\"'")
+    return text.strip("{}").replace('"', "").replace(": ", "=").replace(", ", ",")

@@ -1,0 +1,32 @@
+"""The estimator of a command, by its name and the texts of its options."""
+
+import pytest
+import typer
+
+from fastrec.cli.estimators import make_estimator, model_plan, parse_model
+from fastrec.models import EASE, ImplicitALS, Popularity
+
+
+def test_what_is_not_given_is_left_to_the_model():
+    plan = model_plan("ImplicitALS", None, 0.5, None, 3, seed=1, jobs=2)
+    assert (plan.kind, plan.options) == (ImplicitALS, {"regularization": 0.5, "iterations": 3})
+    made = plan.make().get_params()
+    assert (made["regularization"], made["iterations"], made["random_state"], made["n_jobs"]) == (0.5, 3, 1, 2)
+    assert made["factors"] == ImplicitALS().factors
+
+
+def test_a_model_is_told_by_one_text():
+    plan = parse_model("ImplicitALS:factors=8,alpha=auto", seed=3, jobs=None)
+    assert repr(plan) == "ImplicitALS(factors=8, alpha='auto')"
+    assert repr(parse_model("EASE", seed=0, jobs=None)) == "EASE()"
+    for text in ("EASE:", "EASE:regularization=-1", "EASE:factors=3", "EASE:regularization", "Easy"):
+        if text == "EASE:":
+            assert parse_model(text, 0, None).options == {}
+            continue
+        with pytest.raises(typer.BadParameter):
+            parse_model(text, seed=0, jobs=None)
+
+
+def test_a_model_takes_of_the_seed_and_the_threads_what_it_has():
+    assert isinstance(make_estimator(Popularity, {}, 3, 2), Popularity)
+    assert make_estimator(EASE, {"regularization": 7.0}, 3, 1).n_jobs == 1

@@ -1,0 +1,29 @@
+"""Messages in the words of the command line."""
+
+import pytest
+from typer.main import get_command
+
+from fastrec.cli import app
+from fastrec.cli.wording import _NAMES, _WHOLE, in_options
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("name it by user=…, or", "name it by --user-column …, or"),
+        ("such as user=0, item=1, header=False", "such as --user-column 0, --item-column 1, --no-header"),
+        ('they are seconds (time_unit="s"), got', "they are seconds (--time-unit s), got"),
+        ('say weights={"view": 1, "buy": 1, …} to', "say --weights view=1,buy=1,… to"),
+        ("; quote=None takes quotes for letters", "; --quote '' takes quotes for letters"),
+        ("a file my.user=3 is left", "a file my.user=3 is left"),
+    ],
+)
+def test_options_are_called_as_the_commands_have_them(said, meant):
+    assert in_options(said) == meant
+
+
+def test_every_option_that_is_named_exists():
+    train = get_command(app).commands["train"]
+    known = {part for option in train.params for part in (*option.opts, *option.secondary_opts)}
+    named = {word.split()[0] for word in (*_NAMES.values(), *_WHOLE.values()) if word.startswith("--")}
+    assert named <= known
