@@ -50,6 +50,7 @@ from .models import PrivateEASE as PrivateEASE
 from .models import PrivatePopularity as PrivatePopularity
 from .models import PureSVD as PureSVD
 from .models import Recommender as Recommender
+from .models import SequenceAttention as SequenceAttention
 from .models import SequenceKNN as SequenceKNN
 from .models import SequenceRules as SequenceRules
 from .models import SGDFactorization as SGDFactorization

@@ -3,6 +3,7 @@
 An order is int32, of shape (nnz,): 0 for the oldest entry of a row, the row's length less 1 for the newest.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from fastrec.matrix.arrays import keep_nonzero, starts_of
 from fastrec.matrix.cells import cell_keys, cell_numbers, find_cells, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.pairs import number_cells
-from fastrec.matrix.rows import pick_rows, rows_of_lists, with_data
+from fastrec.matrix.rows import pick_rows, rows_of_lists, spread_evenly, with_data
 
 Order = NDArray[np.int32]
 
@@ -203,6 +204,41 @@ def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:
     items = np.empty(matrix.nnz, np.int32)
     items[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = matrix.indices
     return Sequences(starts, items)
+
+
+def pick_sequences(sequences: Sequences, rows: NDArray[np.int64]) -> Sequences:
+    """Some of the sequences.
+
+    >>> pick_sequences(Sequences(np.array([0, 2, 3]), np.array([5, 6, 7], "i4")), np.array([1]))
+    Sequences(starts=array([0, 1]), items=array([7], dtype=int32))
+    """
+    lengths = np.diff(sequences.starts)[rows]
+    starts = starts_of(lengths)
+    places = np.repeat(sequences.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
+    return Sequences(starts, sequences.items[places])
+
+
+def hide_newest(
+    matrix: CodeMatrix, order: Order | None, share: float
+) -> tuple[CodeMatrix, Order | None, CodeMatrix | None]:
+    """A matrix and its order without the newest entry of a share of the rows that have three, and these entries.
+
+    None for these, and all else as it was, where the share is of no row.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> kept, order, hidden = hide_newest(check_matrix([[1, 1, 1], [1, 0, 1]]), np.array([2, 0, 1, 0, 1], "i4"), 1.0)
+    >>> kept.toarray().tolist(), order.tolist(), hidden.toarray().tolist()
+    ([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]], [0, 1, 0, 1], [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    """
+    lengths = np.diff(matrix.indptr)
+    long = np.flatnonzero(lengths >= 3)
+    rows = spread_evenly(long, math.ceil(share * len(long)))
+    if order is None or not len(rows):
+        return matrix, order, None
+    newest = np.full(len(lengths), -1)
+    newest[rows] = lengths[rows] - 1
+    hidden = order == repeat_by_row(matrix, newest)
+    return keep_entries(matrix, ~hidden), order[~hidden], keep_entries(matrix, hidden)
 
 
 def group_events(users: NDArray[np.int32], items: NDArray[np.int32], times: NDArray[np.int64], n: int) -> Sequences:

@@ -24,6 +24,7 @@ from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.popularity import Popularity
 from fastrec.models.private_ease import PrivateEASE
 from fastrec.models.private_popularity import PrivatePopularity
+from fastrec.models.sequence_attention import SequenceAttention
 from fastrec.models.sequence_knn import SequenceKNN
 from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
@@ -54,6 +55,7 @@ __all__ = [
     "Recommender",
     "Reranked",
     "SGDFactorization",
+    "SequenceAttention",
     "SequenceKNN",
     "SequenceRules",
     "TwoTowerRecommender",

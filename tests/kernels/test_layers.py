@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.layers import add_products, normalize_columns, rectify, unnormalize_columns
+from fastrec.kernels.layers import add_four_rows, add_products, normalize_columns, rectify, unnormalize_columns
 from fastrec.matrix.arrays import readonly
 
 
@@ -24,6 +24,23 @@ def test_products_add_to_what_is_there(rows, inner, vectors, turned, seed):
     flat = np.ascontiguousarray(x.T if turned else x).reshape(-1)
     across, down = (1, rows) if turned else (inner, 1)
     add_products(readonly(flat), 0, across, down, readonly(w.reshape(-1)), 0, out.reshape(-1), 0, rows, inner, outer)
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+
+
+@kernel()
+def add_four(x, w, wide, out, outer, rows, inner, columns):
+    add_four_rows(x, 0, inner, 1, w, 0, wide, out, 0, outer, rows, inner, columns)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4])
+@pytest.mark.parametrize("columns", [16, 32, 48, 80])
+def test_rows_of_products_may_lie_apart(rows, columns):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(rows, 7)).astype("f4"), rng.normal(size=(7, 96)).astype("f4")
+    out = rng.normal(size=(rows, 112)).astype("f4")
+    expected = out.astype("f8")
+    expected[:, :columns] += x @ w[:, :columns]
+    add_four(readonly(x.reshape(-1)), readonly(w.reshape(-1)), 96, out.reshape(-1), 112, rows, 7, columns)
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 
 

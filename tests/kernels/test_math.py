@@ -5,12 +5,19 @@ import pytest
 
 from fastrec.kernels import math
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.simd import load, store
 
 
 @kernel()
 def apply_exp(x, out):
     for k in range(len(x)):
         out[k] = math.exp(x[k])
+
+
+@kernel()
+def apply_exp_lanes(x, out):
+    for k in range(0, len(x), 16):
+        store(out, k, math.exp_lanes(load(x, k, 16)))
 
 
 @kernel()
@@ -43,16 +50,18 @@ def filled(function, x, outputs=1):
     return [array.astype(np.float64) for array in out]
 
 
-RANGE = np.concatenate([np.linspace(-87, 88, 1_000_001), np.linspace(-1, 1, 1_000_001)]).astype(np.float32)
+RANGE = np.concatenate([np.linspace(-87, 88, 1_000_001), np.linspace(-1, 1, 1_000_015)]).astype(np.float32)
 
 
-def test_exp_is_within_its_stated_error():
-    (values,) = filled(apply_exp, RANGE)
+@pytest.mark.parametrize("apply", [apply_exp, apply_exp_lanes])
+def test_exp_is_within_its_stated_error(apply):
+    (values,) = filled(apply, RANGE)
     assert np.abs(values / np.exp(RANGE.astype(np.float64)) - 1).max() < 2e-7
 
 
-def test_exp_beyond_its_range_stays_finite():
-    low, high = filled(apply_exp, np.array([-1e30, 1e30], np.float32))[0]
+@pytest.mark.parametrize("apply", [apply_exp, apply_exp_lanes])
+def test_exp_beyond_its_range_stays_finite(apply):
+    low, high, *_ = filled(apply, np.array([-1e30, 1e30, *[0] * 14], np.float32))[0]
     assert 0 < low < 1e-37
     assert 1e38 < high < np.inf
 
@@ -78,9 +87,9 @@ def test_logistic_loss_is_within_its_stated_error():
     assert (np.abs(losses - truth) / np.maximum(1, truth)).max() < 2e-7
 
 
-@pytest.mark.parametrize("function", [apply_exp, apply_logistic])
+@pytest.mark.parametrize("function", [apply_exp, apply_exp_lanes, apply_logistic])
 def test_nan_comes_out_as_nan(function):
-    x = np.full(1, np.nan, np.float32)
+    x = np.full(16, np.nan, np.float32)
     assert all(np.isnan(out).all() for out in filled(function, x, 2 if function is apply_logistic else 1))
 
 

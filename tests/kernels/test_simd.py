@@ -34,3 +34,14 @@ def test_halves_widen_exactly():
     numbers = np.zeros(16, np.float32)
     round_halves(halves.view(np.uint16), numbers)
     np.testing.assert_array_equal(numbers, halves.astype(np.float32))
+
+
+@kernel()
+def raise_two(x, numbers):
+    simd.store(numbers, 0, simd.power_of_two(simd.load(x, 0, 16)))
+
+
+def test_powers_of_two_are_exact():
+    x, numbers = np.array([-126, -1, 0, 1, 10, 127] + [3] * 10, np.float32), np.zeros(16, np.float32)
+    raise_two(x, numbers)
+    np.testing.assert_array_equal(numbers, 2.0**x)

@@ -13,7 +13,7 @@ from sklearn.utils import TransformerTags
 from fastrec.fields import Array, Fields
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.matrix.rows import rows_of_lists
 from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.derived import Key
@@ -95,7 +95,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
         """The factors of some users of the training data by their histories, none of whose events fades."""
-        return self._fold_in(self._as_weights(self._select_learned(pick_rows(self.seen_, users))))
+        codes = np.arange(self.seen_.shape[0], dtype=np.int32)[users]
+        return self._fold_in(self._weigh_unfaded(Audience.of_users(self, codes)))
+
+    def _weigh_unfaded(self, audience: Audience) -> CodeMatrix:
+        """What factors are made of where no event fades."""
+        return self._as_weights(audience.histories()) if self.fades else self._weigh(audience)
 
     # -- with vectors at hand for some items only
 
@@ -223,7 +228,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         k = check_size("k", k)
         audience, _ = find_audience(self, users, "error")
         codes = audience.codes
-        vectors = self._fold_in(self._as_weights(audience.histories())) if codes is None else self._known_users(codes)
+        vectors = self._fold_in(self._weigh_unfaded(audience)) if codes is None else self._known_users(codes)
         found, scores = self._nearest("user_factors_", vectors, codes, k)
         return TopK(found, scores, users=audience.labels, item_vocabulary=self.users_)
 

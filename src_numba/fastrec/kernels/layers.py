@@ -29,8 +29,9 @@ EPSILON = np.float32(1e-5)  # added to variances
 
 @kernel(inline=True)
 def _tile(
-    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
-) -> None:
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
+    inner: int,
+) -> None:  # fmt: skip
     """Adds to four rows of 32 columns."""
     a0, a1 = load(out, place, 16), load(out, place + 16, 16)
     b0, b1 = load(out, place + outer, 16), load(out, place + outer + 16, 16)
@@ -47,7 +48,7 @@ def _tile(
         s = broadcast_load(x, at + 3 * across, 16)
         d0, d1 = multiply_add(s, w0, d0), multiply_add(s, w1, d1)
         at += down
-        first += outer
+        first += wide
     store(out, place, a0), store(out, place + 16, a1)
     store(out, place + outer, b0), store(out, place + outer + 16, b1)
     store(out, place + 2 * outer, c0), store(out, place + 2 * outer + 16, c1)
@@ -56,8 +57,9 @@ def _tile(
 
 @kernel(inline=True)
 def _narrow_tile(
-    x: Floats, at: int, across: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
-) -> None:
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
+    inner: int,
+) -> None:  # fmt: skip
     """Adds to four rows of 16 columns."""
     a, b = load(out, place, 16), load(out, place + outer, 16)
     c, d = load(out, place + 2 * outer, 16), load(out, place + 3 * outer, 16)
@@ -68,22 +70,41 @@ def _narrow_tile(
         c = multiply_add(broadcast_load(x, at + 2 * across, 16), w0, c)
         d = multiply_add(broadcast_load(x, at + 3 * across, 16), w0, d)
         at += down
-        first += outer
+        first += wide
     store(out, place, a), store(out, place + outer, b)
     store(out, place + 2 * outer, c), store(out, place + 3 * outer, d)
 
 
 @kernel(inline=True)
 def _strip(
-    x: Floats, at: int, down: int, w: Floats, first: int, out: Floats, place: int, inner: int, outer: int
+    x: Floats, at: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, inner: int
 ) -> None:
     """Adds to one row of 16 columns."""
     a = load(out, place, 16)
     for _ in range(inner):
         a = multiply_add(broadcast_load(x, at, 16), load(w, first, 16), a)
         at += down
-        first += outer
+        first += wide
     store(out, place, a)
+
+
+@kernel(inline=True)
+def add_four_rows(
+    x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
+    rows: int, inner: int, columns: int,
+) -> None:  # fmt: skip
+    """`add_products` for at most four rows, and for matrices whose rows lie apart: `wide` in w, and `outer` in out."""
+    column = 0
+    if rows == 4:
+        for column in range(0, columns - 16, 32):
+            _tile(x, at, across, down, w, first + column, wide, out, place + column, outer, inner)
+        if columns % 32:
+            column = columns - 16
+            _narrow_tile(x, at, across, down, w, first + column, wide, out, place + column, outer, inner)
+        return
+    for row in range(rows):
+        for column in range(0, columns, 16):
+            _strip(x, at + row * across, down, w, first + column, wide, out, place + row * outer + column, inner)
 
 
 @kernel()
@@ -108,19 +129,21 @@ def add_products(
     for column in range(0, outer - 16, 32):
         for row in range(0, rows - 3, 4):
             _tile(
-                x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer
-            )
+                x, at + row * across, across, down, w, first + column, outer, out, place + row * outer + column, outer,
+                inner,
+            )  # fmt: skip
         for row in range(rows - rows % 4, rows):
             for part in range(column, column + 32, 16):
-                _strip(x, at + row * across, down, w, first + part, out, place + row * outer + part, inner, outer)
+                _strip(x, at + row * across, down, w, first + part, outer, out, place + row * outer + part, inner)
     if outer % 32:
         column = outer - 16
         for row in range(0, rows - 3, 4):
             _narrow_tile(
-                x, at + row * across, across, down, w, first + column, out, place + row * outer + column, inner, outer
-            )
+                x, at + row * across, across, down, w, first + column, outer, out, place + row * outer + column, outer,
+                inner,
+            )  # fmt: skip
         for row in range(rows - rows % 4, rows):
-            _strip(x, at + row * across, down, w, first + column, out, place + row * outer + column, inner, outer)
+            _strip(x, at + row * across, down, w, first + column, outer, out, place + row * outer + column, inner)
 
 
 @kernel(inline=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.simd import add, broadcast, maximum, minimum, multiply, multiply_add, power_of_two, round_even
 
 FUSE = frozenset({"contract"})  # nothing may be reordered here: the split of ln 2 would be undone
 
@@ -37,6 +38,21 @@ def exp(x: Any) -> Any:
     p = p * r * r + r + ONE
     power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
     return p * power.view(np.float32)
+
+
+@kernel(inline=True)
+def exp_lanes(x: Any) -> Any:
+    """`exp` of each of sixteen lanes: compilers do not make it of a loop."""
+    x = minimum(broadcast(HIGHEST, 16), maximum(broadcast(LOWEST, 16), x))  # in this order a NaN stays
+    n = round_even(multiply(x, broadcast(INVERSE_LN2, 16)))
+    r = multiply_add(n, broadcast(-LN2_LOW, 16), multiply_add(n, broadcast(-LN2_HIGH, 16), x))
+    p = multiply_add(broadcast(F(1.9875691500e-4), 16), r, broadcast(F(1.3981999507e-3), 16))
+    p = multiply_add(p, r, broadcast(F(8.3334519073e-3), 16))
+    p = multiply_add(p, r, broadcast(F(4.1665795894e-2), 16))
+    p = multiply_add(p, r, broadcast(F(1.6666665459e-1), 16))
+    p = multiply_add(p, r, broadcast(F(5.0000001201e-1), 16))
+    p = multiply_add(multiply(p, r), r, add(r, broadcast(ONE, 16)))
+    return multiply(p, power_of_two(n))
 
 
 @kernel(inline=True, fastmath=FUSE)

@@ -389,6 +389,18 @@ def rounded_by_integers(builder: Any, value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def power_of_two(context: Any, vector: Vector) -> Any:
+    """2 to the power of each lane of float32, an integer from -126 to 127."""
+
+    def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes, ints = vector.lanes, ir.VectorType(I32, vector.lanes)
+        exponent = builder.add(builder.fptosi(args[0], ints), ir.Constant(ints, [127] * lanes))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(ints, [23] * lanes)), args[0].type)
+
+    return vector(vector), build
+
+
+@intrinsic  # type: ignore[misc]
 def square_root(context: Any, vector: Vector) -> Any:
     """The square root of each lane of float32."""
 

@@ -1,0 +1,219 @@
+"""Causal attention within sequences that lie one after the other, forward and backward.
+
+A row of `mixed` has the queries, keys and values of one event, each `heads` · `width` numbers. A query of event i is
+compared with the keys of the events j ≤ i of its sequence, and what is nearer in the order may count more:
+
+    p_ij = softmax over j of (q_i·k_j / √(true width) + bias[i − j]),      o_i = Σ_j p_ij v_j
+
+The biases of a head are kept from the farthest to the nearest, so that a row of them lies as a row of p does. Products
+go through four rows at a time (`layers`). Rows of p are padded to whole lanes, and zero from j = i + 1 on, which
+makes the four rows of a block end together. All arrays are float32 and flat.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import kernel
+from fastrec.kernels.arrays import Floats
+from fastrec.kernels.lanes import LANES, padded_width
+from fastrec.kernels.layers import add_four_rows
+from fastrec.kernels.math import exp_lanes
+from fastrec.kernels.simd import (
+    add,
+    broadcast,
+    load,
+    maximum,
+    multiply,
+    multiply_add,
+    reduce_add,
+    reduce_maximum,
+    store,
+    subtract,
+    zeros,
+)
+
+NOTHING = np.float32(-1e30)
+
+
+class Heads(NamedTuple):
+    """The shape of attention: heads, their padded width, what products are multiplied by, the longest sequence."""
+
+    heads: int
+    width: int
+    scale: np.float32
+    span: int
+
+
+class Scratch(NamedTuple):
+    """Buffers for one head of one sequence: keys or values transposed, derivatives by p, and `make_fence`."""
+
+    across: Floats
+    slopes: Floats
+    fence: Floats
+
+
+def make_fence() -> Floats:
+    """Zeros, then `NOTHING`; ones, then zeros: what lies around the end of a row, sixteen of each."""
+    return np.repeat(np.array([0.0, NOTHING, 1.0, 0.0], np.float32), LANES)
+
+
+@kernel(inline=True)
+def count_shares(n: int, heads: int) -> int:
+    """How many numbers the rows of p of a sequence of n events are."""
+    return heads * n * padded_width(n)
+
+
+@kernel(inline=True)
+def _transpose(x: Floats, at: int, step: int, n: int, width: int, out: Floats, outer: int) -> None:
+    """Writes n rows of x as columns; the rest of `outer` columns gets zeros."""
+    for row in range(n):
+        for f in range(width):
+            out[f * outer + row] = x[at + row * step + f]
+    for f in range(width):
+        for row in range(n, outer):
+            out[f * outer + row] = np.float32(0.0)
+
+
+@kernel(inline=True)
+def _fill(out: Floats, at: int, n: int) -> None:
+    for place in range(at, at + n, LANES):
+        store(out, place, zeros(16))
+
+
+@kernel(inline=True)
+def _scale_rows(x: Floats, at: int, step: int, n: int, width: int, scale: np.float32) -> None:
+    """Multiplies the first `width` numbers of n rows."""
+    factor = broadcast(scale, 16)
+    for row in range(n):
+        for place in range(at + row * step, at + row * step + width, LANES):
+            store(x, place, multiply(load(x, place, 16), factor))
+
+
+@kernel(inline=True)
+def _gap(i: int, j: int) -> int:
+    """Where in a fence the sixteen numbers from j on begin, of a row that ends with the one of i."""
+    return LANES - min(max(i + 1 - j, 0), LANES)
+
+
+@kernel(inline=True)
+def _start_row(shares: Floats, at: int, i: int, columns: int, bias: Floats, nearest: int, fence: Floats) -> None:
+    """The biases of the events up to i, whose own is at `nearest`, and far below them what is not to be seen."""
+    for j in range(0, columns, LANES):
+        hidden = load(fence, _gap(i, j), 16)
+        store(shares, at + j, add(load(bias, nearest - i + j, 16), hidden))
+
+
+@kernel(inline=True)
+def _softmax_row(shares: Floats, at: int, i: int, columns: int, fence: Floats) -> None:
+    """Softmax of the first i + 1 numbers; the others become zero."""
+    largest = broadcast(NOTHING, 16)
+    for j in range(at, at + columns, LANES):
+        largest = maximum(load(shares, j, 16), largest)
+    top = broadcast(-reduce_maximum(largest), 16)
+    total = zeros(16)
+    for j in range(0, columns, LANES):
+        seen = load(fence, 2 * LANES + _gap(i, j), 16)
+        share = multiply(exp_lanes(add(load(shares, at + j, 16), top)), seen)
+        total = add(total, share)
+        store(shares, at + j, share)
+    factor = broadcast(np.float32(1.0) / np.float32(reduce_add(total)), 16)
+    for j in range(at, at + columns, LANES):
+        store(shares, j, multiply(load(shares, j, 16), factor))
+
+
+@kernel(inner=True)
+def attend(
+    shape: Heads, mixed: Floats, at: int, n: int, bias: Floats, first: int, shares: Floats, place: int, out: Floats,
+    to: int, scratch: Scratch,
+) -> None:  # fmt: skip
+    """Attention within one sequence of n events, whose first row begins at `at` of `mixed` and at `to` of `out`.
+
+    The queries are multiplied by the scale in place. `shares` gets p from `place` on, for the way back.
+    """
+    heads, width, span = shape.heads, shape.width, shape.span
+    inner, outer = heads * width, padded_width(n)
+    step, begin = 3 * inner, np.int64(0)  # no literal, for which kernels would be compiled anew
+    _scale_rows(mixed, at, step, n, inner, shape.scale)
+    _fill(out, to, n * inner)
+    for head in range(heads):
+        query, nearest = at + head * width, first + (head + 1) * span - 1
+        _transpose(mixed, query + inner, step, n, width, scratch.across, outer)
+        for i in range(0, n, 4):
+            rows = min(4, n - i)
+            columns = padded_width(i + rows)
+            row = place + (head * n + i) * outer
+            for r in range(rows):
+                _start_row(shares, row + r * outer, i + r, columns, bias, nearest, scratch.fence)
+            add_four_rows(
+                mixed, query + i * step, step, 1, scratch.across, begin, outer, shares, row, outer, rows, width, columns
+            )
+            for r in range(rows):
+                _softmax_row(shares, row + r * outer, i + r, columns, scratch.fence)
+            add_four_rows(
+                shares, row, outer, 1, mixed, query + 2 * inner, step, out, to + i * inner + head * width, inner, rows,
+                i + rows, width,
+            )  # fmt: skip
+
+
+@kernel(inline=True)
+def _unsoftmax_row(shares: Floats, at: int, slopes: Floats, to: int, columns: int, bias: Floats, first: int) -> None:
+    """The derivatives by the logits of a row, in place of those by p; adds them to the biases' from `first` on.
+
+    Where p is zero, so is all of this.
+    """
+    total = zeros(16)
+    for j in range(0, columns, LANES):
+        total = multiply_add(load(shares, at + j, 16), load(slopes, to + j, 16), total)
+    along = broadcast(reduce_add(total), 16)
+    for j in range(0, columns, LANES):
+        slope = multiply(load(shares, at + j, 16), subtract(load(slopes, to + j, 16), along))
+        store(slopes, to + j, slope)
+        store(bias, first + j, add(load(bias, first + j, 16), slope))
+
+
+@kernel(inner=True)
+def unattend(
+    shape: Heads, mixed: Floats, at: int, n: int, shares: Floats, place: int, errors: Floats, to: int,
+    mixed_slopes: Floats, bias_slopes: Floats, first: int, scratch: Scratch,
+) -> None:  # fmt: skip
+    """The derivatives by `mixed` as it was before `attend`, written to `mixed_slopes`, from `errors` by its outputs.
+
+    Adds to `bias_slopes`, whose head 0 begins at `first`.
+    """
+    heads, width, span = shape.heads, shape.width, shape.span
+    inner, outer = heads * width, padded_width(n)
+    step, begin = 3 * inner, np.int64(0)
+    _fill(mixed_slopes, at, n * step)
+    for head in range(heads):
+        query, error, share = at + head * width, to + head * width, place + head * n * outer
+        nearest = first + (head + 1) * span - 1
+        _transpose(mixed, query + 2 * inner, step, n, width, scratch.across, outer)
+        for i in range(0, n, 4):
+            rows = min(4, n - i)
+            columns = padded_width(i + rows)
+            for r in range(rows):
+                _fill(scratch.slopes, (i + r) * outer, columns)
+            # Derivatives by p, by the logits, by the biases, and by the queries.
+            add_four_rows(
+                errors, error + i * inner, inner, 1, scratch.across, begin, outer, scratch.slopes, i * outer, outer,
+                rows, width, columns,
+            )  # fmt: skip
+            for r in range(i, i + rows):
+                _unsoftmax_row(shares, share + r * outer, scratch.slopes, r * outer, columns, bias_slopes, nearest - r)
+            add_four_rows(
+                scratch.slopes, i * outer, outer, 1, mixed, query + inner, step, mixed_slopes, query + i * step, step,
+                rows, i + rows, width,
+            )  # fmt: skip
+        for j in range(0, n, 4):
+            # Derivatives by keys and values: sums over the events from j on, since no earlier one sees them.
+            rows, key = min(4, n - j), query + inner + j * step
+            add_four_rows(
+                scratch.slopes, j * outer + j, 1, outer, mixed, query + j * step, step, mixed_slopes, key, step, rows,
+                n - j, width,
+            )  # fmt: skip
+            add_four_rows(
+                shares, share + j * outer + j, 1, outer, errors, error + j * inner, inner, mixed_slopes, key + inner,
+                step, rows, n - j, width,
+            )  # fmt: skip
+    _scale_rows(mixed_slopes, at, step, n, inner, shape.scale)

@@ -1,0 +1,129 @@
+"""Sequences of items through a transformer: what comes next is learned, and vectors of histories are made.
+
+The row of an item is its vector times `grow`, and what comes out of the network is multiplied by `gain`; scores are
+inner products with the same vectors of items. Sequences go through the network a few at a time, so that what they need
+stays in a core's own cache.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Counts, Floats
+from fastrec.kernels.random import random_bits
+from fastrec.kernels.sampled_softmax import Candidates, lose_rows
+from fastrec.kernels.transformer import Passing, Transformer, drop, layer_seed, pass_backward, pass_forward
+
+
+class Steps(NamedTuple):
+    """Sequences, one after the other: where each begins, the items, and after each item the one that comes next."""
+
+    starts: Counts
+    items: Codes
+    targets: Codes
+
+
+class Slopes(NamedTuple):
+    """The derivatives of the loss; those by the network and by candidates are added to, the others are written."""
+
+    weights: Floats
+    inputs: Floats
+    targets: Floats
+    candidates: Floats
+
+
+class Ends(NamedTuple):
+    """Buffers of one thread, beside those of the passes: rows that came out, derivatives by them, logits."""
+
+    h: Floats
+    errors: Floats
+    logits: Floats
+
+
+@kernel(inline=True)
+def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
+    """Where the sequences end, one at least, that have room together."""
+    end = first + 1
+    while end < last and starts[end + 1] - starts[first] <= room:
+        end += 1
+    return end
+
+
+@kernel(fastmath=FAST, inner=True)
+def embed(items: Codes, first: int, last: int, values: Floats, width: int, grow: np.float32, x: Floats) -> None:
+    """Rows of items."""
+    for place in range(first, last):
+        item = np.int64(items[place])
+        for f in range(width):
+            x[(place - first) * width + f] = values[item * width + f] * grow
+
+
+@kernel(fastmath=FAST, inline=True)
+def _gain(normal: Floats, at: int, rows: int, width: int, gain: Floats, first: int, h: Floats) -> None:
+    for r in range(rows):
+        for f in range(width):
+            h[r * width + f] = normal[at + r * width + f] * gain[first + f]
+
+
+@kernel(fastmath=FAST, inline=True)
+def _ungain(
+    errors: Floats, rows: int, width: int, normal: Floats, at: int, gain: Floats, first: int, slopes: Floats
+) -> None:
+    """The derivatives by `normal`, in place of those by h; adds those by the gain."""
+    for r in range(rows):
+        for f in range(width):
+            slopes[first + f] += errors[r * width + f] * normal[at + r * width + f]
+            errors[r * width + f] *= gain[first + f]
+
+
+@kernel()
+def learn_sequences(
+    net: Transformer, gain: int, steps: Steps, first: int, last: int, room: int, values: Floats,
+    candidates: Candidates, dropout: np.float32, grow: np.float32, weight: np.float32, seed: np.uint64, work: Passing,
+    ends: Ends, slopes: Slopes,
+) -> float:  # fmt: skip
+    """The sum of the losses of the sequences from `first` to `last`; fills `slopes` with `weight` times derivatives."""
+    width, lost, begin = net.width, 0.0, first
+    while begin < last:
+        end = end_of_part(steps.starts, begin, last, room)
+        row, rows = steps.starts[begin], steps.starts[end] - steps.starts[begin]
+        n, own = rows * width, random_bits(seed, begin)
+        layer = 2 * net.blocks
+        embed(steps.items, row, row + rows, values, width, grow, work.x)
+        drop(work.x, n, dropout, layer_seed(own, layer), work.x)
+        pass_forward(net, steps.starts, begin, end, dropout, own, work)
+        _gain(work.normal, layer * n, rows, width, net.weights, gain, ends.h)
+        lost += lose_rows(
+            ends.h, rows, width, steps.targets, row, values, candidates, weight, ends.logits, ends.errors,
+            slopes.targets, slopes.candidates,
+        )  # fmt: skip
+        _ungain(ends.errors, rows, width, work.normal, layer * n, net.weights, gain, slopes.weights)
+        pass_backward(net, steps.starts, begin, end, dropout, own, work, ends.errors, slopes.weights)
+        drop(work.x, n, dropout, layer_seed(own, layer), work.x)
+        for i in range(n):
+            slopes.inputs[row * width + i] = work.x[i] * grow
+        begin = end
+    return lost
+
+
+@kernel()
+def encode_sequences(
+    net: Transformer, gain: int, starts: Counts, items: Codes, first: int, last: int, room: int, values: Floats,
+    grow: np.float32, work: Passing, out: Floats,
+) -> None:  # fmt: skip
+    """The vector after the last event of each of the sequences from `first` to `last`, none of them empty.
+
+    Written to the rows of `out`, whose first is that of sequence 0. A vector hangs on its own sequence alone.
+    """
+    width, begin = net.width, first
+    while begin < last:
+        end = end_of_part(starts, begin, last, room)
+        row, rows = starts[begin], starts[end] - starts[begin]
+        embed(items, row, row + rows, values, width, grow, work.x)
+        pass_forward(net, starts, begin, end, np.float32(0.0), np.uint64(0), work)
+        for sequence in range(begin, end):
+            at = (2 * net.blocks * rows + starts[sequence + 1] - row - 1) * width
+            for f in range(width):
+                out[sequence * width + f] = work.normal[at + f] * net.weights[gain + f]
+        begin = end

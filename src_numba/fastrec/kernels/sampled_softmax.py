@@ -1,0 +1,125 @@
+"""The loss of what comes next among drawn candidates, the same for all rows of a step, and its derivatives.
+
+For a row h with the target t, candidates c, and what is subtracted from the logit of each, the log of how often it is
+expected to be drawn (Bengio, Senécal 2008; Yi et al. 2019):
+
+    loss = −log(exp(h·v_t) / (exp(h·v_t) + Σ_(c ≠ t) exp(h·v_c − correction_c)))
+
+With all items as candidates and corrections of 0 it is the whole softmax. Vectors are padded to a multiple of sixteen,
+candidates to whole lanes, whose vectors are zeros. All arrays but codes are float32 and flat.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Codes, Floats
+from fastrec.kernels.attention import NOTHING
+from fastrec.kernels.lanes import padded_width
+from fastrec.kernels.math import exp, exp_lanes
+from fastrec.kernels.simd import add, broadcast, load, maximum, multiply, reduce_add, reduce_maximum, store, zeros
+from fastrec.kernels.transformer import add_outer, add_rows
+
+ROWS = 64  # rows whose logits are made at a time
+
+
+class Candidates(NamedTuple):
+    """Drawn items: codes, vectors and these transposed, corrections, and the place of each item among them or -1."""
+
+    codes: Codes
+    vectors: Floats
+    across: Floats
+    corrections: Floats
+    slots: Codes
+
+
+@kernel()
+def gather_candidates(values: Floats, width: int, candidates: Candidates) -> None:
+    """Fills vectors, and these transposed, and the places; `slots` is -1 throughout before."""
+    n = len(candidates.codes)
+    padded = padded_width(n)
+    for place in range(padded):
+        code = np.int64(candidates.codes[place]) if place < n else np.int64(0)
+        if place < n:
+            candidates.slots[code] = place
+        for f in range(width):
+            value = values[code * width + f] if place < n else np.float32(0.0)
+            candidates.vectors[place * width + f] = value
+            candidates.across[f * padded + place] = value
+
+
+@kernel()
+def forget_candidates(codes: Codes, slots: Codes) -> None:
+    """Makes `slots` -1 throughout again."""
+    for code in codes:
+        slots[code] = -1
+
+
+@kernel(fastmath=FAST, inline=True)
+def _multiply(a: Floats, at: int, b: Floats, first: int, n: int) -> np.float32:
+    total = np.float32(0.0)
+    for f in range(n):
+        total += a[at + f] * b[first + f]
+    return np.float32(total)
+
+
+@kernel(inline=True)
+def _softmax(logits: Floats, at: int, padded: int, own: np.float32, weight: np.float32) -> tuple[float, np.float32]:
+    """The loss of a row with the target's logit `own`, and the target's share; shares times `weight` for the logits."""
+    largest = broadcast(own, 16)
+    for j in range(at, at + padded, 16):
+        largest = maximum(load(logits, j, 16), largest)
+    top = np.float32(reduce_maximum(largest))
+    less, sums = broadcast(-top, 16), zeros(16)
+    for j in range(at, at + padded, 16):
+        share = exp_lanes(add(load(logits, j, 16), less))
+        sums = add(sums, share)
+        store(logits, j, share)
+    mine = exp(own - top)
+    total = np.float32(reduce_add(sums)) + mine
+    factor = broadcast(weight / total, 16)
+    for j in range(at, at + padded, 16):
+        store(logits, j, multiply(load(logits, j, 16), factor))
+    return math.log(np.float64(total)) - np.float64(own - top), mine / total
+
+
+@kernel(fastmath=FAST, inner=True)
+def lose_rows(
+    h: Floats, rows: int, width: int, targets: Codes, first: int, values: Floats, candidates: Candidates,
+    weight: np.float32, logits: Floats, errors: Floats, target_slopes: Floats, candidate_slopes: Floats,
+) -> float:  # fmt: skip
+    """The sum of the losses of rows of h, whose targets begin at `first`.
+
+    Writes `weight` times the derivatives by h to `errors`, and by the targets' vectors to `target_slopes` from row
+    `first` on; adds those by the candidates' vectors to `candidate_slopes`. `logits` has room for `ROWS` rows.
+    """
+    n = len(candidates.codes)
+    padded, zero, lost = padded_width(n), np.int64(0), 0.0
+    for begin in range(0, rows, ROWS):
+        some = min(ROWS, rows - begin)
+        for r in range(some):
+            for j in range(padded):
+                logits[r * padded + j] = -candidates.corrections[j]
+        add_rows(h, begin * width, candidates.across, zero, logits, zero, some, width, padded)
+        for r in range(some):
+            row = (begin + r) * width
+            target = np.int64(targets[first + begin + r])
+            hit = np.int64(candidates.slots[target])
+            if hit >= 0:
+                logits[r * padded + hit] = NOTHING
+            own = _multiply(h, row, values, target * width, width)
+            loss, share = _softmax(logits, r * padded, padded, own, weight)
+            lost += loss
+            if hit >= 0:
+                logits[r * padded + hit] = np.float32(0.0)
+            for j in range(n, padded):
+                logits[r * padded + j] = np.float32(0.0)
+            gap = weight * (share - np.float32(1.0))
+            for f in range(width):
+                errors[row + f] = gap * values[target * width + f]
+                target_slopes[(first + begin + r) * width + f] = gap * h[row + f]
+        add_rows(logits, zero, candidates.vectors, zero, errors, begin * width, some, padded, width)
+        add_outer(logits, zero, h, begin * width, candidate_slopes, zero, some, padded, width)
+    return lost

@@ -1,0 +1,294 @@
+"""A causal transformer over sequences that lie one after the other, forward and backward.
+
+A block adds twice to the rows x of its sequences, one row for each event, with norm(x) = x / √(mean x² + ε):
+
+    x += dropout(attention(norm(x) A) O),      x += dropout(ReLU(norm(x) F) G)
+
+and what comes out is norm(x). Without blocks, x becomes the mean of the events up to each one, weighed by how long ago
+they were, as one head of attention whose queries and keys are zero. Order is known by the biases of attention alone.
+Widths are padded to a multiple of sixteen; what is beyond a true width stays zero of itself. All arrays are float32 and
+flat.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels.arrays import Counts, Floats
+from fastrec.kernels.attention import Heads, Scratch, attend, count_shares, unattend
+from fastrec.kernels.layers import add_products
+from fastrec.kernels.random import random_bits, random_bits32
+
+EPSILON = np.float32(1e-6)  # added to mean squares
+ROWS_AT_ONCE = 128  # rows whose outer products are summed before the next
+
+
+class Transformer(NamedTuple):
+    """The network as kernels see it.
+
+    Each of `blocks` has, from `block · size` on, the matrices A (`width` × 3 `inner`), O (`inner` × `width`), F
+    (`width` × `hidden`) and G (`hidden` × `width`), and at `biases` behind them those of its heads. `transposed` has
+    the matrices transposed, at the same places. `factors` is the width without padding.
+    """
+
+    blocks: int
+    size: int
+    biases: int
+    width: int
+    factors: int
+    hidden: int
+    shape: Heads
+    weights: Floats
+    transposed: Floats
+
+
+class Passing(NamedTuple):
+    """What a pass through the network leaves for the way back: buffers of one thread."""
+
+    x: Floats
+    normal: Floats  # what goes into each layer, and what comes out: 2 · blocks + 1 times the rows
+    scales: Floats  # 1 / √(mean x² + ε) of each of these rows
+    mixed: Floats  # queries, keys and values of each block
+    shares: Floats  # p of each block
+    heard: Floats  # what comes out of the heads of each block
+    hidden: Floats
+    change: Floats  # as wide as anything: what a layer adds, or derivatives
+    other: Floats
+    scratch: Scratch
+
+
+@kernel(inline=True)
+def heads_inner(net: Transformer) -> int:
+    """The width of all heads."""
+    return net.shape.heads * net.shape.width
+
+
+@kernel(fastmath=FAST, inner=True)
+def normalize(x: Floats, rows: int, width: int, factors: int, out: Floats, at: int, scales: Floats, first: int) -> None:
+    """Writes norm(x) (Zhang, Sennrich 2019)."""
+    for r in range(rows):
+        total = np.float32(0.0)
+        for f in range(width):
+            total += x[r * width + f] * x[r * width + f]
+        scale = np.float32(1.0) / np.float32(math.sqrt(total / np.float32(factors) + EPSILON))
+        scales[first + r] = scale
+        for f in range(width):
+            out[at + r * width + f] = x[r * width + f] * scale
+
+
+@kernel(fastmath=FAST, inner=True)
+def unnormalize(
+    errors: Floats, rows: int, width: int, factors: int, normal: Floats, at: int, scales: Floats, first: int, dx: Floats
+) -> None:
+    """Adds to dx the derivatives by x of `normalize`."""
+    for r in range(rows):
+        along = np.float32(0.0)
+        for f in range(r * width, (r + 1) * width):
+            along += errors[f] * normal[at + f]
+        along /= np.float32(factors)
+        scale = scales[first + r]
+        for f in range(r * width, (r + 1) * width):
+            dx[f] += scale * (errors[f] - normal[at + f] * along)
+
+
+@kernel(fastmath=FAST, inner=True)
+def add_dropped(x: Floats, change: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
+    """Adds `change` to x, some of its numbers left out at random and the others grown."""
+    if dropout == np.float32(0.0):
+        for i in range(n):
+            x[i] += change[i]
+        return
+    scale, bound = np.float32(1.0) / (np.float32(1.0) - dropout), np.uint32(np.float64(dropout) * 4294967296.0)
+    for i in range(n):
+        x[i] += np.float32(0.0) if random_bits32(seed, i) < bound else change[i] * scale
+
+
+@kernel(fastmath=FAST, inner=True)
+def drop(x: Floats, n: int, dropout: np.float32, seed: np.uint32, out: Floats) -> None:
+    """Writes x to `out`, the same numbers left out and the others grown; `out` may be x."""
+    if dropout == np.float32(0.0):
+        for i in range(n):
+            out[i] = x[i]
+        return
+    scale, bound = np.float32(1.0) / (np.float32(1.0) - dropout), np.uint32(np.float64(dropout) * 4294967296.0)
+    for i in range(n):
+        out[i] = np.float32(0.0) if random_bits32(seed, i) < bound else x[i] * scale
+
+
+@kernel(inline=True)
+def layer_seed(seed: np.uint64, layer: int) -> np.uint32:
+    """The seed of what a layer drops."""
+    return np.uint32(random_bits(seed, layer) >> np.uint64(32))
+
+
+@kernel(inline=True)
+def _clear(out: Floats, at: int, n: int) -> None:
+    for place in range(at, at + n):
+        out[place] = np.float32(0.0)
+
+
+@kernel(inner=True)
+def add_rows(
+    x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
+) -> None:
+    """Adds x·w."""
+    add_products(x, at, inner, 1, w, first, out, to, rows, inner, outer)
+
+
+@kernel(inner=True)
+def multiply_rows(
+    x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
+) -> None:
+    """Writes x·w."""
+    _clear(out, to, rows * outer)
+    add_rows(x, at, w, first, out, to, rows, inner, outer)
+
+
+@kernel(inner=True)
+def add_outer(
+    x: Floats, at: int, errors: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
+) -> None:
+    """Adds xᵀ·errors."""
+    for row in range(0, rows, ROWS_AT_ONCE):
+        add_products(
+            x, at + row * inner, 1, inner, errors, first + row * outer, out, to, inner, min(ROWS_AT_ONCE, rows - row),
+            outer,
+        )  # fmt: skip
+
+
+@kernel(fastmath=FAST, inline=True)
+def _rectify(x: Floats, at: int, n: int) -> None:
+    for i in range(at, at + n):
+        x[i] = max(x[i], np.float32(0.0)) if x[i] == x[i] else x[i]
+
+
+@kernel(fastmath=FAST, inline=True)
+def _unrectify(errors: Floats, n: int, after: Floats, at: int) -> None:
+    for i in range(n):
+        errors[i] = errors[i] if after[at + i] > np.float32(0.0) else np.float32(0.0)
+
+
+@kernel(inner=True)
+def attend_all(net: Transformer, block: int, starts: Counts, first: int, last: int, work: Passing, rows: int) -> None:
+    """Attention of a block within the sequences from `first` to `last`."""
+    inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
+    bias = block * net.size + net.biases
+    for sequence in range(first, last):
+        n, row = starts[sequence + 1] - starts[sequence], starts[sequence] - starts[first] + block * rows
+        attend(
+            net.shape, work.mixed, 3 * inner * row, n, net.weights, bias, work.shares, place, work.heard, inner * row,
+            work.scratch,
+        )  # fmt: skip
+        place += count_shares(n, net.shape.heads)
+
+
+@kernel(inner=True)
+def unattend_all(
+    net: Transformer, block: int, starts: Counts, first: int, last: int, work: Passing, rows: int, slopes: Floats
+) -> None:
+    """From derivatives in `work.other` by what came out to those by queries, keys and values, in `work.change`."""
+    inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
+    bias = block * net.size + net.biases
+    mixed = work.mixed[3 * inner * rows * block :]
+    for sequence in range(first, last):
+        n, row = starts[sequence + 1] - starts[sequence], starts[sequence] - starts[first]
+        unattend(
+            net.shape, mixed, 3 * inner * row, n, work.shares, place, work.other, inner * row, work.change, slopes,
+            bias, work.scratch,
+        )  # fmt: skip
+        place += count_shares(n, net.shape.heads)
+
+
+@kernel(inner=True)
+def mean_forward(net: Transformer, starts: Counts, first: int, last: int, work: Passing) -> None:
+    """The weighted means of the events up to each one, in place of the rows of x."""
+    rows, width = starts[last] - starts[first], net.width
+    for row in range(rows):
+        _clear(work.mixed, 3 * width * row, 2 * width)
+        for f in range(width):
+            work.mixed[3 * width * row + 2 * width + f] = work.x[row * width + f]
+    attend_all(net, net.blocks, starts, first, last, work, rows)
+    for i in range(rows * width):
+        work.x[i] = work.heard[i]
+
+
+@kernel(inner=True)
+def mean_backward(net: Transformer, starts: Counts, first: int, last: int, work: Passing, slopes: Floats) -> None:
+    """The derivatives by the events, in place of those by their means in `work.x`."""
+    rows, width = starts[last] - starts[first], net.width
+    for i in range(rows * width):
+        work.other[i] = work.x[i]
+    unattend_all(net, net.blocks, starts, first, last, work, rows, slopes)
+    for row in range(rows):
+        for f in range(width):
+            work.x[row * width + f] = work.change[3 * width * row + 2 * width + f]
+
+
+@kernel(inner=True)
+def pass_forward(
+    net: Transformer, starts: Counts, first: int, last: int, dropout: np.float32, seed: np.uint64, work: Passing
+) -> None:
+    """Rows of x, one for each event of the sequences, through all blocks; what comes out is the last of `normal`."""
+    rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
+    n, begin = rows * width, np.int64(0)  # no literal, for which kernels would be compiled anew
+    if net.blocks == 0:
+        mean_forward(net, starts, first, last, work)
+    for block in range(net.blocks):
+        at, layer = block * net.size, 2 * block
+        normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
+        multiply_rows(
+            work.normal, layer * n, net.weights, at, work.mixed, 3 * inner * rows * block, rows, width, 3 * inner
+        )
+        attend_all(net, block, starts, first, last, work, rows)
+        at += 3 * width * inner
+        multiply_rows(work.heard, inner * rows * block, net.weights, at, work.change, begin, rows, inner, width)
+        add_dropped(work.x, work.change, n, dropout, layer_seed(seed, layer))
+        at, layer = at + width * inner, layer + 1
+        hidden = net.hidden * rows * block
+        normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
+        multiply_rows(work.normal, layer * n, net.weights, at, work.hidden, hidden, rows, width, net.hidden)
+        _rectify(work.hidden, hidden, rows * net.hidden)
+        at += width * net.hidden
+        multiply_rows(work.hidden, hidden, net.weights, at, work.change, begin, rows, net.hidden, width)
+        add_dropped(work.x, work.change, n, dropout, layer_seed(seed, layer))
+    layer = 2 * net.blocks
+    normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
+
+
+@kernel(inner=True)
+def pass_backward(
+    net: Transformer, starts: Counts, first: int, last: int, dropout: np.float32, seed: np.uint64, work: Passing,
+    errors: Floats, slopes: Floats,
+) -> None:  # fmt: skip
+    """From `errors` by norm(x) to the derivatives by the rows that came in, in `work.x`; adds to `slopes`."""
+    rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
+    n, dx, begin = rows * width, work.x, np.int64(0)
+    _clear(dx, begin, n)
+    layer = 2 * net.blocks
+    unnormalize(errors, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
+    for block in range(net.blocks - 1, -1, -1):
+        at, layer, hidden = block * net.size + net.biases, 2 * block + 1, net.hidden
+        # The hidden layer.
+        at -= hidden * width
+        drop(dx, n, dropout, layer_seed(seed, layer), work.change)
+        add_outer(work.hidden, hidden * rows * block, work.change, begin, slopes, at, rows, hidden, width)
+        multiply_rows(work.change, begin, net.transposed, at, work.other, begin, rows, width, hidden)
+        _unrectify(work.other, rows * hidden, work.hidden, hidden * rows * block)
+        at -= width * hidden
+        add_outer(work.normal, layer * n, work.other, begin, slopes, at, rows, width, hidden)
+        multiply_rows(work.other, begin, net.transposed, at, work.change, begin, rows, hidden, width)
+        unnormalize(work.change, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
+        # Attention.
+        at, layer = at - inner * width, layer - 1
+        drop(dx, n, dropout, layer_seed(seed, layer), work.change)
+        add_outer(work.heard, inner * rows * block, work.change, begin, slopes, at, rows, inner, width)
+        multiply_rows(work.change, begin, net.transposed, at, work.other, begin, rows, width, inner)
+        unattend_all(net, block, starts, first, last, work, rows, slopes)
+        at -= 3 * width * inner
+        add_outer(work.normal, layer * n, work.change, begin, slopes, at, rows, width, 3 * inner)
+        multiply_rows(work.change, begin, net.transposed, at, work.other, begin, rows, 3 * inner, width)
+        unnormalize(work.other, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
+    if net.blocks == 0:
+        mean_backward(net, starts, first, last, work, slopes)
