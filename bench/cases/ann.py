@@ -334,7 +334,7 @@ def models(folder: Folder, repeats: int) -> Iterator[Record]:
     matrix = folder.matrix("gowalla")
     for name, model in (
         ("BPR, 64 factors", SGDFactorization(64, loss="bpr", iterations=10, random_state=0, n_jobs=THREADS)),
-        ("Item2Vec, 64 factors", Item2Vec(64, iterations=5, random_state=0, n_jobs=THREADS)),
+        ("Item2Vec, 64 factors", Item2Vec(64, scoring="similar", iterations=5, random_state=0, n_jobs=THREADS)),
     ):
         model.fit(matrix)
         items, users = model.item_factors_, shuffled(model.user_factors_)

@@ -1,13 +1,15 @@
 """Item2Vec: vectors of items by skip-gram with negative sampling over what users took one after the other."""
 
-from typing import Any, ClassVar, Self
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.data import Interactions
-from fastrec.fields import Array, Fields
+from fastrec.fields import Array, Fields, Sizes
 from fastrec.kernels._jit import Static
 from fastrec.kernels.item2vec import count_pairs, place_pairs
 from fastrec.kernels.lanes import padded_width
@@ -15,16 +17,18 @@ from fastrec.kernels.sgd_labels import Labels, step_labels
 from fastrec.kernels.sgd_pairs import Samples
 from fastrec.kernels.sgd_steps import SGD, Parameters, StepSizes
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
-from fastrec.matrix.cells import added_entries, row_numbers
+from fastrec.matrix.cells import added_entries, count_codes, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Sequences, drop_cells, group_events, read_sequences
+from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.factors import INDEXES, NONZERO, Side
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.updating import Change, coded_events
 from fastrec.models.base.updating_factors import UpdatingFactors
-from fastrec.options import EPOCHS, FACTORS, VALIDATION, Flag, Integer, Number, Options
+from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.solvers.blocks import Cell, Cells, assign_items, count_blocks
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, update_seed, validation_ndcg
@@ -47,8 +51,13 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
         -log sigmoid(y_c·z_o) - sum over n_negatives items drawn  log sigmoid(-y_c·z_j)
 
-    (Mikolov et al. 2013; Barkan, Koenigstein 2016 for items). A user's vector is the mean of the unit vectors of their
-    items, so that a score is the mean cosine to the history, and `explain` shows its parts.
+    (Mikolov et al. 2013; Barkan, Koenigstein 2016 for items). The score of an item j for a history is the mean of
+
+        y_i·z_j + popularity_exponent · log(users of j)
+
+    over the items i of the history: what is likely to be met beside them, since y·z has learned what a pair is more
+    frequent than negatives drawn, which are the more frequent the more popular. With `scoring="similar"` it is the mean
+    cosine of y_i and y_j: what is like the history, however rare. `explain` shows the parts of either.
 
     Parameters
     ----------
@@ -62,6 +71,10 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         Items drawn for each pair.
     negative_exponent : float
         Items are drawn in proportion to this power of their events: 1 as often as they occur, 0 all alike.
+    scoring : {"next", "similar"}
+        What an item is scored by, as above. `similar_items` go by the cosine of the y in both.
+    popularity_exponent : float or "auto"
+        How much an item's number of users adds to its score, of "next"; "auto" is `negative_exponent` + 0.25.
     subsample : float
         The share of all events above which an item's events are left out at random, as in word2vec (its `sample`); 0
         leaves out none.
@@ -79,10 +92,13 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
     Attributes
     ----------
-    item_factors_ : ndarray of shape (n_items, factors)
-        float32, unit vectors: ready for an index by inner product or cosine. Zero where an item has no event.
-    user_factors_ : ndarray of shape (n_users, factors)
-        float32: the weighted means of the vectors of their items.
+    item_factors_ : ndarray of shape (n_items, factors + 1) or (n_items, factors)
+        float32: z and what popularity adds; with "similar" the unit vectors of y. Zero where an item has no event.
+    user_factors_ : ndarray of shape (n_users, factors + 1) or (n_users, factors)
+        float32: the weighted means of the y of their items, and 1; with "similar" those of the unit vectors.
+    center_factors_ : ndarray of shape (n_items, factors) or None
+        float32: the y, by which items are like each other: ready for an index by cosine. None with "similar", where
+        `item_factors_` are those.
     context_factors_ : ndarray of shape (n_items, factors)
         float32: the vectors of items as contexts.
     item_norms_ : ndarray of shape (n_items,)
@@ -121,20 +137,32 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         "dynamic_window": Flag(),
         "n_negatives": Integer(1, 64),
         "negative_exponent": Number(-2, 2),
+        "scoring": Choice(("next", "similar")),
+        "popularity_exponent": Number(-4, 4, also=("auto",)),
         "subsample": Number(0, log=True),
         "learning_rate": Number(0, above=True, log=True),
         **EPOCHS,
         **VALIDATION,
         "warm_start": Flag(),
     }
+    _former_options: ClassVar[Mapping[str, object]] = {"scoring": "similar"}
     _learned: ClassVar[Fields] = {
-        "context_factors_": Array(("n_items", "width")),
+        "center_factors_": Array(("n_items", "factors"), optional=True, absent=True),
+        "context_factors_": Array(("n_items", "factors")),
         "item_norms_": Array(("n_items",), least=0),
         **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
+    _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "center_factors_")
+    _alike_by: ClassVar[tuple[Side, ...]] = ("center_factors_", "item_factors_")
     _spare: ClassVar[tuple[str, ...]] = ("context_factors_", "item_norms_")
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (
+        *UpdatingFactors._of_items,
+        INDEXES["center_factors_", "cosine"],
+        NONZERO["center_factors_"],
+    )
 
+    center_factors_: Floats | None = None
     context_factors_: Floats
     item_norms_: Floats
     loss_curve_: NDArray[np.float64]
@@ -149,6 +177,8 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         dynamic_window: bool = True,
         n_negatives: int = 5,
         negative_exponent: float = 0.75,
+        scoring: str = "next",
+        popularity_exponent: float | str = "auto",
         subsample: float = 1e-3,
         learning_rate: float = 0.05,
         iterations: int = 10,
@@ -167,6 +197,8 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         self.dynamic_window = dynamic_window
         self.n_negatives = n_negatives
         self.negative_exponent = negative_exponent
+        self.scoring = scoring
+        self.popularity_exponent = popularity_exponent
         self.subsample = subsample
         self.learning_rate = learning_rate
         self.iterations = iterations
@@ -218,20 +250,49 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         seed = seed_of(self.random_state)
         counts = np.bincount(sequences.items, minlength=matrix.shape[1])
         skipgram = _SkipGram(self, sequences, window, counts, seed)
-        if self.warm_start and getattr(self, "item_factors_", np.empty(0)).shape == (matrix.shape[1], self.factors):
-            skipgram.begin_from(self.item_factors_, self.item_norms_, self.context_factors_)
+        if self.warm_start and getattr(self, "context_factors_", np.empty(0)).shape == (matrix.shape[1], self.factors):
+            skipgram.begin_from(*self._trained())
         loop = EpochLoop.of(self, f"A learning_rate below {self.learning_rate} may help.")
         best = loop.run(
             lambda epoch: skipgram.run_epoch(epoch, 1 - (1 - LOWEST_RATE) * epoch / self.iterations),
-            None if hidden is None else lambda: self._validate(skipgram.arrays()[0], trained, hidden),
+            None if hidden is None else lambda: self._validate(skipgram.arrays(), trained, hidden),
             skipgram.arrays,
         )
-        self.item_factors_, self.item_norms_, self.context_factors_ = best or skipgram.arrays()
+        self._take_vectors(best or skipgram.arrays(), self.item_counts_)
         loop.record(self)
 
-    def _validate(self, items: Floats, trained: CodeMatrix, hidden: CodeMatrix) -> float:
-        users = _means(trained, items)
-        return validation_ndcg(lambda rows: users[rows] @ items.T, trained, hidden)
+    def _validate(self, vectors: "Vectors", trained: CodeMatrix, hidden: CodeMatrix) -> float:
+        twin = copy.copy(self)
+        twin._take_vectors(vectors, count_codes(trained.indices, trained.shape[1]))
+        users = twin._fold_in(trained)
+        return validation_ndcg(lambda rows: users[rows] @ twin.item_factors_.T, trained, hidden)
+
+    def _take_vectors(self, vectors: "Vectors", counts: NDArray[np.int64]) -> None:
+        """Set the factors by which histories and items are scored, with the items' numbers of users."""
+        self.item_norms_, self.context_factors_ = vectors.norms, vectors.contexts
+        if self.scoring == "similar":
+            self.item_factors_, self.center_factors_ = vectors.units, None
+            return
+        exponent = self.popularity_exponent
+        exponent = self.negative_exponent + 0.25 if isinstance(exponent, str) else exponent
+        popularity = exponent * np.log(np.maximum(counts, 1))
+        self.item_factors_ = np.column_stack([vectors.contexts, popularity]).astype(np.float32)
+        self.center_factors_ = vectors.units * vectors.norms[:, None]
+
+    def _trained(self) -> tuple[Floats, Floats]:
+        """The vectors of items as centers and as contexts, as long as training left them."""
+        if self.center_factors_ is None:
+            return self.item_factors_ * self.item_norms_[:, None], self.context_factors_
+        return self.center_factors_, self.context_factors_
+
+    def _sizes(self) -> Sizes:
+        factors = int(self.factors)
+        return super()._sizes() | {"factors": factors, "width": factors + (self.scoring == "next")}
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        if "item_factors_" in vars(self) and (self.center_factors_ is None) != (self.scoring == "similar"):
+            raise ValueError("center_factors_ must be there with scoring='next' and not with 'similar'")
 
     def _update_items(self, change: Change) -> None:
         """Steps over pairs among the new events of each user and some of the old, from where the model stands."""
@@ -239,10 +300,10 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         rng = np.random.default_rng(seed)
         sequences, window = self._new_sequences(change, rng)
         skipgram = _SkipGram(self, sequences, window, self.item_counts_, int(rng.integers(2**31)))
-        skipgram.begin_from(self.item_factors_, self.item_norms_, self.context_factors_)
+        skipgram.begin_from(*self._trained())
         for step in range(UPDATE_PASSES):
             skipgram.run_epoch(step, UPDATE_RATE * (1 - step / UPDATE_PASSES))
-        self.item_factors_, self.item_norms_, self.context_factors_ = skipgram.arrays()
+        self._take_vectors(skipgram.arrays(), self.item_counts_)
 
     def _new_sequences(self, change: Change, rng: np.random.Generator) -> tuple[Sequences, int]:
         """For each changed user a few old items in random order, then the new ones; and the window."""
@@ -272,13 +333,31 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         return np.searchsorted(change.users, users[order]), items[order], True
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        return _means(matrix, self.item_factors_)
+        if self.center_factors_ is None:
+            return _means(matrix, self.item_factors_)
+        something = np.diff(matrix.indptr) > 0
+        return np.column_stack([_means(matrix, self.center_factors_), something.astype(np.float32)])
+
+    def _comparable(self, factors: Floats) -> Floats:
+        """The factors without what popularity adds."""
+        return np.ascontiguousarray(factors[:, : self.factors])
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        values = history.data.astype(np.float64)
-        cosines = self.item_factors_[history.indices].astype(np.float64) @ self.item_factors_[item].astype(np.float64)
-        parts: NDArray[np.float64] = values * cosines / max(float(values.sum()), 1e-30)
+        values, target = history.data.astype(np.float64), self.item_factors_[item].astype(np.float64)
+        if self.center_factors_ is None:
+            scores = self.item_factors_[history.indices].astype(np.float64) @ target
+        else:
+            scores = self.center_factors_[history.indices].astype(np.float64) @ target[:-1] + target[-1]
+        parts: NDArray[np.float64] = values * scores / max(float(values.sum()), 1e-30)
         return parts
+
+
+class Vectors(NamedTuple):
+    """What a training has learned of items: unit vectors and norms as centers, and vectors as contexts."""
+
+    units: Floats
+    norms: Floats
+    contexts: Floats
 
 
 class _SkipGram:
@@ -312,15 +391,15 @@ class _SkipGram:
         centers[:, :factors] = (rng.random((self.n_items, factors), np.float32) - np.float32(0.5)) / np.float32(factors)
         return make_side(centers, False, SGD), make_side(contexts, False, SGD)
 
-    def begin_from(self, vectors: Floats, norms: Floats, contexts: Floats) -> None:
+    def begin_from(self, centers: Floats, contexts: Floats) -> None:
         """Put what is known of the first items, or of all, in the place of what they would begin with."""
-        known = norms > 0
-        for side, rows in ((self.centers, vectors * norms[:, None]), (self.contexts, contexts)):
+        known = centers.any(axis=1)
+        for side, rows in ((self.centers, centers), (self.contexts, contexts)):
             own = side.rows.reshape(self.n_items, self.width)
             own[: len(rows), : self.model.factors][known] = rows[known]
 
-    def arrays(self) -> tuple[Floats, Floats, Floats]:
-        """Unit vectors and norms of items with events, zero for the others, and the vectors of items as contexts."""
+    def arrays(self) -> Vectors:
+        """The vectors of items; as centers, those without events are zeros."""
         centers, contexts = (
             side.rows.reshape(self.n_items, self.width)[:, : self.model.factors]
             for side in (self.centers, self.contexts)
@@ -328,7 +407,7 @@ class _SkipGram:
         norms = np.where(self.counts > 0, np.linalg.norm(centers, axis=1), 0).astype(np.float32)
         known = norms[:, None] > 0
         units = np.where(known, centers / np.where(known, norms[:, None], 1), 0)
-        return np.ascontiguousarray(units, np.float32), norms, contexts.copy()
+        return Vectors(np.ascontiguousarray(units, np.float32), norms, contexts.copy())
 
     def run_epoch(self, epoch: int, left: float) -> float:
         """Pairs of all sequences, group by group; returns their mean loss."""

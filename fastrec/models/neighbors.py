@@ -31,7 +31,7 @@ from fastrec.solvers.neighbors import (
     nearest_columns,
     rows_of,
 )
-from fastrec.solvers.similarity import SIMILARITIES, Divisor, Profile, Similarity
+from fastrec.solvers.similarity import OF_ITEMS, SIMILARITIES, Divisor, Profile, Similarity
 from fastrec.validation import check_size
 
 Doubles = NDArray[np.float64]
@@ -64,14 +64,14 @@ class ItemKNN(Fading, ItemWeights):
 
         Σ_i r_i s_ij   over the items i of the history,
 
-    where s_ij is kept for the `neighbors` items i nearest to each j; with "rp3beta", for the `neighbors` items j that
-    a walk from each i is likeliest to reach.
+    where s_ij is kept for the `neighbors` items i nearest to each j; with "rp3beta" and "sppmi", for the `neighbors`
+    items j that a walk from each i is likeliest to reach, or that i speaks for most.
 
     Parameters
     ----------
     neighbors : int
         How many similar items are kept for each, at least 1.
-    similarity : {"cosine", "jaccard", "tfidf", "bm25", "rp3beta"}
+    similarity : {"cosine", "jaccard", "tfidf", "bm25", "sppmi", "rp3beta"}
         With x_i the column of item i over the users:
 
         - "cosine": x_i·x_j / (‖x_i‖ ‖x_j‖ + shrinkage) (Sarwar, Karypis, Konstan, Riedl 2001);
@@ -79,18 +79,26 @@ class ItemKNN(Fading, ItemWeights):
         - "tfidf": the cosine, with entries √r_ui · idf_u: users with few items say more than users with many;
         - "bm25": x_i·x_j, with entries idf_u · r_ui (k1 + 1) / (k1 (1 - b + b·length_i / mean length) + r_ui)
           (Robertson, Zaragoza 2009);
+        - "sppmi": max(0, log(c_ij Σ_k c_k^smoothing / (c_i c_j^smoothing)) - shift), shifted positive pointwise mutual
+          information (Levy, Goldberg 2014), i in the history and j the item scored: what Item2Vec factorizes, in closed
+          form. c_ij adds 1 / (items of the user - 1) for each user of both, so that a history counts once for each of
+          its items, and c_i sums that up, values aside;
         - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
           user's values: the chance of a walk of three steps, popular items set back (Paudel, Christoffel, Newell,
           Bernstein 2017). Where exponents are so large that float32 would not hold these, all are multiplied by one
           factor.
     shrinkage : float
-        What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25"
-        and "rp3beta".
+        What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25",
+        "sppmi" and "rp3beta".
     asymmetry : float
         For "cosine" and "tfidf": ‖x_i‖^(2 - 2a) ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item
         scored (Aiolli 2013). 0.5 is the cosine; below it, popular items score higher.
     alpha, beta : float
         The exponents of "rp3beta", at least 0.
+    smoothing : float
+        For "sppmi", from 0 to 1: below 1, popular items score higher.
+    shift : float
+        For "sppmi", at least 0: log k takes away what k negatives of Item2Vec would. It keeps fewer weights.
     k1, b : float
         BM25's saturation, at least 0, and normalization by length, from 0 to 1.
     recency : float
@@ -126,9 +134,11 @@ class ItemKNN(Fading, ItemWeights):
 
     _options: ClassVar[Options] = {
         **NEIGHBORHOOD,
-        "similarity": Choice((*SIMILARITIES, "rp3beta")),
+        "similarity": Choice((*OF_ITEMS, "rp3beta")),
         "alpha": Number(0),
         "beta": Number(0),
+        "smoothing": Number(0, 1),
+        "shift": Number(0),
     }
 
     def __init__(
@@ -140,6 +150,8 @@ class ItemKNN(Fading, ItemWeights):
         asymmetry: float = 0.5,
         alpha: float = 0.8,
         beta: float = 0.2,
+        smoothing: float = 0.5,
+        shift: float = 0.0,
         k1: float = 1.2,
         b: float = 0.75,
         recency: float = 1.0,
@@ -151,6 +163,8 @@ class ItemKNN(Fading, ItemWeights):
         self.asymmetry = asymmetry
         self.alpha = alpha
         self.beta = beta
+        self.smoothing = smoothing
+        self.shift = shift
         self.k1 = k1
         self.b = b
         self.recency = recency
@@ -160,14 +174,24 @@ class ItemKNN(Fading, ItemWeights):
         self._warn_of_long_rows(matrix)
         jobs = effective_jobs(self.n_jobs)
         k = min(self.neighbors, max(1, matrix.shape[1] - 1))
-        profile, weights, users = self._walk(matrix, jobs) if self._walks else self._compare_columns(matrix, jobs)
-        items = rows_of(profile.cells)
-        by_bits = not self._walks and SIMILARITIES[self.similarity].by_bits
-        bits = bits_of(items, matrix.shape[0], jobs) if by_bits else None
-        columns = columns_of(users, profile.divisor.right, bits)
-        codes, scores = nearest_columns(items, columns, weights, profile.divisor, k, True, jobs)
+        if self._walks:
+            codes, scores = self._nearest(*self._walk(matrix, jobs), False, k, jobs)
+        else:
+            similarity = self._similarity(matrix)
+            profile, users = self._compare_columns(matrix, similarity, jobs)
+            codes, scores = self._nearest(profile, similarity.weights, users, similarity.by_bits, k, jobs)
+            codes, scores = similarity.finish(codes, scores)
         found = transpose(matrix_of_lists(codes, scores, matrix.shape[1]), jobs)
-        self.weights_ = transpose(found, jobs) if self._walks else found
+        self.weights_ = transpose(found, jobs) if self._from_history else found
+
+    def _nearest(
+        self, profile: Profile, weights: Floats, users: CodeMatrix, by_bits: bool, k: int, jobs: int
+    ) -> tuple[Codes, Floats]:
+        """Codes and quotients of the k nearest items of each, of shape (n_items, k)."""
+        items = rows_of(profile.cells)
+        bits = bits_of(items, users.shape[0], jobs) if by_bits else None
+        columns = columns_of(users, profile.divisor.right, bits)
+        return nearest_columns(items, columns, weights, profile.divisor, k, True, jobs)
 
     def _warn_of_long_rows(self, matrix: CodeMatrix) -> None:
         lengths = np.diff(matrix.indptr)
@@ -180,20 +204,26 @@ class ItemKNN(Fading, ItemWeights):
             )
 
     @property
+    def _from_history(self) -> bool:
+        """Whether neighbours are sought for the item of a history, and not for the one that is scored."""
+        return self.similarity in ("rp3beta", "sppmi")
+
+    @property
     def _walks(self) -> bool:
         return self.similarity == "rp3beta"
 
-    def _compare_columns(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
-        """Items over users, the users' weights, and users over items.
+    def _similarity(self, matrix: CodeMatrix) -> Similarity:
+        """How items are compared; the left side is that whose neighbours are sought, mostly the item that is scored."""
+        return OF_ITEMS[self.similarity](
+            matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b,
+            self.smoothing, self.shift,
+        )  # fmt: skip
 
-        Neighbours are sought for the item that is scored, so that one is the left side.
-        """
-        similarity = SIMILARITIES[self.similarity](
-            matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b
-        )
+    def _compare_columns(self, matrix: CodeMatrix, similarity: Similarity, jobs: int) -> tuple[Profile, CodeMatrix]:
+        """Items over users, and users over items."""
         profile = similarity.profile(transpose(matrix, jobs))
         # Entries that are those of the data need not be turned over twice.
-        return profile, similarity.weights, matrix if similarity.keeps_values else transpose(profile.cells, jobs)
+        return profile, matrix if similarity.keeps_values else transpose(profile.cells, jobs)
 
     def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
         """The walk item → user → item: items over users, the users' weights, and users over items.
@@ -212,7 +242,7 @@ class ItemKNN(Fading, ItemWeights):
         return Profile(cells, divisor), weights.astype(np.float32), users
 
     def _similarities(self) -> Any:
-        if self._walks:
+        if self._from_history:
             return self.weights_
         return self._derived.get(NEIGHBORS, lambda: transpose(self.weights_, effective_jobs(self.n_jobs)))
 

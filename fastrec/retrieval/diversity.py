@@ -377,7 +377,7 @@ def bound_rule(rule: Any, model: Any) -> Any:
         if not hasattr(model, "item_factors_"):
             raise ValueError(f"{type(model).__name__} has no item_factors_: give MMR its vectors")
         # Biases tell nothing apart: the columns that `similar_items` looks at.
-        value = getattr(model, "_comparable", np.asarray)(model.item_factors_)
+        value = model.alike_vectors() if hasattr(model, "alike_vectors") else np.asarray(model.item_factors_)
     elif isinstance(value, str):
         value = label_matrix(_column_of(name, value, model))
     elif value is None:

@@ -8,13 +8,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.arrays import Floats
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import shared_value, with_data
 
 Doubles = NDArray[np.float64]
 
+TINY = np.float32(1e-38)  # below it there is no quotient
 LARGEST_SHRINKAGE = 1e30  # above it similarities would be 0 in float32, whatever the products are
 
 
@@ -52,6 +53,8 @@ class Similarity(ABC):
         The share of the norms that divides on the right side, from 0 to 1; the rest is the left side's.
     k1, b
         BM25's saturation and normalization by length.
+    smoothing, shift
+        The exponent of counts of rows, and what is taken from logarithms: of pointwise mutual information.
     """
 
     values: Floats
@@ -61,6 +64,8 @@ class Similarity(ABC):
     asymmetry: float
     k1: float
     b: float
+    smoothing: float = 1.0
+    shift: float = 0.0
 
     by_bits: ClassVar[bool] = False
     """Whether the features in common may be counted, where all values are one."""
@@ -92,6 +97,10 @@ class Similarity(ABC):
     @abstractmethod
     def divide(self, cells: CodeMatrix) -> Divisor:
         """What products of weighted rows are divided by."""
+
+    def finish(self, codes: Codes, scores: Floats) -> tuple[Codes, Floats]:
+        """Codes, -1 where there is none, and similarities of what was found by the quotients of products."""
+        return codes, scores
 
     def _divide_by_norms(self, cells: CodeMatrix, squares: Doubles, shrinkage: float) -> Divisor:
         norms, share = np.sqrt(squares), self.asymmetry
@@ -185,7 +194,40 @@ class BM25(Similarity):
         return undivided(cells.shape[0])
 
 
+class PMI(Similarity):
+    """Shifted positive pointwise mutual information, log(c_ij Σ_k c_k^s / (c_i c_j^s)) - shift, i the row.
+
+    c_ij is Σ_f 1 / (n_f - 1) over the features that both rows have, n_f being the rows that have it: a feature counts
+    once for each of its rows. c_i is the sum of c_ij over the other rows.
+    """
+
+    @cached_property
+    def weights(self) -> Floats:
+        """See `Similarity.weights`; a feature of one row alone says nothing."""
+        others = np.maximum(self.counts - 1, 1)
+        return np.where(self.counts > 1, 1 / others, 0).astype(np.float32)
+
+    def weigh(self, rows: CodeMatrix) -> Floats:
+        """See `Similarity.weigh`."""
+        return np.ones(rows.nnz, np.float32)
+
+    def divide(self, cells: CodeMatrix) -> Divisor:
+        """See `Similarity.divide`."""
+        told = self.counts[cells.indices] > 1
+        counts = np.bincount(row_numbers(cells)[told], minlength=cells.shape[0]).astype(np.float64)
+        powers = np.where(counts > 0, np.maximum(counts, 1) ** self.smoothing, 0)
+        known = np.where(powers > 0, powers / max(powers.sum(), 1), 1)
+        return Divisor(np.maximum(counts, 1), known, np.zeros(len(counts)), 0.0)
+
+    def finish(self, codes: Codes, scores: Floats) -> tuple[Codes, Floats]:
+        """See `Similarity.finish`: logarithms above the shift."""
+        information: Floats = np.log(np.maximum(scores, TINY)) - np.float32(self.shift)
+        return np.where(information > 0, codes, -1).astype(np.int32), information
+
+
 SIMILARITIES: dict[str, type[Similarity]] = {"cosine": Cosine, "jaccard": Jaccard, "tfidf": TfIdf, "bm25": BM25}
+OF_ITEMS: dict[str, type[Similarity]] = {**SIMILARITIES, "sppmi": PMI}
+"""Those of items, among them one that says nothing of users."""
 
 
 def undivided(n: int) -> Divisor:

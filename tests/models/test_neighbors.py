@@ -91,13 +91,44 @@ def test_scores_are_the_history_times_the_weights():
     np.testing.assert_allclose(pairs.reshape(40, 15), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("similarity", [*SIMILARITIES, "rp3beta"])
+@pytest.mark.parametrize("similarity", [*SIMILARITIES, "rp3beta", "sppmi"])
 def test_two_groups_of_items_stay_apart(similarity):
     X = np.kron(np.eye(2), np.ones((8, 5)))
     X[0, 0] = X[8, 9] = 0
     model = ItemKNN(4, similarity=similarity).fit(X)
     assert model.recommend([0, 8], k=1).codes.tolist() == [[0], [9]]
     assert set(model.similar_items(0, k=3).codes[0]) <= {1, 2, 3, 4}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000), st.sampled_from([1, 3, 14]), st.sampled_from([0.0, 0.3]))
+def test_information_is_kept_for_the_items_that_one_of_the_history_speaks_for_most(seed, k, shift):
+    X = random_matrix(np.random.default_rng(seed), 40, 15)
+    X[0] = 0
+    model = ItemKNN(k, similarity="sppmi", shift=shift, n_jobs=1).fit(X)
+    own, lengths = X > 0, (X > 0).sum(axis=1)
+    shares = np.where(lengths > 1, 1 / np.maximum(lengths - 1, 1), 0)
+    counts = (own * shares[:, None]).T @ own.astype(float)
+    np.fill_diagonal(counts, 0)
+    totals = counts.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = np.log(counts * np.sqrt(totals).sum() / (totals[:, None] * np.sqrt(totals))) - shift
+    information = np.where(information > 1e-5, information, 0)
+    kept = reference.keep_best(information, k)
+    np.testing.assert_allclose(np.sort(model.weights_.toarray()), np.sort(kept), rtol=1e-4, atol=2e-5)
+    near = model.similar_items(range(15), k).scores
+    np.testing.assert_allclose(np.maximum(near, 0), np.sort(kept)[:, ::-1][:, :k], rtol=1e-4, atol=2e-5)
+
+
+def test_values_say_nothing_of_information():
+    X = random_matrix(np.random.default_rng(3), 40, 15)
+    one, other = (ItemKNN(5, similarity="sppmi").fit(data).weights_ for data in (X, X > 0))
+    np.testing.assert_array_equal(one.toarray(), other.toarray())
+    for option in ("smoothing", "shift"):
+        with pytest.raises(ValueError, match=f"ItemKNN.{option} must"):
+            ItemKNN(similarity="sppmi", **{option: -1}).fit(X)
+    with pytest.raises(ValueError, match=r"UserKNN\.similarity must be"):
+        UserKNN(similarity="sppmi").fit(X)
 
 
 def test_similar_items_are_the_neighbors_of_each():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.similarity import SIMILARITIES, undivided, unit_of
+from fastrec.solvers.similarity import PMI, SIMILARITIES, undivided, unit_of
 
 K1, B = 1.2, 0.6
 
@@ -35,6 +35,36 @@ def expected(name, X, shrinkage, share):
         return products / (counts[:, None] + counts + shrinkage - products)
     norms = np.sqrt(np.diag(products))
     return products / (norms[:, None] ** (2 - 2 * share) * norms ** (2 * share) + shrinkage)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.7]))
+def test_information_is_that_of_its_formula(seed, smoothing, shift):
+    rng = np.random.default_rng(seed)
+    X = (rng.random((7, 9)) < 0.4) * rng.integers(1, 6, (7, 9)).astype(float)
+    matrix = check_matrix(X)
+    lengths = (X > 0).sum(axis=0)
+    similarity = PMI(matrix.data, lengths, len(X), 0.0, 0.5, K1, B, smoothing, shift)
+    cells, divisor = similarity.profile(matrix)
+    products = (cells.toarray().astype(float) * similarity.weights) @ cells.toarray().T
+    np.fill_diagonal(products, 0)
+    quotients = products / np.outer(divisor.left, divisor.right)
+    codes = np.where(products > 0, np.arange(7), -1).astype(np.int32)
+    found, scores = similarity.finish(codes, quotients.astype(np.float32))
+
+    counts = np.zeros((7, 7))
+    for feature in np.flatnonzero(lengths > 1):  # each says of its rows one thing
+        rows = np.flatnonzero(X[:, feature])
+        counts[np.ix_(rows, rows)] += 1 / (len(rows) - 1)
+    np.fill_diagonal(counts, 0)
+    totals = counts.sum(axis=1)
+    powers = np.where(totals > 0, np.maximum(totals, 1e-9) ** smoothing, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wanted = np.log(counts * powers.sum() / (totals[:, None] * powers)) - shift
+    wanted[counts == 0] = -np.inf
+    clear = np.abs(wanted) > 1e-4  # what is all but 0 may be either
+    np.testing.assert_array_equal((found >= 0)[clear], (wanted > 0)[clear])
+    np.testing.assert_allclose(scores[wanted > 0], wanted[wanted > 0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

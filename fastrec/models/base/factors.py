@@ -32,7 +32,7 @@ PAIRS_AT_ONCE = 1 << 16
 BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
 
 
-Side: TypeAlias = Literal["user_factors_", "item_factors_"]
+Side: TypeAlias = Literal["user_factors_", "item_factors_", "center_factors_"]
 INDEXES: dict[tuple[Side, str], Key[ExactIndex]] = {
     (side, metric): Key(f"{metric} of {side}") for side in get_args(Side) for metric in ("ip", "cosine")
 }
@@ -66,6 +66,9 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_",)
     """What it learned that has a vector for each item, which fold-in or recommending reads: compression encodes it."""
+
+    _alike_by: ClassVar[tuple[Side, ...]] = ("item_factors_",)
+    """The vectors by which items are like each other: the first of these that were learned."""
 
     _spare: ClassVar[tuple[str, ...]] = ()
     """What it learned for a further training alone: compression leaves it out."""
@@ -233,7 +236,15 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return TopK(found, scores, users=audience.labels, item_vocabulary=self.users_)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
-        return self._nearest("item_factors_", self.item_factors_[items], items, k, self.recommendable_items())
+        side = self._alike_side()
+        return self._nearest(side, getattr(self, side)[items], items, k, self.recommendable_items())
+
+    def _alike_side(self) -> Side:
+        return next(side for side in self._alike_by if getattr(self, side, None) is not None)
+
+    def alike_vectors(self) -> Floats:
+        """The vectors by which items are like each other, of shape (n_items, d): by their cosine."""
+        return self._comparable(getattr(self, self._alike_side()))
 
     def _nearest(
         self,

@@ -71,6 +71,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     }
     """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
 
+    _former_options: ClassVar[Mapping[str, object]] = {}
+    """What options stand for that a file does not name, since there were none when it was written."""
+
     seen_: CodeMatrix
     order_: Order | None = None
     item_counts_: NDArray[np.int64]

@@ -239,7 +239,8 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) 
     kind = loadable().get(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
-    model: Any = kind(**{name: decode_value(value) for name, value in record["options"].items()})
+    options = {name: decode_value(value) for name, value in record["options"].items()}
+    model: Any = kind(**{**getattr(kind, "_former_options", {}), **options})
     names = fields_of(kind)
     for attribute, spec in record["learned"].items():
         if attribute not in names:

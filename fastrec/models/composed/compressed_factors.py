@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastrec.compression import make_codec
 from fastrec.data.vocabulary import CodeVocabulary
-from fastrec.fields import Array, Fields, Nothing
+from fastrec.fields import Array, Fields, Nothing, fields_of
 from fastrec.kernels.codes import Coded, measure_codes, score_pairs_of_codes
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -269,9 +269,12 @@ class CompressedFactors(Compressed, FactorRecommender):
         return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        return self._nearest(
-            "item_factors_", self._decode("item_factors_", items), items, k, self.recommendable_items()
-        )
+        side = self._alike_side()
+        return self._nearest(side, self._decode(side, items), items, k, self.recommendable_items())
+
+    def _alike_side(self) -> Side:
+        sides: tuple[Side, ...] = self._origin._alike_by
+        return next(side for side in sides if side in self.codecs_)
 
     def _nearest(
         self,
@@ -357,7 +360,8 @@ class CompressedFactors(Compressed, FactorRecommender):
         if "item_factors_" not in self.codecs_:
             raise ValueError("codecs_ lacks that of item_factors_")
         for name in self._origin._by_item:
-            if (name in self.codecs_) == (name in vars(self._origin)):
+            kept = name in vars(self._origin) or fields_of(type(self._origin))[name].absent
+            if name in vars(self._origin) if name in self.codecs_ else not kept:
                 raise ValueError(f"{name} must be in codes or in the model that was compressed")
         users = self.codecs_.get("user_factors_")
         if users is not None and users.n_features_in_ != self._n_features_out:

@@ -281,7 +281,7 @@ def test_with_a_half_life_what_is_taken_away_is_left_to_fade():
 @pytest.mark.parametrize(
     "model",
     [
-        *(ItemKNN(4, similarity=name) for name in ("cosine", "jaccard", "tfidf", "bm25", "rp3beta")),
+        *(ItemKNN(4, similarity=name) for name in ("cosine", "jaccard", "tfidf", "bm25", "rp3beta", "sppmi")),
         EASE(20.0),
         EASE(20.0, dropout=0.3, relaxation=0.2),
         EASE(20.0, method="sparse", neighbors=6),
