@@ -9,10 +9,10 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.checks import TimeUnit, check_values
 from fastrec.data.durations import UNITS_PER_SECOND, parse_moment, round_times
 from fastrec.data.frames import decoded, plain_column
 from fastrec.data.ids import as_ids, check_text, object_array, parse_integer
-from fastrec.data.interactions import TimeUnit, check_values
 from fastrec.data.text_columns import NoNumberError, TextColumn
 from fastrec.data.vocabulary import Vocabulary
 

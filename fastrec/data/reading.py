@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fastrec.data.checks import TIME_UNITS, Duplicates, TimeUnit, check_duplicates, check_item_info
 from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
 from fastrec.data.events import Wanted, check_weights, check_where, take_events
-from fastrec.data.interactions import (
-    TIME_UNITS,
-    Duplicates,
-    Interactions,
-    TimeUnit,
-    check_duplicates,
-    check_item_info,
-)
+from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
 from fastrec.data.recognition import Selector, find_column_by, recognise
 from fastrec.data.tables import FrameTable, naming, open_table

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from fastrec.data.checks import Duplicates
 from fastrec.data.columns import IdKind, read_ids, read_values
-from fastrec.data.interactions import Duplicates, Interactions
+from fastrec.data.interactions import Interactions
 from fastrec.data.recognition import Selector, find_column_by
 from fastrec.data.tables import FrameTable
 from fastrec.data.text import TextFile
