@@ -2,12 +2,22 @@
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+HERE = Path(__file__).parent
 ENGINE = os.environ.get("FASTREC_ENGINE", "sail")
+
+
+def pytest_collection_modifyitems(items):
+    """The sockets that py4j leaves to the garbage collector are no failure of ours."""
+    for item in items:
+        if item.path.parent == HERE and ENGINE != "sail":
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
 def start_sail():

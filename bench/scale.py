@@ -1,0 +1,133 @@
+"""What an epoch of SparkImplicitALS moves, for numbers of your own: bytes and seconds for each exchange.
+
+`python bench/scale.py --users 100e6 --items 10e6 --entries 10e9 --nodes 64 --cores 16 --gigabits 10 --factors 64`
+
+One shard a node. The rows that a shard names are those of entries that fall on random rows, which is the worst case:
+real entries meet popular rows again and again. Seconds are of bytes into the busiest place at the speeds that are named
+(`--pipe` is what a core does through the engine's pipe to Python, `--flops` what a core does in our kernels); what
+overlaps is not taken off. docs/spark.md says how the bytes were checked.
+"""
+
+import argparse
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Scale(NamedTuple):
+    """The user's own numbers."""
+
+    users: float
+    items: float
+    entries: float
+    nodes: int
+    cores: int
+    gigabits: float
+    factors: int
+    value_bytes: int  # 0 where all values are equal
+    pipe: float  # seconds of a core for a gigabyte
+    flops: float  # of a core, a second
+    steps: int = 2
+
+
+class Moved(NamedTuple):
+    """Of one node and one epoch, in bytes."""
+
+    network: float
+    pipe: float
+
+
+def width_of(factors: int) -> int:
+    """Numbers in a row as kernels take them: whole lanes of sixteen."""
+    return -(-factors // 16) * 16
+
+
+def named_rows(n: float, entries: float, nodes: int) -> float:
+    """How many of n rows a shard names."""
+    return float(n * -np.expm1(-entries / nodes / n))
+
+
+def moved(scale: Scale, exchange: str) -> Moved:
+    """Bytes into a node in an epoch: other rows for both halves, and its own where they come through the engine."""
+    width, both = width_of(scale.factors), (scale.users, scale.items)
+    own = sum(both) / scale.nodes * 4 * width
+    if exchange == "files":
+        return Moved(sum(both) * 4 * width, own)  # float32 is read; own factors go out through the pipe alone
+    rows = sum(both) if exchange == "all" else sum(named_rows(n, scale.entries, scale.nodes) for n in both)
+    blocks = 2 * scale.entries / scale.nodes * (4 + scale.value_bytes)
+    return Moved(rows * 2 * width, rows * 2 * width + blocks + 2 * own)
+
+
+def solving_seconds(scale: Scale) -> float:
+    """Of a node: two products of a row and a vector for each entry, in each pass over it, on both sides."""
+    passes = scale.steps + 1
+    return 2 * scale.entries / scale.nodes * passes * 4 * width_of(scale.factors) / (scale.flops * scale.cores)
+
+
+def table(scale: Scale) -> list[str]:
+    """The lines of the table."""
+    lines = ["exchange   GB into a node   network s   GB through a node's pipe   pipe s   kernels s"]
+    for exchange in ("files", "all", "wanted"):
+        bytes_ = moved(scale, exchange)
+        network = bytes_.network * 8 / (scale.gigabits * 1e9)
+        pipe = bytes_.pipe / 1e9 * scale.pipe
+        lines.append(
+            f"{exchange:8} {bytes_.network / 1e9:15.2f} {network:11.1f} {bytes_.pipe / 1e9:26.2f} {pipe:8.1f}"
+            f" {solving_seconds(scale):11.1f}"
+        )
+    return lines
+
+
+def check() -> None:
+    """Print what the engine moves of random entries beside what the table says: on Sail, small."""
+    import tempfile
+
+    import pyarrow as pa
+    from pyspark.sql import functions as sql
+    from spark import open_session
+
+    from fastrec.distributed import SparkImplicitALS
+    from fastrec.distributed.exchange import ITEMS, USERS
+
+    scale = Scale(30_000, 8_000, 60_000, 4, 1, 10, 64, 0, 3.3, 20e9)
+    random = np.random.default_rng(0)
+    ends = (random.integers(0, int(n), int(scale.entries)) for n in (scale.users, scale.items))
+    frame = open_session("sail", "1g").createDataFrame(pa.table(dict(zip(("user", "item"), ends, strict=True))))
+    for exchange in ("all", "wanted"):
+        with tempfile.TemporaryDirectory() as folder:
+            options = dict(path=folder, shards=scale.nodes, iterations=1, random_state=0, exchange=exchange)
+            run = SparkImplicitALS(scale.factors, **options).fit(frame)._run
+            sent, half = 0, run.final_turn()._replace(dtype="float16")
+            for side in (USERS, ITEMS):
+                way, folders = run.exchange, run.layout.folders(side, 1, 1)
+                mail = way._send_all(folders, half) if exchange == "all" else way._send_wanted(1 - side, folders, half)
+                sent += mail.agg(sql.sum(sql.length("data"))).first()[0]
+            n = run.layout.shape
+            told = moved(scale._replace(users=n[USERS], items=n[ITEMS]), exchange).network
+            print(
+                f"{exchange:8} measured {sent / scale.nodes / 1e6:.3f} MB into a shard, the table says {told / 1e6:.3f}"
+            )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, kind, given in (
+        ("users", float, 100e6), ("items", float, 10e6), ("entries", float, 10e9), ("nodes", int, 64),
+        ("cores", int, 16), ("gigabits", float, 10.0), ("factors", int, 64), ("value-bytes", int, 0),
+        ("pipe", float, 3.3), ("flops", float, 20e9),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=kind, default=given)
+    parser.add_argument("--check", action="store_true", help="measure bytes at a small scale instead")
+    options = vars(parser.parse_args())
+    if options.pop("check"):
+        check()
+        return
+    scale = Scale(**options)
+    kept = 2 * (scale.users + scale.items) * 4 * width_of(scale.factors) / 1e9
+    print(f"{scale.entries / scale.nodes:.3g} entries a node; factors in the folder: {kept:.1f} GB")
+    print("\n".join(table(scale)))
+
+
+if __name__ == "__main__":
+    main()
