@@ -73,9 +73,11 @@ from .preprocessing import NextEvents as NextEvents
 from .preprocessing import Normalize as Normalize
 from .preprocessing import RollingTime as RollingTime
 from .preprocessing import SampleNegatives as SampleNegatives
+from .preprocessing import Sessions as Sessions
 from .preprocessing import TfidfWeight as TfidfWeight
 from .preprocessing import TimeDecay as TimeDecay
 from .preprocessing import UserKFold as UserKFold
+from .preprocessing import cut_sessions as cut_sessions
 from .preprocessing import next_events as next_events
 from .preprocessing import split_last as split_last
 from .preprocessing import split_random as split_random

@@ -24,7 +24,7 @@ from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
-from fastrec.matrix.sequences import order_by_rank, share_of_ties
+from fastrec.matrix.sequences import Ties, count_ties, order_by_rank
 from fastrec.notices import warn_caller
 from fastrec.validation import check_choice, check_integer, check_size
 
@@ -34,13 +34,6 @@ class Merged(NamedTuple):
 
     matrix: CodeMatrix
     n_repeated: int
-
-
-class Ties(NamedTuple):
-    """How many neighbours there are in the histories of users, and what share of them has one time."""
-
-    neighbors: int
-    share: float
 
 
 # A share of tied neighbours that is told to whoever learns from order, where there are so many neighbours.
@@ -333,7 +326,7 @@ class Interactions:
         matrix = self.matrix_by("last") if known is None else known.matrix
         by_time, ranks = self._rank_last_events()
         order = order_by_rank(matrix, ranks, self.n_interactions)
-        self._ties = Ties(*share_of_ties(matrix, order, self._times[by_time[ranks]]))
+        self._ties = count_ties(matrix, order, self._times[by_time[ranks]])
         return order
 
     def tied_share(self) -> float:

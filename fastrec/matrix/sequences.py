@@ -34,6 +34,13 @@ class Sequences(NamedTuple):
     items: NDArray[np.int32]
 
 
+class Ties(NamedTuple):
+    """How many entries have one before them in their row, and what share of these has the time of that one."""
+
+    neighbors: int
+    share: float
+
+
 def order_entries(matrix: CodeMatrix, *keys: NDArray[np.generic]) -> Order:
     """The order of the entries by keys, each of shape (nnz,): by the first, where that is equal by the next.
 
@@ -66,12 +73,12 @@ def order_by_rank(matrix: CodeMatrix, ranks: NDArray[np.int64], n: int) -> Order
     return order
 
 
-def share_of_ties(matrix: CodeMatrix, order: Order, times: NDArray[np.int64]) -> tuple[int, float]:
-    """How many entries have one before them in their row, and what share of these has the time of that one.
+def count_ties(matrix: CodeMatrix, order: Order, times: NDArray[np.int64]) -> Ties:
+    """The ties of entries whose times are given, of shape (nnz,).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
-    >>> share_of_ties(check_matrix([[1, 1, 1], [0, 0, 1]]), np.array([2, 0, 1, 0], "i4"), np.array([7, 5, 7, 7]))
-    (2, 0.5)
+    >>> count_ties(check_matrix([[1, 1, 1], [0, 0, 1]]), np.array([2, 0, 1, 0], "i4"), np.array([7, 5, 7, 7]))
+    Ties(neighbors=2, share=0.5)
     """
     sorted_times = np.empty(matrix.nnz, np.int64)
     sorted_times[repeat_by_row(matrix, matrix.indptr[:-1]) + order] = times
@@ -79,7 +86,7 @@ def share_of_ties(matrix: CodeMatrix, order: Order, times: NDArray[np.int64]) ->
     follows[matrix.indptr[:-1][np.diff(matrix.indptr) > 0]] = False
     tied = follows[1:] & (sorted_times[1:] == sorted_times[:-1])
     n = int(np.count_nonzero(follows))
-    return n, float(np.count_nonzero(tied) / n) if n else float("nan")
+    return Ties(n, float(np.count_nonzero(tied) / n) if n else float("nan"))
 
 
 def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | slice) -> Order:

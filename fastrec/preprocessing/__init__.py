@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastrec.preprocessing.next_events import NextEvents, next_events
+from fastrec.preprocessing.sessions import Sessions, cut_sessions
 from fastrec.preprocessing.splitting import split_last, split_random, split_time, split_users
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ __all__ = [
     "Normalize",
     "RollingTime",
     "SampleNegatives",
+    "Sessions",
     "TfidfWeight",
     "TimeDecay",
     "UserKFold",
+    "cut_sessions",
     "next_events",
     "split_last",
     "split_random",
