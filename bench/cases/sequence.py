@@ -82,25 +82,30 @@ def next_events(folder: Folder, repeats: int) -> Iterator[Record]:
     yield from measure(train, events)
 
 
-def rules(folder: Folder, repeats: int) -> Iterator[Record]:
-    """What SequenceRules cost: events a CPU second in fit, an event taken in, a question by a history of some 50."""
+def costs(folder: Folder, repeats: int) -> Iterator[Record]:
+    """What models that count cost on one thread: a fit, events taken in, a question by a history of some 50."""
     data, cut = events_of(folder)
     train, late = fr.split_time(data, at=cut)
-    fr.SequenceRules(n_jobs=1).fit(train[np.arange(50)]).recommend([0])
-    for repeat in range(repeats):
-        fresh = train.select(np.arange(train.n_interactions))  # nothing of its matrix is known yet
-        model, fit = _clocked(lambda fresh=fresh: fr.SequenceRules(n_jobs=1).fit(fresh))
-        near = np.argsort(np.abs(np.diff(model.seen_.indptr) - 50), kind="stable")[:200].tolist()
-        _, ask = _clocked(lambda model=model, near=near: [model.recommend([user]) for user in near])
-        day = late.select(np.arange(5000))
-        _, update = _clocked(lambda model=model, day=day: model.partial_fit(day))
-        yield {
-            "repeat": repeat,
-            "weights": model.weights_.nnz,
-            "events per CPU s": train.n_interactions / fit,
-            "CPU µs per event, 5000 at once": 1e6 * update / 5000,
-            "CPU µs per question": 1e6 * ask / len(near),
-        }
+    day, event = late.select(np.arange(5000)), late.select(np.arange(5000, 5001))
+    for make in (fr.SequenceRules, fr.SequenceKNN):
+        make(n_jobs=1).fit(train[np.arange(500)]).partial_fit(event).recommend([0])
+        for repeat in range(repeats):
+            fresh = train.select(np.arange(train.n_interactions))  # nothing of its matrix is known yet
+            model, fit = _clocked(lambda fresh=fresh, make=make: make(n_jobs=1).fit(fresh))
+            near = np.argsort(np.abs(np.diff(model.seen_.indptr) - 50), kind="stable")[:200].tolist()
+            _, first = _clocked(lambda model=model, near=near: model.recommend([near[0]]))
+            _, ask = _clocked(lambda model=model, near=near: [model.recommend([user]) for user in near])
+            _, update = _clocked(lambda model=model: model.partial_fit(day))
+            _, alone = _clocked(lambda model=model: model.partial_fit(event))
+            yield {
+                "model": make.__name__,
+                "repeat": repeat,
+                "events per CPU s of fit": train.n_interactions / fit,
+                "CPU µs per event, 5000 at once": 1e6 * update / 5000,
+                "CPU µs of an event alone": 1e6 * alone,
+                "CPU µs of the first question": 1e6 * first,
+                "CPU µs per question": 1e6 * ask / len(near),
+            }
 
 
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -122,4 +127,4 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, rules)
+PARTS = (last_out, next_events, costs)

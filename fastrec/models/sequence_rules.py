@@ -3,22 +3,29 @@
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastrec.fields import Fields, Matrix
+from fastrec.kernels.sequence_rules import Pairs
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.sequences import read_sequences
+from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.sequences import Order, Sequences, pick_order, read_sequences
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.unreached import faint_popularity
+from fastrec.models.base.updating import Change
 from fastrec.options import RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
-from fastrec.solvers.follows import fades_of, sum_pairs
+from fastrec.solvers.follows import exchange, fades_of, sum_pairs, weigh
 
 # An event of a history of which less is left than this counts nothing.
 FAINT = 1e-3
 # The score of the most popular item that no rule leads to: below every rule.
 POPULAR = 1e-6
+# Above this share of the events, the old and the new ones of changed users together, all pairs are counted anew.
+MOST_EXCHANGED = 0.5
 
 
 class SequenceRules(ItemWeights):
@@ -109,11 +116,32 @@ class SequenceRules(ItemWeights):
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:
-        counts = self.item_counts_ + 1.0
         sequences = read_sequences(matrix, self._training_order())
-        fades = fades_of(min(self.window, matrix.shape[1]), self.decay)
+        self._weigh_pairs(sum_pairs(sequences, matrix.shape[1], self._fades(), effective_jobs(self.n_jobs)))
+
+    def _update(self, change: Change) -> None:
+        """Where items are to follow: the pairs of the changed users are exchanged, in sums that are exact."""
+        pairs, jobs = change.derived.peek(self._sums_key()), effective_jobs(self.n_jobs)
+        gone = _sequences_of(change.before, change.order, change.users)
+        new = _sequences_of(self._training, self._training_order(), change.users)
+        exchanged = len(gone.items) + len(new.items)
+        if pairs is None or not len(change.items) or exchanged > MOST_EXCHANGED * self._training.nnz:
+            super()._update(change)
+        else:
+            self._weigh_pairs(exchange(pairs, gone, new, self.n_features_in_, self._fades(), jobs))
+
+    def _weigh_pairs(self, pairs: Pairs) -> None:
+        """Sets the weights by sums, and keeps these for the next update: of float32 weights they cannot be had."""
+        counts = self.item_counts_ + 1.0
         left, right = (np.asarray(counts**-power) for power in (self.source_exponent, self.target_exponent))
-        self.weights_ = sum_pairs(sequences, matrix.shape[1], fades, left, right, effective_jobs(self.n_jobs))
+        self.weights_ = weigh(pairs, left, right, effective_jobs(self.n_jobs))
+        self._derived.get(self._sums_key(), lambda: pairs)
+
+    def _fades(self) -> NDArray[np.float64]:
+        return fades_of(min(self.window, self.n_features_in_), self.decay)
+
+    def _sums_key(self) -> Key[Pairs]:
+        return Key(f"sums over pairs {self.window} {self.decay}")
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
         return audience.faded(self.recency, FAINT)
@@ -126,3 +154,8 @@ class SequenceRules(ItemWeights):
     def pair_scores(self, audience: Audience, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
         return super().pair_scores(audience, items) + faint_popularity(self, POPULAR)[items]
+
+
+def _sequences_of(matrix: CodeMatrix, order: Order | None, users: Codes) -> Sequences:
+    """The items of some users, the oldest first."""
+    return read_sequences(pick_rows(matrix, users), None if order is None else pick_order(matrix, order, users))

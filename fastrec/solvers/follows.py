@@ -1,12 +1,22 @@
 """What follows each item in sequences, as a sparse matrix from item to later item."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.sequence_rules import Follows, Visits, place_visits, sum_follows
+from fastrec.kernels.sequence_rules import (
+    Follows,
+    Pairs,
+    Visits,
+    count_merged,
+    merge_pairs,
+    place_visits,
+    sum_follows,
+    weigh_pairs,
+)
 from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -34,10 +44,8 @@ def fades_of(window: int, decay: float) -> Doubles:
     return fades[: 1 + np.count_nonzero(fades)]
 
 
-def sum_pairs(
-    sequences: Sequences, n_items: int, fades: Doubles, left: Doubles, right: Doubles, n_jobs: int = 1
-) -> CodeMatrix:
-    """left[i] · right[j] · Σ fades[distance] over all events of item i and later ones of item j in one sequence.
+def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 1) -> Pairs:
+    """Σ fades[distance] over all events of item i and later ones of item j in one sequence, by rows of items i.
 
     The same to the bit for any order of the sequences, and any number of threads.
 
@@ -47,20 +55,13 @@ def sum_pairs(
         Whose codes are below `n_items`.
     fades
         What a pair counts at each distance, multiples of `UNIT`, of shape (window + 1,).
-    left, right
-        Above 0, of shape (n_items,).
     n_jobs
         Threads.
-
-    Returns
-    -------
-    csr_array of shape (n_items, n_items)
-        float32; entries where there is a pair.
 
     Examples
     --------
     >>> sequences = Sequences(np.array([0, 3, 5]), np.array([0, 1, 2, 0, 1], "i4"))
-    >>> sum_pairs(sequences, 3, fades_of(2, 0.5), np.ones(3), np.ones(3)).toarray()
+    >>> weigh(sum_pairs(sequences, 3, fades_of(2, 0.5)), np.ones(3), np.ones(3)).toarray()
     array([[0. , 2. , 0.5],
            [0. , 0. , 1. ],
            [0. , 0. , 0. ]], dtype=float32)
@@ -71,20 +72,68 @@ def sum_pairs(
     costs = counts * (len(fades) - 1) + most + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
     cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
-    fades, left, right = readonly(fades), readonly(left), readonly(right)
+    fades = readonly(fades)
 
     def sum_piece(piece: int) -> Follows:
         first, last = int(cuts[piece]), int(cuts[piece + 1])
         room = int(most[first:last].sum()) + 1
-        found = Follows(np.zeros(last - first, np.int64), np.empty(room, np.int32), np.empty(room, np.float32))
-        met = np.empty(n_items, np.int32)
-        sum_follows(items, visits, first, last, fades, left, right, np.zeros(n_items), met, found)
-        for part in (found.codes, found.values):
+        found = Follows(np.zeros(last - first, np.int64), np.empty(room, np.int32), np.empty(room))
+        sum_follows(items, visits, first, last, fades, np.zeros(n_items), np.empty(n_items, np.int32), found)
+        for part in (found.codes, found.sums):
             part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
         return found
 
-    lengths, codes, values = map(_join_parts, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
-    return assemble_csr(values, codes, starts_of(lengths), (n_items, n_items))
+    lengths, codes, sums = map(_join_parts, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
+    return _pairs(starts_of(lengths), codes, sums)
+
+
+def weigh(pairs: Pairs, left: Doubles, right: Doubles, n_jobs: int = 1) -> CodeMatrix:
+    """left[i] · right[j] · the sum of i and j, as float32, of shape (n_items, n_items); both are above 0."""
+    weights = np.empty(len(pairs.sums), np.float32)
+    left, right = readonly(left), readonly(right)
+
+    def weigh_piece(first: int, last: int) -> None:
+        weigh_pairs(pairs, first, last, left, right, weights)
+
+    _run_rows(weigh_piece, pairs.indptr, n_jobs)
+    return assemble_csr(weights, pairs.codes, pairs.indptr, (len(left), len(left)))
+
+
+def exchange(pairs: Pairs, gone: Sequences, new: Sequences, n_items: int, fades: Doubles, n_jobs: int = 1) -> Pairs:
+    """The sums where some sequences have given way to others: to the bit those of all sequences, summed up again.
+
+    >>> fades, events = fades_of(2, 0.5), np.array([0, 1, 2, 0, 1], "i4")
+    >>> pairs = sum_pairs(Sequences(np.array([0, 3, 5]), events), 3, fades)
+    >>> one, other = Sequences(np.array([0, 2]), events[:2]), Sequences(np.array([0, 2]), events[[1, 0]])
+    >>> weigh(exchange(pairs, one, other, 3, fades), np.ones(3), np.ones(3)).toarray()
+    array([[0. , 1. , 0.5],
+           [1. , 0. , 1. ],
+           [0. , 0. , 0. ]], dtype=float32)
+    """
+    more = np.full(n_items + 1 - len(pairs.indptr), pairs.indptr[-1])
+    grown = pairs._replace(indptr=readonly(np.concatenate([pairs.indptr, more])))
+    added, lost = (sum_pairs(part, n_items, fades, n_jobs) for part in (new, gone))
+    return _add(grown, _add(added, lost._replace(sums=readonly(-lost.sums)), 1), n_jobs)
+
+
+def _add(pairs: Pairs, others: Pairs, n_jobs: int) -> Pairs:
+    lengths = np.empty(len(pairs.indptr) - 1, np.int64)
+    count_merged(pairs, others, 0, len(lengths), lengths)
+    indptr = readonly(starts_of(lengths))
+    found = Pairs(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1]))
+    _run_rows(lambda first, last: merge_pairs(pairs, others, first, last, found), indptr, n_jobs)
+    return _pairs(*found)
+
+
+def _pairs(indptr: NDArray[np.int64], codes: NDArray[np.int32], sums: Doubles) -> Pairs:
+    return Pairs(readonly(indptr), readonly(codes), readonly(sums))
+
+
+def _run_rows(run: Callable[[int, int], None], indptr: NDArray[np.int64], n_jobs: int) -> None:
+    """Runs a function over pieces of rows, `run(first, last)`."""
+    jobs = n_jobs if indptr[-1] > WORTH_THREADS else 1
+    cuts = balanced_cuts(np.diff(indptr) + 1, PIECES if jobs > 1 else 1).tolist()
+    run_pieces(lambda piece: run(*piece), pairwise(cuts), jobs)
 
 
 def _join_parts(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.sequence_rules import SCANNED, Follows, Visits, place_visits, sum_follows
+from fastrec.kernels.sequence_rules import (
+    SCANNED,
+    Follows,
+    Pairs,
+    Visits,
+    count_merged,
+    merge_pairs,
+    place_visits,
+    sum_follows,
+    weigh_pairs,
+)
 from tests.reference import sequence_rules as reference
 
 
@@ -32,17 +42,45 @@ def test_visits_of_an_item_are_in_order_and_know_where_their_sequence_ends():
 )  # fmt: skip
 def test_pairs_are_summed_as_by_the_twin_and_room_is_left_as_it_was(n_items, lists, window, decay, first):
     items, visits = visits_of(lists, n_items)
-    left, right = np.linspace(1, 2, n_items), np.linspace(2, 3, n_items)
     fades = np.array([0, *decay ** np.arange(window)])
     rows, room = n_items - first, 6 * n_items
-    found = Follows(np.zeros(rows, np.int64), np.empty(room, np.int32), np.empty(room, np.float32))
+    found = Follows(np.zeros(rows, np.int64), np.empty(room, np.int32), np.empty(room))
     sums = np.zeros(n_items)
-    sum_follows(items, visits, first, n_items, fades, left, right, sums, np.empty(n_items, np.int32), found)
+    sum_follows(items, visits, first, n_items, fades, sums, np.empty(n_items, np.int32), found)
     assert not sums.any()
-    expected = left[:, None] * right * reference.weights(lists, n_items, window, decay, 0, 0)
+    expected = reference.weights(lists, n_items, window, decay, 0, 0)
     got, ends = np.zeros((n_items, n_items)), np.cumsum(found.lengths)
     for row, (end, length) in enumerate(zip(ends, found.lengths, strict=True), first):
         codes = found.codes[end - length : end]
         assert (np.diff(codes) > 0).all()
-        got[row, codes] = found.values[end - length : end]
+        got[row, codes] = found.sums[end - length : end]
     np.testing.assert_allclose(got[first:], expected[first:], rtol=1e-6)
+
+
+def pairs_of(dense):
+    """The entries of a matrix that are not 0."""
+    indptr = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=1))])
+    return Pairs(indptr, np.nonzero(dense)[1].astype(np.int32), dense[dense != 0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+def test_merged_sums_are_those_of_dense_matrices_without_zeros(seed, n):
+    rng = np.random.default_rng(seed)
+    one = rng.choice([0, 0, 1, 2.5], (n, n))
+    other = rng.choice([0, 0, 1, -1, -2.5], (n, n))
+    lengths = np.empty(n, np.int64)
+    count_merged(pairs_of(one), pairs_of(other), 0, n, lengths)
+    expected = pairs_of(one + other)
+    assert lengths.tolist() == np.diff(expected.indptr).tolist()
+    found = Pairs(expected.indptr, np.empty_like(expected.codes), np.empty_like(expected.sums))
+    merge_pairs(pairs_of(one), pairs_of(other), 0, n, found)
+    assert found.codes.tolist() == expected.codes.tolist()
+    assert found.sums.tolist() == expected.sums.tolist()
+
+
+def test_weights_are_sums_times_what_both_items_count():
+    dense = np.array([[0, 2.0], [4, 1]])
+    weights = np.zeros(3, np.float32)
+    weigh_pairs(pairs_of(dense), 1, 2, np.array([1, 0.5]), np.array([2, 3.0]), weights)
+    assert weights.tolist() == [0, 4, 1.5]

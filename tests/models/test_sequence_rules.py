@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fastrec.data import Interactions
 from fastrec.matrix.sequences import read_sequences
-from fastrec.models import SequenceRules
+from fastrec.models import SequenceRules, sequence_rules
+from fastrec.solvers.follows import sum_pairs
 from tests.reference import sequence_rules as reference
 
 USERS, ITEMS = ["a", "b", "c"], 6
@@ -71,6 +72,32 @@ def test_updates_give_the_weights_of_a_refit_to_the_bit(first, second, third):
     model.partial_fit(interactions(second, 100)).partial_fit(interactions(third, 200))
     whole = interactions([*first, *second, *third])
     assert_same_weights(model.weights_, SequenceRules(window=3, decay=0.7).fit(whole).weights_)
+
+
+@settings(deadline=None, max_examples=30)
+@given(logs, st.lists(logs, max_size=3), st.sampled_from(["fit", "exchange"]))
+def test_exchanged_pairs_give_the_weights_of_a_refit_to_the_bit(first, later, way):
+    model, log = SequenceRules(window=3, decay=0.7).fit(interactions(first)), list(first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequence_rules, "MOST_EXCHANGED", {"fit": 0, "exchange": 1e9}[way])
+        for number, more in enumerate(later, 1):
+            log += more
+            model.partial_fit(interactions(more, 100 * number))
+    assert_same_weights(model.weights_, SequenceRules(window=3, decay=0.7).fit(interactions(log)).weights_)
+
+
+def test_pairs_are_exchanged_where_few_users_have_changed_and_only_there(monkeypatch):
+    data, day = random_log(300, 90, 20_000), random_log(300, 90, 5, seed=3)
+    calls = []
+    for name in ("sum_pairs", "exchange"):
+        plain = getattr(sequence_rules, name)
+        monkeypatch.setattr(sequence_rules, name, lambda *args, plain=plain, n=name: calls.append(n) or plain(*args))
+    model = SequenceRules(n_jobs=1).fit(data).partial_fit(day).partial_fit(day)
+    model.set_params(window=5).partial_fit(day)
+    model.update_users([0], day[[0]]).partial_fit(day)
+    assert calls == ["sum_pairs", "exchange", "exchange", "sum_pairs", "sum_pairs"]
+    expected = sum_pairs(read_sequences(model.seen_, model.order_), 90, model._fades())
+    np.testing.assert_array_equal(model.weights_.indices, expected.codes)
 
 
 def test_an_item_taken_away_leaves_no_trace():

@@ -34,6 +34,10 @@ class Derived:
                     self._made[key] = make()
         return cast("T", self._made[key])
 
+    def peek(self, key: Key[T]) -> T | None:
+        """What has been made of this key, if anything has."""
+        return cast("T | None", self._made.get(key))
+
     def kept(self, keys: Iterable[Key[Any]] = ()) -> "Derived":
         """Another one, with what has been made of these keys."""
         new = Derived()

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -21,7 +21,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.pairs import build_csr
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Order, drop_from_order, order_entries, pick_order, splice_order
-from fastrec.models.base.derived import Key
+from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
@@ -50,12 +50,18 @@ class Change:
         int32, ascending: the columns whose model is to follow; none of them where only users are updated.
     events
         The new events, where there are times and the caller gave Interactions; coded as they came.
+    order
+        The order of the entries of `before`, where the model keeps one.
+    derived
+        What had been worked out of what was learned before.
     """
 
     before: CodeMatrix
     users: Codes
     items: Codes
     events: Interactions | None = None
+    order: Order | None = None
+    derived: Derived = field(default_factory=Derived)
 
 
 class Updating(Recommender):
@@ -325,7 +331,8 @@ class Updating(Recommender):
     ) -> Self:
         """Take over the new matrix and let the family follow. Whatever stops it, the model is left as it was."""
         state = dict(self.__dict__)
-        change = Change(resize(self._training, matrix.shape), changed, touched.astype(np.int32), events)
+        before, order_before = resize(self._training, matrix.shape), self._training_order()
+        change = Change(before, changed, touched.astype(np.int32), events, order_before, self._derived)
         try:
             grown_by = matrix.shape[1] - self.n_features_in_
             if grown_by and info is None:

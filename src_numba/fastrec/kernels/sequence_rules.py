@@ -20,11 +20,19 @@ class Visits(NamedTuple):
 
 
 class Follows(NamedTuple):
-    """The rows of a matrix as they are found: codes that rise, and values; with room for one more."""
+    """The rows of a matrix as they are found: codes that rise, and sums; with room for one more."""
 
     lengths: NDArray[np.int64]  # (rows,)
     codes: NDArray[np.int32]
-    values: NDArray[np.float32]
+    sums: NDArray[np.float64]
+
+
+class Pairs(NamedTuple):
+    """Sums over pairs, by rows of the earlier item: codes that rise, and sums, exact and never 0."""
+
+    indptr: NDArray[np.int64]  # (n_items + 1,)
+    codes: NDArray[np.int32]
+    sums: NDArray[np.float64]
 
 
 @kernel()
@@ -48,10 +56,9 @@ def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
 
 @kernel()
 def sum_follows(
-    items: Any, visits: Visits, first: int, last: int, fades: Any, left: Any, right: Any, sums: Any, met: Any,
-    found: Follows,
-) -> None:  # fmt: skip
-    """Fills rows with left[i] · right[j] · Σ fades[distance] over all pairs of a visit of i and a later one of j.
+    items: Any, visits: Visits, first: int, last: int, fades: Any, sums: Any, met: Any, found: Follows
+) -> None:
+    """Fills rows with Σ fades[distance] over all pairs of a visit of i and a later one of j.
 
     Rows are those of items i from `first` to `last`, one after the other. The fades are multiples of one small power of
     two, so that their sums in float64 are exact, in whatever order the sequences come.
@@ -60,8 +67,6 @@ def sum_follows(
     ----------
     fades
         float64, of shape (window + 1,): what a pair counts at each distance. What is farther counts nothing.
-    left, right
-        float64, of shape (n_items,).
     sums
         float64, of shape (n_items,): zeros, and left as such.
     met
@@ -82,7 +87,7 @@ def sum_follows(
             codes = np.sort(met[:count])
             for code in codes:
                 found.codes[size] = code
-                found.values[size] = left[item] * right[code] * sums[code]
+                found.sums[size] = sums[code]
                 sums[code] = 0
                 size += 1
         else:
@@ -93,7 +98,56 @@ def sum_follows(
             for code in range(n_items):  # without a branch, which could not be foretold
                 sum = sums[code]
                 found.codes[size] = code
-                found.values[size] = left[item] * right[code] * sum
+                found.sums[size] = sum
                 sums[code] = 0
                 size += sum > 0
         found.lengths[item - first] = size - before
+
+
+@kernel()
+def weigh_pairs(pairs: Pairs, first: int, last: int, left: Any, right: Any, weights: Any) -> None:
+    """Fills the weights of rows `first` to `last`: left[i] · right[j] · the sum of i and j, as float32."""
+    for item in range(first, last):
+        for at in range(pairs.indptr[item], pairs.indptr[item + 1]):
+            weights[at] = left[item] * right[pairs.codes[at]] * pairs.sums[at]
+
+
+@kernel()
+def count_merged(pairs: Pairs, others: Pairs, first: int, last: int, lengths: Any) -> None:
+    """Fills how many sums rows `first` to `last` have that are not 0, once those of both are added up."""
+    for row in range(first, last):
+        one, end = pairs.indptr[row], pairs.indptr[row + 1]
+        other, stop = others.indptr[row], others.indptr[row + 1]
+        lengths[row] = end - one + stop - other
+        while one < end and other < stop:
+            code, met = pairs.codes[one], others.codes[other]
+            if code == met:
+                lengths[row] -= 2 if pairs.sums[one] + others.sums[other] == 0 else 1
+            one += code <= met
+            other += met <= code
+
+
+@kernel()
+def merge_pairs(pairs: Pairs, others: Pairs, first: int, last: int, found: Pairs) -> None:
+    """Fills rows `first` to `last` with the sums of both, added up, without those that are 0."""
+    for row in range(first, last):
+        one, end = pairs.indptr[row], pairs.indptr[row + 1]
+        other, stop = others.indptr[row], others.indptr[row + 1]
+        at = found.indptr[row]
+        while other < stop:
+            # What stands before the next of the others is as it was.
+            met = others.codes[other]
+            while one < end and pairs.codes[one] < met:
+                found.codes[at], found.sums[at] = pairs.codes[one], pairs.sums[one]
+                one += 1
+                at += 1
+            sum = others.sums[other]
+            if one < end and pairs.codes[one] == met:
+                sum += pairs.sums[one]
+                one += 1
+            if sum != 0:
+                found.codes[at], found.sums[at] = met, sum
+                at += 1
+            other += 1
+        for place in range(one, end):
+            found.codes[at + place - one], found.sums[at + place - one] = pairs.codes[place], pairs.sums[place]

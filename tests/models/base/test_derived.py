@@ -2,7 +2,7 @@
 
 import threading
 
-from fastrec.models.base.derived import Derived
+from fastrec.models.base.derived import Derived, Key
 
 
 def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
@@ -24,3 +24,10 @@ def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
         thread.join()
     assert len(made) == 1
     assert len(set(map(id, results))) == 1
+
+
+def test_what_has_not_been_made_is_not_made_by_looking():
+    derived, key = Derived(), Key("number")
+    assert derived.peek(key) is None
+    derived.get(key, lambda: 7)
+    assert derived.peek(key) == 7
