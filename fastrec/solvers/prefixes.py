@@ -1,13 +1,15 @@
 """Regression of the faded future of sequences on their faded past, over every prefix, without making one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.prefixes import Fading, Occurrences, sum_prefixes
+from fastrec.kernels.session_neighbors import place_visits
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
+from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import transpose
 from fastrec.matrix.sequences import Sequences
@@ -24,17 +26,17 @@ SPARSE = 0.1
 def find_occurrences(sequences: Sequences, n_items: int, power: float) -> Occurrences:
     """Where each item occurs; a sequence of n events weighs (n - 1) to the power of -`power`, and 0 if it is one."""
     lengths = np.diff(sequences.starts)
-    users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    places = np.argsort(sequences.items, kind="stable")
+    indptr = starts_of(count_codes(sequences.items, n_items))
+    users, places = np.empty(len(sequences.items), np.int32), np.empty(len(sequences.items), np.int32)
+    place_visits(readonly(sequences.starts), readonly(sequences.items), indptr[:-1].copy(), users, places)
     weights = np.where(lengths > 1, np.maximum(lengths - 1, 1).astype(np.float64) ** -power, 0).astype(np.float32)
-    indptr = starts_of(np.bincount(sequences.items, minlength=n_items))
     return Occurrences(
         readonly(sequences.starts),
         readonly(sequences.items),
         readonly(weights),
         readonly(indptr),
-        readonly(places),
-        readonly(users[places]),
+        readonly(sequences.starts[users] + places),
+        readonly(users),
     )
 
 
@@ -55,24 +57,37 @@ def make_fading(memory: float, ahead: float, window: int, longest: int) -> Fadin
 
 def sum_over_prefixes(
     sequences: Sequences, n_items: int, memory: float, ahead: float, window: int, power: float, n_jobs: int
-) -> tuple[CodeMatrix, Floats]:
-    """Σ s yᵀ, sparse, and the lower triangle of Σ s sᵀ, dense: float32, of shape (n_items, n_items)."""
+) -> tuple[CodeMatrix | Floats, Floats]:
+    """Σ s yᵀ and the lower triangle of Σ s sᵀ, which is dense: float32, of shape (n_items, n_items).
+
+    The first is sparse if fewer than a share of `SPARSE` of its entries are not 0. If there are too few pairs for more,
+    it is made sparse some rows at a time.
+    """
     events = find_occurrences(sequences, n_items, power)
     fading = make_fading(memory, ahead, window, int(np.diff(sequences.starts).max(initial=0)))
     past = np.empty((n_items, n_items), np.float32)
+    most = SPARSE * n_items * n_items
+    future = np.empty_like(past) if len(events.items) * window > most else None
     cuts = np.unique(balanced_cuts(np.diff(events.indptr) * window + n_items // 8 + 1, PIECES))
 
-    def sum_piece(piece: int) -> csr_array:
+    def sum_piece(piece: int) -> csr_array | None:
         first, last = int(cuts[piece]), int(cuts[piece + 1])
-        future = np.empty((last - first, n_items), np.float32)
-        sum_prefixes(events, fading, first, last, future, past)
-        return csr_array(future)
+        rows = np.empty((last - first, n_items), np.float32) if future is None else future[first:last]
+        sum_prefixes(events, fading, first, last, rows, past)
+        return csr_array(rows) if future is None else None
 
     parts = run_pieces(sum_piece, range(len(cuts) - 1), n_jobs)
     _add_mirrored(past, n_jobs)
+    if future is None:
+        return _join_rows(parts, n_items), past
+    return (future if np.count_nonzero(future) > most else _join_rows([csr_array(future)], n_items)), past
+
+
+def _join_rows(parts: Sequence[csr_array], n_items: int) -> CodeMatrix:
+    """One matrix of the rows of some, one after the other."""
     lengths = np.concatenate([np.diff(part.indptr) for part in parts])
     data, indices = (np.concatenate([getattr(part, name) for part in parts]) for name in ("data", "indices"))
-    return assemble_csr(data, indices.astype(np.int32, copy=False), starts_of(lengths), past.shape), past
+    return assemble_csr(data, indices.astype(np.int32, copy=False), starts_of(lengths), (n_items, n_items))
 
 
 def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
@@ -89,8 +104,10 @@ def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
     run_pieces(add_rows, range(0, n, TILE), n_jobs)
 
 
-def regress(gramian: Floats, future: CodeMatrix, n_jobs: int, advance: Callable[[], object]) -> Floats:
-    """A⁻¹ S of a positive definite A, whose lower triangle is given and spoiled, and a sparse S: float32, dense.
+def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: Callable[[], object]) -> Floats:
+    """A⁻¹ S of a positive definite A, whose lower triangle is given and spoiled, and of S: float32, dense.
+
+    A dense S is spoiled, too.
 
     `advance` is called 3 · `count_tiles(n)` times.
 
@@ -100,8 +117,8 @@ def regress(gramian: Floats, future: CodeMatrix, n_jobs: int, advance: Callable[
         Where A is not, as far as float32 can tell.
     """
     n = len(gramian)
-    if future.nnz > SPARSE * n * n:
-        right: Floats = future.toarray()
+    if not isinstance(future, CodeMatrix) or future.nnz > SPARSE * n * n:
+        right: Floats = future.toarray() if isinstance(future, CodeMatrix) else future
         solve_in_place(gramian, right, n_jobs, advance)
         return right
     invert_lower(gramian, n_jobs, advance)

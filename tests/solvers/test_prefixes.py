@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.arrays import starts_of
-from fastrec.matrix.code_matrix import check_matrix
+from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.matrix.sequences import Sequences
 from fastrec.solvers import prefixes
 from fastrec.solvers.prefixes import regress, sum_over_prefixes
@@ -27,7 +27,8 @@ def sequences_of(rows):
 def test_sums_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power):
     expected = reference.sums(rows, N, memory, ahead, window, power)
     cross, gram = sum_over_prefixes(sequences_of(rows), N, memory, ahead, window, power, 1)
-    np.testing.assert_allclose(cross.toarray(), expected[0], rtol=1e-5, atol=1e-6)
+    dense = cross if isinstance(cross, np.ndarray) else cross.toarray()
+    np.testing.assert_allclose(dense, expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.tril(gram), np.tril(expected[1]), rtol=1e-5, atol=1e-6)
 
 
@@ -43,6 +44,18 @@ def test_many_items_are_summed_by_threads_as_by_one():
     assert one[0].has_sorted_indices
 
 
+def test_sums_are_dense_where_many_of_them_are_not_zero_and_sparse_else(monkeypatch):
+    full = sequences_of([[0, 1, 2], [2, 1, 0]])
+    dense, _ = sum_over_prefixes(full, 3, 0.8, 0.5, 10, 0.0, 1)
+    assert isinstance(dense, np.ndarray)
+    for share, n_pairs in ((0.7, 20), (1.0, 1)):  # enough pairs for more, though fewer are met; too few pairs
+        monkeypatch.setattr(prefixes, "SPARSE", share)
+        sparse, _ = sum_over_prefixes(full, 3, 0.8, 0.5, n_pairs, 0.0, 1)
+        assert isinstance(sparse, CodeMatrix)
+        if n_pairs == 20:
+            assert np.array_equal(sparse.toarray(), dense)
+
+
 @pytest.mark.parametrize("sparse", [0.0, 1.0])
 @pytest.mark.parametrize("n", [1, 5, 130, 600])
 def test_a_regression_solves_its_equations_with_dense_and_with_sparse_right_sides(monkeypatch, sparse, n):
@@ -55,3 +68,4 @@ def test_a_regression_solves_its_equations_with_dense_and_with_sparse_right_side
     np.testing.assert_allclose(found[0], np.linalg.solve(matrix.astype(float), right.toarray()), rtol=1e-3, atol=1e-4)
     assert np.array_equal(*found)
     assert found[0].flags.c_contiguous
+    assert np.array_equal(regress(np.tril(matrix), right.toarray(), 1, lambda: None), found[0]) or sparse
