@@ -14,6 +14,8 @@ from fastrec.class_names import _OTHER_NAMES, _fold, suggest_class
         ("FPMC", "SequenceRules"),
         ("MarkovChain", "SequenceRules"),
         ("SLIST", "LinearSequence"),
+        ("VSKNN", "SequenceKNN"),
+        ("VSTAN", "SequenceKNN"),
         ("LightGCN", "GraphFilter"),
         ("BPR", 'SGDFactorization(loss="bpr")'),
         ("iALS", "ImplicitALS"),

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from data import Folder, codes, tell_parts
 
 import fastrec as fr
+from fastrec.matrix.sequences import read_sequences
+from fastrec.metrics import ndcg, recall
 
 Record = dict[str, Any]
 PAGE = "sequence.md"
@@ -42,6 +45,13 @@ GRIDS: dict[Callable[..., Any], dict[str, tuple[float, ...]]] = {
         "target_exponent": (0.1, 0.3),
         "length_exponent": (0.3, 0.7),
     },
+}
+
+OURS: dict[str, Callable[[], Any]] = {"SequenceRules": fr.SequenceRules, "LinearSequence": fr.LinearSequence}
+# Settings with the best NDCG@10 on the event before the last one.
+RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rusket FPMC": ("FPMC", {"iterations": 20}),
+    "rusket SASRec": ("SASRec", {"iterations": 20, "learning_rate": 0.02}),
 }
 
 
@@ -121,10 +131,53 @@ def tune(folder: Folder, repeats: int) -> Iterator[Record]:
                 yield {"model": make.__name__, "option": option, "value": value, **means}
 
 
+def peers(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Models of order of rusket beside ours, fitted in turns on ml-1m; the last event of each user is to be found."""
+    data, _ = events_of(folder)
+    train, test = fr.split_last(data)
+    tell_parts("ml-1m", train=train, test=test)
+    starts, items = read_sequences(train.matrix, train.order())
+    sequences = [(items[start:stop] + 1).tolist() for start, stop in pairwise(starts)]  # 0 is no item to rusket
+    for make in OURS.values():
+        make().fit(train[np.arange(50)])  # compiled before the clock runs
+    found: dict[str, list[Record]] = {name: [] for name in (*OURS, *RIVALS)}
+    for _ in range(repeats):
+        for name, make in OURS.items():
+            fresh = train.select(np.arange(train.n_interactions))
+            model, took = _clocked(lambda make=make, fresh=fresh: make().fit(fresh))
+            found[name].append(_judge(model.recommend(np.arange(len(test)), 10).codes, test.matrix, took))
+        for name, (kind, options) in RIVALS.items():
+            model, took = _clocked(lambda kind=kind, options=options: _fit_rival(kind, options, sequences))
+            found[name].append(_judge(_lists_of(model, test.shape), test.matrix, took))
+    for name, records in found.items():
+        yield {"model": name, **{key: float(np.median([record[key] for record in records])) for key in records[0]}}
+
+
+def _fit_rival(kind: str, options: dict[str, Any], sequences: list[list[int]]) -> Any:
+    import rusket
+
+    return getattr(rusket, kind)(seed=0, **options).fit(sequences)
+
+
+def _lists_of(model: Any, shape: tuple[int, int]) -> np.ndarray:
+    """The ten best items of each user; what is no item of the catalogue, such as the padding, is left out."""
+    codes = np.full((shape[0], 10), -1, np.int32)
+    for user in range(shape[0]):
+        listed = model.recommend_items(user, n=12)[0] - 1
+        listed = listed[(listed >= 0) & (listed < shape[1])][:10]
+        codes[user, : len(listed)] = listed
+    return codes
+
+
+def _judge(codes: np.ndarray, truth: Any, took: float) -> Record:
+    means = {"recall@10": recall(codes, truth, 10), "ndcg@10": ndcg(codes, truth, 10)}
+    return {**{name: float(np.nanmean(values)) for name, values in means.items()}, "fit, CPU s": took}
+
+
 def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     began = time.process_time()
     result = run()
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, costs)
+PARTS = (last_out, next_events, costs, peers)
