@@ -36,6 +36,7 @@ from fastrec.metrics.ranking import (
     recall_capped,
     reciprocal_rank,
 )
+from fastrec.metrics.scorers import make_scorer
 from fastrec.metrics.weights import average_popularity, novelty, tail_share
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "graded_ndcg",
     "hit_rate",
     "mae",
+    "make_scorer",
     "measure",
     "ndcg",
     "novelty",

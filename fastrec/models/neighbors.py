@@ -12,6 +12,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose
+from fastrec.models.base.answering import SIMILAR_USERS
 from fastrec.models.base.audience import find_audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
@@ -384,7 +385,7 @@ class UserKNN(Fading, Explaining, Updating):
         itself = np.full(len(audience), -2) if audience.codes is None else audience.codes
         order = np.lexsort((codes, -scores, codes == itself[:, None]), axis=1)[:, :k]
         codes, scores = np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1)
-        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_)
+        return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_, names=SIMILAR_USERS)
 
     def _compare_users(self) -> tuple[Similarity, WeightedColumns, Profile]:
         """How users are compared, the training data turned over, and as it is, weighted."""

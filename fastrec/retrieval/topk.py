@@ -1,10 +1,14 @@
 """TopK: the one result of everything that finds the best k."""
 
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+# Rows, and places of each, that are shown where all would be too many.
+SHOWN = 5
 
 
 class TopK:
@@ -23,7 +27,9 @@ class TopK:
     fallback : bool array of shape (n,), optional
         Rows that were answered by popularity.
     item_info : mapping of str to arrays, optional
-        Facts about items, by code; "title" is shown by `to_frame`.
+        Facts about items, by code; "title" is shown by `to_frame`, and in what is printed.
+    names : pair of str, optional
+        What rows and items are called in tables: ("item", "similar") where items like items were asked for.
 
     Examples
     --------
@@ -37,7 +43,7 @@ class TopK:
            [ True, False]])
     """
 
-    __slots__ = ("_fallback", "_item_info", "_item_vocabulary", "_items", "_users", "codes", "scores")
+    __slots__ = ("_fallback", "_item_info", "_item_vocabulary", "_items", "_names", "_users", "codes", "scores")
 
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
@@ -46,6 +52,7 @@ class TopK:
     _item_vocabulary: Any
     _item_info: Mapping[str, NDArray[Any]] | None
     _items: NDArray[Any] | None
+    _names: tuple[str, str]
 
     def __init__(
         self,
@@ -56,6 +63,7 @@ class TopK:
         item_vocabulary: Any = None,
         fallback: ArrayLike | None = None,
         item_info: Mapping[str, NDArray[Any]] | None = None,
+        names: tuple[str, str] = ("user", "item"),
     ) -> None:
         put = object.__setattr__
         put(self, "codes", _checked_codes(codes))
@@ -69,12 +77,14 @@ class TopK:
         put(self, "_item_vocabulary", item_vocabulary)
         put(self, "_item_info", item_info)
         put(self, "_items", None)
+        put(self, "_names", names)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"TopK cannot be changed: no {name} can be set")
 
     def __reduce__(self) -> Any:
-        return _rebuild, (self.codes, self.scores, self._users, self._item_vocabulary, self._fallback, self._item_info)
+        given = (self._users, self._item_vocabulary, self._fallback, self._item_info, self._names)
+        return _rebuild, (self.codes, self.scores, *given)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -125,6 +135,7 @@ class TopK:
             item_vocabulary=self._item_vocabulary,
             fallback=None if self._fallback is None else self._fallback[rows],
             item_info=self._item_info,
+            names=self._names,
         )
 
     def titles(self) -> NDArray[Any] | None:
@@ -144,23 +155,47 @@ class TopK:
             item_vocabulary=self._item_vocabulary,
             fallback=self._fallback,
             item_info=self._item_info,
+            names=self._names,
         )
 
     def __repr__(self) -> str:
         n, k = self.codes.shape
         lines = [f"TopK of {n} row{'' if n == 1 else 's'}, k={k}"]
-        for row in range(min(n, 5)):
-            shown = [f"{item} ({score:.3g})" for item, score in self._row(row)[:5]]
-            more = " …" if self.valid[row].sum() > 5 else ""
+        for row in range(min(n, SHOWN)):
+            shown = [f"{name} ({score:.3g})" for name, score in self._row(row)]
+            more = " …" if self.valid[row].sum() > SHOWN else ""
             lines.append(f"  {self.users[row]}: {', '.join(shown) or 'nothing'}{more}")
-        return "\n".join(lines + (["  …"] if n > 5 else []))
+        return "\n".join(lines + (["  …"] if n > SHOWN else []))
 
-    def _row(self, row: int) -> list[tuple[Any, float]]:
-        valid = self.valid[row]
-        return list(zip(self.items[row][valid], self.scores[row][valid], strict=True))
+    def _row(self, row: int) -> list[tuple[str, float]]:
+        """The first places of a row as they are shown: titles, or ids where there are none, and scores."""
+        valid = np.flatnonzero(self.valid[row])[:SHOWN]
+        ids, scores = self.items[row][valid].tolist(), self.scores[row][valid].tolist()
+        titles = self[row].titles()
+        named = ids if titles is None else [title or id for title, id in zip(titles[0, valid], ids, strict=True)]
+        return list(zip(map(str, named), scores, strict=True))
+
+    def _repr_html_(self) -> str:
+        """A table of the first rows and places, in the colours of whoever shows it."""
+        n, k = self.codes.shape
+        width = min(k, SHOWN)
+        heads = "".join(f"<th style='text-align:left'>{text}</th>" for text in (self._names[0], *range(1, width + 1)))
+        rows = []
+        for row in range(min(n, SHOWN)):
+            cells = "".join(
+                f"<td style='text-align:left'>{escape(name)}<br><small>{score:.3g}</small></td>"
+                for name, score in self._row(row)
+            )
+            rows.append(f"<tr><th style='text-align:left'>{escape(str(self.users[row]))}</th>{cells}</tr>")
+        more = " (the first are shown)" if n > SHOWN or k > SHOWN else ""
+        caption = f"The {k} best of {n:,} row{'' if n == 1 else 's'}{more}"
+        body = "".join(rows)
+        return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
     def to_frame(self) -> Any:
         """A table of the valid places: user, item, score, rank (from 1), and title where titles are known.
+
+        Of items like items the first two are item and similar, of users like users user and similar.
 
         Returns
         -------
@@ -182,8 +217,8 @@ class TopK:
         valid = self.valid
         rows, places = np.nonzero(valid)
         columns: dict[str, NDArray[Any]] = {
-            "user": self.users[rows],
-            "item": self.items[valid],
+            self._names[0]: self.users[rows],
+            self._names[1]: self.items[valid],
             "score": self.scores[valid],
             "rank": places + 1,
         }
@@ -224,8 +259,11 @@ def _checked_rows(name: str, values: ArrayLike, n: int) -> NDArray[Any]:
     return array
 
 
-def _rebuild(codes: Any, scores: Any, users: Any, vocabulary: Any, fallback: Any, item_info: Any) -> TopK:
-    return TopK(codes, scores, users=users, item_vocabulary=vocabulary, fallback=fallback, item_info=item_info)
+def _rebuild(
+    codes: Any, scores: Any, users: Any, vocabulary: Any, fallback: Any, item_info: Any, names: Any = ("user", "item")
+) -> TopK:
+    facts = {"item_info": item_info, "names": names}
+    return TopK(codes, scores, users=users, item_vocabulary=vocabulary, fallback=fallback, **facts)
 
 
 def _frame(columns: dict[str, NDArray[Any]]) -> Any:

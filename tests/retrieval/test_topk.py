@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
+import fastrec as fr
 from fastrec.data import Vocabulary
 from fastrec.retrieval import TopK
 
@@ -149,3 +150,27 @@ def test_repr_shows_the_first_rows(codes, scores):
 def test_codes_that_are_none_are_refused(codes, kind, message):
     with pytest.raises(kind, match=message):
         TopK(codes, [[1.0]])
+
+
+def test_tables_name_what_was_asked_and_what_was_found():
+    X = np.kron(np.eye(2), np.ones((6, 3)))
+    model = fr.UserKNN().fit(X)
+    assert list(model.recommend([0]).to_frame())[:2] == ["user", "item"]
+    assert list(model.similar_items([0], k=2).to_frame())[:2] == ["item", "similar"]
+    assert list(model.similar_users([0], k=2).to_frame())[:2] == ["user", "similar"]
+    als = fr.ImplicitALS(2, iterations=1, random_state=0).fit(X)
+    assert list(pickle.loads(pickle.dumps(als.similar_users([0, 7], k=2)))[1:].to_frame())[:2] == ["user", "similar"]
+
+
+def test_what_is_shown_has_titles_and_is_text():
+    info = {"title": np.array(["Alien", "<b>Brazil</b>", ""], object)}
+    top = TopK([[1, 0, 2], [2, -1, -1]], [[3, 2, 1], [0.5, -np.inf, -np.inf]], users=["<i>ann", "bob"], item_info=info)
+    assert "<i>ann: <b>Brazil</b> (3), Alien (2), 2 (1)" in repr(top)
+    html = top._repr_html_()
+    assert "<th style='text-align:left'>&lt;i&gt;ann</th>" in html
+    assert "&lt;b&gt;Brazil&lt;/b&gt;<br><small>3</small>" in html
+    assert "the first are shown" not in html
+    long = TopK(np.arange(80).reshape(8, 10), np.ones((8, 10)))
+    assert long._repr_html_().count("<tr>") == 6
+    assert "8 rows (the first are shown)" in long._repr_html_()
+    assert repr(long).count("…") == 6

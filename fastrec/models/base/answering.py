@@ -26,6 +26,8 @@ from fastrec.validation import check_choice, check_flag
 BATCH_BYTES = 32 << 20
 WORK_BYTES = 4 * BATCH_BYTES
 
+SIMILAR_ITEMS, SIMILAR_USERS = ("item", "similar"), ("user", "similar")
+
 RECOMMENDABLE: Key[NDArray[np.bool_] | None] = Key("recommendable items")
 STRUCTURE: Key[tuple[Any, Any]] = Key("structure")
 
@@ -168,7 +170,14 @@ class Answering(Learner):
         """See `Asked.exact_model`."""
         return self
 
-    def _top(self, codes: Codes, scores: Floats, labels: NDArray[Any], fallback: NDArray[np.bool_] | None) -> TopK:
+    def _top(
+        self,
+        codes: Codes,
+        scores: Floats,
+        labels: NDArray[Any],
+        fallback: NDArray[np.bool_] | None,
+        names: tuple[str, str] = ("user", "item"),
+    ) -> TopK:
         check_scores(scores[:, 0])  # the best come first
         return TopK(
             codes,
@@ -177,6 +186,7 @@ class Answering(Learner):
             item_vocabulary=self.items_,
             fallback=fallback,
             item_info=self.item_info_,
+            names=names,
         )
 
     # -- scores

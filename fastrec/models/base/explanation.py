@@ -1,16 +1,21 @@
 """Explanation: why a model scores an item as it does for a user."""
 
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.frames import Backend, make_frame
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.answering import check_scores
 from fastrec.models.base.audience import Audience, find_audience
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.validation import check_size
+
+# Contributions that are shown where all would be too many.
+SHOWN = 10
 
 
 class Explanation(NamedTuple):
@@ -29,6 +34,38 @@ class Explanation(NamedTuple):
     score: float
     items: NDArray[Any]
     contributions: NDArray[np.float32]
+
+    def to_frame(self, backend: Backend | None = None) -> Any:
+        """A table of the items and what each adds to the score, the largest contribution first.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars", "pyarrow"}, optional
+            None: the first one that is installed.
+
+        Returns
+        -------
+        DataFrame or Table
+            The columns item and contribution.
+
+        Examples
+        --------
+        >>> reasons = Explanation(0.75, np.array(["Alien", "Brazil"], object), np.array([0.5, 0.25], np.float32))
+        >>> reasons.to_frame()
+             item  contribution
+        0   Alien          0.50
+        1  Brazil          0.25
+        """
+        return make_frame({"item": self.items, "contribution": self.contributions}, backend)
+
+    def _repr_html_(self) -> str:
+        """A table of the largest contributions, in the colours of whoever shows it."""
+        shown = zip(self.items[:SHOWN].tolist(), self.contributions[:SHOWN].tolist(), strict=True)
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{escape(str(item))}</td><td>{part:.3g}</td></tr>" for item, part in shown
+        )
+        more = f", the largest {SHOWN} of {len(self.items)} parts" if len(self.items) > SHOWN else ""
+        return f"<table><caption>Score {self.score:.3g}{more}</caption><tbody>{rows}</tbody></table>"
 
 
 class Explaining(Recommender):

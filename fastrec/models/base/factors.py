@@ -14,6 +14,7 @@ from fastrec.fields import Array, Fields
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
+from fastrec.models.base.answering import SIMILAR_USERS
 from fastrec.models.base.asking import Scores
 from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.derived import Key
@@ -233,7 +234,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         codes = audience.codes
         vectors = self._fold_in(self._weigh_unfaded(audience)) if codes is None else self._known_users(codes)
         found, scores = self._nearest("user_factors_", vectors, codes, k)
-        return TopK(found, scores, users=audience.labels, item_vocabulary=self.users_)
+        return TopK(found, scores, users=audience.labels, item_vocabulary=self.users_, names=SIMILAR_USERS)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         side = self._alike_side()

@@ -11,9 +11,10 @@ from fastrec.data.ids import as_sequence
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import hide_part, pick_rows
-from fastrec.metrics import ndcg
+from fastrec.metrics import measure
 from fastrec.metrics.inputs import check_truth
-from fastrec.models.base.answering import Answering, check_scores
+from fastrec.metrics.scorers import Scorer
+from fastrec.models.base.answering import SIMILAR_ITEMS, Answering, check_scores
 from fastrec.models.base.audience import find_audience, read_histories
 from fastrec.models.base.items import check_list, encode_items, encode_lists, order_lists, read_truth
 from fastrec.models.base.persistence import save
@@ -299,10 +300,10 @@ class Recommender(Answering):
         warm = self.recommendable_items()
         if warm is not None:
             found[~warm[codes]], scores[~warm[codes]] = -1, -np.inf
-        return self._top(found, scores, self.item_vocabulary.decode(codes), None)
+        return self._top(found, scores, self.item_vocabulary.decode(codes), None, SIMILAR_ITEMS)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean NDCG@10 of recommendations for histories.
+    def score(self, X: Any, y: Any = None, *, metric: str = "ndcg@10") -> float:
+        """The mean NDCG@10, or another ranking metric, of recommendations for histories.
 
         Parameters
         ----------
@@ -312,6 +313,8 @@ class Recommender(Answering):
             What is to be found for each row: Interactions or a matrix of shape (n, n_items), or one item for each row,
             of shape (n,). Without it, a fifth of each row's items (one at least) is hidden and to be found: chosen by
             a hash of the row's own items, so the same in every run. Rows of fewer than two items are left out.
+        metric
+            The name of a ranking metric with a cut-off, such as "recall@20".
 
         Returns
         -------
@@ -325,6 +328,7 @@ class Recommender(Answering):
         >>> model.score([[0, 0, 1]], [1])
         1.0
         """
+        k = Scorer(metric).k
         audience = read_histories(self, X)
         if y is None:
             _, truth = hide_part(audience.histories())
@@ -335,8 +339,8 @@ class Recommender(Answering):
         rows = np.flatnonzero(np.diff(truth.indptr))
         if not len(rows):
             return float("nan")
-        ranking = self.answer(audience.part(rows), 10).codes
-        return float(np.mean(ndcg(ranking, pick_rows(truth, rows), 10)))
+        ranking = self.answer(audience.part(rows), k).codes
+        return float(np.mean(measure(ranking, pick_rows(truth, rows), metric)[metric]))
 
     def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
         """Write the model to a file that `fastrec.load` reads; see `fastrec.save`."""

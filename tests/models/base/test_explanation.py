@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.data import Interactions
+from fastrec.models import Explanation
 from tests.reference.tiny_factors import TinyFactors
 
 X = np.array([[1, 2, 0, 3, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32)
@@ -70,3 +71,15 @@ def test_ids_go_in_and_come_out():
 def test_what_is_not_one_user_and_one_item_is_refused(model, user, item, k, message):
     with pytest.raises(ValueError, match=message):
         model.explain(user, item, k)
+
+
+def test_explanations_are_tables(model):
+    reasons = model.explain(0, 2)
+    frame = reasons.to_frame("pandas")
+    assert list(frame) == ["item", "contribution"]
+    assert frame["item"].tolist() == reasons.items.tolist()
+    many = Explanation(1.0, np.array([f"<b>{n}" for n in range(30)], object), np.ones(30, np.float32))
+    html = many._repr_html_()
+    assert "&lt;b&gt;0" in html
+    assert "<b>" not in html
+    assert "the largest 10 of 30 parts" in html

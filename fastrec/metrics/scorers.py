@@ -1,0 +1,62 @@
+"""Scorers: any ranking metric where scikit-learn's searches take a function that scores."""
+
+from typing import Any
+
+from fastrec.metrics.formulas import RANKING
+from fastrec.metrics.naming import parse_metric
+
+
+class Scorer:
+    """What scores an estimator by a ranking metric, as scikit-learn calls it: ``scorer(estimator, X, y=None)``.
+
+    Parameters
+    ----------
+    metric
+        The name of a ranking metric with a cut-off, such as "recall@20".
+    """
+
+    def __init__(self, metric: str) -> None:
+        parsed = parse_metric(metric)
+        if parsed.name not in RANKING or parsed.sampled:
+            raise ValueError(f"a scorer takes a ranking metric, such as 'recall@20', got {metric!r}")
+        self.metric, self.k = metric, parsed.k
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """The mean over the rows of X, of a recommender or of a Pipeline that ends in one."""
+        steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+        for step in steps[:-1]:
+            X = X if step in (None, "passthrough") else step.transform(X)
+        return float(steps[-1].score(X, y, metric=self.metric))
+
+    def __repr__(self) -> str:
+        return f"make_scorer({self.metric!r})"
+
+
+def make_scorer(metric: str) -> Scorer:
+    """A scorer by a ranking metric, for the `scoring` of scikit-learn's `GridSearchCV` and `cross_val_score`.
+
+    Parameters
+    ----------
+    metric
+        The name of a ranking metric with a cut-off, such as "recall@20".
+
+    Returns
+    -------
+    Scorer
+        ``scorer(estimator, X, y=None)``: the mean over rows of X, as the estimator's `score` with that metric.
+
+    Raises
+    ------
+    ValueError
+        For an unknown metric, or one that is not of rankings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from fastrec.models import Popularity
+    >>> X = np.kron(np.eye(2), np.ones((6, 3)))
+    >>> cross_val_score(Popularity(), X, scoring=make_scorer("recall@3"), cv=2).tolist()
+    [0.0, 0.0]
+    """
+    return Scorer(metric)
