@@ -2,22 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch_steps
 from data import Folder, codes, tell_parts
 
 import fastrec as fr
+from fastrec.kernels.next_items import Steps
+from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.sequences import read_sequences
 from fastrec.metrics import ndcg, recall
+from fastrec.solvers.attention_layout import AttentionLayout
+from fastrec.solvers.attention_training import AttentionTrainer, ItemDraws
 
 Record = dict[str, Any]
 PAGE = "sequence.md"
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 LIMIT = 20
 # Settings of models with order were found on the event before the last one; the others have their defaults.
-MODELS: dict[str, Callable[[], Any]] = {
+Models = dict[str, Callable[[], Any]]
+MODELS: Models = {
     "Popularity": fr.Popularity,
     "ItemKNN": fr.ItemKNN,
     "EASE": fr.EASE,
@@ -62,9 +69,9 @@ def events_of(folder: Folder) -> tuple[fr.Interactions, int]:
     return data, int(times[split.astype(str) == "test"].min())
 
 
-def measure(train: fr.Interactions, test: Any) -> Iterator[Record]:
+def measure(train: fr.Interactions, test: Any, models: Models = MODELS) -> Iterator[Record]:
     """Each model fitted and evaluated: means, half the width of their intervals, CPU seconds of the fit."""
-    for name, make in MODELS.items():
+    for name, make in models.items():
         make().fit(train[np.arange(50)])  # compiled before the clock runs
         began = time.process_time()
         model = make().fit(train)
@@ -116,6 +123,53 @@ def costs(folder: Folder, repeats: int) -> Iterator[Record]:
                 "CPU µs of the first question": 1e6 * first,
                 "CPU µs per question": 1e6 * ask / len(near),
             }
+
+
+def attention(folder: Folder, repeats: int) -> Iterator[Record]:
+    """SequenceAttention of ten epochs on the last event of each user of ml-1m, a seed for each repeat."""
+    data, _ = events_of(folder)
+    train, test = fr.split_last(data)
+    tell_parts("ml-1m", train=train, test=test)
+    with ProcessPoolExecutor(repeats) as pool:
+        yield from pool.map(_one_seed, [train] * repeats, [test] * repeats, range(repeats))
+
+
+def _one_seed(train: fr.Interactions, test: fr.Interactions, seed: int) -> Record:
+    make = lambda: fr.SequenceAttention(iterations=10, random_state=seed, n_jobs=1)
+    return next(measure(train, test, {f"SequenceAttention, seed {seed}": make}))
+
+
+def attention_steps(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Steps of SequenceAttention beside the same in PyTorch, one thread each: positions a CPU second, the best step."""
+    rng, n_items = np.random.default_rng(0), 3706
+    shapes = {
+        "windows of 50": np.full(128, 50),
+        "windows of 200": np.full(32, 200),
+        "2 to 19": rng.integers(2, 20, 512),
+    }
+    for name, lengths in shapes.items():
+        for factors in (64, 128):
+            options = {"factors": factors, "blocks": 2, "heads": 2, "negatives": 512, "dropout": 0.2}
+            steps = {
+                "fastrec": _steps(lengths, n_items, **options),
+                "torch": torch_steps.measure(lengths, n_items, **options),
+            }
+            took = {library: min(step() for _ in range(4 * repeats)) for library, step in steps.items()}
+            rates = {library: int(lengths.sum()) / seconds for library, seconds in took.items()}
+            yield {"histories": name, "factors": factors, **rates, "ratio": rates["fastrec"] / rates["torch"]}
+
+
+def _steps(lengths: Any, n_items: int, *, factors: int, blocks: int, heads: int, negatives: int, dropout: float) -> Any:
+    """A function that makes one step and returns its CPU seconds."""
+    layout = AttentionLayout(factors, blocks, heads, 4 * factors, int(lengths.max()))
+    rng, starts = np.random.default_rng(0), starts_of(lengths)
+    items, targets = (readonly(rng.integers(0, n_items, starts[-1]).astype(np.int32)) for _ in range(2))
+    steps = Steps(readonly(starts), items, targets)
+    trainer = AttentionTrainer(
+        layout, n_items, ItemDraws(np.ones(n_items, np.int64), negatives, 0.0), learning_rate=0.001, decay=0.0,
+        dropout=dropout, most=int(starts[-1]), rng=rng, run=lambda functions: [function() for function in functions],
+    )  # fmt: skip
+    return lambda: _clocked(lambda: trainer.step(steps))[1]
 
 
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -180,4 +234,4 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, costs, peers)
+PARTS = (last_out, next_events, costs, peers, attention, attention_steps)

@@ -14,7 +14,7 @@ from fastrec.kernels.transformer import Passing, Transformer
 from fastrec.matrix.arrays import Floats, readonly
 
 # Events that go through the network together, where one sequence alone is no longer.
-ROOM = 256
+ROOM = 128
 
 
 @dataclass(frozen=True)

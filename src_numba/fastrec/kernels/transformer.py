@@ -22,7 +22,9 @@ from fastrec.kernels.layers import add_products
 from fastrec.kernels.random import random_bits, random_bits32
 
 EPSILON = np.float32(1e-6)  # added to mean squares
-ROWS_AT_ONCE = 128  # rows whose outer products are summed before the next
+ROWS_AT_ONCE = (
+    32  # rows whose outer products are summed before the next: columns of more push each other out of a cache
+)
 
 
 class Transformer(NamedTuple):
