@@ -5,6 +5,7 @@ from . import data as data
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import features as features
+from . import forgetting as forgetting
 from . import metrics as metrics
 from . import models as models
 from . import online as online
@@ -34,6 +35,9 @@ from .evaluation import compression_report as compression_report
 from .evaluation import cross_validate as cross_validate
 from .evaluation import evaluate as evaluate
 from .evaluation import search as search
+from .forgetting import Receipt as Receipt
+from .forgetting import export_user as export_user
+from .forgetting import forget as forget
 from .models import EASE as EASE
 from .models import Blend as Blend
 from .models import ContentRecommender as ContentRecommender

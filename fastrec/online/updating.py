@@ -7,14 +7,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 from sklearn.base import clone
 
 from fastrec.models import Recommender
-from fastrec.models.base.updating import resize
+from fastrec.models.base.updating import Updating, resize
 from fastrec.online.acceptance import select_takeable, unknown_ids
 from fastrec.online.admission import LARGEST_HOLD, Admission, FittedSizes
+from fastrec.online.forgetting import find_obstacle, forget_users, hide_ids
 from fastrec.online.journal import Deletion, Event, Journal, JournalTrimmedError
 from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.online.snapshot import Snapshot
@@ -30,7 +31,7 @@ PROBED_EVENTS, FEWEST_PROBED, SUSPICIOUS_SHARE = 500, 50, 0.9
 
 log = logging.getLogger(__name__)
 
-Source = Recommender | Versions | str | os.PathLike[str]
+Source: TypeAlias = Recommender | Versions | str | os.PathLike[str]
 
 
 class Updater:
@@ -352,6 +353,8 @@ class Updater:
                 entries, events, taken = self._admit(old, before, snapshot.seq, self.admission)
                 gone, policy = self._deleted_codes(old, entries), self.policy_of(old)
                 data = training_data(old, taken, gone, policy, self._time_unit())
+                if gone and old.users_ is not None:
+                    data = data._replace(users=hide_ids(data.users, gone))
                 model = clone(old).fit(data, **features_of(old, data.shape))
                 marks, left = self._marks_after(model, before, snapshot.seq, self.admission, len(events) - len(taken))
             self.given_up += left
@@ -388,6 +391,8 @@ class Updater:
         self.tell("model", None)
         if self.journal is not None and isinstance(self.source, Versions):
             self.journal.record_published(marks.seq or 0)
+            if self.journal.deleted_seq() <= (marks.seq or 0):  # who was deleted still is in those before
+                self.source.remove_others(before=self.journal.deleted_seq())
             self.journal.record_lineage(describe_lineage(model))
         return self.snapshot
 
@@ -433,9 +438,7 @@ class Updater:
         new: Any = copy.copy(model)
         gone = self._deleted_codes(model, entries)
         if gone:
-            users = model.user_vocabulary.decode(gone)
-            empty = resize(model.seen_, model.seen_.shape)[:0]
-            new.update_users(users, resize(empty, (len(gone), model.n_features_in_)), how="replace")
+            new = _without_users(model, gone)
         data = interactions_of(model, taken, self.policy_of(model), self._time_unit())
         if data.n_interactions:
             new.partial_fit(data)
@@ -501,3 +504,17 @@ class Updater:
         except OSError as error:
             return type(error).__name__
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _without_users(model: Recommender, codes: list[int]) -> Any:
+    """A model that some users are gone from: fitted again, where it can be; else without their histories alone."""
+    if find_obstacle(model) is None:
+        return forget_users(model, codes)
+    left: Any = copy.copy(model)
+    assert isinstance(left, Updating)
+    empty = resize(model.seen_, model.seen_.shape)[:0]
+    users = model.user_vocabulary.decode(codes)
+    left.update_users(users, resize(empty, (len(codes), model.n_features_in_)), how="replace")
+    if left.users_ is not None:
+        left.users_ = hide_ids(left.users_, codes)
+    return left

@@ -18,6 +18,7 @@ from fastrec.validation import check_integer
 CURRENT = "CURRENT"
 STALE_SECONDS = 3600
 _NAME = re.compile(r"v(\d{6,})\.fastrec")
+_NAMED = "v{:06d}"
 
 
 class Marks(NamedTuple):
@@ -202,6 +203,20 @@ class Versions:
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     left.unlink()
 
+    def remove_others(self, before: int | None = None) -> list[Path]:
+        """Remove all versions but the current one, and temporary files; with `before`, those that end before that seq.
+
+        Returns the files that were removed. One that another process has mapped stays on Windows.
+        """
+        current, removed = self.current(), []
+        for path in [*map(self.path, map(_NAMED.format, self._numbers())), *self.folder.glob(".*.tmp")]:
+            if path.stem == current or (before is not None and _seq_of(path) >= before):
+                continue
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed.append(path)
+        return removed
+
     def _numbers(self) -> list[int]:
         found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
         return sorted(int(match[1]) for match in found if match)
@@ -239,6 +254,14 @@ def load_published(
     return Published(
         model, version or _fingerprint(path), seq, seq if marks.refit_seq is None else marks.refit_seq, marks
     )
+
+
+def _seq_of(path: Path) -> int:
+    """The seq that a file says; 0 where it says none, or is not whole."""
+    try:
+        return int(read_arrays(path, verify="header")[1].get("event_watermark", 0))
+    except (FileError, OSError):
+        return 0
 
 
 def _fingerprint(path: str | os.PathLike[str]) -> str:

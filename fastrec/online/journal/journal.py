@@ -231,6 +231,11 @@ class Journal:
         """The seq up to which a published model has taken in the events."""
         return int(self._database.read_record("published"))
 
+    def deleted_seq(self) -> int:
+        """The seq of the last deletion that has not been trimmed; 0 where there is none."""
+        with self._database.errors():
+            return int(self._database.connection().execute("SELECT MAX(seq) FROM deletions").fetchone()[0] or 0)
+
     def unchecked_seq(self) -> int:
         """The seq up to which entries have no checksum: an older fastrec wrote them."""
         return int(self._database.read_record("unchecked"))

@@ -1,0 +1,38 @@
+"""``fastrec forget``: users taken out of a model, its versions and the journal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.output import note
+
+
+@app.command(epilog="Example:  fastrec forget model.fastrec --user u17 --journal events.db")
+def forget(
+    place: Annotated[Path, typer.Argument(exists=True, help="A model file, or a folder of versions.")],
+    user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be given several times.")],
+    journal: Annotated[
+        Path | None, typer.Option("-j", "--journal", exists=True, dir_okay=False, help="The journal of its events.")
+    ] = None,
+    look_at: Annotated[
+        list[Path] | None, typer.Option("--look-at", exists=True, help="Another file to look for the ids in.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Fit a model again without some of its users, remove older versions and the users' events; print a receipt."""
+    from fastrec.forgetting import forget as forget_users
+    from fastrec.online import Versions
+    from fastrec.online.versions import load_published
+
+    folder = Versions(place) if place.is_dir() else None
+    model = load_published(place, verify="header").model if folder is None else folder.load(verify="header").model
+    ids = [int(one) for one in user] if model.user_vocabulary.kind == "int" else user
+    receipt = forget_users(
+        place if folder is None else None, ids, journal=journal, versions=folder, files=look_at or (), dry_run=dry_run
+    )
+    typer.echo(receipt.to_json())
+    if receipt.traces:
+        note(f"bytes like those of an id still stand in {', '.join(receipt.traces)}")
+        raise typer.Exit(1)

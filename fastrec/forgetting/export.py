@@ -1,0 +1,64 @@
+"""All that is held about one user."""
+
+from typing import Any
+
+from fastrec.models import Recommender
+from fastrec.online import Journal
+from fastrec.online.journal import Id
+
+Record = dict[str, Any]
+
+
+def export_user(model: Recommender, user: Id, journal: Journal | None = None) -> Record:
+    """What a model and a journal hold about one user, as values that JSON takes.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    user
+        The user's id (code, where the model was fitted with a matrix).
+    journal
+        The journal whose events the model follows.
+
+    Returns
+    -------
+    dict
+        `user`; `history`, a list of items with values, and the place of each in the user's order where the model has
+        one; `vector`, what the model has learned of the user, where it keeps that; `events` of the journal.
+
+    Raises
+    ------
+    ValueError
+        Where neither knows the user.
+
+    Examples
+    --------
+    >>> import fastrec as fr
+    >>> data = fr.Interactions([0, 1], [0, 1], users=["anna", "bert"], items=["Alien", "Brazil"])
+    >>> export_user(fr.Popularity().fit(data), "anna")["history"]
+    [{'item': 'Alien', 'value': 1.0}]
+    """
+    code = model.user_vocabulary.match([user])[0]
+    events = [] if journal is None else journal.history(user)
+    if code < 0 and not events:
+        raise ValueError(f"nothing is held about the user {user!r}")
+    told: Record = {"user": user, "history": [] if code < 0 else _history(model, code)}
+    vectors = getattr(model, "user_factors_", None)
+    if code >= 0 and vectors is not None:
+        told["vector"] = vectors[code].tolist()
+    if journal is not None:
+        told["events"] = [
+            {"seq": event.seq, "item": event.item, "value": event.value, "time": event.time} for event in events
+        ]
+    return told
+
+
+def _history(model: Recommender, code: int) -> list[Record]:
+    start, stop = model.seen_.indptr[code : code + 2]
+    items = model.item_vocabulary.decode(model.seen_.indices[start:stop]).tolist()
+    values = model.seen_.data[start:stop].tolist()
+    told: list[Record] = [{"item": item, "value": value} for item, value in zip(items, values, strict=True)]
+    for place, one in enumerate(told if model.order_ is not None else []):
+        one["place"] = int(model.order_[start + place])  # type: ignore[index]
+    return told

@@ -1,0 +1,173 @@
+"""Forgetting users: in a model, its file or its versions, and the journal."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from fastrec.data import Interactions
+from fastrec.data.ids import as_sequence
+from fastrec.forgetting.receipt import Receipt
+from fastrec.forgetting.traces import checksum, find_traces
+from fastrec.models import Recommender
+from fastrec.online import Journal, Versions
+from fastrec.online.forgetting import find_obstacle, forget_users
+from fastrec.online.journal import Id
+from fastrec.online.versions import load_published, save_published
+
+Place = str | os.PathLike[str]
+
+
+def forget(
+    model: Recommender | Place | None,
+    users: Any,
+    data: Interactions | None = None,
+    *,
+    journal: Journal | Place | None = None,
+    versions: Versions | Place | None = None,
+    files: Iterable[Place] = (),
+    dry_run: bool = False,
+) -> Receipt:
+    """Take users out of a model and of what belongs to it, so that nothing of them is left in any file given.
+
+    Afterwards the model answers with the bits of a fit to the same data in which these users' rows are empty. Their
+    codes stay, as places that nobody's id names. For that it is fitted again, by what it holds itself or by `data`; a
+    private model, which knows no users, stays as it is. The journal loses their events and ids, and older versions are
+    removed.
+
+    Parameters
+    ----------
+    model
+        A fitted model, which is changed in place; or the file of one, which is written anew; or None, for the current
+        version of `versions`.
+    users
+        One id or a sequence of ids (codes, where the model was fitted with a matrix). Ids that the model does not know
+        are taken out of the journal all the same.
+    data
+        What the model was fitted with, for models whose training is not all in them: `Item2Vec`, `SequenceKNN`,
+        `Blend`, `Reranked`, `Popularity` with a half-life.
+    journal
+        A journal, or its file.
+    versions
+        The versions, or their folder: the model is published there as the next one, and all others are removed.
+    files
+        Other files to look into: results of searches, parts of batches. They are not changed, and told of in `traces`.
+    dry_run
+        Do nothing, and say what would be done.
+
+    Returns
+    -------
+    Receipt
+        What was done, and what nobody has looked at.
+
+    Raises
+    ------
+    ValueError
+        Where the model cannot be fitted again without `data`, or a code is out of range. Nothing is done then.
+
+    Examples
+    --------
+    >>> import fastrec as fr
+    >>> data = fr.Interactions([0, 0, 1, 2], [0, 1, 1, 1], users=["anna", "bert", "cleo"], items=["Alien", "Brazil"])
+    >>> model = fr.ItemKNN().fit(data)
+    >>> receipt = fr.forget(model, "anna")
+    >>> receipt.how, receipt.known, "anna" in model.users_, model.item_counts_.tolist()
+    ('refit', 1, False, [0, 2])
+    """
+    folder = Versions(versions) if isinstance(versions, str | os.PathLike) else versions
+    target = _Target(model, folder)
+    ids: list[Id] = [given.item() if hasattr(given, "item") else given for given in as_sequence(users)]
+    codes = _codes_of(target.model, ids)
+    how = _plan(target.model, codes, data)
+    entries = int(target.model.seen_.nnz) if how == "refit" else 0
+    if dry_run:
+        return Receipt(len(ids), len(codes), how, entries, None)
+    began = time.process_time()
+    names = target.model.user_vocabulary.decode(codes).tolist() if codes else []
+    before = {path: checksum(path) for path in target.files()}
+    if how == "refit":
+        fitted = forget_users(target.model, codes, data)
+        target.model.__dict__.clear()
+        target.model.__dict__.update(fitted.__dict__)
+    removed = target.write()
+    with _opened(journal) as log:
+        before |= dict.fromkeys(_files_of(log), "")
+        for user in ids:
+            _ = None if log is None else log.delete_user(user)
+        looked_at = [*target.files(), *_files_of(log), *map(Path, files)]
+    after = [(str(path), before.get(path, ""), checksum(path)) for path in target.files()]
+    traces = find_traces([*ids, *names], looked_at)
+    return Receipt(
+        len(ids), len(codes), how, entries, time.process_time() - began,
+        rewritten=tuple(change for change in after if change[1] != change[2]),
+        removed=tuple(map(str, removed)), traces=tuple(map(str, traces)),
+    )  # fmt: skip
+
+
+class _Target:
+    """The model, and where it is kept."""
+
+    def __init__(self, given: Recommender | Place | None, versions: Versions | None) -> None:
+        self.versions, self.path = versions, None if isinstance(given, Recommender | None) else Path(given)
+        published = None if versions is None else versions.load()
+        if self.path is not None:
+            published = load_published(self.path, mapped=False)
+        if published is None and given is None:
+            raise ValueError("forget needs a model, the file of one, or versions")
+        self.model: Recommender = given if isinstance(given, Recommender) else published.model  # type: ignore[union-attr]
+        self.marks = None if published is None else published.marks
+
+    def files(self) -> list[Path]:
+        """The files that hold the model now."""
+        own = [] if self.path is None else [self.path]
+        return own + ([] if self.versions is None else sorted(self.versions.folder.glob("*.fastrec")))
+
+    def write(self) -> list[Path]:
+        """Write the model where it was; the files that were removed for it."""
+        if self.path is not None and self.marks is not None:
+            save_published(self.model, self.path, self.marks)
+        if self.versions is None:
+            return []
+        self.versions.publish(self.model, marks=self.marks, force=True)
+        return self.versions.remove_others()
+
+
+def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
+    """The codes of the ids that the model knows; of a model without ids, which are in range."""
+    check_is_fitted(model)
+    if model.users_ is None and model.keeps_users:
+        return [int(code) for code in model.user_vocabulary.look_up("users", list(ids))]
+    return [code for code in model.user_vocabulary.match(list(ids)) if code >= 0]
+
+
+def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -> str:
+    """What is to be done to the model; a ValueError where it cannot be."""
+    if not model.keeps_users:
+        return "nothing: a private model knows no users"
+    if not codes:
+        return "nothing: the model knows none of them"
+    obstacle = None if data is not None else find_obstacle(model)
+    if obstacle is not None:
+        raise ValueError(
+            f"{type(model).__name__} cannot forget users by what it holds: {obstacle}. Give data=, what it was fitted "
+            "with"
+        )
+    return "refit"
+
+
+@contextlib.contextmanager
+def _opened(journal: Journal | Place | None) -> Iterator[Journal | None]:
+    """A journal by its file, closed again; one that is open stays open."""
+    if journal is None or isinstance(journal, Journal):
+        yield journal
+        return
+    with Journal(journal) as opened:
+        yield opened
+
+
+def _files_of(journal: Journal | None) -> list[Path]:
+    return [] if journal is None else sorted(journal.path.parent.glob(f"{journal.path.name}*"))

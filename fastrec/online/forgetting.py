@@ -1,0 +1,117 @@
+"""Models without some of their users: fitted again to what is left, their ids gone, their places empty."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from fastrec.data import Interactions, Vocabulary
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.models import Blend, Item2Vec, Recommender, Reranked, SequenceKNN
+from fastrec.online.training_data import check_refittable, features_of
+
+# What these were made of is not all in their files: the times of events, or what was held out by them.
+_READ_MORE = (Blend, Item2Vec, Reranked, SequenceKNN)
+
+
+def find_obstacle(model: Recommender) -> str | None:
+    """Why a model cannot be fitted again by what it holds; None where it can.
+
+    >>> from fastrec.models import Popularity
+    >>> find_obstacle(Popularity(half_life="30d"))
+    'the times of its events are not in it'
+    """
+    if getattr(model, "needs_times", False) or isinstance(model, _READ_MORE):
+        return "the times of its events are not in it"
+    if not getattr(model, "learns", True):
+        return "it was not fitted, but made of another model"
+    try:
+        check_refittable(model)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def forget_users(model: Recommender, codes: Sequence[int], data: Interactions | None = None) -> Recommender:
+    """A new model of the same options, fitted to the same data with the rows of some users emptied.
+
+    Parameters
+    ----------
+    model
+        A fitted model; it stays as it is.
+    codes
+        Of its users. They stay theirs, but nobody's ids stand there.
+    data
+        What it was fitted with, where `find_obstacle` finds something. Its users need not have the model's codes.
+    """
+    if data is None:
+        data = _remaining_data(model, codes)
+    else:
+        ids = model.user_vocabulary.decode(np.asarray(codes, np.int32)).tolist()
+        data = empty_users(data, [code for code in data.users.match(ids) if code >= 0])
+    features = features_of(model, data.shape)
+    if "user_features" in features:
+        features["user_features"] = _empty_rows(features["user_features"], codes)
+    fitted: Recommender = clone(model).fit(data, **features)
+    return fitted
+
+
+def empty_users(data: Interactions, codes: Sequence[int]) -> Interactions:
+    """The data without the events of some users, whose places stay without their ids.
+
+    >>> data = Interactions([0, 1], [0, 0], users=["ann", "bob"], items=["Alien"])
+    >>> left = empty_users(data, [0])
+    >>> left.n_interactions, left.users.ids.tolist()
+    (1, ['(forgotten 0)', 'bob'])
+    """
+    kept = np.flatnonzero(~np.isin(data.user_codes, codes))
+    return data._choose(kept, users=hide_ids(data.users, codes))
+
+
+def hide_ids(vocabulary: Vocabulary, codes: Sequence[int]) -> Vocabulary:
+    """The vocabulary with ids that name nobody in the places of some.
+
+    >>> hide_ids(Vocabulary([17, 42]), [1]).ids.tolist()
+    [17, -9223372036854775807]
+    """
+    ids = vocabulary.ids.copy()
+    for code in codes:
+        ids[code] = _hole(int(code), vocabulary)
+    return Vocabulary(ids)
+
+
+def _hole(code: int, vocabulary: Vocabulary) -> str | int:
+    """An id that nobody has."""
+    if vocabulary.kind == "int":
+        return int(np.iinfo(np.int64).min) + code
+    name = f"(forgotten {code})"
+    while name in vocabulary:
+        name += "'"
+    return name
+
+
+def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
+    """What a model learned from, without some users: a matrix for a model without ids."""
+    seen, order = model.seen_, model.order_
+    kept = ~np.isin(row_numbers(seen), codes)
+    left = keep_entries(seen, kept)
+    if model.users_ is None:
+        return left
+    info = None if model.item_info_ is None else dict(model.item_info_)
+    data = Interactions(
+        row_numbers(left), left.indices, left.data, users=hide_ids(model.users_, codes), items=model.items_,
+        item_info=info, duplicates=model.duplicate_policy,
+    )  # fmt: skip
+    return data if order is None else data._replace(times=order[kept].astype(np.int64))
+
+
+def _empty_rows(features: Any, codes: Sequence[int]) -> Any:
+    """The features with nothing said of some rows."""
+    if isinstance(features, CodeMatrix):
+        return keep_entries(features, ~np.isin(row_numbers(features), codes))
+    left: NDArray[Any] = np.array(features)
+    left[np.asarray(codes)] = 0
+    return left

@@ -1,0 +1,21 @@
+"""`fastrec forget`."""
+
+import json
+
+import fastrec as fr
+
+
+def test_users_are_forgotten_and_a_receipt_is_printed(run, tmp_path):
+    data = fr.Interactions([0, 1, 2], [0, 1, 1], users=["anna-1", "bert-2", "cleo-3"], items=["Alien", "Brazil"])
+    path = tmp_path / "model.fastrec"
+    fr.Popularity().fit(data).save(path)
+    (tmp_path / "list.csv").write_text("anna-1,Alien\n")
+    code, out, _ = run("forget", path, "--user", "anna-1", "--dry-run")
+    assert (code, json.loads(out)["seconds"]) == (0, None)
+    assert b"anna-1" in path.read_bytes()
+    code, out, err = run("forget", path, "--user", "anna-1", "--user", "nobody", "--look-at", tmp_path / "list.csv")
+    receipt = json.loads(out)
+    assert (code, receipt["users"], receipt["known"]) == (1, 2, 1)
+    assert "still stand in" in err
+    assert b"anna-1" not in path.read_bytes()
+    assert fr.load(path).item_counts_.tolist() == [0, 2]
