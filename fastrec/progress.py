@@ -1,4 +1,4 @@
-"""The progress of a training: a bar on a terminal, a line for each epoch elsewhere."""
+"""The progress of a training: a bar on a terminal, one live line in a notebook, a line for each epoch elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,14 +18,28 @@ def epoch_progress(title: str, epochs: int, shown: bool) -> Iterator[Callable[[s
         with _terminal_bar(title, epochs) as advance:
             yield advance
     else:
-        done = 0
+        with _lines(title, epochs, live=type(sys.stderr).__module__.startswith("ipykernel.")) as advance:
+            yield advance
 
-        def advance_line(note: str) -> None:
-            nonlocal done
-            done += 1
-            print(f"{title} {done}/{epochs} {note}", file=sys.stderr, flush=True)
 
-        yield advance_line
+@contextmanager
+def _lines(title: str, epochs: int, live: bool) -> Iterator[Callable[[str], None]]:
+    """A line for each epoch; where they are live, each takes the place of the one before."""
+    done, longest = 0, 0
+
+    def advance(note: str) -> None:
+        nonlocal done, longest
+        done += 1
+        text = f"{title} {done}/{epochs} {note}"
+        longest = max(longest, len(text))
+        shown = f"\r{text:<{longest}}" if live else f"{text}\n"
+        print(shown, end="", file=sys.stderr, flush=True)
+
+    try:
+        yield advance
+    finally:
+        if live and done:
+            print(file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The progress of a training: lines outside a terminal, a bar on one, nothing where none is wanted."""
+"""The progress of a training: a bar on a terminal, one line in a notebook, lines elsewhere, or nothing."""
 
 import io
 import sys
@@ -43,3 +43,21 @@ def test_an_error_within_passes(capsys):
     with pytest.raises(ZeroDivisionError), epoch_progress("EASE", 2, shown=True) as advance:
         advance(f"loss {1 / 0}")
     assert capsys.readouterr().err == ""
+
+
+class KernelStream(io.StringIO):
+    """What stderr is in a notebook."""
+
+    __module__ = "ipykernel.iostream"
+
+
+def test_epochs_are_one_live_line_in_a_notebook(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", KernelStream())
+    with epoch_progress("EASE", 2, shown=True) as advance:
+        advance("loss 0.25")
+        advance("loss 9")
+    assert sys.stderr.getvalue() == "\rEASE 1/2 loss 0.25\rEASE 2/2 loss 9   \n"
+    assert sys.stderr.getvalue().count("\n") == 1
+    with epoch_progress("EASE", 2, shown=True):
+        pass
+    assert sys.stderr.getvalue().count("\n") == 1
