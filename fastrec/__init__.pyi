@@ -27,6 +27,7 @@ from .data import MergedEventsWarning as MergedEventsWarning
 from .data import TiedTimesWarning as TiedTimesWarning
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
+from .evaluation import AutoRecommender as AutoRecommender
 from .evaluation import CompressionReport as CompressionReport
 from .evaluation import Report as Report
 from .evaluation import Search as Search

@@ -17,48 +17,92 @@ from fastrec.cli.options import (
     find_estimator,
     read_options,
 )
+from fastrec.cli.output import note
 
 DEFAULT_MODEL = "ImplicitALS"
+AUTOMATIC = "auto"
 
 
 class ModelPlan(NamedTuple):
-    """A class of models, the options that were chosen for it, and the seed and threads of the command."""
+    """A class of models, the options that were chosen for it, and the seed and threads of the command.
+
+    The class is None where a contest is to find the model; `budget` is how long that may take.
+    """
 
     kind: Any
     options: dict[str, Any]
     seed: int
     jobs: int | None
+    budget: str = "1min"
+
+    @property
+    def name(self) -> str:
+        """The name of the class, or "auto"."""
+        return AUTOMATIC if self.kind is None else str(self.kind.__name__)
 
     def __repr__(self) -> str:
-        return f"{self.kind.__name__}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
 
-    def make(self) -> Any:
-        """A new estimator."""
-        return make_estimator(self.kind, self.options, self.seed, self.jobs)
+    def fit(self, data: Any) -> Any:
+        """A model fitted on the data: of the class, or the winner of a contest, which says what it found."""
+        if self.kind is not None:
+            return make_estimator(self.kind, self.options, self.seed, self.jobs).fit(data)
+        from fastrec import AutoRecommender
+
+        note(f"no --model was named: families of models are tried for about {self.budget} (--budget)")
+        found = AutoRecommender(self.budget, random_state=self.seed, n_jobs=self.jobs, verbose=sys.stderr.isatty()).fit(
+            data
+        )
+        note(repr(found.report_))
+        return found.model_
 
 
 def model_plan(
     model_name: Annotated[
-        str, typer.Option("--model", help="The estimator; `fastrec options` lists the options of each.")
-    ] = DEFAULT_MODEL,
+        str | None,
+        typer.Option(
+            "--model",
+            help="The estimator; `fastrec options` lists the options of each.",
+            show_default="the best of a contest within --budget; ImplicitALS where options of a model are given",
+        ),
+    ] = None,
     factors: Factors = None,
     regularization: Regularization = None,
     alpha: Alpha = None,
     iterations: Iterations = None,
     option: ModelOptions = None,
+    budget: Annotated[str, typer.Option(help="How long a contest of models may take, such as 30s or 5min.")] = "1min",
     seed: Seed = 0,
     jobs: Jobs = None,
 ) -> ModelPlan:
     """The group of options that say which model is trained."""
-    kind = find_estimator(model_name, "--model")
     short = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
-    texts = [f"{name}={value}" for name, value in short.items() if value is not None]
-    return ModelPlan(kind, _parse(kind, [*texts, *(option or [])]), seed, jobs)
+    texts = [f"{name}={value}" for name, value in short.items() if value is not None] + (option or [])
+    if model_name == AUTOMATIC or (model_name is None and not texts):
+        if texts:
+            raise typer.BadParameter("options are of one model: name it", param_hint="--model")
+        return ModelPlan(None, {}, seed, jobs, _check_budget(budget))
+    kind = find_estimator(model_name or DEFAULT_MODEL, "--model")
+    return ModelPlan(kind, _parse(kind, texts), seed, jobs)
+
+
+def _check_budget(text: str) -> str:
+    """A budget such as 30s; a plain number is one of seconds."""
+    from fastrec.evaluation.automatic.planning import parse_budget
+
+    text = f"{text}s" if text.replace(".", "", 1).isdecimal() else text
+    try:
+        parse_budget(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--budget") from None
+    return text
 
 
 def parse_model(text: str, seed: int, jobs: int | None) -> ModelPlan:
     """The plan of a text such as "EASE" or "ImplicitALS:factors=64,alpha=10"."""
     name, _, options = text.partition(":")
+    if name == AUTOMATIC and not options:
+        return ModelPlan(None, {}, seed, jobs)
     kind = find_estimator(name, "--model")
     return ModelPlan(kind, _parse(kind, [part for part in options.split(",") if part]), seed, jobs)
 

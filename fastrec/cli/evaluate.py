@@ -111,6 +111,6 @@ def fit_and_measure(
         )
         if len(plans) > 1:
             note(f"fitting {named}")
-        models[named] = plan.make().fit(train_part)
+        models[named] = plan.fit(train_part)
     models.setdefault("Popularity", Popularity().fit(train_part))
     return measure(models, test_part, measures, plans[0].jobs)

@@ -49,10 +49,11 @@ def train(
         note(f"times: {data.describe()['ties']}, so models of order would learn the order of the rows")
     if holdout > 0:
         part, hidden = split_random(data, holdout, random_state=plan.seed)
-        models = {plan.kind.__name__: plan.make().fit(part)}
+        models = {plan.name: plan.fit(part)}
         models.setdefault("Popularity", Popularity().fit(part))
         write_report(evaluate(models, hidden, n_jobs=plan.jobs), output_format)
-    model = plan.make().fit(data)
+    model = plan.fit(data)
     model.save(output, mode=parse_mode(mode))
     sides = [count_in_words(number, side) for number, side in zip(data.shape, ("user", "item"), strict=True)]
-    note(f"{output}: {plan!r}, {', '.join(sides)}, {size_in_words(output.stat().st_size)}")
+    named = plan if plan.kind is not None else type(model).__name__
+    note(f"{output}: {named}, {', '.join(sides)}, {size_in_words(output.stat().st_size)}")

@@ -1,5 +1,6 @@
 """Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, and what they give."""
 
+from fastrec.evaluation.automatic import AutoRecommender
 from fastrec.evaluation.comparison import Comparison
 from fastrec.evaluation.compression import CompressionReport, compression_report
 from fastrec.evaluation.evaluate import evaluate
@@ -8,6 +9,7 @@ from fastrec.evaluation.search import Search, Trial, search
 from fastrec.evaluation.validation import Validation, cross_validate
 
 __all__ = [
+    "AutoRecommender",
     "Comparison",
     "CompressionReport",
     "Report",

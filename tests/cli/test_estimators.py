@@ -8,9 +8,9 @@ from fastrec.models import EASE, ImplicitALS, Popularity
 
 
 def test_what_is_not_given_is_left_to_the_model():
-    plan = model_plan("ImplicitALS", None, 0.5, None, 3, seed=1, jobs=2)
+    plan = model_plan(None, None, 0.5, None, 3, seed=1, jobs=2)
     assert (plan.kind, plan.options) == (ImplicitALS, {"regularization": 0.5, "iterations": 3})
-    made = plan.make().get_params()
+    made = make_estimator(plan.kind, plan.options, plan.seed, plan.jobs).get_params()
     assert (made["regularization"], made["iterations"], made["random_state"], made["n_jobs"]) == (0.5, 3, 1, 2)
     assert made["factors"] == ImplicitALS().factors
 
@@ -30,3 +30,14 @@ def test_a_model_is_told_by_one_text():
 def test_a_model_takes_of_the_seed_and_the_threads_what_it_has():
     assert isinstance(make_estimator(Popularity, {}, 3, 2), Popularity)
     assert make_estimator(EASE, {"regularization": 7.0}, 3, 1).n_jobs == 1
+
+
+def test_where_nothing_is_named_a_contest_finds_the_model():
+    plan = model_plan(None, seed=1, jobs=2, budget="30s")
+    assert (plan.kind, plan.name, plan.budget) == (None, "auto", "30s")
+    assert model_plan("auto").kind is None
+    assert parse_model("auto", 0, None).kind is None
+    with pytest.raises(typer.BadParameter, match="options are of one model"):
+        model_plan("auto", 8)
+    with pytest.raises(typer.BadParameter, match="budget"):
+        model_plan(None, budget="soon")

@@ -199,8 +199,20 @@ def test_train_reads_the_forms_that_people_have(run, tmp_path):
 def test_a_value_that_is_no_strength_is_named(run, tmp_path):
     table = tmp_path / "anime.csv"
     table.write_text("user_id,anime_id,rating\n1,20,-1\n1,24,8\n2,20,-1\n")
-    code, _, err = run("train", table, "-o", tmp_path / "m.fastrec")
+    code, _, err = run("train", table, "-o", tmp_path / "m.fastrec", "-f", 1)
     assert code == 1
     assert "a negative value -1 (in row 0, column 0, user 1 and item 20; 2 such in all)" in err
     assert "--values binary" in err
     assert run("train", table, "-o", tmp_path / "m.fastrec", "--values", "binary", "-f", 1)[0] == 0
+
+
+def test_train_without_a_model_finds_one(run, tmp_path):
+    path = tmp_path / "m.fastrec"
+    code, _, err = run("train", "strings.csv", "-o", path, "--budget", "1s")
+    assert code == 0, err
+    assert "no --model was named: families of models are tried for about 1s" in err
+    assert "trials, judged by random events of 40 users" in err
+    assert f"{type(fr.load(path)).__name__}, 40 users" in err
+    code, _, err = run("train", "strings.csv", "-o", path, "--budget", "soon")
+    assert code == 2
+    assert "budget" in err

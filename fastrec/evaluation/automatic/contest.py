@@ -1,0 +1,186 @@
+"""The contest: families are tried on one hidden part, the better half goes on with more trials, near what was best."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec.data import Interactions
+from fastrec.evaluation.automatic.families import Family
+from fastrec.evaluation.automatic.forms import Form, in_form
+from fastrec.evaluation.automatic.planning import ROUNDS, Plan
+from fastrec.evaluation.evaluate import evaluate
+from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted
+
+# Users whose hidden events decide, and the share of their events that is hidden.
+JUDGES, HIDDEN = 4000, 0.2
+
+# The most trials of a family in a round, for each of its options.
+PER_OPTION = 6
+
+
+class Entry(NamedTuple):
+    """A trial: a family with options on values of a form, and its score on the hidden part; NaN where it failed."""
+
+    family: str
+    form: Form
+    options: dict[str, Any]
+    round: int
+    share: float
+    score: float
+    seconds: float
+    error: str | None = None
+
+
+class Hidden(NamedTuple):
+    """What is learned from, and what is to be found."""
+
+    train: Interactions
+    test: Interactions
+
+
+def hide_events(data: Interactions, seed: int) -> Hidden:
+    """A part of the events of some users hidden: the last ones of each where there are times, else random ones.
+
+    Raises
+    ------
+    ValueError
+        Where nobody has enough events to lose some.
+    """
+    rng = np.random.default_rng(seed)
+    counts = np.bincount(data.user_codes, minlength=len(data))
+    able = np.flatnonzero(counts >= 3)
+    judges = np.isin(np.arange(len(data)), rng.permutation(able)[:JUDGES])
+    wanted = np.where(judges, np.maximum(1, (HIDDEN * counts).astype(np.int64)), 0)
+    pair, n_pairs = pairs_of(data)
+    keys = rng.permutation(n_pairs) if data.times is None else data.times
+    keys = keys if data.times is not None or pair is None else keys[pair]  # the events of a pair go together
+    order = order_by_user_and_time(data.user_codes, keys)
+    from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
+    hidden = np.zeros(data.n_interactions, bool)
+    hidden[order] = from_end <= wanted.repeat(counts)
+    if not hidden.any():
+        raise ValueError("no user has three interactions, so none can be hidden to choose a model by: name one instead")
+    return Hidden(*parted(data, hidden))
+
+
+class Contest:
+    """Families, forms and options tried on one hidden part of the data.
+
+    Parameters
+    ----------
+    data
+        What is learned from.
+    families, forms
+        What is tried.
+    plan
+        How many trials there are, and the share of the users that the first rounds learn from.
+    metric
+        What decides, of those that are best when high.
+    seed, n_jobs
+        The seed of all that is drawn, and the threads of each fit.
+    tell
+        Called with each entry as it comes.
+    """
+
+    def __init__(
+        self,
+        data: Interactions,
+        families: Sequence[Family],
+        forms: Sequence[Form],
+        plan: Plan,
+        *,
+        metric: str,
+        seed: int,
+        n_jobs: int | None,
+        tell: Callable[[Entry], None],
+    ) -> None:
+        self.families, self.forms, self.plan, self.metric = list(families), list(forms), plan, metric
+        self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
+        self.entries: list[Entry] = []
+        self._rng = np.random.default_rng(seed)
+        self._whole = data
+        self._hidden = {1.0: hide_events(data, seed)}
+        if plan.share < 1:
+            kept = self._rng.permutation(len(data))[: max(1, round(plan.share * len(data)))]
+            self._hidden[plan.share] = hide_events(data[np.sort(kept)], seed)
+
+    @property
+    def whole(self) -> Hidden:
+        """The whole data with a part hidden."""
+        return self._hidden[1.0]
+
+    def run(self) -> list[Entry]:
+        """All rounds; the entries in the order in which they were tried.
+
+        Raises
+        ------
+        ValueError
+            Where every trial failed.
+        """
+        alive, trials = list(enumerate(self.families)), self.plan.trials
+        for round_ in range(1, ROUNDS + 1):
+            for place, family in alive:
+                for options, form in self._draws(place, family, trials, round_):
+                    self._try(place, options, form, round_, self.plan.share)
+            alive = sorted(alive, key=lambda pair: -self._best_of(pair[0]))[: math.ceil(len(alive) / 2)]
+            trials *= 2
+        if self.plan.share < 1:
+            for entry in self.ranked()[:3]:
+                self._try(self._place_of(entry), entry.options, entry.form, ROUNDS + 1, 1.0)
+        if not self.ranked():
+            raise ValueError(f"no model could be fitted; the first failed with: {self.entries[0].error}")
+        return self.entries
+
+    def ranked(self) -> list[Entry]:
+        """The entries that have a score, those on the largest share first, the best first."""
+        scored = [entry for entry in self.entries if not math.isnan(entry.score)]
+        return sorted(scored, key=lambda entry: (-entry.share, -entry.score))
+
+    def _draws(self, place: int, family: Family, trials: int, round_: int) -> Iterator[tuple[dict[str, Any], Form]]:
+        """The defaults on each form first; then anywhere; from the second round on mostly near the family's best."""
+        if not family.space:
+            yield from [({}, self.forms[0])] * (round_ == 1)
+            return
+        if round_ == 1:
+            yield from (({}, form) for form in self.forms)
+            for number in range(max(0, trials - len(self.forms))):
+                yield family.draw(self._rng), self.forms[number % len(self.forms)]
+            return
+        for number in range(min(trials, PER_OPTION * len(family.space))):
+            best = max(self._of(place), key=lambda entry: entry.score, default=None)
+            if best is None:  # the whole family failed
+                return
+            drawn = family.near(best.options, self._rng) if number % 4 < 3 else family.draw(self._rng)
+            yield drawn, best.form
+
+    def _of(self, place: int) -> list[Entry]:
+        return [entry for entry in self.ranked() if self._place_of(entry) == place]
+
+    def _best_of(self, place: int) -> float:
+        return max((entry.score for entry in self._of(place)), default=-math.inf)
+
+    def _place_of(self, entry: Entry) -> int:
+        return next(place for place, family in enumerate(self.families) if family.name == entry.family)
+
+    def _try(self, place: int, options: dict[str, Any], form: Form, round_: int, share: float) -> None:
+        family, hidden, begun = self.families[place], self._hidden[share], time.perf_counter()
+        score, error = math.nan, None
+        try:
+            model = family.make(options, self.seed, self.n_jobs).fit(in_form(hidden.train, form))
+            score = self._score(model, hidden)
+        except (ValueError, MemoryError, FloatingPointError) as failed:
+            error = f"{type(failed).__name__}: {failed}"
+        entry = Entry(family.name, form, options, round_, share, score, time.perf_counter() - begun, error)
+        self.entries.append(entry)
+        self.tell(entry)
+
+    def _score(self, model: Any, hidden: Hidden) -> float:
+        report = evaluate(model, in_form(hidden.test, "binary"), [self.metric], n_jobs=self.n_jobs)
+        return float(report.mean(self.metric))
+
+    def score_fitted(self, model: Any) -> float:
+        """The score on what is hidden of the whole data of a model that learned from the rest."""
+        return self._score(model, self.whole)

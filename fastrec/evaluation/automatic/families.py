@@ -1,0 +1,241 @@
+"""The families of models that are tried: their options, and how long a fit takes."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec.models import (
+    EASE,
+    GraphFilter,
+    ImplicitALS,
+    ItemKNN,
+    LinearSequence,
+    Popularity,
+    SequenceKNN,
+    SequenceRules,
+    SGDFactorization,
+    UserKNN,
+)
+
+# Items up to which a matrix of items × items is inverted: n³ operations, and 4 n² bytes twice.
+DENSE_ITEMS = 8000
+
+
+class Shape(NamedTuple):
+    """The size of a data set, in numbers that the time of a fit depends on."""
+
+    users: int
+    items: int
+    events: int
+    has_times: bool
+
+    def part(self, share: float) -> "Shape":
+        """The shape of a share of the users."""
+        return self._replace(users=max(1, round(self.users * share)), events=max(1, round(self.events * share)))
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of an option: between two numbers, drawn by their logarithm if not told otherwise."""
+
+    low: float
+    high: float
+    whole: bool = False
+    linear: bool = False
+
+    def draw(self, rng: np.random.Generator) -> float | int:
+        """A value anywhere in the range."""
+        return self._rounded(self._value(float(rng.random())))
+
+    def near(self, value: float, rng: np.random.Generator) -> float | int:
+        """A value in the neighbourhood of another one: at most a sixth of the range away."""
+        place = self._place(value) + float(rng.uniform(-1, 1)) / 6
+        return self._rounded(self._value(min(1.0, max(0.0, place))))
+
+    def _value(self, place: float) -> float:
+        if self.linear:
+            return self.low + place * (self.high - self.low)
+        return float(self.low * (self.high / self.low) ** place)
+
+    def _place(self, value: float) -> float:
+        if self.linear:
+            return (value - self.low) / (self.high - self.low)
+        return math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+
+    def _rounded(self, value: float) -> float | int:
+        return round(value) if self.whole else float(f"{value:.3g}")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The values of an option: some that are listed."""
+
+    values: tuple[Any, ...]
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """Any of the values."""
+        return self.values[int(rng.integers(len(self.values)))]
+
+    def near(self, value: Any, rng: np.random.Generator) -> Any:
+        """The same value mostly, and at times another one."""
+        return value if rng.random() < 0.7 else self.draw(rng)
+
+
+Space = Mapping[str, Range | OneOf]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models.
+
+    Attributes
+    ----------
+    kind
+        The class.
+    fixed
+        Options that are not searched, by the shape of the data.
+    space
+        The options that are searched.
+    seconds
+        About how many CPU seconds a fit and its evaluation take, by the shape of the data.
+    fits
+        Whether it is tried on data of a shape.
+    """
+
+    kind: Any
+    space: Space
+    seconds: Callable[[Shape], float]
+    fits: Callable[[Shape], bool] = lambda shape: True
+    fixed: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the class."""
+        return str(self.kind.__name__)
+
+    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Options from anywhere in the space."""
+        return {name: values.draw(rng) for name, values in self.space.items()}
+
+    def near(self, options: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        """Options in the neighbourhood of others; those that the others leave to the class are drawn anew."""
+        return {
+            name: values.near(options[name], rng) if name in options else values.draw(rng)
+            for name, values in self.space.items()
+        }
+
+    def make(self, options: Mapping[str, Any], seed: int, n_jobs: int | None) -> Any:
+        """A new estimator; the seed and the threads go to those that take them."""
+        model = self.kind(**{**(self.fixed or {}), **options})
+        common = {"random_state": seed, "n_jobs": n_jobs}
+        taken = model.get_params()
+        return model.set_params(**{name: value for name, value in common.items() if name in taken})
+
+
+def _per_event(factor: float) -> Callable[[Shape], float]:
+    return lambda shape: 0.1 + factor * shape.events
+
+
+def _answers(shape: Shape) -> float:
+    """Seconds of ranking all items for the users of the hidden part."""
+    return 2e-9 * min(shape.users, 4000) * shape.items * 20
+
+
+FAMILIES = (
+    Family(Popularity, {}, _per_event(1e-7)),
+    Family(
+        EASE,
+        {"regularization": Range(3, 3000)},
+        lambda shape: 1.2 * (shape.items / 3700) ** 3 + 4e-7 * shape.events + _answers(shape),
+        lambda shape: shape.items <= DENSE_ITEMS,
+    ),
+    Family(
+        EASE,
+        {"regularization": Range(3, 3000)},
+        lambda shape: 9e-6 * shape.events + _answers(shape),
+        lambda shape: shape.items > DENSE_ITEMS,
+        {"neighbors": 128},
+    ),
+    Family(
+        ImplicitALS,
+        {"factors": Range(4, 192, whole=True), "alpha": Range(0.1, 60), "regularization": Range(1e-3, 1)},
+        lambda shape: 1.2e-6 * shape.events + 1e-6 * (shape.users + shape.items) * 64 + _answers(shape),
+    ),
+    Family(
+        ItemKNN,
+        {
+            "neighbors": Range(20, 400, whole=True),
+            "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25", "sppmi", "rp3beta")),
+            "shrinkage": Range(0.1, 300),
+        },
+        lambda shape: 6e-7 * shape.events + _answers(shape),
+    ),
+    Family(
+        UserKNN,
+        {"neighbors": Range(20, 800, whole=True), "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25"))},
+        lambda shape: 1e-6 * shape.events + 4 * _answers(shape),
+        lambda shape: shape.users <= 100_000,
+    ),
+    Family(
+        GraphFilter,
+        {
+            "ideal_weight": Range(0.05, 2),
+            "user_exponent": Range(0, 0.8, linear=True),
+            "degree_exponent": Range(0, 0.6, linear=True),
+        },
+        lambda shape: 3e-6 * shape.events + 4 * _answers(shape),
+        lambda shape: shape.items <= 50_000,
+    ),
+    Family(
+        SGDFactorization,
+        {"factors": Range(8, 128, whole=True), "regularization": Range(1e-5, 1e-1), "learning_rate": Range(0.01, 0.3)},
+        lambda shape: 6e-6 * shape.events + _answers(shape),
+        fixed={"loss": "bpr"},
+    ),
+    Family(
+        SequenceRules,
+        {
+            "window": Range(2, 40, whole=True),
+            "decay": Range(0.4, 0.98, linear=True),
+            "recency": Range(0.3, 0.98, linear=True),
+            "source_exponent": Range(0, 1, linear=True),
+            "target_exponent": Range(0, 0.8, linear=True),
+        },
+        lambda shape: 4e-7 * shape.events + _answers(shape),
+        lambda shape: shape.has_times,
+    ),
+    Family(
+        SequenceKNN,
+        {"recency": Range(0.4, 0.98, linear=True), "decay": Range(0.4, 0.98, linear=True)},
+        lambda shape: 1e-7 * shape.events + 10 * _answers(shape),
+        lambda shape: shape.has_times,
+    ),
+    Family(
+        LinearSequence,
+        {
+            "regularization": Range(3, 1000),
+            "memory": Range(0.4, 0.95, linear=True),
+            "ahead": Range(0.2, 0.9, linear=True),
+        },
+        lambda shape: 2.2 * (shape.items / 3700) ** 3 + 1e-6 * shape.events + _answers(shape),
+        lambda shape: shape.has_times and shape.items <= DENSE_ITEMS,
+    ),
+)
+"""All families, the cheapest first."""
+
+
+def families_for(shape: Shape) -> list[Family]:
+    """The families that are tried on data of a shape; with times, models of sets may count late events for more."""
+    found = [family for family in FAMILIES if family.fits(shape)]
+    return [_with_recency(family) for family in found] if shape.has_times else found
+
+
+def _with_recency(family: Family) -> Family:
+    plain = inspect.signature(family.kind).parameters.get("recency")
+    if plain is None or plain.default != 1.0:
+        return family
+    return replace(family, space={**family.space, "recency": OneOf((1.0, 0.98, 0.95, 0.9, 0.8))})

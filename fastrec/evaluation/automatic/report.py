@@ -1,0 +1,65 @@
+"""What a contest found, in words and tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from fastrec.evaluation.automatic.contest import Entry
+from fastrec.evaluation.search.found import format_short
+from fastrec.evaluation.tables import Table
+
+
+@dataclass(frozen=True, repr=False)
+class AutomaticReport:
+    """What `AutoRecommender` tried, what won, and by how much.
+
+    Attributes
+    ----------
+    entries
+        All trials, in the order in which they ran.
+    metric
+        What decided.
+    hidden
+        How events were hidden, in words.
+    winner
+        The model that was chosen, in words.
+    reason
+        Why it was chosen, in a sentence.
+    """
+
+    entries: Sequence[Entry]
+    metric: str
+    hidden: str
+    winner: str
+    reason: str
+
+    def best_by_family(self) -> list[Entry]:
+        """The best trial of each family, the best family first."""
+        best: dict[str, Entry] = {}
+        for entry in self.entries:
+            known = best.get(entry.family)
+            if entry.score == entry.score and (known is None or entry.score > known.score):
+                best[entry.family] = entry
+        return sorted(best.values(), key=lambda entry: -entry.score)
+
+    def table(self) -> Table:
+        """The best of each family as texts."""
+        rows = [
+            [
+                entry.family,
+                f"{entry.score:.4f}",
+                entry.form,
+                ", ".join(f"{name}={format_short(value)}" for name, value in entry.options.items()) or "defaults",
+                str(sum(other.family == entry.family for other in self.entries)),
+            ]
+            for entry in self.best_by_family()
+        ]
+        columns = ["family", self.metric, "values", "options of its best", "trials"]
+        return Table(columns, rows, f"{len(self.entries)} trials, judged by {self.hidden}", (0, 2, 3))
+
+    def __repr__(self) -> str:
+        table = self.table()
+        return f"{self.winner}: {self.reason}\n{table.caption}\n{table.text('  ')}"
+
+    def _repr_html_(self) -> str:
+        return f"<div><p><b>{escape(self.winner)}</b>: {escape(self.reason)}</p>{self.table().html()}</div>"

@@ -1,0 +1,101 @@
+"""The contest: what is hidden, what is tried, and who goes on."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastrec as fr
+from fastrec.evaluation.automatic import contest as contest_module
+from fastrec.evaluation.automatic.contest import Contest, hide_events
+from fastrec.evaluation.automatic.families import Shape, families_for
+from fastrec.evaluation.automatic.planning import Plan
+
+
+def made_up(n_users=40, n_items=12, seed=0, times=False):
+    rng = np.random.default_rng(seed)
+    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
+    when = rng.integers(0, 10**6, len(users)) if times else None
+    values = rng.integers(1, 6, len(users))
+    return fr.Interactions(users, items, values, when, users=np.arange(n_users), items=np.arange(n_items))
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 30), st.integers(0, 99), st.booleans())
+def test_a_fifth_of_each_users_events_is_hidden_the_last_where_there_are_times(n_users, seed, times):
+    data = made_up(n_users, seed=seed, times=times)
+    counts = np.bincount(data.user_codes, minlength=n_users)
+    if not (counts >= 3).any():
+        return
+    train, test = hide_events(data, seed)
+    hidden = np.bincount(test.user_codes, minlength=n_users)
+    assert hidden.tolist() == np.where(counts >= 3, np.maximum(1, counts // 5), 0).tolist()
+    assert train.n_interactions + test.n_interactions == data.n_interactions
+    if times:
+        for user in np.flatnonzero(hidden):
+            assert train.times[train.user_codes == user].max() <= test.times[test.user_codes == user].min()
+
+
+def test_events_of_one_pair_stay_together():
+    data = fr.Interactions(np.repeat(np.arange(9), 20), np.tile(np.repeat(np.arange(10), 2), 9))
+    train, test = hide_events(data, 0)
+    pairs = [set(zip(part.user_codes.tolist(), part.item_codes.tolist(), strict=True)) for part in (train, test)]
+    assert not pairs[0] & pairs[1]
+
+
+def test_only_some_users_are_asked_of_many(monkeypatch):
+    monkeypatch.setattr(contest_module, "JUDGES", 7)
+    data = made_up()
+    train, test = hide_events(data, 0)
+    assert len(np.unique(test.user_codes)) == 7
+    assert train.n_interactions + test.n_interactions == data.n_interactions
+
+
+def test_nothing_to_hide_is_told():
+    with pytest.raises(ValueError, match="no user has three interactions"):
+        hide_events(fr.Interactions([0, 0, 1], [0, 1, 1]), 0)
+
+
+def hold(data, plan, seed=0):
+    told = []
+    families = families_for(Shape(*data.shape, data.n_interactions, data.times is not None))
+    contest = Contest(
+        data, families[:5], ["binary", "raw"], plan, metric="ndcg@5", seed=seed, n_jobs=1, tell=told.append
+    )
+    return contest, contest.run(), told
+
+
+def test_the_better_half_goes_on_and_the_same_seed_gives_the_same():
+    contest, entries, told = hold(made_up(), Plan(2, 1.0))
+    assert told == entries
+    families = [{entry.family for entry in entries if entry.round == round_} for round_ in (1, 2, 3)]
+    assert [len(found) for found in families] == [5, 3, 2]
+    best = {name: max(e.score for e in entries if e.family == name and e.round == 1) for name in families[0]}
+    assert min(best[name] for name in families[1]) >= max(best[name] for name in families[0] - families[1])
+    assert all(entry.options == {} for entry in entries if entry.round == 1)  # the defaults, on each form
+    again = hold(made_up(), Plan(2, 1.0))[1]
+    assert [entry[:6] for entry in again] == [entry[:6] for entry in entries]
+    scores = [entry.score for entry in contest.ranked()]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_rounds_on_some_users_end_with_all():
+    contest, entries, _ = hold(made_up(200), Plan(2, 0.5))
+    assert {entry.share for entry in entries} == {0.5, 1.0}
+    assert contest.ranked()[0].share == 1.0
+    assert sum(entry.share == 1.0 for entry in entries) == 3
+
+
+def test_a_family_that_fails_is_out(monkeypatch):
+    def fail(self, options, seed, n_jobs):
+        raise ValueError("no room")
+
+    data = made_up()
+    families = families_for(Shape(*data.shape, data.n_interactions, False))[:2]
+    monkeypatch.setattr(type(families[0]), "make", fail)
+    contest = Contest(data, families, ["raw"], Plan(1, 1.0), metric="ndcg@5", seed=0, n_jobs=1, tell=lambda entry: None)
+    with pytest.raises(ValueError, match="no model could be fitted; the first failed with: ValueError: no room"):
+        contest.run()
+    assert all(math.isnan(entry.score) for entry in contest.entries)

@@ -1,0 +1,56 @@
+"""Families of models: what their spaces draw is what their classes take."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrec.evaluation.automatic.families import FAMILIES, OneOf, Range, Shape, families_for
+from fastrec.options import check_options
+
+SHAPE = Shape(100, 50, 900, True)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_drawn_is_what_the_class_takes(family, seed):
+    rng = np.random.default_rng(seed)
+    drawn = family.draw(rng)
+    for options in (drawn, family.near(drawn, rng), family.near({}, rng)):
+        assert set(options) == set(family.space) <= set(inspect.signature(family.kind).parameters)
+        check_options(family.make(options, 0, 1))
+
+
+@given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.integers(0, 2**32 - 1))
+def test_a_range_draws_between_its_ends(low, ratio, linear, seed):
+    values, rng = Range(low, low * ratio, linear=linear), np.random.default_rng(seed)
+    for value in (values.draw(rng), values.near(low, rng), values.near(low * ratio, rng), values.near(0.0, rng)):
+        assert low * 0.99 <= value <= low * ratio * 1.01
+
+
+def test_one_of_some_stays_one_of_them():
+    rng = np.random.default_rng(0)
+    values = OneOf(("a", "b"))
+    near = [values.near("a", rng) for _ in range(200)]
+    assert set(near) == {"a", "b"}
+    assert near.count("a") > 120
+
+
+def test_the_shape_decides_what_is_tried():
+    names = [family.name for family in families_for(SHAPE)]
+    assert {"EASE", "SequenceRules", "LinearSequence"} <= set(names)
+    assert len(names) == len(set(names))
+    without = families_for(SHAPE._replace(has_times=False))
+    assert not any(family.name.startswith(("Sequence", "Linear")) for family in without)
+    assert all("recency" not in family.space for family in without)
+    wide = families_for(SHAPE._replace(items=100_000))
+    assert [family.fixed for family in wide if family.name == "EASE"] == [{"neighbors": 128}]
+    assert next(family for family in families_for(SHAPE) if family.name == "EASE").space["recency"].values[0] == 1.0
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_more_data_takes_longer(family):
+    small, large = Shape(1000, 500, 20_000, True), Shape(4000, 5000, 900_000, True)
+    assert 0 < family.seconds(small) < family.seconds(large)

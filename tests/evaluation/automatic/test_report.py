@@ -1,0 +1,26 @@
+"""What a contest found, in words."""
+
+import math
+
+from fastrec.evaluation.automatic.contest import Entry
+from fastrec.evaluation.automatic.report import AutomaticReport
+
+ENTRIES = [
+    Entry("EASE", "raw", {}, 1, 1.0, 0.2, 0.1),
+    Entry("EASE", "binary", {"regularization": 30.0}, 1, 1.0, 0.4, 0.1),
+    Entry("ItemKNN", "raw", {}, 1, 1.0, 0.3, 0.1),
+    Entry("GraphFilter", "raw", {}, 1, 1.0, math.nan, 0.1, "ValueError: <no>"),
+]
+REPORT = AutomaticReport(ENTRIES, "ndcg@10", "random events of 9 users", "EASE()", "it is <best>")
+
+
+def test_each_family_stands_with_its_best():
+    assert [entry.family for entry in REPORT.best_by_family()] == ["EASE", "ItemKNN"]
+    assert REPORT.best_by_family()[0].score == 0.4
+    text = repr(REPORT)
+    assert text.startswith("EASE(): it is <best>\n4 trials, judged by random events of 9 users")
+    assert "regularization=30" in text
+
+
+def test_a_page_shows_texts_as_they_are():
+    assert "it is &lt;best&gt;" in REPORT._repr_html_()
