@@ -172,6 +172,40 @@ def _steps(lengths: Any, n_items: int, *, factors: int, blocks: int, heads: int,
     return lambda: _clocked(lambda: trainer.step(steps))[1]
 
 
+def thinned(data: fr.Interactions, longest: int = 15, fewest: int = 5, seed: int = 0) -> fr.Interactions:
+    """A sparse data set: of each user from `fewest` to `longest` events in a row, of items with as many users."""
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((np.arange(len(data.times)), data.times, data.user_codes))
+    counts = np.bincount(data.user_codes)
+    lengths = rng.integers(fewest, longest + 1, len(counts))
+    first = (rng.random(len(counts)) * np.maximum(counts - lengths + 1, 1)).astype(int)
+    places = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    users = data.user_codes[order]
+    kept = np.zeros(len(order), bool)
+    kept[order] = (places >= first[users]) & (places < (first + lengths)[users])
+    thin = data.select(np.flatnonzero(kept))
+    return fr.KCore(fewest).fit_transform(thin)
+
+
+def sparse(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Short histories of ml-1m, 5 to 15 events of each user in a row; the event before the last one is to be found."""
+    thin = thinned(events_of(folder)[0])
+    train, hidden = fr.split_last(fr.split_last(thin)[0])
+    tell_parts("ml-1m, thinned", train=train, test=hidden)
+    models: list[Any] = [fr.SequenceRules(), fr.SequenceRules(target_exponent=0.2), fr.SequenceKNN()]
+    models += [fr.LinearSequence(number) for number in (30, 100, 300)]
+    models += [
+        fr.LinearSequence(number, source_exponent=0.5, target_exponent=target)
+        for number in (30, 100, 300)
+        for target in (0.1, 0.2)
+    ]
+    for model in models:
+        report = fr.evaluate(model.fit(train), hidden, METRICS)
+        found = report.estimate("recall@10")
+        means = {metric: report.mean(metric) for metric in METRICS}
+        yield {"model": repr(model), **means, "± recall@10": (found.high - found.low) / 2}
+
+
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
     """Settings by the event before the last one of each user, one option at a time, the others as they are."""
     data, _ = events_of(folder)
@@ -234,4 +268,4 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, costs, peers, attention, attention_steps)
+PARTS = (last_out, next_events, sparse, costs, peers, attention, attention_steps)

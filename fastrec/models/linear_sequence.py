@@ -44,6 +44,11 @@ class LinearSequence(ItemWeights):
         How far apart the events of a pair may be, at least 1.
     power : float
         0 counts every prefix alike, 1 every history, from 0 to 1.
+    source_exponent, target_exponent : float
+        How far items with many users are set back, from 0 to 2: in the history, by a λ_i of
+        regularization · (1 + n_i)^source_exponent for the n_i users of item i; and as what is recommended, by weights
+        divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of `SequenceRules`.
+        Where items have few users, try 0.5 and 0.2.
     n_jobs : int or None
         Threads; see `fastrec.ImplicitALS`.
     verbose : bool or int
@@ -81,6 +86,8 @@ class LinearSequence(ItemWeights):
         "ahead": Number(0, 1),
         "window": Integer(1, memory=True, log=True),
         "power": Number(0, 1),
+        "source_exponent": Number(0, 2),
+        "target_exponent": Number(0, 2),
         "n_jobs": Jobs(),
         "verbose": Verbosity(),
     }
@@ -93,6 +100,8 @@ class LinearSequence(ItemWeights):
         ahead: float = 0.5,
         window: int = 20,
         power: float = 0.0,
+        source_exponent: float = 0.0,
+        target_exponent: float = 0.0,
         n_jobs: int | None = None,
         verbose: bool | int = False,
     ) -> None:
@@ -101,6 +110,8 @@ class LinearSequence(ItemWeights):
         self.ahead = ahead
         self.window = window
         self.power = power
+        self.source_exponent = source_exponent
+        self.target_exponent = target_exponent
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -109,12 +120,15 @@ class LinearSequence(ItemWeights):
         sequences = read_sequences(matrix, self._training_order())
         window = min(self.window, max(1, int(np.diff(sequences.starts).max(initial=0)) - 1))
         future, weights = sum_over_prefixes(sequences, n, self.memory, self.ahead, window, self.power, jobs)
-        weights[np.arange(n), np.arange(n)] += np.float32(self.regularization)
+        counts = self.item_counts_ + 1.0
+        weights[np.arange(n), np.arange(n)] += (self.regularization * counts**self.source_exponent).astype(np.float32)
         with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
             try:
                 self.weights_ = regress(weights, future, jobs, lambda: advance("tiles"))
             except NotPositiveDefiniteError:
                 raise self._singular() from None
+        if self.target_exponent:
+            self.weights_ *= (counts**-self.target_exponent).astype(np.float32)
         if not is_finite(self.weights_):
             raise self._singular()
 

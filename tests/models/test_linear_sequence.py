@@ -5,7 +5,7 @@ import pytest
 
 import fastrec as fr
 from fastrec.matrix.sequences import read_sequences
-from fastrec.models import EASE, LinearSequence, load
+from fastrec.models import EASE, LinearSequence, SequenceRules, load
 from tests.reference import prefixes as reference
 
 
@@ -28,6 +28,25 @@ def test_weights_are_those_of_the_plain_regression():
     rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
     cross, gram = reference.sums(rows, 12, 0.7, 0.4, 3, 0.5)
     np.testing.assert_allclose(model.weights_, np.linalg.solve(gram + 2 * np.eye(12), cross), rtol=1e-3, atol=1e-5)
+
+
+def test_popular_items_are_set_back_in_the_history_and_as_what_is_recommended():
+    data = walk(30, 12)
+    options = {"regularization": 2.0, "window": 3, "n_jobs": 1}
+    model = LinearSequence(**options, source_exponent=0.5, target_exponent=0.2).fit(data)
+    sequences, counts = read_sequences(model.seen_, model.order_), model.item_counts_ + 1.0
+    rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
+    cross, gram = reference.sums(rows, 12, 0.8, 0.5, 3, 0.0)
+    expected = np.linalg.solve(gram + 2 * np.diag(counts**0.5), cross) * counts**-0.2
+    np.testing.assert_allclose(model.weights_, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_with_a_large_regularization_the_weights_are_those_of_rules():
+    data = walk(60)
+    options = {"window": 5, "source_exponent": 0.5, "target_exponent": 0.3}
+    model = LinearSequence(1e7, memory=0.7, ahead=0.0, **options).fit(data)
+    rules = SequenceRules(decay=0.7, **options).fit(data)
+    np.testing.assert_allclose(1e7 * model.weights_, rules.weights_.toarray(), rtol=1e-2, atol=1e-4)
 
 
 def test_what_comes_next_is_found_where_a_model_without_order_cannot_tell():
