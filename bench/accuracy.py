@@ -97,6 +97,12 @@ RANKERS = [
         },
     ),
     Contender(
+        "ItemKNN, SPPMI",
+        ItemKNN(similarity="sppmi"),
+        {"neighbors": [200, 400, 1000], "smoothing": uniform(0.1, 0.5), "shift": [0.0, 1.0, 2.0]},
+        most_trials=8,
+    ),
+    Contender(
         "UserKNN",
         UserKNN(),
         {"neighbors": [20, 50, 100, 200, 400], "similarity": ["cosine", "bm25", "tfidf"], "shrinkage": [0.0, 10.0]},

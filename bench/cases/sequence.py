@@ -22,19 +22,27 @@ Record = dict[str, Any]
 PAGE = "sequence.md"
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 LIMIT = 20
-# Settings of models with order were found on the event before the last one; the others have their defaults.
 Models = dict[str, Callable[[], Any]]
+# Settings of models with order, and how far others fade a history, were found on the event before the last one; what
+# else there is to set has its defaults.
 MODELS: Models = {
     "Popularity": fr.Popularity,
     "ItemKNN": fr.ItemKNN,
     "EASE": fr.EASE,
     "ImplicitALS": lambda: fr.ImplicitALS(64, random_state=0),
+    "ItemKNN, fading": lambda: fr.ItemKNN(recency=0.6),
+    "EASE, fading": lambda: fr.EASE(recency=0.8),
+    "ImplicitALS, fading": lambda: fr.ImplicitALS(64, recency=0.9, random_state=0),
     "LinearSequence": fr.LinearSequence,
     "SequenceKNN": fr.SequenceKNN,
     "SequenceRules": fr.SequenceRules,
 }
 # What was tried of each model, one option at a time.
+FADING = {"recency": (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)}
 GRIDS: dict[Callable[..., Any], dict[str, tuple[float, ...]]] = {
+    fr.ItemKNN: FADING,
+    fr.EASE: FADING,
+    fr.ImplicitALS: FADING,
     fr.SequenceRules: {
         "window": (5, 10, 20, 50),
         "decay": (0.5, 0.7, 0.9),

@@ -138,8 +138,9 @@ class BM25Weight(Weighting):
     .. math:: \ln\Big(1 + \frac{n - n_i + ½}{n_i + ½}\Big)
               \frac{x_{ui} (k_1 + 1)}{x_{ui} + k_1 (1 - b + b\, |x_u| / \overline{|x|})}
 
-    with :math:`|x_u|` the sum of the user's values and :math:`\overline{|x|}` its mean in training. The rarity is that
-    of Lucene, which is never negative.
+    with :math:`|x_u|` the sum of the user's values and :math:`\overline{|x|}` its mean in training. The rarity, the
+    first factor, is that of Lucene, which is never negative; that of implicit's `bm25_weight` sets popular items back
+    further, :math:`\ln n - \ln(1 + n_i)`.
 
     Parameters
     ----------
@@ -147,6 +148,9 @@ class BM25Weight(Weighting):
         How slowly values saturate, above 0; implicit's default is 100.
     b : float
         How much users with much are discounted, from 0 to 1.
+    rarity : {"lucene", "implicit"}
+        Whose formula: with "implicit" the weights are those of implicit's `bm25_weight(X, K1=k1, B=b)`, but that an
+        item which all users have weighs next to nothing, where implicit gives it a weight below zero.
 
     Attributes
     ----------
@@ -169,15 +173,23 @@ class BM25Weight(Weighting):
            [0.14, 1.25]], dtype=float32)
     """
 
-    _options: ClassVar[Options] = {"k1": Number(0, above=True, log=True), "b": Number(0, 1)}
+    _options: ClassVar[Options] = {
+        "k1": Number(0, above=True, log=True),
+        "b": Number(0, 1),
+        "rarity": Choice(("lucene", "implicit")),
+    }
 
-    def __init__(self, k1: float = 100.0, b: float = 0.8) -> None:
+    def __init__(self, k1: float = 100.0, b: float = 0.8, rarity: str = "lucene") -> None:
         self.k1 = k1
         self.b = b
+        self.rarity = rarity
 
     def _learn(self, matrix: CodeMatrix) -> None:
-        counts = _users_of(matrix)
-        self.idf_ = np.log1p((matrix.shape[0] - counts + 0.5) / (counts + 0.5))
+        counts, n = _users_of(matrix), matrix.shape[0]
+        if self.rarity == "lucene":
+            self.idf_ = np.log1p((n - counts + 0.5) / (counts + 0.5))
+        else:
+            self.idf_ = np.maximum(np.log(n) - np.log1p(counts), 0)
         self.mean_length_ = float(matrix.data.sum(dtype=np.float64) / matrix.shape[0]) or 1.0
 
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:

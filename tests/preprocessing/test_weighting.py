@@ -25,7 +25,15 @@ from fastrec.preprocessing import (
 from fastrec.preprocessing.weighting import Weighting
 
 DISCOVERED = [kind for kind in vars(weighting).values() if isinstance(kind, type) and issubclass(kind, Weighting)]
-WEIGHTS = [TfidfWeight(), BM25Weight(), LogWeight(), Normalize(), Normalize("l1"), Normalize("max")]
+WEIGHTS = [
+    TfidfWeight(),
+    BM25Weight(),
+    BM25Weight(rarity="implicit"),
+    LogWeight(),
+    Normalize(),
+    Normalize("l1"),
+    Normalize("max"),
+]
 
 
 @parametrize_with_checks(
@@ -80,6 +88,20 @@ def test_all_kinds_of_x_give_the_same_cells(weight):
     assert result.users is data.users
     # A new user's row is weighted by what was learned, as it would be among the others.
     np.testing.assert_array_equal(weight.transform(X[3:4]), expected[3:4])
+
+
+@pytest.mark.parametrize(("k1", "b"), [(100.0, 0.8), (1.2, 0.75)])
+def test_bm25_is_that_of_implicit_where_it_is_asked_for(k1, b):
+    """The formula of implicit.nearest_neighbours.bm25_weight, written out."""
+    X = np.array([[1.0, 0, 3], [2, 0, 1], [0, 5, 2], [0, 0, 4], [0, 1, 0]])
+    idf = np.log(5) - np.log1p((X > 0).sum(axis=0))
+    lengths = (1 - b) + b * X.sum(axis=1) / X.sum(axis=1).mean()
+    wanted = X * (k1 + 1) / (k1 * lengths[:, None] + X) * idf
+    wanted[:, 2] = np.where(X[:, 2] > 0, np.maximum(wanted[:, 2], 0), 0)
+    np.testing.assert_allclose(BM25Weight(k1, b, "implicit").fit_transform(X), wanted, rtol=1e-5, atol=1e-30)
+    everyone = BM25Weight(rarity="implicit").fit_transform(np.ones((3, 1)))
+    assert (everyone > 0).all()
+    assert (everyone < 1e-30).all()
 
 
 @pytest.mark.parametrize("weight", [TfidfWeight(), BM25Weight(), LogWeight()], ids=repr)

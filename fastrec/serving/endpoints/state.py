@@ -35,7 +35,7 @@ async def show_model(server: Server, request: Request) -> Answer:
             item_ids=model.item_vocabulary.kind,
             titles=bool(model.item_info_ and "title" in model.item_info_),
             explains="explain" in model.capabilities,
-            reads_order=model.reads_order,
+            reads_order=model.needs_order or model.fades,
             takes_events=server.journal is not None,
             needs_token=server.access.needs_token,
             shows_users=server.access.needs_token or server.is_local,
