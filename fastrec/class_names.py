@@ -12,9 +12,10 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "apriori",
     ),
     "SequenceKNN": ("vsknn", "vstan", "stan", "sknn", "ssknn", "vmsknn", "tifuknn"),
-    "LinearSequence": (
-        "slist", "slit", "slis", "sasrec", "esasrec", "bert4rec", "gru4rec", "gru4reccpr", "narm", "caser", "tisasrec",
-        "stamp", "srgnn", "hstu", "transformers4rec",
+    "LinearSequence": ("slist", "slit", "slis"),
+    "SequenceAttention": (
+        "sasrec", "esasrec", "bert4rec", "gru4rec", "gru4reccpr", "narm", "caser", "tisasrec", "stamp", "srgnn", "hstu",
+        "transformers4rec",
     ),
     "ImplicitALS": (
         "alternatingleastsquares", "als", "ials", "ialspp", "wrmf", "wals", "wmf", "weightedmatrixfactorization", "nmf",

@@ -66,7 +66,7 @@ OURS: dict[str, Callable[[], Any]] = {"SequenceRules": fr.SequenceRules, "Linear
 # Settings with the best NDCG@10 on the event before the last one.
 RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
     "rusket FPMC": ("FPMC", {"iterations": 20}),
-    "rusket SASRec": ("SASRec", {"iterations": 20, "learning_rate": 0.02}),
+    "rusket SASRec": ("SASRec", {"iterations": 5, "learning_rate": 0.02}),
 }
 
 
