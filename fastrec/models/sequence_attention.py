@@ -68,8 +68,8 @@ class SequenceAttention(UpdatingFactors):
         Weight decay, decoupled (Loshchilov, Hutter 2019).
     iterations : int
         Epochs at most.
-    batch_size : int
-        Events of a step, about.
+    batch_size : int or None
+        Events of a step, about; None is a two-hundredth of all, from 128 to 1024.
     tol, validation_fraction : float
         When training stops before; the newest event of so large a share of users is held out to validate.
     n_iter_no_change : int
@@ -139,7 +139,7 @@ class SequenceAttention(UpdatingFactors):
         "learning_rate": Number(0, above=True, log=True),
         "regularization": Number(0, log=True),
         **EPOCHS,
-        "batch_size": Integer(1, memory=True, log=True),
+        "batch_size": Integer(1, memory=True, log=True, also=(None,)),
         **VALIDATION,
     }
     _learned: ClassVar[Fields] = {
@@ -169,7 +169,7 @@ class SequenceAttention(UpdatingFactors):
         learning_rate: float = 0.002,
         regularization: float = 0.0,
         iterations: int = 30,
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         tol: float = 0.0,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
@@ -247,7 +247,9 @@ class SequenceAttention(UpdatingFactors):
 
         def run_epoch(epoch: int) -> float:
             trainer.set_rate(self.learning_rate * (1 - epoch / self.iterations))
-            return trainer.run_epoch(deal_steps(sequences, self._layout.length, self.batch_size, trainer.rng))
+            return trainer.run_epoch(
+                deal_steps(sequences, self._layout.length, self._step_size(sequences), trainer.rng)
+            )
 
         def validate() -> float:
             assert hidden is not None
@@ -262,12 +264,15 @@ class SequenceAttention(UpdatingFactors):
             self.item_factors_, self.parameters_ = best
         loop.record(self)
 
+    def _step_size(self, sequences: Sequences) -> int:
+        return min(1024, max(128, len(sequences.items) // 200)) if self.batch_size is None else int(self.batch_size)
+
     @contextmanager
     def _trainer(self, sequences: Sequences, rng: np.random.Generator) -> Iterator[AttentionTrainer]:
         """What trains on the sequences, new or from where the model stands."""
         counts = np.bincount(sequences.items, minlength=self.n_features_in_)
         draws = ItemDraws(counts, self.negatives, self.negative_exponent)
-        most = min(len(sequences.items), 2 * self.batch_size + self._layout.length)
+        most = min(len(sequences.items), 2 * self._step_size(sequences) + self._layout.length)
         with runner(effective_jobs(self.n_jobs)) as run:
             yield AttentionTrainer(
                 self._layout, self.n_features_in_, draws, learning_rate=self.learning_rate, decay=self.regularization,
@@ -314,7 +319,7 @@ class SequenceAttention(UpdatingFactors):
             trainer.begin_from(self.item_factors_, self.parameters_)
             for step in range(UPDATE_PASSES):
                 trainer.set_rate(self.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES))
-                trainer.run_epoch(deal_steps(sequences, self._layout.length, self.batch_size, rng))
+                trainer.run_epoch(deal_steps(sequences, self._layout.length, self._step_size(sequences), rng))
             self._keep(trainer)
 
     # -- files
