@@ -667,6 +667,8 @@ def test_data_without_any_entry(kind):
     model = fit(kind, sp.csr_array((3, 4), dtype=np.float32))
     assert not model.recommend([0, 1, 2], 2).valid.any()
     assert np.isnan(model.score(sp.csr_array((3, 4), dtype=np.float32)))
+    histories = np.eye(2, 4, dtype=np.float32)  # of people whom the model has never seen
+    assert model.recommend(histories, k=2).codes.shape == (2, 2)
 
 
 @every

@@ -603,11 +603,15 @@ class SGDFactorization(Fading, FeaturedFactors):
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
         loss = LOSSES[self.loss](self._loss_options(), self.n_features_in_)
         loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
-        return loss, loss.sides, self._derived.get(POOL, self._pool)
+        pool = self._derived.get(POOL, self._pool)
+        if not len(pool):  # a kernel that draws from nothing reads what is not its own
+            raise ValueError(f"{type(self).__name__} has no items to draw negatives from: its file is not whole")
+        return loss, loss.sides, pool
 
     def _pool(self) -> Codes:
-        """The items as often as negatives are drawn from them."""
-        return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), self._copies(self._training))
+        """The items as often as negatives are drawn from them; each once where there was no event."""
+        copies = self._copies(self._training)
+        return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), copies if copies.any() else 1)
 
     def _whole(self) -> dict[str, NDArray[Any]]:
         """Some of the pool, the same for all histories: items that are drawn from must be at hand."""
