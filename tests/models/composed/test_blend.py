@@ -24,6 +24,8 @@ from fastrec.models import (
     Popularity,
     PureSVD,
     Reranked,
+    SequenceAttention,
+    SequenceKNN,
     SequenceRules,
     load,
 )
@@ -329,8 +331,12 @@ ORDERED = [
     LastItem(),
     EASE(10, n_jobs=1),
     EASE(10, recency=0.5, n_jobs=1),
+    SequenceKNN(n_jobs=1),
+    SequenceAttention(4, iterations=1, n_jobs=1, random_state=0),
 ]
-kinds = pytest.mark.parametrize("member", ORDERED, ids=["rules", "linear", "last item", "EASE", "EASE that fades"])
+kinds = pytest.mark.parametrize(
+    "member", ORDERED, ids=["rules", "linear", "last item", "EASE", "EASE that fades", "sequences", "attention"]
+)
 
 
 def events(log, start=0, users=USERS):
