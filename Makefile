@@ -26,11 +26,11 @@ quick: lint
 	$(PYTEST) tests/test_validation.py tests/test_storage.py tests/test_metrics.py tests/test_parallel.py
 
 # fastrec.distributed on Sail, and where there is Java on Spark, in an environment of its own: pyspark and the newest
-# pandas do not go together. On Spark, the tests that its own executors or its driver may fail.
-SPARK_TESTS := $(addprefix tests/distributed/test_,spark_als.py scoring.py faults.py)
+# pandas do not go together. On Spark, where a job costs a second, the few tests that it may fail and Sail does not.
+ON_SPARK := bit_for_bit or filtered or shipped or executor_is_killed
 test-spark: .venv-spark/installed
 	.venv-spark/bin/python -m pytest -rs tests/distributed
-	@if command -v java >/dev/null; then FASTREC_ENGINE=spark .venv-spark/bin/python -m pytest -rs $(SPARK_TESTS); \
+	@if command -v java >/dev/null; then FASTREC_ENGINE=spark .venv-spark/bin/python -m pytest -rs tests/distributed -k "$(ON_SPARK)"; \
 	else echo "Java is not on this machine: Spark itself was not tried, only Sail"; fi
 
 .venv-spark/installed: pyproject.toml

@@ -101,14 +101,19 @@ def _place_file(model: Any, spark: Session, file: Any, mode: int) -> FilePlace:
     if file is not None:
         model.save(file, mode=mode)
         return FilePlace(os.path.abspath(file), False)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model-{os.urandom(8).hex()}.fastrec"
-        model.save(path)
-        try:
-            spark.addArtifacts(str(path), file=True)
-        except PySparkException as error:
-            raise ValueError(f"this engine ships no files: name a `file` that all executors see ({error})") from error
-        return FilePlace(path.name, True)
+    path = Path(_shipped_files().name) / f"model-{os.urandom(8).hex()}.fastrec"
+    model.save(path)
+    try:
+        spark.addArtifacts(str(path), file=True)
+    except PySparkException as error:
+        raise ValueError(f"this engine ships no files: name a `file` that all executors see ({error})") from error
+    return FilePlace(path.name, True)
+
+
+@cache
+def _shipped_files() -> "tempfile.TemporaryDirectory[str]":
+    """The folder of files that were given to the engine, kept as long as this process: Spark fetches them later."""
+    return tempfile.TemporaryDirectory(prefix="fastrec-")
 
 
 # --- in executors ----------------------------------------------------------------------------------------------------
