@@ -49,7 +49,7 @@ def main(engine: str, folder: str, events: str, kill: str = "") -> None:
             print("killed one of", kill_executor(), flush=True)
 
     frame = spark.createDataFrame(pq.read_table(events))
-    model = SparkImplicitALS(20, path=folder, random_state=3, iterations=3, shards=2, exchange="all", callback=tell)
+    model = SparkImplicitALS(20, path=folder, random_state=3, iterations=2, shards=2, exchange="all", callback=tell)
     model.fit(frame, user="who", item="what", value="n")
     print("digest", zlib.crc32(model.to_model().item_factors_.tobytes()), flush=True)
     spark.stop()

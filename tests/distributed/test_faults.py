@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def digest(events):
     data = fr.read_interactions(events, **COLUMNS, duplicates="sum")
-    return zlib.crc32(fr.ImplicitALS(20, random_state=3, iterations=3).fit(data).item_factors_.tobytes())
+    return zlib.crc32(fr.ImplicitALS(20, random_state=3, iterations=2).fit(data).item_factors_.tobytes())
 
 
 def drive(engine, folder, events, *further):
