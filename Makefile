@@ -27,7 +27,7 @@ quick: lint
 
 # fastrec.distributed on Sail, and where there is Java on Spark, in an environment of its own: pyspark and the newest
 # pandas do not go together. On Spark, where a job costs a second, the few tests that it may fail and Sail does not.
-ON_SPARK := bit_for_bit or filtered or shipped or executor_is_killed
+ON_SPARK := bit_for_bit or shipped or executor_is_killed
 test-spark: .venv-spark/installed
 	.venv-spark/bin/python -m pytest -rs tests/distributed
 	@if command -v java >/dev/null; then FASTREC_ENGINE=spark .venv-spark/bin/python -m pytest -rs tests/distributed -k "$(ON_SPARK)"; \
