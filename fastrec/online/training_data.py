@@ -73,6 +73,8 @@ def check_refittable(model: Recommender) -> None:
     name = type(model).__name__
     if isinstance(model, CompressedFactors | CompressedWeights):
         raise TypeError(f"{name} cannot be fitted again: refit the model it was made of, compress it and publish it")
+    if not model.keeps_users:
+        raise TypeError(f"{name} keeps no users to be fitted to again: fit it with the data and publish it")
     warm = model.recommendable_items()
     cold_are_answered = bool(((model.item_counts_ == 0) & (True if warm is None else warm)).any())
     if cold_are_answered and getattr(model, "item_features_", None) is None:

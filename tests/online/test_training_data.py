@@ -9,8 +9,10 @@ from fastrec.models import (
     ContentRecommender,
     ExplicitALS,
     ImplicitALS,
+    PrivatePopularity,
 )
 from fastrec.online import Updater, Versions
+from fastrec.online.training_data import check_refittable
 from tests.online.following import data, same_models
 
 
@@ -53,3 +55,9 @@ def test_the_last_rating_counts(journal):
     journal.append([("a", "x", 1.0), ("a", "x", 2.0)])
     assert updater.catch_up().history("a").values.tolist() == [2, 3]
     assert Updater(updater.snapshot.model, journal, policy="sum").snapshot.history("a").values.tolist() == [8, 3]
+
+
+def test_a_private_model_is_not_refitted_to_the_journal_alone():
+    model = PrivatePopularity(5.0, 1e-3).fit(data())
+    with pytest.raises(TypeError, match="PrivatePopularity keeps no users to be fitted to again"):
+        check_refittable(model)
