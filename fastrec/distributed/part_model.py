@@ -1,6 +1,5 @@
 """An ordinary model made in an executor, of all items and of some users: it answers what the model as a whole would."""
 
-import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,10 +11,7 @@ from fastrec.distributed.blocks import Block
 from fastrec.distributed.cells import Cells, array_of, ids_of
 from fastrec.distributed.delivery import Delivery, count_threads
 from fastrec.distributed.half_epoch import Turn
-from fastrec.matrix.arrays import readonly
-from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.base.persistence import freeze
 from fastrec.models.implicit_als import ImplicitALS
 
 USERS_AT_ONCE = 1 << 14
@@ -51,7 +47,7 @@ def read_items(delivery: Delivery, learned: Learned) -> tuple[ImplicitALS, pa.Ar
     nobody = rows_of_lists(np.empty(0, np.int32), [], model.n_features_in_)
     names = pa.concat_arrays([ids_of(cell) for cell in delivery.others("ids")])
     model.clear_derived()
-    return _with_users(model, nobody), names
+    return model.for_users(nobody), names
 
 
 def parts_of(model: ImplicitALS, row: Cells) -> Iterator[Part]:
@@ -60,16 +56,5 @@ def parts_of(model: ImplicitALS, row: Cells) -> Iterator[Part]:
     events = block.events(model.n_features_in_)
     for first in range(0, events.shape[0], USERS_AT_ONCE):
         last = min(first + USERS_AT_ONCE, events.shape[0])
-        some = _with_users(model, pick_rows(events, slice(first, last)))
+        some = model.for_users(pick_rows(events, slice(first, last)))
         yield Part(some, ids.slice(first, last - first), block.piece, first)
-
-
-def _with_users(model: ImplicitALS, events: CodeMatrix) -> ImplicitALS:
-    """The same model with other users, and what follows from its items alone."""
-    part = copy.copy(model)
-    part._derived = model._derived.kept(ImplicitALS._of_items)
-    part.seen_, part.users_ = events, CodeVocabulary(events.shape[0])
-    part.user_factors_ = readonly(part.transform(events))
-    freeze(part)
-    model._derived = part._derived.kept(ImplicitALS._of_items)  # what was made for this part serves the next one
-    return part

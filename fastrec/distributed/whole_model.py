@@ -24,8 +24,7 @@ def collect_model(run: Run, model: ImplicitALS) -> ImplicitALS:
     items = np.concatenate([rows_of(row["factors"], width) for row in state])[:, : run.factors]
     blocks = _collect(run, run.layout.blocks(USERS), SCHEMA, BLOCK_IDS)
     names = _collect(run, run.layout.blocks(ITEMS), SCHEMA, ("piece", "ids"))
-    model._learn(_interactions(blocks, names, run.layout.shape[ITEMS]), item_factors=np.ascontiguousarray(items))
-    return model
+    return model.fit_users(_interactions(blocks, names, run.layout.shape[ITEMS]), np.ascontiguousarray(items))
 
 
 def _collect(run: Run, folder: str, schema: pa.Schema, columns: tuple[str, ...]) -> list[Cells]:

@@ -1,14 +1,16 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
+from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
 from fastrec.models.base.derived import Key
@@ -16,6 +18,7 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
+from fastrec.models.base.persistence import freeze
 from fastrec.models.base.updating import Change
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
@@ -241,6 +244,31 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
             As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
         """
         return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
+
+    def fit_users(self, X: Any, item_factors: Floats) -> Self:
+        """The model of item factors that were learned elsewhere: only the users of X are folded in.
+
+        Parameters
+        ----------
+        X
+            As in `fit`.
+        item_factors
+            Of shape (n_items, factors), in the eigenbasis of their Gramian, as `fit` leaves them.
+        """
+        return self._learn(X, item_factors=item_factors)
+
+    def for_users(self, histories: CodeMatrix) -> Self:
+        """A model of the same items and of other users, who are known by their places; it shares all arrays of items.
+
+        What is worked out of the items once serves all such models.
+        """
+        other = copy.copy(self)
+        other._derived = self._derived.kept(self._of_items)
+        other.seen_, other.users_ = histories, CodeVocabulary(histories.shape[0])
+        other.user_factors_ = readonly(other.transform(histories))
+        freeze(other)
+        self._derived = other._derived.kept(self._of_items)
+        return other
 
     def _fit(
         self,

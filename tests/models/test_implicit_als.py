@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
+from fastrec.matrix.rows import pick_rows
 from fastrec.models import ImplicitALS
 from tests.reference import als as reference
 
@@ -208,3 +209,21 @@ def test_contributions_sum_to_the_score(X):
         item = int(model.recommend(user, k=1).codes[0, 0])
         explanation = model.explain(user, item)
         assert explanation.score == pytest.approx(float(model.predict_pairs(user, item)[0]), abs=2e-3)
+
+
+def test_users_are_folded_into_factors_that_were_learned_elsewhere():
+    X = random_array((30, 20), density=0.3, format="csr", dtype=np.float32, random_state=0)
+    model = ImplicitALS(4, random_state=0, alpha=2.0).fit(X)
+    other = ImplicitALS(4, alpha=2.0).fit_users(X, model.item_factors_)
+    np.testing.assert_array_equal(other.item_factors_, model.item_factors_)
+    np.testing.assert_array_equal(other.user_factors_, model.user_factors_)
+
+
+def test_a_model_for_other_users_answers_as_their_histories_are_answered():
+    X = random_array((30, 20), density=0.3, format="csr", dtype=np.float32, random_state=0)
+    model = ImplicitALS(4, random_state=0).fit(X)
+    other = model.for_users(pick_rows(model.seen_, np.array([3, 7])))
+    np.testing.assert_array_equal(other.recommend([0, 1]).codes, model.recommend([3, 7]).codes)
+    np.testing.assert_array_equal(other.recommend([0, 1]).scores, model.recommend([3, 7]).scores)
+    assert model.seen_.shape == (30, 20)
+    assert other.item_factors_ is model.item_factors_
