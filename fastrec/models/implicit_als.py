@@ -253,7 +253,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         X
             As in `fit`.
         item_factors
-            Of shape (n_items, factors), in the eigenbasis of their Gramian, as `fit` leaves them.
+            Of shape (n_items, factors), in any basis: they are turned into the eigenbasis of their Gramian.
         """
         return self._learn(X, item_factors=item_factors)
 

@@ -26,7 +26,8 @@ def fitted(name, X):
     model = estimators()[name]()
     if name == "Blend":
         return fr.Blend([fr.GraphFilter(4, random_state=0), fr.UserKNN(50)], weights=[1, 1], n_jobs=1).fit(X)
-    return model.set_params(**{key: one for key, one in QUICK.items() if key in model.get_params()}).fit(X)
+    model = model.set_params(**{key: one for key, one in QUICK.items() if key in model.get_params()}).fit(X)
+    return model if model.keeps_users else model.with_users(X)
 
 
 def peak_of(ask):
