@@ -28,7 +28,7 @@ def kinds():
     """All public estimators of the package, whatever they are for, without the classes that they only share."""
     found = {}
     for info in pkgutil.walk_packages(fr.__path__, "fastrec."):
-        if not info.name.endswith("__main__"):
+        if not info.name.endswith("__main__") and not info.name.startswith("fastrec.distributed"):  # needs an engine
             module = importlib.import_module(info.name)
             found |= {kind: None for _, kind in inspect.getmembers(module, inspect.isclass) if is_ours(kind)}
     shared = {base for kind in found for base in kind.__mro__[1:]} - {getattr(fr, name) for name in fr.__all__}

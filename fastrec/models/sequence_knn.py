@@ -164,7 +164,7 @@ class SequenceKNN(Explaining, Updating):
     def _fit(self, matrix: CodeMatrix, events: Interactions | None = None) -> None:
         self.active_ = np.zeros(matrix.shape[0], np.int64)
         if events is not None and events.times is not None:
-            users, ranks = _last_ranks(events.user_codes, events.times)
+            users, ranks = _last_ranks(*_learned_from(events, events.user_codes))
             self.active_[users] = ranks
 
     def _update(self, change: Change) -> None:
@@ -172,7 +172,7 @@ class SequenceKNN(Explaining, Updating):
         highest = int(self.active_.max(initial=0))
         active = np.concatenate([self.active_, np.zeros(self.seen_.shape[0] - len(self.active_), np.int64)])
         if change.events is not None and change.events.times is not None:
-            users, ranks = _last_ranks(coded_events(self, change.events)[0], change.events.times)
+            users, ranks = _last_ranks(*_learned_from(change.events, coded_events(self, change.events)[0]))
         else:
             lost = np.diff(self._training.indptr)[change.users] < np.diff(change.before.indptr)[change.users]
             users, ranks = change.users[~lost].astype(np.int64), np.ones(1, np.int64)
@@ -227,6 +227,15 @@ class SequenceKNN(Explaining, Updating):
 def _sequences_of(histories: CodeMatrix) -> Sequences:
     """The sequences of a matrix whose values are places, from 1 on."""
     return read_sequences(histories, histories.data.astype(np.int32) - 1)
+
+
+def _learned_from(events: Interactions, users: Codes) -> tuple[Codes, NDArray[np.int64]]:
+    """The users and times of those events that are learned from: all but those of value 0."""
+    assert events.times is not None
+    if events.values is None:
+        return users, events.times
+    kept = events.values != 0
+    return users[kept], events.times[kept]
 
 
 def _last_ranks(users: Codes, times: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

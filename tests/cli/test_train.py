@@ -211,7 +211,7 @@ def test_train_without_a_model_finds_one(run, tmp_path):
     code, _, err = run("train", "strings.csv", "-o", path, "--budget", "1s")
     assert code == 0, err
     assert "no --model was named: families of models are tried for about 1s" in err
-    assert "trials, judged by random events of 40 users" in err
+    assert "trials, judged by random events of 39 users" in err
     assert f"{type(fr.load(path)).__name__}, 40 users" in err
     code, _, err = run("train", "strings.csv", "-o", path, "--budget", "soon")
     assert code == 2

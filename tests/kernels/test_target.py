@@ -67,6 +67,7 @@ CALLS = {
     "simd.multiply_add": [(V, V, V), (WIDE, WIDE, WIDE)],
     "simd.pointer": [(FLOATS,)],
     "simd.pointer_to_bytes": [(BYTES,), (PLACE,)],
+    "simd.power_of_two": [(V,)],
     "simd.prefetch": [(FLOATS, INDEX)],
     "simd.reduce_add": [(V,), (WIDE,)],
     "simd.reduce_maximum": [(V,)],
