@@ -85,8 +85,11 @@ class DrainingServer(uvicorn.Server):
         for listener in listeners:
             stop_queueing(listener.fileno())
         await asyncio.sleep(LAST_ACCEPT)
+        # The loop may be busy between its last accept and the close, at which the system resets whoever is queued.
+        kept = [socket.socket(fileno=os.dup(listener.fileno())) for listener in listeners if os.name != "nt"]
         for server in self.servers:
             server.close()
+        await self._answer(take_the_rest(kept))
         for connection in list(self.server_state.connections):
             connection.end_soon()  # type: ignore[union-attr]
         loop = asyncio.get_running_loop()
@@ -94,6 +97,35 @@ class DrainingServer(uvicorn.Server):
         while loop.time() < until and any(one.is_asking for one in self.server_state.connections):  # type: ignore[union-attr]
             await asyncio.sleep(0.01)
         await super().shutdown(sockets)
+
+    async def _answer(self, connections: list[socket.socket]) -> None:
+        """Answer connections that were accepted outside of the loop."""
+        loop = asyncio.get_running_loop()
+        for connection in connections:
+            with contextlib.suppress(OSError):  # it has gone again
+                await loop.connect_accepted_socket(self._make_protocol, connection, ssl=self.config.ssl)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        """A connection's protocol, as uvicorn's own `startup` makes it."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+
+
+def take_the_rest(listeners: list[socket.socket]) -> list[socket.socket]:
+    """Accept all that is queued for listening sockets, and close these at once."""
+    accepted = []
+    for listener in listeners:
+        listener.setblocking(False)
+        with listener, contextlib.suppress(OSError):  # nobody waits any more
+            while True:
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                accepted.append(connection)
+    return accepted
 
 
 def stop_queueing(descriptor: int) -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import Popularity
 from fastrec.online import Journal
+from fastrec.serving.draining import take_the_rest
 from tests.serving.running import Running, some_data
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals")
@@ -90,6 +91,17 @@ class Client(threading.Thread):
             if answer[1] or not self.keeps:
                 line.close()
                 line = None
+
+
+def test_who_is_queued_at_the_last_moment_is_accepted():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        connections = take_the_rest([socket.socket(fileno=os.dup(listener.fileno()))])
+    with ExitStack() as closing:
+        for one in (*clients, *connections):
+            closing.enter_context(one)
+        assert {one.getpeername() for one in connections} == {one.getsockname() for one in clients}
+        assert not any(one.getblocking() for one in connections)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
