@@ -66,6 +66,11 @@ def hide_events(data: Interactions, seed: int) -> Hidden:
     return Hidden(*parted(data, hidden))
 
 
+def _as_found(hidden: Hidden) -> Hidden:
+    """The same with every event to be found counting alike, whatever its value."""
+    return hidden._replace(test=in_form(hidden.test, "binary"))
+
+
 class Contest:
     """Families, forms and options tried on one hidden part of the data.
 
@@ -101,11 +106,11 @@ class Contest:
         self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
         self.entries: list[Entry] = []
         self._rng = np.random.default_rng(seed)
-        self._whole = data
-        self._hidden = {1.0: hide_events(data, seed)}
+        self._forms: dict[tuple[float, Form], Interactions] = {}
+        self._hidden = {1.0: _as_found(hide_events(data, seed))}
         if plan.share < 1:
             kept = self._rng.permutation(len(data))[: max(1, round(plan.share * len(data)))]
-            self._hidden[plan.share] = hide_events(data[np.sort(kept)], seed)
+            self._hidden[plan.share] = _as_found(hide_events(data[np.sort(kept)], seed))
 
     @property
     def whole(self) -> Hidden:
@@ -166,19 +171,25 @@ class Contest:
         return next(place for place, family in enumerate(self.families) if family.name == entry.family)
 
     def _try(self, place: int, options: dict[str, Any], form: Form, round_: int, share: float) -> None:
-        family, hidden, begun = self.families[place], self._hidden[share], time.perf_counter()
+        family, begun = self.families[place], time.perf_counter()
         score, error = math.nan, None
         try:
-            model = family.make(options, self.seed, self.n_jobs).fit(in_form(hidden.train, form))
-            score = self._score(model, hidden)
+            model = family.make(options, self.seed, self.n_jobs).fit(self._train(share, form))
+            score = self._score(model, self._hidden[share])
         except (ValueError, MemoryError, FloatingPointError) as failed:
             error = f"{type(failed).__name__}: {failed}"
         entry = Entry(family.name, form, options, round_, share, score, time.perf_counter() - begun, error)
         self.entries.append(entry)
         self.tell(entry)
 
+    def _train(self, share: float, form: Form) -> Interactions:
+        """What is learned from in a form: made once for all trials, and so is its matrix."""
+        if (share, form) not in self._forms:
+            self._forms[share, form] = in_form(self._hidden[share].train, form)
+        return self._forms[share, form]
+
     def _score(self, model: Any, hidden: Hidden) -> float:
-        report = evaluate(model, in_form(hidden.test, "binary"), [self.metric], n_jobs=self.n_jobs)
+        report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)
         return float(report.mean(self.metric))
 
     def score_fitted(self, model: Any) -> float:
