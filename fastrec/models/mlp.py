@@ -15,6 +15,7 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.hashing import hash_rows_and_values
 from fastrec.matrix.known_rows import KnownRows
 from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
@@ -515,16 +516,12 @@ class MLPRecommender(Recommender):
         jobs = effective_jobs(self.n_jobs)
         return self._scorer().score_pairs(vectors, row_numbers(items).astype(np.int32), items.indices, jobs)
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        jobs = effective_jobs(self.n_jobs)
-        scores = np.empty(len(audience), np.float32)
-        step = 1 << 16
-        for start in range(0, len(scores), step):
-            part = audience.part(slice(start, start + step))
-            rows = np.arange(len(part), dtype=np.int32)
-            scores[start : start + step] = self._scorer().score_pairs(
-                self._vectors(part), rows, items[start : start + step], jobs
+        scores = np.empty(len(items), np.float32)
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            scores[places] = self._scorer().score_pairs(
+                self._vectors(part), own.astype(np.int32), items[places], effective_jobs(self.n_jobs)
             )
         return scores
 

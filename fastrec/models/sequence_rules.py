@@ -11,6 +11,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import Order, Sequences, pick_order, read_sequences
+from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
@@ -151,9 +152,9 @@ class SequenceRules(ItemWeights):
         scores += faint_popularity(self, POPULAR)
         return scores
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        return super().pair_scores(audience, items) + faint_popularity(self, POPULAR)[items]
+        return super().pair_scores(audience, rows, items) + faint_popularity(self, POPULAR)[items]
 
 
 def _sequences_of(matrix: CodeMatrix, order: Order | None, users: Codes) -> Sequences:

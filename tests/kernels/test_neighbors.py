@@ -113,7 +113,7 @@ def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, sh
     weights = check_matrix(dense, negative="accept")
     expected = X.toarray().astype(float) @ dense.astype(float)
     pairs = np.tile(np.arange(n_items, dtype=np.int32), n_rows)
-    repeated = rows_of(check_matrix(np.repeat(X.toarray(), n_items, axis=0)))
+    users = np.repeat(np.arange(n_rows), n_items)
     for add, total, operand in (
         (add_weighted_rows, sum_pairs_sparse, rows_of(weights)),
         (add_dense_rows, sum_pairs_dense, readonly(dense)),
@@ -122,7 +122,7 @@ def test_scores_of_rows_and_of_pairs_are_the_same_bits(seed, n_rows, n_items, sh
         add(rows_of(X), 0, n_rows, operand, scores)
         np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
         found = np.empty(n_rows * n_items, np.float32)
-        total(repeated, readonly(pairs), operand, found)
+        total(rows_of(X), readonly(users), readonly(pairs), operand, found)
         np.testing.assert_array_equal(found.reshape(scores.shape), scores)
 
 

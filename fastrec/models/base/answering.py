@@ -11,7 +11,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import join_rows, pick_rows, rows_of_lists
-from fastrec.models.base.asking import Scores
+from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import Excluded, ItemFilter, mask_of
@@ -212,13 +212,21 @@ class Answering(Learner):
     def _dense(self, audience: Audience) -> Floats:
         return self._score_batch(self._weigh(audience), audience.codes)
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        scores = np.empty(len(audience), np.float32)
-        for rows in self._batches(len(audience)):
-            dense = self._dense(audience.part(rows))
-            scores[rows] = dense[np.arange(len(dense)), items[rows]]
+        scores = np.empty(len(items), np.float32)
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            scores[places] = self._dense(part)[own, items[places]]
         return scores
+
+    def _batches_of_pairs(self, audience: Audience, rows: Rows) -> Iterator[tuple[Audience, Rows, Rows]]:
+        """Some users at a time, the places of the pairs that ask about them, and the users' numbers among the some."""
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        for batch in self._batches(len(audience)):
+            start, stop = np.searchsorted(ascending, (batch.start, batch.stop))
+            if start < stop:
+                yield audience.part(batch), order[start:stop], ascending[start:stop] - batch.start
 
     # -- items like items
 

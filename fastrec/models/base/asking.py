@@ -14,6 +14,7 @@ from fastrec.models.base.item_filter import ItemFilter
 from fastrec.retrieval import TopK
 
 T = TypeVar("T")
+Rows = NDArray[np.int64]  # numbers of members of an audience, each as often as it is asked about
 
 
 class Scores(Protocol):
@@ -63,8 +64,11 @@ class Asked(Protocol):
     def scores(self, audience: Audience) -> Scores:
         """What the model says about the audience, by which items can be compared with any others."""
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
-        """The score of each one's item, of shape (n,)."""
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        """The scores of pairs of one of the audience, by its number, and an item, of shape (pairs,).
+
+        What is made of a history is made once, however many items are asked about.
+        """
 
     def recommendable_items(self) -> NDArray[np.bool_] | None:
         """A mask of the items that can be recommended to anybody, of shape (n_items,); None where these are all."""

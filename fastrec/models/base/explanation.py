@@ -118,7 +118,7 @@ class Explaining(Recommender):
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
         history, parts = audience.histories(), self.contributions(audience, int(codes[0]))
         if not len(parts):  # a score of somebody without a history is nobody's share
-            score = self.pair_scores(audience, codes)[0]
+            score = self.pair_scores(audience, np.zeros(1, np.int64), codes)[0]
         else:
             with np.errstate(over="ignore"):
                 score = np.float32(parts.sum())

@@ -15,7 +15,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
 from fastrec.models.base.answering import SIMILAR_USERS
-from fastrec.models.base.asking import Scores
+from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import Index
@@ -318,13 +318,13 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         factors: Floats = getattr(self, side)
         return self._comparable(factors) if metric == "cosine" else factors
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
         vectors = self._vectors(audience)
-        scores = np.empty(len(audience), np.float32)
+        scores = np.empty(len(items), np.float32)
         for start in range(0, len(scores), PAIRS_AT_ONCE):
             part = slice(start, start + PAIRS_AT_ONCE)
-            scores[part] = score_pairs(vectors[part], self.item_factors_[items[part]])
+            scores[part] = score_pairs(vectors[rows[part]], self.item_factors_[items[part]])
         return scores
 
     @property

@@ -11,6 +11,7 @@ from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
@@ -89,14 +90,15 @@ class ItemWeights(Explaining, Updating):
             return self._kernel_weights()
         return self._derived.get(COPY, lambda: readonly(self.weights_.toarray()))
 
-    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
         weights = self._kernel_weights()
         sum_pairs = sum_pairs_sparse if isinstance(weights, Entries) else sum_pairs_dense
-        scores = np.empty(len(audience), np.float32)
-        for part in self._batches(len(audience)):
-            rows = rows_of(self._weigh(audience.part(part)))
-            sum_pairs(rows, readonly(np.asarray(items[part])), weights, scores[part])
+        scores = np.empty(len(items), np.float32)
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            found = np.empty(len(places), np.float32)
+            sum_pairs(rows_of(self._weigh(part)), readonly(own), readonly(items[places]), weights, found)
+            scores[places] = found
         return scores
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
@@ -110,7 +112,7 @@ class ItemWeights(Explaining, Updating):
         ones = rows_of_lists(rows, [1] * len(rows), self.n_features_in_)
         found = np.empty(len(rows), np.float32)
         codes = readonly(np.full(len(rows), item, np.int32))
-        sum_pairs_sparse(rows_of(ones), codes, self._kernel_weights(), found)
+        sum_pairs_sparse(rows_of(ones), readonly(np.arange(len(rows))), codes, self._kernel_weights(), found)
         return found.astype(np.float64)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:

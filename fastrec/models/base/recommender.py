@@ -262,9 +262,11 @@ class Recommender(Answering):
         if len(audience) != len(codes) and 1 not in (len(audience), len(codes)):
             raise ValueError(f"users and items must be of one length, got {len(audience)} and {len(codes)}")
         n = max(len(audience), len(codes)) if len(audience) and len(codes) else 0
-        if n != len(audience):
-            audience = audience.part(np.zeros(n, np.int64))
-        scores = self.pair_scores(audience, np.broadcast_to(codes[:n], n) if len(codes) != n else codes)
+        rows = np.arange(n) if n == len(audience) else np.zeros(n, np.int64)
+        if audience.codes is not None:  # who is asked about often is answered once
+            _, first, number = np.unique(audience.codes, return_index=True, return_inverse=True)
+            audience, rows = audience.part(first), number[rows]
+        scores = self.pair_scores(audience, rows, codes if len(codes) == n else np.repeat(codes[:1], n))
         check_scores(scores)
         return scores
 

@@ -6,13 +6,14 @@ from typing import TypeAlias
 import numpy as np
 
 from fastrec.matrix.arrays import Codes, Floats
+from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.retrieval import ExactIndex
 from fastrec.retrieval.select import select_topk
 
 Search: TypeAlias = Callable[[Audience, int, ItemFilter], tuple[Codes, Floats]]
-ScorePairs: TypeAlias = Callable[[Audience, Codes], Floats]
+ScorePairs: TypeAlias = Callable[[Audience, Rows, Codes], Floats]
 
 
 class DenseScores:
@@ -72,7 +73,7 @@ class SearchedScores:
     Parameters
     ----------
     search, score_pairs
-        The model's own: of an audience, a number and a filter; of an audience and one item for each.
+        The model's own: of an audience, a number and a filter; of an audience and pairs.
     audience
         The users.
     """
@@ -86,5 +87,5 @@ class SearchedScores:
 
     def at(self, codes: Codes) -> Floats:
         """See `Scores.at`."""
-        each = self.audience.part(np.repeat(np.arange(len(codes)), codes.shape[1]))
-        return self.score_pairs(each, codes.reshape(-1)).reshape(codes.shape)
+        rows = np.repeat(np.arange(len(codes)), codes.shape[1])
+        return self.score_pairs(self.audience, rows, codes.reshape(-1)).reshape(codes.shape)

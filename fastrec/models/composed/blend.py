@@ -19,7 +19,7 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, spread_evenly, with_data
 from fastrec.matrix.sequences import pick_order
 from fastrec.models.base.answering import check_scores
-from fastrec.models.base.asking import Asked
+from fastrec.models.base.asking import Asked, Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fields import Members
@@ -354,11 +354,14 @@ class Blend(Explaining, Updating):
                 fused += self.weights_[number] * view.compare(codes, self.fusion)
         return fused
 
-    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
-        scores = np.empty(len(audience), np.float32)
-        for rows in self._batches(len(audience)):
-            scores[rows] = self._fuse(self._views(audience.part(rows)), items[rows, None])[:, 0]
+        scores = np.empty(len(items), np.float32)
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            columns = np.arange(len(own)) - np.searchsorted(own, own)  # each user's pairs side by side
+            codes = np.zeros((len(part), 1 + columns.max()), np.int32)
+            codes[own, columns] = items[places]
+            scores[places] = self._fuse(self._views(part), codes)[own, columns]
         return scores
 
     def scores(self, audience: Audience) -> DenseScores:

@@ -14,7 +14,7 @@ from fastrec.kernels.codes import Coded, measure_codes, score_pairs_of_codes
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.base.asking import Scores
+from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining, Explanation
@@ -302,14 +302,18 @@ class CompressedFactors(Compressed, FactorRecommender):
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
 
-    def pair_scores(self, audience: Audience, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
-        scores, codec = np.empty(len(audience), np.float32), self.codecs_["item_factors_"]
+        scores, codec = np.empty(len(items), np.float32), self.codecs_["item_factors_"]
         coded, buffer = self._codes_of("item_factors_"), np.empty(self._n_features_out, np.float32)
-        for start in range(0, len(scores), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
-            queries = codec.turn(self._vectors(audience.part(part)))
-            score_pairs_of_codes(coded, readonly(items[part]), queries, buffer, scores[part])
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            queries = codec.turn(self._vectors(part))
+            for start in range(0, len(places), ROWS_AT_ONCE):
+                some = places[start : start + ROWS_AT_ONCE]
+                found = np.empty(len(some), np.float32)
+                each = queries[own[start : start + ROWS_AT_ONCE]]
+                score_pairs_of_codes(coded, readonly(items[some]), each, buffer, found)
+                scores[some] = found
         return scores
 
     def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:

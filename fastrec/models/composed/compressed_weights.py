@@ -13,6 +13,7 @@ from fastrec.fields import Array, Fields, Nothing
 from fastrec.kernels.codes import Coded, add_coded_rows
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
@@ -122,9 +123,9 @@ class CompressedWeights(Compressed, ItemWeights):
         run_pieces(add_piece, range(len(cuts) - 1), jobs)
         return scores if codec.rotation_ is None else codec.turn_back(scores)
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        return Recommender.pair_scores(self, audience, items)
+        return Recommender.pair_scores(self, audience, rows, items)
 
     def _weights_of(self, rows: Codes, item: int) -> NDArray[Any]:
         weights = self._similarities()

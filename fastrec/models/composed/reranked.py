@@ -14,7 +14,7 @@ from fastrec.fields import Fields, Value
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix, Policy
 from fastrec.models.base.answering import seen_rows
-from fastrec.models.base.asking import Scores
+from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.explanation import Explanation
 from fastrec.models.base.fields import Members, Rule
@@ -211,9 +211,9 @@ class Reranked(Recommender):
         """See `Asked.scores`: the model's own, by which the rule chooses too."""
         return self._inner.scores(self._for_inner(audience))
 
-    def pair_scores(self, audience: Audience, items: Codes) -> Floats:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        return self._inner.pair_scores(self._for_inner(audience), items)
+        return self._inner.pair_scores(self._for_inner(audience), rows, items)
 
     def recommendable_items(self) -> NDArray[np.bool_] | None:
         """See `Asked.recommendable_items`."""

@@ -415,21 +415,23 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
 
 
 @kernel()
-def sum_pairs_dense(rows: Entries, columns: Any, weights: Any, scores: Any) -> None:
-    """Fills `scores[u]` with Σ_i rows[u, i] · weights[i, columns[u]]; weights are dense."""
+def sum_pairs_dense(rows: Entries, users: Any, columns: Any, weights: Any, scores: Any) -> None:
+    """Fills `scores[p]` with Σ_i rows[users[p], i] · weights[i, columns[p]]; weights are dense."""
     step = min(1, len(rows.values) - 1)
-    for row in range(len(columns)):
+    for pair in range(len(columns)):
+        row = users[pair]
         total = np.float32(0)
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
-            total += rows.values[p * step] * weights[rows.indices[p], columns[row]]
-        scores[row] = total
+            total += rows.values[p * step] * weights[rows.indices[p], columns[pair]]
+        scores[pair] = total
 
 
 @kernel()
-def sum_pairs_sparse(rows: Entries, columns: Any, weights: Entries, scores: Any) -> None:
-    """Fills `scores[u]` with Σ_i rows[u, i] · weights[i, columns[u]]; the codes in rows of weights are sorted."""
+def sum_pairs_sparse(rows: Entries, users: Any, columns: Any, weights: Entries, scores: Any) -> None:
+    """Fills `scores[p]` with Σ_i rows[users[p], i] · weights[i, columns[p]]; codes in rows of weights are sorted."""
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
-    for row in range(len(columns)):
+    for pair in range(len(columns)):
+        row = users[pair]
         total = np.float32(0)
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             item = rows.indices[p]
@@ -437,10 +439,10 @@ def sum_pairs_sparse(rows: Entries, columns: Any, weights: Entries, scores: Any)
             stop = high
             while low < high:
                 middle = (low + high) >> 1
-                if weights.indices[middle] < columns[row]:
+                if weights.indices[middle] < columns[pair]:
                     low = middle + 1
                 else:
                     high = middle
-            if low < stop and weights.indices[low] == columns[row]:
+            if low < stop and weights.indices[low] == columns[pair]:
                 total += rows.values[p * row_step] * weights.values[low * step]
-        scores[row] = total
+        scores[pair] = total

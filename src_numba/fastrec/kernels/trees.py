@@ -1,0 +1,75 @@
+"""Sums over boosted trees: each leads a row of numbers, one comparison after the other, to the value of a leaf."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels._jit import kernel
+
+
+class Trees(NamedTuple):
+    """The nodes of all trees, tree by tree, from the root down; the right child stands behind the left one.
+
+    A leaf is its own left child, and every number goes left there.
+    """
+
+    starts: NDArray[np.int64]  # (n_trees,): the root of each tree
+    depths: NDArray[np.int32]  # (n_trees,): comparisons on the longest way
+    features: NDArray[np.int32]  # (nodes,): the column that is compared
+    thresholds: NDArray[np.float64]  # (nodes,): what is not above goes left
+    missing_left: NDArray[np.uint8]  # (nodes,): whether NaN goes left
+    lefts: NDArray[np.int32]  # (nodes,): the left child
+    values: NDArray[np.float64]  # (nodes,): of a leaf, what it adds; else the mean of the leaves below
+
+
+@kernel()
+def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
+    """Adds to the scores the values of the leaves that each row comes to, in the order of the trees.
+
+    Parameters
+    ----------
+    columns
+        float32, of shape (features, n): the numbers of the rows.
+    nodes
+        int32: room for as many rows as go down a tree side by side.
+    scores
+        float64, of shape (n,).
+    """
+    for begin in range(0, len(scores), len(nodes)):
+        count = min(len(nodes), len(scores) - begin)
+        for tree in range(len(trees.starts)):
+            for row in range(count):
+                nodes[row] = trees.starts[tree]
+            # All go down one step at a time, without a branch; who is at a leaf stays there.
+            for _ in range(trees.depths[tree]):
+                for row in range(count):
+                    node = nodes[row]
+                    number = columns[trees.features[node], begin + row]
+                    right = (number > trees.thresholds[node]) | ((number != number) & (trees.missing_left[node] == 0))
+                    nodes[row] = trees.lefts[node] + right
+            for row in range(count):
+                scores[begin + row] += trees.values[nodes[row]]
+
+
+@kernel()
+def trace_leaves(trees: Trees, row: Any, parts: Any) -> None:
+    """Adds to the part of each feature what the steps that it decided changed in the value of the node.
+
+    Parameters
+    ----------
+    row
+        float32, of shape (features,).
+    parts
+        float64, of shape (features + 1,): the last is the sum of the roots.
+    """
+    for tree in range(len(trees.starts)):
+        node = trees.starts[tree]
+        parts[len(row)] += trees.values[node]
+        for _ in range(trees.depths[tree]):
+            feature = trees.features[node]
+            number = row[feature]
+            right = (number > trees.thresholds[node]) | ((number != number) & (trees.missing_left[node] == 0))
+            child = trees.lefts[node] + right
+            parts[feature] += trees.values[child] - trees.values[node]
+            node = child
