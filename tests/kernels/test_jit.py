@@ -1,5 +1,7 @@
 """The folder of compiled kernels."""
 
+import ast
+import collections
 import os
 import shutil
 import subprocess
@@ -13,6 +15,8 @@ import fastrec
 from fastrec.kernels import _jit
 from fastrec.kernels._cache import user_cache
 
+ROWS = "fastrec.kernels.rows"
+
 
 def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
@@ -24,30 +28,80 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     os.utime(old, (long_ago, long_ago))
     os.utime(foreign, (long_ago, long_ago))
     find = _jit.cache_folder.__wrapped__
-    assert find().parent == tmp_path
+    assert find(ROWS).parent == tmp_path
     assert not old.exists()
     assert (recent / "kernel.nbc").exists()
     assert (foreign / "kernel.nbc").exists()
     os.utime(recent, (long_ago, long_ago))
-    find()  # a folder that is there already: nothing is looked for
+    find(ROWS)  # a folder that is there already: nothing is looked for
     assert recent.exists()
 
 
-def test_a_change_in_a_sub_folder_is_a_change(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(_jit, "SOURCES", tmp_path / "sources")
-    one, other = tmp_path / "sources" / "one" / "a.py", tmp_path / "sources" / "other" / "a.py"
-    find, found = _jit.cache_folder.__wrapped__, set()
-    for path, text in [(one, "1"), (one, "2"), (other, "1")]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        found.add(find())
-    shutil.rmtree(one.parent)
-    found.add(find())  # what stood in one folder stands in another
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Writes kernel modules into a folder and returns a function that gives the cache folder's name of one of them."""
+
+    def write(texts):
+        for path, text in texts.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        _jit._digest_and_imports.cache_clear()
+        return _jit._cache_name
+
+    monkeypatch.setattr(_jit, "SOURCES", tmp_path)
+    yield write
+    _jit._digest_and_imports.cache_clear()
+
+
+def test_a_change_in_a_sub_folder_is_a_change(sources, tmp_path):
+    found = {sources({"one/a.py": "1"})("tests.all"), sources({"one/a.py": "2"})("tests.all")}
+    found.add(sources({"other/a.py": "1"})("tests.all"))
+    shutil.rmtree(tmp_path / "one")
+    found.add(sources({})("tests.all"))  # a source that stood in one folder stands in another
     assert len(found) == 4
 
 
-def test_functions_of_one_name_in_two_folders_have_files_of_their_own():
+def test_a_module_depends_on_all_that_it_imports_and_on_nothing_else(sources):
+    texts = {
+        "rows.py": "from fastrec.kernels.deep.sums import add\nfrom fastrec.kernels import lanes, target\n",
+        "deep/sums.py": "from fastrec.kernels.rows import me\nfrom fastrec.kernels.base import (\n    zero,\n)\n",
+        **{f"{name}.py": "" for name in ("lanes", "target", "base", "other")},
+    }
+    before = sources(texts)(ROWS)
+    assert sources({"other.py": "1"})(ROWS) == before
+    for path in set(texts) - {"other.py"}:
+        assert sources({path: texts[path] + "# changed"})(ROWS) != before, path
+        assert sources({path: texts[path]})(ROWS) == before
+
+
+def test_the_imports_of_every_kernel_module_are_found():
+    for module in _jit._all_modules():
+        read = ast.walk(ast.parse(_jit._source(module)))
+        found = set()
+        for node in read:
+            assert not (isinstance(node, ast.Import) and "fastrec" in ast.dump(node)), module
+            if isinstance(node, ast.ImportFrom) and node.module == _jit.PACKAGE:
+                found |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("fastrec"):
+                found.add(str(node.module).removeprefix(f"{_jit.PACKAGE}."))
+            assert not (isinstance(node, ast.ImportFrom) and node.level), module
+        assert _jit._digest_and_imports(module)[1] == found, module
+        assert all(_jit._source(name) for name in found), module
+
+
+def test_a_named_tuple_with_other_fields_is_another_type():
+    kinds = [
+        _jit.types.NamedTuple((_jit.types.int64, _jit.types.int64), collections.namedtuple("Place", fields))
+        for fields in ("row column", "column row")
+    ]
+    one, other = (_jit._field_names([_jit.types.Tuple((kind, _jit.types.int32))]) for kind in kinds)
+    assert one != other
+    assert one == _jit._field_names([_jit.types.Tuple((kinds[0], _jit.types.int32))])
+
+
+def test_functions_of_one_name_in_two_folders_have_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
     def function():
         pass
 
@@ -69,7 +123,7 @@ def test_a_folder_that_may_not_be_looked_at_is_passed_over(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "stat", refuse)
     monkeypatch.setattr(_jit, "_writable", lambda folder: "closed" not in str(folder) and "x" * 300 not in str(folder))
     monkeypatch.setattr(_jit, "_bases", lambda: [tmp_path / "closed", tmp_path / ("x" * 300), tmp_path / "open"])
-    assert _jit.cache_folder.__wrapped__().parent == tmp_path / "open"
+    assert _jit.cache_folder.__wrapped__(ROWS).parent == tmp_path / "open"
 
 
 def test_what_another_process_drops_first_is_no_error(tmp_path, monkeypatch):
@@ -136,14 +190,14 @@ def test_a_user_without_home_and_entry_is_served(code, tmp_path):
 def test_every_version_of_the_compiler_has_a_folder_of_its_own(tmp_path, monkeypatch, module):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     find = _jit.cache_folder.__wrapped__
-    now = find()
-    assert find() == now
+    now = find(ROWS)
+    assert find(ROWS) == now
     monkeypatch.setattr(getattr(_jit, module), "__version__", "0.1")
-    assert find() != now
+    assert find(ROWS) != now
     monkeypatch.undo()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
-    assert find() != now
+    assert find(ROWS) != now
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,9 @@ from fastrec.kernels._cache import user_cache
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SOURCES = Path(__file__).resolve().parent
-KEPT = 30 * 24 * 3600.0  # seconds that the compiled kernels of another version are kept
+PACKAGE = "fastrec.kernels"
+IMPORTS = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+) import| +import ([\w, ]+))", re.MULTILINE)
+KEPT = 30 * 24 * 3600.0  # seconds that compiled kernels are kept that no process has asked for
 
 # Everything that lets LLVM reorder sums and fuse multiplications, without `nnan` and `ninf`: a NaN must stay visible.
 FAST = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
@@ -39,7 +42,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _drop_old(base: Path) -> None:
-    """Removes what other versions compiled longer ago than `KEPT`; one that still runs compiles again."""
+    """Removes the folders of compiled kernels that no process has asked for since `KEPT` seconds."""
     for folder in base.glob("fastrec-*"):
         with contextlib.suppress(OSError):  # another process has removed it
             if time.time() - folder.stat().st_mtime > KEPT:
@@ -60,46 +63,92 @@ def _bases() -> list[Path]:
     ]
 
 
-@functools.cache
-def cache_folder() -> Path | None:
-    """The folder of compiled kernels, named after a digest of all kernel sources; None where nothing can be written.
+def _source(module: str) -> str:
+    """The source of a module of this package; empty for one that does not exist."""
+    path = SOURCES.joinpath(*module.split("."))
+    found = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
+    return found[0].read_text(encoding="utf-8") if found else ""
 
-    Numba's own key covers the file of a function but not the helpers that it calls from other files, so a changed
-    helper would leave its callers stale. With all sources in the name, nothing old can be found. The versions are in it
-    as well: two of Numba would drop each other's kernels, and of LLVM's its key knows nothing.
-    """
+
+@functools.cache
+def _digest_and_imports(module: str) -> tuple[str, frozenset[str]]:
+    """A digest of the source of a module of this package, and the modules of this package that it imports."""
+    source = _source(module)
+    names = [name.strip() for one, several in IMPORTS.findall(source) for name in (one or several).split(",")]
+    return hashlib.sha256(source.encode()).hexdigest(), frozenset(names)
+
+
+def _with_imports(module: str) -> set[str]:
+    """`module` and all modules of this package that it imports, itself or by others."""
+    found, ahead = {module}, [module]
+    while ahead:
+        new = _digest_and_imports(ahead.pop())[1] - found
+        found |= new
+        ahead += new
+    return found
+
+
+def _all_modules() -> set[str]:
+    return {".".join(path.relative_to(SOURCES).with_suffix("").parts) for path in SOURCES.rglob("*.py")}
+
+
+def _cache_name(module: str) -> str:
+    """The folder's name for the compiled kernels of a module: the module and a digest of all that they depend on."""
+    inside = module.startswith(f"{PACKAGE}.")
+    short = module.removeprefix(f"{PACKAGE}.")
     versions = f"{sys.implementation.cache_tag} numba {numba.__version__} llvmlite {llvmlite.__version__}"
     digest = hashlib.sha256(versions.encode())
-    for path, source in sorted((source.relative_to(SOURCES).as_posix(), source) for source in SOURCES.rglob("*.py")):
-        digest.update(path.encode() + b"\0" + source.read_bytes() + b"\0")
-    name = f"fastrec-{digest.hexdigest()[:16]}"
+    for name in sorted(_with_imports(short) if inside else _all_modules()):
+        digest.update(f"{name} {_digest_and_imports(name)[0]} ".encode())
+    return f"fastrec-{short}-{digest.hexdigest()[:16]}"
+
+
+@functools.cache
+def cache_folder(module: str) -> Path | None:
+    """The folder of the compiled kernels of a module; None where nothing can be written.
+
+    Numba's own key covers the file of a function but not the helpers that it calls from other files, so a changed
+    helper would leave its callers stale. With the sources of all imported modules in the name, nothing old can be
+    found, and an upgrade compiles only the modules again that it changes. The versions are in the name as well: two
+    versions of Numba would drop each other's kernels, and Numba's key does not contain LLVM's version.
+    """
+    name = _cache_name(module)
     bases = _bases()
     for base in bases:
         is_new = not os.path.exists(base / name)  # of Path an error where it may not be looked at
         if _writable(base / name):
+            with contextlib.suppress(OSError):  # a folder of another user
+                os.utime(base / name)
             if is_new:
                 _drop_old(base)
             return base / name
-    warnings.warn(
-        f"fastrec found no folder to keep compiled kernels in (tried {', '.join(map(str, bases))}): every new process "
-        "compiles them again. Set NUMBA_CACHE_DIR to a folder that can be written.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    _warn_of_no_folder(tuple(map(str, bases)))
     return None
 
 
+@functools.cache
+def _warn_of_no_folder(bases: tuple[str, ...]) -> None:
+    """Warns once in a process, not once for each module."""
+    warnings.warn(
+        f"fastrec found no folder to keep compiled kernels in (tried {', '.join(bases)}): every new process "
+        "compiles them again. Set NUMBA_CACHE_DIR to a folder that can be written.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
 class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """Tells Numba to keep a function's machine code in `cache_folder()`."""
+    """Tells Numba to keep a function's machine code in the `cache_folder` of its module."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = f"{function.__module__}.{function.__code__.co_firstlineno}"
+        self.folder = str(cache_folder(function.__module__))
 
     def get_cache_path(self) -> str:
-        return str(cache_folder())
+        return self.folder
 
     def get_source_stamp(self) -> str:
-        return str(cache_folder())
+        return self.folder
 
     def get_disambiguator(self) -> str:
         return self.name
@@ -113,8 +162,18 @@ class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (_Locator,)
 
 
+def _field_names(kinds: Iterable[Any]) -> tuple[Any, ...]:
+    """The names of the fields of all named tuples among types, nested ones included."""
+    named = [kind for kind in kinds if isinstance(kind, types.BaseTuple)]
+    return tuple((getattr(kind, "fields", ()), _field_names(kind.types)) for kind in named)
+
+
 class _Cache(caching.Cache):  # type: ignore[misc]
     _impl_class = _CacheImpl
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        """Numba's key and the fields of named tuples: it knows a tuple by its class's name alone."""
+        return (*super()._index_key(sig, codegen), _field_names(sig))
 
 
 def _uncompiled(function: Function) -> Function:
@@ -153,7 +212,7 @@ def kernel(
         if inner:
             options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = numba.njit(nogil=True, fastmath=flags, **options)(function)
-        if not inner and cache_folder() is not None:
+        if not inner and cache_folder(function.__module__) is not None:
             dispatcher._cache = _Cache(function)
         return dispatcher  # type: ignore[no-any-return]
 
