@@ -20,6 +20,7 @@ from .compression import Int4Codec as Int4Codec
 from .compression import Int8Codec as Int8Codec
 from .compression import ProductQuantizer as ProductQuantizer
 from .compression import ResidualCodec as ResidualCodec
+from .data import EmptyCodesWarning as EmptyCodesWarning
 from .data import EventKindsWarning as EventKindsWarning
 from .data import FarTimesWarning as FarTimesWarning
 from .data import Interactions as Interactions

@@ -1,12 +1,19 @@
 """From files and frames to interactions: ids, codes, and the table of who met what."""
 
 from fastrec.data.events import EventKindsWarning
-from fastrec.data.interactions import FarTimesWarning, Interactions, MergedEventsWarning, TiedTimesWarning
+from fastrec.data.interactions import (
+    EmptyCodesWarning,
+    FarTimesWarning,
+    Interactions,
+    MergedEventsWarning,
+    TiedTimesWarning,
+)
 from fastrec.data.reading import read_interactions
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.data.vocabulary import Vocabulary
 
 __all__ = [
+    "EmptyCodesWarning",
     "EventKindsWarning",
     "FarTimesWarning",
     "Interactions",

@@ -18,6 +18,7 @@ from fastrec.data.checks import (
     check_times,
     check_values,
 )
+from fastrec.data.columns import factorize_integers, read_ids
 from fastrec.data.durations import find_far_times
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.vocabulary import Vocabulary, frozen
@@ -44,6 +45,15 @@ class TiedTimesWarning(UserWarning):
     """Events of a user that have one time, whose order is that of the rows alone, given to a model of order."""
 
 
+# Codes of which most are empty are ids, as far as one can tell: told from so many on, refused where less than one in
+# so many is met.
+MANY_CODES, MOST_EMPTY = 1000, 1000
+
+
+class EmptyCodesWarning(UserWarning):
+    """Codes of users or items most of which have no interaction, as ids have that were given for codes."""
+
+
 class FarTimesWarning(UserWarning):
     """Times that are far from all others, as those of another unit or of a wrong clock are."""
 
@@ -56,7 +66,7 @@ class Interactions:
     """A table of interactions between users and items, as scikit-learn expects of an X: users are its samples.
 
     Immutable: arrays are read-only, every operation gives a new object. Made by `read_interactions` from files and
-    frames, or directly from codes.
+    frames, by `Interactions.from_ids` from arrays of ids, or directly from codes.
 
     Parameters
     ----------
@@ -82,7 +92,8 @@ class Interactions:
     ------
     ValueError
         If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named; or if numeric times
-        of many interactions have two values only, as a flag has.
+        of many interactions have two values only, as a flag has; or if nearly all codes up to the greatest one have no
+        interaction, as with ids (an `EmptyCodesWarning` where most have none).
     TypeError
         If codes or times are not integers.
 
@@ -161,6 +172,46 @@ class Interactions:
                 value.flags.writeable = False
             setattr(new, f"_{name}", value)
         return new
+
+    @classmethod
+    def from_ids(
+        cls,
+        users: Any,
+        items: Any,
+        values: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        *,
+        time_unit: TimeUnit | None = None,
+        duplicates: Duplicates | None = None,
+    ) -> Self:
+        """The interactions of arrays of ids, as they stand in the caller's own tables.
+
+        Parameters
+        ----------
+        users, items : collections of integers or of strings, of length n_interactions
+            Who and what, by id. The vocabularies are the distinct ids in ascending order.
+        values, times, time_unit, duplicates
+            As in the class itself.
+
+        Raises
+        ------
+        TypeError
+            If ids are neither integers nor strings.
+        ValueError
+            If an id is missing, or what the class itself refuses.
+
+        Examples
+        --------
+        >>> data = Interactions.from_ids([90210, 10001, 90210], ["tea", "tea", "rum"], [2, 1, 5])
+        >>> data.shape, data.users.ids.tolist(), data.user_codes.tolist()
+        ((2, 2), [10001, 90210], [1, 0, 1])
+        """
+        user_vocabulary, user_codes = read_ids(users, "users")
+        item_vocabulary, item_codes = read_ids(items, "items")
+        return cls(
+            user_codes, item_codes, values, times, users=user_vocabulary, items=item_vocabulary, time_unit=time_unit,
+            duplicates=duplicates,
+        )  # fmt: skip
 
     @classmethod
     def from_matrix(
@@ -644,11 +695,29 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
         if n > 0:
             check_integer(f"the largest of {side}_codes", n - 1, maximum=LARGEST_CODE - 1)
             check_size(f"the largest of {side}_codes", n - 1, minimum=0, each=16)
+            _tell_empty(side, array, n)
         vocabulary = Vocabulary(np.arange(n))
     else:
         vocabulary = ids if isinstance(ids, Vocabulary) else Vocabulary(ids)
     array = check_codes(f"{side}_codes", array, len(vocabulary))
     return vocabulary, frozen(array.astype(np.int32, copy=False))
+
+
+def _tell_empty(side: str, codes: NDArray[Any], n: int) -> None:
+    """Warn where most of n codes have no interaction, as ids given for codes have; refuse it of nearly all of them."""
+    if n < MANY_CODES:
+        return
+    met = len(factorize_integers(codes.astype(np.int64, copy=False))[0])
+    if 2 * met >= n:
+        return
+    message = (
+        f"{side}_codes has {met:,} different codes up to {n - 1:,}, so that {n - met:,} {side}s are empty. Ids are no "
+        "codes: from ids, make the data by Interactions.from_ids(users, items, ...) or read_interactions(...). If "
+        f"these are codes, give {side}s=numpy.arange({n})"
+    )
+    if n > MOST_EMPTY * met:
+        raise ValueError(message)
+    warn_caller(message, EmptyCodesWarning)
 
 
 def _without_gaps(vocabulary: Vocabulary, codes: NDArray[np.int32]) -> tuple[Vocabulary, NDArray[np.int32]]:

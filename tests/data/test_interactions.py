@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
-from fastrec import Blend, Interactions, Popularity, SequenceRules, TiedTimesWarning, Vocabulary
+from fastrec import Blend, EmptyCodesWarning, Interactions, Popularity, SequenceRules, TiedTimesWarning, Vocabulary
 from fastrec.preprocessing.splitting import order_by_user_and_time
 
 
@@ -160,6 +160,48 @@ def test_datetimes_keep_their_unit():
 def test_a_code_that_no_vocabulary_reaches_is_refused(code):
     with pytest.raises(ValueError, match=rf"the largest of user_codes must be .*got {code}"):
         Interactions([0, code], [0, 1])
+
+
+@pytest.mark.parametrize("unsigned", [False, True])
+def test_ids_given_for_codes_are_told_with_the_way_from_ids(unsigned):
+    ids = np.arange(600)[::-1] * 20 + 7
+    with pytest.warns(EmptyCodesWarning, match=r"user_codes has 600 different codes up to 11,987.*from_ids.*read_int"):
+        data = Interactions(ids.astype(np.uint32) if unsigned else ids, np.zeros(600, int))
+    assert data.shape == (11_988, 1)
+    assert Interactions(ids, np.zeros(600, int), users=np.arange(11_988)).shape == (11_988, 1)
+    assert Interactions.from_ids(ids, np.zeros(600, int)).shape == (600, 1)
+
+
+def test_few_codes_and_codes_of_which_half_are_met_are_taken_as_such():
+    assert Interactions([998], [0]).shape == (999, 1)
+    assert Interactions(np.arange(0, 5000, 2), np.zeros(2500, int)).shape == (4999, 1)
+
+
+def test_codes_nearly_all_of_which_are_empty_are_refused():
+    with pytest.raises(ValueError, match=r"item_codes has 2 different codes up to 5,000,000, .*give items=numpy"):
+        Interactions([0, 1], [3, 5_000_000])
+
+
+@pytest.mark.parametrize("ids", [["b", "a", "b"], np.array(["b", "a", "b"]), [20, 10, 20], np.array([20, 10, 20])])
+def test_ids_become_codes_in_their_order(ids):
+    data = Interactions.from_ids(ids, [7, 5, 5], [1, 2, 3], [30, 10, 20], time_unit="s", duplicates="last")
+    assert data.users.ids.tolist() == sorted(set(np.asarray(ids).tolist()))
+    assert (data.user_codes.tolist(), data.item_codes.tolist()) == ([1, 0, 1], [1, 0, 0])
+    assert (data.values.tolist(), data.times.tolist(), data.time_unit) == ([1, 2, 3], [30, 10, 20], "s")
+    assert data.duplicates == "last"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([1.5], [0]), TypeError, "users must be integers or strings"),
+        (([1], [None]), ValueError, "items must not be missing"),
+        (([1, 2], [0]), ValueError, "one length, got 2 and 1"),
+    ],
+)
+def test_ids_that_are_none_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Interactions.from_ids(*arguments)
 
 
 def small():
