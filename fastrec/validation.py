@@ -57,6 +57,15 @@ def memory_bytes() -> int:
         return 1 << 40
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number of Python's own.
+
+    >>> is_number(3), is_number(0.5), is_number(True), is_number("auto")
+    (True, True, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def check_number(
     name: str,
     value: Any,

@@ -65,6 +65,9 @@ def search(
         Path | None, typer.Option("-o", "--output", dir_okay=False, help="The best model, trained on all data.")
     ] = None,
     seed: Seed = 0,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with the trials and plots, too.")
+    ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at a time.")] = 1,
     mode: FileMode = "600",
     output_format: Output = Format.table,
@@ -88,6 +91,9 @@ def search(
         verbose=sys.stderr.isatty(),
     )  # fmt: skip
     _print_trials(found, metric, output_format)
+    if report_file is not None:
+        found.save(report_file)
+        note(f"{report_file} written")
     if output is not None:
         found.model.save(output, mode=parse_mode(mode))
         note(f"{output} written")
@@ -98,7 +104,8 @@ def _print_trials(found: "Search", metric: str, output_format: Format) -> None:
     if output_format is Format.table:
         print(found.table().text())
     else:
-        columns = found.to_frame("pyarrow").to_pydict()
-        write_rows((dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)), output_format)
+        write_rows(found.rows(), output_format)
     best = ", ".join(f"{name}={value}" for name, value in found.best_options.items())
     note(f"best: {best} ({metric} {found.best_score:.4f})")
+    for text in found.notes:
+        note(text)

@@ -24,6 +24,11 @@ def format_number(value: float, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''},.{digits}f}"
 
 
+def format_short(value: object) -> str:
+    """A value of an option in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def format_interval(low: float, high: float, sign: bool = False) -> str:
     """The ends of an interval in brackets; nothing where there is none."""
     return "" if np.isnan(low) else f"[{format_number(low, sign)}, {format_number(high, sign)}]"

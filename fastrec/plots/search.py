@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from fastrec.fingerprint import fingerprint
 from fastrec.plots.style import Colors, Theme, annotate, make_axes, no_ticks, plain_ticks, set_title
-from fastrec.validation import check_choice
+from fastrec.validation import check_choice, is_number
 
 
 def search_slice(search: Any, option: str | None = None, ax: Any = None, *, theme: Theme = "light") -> Any:
     """The score of each trial of a search over one of the options; the best is named.
+
+    A dashed line is the score of the model as it was given.
 
     Parameters
     ----------
@@ -41,6 +43,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     """
     trials = [trial for trial in search.trials if not np.isnan(trial.score)]
     option = _find_varied(search) if option is None else check_choice("option", option, search.searched)
+    trials = _on_one_line(trials, option)
     values = [trial.options[option] for trial in trials]
     scores = np.array([trial.score for trial in trials])
     ax, colors = make_axes(ax, theme, (6.4, 3.6))
@@ -49,15 +52,25 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     # In a halving, the trials with few epochs are pale.
     alpha = np.ones(len(trials)) if epochs.max() == epochs.min() else 0.25 + 0.75 * epochs / epochs.max()
     ax.scatter(places, scores, s=46, color=colors.series[0], alpha=alpha, linewidths=0)
-    best = next(place for place, trial in enumerate(trials) if trial is search.best)
-    ax.scatter(places[best], scores[best], s=110, facecolors="none", edgecolors=colors.series[1], linewidths=2)
+    if not np.isnan(search.given.score):
+        ax.axhline(search.given.score, color=colors.muted, linewidth=1.2, linestyle="--", zorder=0)
     ax.margins(x=0.08, y=0.18)
-    right = places[best] > np.mean(ax.get_xlim()) if ax.get_xscale() == "linear" else False
-    note = f"{_short_value(values[best])}: {scores[best]:.4f}"
-    annotate(ax, note, (places[best], scores[best]), (0, 13), colors.ink, "right" if right else "left")
+    for best in (place for place, trial in enumerate(trials) if trial is search.best):
+        ax.scatter(places[best], scores[best], s=110, facecolors="none", edgecolors=colors.series[1], linewidths=2)
+        right = places[best] > np.mean(ax.get_xlim()) if ax.get_xscale() == "linear" else False
+        note = f"{_short_value(values[best])}: {scores[best]:.4f}"
+        annotate(ax, note, (places[best], scores[best]), (0, 13), colors.ink, "right" if right else "left")
     ax.set_xlabel(option, color=colors.muted)
     set_title(ax, f"{search.metric} by {option}, {len(trials)} trials", colors)
     return ax
+
+
+def _on_one_line(trials: list[Any], option: str) -> list[Any]:
+    """The trials whose values are of one kind: where all but the given model's are numbers, it is the line alone."""
+    drawn = [trial for trial in trials if trial.number > 0]
+    if drawn and all(map(is_number, (trial.options[option] for trial in drawn))):
+        return [trial for trial in trials if is_number(trial.options[option])]
+    return trials
 
 
 def _find_varied(search: Any) -> str:
@@ -69,7 +82,7 @@ def _find_varied(search: Any) -> str:
 
 def _number_line(ax: Any, values: Sequence[Any], colors: Colors) -> NDArray[np.float64]:
     """Places along x for values: numbers where they are, by their logarithm if they span much; others side by side."""
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if all(map(is_number, values)):
         places = np.array(values, np.float64)
         if places.min() > 0 and places.max() / places.min() >= 8:
             ax.set_xscale("log")

@@ -18,17 +18,18 @@ def test_search_finds_what_the_function_finds_and_saves_the_best(run, folder):
     data = fr.read_interactions(folder / "ratings.csv")
     found = fr.search(fr.ImplicitALS(random_state=0), {"factors": [2, 4], "alpha": [1, 10]}, data, method="grid", cv=2)
     assert [row["ndcg@10"] for row in rows] == pytest.approx([trial.score for trial in found.ranked()])
+    assert [row["trial"] for row in rows] == [trial.number for trial in found.ranked()]
     assert rows[0]["factors"] == found.best_options["factors"]
     model = fr.load(folder / "best.fastrec")
     np.testing.assert_array_equal(model.item_factors_, found.model.item_factors_)
     assert "best: " in err
-    assert len((folder / "s.jsonl").read_text().splitlines()) == 5
+    assert len((folder / "s.jsonl").read_text().splitlines()) == 6
     code, out, err = run(
         *("search", "ratings.csv", "--option", "alpha=0.1..10:log", "--option", "factors=2..4", "-n", "3"),
     )
     assert code == 0, err
     assert out.splitlines()[0].split() == ["rank", "alpha", "factors", "ndcg@10", "seconds"]
-    assert len(out.splitlines()) == 4
+    assert len(out.splitlines()) == 5
     assert "split (time)" in err
 
 

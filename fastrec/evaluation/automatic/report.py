@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 
 from fastrec.evaluation.automatic.contest import Entry
-from fastrec.evaluation.search.found import format_short
 from fastrec.evaluation.tables import Table
+from fastrec.evaluation.words import format_short
 
 
 @dataclass(frozen=True, repr=False)

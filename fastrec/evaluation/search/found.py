@@ -1,6 +1,7 @@
 """`Search`: what was found."""
 
 import math
+import os
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -8,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from fastrec.data.frames import Backend, make_frame
+from fastrec.evaluation.page import Page, Picture, Section
+from fastrec.evaluation.search.edges import Edge
+from fastrec.evaluation.search.job import GIVEN
 from fastrec.evaluation.search.trial import Trial, make_order
 from fastrec.evaluation.tables import Table
+from fastrec.evaluation.words import format_short
 from fastrec.plots import search_slice
+from fastrec.validation import is_number
 
 
 def plain_or_text(value: Any) -> Any:
@@ -31,11 +37,15 @@ class Search:
     searched
         The names of the searched options.
     trials
-        A `Trial` for each choice of options (and number of epochs), in the order of the draws.
+        A `Trial` for each choice of options (and number of epochs), in the order of the draws; the first is that of the
+        model with the options that it was given.
     best
         The best `Trial`.
     model
         The model with the best options, fitted on all of the data; None without `refit`.
+    edges
+        An `Edge` for each option whose best value lies at an end of what was searched: there may be a better one
+        beyond.
     """
 
     metric: str
@@ -45,6 +55,12 @@ class Search:
     trials: tuple[Trial, ...]
     best: Trial
     model: Any
+    edges: tuple[Edge, ...] = ()
+
+    @property
+    def given(self) -> Trial:
+        """The trial of the model with the options that it was given."""
+        return self.trials[0]
 
     @property
     def best_options(self) -> dict[str, Any]:
@@ -72,48 +88,85 @@ class Search:
         columns = ["rank", *self.searched, *(["epochs"] if epochs else []), self.metric, "seconds"]
         return Table(columns, rows, f"The best of {len(self.trials)} trials ({self.method})", (0,))
 
+    @property
+    def notes(self) -> list[str]:
+        """How the best compares with the model as it was given, and which ranges are to be widened; a sentence each."""
+        return [self._comparison(), *map(str, self.edges)]
+
+    def _comparison(self) -> str:
+        before = ", ".join(f"{name}={format_short(value)}" for name, value in self.given.options.items())
+        if self.given.error:
+            return f"The model as it was given ({before}) failed: {self.given.error}"
+        reached = f"The model as it was given ({before}) reaches {self.metric} {self.given.score:.4f}"
+        if self.best is self.given:
+            return f"{reached}: no other trial is better."
+        return f"{reached}, the best {self.best_score:.4f} ({self.best_score - self.given.score:+.4f})."
+
     def __repr__(self) -> str:
         table = self.table()
-        return f"Search: {table.caption}\n{table.text('  ')}"
+        return "\n".join([f"Search: {table.caption}", table.text("  "), *(f"  {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        best = ", ".join(f"{name}={format_short(value)}" for name, value in self.best_options.items())
-        return f"<div>{self.table().html()}<p>best: {escape(best)}</p></div>"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"<div>{self.table().html()}<ul>{notes}</ul></div>"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A record of each trial, the best first: rank, trial, the options, epochs, metrics, seconds, error."""
+        epochs = any(trial.epochs is not None for trial in self.trials)
+        return [
+            {"rank": place, "trial": trial.number}
+            | {name: plain_or_text(trial.options[name]) for name in self.searched}
+            | ({"epochs": trial.epochs} if epochs else {})
+            | {label: trial.metrics.get(label, math.nan) for label in self.metrics}
+            | {"deviation": trial.deviation, "seconds": trial.seconds, "error": trial.error or ""}
+            for place, trial in enumerate(self.ranked(), 1)
+        ]
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with a row per trial, the best first: rank, trial, the options, epochs, metrics, seconds, error.
+        """A data frame of `rows`.
+
+        Where an option has a number in all trials but that of the given model, it has NaN there.
 
         Parameters
         ----------
         backend
             "pandas", "polars" or "pyarrow"; None for the first one that is installed.
         """
-        trials = self.ranked()
-        columns: dict[str, Any] = {"rank": np.arange(1, len(trials) + 1), "trial": [t.number for t in trials]}
-        for name in self.searched:
-            values = [trial.options[name] for trial in trials]
-            numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-            columns[name] = np.array(values) if numeric else _objects([plain_or_text(value) for value in values])
-        if any(trial.epochs is not None for trial in trials):
-            columns["epochs"] = [trial.epochs for trial in trials]
-        for label in self.metrics:
-            columns[label] = [trial.metrics.get(label, math.nan) for trial in trials]
-        columns["deviation"] = [trial.deviation for trial in trials]
-        columns["seconds"] = [trial.seconds for trial in trials]
-        columns["error"] = _objects([trial.error or "" for trial in trials])
-        return make_frame({name: np.asarray(column) for name, column in columns.items()}, backend)
+        rows = self.rows()
+        return make_frame({name: self._column([row[name] for row in rows], rows) for name in rows[0]}, backend)
+
+    def _column(self, values: list[Any], rows: list[dict[str, Any]]) -> Any:
+        """The values of the trials as an array, of numbers where those of all others than the given model are."""
+        others = [value for value, row in zip(values, rows, strict=True) if row["trial"] != GIVEN]
+        if not all(map(is_number, others or values)):
+            return _objects(values)
+        return np.array([value if is_number(value) else math.nan for value in values])
 
     def plot(self, option: str | None = None, ax: Any = None, **options: Any) -> Any:
         """The score over one option (by default the first with several values); see `fastrec.plots.search_slice`."""
         return search_slice(self, option, ax=ax, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the search as one self-contained HTML page: the trials, a picture for each option, what to widen.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
+        """
+        chosen = [(name, format_short(value)) for name, value in self.best_options.items()]
+        facts = [("trials", str(len(self.trials))), (f"best {self.metric}", f"{self.best_score:.4f}"), *chosen]
+        pictures = [self._picture(name) for name in self.searched]
+        section = Section("Trials", pictures=pictures, tables=[self.table(20)], notes=self.notes)
+        Page("Search", "Which options do best on held-out parts of the data.", [section], facts).save(path)
+
+    def _picture(self, option: str) -> Picture:
+        best = format_short(self.best_options[option])
+        alt = f"{self.metric} of each trial by {option}; the best is {self.best_score:.4f} at {best}."
+        return Picture(lambda ax, theme: search_slice(self, option, ax=ax, theme=theme), alt)
 
 
 def _objects(values: list[Any]) -> Any:
     array = np.empty(len(values), object)
     array[:] = values
     return array
-
-
-def format_short(value: Any) -> str:
-    """A value of an option in few digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

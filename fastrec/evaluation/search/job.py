@@ -12,12 +12,19 @@ from fastrec.evaluation.search.result_store import ResultStore
 from fastrec.evaluation.search.trial import Trial, as_trial
 from fastrec.evaluation.validation import Part, evaluate_part
 
+# The number of the trial of the model as it was given.
+GIVEN = 0
+
 
 @dataclass
 class SearchJob:
-    """What all trials share."""
+    """What all trials share.
+
+    `given` are the values that the searched options have in the model as it was given: trial 0.
+    """
 
     model: Any
+    given: Mapping[str, Any]
     parts: Sequence[Part]
     labels: Sequence[str]
     options: Mapping[str, Any]
@@ -37,7 +44,7 @@ class SearchJob:
 
     def run(self, number: int, chosen: dict[str, Any], epochs: int | None = None, keep: bool = False) -> Trial:
         """The trial: from the store, or fitted and evaluated on each split, and noted there."""
-        stages = self.stages_to(epochs)
+        stages = self.stages_to(epochs, number)
         key = _name_options(chosen)
         key += f" @{'+'.join(map(str, stages))}" if stages else ""
         entry = self.store.get(key)
@@ -50,9 +57,9 @@ class SearchJob:
         """The options of a trial that are learned from, in words: trials that share them share their fits."""
         return _name_options({name: value for name, value in chosen.items() if name not in self.answering})
 
-    def stages_to(self, epochs: int | None) -> tuple[int, ...]:
-        """The stages in which that many epochs are run; none where the model runs all of its own at once."""
-        if epochs is None:
+    def stages_to(self, epochs: int | None, number: int) -> tuple[int, ...]:
+        """The stages in which a trial runs so many epochs; none where all are run at once, as by the given model."""
+        if epochs is None or number == GIVEN:
             return ()
         return tuple(stage for stage in self.stages if stage <= epochs) if warm_option(self.model) else (epochs,)
 
@@ -75,7 +82,7 @@ class SearchJob:
         kept = self._models_of(self.name_learned(chosen))
         reached, model = kept.pop(place, (None, None))  # one that a fit leaves half done is not kept
         if model is None or (reached != stages and not warm_option(model)):
-            reached, model = None, clone(self.model).set_params(**chosen)
+            reached, model = None, self.make(chosen)
         model.set_params(**{name: chosen[name] for name in self.answering})
         if reached != stages:
             self.fit(model, part.train, stages, reached[-1] if reached else 0)
@@ -91,6 +98,10 @@ class SearchJob:
             for oldest in list(self.fitted)[: -self.most_kept]:
                 self.fitted.pop(oldest, None)
         return models
+
+    def make(self, chosen: Mapping[str, Any]) -> Any:
+        """A new model with the options of a trial; what is an estimator among them is a new one too."""
+        return clone(self.model).set_params(**{name: clone(value, safe=False) for name, value in chosen.items()})
 
     def fit(self, model: Any, data: Any, stages: Sequence[int], done: int = 0) -> Any:
         """The model fitted by one stage after another, of which those up to `done` epochs are behind it.

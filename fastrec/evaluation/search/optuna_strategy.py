@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastrec.evaluation.search.job import SearchJob
+from fastrec.evaluation.search.job import GIVEN, SearchJob
 from fastrec.evaluation.search.texts import LogIntegers
 from fastrec.evaluation.search.trial import LOWEST, Trial
 from fastrec.metrics.naming import parse_metric
@@ -15,12 +15,12 @@ MOST_KEPT = 8
 
 
 def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """Trials of what an Optuna sampler proposes."""
+    """The given model, and trials of what an Optuna sampler proposes."""
     try:
         optuna = importlib.import_module("optuna")  # an extra
     except ImportError as error:
         raise ImportError("method='optuna' needs Optuna: pip install 'fastrec[search]'") from error
-    job.total = n
+    job.total = 1 + n
     distributions = {name: _optuna_distribution(optuna, name, space[name]) for name in sorted(space)}
     lower = parse_metric(job.metric).name in LOWEST
     level = optuna.logging.get_verbosity()
@@ -40,19 +40,25 @@ def _ask(
 ) -> Iterator[Trial]:
     keep = bool(job.answering)  # what is learned from may be proposed again
     job.most_kept = MOST_KEPT
+    yield from job.run_all([(GIVEN, dict(job.given), None, keep)])
     for start in range(0, n, job.n_jobs):
         asked = [study.ask(distributions) for _ in range(start, min(start + job.n_jobs, n))]
         tasks = [
-            (one.number, {name: _choose(space[name], one.params[name]) for name in distributions}, None, keep)
+            (_number(one), {name: _choose(space[name], one.params[name]) for name in distributions}, None, keep)
             for one in asked
         ]
-        by_number = {one.number: one for one in asked}
+        by_number = {_number(one): one for one in asked}
         # Told in the order in which they were asked for, so that threads do not change what is asked next.
         for trial in sorted(job.run_all(tasks), key=lambda trial: trial.number):
             failed = math.isnan(trial.score)
             state = optuna.trial.TrialState.FAIL if failed else None
             study.tell(by_number[trial.number], None if failed else trial.score, state=state)
             yield trial
+
+
+def _number(proposed: Any) -> int:
+    """The number of the trial of a proposal."""
+    return int(proposed.number) + GIVEN + 1
 
 
 def _optuna_distribution(optuna: Any, name: str, candidates: Any) -> Any:

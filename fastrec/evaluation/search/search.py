@@ -10,15 +10,17 @@ from sklearn.base import clone
 
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.models import recommender_of
-from fastrec.evaluation.search.found import Search, format_short
+from fastrec.evaluation.search.edges import find_edges
+from fastrec.evaluation.search.found import Search
 from fastrec.evaluation.search.identity import identify
 from fastrec.evaluation.search.job import SearchJob
 from fastrec.evaluation.search.optuna_strategy import run_optuna
 from fastrec.evaluation.search.result_store import ResultStore
-from fastrec.evaluation.search.space import answer_options, check_candidates, check_space
+from fastrec.evaluation.search.space import answer_options, check_candidates, check_space, given_options
 from fastrec.evaluation.search.strategies import run_grid, run_halving, run_random
 from fastrec.evaluation.search.trial import Trial, find_best, make_order
 from fastrec.evaluation.validation import Part, make_parts
+from fastrec.evaluation.words import format_short
 from fastrec.fingerprint import fingerprint
 from fastrec.metrics.naming import parse_metric
 from fastrec.progress import epoch_progress
@@ -49,6 +51,8 @@ def search(
 ) -> Search:
     """The options that do best on held-out parts of the data.
 
+    The model with the options that it was given, mostly the defaults, is trial 0: the best is that one or a better one.
+
     Parameters
     ----------
     model
@@ -65,12 +69,14 @@ def search(
         Further metrics to note.
     method
         "random": `n_trials` draws (all combinations once, where there are no more). "grid": all combinations of lists.
+        A draw with the options of trial 0 is not tried again.
         "halving": `n_trials` draws with few epochs; the best of them, one in `reduction`, go on with `reduction` times
         as many, until the model's own `iterations` are reached. Models with `warm_start`, also at the end of a
-        Pipeline, go on from where they were; the model of `refit` is fitted in the same stages.
+        Pipeline, go on from where they were; the model of `refit` is fitted in the same stages. Trial 0 runs all of its
+        epochs at once, whatever others reach.
         "optuna": draws by an Optuna sampler (``pip install 'fastrec[search]'``).
     n_trials
-        How many draws.
+        How many draws, trial 0 aside.
     cv, groups
         The splits, as in `cross_validate`; all trials have the same ones.
     reduction
@@ -99,7 +105,8 @@ def search(
     Returns
     -------
     Search
-        `best_options`, `best_score`, `model`, `trials`; a frame by `to_frame`, pictures by `plot`.
+        `best_options`, `best_score`, `model`, `trials`; `edges` names options whose best value lies at an end of its
+        range, and how far to search next; a frame by `to_frame`, pictures by `plot`, a page by `save`.
 
     Raises
     ------
@@ -137,12 +144,16 @@ def search(
     results = ResultStore(
         store, {} if store is None else _make_header(model, space, parts, labels, method, random_state, options)
     )
-    job = SearchJob(model, parts, labels, options, results, random_state, n_jobs, answer_options(model, space))
+    job = SearchJob(
+        model, given_options(model, space), parts, labels, options, results, random_state, n_jobs,
+        answer_options(model, space),
+    )  # fmt: skip
     runs = {"random": run_random, "grid": run_grid, "halving": run_halving, "optuna": run_optuna}
     trials = _follow(job, runs[method](job, space, n_trials, reduction, sampler), bool(verbose))
     best = find_best(trials, metric)
-    chosen = job.fit(clone(model).set_params(**best.options), data, job.stages_to(best.epochs)) if refit else None
-    return Search(metric, tuple(labels), method, tuple(sorted(space)), tuple(trials), best, chosen)
+    chosen = job.fit(job.make(best.options), data, job.stages_to(best.epochs, best.number)) if refit else None
+    edges = find_edges(model, space, best.options)
+    return Search(metric, tuple(labels), method, tuple(sorted(space)), tuple(trials), best, chosen, edges)
 
 
 def _check_model(model: Any) -> None:

@@ -52,6 +52,17 @@ def answer_options(model: Any, names: Iterable[str]) -> frozenset[str]:
     return frozenset(own.intersection(names))
 
 
+def given_options(model: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The values that options have in a model.
+
+    >>> from fastrec.models import EASE
+    >>> given_options(EASE(regularization=7.0), ["regularization"])
+    {'regularization': 7.0}
+    """
+    own = model.get_params()
+    return {name: own[name] for name in sorted(names)}
+
+
 def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     drawn = {}
     for name in sorted(space):

@@ -1,26 +1,40 @@
 """Which combinations are tried: random ones, a grid, or many for few epochs and the best for more."""
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastrec.evaluation.search.job import SearchJob, epochs_option, warm_option
+from fastrec.evaluation.search.identity import identify, is_plain
+from fastrec.evaluation.search.job import GIVEN, SearchJob, epochs_option, warm_option
 from fastrec.evaluation.search.space import draw_combinations, list_grid
 from fastrec.evaluation.search.trial import Trial, make_order
 
 
 def run_random(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
     """Trials of random combinations."""
-    draws = draw_combinations(space, n, job.seed)
-    job.total = len(draws)
-    return job.run_all([(number, drawn, None, False) for number, drawn in enumerate(draws)])
+    return _run_whole(job, draw_combinations(space, n, job.seed))
 
 
 def run_grid(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
     """Trials of all combinations."""
-    draws = list_grid(space)
-    job.total = len(draws)
-    return job.run_all([(number, drawn, None, False) for number, drawn in enumerate(draws)])
+    return _run_whole(job, list_grid(space))
+
+
+def _run_whole(job: SearchJob, draws: list[dict[str, Any]]) -> Iterator[Trial]:
+    """The given model, and trials of all draws that are not the same."""
+    tried = [dict(job.given), *_others(job, draws)]
+    job.total = len(tried)
+    return job.run_all([(number, chosen, None, False) for number, chosen in enumerate(tried, GIVEN)])
+
+
+def _others(job: SearchJob, draws: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The draws whose options are not those of the given model."""
+    return [drawn for drawn in draws if not all(_is_same(drawn[name], job.given[name]) for name in drawn)]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return bool(one == other) if is_plain(one) and is_plain(other) else identify(one) == identify(other)
 
 
 def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
@@ -34,19 +48,20 @@ def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
 
 
 def run_halving(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """Trials of random combinations for few epochs, and of the best ones for more."""
+    """Trials of random combinations for few epochs, and of the best ones for more, beside the given model with all."""
     option = epochs_option(job.model)
     if option in space:
         raise ValueError(f"method='halving' sets {option!r} itself: take it out of the space")
-    draws = draw_combinations(space, n, job.seed)
-    steps = rungs(len(draws), job.model.get_params()[option], reduction)
+    draws = _others(job, draw_combinations(space, n, job.seed))
+    steps = rungs(len(draws), job.model.get_params()[option], reduction) if draws else []
     job.stages = tuple(sorted({epochs for _, epochs in steps}))
-    job.total = sum(count for count, _ in steps)
-    return _climb(job, draws, steps)
+    job.total = 1 + sum(count for count, _ in steps)
+    whole = job.run_all([(GIVEN, dict(job.given), job.model.get_params()[option], False)])
+    return itertools.chain(whole, _climb(job, dict(enumerate(draws, GIVEN + 1)), steps))
 
 
-def _climb(job: SearchJob, draws: list[dict[str, Any]], steps: list[tuple[int, int]]) -> Iterator[Trial]:
-    alive = list(range(len(draws)))
+def _climb(job: SearchJob, draws: Mapping[int, dict[str, Any]], steps: list[tuple[int, int]]) -> Iterator[Trial]:
+    alive = list(draws)
     for step, (_, epochs) in enumerate(steps):
         last = step == len(steps) - 1
         trials, goes_on = [], not last and warm_option(job.model) is not None

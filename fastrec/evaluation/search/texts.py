@@ -22,6 +22,10 @@ class LogIntegers:
         drawn = loguniform(self.low - 0.5, self.high + 0.5).rvs(random_state=random_state)
         return min(max(round(drawn), self.low), self.high)
 
+    def cdf(self, value: float) -> float:
+        """The share of draws up to a number."""
+        return float(loguniform(self.low - 0.5, self.high + 0.5).cdf(value))
+
     def support(self) -> tuple[int, int]:
         """The smallest and the largest."""
         return self.low, self.high

@@ -50,7 +50,7 @@ def test_a_store_is_known_again_in_another_process(tmp_path):
     """)
     for precision in ("3", "8"):
         subprocess.run([sys.executable, "-c", script, str(tmp_path / "s"), precision], check=True)
-    assert len((tmp_path / "s").read_bytes().splitlines()) == 3
+    assert len((tmp_path / "s").read_bytes().splitlines()) == 4
 
 
 def test_what_cannot_be_told_apart_is_refused_where_results_are_kept(data, tmp_path):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 from scipy.stats import loguniform
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
@@ -14,22 +15,23 @@ from tests.evaluation.search.models import als
 
 
 def test_a_combination_that_fails_is_noted_and_the_search_goes_on(data, tmp_path):
-    found = fr.search(als(), {"alpha": [-1.0, 1.0]}, data, method="grid", cv=0.2, store=tmp_path / "s", refit=False)
+    model = als(alpha=1.0)
+    found = fr.search(model, {"alpha": [-1.0, 1.0]}, data, method="grid", cv=0.2, store=tmp_path / "s", refit=False)
     failed = next(trial for trial in found.trials if trial.options["alpha"] < 0)
     assert math.isnan(failed.score)
     assert "ImplicitALS.alpha" in failed.error
     assert found.best_options == {"alpha": 1.0}
     assert found.ranked()[-1] == failed
     with pytest.raises(ValueError, match=r"no trial gave a ndcg@10; the first: ValueError: ImplicitALS.alpha"):
-        fr.search(als(), {"alpha": [-1.0]}, data, cv=0.2)
+        fr.search(als(alpha=-1.0), {"alpha": [-1.0, -2.0]}, data, cv=0.2)
 
 
 def test_failures_of_all_kinds_are_noted_alike(data):
-    found = fr.search(als(), {"alpha": ["much", 1.0]}, data, method="grid", cv=0.2, refit=False)
-    assert found.trials[0].error.startswith("TypeError: ImplicitALS.alpha")
+    found = fr.search(als(alpha="much"), {"alpha": ["much", 1.0]}, data, method="grid", cv=0.2, refit=False)
+    assert found.given.error.startswith("TypeError: ImplicitALS.alpha")
     assert found.best_options == {"alpha": 1.0}
     with pytest.raises(ValueError, match=r"no trial gave a ndcg@10; the first: TypeError: ImplicitALS.alpha"):
-        fr.search(als(), {"alpha": ["much"]}, data, cv=0.2)
+        fr.search(als(alpha="much"), {"alpha": ["much"]}, data, cv=0.2)
 
 
 @pytest.mark.parametrize("stop", [MemoryError, KeyboardInterrupt])
@@ -61,43 +63,48 @@ def count_fits(monkeypatch, kind):
 def test_options_of_answers_alone_cost_no_fit(timed, monkeypatch, method, piped, n_jobs):
     if method == "optuna":
         pytest.importorskip("optuna")
-    model, step = (make_pipeline(fr.LogWeight(), fr.EASE()), "ease__") if piped else (fr.EASE(), "")
+    model = fr.EASE(regularization=10.0)
+    model, step = (make_pipeline(fr.LogWeight(), model), "ease__") if piped else (model, "")
     space = {f"{step}regularization": [1.0, 10.0], f"{step}recency": [1.0, 0.8, 0.4, 0.2]}
     options = {"method": method, "cv": 2, "n_trials": 12, "refit": False, "n_jobs": n_jobs}
     run = count_fits(monkeypatch, fr.EASE)
     found = fr.search(model, space, timed, **options)
     tried = {trial.options[f"{step}regularization"] for trial in found.trials}
     assert sorted(run) == sorted([*tried, *tried])  # once for each of both splits
-    assert len(found.trials) in (8, 12)
+    assert len(found.trials) in (8, 13)
     monkeypatch.undo()
     for trial in found.trials:
-        one = {name: [value] for name, value in trial.options.items()}
-        assert fr.search(model, one, timed, cv=2, refit=False).best_score == trial.score
+        one = clone(model).set_params(**trial.options)
+        names = {name: [value] for name, value in trial.options.items()}
+        assert fr.search(one, names, timed, cv=2, refit=False).best_score == trial.score
 
 
 def test_halving_fits_once_for_each_stage_of_what_is_learned_from(timed, monkeypatch):
     space = {"regularization": [0.01, 0.1], "recency": [1.0, 0.6]}
-    model = fr.ImplicitALS(4, iterations=4, random_state=0)
+    model = fr.ImplicitALS(4, regularization=0.5, iterations=4, random_state=0)
     run = count_fits(monkeypatch, fr.ImplicitALS)
     found = fr.search(model, space, timed, method="halving", reduction=2, cv=0.2, refit=False)
     assert [trial.epochs for trial in found.trials].count(1) == 4
     alive = {trial.options["regularization"] for trial in found.trials if trial.epochs == 2}
-    assert sorted(run[:2]) == [0.01, 0.1]
-    assert len(run) == 2 + len(alive) + 1
+    assert run[0] == model.regularization
+    assert sorted(run[1:3]) == [0.01, 0.1]
+    assert len(run) == 1 + 2 + len(alive) + 1
     monkeypatch.undo()
     best = found.best.options
-    again = fr.search(model, {name: [value] for name, value in best.items()}, timed, cv=0.2, refit=False)
-    assert again.trials[0].options == best
+    space = {name: [value] for name, value in best.items()}
+    again = fr.search(model, space, timed, cv=0.2, refit=False)
+    assert again.trials[-1].options == best
 
 
 def test_a_search_that_goes_on_fits_nothing_that_it_does_not_need(timed, monkeypatch, tmp_path):
     space = {"regularization": [1.0, 10.0], "recency": [1.0, 0.6]}
     options = {"method": "grid", "cv": 0.2, "store": tmp_path / "s.jsonl", "refit": False}
-    whole = fr.search(fr.EASE(), space, timed, **options)
+    model = fr.EASE(regularization=1.0)
+    whole = fr.search(model, space, timed, **options)
     lines = (tmp_path / "s.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "s.jsonl").write_bytes(b"".join(lines[:4]))
     run = count_fits(monkeypatch, fr.EASE)
-    again = fr.search(fr.EASE(), space, timed, **options)
+    again = fr.search(model, space, timed, **options)
     assert len(run) == 1
     assert [trial.score for trial in again.trials] == [trial.score for trial in whole.trials]
 

@@ -17,8 +17,8 @@ def test_optuna_searches_by_its_sampler_and_goes_on(data, tmp_path):
     }
     options = {"method": "optuna", "cv": 0.2, "refit": False}
     whole = fr.search(als(), space, data, n_trials=6, **options)
-    assert len(whole.trials) == 6
-    for trial in whole.trials:
+    assert len(whole.trials) == 1 + 6
+    for trial in whole.trials[1:]:
         assert trial.options["factors"] in (2, 3, 4)
         assert trial.options["dtype"] in ("float16", "float32")
     fr.search(als(), space, data, n_trials=3, store=tmp_path / "o.jsonl", **options)
