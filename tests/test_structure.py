@@ -30,6 +30,7 @@ UNTESTED = {  # modules without a file of tests, and where they are tested
     "distributed/questions": "distributed/test_spark_als", "distributed/solving": "distributed/test_spark_als",
     "distributed/whole_model": "distributed/test_spark_als", "evaluation/search/found": "evaluation/search/test_search",
     "kernels/arrays": "types alone", "online/journal/errors": "online/journal/test_database",
+    "models/composed/ensemble": "models/composed/test_blend",
     "plots/compression": "plots/test_style", "plots/titles": "plots/test_user",
     "serving/asgi": "types alone", "serving/endpoint": "serving/test_routes",
     "serving/failure": "serving/test_supervisor", "serving/messages": "serving/test_openapi",

@@ -30,7 +30,6 @@ from fastrec.models import (
     load,
 )
 from fastrec.models.base import registry
-from fastrec.models.composed.blend import _best, _each_once
 from fastrec.online import Event, Snapshot
 from fastrec.retrieval.diversity import GroupCap
 from tests.reference.last_item import LastItem
@@ -283,13 +282,6 @@ def test_explanation_needs_members_that_explain():
         model.explain(0, 1)
 
 
-def test_helpers():
-    assert _each_once(np.array([[3, 1, 3, -1]], np.int32)).tolist() == [[-1, 1, 3, -1]]
-    codes, scores = _best(np.array([[-1, 1, 2, 5]], np.int32), np.array([[9.0, 1.0, 4.0, 4.0]]), 5)
-    assert codes.tolist() == [[2, 5, 1, -1, -1]]
-    assert scores[0, :3].tolist() == [4, 4, 1]
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -316,7 +308,7 @@ def test_bad_options_are_named(options, error, message):
 @pytest.mark.parametrize("seed", range(6))
 def test_auto_is_never_below_its_best_member(seed, monkeypatch):
     """Where the search finds nothing better, one member alone is taken."""
-    monkeypatch.setattr("fastrec.models.composed.blend.FACTORS", ())
+    monkeypatch.setattr("fastrec.models.composed.weighing.FACTORS", ())
     X = groups(seed=seed)
     model = Blend([PureSVD(factors=4, random_state=0), Popularity()]).fit(X)
     assert model.validation_scores_[-1] >= model.validation_scores_[:-1].max()

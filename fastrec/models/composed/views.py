@@ -1,0 +1,74 @@
+"""What a member of an ensemble says about some users: its list, and how any items compare with it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import Codes
+from fastrec.models.base.answering import check_scores
+from fastrec.models.base.asking import Asked
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.item_filter import ItemFilter
+
+Numbers = NDArray[np.float64]
+
+
+class View:
+    """What one member says about some users: its best items, and how any items compare with these.
+
+    Parameters
+    ----------
+    member
+        A fitted recommender.
+    audience
+        The users, each with a history.
+    length
+        The length of the member's list, which scores are compare with.
+    """
+
+    def __init__(self, member: Asked, audience: Audience, length: int) -> None:
+        self.scores = member.scores(audience)
+        self.open = ItemFilter(allow=member.recommendable_items())
+        best = self.scores.best(length, self.open._replace(exclude=audience.histories()))[1]
+        self.list = np.sort(best, axis=1)
+        check_scores(self.list)
+
+    def best(self, n: int, wanted: ItemFilter) -> Codes:
+        """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
+        return self.scores.best(n, wanted.within(self.open.allow))[0]
+
+    def at(self, codes: Codes) -> Numbers:
+        """The scores of codes, of shape (n, c)."""
+        return self.scores.at(np.maximum(codes, 0)).astype(np.float64)
+
+    def in_spans(self, scores: Numbers) -> Numbers:
+        """Scores in units of the range of the list; 0 where that is nothing, since all of it is one tie."""
+        valid = np.isfinite(self.list)
+        last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
+        span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
+        relative: Numbers = scores / np.where(span > 0, span, np.inf)[:, None]
+        return relative
+
+    def count_above(self, scores: Numbers) -> NDArray[np.int64]:
+        """How many of the list have a greater score than each, of the shape of the scores."""
+        return np.stack(
+            [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
+        )
+
+
+def each_once(codes: Codes) -> Codes:
+    """The codes of each row, sorted, with -1 in place of the second and later of the same."""
+    codes = np.sort(codes, axis=1)
+    codes[:, 1:][codes[:, 1:] == codes[:, :-1]] = -1
+    return codes
+
+
+def best_of(codes: Codes, scores: Numbers, k: int) -> tuple[Codes, NDArray[np.float32]]:
+    """The `k` best of each row, ties by code; codes below 0 are nothing."""
+    rounded = np.where(codes >= 0, scores, -np.inf).astype(np.float32)
+    order = np.lexsort((codes, -rounded), axis=1)[:, :k]
+    best, values = np.take_along_axis(codes, order, axis=1), np.take_along_axis(rounded, order, axis=1)
+    short = k - best.shape[1]
+    if short > 0:
+        best = np.pad(best, ((0, 0), (0, short)), constant_values=-1)
+        values = np.pad(values, ((0, 0), (0, short)), constant_values=-np.inf)
+    return np.where(np.isfinite(values), best, -1).astype(np.int32), values
