@@ -83,7 +83,7 @@ def test_scores_compare_the_best_items_with_any_others():
         scores = model.scores(audience)
         codes, best = scores.best(4, model.item_filter(audience))
         np.testing.assert_allclose(scores.at(codes), best, rtol=1e-6, err_msg=name)
-        pairs = model.pair_scores(audience.part(np.array([0, 0, 0, 0])), codes[0])
+        pairs = model.pair_scores(audience, np.zeros(4, np.int64), codes[0])
         np.testing.assert_allclose(pairs, best[0], rtol=1e-5, err_msg=name)
 
 
