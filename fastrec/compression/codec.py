@@ -291,7 +291,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return math.sqrt(lost / total) if total > 0 else 0.0
 
     def score_bounds(self, X: ArrayLike) -> NDArray[np.float64]:
-        """For each vector b with |⟨q, x⟩ - ⟨q, x̂⟩| ≤ ‖q‖ · b for every query q, of shape (n,).
+        """For each vector b with `|⟨q, x⟩ - ⟨q, x̂⟩| ≤ ‖q‖ · b` for every query q, of shape (n,).
 
         It is ‖x - x̂‖ (Cauchy-Schwarz), and met where q points the way of the error.
 

@@ -164,7 +164,7 @@ def average_precision(ranking: Any, truth: Any, k: int | None = None) -> Values:
 
 
 def average_precision_capped(ranking: Any, truth: Any, k: int | None = None) -> Values:
-    r"""`average_precision` as a share of what k places allow: divided by :math:`\min(k, |T|)` in place of |T|.
+    r"""`average_precision` as a share of what k places allow: divided by :math:`\min(k, |T|)` in place of :math:`|T|`.
 
     Kaggle's MAP@k. Parameters, result and errors as in `recall`.
 

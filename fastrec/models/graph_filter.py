@@ -38,9 +38,9 @@ class GraphFilter(Fading, Explaining):
     and a history r has the scores  r D_I^(-b) (h(P) + ideal_weight · V Vᵀ) D_I^b  with b = `degree_exponent` and V the
     `factors` leading eigenvectors of P. "linear" is h(λ) = λ: GF-CF (Shen et al. 2021) with user_exponent =
     item_exponent = 0.5. "plateau" is the flat low-pass filter of ChebyCF (Kim et al. 2025), h(λ) = ½ + ½ sgn(2λ - 1)
-    |2λ - 1|^flatness, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the linear
-    filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set afterwards,
-    but for `recency`, acts with the next one.
+    `|2λ - 1|^flatness`, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the
+    linear filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set
+    afterwards, but for `recency`, acts with the next one.
 
     Parameters
     ----------
