@@ -40,6 +40,7 @@ from fastrec.solvers.losses import (
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge, map_features
 from fastrec.solvers.sgd_columns import (
     KnownFactors,
+    RatingScale,
     count_bias_columns,
     item_columns,
     sides_of_items,
@@ -77,7 +78,7 @@ class SGDFactorization(Fading, FeaturedFactors):
     ========== ============================================================================================
     loss       minimised, with s = x·y + b
     ========== ============================================================================================
-    "squared"  (r - mean - b_u - b_i - x·y)²: biased matrix factorization; SVD++ with `implicit_feedback`
+    "squared"  ((r - mean) / spread - b_u - b_i - x·y)²: biased matrix factorization; SVD++ with `implicit_feedback`
     "logistic" log(1 + e⁻ˢ) of what was taken, log(1 + eˢ) of dislikes and of items drawn
     "bpr"      log(1 + exp(s_j - s_i)): an item taken against one drawn
     "warp"     the same by a hinge, weighed by the rank that finding a violation speaks of
@@ -88,6 +89,9 @@ class SGDFactorization(Fading, FeaturedFactors):
     With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
     (Kula 2015); the penalty is half of the row, half of its own part. Items and users without any event are answered
     by their features.
+
+    Ratings are learned in units of their spread, so that `learning_rate` and penalties mean the same on ratings of 1 to
+    5 and of 0 to 100: scaled and shifted ratings give scaled and shifted predictions.
 
     Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
     folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
@@ -163,9 +167,9 @@ class SGDFactorization(Fading, FeaturedFactors):
     user_factors_, item_factors_ : ndarray of shape (n_users, d), (n_items, d)
         float32, C-contiguous. The first `factors` columns are x and y; biases follow, each beside a column of ones on
         the other side (1 column for "bpr", "warp" and "logistic", 2 for "squared"), so that a score is an inner
-        product. Similarities leave biases out.
-    mean_ : float
-        The mean rating ("squared"), else 0.
+        product. Users' are multiplied by `spread_`. Similarities leave biases out.
+    mean_, spread_ : float
+        The mean rating and its standard deviation ("squared"), else 0 and 1.
     item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
         What was given to `fit`.
     item_map_, user_map_ : ndarray of shape (m + 1, factors) or (m + 1, factors + 1), or None
@@ -226,6 +230,7 @@ class SGDFactorization(Fading, FeaturedFactors):
     }
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
+        "spread_": Value(float, least=0, above=True, most=LARGEST, absent=True),
         "presence_factors_": Array(("n_items", "factors"), optional=True),
         **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
@@ -235,6 +240,7 @@ class SGDFactorization(Fading, FeaturedFactors):
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_", "presence_factors_")
 
     mean_: float
+    spread_: float = 1.0
     presence_factors_: Floats | None
     loss_curve_: NDArray[np.float64]
     validation_curve_: NDArray[np.float64] | None
@@ -419,7 +425,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
         trained, hidden = hold_out(matrix, given, self.validation_fraction)
         squared = loss.measure == "RMSE"
-        self.mean_ = float(trained.data.mean(dtype=np.float64)) if squared and trained.nnz else 0.0
+        self.mean_, self.spread_ = RatingScale.of(trained.data) if squared else RatingScale()
         seed = seed_of(self.random_state)
         sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
         block_schedule = BlockSchedule(trained, self._weights(trained), self._copies(trained), options.n_jobs)
@@ -458,9 +464,16 @@ class SGDFactorization(Fading, FeaturedFactors):
         left = 1.0 if self.schedule == "constant" else 1.0 - epoch / self.iterations
         return options.learning_rate * left
 
+    @property
+    def _scale(self) -> RatingScale:
+        """What ratings are measured by; in files of before `spread_` was, they were learned as they are."""
+        return RatingScale(self.mean_, self.spread_)
+
     def _weights(self, matrix: CodeMatrix) -> Floats:
-        """A weight for each entry; one for all where they are equal."""
-        if self._loss_class.keeps_zeros or self.weighted:  # ratings, or weights
+        """A weight for each entry, or a rating in units of the spread; one for all where they are equal."""
+        if self._loss_class.keeps_zeros:
+            return self._scale.in_units(matrix.data)
+        if self.weighted:
             return matrix.data
         if self.takes_negatives and matrix.nnz and matrix.data.min() < 0:
             signs: Floats = np.sign(matrix.data)
@@ -493,7 +506,7 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     def _start(self, shape: tuple[int, int], loss: Loss, seed: Any, known: KnownFactors) -> Sides:
         featured = self.user_features_ is not None, self.item_features_ is not None
-        return start_sides(loss, shape, featured, self.mean_, seed, known)
+        return start_sides(loss, shape, featured, self._scale, seed, known)
 
     def _epoch(
         self,
@@ -510,7 +523,7 @@ class SGDFactorization(Fading, FeaturedFactors):
                     return float("nan")
         for prior in priors.values():
             prior.follow()
-        return total / max(1, count)
+        return self.spread_**2 * total / max(1, count)
 
     def _validate(self, loss: Loss, trained: CodeMatrix, hidden: CodeMatrix) -> float:
         options, users = loss.options, loss.sides.users
@@ -518,7 +531,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         if isinstance(loss, RatingLoss) and loss.sides.presence is not None:
             rows = rows + loss.offsets.reshape(rows.shape)
         biases = users.biases if loss.user_biases else np.zeros(1, np.float32)
-        user_factors, (item_factors, _) = user_columns(loss, rows, biases, self.mean_), item_columns(loss)
+        user_factors, (item_factors, _) = user_columns(loss, rows, biases, self._scale), item_columns(loss)
         if loss.measure == "RMSE":
             return validation_rmse(user_factors, item_factors, hidden)
         return validation_ndcg(lambda rows: user_factors[rows] @ item_factors.T, trained, hidden)
@@ -572,7 +585,7 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     def _as_user_factors(self, vectors: Floats) -> Floats:
         loss, _, _ = self._derived.get(FOLD_IN, self._fold_in_parts)
-        return user_columns(loss, vectors, vectors[:, -1], self.mean_)
+        return user_columns(loss, vectors, vectors[:, -1], self._scale)
 
     # -- folding in
 
@@ -586,7 +599,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         """The rows of histories whose values are what `_as_weights` made of them."""
         loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
         rows, biases = loss.fold(matrix, matrix.data, pool, sides)
-        return user_columns(loss, rows, biases, self.mean_)
+        return user_columns(loss, rows, biases, self._scale)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
         if not self.identity:
@@ -597,12 +610,12 @@ class SGDFactorization(Fading, FeaturedFactors):
         drawn_to[:, : self.factors] = vectors[:, : self.factors]
         biases = np.ascontiguousarray(vectors[:, -1]) if loss.user_biases else np.zeros(1, np.float32)
         rows, biases = loss.fold(matrix, matrix.data, pool, sides, (drawn_to.reshape(-1), biases))
-        return user_columns(loss, rows, biases, self.mean_)
+        return user_columns(loss, rows, biases, self._scale)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
         """The loss, the items at the kernels' width, and what negatives are drawn from."""
         loss = LOSSES[self.loss](self._loss_options(), self.n_features_in_)
-        loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self.mean_)
+        loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self._scale)
         pool = self._derived.get(POOL, self._pool)
         if not len(pool):  # a kernel that draws from nothing reads what is not its own
             raise ValueError(f"{type(self).__name__} has no items to draw negatives from: its file is not whole")

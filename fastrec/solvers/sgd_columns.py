@@ -1,7 +1,8 @@
 """Rows in training and factors as models keep them: where rows begin, and the columns of factors and of biases.
 
 A user's factors are [x, 1, bias + mean], an item's [y, bias, 1], each column only where the loss has such biases: so a
-score is an inner product.
+score is an inner product. Ratings are learned in units of their spread: there a user's are [spread · x, spread,
+spread · bias + mean].
 """
 
 from typing import NamedTuple
@@ -13,6 +14,36 @@ from fastrec.solvers.losses import OPTIMIZERS, Loss, Sides, make_side
 
 # The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
+
+
+class RatingScale(NamedTuple):
+    """What ratings lie around, and how far from it they mostly are: rows and biases learn (rating - mean) / spread."""
+
+    mean: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def center(self) -> float:
+        """The mean in units of the spread."""
+        return self.mean / self.spread
+
+    def in_units(self, ratings: Floats) -> Floats:
+        """Ratings in units of the spread, the mean not taken away."""
+        if self.spread == 1:
+            return ratings
+        scaled: Floats = np.divide(ratings, np.float32(self.spread), dtype=np.float32)
+        return scaled
+
+    @classmethod
+    def of(cls, ratings: Floats) -> "RatingScale":
+        """Their mean and standard deviation; a spread of 1 where they are all alike.
+
+        >>> RatingScale.of(np.array([10, 30], np.float32)), RatingScale.of(np.array([4, 4], np.float32))
+        (RatingScale(mean=20.0, spread=10.0), RatingScale(mean=4.0, spread=1.0))
+        """
+        if not len(ratings):
+            return cls()
+        return cls(float(ratings.mean(dtype=np.float64)), float(ratings.std(dtype=np.float64)) or 1.0)
 
 
 class KnownFactors(NamedTuple):
@@ -27,7 +58,7 @@ def start_sides(
     loss: Loss,
     shape: tuple[int, int],
     featured: tuple[bool, bool],
-    mean: float,
+    scale: RatingScale,
     seed: int | list[int],
     known: KnownFactors,
 ) -> Sides:
@@ -38,9 +69,9 @@ def start_sides(
     options, optimizer = loss.options, OPTIMIZERS[loss.options.optimizer]
     rng = np.random.default_rng(seed)
     sides = []
-    for size, last, biased, column, has_features in (
-        (shape[0], known.users, loss.user_biases, options.factors + 1, featured[0]),
-        (shape[1], known.items, loss.item_biases, options.factors, featured[1]),
+    for size, last, biased, column, has_features, own in (
+        (shape[0], known.users, loss.user_biases, options.factors + 1, featured[0], scale),
+        (shape[1], known.items, loss.item_biases, options.factors, featured[1], RatingScale()),
     ):
         rows = aligned_zeros(size, options.width)
         _fill_normal(rows, options.factors, FIRST_RATINGS if loss.measure == "RMSE" else FIRST, rng)
@@ -48,10 +79,9 @@ def start_sides(
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         side = make_side(rows, biased, optimizer, has_features)
         if last is not None:
-            rows[: len(last), : options.factors] = last[:, : options.factors]
+            rows[: len(last), : options.factors] = last[:, : options.factors] / np.float32(own.spread)
             if biased:
-                side.biases[: len(last)] = last[:, column]
-                side.biases[: len(last)] -= np.float32(mean) if last is known.users else np.float32(0)
+                side.biases[: len(last)] = (last[:, column] - np.float32(own.mean)) / np.float32(own.spread)
         sides.append(side)
     presence = None
     if options.implicit_feedback:
@@ -59,10 +89,10 @@ def start_sides(
         if known.presence is not None:
             rows[: len(known.presence), : options.factors] = known.presence
         presence = make_side(rows, False, OPTIMIZERS["adam"])
-    return Sides(sides[0], sides[1], presence, mean)
+    return Sides(sides[0], sides[1], presence, scale.center)
 
 
-def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | None, mean: float) -> Sides:
+def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | None, scale: RatingScale) -> Sides:
     """Sides at rest, to fold users in by; in place of the users stand the items, which fold-in does not read there."""
     options = loss.options
     n, d = len(item_factors), options.factors
@@ -76,7 +106,7 @@ def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | 
         rows = aligned_zeros(n, options.width)
         rows[:, :d] = presence_factors
         presence = make_side(rows, False, OPTIMIZERS["sgd"])
-    return Sides(items, items, presence, mean)
+    return Sides(items, items, presence, scale.center)
 
 
 def count_bias_columns(loss: Loss) -> int:
@@ -97,13 +127,14 @@ def item_columns(loss: Loss) -> tuple[Floats, Floats | None]:
     return factors, presence.rows.reshape(n, options.width)[:, :d].copy()
 
 
-def user_columns(loss: Loss, rows: Floats, biases: Floats, mean: float) -> Floats:
+def user_columns(loss: Loss, rows: Floats, biases: Floats, scale: RatingScale) -> Floats:
     """User factors of rows and biases, with the columns that the item factors' biases meet."""
     d = loss.options.factors
-    factors = np.ones((len(rows), d + count_bias_columns(loss)), np.float32)
-    factors[:, :d] = rows[:, :d]
+    spread = np.float32(scale.spread)
+    factors = np.full((len(rows), d + count_bias_columns(loss)), spread, np.float32)
+    factors[:, :d] = spread * rows[:, :d]
     if loss.user_biases:
-        factors[:, d + 1] = biases + np.float32(mean)
+        factors[:, d + 1] = spread * biases + np.float32(scale.mean)
     return factors
 
 

@@ -1,8 +1,10 @@
 """SGDFactorization: what it learns, that threads change nothing, fold-in, validation, divergence, bad options."""
 
+import hypothesis
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import strategies as st
 
 from fastrec.data import Interactions
 from fastrec.models import SGDFactorization, load
@@ -233,6 +235,46 @@ def test_ratings_that_are_all_alike_are_predicted():
     for presence in (False, True):
         model = SGDFactorization(4, loss="squared", implicit_feedback=presence, random_state=0).fit(X)
         np.testing.assert_allclose(model.predict_pairs([0, 1], [1, 2]), -3, atol=0.01)
+
+
+@hypothesis.settings(max_examples=12)
+@hypothesis.given(
+    factor=st.floats(0.01, 1000),
+    shift=st.floats(-50, 50),
+    presence=st.booleans(),
+    optimizer=st.sampled_from(["sgd", "adagrad", "adam"]),
+    features=st.booleans(),
+)
+def test_scaled_and_shifted_ratings_give_scaled_and_shifted_predictions(factor, shift, presence, optimizer, features):
+    train, users, items, _ = ratings(60, 40)
+    other = train.copy()
+    other.data = ((train.data.astype(float) + shift) * factor).astype(np.float32)
+    options = dict(loss="squared", implicit_feedback=presence, optimizer=optimizer, **QUICK)
+    kinds = dict(item_features=np.eye(4)[np.arange(40) % 4]) if features else {}
+    plain, scaled = (SGDFactorization(**options).fit(X, **kinds) for X in (train, other))
+    expected = (plain.predict_pairs(users, items) + shift) * factor
+    np.testing.assert_allclose(scaled.predict_pairs(users, items), expected, atol=0.003 * factor * plain.spread_)
+    np.testing.assert_allclose(scaled.loss_curve_, plain.loss_curve_ * factor**2, rtol=0.01)
+
+
+def test_ratings_twice_as_high_double_all_predictions_to_the_bit():
+    train, users, items, _ = ratings(60, 40)
+    plain, doubled = (SGDFactorization(loss="squared", **QUICK).fit(X) for X in (train, 2 * train))
+    assert doubled.spread_ == 2 * plain.spread_ == pytest.approx(2 * train.data.std(dtype=float))
+    np.testing.assert_array_equal(doubled.predict_pairs(users, items), 2 * plain.predict_pairs(users, items))
+    np.testing.assert_array_equal(doubled.item_factors_, plain.item_factors_)
+    for model, X in ((plain, train), (doubled, 2 * train)):
+        model.partial_fit(X[:, ::-1])
+        model.update_users([3], [[5.0 if model is plain else 10.0] * 40], how="replace")
+    np.testing.assert_array_equal(doubled.predict_pairs(users, items), 2 * plain.predict_pairs(users, items))
+
+
+@pytest.mark.parametrize("presence", [False, True])
+def test_defaults_converge_on_ratings_of_0_to_100(presence):
+    train, users, items, values = ratings()
+    train.data = (train.data - 1) * 25
+    model = SGDFactorization(loss="squared", implicit_feedback=presence, random_state=0).fit(train)
+    assert rmse(model, users, items, (values - 1) * 25) < 0.5 * train.data.std()
 
 
 def test_validation_stops_early_and_keeps_the_best_epoch():

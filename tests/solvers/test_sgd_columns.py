@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from fastrec.solvers.losses import LOSSES, LossOptions, Sides
-from fastrec.solvers.sgd_columns import KnownFactors, item_columns, sides_of_items, start_sides, user_columns
+from fastrec.solvers.sgd_columns import (
+    KnownFactors,
+    RatingScale,
+    item_columns,
+    sides_of_items,
+    start_sides,
+    user_columns,
+)
 
-SHAPE, FACTORS, MEAN = (5, 7), 3, 2.5
+SHAPE, FACTORS, SCALE = (5, 7), 3, RatingScale(2.5, 4.0)
 NOTHING = KnownFactors(None, None, None)
 
 
@@ -15,8 +22,8 @@ def loss_of(name, optimizer="adagrad", implicit_feedback=False):
     return LOSSES[name](options, SHAPE[1])
 
 
-def begun(loss, mean=MEAN, known=NOTHING, seed=0):
-    sides = start_sides(loss, SHAPE, (False, False), mean, seed, known)
+def begun(loss, known=NOTHING, seed=0):
+    sides = start_sides(loss, SHAPE, (False, False), SCALE, seed, known)
     for side in (sides.users, sides.items):
         if len(side.biases) > 1:
             side.biases[:] = np.arange(1, len(side.biases) + 1)
@@ -27,7 +34,7 @@ def begun(loss, mean=MEAN, known=NOTHING, seed=0):
 def columns(loss, sides):
     users = sides.users.rows.reshape(SHAPE[0], -1)
     biases = sides.users.biases if loss.user_biases else np.zeros(SHAPE[0], np.float32)
-    return user_columns(loss, users, biases, sides.mean), *item_columns(loss)
+    return user_columns(loss, users, biases, SCALE), *item_columns(loss)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -41,9 +48,9 @@ def test_scores_are_inner_products_of_factors_with_columns_of_biases(name):
     if loss.item_biases:
         expected = expected + sides.items.biases
     if loss.user_biases:
-        expected = expected + sides.users.biases[:, None] + MEAN
+        expected = expected + sides.users.biases[:, None] + sides.mean
     users, items, presence = columns(loss, sides)
-    np.testing.assert_allclose(users @ items.T, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(users @ items.T, SCALE.spread * expected, rtol=1e-5, atol=1e-6)
     assert presence is None
 
 
@@ -59,7 +66,7 @@ def test_a_training_goes_on_from_the_factors_of_one_before(name):
     loss = loss_of(name)
     first = begun(loss)
     users, items, _ = columns(loss, first)
-    again = start_sides(loss, SHAPE, (False, False), MEAN, 1, KnownFactors(users[:3], items[:4], None))
+    again = start_sides(loss, SHAPE, (False, False), SCALE, 1, KnownFactors(users[:3], items[:4], None))
     for known, side, n in ((first.users, again.users, 3), (first.items, again.items, 4)):
         rows, old = (one.rows.reshape(len(one.counts), -1) for one in (side, known))
         np.testing.assert_array_equal(rows[:n], old[:n])
@@ -74,7 +81,7 @@ def test_sides_at_rest_are_those_that_the_columns_were_made_of():
     sides.presence.rows[:] = np.arange(len(sides.presence.rows))
     sides.presence.rows.reshape(SHAPE[1], -1)[:, FACTORS:] = 0
     _, items, presence = columns(loss, sides)
-    rest = sides_of_items(loss, items, presence, MEAN)
+    rest = sides_of_items(loss, items, presence, SCALE)
     assert isinstance(rest, Sides)
     np.testing.assert_array_equal(rest.items.rows, sides.items.rows)
     np.testing.assert_array_equal(rest.items.biases, sides.items.biases)
