@@ -5,28 +5,22 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.ease import TILE, Gramian, fill_gramian, fill_weights, gather_lower, solve_columns
+from fastrec.kernels.ease import TILE, fill_gramian, fill_weights, gather_lower, solve_columns
+from fastrec.kernels.supports import Gramian
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.models.base.fading import Fading
-from fastrec.models.base.item_weights import ItemWeights, is_finite
+from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, products_of, rows_of
 from fastrec.solvers.similarity import undivided
+from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights
 
 Doubles = NDArray[np.float64]
-
-# A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
-LARGEST_DENSE = 20_000
-
-# A small system is solved when its squared residual is down by this factor: to the rounding of float32. 1e-8 left
-# weights off by a thousandth, for a twentieth of the time.
-TOLERANCE = 1e-14
-STEPS = 100
 
 
 class EASE(Fading, ItemWeights):
@@ -133,7 +127,7 @@ class EASE(Fading, ItemWeights):
 
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
-        dense = self.method == "dense" or (self.method == "auto" and matrix.shape[1] <= LARGEST_DENSE)
+        dense = is_dense(self.method, matrix.shape[1])
         squares = _squares(matrix)
         largest = float(np.finfo(np.float32).max)
         if not self.regularization < largest:
@@ -187,11 +181,11 @@ class EASE(Fading, ItemWeights):
         supports, relaxation = readonly(supports), float(self.relaxation)
 
         def solve_piece(first: int) -> None:
-            last = min(first + 64, n)
+            last = min(first + ROWS, n)
             solve_columns(gramian, supports, relaxation, TOLERANCE, STEPS, first, last, weights, own)
 
-        run_pieces(solve_piece, range(0, n, 64), jobs)
-        return _assemble(supports, weights, own if self.relaxation > 0 else None, order, jobs)
+        run_pieces(solve_piece, range(0, n, ROWS), jobs)
+        return join_weights(supports, weights, own if self.relaxation > 0 else None, order, jobs)
 
     def _singular(self) -> FloatingPointError:
         return FloatingPointError(
@@ -262,20 +256,3 @@ def _gather_lower(
     lower = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
     gather(*lower)
     return lower
-
-
-def _assemble(
-    supports: NDArray[np.int32], weights: Floats, own: Floats | None, order: NDArray[np.int32], jobs: int
-) -> CodeMatrix:
-    """Weights to each item, of items in the given order, as a matrix by the codes of the items they come from."""
-    n = len(order)
-    filled = (supports >= 0) & (weights != 0)
-    codes, values = order[supports], weights
-    if own is not None:
-        filled = np.column_stack([filled, own != 0])
-        codes, values = np.column_stack([codes, order]), np.column_stack([weights, own])
-    rank = np.empty(n, np.int64)
-    rank[order] = np.arange(n)
-    filled, codes, values = filled[rank], codes[rank], values[rank]
-    indptr = starts_of(filled.sum(axis=1))
-    return transpose(assemble_csr(values[filled], codes[filled], indptr, (n, n)), jobs)

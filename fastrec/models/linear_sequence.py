@@ -3,16 +3,21 @@
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastrec.matrix.arrays import Floats
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.sequences import read_sequences
+from fastrec.matrix.sequences import Sequences, read_sequences
 from fastrec.models.base.audience import Audience
-from fastrec.models.base.item_weights import ItemWeights, is_finite
-from fastrec.options import Integer, Jobs, Number, Options, Verbosity
+from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
+from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles
-from fastrec.solvers.prefixes import regress, sum_over_prefixes
+from fastrec.solvers.prefixes import Series, list_over_prefixes, regress, sum_over_prefixes
+from fastrec.solvers.supports import gramian_of, join_weights, regress_on_supports
+
+Doubles = NDArray[np.float64]
 
 
 class LinearSequence(ItemWeights):
@@ -49,14 +54,22 @@ class LinearSequence(ItemWeights):
         regularization · (1 + n_i)^source_exponent for the n_i users of item i; and as what is recommended, by weights
         divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of `SequenceRules`.
         Where items have few users, try 0.5 and 0.2.
+    method : {"auto", "dense", "sparse"}
+        "dense" solves for all items at once: n² numbers and n³ operations, for n items. "sparse" solves for each item
+        among the `neighbors` items that would predict it best alone. "auto" is dense up to 20 000 items.
+    neighbors : int
+        How many other items may predict an item in the sparse method, at least 1.
+    threshold : float
+        For the sparse method: entries g_ij of Σ w s_t s_tᵀ below this share of √(g_ii + λ_i) √(g_jj + λ_j) count as 0,
+        from 0 to below 1. It bounds the memory on large data.
     n_jobs : int or None
         Threads; see `fastrec.ImplicitALS`.
     verbose : bool or int
-        Whether to show progress.
+        Whether to show progress in the dense method.
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_items, n_items)
+    weights_ : ndarray or csr_array of shape (n_items, n_items)
         float32: in row i and column j, what item i, as the newest event, adds to the score of item j.
     order_ : ndarray of shape (nnz,)
         int32: the place of each entry of `seen_` in its user's order, the oldest first.
@@ -88,6 +101,9 @@ class LinearSequence(ItemWeights):
         "power": Number(0, 1),
         "source_exponent": Number(0, 2),
         "target_exponent": Number(0, 2),
+        "method": Choice(("auto", "dense", "sparse")),
+        "neighbors": Integer(1, memory=True, log=True),
+        "threshold": Number(0, 1, below=True),
         "n_jobs": Jobs(),
         "verbose": Verbosity(),
     }
@@ -102,6 +118,9 @@ class LinearSequence(ItemWeights):
         power: float = 0.0,
         source_exponent: float = 0.0,
         target_exponent: float = 0.0,
+        method: str = "auto",
+        neighbors: int = 256,
+        threshold: float = 0.01,
         n_jobs: int | None = None,
         verbose: bool | int = False,
     ) -> None:
@@ -112,25 +131,57 @@ class LinearSequence(ItemWeights):
         self.power = power
         self.source_exponent = source_exponent
         self.target_exponent = target_exponent
+        self.method = method
+        self.neighbors = neighbors
+        self.threshold = threshold
         self.n_jobs = n_jobs
         self.verbose = verbose
 
     def _fit(self, matrix: CodeMatrix) -> None:
-        n, jobs = matrix.shape[1], effective_jobs(self.n_jobs)
         sequences = read_sequences(matrix, self._training_order())
         window = min(self.window, max(1, int(np.diff(sequences.starts).max(initial=0)) - 1))
-        future, weights = sum_over_prefixes(sequences, n, self.memory, self.ahead, window, self.power, jobs)
-        counts = self.item_counts_ + 1.0
-        weights[np.arange(n), np.arange(n)] += (self.regularization * counts**self.source_exponent).astype(np.float32)
+        series, jobs = Series(self.memory, self.ahead, window, self.power), effective_jobs(self.n_jobs)
+        dense = is_dense(self.method, matrix.shape[1])
+        self.weights_ = (self._fit_dense if dense else self._fit_sparse)(sequences, series, jobs)
+        if not is_finite(self.weights_ if dense else self.weights_.data):
+            raise self._singular()
+
+    def _penalties(self) -> Doubles:
+        """λ_i, of shape (n_items,)."""
+        penalties = self.regularization * (self.item_counts_ + 1.0) ** self.source_exponent
+        return penalties.astype(np.float64, copy=False)
+
+    def _shares(self) -> Floats:
+        """How far each item is set back as what is recommended, of shape (n_items,)."""
+        shares: Floats = ((self.item_counts_ + 1.0) ** -self.target_exponent).astype(np.float32)
+        return shares
+
+    def _fit_dense(self, sequences: Sequences, series: Series, jobs: int) -> Floats:
+        n = len(self.item_counts_)
+        future, past = sum_over_prefixes(sequences, n, series, jobs)
+        past[np.arange(n), np.arange(n)] += self._penalties().astype(np.float32)
         with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
             try:
-                self.weights_ = regress(weights, future, jobs, lambda: advance("tiles"))
+                weights = regress(past, future, jobs, lambda: advance("tiles"))
             except NotPositiveDefiniteError:
                 raise self._singular() from None
         if self.target_exponent:
-            self.weights_ *= (counts**-self.target_exponent).astype(np.float32)
-        if not is_finite(self.weights_):
-            raise self._singular()
+            weights *= self._shares()
+        return weights
+
+    def _fit_sparse(self, sequences: Sequences, series: Series, jobs: int) -> CodeMatrix:
+        n = len(self.item_counts_)
+        # The most popular first, so that rows of the Gramian below its diagonal are short.
+        order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
+        rank = np.empty(n, np.int32)
+        rank[order] = np.arange(n)
+        ranked = sequences._replace(items=rank[sequences.items])
+        future, lower = list_over_prefixes(ranked, n, series, jobs)
+        gramian = gramian_of(lower, self._penalties()[order], self.threshold)
+        supports, weights = regress_on_supports(gramian, future, min(self.neighbors, n - 1), jobs)
+        if self.target_exponent:
+            weights *= self._shares()[order, None]
+        return join_weights(supports, weights, None, order, jobs)
 
     def _singular(self) -> FloatingPointError:
         return FloatingPointError(

@@ -1,16 +1,17 @@
 """Regression of the faded future of sequences on their faded past, over every prefix, without making one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from fastrec.kernels.lanes import padded_width
-from fastrec.kernels.prefixes import Fading, Occurrences, sum_prefixes
+from fastrec.kernels.prefixes import Fading, Listed, Occurrences, list_prefixes, sum_prefixes
 from fastrec.kernels.session_neighbors import place_visits
 from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
-from fastrec.matrix.cells import count_codes
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.cells import count_codes, row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, drop_zeros, keep_entries
 from fastrec.matrix.rows import transpose
 from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -21,6 +22,15 @@ PIECES = 64
 TILE = 512  # rows and columns that are added to their mirror image at a time
 # Below this density the product of the inverse with a sparse right side takes less time than substitution does.
 SPARSE = 0.1
+
+
+class Series(NamedTuple):
+    """How past and future fade: see `LinearSequence`."""
+
+    memory: float
+    ahead: float
+    window: int
+    power: float
 
 
 def find_occurrences(sequences: Sequences, n_items: int, power: float) -> Occurrences:
@@ -56,38 +66,71 @@ def make_fading(memory: float, ahead: float, window: int, longest: int) -> Fadin
 
 
 def sum_over_prefixes(
-    sequences: Sequences, n_items: int, memory: float, ahead: float, window: int, power: float, n_jobs: int
+    sequences: Sequences, n_items: int, series: Series, n_jobs: int
 ) -> tuple[CodeMatrix | Floats, Floats]:
     """Σ s yᵀ and the lower triangle of Σ s sᵀ, which is dense: float32, of shape (n_items, n_items).
 
-    The first is sparse if fewer than a share of `SPARSE` of its entries are not 0. If there are too few pairs for more,
-    it is made sparse some rows at a time.
+    The first is sparse if fewer than a share of `SPARSE` of its entries are not 0.
     """
-    events = find_occurrences(sequences, n_items, power)
-    fading = make_fading(memory, ahead, window, int(np.diff(sequences.starts).max(initial=0)))
-    past = np.empty((n_items, n_items), np.float32)
     most = SPARSE * n_items * n_items
-    future = np.empty_like(past) if len(events.items) * window > most else None
-    cuts = np.unique(balanced_cuts(np.diff(events.indptr) * window + n_items // 8 + 1, PIECES))
+    if len(sequences.items) * series.window <= most:  # too few pairs for more
+        listed, lower = list_over_prefixes(sequences, n_items, series, n_jobs)
+        return listed, lower.toarray()
+    events, fading = _read(sequences, n_items, series)
+    future, past = (np.empty((n_items, n_items), np.float32) for _ in range(2))
+    cuts = np.unique(balanced_cuts(np.diff(events.indptr) * series.window + n_items // 8 + 1, PIECES))
 
-    def sum_piece(piece: int) -> csr_array | None:
+    def sum_piece(piece: int) -> None:
         first, last = int(cuts[piece]), int(cuts[piece + 1])
-        rows = np.empty((last - first, n_items), np.float32) if future is None else future[first:last]
-        sum_prefixes(events, fading, first, last, rows, past)
-        return csr_array(rows) if future is None else None
+        sum_prefixes(events, fading, first, last, future[first:last], past)
 
-    parts = run_pieces(sum_piece, range(len(cuts) - 1), n_jobs)
+    run_pieces(sum_piece, range(len(cuts) - 1), n_jobs)
     _add_mirrored(past, n_jobs)
-    if future is None:
-        return _join_rows(parts, n_items), past
-    return (future if np.count_nonzero(future) > most else _join_rows([csr_array(future)], n_items)), past
+    return (future if np.count_nonzero(future) > most else _sparse_rows(future)), past
 
 
-def _join_rows(parts: Sequence[csr_array], n_items: int) -> CodeMatrix:
-    """One matrix of the rows of some, one after the other."""
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-    data, indices = (np.concatenate([getattr(part, name) for part in parts]) for name in ("data", "indices"))
-    return assemble_csr(data, indices.astype(np.int32, copy=False), starts_of(lengths), (n_items, n_items))
+def list_over_prefixes(
+    sequences: Sequences, n_items: int, series: Series, n_jobs: int
+) -> tuple[CodeMatrix, CodeMatrix]:
+    """Σ s yᵀ and the lower triangle of Σ s sᵀ, both sparse; nothing of the size n_items × n_items is made."""
+    events, fading = _read(sequences, n_items, series)
+    most = np.minimum(np.diff(events.indptr) * series.window, n_items) + 1  # entries of each row
+    cuts = np.unique(balanced_cuts(np.diff(events.indptr) * series.window + 1, PIECES))
+
+    def list_piece(piece: int) -> Listed:
+        first, last = int(cuts[piece]), int(cuts[piece + 1])
+        future, past = np.zeros(n_items, np.float32), np.zeros(n_items, np.float32)
+        room = int(most[first:last].sum()) + 1
+        found = Listed(np.empty(last - first, np.int64), *(np.empty(room, kind) for kind in ("i4", "f4", "f4")))
+        list_prefixes(events, fading, first, last, future, past, np.full(n_items, -1, np.int32), found)
+        for part in found[1:]:
+            part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
+        return found
+
+    lengths, codes, cross, half = map(
+        np.concatenate, zip(*run_pieces(list_piece, range(len(cuts) - 1), n_jobs), strict=True)
+    )
+    indptr, shape = starts_of(lengths), (n_items, n_items)
+    future, past = (drop_zeros(assemble_csr(values, codes, indptr, shape)) for values in (cross, half))
+    return future, _lower_of(past, n_jobs)
+
+
+def _read(sequences: Sequences, n_items: int, series: Series) -> tuple[Occurrences, Fading]:
+    longest = int(np.diff(sequences.starts).max(initial=0))
+    fading = make_fading(series.memory, series.ahead, series.window, longest)
+    return find_occurrences(sequences, n_items, series.power), fading
+
+
+def _lower_of(half: CodeMatrix, n_jobs: int) -> CodeMatrix:
+    """The lower triangle of a matrix added to its transpose."""
+    both = half + transpose(half, n_jobs)
+    whole = assemble_csr(both.data, both.indices.astype(np.int32, copy=False), both.indptr.astype(np.int64), half.shape)
+    return keep_entries(whole, whole.indices <= row_numbers(whole))
+
+
+def _sparse_rows(matrix: Floats) -> CodeMatrix:
+    sparse = csr_array(matrix)
+    return assemble_csr(sparse.data, sparse.indices.astype(np.int32), sparse.indptr.astype(np.int64), matrix.shape)
 
 
 def _add_mirrored(matrix: Floats, n_jobs: int) -> None:

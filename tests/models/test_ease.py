@@ -100,7 +100,7 @@ def test_no_other_weights_with_a_zero_diagonal_have_a_lower_loss(dropout):
 def test_auto_is_dense_until_the_catalogue_is_large(monkeypatch):
     X = random_matrix(np.random.default_rng(0), 20, 12)
     assert isinstance(EASE().fit(X).weights_, np.ndarray)
-    monkeypatch.setattr("fastrec.models.ease.LARGEST_DENSE", 11)
+    monkeypatch.setattr("fastrec.models.base.item_weights.LARGEST_DENSE", 11)
     assert not isinstance(EASE().fit(X).weights_, np.ndarray)
     assert isinstance(EASE(method="dense").fit(X).weights_, np.ndarray)
 

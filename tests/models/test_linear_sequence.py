@@ -7,6 +7,7 @@ import fastrec as fr
 from fastrec.matrix.sequences import read_sequences
 from fastrec.models import EASE, LinearSequence, SequenceRules, load
 from tests.reference import prefixes as reference
+from tests.reference import supports
 
 
 def walk(n_users=200, n_items=30, seed=0):
@@ -41,6 +42,48 @@ def test_popular_items_are_set_back_in_the_history_and_as_what_is_recommended():
     np.testing.assert_allclose(model.weights_, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("neighbors", [4, 11])
+def test_sparse_weights_are_the_regression_on_their_supports(neighbors):
+    data = walk(30, 12)
+    options = {"window": 3, "source_exponent": 0.5, "target_exponent": 0.2, "threshold": 0.0}
+    model = LinearSequence(2.0, method="sparse", neighbors=neighbors, **options).fit(data)
+    sequences, counts = read_sequences(model.seen_, model.order_), model.item_counts_ + 1.0
+    rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
+    cross, gram = reference.sums(rows, 12, 0.8, 0.5, 3, 0.0)
+    popular = np.argsort(-counts, kind="stable")  # of equal ones, the more popular
+    system, right = (gram + 2 * np.diag(counts**0.5))[np.ix_(popular, popular)], cross[np.ix_(popular, popular)]
+    chosen = supports.choose(right, system.diagonal() ** -0.5, neighbors)
+    expected = np.zeros((12, 12))
+    expected[np.ix_(popular, popular)] = supports.regress(system, right, chosen)
+    expected *= counts**-0.2
+    np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_sparse_answers_are_those_of_dense_where_all_may_predict(tmp_path):
+    # Each pair of items stands in some history, in both orders: all items are in the support of each.
+    rng = np.random.default_rng(0)
+    places = np.array([rng.permutation(15) + 1 for _ in range(120)])
+    places[:, 9:] *= rng.random((120, 6)) < 0.5
+    sparse, dense = (
+        LinearSequence(5, method=method, neighbors=14, threshold=0.0).fit(places) for method in ("sparse", "dense")
+    )
+    np.testing.assert_allclose(sparse.weights_.toarray(), dense.weights_, rtol=1e-3, atol=1e-5)
+    asked = places[:7] * (places[:7] > 8)
+    np.testing.assert_array_equal(sparse.recommend(asked).codes, dense.recommend(asked).codes)
+    reasons = [model.explain(asked[:1], 3).contributions for model in (sparse, dense)]
+    np.testing.assert_allclose(*reasons, rtol=1e-3, atol=1e-5)
+    sparse.save(tmp_path / "model.fastrec")
+    assert np.array_equal(load(tmp_path / "model.fastrec").recommend(asked).scores, sparse.recommend(asked).scores)
+
+
+def test_auto_is_dense_until_the_catalogue_is_large(monkeypatch):
+    data = walk(20)
+    assert isinstance(LinearSequence().fit(data).weights_, np.ndarray)
+    monkeypatch.setattr("fastrec.models.base.item_weights.LARGEST_DENSE", 29)
+    assert not isinstance(LinearSequence().fit(data).weights_, np.ndarray)
+    assert isinstance(LinearSequence(method="dense").fit(data).weights_, np.ndarray)
+
+
 def test_with_a_large_regularization_the_weights_are_those_of_rules():
     data = walk(60)
     options = {"window": 5, "source_exponent": 0.5, "target_exponent": 0.3}
@@ -73,12 +116,14 @@ def test_a_prefix_knows_nothing_of_what_comes_after_it():
     assert (model.weights_[[0, 1], 2] > 0).all()
 
 
-def test_updates_are_those_of_a_refit_and_new_events_count_at_once(tmp_path):
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+def test_updates_are_those_of_a_refit_and_new_events_count_at_once(method, tmp_path):
     data = walk(60)
     first, second = data.select(data.times < 40_000), data.select(data.times >= 40_000)
-    model = LinearSequence(n_jobs=1).fit(first[:40]).partial_fit(second[40:])
-    again = LinearSequence(n_jobs=2).fit(data)
-    np.testing.assert_array_equal(model.weights_, again.weights_)
+    options = {"method": method, "neighbors": 8}
+    model = LinearSequence(n_jobs=1, **options).fit(first[:40]).partial_fit(second[40:])
+    again = LinearSequence(n_jobs=2, **options).fit(data)
+    assert (model.weights_ != again.weights_).sum() == 0
     before = model.recommend(0, k=1).items[0, 0]
     model.update_users([0], fr.Interactions([0], [(before + 10) % 30], times=[1], items=data.items))
     assert model.recommend(0, k=1).items[0, 0] != before

@@ -9,7 +9,7 @@ from fastrec.matrix.arrays import starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix
 from fastrec.matrix.sequences import Sequences
 from fastrec.solvers import prefixes
-from fastrec.solvers.prefixes import regress, sum_over_prefixes
+from fastrec.solvers.prefixes import Series, list_over_prefixes, regress, sum_over_prefixes
 from tests.reference import prefixes as reference
 
 N = 7
@@ -26,17 +26,40 @@ def sequences_of(rows):
 @given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares)
 def test_sums_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power):
     expected = reference.sums(rows, N, memory, ahead, window, power)
-    cross, gram = sum_over_prefixes(sequences_of(rows), N, memory, ahead, window, power, 1)
+    cross, gram = sum_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power), 1)
     dense = cross if isinstance(cross, np.ndarray) else cross.toarray()
     np.testing.assert_allclose(dense, expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.tril(gram), np.tril(expected[1]), rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares)
+def test_sums_that_are_listed_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power):
+    expected = reference.sums(rows, N, memory, ahead, window, power)
+    cross, lower = list_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power), 1)
+    np.testing.assert_allclose(cross.toarray(), expected[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(lower.toarray(), np.tril(expected[1]), rtol=1e-5, atol=1e-6)
+    assert (cross.data > 0).all()
+    assert (lower.data > 0).all()
+
+
+def test_what_is_listed_is_to_the_bit_what_is_summed(monkeypatch):
+    rng = np.random.default_rng(1)
+    n, series = 300, Series(0.7, 0.2, 8, 0.5)
+    sequences = sequences_of([rng.integers(0, n, rng.integers(0, 30)).tolist() for _ in range(100)])
+    monkeypatch.setattr(prefixes, "SPARSE", 0.0)  # all is summed in dense rows
+    cross, past = sum_over_prefixes(sequences, n, series, 1)
+    for jobs in (1, 3):
+        listed, lower = list_over_prefixes(sequences, n, series, jobs)
+        assert np.array_equal(listed.toarray(), cross)
+        assert np.array_equal(lower.toarray(), np.tril(past))
 
 
 def test_many_items_are_summed_by_threads_as_by_one():
     rng = np.random.default_rng(0)
     n = 1300  # more than two tiles
     sequences = sequences_of([rng.integers(0, n, rng.integers(0, 40)).tolist() for _ in range(300)])
-    one, two = (sum_over_prefixes(sequences, n, 0.8, 0.5, 10, 0.0, jobs) for jobs in (1, 3))
+    one, two = (sum_over_prefixes(sequences, n, Series(0.8, 0.5, 10, 0.0), jobs) for jobs in (1, 3))
     assert (one[0] != two[0]).nnz == 0
     assert np.array_equal(np.tril(one[1]), np.tril(two[1]))
     dense = one[0].toarray()
@@ -46,11 +69,11 @@ def test_many_items_are_summed_by_threads_as_by_one():
 
 def test_sums_are_dense_where_many_of_them_are_not_zero_and_sparse_else(monkeypatch):
     full = sequences_of([[0, 1, 2], [2, 1, 0]])
-    dense, _ = sum_over_prefixes(full, 3, 0.8, 0.5, 10, 0.0, 1)
+    dense, _ = sum_over_prefixes(full, 3, Series(0.8, 0.5, 10, 0.0), 1)
     assert isinstance(dense, np.ndarray)
     for share, n_pairs in ((0.7, 20), (1.0, 1)):  # enough pairs for more, though fewer are met; too few pairs
         monkeypatch.setattr(prefixes, "SPARSE", share)
-        sparse, _ = sum_over_prefixes(full, 3, 0.8, 0.5, n_pairs, 0.0, 1)
+        sparse, _ = sum_over_prefixes(full, 3, Series(0.8, 0.5, n_pairs, 0.0), 1)
         assert isinstance(sparse, CodeMatrix)
         if n_pairs == 20:
             assert np.array_equal(sparse.toarray(), dense)

@@ -25,6 +25,8 @@ COPY: Key[NDArray[np.float32]] = Key("dense copy of the weights")
 # Sparse weights of which this share is there, or more, are added up from a dense copy, which takes a third of the time,
 # where the copy has no more bytes than the second.
 CROWDED, COPY_BYTES = 0.125, 1 << 28
+# A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
+LARGEST_DENSE = 20_000
 
 
 class ItemWeights(Explaining, Updating):
@@ -135,6 +137,15 @@ class ItemWeights(Explaining, Updating):
     def _similarities(self) -> Any:
         """What `similar_items` compares, by rows of the items asked about."""
         return self.weights_
+
+
+def is_dense(method: str, n_items: int) -> bool:
+    """Whether a closed form is solved for all items at once: `method` is "auto", "dense" or "sparse".
+
+    >>> is_dense("auto", 1000), is_dense("auto", 1_000_000)
+    (True, False)
+    """
+    return method == "dense" or (method == "auto" and n_items <= LARGEST_DENSE)
 
 
 def is_finite(values: NDArray[np.float32]) -> bool:

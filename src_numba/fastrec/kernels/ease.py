@@ -1,24 +1,14 @@
-"""A linear autoencoder's dense Gramian, weights out of its inverse, and the small systems of a sparse one."""
+"""A linear autoencoder's Gramian, dense and sparse, and the weights out of it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastrec.kernels._jit import FAST, kernel
-from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
 from fastrec.kernels.sparse import Entries
+from fastrec.kernels.supports import Gramian, count_chosen, gather_system, solve_system
 
 TILE = 64  # rows and columns mirrored at a time, so that both of a pair of tiles stay in the cache
-
-
-class Gramian(NamedTuple):
-    """A sparse Gramian: its entries below the diagonal by rows, in any order within a row, and what stands on it."""
-
-    starts: Counts
-    codes: Codes
-    values: Floats
-    diagonal: Floats  # with the penalties added
-    penalties: Doubles
 
 
 @kernel(fastmath=FAST)
@@ -97,82 +87,6 @@ def gather_lower(
         counts[row] = kept
 
 
-@kernel(inline=True)
-def gather_system(gramian: Gramian, item: int, chosen: Any, size: int, places: Any, system: Any, right: Any) -> None:
-    """Fills the leading block of `system` with the Gramian of the chosen items, and `right` with the item's.
-
-    `places`, all -1, is left so.
-    """
-    starts, codes, values = gramian.starts, gramian.codes, gramian.values
-    for a in range(size):
-        places[chosen[a]] = a
-        right[a] = 0
-        system[a, :size] = 0
-        system[a, a] = gramian.diagonal[chosen[a]]
-    places[item] = size
-    for a in range(size + 1):
-        row = chosen[a] if a < size else item
-        for q in range(starts[row], starts[row + 1]):
-            b = places[codes[q]]
-            if b < 0:
-                continue
-            if a == size:
-                right[b] = values[q]
-            elif b == size:
-                right[a] = values[q]
-            else:
-                system[a, b] = values[q]
-                system[b, a] = values[q]
-    for a in range(size):
-        places[chosen[a]] = -1
-    places[item] = -1
-
-
-@kernel(fastmath=FAST, inline=True)
-def multiply_system(system: Any, size: int, vector: Any, product: Any) -> None:
-    """Fills `product` with system · vector."""
-    for a in range(size):
-        line = system[a]
-        total = np.float32(0)
-        for b in range(size):
-            total += line[b] * vector[b]
-        product[a] = total
-
-
-@kernel(fastmath=FAST)
-def solve_system(system: Any, size: int, right: Any, tolerance: float, steps: int, solution: Any, scratch: Any) -> None:
-    """Solves system · solution = right by conjugate gradients, preconditioned by the diagonal.
-
-    It ends when the squared residual, in the preconditioner's norm, is down by `tolerance`, or after `steps`; a system
-    that float32 cannot tell from a singular one ends it too. `scratch` is of shape (3, size or more).
-    """
-    residual, direction, product = scratch[0], scratch[1], scratch[2]
-    rho = np.float32(0)
-    for a in range(size):
-        solution[a] = 0
-        residual[a] = right[a]
-        direction[a] = right[a] / system[a, a]
-        rho += residual[a] * direction[a]
-    goal = rho * np.float32(tolerance)
-    for _ in range(steps):
-        if not rho > goal:
-            break
-        multiply_system(system, size, direction, product)
-        curvature = np.float32(0)
-        for a in range(size):
-            curvature += direction[a] * product[a]
-        if not curvature > 0:
-            break
-        step = rho / curvature
-        last, rho = rho, np.float32(0)
-        for a in range(size):
-            solution[a] += step * direction[a]
-            residual[a] -= step * product[a]
-            rho += residual[a] * residual[a] / system[a, a]
-        for a in range(size):
-            direction[a] = residual[a] / system[a, a] + rho / last * direction[a]
-
-
 @kernel()
 def solve_columns(
     gramian: Gramian, supports: Any, relaxation: float, tolerance: float, steps: int, first: int, last: int,
@@ -184,15 +98,15 @@ def solve_columns(
     itself.
     """
     k = supports.shape[1]
-    system, scratch = np.empty((k, k), np.float32), np.empty((4, k), np.float32)
-    places = np.full(len(gramian.diagonal), -1, np.int32)
-    right = scratch[3]
+    # The item itself comes behind its support, so that the last row of the system is the right side.
+    system, scratch = np.empty((k + 1, k + 1), np.float32), np.empty((3, k), np.float32)
+    places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):
-        chosen = supports[item]
-        size = 0
-        while size < k and chosen[size] >= 0:
-            size += 1
-        gather_system(gramian, item, chosen, size, places, system, right)
+        size = count_chosen(supports[item])
+        members[:size] = supports[item, :size]
+        members[size] = item
+        gather_system(gramian, members, size + 1, places, system)
+        right = system[size]
         solve_system(system, size, right, tolerance, steps, weights[item], scratch)
         # The Schur complement: 1 / P_jj, for the inverse P of the system with the item in it.
         remainder = np.float64(gramian.diagonal[item])

@@ -36,6 +36,33 @@ class Fading(NamedTuple):
     tails: NDArray[np.float32]  # (longest + 1,), Σ_(k < m) memory^(2k) for each m
 
 
+class Listed(NamedTuple):
+    """Rows of both sums as they are found: the later items of each, whose codes rise; with room for one more."""
+
+    lengths: NDArray[np.int64]  # (rows,)
+    codes: NDArray[np.int32]
+    cross: NDArray[np.float32]
+    gram: NDArray[np.float32]
+
+
+@kernel(fastmath=FAST, inline=True)
+def add_pairs(
+    events: Occurrences, fading: Fading, item: int, future: NDArray[np.float32], past: NDArray[np.float32]
+) -> None:
+    """Adds what the pairs of an item and later ones come to: to its row of Σ s yᵀ and of half of Σ s sᵀ."""
+    window = len(fading.cross) - 1
+    for q in range(events.indptr[item], events.indptr[item + 1]):
+        place = events.places[q]
+        sequence = events.sequences[q]
+        weight = events.weights[sequence]
+        after = events.starts[sequence + 1] - 1 - place
+        past[item] += float32(0.5) * weight * fading.tails[after]
+        for g in range(1, min(window, after) + 1):
+            other = events.items[place + g]
+            future[other] += weight * fading.cross[g]
+            past[other] += weight * fading.gram[g] * fading.tails[after - g]
+
+
 @kernel(fastmath=FAST)
 def sum_prefixes(
     events: Occurrences, fading: Fading, first: int, last: int, cross: NDArray[np.float32], gram: NDArray[np.float32]
@@ -44,18 +71,48 @@ def sum_prefixes(
 
     Rows begin with the first of `cross`, and with row `first` of `gram`.
     """
-    window = len(fading.cross) - 1
     for item in range(first, last):
         future, past = cross[item - first], gram[item]
         future[:] = 0
         past[:] = 0
+        add_pairs(events, fading, item, future, past)
+
+
+@kernel(fastmath=FAST)
+def list_prefixes(
+    events: Occurrences, fading: Fading, first: int, last: int, future: NDArray[np.float32],
+    past: NDArray[np.float32], met: NDArray[np.int32], found: Listed,
+) -> None:  # fmt: skip
+    """Fills the entries of the rows that `sum_prefixes` fills, those where both sums are 0 among them.
+
+    Parameters
+    ----------
+    future, past
+        Of shape (n_items,): zeros, and left as such.
+    met
+        Of shape (n_items,): -1.
+    found
+        Its row of the item itself has an entry, too.
+    """
+    window, size = len(fading.cross) - 1, 0
+    for item in range(first, last):
+        before = size
+        met[item] = item
+        found.codes[size] = item
+        size += 1
         for q in range(events.indptr[item], events.indptr[item + 1]):
             place = events.places[q]
-            sequence = events.sequences[q]
-            weight = events.weights[sequence]
-            after = events.starts[sequence + 1] - 1 - place
-            past[item] += float32(0.5) * weight * fading.tails[after]
-            for g in range(1, min(window, after) + 1):
-                other = events.items[place + g]
-                future[other] += weight * fading.cross[g]
-                past[other] += weight * fading.gram[g] * fading.tails[after - g]
+            stop = min(events.starts[events.sequences[q] + 1], place + 1 + window)
+            for later in range(place + 1, stop):
+                code = events.items[later]
+                found.codes[size] = code
+                size += met[code] != item
+                met[code] = item
+        found.codes[before:size].sort()
+        add_pairs(events, fading, item, future, past)
+        for at in range(before, size):
+            code = found.codes[at]
+            found.cross[at], found.gram[at] = future[code], past[code]
+            future[code] = 0
+            past[code] = 0
+        found.lengths[item - first] = size - before

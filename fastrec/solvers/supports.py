@@ -1,0 +1,89 @@
+"""Regressions of which each has a support of its own: the few items that may predict an item."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.supports import Gramian, choose_supports, solve_supports
+from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
+from fastrec.matrix.rows import transpose
+from fastrec.parallel import balanced_cuts, run_pieces
+from fastrec.solvers.neighbors import PIECES, rows_of
+
+Doubles = NDArray[np.float64]
+
+# A small system is solved when its squared residual is down by this factor: to the rounding of float32. 1e-8 left
+# weights off by a thousandth, for a twentieth of the time.
+TOLERANCE = 1e-14
+STEPS = 100
+ROWS = 64  # that are solved at a time
+
+
+def gramian_of(lower: CodeMatrix, penalties: Doubles, threshold: float) -> Gramian:
+    """The Gramian whose lower triangle is given, with penalties added to its diagonal.
+
+    Entries below `threshold` · √(g_ii + penalty_i) √(g_jj + penalty_j) are left out.
+    """
+    diagonal = lower.diagonal() + penalties
+    rows, scales = row_numbers(lower), (1 / np.sqrt(diagonal)).astype(np.float32)
+    strong = np.abs(lower.data) * scales[rows] * scales[lower.indices] >= np.float32(threshold)
+    kept = keep_entries(lower, strong & (lower.indices < rows))
+    parts = kept.indptr, kept.indices, kept.data, diagonal.astype(np.float32), penalties.astype(np.float64)
+    return Gramian(*map(readonly, parts))
+
+
+def regress_on_supports(gramian: Gramian, right: CodeMatrix, k: int, n_jobs: int) -> tuple[Codes, Floats]:
+    """For each column s of a right side, itself and the k rows that predict it best alone, and A⁻¹ s among these.
+
+    An item is in its own support, since what follows it is hardly ever itself: its weight there is below 0, and those
+    of others are larger for it.
+
+    Parameters
+    ----------
+    gramian
+        A.
+    right
+        S, of shape (n, n), its values above 0. A row i alone leaves s_i² / a_ii less to be explained.
+
+    Returns
+    -------
+    supports, weights : ndarray of shape (n, k + 1)
+        Codes of rows, -1 behind them.
+    """
+    columns, n = rows_of(transpose(right, n_jobs)), right.shape[1]
+    if len(columns.values) != len(columns.indices):
+        columns = columns._replace(values=readonly(np.broadcast_to(columns.values, len(columns.indices))))
+    strengths = readonly((1 / np.sqrt(gramian.diagonal)).astype(np.float32))
+    supports, rights = np.empty((n, k + 1), np.int32), np.empty((n, k + 1), np.float32)
+    cuts = balanced_cuts(np.diff(columns.indptr) + 1, PIECES)
+    run_pieces(
+        lambda piece: choose_supports(columns, strengths, int(cuts[piece]), int(cuts[piece + 1]), supports, rights),
+        range(PIECES),
+        n_jobs,
+    )
+    supports, rights, weights = readonly(supports), readonly(rights), np.zeros(rights.shape, np.float32)
+
+    def solve_piece(first: int) -> None:
+        solve_supports(gramian, supports, rights, TOLERANCE, STEPS, first, min(first + ROWS, n), weights)
+
+    run_pieces(solve_piece, range(0, n, ROWS), n_jobs)
+    return supports, weights
+
+
+def join_weights(supports: Codes, weights: Floats, own: Floats | None, order: Codes, n_jobs: int) -> CodeMatrix:
+    """Weights to each item, of items in the given order, as a matrix by the codes of the items they come from.
+
+    `own` has each item's weight to itself.
+    """
+    n = len(order)
+    filled = (supports >= 0) & (weights != 0)
+    codes, values = order[supports], weights
+    if own is not None:
+        filled = np.column_stack([filled, own != 0])
+        codes, values = np.column_stack([codes, order]), np.column_stack([weights, own])
+    rank = np.empty(n, np.int64)
+    rank[order] = np.arange(n)
+    filled, codes, values = filled[rank], codes[rank], values[rank]
+    indptr = starts_of(filled.sum(axis=1))
+    return transpose(assemble_csr(values[filled], codes[filled], indptr, (n, n)), n_jobs)

@@ -1,0 +1,22 @@
+"""Regressions on supports in plain float64 NumPy."""
+
+import numpy as np
+
+
+def choose(values, strengths, k):
+    """For each column its own row, and k others of the largest value · strength above 0, of equal ones the first."""
+    found = []
+    for column in range(values.shape[1]):
+        shares = values[:, column] * strengths
+        shares[column] = 0
+        best = [int(row) for row in np.argsort(-shares, kind="stable") if shares[row] > 0]
+        found.append([column, *sorted(best[:k])])
+    return found
+
+
+def regress(gramian, right, chosen):
+    """Each column of a right side solved among the rows of its support alone."""
+    weights = np.zeros(right.shape)
+    for column, rows in enumerate(chosen):
+        weights[rows, column] = np.linalg.solve(gramian[np.ix_(rows, rows)], right[rows, column])
+    return weights
