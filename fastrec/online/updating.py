@@ -16,7 +16,7 @@ from fastrec.models.base.updating import Updating, resize
 from fastrec.online.acceptance import select_takeable, unknown_ids
 from fastrec.online.admission import LARGEST_HOLD, Admission, FittedSizes
 from fastrec.online.forgetting import find_obstacle, forget_users, hide_ids
-from fastrec.online.journal import Deletion, Event, Journal, JournalTrimmedError
+from fastrec.online.journal import Deletion, Event, EventLog, JournalTrimmedError
 from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.online.snapshot import Snapshot
 from fastrec.online.training_data import check_refittable, check_updatable, features_of, interactions_of, training_data
@@ -99,7 +99,7 @@ class Updater:
     def __init__(
         self,
         source: Source,
-        journal: Journal | None = None,
+        journal: EventLog | None = None,
         *,
         policy: str | None = None,
         verify: Any = True,
@@ -278,11 +278,11 @@ class Updater:
             said = find_misfit(published.model, lineage)
         if said is not None and not (self.force and seq <= journal.last_seq()):
             raise ValueError(
-                f"the model {published.version} does not belong to the journal {journal.path}: {said}, so this is not "
-                "its journal. Give the right one, or force=True (--force) where it is right all the same"
+                f"the model {published.version} does not belong to the journal {journal.address}: {said}, so this is "
+                "not its journal. Give the right one, or force=True (--force) where it is right all the same"
             )
         if marks.journal is None and seq:
-            log.info("the model %s does not say which journal it has followed: %s", published.version, journal.path)
+            log.info("the model %s does not say which journal it has followed: %s", published.version, journal.address)
         self.tell("twice", None if marks.seq is not None else self._find_twice(published.model))
 
     def _find_twice(self, model: Recommender) -> str | None:
@@ -297,7 +297,7 @@ class Updater:
         if len(had) < FEWEST_PROBED or sum(had) < SUSPICIOUS_SHARE * len(had):
             return None
         return (
-            f"the model seems to have been trained on the events of {self.journal.path} ({sum(had)} of its first "
+            f"the model seems to have been trained on the events of {self.journal.address} ({sum(had)} of its first "
             f"{len(had)}), which then count twice: publish it with seq=, its place in the journal"
         )
 

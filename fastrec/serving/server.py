@@ -13,13 +13,12 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from fastrec.models import Recommender
-from fastrec.online import Drift, Journal, JournalError, Schedule, Snapshot, Updater, Versions
+from fastrec.online import Drift, EventLog, JournalError, Schedule, Snapshot, Updater, Versions, open_log
 from fastrec.online.schedule import check_plan
 from fastrec.serving.access import Access
 from fastrec.serving.bodies import BodyReader
 from fastrec.serving.catalogue import Catalogue
 from fastrec.serving.failure import end_in_failure
-from fastrec.serving.leader import Leader
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import Metrics
 from fastrec.serving.refusal import Refusal
@@ -45,10 +44,11 @@ class Server:
         self.settings = settings
         self.metrics = Metrics()
         self.updater: Updater | None = None
-        self.journal: Journal | None = None
+        self.journal: EventLog | None = None
         self.catalogue = Catalogue()
         self._schedule: Schedule | None = None
-        self._leader: Leader | None = None
+        self._leading = threading.Lock()  # taken by who begins or stops the schedule
+        self._has_ended = False
         self.line = Line()
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line)
         self.is_draining = False
@@ -87,11 +87,11 @@ class Server:
         finally:
             gc.enable()  # which `worker` has switched off
 
-    def _open_journal(self) -> Journal | None:
+    def _open_journal(self) -> EventLog | None:
         settings = self.settings
         if settings.journal is None:
             return None
-        return Journal(
+        return open_log(
             settings.journal,
             queue_size=settings.largest_queue,
             mode=settings.mode,
@@ -123,16 +123,15 @@ class Server:
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
-        if self._schedule is not None:
-            self._schedule.stop()
-        if self._leader is not None:
-            self._leader.release()
+        with self._leading:
+            self._has_ended = True
+            self._stop_schedule()
         self.line.close()
         if self.journal is not None:
             self.journal.close()
 
     async def _watch(self) -> None:
-        """Take newer models as they come; become the one worker that makes them, where nobody is."""
+        """Take newer models as they come; make them, where nobody else does."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
             updater = self.updater
@@ -142,22 +141,27 @@ class Server:
                 if await asyncio.to_thread(updater.reload):
                     self.metrics.took_model("loaded")
                     log.info("serving %s", updater.snapshot.version)
-                self._lead(updater)
+                await asyncio.to_thread(self._lead, updater)
                 updater.tell("watching", None)
             except Exception as error:
                 updater.tell("watching", f"{type(error).__name__}: {error}")
 
     def _lead(self, updater: Updater) -> None:
-        settings = self.settings
-        if self._schedule is not None or settings.journal is None or not isinstance(updater.source, Versions):
+        """Become the one process that makes new models of the journal, where nobody is; stop where another one is."""
+        if self.journal is None or not self.settings.makes_models or not isinstance(updater.source, Versions):
             return
-        if not settings.makes_models:
-            return
-        if self._leader is None:
-            self._leader = Leader(updater.source.folder / ".leader", self.settings.mode)
-        if self._leader.acquire():
-            report = lambda how, seconds: self.metrics.took_model(how)
-            self._schedule = Schedule.of(updater, settings, report=report).start()
+        with self._leading:
+            leads = not self._has_ended and self.journal.leader.acquire()
+            if leads and self._schedule is None:
+                report = lambda how, seconds: self.metrics.took_model(how)
+                self._schedule = Schedule.of(updater, self.settings, report=report).start()
+            elif not leads:
+                self._stop_schedule()
+
+    def _stop_schedule(self) -> None:
+        if self._schedule is not None:
+            self._schedule.stop()
+            self._schedule = None
 
     def begin_to_drain(self) -> None:
         """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
@@ -187,7 +191,7 @@ class Server:
             updater.tell("reading", str(error))
         return snapshot
 
-    def writable(self) -> Journal:
+    def writable(self) -> EventLog:
         """The journal, or a refusal."""
         self.snapshot_now()
         if self.journal is None:

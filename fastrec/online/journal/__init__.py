@@ -11,13 +11,15 @@ from fastrec.online.journal.events import (
     Checkpoint,
     Deletion,
     Event,
-    EventLog,
     Id,
     Receipt,
     check_event,
+    clock_time,
     select_events,
 )
 from fastrec.online.journal.journal import Journal
+from fastrec.online.journal.log import EventLog, Leader
+from fastrec.online.journal.opening import open_log
 
 __all__ = [
     "Checkpoint",
@@ -31,7 +33,10 @@ __all__ = [
     "JournalError",
     "JournalFullError",
     "JournalTrimmedError",
+    "Leader",
     "Receipt",
     "check_event",
+    "clock_time",
+    "open_log",
     "select_events",
 ]

@@ -1,7 +1,6 @@
 """Damage: what was read is not what was written."""
 
 import logging
-from pathlib import Path
 
 from fastrec.online.journal.errors import JournalDamagedError
 
@@ -13,14 +12,14 @@ class Damage:
 
     Parameters
     ----------
-    path
-        The journal's file.
+    place
+        What errors call the journal: its file, say.
     skip
         Whether to go on.
     """
 
-    def __init__(self, path: Path, skip: bool) -> None:
-        self._path, self._skip = path, skip
+    def __init__(self, place: str, skip: bool) -> None:
+        self._place, self._skip = place, skip
         self._noted: set[str] = set()
 
     def report(self, what: str) -> None:
@@ -29,12 +28,12 @@ class Damage:
             raise self.error(what)
         if what not in self._noted:
             self._noted.add(what)
-            log.warning("the journal %s is damaged: %s is left out", self._path, what)
+            log.warning("the journal %s is damaged: %s is left out", self._place, what)
 
     def error(self, what: str) -> JournalDamagedError:
         """The error that says what is damaged."""
         return JournalDamagedError(
-            f"the journal {self._path} is damaged: {what} is not what was written. Put a sound copy in its place, or "
+            f"the journal {self._place} is damaged: {what} is not what was written. Put a sound copy in its place, or "
             "begin a new journal from the published model; skip_damaged=True (--skip-damaged) goes on without what is "
             "damaged"
         )

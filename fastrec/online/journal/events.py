@@ -1,9 +1,10 @@
-"""What a journal holds: events, deletions and checkpoints; and what every store of events does."""
+"""What a journal holds: events, deletions and checkpoints."""
 
+import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.validation import check_integer, check_number
 
 Id: TypeAlias = int | str
@@ -11,6 +12,9 @@ Id: TypeAlias = int | str
 LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
 _INT64 = range(-(2**63), 2**63)
 _LARGEST_TEXT = 1024
+# Seconds that an event may be ahead of the clock. One of a wrong unit would make all others seem ages old, to what
+# counts by time; and as far before 1970 is no time either.
+_AHEAD = 366 * 86400
 
 
 class Event(NamedTuple):
@@ -54,32 +58,22 @@ class Checkpoint(NamedTuple):
     rule: str | None = None
 
 
-class EventLog(Protocol):
-    """What a store of events must do for `Updater` and the server; `Journal` is the one that comes with fastrec."""
+def clock_time(time_unit: str) -> int:
+    """The time of this machine's clock, in a unit."""
+    return time.time_ns() // (UNITS_PER_SECOND["ns"] // UNITS_PER_SECOND[time_unit])
 
-    def submit(self, batch: Iterable[Event]) -> "Future[Receipt]":
-        """Append soon; the future is done once the events are durable."""
-        ...
 
-    def last_seq(self) -> int:
-        """The place of the newest event that is durable."""
-        ...
-
-    def read(self, after: int, n: int = ...) -> list[Event | Deletion]:
-        """The first `n` entries after a place, in order."""
-        ...
-
-    def history(self, user: Id) -> list[Event]:
-        """The events of one user."""
-        ...
-
-    def delete_user(self, user: Id) -> int:
-        """Remove all events of a user; returns the place of the deletion."""
-        ...
-
-    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drop events up to a place that a published model has taken in, but for those at the places to keep."""
-        ...
+def check_batch(batch: Iterable[Event | tuple[Any, ...]], time_unit: str) -> list[Event]:
+    """Events with all their fields checked, their times by this machine's clock; or an error that names the place."""
+    events = [check_event(event, place) for place, event in enumerate(batch)]
+    latest = clock_time(time_unit) + _AHEAD * UNITS_PER_SECOND[time_unit]
+    for place, event in enumerate(events):
+        if event.time is not None and not -latest <= event.time <= latest:
+            raise ValueError(
+                f"events[{place}].time must be at most a year ahead of this machine's clock, in {time_unit!r}, "
+                f"got {event.time}: is it in another unit?"
+            )
+    return events
 
 
 def check_event(event: Any, place: int = 0) -> Event:

@@ -2,20 +2,21 @@
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
 from fastrec.data.durations import UNITS_PER_SECOND
-from fastrec.online.journal.appending import Appender
+from fastrec.online.journal.appending import EventWriter
 from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.damage import Damage
 from fastrec.online.journal.database import Database
 from fastrec.online.journal.erasing import Eraser
 from fastrec.online.journal.errors import JournalError
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_event, check_id
+from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_batch, check_id, clock_time
+from fastrec.online.journal.file_leader import FileLeader
+from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
 from fastrec.online.journal.keys import Keys
 from fastrec.online.journal.reading import ENTRIES_AT_ONCE, EntryReader
 from fastrec.online.journal.reserve import Reserve
@@ -24,11 +25,6 @@ from fastrec.online.journal.trimming import drop_events, record_checkpoint
 from fastrec.permissions import PRIVATE, check_mode
 from fastrec.validation import check_choice, check_integer
 
-# Events that may wait for the next commit, all callers together.
-LARGEST_QUEUE = 100_000
-# Seconds that an event may be ahead of the clock. One of a wrong unit would make all others seem ages old, to what
-# counts by time; and as far before 1970 is no time either.
-_AHEAD = 366 * 86400
 _LAST = "SELECT value, crc FROM meta WHERE name = 'last'"
 
 
@@ -85,7 +81,7 @@ class Journal:
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"), check_mode(mode))
         largest_queue = check_integer("queue_size", queue_size, minimum=1)
-        self._database = Database(self.path, Damage(self.path, skip_damaged))
+        self._database = Database(self.path, Damage(str(self.path), skip_damaged))
         try:
             with self._database.errors():
                 self._database.open(mode, time_unit)
@@ -97,8 +93,10 @@ class Journal:
             self._database.close()
             raise
         room = DiskRoom(self._database, reserve)
-        self._appender = Appender(self._database, room, self._keys, largest_queue)
+        writer = EventWriter(self._database, room, self._keys)
+        self._commits = GroupCommit(str(self.path), writer.write, largest_queue)
         self._eraser = Eraser(self._database, room, self._keys)
+        self.leader = FileLeader(self.path.with_name(f"{self.path.name}-leader"), mode)
 
     def _check_time_unit(self, given: str | None) -> str:
         time_unit = str(self._database.read_record("time_unit"))
@@ -137,20 +135,12 @@ class Journal:
 
         A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
         """
-        events = [check_event(event, place) for place, event in enumerate(batch)]
-        latest = self.now() + _AHEAD * UNITS_PER_SECOND[self._time_unit]
-        for place, event in enumerate(events):
-            if event.time is not None and not -latest <= event.time <= latest:
-                raise ValueError(
-                    f"events[{place}].time must be at most a year ahead of this machine's clock, in {self._time_unit!r}"
-                    f", got {event.time}: is it in another unit?"
-                )
-        return self._appender.submit(events)
+        return self._commits.submit(check_batch(batch, self._time_unit))
 
     @property
     def waiting(self) -> int:
         """How many events wait for a commit."""
-        return self._appender.waiting
+        return self._commits.waiting
 
     def delete_user(self, user: Id) -> int:
         """Remove all events of a user from the disk: from the file, its free pages and the write-ahead log.
@@ -293,13 +283,18 @@ class Journal:
         return self._keys.hash_user(user)
 
     @property
+    def address(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    @property
     def time_unit(self) -> str:
         """The unit of the events' times."""
         return self._time_unit
 
     def now(self) -> int:
         """The time of the system's clock, in the journal's unit."""
-        return time.time_ns() // (UNITS_PER_SECOND["ns"] // UNITS_PER_SECOND[self._time_unit])
+        return clock_time(self._time_unit)
 
     def __len__(self) -> int:
         with self._database.errors():
@@ -313,7 +308,8 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, then close the file. Closing twice is no error."""
-        self._appender.close()
+        self._commits.close()
+        self.leader.release()
         self._database.close()
 
     def __enter__(self) -> Self:

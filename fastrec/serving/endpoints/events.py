@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from starlette.requests import Request
 
 from fastrec.models import Recommender
-from fastrec.online import Event, Journal, JournalError, JournalFullError, Updater
-from fastrec.online.journal import Receipt
+from fastrec.online import Event, EventLog, JournalError, JournalFullError, Updater
+from fastrec.online.journal import Receipt, clock_time
 from fastrec.serving import messages as m
 from fastrec.serving.answers import Answer, make_answer
 from fastrec.serving.parsing import (
@@ -51,14 +51,14 @@ async def append_events(server: Server, request: Request) -> Answer:
     return make_answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, server.version))
 
 
-def _submit(journal: Journal, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
+def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
     """Hand the events of a request to the journal, once they are found to be what the model can take."""
     events = asked.events
     check_types(model, "users_", [event.user for event in events], "events", ".user")
     check_types(model, "items_", [event.item for event in events], "events", ".item")
     check_reach(model, events)
     check_event_values(model, [event.value for event in events], "events", ".value")
-    now = journal.now()
+    now = clock_time(journal.time_unit)
     batch = [
         Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
         for event in events

@@ -1,9 +1,12 @@
 """A journal."""
 
+import contextlib
+
 import pytest
 
 from fastrec.online import Journal
 from tests.online.journal.files import everything
+from tests.online.journal.logs import FileLogs
 
 
 @pytest.fixture
@@ -27,3 +30,15 @@ def written(tmp_path_factory):
         journal.trim(500, keep=[3, 77, 78])
         journal.delete_user("user 8")
     return path.read_bytes(), everything(path)
+
+
+@pytest.fixture(params=["sqlite"])
+def logs(request, tmp_path):
+    """Logs of each kind."""
+    return FileLogs(tmp_path)
+
+
+@pytest.fixture
+def log(logs):
+    with contextlib.closing(logs.open()) as log:
+        yield log

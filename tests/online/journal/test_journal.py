@@ -8,27 +8,7 @@ import time
 
 import pytest
 
-from fastrec.online import Event, Journal, JournalError
-
-
-def test_events_come_back_as_they_were(journal):
-    events = [Event("ann", "Alien", 2.5, 17, "a"), Event(42, 7), Event("42", "7"), Event("ann", "Brazil")]
-    assert journal.append(events) == 4
-    assert journal.read(0) == [event._replace(id=None, seq=seq) for seq, event in enumerate(events, 1)]
-    assert [event.item for event in journal.history("ann")] == ["Alien", "Brazil"]
-    assert [event.item for event in journal.history(42)] == [7]
-    assert [event.item for event in journal.history("42")] == ["7"]
-    assert journal.read(1, 2) == journal.read(0)[1:3]
-    assert journal.read(0, upto=2) == journal.read(0)[:2]
-
-
-def test_reopening_remembers_ids_and_places(tmp_path):
-    for run in range(3):
-        with Journal(tmp_path / "events.db") as journal:
-            journal.append([("a", run, 1.0, None, "same"), ("b", run)])
-    with Journal(tmp_path / "events.db") as journal:
-        assert [(event.user, event.item) for event in journal.read(0)] == [("a", 0), ("b", 0), ("b", 1), ("b", 2)]
-        assert journal.last_seq() == 4
+from fastrec.online import Journal, JournalError
 
 
 def test_two_processes_on_one_journal(tmp_path):
@@ -63,18 +43,6 @@ def test_killed_while_writing_loses_nothing_that_was_acknowledged(tmp_path):
         items = [event.item for event in journal.read(0)]
         assert items == list(range(len(items)))
         assert acknowledged <= len(items) <= acknowledged + 1
-
-
-def test_closing_writes_what_waits_and_then_refuses(tmp_path):
-    journal = Journal(tmp_path / "events.db")
-    waiting = [journal.submit([("a", n)]) for n in range(50)]
-    journal.close()
-    journal.close()
-    assert [done.result().seq for done in waiting] == list(range(1, 51))
-    with pytest.raises(JournalError, match="closed"):
-        journal.append([("a", 1)])
-    with pytest.raises(JournalError, match="closed"):
-        journal.last_seq()
 
 
 def test_times_of_another_unit_are_refused(tmp_path):

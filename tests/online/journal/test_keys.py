@@ -1,9 +1,11 @@
-"""What stands for a user."""
+"""What follows from a secret key."""
 
-from fastrec.online import Journal
+from fastrec.online.journal.keys import Keys
 
 
-def test_marks_tell_types_apart_and_journals_too(journal, tmp_path):
-    assert journal.mark(42) != journal.mark("42")
-    with Journal(tmp_path / "other.db") as other:
-        assert other.mark(42) != journal.mark(42)
+def test_hashes_tell_types_purposes_and_keys_apart():
+    keys = Keys(b"secret")
+    hashes = {keys.hash_user(42), keys.hash_user("42"), keys.hash_event("42"), Keys(b"other").hash_user(42)}
+    assert len(hashes) == 4
+    assert {keys.name, keys.seed} != {Keys(b"other").name, Keys(b"other").seed}
+    assert Keys(b"secret").hash_user("é") == keys.hash_user("é")

@@ -1,26 +1,16 @@
-"""What is dropped and remembered."""
+"""What is dropped and remembered, beside what the tests of every log say."""
 
-import pytest
+import sqlite3
 
-from fastrec.online import JournalTrimmedError
-
-
-def test_trim_stops_at_what_a_published_model_has(journal):
-    journal.append([("a", n) for n in range(10)])
-    assert journal.trim(10) == 0
-    assert len(journal) == 10
-    journal.record_published(6)
-    assert journal.trim(10) == 6
-    assert [event.seq for event in journal.read(6)] == [7, 8, 9, 10]
-    with pytest.raises(JournalTrimmedError, match="up to 6"):
-        journal.read(5)
-    journal.record_published(3)
-    assert journal.published_seq() == 6
-    assert journal.append([("a", 1)]) == 11
+from fastrec.online.journal import trimming
 
 
-def test_checkpoints_are_remembered_in_order(journal):
-    journal.record_checkpoint(5, "v1")
-    journal.record_checkpoint(9, "v2")
-    assert journal.checkpoints() == [(5, "v1", None), (9, "v2", None)]
-    assert journal.checkpoints(5) == [(9, "v2", None)]
+def test_old_ids_are_forgotten_some_at_a_time(journal, monkeypatch):
+    monkeypatch.setattr(trimming, "REMEMBERED_IDS", 20)
+    hashes = lambda: sqlite3.connect(journal.path).execute("SELECT COUNT(*) FROM ids").fetchone()[0]
+    for start, left in ((0, 20), (20, 20), (40, 20)):
+        journal.append([("a", n, 1.0, None, f"{n}") for n in range(start, start + 20)])
+        journal.record_published(start + 20)
+        journal.trim(start + 20)
+        assert hashes() == left
+    assert journal.submit([("a", 1, 1.0, None, "59"), ("a", 1, 1.0, None, "1")]).result()[1:] == (1, 1)

@@ -1,4 +1,4 @@
-"""Leader: of several workers, the one that makes new models, by a lock on a file that dies with its process."""
+"""FileLeader: of several processes on one machine the one that leads, by a lock on a file that dies with it."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ else:
     import fcntl
 
 
-class Leader:
+class FileLeader:
     """A lock that one process at a time can have; it is free again when that process ends, however it does.
 
     Parameters
@@ -51,6 +51,9 @@ class Leader:
         with contextlib.suppress(FileExistsError):
             return os.fdopen(open_new(self.path, self._mode), "ab")
         return open(self.path, "ab")
+
+    def check(self) -> None:
+        """Do nothing: while the process lives nobody takes the lock from it."""
 
     def release(self) -> None:
         """Let others have it."""

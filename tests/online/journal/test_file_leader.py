@@ -3,11 +3,11 @@ import stat
 
 import pytest
 
-from fastrec.serving.leader import Leader
+from fastrec.online.journal.file_leader import FileLeader
 
 
 def test_one_holds_the_lock_at_a_time(tmp_path):
-    first, second = Leader(tmp_path / "lock"), Leader(tmp_path / "lock")
+    first, second = FileLeader(tmp_path / "lock"), FileLeader(tmp_path / "lock")
     assert first.acquire()
     assert first.acquire()
     assert not second.acquire()
@@ -22,7 +22,7 @@ def test_one_holds_the_lock_at_a_time(tmp_path):
 def test_the_lock_is_made_with_the_mode_that_was_asked_for(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
-        leader = Leader(tmp_path / "lock", mode)
+        leader = FileLeader(tmp_path / "lock", mode)
         assert leader.acquire()
     finally:
         os.umask(before)

@@ -1,0 +1,88 @@
+"""EntryChecks: rows of a log as entries, each as it was written and none missing, or a report that says which."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from fastrec.online.journal.checksums import sum_event, sum_row
+from fastrec.online.journal.damage import Damage
+from fastrec.online.journal.events import Checkpoint, Deletion, Event
+
+# (user, item, value, time, crc, seq); (mark, crc, seq); (seq, version, rule, crc)
+EventFields: TypeAlias = tuple[Any, ...]
+DeletionFields: TypeAlias = tuple[bytes, int | None, int]
+CheckpointFields: TypeAlias = tuple[int, str, str | None, int | None]
+
+
+class EntryChecks:
+    """Looks at the checksums and places of rows.
+
+    Parameters
+    ----------
+    damage
+        What is done about a row that is not what was written.
+    seed
+        Of the log's checksums.
+    unchecked
+        The place up to which rows may have no checksum, and deletions have left gaps: an older fastrec wrote them.
+    """
+
+    def __init__(self, damage: Damage, seed: int, unchecked: int = 0) -> None:
+        self._damage, self._seed, self._unchecked = damage, seed, unchecked
+
+    def entries(
+        self, rows: list[EventFields], marks: list[DeletionFields], after: int, end: int
+    ) -> list[Event | Deletion]:
+        """The entries after a place and up to another, of all the rows that there are."""
+        self._check_places([row[-1] for row in rows], [row[-1] for row in marks], after, end)
+        entries: list[Event | Deletion] = list(self.events(rows))
+        if marks:
+            entries += [
+                Deletion(mark, seq)
+                for mark, crc, seq in marks
+                if self._is_right(crc, sum_row(self._seed, "deletions", seq, mark), seq)
+            ]
+            entries.sort(key=lambda entry: entry.seq)
+        return entries
+
+    def events(self, rows: Iterable[EventFields]) -> Iterator[Event]:
+        """Rows as events, those erased left out, each with its checksum looked at."""
+        seed, is_right = self._seed, self._is_right
+        for user, item, value, moment, crc, seq in rows:
+            right = crc == sum_event(seed, seq, user, item, value, moment) or is_right(crc, None, seq)
+            if right and user is not None:
+                yield Event(user, item, value, moment, None, seq)
+
+    def checkpoints(self, rows: Sequence[CheckpointFields], count: int, after: int) -> list[Checkpoint]:
+        """The checkpoints after a place, of all rows, of which there must be so many."""
+        for seq, version, rule, crc in rows:
+            self._is_right(crc, sum_row(self._seed, "checkpoints", seq, version, rule), seq)
+        if len(rows) != count:
+            raise self._damage.error(f"of {count} checkpoints there are {len(rows)}: one")
+        return [Checkpoint(seq, version, rule) for seq, version, rule, _ in rows if seq > after]
+
+    def check_kept(self, count: int, wanted: int, trimmed: int) -> None:
+        """See that of the events that `trim` was told to keep all are there."""
+        if count != wanted:
+            self._damage.report(f"of {wanted} entries kept up to seq {trimmed} there are {count}: one")
+
+    def _is_right(self, crc: int | None, wanted: int | None, seq: int) -> bool:
+        """Whether a row has the checksum that it must have, or is of a time before there were any."""
+        if crc == wanted and crc is not None:
+            return True
+        if crc is None and seq <= self._unchecked:
+            return True
+        self._damage.report(f"the entry of seq {seq}")
+        return False
+
+    def _check_places(self, events: list[int], marks: list[int], after: int, end: int) -> None:
+        """See that there is a row for each place: only before there were checksums deletions have left gaps."""
+        wanted = range(max(after, self._unchecked) + 1, end + 1)
+        places = sorted(events + marks) if marks else events
+        if places[:1] and places[0] < wanted.start:
+            places = [place for place in places if place >= wanted.start]
+        if len(places) == len(wanted) and places == list(wanted):
+            return
+        missing = sorted(set(wanted) - set(places))
+        if not missing:
+            raise self._damage.error("the order of its entries")
+        self._damage.report(f"the entry of seq {missing[0]} ({len(missing)} are missing)")

@@ -1,0 +1,56 @@
+"""Events wait for the next commit, together."""
+
+import threading
+
+import pytest
+
+from fastrec.online import Event, JournalFullError
+from fastrec.online.journal import Receipt
+from fastrec.online.journal.group_commit import GroupCommit
+
+
+def receipts(batches):
+    return [Receipt(1, len(batch), 0) for batch in batches]
+
+
+def test_a_full_queue_refuses_and_a_batch_above_its_size_gets_through_when_nothing_waits():
+    go, events = threading.Event(), [Event("a", 1)]
+
+    def write(batches):
+        assert go.wait(10)
+        return receipts(batches)
+
+    commits = GroupCommit("the log", write, 5)
+    first = commits.submit(events * 4)
+    with pytest.raises(JournalFullError, match="4 events wait to be written to the log"):
+        commits.submit(events * 4)
+    go.set()
+    assert first.result(10).added == 4
+    assert commits.submit(events * 9).result(10).added == 9
+    commits.close()
+
+
+def test_a_failure_is_that_of_all_who_waited_for_it_and_of_nobody_after():
+    go, sizes = threading.Event(), []
+
+    def write(batches):
+        sizes.append(len(batches))
+        if len(sizes) == 1:
+            assert go.wait(10)
+        if len(sizes) == 2:
+            raise OSError("no room")
+        return receipts(batches)
+
+    commits = GroupCommit("the log", write, 100)
+    first = commits.submit([Event("a", 1)])
+    while not sizes:
+        pass
+    waiting = [commits.submit([Event("a", n)]) for n in range(3)]
+    go.set()
+    assert first.result(10).added == 1
+    for done in waiting:
+        with pytest.raises(OSError, match="no room"):
+            done.result(10)
+    assert commits.submit([Event("a", 1)]).result(10).added == 1
+    assert (sizes, commits.waiting) == ([1, 3, 1], 0)
+    commits.close()
