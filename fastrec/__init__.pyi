@@ -28,11 +28,13 @@ from .data import MergedEventsWarning as MergedEventsWarning
 from .data import TiedTimesWarning as TiedTimesWarning
 from .data import Vocabulary as Vocabulary
 from .data import read_interactions as read_interactions
+from .evaluation import Audit as Audit
 from .evaluation import AutoRecommender as AutoRecommender
 from .evaluation import CompressionReport as CompressionReport
 from .evaluation import Report as Report
 from .evaluation import Search as Search
 from .evaluation import Validation as Validation
+from .evaluation import audit as audit
 from .evaluation import compression_report as compression_report
 from .evaluation import cross_validate as cross_validate
 from .evaluation import evaluate as evaluate

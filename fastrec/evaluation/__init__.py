@@ -1,5 +1,6 @@
-"""Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, and what they give."""
+"""Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, `audit`."""
 
+from fastrec.evaluation.audit import Audit, audit
 from fastrec.evaluation.automatic import AutoRecommender
 from fastrec.evaluation.comparison import Comparison
 from fastrec.evaluation.compression import CompressionReport, compression_report
@@ -9,6 +10,7 @@ from fastrec.evaluation.search import Search, Trial, search
 from fastrec.evaluation.validation import Validation, cross_validate
 
 __all__ = [
+    "Audit",
     "AutoRecommender",
     "Comparison",
     "CompressionReport",
@@ -16,6 +18,7 @@ __all__ = [
     "Search",
     "Trial",
     "Validation",
+    "audit",
     "compression_report",
     "cross_validate",
     "evaluate",

@@ -9,6 +9,7 @@ mechanism is (ε, δ)-private for exactly
 All three functions err on the side of safety, by a relative 1e-10 that is far above their rounding.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 
@@ -46,8 +47,11 @@ def mu_of(epsilon: float, delta: float) -> float:
     >>> round(mu_of(1.0, 1e-5), 4)
     0.2681
     """
-    check_number("epsilon", epsilon, minimum=0)
-    check_delta(delta)
+    return _find_mu(check_number("epsilon", epsilon, minimum=0), check_delta(delta))
+
+
+@functools.lru_cache
+def _find_mu(epsilon: float, delta: float) -> float:
     high = _double_until(lambda mu: delta_of(mu, epsilon) >= delta)
     return _find_root(lambda mu: delta_of(mu, epsilon) - delta, high) * (1 - SAFETY)
 
@@ -58,8 +62,11 @@ def epsilon_of(mu: float, delta: float) -> float:
     >>> round(epsilon_of(0.2681, 1e-5), 3)
     1.0
     """
-    check_number("mu", mu, minimum=0, maximum=LARGEST_MU)
-    check_delta(delta)
+    return _find_epsilon(check_number("mu", mu, minimum=0, maximum=LARGEST_MU), check_delta(delta))
+
+
+@functools.lru_cache
+def _find_epsilon(mu: float, delta: float) -> float:
     if delta_of(mu, 0.0) <= delta:
         return 0.0
     high = _double_until(lambda epsilon: delta_of(mu, epsilon) <= delta)

@@ -1,0 +1,252 @@
+"""Audits: how surely somebody can be told to have been in the data, from what was learned with and without them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from fastrec.data.recognition import refuse_table
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.cells import count_codes
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
+from fastrec.matrix.rows import pick_rows, rows_of_lists, with_data
+from fastrec.models import load, save
+from fastrec.privacy import epsilon_of
+from fastrec.privacy.accountant import check_delta
+from fastrec.privacy.bounds import area_under_curve, bound_epsilon, bound_mu
+from fastrec.progress import epoch_progress
+from fastrec.validation import check_integer, check_number
+
+FEWEST = 20  # releases that a bound can be made of
+UNSEEDED = {"budget": None, "noise_seed": None}  # releases of an audit are not published, and their noise is their own
+
+
+def audit(
+    model: Any,
+    data: Any,
+    *,
+    canary: str | ArrayLike = "auto",
+    size: int = 20,
+    releases: int = 1000,
+    others: float = 1.0,
+    through_file: bool = False,
+    delta: float | None = None,
+    confidence: float = 0.95,
+    random_state: int = 0,
+    verbose: bool | int = False,
+) -> "Audit":
+    """Lower bounds of a model's epsilon, by how surely it gives away a made-up user, the canary.
+
+    The model is fitted to the data with the canary and without it, many times each. Each fitted model is asked, for
+    each item of the canary, how well it goes with all the others: the sum of these scores is high where the model
+    knows that somebody had them. How well a threshold of that sum tells the two kinds of models apart bounds epsilon
+    and μ from below, for whatever model. A bound above what a private model claims shows a fault; one below shows
+    nothing, since there may be a better attack.
+
+    The scores are made of the data: audit made-up data, or keep the result to yourself.
+
+    Parameters
+    ----------
+    model
+        A recommender; clones of it are fitted, without a budget, and with noise of their own.
+    data
+        Interactions, or a matrix of shape (n_users, n_items): the other users.
+    canary
+        The items that the canary has had: ids of Interactions, codes of a matrix. Or "rare" and "popular": the `size`
+        items of the fewest and of the most users. "auto" is "popular" for private models, in which rare items are not
+        found, and "rare" for all others, which they give away first.
+    size
+        How many items "rare" and "popular" take.
+    releases
+        How many models are fitted with the canary, and how many without, at least 20.
+    others
+        The share of the other users that each model is fitted to, chosen anew, above 0 and at most 1: less than 1 is
+        for models that have no noise, whose scores would be the same each time.
+    through_file
+        Whether each model is saved and loaded before it is asked, as whoever gets hold of the file would.
+    delta
+        At which epsilon is bounded; None is the model's own, or else 1e-6.
+    confidence
+        Of the bounds, from 0 to below 1.
+    random_state
+        The seed by which `others` are chosen.
+    verbose
+        Whether to show progress.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where an option is not what it must be, or an item is unknown.
+
+    Examples
+    --------
+    >>> import fastrec as fr
+    >>> rng = np.random.default_rng(0)
+    >>> X = (rng.random((200, 60)) < np.linspace(0.3, 0.02, 60)).astype(np.float32)
+    >>> leaky = audit(fr.ItemKNN(), X, releases=30, others=0.5)
+    >>> leaky.auc, bool(leaky.mu > 2)
+    (1.0, True)
+    >>> audit(fr.PrivatePopularity(1.0, 1e-6), X, releases=30).exceeds_claim
+    False
+    """
+    releases = check_integer("releases", releases, minimum=FEWEST)
+    check_number("others", others, minimum=0, maximum=1, above=True)
+    check_number("confidence", confidence, minimum=0, maximum=1, below=True)
+    check_integer("size", size, minimum=1)
+    delta = check_delta(getattr(model, "delta", 1e-6) if delta is None else delta)
+    refuse_table(data, "data")
+    matrix = check_matrix(data, name="data", negative="accept", minimum_rows=1)
+    codes = _choose_items(model, data, matrix, canary, size)
+    history = _make_history(model, codes, matrix)
+    options = {name: value for name, value in UNSEEDED.items() if name in model.get_params(deep=False)}
+    fresh, rng = clone(model).set_params(**options), np.random.default_rng(random_state)
+    questions = _leave_each_out(history)
+    worlds = history, rows_of_lists(codes[:0], [0], matrix.shape[1])
+    scores, claim = np.empty((2, releases)), None
+    with TemporaryDirectory() as folder, epoch_progress("audit", 2 * releases, bool(verbose)) as advance:
+        path = Path(folder) / "released" if through_file else None
+        for release, world in product(range(releases), range(2)):
+            training = _append(_sample_rows(matrix, others, rng), worlds[world])
+            released = _release(clone(fresh).fit(training), path)
+            scores[world, release] = released.predict_pairs(questions, codes).sum(dtype=np.float64)
+            claim = getattr(released, "privacy_", None)
+            advance("")
+    return Audit(scores[0], scores[1], delta, confidence, claim and claim["epsilon"], claim and claim["mu"])
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found: bounds that hold with its confidence, each by itself.
+
+    Parameters
+    ----------
+    scores_with, scores_without
+        The sum of the canary's scores for its items, of models that were fitted with it and without, float64 of shape
+        (releases,).
+    delta
+        At which epsilon is bounded.
+    confidence
+        Of the bounds.
+    claimed_epsilon, claimed_mu
+        What the model itself says; None where it is not private.
+    """
+
+    scores_with: NDArray[np.float64]
+    scores_without: NDArray[np.float64]
+    delta: float
+    confidence: float = 0.95
+    claimed_epsilon: float | None = None
+    claimed_mu: float | None = None
+
+    def mu_at(self, confidence: float) -> float:
+        """The bound of μ at another confidence."""
+        return bound_mu(self.scores_with, self.scores_without, confidence)
+
+    @cached_property
+    def mu(self) -> float:
+        """μ is not below this, where the releases are μ-GDP, as sums with Gaussian noise are."""
+        return self.mu_at(self.confidence)
+
+    @property
+    def epsilon_by_mu(self) -> float:
+        """The epsilon of `mu` at the delta."""
+        return epsilon_of(self.mu, self.delta)
+
+    @cached_property
+    def epsilon(self) -> float:
+        """Epsilon at the delta is not below this, whatever the model: by Clopper and Pearson's intervals alone."""
+        return bound_epsilon(self.scores_with, self.scores_without, self.delta, self.confidence)
+
+    @property
+    def auc(self) -> float:
+        """The chance that a model with the canary has a higher score than one without."""
+        return area_under_curve(self.scores_with, self.scores_without)
+
+    @property
+    def exceeds_claim(self) -> bool:
+        """Whether a bound is above what the model claims: then it is not as private as it says."""
+        if self.claimed_epsilon is None or self.claimed_mu is None:
+            return False
+        return self.mu > self.claimed_mu or self.epsilon > self.claimed_epsilon
+
+    def __str__(self) -> str:
+        claim = (
+            ""
+            if self.claimed_mu is None
+            else f"\nclaimed: epsilon {self.claimed_epsilon:.4g}, mu {self.claimed_mu:.4g}"
+        )
+        return (
+            f"{len(self.scores_with)} releases with the canary and as many without: AUC {self.auc:.3f}\n"
+            f"at least epsilon {self.epsilon:.4g} at delta {self.delta:g} (Clopper-Pearson), "
+            f"mu {self.mu:.4g} or epsilon {self.epsilon_by_mu:.4g} (GDP), confidence {self.confidence:g}{claim}"
+        )
+
+
+def _make_history(model: Any, codes: Codes, matrix: CodeMatrix) -> CodeMatrix:
+    """The canary's row: of the data's usual value, or of places where the model reads values as places in an order."""
+    row = rows_of_lists(codes, [len(codes)], matrix.shape[1])
+    if getattr(model, "needs_order", False):
+        return with_data(row, np.arange(1, len(codes) + 1, dtype=np.float32))
+    return with_data(row, np.full(len(codes), np.median(matrix.data), np.float32))
+
+
+def _choose_items(model: Any, data: Any, matrix: CodeMatrix, canary: str | ArrayLike, size: int) -> Codes:
+    """The codes of the canary's items, ascending."""
+    if isinstance(canary, str) and canary in ("auto", "rare", "popular"):
+        if canary == "auto":
+            canary = "rare" if getattr(model, "keeps_users", True) else "popular"
+        counts = count_codes(matrix.indices, matrix.shape[1])
+        order = np.argsort(counts if canary == "rare" else -counts, kind="stable")
+        codes = order[counts[order] > 0][:size]
+    elif hasattr(data, "items") and data.items is not None:
+        codes = data.items.encode(np.atleast_1d(canary))
+    else:
+        codes = np.asarray(canary)
+    if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":
+        raise ValueError(f'canary must be "auto", "rare", "popular" or at least one item, got {canary!r}')
+    if codes.min() < 0 or codes.max() >= matrix.shape[1]:
+        raise ValueError(f"canary must be codes of items from 0 to {matrix.shape[1] - 1}, got {canary!r}")
+    return np.unique(codes).astype(np.int32)
+
+
+def _leave_each_out(history: CodeMatrix) -> CodeMatrix:
+    """A row for each item of the history, without it; the history itself where it has no other one."""
+    n = history.nnz
+    if n == 1:
+        return history
+    places = np.flatnonzero(~np.eye(n, dtype=bool)) % n
+    indptr = np.arange(n + 1) * (n - 1)
+    return assemble_csr(history.data[places], history.indices[places], indptr, (n, history.shape[1]))
+
+
+def _sample_rows(matrix: CodeMatrix, share: float, rng: np.random.Generator) -> CodeMatrix:
+    """A share of the rows, chosen at random; at least one."""
+    if share == 1:
+        return matrix
+    n = matrix.shape[0]
+    return pick_rows(matrix, np.sort(rng.choice(n, max(1, round(share * n)), replace=False)))
+
+
+def _append(matrix: CodeMatrix, row: CodeMatrix) -> CodeMatrix:
+    """The matrix with one row more."""
+    data, indices = np.concatenate([matrix.data, row.data]), np.concatenate([matrix.indices, row.indices])
+    indptr = np.append(matrix.indptr, matrix.nnz + row.nnz)
+    return assemble_csr(data, indices, indptr, (matrix.shape[0] + 1, matrix.shape[1]))
+
+
+def _release(fitted: Any, path: Path | None) -> Any:
+    """The model as whoever gets hold of it has it: itself, or what is loaded from its file."""
+    if path is None:
+        return fitted
+    save(fitted, path)
+    return load(path, mapped=False)
