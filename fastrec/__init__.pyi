@@ -67,6 +67,7 @@ from .models import UserKNN as UserKNN
 from .models import compress as compress
 from .models import load as load
 from .models import save as save
+from .models import strip as strip
 from .models.composed.reranked import Reranked as Reranked
 from .preprocessing import Binarize as Binarize
 from .preprocessing import BM25Weight as BM25Weight

@@ -43,6 +43,11 @@ class Field(ABC):
     def words(self) -> tuple[str, str, str]:
         """Type, shape and what else holds, for docs/model-file.md."""
 
+    @property
+    def rows(self) -> Side | None:
+        """The length of the first side; None for what has no sides."""
+        return None
+
 
 Fields: TypeAlias = Mapping[str, Field]
 
@@ -85,6 +90,11 @@ class Array(Field):
         check_shape(name, value.shape, self.shape, sizes)
         if ranges and value.size:
             self._check_numbers(name, value, sizes)
+
+    @property
+    def rows(self) -> Side | None:
+        """See `Field.rows`."""
+        return self.shape[0]
 
     def _check_numbers(self, name: str, value: NDArray[Any], sizes: Sizes) -> None:
         floats = value.dtype.kind == "f"
@@ -144,6 +154,11 @@ class Matrix(Field):
             check_rows(name, value)
             check_range(f"{name}.data", value.data, -LARGEST if self.least is None else self.least, LARGEST)
 
+    @property
+    def rows(self) -> Side | None:
+        """See `Field.rows`."""
+        return self.shape[0]
+
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
         values = "values finite" if self.least is None else f"values finite, at least {self.least:g}"
@@ -161,6 +176,11 @@ class Either(Field):
         """See `Field.check`."""
         field: Field = self.sparse if isinstance(value, CodeMatrix) else self.dense
         field.check(name, value, sizes, ranges=ranges)
+
+    @property
+    def rows(self) -> Side | None:
+        """See `Field.rows`."""
+        return self.dense.rows
 
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""

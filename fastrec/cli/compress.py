@@ -18,7 +18,9 @@ def compress(
     codec: Annotated[
         str, typer.Option("-c", "--codec", help="float16, int8, int4, pq, binary, or two joined by +: binary+int8.")
     ] = "int8",
-    user_codec: Annotated[str | None, typer.Option("--user-codec", help="The same for the users' factors.")] = None,
+    user_codec: Annotated[
+        str | None, typer.Option("--user-codec", help="The same for the users' factors; none: no users at all.")
+    ] = None,
     mode: FileMode = "600",
 ) -> None:
     """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""

@@ -27,7 +27,7 @@ PLAIN_NAMES: dict[str, VectorCodec] = {
 
 
 def make_codec(
-    name: str, codec: Any, names: dict[str, VectorCodec] = NAMES, *, besides: str | None = None
+    name: str, codec: Any, names: dict[str, VectorCodec] = NAMES, *, besides: tuple[str, ...] = ()
 ) -> VectorCodec:
     """A new, unfitted codec: of a name, of two joined by "+" (a coarse and a fine one), or as a given codec is.
 
@@ -61,11 +61,11 @@ def make_codec(
     parts = codec.split("+")
     for part in parts:
         if part not in names or len(parts) > 2 or (len(parts) == 2 and "binary" not in names):
-            others = names if besides is None else [*names, besides]
+            others = [*names, *besides]
             close = suggest_option(part, others)
             hint = f"; did you mean {close!r}?" if close and len(parts) == 1 else ""
             joined = ", or two of them joined by '+'" if "binary" in names else ""
-            joined += "" if besides is None else f", or {besides!r}"
+            joined += "".join(f", or {one!r}" for one in besides)
             raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}{joined}, got {codec!r}{hint}")
     made = [clone(names[part]) for part in parts]
     return made[0] if len(made) == 1 else ResidualCodec(*made)

@@ -32,6 +32,8 @@ def set_task(
 ) -> Task:
     """The task; where no list is asked for (not `needed`), there may be nothing to find."""
     models = list(named.values())
+    if histories is None and not all(model.seen_.shape[0] for model in models):
+        raise ValueError("a model here keeps no users that test could be about: give histories=, what they have had")
     had = _check_seen(seen, histories, models[0])
     if histories is None or had is None:
         whole, unknown = _align(models[0], test)

@@ -5,6 +5,7 @@ from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.persistence import load, save
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.registry import estimators, register
+from fastrec.models.base.stripping import strip
 from fastrec.models.base.updating import Updating
 from fastrec.models.composed.blend import Blend
 from fastrec.models.composed.compressed_factors import CompressedFactors
@@ -66,4 +67,5 @@ __all__ = [
     "load",
     "register",
     "save",
+    "strip",
 ]

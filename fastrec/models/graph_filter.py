@@ -105,6 +105,7 @@ class GraphFilter(Fading, Explaining):
     0
     """
 
+    reads_others: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain"})
     _options: ClassVar[Options] = {
         "factors": Integer(0, memory=True, log=True, also=("auto",)),

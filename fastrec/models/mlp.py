@@ -171,6 +171,7 @@ class MLPRecommender(Recommender):
     _learned: ClassVar[Fields] = {
         "user_embeddings_": Array(("n_users", "columns")),
         "item_embeddings_": Array(("n_items", "columns")),
+        "center_": Array(("columns",), absent=True),
         "weights_": Array(("parameters",)),
         "moments_": Array(("parameters",), optional=True),
         "network_": Value(list),
@@ -180,6 +181,7 @@ class MLPRecommender(Recommender):
 
     user_embeddings_: Floats
     item_embeddings_: Floats
+    center_: Floats
     weights_: Floats
     moments_: Floats | None
     network_: list[Any]
@@ -469,8 +471,9 @@ class MLPRecommender(Recommender):
     def _fold_in(self, histories: CodeMatrix) -> Floats:
         """Embeddings of users by their histories, of shape (n, width)."""
         known = self._derived.get(KNOWN_ROWS, lambda: KnownRows(self._training)).find(histories)
-        vectors: Floats = self.user_embeddings_[np.maximum(known, 0)]
-        new = np.flatnonzero(known < 0)
+        old, new = np.flatnonzero(known >= 0), np.flatnonzero(known < 0)
+        vectors = np.empty((len(known), self.user_embeddings_.shape[1]), np.float32)
+        vectors[old] = self.user_embeddings_[known[old]]
         if len(new):
             rows = pick_rows(histories, new)
             center = self._derived.get(CENTER, self._find_center)
@@ -480,7 +483,15 @@ class MLPRecommender(Recommender):
             )  # fmt: skip
         return vectors
 
+    def _drop_users(self) -> None:
+        """See `Learner._drop_users`: of their vectors the mean is kept, from which others are folded in."""
+        self.center_ = self._derived.get(CENTER, self._find_center)
+        super()._drop_users()
+
     def _find_center(self) -> Floats:
+        """Where a fold-in begins: the mean of the users' vectors."""
+        if not self.has_users:
+            return self.center_
         active = np.diff(self._training.indptr) > 0
         some = self.user_embeddings_[active] if active.any() else self.user_embeddings_
         center: Floats = some.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -328,6 +328,7 @@ class UserKNN(Fading, Explaining, Updating):
     array([[1]], dtype=int32)
     """
 
+    reads_others: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "similar_users", "partial_fit"})
     _options: ClassVar[Options] = {name: replace(option, answers=True) for name, option in NEIGHBORHOOD.items()}
 

@@ -105,6 +105,7 @@ class SequenceKNN(Explaining, Updating):
 
     reads_order: ClassVar[bool] = True
     needs_order: ClassVar[bool] = True
+    reads_others: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
     _options: ClassVar[Options] = {
         "neighbors": Integer(1, memory=True, log=True, answers=True),

@@ -428,7 +428,8 @@ class SGDFactorization(Fading, FeaturedFactors):
         self.mean_, self.spread_ = RatingScale.of(trained.data) if squared else RatingScale()
         seed = seed_of(self.random_state)
         sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
-        block_schedule = BlockSchedule(trained, self._weights(trained), self._copies(trained), options.n_jobs)
+        counts = np.bincount(trained.indices, minlength=trained.shape[1])
+        block_schedule = BlockSchedule(trained, self._weights(trained), self._copies(counts), options.n_jobs)
         loss.begin(sides, trained)
         priors = self._find_priors(loss, trained)
         loop = self._epoch_loop(options)
@@ -480,9 +481,8 @@ class SGDFactorization(Fading, FeaturedFactors):
             return signs
         return np.ones(1, np.float32)
 
-    def _copies(self, matrix: CodeMatrix) -> NDArray[np.int64]:
-        """How often each item is in the pool that negatives are drawn from."""
-        counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    def _copies(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How often each item, of so many users, is in the pool that negatives are drawn from."""
         known = counts > 0
         if self.negatives != "popularity" or not known.any():
             return known.astype(np.int64)
@@ -557,7 +557,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         self.item_factors_, self.presence_factors_ = item_columns(loss)
         users = self._factors_of(change.users)
         sides = self._start(rows.shape, loss, seed, KnownFactors(users, self.item_factors_, self.presence_factors_))
-        block_schedule = BlockSchedule(rows, self._weights(rows), self._copies(self._training), options.n_jobs)
+        block_schedule = BlockSchedule(rows, self._weights(rows), self._copies(self.item_counts_), options.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
             sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
@@ -623,7 +623,7 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     def _pool(self) -> Codes:
         """The items as often as negatives are drawn from them; each once where there was no event."""
-        copies = self._copies(self._training)
+        copies = self._copies(self.item_counts_)
         return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), copies if copies.any() else 1)
 
     def _whole(self) -> dict[str, NDArray[Any]]:

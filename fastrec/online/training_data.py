@@ -64,6 +64,8 @@ def _training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.
 
 def check_updatable(model: Recommender) -> None:
     """Refuse a model that no checkpoint can update."""
+    if not model.has_users:
+        raise TypeError(f"{type(model).__name__} keeps no users that a checkpoint could update: publish a new model")
     if "partial_fit" not in model.capabilities:
         raise TypeError(f"{type(model).__name__} has no partial_fit, which a checkpoint needs: refit it instead")
 

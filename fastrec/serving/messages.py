@@ -198,6 +198,9 @@ class ModelAnswer(Struct):
     explains: bool
     reads_order: Annotated[bool, Meta(description="Whether it counts in which order a history is given: newest last.")]
     takes_events: bool
+    keeps_users: Annotated[
+        bool, Meta(description="Whether the model knows users: else it answers histories, and users by their events.")
+    ]
     needs_token: bool
     shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has a token.")]
     may: Annotated[list[str], Meta(description="The scopes of the token that came with the request.")]

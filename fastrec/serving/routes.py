@@ -66,7 +66,8 @@ ROUTES = (
     Endpoint(
         "GET", "/similar", items.list_similar,
         description=Description(
-            "The items nearest to an item", m.SimilarAnswer, {404: "Unknown item"} | _LATER,
+            "The items nearest to an item", m.SimilarAnswer,
+            {404: "Unknown item", 409: "Only its users could tell, whom the model does not keep"} | _LATER,
             parameters=[Parameter("item", "The item's id.", required=True), Parameter("k", "How many.", m.LARGEST_K)],
         ),
     ),

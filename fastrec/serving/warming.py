@@ -1,12 +1,17 @@
 """A new model is asked everything once before anybody else asks it, and timed."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
 import numpy as np
 
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.models import Recommender
 from fastrec.online import Event, Snapshot
 from fastrec.online.acceptance import largest_value
+from fastrec.online.journal import Id
 from fastrec.serving.parsing import decode
 
 # A model that needs longer for a question answers on threads: others would wait for it.
@@ -19,12 +24,10 @@ TRIES, LONG_ENOUGH = 20, 0.5
 def warm_up(snapshot: Snapshot) -> None:
     """Ask a new model everything once: kernels and indexes are made ready."""
     model = snapshot.model
-    codes = [0, model.seen_.shape[0] - 1]
-    users = model.user_vocabulary.decode(codes).tolist()
+    users, row = _some_users(model), _some_history(model)
     item = decode(model, np.zeros(1, int))
     unknown = "" if isinstance(users[0], str) else -1
     changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
-    row = model.seen_[[0]]
     for options in ({}, {"exclude_seen": False}, {"allow": item, "deny": item}):
         for asked in ([users[0]], [unknown], users):
             changed.recommend(asked, 1, on_unknown="popular", **options)
@@ -32,8 +35,24 @@ def warm_up(snapshot: Snapshot) -> None:
         model.recommend(row, 1, **options)
     if "explain" in model.capabilities:
         model.explain(row, item[0], 1)
-    model.similar_items(item, 1)
+    with contextlib.suppress(ValueError):  # which says that only users could tell
+        model.similar_items(item, 1)
     largest_value(model)
+
+
+def _some_users(model: Recommender) -> list[Id]:
+    """The first user and the last; of a model that keeps none somebody of the right kind."""
+    if not model.has_users:
+        return ["" if model.user_vocabulary.kind == "str" else 0]
+    found: list[Id] = model.user_vocabulary.decode([0, model.seen_.shape[0] - 1]).tolist()
+    return found
+
+
+def _some_history(model: Recommender) -> CodeMatrix:
+    """What the first user has had; the first item, where the model keeps no users."""
+    if model.has_users:
+        return pick_rows(model.seen_, slice(0, 1))
+    return rows_of_lists(np.zeros(1, np.int32), [1], model.n_features_in_)
 
 
 def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -47,9 +66,9 @@ def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_coun
         What the time is, in seconds.
     """
     model = snapshot.model
-    user = model.user_vocabulary.decode([0]).tolist()[0]
+    user, row = _some_users(model)[0], _some_history(model)
     item = decode(model, np.zeros(1, int))
-    event, row = Event(user, item[0], seq=snapshot.seq + 1), model.seen_[[0]]
+    event = Event(user, item[0], seq=snapshot.seq + 1)
     kinds: tuple[Callable[[], object], ...] = (
         lambda: snapshot.recommend([user], 10, on_unknown="popular"),
         lambda: snapshot.recommend([user], 10, exclude_seen=False, deny=item, on_unknown="popular"),

@@ -24,4 +24,4 @@ def test_names_of_rows_are_fewer_and_options_have_other_names_besides():
     with pytest.raises(ValueError, match=r"codec must be one of 'float16', 'int8', 'int4', got 'int8\+int4'"):
         make_codec("codec", "int8+int4", PLAIN_NAMES)
     with pytest.raises(ValueError, match="or 'histories', got 'history'; did you mean 'histories'"):
-        make_codec("user_codec", "history", besides="histories")
+        make_codec("user_codec", "history", besides=("histories",))

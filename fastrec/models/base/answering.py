@@ -232,6 +232,9 @@ class Answering(Learner):
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         """Codes and scores of the nearest items, of shape (n, k); the item itself is not among them."""
+        self._check_has_users(
+            "it cannot tell items that the same users had", "ask a model with weights or vectors of items"
+        )
         columns, rows = self._derived.get(STRUCTURE, self._structure)
         codes = np.empty((len(items), k), np.int32)
         scores = np.empty((len(items), k), np.float32)
@@ -261,6 +264,8 @@ def seen_rows(audience: Audience) -> CodeMatrix:
     """What each has seen, as rows; none for a user unknown to the model."""
     if audience.codes is None or not len(audience.codes) or audience.codes.min() >= 0:
         return audience.seen()
+    if not audience.model.has_users:
+        return rows_of_lists(np.empty(0, np.int32), [0] * len(audience), audience.model.seen_.shape[1])
     known = np.maximum(audience.codes, 0)
     rows = pick_rows(audience.model.seen_, known)
     return keep_entries(rows, (audience.codes >= 0)[row_numbers(rows)])

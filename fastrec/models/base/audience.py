@@ -25,6 +25,8 @@ from fastrec.matrix.sequences import (
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
+GIVE_HISTORIES = "give their histories, as model.recommend(model.histories([[item, …], …]))"
+
 
 class Learned(Protocol):
     """What an audience needs of a model."""
@@ -34,6 +36,13 @@ class Learned(Protocol):
     seen_: CodeMatrix
     order_: Order | None
     needs_order: bool
+
+    @property
+    def has_users(self) -> bool:
+        """Whether it knows any users."""
+
+    def _check_has_users(self, wanted: str, instead: str) -> None:
+        """Raise a ValueError where something is wanted of users, and there are none."""
 
     @property
     def user_vocabulary(self) -> Vocabulary:
@@ -173,6 +182,8 @@ def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience
         return read_histories(model, users), None
     model._check_fitted()
     vocabulary, ids = model.user_vocabulary, as_sequence(users)
+    if len(ids) and not model.has_users and (on_unknown == "error" or model.users_ is None):
+        model._check_has_users(f"it knows no user {ids[0]!r}", GIVE_HISTORIES)
     codes = vocabulary.look_up("users", ids, unknown="error" if on_unknown == "error" else "code")
     if on_unknown == "error" or (codes >= 0).all():
         return Audience(model, vocabulary.decode(codes), codes, None), None

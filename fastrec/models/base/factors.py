@@ -230,6 +230,8 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
                [2]], dtype=int32)
         """
         k = check_size("k", k)
+        self._check_fitted()
+        self._check_has_users("it has no users that could be similar", "ask the model before it was stripped of them")
         audience, _ = find_audience(self, users, "error")
         codes = audience.codes
         vectors = self._fold_in(self._weigh_unfaded(audience)) if codes is None else self._known_users(codes)

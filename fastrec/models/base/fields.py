@@ -36,6 +36,11 @@ class Ids(Field):
         if ranges:
             value.check_content()
 
+    @property
+    def rows(self) -> Side | None:
+        """See `Field.rows`."""
+        return self.size
+
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
         return "vocabulary", f"({self.size},)", "or none" if self.optional else ""

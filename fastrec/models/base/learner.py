@@ -14,10 +14,10 @@ from sklearn.utils.validation import _check_feature_names
 from fastrec.data import Interactions, Vocabulary
 from fastrec.data.recognition import refuse_table
 from fastrec.data.vocabulary import CodeVocabulary
-from fastrec.fields import Array, Fields, Matrix, Sizes, Value
+from fastrec.fields import Array, Fields, Matrix, Sizes, Value, fields_of
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, Policy, check_matrix, drop_zeros
-from fastrec.matrix.rows import with_data
+from fastrec.matrix.rows import pick_rows, with_data
 from fastrec.matrix.sequences import Order, drop_zeros_from_order, is_order, order_entries
 from fastrec.models.base.asking import ASKED
 from fastrec.models.base.derived import Derived, Key
@@ -30,6 +30,8 @@ from fastrec.validation import check_size, name_options
 
 T = TypeVar("T")
 TRAINING: Key[CodeMatrix] = Key("training")
+OF_USERS = frozenset({"partial_fit", "similar_users"})
+"""What a model can do only while it has users."""
 
 
 def _name_options_of(cls: type) -> None:
@@ -56,7 +58,10 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     """Whether there must be an order: Interactions need times, and the values of a plain matrix are places."""
 
     keeps_users: ClassVar[bool] = True
-    """Whether a fitted model knows the users that it was fitted with, or none (private models)."""
+    """Whether a fitted model knows the users that it was fitted with, or none (private and stripped models)."""
+
+    reads_others: ClassVar[bool] = False
+    """Whether answers are made of the histories of others: without its users the model has none."""
 
     _learned: ClassVar[Fields] = {
         "n_features_in_": Value(int, equal="n_items"),
@@ -82,6 +87,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     items_: Vocabulary | None
     item_info_: Mapping[str, NDArray[Any]] | None
     n_features_in_: int
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """What this family can do beyond the base: "transform", "similar_users", "explain", "partial_fit"."""
+
     _derived: Derived
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -151,7 +159,8 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def _adopt(self, X: Any) -> None:
         """Take over the data: the matrix, the vocabularies, what is known about the items."""
-        self.__dict__.pop("duplicates_", None)
+        for name in ("duplicates_", "keeps_users", "capabilities"):  # of another fit, and of a stripped model
+            self.__dict__.pop(name, None)
         matrix = self._check_matrix(X, copy=True, minimum_rows=1)
         self.duplicates_ = self._policy_of(X)
         if self.reads_order:
@@ -267,6 +276,23 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         """The ids of the items that are known: `items_`, or else their codes."""
         return CodeVocabulary(self.n_features_in_) if self.items_ is None else self.items_
 
+    @property
+    def has_users(self) -> bool:
+        """Whether there are users to be asked by their ids: none in a private model, and none in a stripped one."""
+        return bool(self.seen_.shape[0])
+
+    def _check_has_users(self, wanted: str, instead: str) -> None:
+        """Raise a ValueError where something is wanted of users, and there are none; it says what to do instead."""
+        if not self.has_users:
+            raise ValueError(f"this {type(self).__name__} keeps no users, so {wanted}: {instead}")
+
+    def _drop_users(self) -> None:
+        """Let go of the users: of each array that has a row for each of them, or for each of their events."""
+        for name, field in fields_of(type(self)).items():
+            if field.rows in ("n_users", "entries") and vars(self).get(name) is not None:
+                setattr(self, name, _without_rows(vars(self)[name]))
+        self.clear_derived()
+
     def clear_derived(self) -> None:
         """Forget what follows from what was learned, since that changes; copies of the model keep what is theirs."""
         self._derived = Derived()
@@ -291,6 +317,8 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
         """
         self.clear_derived()
+        if not self.has_users:
+            self.__dict__.update(keeps_users=False, capabilities=self.capabilities - OF_USERS)
 
     def _check_publishable(self) -> None:
         """Raise a ValueError where the model must not be written to a file; called before it is."""
@@ -300,6 +328,8 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def _check_data(self) -> None:
         """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
+        if not self.has_users:  # there is nothing to count again
+            return
         least = self.seen_.data.min(initial=np.inf)
         if least < 0 and not self.takes_negatives:
             raise ValueError(f"seen_.data must hold numbers from 0 on, got {least}")
@@ -323,6 +353,15 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         freeze(self)  # unpickled arrays can be written to; kernels are compiled for those that cannot
+
+
+def _without_rows(value: Any) -> Any:
+    """A vocabulary, a matrix or an array of the same kind and width, without a row."""
+    if isinstance(value, Vocabulary):
+        return value.picked(np.empty(0, np.int32))
+    if isinstance(value, CodeMatrix):
+        return pick_rows(value, slice(0, 0))
+    return np.empty((0, *value.shape[1:]), value.dtype)
 
 
 _name_options_of(Learner)

@@ -144,7 +144,7 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
     if "class" not in record or "learned" not in record:
         raise ValueError("it holds arrays, but no fastrec model")
     model = _assemble(arrays, record, check)
-    _share(model)
+    share(model)
     check_learned(model, ranges=check)
     model._restore(check=check)
     _check_options(model, record["options_left_out"])
@@ -170,13 +170,13 @@ def check_learned(model: Any, *, ranges: bool, besides: frozenset[str] = frozens
     model._check_relations(ranges=ranges)
 
 
-def _share(model: Any) -> None:
+def share(model: Any) -> None:
     """Hand on to the models that it is made of what is the whole's."""
     for value in list(vars(model).values()):
         if isinstance(value, Team):
             for member in value:
                 vars(member).update({name: vars(model).get(name) for name in Team.SHARED})
-                _share(member)
+                share(member)
 
 
 def _check_options(model: Any, left_out: list[str]) -> None:

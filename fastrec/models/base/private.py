@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.data import Interactions, Vocabulary
+from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Value
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -122,13 +122,8 @@ class PrivateRecommender(Recommender):
 
     def _complete(self, matrix: CodeMatrix) -> None:
         """Keep nobody: no ids, no histories, and counts that are paid for in place of the exact ones."""
-        self.seen_ = assemble_csr(
-            np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(1, np.int64), (0, matrix.shape[1])
-        )
-        if self.users_ is not None:
-            self.users_ = Vocabulary(np.empty(0, object if self.users_.kind == "str" else np.int64))
+        self._drop_users()
         self.item_counts_ = _whole(self.item_scores_)
-        self.clear_derived()
 
     def _release_counts(self, matrix: CodeMatrix, spending: Spending, share: float) -> NDArray[np.float64]:
         """How popular each item is, of shape (n_items,), at least 0; sets `item_scores_`."""

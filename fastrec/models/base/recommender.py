@@ -1,7 +1,7 @@
 """The base of all recommenders: what can be asked of a model, in the ids of whoever asks."""
 
 import os
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,6 @@ class Recommender(Answering):
     n_features_in_ : int
         The number of items.
     """
-
-    capabilities: ClassVar[frozenset[str]] = frozenset()
-    """What this family can do beyond the base: "transform", "similar_users", "explain", "partial_fit"."""
 
     def recommend(
         self,

@@ -114,6 +114,7 @@ def recommend_to(
 def _list_users(model: Any, users: Any) -> Any:
     """The users in an order that is the same in each run, and that can be cut: ids, or rows of histories."""
     if users is None:
+        model._check_has_users("there are none to write recommendations for", "give users=, their histories")
         return model.user_vocabulary.ids
     if hasattr(type(users), "n_interactions") or hasattr(users, "tocsr") or getattr(users, "ndim", 1) == 2:
         return users

@@ -119,6 +119,7 @@ class Updating(Recommender):
         """
         if not self.__sklearn_is_fitted__():
             return self.fit(X, y)
+        self._check_updatable()
         if isinstance(X, Interactions):
             return self._take_in(X)
         _check_feature_names(self, X, reset=False)
@@ -164,6 +165,7 @@ class Updating(Recommender):
         array([[5]], dtype=int32)
         """
         check_choice("how", how, ("append", "replace"))
+        self._check_updatable()
         rows, given = self._read_histories(histories)
         listed = as_ids(users, "users")
         vocabulary, codes = self.user_vocabulary.grow("users", listed)
@@ -209,7 +211,7 @@ class Updating(Recommender):
         array([2, 0])
         """
         check_choice("how", how, ("append", "replace"))
-        self._check_fitted()
+        self._check_updatable()
         n_users = self.seen_.shape[0]
         listed = as_ids(items, "items")
         vocabulary, codes = self.item_vocabulary.grow("items", listed)
@@ -235,6 +237,10 @@ class Updating(Recommender):
         return self._change(matrix, np.union1d(gaining, losing).astype(np.int32), codes, items=vocabulary, order=order)
 
     # -- what they share
+
+    def _check_updatable(self) -> None:
+        self._check_fitted()
+        self._check_has_users("it cannot be updated", "update the model that it was stripped of, and strip it again")
 
     def follow(self, whole: Recommender, matrix: CodeMatrix, order: Order | None, change: Change) -> None:
         """Follow the model that this one is a member of, whose data, ids and facts about items are its own.

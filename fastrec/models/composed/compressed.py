@@ -14,6 +14,7 @@ from fastrec.kernels.codes import measure_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.fields import Arrays, Codecs, Origin
+from fastrec.models.base.learner import OF_USERS
 from fastrec.models.base.persistence import Team
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.updating import Updating, resize
@@ -105,6 +106,11 @@ class Compressed(Updating):
             shell.item_features_ = resize(shell.item_features_, (n_items, shell.item_features_.shape[1]))
         self.origin_ = Team((shell,))
 
+    def _drop_users(self) -> None:
+        """See `Learner._drop_users`."""
+        super()._drop_users()
+        self.kept_ = {name: array for name, array in self.kept_.items() if name != "answered"}
+
     # -- the manners of the original
 
     def _take_manners(self) -> None:
@@ -112,7 +118,8 @@ class Compressed(Updating):
         origin = self._origin
         manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
-        self.__dict__["capabilities"] = origin.capabilities | Updating.capabilities
+        capabilities = origin.capabilities | Updating.capabilities
+        self.__dict__["capabilities"] = capabilities if self.has_users else capabilities - OF_USERS
 
     @property
     def fades(self) -> bool:

@@ -30,7 +30,8 @@ from fastrec.retrieval.coded import CodedIndex
 ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
 ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
 ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
-FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing
+FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing of users but their histories
+NO_USERS = "none"  # the one that keeps no users
 
 
 class CompressedFactors(Compressed, FactorRecommender):
@@ -82,14 +83,15 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     def _take(self, model: FactorRecommender, codec: Any, user_codec: Any) -> "CompressedFactors":
         items, users = make_codec("codec", codec), None
-        folded = isinstance(user_codec, str) and user_codec == FROM_HISTORIES
-        if folded and (getattr(model, "users_given_", False) or getattr(model, "user_features_", None) is not None):
+        told = getattr(model, "users_given_", False) or getattr(model, "user_features_", None) is not None
+        folded = not model.has_users or (isinstance(user_codec, str) and user_codec == FROM_HISTORIES)
+        if model.has_users and folded and told:
             raise ValueError(
                 f"user_codec must not be {FROM_HISTORIES!r} for this {type(model).__name__}: its users' factors do not "
                 "follow from histories alone"
             )
         if user_codec is not None and not folded:
-            users = make_codec("user_codec", user_codec, besides=FROM_HISTORIES)
+            users = make_codec("user_codec", user_codec, besides=(NO_USERS, FROM_HISTORIES))
         elif type(items).__name__ in ("ProductQuantizer", "BinaryCodec", "ResidualCodec"):
             users = make_codec("user_codec", "int8")
         arrays = {name: getattr(model, name) for name in model._by_item}
@@ -110,6 +112,12 @@ class CompressedFactors(Compressed, FactorRecommender):
         self.other_codes_ = {name: readonly(rows) for name, rows in codes.items()}
         freeze(self)
         return self
+
+    def _drop_users(self) -> None:
+        """See `Learner._drop_users`."""
+        super()._drop_users()
+        self.codecs_ = {name: codec for name, codec in self.codecs_.items() if name != "user_factors_"}
+        self.user_codes_ = np.empty((0, 0), np.uint8)
 
     def _update(self, change: Change) -> None:
         old = self._origin

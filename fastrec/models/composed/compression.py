@@ -6,7 +6,8 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.recommender import Recommender
-from fastrec.models.composed.compressed_factors import CompressedFactors
+from fastrec.models.base.stripping import strip
+from fastrec.models.composed.compressed_factors import NO_USERS, CompressedFactors
 from fastrec.models.composed.compressed_weights import CompressedWeights
 from fastrec.models.composed.reranked import Reranked
 
@@ -29,7 +30,7 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
     user_codec
         The same for the users' factors. None is `codec`, but "int8" where that is a product quantizer, binary or of two
         levels: users are looked up, not scanned. "histories" keeps nothing of them: whoever is asked about is folded in
-        from the history that the model keeps anyway.
+        from the history that the model keeps anyway. "none" keeps no users at all: it compresses what `strip` leaves.
 
     Returns
     -------
@@ -61,13 +62,18 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
     if not isinstance(model, Recommender):
         raise TypeError(f"compress takes a fitted model of fastrec, got {type(model).__name__}")
     model._check_fitted()
+    if isinstance(user_codec, str) and user_codec == NO_USERS:
+        model, user_codec = strip(model), None
     if isinstance(model, Reranked):
         raise TypeError("Reranked cannot be compressed: compress the model that it re-ranks, and re-rank the result")
     if isinstance(model, FactorRecommender):
         return CompressedFactors()._take(model, codec, user_codec)
     if isinstance(model, ItemWeights) and not isinstance(model.weights_, CodeMatrix):
         if user_codec is not None:
-            raise ValueError(f"user_codec must be None for {type(model).__name__}, which has no user factors")
+            raise ValueError(
+                f"user_codec must be None for {type(model).__name__}, which has no user factors; or {NO_USERS!r}, to "
+                "keep no users"
+            )
         return CompressedWeights()._take(model, codec)
     why = (
         "its weights are sparse: most of their bytes are codes, which a codec for numbers leaves as they are"

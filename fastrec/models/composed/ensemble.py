@@ -191,7 +191,7 @@ class Ensemble(Updating):
     def _members_update(self) -> bool:
         """Whether all members can be updated; else an AttributeError, as for a method that is not there."""
         for member in self._current_members():
-            if "partial_fit" not in member.capabilities:
+            if not hasattr(member, "partial_fit"):
                 names = type(member).__name__, type(self).__name__
                 raise AttributeError("{}, a member of the {}, has no partial_fit".format(*names))
         return True

@@ -29,7 +29,10 @@ async def list_similar(server: Server, request: Request) -> Answer:
     code = encode(model, [item])
     if code[0] < 0:
         raise Refusal(404, f"unknown item {item!r}", "item")
-    top = await server.line.run(model.similar_items, [item], k)
+    try:
+        top = await server.line.run(model.similar_items, [item], k)
+    except ValueError as error:  # of a model that could tell by its users alone, and keeps none
+        raise Refusal(409, str(error), "item") from None
     title = find_titles(model, code.tolist())[0]
     return make_answer(m.SimilarAnswer(item, list_recommended(model, top, 0), snapshot.version, title))
 

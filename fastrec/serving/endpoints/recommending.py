@@ -128,7 +128,8 @@ def _check_known(snapshot: Snapshot, users: list[Id], policy: str, field: str) -
     if policy == "error":
         for place, user in enumerate(users):
             if not snapshot.knows(user):
-                raise Refusal(404, f"unknown user {user!r}", field if field == "user" else f"{field}[{place}]")
+                said = "" if snapshot.model.has_users else ": the model keeps no users, send a history instead"
+                raise Refusal(404, f"unknown user {user!r}{said}", field if field == "user" else f"{field}[{place}]")
 
 
 async def recommend_batch(server: Server, request: Request) -> Answer:

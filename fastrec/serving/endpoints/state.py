@@ -37,6 +37,7 @@ async def show_model(server: Server, request: Request) -> Answer:
             explains="explain" in model.capabilities,
             reads_order=model.needs_order or model.fades,
             takes_events=server.journal is not None,
+            keeps_users=model.has_users,
             needs_token=server.access.needs_token,
             shows_users=server.access.needs_token or server.is_local,
             may=sorted(scope.value for scope in may),

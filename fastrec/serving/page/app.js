@@ -417,6 +417,7 @@ async function begin() {
   if (wanted !== null && isUserId(wanted)) return choose(asUserId(wanted));
   const got = maySee() ? await attempt(() => ask("/users?limit=1")) : null;
   await choose(got?.answer.users[0] ?? null);
+  if (!state.model.keeps_users) setMode("history");
 }
 begin();
 setInterval(() => document.hidden || readModel(), 5000);

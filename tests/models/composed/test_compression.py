@@ -1,5 +1,6 @@
 """What makes compressed models: which models it takes, and with which codecs."""
 
+import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -51,3 +52,24 @@ def test_the_bytes_of_the_original_are_those_of_what_is_coded(name, fitted):
         factors = model.user_factors_.nbytes + model.item_factors_.nbytes
         assert original_bytes(model) >= factors
         assert (original_bytes(model) == factors) == (name == "ImplicitALS")
+
+
+def test_no_users_are_kept_where_that_is_asked_for_whichever_comes_first(tmp_path):
+    data = fr.Interactions(*np.argwhere(random_matrix()).T, users=[f"user-{n}-xyzzy" for n in range(60)])
+    for model in (fr.ImplicitALS(factors=16, random_state=0), fr.EASE()):
+        model.fit(data)
+        one, other = compress(model, "int8", user_codec="none"), fr.strip(compress(model, "int8"))
+        histories = one.histories([[1, 2], [7]])
+        np.testing.assert_array_equal(one.recommend(histories, 5).codes, other.recommend(histories, 5).codes)
+        for small in (one, other, compress(fr.strip(model), "int8")):
+            small.save(tmp_path / "m.fastrec")
+            again = fr.load(tmp_path / "m.fastrec")
+            assert not again.has_users
+            assert not {"partial_fit", "similar_users"} & again.capabilities
+            assert b"-xyzzy" not in (tmp_path / "m.fastrec").read_bytes()
+            np.testing.assert_array_equal(one.recommend(histories, 5).scores, again.recommend(histories, 5).scores)
+            with pytest.raises(ValueError, match="keeps no users, so it knows no user"):
+                again.recommend("user-3-xyzzy")
+            with pytest.raises(ValueError, match="keeps no users, so it cannot be updated"):
+                again.update_users(["new"], histories[:1])
+        assert data.users == model.users_

@@ -1,0 +1,29 @@
+"""``fastrec strip``: a model without its users."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastrec.cli.app import app
+from fastrec.cli.options import FileMode, ModelFile
+from fastrec.cli.output import note
+from fastrec.permissions import parse_mode
+
+
+@app.command(epilog="Example:  fastrec strip model.fastrec -o shipped.fastrec")
+def strip(
+    model_file: ModelFile,
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
+    mode: FileMode = "600",
+) -> None:
+    """Write a model without ids and histories of users; it answers by histories: fastrec recommend … --history."""
+    from fastrec import load
+    from fastrec import strip as strip_model
+    from fastrec.storage import size_in_words
+
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    strip_model(load(model_file)).save(output, mode=parse_mode(mode))
+    size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
+    note(f"{output}: {size} instead of {was}")
