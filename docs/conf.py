@@ -37,6 +37,7 @@ nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+nb_execution_in_temp = True
 
 # Reference: one page for each public name. Words in single backticks of docstrings are links where they name an object.
 default_role = "autolink"

@@ -1,8 +1,11 @@
 """`AutoRecommender`: a good model without knowing which."""
 
+import contextlib
 import functools
 import os
 import sys
+import warnings
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastrec.data import Interactions
+from fastrec.data import Interactions, TiedTimesWarning
 from fastrec.evaluation.automatic.contest import Contest, Entry
 from fastrec.evaluation.automatic.families import Family, Shape, families_for
 from fastrec.evaluation.automatic.forms import forms_of, in_form
@@ -37,6 +40,14 @@ def _check_budget(name: str, budget: Any) -> None:
 def _check_metric(name: str, metric: Any) -> None:
     if parse_metric(metric).name in LOWEST:
         raise ValueError(f"{name} must be a metric of rankings that is best when high, got {metric!r}")
+
+
+@contextlib.contextmanager
+def _without_tied_times() -> Iterator[None]:
+    """Keeps models that are only tried from warning of tied times; the winner's own fit still does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiedTimesWarning)
+        yield
 
 
 class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
@@ -154,7 +165,8 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         contest = Contest(
             data, families, forms, plan, metric=self.metric, seed=seed, n_jobs=self.n_jobs, tell=self._tell
         )
-        self.trials_, self.n_trials_ = contest.run(), plan.trials
+        with _without_tied_times():
+            self.trials_, self.n_trials_ = contest.run(), plan.trials
         self._choose(X, contest, {family.name: family for family in families}, seed, data)
         return self
 
@@ -171,7 +183,8 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
         ahead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
         reason = f"{self.metric} {best.score:.4f} on {best.form} values{ahead}"
-        blended = self._blend(contest, families, seed) if self.blend else None
+        with _without_tied_times():
+            blended = self._blend(contest, families, seed) if self.blend else None
         if blended is not None:
             winner, gain = blended
             reason = f"{reason}; a Blend of the best families is {gain:+.1%} better on the same part"

@@ -1,5 +1,7 @@
 """`AutoRecommender`."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -75,3 +77,14 @@ def test_it_behaves_as_scikit_learns_do():
 def test_what_it_cannot_mean_is_refused(options, said):
     with pytest.raises((ValueError, TypeError), match=said):
         fr.AutoRecommender(**options).fit(blocks())
+
+
+def test_models_that_are_only_tried_do_not_warn_of_tied_times():
+    rows, columns = np.nonzero(blocks(n=300))
+    data = fr.Interactions(rows, columns, times=rows)  # all events of a user at one time
+    assert data.tied_share() == 1
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", fr.TiedTimesWarning)
+        auto = fr.AutoRecommender(trials=1, blend=False, random_state=0, n_jobs=1).fit(data)
+    assert any(entry.family.startswith("Sequence") for entry in auto.trials_)
+    assert len(told) == auto.model_.needs_order, "only the winner's own fit warns"
