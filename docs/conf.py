@@ -24,7 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "package.md"]  # the second is the page of the package index
 templates_path = ["_templates"]
 
 # Pages: Markdown, with the headings as targets of links.
