@@ -216,6 +216,9 @@ def _interactions(data: Interactions) -> list[Any]:
 def _estimator(value: Any) -> list[Any]:
     """An estimator's options and, once it is fitted, what it has learned."""
     options = {name: option for name, option in value.get_params(deep=False).items() if name not in IDLE}
+    settle = getattr(value, "settle", None)
+    if settle is not None:  # what was taken in place is learned
+        settle()
     learned = {name: part for name, part in vars(value).items() if name.endswith("_") and not name.startswith("_")}
     if learned:  # options that a file does not hold, or makes anew of what was learned, have done their work
         rebuilt = getattr(type(value), "_rebuilt_options", ())

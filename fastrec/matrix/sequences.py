@@ -34,6 +34,14 @@ class Sequences(NamedTuple):
     items: NDArray[np.int32]
 
 
+class HistoryRow(NamedTuple):
+    """One user's history: codes that rise, int32, and their values, float32; and their order, where there is one."""
+
+    codes: NDArray[np.int32]
+    values: NDArray[np.float32]
+    order: Order | None
+
+
 class Ties(NamedTuple):
     """How many entries have one before them in their row, and what share of these has the time of that one."""
 

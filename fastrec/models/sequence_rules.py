@@ -1,25 +1,32 @@
 """`SequenceRules`: what follows what, counted."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Interactions, Vocabulary
 from fastrec.fields import Fields, Matrix
 from fastrec.kernels.sequence_rules import Pairs
-from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.arrays import Codes, Floats, readonly
+from fastrec.matrix.changed_rows import ChangedRows, row_of
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
-from fastrec.matrix.sequences import Order, Sequences, pick_order, read_sequences
+from fastrec.matrix.sequences import HistoryRow, Order, Sequences, pick_order, read_sequences
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_weights import ItemWeights
+from fastrec.models.base.persistence import freeze
+from fastrec.models.base.settled import Settled
 from fastrec.models.base.unreached import faint_popularity
 from fastrec.models.base.updating import Change
 from fastrec.options import RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.follows import exchange, fades_of, sum_pairs, weigh
+from fastrec.solvers.growing_rules import GrowingRules, NewEvents
+from fastrec.solvers.neighbors import rows_of
+from fastrec.solvers.pair_rows import ChangingPairs
 
 # An event of a history of which less is left than this counts nothing.
 FAINT = 1e-3
@@ -27,6 +34,9 @@ FAINT = 1e-3
 POPULAR = 1e-6
 # Above this share of the events, the old and the new ones of changed users together, all pairs are counted anew.
 MOST_EXCHANGED = 0.5
+# At most so many events at a time are taken in place.
+FEW = 1000
+ONE = readonly(np.ones(1, np.float32))
 
 
 class SequenceRules(ItemWeights):
@@ -97,7 +107,11 @@ class SequenceRules(ItemWeights):
     }
     _learned: ClassVar[Fields] = {"weights_": Matrix(("n_items", "n_items"), least=0)}
 
-    weights_: CodeMatrix
+    seen_: CodeMatrix = Settled()  # type: ignore[assignment]
+    order_: Order | None = Settled(None)  # type: ignore[assignment]
+    weights_: CodeMatrix = Settled()  # type: ignore[assignment]
+    _growing: GrowingRules | None = None
+    """What has taken in events since `seen_`, `order_` and `weights_` were made: these follow once they are read."""
 
     def __init__(
         self,
@@ -122,7 +136,7 @@ class SequenceRules(ItemWeights):
 
     def _update(self, change: Change) -> None:
         """Where items are to follow: the pairs of the changed users are exchanged, in sums that are exact."""
-        pairs, jobs = change.derived.peek(self._sums_key()), effective_jobs(self.n_jobs)
+        pairs, jobs = change.derived.peek(_sums_key(self.window, self.decay)), effective_jobs(self.n_jobs)
         gone = _sequences_of(change.before, change.order, change.users)
         new = _sequences_of(self._training, self._training_order(), change.users)
         exchanged = len(gone.items) + len(new.items)
@@ -134,15 +148,118 @@ class SequenceRules(ItemWeights):
     def _weigh_pairs(self, pairs: Pairs) -> None:
         """Sets the weights by sums, and keeps these for the next update: of float32 weights they cannot be had."""
         counts = self.item_counts_ + 1.0
-        left, right = (np.asarray(counts**-power) for power in (self.source_exponent, self.target_exponent))
+        left, right = (np.asarray(counts**-power) for power in self._exponents())
         self.weights_ = weigh(pairs, left, right, effective_jobs(self.n_jobs))
-        self._derived.get(self._sums_key(), lambda: pairs)
+        self._derived.get(_sums_key(self.window, self.decay), lambda: pairs)
 
     def _fades(self) -> NDArray[np.float64]:
         return fades_of(min(self.window, self.n_features_in_), self.decay)
 
-    def _sums_key(self) -> Key[Pairs]:
-        return Key(f"sums over pairs {self.window} {self.decay}")
+    def _exponents(self) -> tuple[float, float]:
+        return self.source_exponent, self.target_exponent
+
+    # -- a few events, taken in place
+
+    def _adopt(self, X: Any) -> None:
+        self._growing = None
+        super()._adopt(X)
+
+    def _take_in(self, X: Interactions) -> Self:
+        """`partial_fit` with ids of its own; of a few events of known items, in time that hangs on these alone."""
+        coded = self._code_few(X)
+        policy = X.duplicates or self.duplicate_policy
+        while coded is not None and (growing := self._find_growing()) is not None:
+            with growing.lock:
+                if self._growing is not growing:  # another thread has just read the whole
+                    continue
+                growing.take(self._read_events(X, coded), policy)
+                self.users_, self.item_counts_ = coded.vocabulary, growing.item_counts
+                self.clear_derived()
+            if growing.pairs.is_large:
+                self.settle()
+            return self
+        return super()._take_in(X)
+
+    def _code_few(self, X: Interactions) -> "Coded | None":
+        """The codes of X's ids; None where its events are not few, or not as those that are taken in place."""
+        if self.users_ is None or self.items_ is None:
+            return None
+        if not 0 < X.n_interactions <= FEW or X.times is None or X.duplicates == "error":
+            return None
+        if X.users.kind != self.users_.kind or (X.values is not None and X.values.min() < 0):
+            return None
+        items = None if X.items is self.items_ else self.items_.encode(X.items.ids, unknown="code")
+        if items is not None and items.min(initial=0) < 0:
+            return None
+        vocabulary, users = (self.users_, None) if X.users is self.users_ else self.users_.grow("users", X.users.ids)
+        return Coded(vocabulary, users, items)
+
+    def _find_growing(self) -> GrowingRules | None:
+        """What takes in events, by the options as they are now; None where that would take all of the events."""
+        key = (self.window, self.decay, self._exponents())
+        growing = self._growing
+        if growing is not None:
+            return growing if growing.key == key else None
+        pairs, order = self._derived.peek(_sums_key(self.window, self.decay)), self.order_
+        if pairs is not None and order is not None:
+            histories = ChangedRows(self.seen_, order)
+            changing = ChangingPairs(pairs, self._fades())
+            self._growing = GrowingRules(histories, changing, self.item_counts_, key)
+        return self._growing
+
+    def _read_events(self, X: Interactions, coded: "Coded") -> list[NewEvents]:
+        """The events of X, the pairs that it repeats merged, by users."""
+        if X.n_interactions == 1:
+            values = ONE if X.values is None else X.values
+            return [NewEvents(coded.user(X.user_codes[0]), coded.items_of(X.item_codes), values)]
+        self._joining(X)
+        given, order = self._check_matrix(X), X.order()
+        assert order is not None
+        events = []
+        for row in np.flatnonzero(np.diff(given.indptr)).tolist():
+            codes, values, places = row_of(given, order, row)
+            oldest = np.argsort(places)
+            events.append(NewEvents(coded.user(row), coded.items_of(codes[oldest]), readonly(values[oldest])))
+        return events
+
+    def settle(self) -> None:
+        """See `Learner.settle`."""
+        growing = self._growing
+        if growing is None:
+            return
+        with growing.lock:
+            if self._growing is not growing:
+                return
+            seen, order = growing.histories.join(len(self.user_vocabulary))
+            pairs = growing.pairs.join()
+            weights = weigh(pairs, growing.powers.left, growing.powers.right, effective_jobs(self.n_jobs))
+            self._derived.get(_sums_key(*growing.key[:2]), lambda: pairs)
+            self.seen_, self.order_, self.weights_ = seen, order, weights
+            freeze(self)
+            del self._growing
+
+    def __getstate__(self) -> Any:
+        self.settle()  # events are taken in place of one object alone
+        return super().__getstate__()
+
+    @property
+    def has_users(self) -> bool:
+        """See `Learner.has_users`."""
+        return self._growing is not None or super().has_users
+
+    def user_row(self, code: int) -> HistoryRow:
+        """See `Learner.user_row`."""
+        growing = self._growing
+        return super().user_row(code) if growing is None else HistoryRow(*growing.histories.row(code))
+
+    def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
+        growing = self._growing
+        if growing is None or histories.shape[0] != 1:
+            return super()._score_batch(histories, codes)
+        with growing.lock:
+            return growing.score(rows_of(histories))
+
+    # -- answers
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
         return audience.faded(self.recency, FAINT)
@@ -155,6 +272,29 @@ class SequenceRules(ItemWeights):
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
         return super().pair_scores(audience, rows, items) + faint_popularity(self, POPULAR)[items]
+
+
+class Coded(NamedTuple):
+    """Who and what some Interactions are about: a model's users, grown by theirs, and its codes for their codes.
+
+    The codes are None where theirs are the model's.
+    """
+
+    vocabulary: Vocabulary
+    users: Codes | None
+    items: Codes | None
+
+    def user(self, code: int) -> int:
+        """The model's code for one of their users."""
+        return int(code if self.users is None else self.users[code])
+
+    def items_of(self, codes: Codes) -> Codes:
+        """The model's codes for some of their items."""
+        return readonly(codes if self.items is None else self.items[codes])
+
+
+def _sums_key(window: int, decay: float) -> Key[Pairs]:
+    return Key(f"sums over pairs {window} {decay}")
 
 
 def _sequences_of(matrix: CodeMatrix, order: Order | None, users: Codes) -> Sequences:

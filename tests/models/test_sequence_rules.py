@@ -1,6 +1,8 @@
 """SequenceRules against plain Python, its updates against refits, and what order changes."""
 
 import copy
+import pickle
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.data import Interactions
+from fastrec.fingerprint import fingerprint
 from fastrec.matrix.sequences import read_sequences
-from fastrec.models import SequenceRules, sequence_rules
+from fastrec.models import SequenceRules, load, sequence_rules
 from fastrec.solvers.follows import sum_pairs
 from tests.reference import sequence_rules as reference
 
@@ -75,11 +78,12 @@ def test_updates_give_the_weights_of_a_refit_to_the_bit(first, second, third):
 
 
 @settings(deadline=None, max_examples=30)
-@given(logs, st.lists(logs, max_size=3), st.sampled_from(["fit", "exchange"]))
+@given(logs, st.lists(logs, max_size=3), st.sampled_from(["fit", "exchange", "in place"]))
 def test_exchanged_pairs_give_the_weights_of_a_refit_to_the_bit(first, later, way):
     model, log = SequenceRules(window=3, decay=0.7).fit(interactions(first)), list(first)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sequence_rules, "MOST_EXCHANGED", {"fit": 0, "exchange": 1e9}[way])
+        patch.setattr(sequence_rules, "MOST_EXCHANGED", {"fit": 0}.get(way, 1e9))
+        patch.setattr(sequence_rules, "FEW", {"in place": 1000}.get(way, 0))
         for number, more in enumerate(later, 1):
             log += more
             model.partial_fit(interactions(more, 100 * number))
@@ -89,6 +93,7 @@ def test_exchanged_pairs_give_the_weights_of_a_refit_to_the_bit(first, later, wa
 def test_pairs_are_exchanged_where_few_users_have_changed_and_only_there(monkeypatch):
     data, day = random_log(300, 90, 20_000), random_log(300, 90, 5, seed=3)
     calls = []
+    monkeypatch.setattr(sequence_rules, "FEW", 4)
     for name in ("sum_pairs", "exchange"):
         plain = getattr(sequence_rules, name)
         monkeypatch.setattr(sequence_rules, name, lambda *args, plain=plain, n=name: calls.append(n) or plain(*args))
@@ -98,6 +103,143 @@ def test_pairs_are_exchanged_where_few_users_have_changed_and_only_there(monkeyp
     assert calls == ["sum_pairs", "exchange", "exchange", "sum_pairs", "sum_pairs"]
     expected = sum_pairs(read_sequences(model.seen_, model.order_), 90, model._fades())
     np.testing.assert_array_equal(model.weights_.indices, expected.codes)
+
+
+def assert_same_model(one, other):
+    for name in ("seen_", "weights_"):
+        assert_same_weights(getattr(one, name), getattr(other, name))
+    for name in ("order_", "item_counts_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+    assert one.users_ == other.users_
+
+
+def assert_same_answers(one, other, users):
+    for user in users:
+        top, expected = one.recommend([user], k=ITEMS), other.recommend([user], k=ITEMS)
+        np.testing.assert_array_equal(top.codes, expected.codes)
+        np.testing.assert_array_equal(top.scores, expected.scores)
+
+
+valued = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, ITEMS - 1), st.integers(0, 2)), min_size=1)
+
+
+def chunk_of(log, first, policy, users="abcdef"):
+    """Some events of (user, item, value), with the ids of those users alone whom they are about, if none are given."""
+    met = sorted({user for user, _, _ in log})
+    vocabulary = list(users) if users else met
+    return Interactions(
+        [vocabulary.index(user) for user, _, _ in log], [item for _, item, _ in log], [value for *_, value in log],
+        times=first + np.arange(len(log)), users=vocabulary, items=range(ITEMS), duplicates=policy,
+    )  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(valued, valued, st.lists(st.integers(1, 5)), st.sampled_from(["sum", "last", "max"]), st.booleans())
+def test_events_in_any_chunks_are_one_fit_to_the_bit(first, later, sizes, policy, asked):
+    model = SequenceRules(window=3, decay=0.7).fit(chunk_of(first, 0, policy))
+    start = 0
+    for size in [*sizes, len(later)]:
+        log = later[start : start + size]
+        if log:
+            model.partial_fit(chunk_of(log, len(first) + start, policy, users=""))
+        if asked:
+            model.recommend(["a"])
+        start += size
+    whole = SequenceRules(window=3, decay=0.7).fit(chunk_of([*first, *later], 0, policy))
+    assert vars(model)["_growing"] is not None
+    assert_same_answers(model, whole, "abcdef")
+    assert vars(model)["_growing"] is not None
+    assert_same_model(model, whole)
+
+
+def test_events_in_place_of_new_users_and_what_changes_the_rest_are_one_truth(tmp_path):
+    data, one = random_log(40, 30, 900), lambda n: random_log(40, 30, 900, seed=1).select(np.array([n]))
+    model, whole = SequenceRules(window=4).fit(data), SequenceRules(window=4).fit(data)
+    new = Interactions([0, 0], [3, 7], times=[5000, 5001], users=[999], items=range(30), duplicates="last")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequence_rules, "FEW", 0)
+        for more in (one(3), new, one(4)):
+            whole.partial_fit(more)
+    for more in (one(3), new, one(4)):
+        model.partial_fit(more)
+    copied, explained = copy.copy(model), whole.explain(999, 5)
+    model.save(tmp_path / "model")
+    assert "_growing" not in vars(copied)
+    for other in (model, copied, load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert_same_model(other, whole)
+        np.testing.assert_array_equal(other.explain(999, 5).contributions, explained.contributions)
+    model.partial_fit(one(5))
+    assert_same_model(copied, whole)
+    assert fingerprint(model.partial_fit(one(6))) == fingerprint(whole.partial_fit(one(5)).partial_fit(one(6)))
+    for change in (
+        lambda it: it.update_users([5], data[[5]]),
+        lambda it: it.update_items([2], np.zeros((1, it.seen_.shape[0])), how="replace"),
+        lambda it: it.set_params(target_exponent=0.9),
+        lambda it: it.set_params(window=2),
+        lambda it: it.set_params(decay=0.5),
+        lambda it: it.partial_fit(Interactions([0], [0], times=[9000], users=[3], items=[77])),
+        lambda it: it.fit(data),
+    ):
+        for it in (model, whole):
+            change(it.partial_fit(one(7))).partial_fit(one(9))
+        assert_same_model(model, whole)
+
+
+def test_what_is_read_while_events_come_stays_as_it_was():
+    data, later = random_log(40, 30, 900), random_log(40, 30, 900, seed=1)
+    model = SequenceRules(window=4).fit(data)
+    before = [copy.deepcopy(part) for part in (model.weights_, model.seen_)]
+    kept = model.weights_, model.seen_
+    counts = model.item_counts_
+    model.partial_fit(later.select(np.arange(50)))
+    for part, was in zip(kept, before, strict=True):
+        assert_same_weights(part, was)
+    assert counts is not model.item_counts_
+    assert model.item_counts_.sum() == model.seen_.nnz
+
+
+def test_threads_that_read_see_a_model_of_some_of_the_events():
+    data, later = random_log(40, 30, 300), random_log(40, 30, 600, seed=1)
+    chunks = [later.select(np.array([number])) for number in range(200)]
+    model, twin, over = SequenceRules(window=4).fit(data), SequenceRules(window=4).fit(data), threading.Event()
+    history, found = model.histories([[3, 5]]), []
+    scores = lambda of: of.recommend(history, k=5).scores[0]
+
+    def read(settling):
+        while not over.is_set():
+            found.append(scores(model))
+            if settling:
+                _ = model.weights_
+
+    threads = [threading.Thread(target=read, args=(settling,)) for settling in (False, True)]
+    for thread in threads:
+        thread.start()
+    known = [scores(twin)]
+    for chunk in chunks:
+        model.partial_fit(chunk)
+        known.append(scores(twin.partial_fit(chunk)))
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert found
+    distances = np.abs(np.array(found)[:, None] - np.array(known)).max(axis=2).min(axis=1)
+    assert distances.max() < 3e-6  # popularity, which is that of another moment, counts so much at most
+    assert_same_model(model, twin)
+
+
+def test_what_cannot_be_taken_in_place_is_refused_as_ever():
+    model = SequenceRules().fit(interactions([("a", 0), ("a", 1)])).partial_fit(interactions([("b", 2)], 9))
+    wrong = interactions([("a", 0)], 10)._replace(duplicates="error")
+    with pytest.raises(ValueError, match="known already"):
+        model.partial_fit(wrong)
+    with pytest.raises(ValueError, match="Negative values"):
+        model.partial_fit(Interactions([0], [0], [-1.0], times=[11], users=USERS, items=range(ITEMS)))
+    with pytest.raises(ValueError, match="integers as users"):
+        model.partial_fit(Interactions([0], [0], times=[11], users=[1], items=range(ITEMS)))
+    with pytest.raises(ValueError, match="no times"):
+        model.partial_fit(Interactions([0], [0], users=USERS, items=range(ITEMS)))
+    whole = SequenceRules().fit(interactions([("a", 0), ("a", 1), ("b", 2)]))
+    assert_same_model(model, whole)
 
 
 def test_an_item_taken_away_leaves_no_trace():

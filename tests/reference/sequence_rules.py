@@ -20,3 +20,13 @@ def scores(sequence, weights, recency, last):
     for age, item in enumerate(reversed(sequence[-last:])):
         total += recency**age * weights[item]
     return total
+
+
+def pair_sums(sequences, n_items, fades):
+    """What pairs of each item (row) and each later one count together, of shape (n_items, n_items)."""
+    sums = np.zeros((n_items, n_items))
+    for items in sequences:
+        for place, item in enumerate(items):
+            for distance, later in enumerate(items[place + 1 : place + len(fades)], 1):
+                sums[item, later] += fades[distance]
+    return sums

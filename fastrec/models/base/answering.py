@@ -90,9 +90,7 @@ class Answering(Learner):
         """What each has seen; a plain array of codes for a single user, which costs no matrix."""
         if len(audience) == 1 and audience.codes is not None:
             code = int(audience.codes[0])
-            seen = self.seen_
-            indices: Codes = seen.indices[seen.indptr[code] : seen.indptr[code + 1]] if code >= 0 else seen.indices[:0]
-            return indices
+            return self.user_row(code).codes if code >= 0 else np.empty(0, np.int32)
         return seen_rows(audience)
 
     def recommendable_items(self) -> NDArray[np.bool_] | None:

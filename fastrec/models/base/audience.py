@@ -10,9 +10,10 @@ from fastrec.data import Interactions, Vocabulary
 from fastrec.data.ids import as_ids, as_sequence
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import common_entries
-from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import pick_rows, with_data
 from fastrec.matrix.sequences import (
+    HistoryRow,
     Order,
     Sequences,
     drop_from_order,
@@ -36,6 +37,8 @@ class Learned(Protocol):
     seen_: CodeMatrix
     order_: Order | None
     needs_order: bool
+    keeps_zeros: bool
+    n_features_in_: int
 
     @property
     def has_users(self) -> bool:
@@ -60,6 +63,9 @@ class Learned(Protocol):
     def _training(self) -> CodeMatrix: ...
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix: ...
+
+    def user_row(self, code: int) -> HistoryRow:
+        """What one user has had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,17 @@ class Audience:
         if self.given is not None:
             return self.given
         assert self.codes is not None
-        return pick_rows(self.model.seen_, self.codes)
+        row = self._row_of_one()
+        return pick_rows(self.model.seen_, self.codes) if row is None else self._as_matrix(row)
+
+    def _row_of_one(self) -> HistoryRow | None:
+        """The history of the only user, where it is one of the training data: it costs no arithmetic on arrays."""
+        if self.codes is None or len(self.codes) != 1 or self.codes[0] < 0:
+            return None
+        return self.model.user_row(int(self.codes[0]))
+
+    def _as_matrix(self, row: HistoryRow) -> CodeMatrix:
+        return assemble_csr(row.values, row.codes, np.array([0, len(row.codes)]), (1, self.model.n_features_in_))
 
     def histories(self) -> CodeMatrix:
         """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
@@ -148,9 +164,13 @@ class Audience:
 
     def histories_in_order(self) -> tuple[CodeMatrix, Order | None]:
         """`histories`, and the order of their entries where there is one."""
-        seen, order = self.seen(), self.order
-        if self.codes is not None and self.model.order_ is not None:
-            order = pick_order(self.model.seen_, self.model.order_, self.codes)
+        row = self._row_of_one()
+        if row is not None:
+            seen, order = self._as_matrix(row), row.order
+        else:
+            seen, order = self.seen(), self.order
+            if self.codes is not None and self.model.order_ is not None:
+                order = pick_order(self.model.seen_, self.model.order_, self.codes)
         learned = self.model._select_learned(seen)
         return learned, drop_zeros_from_order(seen, order, learned)
 
@@ -159,10 +179,10 @@ class Audience:
         if self.given is not None:
             return np.diff(self.model._select_learned(self.given).indptr)
         assert self.codes is not None
+        row = self._row_of_one()
+        if row is not None:
+            return np.array([len(row.values) if self.model.keeps_zeros else np.count_nonzero(row.values)])
         indptr = self.model._training.indptr
-        if len(self.codes) == 1 and self.codes[0] >= 0:  # a single user costs no arithmetic on arrays
-            start, stop = indptr[self.codes[0] : self.codes[0] + 2]
-            return np.array([stop - start])
         return np.where(self.codes >= 0, indptr[self.codes + 1] - indptr[self.codes], 0)
 
 

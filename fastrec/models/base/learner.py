@@ -18,7 +18,7 @@ from fastrec.fields import Array, Fields, Matrix, Sizes, Value, fields_of
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, Policy, check_matrix, drop_zeros
 from fastrec.matrix.rows import pick_rows, with_data
-from fastrec.matrix.sequences import Order, drop_zeros_from_order, is_order, order_entries
+from fastrec.matrix.sequences import HistoryRow, Order, drop_zeros_from_order, is_order, order_entries
 from fastrec.models.base.asking import ASKED
 from fastrec.models.base.derived import Derived, Key
 from fastrec.models.base.fields import Facts, Ids, Names
@@ -208,6 +208,12 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             return matrix, order
         return with_data(matrix, np.ones(matrix.nnz, np.float32)), order
 
+    def user_row(self, code: int) -> HistoryRow:
+        """What one user has had, by the code: for a question about one, which must cost no arithmetic on arrays."""
+        start, stop = self.seen_.indptr[code : code + 2].tolist()
+        order = None if self.order_ is None else self.order_[start:stop]
+        return HistoryRow(self.seen_.indices[start:stop], self.seen_.data[start:stop], order)
+
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
         return rows if self.keeps_zeros else drop_zeros(rows)
@@ -302,12 +308,18 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return self._derived.get(key, make)
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "seen_"):
+        if not self.__sklearn_is_fitted__():
             name = type(self).__name__
             raise NotFittedError(f"This {name} instance is not fitted yet. Call 'fit' with the interactions first.")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "seen_")
+        return "seen_" in vars(self)
+
+    def settle(self) -> None:
+        """Bring all that was learned up to date, where events were taken in place; reading an attribute does it too.
+
+        Called by who reads `vars` of the model. Answers are the same before and after.
+        """
 
     # -- scikit-learn, pickle and files
 

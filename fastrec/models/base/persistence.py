@@ -129,6 +129,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
     fitted: bool = model.__sklearn_is_fitted__()
     if not fitted:
         raise NotFittedError(f"This {name} instance is not fitted yet: there is nothing to save.")
+    model.settle()
     arrays: Arrays = {}
     learned: Record = {}
     for attribute in fields_of(type(model)):

@@ -45,6 +45,7 @@ class Compressed(Updating):
 
     def _adopt_model(self, model: Recommender, left_out: tuple[str, ...]) -> None:
         """Take over all that is not compressed."""
+        model.settle()
         for name in (*Team.SHARED, "n_features_in_", "feature_names_in_", "duplicates_"):
             if name in vars(model):
                 setattr(self, name, vars(model)[name])

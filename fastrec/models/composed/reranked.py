@@ -143,6 +143,7 @@ class Reranked(Recommender):
 
     def _take(self, inner: Recommender) -> Self:
         """Be what a fitted model is, re-ranked."""
+        inner.settle()
         rule = bound_rule(self.rule, _innermost(inner))
         value = data_of_rule(self.rule)
         self.rule_, self.named_ = rule, [value] if value is None or isinstance(value, str) else None

@@ -1,0 +1,89 @@
+"""Rules of sequences, and the histories that they were counted in, which take in events one at a time, in place."""
+
+import threading
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.pair_rows import Powers, count_gained
+from fastrec.kernels.sparse import Entries
+from fastrec.matrix.arrays import Codes, Floats, readonly
+from fastrec.matrix.changed_rows import ChangedRows
+from fastrec.solvers.pair_rows import ChangingPairs
+
+
+class NewEvents(NamedTuple):
+    """Events of one user, the oldest first, each of another item, in arrays that are read-only."""
+
+    user: int
+    items: Codes
+    values: Floats
+
+
+class GrowingRules:
+    """What rules of sequences are made of, changed in place by each event: to the bit that of all events counted anew.
+
+    Nobody may read it while it changes: who does either holds `lock`.
+
+    Parameters
+    ----------
+    histories
+        What each user has had, with its order.
+    pairs
+        The sums over pairs of these.
+    counts
+        The users of each item, of those events whose value is not 0, of shape (n_items,).
+    key
+        The options by which it counts: `window`, `decay`, and how far items with many users are set back, as the source
+        of a rule, and as its target.
+    """
+
+    def __init__(
+        self,
+        histories: ChangedRows,
+        pairs: ChangingPairs,
+        counts: NDArray[np.int64],
+        key: tuple[int, float, tuple[float, float]],
+    ) -> None:
+        self.lock, self.key = threading.RLock(), key
+        self.histories, self.pairs, self.item_counts = histories, pairs, counts
+        self._highest = int(counts.max(initial=0))
+        self.powers = self._make_powers()
+
+    def take(self, events: Iterable[NewEvents], policy: str) -> None:
+        """Take in events of several users. Where a history refuses one, none is taken.
+
+        Parameters
+        ----------
+        events
+            Of each user at most once.
+        policy
+            What two values of a user and an item come to: "sum", "last" or "max".
+        """
+        changes = [(new, self.histories.with_events(*new, policy=policy)) for new in events]
+        for new, appended in changes:
+            self._highest += 1  # no item has more users
+            if self._highest >= len(self.powers.of_left):
+                self.powers = self._make_powers()
+            self.pairs.change(appended.before, appended.after)
+            self.histories.put(new.user, appended.row)
+            counts = self.item_counts.copy()  # others may have those before
+            count_gained(new.items, appended.gained, counts, self.powers)
+            self.item_counts = readonly(counts)
+
+    def _make_powers(self) -> Powers:
+        """The powers of all items, and of the counts that they may come to."""
+        users = 2 * self._highest + 1000
+        of_items, of_numbers = (
+            [np.asarray((counts + 1.0) ** -exponent) for exponent in self.key[2]]
+            for counts in (self.item_counts, np.arange(users))
+        )
+        return Powers(*of_items, *of_numbers)
+
+    def score(self, histories: Entries) -> Floats:
+        """The scores of all items for histories, of shape (n, n_items), to the bit those by weights of `weigh`."""
+        scores = np.zeros((len(histories.indptr) - 1, len(self.item_counts)), np.float32)
+        self.pairs.add_scores(histories, self.powers, scores)
+        return scores
