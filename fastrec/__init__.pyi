@@ -53,6 +53,7 @@ from .models import Item2Vec as Item2Vec
 from .models import ItemKNN as ItemKNN
 from .models import LinearSequence as LinearSequence
 from .models import MLPRecommender as MLPRecommender
+from .models import Pipeline as Pipeline
 from .models import Popularity as Popularity
 from .models import PrivateEASE as PrivateEASE
 from .models import PrivatePopularity as PrivatePopularity

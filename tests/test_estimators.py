@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import sklearn.pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -20,6 +21,7 @@ import fastrec.models
 from fastrec.data import Interactions
 from fastrec.fields import fields_of
 from fastrec.models import Recommender, estimators, load
+from tests.choosing import choose
 from tests.reference import tiny_factors  # registers itself
 
 # Options that make an estimator quick and repeatable; what it has of them is set.
@@ -46,9 +48,7 @@ def learns(kind):
 
 
 def quick(kind, **options):
-    model = kind()
-    known = model.get_params()
-    return model.set_params(**{name: value for name, value in {**QUICK, **options}.items() if name in known})
+    return choose(kind(), {**QUICK, **options})
 
 
 def fit(kind, X, **options):
@@ -70,7 +70,17 @@ KINDS = list(estimators().values())
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
-@parametrize_with_checks([quick(kind) for kind in KINDS])
+# What scikit-learn's own Pipeline does not pass either, as its steps are fitted in place; and None for steps.
+OF_PIPELINES = dict.fromkeys(
+    ("check_dont_overwrite_parameters", "check_estimators_overwrite_params", "check_parameters_default_constructible"),
+    "as scikit-learn's Pipeline",
+)  # fmt: skip
+
+
+@parametrize_with_checks(
+    [quick(kind) for kind in KINDS],
+    expected_failed_checks=lambda model: OF_PIPELINES if isinstance(model, sklearn.pipeline.Pipeline) else {},
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -148,6 +158,15 @@ def same(a, b):
 
 def learned(model):
     return {name: vars(model)[name] for name in fields_of(type(model)) if name in vars(model)}
+
+
+def options_of(model):
+    """The options of a model; those of the steps of a Pipeline by their names, in place of the steps."""
+    return {
+        name: value
+        for name, value in model.get_params().items()
+        if name != "steps" and not hasattr(value, "get_params")
+    }
 
 
 def assert_same_learned(first, second):
@@ -743,7 +762,7 @@ def test_pickle_and_clone(kind, fitted):
     again = pickle.loads(pickle.dumps(model))
     assert_same_learned(again, model)
     same(again.recommend(range(30)), model.recommend(range(30)))
-    assert clone(model).get_params() == model.get_params()
+    assert options_of(clone(model)) == options_of(model)
     assert not learned(clone(model))
 
 
@@ -763,7 +782,7 @@ def test_save_and_load_are_exact(kind, verify, ids, tmp_path):
     model.save(tmp_path / "model.fastrec")
     again = load(tmp_path / "model.fastrec", verify=verify)
     assert type(again) is kind
-    assert again.get_params() == model.get_params()
+    assert options_of(again) == options_of(model)
     assert_same_learned(again, model)
     saved, model, again = again, knowing(model, data), knowing(again, data)
     users = range(30) if ids is None else model.users_.ids

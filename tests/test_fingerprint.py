@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
 from fastrec.fingerprint import IDLE, fingerprint
+from tests.choosing import choose
 
 
 def spoilt(array, place, value):
@@ -221,9 +222,8 @@ KINDS = fr.models.estimators()
 
 def quick(kind, seed=0):
     options = {"factors": 4, "iterations": 2, "random_state": 0, "epsilon": 100.0, "delta": 1e-3, "noise_seed": 0}
-    model = kind()
     X = sp.csr_array((np.random.default_rng(seed).random((30, 20)) < 0.3).astype(np.float32))
-    return model.set_params(**{name: one for name, one in options.items() if name in model.get_params()}).fit(X)
+    return choose(kind(), options).fit(X)
 
 
 def places_of_arrays(model):

@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fastrec.models import Recommender
+
 
 def recommender_of(model: Any) -> Any:
-    """The model itself, or the last step of a Pipeline."""
-    return model[-1] if hasattr(model, "steps") else model
+    """The model itself, or the last step of a Pipeline of scikit-learn's."""
+    return model[-1] if is_plain_pipeline(model) else model
+
+
+def is_plain_pipeline(model: Any) -> bool:
+    """Whether a model is a Pipeline of scikit-learn's own, which does not recommend itself."""
+    return hasattr(model, "steps") and not isinstance(model, Recommender)
 
 
 def check_models(models: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.evaluation.models import are_same, recommender_of
+from fastrec.evaluation.models import are_same, is_plain_pipeline, recommender_of
 from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.pairs import build_csr
@@ -89,7 +89,8 @@ def prepare_histories(model: Any, task: Task) -> Task:
     """The task with the histories as a model takes them: after the steps of a Pipeline."""
     if task.histories is None:
         return task
-    folded = model[:-1].transform(task.histories) if hasattr(model, "steps") and len(model) > 1 else task.histories
+    steps = is_plain_pipeline(model) and len(model) > 1
+    folded = model[:-1].transform(task.histories) if steps else task.histories
     if not isinstance(folded, Interactions):
         folded = check_matrix(folded, name="histories", negative="accept", zeros="events")
     return task._replace(histories=folded)

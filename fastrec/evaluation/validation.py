@@ -14,6 +14,7 @@ from fastrec.data import Interactions
 from fastrec.data.frames import Backend, make_frame
 from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.evaluate import evaluate
+from fastrec.evaluation.models import is_plain_pipeline
 from fastrec.evaluation.report import Report
 from fastrec.evaluation.tables import Table
 from fastrec.matrix.rows import hide_part
@@ -139,7 +140,7 @@ def evaluate_part(fitted: Mapping[str, Any], part: Part, metrics: Sequence[str] 
     if part.histories is not None:
         return evaluate(fitted, part.test, metrics, histories=part.histories, **options)
     # What a Pipeline's steps drop or draw changes neither what users have had nor what is to be found.
-    seen = part.train if any(hasattr(model, "steps") for model in fitted.values()) else None
+    seen = part.train if any(is_plain_pipeline(model) for model in fitted.values()) else None
     return evaluate(fitted, part.test, metrics, **{"seen": seen} | options)
 
 

@@ -23,10 +23,10 @@ class Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """The mean over the rows of X, of a recommender or of a Pipeline that ends in one."""
-        steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+        steps = [] if hasattr(estimator, "recommend") else [step for _, step in getattr(estimator, "steps", [])]
         for step in steps[:-1]:
             X = X if step in (None, "passthrough") else step.transform(X)
-        return float(steps[-1].score(X, y, metric=self.metric))
+        return float((steps[-1] if steps else estimator).score(X, y, metric=self.metric))
 
     def __repr__(self) -> str:
         return f"make_scorer({self.metric!r})"

@@ -11,6 +11,7 @@ from fastrec.models.composed.blend import Blend
 from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compressed_weights import CompressedWeights
 from fastrec.models.composed.compression import compress
+from fastrec.models.composed.pipeline import Pipeline
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
@@ -49,6 +50,7 @@ __all__ = [
     "ItemKNN",
     "LinearSequence",
     "MLPRecommender",
+    "Pipeline",
     "Popularity",
     "PrivateEASE",
     "PrivatePopularity",

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.fields import Array, Fields
 from fastrec.matrix.cells import cell_keys, cell_numbers, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, keep_entries
 from fastrec.matrix.hashing import hash_cells, hash_rows, mix_bits
@@ -18,6 +19,18 @@ from fastrec.options import Choice, Integer, Number, Options, OptionsMixin
 
 class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """What all transformers share: X may be Interactions, sparse or dense, and comes back as what it was."""
+
+    by_row: ClassVar[bool] = True
+    """Whether a row without its times comes out as in the training data: so a model behind it can be updated."""
+
+    reads_times: ClassVar[bool] = False
+    """Whether it reads the times of events, where there are any."""
+
+    by_item: ClassVar[bool] = False
+    """Whether it learns something of each item, and so can say nothing of a new one."""
+
+    _learned: ClassVar[Fields] = {}
+    """What it learns beside the number of items; each class declares its own."""
 
     _items: Vocabulary | None
 
@@ -74,7 +87,9 @@ class KCore(Preprocessor):
            [0., 0., 0.]], dtype=float32)
     """
 
+    by_item = True
     _options: ClassVar[Options] = {"user": Integer(1), "item": Integer(1)}
+    _learned: ClassVar[Fields] = {"item_mask_": Array(("n_items",), "bool")}
 
     def __init__(self, user: int = 5, item: int = 5) -> None:
         self.user = user
@@ -329,6 +344,9 @@ class Cap(Preprocessor):
            [0., 1., 0.]], dtype=float32)
     """
 
+    by_row = False
+    by_item = reads_times = True
+    _learned: ClassVar[Fields] = {"item_rates_": Array(("n_items",), "float64", least=0, most=1)}
     _options: ClassVar[Options] = {
         "user": Integer(1, also=(None,)),
         "item": Integer(1, also=(None,)),
@@ -429,6 +447,7 @@ class SampleNegatives(Preprocessor):
            [ 0.,  0.,  0.,  0.]], dtype=float32)
     """
 
+    by_row = False
     _options: ClassVar[Options] = {
         "ratio": Number(0, above=True),
         "value": Number(),

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
 from fastrec.data.durations import check_duration, convert_times, parse_duration, time_between
+from fastrec.fields import Array, Fields, Value
 from fastrec.matrix.arrays import keep_nonzero
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -125,6 +126,9 @@ class TfidfWeight(Weighting):
            [0.  , 2.  ]], dtype=float32)
     """
 
+    by_item = True
+    _learned: ClassVar[Fields] = {"idf_": Array(("n_items",), "float64")}
+
     def _learn(self, matrix: CodeMatrix) -> None:
         self.idf_ = 1.0 + np.log((1 + matrix.shape[0]) / (1 + _users_of(matrix)))
 
@@ -173,6 +177,11 @@ class BM25Weight(Weighting):
            [0.14, 1.25]], dtype=float32)
     """
 
+    by_item = True
+    _learned: ClassVar[Fields] = {
+        "idf_": Array(("n_items",), "float64", least=0),
+        "mean_length_": Value(float, least=0, above=True),
+    }
     _options: ClassVar[Options] = {
         "k1": Number(0, above=True, log=True),
         "b": Number(0, 1),
@@ -304,6 +313,9 @@ class TimeDecay(Preprocessor):
     array([0.25, 0.5 , 1.  ], dtype=float32)
     """
 
+    by_row = False
+    reads_times = True
+    _learned: ClassVar[Fields] = {"reference_": Value(int), "time_unit_": Value(str, optional=True)}
     _options: ClassVar[Options] = {"half_life": Other("float or str", check_duration)}
 
     def __init__(self, half_life: float | str = "30d") -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from fastrec.evaluation.models import recommender_of
 from fastrec.fingerprint import fingerprint
 from fastrec.options import check_names, options_of
 
@@ -47,7 +46,7 @@ def answer_options(model: Any, names: Iterable[str]) -> frozenset[str]:
     frozenset({'recency'})
     """
     step = f"{model.steps[-1][0]}__" if hasattr(model, "steps") else ""
-    declared = options_of(type(recommender_of(model)))
+    declared = options_of(type(model[-1] if hasattr(model, "steps") else model))
     own = {step + name for name, option in declared.items() if option.answers}
     return frozenset(own.intersection(names))
 

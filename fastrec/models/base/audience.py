@@ -23,6 +23,7 @@ from fastrec.matrix.sequences import (
     pick_order,
     read_sequences,
 )
+from fastrec.models.base.hiding import is_in
 from fastrec.models.base.items import is_matrix
 from fastrec.validation import check_choice
 
@@ -39,6 +40,7 @@ class Learned(Protocol):
     needs_order: bool
     keeps_zeros: bool
     n_features_in_: int
+    reads_events: bool
 
     @property
     def has_users(self) -> bool:
@@ -87,6 +89,8 @@ class Audience:
     order
         The place of each entry of `given` in its row, the oldest first, int32, of shape (nnz,); None where nobody
         knows it, or where the model reads no order.
+    events
+        Interactions that were given, of shape (n, n_items), where the model reads them event by event.
     """
 
     model: Learned
@@ -95,6 +99,7 @@ class Audience:
     given: CodeMatrix | None
     vectors: Floats | None = None
     order: Order | None = None
+    events: Interactions | None = None
 
     @classmethod
     def of_users(cls, model: Learned, codes: Codes) -> Self:
@@ -117,7 +122,8 @@ class Audience:
         given = None if self.given is None else pick_rows(self.given, rows)
         vectors = None if self.vectors is None else self.vectors[rows]
         order = None if self.given is None or self.order is None else pick_order(self.given, self.order, rows)
-        return Audience(self.model, self.labels[rows], codes, given, vectors, order)
+        events = None if self.events is None else self.events[rows]
+        return Audience(self.model, self.labels[rows], codes, given, vectors, order, events)
 
     def seen(self) -> CodeMatrix:
         """What each has seen, of shape (n, n_items): what is left out of recommendations."""
@@ -145,7 +151,8 @@ class Audience:
         assert self.given is not None
         kept = ~common_entries(self.given, hidden)
         order = None if self.order is None else drop_from_order(self.given, self.order, kept)
-        return Audience(self.model, self.labels, None, keep_entries(self.given, kept), order=order)
+        events = None if self.events is None else self.events.select(~is_in(hidden, self.events))
+        return Audience(self.model, self.labels, None, keep_entries(self.given, kept), order=order, events=events)
 
     def sequences(self) -> Sequences:
         """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
@@ -189,8 +196,9 @@ class Audience:
 def read_histories(model: Learned, X: Any) -> Audience:
     """Interactions or a matrix of histories, with their order where the model reads it."""
     histories, order = model._read_histories(X)
-    labels = X.users.ids if isinstance(X, Interactions) else np.arange(histories.shape[0])
-    return Audience(model, labels, None, histories, order=order)
+    if not isinstance(X, Interactions):
+        return Audience(model, np.arange(histories.shape[0]), None, histories, order=order)
+    return Audience(model, X.users.ids, None, histories, order=order, events=X if model.reads_events else None)
 
 
 def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:

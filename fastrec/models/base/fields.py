@@ -8,9 +8,10 @@ import numpy as np
 
 from fastrec.compression import VectorCodec
 from fastrec.data import Vocabulary
-from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_shape
+from fastrec.fields import Array, Either, Field, Matrix, Side, Sizes, Value, check_fields, check_shape, fields_of
 from fastrec.models.base.learned_values import Columns
 from fastrec.models.base.persistence import Team, check_learned
+from fastrec.preprocessing.filtering import Preprocessor
 from fastrec.retrieval.diversity import MMR, RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 
@@ -132,21 +133,40 @@ class Index(Field):
 
 @dataclass(frozen=True)
 class Members(Field):
-    """Models that another one is made of; its data and vocabularies are theirs."""
+    """Models that another one is made of, which have of it what their kind of team shares."""
 
     size: Side
+    team: type[Team] = Team
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
         """See `Field.check`."""
-        if not isinstance(value, Team):
+        if type(value) is not self.team:
             raise ValueError(f"{name} must be models, got {type(value).__name__}")
         check_shape(name, (len(value),), (self.size,), sizes)
         for model in value:
-            check_learned(model, ranges=ranges, besides=frozenset(Team.SHARED))
+            check_learned(model, ranges=ranges, besides=frozenset(value.SHARED))
 
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
         return "models", f"({self.size},)", "each with its own arrays"
+
+
+@dataclass(frozen=True)
+class Steps(Field):
+    """Named transformers of fastrec, each with its options and what it learned."""
+
+    def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
+        """See `Field.check`."""
+        for step_name, step in value:
+            if isinstance(step, Preprocessor):
+                step._check_options()
+                fields = {f"{name} {step_name}.{field}": kind for field, kind in fields_of(type(step)).items()}
+                learned = {f"{name} {step_name}.{field}": part for field, part in vars(step).items()}
+                check_fields(fields, learned, sizes, ranges=ranges)
+
+    def words(self) -> tuple[str, str, str]:
+        """See `Field.words`."""
+        return "named transformers", "", "each with its options and its own arrays"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fastrec import preprocessing
 from fastrec.compression import VectorCodec, describe_codec, rebuild_codec
 from fastrec.data import Vocabulary
 from fastrec.data.strings import check_block, check_strings, pack_strings, unpack_strings
+from fastrec.fields import fields_of
+from fastrec.fingerprint import fingerprint
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models.base.option_values import Record, decode_value, encode_value
+from fastrec.preprocessing.filtering import Preprocessor
 from fastrec.retrieval.diversity import RULES, data_of_rule, field_of_rule
 from fastrec.retrieval.ivf import IVFIndex
 
@@ -220,7 +224,70 @@ def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
     return replace(rule, **{str(field_of_rule(rule)): decode(arrays, part, ranges)})
 
 
+class Steps(tuple[tuple[str, Any], ...]):
+    """The transformers of a Pipeline by their names, fitted; None in the place of one that does nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Steps) and fingerprint(list(self)) == fingerprint(list(other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(name for name, _ in self))
+
+
+def _encode_steps(name: str, steps: Steps) -> tuple[Arrays, Record]:
+    arrays: Arrays = {}
+    records = []
+    for number, (step_name, step) in enumerate(steps):
+        own, record = _encode_step(f"{name}[{step_name!r}]", step)
+        arrays |= {f"/{number}{part}": array for part, array in own.items()}
+        records.append({"name": step_name, **record})
+    return arrays, {"steps": records}
+
+
+def _encode_step(name: str, step: Any) -> tuple[Arrays, Record]:
+    if step is None:
+        return {}, {"class": None}
+    if _TRANSFORMERS.get(type(step).__name__) is not type(step):
+        raise TypeError(f"{name} is {step!r}, which a model file cannot hold: only transformers of fastrec are")
+    arrays: Arrays = {}
+    learned: Record = {}
+    for attribute in fields_of(type(step)):
+        parts, learned[attribute] = encode(f"{name}.{attribute}", getattr(step, attribute))
+        arrays |= {f"/{attribute}{part}": array for part, array in parts.items()}
+    options = {key: encode_value(f"{name}.{key}", option) for key, option in step.get_params(deep=False).items()}
+    return arrays, {"class": type(step).__name__, "options": options, "learned": learned}
+
+
+def _decode_steps(arrays: Arrays, record: Record, ranges: bool) -> Steps:
+    steps = []
+    for number, described in enumerate(record["steps"]):
+        prefix = f"/{number}"
+        own = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
+        steps.append((str(described["name"]), _decode_step(own, described, ranges)))
+    return Steps(steps)
+
+
+def _decode_step(arrays: Arrays, record: Record, ranges: bool) -> Any:
+    if record["class"] is None:
+        return None
+    kind = _TRANSFORMERS.get(record["class"])
+    if kind is None:
+        raise ValueError(f"{record['class']!r} is no transformer of fastrec ({', '.join(_TRANSFORMERS)})")
+    step = kind(**{name: decode_value(option) for name, option in record["options"].items()})
+    for attribute in fields_of(kind):
+        prefix = f"/{attribute}"
+        own = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
+        setattr(step, attribute, decode(own, record["learned"][attribute], ranges))
+    return step
+
+
+_MADE = {name: getattr(preprocessing, name) for name in preprocessing.__all__}
+_TRANSFORMERS: dict[str, type[Preprocessor]] = {
+    name: made for name, made in _MADE.items() if isinstance(made, type) and issubclass(made, Preprocessor)
+}
+
 _CODECS: dict[str, _Codec] = {
+    "steps": _Codec(lambda value: isinstance(value, Steps), _encode_steps, _decode_steps),
     "array": _Codec(_of_kind("biuf"), lambda name, value: ({"": value}, {}), lambda arrays, record, ranges: arrays[""]),
     "strings": _Codec(_of_kind("OUT"), _encode_strings, _decode_strings),
     "times": _Codec(_of_kind("mM"), _encode_times, _decode_times),

@@ -57,6 +57,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     needs_order: ClassVar[bool] = False
     """Whether there must be an order: Interactions need times, and the values of a plain matrix are places."""
 
+    reads_events: ClassVar[bool] = False
+    """Whether histories that are Interactions are read event by event, with their times, not as a matrix."""
+
     keeps_users: ClassVar[bool] = True
     """Whether a fitted model knows the users that it was fitted with, or none (private and stripped models)."""
 

@@ -4,7 +4,7 @@ import copy
 import inspect
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import check_number
 
 MOST_JOBS = 1 << 16
-
-TEAM = "team"  # the kind of `Team` in a record
 
 
 def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
@@ -176,7 +174,7 @@ def share(model: Any) -> None:
     for value in list(vars(model).values()):
         if isinstance(value, Team):
             for member in value:
-                vars(member).update({name: vars(model).get(name) for name in Team.SHARED})
+                vars(member).update({name: vars(model).get(name) for name in value.SHARED})
                 share(member)
 
 
@@ -194,13 +192,23 @@ class Team(tuple[Any, ...]):
     In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restore`.
     """
 
-    SHARED = ("seen_", "order_", "item_counts_", "users_", "items_", "item_info_")
+    SHARED: ClassVar[tuple[str, ...]] = ("seen_", "order_", "item_counts_", "users_", "items_", "item_info_")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Team) and _without_shared(self) == _without_shared(other)
+        return type(other) is type(self) and _without_shared(self) == _without_shared(other)
 
     def __hash__(self) -> int:
         return hash(tuple(type(model).__name__ for model in self))
+
+
+class LastStep(Team):
+    """The model at the end of a Pipeline: its data is its own, as the steps made it."""
+
+    SHARED = ("users_", "items_", "item_info_")
+
+
+TEAMS: dict[str, type[Team]] = {"team": Team, "last step": LastStep}
+"""The kinds of teams, as records name them."""
 
 
 def restore_member(member: Any, shared: Mapping[str, Any], *, check: bool) -> None:
@@ -220,19 +228,20 @@ def _encode_team(name: str, team: Team) -> tuple[Arrays, Record]:
     arrays: Arrays = {}
     records = []
     for number, model in enumerate(team):
-        parts, record = describe(model, leave_out=Team.SHARED)
+        parts, record = describe(model, leave_out=team.SHARED)
         arrays |= {f"/{number}/{part}": array for part, array in parts.items()}
         records.append(record)
     return arrays, {"models": records}
 
 
 def _decode_team(arrays: Arrays, record: Record, ranges: bool) -> Team:
+    """The models of a record that `_encode_team` made."""
     models = []
     for number, described in enumerate(record["models"]):
         prefix = f"/{number}/"
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
         models.append(_assemble(parts, described, ranges))
-    return Team(models)
+    return TEAMS[record["kind"]](models)
 
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) -> Any:
@@ -248,7 +257,7 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) 
             raise ValueError(f"{record['class']} has no attribute {attribute!r}")
         prefix = attribute.rstrip("_")
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
-        setattr(model, attribute, (_decode_team if spec["kind"] == TEAM else decode)(parts, spec, ranges))
+        setattr(model, attribute, (_decode_team if spec["kind"] in TEAMS else decode)(parts, spec, ranges))
     freeze(model)  # copies only what another program wrote unaligned
     return model
 
@@ -257,7 +266,8 @@ def _encode_learned(name: str, value: Any) -> tuple[Arrays, Record]:
     if not isinstance(value, Team):
         return encode(name, value)
     arrays, record = _encode_team(name, value)
-    return arrays, {"kind": TEAM, **record}
+    kind = next(kind for kind, made in TEAMS.items() if made is type(value))
+    return arrays, {"kind": kind, **record}
 
 
 _RANDOM = (np.random.Generator, np.random.RandomState)

@@ -65,6 +65,6 @@ def _without_users(model: Any) -> Any:
     stripped = copy.copy(model)
     for name, value in list(vars(model).items()):
         if isinstance(value, Team):
-            setattr(stripped, name, Team(map(_without_users, value)))
+            setattr(stripped, name, type(value)(map(_without_users, value)))
     stripped._drop_users()
     return stripped

@@ -28,6 +28,7 @@ from fastrec.models import (
 )
 from fastrec.models.base.updating import splice
 from fastrec.solvers.als import Side
+from tests.choosing import choose
 from tests.models.base.updates import matrix
 from tests.reference import splice as reference
 from tests.reference.csr import check_canonical
@@ -39,8 +40,7 @@ QUICK = {"factors": 4, "iterations": 3, "random_state": 0, "n_jobs": 1}
 
 
 def quick(kind, **options):
-    known = kind().get_params()
-    return kind(**{name: value for name, value in {**QUICK, **options}.items() if name in known})
+    return choose(kind(), {**QUICK, **options})
 
 
 def events(cells, users=None, items=None, **options):
