@@ -48,6 +48,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "popscorer",
     ),
     "Blend": ("ensemble", "hybrid", "weightedensemble", "votingregressor", "hybridrecommender"),
+    "TwoStage": ("cascade", "candidaterankingmodel", "twostagemodel", "lambdamart", "rankingmodel"),
     "Interactions, which read_interactions makes": ("dataset", "trainset", "interactiondataset", "ratings"),
     "split_random, split_time or split_last": ("traintestsplit", "trainvaltestsplit"),
     "split_last": ("leavelastout", "leaveoneout", "lastnsplitter"),

@@ -6,6 +6,7 @@ import mmap
 import pickle
 import pkgutil
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -180,9 +181,10 @@ def assert_same_learned(first, second):
                 np.testing.assert_array_equal(getattr(value, part), getattr(other, part), strict=True)
         elif isinstance(value, np.ndarray):
             np.testing.assert_array_equal(value, other, strict=True, err_msg=name)
-        elif name == "item_info_" and value is not None:
+        elif isinstance(value, Mapping):  # of columns, or arrays
             assert list(value) == list(other)
-            assert all(np.array_equal(value[column], other[column]) for column in value)
+            for column, values in value.items():
+                np.testing.assert_array_equal(values, other[column], err_msg=f"{name} {column}")
         else:
             assert value == other, name
 

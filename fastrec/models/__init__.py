@@ -26,6 +26,7 @@ from fastrec.models.neighbors import ItemKNN, UserKNN
 from fastrec.models.popularity import Popularity
 from fastrec.models.private_ease import PrivateEASE
 from fastrec.models.private_popularity import PrivatePopularity
+from fastrec.models.ranking import TwoStage
 from fastrec.models.sequence_attention import SequenceAttention
 from fastrec.models.sequence_knn import SequenceKNN
 from fastrec.models.sequence_rules import SequenceRules
@@ -61,6 +62,7 @@ __all__ = [
     "SequenceAttention",
     "SequenceKNN",
     "SequenceRules",
+    "TwoStage",
     "TwoTowerRecommender",
     "Updating",
     "UserKNN",

@@ -13,7 +13,7 @@ from sklearn.model_selection import BaseCrossValidator
 
 from fastrec.data import Interactions
 from fastrec.data.durations import check_duration, parse_duration
-from fastrec.options import Flag, Integer, Options, OptionsMixin, Other
+from fastrec.options import Flag, Integer, Number, Options, OptionsMixin, Other
 from fastrec.preprocessing.splitting import Split, pairs_of, times_of
 
 RowNumbers = NDArray[np.int64]
@@ -296,6 +296,8 @@ class RollingTime(InteractionSplitter):
         How much before a window is trained on, in the same forms. None is all.
     gap
         How much right before a window is left out, for what becomes known only later.
+    share
+        How many of all interactions each window has, in place of `window`: above 0, and less than one for all windows.
 
     Examples
     --------
@@ -309,6 +311,7 @@ class RollingTime(InteractionSplitter):
     _options: ClassVar[Options] = {
         "n_splits": Integer(1, memory=True),
         **dict.fromkeys(("window", "memory", "gap"), Other("float, str,", check_duration, also=(None,))),
+        "share": Number(0, 1, above=True, below=True, also=(None,)),
     }
 
     def __init__(
@@ -318,11 +321,20 @@ class RollingTime(InteractionSplitter):
         window: float | str | None = None,
         memory: float | str | None = None,
         gap: float | str | None = None,
+        share: float | None = None,
     ) -> None:
         self.n_splits = n_splits
         self.window = window
         self.memory = memory
         self.gap = gap
+        self.share = share
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self.share is not None and self.window is not None:
+            raise ValueError("RollingTime.share and RollingTime.window say both how long a window is: give one of them")
+        if self.share is not None and not self.share * self.n_splits < 1:
+            raise ValueError(f"RollingTime.share must leave a first training part, got {self.n_splits} of {self.share}")
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         _no_groups(self, groups)
@@ -351,7 +363,8 @@ class RollingTime(InteractionSplitter):
         window = self._span("window", data)
         if window is not None:
             return [end - round(window * left) for left in range(n, 0, -1)] + [end]
-        places = np.round(np.arange(1, n + 1) * len(times) / (n + 1)).astype(np.int64)
+        share = 1 / (n + 1) if self.share is None else self.share
+        places = np.round(len(times) * (1 - share * np.arange(n, 0, -1))).astype(np.int64)
         starts = np.unique(np.sort(times)[np.minimum(places, len(times) - 1)])
         if len(starts) < n or starts[0] == times.min():
             raise ValueError(f"the times are too few to be cut into {n} windows: give window=… or fewer splits")

@@ -18,13 +18,15 @@ from fastrec.validation import check_number
 class Hidden(NamedTuple):
     """What to fit with, the histories of n users, and what is hidden of them, both of shape (n, n_items).
 
-    `order` is that of the histories, where the data has times.
+    `order` is that of the histories, where the data has times. `of_training_users` says whether the rows are the users
+    that are fitted with, or others.
     """
 
     train: Any
     histories: CodeMatrix
     hidden: CodeMatrix
     order: Order | None = None
+    of_training_users: bool = True
 
 
 def check_validation(name: str, validation: Any) -> None:
@@ -71,7 +73,7 @@ def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden
                 rows = pick_rows(matrix, np.asarray(test))
                 trained, hidden = hide_part(rows)
                 order = None if data is None else _order_in(data[test])
-                yield Hidden(part, trained, hidden, _order_without(rows, order, hidden))
+                yield Hidden(part, trained, hidden, _order_without(rows, order, hidden), of_training_users=False)
     else:
         parts = validation(matrix if data is None else data)
         if not isinstance(parts, tuple) or len(parts) != 2:

@@ -1,0 +1,27 @@
+"""Two stages: candidates of several recommenders, features of them, and a ranker that learns from these."""
+
+from fastrec.models.ranking.activity import Activity
+from fastrec.models.ranking.affinity import Affinity
+from fastrec.models.ranking.counts import Counts
+from fastrec.models.ranking.facts import Facts
+from fastrec.models.ranking.feature import Feature
+from fastrec.models.ranking.leaks import LeakWarning
+from fastrec.models.ranking.pairs import Known, Pairs
+from fastrec.models.ranking.reasons import Reasons
+from fastrec.models.ranking.scores import RecentScores, Scores
+from fastrec.models.ranking.two_stage import TwoStage
+
+__all__ = [
+    "Activity",
+    "Affinity",
+    "Counts",
+    "Facts",
+    "Feature",
+    "Known",
+    "LeakWarning",
+    "Pairs",
+    "Reasons",
+    "RecentScores",
+    "Scores",
+    "TwoStage",
+]

@@ -1,0 +1,55 @@
+"""Features by what there is: scores and counts always, the rest where data has times and items have facts."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.models.ranking.activity import Activity
+from fastrec.models.ranking.affinity import Affinity, read_categories
+from fastrec.models.ranking.counts import Counts
+from fastrec.models.ranking.facts import Facts, read_numbers
+from fastrec.models.ranking.feature import Feature
+from fastrec.models.ranking.scores import RecentScores, Scores
+
+READ = 0.9  # of the values that are there, which must be numbers where a column is one of numbers
+SHARED = 0.5  # of the items that have categories, which must share one with others
+
+
+def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> list[Feature]:
+    """The features that `features="auto"` stands for.
+
+    >>> info = {"year": np.array([1990.0, 2000.0]), "genres": np.array(["war|drama", "war"], object)}
+    >>> choose_features(info, has_order=False)
+    [Scores(), Counts(), Activity(), Facts(column='year'), Affinity(column='genres')]
+    """
+    features: list[Feature] = [Scores(), Counts(), Activity()]
+    if has_order:
+        features.append(RecentScores())
+    for column, values in item_info.items():
+        if is_of_numbers(values):
+            features.append(Facts(column))
+        elif _is_of_categories(values):
+            features.append(Affinity(column))
+    return features
+
+
+def is_of_numbers(values: NDArray[Any]) -> bool:
+    """Whether nearly all that is known in a column are numbers, or texts of numbers, and not all the same."""
+    known = values.dtype.kind in "biufmM" or np.array([bool(str(value).strip()) for value in values.tolist()])
+    numbers = read_numbers(values)
+    there = numbers[~np.isnan(numbers)]
+    return (
+        bool(len(there) >= max(2, READ * np.count_nonzero(np.broadcast_to(known, len(values)))))
+        and len(np.unique(there)) > 1
+    )
+
+
+def _is_of_categories(values: NDArray[Any]) -> bool:
+    """Whether most items share a category with others: titles and texts do not."""
+    lists = [categories for categories in read_categories(values) if categories]
+    counts = Counter(category for categories in lists for category in set(categories))
+    shared = sum(any(counts[category] > 1 for category in categories) for categories in lists)
+    return bool(lists) and shared >= SHARED * len(lists)

@@ -1,0 +1,73 @@
+"""Candidates: the items that any member lists for a user, with what each member says of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.sequences import Order
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.recommender import Recommender
+from fastrec.models.composed.views import View, each_once
+from fastrec.models.ranking.pairs import Pairs
+
+
+class Asking(NamedTuple):
+    """Some users and what the members say about them.
+
+    Parameters
+    ----------
+    histories, order
+        What they have had, without zeros, and its order.
+    users
+        Their codes, or None: see `Pairs`.
+    members, views
+        The members, and what each says.
+    length
+        The length of the members' lists.
+    """
+
+    histories: CodeMatrix
+    order: Order | None
+    users: Codes | None
+    members: Sequence[Recommender]
+    views: Sequence[View]
+    length: int
+
+    def propose(self, n: int, wanted: ItemFilter) -> Codes:
+        """The codes of the `n` best items of each member, of shape (n_users, c): sorted, each once, -1 in between."""
+        return each_once(np.concatenate([view.best(n, wanted) for view in self.views], axis=1))
+
+    def describe(self, codes: Codes) -> Pairs:
+        """The pairs of the users and the codes in their rows that are not -1, row by row."""
+        there = codes >= 0
+        rows = np.nonzero(there)[0]
+        scores = np.empty((len(self.views), len(rows)), np.float32)
+        above = np.empty(scores.shape, np.int64)
+        for number, view in enumerate(self.views):
+            said = view.at(codes)
+            scores[number], above[number] = view.in_spans(said)[there], view.count_above(said)[there]
+        return Pairs(
+            self.histories, self.order, self.users, rows, codes[there], scores, above, self.length, self.members
+        )
+
+
+def ask_members(
+    members: Sequence[Recommender], audience: Audience, own: Audience, users: Codes | None, length: int
+) -> Asking:
+    """Ask members about an audience; `own` is the same one as the members take it."""
+    histories, order = audience.histories_in_order()
+    views = [View(member, replace(own, model=member), length) for member in members]
+    return Asking(histories, order, users, members, views, length)
+
+
+def scatter(codes: Codes, values: NDArray[np.float64], nothing: float) -> NDArray[np.float64]:
+    """The values of pairs where their codes are, and what is said where there is none."""
+    dense = np.full(codes.shape, nothing)
+    dense[codes >= 0] = values
+    return dense

@@ -1,0 +1,233 @@
+"""Boosted trees of other libraries as plain arrays, which a kernel reads and a file holds."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.kernels.trees import Trees, sum_leaves, trace_leaves
+from fastrec.matrix.arrays import readonly
+
+Numbers = NDArray[np.float64]
+
+AT_ONCE = 256  # rows that go down a tree side by side
+TYPES = ("int64", "int32", "int32", "float64", "uint8", "int32", "float64")  # of the arrays of `Trees`
+
+
+class Tree(NamedTuple):
+    """One tree as its library has it: the root first, children by their numbers, 0 in a leaf."""
+
+    features: NDArray[Any]
+    thresholds: NDArray[Any]
+    missing_left: NDArray[Any]
+    lefts: NDArray[Any]
+    rights: NDArray[Any]
+    values: NDArray[Any]  # of leaves
+    covers: NDArray[Any]  # how much of the training data came by
+
+
+class Forest(NamedTuple):
+    """Trees, and how much each feature told them apart, of shape (n_features,)."""
+
+    trees: Trees
+    importances: Numbers
+
+
+class UnreadableRankerError(TypeError):
+    """A ranker whose trees cannot be read, for a reason that the message gives."""
+
+
+def read_forest(ranker: Any, n_features: int) -> Forest:
+    """The trees of a fitted ranker of scikit-learn (HistGradientBoosting), LightGBM or XGBoost.
+
+    Raises
+    ------
+    UnreadableRankerError
+        Where it has none, or some that numbers and thresholds alone do not describe.
+    """
+    kind = type(ranker).__name__
+    for has, read in READERS.items():
+        if hasattr(ranker, has):
+            return join_trees(read(ranker), n_features)
+    raise UnreadableRankerError(
+        f"{kind} has no trees that fastrec reads: those of HistGradientBoosting, LightGBM and XGBoost are"
+    )
+
+
+def join_trees(trees: Iterator[Tree], n_features: int) -> Forest:
+    """All trees in the layout of the kernel, and the importances of features, which add up to 1."""
+    laid, starts, depths, importances = [], [], [], np.zeros(n_features)
+    size = 0
+    for tree in trees:
+        arrays, depth, spreads = lay_out(tree, size)
+        laid.append(arrays)
+        starts.append(size)
+        depths.append(depth)
+        np.add.at(importances, arrays[0], spreads)
+        size += len(spreads)
+    columns = (starts, depths, *(np.concatenate(parts) for parts in zip(*laid, strict=True)))
+    whole = Trees(*(readonly(np.array(part, kind)) for part, kind in zip(columns, TYPES, strict=True)))
+    total = importances.sum()
+    return Forest(whole, importances / total if total > 0 else importances)
+
+
+def lay_out(tree: Tree, start: int) -> tuple[tuple[NDArray[Any], ...], int, Numbers]:
+    """The arrays of one tree level by level, children side by side, from the place `start` on.
+
+    Returns
+    -------
+    arrays : tuple
+        Features, thresholds, missing_left, lefts and values as `Trees` has them.
+    depth : int
+    spreads : ndarray
+        How far the children of each node are from its mean, squared and weighed by what came by.
+    """
+    order, lefts, depths = [0], [], [0]
+    for place, node in enumerate(order):  # which grows
+        is_leaf = tree.lefts[node] == 0
+        lefts.append(place if is_leaf else len(order))
+        if not is_leaf:
+            order += [int(tree.lefts[node]), int(tree.rights[node])]
+            depths += [depths[place] + 1] * 2
+    placed, left = np.array(order), np.array(lefts)
+    leaf = left == np.arange(len(left))
+    values, spreads = _mean_below(tree.values[placed], tree.covers[placed], left)
+    arrays = (
+        np.where(leaf, 0, tree.features[placed]),
+        np.where(leaf, np.inf, tree.thresholds[placed]),
+        np.where(leaf, 1, tree.missing_left[placed]),
+        left + start,
+        values,
+    )
+    return arrays, max(depths), spreads
+
+
+def _mean_below(values: NDArray[Any], covers: NDArray[Any], left: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
+    """The values of leaves, and of other nodes the mean of their children, weighed by what came by; their spreads."""
+    values, spreads = values.astype(np.float64), np.zeros(len(left))
+    weights = np.maximum(covers.astype(np.float64), 1e-300)
+    for node in range(len(left) - 1, -1, -1):
+        children = slice(left[node], left[node] + 2)
+        if left[node] != node:
+            values[node] = np.average(values[children], weights=weights[children])
+            spreads[node] = weights[children] @ (values[children] - values[node]) ** 2
+    return values, spreads
+
+
+# -- the libraries
+
+
+def _read_hist_gradient(ranker: Any) -> Iterator[Tree]:
+    """Trees of scikit-learn's HistGradientBoostingClassifier of two classes, or of its Regressor."""
+    if getattr(ranker, "is_categorical_", None) is not None:
+        raise UnreadableRankerError(f"{type(ranker).__name__} has categorical features, which are no thresholds")
+    if any(len(round_) != 1 for round_ in ranker._predictors):
+        raise UnreadableRankerError(f"{type(ranker).__name__} tells apart more than two classes")
+    yield leaf_of(float(np.ravel(ranker._baseline_prediction)[0]))
+    for (predictor,) in ranker._predictors:
+        nodes = predictor.nodes
+        inner = nodes["is_leaf"] == 0
+        yield Tree(
+            nodes["feature_idx"],
+            nodes["num_threshold"],
+            nodes["missing_go_to_left"],
+            np.where(inner, nodes["left"], 0),
+            np.where(inner, nodes["right"], 0),
+            nodes["value"],
+            nodes["count"],
+        )
+
+
+def _read_lightgbm(ranker: Any) -> Iterator[Tree]:
+    for tree in ranker.booster_.dump_model()["tree_info"]:
+        rows: list[list[float]] = []
+        _add_lightgbm_node(tree["tree_structure"], rows)
+        yield Tree(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _add_lightgbm_node(node: dict[str, Any], rows: list[list[float]]) -> int:
+    """Adds a node and all below it; returns its number."""
+    number = len(rows)
+    if "leaf_value" in node:
+        rows.append([0, np.inf, 1, 0, 0, node["leaf_value"], node.get("leaf_count", 1)])
+        return number
+    if node["decision_type"] != "<=":
+        raise UnreadableRankerError("LightGBM has split by categories, which are no thresholds")
+    if node["missing_type"] == "Zero":
+        raise UnreadableRankerError("LightGBM was told zero_as_missing, by which 0 is no number")
+    # Where no number was missing in training, LightGBM takes a missing one for 0.
+    goes_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0
+    rows.append([node["split_feature"], node["threshold"], int(goes_left), 0, 0, 0.0, node["internal_count"]])
+    rows[number][3] = _add_lightgbm_node(node["left_child"], rows)
+    rows[number][4] = _add_lightgbm_node(node["right_child"], rows)
+    return number
+
+
+def _read_xgboost(ranker: Any) -> Iterator[Tree]:
+    learner = json.loads(ranker.get_booster().save_raw("json").decode())["learner"]
+    model = learner["gradient_booster"].get("model")
+    if model is None or "trees" not in model:
+        raise UnreadableRankerError("XGBoost has no plain trees: booster must be 'gbtree'")
+    yield leaf_of(float(str(learner["learner_model_param"]["base_score"]).strip("[]")))
+    for tree in model["trees"]:
+        if any(tree["split_type"]):
+            raise UnreadableRankerError("XGBoost has split by categories, which are no thresholds")
+        lefts = np.maximum(tree["left_children"], 0)
+        conditions = np.array(tree["split_conditions"], np.float32)
+        # XGBoost goes left below a threshold of float32: up to the number before it.
+        below = np.nextafter(conditions, np.float32(-np.inf)).astype(np.float64)
+        yield Tree(
+            np.array(tree["split_indices"]),
+            below,
+            np.array(tree["default_left"]),
+            lefts,
+            np.maximum(tree["right_children"], 0),
+            conditions.astype(np.float64),
+            np.array(tree["sum_hessian"]),
+        )
+
+
+READERS: dict[str, Callable[[Any], Iterator[Tree]]] = {
+    "_predictors": _read_hist_gradient,
+    "booster_": _read_lightgbm,
+    "get_booster": _read_xgboost,
+}
+"""What reads a ranker, by an attribute that only those of one library have."""
+
+
+def leaf_of(value: float) -> Tree:
+    """A tree of one leaf: what is added to all scores."""
+    return Tree(*(np.array([number]) for number in (0, np.inf, 1, 0, 0, value, 1)))
+
+
+# -- what is made of trees
+
+
+def score_columns(trees: Trees, columns: NDArray[np.float32]) -> Numbers:
+    """The sum over the trees for each pair; `columns` are its numbers, of shape (n_features, p)."""
+    scores = np.zeros(columns.shape[1])
+    sum_leaves(trees, readonly(np.ascontiguousarray(columns)), np.empty(AT_ONCE, np.int32), scores)
+    return scores
+
+
+def trace_row(trees: Trees, row: NDArray[np.float32]) -> Numbers:
+    """What each feature adds to the score of one pair, and last what all pairs have: of shape (n_features + 1,)."""
+    parts = np.zeros(len(row) + 1)
+    trace_leaves(trees, readonly(np.ascontiguousarray(row)), parts)
+    return parts
+
+
+def check_trees(trees: Trees, n_features: int) -> None:
+    """Raise a ValueError where the kernel could leave the arrays: it checks no bounds."""
+    nodes = np.arange(len(trees.lefts))
+    leaf = trees.lefts == nodes
+    if not len(trees.starts) or trees.starts.min() < 0 or trees.starts.max() >= len(nodes):
+        raise ValueError(f"tree_starts_ must be places below {len(nodes)}")
+    if not (trees.lefts[~leaf] > nodes[~leaf]).all() or not (trees.lefts[~leaf] < len(nodes) - 1).all():
+        raise ValueError("tree_lefts_ must be places of two children behind each node")
+    if not (trees.thresholds[leaf] == np.inf).all() or not trees.missing_left[leaf].all():
+        raise ValueError("in a leaf every number must go left")
+    if trees.features.min() < 0 or trees.features.max() >= n_features:
+        raise ValueError(f"tree_features_ must be below {n_features}")

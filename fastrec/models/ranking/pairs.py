@@ -1,0 +1,105 @@
+"""What is known as of a moment, and the pairs of a user and an item that features describe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data import Interactions
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.cells import row_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.sequences import Order
+from fastrec.models.base.asking import Rows
+from fastrec.models.base.recommender import Recommender
+
+Numbers = NDArray[np.float64]
+Column = NDArray[Any]  # a number for each pair
+
+
+class Known(NamedTuple):
+    """What is known as of a moment: all that a feature may learn from.
+
+    Parameters
+    ----------
+    matrix
+        What users had, of shape (n_users, n_items).
+    events
+        The same events with their times, all of them before that moment; None where there are no times.
+    item_info
+        Facts about the items, without those that are left out.
+    members
+        The recommenders, fitted with these events alone.
+    """
+
+    matrix: CodeMatrix
+    events: Interactions | None
+    item_info: Mapping[str, NDArray[Any]]
+    members: Sequence[Recommender]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of one of n users and an item.
+
+    Parameters
+    ----------
+    histories
+        What each user has had, of shape (n, n_items).
+    order
+        The place of each entry in its history, the oldest first; None where nobody knows it.
+    users
+        The codes of the users as those of `Known.matrix`, -1 for others, of shape (n,); None: all are others.
+    rows, items
+        The number of the user and the code of the item of each pair, of shape (p,).
+    scores
+        What each of m members says of each pair, in units of the range of its list for the user, of shape (m, p).
+    above
+        How many items of each member's list are before the item, of shape (m, p).
+    length
+        The length of these lists.
+    members
+        The recommenders.
+    """
+
+    histories: CodeMatrix
+    order: Order | None
+    users: Codes | None
+    rows: Rows
+    items: Codes
+    scores: NDArray[np.float32]
+    above: NDArray[np.int64]
+    length: int
+    members: Sequence[Recommender]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
+    """The mean of the items' values over each history, of shape (n,); what is NaN is left out, NaN where all is.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> mean_of_histories(check_matrix([[1, 1, 0], [0, 0, 5]]), np.array([1.0, 3.0, np.nan]))
+    array([ 2., nan])
+    """
+    found, rows, n = values[histories.indices], row_numbers(histories), histories.shape[0]
+    there = ~np.isnan(found)
+    counts = np.bincount(rows[there], minlength=n)
+    sums = np.bincount(rows[there], found[there], minlength=n)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> NDArray[np.bool_]:
+    """Which entries are among the `n` newest of their row: all, where there is no order.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> latest_of_histories(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), 1)
+    array([ True, False, False])
+    """
+    if order is None:
+        return np.ones(histories.nnz, bool)
+    lengths = np.diff(histories.indptr)
+    return np.asarray(order >= np.repeat(lengths - n, lengths))

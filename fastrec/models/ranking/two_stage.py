@@ -1,0 +1,512 @@
+"""TwoStage: candidates of several recommenders, put in order by a ranker that learns from features."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from fastrec.data import Interactions
+from fastrec.fields import Array, Fields, Sizes, Value
+from fastrec.kernels.trees import Trees
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.code_matrix import CodeMatrix, drop_zeros
+from fastrec.matrix.rows import pick_rows, spread_evenly
+from fastrec.matrix.sequences import pick_order
+from fastrec.models.base.asking import Rows
+from fastrec.models.base.asking import Scores as SaidScores
+from fastrec.models.base.audience import Audience, find_audience
+from fastrec.models.base.fields import Arrays
+from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts
+from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.items import encode_items
+from fastrec.models.base.recommender import Recommender
+from fastrec.models.base.scores import SearchedScores
+from fastrec.models.base.updating import Change
+from fastrec.models.composed.ensemble import Ensemble, check_members
+from fastrec.models.composed.views import best_of
+from fastrec.models.composed.weighing import find_weights
+from fastrec.models.graph_filter import GraphFilter
+from fastrec.models.implicit_als import ImplicitALS
+from fastrec.models.neighbors import ItemKNN
+from fastrec.models.ranking.automatic import choose_features
+from fastrec.models.ranking.candidates import Asking, ask_members, scatter
+from fastrec.models.ranking.feature import Feature, rebuild_feature
+from fastrec.models.ranking.forest import (
+    Forest,
+    UnreadableRankerError,
+    check_trees,
+    read_forest,
+    score_columns,
+    trace_row,
+)
+from fastrec.models.ranking.leaks import check_aggregates, warn_of_split_last, warn_of_totals
+from fastrec.models.ranking.pairs import Column, Known, Pairs
+from fastrec.models.ranking.ranker import BOOSTING, ask_ranker, check_ranker, fit_ranker
+from fastrec.models.ranking.reasons import Reasons
+from fastrec.models.ranking.scores import name_members
+from fastrec.models.ranking.windows import Lists, apart, choose_validation, join_lists, make_lists
+from fastrec.options import Integer, Jobs, Options, Other, Seed
+
+Numbers = NDArray[np.float64]
+
+FEATURES = 40  # about how many numbers there are of a pair, before they are known
+WEIGHED = 1000  # lists by which the weights of the blend are found
+PARTS = tuple(f"tree_{name}_" for name in Trees._fields)
+
+
+def _check_features(name: str, features: Any) -> None:
+    if isinstance(features, str) or not isinstance(features, Sequence) or not features:
+        raise TypeError(f'{name} must be "auto" or a sequence of features, as [Scores(), ...], got {features!r}')
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise TypeError(f"{name} must be features of fastrec.models.ranking or of one's own, got {feature!r}")
+
+
+class TwoStage(Ensemble):
+    """Candidates of several recommenders in one ranking, by a ranker that learns from features of user and item.
+
+    Each member lists its `candidates` best items that the user has not seen; what any of them lists is ranked by what
+    the members say of it and by what is known beside: how often items are taken and since when, what the user does, and
+    facts about items. The ranker learns from windows of labels. For each window the members and all features are fitted
+    anew with what came before its cut, and the candidates that users took after it are the hits. Nothing of what came
+    later can enter: hits that no member lists are not added, and users without a history, who are answered by
+    popularity, are no lesson.
+
+    The last window (of a single one, every other user) judges a ranker that has learned from the rest beside each
+    member and a `Blend` of them. Where the ranker is not above these, the best of them answers.
+
+    Values are what the members take them for; negative ones are refused, zeros are no feedback. `partial_fit` and
+    `update_users` are there where all members have them: they update the members, and of the features what needs no
+    times, and leave the ranker.
+
+    Parameters
+    ----------
+    models : sequence of recommenders or None
+        The members, which are copied. None: ItemKNN, GraphFilter and ImplicitALS.
+    ranker : estimator, "boosting" or None
+        "boosting": trees of scikit-learn's HistGradientBoosting, by the softmax cross-entropy of lists. Or anything
+        with `fit` and `predict`: LightGBM's LGBMRanker and XGBoost's XGBRanker, say, which are told the lists. None
+        stands for the ranker of a loaded model that is not built in: a file has its trees alone.
+    validation : float, function, splitter or None
+        What is hidden for the labels, as in `Blend`: each split of a splitter is a window. None: with times three
+        windows, each of a tenth of all events (``RollingTime(3, share=0.1)``); else a fifth of each user's items.
+    candidates : int
+        The length of the members' lists.
+    features : sequence of features or "auto"
+        What pairs are described by. "auto": `Scores`, `Counts`, `Activity`, with times `RecentScores`, and of
+        `item_info` `Facts` of numbers and `Affinity` of categories.
+    max_users : int
+        The most users whose lists are learned from in each window.
+    aggregates : sequence of str
+        Columns of `item_info` that are totals of today, such as numbers of ratings, and so tell of each window what
+        came after it: they are left out. A column that looks like one is warned of.
+    random_state : int, RandomState or None
+        The seed of the ranker, and of members that have none of their own.
+    n_jobs : int or None
+        Where given, the threads of members that do not say how many.
+
+    Attributes
+    ----------
+    members_ : tuple of recommenders
+        The fitted members.
+    ranker_scores_ : ndarray of shape (n_models + 2,)
+        NDCG@20 on the part that judges: of each member alone, of the blend, and last of the ranker. NaN where nothing
+        could be hidden, or nothing learned.
+    uses_ranker_ : bool
+        Whether the ranker answers; else `weights_` do.
+    weights_ : ndarray of shape (n_models,)
+        float64: of the members in the blend, or 1 for the one that answers.
+    feature_names_ : list of str
+        What the features are called.
+    feature_importances_ : ndarray of shape (n_features,)
+        How much each feature tells pairs apart in the trees, in all 1; zeros where the ranker does not answer, or has
+        no trees that are read.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, where an option or a value of X is not what it must be. In `save`, where the ranker has no trees that
+        a file can hold.
+
+    Warns
+    -----
+    LeakWarning
+        Where labels or facts tell what came later.
+
+    References
+    ----------
+    Covington, Adams, Sargin: Deep neural networks for YouTube recommendations. RecSys 2016. Cao et al.: Learning to
+    rank: from pairwise approach to listwise approach. ICML 2007. Bruch: An alternative cross entropy loss for
+    learning-to-rank. WWW 2021.
+
+    Examples
+    --------
+    >>> X = np.kron(np.eye(2), np.ones((20, 6))) * (np.arange(40)[:, None] % 5 != np.arange(12) % 5)
+    >>> model = TwoStage(random_state=0).fit(X)
+    >>> int(model.recommend(0, k=1).codes[0, 0]) < 6
+    True
+    """
+
+    reads_order: ClassVar[bool] = True
+    _options: ClassVar[Options] = {
+        "models": Other("sequence of recommenders", check_members, also=(None,)),
+        "ranker": Other("estimator", check_ranker, also=(BOOSTING, None)),
+        "validation": Other("float, function or splitter", check_validation, also=(None,)),
+        "candidates": Integer(2, memory=True, log=True),
+        "features": Other("sequence of features", _check_features, also=("auto",)),
+        "max_users": Integer(1, memory=True),
+        "aggregates": Other("sequence of str", check_aggregates),
+        "random_state": Seed(),
+        "n_jobs": Jobs(),
+    }
+    _learned: ClassVar[Fields] = {
+        "weights_": Array(("members",), "float64", least=0),
+        "ranker_scores_": Array(("members + 2",), "float64", finite=False),
+        "uses_ranker_": Value(bool),
+        "feature_names_": Value(list),
+        "feature_importances_": Array(("n_ranked",), "float64", least=0, most=1),
+        "feature_records_": Value(list),
+        "feature_arrays_": Arrays(),
+        "features_given_": Value(bool),
+        "boosting_": Value(bool),
+        "tree_starts_": Array(("trees",), "int64", least=0, below="nodes", optional=True),
+        "tree_depths_": Array(("trees",), "int32", least=0, optional=True),
+        "tree_features_": Array(("nodes",), "int32", least=0, below="n_ranked", optional=True),
+        "tree_thresholds_": Array(("nodes",), "float64", finite=False, optional=True),
+        "tree_missing_left_": Array(("nodes",), "uint8", most=1, optional=True),
+        "tree_lefts_": Array(("nodes",), "int32", least=0, below="nodes", optional=True),
+        "tree_values_": Array(("nodes",), "float64", optional=True),
+    }
+    _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"models", "ranker", "features"})
+
+    weights_: Numbers
+    ranker_scores_: Numbers
+    uses_ranker_: bool
+    feature_names_: list[str]
+    feature_importances_: Numbers
+    feature_records_: list[Any]
+    feature_arrays_: Mapping[str, NDArray[Any]]
+    features_given_: bool
+    boosting_: bool
+    features_: tuple[Feature, ...]
+
+    def __init__(
+        self,
+        models: Sequence[Any] | None = None,
+        *,
+        ranker: Any = BOOSTING,
+        validation: Any = None,
+        candidates: int = 100,
+        features: Any = "auto",
+        max_users: int = 2000,
+        aggregates: Sequence[str] = (),
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.models = models
+        self.ranker = ranker
+        self.validation = validation
+        self.candidates = candidates
+        self.features = features
+        self.max_users = max_users
+        self.aggregates = aggregates
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _models(self) -> list[Any]:
+        return [ItemKNN(), GraphFilter(), ImplicitALS()] if self.models is None else list(self.models)
+
+    # -- learning
+
+    def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
+        if self.ranker is None:
+            raise ValueError(
+                "TwoStage was loaded from a file, which has the trees of its ranker alone: give it a ranker"
+            )
+        X = self._data_of_members(matrix, data)
+        warn_of_split_last(self.validation)
+        warn_of_totals(self._facts(), self.item_counts_)
+        validation = choose_validation(data) if self.validation is None else self.validation
+        chosen = self._choose_features(X)
+        labelled = [list(self._label(part, chosen)) for part in hidden_parts(validation, X, matrix)]
+        self._adopt_members(self._fit_members(X))
+        known = self._known(X, self.members_)
+        self._adopt_features(tuple(copy.copy(feature).fit(known) for feature in chosen))
+        self._learn_to_rank([join_lists(batches) for batches in labelled if batches])
+
+    def _facts(self) -> dict[str, NDArray[Any]]:
+        """What is known about the items, without the totals that are named."""
+        info = self.item_info_ or {}
+        return {column: values for column, values in info.items() if column not in self.aggregates}
+
+    def _choose_features(self, X: Any) -> list[Feature]:
+        if not isinstance(self.features, str):
+            return [copy.copy(feature) for feature in self.features]
+        return choose_features(self._facts(), self._has_times(X))
+
+    def _has_times(self, X: Any) -> bool:
+        """Whether there are times, and not places in the rows of a matrix."""
+        return isinstance(X, Interactions) and X.times is not None and not self._values_are_places
+
+    def _known(self, X: Any, members: Sequence[Recommender]) -> Known:
+        matrix = drop_zeros(members[0].seen_)
+        return Known(matrix, X if self._has_times(X) else None, self._facts(), members)
+
+    def _adopt_features(self, features: tuple[Feature, ...]) -> None:
+        self.features_ = features
+        self.boosting_, self.features_given_ = isinstance(self.ranker, str), not isinstance(self.features, str)
+        self.feature_records_ = [feature.describe() for feature in features]
+        self.feature_arrays_ = {
+            f"{number}/{name}": np.ascontiguousarray(array)
+            for number, feature in enumerate(features)
+            for name, array in feature.learned().items()
+        }
+        self.feature_names_ = [name for feature in features for name in feature.names_]
+
+    def _label(self, part: Hidden, chosen: Sequence[Feature]) -> Iterator[Lists]:
+        """Lists of candidates as of what is not hidden, and which of them are; a batch of users at a time."""
+        members = self._fit_members(part.train)
+        known = self._known(part.train, members)
+        features = tuple(copy.copy(feature).fit(known) for feature in chosen)
+        found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
+        rows = spread_evenly(found, self.max_users)
+        order = None if part.order is None else pick_order(part.histories, part.order, rows)
+        everyone = Audience.of_histories(self, pick_rows(part.histories, rows), order=order)
+        codes_of = rows.astype(np.int32) if part.of_training_users else None
+        for batch in self._batches(len(rows)):
+            users = None if codes_of is None else codes_of[batch]
+            asking = self._ask(members, everyone.part(batch), users)
+            codes = asking.propose(self.candidates, ItemFilter(asking.histories))
+            pairs = asking.describe(codes)
+            columns = describe_pairs(features, pairs)
+            yield make_lists(codes, pairs, columns, pick_rows(part.hidden, rows[batch]))
+
+    def _learn_to_rank(self, windows: Sequence[Lists]) -> None:
+        """Sets the weights of the members, the ranker, and which of them answers: what is best on what was hidden."""
+        n = len(self.members_)
+        self.ranker_scores_, self.weights_, self.uses_ranker_ = np.full(n + 2, np.nan), np.full(n, 1 / n), False
+        self._adopt_forest(None)
+        if not windows:
+            return
+        whole = join_lists(windows)
+        self.weights_, _ = find_weights(whole.pick(spread_evenly(np.arange(len(whole.there)), WEIGHED)).judged)
+        taught, judged = apart(windows)
+        if not len(judged.there):
+            return
+        said = judged.judged.said[:, judged.there]
+        alone = [judged.quality(weights @ said) for weights in np.eye(n)]
+        self.ranker_scores_[:-1] = [*alone, judged.quality(self.weights_ @ said)]
+        if taught.can_teach():
+            self.ranker_scores_[-1] = judged.quality(ask_ranker(self._teach(taught), judged.columns))
+        best = int(np.argmax(np.nan_to_num(self.ranker_scores_[::-1], nan=-1)))  # of equal ones the later
+        self.uses_ranker_ = best == 0
+        if self.uses_ranker_:
+            self._take_ranker(self._teach(whole))
+        elif best > 1:
+            self.weights_ = np.eye(n)[n + 1 - best]
+
+    def _teach(self, lists: Lists) -> Any:
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        return fit_ranker(self.ranker, seed, lists.columns, lists.labels, lists.sizes)
+
+    def _take_ranker(self, ranker: Any) -> None:
+        self.ranker_ = ranker
+        try:
+            self._adopt_forest(read_forest(ranker, len(self.feature_names_)))
+        except UnreadableRankerError as error:
+            self.unreadable_ = str(error)
+
+    def _adopt_forest(self, forest: Forest | None) -> None:
+        for name in ("ranker_", "unreadable_"):
+            if forest is None:
+                self.__dict__.pop(name, None)
+        for name, array in zip(PARTS, forest.trees if forest else [None] * len(PARTS), strict=True):
+            setattr(self, name, array)
+        self.feature_importances_ = forest.importances if forest else np.zeros(len(self.feature_names_))
+
+    @property
+    def _trees(self) -> Trees | None:
+        parts = [getattr(self, name) for name in PARTS]
+        return None if parts[0] is None else Trees(*parts)
+
+    # -- answers
+
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
+        masks = [member.recommendable_items() for member in self.members_]
+        if any(mask is None for mask in masks):
+            return None
+        warm: NDArray[np.bool_] = np.any(masks, axis=0)
+        return None if warm.all() else warm
+
+    def row_bytes(self) -> int:
+        """See `Asked.row_bytes`: what the members make, and the features of the candidates of all of them."""
+        members = vars(self).get("members_", ())
+        made: int = sum(member.row_bytes() for member in members) or 4 * self.n_features_in_
+        pairs = self.candidates * len(self._current_members())
+        n_features = len(self.feature_names_) if "feature_names_" in vars(self) else FEATURES
+        return made + 16 * pairs * (8 + n_features)
+
+    def _ask(self, members: Sequence[Recommender], audience: Audience, users: Codes | None) -> Asking:
+        return ask_members(members, audience, self._for_members(audience), users, self.candidates)
+
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        codes = np.empty((len(audience), k), np.int32)
+        scores = np.empty((len(audience), k), np.float32)
+        for rows in self._batches(len(audience)):
+            part = audience.part(rows)
+            asking = self._ask(self.members_, part, part.codes)
+            proposed = asking.propose(max(k, self.candidates), wanted.part(rows))
+            ranked = scatter(proposed, self._rank(asking.describe(proposed)), -np.inf)
+            codes[rows], scores[rows] = best_of(proposed, ranked, k)
+        return codes, scores
+
+    def _rank(self, pairs: Pairs) -> Numbers:
+        """The scores of pairs, of shape (p,): the ranker's, or the weighted sum of the members'."""
+        if not self.uses_ranker_:
+            return self.weights_ @ pairs.scores.astype(np.float64)
+        columns, trees = describe_pairs(self.features_, pairs), self._trees
+        return ask_ranker(self.ranker_, columns) if trees is None else score_columns(trees, columns)
+
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
+        """See `Asked.pair_scores`."""
+        scores = np.empty(len(items), np.float32)
+        for part, places, own in self._batches_of_pairs(audience, rows):
+            scores[places] = self._rank(self._pairs(part, own, items[places]))
+        return scores
+
+    def _pairs(self, audience: Audience, rows: Rows, items: Codes) -> Pairs:
+        """The pairs of some users and items; `rows` ascend."""
+        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)  # each user's pairs side by side
+        codes = np.full((len(audience), 1 + columns.max()), -1, np.int32)
+        codes[rows, columns] = items
+        return self._ask(self.members_, audience, audience.codes).describe(codes)
+
+    def scores(self, audience: Audience) -> SaidScores:
+        """See `Asked.scores`."""
+        return SearchedScores(self._search, self.pair_scores, audience)
+
+    def explain_features(self, user: Any, item: Any, k: int | None = None) -> Reasons:
+        """What each feature adds to the score of one item for a user, along the ways of the trees.
+
+        On its way down a tree a pair goes from the mean of all leaves to one of them; each step is put down to the
+        feature that it compares (Saabas 2014). Where the ranker does not answer, the parts are the members'.
+
+        Parameters
+        ----------
+        user
+            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+        item
+            The id of the item.
+        k
+            Only the largest `k` contributions; None is all.
+
+        Returns
+        -------
+        Reasons
+            `score`, and the `features` with their `values` and `contributions`, the largest first.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown, or not one user or one item is given.
+        TypeError
+            Where the ranker has no trees that can be read.
+
+        References
+        ----------
+        Saabas: Interpreting random forests. 2014.
+
+        Examples
+        --------
+        >>> X = np.kron(np.eye(2), np.ones((20, 6))) * (np.arange(40)[:, None] % 5 != np.arange(12) % 5)
+        >>> model = TwoStage(random_state=0).fit(X)
+        >>> reasons = model.explain_features(0, 0)
+        >>> abs(reasons.base + reasons.contributions.sum() - reasons.score) < 1e-5
+        True
+        """
+        audience, _ = find_audience(self, user, "error")
+        codes = encode_items(self, "item", item)
+        if len(audience) != 1 or len(codes) != 1:
+            raise ValueError(f"explain_features takes one user and one item, got {len(audience)} and {len(codes)}")
+        pairs = self._pairs(audience, np.zeros(1, np.int64), codes)
+        names, values, parts = self._parts_of(pairs)
+        order = np.argsort(-parts[:-1], kind="stable")[:k]
+        return Reasons(
+            float(parts.sum()),
+            float(parts[-1]),
+            np.array(names, object)[order],
+            values[order],
+            parts[order].astype(np.float32),
+        )
+
+    def _parts_of(self, pairs: Pairs) -> tuple[list[str], NDArray[np.float32], Numbers]:
+        """The names of what the score of one pair is made of, their values, and what each adds; last what all have."""
+        if not self.uses_ranker_:
+            names = [f"{name}: score" for name in name_members(self.members_)]
+            values = pairs.scores[:, 0]
+            return names, values, np.append(self.weights_ * values, 0.0)
+        trees = self._trees
+        if trees is None:
+            raise TypeError(f"TwoStage cannot explain what its ranker says: {self.unreadable_}")
+        values = np.ascontiguousarray(describe_pairs(self.features_, pairs)[:, 0])
+        return self.feature_names_, values, trace_row(trees, values)
+
+    # -- updates and files
+
+    def _update(self, change: Change) -> None:
+        """The members follow, and of the features what the new matrix tells; the ranker stays as it is."""
+        super()._update(change)
+        known = self._known(None, self.members_)
+        self._adopt_features(tuple(copy.copy(feature).update(known) for feature in self.features_))
+
+    def _check_publishable(self) -> None:
+        super()._check_publishable()
+        if self.uses_ranker_ and self._trees is None:
+            raise ValueError(f"TwoStage cannot be saved, since a file holds no code: {self.unreadable_}")
+
+    def _check_relations(self, *, ranges: bool) -> None:
+        super()._check_relations(ranges=ranges)
+        missing = [name for name in PARTS if getattr(self, name) is None]
+        if missing and (self.uses_ranker_ or len(missing) < len(PARTS)):
+            raise ValueError(f"{', '.join(missing)} must be there, since the ranker answers")
+        trees = self._trees
+        if trees is not None and ranges:
+            check_trees(trees, len(self.feature_names_))
+
+    def _sizes(self) -> Sizes:
+        return super()._sizes() | {"n_ranked": len(self.feature_names_)}
+
+    def _restore(self, *, check: bool) -> None:
+        super()._restore(check=check)
+        features = []
+        for number, record in enumerate(self.feature_records_):
+            prefix = f"{number}/"
+            arrays = {
+                name[len(prefix) :]: array for name, array in self.feature_arrays_.items() if name.startswith(prefix)
+            }
+            features.append(rebuild_feature(record, arrays))
+            features[-1].check(*self.seen_.shape)
+        names = [name for feature in features for name in feature.names_]
+        if names != self.feature_names_:
+            raise ValueError(f"feature_names_ must be those of the features, {names}")
+        self.features_ = tuple(features)
+        self.features = list(map(copy.copy, features)) if self.features_given_ else "auto"
+        self.ranker = BOOSTING if self.boosting_ else None
+
+
+def describe_pairs(features: Sequence[Feature], pairs: Pairs) -> NDArray[np.float32]:
+    """The numbers of all features of pairs, of shape (n_features, p)."""
+    columns: list[Column] = []
+    for feature in features:
+        found = feature.transform(pairs)
+        if len(found) != len(feature.names_):
+            kind = type(feature).__name__
+            raise ValueError(f"{kind} must give a number for each of {feature.names_}, got {len(found)} of them")
+        columns += found
+    described = np.empty((len(columns), len(pairs)), np.float32)
+    for number, column in enumerate(columns):
+        described[number] = column
+    return described

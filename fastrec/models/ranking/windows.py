@@ -1,0 +1,113 @@
+"""Windows of labels: lists of candidates as of a cut, and which of them users took after it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.data import Interactions
+from fastrec.matrix.arrays import Codes
+from fastrec.matrix.cells import cell_keys, cell_numbers
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.models.composed.weighing import CUT, NOTHING, Judgement, ndcg_of_scores
+from fastrec.models.ranking.pairs import Pairs
+from fastrec.preprocessing import RollingTime
+
+WINDOWS, SHARE = 3, 0.1  # windows where nothing else is said, and how many of all events each of them has
+HIDDEN = 0.2  # of each user's items, where there are no times
+
+
+class Lists(NamedTuple):
+    """Lists of candidates with their labels: of n users, c places each, p of which have a candidate.
+
+    Parameters
+    ----------
+    columns
+        The features of the candidates, float32, of shape (n_features, p).
+    there
+        Which places have a candidate, of shape (n, c).
+    judged
+        What the members say about all places, which are hits, and how many hits a best list has.
+    """
+
+    columns: NDArray[np.float32]
+    there: NDArray[np.bool_]
+    judged: Judgement
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """Which candidates are hits, of shape (p,)."""
+        return self.judged.hits[self.there]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many candidates each list has, of shape (n,)."""
+        sizes: NDArray[np.int64] = self.there.sum(axis=1)
+        return sizes
+
+    def can_teach(self) -> bool:
+        """Whether there are candidates that are hits and others that are not."""
+        return bool(self.labels.any() and not self.labels.all())
+
+    def quality(self, scores: NDArray[np.float64]) -> float:
+        """The mean NDCG of the lists by the scores of their candidates, of shape (p,)."""
+        dense = np.full(self.there.shape, NOTHING, np.float32)
+        dense[self.there] = scores
+        return ndcg_of_scores(dense, self.judged.hits, self.judged.ideal)
+
+    def pick(self, rows: NDArray[np.int64]) -> "Lists":
+        """Some of the lists."""
+        kept = np.zeros(len(self.there), bool)
+        kept[rows] = True
+        said, hits, ideal = self.judged
+        columns = self.columns[:, np.repeat(kept, self.sizes)]
+        return Lists(columns, self.there[kept], Judgement(said[:, kept], hits[kept], ideal[kept]))
+
+
+def make_lists(codes: Codes, pairs: Pairs, columns: NDArray[np.float32], hidden: CodeMatrix) -> Lists:
+    """The lists of some users' candidates; hidden items that are not among them are not added."""
+    there = codes >= 0
+    said = np.full((len(pairs.scores), *codes.shape), NOTHING, np.float32)
+    said[:, there] = pairs.scores
+    cells = cell_keys(np.arange(len(codes))[:, None], codes, hidden.shape[1])
+    hits = np.isin(cells, cell_numbers(hidden)) & there
+    return Lists(columns, there, Judgement(said, hits, np.minimum(np.diff(hidden.indptr), CUT)))
+
+
+def join_lists(parts: Sequence[Lists]) -> Lists:
+    """All lists, one part behind the other, with as many places as the longest has."""
+    width = max(part.there.shape[1] for part in parts)
+
+    def pad(array: NDArray[Any], value: Any) -> NDArray[Any]:
+        room = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
+        return np.pad(array, room, constant_values=value)
+
+    judged = Judgement(
+        np.concatenate([pad(part.judged.said, NOTHING) for part in parts], axis=1),
+        np.concatenate([pad(part.judged.hits, False) for part in parts]),
+        np.concatenate([part.judged.ideal for part in parts]),
+    )
+    there = np.concatenate([pad(part.there, False) for part in parts])
+    return Lists(np.concatenate([part.columns for part in parts], axis=1), there, judged)
+
+
+def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
+    """What a ranker is tried on: all windows but the last to learn from, that to judge by; of one, every other list."""
+    if len(windows) > 1:
+        return join_lists(windows[:-1]), windows[-1]
+    numbers = np.arange(len(windows[0].there))
+    return windows[0].pick(numbers[::2]), windows[0].pick(numbers[1::2])
+
+
+def choose_validation(data: Any) -> Any:
+    """What is hidden where nothing is said: windows cut in time, or a share of each user's items."""
+    if isinstance(data, Interactions) and data.times is not None:
+        windows = RollingTime(WINDOWS, share=SHARE)
+        try:
+            for _ in windows.split(data):
+                pass
+        except ValueError:  # too few different times
+            return HIDDEN
+        return windows
+    return HIDDEN
