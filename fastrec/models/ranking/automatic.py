@@ -31,20 +31,21 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
     for column, values in item_info.items():
         if is_of_numbers(values):
             features.append(Facts(column))
-        elif _is_of_categories(values):
+        elif values.dtype.kind in "OUT" and _is_of_categories(values):
             features.append(Affinity(column))
     return features
 
 
 def is_of_numbers(values: NDArray[Any]) -> bool:
     """Whether nearly all that is known in a column are numbers, or texts of numbers, and not all the same."""
-    known = values.dtype.kind in "biufmM" or np.array([bool(str(value).strip()) for value in values.tolist()])
     numbers = read_numbers(values)
     there = numbers[~np.isnan(numbers)]
-    return (
-        bool(len(there) >= max(2, READ * np.count_nonzero(np.broadcast_to(known, len(values)))))
-        and len(np.unique(there)) > 1
-    )
+    known = len(there) if values.dtype.kind in "biufmM" else sum(map(_is_known, values.tolist()))
+    return len(there) >= max(2, READ * known) and len(np.unique(there)) > 1
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and value == value and str(value).strip() != ""
 
 
 def _is_of_categories(values: NDArray[Any]) -> bool:

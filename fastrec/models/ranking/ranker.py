@@ -47,9 +47,11 @@ def fit_ranker(
         made, named = _boosted_trees(seed, sizes), {}
     else:
         made, named = clone(ranker), _name_lists(ranker, sizes)
+    X = np.ascontiguousarray(columns.T)
+    X[:, np.isnan(columns).all(axis=1)] = 0  # of no number scikit-learn makes no bins
     # One thread adds up in one order: the same trees on any number of cores.
     with threadpool_limits(1, "openmp"):
-        return made.fit(np.ascontiguousarray(columns.T), labels.astype(np.int32), **named)
+        return made.fit(X, labels.astype(np.int32), **named)
 
 
 def _boosted_trees(seed: int, sizes: NDArray[np.int64]) -> Any:

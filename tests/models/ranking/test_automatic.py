@@ -1,0 +1,18 @@
+import numpy as np
+
+from fastrec.models.ranking.automatic import choose_features
+
+
+def test_columns_are_read_by_what_is_in_them():
+    info = {
+        "title": np.array(["Alien", "Brazil", "Casablanca", "Dune"], object),
+        "year": np.array(["1979", "1985", None, "2021"], object),
+        "same": np.ones(4),
+        "genres": np.array(["horror|space", "satire", "drama", "space|drama"], object),
+        "released": np.array(["1979-05-25", "1985-02-20", "NaT", "2021-09-15"], "M8[D]"),
+    }
+    chosen = [str(feature) for feature in choose_features(info, has_order=True)]
+    assert chosen == [
+        "Scores()", "Counts()", "Activity()", "RecentScores()", "Facts(column='year')", "Affinity(column='genres')",
+        "Facts(column='released')",
+    ]  # fmt: skip

@@ -1,0 +1,100 @@
+"""What each feature says, by hand; the features share one small world."""
+
+import numpy as np
+import pytest
+
+from fastrec import Interactions
+from fastrec.models import EASE, ItemKNN, Popularity
+from fastrec.models.base.audience import Audience
+from fastrec.models.ranking import Activity, Affinity, Counts, Facts, Known, RecentScores, Scores
+from fastrec.models.ranking.candidates import ask_members
+
+INFO = {
+    "genres": np.array(["war|drama", "war", "comedy", None], object),
+    "year": np.array(["1990", "2000", "2010", "unknown"], object),
+}
+EVENTS = Interactions(
+    [0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 1, 0], times=[0, 40, 10, 100, 95, 96], users=np.arange(4), items=np.arange(4)
+)
+
+
+def world(models, codes, users, times=True):
+    """What is known, and the pairs of some users and codes."""
+    members = [model.fit(EVENTS) for model in models]
+    known = Known(EVENTS.matrix, EVENTS if times else None, INFO, members)
+    audience = Audience.of_users(members[0], np.array(users, np.int32))
+    order = EVENTS.order()
+    histories = audience.histories()
+    given = Audience.of_histories(members[0], histories, order=order[: histories.nnz])
+    asking = ask_members(members, given, given, np.array(users, np.int32), 3)
+    return known, asking.describe(np.array(codes, np.int32))
+
+
+def test_scores_ranks_and_how_many_list_an_item():
+    known, pairs = world([Popularity(), EASE(regularization=1.0)], [[2, 3]], [0])
+    feature = Scores().fit(known)
+    assert feature.names_ == [
+        "Popularity: score", "EASE: score", "Popularity: rank", "EASE: rank", "members that list it",
+    ]  # fmt: skip
+    popular, _, rank, _, listed = feature.transform(pairs)
+    assert popular.tolist() == [0, 0]  # one open item with an event makes no range
+    assert rank.tolist() == [0, 1]
+    assert listed.tolist() == [2, 2]
+
+
+def test_scores_by_the_latest_items_are_those_of_a_history_of_these():
+    known, pairs = world([ItemKNN()], [[2, 1]], [0])
+    (scores,) = RecentScores(items=1).fit(known).transform(pairs)
+    np.testing.assert_allclose(scores, known.members[0].predict_pairs([[0, 1, 0, 0]], [2, 1]))
+
+
+def test_counts_of_late_trend_and_age():
+    known, pairs = world([Popularity()], [[0, 1, 2, 3]], [0])
+    count, late, trend, age = Counts(window=10).fit(known).transform(pairs)
+    np.testing.assert_allclose(np.expm1(count), [2, 3, 1, 0])
+    np.testing.assert_allclose(np.expm1(late), [1, 1, 1, 0])  # after time 90
+    np.testing.assert_allclose(trend[2], np.log(2 / 7 * 10 / 2))
+    np.testing.assert_allclose(age, [1.0, 0.9, 0.0, np.nan])
+    assert Counts().fit(world([Popularity()], [[0]], [0], times=False)[0]).names_ == ["item: log count"]
+
+
+def test_what_users_do():
+    known, pairs = world([Popularity()], [[2, 3]], [0])
+    count, mean, less, idle = Activity().fit(known).transform(pairs)
+    np.testing.assert_allclose(count, np.log1p([2, 2]))
+    np.testing.assert_allclose(mean, np.log([12, 12]) / 2)  # of log 3 and log 4
+    np.testing.assert_allclose(less, [np.log(2) - np.log(12) / 2, -np.log(12) / 2])
+    np.testing.assert_allclose(np.expm1(idle), [600, 600])  # 60 of 100, in thousandths
+
+
+def test_facts_and_their_distance_to_the_users_mean():
+    known, pairs = world([Popularity()], [[2, 3]], [0])
+    year, less = Facts("year").fit(known).transform(pairs)
+    np.testing.assert_array_equal(year, [2010, np.nan])
+    np.testing.assert_array_equal(less, [15, np.nan])
+    with pytest.raises(ValueError, match="wants the column 'price' of item_info; there is 'genres', 'year'"):
+        Facts("price").fit(known)
+    with pytest.raises(TypeError, match="must be the name of a column"):
+        Facts(3)._check_options()
+
+
+def test_affinity_is_a_cosine():
+    known, pairs = world([Popularity()], [[1, 2, 3]], [0])
+    (cosine,) = Affinity("genres").fit(known).transform(pairs)
+    war = 1 / np.sqrt(2) + 1
+    np.testing.assert_allclose(cosine, [war / np.hypot(war, 1 / np.sqrt(2)), 0, 0], rtol=1e-6)
+    (most,) = Affinity("genres", most=1).fit(known).transform(pairs)
+    np.testing.assert_allclose(most, [1, 0, 0])
+
+
+def test_new_users_and_items_have_no_numbers_until_the_next_fit():
+    known, _ = world([Popularity()], [[0]], [0])
+    bigger = known._replace(matrix=Interactions([5, 5], [5, 1], users=np.arange(6), items=np.arange(6)).matrix)
+    for feature in (Counts(), Activity(), Facts("year"), Affinity("genres")):
+        feature.fit(known).update(bigger)
+        feature.check(6, 6)
+        with pytest.raises(ValueError, match="must have a number for each"):
+            feature.check(7, 7)
+    counts = Counts().fit(known).update(bigger).counts_
+    assert np.expm1(counts[:, 0]).round().tolist() == [0, 1, 0, 0, 0, 1]
+    assert np.isnan(counts[5, 1:]).all()
