@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fastrec.data import Interactions
 from fastrec.models import ImplicitALS, Popularity
 from fastrec.models.composed.compressed import Compressed
+from fastrec.models.ranking import Feature, TwoStage
 from fastrec.options import (
     ByColumn,
     Choice,
@@ -65,6 +66,8 @@ def made(kind):
     """One with its own defaults; what has none gets something that will do."""
     if kind.__name__ == "Reranked":
         return kind(Popularity(), lambda top, k, histories: top)
+    if "column" in parameters_of(kind):
+        return kind("genres")
     return kind()
 
 
@@ -194,6 +197,8 @@ def use(one):
     """Fit an estimator, split by a splitter, or ask a rule, which looks at options before anything else."""
     if type(one) in RULES.values():
         return one(TopK([[0, 1]], [[0.9, 0.8]]), k=1, histories=[[1, 0]])
+    if isinstance(one, Feature):
+        return TwoStage(features=[one]).fit(some_rows())
     if isinstance(one, InteractionSplitter):
         return one.split(Interactions([0, 1], [0, 1]))
     return type(one)(**vars(one)) if isinstance(one, UserKFold) else one.fit(some_rows())

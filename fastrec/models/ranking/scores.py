@@ -18,6 +18,7 @@ class Scores(Feature):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fastrec.models import Popularity
     >>> from fastrec.models.ranking import TwoStage
     >>> X = np.kron(np.eye(2), np.ones((20, 6))) * (np.arange(40)[:, None] % 5 != np.arange(12) % 5)

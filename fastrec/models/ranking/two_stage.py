@@ -48,7 +48,7 @@ from fastrec.models.ranking.ranker import BOOSTING, ask_ranker, check_ranker, fi
 from fastrec.models.ranking.reasons import Reasons
 from fastrec.models.ranking.scores import name_members
 from fastrec.models.ranking.windows import Lists, apart, choose_validation, join_lists, make_lists
-from fastrec.options import Integer, Jobs, Options, Other, Seed
+from fastrec.options import Integer, Jobs, Options, Other, Seed, check_options
 
 Numbers = NDArray[np.float64]
 
@@ -63,6 +63,7 @@ def _check_features(name: str, features: Any) -> None:
     for feature in features:
         if not isinstance(feature, Feature):
             raise TypeError(f"{name} must be features of fastrec.models.ranking or of one's own, got {feature!r}")
+        check_options(feature)
 
 
 class TwoStage(Ensemble):
@@ -86,11 +87,11 @@ class TwoStage(Ensemble):
     ----------
     models : sequence of recommenders or None
         The members, which are copied. None: ItemKNN, GraphFilter and ImplicitALS.
-    ranker : estimator, "boosting" or None
+    ranker : estimator or "boosting" or None
         "boosting": trees of scikit-learn's HistGradientBoosting, by the softmax cross-entropy of lists. Or anything
         with `fit` and `predict`: LightGBM's LGBMRanker and XGBoost's XGBRanker, say, which are told the lists. None
         stands for the ranker of a loaded model that is not built in: a file has its trees alone.
-    validation : float, function, splitter or None
+    validation : float, function or splitter or None
         What is hidden for the labels, as in `Blend`: each split of a splitter is a window. None: with times three
         windows, each of a tenth of all events (``RollingTime(3, share=0.1)``); else a fifth of each user's items.
     candidates : int
@@ -424,7 +425,7 @@ class TwoStage(Ensemble):
         >>> X = np.kron(np.eye(2), np.ones((20, 6))) * (np.arange(40)[:, None] % 5 != np.arange(12) % 5)
         >>> model = TwoStage(random_state=0).fit(X)
         >>> reasons = model.explain_features(0, 0)
-        >>> abs(reasons.base + reasons.contributions.sum() - reasons.score) < 1e-5
+        >>> bool(abs(reasons.base + reasons.contributions.sum() - reasons.score) < 1e-5)
         True
         """
         audience, _ = find_audience(self, user, "error")
