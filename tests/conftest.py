@@ -3,8 +3,30 @@
 `pytest --hypothesis-profile explore` looks for new ones.
 """
 
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from tests.postgresql_server import PostgreSQLServer, find_programs
 
 settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine is no fault
 settings.register_profile("explore", derandomize=False, max_examples=300, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's journal needs psycopg")
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL on this machine (Debian's postgresql, PyPI's pgserver)")
+    folder = Path(tempfile.mkdtemp(prefix="fastrec-postgresql-"))
+    server = PostgreSQLServer(programs, folder)
+    server.start()
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(folder, ignore_errors=True)

@@ -14,8 +14,14 @@ from fastrec.permissions import parse_mode
 ServedModel = Annotated[
     Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
 ]
-JournalFile = Annotated[
-    Path | None, typer.Option("--journal", dir_okay=False, help="Where events are kept; made if it is not there.")
+JournalAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="ADDRESS",
+        envvar="FASTREC_JOURNAL",
+        help="Where events are kept: a file, made if it is not there, or postgresql://… for several machines.",
+    ),
 ]
 VersionsFolder = Annotated[
     Path | None,
@@ -75,7 +81,7 @@ def admission_options(
 def serve(
     model: ServedModel,
     *,
-    journal: JournalFile = None,
+    journal: JournalAddress = None,
     versions: VersionsFolder = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
@@ -106,7 +112,7 @@ def serve(
         raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
     settings = Settings(
         model=str(model),
-        journal=None if journal is None else str(journal),
+        journal=journal,
         host=host,
         on_unknown=on_unknown.value,
         duplicates=None if duplicates is None else duplicates.value,

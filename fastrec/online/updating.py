@@ -368,6 +368,8 @@ class Updater:
         """
         failure: OSError | None = None
         if isinstance(self.source, Versions):
+            if self.journal is not None:
+                self.journal.leader.check()
             try:
                 # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
                 # file may be that one's: it is taken with its own seq.

@@ -20,7 +20,8 @@ class Settings(SchedulePlan):
     model
         A model file, or a folder of versions.
     journal
-        The file of the events; None serves a model that does not change by events.
+        The address of the events, as `fastrec.online.open_log` takes it; None serves a model that does not change by
+        events.
     host
         Where it listens.
     tokens

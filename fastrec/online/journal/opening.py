@@ -1,13 +1,18 @@
 """`open_log`: a log by its address."""
 
 import os
+from typing import TYPE_CHECKING
 
 from fastrec.online.journal.group_commit import LARGEST_QUEUE
 from fastrec.online.journal.journal import Journal
 from fastrec.online.journal.log import EventLog
 from fastrec.permissions import PRIVATE
 
+if TYPE_CHECKING:
+    from fastrec.online.journal.postgresql import PostgreSQLJournal
+
 _FILE = "sqlite:"
+_SERVER = ("postgresql://", "postgres://")
 
 
 def open_log(
@@ -23,11 +28,18 @@ def open_log(
     Parameters
     ----------
     address
-        ``sqlite:PATH``, or a path alone: a `Journal`.
+        ``sqlite:PATH``, or a path alone: a `Journal`. ``postgresql://…``: a log for several machines.
     time_unit, queue_size, skip_damaged
         As of `Journal`.
     mode
         The permissions of a file that is made.
+
+    Raises
+    ------
+    JournalError
+        Where it cannot be opened or made.
+    ValueError
+        Where a package is missing that it needs.
 
     Examples
     --------
@@ -38,6 +50,17 @@ def open_log(
     >>> log.close()
     """
     path = os.fspath(address)
+    if path.startswith(_SERVER):
+        make = _postgresql()
+        return make(path, time_unit=time_unit, queue_size=queue_size, skip_damaged=skip_damaged)
     return Journal(
         path.removeprefix(_FILE), time_unit=time_unit, queue_size=queue_size, mode=mode, skip_damaged=skip_damaged
     )
+
+
+def _postgresql() -> "type[PostgreSQLJournal]":
+    try:
+        from fastrec.online.journal.postgresql import PostgreSQLJournal
+    except ModuleNotFoundError as error:
+        raise ValueError(f"PostgreSQL needs more packages ({error.name}): pip install 'fastrec[postgresql]'") from None
+    return PostgreSQLJournal

@@ -6,7 +6,7 @@ import pytest
 
 from fastrec.online import Journal
 from tests.online.journal.files import everything
-from tests.online.journal.logs import FileLogs
+from tests.online.journal.logs import FileLogs, ServerLogs
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def written(tmp_path_factory):
     return path.read_bytes(), everything(path)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def logs(request, tmp_path):
     """Logs of each kind."""
-    return FileLogs(tmp_path)
+    return FileLogs(tmp_path) if request.param == "sqlite" else ServerLogs(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture

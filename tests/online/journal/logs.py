@@ -1,9 +1,12 @@
 """Logs to test: each kind opens one log as often as it is asked, and can hold up its commits."""
 
 import contextlib
+import itertools
 import sqlite3
 
-from fastrec.online import Journal
+from fastrec.online import Journal, open_log
+
+_NUMBERS = itertools.count()
 
 
 class FileLogs:
@@ -28,3 +31,31 @@ class FileLogs:
         finally:
             other.execute("ROLLBACK")
             other.close()
+
+
+class ServerLogs:
+    """Logs in schemas of a PostgreSQL server."""
+
+    def __init__(self, server):
+        self._server = server
+        self._run = f"t{next(_NUMBERS)}"
+
+    def address(self, name="events"):
+        import psycopg
+
+        schema = f"{self._run}_{name}"
+        with psycopg.connect(self._server.address(), autocommit=True) as session:
+            session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        return self._server.address(schema)
+
+    def open(self, name="events", **options):
+        return open_log(self.address(name), **options)
+
+    @contextlib.contextmanager
+    def held_up(self, name="events"):
+        """No commit of that log gets through in here."""
+        import psycopg
+
+        with psycopg.connect(self.address(name)) as session:
+            session.execute("SELECT 1 FROM fastrec_meta WHERE name = 'last' FOR UPDATE")
+            yield

@@ -1,0 +1,180 @@
+"""`Database`: sessions of a PostgreSQL database, one for each thread, made anew where they are lost."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from fastrec.online.journal.damage import Damage
+from fastrec.online.journal.errors import JournalDamagedError, JournalDiskFullError, JournalError
+from fastrec.online.journal.postgresql.statements import Session, read_record
+from fastrec.online.journal.postgresql.values import Value
+
+Result = TypeVar("Result")
+
+# So long a transaction waits for others, and for a server that starts again.
+BUSY_SECONDS = 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+# Where the address does not say: a machine that is gone is noticed within seconds, by both ends; of several servers the
+# one that writes is wanted.
+_USUAL = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "target_session_attrs": "read-write",
+    "fallback_application_name": "fastrec",
+}
+_SESSION = (
+    f"SELECT set_config('lock_timeout', '{BUSY_SECONDS:.0f}s', false), "
+    f"set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS:.0f}s', false), "
+    "set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
+    "set_config('tcp_keepalives_count', '3', false), "
+    # What is acknowledged is on disk, and where the server is told to wait for a standby, there too.
+    "CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') "
+    "THEN set_config('synchronous_commit', 'on', false) END"
+)
+_DAMAGED = ("XX001", "XX002")
+_SHUTDOWN = "57P"  # or no state at all, where the connection is gone
+
+
+class Database:
+    """A database by its address.
+
+    Parameters
+    ----------
+    address
+        ``postgresql://…``, as libpq takes it.
+    skip_damaged
+        What is done about rows that are not what was written.
+    """
+
+    def __init__(self, address: str, skip_damaged: bool) -> None:
+        try:
+            given = conninfo_to_dict(address)
+        except psycopg.ProgrammingError as error:
+            raise JournalError(f"the address of the journal is none of PostgreSQL's: {error}") from None
+        self._address = make_conninfo("", **{**_USUAL, **given})
+        self.place = _describe(given)
+        self.damage = Damage(self.place, skip_damaged)
+        self._local = threading.local()
+        self._sessions: list[Session] = []
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def connect(self) -> Session:
+        """A session of the caller's own, in which each statement is a transaction."""
+        if self._ended:
+            raise JournalError(f"{self.place} is closed")
+        session = psycopg.connect(self._address, autocommit=True)
+        session.execute(_SESSION)
+        return session
+
+    def close(self) -> None:
+        """Close all sessions of threads."""
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+            self._ended = True
+        for session in sessions:
+            session.close()
+
+    def session(self) -> Session:
+        """The thread's own session."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None or session.closed:
+            session = self._local.session = self.connect()
+            with self._lock:
+                self._sessions = [known for known in self._sessions if not known.closed] + [session]
+        return session
+
+    def drop_session(self) -> None:
+        """Let the thread have a new session next time."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
+
+    def read(self, work: Callable[[Session], Result]) -> Result:
+        """What a look at one moment of the database gives."""
+        return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ)
+
+    def write(self, work: Callable[[Session], Result]) -> Result:
+        """Do as a whole, or not at all, what may be done twice; again, where the session was lost meanwhile."""
+        return self._run(work, psycopg.IsolationLevel.READ_COMMITTED)
+
+    def _run(self, work: Callable[[Session], Result], isolation: psycopg.IsolationLevel) -> Result:
+        with self.errors():
+            for _ in self.tries():
+                with self.lost_sessions(), transaction(self.session(), isolation) as session:
+                    return work(session)
+        raise AssertionError("not reached")
+
+    def tries(self) -> Iterator[float]:
+        """The moments at which to try again what a lost session has stopped; the last failure is raised."""
+        self._local.failure = None
+        end, pause = time.monotonic() + BUSY_SECONDS, FIRST_PAUSE
+        while True:
+            yield end
+            if time.monotonic() + pause > end:
+                raise self._local.failure
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    @contextlib.contextmanager
+    def lost_sessions(self) -> Iterator[None]:
+        """A session that is lost in here is dropped, and noted for `tries`."""
+        try:
+            yield
+        except psycopg.OperationalError as error:
+            if not (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN):
+                raise  # something else went wrong, and would go wrong again
+            self.drop_session()
+            self._local.failure = error
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Errors of PostgreSQL in here become the journal's own."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self.error_of(error) from error
+
+    def error_of(self, error: psycopg.Error) -> JournalError:
+        """The journal's own error for one of PostgreSQL."""
+        said = f"the journal {self.place}: {str(error).strip()}"
+        if error.sqlstate in _DAMAGED:
+            return JournalDamagedError(said)
+        return (JournalDiskFullError if isinstance(error, psycopg.errors.DiskFull) else JournalError)(said)
+
+    def record(self, session: Session, name: str) -> Value:
+        """The record of that name."""
+        found = read_record(session, name)
+        if found is None or found[1] != found[2]:
+            raise self.damage.error(f"its record of {name!r}")
+        return found[0]
+
+    def number(self, session: Session, name: str) -> int:
+        """The record of that name, which is a number."""
+        return int(self.record(session, name) or 0)
+
+
+@contextlib.contextmanager
+def transaction(
+    session: Session, isolation: psycopg.IsolationLevel = psycopg.IsolationLevel.READ_COMMITTED
+) -> Iterator[Session]:
+    """What is done in here is done as a whole, or not at all."""
+    session.isolation_level = isolation
+    with session.transaction():
+        yield session
+
+
+def _describe(given: Mapping[str, object]) -> str:
+    """An address for people to read: without a password, and without what says how to connect."""
+    host, port = str(given.get("host") or ""), given.get("port")
+    where = f"{host}:{port}" if port and "," not in host else host
+    user = f"{given['user']}@" if given.get("user") else ""
+    return f"postgresql://{user}{where}/{given.get('dbname') or ''}"

@@ -1,0 +1,243 @@
+"""`PostgreSQLJournal`: the event log in a PostgreSQL database, for any number of machines."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any, Self, TypeVar
+
+from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.online.journal.checking import EntryChecks
+from fastrec.online.journal.errors import JournalError
+from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_batch, check_id
+from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
+from fastrec.online.journal.keys import Keys
+from fastrec.online.journal.postgresql import statements
+from fastrec.online.journal.postgresql.appending import EventWriter
+from fastrec.online.journal.postgresql.connecting import Database
+from fastrec.online.journal.postgresql.erasing import delete_user, scrub
+from fastrec.online.journal.postgresql.leading import SessionLeader
+from fastrec.online.journal.postgresql.listening import Listener
+from fastrec.online.journal.postgresql.reading import EntryReader
+from fastrec.online.journal.postgresql.statements import FORMAT, Session
+from fastrec.online.journal.postgresql.trimming import drop_events, record_checkpoint
+from fastrec.online.journal.reading import ENTRIES_AT_ONCE
+from fastrec.validation import check_choice, check_integer
+
+Result = TypeVar("Result")
+
+_NEW = {"last": 0, "trimmed": 0, "published": 0, "forgotten": 0, "kept": 0, "checkpoints": 0, "unscrubbed": 0}
+
+
+class PostgreSQLJournal:
+    """Events in a PostgreSQL database, appended by any number of threads, processes and machines.
+
+    What `append` has returned for is committed, as durable as the server is told to make it; an event with an id counts
+    once, however often it is sent. The order is that of the commits, one after the other. A server that is started
+    anew is waited for, ten seconds long.
+
+    Parameters
+    ----------
+    address
+        ``postgresql://user@host/database``, as libpq takes it; passwords are better kept in ``~/.pgpass`` or
+        ``PGPASSWORD`` than in a command that others can see. The tables ``fastrec_…`` are made in the first schema of
+        the search path that there is: one log a schema.
+    time_unit, queue_size, skip_damaged
+        As of `Journal`.
+
+    Raises
+    ------
+    JournalError
+        Where the database cannot be reached, or its tables are of another version.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        time_unit: str | None = None,
+        queue_size: int = LARGEST_QUEUE,
+        skip_damaged: bool = False,
+    ) -> None:
+        check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
+        check_integer("queue_size", queue_size, minimum=1)
+        database = self._database = Database(address, skip_damaged)
+        records = {
+            **_NEW,
+            "lineage": None,
+            "format": FORMAT,
+            "time_unit": time_unit or "ms",
+            "key": secrets.token_bytes(32),
+        }
+        try:
+            database.write(lambda session: statements.make_tables(session, records))
+            self._time_unit, key, last = database.read(lambda session: self._check_format(session, time_unit))
+        except BaseException:
+            database.close()
+            raise
+        self._keys = keys = Keys(key)
+        channel = f"fastrec_{keys.name}"
+        self._reader = EntryReader(database, EntryChecks(database.damage, keys.seed))
+        self.leader = SessionLeader(database.connect, int(keys.name[:15], 16), database.place)
+        self._writer = EventWriter(database, keys, channel)
+        self._commits = GroupCommit(database.place, self._write, queue_size)
+        self._listener = Listener(
+            database.connect, lambda session: database.number(session, "last"), channel, database.place
+        )
+        self._listener.start(last)
+
+    def _check_format(self, session: Session, given: str | None) -> tuple[str, bytes, int]:
+        """The unit of times, the key and the last place of the tables; an error where they are others' tables."""
+        database = self._database
+        if database.record(session, "format") != FORMAT:
+            raise JournalError(f"{database.place} has a journal of another version: use the fastrec that made it")
+        time_unit, key = str(database.record(session, "time_unit")), database.record(session, "key")
+        if given not in (None, time_unit):
+            raise JournalError(f"{database.place} has its times in {time_unit!r}, not in {given!r}")
+        assert isinstance(key, bytes)
+        return time_unit, key, database.number(session, "last")
+
+    # -- writing
+
+    def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
+        """Append events; returns, once they are committed, the seq up to which the journal holds them all."""
+        return self.submit(batch).result().seq
+
+    def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
+        """As `append`, without waiting: the future's result comes after the commit.
+
+        A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
+        """
+        return self._commits.submit(check_batch(batch, self._time_unit))
+
+    def _write(self, batches: list[list[Event]]) -> list[Receipt]:
+        receipts = self._writer.write(batches)
+        self._listener.advance(max((receipt.seq for receipt in receipts), default=0))
+        return receipts
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for a commit."""
+        return self._commits.waiting
+
+    def delete_user(self, user: Id) -> int:
+        """Erase all events of a user; returns the seq of the deletion.
+
+        The table of events is written anew for it, while others wait. What the server keeps besides (its write-ahead
+        log, standbys, backups) has the events until it is dropped there.
+        """
+        seq = delete_user(self._database, self._keys, check_id("user", user), f"fastrec_{self._keys.name}")
+        self._listener.advance(seq)
+        return seq
+
+    def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
+        """Drop the events up to a place that a published model has taken in, but for those at the places to keep."""
+        check_integer("upto", upto, minimum=0)
+        upto = self._lead(lambda session: drop_events(self._database, session, upto, keep))
+        scrub(self._database)
+        return upto
+
+    def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
+        """Note that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        self._lead(lambda session: record_checkpoint(session, self._keys.seed, seq, version, rule))
+
+    def record_published(self, seq: int) -> None:
+        """Note that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+
+        def write(session: Session) -> None:
+            if seq > self._database.number(session, "published"):
+                statements.write_record(session, "published", seq)
+
+        self._lead(write)
+
+    def record_lineage(self, text: str) -> None:
+        """Note what models this journal's events belong to."""
+        self._database.write(lambda session: statements.write_record(session, "lineage", text))
+
+    def _lead(self, work: Callable[[Session], Result]) -> Result:
+        """Do what a leader alone may do, where there are leaders."""
+        if not self.leader.has_led:
+            return self._database.write(work)
+        with self._database.errors():
+            return self.leader.run(work)
+
+    # -- reading
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry that is known here: this process's own at once, others' as they are heard of."""
+        return self._listener.last()
+
+    def trimmed_seq(self) -> int:
+        """The seq up to which entries have been dropped; 0 where all are there."""
+        return self._number("trimmed")
+
+    def published_seq(self) -> int:
+        """The seq up to which a published model has taken in the events."""
+        return self._number("published")
+
+    def deleted_seq(self) -> int:
+        """The seq of the last deletion that has not been trimmed; 0 where there is none."""
+        return self._database.read(statements.last_deletion)
+
+    def lineage(self) -> str | None:
+        """What `record_lineage` has noted; None before."""
+        text = self._database.read(lambda session: self._database.record(session, "lineage"))
+        return None if text is None else str(text)
+
+    def _number(self, name: str) -> int:
+        return self._database.read(lambda session: self._database.number(session, name))
+
+    @property
+    def id(self) -> str:
+        """What names this journal among all others."""
+        return self._keys.name
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+        return self._database.place
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of the events' times."""
+        return self._time_unit
+
+    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Event | Deletion]:
+        """The first `n` entries after `after`, in order, checked as those of `Journal`."""
+        check_integer("after", after, minimum=0)
+        check_integer("n", n, minimum=1)
+        return self._reader.read(after, n, upto)
+
+    def kept(self, first: int, upto: int) -> list[Event]:
+        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        return self._reader.kept(first, upto)
+
+    def history(self, user: Id) -> list[Event]:
+        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        return self._reader.history(check_id("user", user))
+
+    def checkpoints(self, after: int = 0) -> list[Checkpoint]:
+        """The recorded checkpoints after a seq, in order."""
+        return self._reader.checkpoints(after)
+
+    def mark(self, user: Id) -> bytes:
+        """What stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        return self._keys.hash_user(user)
+
+    def __repr__(self) -> str:
+        return f"PostgreSQLJournal({self.address!r})"
+
+    # -- closing
+
+    def close(self) -> None:
+        """Write what waits, then end all sessions. Closing twice is no error."""
+        self._commits.close()
+        self._listener.close()
+        self.leader.release()
+        self._writer.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,79 @@
+"""`Listener`: how far the log goes, kept up to date by notifications, and by looks where one is lost."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from fastrec.online.journal.errors import JournalError
+from fastrec.online.journal.postgresql.statements import Session, listen
+
+# Seconds between looks where nothing is heard, and after which the server counts as out of reach.
+LOOK_SECONDS, SILENT_SECONDS = 0.5, 3.0
+
+
+class Listener:
+    """A thread that listens.
+
+    Parameters
+    ----------
+    connect
+        Makes a session.
+    look
+        The place of the last entry, by a session.
+    channel
+        Where to listen.
+    place
+        What errors call the log.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Session], look: Callable[[Session], int], channel: str, place: str
+    ) -> None:
+        self._connect, self._look, self._channel, self._place = connect, look, channel, place
+        self._last = 0
+        self._heard_at = time.monotonic()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fastrec-listen", daemon=True)
+
+    def start(self, last: int) -> None:
+        """Begin, with the place of the last entry that is known."""
+        self.advance(last)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join()
+
+    def advance(self, seq: int) -> None:
+        """Note that the log goes so far."""
+        with self._lock:
+            self._last = max(self._last, seq)
+
+    def last(self) -> int:
+        """How far the log goes; an error where that could not be seen for some seconds."""
+        if self._stop.is_set():
+            raise JournalError(f"{self._place} is closed")
+        silent = time.monotonic() - self._heard_at
+        if silent > SILENT_SECONDS:
+            raise JournalError(f"the journal {self._place} has been out of reach for {silent:.0f} seconds")
+        return self._last
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with self._connect() as session:
+                    listen(session, self._channel)
+                    self._follow(session)
+            except (psycopg.Error, JournalError):  # `last` says so after some seconds
+                self._stop.wait(LOOK_SECONDS)
+
+    def _follow(self, session: Session) -> None:
+        while not self._stop.is_set():
+            self.advance(self._look(session))
+            self._heard_at = time.monotonic()
+            for notification in session.notifies(timeout=LOOK_SECONDS, stop_after=1):
+                self.advance(int(notification.payload))
