@@ -48,6 +48,7 @@ from .models import ContentRecommender as ContentRecommender
 from .models import ExplicitALS as ExplicitALS
 from .models import FixedFactors as FixedFactors
 from .models import GraphFilter as GraphFilter
+from .models import HeavyTailWarning as HeavyTailWarning
 from .models import ImplicitALS as ImplicitALS
 from .models import Item2Vec as Item2Vec
 from .models import ItemKNN as ItemKNN

@@ -381,9 +381,9 @@ def options_of(kind: type) -> dict[str, Option]:
 def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
     """The type and the text that the docstring of a class gives to each of its parameters.
 
-    >>> from fastrec.models import ImplicitALS
-    >>> describe_parameters(ImplicitALS)["factors"]
-    ('int', 'The number of factors.')
+    >>> from fastrec.models import SGDFactorization
+    >>> describe_parameters(SGDFactorization)["factors"]
+    ('int', 'The number of factors, biases not counted.')
     """
     _, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("Parameters\n----------\n")
     section = re.split(r"\n\n\w+\n-{3,}\n", rest)[0]

@@ -39,6 +39,7 @@ def train(
     """
     from fastrec import Popularity, evaluate, split_random
     from fastrec.data.interactions import MOST_TIED
+    from fastrec.models.base.chosen import chosen_in_words
     from fastrec.storage import size_in_words
 
     if not output.parent.is_dir():
@@ -53,6 +54,8 @@ def train(
         models.setdefault("Popularity", Popularity().fit(part))
         write_report(evaluate(models, hidden, n_jobs=plan.jobs), output_format)
     model = plan.fit(data)
+    if chosen := chosen_in_words(getattr(model, "model_", model)):
+        note(f"chosen by the data: {chosen}")
     model.save(output, mode=parse_mode(mode))
     sides = [count_in_words(number, side) for number, side in zip(data.shape, ("user", "item"), strict=True)]
     named = plan if plan.kind is not None else type(model).__name__

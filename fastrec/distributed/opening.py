@@ -19,8 +19,8 @@ from fastrec.distributed.journal import Journal, Line
 from fastrec.distributed.preparing import prepare_data, write_start
 from fastrec.distributed.run import Run, read_sums
 from fastrec.kernels.lanes import padded_width
-from fastrec.models.implicit_als import AUTO_ALPHA
 from fastrec.solvers.als import PIECES
+from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import seed_of
 
 JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
@@ -39,11 +39,11 @@ def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
         _check_job(folder, lines[0].facts["job"], job)
     else:
         lines = [_prepare(model, events, folder, journal, job)]
-    facts = lines[0].facts
+    facts = {name: getattr(model, name) for name in ("factors", "regularization")} | lines[0].facts  # of old journals
     layout = _lay_out(spark, folder, (facts["n_users"], facts["n_items"]), model.shards)
-    weights = Weights(facts["alpha"], model.regularization, model.regularization_exponent)
+    weights = Weights(facts["alpha"], facts["regularization"], model.regularization_exponent)
     exchange = choose_exchange(spark, layout, model.exchange, facts["entries"])
-    return Run(spark, layout, exchange, journal, lines, model.factors, model.dtype, weights)
+    return Run(spark, layout, exchange, journal, lines, facts["factors"], model.dtype, weights)
 
 
 def place_folder(path: str | os.PathLike[str]) -> str:
@@ -77,15 +77,14 @@ def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict
     journal.begin()
     spark = events.sparkSession
     sizes = prepare_data(events, folder)
-    alpha = float(model.alpha) if model.alpha != "auto" else 1.0
-    if model.alpha == "auto" and sizes.total > 0:
-        alpha = AUTO_ALPHA * sizes.n_users * sizes.n_items / sizes.total
-    seed, width = seed_of(model.random_state), padded_width(model.factors)
+    met = sizes.met_users, sizes.met_items
+    chosen = Settings.of(model, DataSize((sizes.n_users, sizes.n_items), met, sizes.learned, sizes.total))
+    seed, width = seed_of(model.random_state), padded_width(chosen.factors)
     for side, n in ((USERS, sizes.n_users), (ITEMS, sizes.n_items)):
-        write_start(spark, f"{folder}/{SIDES[side]}-0", n, width, model.factors, [seed, side], count_tasks(spark))
+        write_start(spark, f"{folder}/{SIDES[side]}-0", n, width, chosen.factors, [seed, side], count_tasks(spark))
     gram, _, _ = read_sums(spark, f"{folder}/{SIDES[ITEMS]}-0", sizes.n_items)
     kinds = dict(events.dtypes)
-    facts = {**sizes._asdict(), "alpha": alpha, "user": kinds["user"], "item": kinds["item"], "job": job}
+    facts = {**sizes._asdict(), **chosen._asdict(), "user": kinds["user"], "item": kinds["item"], "job": job}
     line = Line(0, facts, gram)
     journal.add(line)
     return line

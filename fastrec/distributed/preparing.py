@@ -24,6 +24,9 @@ class Sizes(NamedTuple):
     n_users: int
     n_items: int
     entries: int
+    learned: int  # the entries that are not 0
+    met_users: int  # those who have such entries
+    met_items: int
     total: float  # the sum of the values
 
 
@@ -43,15 +46,22 @@ def prepare_data(events: Frame, folder: str) -> Sizes:
     write_frame(merged, f"{folder}/entries")
     entries: Any = read_frame(spark, f"{folder}/entries", ENTRIES)
     value = sql.col("value")
+    met = [sql.when(value != 0, sql.col(code)) for code in ("user_code", "item_code")]
     found = entries.agg(
-        sql.count("value").alias("entries"), sql.sum(value).alias("total"), sql.max(value).alias("most")
+        sql.count("value").alias("entries"),
+        sql.sum(value).alias("total"),
+        sql.max(value).alias("most"),
+        sql.count(met[USERS]).alias("learned"),
+        sql.count_distinct(met[USERS]).alias("met_users"),
+        sql.count_distinct(met[ITEMS]).alias("met_items"),
     )
     sizes = found.first()
     if sizes["most"] > LARGEST:
         raise ValueError(f"the values of a user and an item add up to {sizes['most']}, too large for float32")
     write_blocks(entries, users, (n_users, n_items), USERS, folder)
     write_blocks(entries, items, (n_users, n_items), ITEMS, folder)
-    return Sizes(n_users, n_items, int(sizes["entries"]), float(sizes["total"]))
+    counted = {name: int(sizes[name]) for name in ("entries", "learned", "met_users", "met_items")}
+    return Sizes(n_users, n_items, **counted, total=float(sizes["total"]))
 
 
 def write_blocks(entries: Frame, ids: Frame, shape: tuple[int, int], side: int, folder: str) -> None:

@@ -23,7 +23,10 @@ from fastrec.validation import check_flag, check_size, name_options
 
 EXCHANGES = ("auto", "files", "all", "wanted")
 MODEL_OPTIONS = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
-"""The options of `ImplicitALS` by which its factors differ; others say when to stop, and what to show."""
+"""The options of `ImplicitALS` by which its factors differ; others say when to stop, and what to show.
+
+Values are taken as they are (`weighting` "raw"): the engine weighs them better, in a column.
+"""
 SHARED = (*MODEL_OPTIONS, "iterations", "tol", "random_state", "verbose", "callback")
 
 
@@ -41,12 +44,12 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
 
     Parameters
     ----------
-    factors : int
-        The number of factors.
+    factors : int or "auto"
+        As in `ImplicitALS`.
     path : str
         The folder of the run, which the engine's executors can write to: data, factors and journal. What is in it
         already is gone on with, or refused where it is of another job.
-    regularization : float
+    regularization : float or "auto"
         As in `ImplicitALS`.
     alpha : float or "auto"
         As in `ImplicitALS`.
@@ -82,8 +85,8 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     ----------
     n_users_, n_items_, n_entries_ : int
         The sizes of the matrix.
-    alpha_ : float
-        The alpha that was used.
+    factors_, alpha_, regularization_ : int, float, float
+        The numbers that were used.
     loss_curve_ : ndarray of shape (n_iter_,)
         The loss after each epoch, float64.
     n_iter_ : int
@@ -122,7 +125,9 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     n_users_: int
     n_items_: int
     n_entries_: int
+    factors_: int
     alpha_: float
+    regularization_: float
     loss_curve_: NDArray[np.float64]
     n_iter_: int
     exchange_: str
@@ -133,10 +138,10 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     @name_options
     def __init__(
         self,
-        factors: int = 64,
+        factors: int | str = "auto",
         *,
         path: str,
-        regularization: float = 0.01,
+        regularization: float | str = "auto",
         alpha: float | str = "auto",
         regularization_exponent: float = 1.0,
         iterations: int = 15,
@@ -294,7 +299,8 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         return model
 
     def _model_options(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in MODEL_OPTIONS}
+        chosen = {name: getattr(self, f"{name}_") for name in ("factors", "regularization")}
+        return {name: getattr(self, name) for name in MODEL_OPTIONS} | chosen | {"weighting": "raw"}
 
     def _learned(self) -> Learned:
         return Learned(self._fitted().final_turn(), self._model_options(), self.alpha_)
@@ -308,7 +314,8 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     def _adopt(self, run: Run) -> None:
         facts = run.lines[0].facts
         self.n_users_, self.n_items_ = run.layout.shape
-        self.n_entries_, self.alpha_ = facts["entries"], run.weights.alpha
+        self.n_entries_, self.factors_ = facts["entries"], run.factors
+        self.alpha_, self.regularization_ = run.weights.alpha, run.weights.regularization
         self.exchange_, self.shards_ = run.exchange.name, run.layout.shards
         self._run = run
 

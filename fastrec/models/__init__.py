@@ -7,6 +7,7 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.registry import estimators, register
 from fastrec.models.base.stripping import strip
 from fastrec.models.base.updating import Updating
+from fastrec.models.base.weighting import HeavyTailWarning
 from fastrec.models.composed.blend import Blend
 from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compressed_weights import CompressedWeights
@@ -46,6 +47,7 @@ __all__ = [
     "FactorRecommender",
     "FixedFactors",
     "GraphFilter",
+    "HeavyTailWarning",
     "ImplicitALS",
     "Item2Vec",
     "ItemKNN",

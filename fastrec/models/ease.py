@@ -12,6 +12,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
+from fastrec.models.base.weighting import Weighted
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
@@ -23,7 +24,7 @@ from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights
 Doubles = NDArray[np.float64]
 
 
-class EASE(Fading, ItemWeights):
+class EASE(Fading, Weighted, ItemWeights):
     """Weights from item to item that best rebuild the histories, in closed form: strong, with one number to tune.
 
     Values are what is to be rebuilt: weights of positive feedback, or ratings; negative ones are taken, as dislikes
@@ -57,6 +58,10 @@ class EASE(Fading, ItemWeights):
         What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
         it acts at once; what is learned does not depend on it.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     verbose : bool or int
@@ -64,6 +69,8 @@ class EASE(Fading, ItemWeights):
 
     Attributes
     ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
     weights_ : ndarray or csr_array of shape (n_items, n_items)
         B, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
 
@@ -112,6 +119,7 @@ class EASE(Fading, ItemWeights):
         neighbors: int = 256,
         threshold: float = 0.01,
         recency: float = 1.0,
+        weighting: str = "auto",
         n_jobs: int | None = None,
         verbose: bool | int = False,
     ) -> None:
@@ -122,6 +130,7 @@ class EASE(Fading, ItemWeights):
         self.neighbors = neighbors
         self.threshold = threshold
         self.recency = recency
+        self.weighting = weighting
         self.n_jobs = n_jobs
         self.verbose = verbose
 

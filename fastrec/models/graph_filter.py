@@ -15,6 +15,7 @@ from fastrec.matrix.rows import transpose
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
+from fastrec.models.base.weighting import Weighted
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of
@@ -27,7 +28,7 @@ TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be 
 GRAPH: Key[tuple[SparseProduct, SparseProduct]] = Key("graph")
 
 
-class GraphFilter(Fading, Explaining):
+class GraphFilter(Fading, Weighted, Explaining):
     """Scores by a low-pass filter over the graph of items: a history is a signal on it, smoothed, with no training.
 
     Values are strengths of positive feedback; negative ones are refused, zeros are no feedback. With the matrix of
@@ -64,6 +65,10 @@ class GraphFilter(Fading, Explaining):
         What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
         it acts at once; what is learned does not depend on it.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     random_state : int, RandomState or None
         The seed of the eigenvectors' iteration.
     n_jobs : int or None
@@ -71,6 +76,8 @@ class GraphFilter(Fading, Explaining):
 
     Attributes
     ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
     eigenvalues_ : ndarray of shape (factors,)
         The leading eigenvalues of P, float64, falling.
     item_vectors_ : ndarray of shape (n_items, factors)
@@ -151,6 +158,7 @@ class GraphFilter(Fading, Explaining):
         flatness: float = 1.5,
         sharpness: float = 0.5,
         recency: float = 1.0,
+        weighting: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -164,6 +172,7 @@ class GraphFilter(Fading, Explaining):
         self.flatness = flatness
         self.sharpness = sharpness
         self.recency = recency
+        self.weighting = weighting
         self.random_state = random_state
         self.n_jobs = n_jobs
 

@@ -1,7 +1,9 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
 import copy
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +15,7 @@ from fastrec.kernels.lanes import LANES, padded_width
 from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
+from fastrec.models.base.chosen import chosen_in_words
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
@@ -20,19 +23,17 @@ from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.updating import Change
+from fastrec.models.base.weighting import Weighted
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
 from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
+from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
 # and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
 RELAXATION = 1.5
-
-# The weight of all feedback against the weight of all cells, for alpha="auto": good on data of 0.07 to 6 per cent
-# density, where no fixed alpha is (docs/ials.md).
-AUTO_ALPHA = 0.1
 
 # As many rows at most are ranked to validate an epoch.
 VALIDATION_ROWS = 4_000
@@ -41,7 +42,7 @@ VALIDATION_ROWS = 4_000
 FOLD_IN: Key[tuple[Floats, NDArray[np.float64]]] = Key("fold-in")
 
 
-class ImplicitALS(Fading, Explaining, FeaturedFactors):
+class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
 
     Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
@@ -58,13 +59,15 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
 
     Parameters
     ----------
-    factors : int
-        The number of factors.
-    regularization : float
-        The strength of the penalty, at least 0.
+    factors : int or "auto"
+        The number of factors. "auto" is 2.5 times the square root of the number of items or of users, whichever is
+        less: a multiple of 16, at most 128.
+    regularization : float or "auto"
+        The strength of the penalty, at least 0. "auto" is a share of the one at which noise begins to be learned, which
+        follows from the lengths of users' and of items' histories, density and alpha (docs/ials.md).
     alpha : float or "auto"
-        What a unit of feedback adds to the weight of its cell, above 0. "auto" is `AUTO_ALPHA` · cells / sum of values,
-        so that all feedback together weighs a tenth of all cells.
+        What a unit of feedback adds to the weight of its cell, above 0. "auto" is a tenth of cells / sum of values, so
+        that all feedback together weighs a tenth of all cells.
     regularization_exponent : float
         ν: how the penalty of a row grows with the sum of its weights.
     feature_regularization : float or "auto"
@@ -94,6 +97,10 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
         the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
         learned, `user_factors_` too, does not depend on it.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     random_state : int, RandomState or None
         The seed of the first factors. The same seed gives the same factors, bit for bit on one machine.
     n_jobs : int or None
@@ -107,6 +114,8 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
 
     Attributes
     ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
     user_factors_ : ndarray of shape (n_users, factors)
         float32, C-contiguous: `transform` of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
@@ -115,8 +124,8 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         What was given to `fit`.
     item_map_, user_map_ : ndarray of shape (m + 1, factors), or None
         The vector of each feature; as the last row, what all rows have.
-    alpha_ : float
-        The alpha that was used.
+    factors_, alpha_, regularization_ : int, float, float
+        The numbers that were used: the options, or what "auto" came to.
     loss_curve_ : ndarray of shape (n_iter_,)
         The loss above after each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -148,8 +157,8 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
     _of_items: ClassVar[tuple[Key[Any], ...]] = (*FeaturedFactors._of_items, FOLD_IN)
     _options: ClassVar[Options] = {
-        "factors": FACTORS,
-        "regularization": Number(0, log=True),
+        "factors": replace(FACTORS, also=("auto",)),
+        "regularization": Number(0, log=True, also=("auto",)),
         "alpha": Number(0, above=True, log=True, also=("auto",)),
         "regularization_exponent": Number(-4, 4),
         "feature_regularization": STRENGTH,
@@ -162,21 +171,25 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
     }
     _learned: ClassVar[Fields] = {
         "alpha_": Value(float, least=0, above=True, most=LARGEST),
+        "factors_": Value(int, least=1, absent=True),
+        "regularization_": Value(float, least=0, most=LARGEST, absent=True),
         **EPOCH_RESULTS,
         "validation_curve_": VALIDATION_CURVE,
     }
     _whole_fields: ClassVar[Fields] = {"eigenvalues": Array(("width",), "float64", least=0, most=LARGEST_SUM)}
 
     alpha_: float
+    factors_: int
+    regularization_: float
     loss_curve_: NDArray[np.float64]
     validation_curve_: NDArray[np.float64] | None
     n_iter_: int
 
     def __init__(
         self,
-        factors: int = 64,
+        factors: int | str = "auto",
         *,
-        regularization: float = 0.01,
+        regularization: float | str = "auto",
         alpha: float | str = "auto",
         regularization_exponent: float = 1.0,
         feature_regularization: float | str = "auto",
@@ -188,6 +201,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         validation_fraction: float = 0.0,
         n_iter_no_change: int = 3,
         recency: float = 1.0,
+        weighting: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
@@ -207,6 +221,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.recency = recency
+        self.weighting = weighting
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start
@@ -214,7 +229,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         self.callback = callback
 
     def _sizes(self) -> Sizes:
-        return super()._sizes() | dict.fromkeys(("width", "item_map", "user_map"), self.factors)
+        return super()._sizes() | dict.fromkeys(("width", "item_map", "user_map"), self._rank)
 
     def fit(
         self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
@@ -281,17 +296,35 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         """Learn the factors; or take `item_factors`, of shape (n_items, factors), that were learned elsewhere."""
         self._adopt_features(matrix.shape, item_features, user_features)
         jobs = effective_jobs(self.n_jobs)
-        self.alpha_ = _automatic_alpha(matrix) if self.alpha == "auto" else float(self.alpha)
+        self._choose_settings(matrix, None if item_factors is None else item_factors.shape[1])
         with one_blas_thread():
             if item_factors is None:
                 given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
                 items = self._alternate(*self._start(matrix), *hold_out(matrix, given, self.validation_fraction), jobs)
             else:
-                items = _with_padding(item_factors, matrix.shape[1], padded_width(self.factors))
-            _, basis = eigenbasis(gramian(items, jobs), self.factors)
+                items = _with_padding(item_factors, matrix.shape[1], padded_width(self._rank))
+            _, basis = eigenbasis(gramian(items, jobs), self._rank)
             rotate(items, basis, jobs)
-        self.item_factors_ = _without_padding(items, self.factors)
+        self.item_factors_ = _without_padding(items, self._rank)
         self._map_features()
+
+    def _choose_settings(self, matrix: CodeMatrix, factors: int | None) -> None:
+        """Find the numbers that options of "auto" come to; `factors` is how many are given already."""
+        self.factors_, self.alpha_, self.regularization_ = Settings.of(self, DataSize.of(matrix))
+        if factors is not None and self.factors == "auto":
+            self.factors_ = factors
+        if self.verbose and (chosen := chosen_in_words(self)):
+            print(f"{type(self).__name__}: {chosen}", file=sys.stderr, flush=True)
+
+    @property
+    def _rank(self) -> int:
+        """The number of factors."""
+        return self.factors_ if isinstance(self.factors, str) else int(self.factors)
+
+    @property
+    def _strength(self) -> float:
+        """The strength of the penalty; the option acts at once where it is set on a fitted model."""
+        return self.regularization_ if isinstance(self.regularization, str) else float(self.regularization)
 
     def _map_features(self) -> None:
         """Learn what features say of factors; items without events get their vectors by it."""
@@ -313,22 +346,22 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         return vectors
 
     def _sides(self, matrix: CodeMatrix, jobs: int) -> tuple[Side, Side]:
-        options = (self.alpha_, self.regularization, self.regularization_exponent)
+        options = (self.alpha_, self._strength, self.regularization_exponent)
         indptr, indices, data = transpose_arrays(matrix, jobs)  # data may be one value for all, which `Side` takes
         return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
 
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
         """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
-        width = padded_width(self.factors)
+        width = padded_width(self._rank)
         seed = seed_of(self.random_state)
         started = []
         for side, last in enumerate(("user_factors_", "item_factors_")):
             factors = aligned_zeros(matrix.shape[side], width)
             known = getattr(self, last, None) if self.warm_start else None
-            if known is not None and known.shape == (len(factors), self.factors):
-                factors[:, : self.factors] = known
+            if known is not None and known.shape == (len(factors), self._rank):
+                factors[:, : self._rank] = known
             else:
-                start_rows(factors, self.factors, [seed, side])
+                start_rows(factors, self._rank, [seed, side])
             started.append(factors)
         return started[0], started[1]
 
@@ -348,7 +381,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
             solver = self._solver(epoch > 0, jobs)
             objectives = []
             for rows, others, side in sides:
-                values, basis = eigenbasis(gramian(others, jobs), self.factors)
+                values, basis = eigenbasis(gramian(others, jobs), self._rank)
                 rotate(rows, basis, jobs)
                 rotate(others, basis, jobs)
                 objectives.append(side.solve(rows, gather(others, values, self.dtype, jobs), solver))
@@ -360,7 +393,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
 
         loop = EpochLoop.of(
             self,
-            f"Stronger regularization than {self.regularization} or a smaller alpha than {self.alpha_} may help.",
+            f"Stronger regularization than {self._strength} or a smaller alpha than {self.alpha_} may help.",
         )
         best: Floats | None = loop.run(run_epoch, None if hidden is None else validate, items.copy)
         loop.record(self)
@@ -372,9 +405,9 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
-        side = Side(matrix, self.alpha_, self.regularization, self.regularization_exponent)
+        side = Side(matrix, self.alpha_, self._strength, self.regularization_exponent)
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
-        return _without_padding(side.fold(vectors, eigenvalues, jobs), self.factors)
+        return _without_padding(side.fold(vectors, eigenvalues, jobs), self._rank)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
         """Histories say more than features; these count where there is no history."""
@@ -382,7 +415,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
 
     def _update_items(self, change: Change) -> None:
         """Changed items are solved anew, then all factors are turned into the new eigenbasis."""
-        self.item_factors_ = _without_padding(self._solve_items(change), self.factors)
+        self.item_factors_ = _without_padding(self._solve_items(change), self._rank)
         self.clear_derived()
         self._map_features()
 
@@ -392,20 +425,20 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         A function of the matrix and the factors before alone: who replays the same updates gets the same bits.
         """
         jobs = effective_jobs(self.n_jobs)
-        width = padded_width(self.factors)
+        width = padded_width(self._rank)
         items = _with_padding(self.item_factors_, self.n_features_in_, width)
         items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
         users = _with_padding(self.user_factors_, self.seen_.shape[0], width)
-        self.item_factors_ = _without_padding(items.copy(), self.factors)
-        users[change.users, : self.factors] = self._factors_of(change.users)
+        self.item_factors_ = _without_padding(items.copy(), self._rank)
+        users[change.users, : self._rank] = self._factors_of(change.users)
         rows = pick_rows(transpose(self._training, jobs), change.items)
         with one_blas_thread():
-            values, basis = eigenbasis(gramian(users, jobs), self.factors)
+            values, basis = eigenbasis(gramian(users, jobs), self._rank)
             rotate(users, basis, jobs)
             rotate(items, basis, jobs)
-            side = Side(rows, self.alpha_, self.regularization, self.regularization_exponent)
+            side = Side(rows, self.alpha_, self._strength, self.regularization_exponent)
             items[change.items] = side.fold(users, values, jobs)
-            _, basis = eigenbasis(gramian(items, jobs), self.factors)
+            _, basis = eigenbasis(gramian(items, jobs), self._rank)
             rotate(items, basis, jobs)
         return items
 
@@ -414,7 +447,7 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         _, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         extra = self.alpha_ * history.data.astype(np.float64)
-        penalty = self.regularization * (history.shape[1] + extra.sum()) ** self.regularization_exponent
+        penalty = self._strength * (history.shape[1] + extra.sum()) ** self.regularization_exponent
         matrix = (vectors.T * extra) @ vectors + np.diag(eigenvalues + penalty)
         weights = np.linalg.lstsq(matrix, self.item_factors_[item].astype(np.float64))[0]
         shares: NDArray[np.float64] = (1 + extra) * (vectors @ weights)
@@ -430,10 +463,10 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         return self._at_kernel_width(), squares
 
     def _at_kernel_width(self) -> Floats:
-        if self.factors % LANES == 0:
+        if self._rank % LANES == 0:
             return self.item_factors_
-        vectors = aligned_zeros(len(self.item_factors_), padded_width(self.factors))
-        vectors[:, : self.factors] = self.item_factors_
+        vectors = aligned_zeros(len(self.item_factors_), padded_width(self._rank))
+        vectors[:, : self._rank] = self.item_factors_
         return vectors
 
     def _whole(self) -> dict[str, NDArray[Any]]:
@@ -443,11 +476,6 @@ class ImplicitALS(Fading, Explaining, FeaturedFactors):
         part = super()._with_items(items, arrays, whole)
         part._derived.get(FOLD_IN, lambda: (part._at_kernel_width(), whole["eigenvalues"]))
         return part
-
-
-def _automatic_alpha(matrix: CodeMatrix) -> float:
-    total = float(matrix.data.sum(dtype=np.float64))
-    return AUTO_ALPHA * matrix.shape[0] * matrix.shape[1] / total if total > 0 else 1.0
 
 
 def _with_padding(factors: Floats, size: int, width: int) -> Floats:

@@ -19,6 +19,7 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.updating import Change, Updating
+from fastrec.models.base.weighting import Weighted
 from fastrec.notices import warn_caller
 from fastrec.options import Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs, run_pieces
@@ -57,7 +58,7 @@ NEIGHBORS: Key[CodeMatrix] = Key("neighbors")
 TAKEN: Key[Entries] = Key("taken")
 
 
-class ItemKNN(Fading, ItemWeights):
+class ItemKNN(Fading, Weighted, ItemWeights):
     """Items that have users in common with those of a history, by the similarity of columns, the nearest few of each.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out, or take `EASE`), zeros are
@@ -106,11 +107,17 @@ class ItemKNN(Fading, ItemWeights):
         What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
         it acts at once; what is learned does not depend on it.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
     weights_ : csr_array of shape (n_items, n_items)
         s, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
 
@@ -156,6 +163,7 @@ class ItemKNN(Fading, ItemWeights):
         k1: float = 1.2,
         b: float = 0.75,
         recency: float = 1.0,
+        weighting: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
         self.neighbors = neighbors
@@ -169,6 +177,7 @@ class ItemKNN(Fading, ItemWeights):
         self.k1 = k1
         self.b = b
         self.recency = recency
+        self.weighting = weighting
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:
@@ -277,7 +286,7 @@ def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Do
     return np.exp2(weights), np.exp2(left), np.exp2(right)
 
 
-class UserKNN(Fading, Explaining, Updating):
+class UserKNN(Fading, Weighted, Explaining, Updating):
     """What the users with the most similar histories took, each counted by its similarity.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
@@ -307,8 +316,17 @@ class UserKNN(Fading, Explaining, Updating):
         What an event of the history asked about counts less for each event since, above 0 and at most 1: recency^k for
         the event k back. 1 fades nothing, and nor does a history without an order. Without effect on "jaccard", which
         sees no values, and on `similar_users`.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
+
+    Attributes
+    ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
 
     Raises
     ------
@@ -342,6 +360,7 @@ class UserKNN(Fading, Explaining, Updating):
         k1: float = 1.2,
         b: float = 0.75,
         recency: float = 1.0,
+        weighting: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
         self.neighbors = neighbors
@@ -351,6 +370,7 @@ class UserKNN(Fading, Explaining, Updating):
         self.k1 = k1
         self.b = b
         self.recency = recency
+        self.weighting = weighting
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:

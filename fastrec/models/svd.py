@@ -2,24 +2,31 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.fields import Array, Fields
+from fastrec.fields import Array, Fields, Value
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import sum_by_code
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
+from fastrec.matrix.rows import hide_part
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.factors import FactorRecommender
+from fastrec.models.base.weighting import Weighted
 from fastrec.options import FACTORS, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
-from fastrec.solvers.epochs import seed_of
-from fastrec.solvers.truncated_svd import sum_vectors, truncated_svd
+from fastrec.solvers.epochs import seed_of, validation_ndcg
+from fastrec.solvers.truncated_svd import TruncatedSVD, sum_vectors, truncated_svd
+
+# Numbers of factors that are tried, on so many rows at most, of each of which this share is hidden.
+NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+VALIDATION_ROWS, HIDDEN, SCORES_AT_ONCE = 2000, 0.2, 1 << 23
 
 
-class PureSVD(Explaining, FactorRecommender):
+class PureSVD(Weighted, Explaining, FactorRecommender):
     """Factors by the truncated singular value decomposition of the interactions, missing ones read as zeros.
 
     Values are strengths of any sign: a negative one is a dislike, which pushes what is like the item down. Stored
@@ -33,12 +40,17 @@ class PureSVD(Explaining, FactorRecommender):
 
     Parameters
     ----------
-    factors : int
-        How many singular vectors; what there is not is zeros.
+    factors : int or "auto"
+        How many singular vectors; what there is not is zeros. "auto" is the number, up to 64, by which a hidden fifth
+        of the histories is found best (NDCG@10): too many learn the noise.
     item_exponent : float
         How much the popular items are scaled down, from 0 to 1.
     tol : float
         The decomposition is done when no squared singular value moves by more than this share of the largest.
+    weighting : {"auto", "raw", "log", "binary"}
+        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
+        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
+        "raw".
     random_state : int, RandomState or None
         The seed of the iteration's first vectors; it moves results by rounding alone, or by `tol`.
     n_jobs : int or None
@@ -46,12 +58,16 @@ class PureSVD(Explaining, FactorRecommender):
 
     Attributes
     ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form in which values were learned from.
     user_factors_ : ndarray of shape (n_users, factors)
         float32: r V of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32: V, its columns of length one, largest singular value first.
     singular_values_ : ndarray of shape (factors,)
         float64, falling.
+    factors_ : int
+        The number of factors: the option, or what "auto" came to.
 
     Raises
     ------
@@ -82,32 +98,36 @@ class PureSVD(Explaining, FactorRecommender):
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
     takes_negatives: ClassVar[bool] = True
     _options: ClassVar[Options] = {
-        "factors": FACTORS,
+        "factors": replace(FACTORS, also=("auto",)),
         "item_exponent": Number(0, 1),
         "tol": Number(0, above=True, log=True),
         "random_state": Seed(),
         "n_jobs": Jobs(),
     }
     _learned: ClassVar[Fields] = {
+        "factors_": Value(int, least=1, absent=True),
         "singular_values_": Array(("width",), "float64", least=0),
         "item_weights_": Array(("weighted",), least=0),
     }
 
+    factors_: int
     singular_values_: NDArray[np.float64]
     item_weights_: NDArray[np.float32]
 
     def __init__(
         self,
-        factors: int = 64,
+        factors: int | str = "auto",
         *,
         item_exponent: float = 0.0,
         tol: float = 1e-4,
+        weighting: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
         self.factors = factors
         self.item_exponent = item_exponent
         self.tol = tol
+        self.weighting = weighting
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -125,14 +145,28 @@ class PureSVD(Explaining, FactorRecommender):
         if max(weights.max(), math.sqrt(squares.sum())) > float(np.finfo(np.float32).max):
             raise FloatingPointError("X has values that are too large, or too small, for float32 to hold their squares")
         self.item_weights_ = weights.astype(np.float32)
-        svd = truncated_svd(
-            self._weigh_columns(matrix),
-            self.factors,
-            random_state=seed_of(self.random_state),
-            n_jobs=effective_jobs(self.n_jobs),
-            tol=self.tol,
-        )
+        seed = seed_of(self.random_state)
+        self.factors_ = self._choose_factors(matrix, seed) if isinstance(self.factors, str) else int(self.factors)
+        svd = self._decompose(matrix, self.factors_, seed)
         self.singular_values_, self.item_factors_ = svd.values, svd.vectors
+
+    def _decompose(self, matrix: CodeMatrix, factors: int, seed: int) -> TruncatedSVD:
+        jobs = effective_jobs(self.n_jobs)
+        return truncated_svd(self._weigh_columns(matrix), factors, random_state=seed, n_jobs=jobs, tol=self.tol)
+
+    def _choose_factors(self, matrix: CodeMatrix, seed: int) -> int:
+        """The number by which hidden entries are found best: one decomposition holds those of all smaller numbers."""
+        trained, hidden = hide_part(matrix, HIDDEN)
+        hidden = keep_entries(hidden, hidden.data > 0)  # dislikes are not to be found
+        vectors = self._decompose(trained, min(NUMBERS[-1], *matrix.shape), seed).vectors
+        users = sum_vectors(self._weigh_columns(trained), vectors, effective_jobs(self.n_jobs))
+
+        def found_by(number: int) -> float:
+            items = np.ascontiguousarray(vectors[:, :number].T)
+            score = lambda rows: users[rows, :number] @ items
+            return validation_ndcg(score, trained, hidden, VALIDATION_ROWS, max(1, SCORES_AT_ONCE // matrix.shape[1]))
+
+        return max((number for number in NUMBERS if number <= vectors.shape[1]), key=found_by)
 
     def _weigh_columns(self, matrix: CodeMatrix) -> CodeMatrix:
         if self.item_exponent == 0:

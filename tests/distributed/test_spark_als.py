@@ -129,7 +129,7 @@ def test_the_model_is_an_estimator_with_named_options(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (dict(factors=0), "SparkImplicitALS.factors must be an integer of at least 1, got 0"),
+        (dict(factors=0), "SparkImplicitALS.factors .* must be an integer of at least 1, got 0"),
         (dict(shards=65), "SparkImplicitALS.shards"),
         (dict(exchange="mail"), "SparkImplicitALS.exchange"),
         (dict(path=""), "path must name a folder"),

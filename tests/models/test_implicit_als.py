@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from fastrec.matrix.rows import pick_rows
-from fastrec.models import ImplicitALS
+from fastrec.metrics import ndcg
+from fastrec.models import ImplicitALS, Popularity, load
 from tests.reference import als as reference
 
 
@@ -175,15 +176,16 @@ def test_ctrl_c_leaves_the_model_as_it_was(X):
 def test_progress_is_a_line_for_each_epoch_outside_a_terminal(X, capsys):
     ImplicitALS(8, iterations=2, verbose=True, random_state=0).fit(X)
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("ImplicitALS 1/2 loss ")
+    assert len(lines) == 3
+    assert lines[0].startswith("ImplicitALS: alpha ")
+    assert lines[1].startswith("ImplicitALS 1/2 loss ")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(factors=0), "ImplicitALS.factors must be an integer of at least 1, got 0"),
-        (dict(regularization=-1.0), "ImplicitALS.regularization must be a finite number of at least 0, got -1.0"),
+        (dict(factors=0), "ImplicitALS.factors .* must be an integer of at least 1, got 0"),
+        (dict(regularization=-1.0), "ImplicitALS.regularization .* must be a finite number of at least 0, got -1.0"),
         (dict(alpha=0.0), "ImplicitALS.alpha .* must be a finite number above 0, got 0.0"),
         (dict(solver="lu"), "ImplicitALS.solver must be one of 'auto', 'cg', 'cholesky', got 'lu'"),
         (dict(dtype="float64"), "ImplicitALS.dtype must be one of"),
@@ -227,3 +229,47 @@ def test_a_model_for_other_users_answers_as_their_histories_are_answered():
     np.testing.assert_array_equal(other.recommend([0, 1]).scores, model.recommend([3, 7]).scores)
     assert model.seen_.shape == (30, 20)
     assert np.shares_memory(other.item_factors_, model.item_factors_)
+
+
+def test_settings_of_auto_are_those_that_the_size_of_the_data_gives(X, tmp_path):
+    model = ImplicitALS(iterations=3, random_state=0).fit(X)
+    assert (model.factors_, model.item_factors_.shape) == (16, (60, 16))
+    assert model.alpha_ * X.sum() == pytest.approx(0.1 * X.shape[0] * X.shape[1])
+    numbers = dict(alpha=model.alpha_, regularization=model.regularization_)
+    given = ImplicitALS(16, **numbers, iterations=3, random_state=0).fit(X)
+    assert (given.factors_, given.alpha_, given.regularization_) == (16, *numbers.values())
+    assert np.array_equal(given.item_factors_, model.item_factors_)
+    model.save(tmp_path / "model.fastrec")
+    again = load(tmp_path / "model.fastrec")
+    assert np.array_equal(again.transform(X[:5]), model.user_factors_[:5])
+    new = X[:, ::-1]
+    assert np.array_equal(again.partial_fit(new).item_factors_, given.partial_fit(new).item_factors_)
+    assert again.explain(3, 5).items.tolist() == given.explain(3, 5).items.tolist()
+
+
+def test_a_penalty_that_is_set_on_a_fitted_model_acts_at_once(X):
+    model = ImplicitALS(iterations=3, random_state=0).fit(X)
+    stronger = model.set_params(regularization=2 * model.regularization_).transform(X[:4])
+    assert (np.linalg.norm(stronger, axis=1) < np.linalg.norm(model.user_factors_[:4], axis=1)).all()
+
+
+def test_factors_that_were_learned_elsewhere_say_how_many_they_are(X):
+    model = ImplicitALS().fit_users(X, np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
+    assert (model.factors_, model.user_factors_.shape) == (5, (120, 5))
+
+
+def test_too_many_factors_do_little_harm_with_the_penalty_of_auto():
+    rng = np.random.default_rng(1)
+    taste, kind = rng.integers(0, 4, 600), rng.integers(0, 4, 80)
+    chances = np.where(taste[:, None] == kind, 0.1, 0.01) * rng.lognormal(0, 0.7, 80)
+    taken = rng.random((600, 80)) < chances
+    hidden = taken & (rng.random(taken.shape) < 0.2)
+    train = csr_array((taken & ~hidden).astype(np.float32))
+    users = np.flatnonzero(hidden.any(axis=1) & (train.sum(axis=1) > 0))
+
+    def found(model):
+        return ndcg(model.fit(train).recommend(users).codes, csr_array(hidden[users].astype(np.float32)), 10).mean()
+
+    auto = found(ImplicitALS(64, random_state=0))
+    assert auto > 1.1 * found(ImplicitALS(64, regularization=0.01, random_state=0))
+    assert auto > found(Popularity())

@@ -57,7 +57,7 @@ def test_values_beyond_float32_are_named(value, exponent):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"factors": 0}, r"PureSVD.factors must be an integer of at least 1, got 0"),
+        ({"factors": 0}, r"PureSVD.factors \(if not \"auto\"\) must be an integer of at least 1, got 0"),
         ({"item_exponent": 2}, r"PureSVD.item_exponent must be a finite number from 0 to 1, got 2"),
         ({"tol": 0}, r"PureSVD.tol must be a finite number above 0, got 0"),
     ],
@@ -65,3 +65,26 @@ def test_values_beyond_float32_are_named(value, exponent):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         PureSVD(**options).fit(np.eye(3))
+
+
+def test_as_many_factors_as_find_what_is_hidden():
+    rng = np.random.default_rng(0)
+    own = rng.integers(0, 6, (400, 1)) == np.arange(60) % 6
+    X = sp.csr_array((rng.random(own.shape) < np.where(own, 0.4, 0.05)).astype(np.float32))
+    model = PureSVD(random_state=0).fit(X)
+    assert model.factors_ in (4, 6, 8)  # the groups are six
+    assert model.item_factors_.shape == (60, model.factors_)
+    same = PureSVD(model.factors_, random_state=0).fit(X)
+    np.testing.assert_array_equal(model.item_factors_, same.item_factors_)
+
+
+def test_noise_and_popularity_alone_get_one_factor():
+    rng = np.random.default_rng(0)
+    X = sp.csr_array((rng.random((300, 50)) < np.linspace(0.01, 0.5, 50)).astype(np.float32))
+    assert PureSVD(random_state=0).fit(X).factors_ == 1
+
+
+@pytest.mark.parametrize("X", [np.eye(3), -np.ones((4, 5)), np.zeros((3, 3)), np.ones((1, 2)), np.diag([1.0, -2, 3])])
+def test_data_with_nothing_to_find_has_factors_all_the_same(X):
+    model = PureSVD(random_state=0).fit(X)
+    assert 1 <= model.factors_ <= min(X.shape)

@@ -9,9 +9,9 @@ import numpy as np
 
 from fastrec.data import Interactions
 from fastrec.evaluation.automatic.families import Family
-from fastrec.evaluation.automatic.forms import Form, in_form
 from fastrec.evaluation.automatic.planning import ROUNDS, Plan
 from fastrec.evaluation.evaluate import evaluate
+from fastrec.models.base.weighting import Form
 from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted
 
 # Users whose hidden events decide, and the share of their events that is hidden.
@@ -68,7 +68,7 @@ def hide_events(data: Interactions, seed: int) -> Hidden:
 
 def _as_found(hidden: Hidden) -> Hidden:
     """The same with every event to be found counting alike, whatever its value."""
-    return hidden._replace(test=in_form(hidden.test, "binary"))
+    return hidden._replace(test=hidden.test._replace(values=None))
 
 
 class Contest:
@@ -106,7 +106,6 @@ class Contest:
         self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
         self.entries: list[Entry] = []
         self._rng = np.random.default_rng(seed)
-        self._forms: dict[tuple[float, Form], Interactions] = {}
         self._hidden = {1.0: _as_found(hide_events(data, seed))}
         if plan.share < 1:
             kept = self._rng.permutation(len(data))[: max(1, round(plan.share * len(data)))]
@@ -147,12 +146,13 @@ class Contest:
     def _draws(self, place: int, family: Family, trials: int, round_: int) -> Iterator[tuple[dict[str, Any], Form]]:
         """The defaults on each form first; then anywhere; from the second round on mostly near the family's best."""
         if not family.space:
-            yield from [({}, self.forms[0])] * (round_ == 1)
+            yield from [({}, self.forms[-1])] * (round_ == 1)
             return
+        forms = self.forms if family.reads_values else self.forms[-1:]
         if round_ == 1:
-            yield from (({}, form) for form in self.forms)
-            for number in range(max(0, trials - len(self.forms))):
-                yield family.draw(self._rng), self.forms[number % len(self.forms)]
+            yield from (({}, form) for form in forms)
+            for number in range(max(0, trials - len(forms))):
+                yield family.draw(self._rng), forms[number % len(forms)]
             return
         for number in range(min(trials, PER_OPTION * len(family.space))):
             best = max(self._of(place), key=lambda entry: entry.score, default=None)
@@ -174,19 +174,13 @@ class Contest:
         family, begun = self.families[place], time.perf_counter()
         score, error = math.nan, None
         try:
-            model = family.make(options, self.seed, self.n_jobs).fit(self._train(share, form))
-            score = self._score(model, self._hidden[share])
+            model = family.make(options, form, self.seed, self.n_jobs)
+            score = self._score(model.fit(self._hidden[share].train), self._hidden[share])
         except (ValueError, MemoryError, FloatingPointError) as failed:
             error = f"{type(failed).__name__}: {failed}"
         entry = Entry(family.name, form, options, round_, share, score, time.perf_counter() - begun, error)
         self.entries.append(entry)
         self.tell(entry)
-
-    def _train(self, share: float, form: Form) -> Interactions:
-        """What is learned from in a form: made once for all trials, and so is its matrix."""
-        if (share, form) not in self._forms:
-            self._forms[share, form] = in_form(self._hidden[share].train, form)
-        return self._forms[share, form]
 
     def _score(self, model: Any, hidden: Hidden) -> float:
         report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastrec.data import Interactions
 from fastrec.models import (
     EASE,
     GraphFilter,
@@ -20,6 +21,8 @@ from fastrec.models import (
     SGDFactorization,
     UserKNN,
 )
+from fastrec.models.base.weighting import Form, Weighted
+from fastrec.solvers.als_settings import DataSize, choose_alpha, choose_regularization
 
 # Items up to which a matrix of items × items is inverted: n³ operations, and 4 n² bytes twice.
 DENSE_ITEMS = 8000
@@ -97,9 +100,11 @@ class Family:
     kind
         The class.
     fixed
-        Options that are not searched, by the shape of the data.
+        Options that are not searched.
     space
         The options that are searched.
+    scaled
+        Those of them whose ranges hang on the shape of the data.
     seconds
         About how many CPU seconds a fit and its evaluation take, by the shape of the data.
     fits
@@ -111,11 +116,25 @@ class Family:
     seconds: Callable[[Shape], float]
     fits: Callable[[Shape], bool] = lambda shape: True
     fixed: Mapping[str, Any] | None = None
+    scaled: Callable[[Shape], Space] = lambda shape: {}
 
     @property
     def name(self) -> str:
         """The name of the class."""
         return str(self.kind.__name__)
+
+    @property
+    def reads_values(self) -> bool:
+        """Whether the form of the values matters."""
+        return issubclass(self.kind, Weighted)
+
+    def of(self, shape: Shape) -> "Family":
+        """The family as it is tried on data of a shape; with times, models of sets may count late events for more."""
+        space = {**self.space, **self.scaled(shape)}
+        recency = inspect.signature(self.kind).parameters.get("recency")
+        if shape.has_times and recency is not None and recency.default == 1.0:
+            space["recency"] = OneOf((1.0, 0.98, 0.95, 0.9, 0.8))
+        return replace(self, space=space)
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Options from anywhere in the space."""
@@ -128,10 +147,10 @@ class Family:
             for name, values in self.space.items()
         }
 
-    def make(self, options: Mapping[str, Any], seed: int, n_jobs: int | None) -> Any:
-        """A new estimator; the seed and the threads go to those that take them."""
+    def make(self, options: Mapping[str, Any], form: Form, seed: int, n_jobs: int | None) -> Any:
+        """A new estimator; the form of values, the seed and the threads go to those that take them."""
         model = self.kind(**{**(self.fixed or {}), **options})
-        common = {"random_state": seed, "n_jobs": n_jobs}
+        common = {"random_state": seed, "n_jobs": n_jobs} | ({"weighting": form} if self.reads_values else {})
         taken = model.get_params()
         return model.set_params(**{name: value for name, value in common.items() if name in taken})
 
@@ -143,6 +162,13 @@ def _per_event(factor: float) -> Callable[[Shape], float]:
 def _answers(shape: Shape) -> float:
     """Seconds of ranking all items for the users of the hidden part."""
     return 2e-9 * min(shape.users, 4000) * shape.items * 20
+
+
+def _penalty(shape: Shape) -> float:
+    """What iALS takes by itself."""
+    sides = shape.users, shape.items
+    size = DataSize(sides, sides, shape.events, float(shape.events))
+    return choose_regularization(size, choose_alpha(size), 1.0)
 
 
 FAMILIES = (
@@ -162,8 +188,9 @@ FAMILIES = (
     ),
     Family(
         ImplicitALS,
-        {"factors": Range(4, 192, whole=True), "alpha": Range(0.1, 60), "regularization": Range(1e-3, 1)},
+        {"factors": Range(16, 192, whole=True)},
         lambda shape: 1.2e-6 * shape.events + 1e-6 * (shape.users + shape.items) * 64 + _answers(shape),
+        scaled=lambda shape: {"regularization": Range(_penalty(shape) / 3, 3 * _penalty(shape))},
     ),
     Family(
         ItemKNN,
@@ -229,13 +256,15 @@ FAMILIES = (
 
 
 def families_for(shape: Shape) -> list[Family]:
-    """The families that are tried on data of a shape; with times, models of sets may count late events for more."""
-    found = [family for family in FAMILIES if family.fits(shape)]
-    return [_with_recency(family) for family in found] if shape.has_times else found
+    """The families that are tried on data of a shape."""
+    return [family.of(shape) for family in FAMILIES if family.fits(shape)]
 
 
-def _with_recency(family: Family) -> Family:
-    plain = inspect.signature(family.kind).parameters.get("recency")
-    if plain is None or plain.default != 1.0:
-        return family
-    return replace(family, space={**family.space, "recency": OneOf((1.0, 0.98, 0.95, 0.9, 0.8))})
+def forms_of(data: Interactions) -> list[Form]:
+    """The forms of values that differ for some data, the one that most often is best first.
+
+    >>> forms_of(Interactions([0, 1], [0, 1])), forms_of(Interactions([0, 1], [0, 1], [5, 99]))
+    (['raw'], ['binary', 'log', 'raw'])
+    """
+    values = data.matrix.data
+    return ["raw"] if not len(values) or values.min() == values.max() else ["binary", "log", "raw"]

@@ -15,8 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions, TiedTimesWarning
 from fastrec.evaluation.automatic.contest import Contest, Entry
-from fastrec.evaluation.automatic.families import Family, Shape, families_for
-from fastrec.evaluation.automatic.forms import forms_of, in_form
+from fastrec.evaluation.automatic.families import Family, Shape, families_for, forms_of
 from fastrec.evaluation.automatic.planning import parse_budget, plan_contest
 from fastrec.evaluation.automatic.report import AutomaticReport
 from fastrec.evaluation.search.trial import LOWEST
@@ -54,10 +53,10 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     """The best model that can be found within a budget, without knowing which family suits the data.
 
     A part of the events is hidden: each user's last ones where there are times, else random ones. Families of models
-    that suit the size of the data are tried on values as they are, on their logarithms and on ones. The better half of
-    the families goes on with twice the trials, mostly near its best options, and so once more (successive halving,
-    Jamieson and Talwalkar 2016). A `Blend` of the best families is taken where it is clearly better. The winner is
-    fitted on all of the data: `model_`, a plain model, which is saved, served and updated like any other.
+    that suit the size of the data are tried, those that read values in each of their forms (`weighting`). The better
+    half of the families goes on with twice the trials, mostly near its best options, and so once more (successive
+    halving, Jamieson and Talwalkar 2016). A `Blend` of the best families is taken where it is clearly better. The
+    winner is fitted on all of the data: `model_`, a plain model, which is saved, served and updated like any other.
 
     Every method of the winner can be called on this object, too.
 
@@ -85,7 +84,8 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     model_ : Recommender
         The winner, fitted on all of the data.
     form_ : {"raw", "log", "binary"}
-        The form of the values that the winner learned from.
+        The form of the values that the best single model learns from: its `weighting`, so that histories and updates
+        come with their values as they are.
     trials_ : list of Entry
         All trials: family, form, options, round, share of the users, score and seconds.
     n_trials_ : int
@@ -179,7 +179,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         """The winner, fitted on all of the data, and the reason."""
         best, *others = contest.ranked()
         self.form_ = best.form
-        winner = families[best.family].make(best.options, seed, self.n_jobs)
+        winner = families[best.family].make(best.options, best.form, seed, self.n_jobs)
         second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
         ahead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
         reason = f"{self.metric} {best.score:.4f} on {best.form} values{ahead}"
@@ -188,7 +188,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         if blended is not None:
             winner, gain = blended
             reason = f"{reason}; a Blend of the best families is {gain:+.1%} better on the same part"
-        self.model_ = winner.fit(in_form(X, best.form))
+        self.model_ = winner.fit(X)
         hidden = "random events" if data.times is None else "the last events"
         self.report_ = AutomaticReport(
             self.trials_,
@@ -203,15 +203,15 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         chosen: dict[str, Entry] = {}
         best = contest.ranked()[0]
         for entry in contest.ranked():
-            if entry.form == best.form and entry.share == best.share and entry.score >= NEAR * best.score:
+            if entry.share == best.share and entry.score >= NEAR * best.score:
                 chosen.setdefault(entry.family, entry)
         entries = list(chosen.values())[:MEMBERS]
         if len(entries) < 2:
             return None
-        members = [families[entry.family].make(entry.options, seed, self.n_jobs) for entry in entries]
+        members = [families[entry.family].make(entry.options, entry.form, seed, self.n_jobs) for entry in entries]
         late = functools.partial(split_last, n=0.2)
         tried = Blend(members, validation=0.2 if contest.whole.train.times is None else late, n_jobs=self.n_jobs)
-        gain = contest.score_fitted(tried.fit(in_form(contest.whole.train, best.form))) / max(best.score, 1e-12) - 1
+        gain = contest.score_fitted(tried.fit(contest.whole.train)) / max(best.score, 1e-12) - 1
         weights = tried.weights_.tolist()
         return (Blend(list(map(clone, members)), weights=weights, n_jobs=self.n_jobs), gain) if gain > WORTH else None
 

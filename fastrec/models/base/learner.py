@@ -219,7 +219,11 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
-        return rows if self.keeps_zeros else drop_zeros(rows)
+        return self._to_form(rows if self.keeps_zeros else drop_zeros(rows))
+
+    def _to_form(self, rows: CodeMatrix) -> CodeMatrix:
+        """Rows with their values in the form that is learned from; the entries stay."""
+        return rows
 
     @property
     def _training(self) -> CodeMatrix:
@@ -231,7 +235,8 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return drop_zeros_from_order(self.seen_, self.order_, self._training)
 
     def _find_training(self) -> CodeMatrix:
-        return self.seen_ if self.seen_.nnz == self.item_counts_.sum() else self._select_learned(self.seen_)
+        whole = self.seen_.nnz == self.item_counts_.sum()
+        return self._to_form(self.seen_) if whole else self._select_learned(self.seen_)
 
     def _check_matrix(self, X: Any, *, copy: bool = False, minimum_rows: int = 0) -> CodeMatrix:
         refuse_table(X, "X")

@@ -135,6 +135,10 @@ class Compressed(Updating):
         weighed: CodeMatrix = self._origin._as_weights(histories)
         return weighed
 
+    def _to_form(self, rows: CodeMatrix) -> CodeMatrix:
+        formed: CodeMatrix = self._origin._to_form(rows)
+        return formed
+
     @abstractmethod
     def _rows(self, name: str) -> NDArray[np.uint8]:
         """The rows of codes of what the original calls so."""

@@ -89,7 +89,7 @@ def test_rounds_on_some_users_end_with_all():
 
 
 def test_a_family_that_fails_is_out(monkeypatch):
-    def fail(self, options, seed, n_jobs):
+    def fail(self, options, form, seed, n_jobs):
         raise ValueError("no room")
 
     data = made_up()

@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrec.evaluation.automatic.families import FAMILIES, OneOf, Range, Shape, families_for
+from fastrec.data import Interactions
+from fastrec.evaluation.automatic.families import FAMILIES, OneOf, Range, Shape, families_for, forms_of
 from fastrec.options import check_options
 
 SHAPE = Shape(100, 50, 900, True)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", families_for(SHAPE), ids=lambda family: family.name)
 @given(st.integers(0, 2**32 - 1))
 def test_what_is_drawn_is_what_the_class_takes(family, seed):
     rng = np.random.default_rng(seed)
     drawn = family.draw(rng)
     for options in (drawn, family.near(drawn, rng), family.near({}, rng)):
         assert set(options) == set(family.space) <= set(inspect.signature(family.kind).parameters)
-        check_options(family.make(options, 0, 1))
+        check_options(family.make(options, "log", 0, 1))
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.integers(0, 2**32 - 1))
@@ -54,3 +55,25 @@ def test_the_shape_decides_what_is_tried():
 def test_more_data_takes_longer(family):
     small, large = Shape(1000, 500, 20_000, True), Shape(4000, 5000, 900_000, True)
     assert 0 < family.seconds(small) < family.seconds(large)
+
+
+def test_penalties_are_searched_around_what_the_class_takes_by_itself():
+    short, long = (SHAPE._replace(users=9000, items=3000, events=events) for events in (30_000, 900_000))
+    ranges = [
+        next(family for family in families_for(shape) if family.name == "ImplicitALS").space["regularization"]
+        for shape in (short, long)
+    ]
+    assert ranges[0].low > 2 * ranges[1].low
+    assert ranges[0].high == pytest.approx(9 * ranges[0].low)
+
+
+def test_only_models_that_read_values_get_their_form():
+    found = {family.name: family.make({}, "binary", 0, 1).get_params() for family in families_for(SHAPE)}
+    assert {name for name, params in found.items() if params.get("weighting") == "binary"} == {
+        "EASE", "GraphFilter", "ImplicitALS", "ItemKNN", "UserKNN",
+    }  # fmt: skip
+
+
+def test_forms_that_say_the_same_are_one():
+    assert forms_of(Interactions([0, 1], [0, 1])) == forms_of(Interactions([0, 1], [0, 1], [2, 2])) == ["raw"]
+    assert forms_of(Interactions([0, 1], [0, 1], [2, 9])) == ["binary", "log", "raw"]

@@ -61,9 +61,9 @@ def test_integers_are_drawn_by_their_logarithm():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("factors=0,8", r"ImplicitALS\.factors must be an integer of at least 1, got 0"),
-        ("factors=0..8", r"ImplicitALS\.factors must be an integer of at least 1, got 0"),
-        ("factors=1.5..8", r"ImplicitALS\.factors must be an integer of at least 1, got 1\.5"),
+        ("factors=0,8", r"ImplicitALS\.factors .* must be an integer of at least 1, got 0"),
+        ("factors=0..8", r"ImplicitALS\.factors .* must be an integer of at least 1, got 0"),
+        ("factors=1.5..8", r"ImplicitALS\.factors .* must be an integer of at least 1, got 1\.5"),
         ("solver=lu", r"ImplicitALS\.solver must be one of"),
         ("alpha=8..1", "must be low..high"),
         ("alpha=auto..1", "must be low..high"),

@@ -1,0 +1,95 @@
+"""The form in which values are learned from, and histories answered: as they are, as logarithms, or as ones."""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.fields import LARGEST, Fields, Value
+from fastrec.matrix.arrays import keep_nonzero
+from fastrec.matrix.code_matrix import CodeMatrix, drop_zeros
+from fastrec.matrix.rows import with_data
+from fastrec.models.base.recommender import Recommender
+from fastrec.notices import warn_caller
+from fastrec.options import Choice, Options
+
+Form = Literal["raw", "log", "binary"]
+
+# Values have a heavy tail where their deviation is above their mean, as no exponential distribution's is. Fewer values,
+# or fewer different ones, are too few to tell; and where the mean is below 1, they have been weighed down on purpose.
+ENOUGH, DIFFERENT, LOOKED_AT = 100, 20, 100_000
+
+
+class HeavyTailWarning(UserWarning):
+    """Values of which a few outweigh all others, as those of counts and durations do."""
+
+
+class Weighted(Recommender):
+    """A recommender with the option `weighting`: in which form values are learned from, and histories answered.
+
+    `seen_` keeps the values as they came, so that updates add to them.
+
+    Attributes
+    ----------
+    weighting_ : {"raw", "log", "binary"}
+        The form that was used: the option, or what "auto" came to.
+    unit_ : float
+        The value that counts 1 in the form "log": the median of the training values.
+    """
+
+    _options: ClassVar[Options] = {"weighting": Choice(("auto", "raw", "log", "binary"))}
+    _learned: ClassVar[Fields] = {
+        "weighting_": Value(str, choices=("raw", "log", "binary"), absent=True),
+        "unit_": Value(float, least=0, above=True, most=LARGEST, absent=True),
+    }
+    _former_options: ClassVar[dict[str, object]] = {"weighting": "raw"}
+
+    weighting: str
+    weighting_: Form = "raw"
+    unit_: float = 1.0
+
+    def _adopt(self, X: Any) -> None:
+        super()._adopt(X)
+        values = np.abs(drop_zeros(self.seen_).data)
+        self.unit_ = float(np.median(values)) if self.weighting == "log" and len(values) else 1.0
+        self.weighting_ = self._choose_form(values)
+        self.clear_derived()  # the training data, in the form of before
+
+    def _choose_form(self, values: NDArray[np.float32]) -> Form:
+        """The form that the option names; of "auto" ones where the values have a heavy tail, which is told."""
+        if self.weighting == "auto":
+            heavy = not (self.takes_negatives and (self.seen_.data < 0).any()) and has_heavy_tail(values)
+            if heavy:
+                self._tell_tail(values)
+            return "binary" if heavy else "raw"
+        return self.weighting  # type: ignore[return-value]
+
+    def _tell_tail(self, values: NDArray[np.float32]) -> None:
+        middle, mean = np.median(values), values.mean(dtype=np.float64)
+        warn_caller(
+            f"a few values outweigh all others: they reach from {values.min():g} to {values.max():g}, half of them up "
+            f"to {middle:g}, and their mean is {mean:.3g}. {type(self).__name__} takes each as 1. Say "
+            'weighting="binary" if that is right, "log" for logarithms, "raw" for the values as they are',
+            HeavyTailWarning,
+        )
+
+    def _to_form(self, rows: CodeMatrix) -> CodeMatrix:
+        if self.weighting_ == "raw":
+            return rows
+        if self.weighting_ == "binary":
+            return with_data(rows, np.sign(rows.data))
+        sizes = np.log2(1 + np.abs(rows.data.astype(np.float64)) / self.unit_)
+        return with_data(rows, keep_nonzero((np.sign(rows.data) * sizes).astype(np.float32), rows.data))
+
+
+def has_heavy_tail(values: NDArray[np.float32]) -> bool:
+    """Whether a few of some values above 0 outweigh all others.
+
+    >>> rng = np.random.default_rng(0)
+    >>> has_heavy_tail(rng.lognormal(3, 2, 1000)), has_heavy_tail(rng.integers(1, 6, 1000))
+    (True, False)
+    """
+    if len(values) < ENOUGH or len(np.unique(values[:LOOKED_AT])) <= DIFFERENT:
+        return False
+    mean = values.mean(dtype=np.float64)
+    return bool(mean >= 1 and values.std(dtype=np.float64) > mean)

@@ -1,0 +1,96 @@
+"""What the options of iALS come to where they are "auto": numbers that follow from the size of the data alone."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrec.matrix.cells import count_codes
+from fastrec.matrix.code_matrix import CodeMatrix
+
+# The weight of all feedback against the weight of all cells: good on data of 0.04 to 6 per cent density, where no fixed
+# alpha is (docs/ials.md).
+WEIGHT = 0.1
+# The penalty in units of the one at which nothing is learned from data that is noise alone, at that weight; and how it
+# falls, in these units, with more of it.
+NOISE, FALL = 0.55, 0.4
+# Factors for the square root of the number of items or of users, whichever is less; a multiple of the kernels' vectors.
+BREADTH, STEP, MOST = 2.5, 16, 128
+
+
+class DataSize(NamedTuple):
+    """The numbers of a matrix that settings follow from.
+
+    Parameters
+    ----------
+    shape
+        Users and items.
+    met
+        Those of them that have events.
+    entries, total
+        How many cells have feedback, and the sum of its values.
+    """
+
+    shape: tuple[int, int]
+    met: tuple[int, int]
+    entries: int
+    total: float
+
+    @classmethod
+    def of(cls, matrix: CodeMatrix) -> "DataSize":
+        """Those of a matrix."""
+        users = int(np.count_nonzero(np.diff(matrix.indptr)))
+        items = int(np.count_nonzero(count_codes(matrix.indices, matrix.shape[1])))
+        return cls(matrix.shape, (users, items), matrix.nnz, float(matrix.data.sum(dtype=np.float64)))
+
+
+def choose_factors(size: DataSize) -> int:
+    """As many as data of such a size lets one learn; too many do little harm where the penalty suits the noise.
+
+    >>> [choose_factors(DataSize(shape, shape, 1, 1)) for shape in ((900, 20), (40_000, 300), (5000, 9000))]
+    [16, 48, 128]
+    """
+    return min(MOST, max(STEP, STEP * round(BREADTH * math.sqrt(min(size.met)) / STEP)))
+
+
+def choose_alpha(size: DataSize) -> float:
+    """The alpha with which all feedback together weighs `WEIGHT` of all cells."""
+    return WEIGHT * size.shape[0] * size.shape[1] / size.total if size.total > 0 else 1.0
+
+
+def choose_regularization(size: DataSize, alpha: float, exponent: float) -> float:
+    """The penalty that holds noise down and lets through what users have in common.
+
+    At the first step, factors of zero, the loss pulls along the singular vectors of (1 + alpha) R, and the penalty
+    holds back those whose singular value is below it, times √(weights of a row · weights of a column). The largest
+    singular value of noise, as many entries at random places, is about √(entries of a row) + √(entries of a column).
+    So noise begins to be learned at the penalty
+
+        (density + weight) / (1 + weight) · (n_users^(-1/2) + n_items^(-1/2)),
+
+    n being the mean number of entries of users and of items: short histories ask for a stronger one.
+    """
+    if not size.entries:
+        return 0.01
+    cells = size.shape[0] * size.shape[1]
+    density, weight = size.entries / cells, alpha * size.total / cells
+    noise = (density + weight) / (1 + weight) * sum(math.sqrt(n / size.entries) for n in size.met)
+    mean_confidence = (1 + weight) * math.sqrt(cells)  # of rows and columns, whose power the penalty is multiplied by
+    return float(NOISE * (weight / WEIGHT) ** -FALL * noise * mean_confidence ** (1 - exponent))
+
+
+class Settings(NamedTuple):
+    """The numbers that a model learns by."""
+
+    factors: int
+    alpha: float
+    regularization: float
+
+    @classmethod
+    def of(cls, model: Any, size: DataSize) -> "Settings":
+        """The options of a model, those of "auto" by the size of its data."""
+        factors = choose_factors(size) if model.factors == "auto" else int(model.factors)
+        alpha = choose_alpha(size) if model.alpha == "auto" else float(model.alpha)
+        if model.regularization == "auto":
+            return cls(factors, alpha, choose_regularization(size, alpha, model.regularization_exponent))
+        return cls(factors, alpha, float(model.regularization))
