@@ -14,8 +14,8 @@ from fastrec.data import Interactions
 from fastrec.evaluation import Report
 from fastrec.evaluation.page import Page, Picture, Section
 from fastrec.evaluation.sections import comparison_section, metric_section
-from fastrec.evaluation.tables import Table
 from fastrec.plots import learning_curve, popularity_curve
+from fastrec.tables import Table
 
 # Settings with the best NDCG@10 on splits by time of the training part alone.
 SETTINGS: dict[str, Any] = {"factors": 16, "alpha": 0.5, "regularization": 0.01, "iterations": 15, "random_state": 0}

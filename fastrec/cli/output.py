@@ -87,7 +87,7 @@ def _write_table(rows: Sequence[Record]) -> None:
     if not rows:
         note("nothing to show")
         return
-    from fastrec.evaluation.tables import Table
+    from fastrec.tables import Table
 
     names = list(rows[0])
     texts = [[_format_cell(row[name]) for name in names] for row in rows]

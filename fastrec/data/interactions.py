@@ -1,7 +1,6 @@
 """Interactions: who met what, how much and when, as immutable arrays of codes with the vocabularies of their ids."""
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,6 +25,7 @@ from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
 from fastrec.matrix.sequences import Ties, count_ties, order_by_rank
+from fastrec.notebook import show_facts
 from fastrec.notices import warn_caller
 from fastrec.validation import check_choice, check_integer, check_size
 
@@ -618,11 +618,7 @@ class Interactions:
         return "\n".join(["Interactions", *(f"  {name:<13}{text}" for name, text in self.describe().items())])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self.describe().items()
-        )
-        return f"<table><caption>Interactions</caption><tbody>{rows}</tbody></table>"
+        return show_facts("Interactions", self.describe())
 
     def describe(self) -> dict[str, str]:
         """What a person would ask first, in words: what is printed of the interactions.

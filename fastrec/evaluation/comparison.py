@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrec.data.frames import Backend, make_frame
-from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import format_interval, format_number, format_p
+from fastrec.notebook import show
+from fastrec.tables import Table
 
 
 class Difference(NamedTuple):
@@ -63,7 +64,7 @@ class Comparison:
         return f"{table.caption}\n{table.text('  ')}"
 
     def _repr_html_(self) -> str:
-        return self.table().html()
+        return show(self.table())
 
     def to_frame(self, backend: Backend | None = None) -> Any:
         """A data frame with the columns of `Difference`."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from fastrec.compression import VectorCodec
 from fastrec.data.frames import Backend, make_frame
 from fastrec.evaluation.evaluate import evaluate
-from fastrec.evaluation.tables import Table
 from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compression import compress, original_bytes
+from fastrec.notebook import show
 from fastrec.plots import compression_tradeoff
+from fastrec.tables import Table
 from fastrec.validation import check_integer, check_size
 
 FACTOR_CODECS = ("float16", "int8", "int4", "pq", "pq+int8", "binary", "binary+int8")
@@ -69,7 +70,7 @@ class CompressionReport:
         return "\n".join([f"CompressionReport of {self.name}", self.table().text("  ")])
 
     def _repr_html_(self) -> str:
-        return f"<div>{self.table().html()}</div>"
+        return show(self.table())
 
     def to_frame(self, backend: Backend | None = None) -> Any:
         """A data frame with a row for each codec and the columns of `Tradeoff`.

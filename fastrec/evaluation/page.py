@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fastrec.evaluation.tables import Table
+from fastrec.tables import Table
 
 
 @dataclass(frozen=True)

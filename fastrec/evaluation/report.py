@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from html import escape
 from itertools import combinations
 from typing import Any, Literal
 
@@ -16,11 +15,12 @@ from fastrec.evaluation.comparison import Comparison, Difference
 from fastrec.evaluation.page import Page
 from fastrec.evaluation.sections import report_sections
 from fastrec.evaluation.statistics import RESAMPLES, Estimate, holm, mean_interval, paired_p_value, sums_of_groups
-from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import count_notes, format_estimate
 from fastrec.metrics.formulas import RANKING
 from fastrec.metrics.naming import parse_metric, upper_bound
+from fastrec.notebook import show
 from fastrec.plots import metric_bars
+from fastrec.tables import Table
 from fastrec.validation import check_choice
 
 Values = NDArray[np.float64]
@@ -275,8 +275,7 @@ class Report:
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        return f"<div>{self.table().html()}<ul>{notes}</ul></div>"
+        return show(self.table(), self.notes)
 
     def to_frame(self, backend: Backend | None = None) -> Any:
         """A data frame with a row per model and metric: model, metric, mean, low, high, users.

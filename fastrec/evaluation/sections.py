@@ -6,9 +6,9 @@ from typing import Literal, Protocol
 from fastrec.evaluation.comparison import Comparison
 from fastrec.evaluation.page import Picture, Section
 from fastrec.evaluation.statistics import Estimate
-from fastrec.evaluation.tables import Table
 from fastrec.plots import metric_bars
 from fastrec.plots.report import bar_metrics, bar_size
+from fastrec.tables import Table
 
 
 class Evaluated(Protocol):

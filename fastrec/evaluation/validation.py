@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,14 @@ from fastrec.data.recognition import refuse_table
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.evaluation.models import is_plain_pipeline
 from fastrec.evaluation.report import Report
-from fastrec.evaluation.tables import Table
 from fastrec.matrix.rows import hide_part
 from fastrec.models.base.hiding import is_in
+from fastrec.notebook import show
 from fastrec.plots import validation_dots
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter
 from fastrec.progress import epoch_progress
+from fastrec.tables import Table
 
 
 class Part(NamedTuple):
@@ -205,7 +205,7 @@ class Validation:
         return f"Validation: {table.caption}\n{table.text('  ')}"
 
     def _repr_html_(self) -> str:
-        return f"<div>{self.table().html()}<p>{escape(self.reports[0].notes[0])} (first split)</p></div>"
+        return show(self.table(), [f"{self.reports[0].notes[0]} (first split)"])
 
     def to_frame(self, backend: Backend | None = None) -> Any:
         """A data frame with a row per split, model and metric: the estimate, and the seconds that the fit took."""

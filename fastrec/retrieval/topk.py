@@ -1,11 +1,13 @@
 """TopK: the one result of everything that finds the best k."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from fastrec.notebook import show
+from fastrec.tables import Table
 
 # Rows, and places of each, that are shown where all would be too many.
 SHOWN = 5
@@ -176,21 +178,16 @@ class TopK:
         return list(zip(map(str, named), scores, strict=True))
 
     def _repr_html_(self) -> str:
-        """A table of the first rows and places, in the colours of whoever shows it."""
+        """A table of the first rows and places."""
         n, k = self.codes.shape
         width = min(k, SHOWN)
-        heads = "".join(f"<th style='text-align:left'>{text}</th>" for text in (self._names[0], *range(1, width + 1)))
         rows = []
         for row in range(min(n, SHOWN)):
-            cells = "".join(
-                f"<td style='text-align:left'>{escape(name)}<br><small>{score:.3g}</small></td>"
-                for name, score in self._row(row)
-            )
-            rows.append(f"<tr><th style='text-align:left'>{escape(str(self.users[row]))}</th>{cells}</tr>")
+            cells = [f"{name}\n{score:.3g}" for name, score in self._row(row)]
+            rows.append([str(self.users[row]), *cells, *[""] * (width - len(cells))])
         more = " (the first are shown)" if n > SHOWN or k > SHOWN else ""
         caption = f"The {k} best of {n:,} row{'' if n == 1 else 's'}{more}"
-        body = "".join(rows)
-        return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        return show(Table([self._names[0], *map(str, range(1, width + 1))], rows, caption, range(width + 1)))
 
     def to_frame(self) -> Any:
         """A table of the valid places: user, item, score, rank (from 1), and title where titles are known.

@@ -167,8 +167,8 @@ def test_what_is_shown_has_titles_and_is_text():
     top = TopK([[1, 0, 2], [2, -1, -1]], [[3, 2, 1], [0.5, -np.inf, -np.inf]], users=["<i>ann", "bob"], item_info=info)
     assert "<i>ann: <b>Brazil</b> (3), Alien (2), 2 (1)" in repr(top)
     html = top._repr_html_()
-    assert "<th style='text-align:left'>&lt;i&gt;ann</th>" in html
-    assert "&lt;b&gt;Brazil&lt;/b&gt;<br><small>3</small>" in html
+    assert ">&lt;i&gt;ann</th>" in html
+    assert '&lt;b&gt;Brazil&lt;/b&gt;<span class="below">3</span>' in html
     assert "the first are shown" not in html
     long = TopK(np.arange(80).reshape(8, 10), np.ones((8, 10)))
     assert long._repr_html_().count("<tr>") == 6

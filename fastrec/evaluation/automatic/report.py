@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from fastrec.evaluation.automatic.contest import Entry
-from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import format_short
+from fastrec.notebook import show
+from fastrec.tables import Table
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,4 +62,4 @@ class AutomaticReport:
         return f"{self.winner}: {self.reason}\n{table.caption}\n{table.text('  ')}"
 
     def _repr_html_(self) -> str:
-        return f"<div><p><b>{escape(self.winner)}</b>: {escape(self.reason)}</p>{self.table().html()}</div>"
+        return show(self.table(), [f"{self.winner}: {self.reason}"])

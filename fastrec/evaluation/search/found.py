@@ -3,7 +3,6 @@
 import math
 import os
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from fastrec.evaluation.page import Page, Picture, Section
 from fastrec.evaluation.search.edges import Edge
 from fastrec.evaluation.search.job import GIVEN
 from fastrec.evaluation.search.trial import Trial, make_order
-from fastrec.evaluation.tables import Table
 from fastrec.evaluation.words import format_short
+from fastrec.notebook import show
 from fastrec.plots import search_slice
+from fastrec.tables import Table
 from fastrec.validation import is_number
 
 
@@ -107,8 +107,7 @@ class Search:
         return "\n".join([f"Search: {table.caption}", table.text("  "), *(f"  {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        return f"<div>{self.table().html()}<ul>{notes}</ul></div>"
+        return show(self.table(), self.notes)
 
     def rows(self) -> list[dict[str, Any]]:
         """A record of each trial, the best first: rank, trial, the options, epochs, metrics, seconds, error."""

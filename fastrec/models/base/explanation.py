@@ -1,7 +1,6 @@
 """Explanation: why a model scores an item as it does for a user."""
 
-from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,24 @@ from fastrec.models.base.answering import check_scores
 from fastrec.models.base.audience import Audience, find_audience
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
+from fastrec.notebook import show
+from fastrec.tables import Table
 from fastrec.validation import check_size
 
 # Contributions that are shown where all would be too many.
 SHOWN = 10
 
 
-class Explanation(NamedTuple):
+class _Parts(NamedTuple):
+    score: float
+    items: NDArray[Any]
+    contributions: NDArray[np.float32]
+
+
+class Explanation(_Parts):
     """The parts of one score that the items of a user's history account for; they sum up to it.
+
+    It is a tuple of its first three attributes.
 
     Parameters
     ----------
@@ -29,11 +38,19 @@ class Explanation(NamedTuple):
         The items of the history, the largest contribution first, of shape (n,): ids, or codes without a vocabulary.
     contributions
         What each adds to the score, float32, of shape (n,).
+    titles
+        The titles of the items, of shape (n,), "" where one has none; None where no titles are known.
     """
 
-    score: float
-    items: NDArray[Any]
-    contributions: NDArray[np.float32]
+    titles: NDArray[Any] | None = None
+
+    def __new__(
+        cls, score: float, items: NDArray[Any], contributions: NDArray[np.float32], titles: NDArray[Any] | None = None
+    ) -> Self:
+        """The parts, and beside them the titles."""
+        made = super().__new__(cls, score, items, contributions)
+        made.titles = titles
+        return made
 
     def to_frame(self, backend: Backend | None = None) -> Any:
         """A table of the items and what each adds to the score, the largest contribution first.
@@ -46,7 +63,7 @@ class Explanation(NamedTuple):
         Returns
         -------
         DataFrame or Table
-            The columns item and contribution.
+            The columns item and contribution, and title where titles are known.
 
         Examples
         --------
@@ -56,16 +73,25 @@ class Explanation(NamedTuple):
         0   Alien          0.50
         1  Brazil          0.25
         """
-        return make_frame({"item": self.items, "contribution": self.contributions}, backend)
+        titles = {} if self.titles is None else {"title": self.titles}
+        return make_frame({"item": self.items, "contribution": self.contributions, **titles}, backend)
+
+    def _rows(self) -> list[list[str]]:
+        """The largest contributions as texts: titles, or ids where there are none, and what they add."""
+        items = self.items[:SHOWN].tolist()
+        titles = items if self.titles is None else self.titles[:SHOWN].tolist()
+        parts = self.contributions[:SHOWN].tolist()
+        return [[str(title or item), f"{part:.3g}"] for title, item, part in zip(titles, items, parts, strict=True)]
+
+    def __repr__(self) -> str:
+        more = ["  …"] if len(self.items) > SHOWN else []
+        lines = [f"  {part:>9} {name}" for name, part in self._rows()]
+        return "\n".join([f"Explanation: a score of {self.score:.3g}", *lines, *more])
 
     def _repr_html_(self) -> str:
-        """A table of the largest contributions, in the colours of whoever shows it."""
-        shown = zip(self.items[:SHOWN].tolist(), self.contributions[:SHOWN].tolist(), strict=True)
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{escape(str(item))}</td><td>{part:.3g}</td></tr>" for item, part in shown
-        )
+        """A table of the largest contributions."""
         more = f", the largest {SHOWN} of {len(self.items)} parts" if len(self.items) > SHOWN else ""
-        return f"<table><caption>Score {self.score:.3g}{more}</caption><tbody>{rows}</tbody></table>"
+        return show(Table(["item", "adds"], self._rows(), f"Score {self.score:.3g}{more}"))
 
 
 class Explaining(Recommender):
@@ -124,5 +150,7 @@ class Explaining(Recommender):
                 score = np.float32(parts.sum())
         check_scores(score)
         order = np.lexsort((history.indices, -parts))[:k]
-        items = self.item_vocabulary.decode(history.indices[order])
-        return Explanation(float(score), items, parts[order].astype(np.float32))
+        codes = history.indices[order]
+        items, info = self.item_vocabulary.decode(codes), self.item_info_ or {}
+        titles = np.asarray(info["title"], object)[codes] if "title" in info else None
+        return Explanation(float(score), items, parts[order].astype(np.float32), titles)

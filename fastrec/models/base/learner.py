@@ -1,6 +1,7 @@
 """The base of whatever learns from interactions: what was learned, from what data, and that it is right."""
 
 import inspect
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar, cast
@@ -25,6 +26,7 @@ from fastrec.models.base.fields import Facts, Ids, Names
 from fastrec.models.base.items import check_same_items
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.registry import register
+from fastrec.models.base.showing import FIT_SECONDS, show_model
 from fastrec.options import OptionsMixin
 from fastrec.validation import check_size, name_options
 
@@ -135,7 +137,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def _learn(self, X: Any, **options: Any) -> Self:
         """`fit`, with further keywords for the family's `_fit`. Whatever stops it, the model is left as it was."""
-        before = dict(self.__dict__)
+        before, began = dict(self.__dict__), time.perf_counter()
         try:
             self._check_options()
             self._adopt(X)
@@ -147,11 +149,21 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             freeze(self)
             if isinstance(X, Interactions):
                 X.tell_merged(type(self).__name__, self._own_policy)
+            self._note_seconds(time.perf_counter() - began)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
+
+    def _note_seconds(self, seconds: float) -> None:
+        """Remember what the fit took, until the model changes."""
+        self._derived.get(FIT_SECONDS, lambda: seconds)
+
+    def _html_repr(self) -> str:
+        """What a notebook shows of the model, where scikit-learn would show its options alone."""
+        derived: Derived | None = vars(self).get("_derived")
+        return show_model(self, Learner._learned, None if derived is None else derived.peek(FIT_SECONDS))
 
     def _check_factors(self) -> None:
         """Raise a ValueError where a number of factors makes more than the memory holds: of rows, or of their pairs."""

@@ -1,6 +1,7 @@
 """Pipeline: scikit-learn's, which recommends, is saved and served with its steps inside."""
 
 import copy
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -234,12 +235,14 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         The fitted pipeline itself.
         """
         self._check_options()
+        began = time.perf_counter()
         with self._unless_stopped():
             self._adopt(X)
             sklearn.pipeline.Pipeline.fit(self, X, y, **params)
             *steps, (name, model) = self.steps
             self.last_name_ = name
             self._take([(name, None if step in NOTHING else step) for name, step in steps], model)
+            self._note_seconds(time.perf_counter() - began)
         return self
 
     @contextmanager

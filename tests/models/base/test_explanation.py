@@ -1,9 +1,12 @@
 """Explanation: the parts of a score, in their order, and what is refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import fastrec as fr
 from fastrec.data import Interactions
 from fastrec.models import Explanation
 from tests.reference.tiny_factors import TinyFactors
@@ -83,3 +86,22 @@ def test_explanations_are_tables(model):
     assert "&lt;b&gt;0" in html
     assert "<b>" not in html
     assert "the largest 10 of 30 parts" in html
+    assert repr(many).splitlines()[0] == "Explanation: a score of 1"
+    assert len(repr(many).splitlines()) == 12
+
+
+def test_explanations_have_titles_where_these_are_known():
+    info = {"title": ["Alien", "Brazil", "", "Dune"]}
+    data = fr.Interactions([0, 0, 0, 1, 1, 1], [0, 1, 2, 1, 2, 3], items=list("abcd"), item_info=info)
+    reasons = fr.ItemKNN().fit(data).explain(0, "d")
+    score, items, contributions = reasons
+    titles = dict(zip(items.tolist(), reasons.titles.tolist(), strict=True))
+    assert titles == {"a": "Alien", "b": "Brazil", "c": ""}
+    assert list(reasons.to_frame("pandas")) == ["item", "contribution", "title"]
+    shown = repr(reasons)
+    assert "Brazil" in shown
+    assert " c" in shown  # by its id, as it has no title
+    assert "Brazil" in reasons._repr_html_()
+    again = pickle.loads(pickle.dumps(reasons))
+    assert again.titles.tolist() == reasons.titles.tolist()
+    assert (score, contributions.tolist()) == (again.score, again.contributions.tolist())

@@ -15,9 +15,10 @@ class Table:
     Parameters
     ----------
     columns
-        The names of the columns.
+        The names of the columns; all empty, there is no head on a page.
     rows
-        The rows, each with one text per column. The first text names the row.
+        The rows, each with one text per column. The first text names the row. What follows a line break in a text is
+        shown below it, on a page.
     caption
         What the table shows.
     left
@@ -68,12 +69,15 @@ class Table:
         body = "".join(f"<tr>{self._html_row(r, row, align)}</tr>" for r, row in enumerate(self.rows))
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         kind = ' class="wrap"' if self.wrap else ""
-        return f"<table{kind}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        top = f"<thead><tr>{head}</tr></thead>" if any(self.columns) else ""
+        return f"<table{kind}>{caption}{top}<tbody>{body}</tbody></table>"
 
     def _html_row(self, r: int, row: Sequence[str], align: Sequence[str]) -> str:
         cells = []
         for c, text in enumerate(row):
-            inner = _INTERVAL.sub(r'\1 <span class="interval">\2</span>', escape(text))  # a page may put it below
+            above, _, below = text.partition("\n")
+            inner = _INTERVAL.sub(r'\1 <span class="interval">\2</span>', escape(above))  # a page may put it below
+            inner += f'<span class="below">{escape(below)}</span>' if below else ""
             inner = f"<strong>{inner}</strong>" if (r, c) in self.strong else inner
             tag, scope = ("th", ' scope="row"') if c == 0 else ("td", "")
             cells.append(f'<{tag}{scope} style="{align[c]}">{inner}</{tag}>')

@@ -1,6 +1,6 @@
 """Tables of texts."""
 
-from fastrec.evaluation.tables import Table
+from fastrec.tables import Table
 
 
 def test_columns_are_as_wide_as_their_widest_text_and_numbers_end_together():
