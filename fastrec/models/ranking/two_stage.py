@@ -457,6 +457,11 @@ class TwoStage(Ensemble):
 
     # -- updates and files
 
+    @property
+    def needs_times(self) -> bool:
+        """Whether times of events were learned from: labels and features are cut by them, and `seen_` has none."""
+        return self.order_ is not None or super().needs_times
+
     def _update(self, change: Change) -> None:
         """The members follow, and of the features what the new matrix tells; the ranker stays as it is."""
         super()._update(change)
