@@ -49,7 +49,7 @@ class Activity(Feature):
         return columns
 
     def _idle_of(self, pairs: Pairs) -> Numbers:
-        if pairs.users is None:
+        if pairs.users is None or not len(self.idle_):  # of nobody's, or in a stripped model
             return np.full(pairs.histories.shape[0], np.nan)
         return np.where(pairs.users >= 0, self.idle_[pairs.users], np.nan)
 

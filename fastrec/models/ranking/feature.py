@@ -75,6 +75,12 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
                 setattr(self, name, pad_rows(getattr(self, name), n))
         return self
 
+    def drop_users(self) -> Self:
+        """Let go of what was learned of single users."""
+        for name in self._by_user:
+            setattr(self, name, getattr(self, name)[:0])
+        return self
+
     def learned(self) -> dict[str, NDArray[Any]]:
         """The arrays that were learned, by their names."""
         return {name: value for name, value in vars(self).items() if name.endswith("_") and name != "names_"}

@@ -468,6 +468,11 @@ class TwoStage(Ensemble):
         known = self._known(None, self.members_)
         self._adopt_features(tuple(copy.copy(feature).update(known) for feature in self.features_))
 
+    def _drop_users(self) -> None:
+        """See `Learner._drop_users`."""
+        super()._drop_users()
+        self._adopt_features(tuple(copy.copy(feature).drop_users() for feature in self.features_))
+
     def _check_publishable(self) -> None:
         super()._check_publishable()
         if self.uses_ranker_ and self._trees is None:
@@ -500,7 +505,7 @@ class TwoStage(Ensemble):
             raise ValueError(f"feature_names_ must be those of the features, {names}")
         self.features_ = tuple(features)
         self.features = list(map(copy.copy, features)) if self.features_given_ else "auto"
-        self.ranker = BOOSTING if self.boosting_ else None
+        self.ranker = BOOSTING if self.boosting_ else self.ranker
 
 
 def describe_pairs(features: Sequence[Feature], pairs: Pairs) -> NDArray[np.float32]:

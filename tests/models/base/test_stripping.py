@@ -26,8 +26,10 @@ def make_data():
 
 
 def fitted(kind):
-    # A Blend's default members have a graph of users among them.
-    model = fr.Blend([fr.ItemKNN(), fr.EASE()], weights=[0.5, 0.5]) if kind is fr.Blend else quick(kind)
+    # The default members of models made of models have a graph of users among them.
+    members = [fr.ItemKNN(), fr.EASE()]
+    made = {fr.Blend: fr.Blend(members, weights=[0.5, 0.5]), fr.TwoStage: fr.TwoStage(members, random_state=0)}
+    model = made[kind] if kind in made else quick(kind)
     return model.fit(in_order(kind, make_data()))
 
 
