@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
 from fastrec.kernels.neighbors import add_dense_rows
-from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
+from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.private import PrivateRecommender
 from fastrec.options import Integer, Jobs, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.privacy import Spending
-from fastrec.privacy.contributions import sum_pairs
+from fastrec.privacy.contributions import rows_of_lower, sum_pairs
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.neighbors import PIECES, rows_of
 from fastrec.solvers.shrinkage import edge_of_noise, solve_noised
@@ -32,9 +32,9 @@ TAIL = 1e-4  # what the most popular item's popularity adds to its score
 class PrivateEASE(PrivateRecommender, Explaining):
     """`EASE` of the most popular items, released with user-level differential privacy.
 
-    Each user hands in one Gramian of length 1 over the `head` most popular items, and the sum of all is released once,
-    with Gaussian noise. Its eigenvalues are shrunk to what the noise has left of them, and the weights are those of
-    EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
+    Each user hands in pairs of the `head` most popular items, in a vector of length 1, and the sum of all is released
+    once, with Gaussian noise. Its eigenvalues are shrunk to what the noise has left of them, and the weights are those
+    of EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
 
     Values are not read: an event is one, whatever it is; negative values are refused.
 
@@ -118,12 +118,14 @@ class PrivateEASE(PrivateRecommender, Explaining):
     def _fit_private(self, matrix: CodeMatrix, spending: Spending) -> None:
         counts = self._release_counts(matrix, spending, COUNTS_SHARE)
         self.head_ = self._choose_head(counts, spending)
-        weights, size = _weigh_items(counts[self.head_]), len(self.head_)
-        rows, unit = _select_columns(matrix, self.head_), spending.unit(1 - COUNTS_SHARE)
+        popularity = counts[self.head_]
+        weights, rows = _weigh_items(popularity), _select_columns(matrix, self.head_)
+        unit = spending.unit(1 - COUNTS_SHARE)
         noised = spending.release("pairs of items", sum_pairs(rows, weights, unit, effective_jobs(self.n_jobs)), unit)
-        edge = edge_of_noise(size, spending.deviation(unit) / math.sqrt(2))
-        self.weights_ = solve_noised(_square(noised, size), edge, RIDGE * max(edge, 1e-6))
         self.head_weights_ = (weights / EIGHTHS).astype(np.float32)
+        diagonal = _guess_diagonal(popularity * self.head_weights_**2, spending.n_users)
+        edge = edge_of_noise(len(weights), spending.deviation(unit) / math.sqrt(2))
+        self.weights_ = solve_noised(_make_square(noised, diagonal), edge, RIDGE * max(edge, 1e-6))
 
     def _choose_head(self, counts: NDArray[np.float64], spending: Spending) -> Codes:
         """The most popular items, by numbers that are public or paid for."""
@@ -199,16 +201,23 @@ def _places(head: Codes, n_items: int) -> Codes:
 
 
 def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
-    """Some columns, in ascending order."""
+    """Ones where some columns have entries; columns in ascending order."""
     places = _places(columns, matrix.shape[1])[matrix.indices]
-    kept = places >= 0
-    indptr = starts_of(kept)[matrix.indptr]
-    return assemble_csr(matrix.data[kept], places[kept], indptr, (matrix.shape[0], len(columns)))
+    kept = np.flatnonzero(places >= 0)
+    indptr = np.searchsorted(kept, matrix.indptr)
+    return assemble_csr(np.ones(len(kept), np.float32), places[kept], indptr, (matrix.shape[0], len(columns)))
 
 
-def _square(lower: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The lower triangle of a Gramian, out of what `sum_pairs` has of it."""
-    square = np.zeros((size, size))
-    square[np.tri(size, dtype=bool)] = lower / math.sqrt(2)
-    np.fill_diagonal(square, square.diagonal() * math.sqrt(2))
+def _guess_diagonal(popularity: NDArray[np.float64], n_users: int) -> NDArray[np.float64]:
+    """What pairs of an item with itself would add up to, if each user had 1 of them and items their usual shares."""
+    return n_users / max(float(popularity.sum()), 1e-9) * popularity
+
+
+def _make_square(lower: NDArray[np.float64], diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lower triangle of a symmetric matrix in which `sum_pairs` has length 1, and so each number 1 / √2 of it."""
+    n = len(diagonal)
+    square = np.zeros((n, n))
+    for row, part in enumerate(rows_of_lower(lower, n)):
+        np.multiply(part, 1 / math.sqrt(2), out=square[row, :row])
+    np.fill_diagonal(square, diagonal)
     return square

@@ -21,6 +21,9 @@ from fastrec.validation import check_number
 SAFETY = 1e-10
 SMALLEST_DELTA = 1e-300
 LARGEST_MU = 1e4
+NARROW = (
+    1e-3  # two arguments no farther apart have a difference by derivatives, since the values' own is mostly rounding
+)
 
 
 def delta_of(mu: float, epsilon: float) -> float:
@@ -33,11 +36,11 @@ def delta_of(mu: float, epsilon: float) -> float:
     check_number("epsilon", epsilon, minimum=0)
     if mu == 0:
         return 0.0
-    low, high = epsilon / mu - mu / 2, epsilon / mu + mu / 2
+    low = epsilon / mu - mu / 2
     if low < -30:
         return float(ndtr(-low))  # the other term takes away less than a double can tell
     # Both terms have the factor exp(-low²/2) / 2, without which they differ by much more than by their rounding.
-    difference = float(erfcx(low / math.sqrt(2)) - erfcx(high / math.sqrt(2)))
+    difference = _erfcx_difference(epsilon / mu / math.sqrt(2), mu / math.sqrt(8))
     return min(1.0, max(math.exp(-low * low / 2) / 2 * difference * (1 + SAFETY), SMALLEST_DELTA))
 
 
@@ -87,6 +90,16 @@ def check_delta(delta: float) -> float:
     return check_number("delta", delta, minimum=SMALLEST_DELTA, maximum=1, below=True)
 
 
+def _erfcx_difference(middle: float, half: float) -> float:
+    """erfcx(middle - half) - erfcx(middle + half)."""
+    if half > NARROW:
+        return float(erfcx(middle - half) - erfcx(middle + half))
+    value = float(erfcx(middle))
+    first = 2 * middle * value - 2 / math.sqrt(math.pi)
+    third = 4 * first + 2 * middle * (2 * value + 2 * middle * first)
+    return -2 * half * (first + half * half / 6 * third)
+
+
 def _double_until(reached: Callable[[float], bool]) -> float:
     value = 1.0
     while not reached(value):
@@ -95,4 +108,4 @@ def _double_until(reached: Callable[[float], bool]) -> float:
 
 
 def _find_root(function: Callable[[float], float], high: float) -> float:
-    return float(brentq(function, 1e-12, high, xtol=1e-15, rtol=1e-14))
+    return float(brentq(function, 0.0, high, xtol=1e-300, rtol=1e-14, maxiter=5000))

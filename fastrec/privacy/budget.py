@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastrec.permissions import PRIVATE, open_new
 from fastrec.privacy.accountant import compose, epsilon_of, mu_of
+from fastrec.privacy.gaussian import MOST_NUMBERS, noise_delta
 
 KIND = 0x66726264  # SQLite's application_id of such a file
 BUSY_SECONDS = 10.0
@@ -100,9 +101,10 @@ class Budget:
             Where there is not so much left; nothing is charged then.
         """
         with self._open() as connection:
-            before = compose(spent for (spent,) in connection.execute("SELECT mu FROM charges"))
-            after = compose([before, mu])
-            if after > mu_of(self.epsilon, self.delta) * (1 + 1e-12):
+            charged = [spent for (spent,) in connection.execute("SELECT mu FROM charges")]
+            before, after = compose(charged), compose([*charged, mu])
+            delta = self._gaussian_delta(len(charged) + 1)
+            if delta <= 0 or after > mu_of(self.epsilon, delta) * (1 + 1e-12):
                 raise BudgetSpentError(
                     f"the budget of epsilon {self.epsilon:g} in {self.path} is spent up to "
                     f"{epsilon_of(before, self.delta):.4g}: {what!r} would make it {epsilon_of(after, self.delta):.4g}"
@@ -117,4 +119,10 @@ class Budget:
     @property
     def epsilon_spent(self) -> float:
         """The epsilon of all that was charged, at the budget's delta."""
-        return epsilon_of(compose(mu for _, mu in self.charges()), self.delta)
+        charges = self.charges()
+        return epsilon_of(compose(mu for _, mu in charges), self._gaussian_delta(len(charges)))
+
+    def _gaussian_delta(self, charges: int) -> float:
+        """The delta without what the noise of so many fits takes, for its distance from a Gaussian."""
+        delta: float = self.delta - noise_delta(self.epsilon, charges * MOST_NUMBERS)
+        return delta

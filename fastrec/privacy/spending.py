@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from fastrec.privacy.accountant import check_delta, compose, epsilon_of, mu_of
 from fastrec.privacy.budget import Budget
 from fastrec.privacy.contributions import LARGEST_SUM
-from fastrec.privacy.gaussian import DISTANCE, EFFECTIVE_SIGMA, SIGMA, Source, draw_gaussian
+from fastrec.privacy.gaussian import EFFECTIVE_SIGMA, MOST_NUMBERS, SIGMA, Source, draw_gaussian, noise_delta
 from fastrec.validation import check_number
 
 Record = dict[str, float | int | str | bool | list[dict[str, float | int | str]] | None]
 
-# No release has more numbers: for so many the noise's distance from a Gaussian is counted.
-MOST_NUMBERS = 2**40
 LARGEST_EPSILON = 100.0
 
 
@@ -63,6 +61,7 @@ class Spending:
     budget: Budget | None = None
     _released: list[tuple[str, float, int]] = field(default_factory=list)
     _source: Source = field(init=False)
+    _gaussian_delta: float = field(init=False)  # without what the noise's distance from a Gaussian takes
 
     def __post_init__(self) -> None:
         check_number("epsilon", self.epsilon, minimum=0, above=True, maximum=LARGEST_EPSILON)
@@ -72,8 +71,12 @@ class Spending:
                 f"delta must be below 1 / users, which is {1 / self.n_users:.3g} here, got {self.delta}: with more, "
                 "one user might be published as a whole"
             )
-        distance = MOST_NUMBERS * (1 + math.exp(self.epsilon)) * DISTANCE
-        self.mu = mu_of(self.epsilon, self.delta - distance)
+        self._gaussian_delta = self.delta - noise_delta(self.epsilon, MOST_NUMBERS)
+        if self._gaussian_delta <= 0:
+            raise ValueError(
+                f"delta must be above {self.delta - self._gaussian_delta:.3g} at an epsilon of {self.epsilon}"
+            )
+        self.mu = mu_of(self.epsilon, self._gaussian_delta)
         self._source = os.urandom if self.seed is None else np.random.default_rng(self.seed).bytes
         if self.budget is not None:
             self.budget.charge(self.mu, f"epsilon {self.epsilon:g}, delta {self.delta:g}")
@@ -117,7 +120,7 @@ class Spending:
         spent = compose(mu for _, mu, _ in self._released)
         return {
             "private": self.seed is None,
-            "epsilon": epsilon_of(spent, self.delta),
+            "epsilon": epsilon_of(spent, self._gaussian_delta),
             "delta": self.delta,
             "mu": spent,
             "neighbours": "one user, all of whose events are there or not",

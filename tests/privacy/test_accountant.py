@@ -1,6 +1,7 @@
 """The accountant against values of 50 digits, and against what dp-accounting says where that is installed."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -83,3 +84,29 @@ def test_a_delta_beyond_its_range_is_refused(delta):
         mu_of(1.0, delta)
     with pytest.raises(ValueError, match="delta"):
         epsilon_of(1.0, delta)
+
+
+def test_no_delta_is_below_the_exact_one_nor_far_above_it():
+    """Over all sizes of μ, those included whose two terms differ by less than their rounding."""
+    mp = pytest.importorskip("mpmath", reason="values of 60 digits are mpmath's")
+    draw = random.Random(0)
+    with mp.workdps(60):
+
+        def exact(mu, epsilon):
+            mu, epsilon = mp.mpf(mu), mp.mpf(epsilon)
+            return mp.ncdf(mu / 2 - epsilon / mu) - mp.exp(epsilon) * mp.ncdf(-mu / 2 - epsilon / mu)
+
+        for _ in range(300):
+            mu, epsilon = 10 ** draw.uniform(-9, 3), draw.choice([0.0, 10 ** draw.uniform(-9, 2.5)])
+            if exact(mu, epsilon) > 1e-290:
+                assert 0 <= mp.mpf(delta_of(mu, epsilon)) / exact(mu, epsilon) - 1 < 1e-9
+        for _ in range(30):
+            epsilon, delta = draw.choice([0.0, 10 ** draw.uniform(-6, 2)]), 10 ** draw.uniform(-14, -0.5)
+            mu = mu_of(epsilon, delta)
+            assert exact(mu, epsilon) <= delta < exact(mu * (1 + 1e-8), epsilon)
+            assert exact(mu, epsilon_of(mu, delta / 2)) <= delta / 2
+
+
+def test_the_smallest_answers_are_found():
+    assert mu_of(0.0, 1e-13) == pytest.approx(1e-13 * math.sqrt(2 * math.pi), rel=1e-9)
+    assert epsilon_of(1e-12, delta_of(1e-12, 0.0) * (1 - 1e-9)) < 1e-20

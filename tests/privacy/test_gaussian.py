@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from fastrec.privacy import gaussian
-from fastrec.privacy.gaussian import BITS, DISTANCE, FACTOR, HEAD, REACH, SIGMA, WIDTH, draw_gaussian
+from fastrec.privacy.gaussian import (
+    BITS,
+    DISTANCE,
+    FACTOR,
+    HEAD,
+    MOST_NUMBERS,
+    REACH,
+    SIGMA,
+    WIDTH,
+    draw_gaussian,
+    noise_delta,
+)
 
 
 def exact_chances(width, reach):
@@ -82,3 +93,63 @@ def test_numbers_that_begin_as_a_threshold_are_told_apart_by_what_follows():
 
 def test_the_systems_source_gives_other_noise_each_time():
     assert (draw_gaussian(10, os.urandom) != draw_gaussian(10, os.urandom)).any()
+
+
+def normal(mp, x, sigma):
+    return mp.exp(-(mp.mpf(x) ** 2) / (2 * sigma**2)) / (sigma * mp.sqrt(2 * mp.pi))
+
+
+@pytest.mark.parametrize(("width", "factor", "w"), [(5, 6, 0.82), (8, 8, 0.99), (9, 7, 1.27)])
+def test_the_difference_of_a_sum_from_a_gaussian_is_the_one_that_is_stated(width, factor, w):
+    """With parts so narrow that it can be seen: it is below 2.1 exp(-2π² w²), and not far below."""
+    mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
+    with mp.workdps(60):
+        w = width / mp.sqrt(1 + factor**2)
+        stated = mp.mpf("2.1") * mp.exp(-2 * mp.pi**2 * w**2)
+        part = {k: normal(mp, k, mp.mpf(width)) for k in range(-18 * width, 18 * width + 1)}
+        whole = sum(part.values())
+        sigma = width * mp.sqrt(1 + factor**2)
+        found = []
+        for n in range(factor + 1):
+            chance = sum(part.get(n - factor * j, 0) * part[j] for j in part) / whole**2
+            found.append(abs(chance / normal(mp, n, sigma) - 1))
+        assert stated / 10 < max(found) < stated
+
+
+def test_a_rounded_gaussian_is_a_discrete_one_up_to_what_is_stated():
+    """N(0, s²) rounded at random with a width of τ, integrated, beside the discrete Gaussian of s² + τ²."""
+    mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
+    with mp.workdps(30):
+        s, tau = mp.mpf(3), mp.mpf("0.8")
+        stated = mp.mpf("2.1") * mp.exp(-2 * mp.pi**2 * tau**2)
+
+        def rounded(z):
+            def density(y):
+                near = range(int(y) - 8, int(y) + 9)
+                return normal(mp, y, s) * normal(mp, z - y, tau) / sum(normal(mp, k - y, tau) for k in near)
+
+            return mp.quad(density, [z - 7, z - 3, z - 1, z, z + 1, z + 3, z + 7])
+
+        sigma = mp.sqrt(s**2 + tau**2)
+        whole = sum(normal(mp, k, sigma) for k in range(-40, 41))
+        for z in (0, 2, 5):
+            assert abs(rounded(z) / (normal(mp, z, sigma) / whole) - 1) < 2 * stated
+
+
+@pytest.mark.parametrize("shift", [1, 7, 25])
+def test_the_discrete_noise_protects_as_the_continuous_one_that_is_accounted(shift):
+    """Exact deltas of the discrete Gaussian, beside those of a continuous one of variance σ² - τ²."""
+    mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
+    with mp.workdps(40):
+        sigma, tau = mp.mpf(12), mp.mpf("1.5")
+        mu, stated = shift / mp.sqrt(sigma**2 - tau**2), mp.mpf("2.1") * mp.exp(-2 * mp.pi**2 * tau**2)
+        for epsilon in (0, 1, 4):
+            places = range(-250, 276)
+            exact = sum(max(0, normal(mp, z - shift, sigma) - mp.exp(epsilon) * normal(mp, z, sigma)) for z in places)
+            accounted = mp.ncdf(mu / 2 - epsilon / mu) - mp.exp(epsilon) * mp.ncdf(-mu / 2 - epsilon / mu)
+            assert exact < accounted + 2 * (1 + mp.exp(epsilon)) * stated
+
+
+def test_what_the_distance_adds_to_delta_is_counted():
+    assert noise_delta(0.0, 1) == 2 * DISTANCE
+    assert noise_delta(10.0, MOST_NUMBERS) < 1e-50

@@ -60,3 +60,9 @@ def test_a_budget_is_charged_before_anything_is_released(tmp_path):
         Spending(2.9, 1e-6, 10, budget=budget)
     assert first.record()["budget"] == budget.id
     assert epsilon_of(first.mu, 1e-6) <= 2.0
+
+
+def test_the_noise_is_paid_for_out_of_delta():
+    with pytest.raises(ValueError, match=r"delta must be above 5.* at an epsilon of 100"):
+        Spending(100.0, 1e-17, 10)
+    assert Spending(100.0, 1e-12, 10, seed=0).mu < mu_of(100.0, 1e-12)
