@@ -24,7 +24,11 @@ EPSILONS = (1.0, 2.0, 5.0, 10.0)
 SEEDS = 5  # of the noise, which is drawn anew for each fit
 AUDITS = 20
 K = "ndcg@20"
-OTHERS = {"EASE": EASE(n_jobs=1), "Popularity": Popularity()}  # at their defaults: nothing is tuned here
+OTHERS = {
+    "EASE": EASE(n_jobs=1),
+    "ImplicitALS": ImplicitALS(random_state=0),
+    "Popularity": Popularity(),
+}  # at their defaults: nothing is tuned here
 
 
 def data_sets(folder: Folder) -> Iterator[tuple[str, sp.csr_array]]:
