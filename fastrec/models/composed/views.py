@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.matrix.arrays import Codes
+from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.answering import check_scores
 from fastrec.models.base.asking import Asked
 from fastrec.models.base.audience import Audience
@@ -22,14 +23,16 @@ class View:
     audience
         The users, each with a history.
     length
-        The length of the member's list, which scores are compare with.
+        The length of the member's list, which scores are compared with.
+    histories
+        What they have had, where that is at hand.
     """
 
-    def __init__(self, member: Asked, audience: Audience, length: int) -> None:
+    def __init__(self, member: Asked, audience: Audience, length: int, histories: CodeMatrix | None = None) -> None:
         self.scores = member.scores(audience)
         self.open = ItemFilter(allow=member.recommendable_items())
-        best = self.scores.best(length, self.open._replace(exclude=audience.histories()))[1]
-        self.list = np.sort(best, axis=1)
+        had = audience.histories() if histories is None else histories
+        self.list = np.sort(self.scores.best(length, self.open._replace(exclude=had))[1], axis=1)
         check_scores(self.list)
 
     def best(self, n: int, wanted: ItemFilter) -> Codes:

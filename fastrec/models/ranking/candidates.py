@@ -62,7 +62,7 @@ def ask_members(
 ) -> Asking:
     """Ask members about an audience; `own` is the same one as the members take it."""
     histories, order = audience.histories_in_order()
-    views = [View(member, replace(own, model=member), length) for member in members]
+    views = [View(member, replace(own, model=member), length, histories) for member in members]
     return Asking(histories, order, users, members, views, length)
 
 

@@ -314,16 +314,15 @@ class TwoStage(Ensemble):
         return fit_ranker(self.ranker, seed, lists.columns, lists.labels, lists.sizes)
 
     def _take_ranker(self, ranker: Any) -> None:
-        self.ranker_ = ranker
+        """Let a ranker answer: by its trees, or itself where these cannot be read."""
         try:
             self._adopt_forest(read_forest(ranker, len(self.feature_names_)))
         except UnreadableRankerError as error:
-            self.unreadable_ = str(error)
+            self.ranker_, self.unreadable_ = ranker, str(error)
 
     def _adopt_forest(self, forest: Forest | None) -> None:
         for name in ("ranker_", "unreadable_"):
-            if forest is None:
-                self.__dict__.pop(name, None)
+            self.__dict__.pop(name, None)
         for name, array in zip(PARTS, forest.trees if forest else [None] * len(PARTS), strict=True):
             setattr(self, name, array)
         self.feature_importances_ = forest.importances if forest else np.zeros(len(self.feature_names_))
