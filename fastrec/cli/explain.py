@@ -22,7 +22,7 @@ def explain(
     k: Length = 10,
     output_format: Output = Format.table,
 ) -> None:
-    """Show how much each item of a history adds to the score of one item."""
+    """Show how much each item of a history adds to the score of one item; of two stages, each feature of the two."""
     if (user is None) == (history is None):
         raise typer.BadParameter("give one of --user and --history", param_hint="--user")
     if (item is None) == (title is None):
@@ -30,16 +30,25 @@ def explain(
     from fastrec import load
 
     model = load(model_file)
-    if not hasattr(model, "explain"):
+    if not hasattr(model, "explain") and not hasattr(model, "explain_features"):
         raise ValueError(f"{type(model).__name__} cannot explain its recommendations")
     (wanted,) = parse_items(model, [item] if item is not None else [], [title] if title is not None else [])
     if user is not None:
         (asked,) = parse_ids([user], model.user_vocabulary, "user")
     else:
         asked = model.histories([parse_items(model, [part for part in (history or "").split(",") if part.strip()])])
-    reasons = model.explain(asked, wanted, k)
+    by_items = hasattr(model, "explain")
+    reasons = model.explain(asked, wanted, k) if by_items else model.explain_features(asked, wanted, k)
     note(f"the score of {wanted!r} is {float(str(reasons.score))}, of which:")
-    write_rows(_rows_of(reasons, _titles_by_id(model)), output_format)
+    write_rows(_rows_of(reasons, _titles_by_id(model)) if by_items else _features_of(reasons), output_format)
+
+
+def _features_of(reasons: Any) -> list[dict[str, Any]]:
+    columns = reasons.features, reasons.values, reasons.contributions
+    return [
+        {"feature": name, "value": float(str(value)), "contribution": float(str(part))}
+        for name, value, part in zip(*columns, strict=True)
+    ]
 
 
 def _titles_by_id(model: Any) -> dict[Any, str]:

@@ -33,6 +33,14 @@ def test_a_question_with_too_much_or_too_little_is_wrong_usage(run, given):
     assert run("explain", "ratings.fastrec", *given)[0] == 2
 
 
+def test_of_two_stages_the_features_are_told(run, tmp_path):
+    assert run("train", "ratings.csv", "-o", tmp_path / "two.fastrec", "--model", "TwoStage")[0] == 0
+    code, out, err = run("explain", tmp_path / "two.fastrec", "-u", 3, "-i", 50, "-k", 99, "--format", "json")
+    assert code == 0, err
+    expected = fr.load(tmp_path / "two.fastrec").explain_features(3, 50)
+    assert [row["feature"] for row in json.loads(out)] == expected.features.tolist()
+
+
 def test_a_model_that_cannot_explain_says_so(run, tmp_path):
     assert run("train", "ratings.csv", "-o", tmp_path / "p.fastrec", "--model", "Popularity")[0] == 0
     code, _, err = run("explain", tmp_path / "p.fastrec", "-u", 3, "-i", 50)
