@@ -335,6 +335,8 @@ class Other(Option):
 FACTORS = Integer(1, memory=True, log=True)
 RECENCY = Number(0, 1, above=True, answers=True)
 """What an event of a history counts less, when somebody is answered, for each event since."""
+MIN_SUPPORT = Integer(1, log=True)
+"""How many users at least stand behind each item that is given, and each pair of items."""
 EPOCHS: Options = {
     "iterations": Integer(1),
     "tol": Number(0),

@@ -9,11 +9,11 @@ from fastrec.kernels.ease import TILE, fill_gramian, fill_weights, gather_lower,
 from fastrec.kernels.supports import Gramian
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import pick_rows, transpose
+from fastrec.matrix.rows import pick_rows, transpose, with_data
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
 from fastrec.models.base.weighting import Weighted
-from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
+from fastrec.options import MIN_SUPPORT, Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
@@ -54,6 +54,10 @@ class EASE(Fading, Weighted, ItemWeights):
     threshold : float
         For the sparse method: entries g_ij of the Gramian below this share of √(g_ii + Λ_i) √(g_jj + Λ_j) count as 0,
         from 0 to below 1. It bounds the memory on large data; the default of 0.01 changes nothing that can be measured.
+    min_support : int
+        How many users at least must have had both items of a weight, and each item that is given. Other weights are 0;
+        in the sparse method such items are not among those that may predict an item. 1 asks for nothing: the dense
+        method then has weights of pairs that nobody had.
     recency : float
         What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
@@ -105,6 +109,7 @@ class EASE(Fading, Weighted, ItemWeights):
         "method": Choice(("auto", "dense", "sparse")),
         "neighbors": Integer(1, memory=True, log=True),
         "threshold": Number(0, 1, below=True),
+        "min_support": MIN_SUPPORT,
         "n_jobs": Jobs(),
         "verbose": Verbosity(),
     }
@@ -118,6 +123,7 @@ class EASE(Fading, Weighted, ItemWeights):
         method: str = "auto",
         neighbors: int = 256,
         threshold: float = 0.01,
+        min_support: int = 1,
         recency: float = 1.0,
         weighting: str = "auto",
         n_jobs: int | None = None,
@@ -129,6 +135,7 @@ class EASE(Fading, Weighted, ItemWeights):
         self.method = method
         self.neighbors = neighbors
         self.threshold = threshold
+        self.min_support = min_support
         self.recency = recency
         self.weighting = weighting
         self.n_jobs = n_jobs
@@ -170,6 +177,8 @@ class EASE(Fading, Weighted, ItemWeights):
         own = np.maximum(1 - inverse * multipliers, 0) if self.relaxation > 0 else np.zeros(n)
         _fill_weights(weights, multipliers.astype(np.float32), jobs)
         np.fill_diagonal(weights, own)
+        if self.min_support > 1:
+            _drop_rare_pairs(matrix, weights, self.min_support, jobs)
         return weights
 
     def _fit_sparse(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> CodeMatrix:
@@ -182,7 +191,8 @@ class EASE(Fading, Weighted, ItemWeights):
         squares = squares[order]
         penalties = self._penalties(squares)
         diagonal = squares + penalties
-        supports = _supports(items, users, diagonal, min(self.neighbors, max(1, n - 1)), jobs)
+        k = min(self.neighbors, max(1, n - 1))
+        supports = _supports(items, users, diagonal, k, self.min_support, jobs)
         lower = _gather_lower(items, users, 1 / np.sqrt(diagonal), self.threshold, jobs)
         starts, codes, values = (readonly(array) for array in lower)
         gramian = Gramian(starts, codes, values, readonly(diagonal.astype(np.float32)), readonly(penalties))
@@ -194,6 +204,7 @@ class EASE(Fading, Weighted, ItemWeights):
             solve_columns(gramian, supports, relaxation, TOLERANCE, STEPS, first, last, weights, own)
 
         run_pieces(solve_piece, range(0, n, ROWS), jobs)
+        own[self.item_counts_[order] < self.min_support] = 0
         return join_weights(supports, weights, own if self.relaxation > 0 else None, order, jobs)
 
     def _singular(self) -> FloatingPointError:
@@ -221,19 +232,34 @@ def _fill_gramian(matrix: CodeMatrix, diagonal: Doubles, gramian: Floats, jobs: 
     run_pieces(fill_piece, range(PIECES), jobs)
 
 
+def _drop_rare_pairs(matrix: CodeMatrix, weights: Floats, least: int, jobs: int) -> None:
+    """Sets the weights of pairs of items to 0 that fewer than `least` users have had both of."""
+    n, counts = len(weights), np.empty_like(weights)
+    _fill_gramian(with_data(matrix, np.ones(matrix.nnz, np.float32)), np.zeros(n), counts, jobs)
+    rare = np.tri(n, dtype=bool)  # the Gramian has its lower triangle alone
+    rare &= counts < least
+    weights[rare] = 0
+    weights.T[rare] = 0
+
+
 def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
     blocks = -(-len(inverse) // TILE)
     fixed = readonly(multipliers)
     run_pieces(lambda block: fill_weights(inverse, fixed, block, block + 1), range(blocks), jobs)
 
 
-def _supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, jobs: int) -> NDArray[np.int32]:
-    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i)."""
+def _supports(
+    items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, least: int, jobs: int
+) -> NDArray[np.int32]:
+    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i).
+
+    They are among those that `least` users had with it.
+    """
     right = np.sqrt(diagonal)
     divisor = undivided(len(diagonal))._replace(right=right)
     columns = columns_of(_absolute(users), right)
     weights = np.ones(users.shape[0], np.float32)
-    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs)
+    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs, least)
     codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
     empty = (codes < 0).sum(axis=1)
     rolled: NDArray[np.int32] = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)

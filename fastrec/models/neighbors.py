@@ -21,7 +21,7 @@ from fastrec.models.base.item_weights import ItemWeights
 from fastrec.models.base.updating import Change, Updating
 from fastrec.models.base.weighting import Weighted
 from fastrec.notices import warn_caller
-from fastrec.options import Choice, Integer, Jobs, Number, Options
+from fastrec.options import MIN_SUPPORT, Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval import TopK
 from fastrec.solvers.neighbors import (
@@ -103,6 +103,9 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         For "sppmi", at least 0: log k takes away what k negatives of Item2Vec would. It keeps fewer weights.
     k1, b : float
         BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    min_support : int
+        How many users at least must have had both items of a weight, and each item that is given, at least 1. Of an
+        item the nearest few are kept among those that so many users had with it.
     recency : float
         What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
         recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
@@ -147,6 +150,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         "beta": Number(0),
         "smoothing": Number(0, 1),
         "shift": Number(0),
+        "min_support": MIN_SUPPORT,
     }
 
     def __init__(
@@ -162,6 +166,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         shift: float = 0.0,
         k1: float = 1.2,
         b: float = 0.75,
+        min_support: int = 1,
         recency: float = 1.0,
         weighting: str = "auto",
         n_jobs: int | None = None,
@@ -170,6 +175,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         self.similarity = similarity
         self.shrinkage = shrinkage
         self.asymmetry = asymmetry
+        self.min_support = min_support
         self.alpha = alpha
         self.beta = beta
         self.smoothing = smoothing
@@ -201,7 +207,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         items = rows_of(profile.cells)
         bits = bits_of(items, users.shape[0], jobs) if by_bits else None
         columns = columns_of(users, profile.divisor.right, bits)
-        return nearest_columns(items, columns, weights, profile.divisor, k, True, jobs)
+        return nearest_columns(items, columns, weights, profile.divisor, k, True, jobs, self.min_support)
 
     def _warn_of_long_rows(self, matrix: CodeMatrix) -> None:
         lengths = np.diff(matrix.indptr)

@@ -12,7 +12,7 @@ from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import added_entries, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.updating import Change, Updating, coded_events
-from fastrec.options import Choice, Options, Other
+from fastrec.options import MIN_SUPPORT, Choice, Options, Other
 
 
 class Popularity(Updating):
@@ -29,6 +29,8 @@ class Popularity(Updating):
         With times known (Interactions), an event counts half as much for every half-life that it lies before the
         last event, and each event counts, repeated ones too: a number in the data's time unit, or a string such as
         "30d" ("s", "min", "h", "d", "w", "y"). None counts all alike.
+    min_support : int
+        How many users at least must have had each item that is given, at least 1. The score of others is 0.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class Popularity(Updating):
     _options: ClassVar[Options] = {
         "weighting": Choice(("count", "value")),
         "half_life": Other("float, str,", check_duration, also=(None,)),
+        "min_support": MIN_SUPPORT,
     }
     _learned: ClassVar[Fields] = {
         "item_scores_": Array(("n_items",), least=0),
@@ -73,9 +76,16 @@ class Popularity(Updating):
     last_time_: float | None
     time_unit_: str | None
 
-    def __init__(self, *, weighting: Literal["count", "value"] = "count", half_life: float | str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        weighting: Literal["count", "value"] = "count",
+        half_life: float | str | None = None,
+        min_support: int = 1,
+    ) -> None:
         self.weighting = weighting
         self.half_life = half_life
+        self.min_support = min_support
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Count the users of each item.
@@ -118,7 +128,7 @@ class Popularity(Updating):
         sums = np.concatenate([self.decayed_sums_, np.zeros(self.n_features_in_ - len(self.decayed_sums_))])
         if change.events is None and not added_entries(change.before, self._training).nnz:
             # Entries are taken away: when they came is not known, so their share is left to fade.
-            self.decayed_sums_, self.item_scores_ = sums, _as_scores(sums)
+            self._take_sums(sums)
             return
         self._add_decayed(change.events, sums)
 
@@ -127,7 +137,7 @@ class Popularity(Updating):
             scores = sum_by_code(matrix.indices, matrix.data, matrix.shape[1])
         else:
             scores = self.item_counts_.astype(np.float64)
-        self.item_scores_ = _as_scores(scores)
+        self.item_scores_ = self._as_scores(scores)
 
     def _add_decayed(self, events: Interactions | None, sums: NDArray[np.float64]) -> None:
         """Add events to sums that have faded since `last_time_`."""
@@ -151,8 +161,16 @@ class Popularity(Updating):
             _, codes = coded_events(self, events)
             sums = sums + sum_by_code(codes, weights, self.n_features_in_)
             self.last_time_ = last
-        self.decayed_sums_ = sums
-        self.item_scores_ = _as_scores(sums)
+        self._take_sums(sums)
+
+    def _take_sums(self, sums: NDArray[np.float64]) -> None:
+        self.decayed_sums_, self.item_scores_ = sums, self._as_scores(sums)
+
+    def _as_scores(self, sums: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The sums of the items that enough users have had."""
+        if sums.max(initial=0) > np.finfo(np.float32).max:
+            raise FloatingPointError("the sum of an item's values is too large for float32: take smaller values")
+        return np.where(self.told_counts() > 0, sums, 0).astype(np.float32)
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
@@ -164,12 +182,6 @@ class Popularity(Updating):
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))
-
-
-def _as_scores(sums: NDArray[np.float64]) -> NDArray[np.float32]:
-    if sums.max(initial=0) > np.finfo(np.float32).max:
-        raise FloatingPointError("the sum of an item's values is too large for float32: take smaller values")
-    return sums.astype(np.float32)
 
 
 def parse_half_life(half_life: float | str, time_unit: str | None) -> float:

@@ -10,7 +10,7 @@ from fastrec.fields import Fields, Matrix
 from fastrec.kernels.sequence_rules import Pairs
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.changed_rows import ChangedRows, row_of
-from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows
 from fastrec.matrix.sequences import HistoryRow, Order, Sequences, pick_order, read_sequences
 from fastrec.models.base.asking import Rows
@@ -21,7 +21,7 @@ from fastrec.models.base.persistence import freeze
 from fastrec.models.base.settled import Settled
 from fastrec.models.base.unreached import faint_popularity
 from fastrec.models.base.updating import Change
-from fastrec.options import RECENCY, Integer, Jobs, Number, Options
+from fastrec.options import MIN_SUPPORT, RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.follows import exchange, fades_of, sum_pairs, weigh
 from fastrec.solvers.growing_rules import GrowingRules, NewEvents
@@ -63,6 +63,9 @@ class SequenceRules(ItemWeights):
         thousandth counts nothing. Set on a fitted model, it acts at once.
     source_exponent, target_exponent : float
         How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
+    min_support : int
+        How many users at least must have had one item of a weight after the other, at most `window` events later, and
+        each item that is given, at least 1. Other weights are 0.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -103,6 +106,7 @@ class SequenceRules(ItemWeights):
         "recency": RECENCY,
         "source_exponent": Number(0, 2),
         "target_exponent": Number(0, 2),
+        "min_support": MIN_SUPPORT,
         "n_jobs": Jobs(),
     }
     _learned: ClassVar[Fields] = {"weights_": Matrix(("n_items", "n_items"), least=0)}
@@ -121,6 +125,7 @@ class SequenceRules(ItemWeights):
         recency: float = 0.7,
         source_exponent: float = 0.5,
         target_exponent: float = 0.3,
+        min_support: int = 1,
         n_jobs: int | None = None,
     ) -> None:
         self.window = window
@@ -128,11 +133,16 @@ class SequenceRules(ItemWeights):
         self.recency = recency
         self.source_exponent = source_exponent
         self.target_exponent = target_exponent
+        self.min_support = min_support
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:
-        sequences = read_sequences(matrix, self._training_order())
-        self._weigh_pairs(sum_pairs(sequences, matrix.shape[1], self._fades(), effective_jobs(self.n_jobs)))
+        sequences, fades = read_sequences(matrix, self._training_order()), self._fades()
+        jobs = effective_jobs(self.n_jobs)
+        self._weigh_pairs(sum_pairs(sequences, matrix.shape[1], fades, jobs))
+        if self.min_support > 1:  # each user has a pair at one distance alone, so that ones count users
+            users = sum_pairs(sequences, matrix.shape[1], np.sign(fades), jobs).sums
+            self.weights_ = keep_entries(self.weights_, users >= self.min_support)
 
     def _update(self, change: Change) -> None:
         """Where items are to follow: the pairs of the changed users are exchanged, in sums that are exact."""
@@ -140,7 +150,8 @@ class SequenceRules(ItemWeights):
         gone = _sequences_of(change.before, change.order, change.users)
         new = _sequences_of(self._training, self._training_order(), change.users)
         exchanged = len(gone.items) + len(new.items)
-        if pairs is None or not len(change.items) or exchanged > MOST_EXCHANGED * self._training.nnz:
+        anew = self.min_support > 1 or exchanged > MOST_EXCHANGED * self._training.nnz
+        if pairs is None or not len(change.items) or anew:
             super()._update(change)
         else:
             self._weigh_pairs(exchange(pairs, gone, new, self.n_features_in_, self._fades(), jobs))
@@ -185,6 +196,8 @@ class SequenceRules(ItemWeights):
         if self.users_ is None or self.items_ is None:
             return None
         if not 0 < X.n_interactions <= FEW or X.times is None or X.duplicates == "error":
+            return None
+        if self.min_support > 1:  # the users of pairs are counted anew
             return None
         if X.users.kind != self.users_.kind or (X.values is not None and X.values.min() < 0):
             return None

@@ -26,7 +26,7 @@ class Titles:
         self._ids = [str(given).casefold() for given in ids]
         values = model.seen_.data[:100_000]
         self.typical_value = float(np.median(values)) if len(values) else 1.0
-        self._popular: Any = np.argsort(-model.item_counts_, kind="stable")
+        self._popular: Any = np.argsort(-model.told_counts(), kind="stable")
 
     def find_items(self, wanted: str, limit: int) -> list[int]:
         """Codes of items: those whose id it is, whose text begins so, has a word that does, or has it anywhere.

@@ -71,11 +71,18 @@ def bits_of(rows: Entries, n_features: int, n_jobs: int) -> NDArray[np.int64] | 
 
 
 def nearest_columns(
-    rows: Entries, columns: WeightedColumns, weights: Floats, divisor: Divisor, k: int, alone: bool, n_jobs: int
+    rows: Entries,
+    columns: WeightedColumns,
+    weights: Floats,
+    divisor: Divisor,
+    k: int,
+    alone: bool,
+    n_jobs: int,
+    support: int = 1,
 ) -> tuple[Codes, Floats]:
     """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
 
-    They come in any order; `divisor` is that of the rows.
+    They come in any order; `divisor` is that of the rows. Only columns count that share `support` features with a row.
     """
     n, width = len(rows.indptr) - 1, len(columns.right)
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -89,12 +96,13 @@ def nearest_columns(
     def find_piece(piece: int) -> None:
         first, last = cuts[piece], cuts[piece + 1]
         sums = np.zeros((BITS_ROWS if len(columns.bits) else 1, width), np.float32)
+        counts = np.zeros(width if support > 1 else 0, np.int32)
         found = Candidates(
             np.empty(width + 16, np.int32), np.empty(width + 16, np.float32), np.empty(width + 16, np.float32),
             np.empty(width + 16, np.int64),
         )  # fmt: skip
         find_neighbors(
-            rows, columns.features, columns.bits, weights, scale, first, last, alone, sums, found,
+            rows, columns.features, columns.bits, weights, scale, first, last, alone, support, counts, sums, found,
             codes[first:last], scores[first:last],
         )  # fmt: skip
 

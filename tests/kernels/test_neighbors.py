@@ -26,16 +26,17 @@ from tests.reference.neighbors import assert_same_kept, random_matrix
 seeds = st.integers(0, 2**32 - 1)
 
 
-def kernel_neighbors(A, B, weights, scale, k, alone=False, bits=None):
+def kernel_neighbors(A, B, weights, scale, k, alone=False, bits=None, support=1):
     """Codes and scores, of shape (rows, k), as the kernel gives them."""
     n_rows, width = len(A), len(scale.right)
     codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
-    sums = np.zeros((1 if bits is None else BITS_ROWS, width), np.float32)
+    sums, counts = np.zeros((1 if bits is None else BITS_ROWS, width), np.float32), np.zeros(width, np.int32)
     found = Candidates(*(np.empty(width + 16, kind) for kind in (np.int32, np.float32, np.float32, np.int64)))
     find_neighbors(
         rows_of(check_matrix(A)), rows_of(check_matrix(B)), readonly(np.zeros((0, 0), "i8") if bits is None else bits),
-        readonly(weights), scale, 0, n_rows, alone, sums, found, codes, scores,
+        readonly(weights), scale, 0, n_rows, alone, support, counts, sums, found, codes, scores,
     )  # fmt: skip
+    assert not counts.any()
     assert bits is not None or not sums.any()
     return codes, scores
 
@@ -47,8 +48,11 @@ def scale_of(left, right, base, less):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seeds, st.integers(1, 40), st.integers(1, 300), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]))
-def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less):
+@given(
+    seeds, st.integers(1, 40), st.integers(1, 300), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]),
+    st.sampled_from([1, 2, 4]),
+)  # fmt: skip
+def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less, support):
     rng = np.random.default_rng(seed)
     features = int(rng.integers(1, 30))
     A = random_matrix(rng, n_rows, features, rng.choice([0.0, 0.1, 0.8]), rng.choice([1, 4]))
@@ -59,7 +63,8 @@ def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less)
     products = (A * weights) @ B
     expected = products / (np.outer(left, right) + base[:, None] - less * products)
     alone = n_rows == n_columns
-    codes, scores = kernel_neighbors(A, B, weights, scale_of(left, right, base, less), k, alone)
+    expected[reference.count_shared(A, B) < support] = 0
+    codes, scores = kernel_neighbors(A, B, weights, scale_of(left, right, base, less), k, alone, support=support)
     kept = reference.keep_best(expected, k, itself=alone)
     assert_same_kept(matrix_of_lists(codes, scores, n_columns).toarray(), kept, expected)
     assert ((codes >= 0).sum(axis=1) == (kept > 0).sum(axis=1)).all()
@@ -67,8 +72,15 @@ def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less)
 
 
 @settings(max_examples=30, deadline=None)
-@given(seeds, st.integers(1, 60), st.integers(1, 200), st.integers(1, 12), st.sampled_from([0.0, 1.0]))
-def test_products_counted_from_bits_are_those_added_up(seed, n, features, k, less):
+@given(
+    seeds,
+    st.integers(1, 60),
+    st.integers(1, 200),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([1, 3]),
+)
+def test_products_counted_from_bits_are_those_added_up(seed, n, features, k, less, support):
     rng = np.random.default_rng(seed)
     A = random_matrix(rng, n, features, rng.choice([0.05, 0.3, 1.0]), 1)
     scale = scale_of(rng.random(n) + 0.5, rng.random(n) + 0.5, rng.random(n) + 200 * less, less)
@@ -76,8 +88,8 @@ def test_products_counted_from_bits_are_those_added_up(seed, n, features, k, les
     bits = np.zeros((n, -(-features // 64)), np.int64)
     set_bits(rows, 0, n, bits)
     weights = np.ones(features, np.float32)
-    added = kernel_neighbors(A, A.T, weights, scale, k, True)
-    counted = kernel_neighbors(A, A.T, weights, scale, k, True, bits)
+    added = kernel_neighbors(A, A.T, weights, scale, k, True, support=support)
+    counted = kernel_neighbors(A, A.T, weights, scale, k, True, bits, support)
     for codes_and_scores in (added, counted):
         assert_same_kept(
             matrix_of_lists(*codes_and_scores, n).toarray(), matrix_of_lists(*added, n).toarray(),

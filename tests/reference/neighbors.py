@@ -64,6 +64,11 @@ def keep_best(matrix, k, itself=True):
     return kept
 
 
+def count_shared(A, B):
+    """How many features each row of A shares with each column of B."""
+    return (A > 0).astype(int) @ (B > 0).astype(int)
+
+
 def random_matrix(rng, rows, columns, density=0.3, largest=5):
     return (rng.random((rows, columns)) < density) * rng.integers(1, largest + 1, (rows, columns)).astype(float)
 

@@ -98,7 +98,7 @@ class Answering(Learner):
         return self._derived.get(RECOMMENDABLE, self._find_recommendable)
 
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
-        warm = self.item_counts_ > 0
+        warm = self.told_counts() > 0
         return None if warm.all() else warm
 
     # -- lists
@@ -240,6 +240,7 @@ class Answering(Learner):
         for part in self._batches(len(items)):
             some = items[part]
             shared = check_matrix(columns[some] @ rows)
+            shared = keep_entries(shared, shared.data >= self.min_support)
             cosine = (shared.toarray() / norms[some, None] / norms).astype(np.float32)
             itself = rows_of_lists(some, [1] * len(some), self.n_features_in_)
             codes[part], scores[part] = select_topk(cosine, k, exclude=itself, allow=shared)

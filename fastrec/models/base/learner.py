@@ -68,6 +68,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     reads_others: ClassVar[bool] = False
     """Whether answers are made of the histories of others: without its users the model has none."""
 
+    min_support: int = 1
+    """How many users at least stand behind an item that is given, and behind a pair of items."""
+
     _learned: ClassVar[Fields] = {
         "n_features_in_": Value(int, equal="n_items"),
         "feature_names_in_": Names("n_items", absent=True),
@@ -317,7 +320,12 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         for name, field in fields_of(type(self)).items():
             if field.rows in ("n_users", "entries") and vars(self).get(name) is not None:
                 setattr(self, name, _without_rows(vars(self)[name]))
+        self.item_counts_ = self.told_counts()
         self.clear_derived()
+
+    def told_counts(self) -> NDArray[np.int64]:
+        """How many users each item has, of shape (n_items,); 0 for those of fewer than `min_support`."""
+        return np.where(self.item_counts_ >= self.min_support, self.item_counts_, 0)
 
     def clear_derived(self) -> None:
         """Forget what follows from what was learned, since that changes; copies of the model keep what is theirs."""

@@ -14,14 +14,14 @@ def faint_popularity(model: Learner, highest: float) -> Floats:
 
     Added to these, it ends lists with what is popular.
 
-
     >>> from fastrec.models import Popularity
     >>> faint_popularity(Popularity().fit([[1, 1], [0, 1]]), 1e-6)
     array([5.e-07, 1.e-06], dtype=float32)
     """
 
     def make() -> Floats:
-        shares: Floats = (model.item_counts_ / max(1, model.item_counts_.max(initial=0))).astype(np.float32)
+        counts = model.told_counts()
+        shares: Floats = (counts / max(1, counts.max(initial=0))).astype(np.float32)
         return shares * np.float32(highest)
 
     return model.derive(UNREACHED, make)

@@ -117,7 +117,7 @@ class Compressed(Updating):
     def _take_manners(self) -> None:
         """Be as the original is, but for what trains it."""
         origin = self._origin
-        manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order")
+        manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "min_support")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
         capabilities = origin.capabilities | Updating.capabilities
         self.__dict__["capabilities"] = capabilities if self.has_users else capabilities - OF_USERS

@@ -70,6 +70,7 @@ class Ensemble(Updating):
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("reads_order"))
     needs_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("needs_order"))
     takes_new_items: ClassVar[Any] = OfMembers(True, lambda self: self._all_members("takes_new_items"))
+    min_support: ClassVar[Any] = OfMembers(1, lambda self: self._least_support())
     _learned: ClassVar[Fields] = {"members_": Members("members"), "models_given_": Value(bool)}
     _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"models"})
 
@@ -97,6 +98,10 @@ class Ensemble(Updating):
 
     def _all_members(self, name: str) -> bool:
         return all(getattr(member, name, True) for member in self._current_members())
+
+    def _least_support(self) -> int:
+        """What all members ask of the items that they give."""
+        return min(member.min_support for member in self._current_members())
 
     def _find_capabilities(self) -> frozenset[str]:
         updating = all("partial_fit" in member.capabilities for member in self._current_members())

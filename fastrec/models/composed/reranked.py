@@ -158,7 +158,10 @@ class Reranked(Recommender):
         return self
 
     def _take_manners(self) -> None:
-        manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "capabilities")
+        manners = (
+            *("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "capabilities"),
+            "min_support",
+        )
         self.__dict__.update({name: getattr(self._inner, name) for name in manners})
 
     def _restore(self, *, check: bool) -> None:

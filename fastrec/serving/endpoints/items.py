@@ -45,6 +45,6 @@ async def list_items(server: Server, request: Request) -> Answer:
     codes = await server.line.run(lambda: server.catalogue.get(snapshot).find_items(wanted, limit))
     model = snapshot.model
     named = find_titles(model, codes)
-    counts = model.item_counts_[codes].tolist()
+    counts = model.told_counts()[codes].tolist()
     rows = [m.Item(*row) for row in zip(decode(model, np.array(codes, int)), counts, named, strict=True)]
     return make_answer(m.ItemsAnswer(rows, snapshot.version))

@@ -231,6 +231,26 @@ def find_cut(scores: Any, size: int, k: int) -> Any:
     return np.int32(first).view(np.float32)
 
 
+@kernel()
+def drop_rare(row: int, rows: Entries, features: Entries, support: int, counts: Any, sums: Any) -> None:
+    """Sets the sums of those columns to 0 that share fewer than `support` features with a row.
+
+    `counts` is a row of zeros for the columns, int32, and is left as it was.
+    """
+    for p in range(rows.indptr[row], rows.indptr[row + 1]):
+        feature = rows.indices[p]
+        for q in range(features.indptr[feature], features.indptr[feature + 1]):
+            counts[np.uint32(features.indices[q])] += 1
+    # A column is met once for each feature that it shares: the first time decides, and clears its count.
+    for p in range(rows.indptr[row], rows.indptr[row + 1]):
+        feature = rows.indices[p]
+        for q in range(features.indptr[feature], features.indptr[feature + 1]):
+            column = np.uint32(features.indices[q])
+            if 0 < counts[column] < support:
+                sums[column] = 0
+            counts[column] = 0
+
+
 @kernel(inline=True)
 def take_touched(row: int, itself: int, sums: Any, count: int, scale: Scale, found: Candidates) -> None:
     """Makes candidates of the columns that were touched, and sets their sums to zero."""
@@ -336,13 +356,14 @@ def list_keys(row: int, size: int, k: int, scale: Scale, found: Candidates) -> i
 @kernel()
 def find_neighbors(
     rows: Entries, features: Entries, bits: Any, weights: Any, scale: Scale, first: int, last: int, alone: bool,
-    sums: Any, found: Candidates, codes: Any, scores: Any,
+    support: int, counts: Any, sums: Any, found: Candidates, codes: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Fills rows of `codes` and `scores` with the most similar columns of rows `first` to `last`, in any order.
 
     The similarity of row i and column j is Σ_f rows[i, f] · weights[f] · features[f, j], divided by `scale`; only those
     above 0 count, -1 and -inf are behind them. Values must not be negative. With `alone`, row i is column i too, and
-    left out. `sums` is a row of zeros for the columns, filled up to a multiple of sixteen, and is left as it was.
+    left out. `sums` is a row of zeros for the columns, filled up to a multiple of sixteen, and is left as it was. Where
+    `support` is above 1, only columns count that share so many features with the row; `counts` is such a row, int32.
 
     Where rows and columns are the same, values are one and weights 1, products may be counted from `bits`, those of
     `set_bits` (else of length 0); `sums` has BITS_ROWS rows then.
@@ -355,12 +376,18 @@ def find_neighbors(
             if line == 0:
                 value = rows.values[0] * features.values[0]
                 add_common(bits, row, min(row + BITS_ROWS, last), value, sums)
+            if support > 1:
+                drop_rare(row, rows, features, support, counts, sums[line])
             size = scan_products(row, itself, sums[line], k, scale, found)
         elif count_products(row, rows, features) * SCANNED < sums.shape[1]:
             size = add_few_products(row, rows, features, weights, sums[0], found.columns)
+            if support > 1:
+                drop_rare(row, rows, features, support, counts, sums[0])
             take_touched(row, itself, sums[0], size, scale, found)
         else:
             add_products(row, rows, features, weights, sums[0])
+            if support > 1:
+                drop_rare(row, rows, features, support, counts, sums[0])
             size = scan_products(row, itself, sums[0], k, scale, found)
         size = list_keys(row, size, k, scale, found)
         unpack_row(found.keys, size, scores[row - first], codes[row - first])
