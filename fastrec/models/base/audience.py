@@ -210,7 +210,7 @@ def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience
         return read_histories(model, users), None
     model._check_fitted()
     vocabulary, ids = model.user_vocabulary, as_sequence(users)
-    if len(ids) and not model.has_users and (on_unknown == "error" or model.users_ is None):
+    if len(ids) and not len(vocabulary) and (on_unknown == "error" or model.users_ is None):
         model._check_has_users(f"it knows no user {ids[0]!r}", GIVE_HISTORIES)
     codes = vocabulary.look_up("users", ids, unknown="error" if on_unknown == "error" else "code")
     if on_unknown == "error" or (codes >= 0).all():

@@ -308,7 +308,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     @property
     def has_users(self) -> bool:
         """Whether there are users to be asked by their ids: none in a private model, and none in a stripped one."""
-        return bool(self.seen_.shape[0])
+        return len(self.user_vocabulary) > 0
 
     def _check_has_users(self, wanted: str, instead: str) -> None:
         """Raise a ValueError where something is wanted of users, and there are none; it says what to do instead."""
