@@ -66,7 +66,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     """Whether a fitted model knows the users that it was fitted with, or none (private and stripped models)."""
 
     reads_others: ClassVar[bool] = False
-    """Whether answers are made of the histories of others: without its users the model has none."""
+    """Whether answers are made of the histories or features of others: without its users the model has none."""
 
     min_support: int = 1
     """How many users at least stand behind an item that is given, and behind a pair of items."""

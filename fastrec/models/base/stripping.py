@@ -30,8 +30,8 @@ def strip(model: Model) -> Model:
     Raises
     ------
     TypeError
-        Where its answers are made of the histories of its users: of `UserKNN`, `SequenceKNN` and `GraphFilter`, and of
-        models that have one of these as a member.
+        Where its answers are made of what it holds of its users: of `UserKNN`, `SequenceKNN`, `GraphFilter` and
+        `TwoStage`, and of models that have one of these as a member.
     NotFittedError
         Where it is not fitted.
 
@@ -59,7 +59,7 @@ def _without_users(model: Any) -> Any:
     """A copy, and copies of what it is made of, that have dropped their users and share nothing yet."""
     if model.reads_others:
         raise TypeError(
-            f"{type(model).__name__} cannot be stripped: its answers are made of the histories of its users. Publish "
+            f"{type(model).__name__} cannot be stripped: its answers are made of what it holds of its users. Publish "
             "another model, EASE or ImplicitALS say"
         )
     stripped = copy.copy(model)

@@ -163,6 +163,7 @@ class TwoStage(Ensemble):
         "random_state": Seed(),
         "n_jobs": Jobs(),
     }
+    reads_others: ClassVar[bool] = True
     _learned: ClassVar[Fields] = {
         "weights_": Array(("members",), "float64", least=0),
         "ranker_scores_": Array(("members + 2",), "float64", finite=False),
