@@ -70,7 +70,7 @@ class Ensemble(Updating):
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("reads_order"))
     needs_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("needs_order"))
     takes_new_items: ClassVar[Any] = OfMembers(True, lambda self: self._all_members("takes_new_items"))
-    min_support: ClassVar[Any] = OfMembers(1, lambda self: self._least_support())
+    min_support: Any = OfMembers(1, lambda self: self._least_support())
     _learned: ClassVar[Fields] = {"members_": Members("members"), "models_given_": Value(bool)}
     _rebuilt_options: ClassVar[frozenset[str]] = frozenset({"models"})
 

@@ -125,7 +125,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self.last.reads_order)
     reads_others: ClassVar[Any] = OfMembers(False, lambda self: self.last.reads_others)
     needs_order: ClassVar[Any] = OfMembers(False, lambda self: self.last.needs_order)
-    min_support: ClassVar[Any] = OfMembers(1, lambda self: self.last.min_support)
+    min_support: Any = OfMembers(1, lambda self: self.last.min_support)
     takes_new_items: ClassVar[Any] = OfMembers(True, lambda self: self._find_takes_new_items())
     reads_events = True
 
