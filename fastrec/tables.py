@@ -79,6 +79,8 @@ class Table:
             inner = _INTERVAL.sub(r'\1 <span class="interval">\2</span>', escape(above))  # a page may put it below
             inner += f'<span class="below">{escape(below)}</span>' if below else ""
             inner = f"<strong>{inner}</strong>" if (r, c) in self.strong else inner
-            tag, scope = ("th", ' scope="row"') if c == 0 else ("td", "")
-            cells.append(f'<{tag}{scope} style="{align[c]}">{inner}</{tag}>')
+            tag, told = ("th", ' scope="row"') if c == 0 else ("td", "")
+            if c > 0 and self.columns[c]:  # for pages that put the cells of a row below each other
+                told = f' data-label="{escape(self.columns[c])}"'
+            cells.append(f'<{tag}{told} style="{align[c]}">{inner}</{tag}>')
         return "".join(cells)

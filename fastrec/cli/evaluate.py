@@ -12,7 +12,7 @@ from fastrec.cli.groups import groups_options
 from fastrec.cli.measures import MeasureOptions, measure, measure_options
 from fastrec.cli.options import Format, Fraction, Jobs, Seed, Split, SplitBy, TableFile
 from fastrec.cli.output import note
-from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
+from fastrec.cli.tables import TableOptions, choose_split, describe_split, read_table, split_table, table_options
 
 if TYPE_CHECKING:
     from fastrec.data import Interactions
@@ -47,12 +47,13 @@ def evaluate_command(
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
         data = read_table(source, table)
-        fit_and_measure([plan], data, split, fraction, measures)
+        fit_and_measure([plan], source, data, split, fraction, measures)
         return
     model = load(source)
     sides = (model.users_, model.items_)
     kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
-    measure({type(model).__name__: model}, read_table(test, table, ids=kinds), measures, plan.jobs)
+    about = {"model": source.name, "file": test.name, "split": "none: all of the file is to be found"}
+    measure({type(model).__name__: model}, read_table(test, table, ids=kinds), measures, plan.jobs, about)
 
 
 @app.command(
@@ -88,14 +89,19 @@ def compare_command(
     if not plans:
         names = ["ItemKNN", "EASE", "ImplicitALS", "GraphFilter"] + ["SequenceRules"] * (data.times is not None)
         plans = [parse_model(name, seed, jobs) for name in names]
-    report = fit_and_measure(plans, data, split, fraction, measures)
+    report = fit_and_measure(plans, file, data, split, fraction, measures)
     if measures.output_format is Format.table:
         comparison = report.compare().table()
         print(f"\n{comparison.caption}\n{comparison.text()}")
 
 
 def fit_and_measure(
-    plans: Sequence[ModelPlan], data: "Interactions", split: Split, fraction: float, measures: MeasureOptions
+    plans: Sequence[ModelPlan],
+    file: Path,
+    data: "Interactions",
+    split: Split,
+    fraction: float,
+    measures: MeasureOptions,
 ) -> Any:
     """Fit models and Popularity on a part of the data, and evaluate them on the rest."""
     from fastrec import Popularity
@@ -113,4 +119,6 @@ def fit_and_measure(
             note(f"fitting {named}")
         models[named] = plan.fit(train_part)
     models.setdefault("Popularity", Popularity().fit(train_part))
-    return measure(models, test_part, measures, plans[0].jobs)
+    chosen = describe_split(choose_split(data, split), fraction, plans[0].seed)
+    about = {"file": file.name, "interactions": f"{data.n_interactions:,}", "split": chosen}
+    return measure(models, test_part, measures, plans[0].jobs, about)

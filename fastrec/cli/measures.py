@@ -1,5 +1,6 @@
 """What an evaluation measures: a group of options, and the evaluation by them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -44,8 +45,10 @@ def measure_options(
     return MeasureOptions(labels, cold_users, include_seen, report_file, output_format)
 
 
-def measure(models: Any, wanted: "Interactions", measures: MeasureOptions, jobs: int | None) -> "Report":
-    """Evaluate models and write what was found."""
+def measure(
+    models: Any, wanted: "Interactions", measures: MeasureOptions, jobs: int | None, about: Mapping[str, str]
+) -> "Report":
+    """Evaluate models and write what was found; `about` says on the page what was evaluated."""
     from fastrec import evaluate
 
     report = evaluate(
@@ -54,6 +57,6 @@ def measure(models: Any, wanted: "Interactions", measures: MeasureOptions, jobs:
     )  # fmt: skip
     write_report(report, measures.output_format)
     if measures.report_file is not None:
-        report.save(measures.report_file)
+        report.save(measures.report_file, about)
         note(f"{measures.report_file} written")
     return report

@@ -151,8 +151,7 @@ def split_table(
     """What to learn from, and what to find."""
     from fastrec import split_last, split_random, split_time
 
-    if split is Split.auto:
-        split = Split.random if data.times is None else Split.time
+    split = choose_split(data, split)
     if split is Split.time:
         train_part, test_part = split_time(data, fraction=fraction)
     elif split is Split.last:
@@ -162,3 +161,20 @@ def split_table(
     counts = f"{train_part.n_interactions:,} to learn from, {test_part.n_interactions:,} to find"
     note(f"split ({split.value}): {counts}")
     return train_part, test_part
+
+
+def choose_split(data: "Interactions", split: Split) -> Split:
+    """The split itself, in place of "auto"."""
+    return split if split is not Split.auto else Split.random if data.times is None else Split.time
+
+
+def describe_split(split: Split, fraction: float, seed: int) -> str:
+    """A split in words.
+
+    >>> describe_split(Split.time, 0.2, 0)
+    'by time, the last 20 %'
+    """
+    if split is Split.last:
+        return "the last item of each user"
+    share = f"{100 * fraction:g} %"
+    return f"by time, the last {share}" if split is Split.time else f"{share} at random, seed {seed}"

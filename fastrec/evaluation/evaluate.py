@@ -17,6 +17,7 @@ from fastrec.evaluation.task import Task, add_pairs, label_users, prepare_histor
 from fastrec.metrics.formulas import RANKING
 from fastrec.metrics.naming import parse_metric
 from fastrec.metrics.pairs import PAIRS
+from fastrec.models.base.showing import describe_options
 from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.next_events import NextEvents
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
@@ -166,6 +167,7 @@ def evaluate(
         confidence=float(confidence),
         exclude_seen=exclude_seen,
         random_state=random_state,
+        settings={name: describe_options(model) for name, model in given.items()},
     )
     return report if groups is None else replace(report, by_items=_group_report(report, results, plan))
 

@@ -5,10 +5,13 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from fastrec.tables import Table
+
+NARROW = 4.8  # inches: the width of a drawing for phones
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,11 @@ class Picture:
     alt: str
     size: tuple[float, float] = (6.4, 3.6)
 
-    def source(self, theme: str) -> str:
-        """The drawing as an SVG data URI, on a transparent ground."""
+    def source(self, theme: str, narrow: bool = False) -> str:
+        """The drawing as an SVG data URI, on a transparent ground; a narrow one, for phones, has larger texts."""
         figure_class = _figure_class()
-        figure = figure_class(figsize=self.size, layout="constrained")
+        width, height = self.size
+        figure = figure_class(figsize=(min(width, NARROW), height) if narrow else self.size, layout="constrained")
         self.draw(ax=figure.add_subplot(), theme=theme)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -52,12 +56,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: title, a sentence below it, facts as pairs of a name and a value, sections."""
+    """A page: title, a sentence below it, facts as pairs of a name and a value, settings as longer ones, sections.
+
+    Its header says when it was made, too.
+    """
 
     title: str
     lead: str
     sections: Sequence[Section]
     facts: Sequence[tuple[str, str]] = field(default=())
+    settings: Sequence[tuple[str, str]] = field(default=())
+    made: date = field(default_factory=date.today)
 
     def html(self) -> str:
         """The page as one HTML document without outside resources.

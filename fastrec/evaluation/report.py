@@ -46,6 +46,8 @@ class Report:
         How many users and pairs were evaluated, left out, and why; in words in `notes`.
     seconds
         For each model the time that its recommendations took.
+    settings
+        For each model its class, and its options that are not at their defaults.
 
     Examples
     --------
@@ -72,6 +74,7 @@ class Report:
     exclude_seen: bool = True
     random_state: int = 0
     title: str = field(default="Evaluation")
+    settings: Mapping[str, str] = field(default_factory=dict)
     by_items: Mapping[str, "Report"] = field(default_factory=dict)
 
     # --- numbers
@@ -307,19 +310,30 @@ class Report:
         """Bars of the metrics with their intervals; see `fastrec.plots.metric_bars`."""
         return metric_bars(self, ax=ax, **options)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], about: Mapping[str, str] | None = None) -> None:
         """Write the report as one self-contained HTML page: tables, picture, comparison, rules.
+
+        Its header names the models and their options, how many users and items, and the date.
+
+        Parameters
+        ----------
+        path
+            The page to make, or to replace.
+        about
+            What the header is to name besides, such as ``{"file": "ratings.csv", "split": "by time, the last 20 %"}``.
 
         Raises
         ------
         ImportError
             Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
         """
-        facts = [("models", ", ".join(self.models)), ("users evaluated", f"{len(self.users):,}")]
+        told = [(str(name), str(value)) for name, value in (about or {}).items()]
+        named = [] if self.settings else [("models", ", ".join(self.models))]
+        facts = [*told, *named, ("users evaluated", f"{len(self.users):,}")]
         if "pairs" in self.counts:
             facts.append(("items to find", f"{self.counts['pairs']:,}"))
         lead = "How well the models find what users turned to later."
-        Page(self.title, lead, report_sections(self), facts).save(path)
+        Page(self.title, lead, report_sections(self), facts, list(self.settings.items())).save(path)
 
 
 def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -61,7 +61,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
         note = f"{_short_value(values[best])}: {scores[best]:.4f}"
         annotate(ax, note, (places[best], scores[best]), (0, 13), colors.ink, "right" if right else "left")
     ax.set_xlabel(option, color=colors.muted)
-    set_title(ax, f"{search.metric} by {option}, {len(trials)} trials", colors)
+    set_title(ax, f"{search.metric} by {option}, {len(search.trials)} trials", colors)
     return ax
 
 

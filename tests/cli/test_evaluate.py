@@ -81,3 +81,14 @@ def test_compare_has_models_of_its_own(run):
     assert code == 0, err
     fitted = {row["model"] for row in json.loads(out)}
     assert fitted == {"ItemKNN", "EASE", "ImplicitALS", "GraphFilter", "SequenceRules", "Popularity"}
+
+
+def test_a_page_names_its_file_and_split(run, folder):
+    pytest.importorskip("matplotlib")
+    for options, split in (([], "by time, the last 20 %"), (["--split", "last"], "the last item of each user")):
+        code, _, err = run("compare", "ratings.csv", "--model", "EASE", "--report", "page.html", *options)
+        assert code == 0, err
+        text = (folder / "page.html").read_text(encoding="utf-8")
+        assert "<dd>ratings.csv</dd>" in text
+        assert f"<dd>{split}</dd>" in text
+        assert "<dd>EASE()</dd>" in text

@@ -37,3 +37,21 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monk
 def test_a_folder_that_is_not_there_is_named(report, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.r\.html cannot be written: there is no folder"):
         report.save(tmp_path / "nowhere" / "r.html")
+
+
+def test_the_header_names_file_split_date_and_settings(report, tmp_path):
+    report.save(tmp_path / "report.html", {"file": "<a>.csv", "split": "by time, the last 20 %"})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    header = text.split("<header>")[1].split("</header>")[0]
+    assert "<dt>file</dt><dd>&lt;a&gt;.csv</dd>" in header
+    assert "<dt>split</dt><dd>by time, the last 20 %</dd>" in header
+    assert re.search(r"<dt>date</dt><dd>\d{4}-\d\d-\d\d</dd>", header)
+    for name in report.models:
+        assert f"<dt>{name}</dt><dd>{report.settings[name]}" in header
+
+
+def test_cells_say_what_they_are_where_a_phone_puts_them_below_each_other(report, tmp_path):
+    report.save(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "max-width: 36rem" in text
+    assert all(f'<td data-label="{name}"' in text for name in report.models)

@@ -24,6 +24,16 @@ def show_model(model: Any, common: Fields, seconds: float | None) -> str:
     return show_facts(name, _data(model) | {"options": _options(model)} | _learned(model, common) | time)
 
 
+def describe_options(model: Any) -> str:
+    """The class of a model, and its options that are not at their defaults, in one line.
+
+    >>> from fastrec.models import EASE
+    >>> describe_options(EASE(regularization=7.0))
+    'EASE(regularization=7.0)'
+    """
+    return _shorten(" ".join(repr(model).split()))
+
+
 def _data(model: Any) -> dict[str, str]:
     """What the model was fitted to."""
     users, items = model.seen_.shape

@@ -113,5 +113,5 @@ def test_a_search_is_saved_as_a_page(data, tmp_path):
     found = fr.search(als(), {"factors": [2, 4], "alpha": [1.0, 9.0]}, data, method="grid", cv=0.2, refit=False)
     found.save(tmp_path / "search.html")
     text = (tmp_path / "search.html").read_text(encoding="utf-8")
-    assert text.count("data:image/svg+xml") == 4  # two options, light and dark
+    assert text.count("data:image/svg+xml") == 8  # two options, light and dark, wide and narrow
     assert all(note.split(":")[0] in text for note in found.notes)
