@@ -27,7 +27,16 @@ def small_films(monkeypatch):
 def test_demo_says_what_it_does_and_writes_one_page(run, small_films, tmp_path):
     code, out, err = run("demo", "--folder", tmp_path / "new")
     assert code == 0, err
-    for words in ("users", "density", "time span", "ndcg@10", "ImplicitALS", "Popularity", "Star Wars (1977)"):
+    for words in (
+        "users",
+        "density",
+        "time span",
+        "ndcg@10",
+        "ImplicitALS",
+        "AutoRecommender's",
+        "Popularity",
+        "Star Wars (1977)",
+    ):
         assert words in out, words
     assert out.count("liked before") == 3
     assert "same recommendations" in out

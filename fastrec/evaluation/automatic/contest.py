@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 
 from fastrec.data import Interactions
 from fastrec.evaluation.automatic.families import Family
@@ -20,9 +21,15 @@ JUDGES, HIDDEN = 4000, 0.2
 # The most trials of a family in a round, for each of its options.
 PER_OPTION = 6
 
+# Up to so many events, so many trials of each of the best families are repeated on so many other hidden parts.
+FEW_EVENTS, FINALISTS, BEST_FAMILIES, OTHER_PARTS = 300_000, 2, 3, 2
+
 
 class Entry(NamedTuple):
-    """A trial: a family with options on values of a form, and its score on the hidden part; NaN where it failed."""
+    """A trial: a family with options on values of a form, and its score on what was hidden; NaN where it failed.
+
+    `parts` is of how many hidden parts the score is the mean.
+    """
 
     family: str
     form: Form
@@ -32,6 +39,7 @@ class Entry(NamedTuple):
     score: float
     seconds: float
     error: str | None = None
+    parts: int = 1
 
 
 class Hidden(NamedTuple):
@@ -105,6 +113,7 @@ class Contest:
         self.families, self.forms, self.plan, self.metric = list(families), list(forms), plan, metric
         self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
         self.entries: list[Entry] = []
+        self._data, self._others = data, list[Hidden]()
         self._rng = np.random.default_rng(seed)
         self._hidden = {1.0: _as_found(hide_events(data, seed))}
         if plan.share < 1:
@@ -134,14 +143,29 @@ class Contest:
         if self.plan.share < 1:
             for entry in self.ranked()[:3]:
                 self._try(self._place_of(entry), entry.options, entry.form, ROUNDS + 1, 1.0)
+        self._repeat_best()
         if not self.ranked():
             raise ValueError(f"no model could be fitted; the first failed with: {self.entries[0].error}")
         return self.entries
 
     def ranked(self) -> list[Entry]:
-        """The entries that have a score, those on the largest share first, the best first."""
+        """The entries that have a score, those on the largest share and on most parts first, the best first."""
         scored = [entry for entry in self.entries if not math.isnan(entry.score)]
-        return sorted(scored, key=lambda entry: (-entry.share, -entry.score))
+        return sorted(scored, key=lambda entry: (-entry.share, -entry.parts, -entry.score))
+
+    def _repeat_best(self) -> None:
+        """Let the mean over several hidden parts decide among the best, where one says little and the data are few.
+
+        With times there is but one part to be hidden, the last.
+        """
+        if self.plan.share < 1 or self._data.times is not None or self._data.n_interactions > FEW_EVENTS:
+            return
+        finalists: dict[str, list[Entry]] = {}
+        for entry in self.ranked():
+            finalists.setdefault(entry.family, []).append(entry)
+        self._others = [_as_found(hide_events(self._data, self.seed + part)) for part in range(1, OTHER_PARTS + 1)]
+        for entry in (entry for best in list(finalists.values())[:BEST_FAMILIES] for entry in best[:FINALISTS]):
+            self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [entry.score], self._others)
 
     def _draws(self, place: int, family: Family, trials: int, round_: int) -> Iterator[tuple[dict[str, Any], Form]]:
         """The defaults on each form first; then anywhere; from the second round on mostly near the family's best."""
@@ -171,21 +195,28 @@ class Contest:
         return next(place for place, family in enumerate(self.families) if family.name == entry.family)
 
     def _try(self, place: int, options: dict[str, Any], form: Form, round_: int, share: float) -> None:
-        family, begun = self.families[place], time.perf_counter()
-        score, error = math.nan, None
+        entry = Entry(self.families[place].name, form, options, round_, share, math.nan, 0.0)
+        self._record(entry, [], [self._hidden[share]])
+
+    def _record(self, entry: Entry, known: list[float], parts: Sequence[Hidden]) -> None:
+        """Add an entry with the mean of the scores that are known and of those on some hidden parts."""
+        family, begun = self.families[self._place_of(entry)], time.perf_counter()
+        scores, error = list(known), None
         try:
-            model = family.make(options, form, self.seed, self.n_jobs)
-            score = self._score(model.fit(self._hidden[share].train), self._hidden[share])
+            for hidden in parts:
+                model = family.make(entry.options, entry.form, self.seed, self.n_jobs)
+                scores.append(self._score(model.fit(hidden.train), hidden))
         except (ValueError, MemoryError, FloatingPointError) as failed:
-            error = f"{type(failed).__name__}: {failed}"
-        entry = Entry(family.name, form, options, round_, share, score, time.perf_counter() - begun, error)
-        self.entries.append(entry)
-        self.tell(entry)
+            scores, error = [math.nan], f"{type(failed).__name__}: {failed}"
+        seconds = time.perf_counter() - begun
+        self.entries.append(entry._replace(score=float(np.mean(scores)), seconds=seconds, error=error))
+        self.tell(self.entries[-1])
 
     def _score(self, model: Any, hidden: Hidden) -> float:
         report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)
         return float(report.mean(self.metric))
 
-    def score_fitted(self, model: Any) -> float:
-        """The score on what is hidden of the whole data of a model that learned from the rest."""
-        return self._score(model, self.whole)
+    def score_new(self, model: Any) -> float:
+        """The score of another model as that of the best: the mean over all hidden parts. It is left fitted to one."""
+        scores = [self._score(clone(model).fit(hidden.train), hidden) for hidden in self._others]
+        return float(np.mean([*scores, self._score(model.fit(self.whole.train), self.whole)]))

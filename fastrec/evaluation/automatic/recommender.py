@@ -211,7 +211,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         members = [families[entry.family].make(entry.options, entry.form, seed, self.n_jobs) for entry in entries]
         late = functools.partial(split_last, n=0.2)
         tried = Blend(members, validation=0.2 if contest.whole.train.times is None else late, n_jobs=self.n_jobs)
-        gain = contest.score_fitted(tried.fit(contest.whole.train)) / max(best.score, 1e-12) - 1
+        gain = contest.score_new(tried) / max(best.score, 1e-12) - 1
         weights = tried.weights_.tolist()
         return (Blend(list(map(clone, members)), weights=weights, n_jobs=self.n_jobs), gain) if gain > WORTH else None
 

@@ -38,7 +38,7 @@ class AutomaticReport:
         best: dict[str, Entry] = {}
         for entry in self.entries:
             known = best.get(entry.family)
-            if entry.score == entry.score and (known is None or entry.score > known.score):
+            if entry.score == entry.score and (known is None or _weight(entry) > _weight(known)):
                 best[entry.family] = entry
         return sorted(best.values(), key=lambda entry: -entry.score)
 
@@ -63,3 +63,8 @@ class AutomaticReport:
 
     def _repr_html_(self) -> str:
         return show(self.table(), [f"{self.winner}: {self.reason}"])
+
+
+def _weight(entry: Entry) -> tuple[float, int, float]:
+    """By what an entry stands before others of its family: most users, most hidden parts, the best score."""
+    return entry.share, entry.parts, entry.score

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fastrec as fr
 from fastrec.evaluation.automatic import contest as contest_module
-from fastrec.evaluation.automatic.contest import Contest, hide_events
+from fastrec.evaluation.automatic.contest import BEST_FAMILIES, FINALISTS, OTHER_PARTS, Contest, hide_events
 from fastrec.evaluation.automatic.families import Shape, families_for
 from fastrec.evaluation.automatic.planning import Plan
 
@@ -77,8 +77,24 @@ def test_the_better_half_goes_on_and_the_same_seed_gives_the_same():
     assert all(entry.options == {} for entry in entries if entry.round == 1)  # the defaults, on each form
     again = hold(made_up(), Plan(2, 1.0))[1]
     assert [entry[:6] for entry in again] == [entry[:6] for entry in entries]
-    scores = [entry.score for entry in contest.ranked()]
-    assert scores == sorted(scores, reverse=True)
+    places = [(entry.share, entry.parts, entry.score) for entry in contest.ranked()]
+    assert places == sorted(places, reverse=True)
+
+
+def test_the_best_of_few_events_are_repeated_on_other_hidden_parts():
+    contest, entries, _ = hold(made_up(), Plan(2, 1.0))
+    repeated = [entry for entry in entries if entry.parts > 1]
+    assert len(repeated) == FINALISTS * BEST_FAMILIES
+    assert len({entry.family for entry in repeated}) == BEST_FAMILIES
+    assert {entry.parts for entry in repeated} == {1 + OTHER_PARTS}
+    assert contest.ranked()[0].score == max(entry.score for entry in repeated)
+    winner = contest.ranked()[0]
+    family = next(family for family in contest.families if family.name == winner.family)
+    assert contest.score_new(family.make(winner.options, winner.form, 0, 1)) == pytest.approx(winner.score)
+
+
+def test_times_leave_but_one_part_to_hide():
+    assert all(entry.parts == 1 for entry in hold(made_up(times=True), Plan(2, 1.0))[1])
 
 
 def test_rounds_on_some_users_end_with_all():

@@ -1,0 +1,131 @@
+"""AutoRecommender beside random searches of each family, chosen on a hidden part and judged on the test part."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from data import Folder, codes
+
+import fastrec as fr
+from fastrec.evaluation.automatic.contest import hide_events
+from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
+
+PAGE = "automatic.md"
+# Random draws of each family; users that are asked; what decides.
+DRAWS, USERS, METRIC = 16, 3000, "ndcg@10"
+
+
+def clicks(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """Many users of few items: the 286 most popular films, each user of ML-1M four times with about three of them."""
+    matrix = folder.matrix("ml-1m")
+    popular = np.argsort(-np.bincount(matrix.indices, minlength=matrix.shape[1]), kind="stable")[:286]
+    return sp.csr_array(sp.vstack([thinned(matrix[:, popular], rng, 3) for _ in range(4)]))
+
+
+def hours(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """Counts with a heavy tail: ML-1M twice, with about ten films a user, and values that are lognormal."""
+    matrix = sp.csr_array(sp.vstack([thinned(folder.matrix("ml-1m"), rng, 10) for _ in range(2)]))
+    matrix.data = rng.lognormal(2, 2, matrix.nnz).astype(np.float32)
+    return matrix
+
+
+def artists(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """More items than users: the 1900 users of Gowalla with the most places, with fifty each."""
+    matrix = folder.gowalla()[0]
+    return thinned(matrix[np.sort(np.argsort(-np.diff(matrix.indptr), kind="stable")[:1900])], rng, None, 50)
+
+
+def shop(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """Sparse events: 5200 users of Gowalla with about eight places each."""
+    matrix = folder.gowalla()[0]
+    return thinned(matrix[np.sort(rng.permutation(matrix.shape[0])[:5200])], rng, 8)
+
+
+def thinned(matrix: sp.csr_array, rng: np.random.Generator, mean: float | None, most: int = 10**9) -> sp.csr_array:
+    """Of each row as many random entries as a geometric distribution draws; items that nobody has left out."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((rng.random(matrix.nnz), rows))
+    place = np.empty(matrix.nnz, np.int64)
+    place[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], np.diff(matrix.indptr))
+    wanted = np.full(matrix.shape[0], most) if mean is None else rng.geometric(1 / mean, matrix.shape[0])
+    kept = place < wanted[rows]
+    return sp.csr_array((np.ones(kept.sum(), np.float32), (codes(rows[kept]), codes(matrix.indices[kept]))))
+
+
+SETS = {"clicks": clicks, "hours": hours, "artists": artists, "shop": shop}
+
+
+def timed(folder: Folder, name: str) -> fr.Interactions:
+    """A set of MovieLens with its times."""
+    user, item, value, when = folder.columns(name, "user", "item", "rating", "timestamp")
+    return fr.Interactions.from_ids(user, item, value, when, time_unit="s", duplicates="last")
+
+
+def made(folder: Folder, name: str, split: int) -> tuple[fr.Interactions, fr.Interactions]:
+    """A set's training and test part: a random fifth, or of ML-100K with times each user's last fifth."""
+    rng = np.random.default_rng(split)
+    if name == "ml-100k with times":
+        train, test = fr.split_last(timed(folder, "ml-100k"), 0.2)
+        return train, test
+    data = fr.Interactions.from_matrix(folder.matrix(name) if name not in SETS else SETS[name](folder, rng))
+    return fr.split_random(data, 0.2, random_state=split)
+
+
+def judge(model: Any, test: fr.Interactions) -> float:
+    """NDCG@10 of some users, whatever their values."""
+    asked = np.random.default_rng(0).permutation(np.unique(test.user_codes))[:USERS]
+    part = test.select(np.isin(test.user_codes, asked))._replace(values=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(fr.evaluate(model, part, [METRIC]).mean(METRIC))
+
+
+def random_search(train: fr.Interactions, test: fr.Interactions, seed: int) -> dict[str, float]:
+    """Of each family the draw that is best on a hidden part, learned from all, as it is on the test part."""
+    rng, hidden = np.random.default_rng(seed), hide_events(train, seed)
+    found = {}
+    for family in families_for(Shape(*train.shape, train.n_interactions, train.times is not None)):
+        forms = forms_of(train) if family.reads_values else ["raw"]
+        tried = [(family.draw(rng), forms[n % len(forms)]) for n in range(DRAWS if family.space else 1)]
+        makers = [lambda o=options, f=form, family=family: family.make(o, f, seed, None) for options, form in tried]
+        scores = [judge(make().fit(hidden.train), hidden.test) for make in makers]
+        found[family.name] = judge(makers[int(np.argmax(scores))]().fit(train), test)
+    return found
+
+
+def reach(folder: Folder, repeats: int) -> Iterator[dict[str, Any]]:
+    """NDCG@10 of AutoRecommender, and of the best of 16 random draws of each family; as many splits as repeats."""
+    for name in ("clicks", "hours", "artists", "shop", "ml-100k", "ml-100k with times"):
+        for split in range(1 if "times" in name else repeats):
+            train, test = made(folder, name, split)
+            began = time.process_time()
+            auto = fr.AutoRecommender(random_state=split).fit(train)
+            seconds, score = time.process_time() - began, judge(auto.model_, test)
+            began = time.process_time()
+            found = random_search(train, test, split)
+            best = max(found, key=found.__getitem__)
+            yield {
+                "data": name, "what": f"split {split}", "auto": score,
+                "chose": f"{type(auto.model_).__name__} {auto.form_}",
+                "best of draws": found[best], "its family": best, "reach": score / found[best],
+                "popularity": found["Popularity"], "trials": len(auto.trials_), "CPU s": seconds,
+                "CPU s of draws": time.process_time() - began,
+            }  # fmt: skip
+
+
+def budget(folder: Folder, repeats: int) -> Iterator[dict[str, Any]]:
+    """Seconds of a fit with the budget of a minute, on ML-1M with its times, by the clock and of all processors."""
+    train, test = fr.split_last(timed(folder, "ml-1m"), 0.2)
+    clock, began = time.perf_counter(), time.process_time()
+    auto = fr.AutoRecommender("1min", random_state=0).fit(train)
+    yield {
+        "data": "ml-1m with times", "events": train.n_interactions, "chose": type(auto.model_).__name__,
+        "ndcg@10": judge(auto.model_, test), "trials": len(auto.trials_), "s": time.perf_counter() - clock,
+        "CPU s": time.process_time() - began,
+    }  # fmt: skip
+
+
+PARTS = (reach, budget)
