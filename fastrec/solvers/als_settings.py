@@ -64,19 +64,21 @@ def choose_regularization(size: DataSize, alpha: float, exponent: float) -> floa
     At the first step, factors of zero, the loss pulls along the singular vectors of (1 + alpha) R, and the penalty
     holds back those whose singular value is below it, times √(weights of a row · weights of a column). The largest
     singular value of noise, as many entries at random places, is about √(entries of a row) + √(entries of a column).
-    So noise begins to be learned at the penalty
+    So a share of what balances the two is taken. With alpha of "auto" it is, n being the mean number of entries,
 
-        (density + weight) / (1 + weight) · (n_users^(-1/2) + n_items^(-1/2)),
+        NOISE · (density + WEIGHT) / (1 + WEIGHT) · (n_users^(-1/2) + n_items^(-1/2)):
 
-    n being the mean number of entries of users and of items: short histories ask for a stronger one.
+    short histories ask for a stronger penalty.
     """
     if not size.entries:
         return 0.01
-    cells = size.shape[0] * size.shape[1]
-    density, weight = size.entries / cells, alpha * size.total / cells
-    noise = (density + weight) / (1 + weight) * sum(math.sqrt(n / size.entries) for n in size.met)
-    mean_confidence = (1 + weight) * math.sqrt(cells)  # of rows and columns, whose power the penalty is multiplied by
-    return float(NOISE * (weight / WEIGHT) ** -FALL * noise * mean_confidence ** (1 - exponent))
+    users, items = size.met
+    weights = (size.shape[1] + alpha * size.total / users) * (size.shape[0] + alpha * size.total / items)
+    noise = (1 + alpha * size.total / size.entries) * (
+        math.sqrt(size.entries / users) + math.sqrt(size.entries / items)
+    )
+    weight = alpha * size.total / (users * items)
+    return float(NOISE * (weight / WEIGHT) ** -FALL * noise / math.sqrt(weights) ** exponent)
 
 
 class Settings(NamedTuple):

@@ -28,6 +28,15 @@ def test_short_histories_ask_for_a_stronger_penalty():
     assert 0.005 < weak < 0.02 < strong < 0.1
 
 
+def test_users_without_events_hold_the_penalty_in_balance():
+    plain, padded = DataSize((50, 40), (50, 40), 300, 300.0), DataSize((5000, 40), (50, 40), 300, 300.0)
+    balanced = [
+        choose_regularization(size, 0.5, 1.0) * np.sqrt((size.shape[0] + 0.5 * 7.5) * (40 + 0.5 * 6))
+        for size in (plain, padded)
+    ]
+    assert balanced[0] == pytest.approx(balanced[1])
+
+
 def test_values_of_another_unit_change_nothing():
     ones, hundreds = DataSize((50, 40), (50, 40), 300, 300.0), DataSize((50, 40), (50, 40), 300, 30_000.0)
     penalties = [choose_regularization(size, choose_alpha(size), 1.0) for size in (ones, hundreds)]
