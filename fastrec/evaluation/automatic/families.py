@@ -160,8 +160,13 @@ def _per_event(factor: float) -> Callable[[Shape], float]:
 
 
 def _answers(shape: Shape) -> float:
-    """Seconds of ranking all items for the users of the hidden part."""
-    return 2e-9 * min(shape.users, 4000) * shape.items * 20
+    """Seconds of ranking all items for the users of the hidden part, by what goes with each item of their histories."""
+    return min(shape.users, 4000) * shape.items * (2e-9 + 3e-10 * shape.events / shape.users)
+
+
+def _spectrum(shape: Shape) -> float:
+    """Seconds of finding as many singular vectors as GraphFilter takes by itself: 2.5 √items, at most 512."""
+    return 7e-10 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
 
 
 def _penalty(shape: Shape) -> float:
@@ -184,7 +189,7 @@ FAMILIES = (
         {"regularization": Range(3, 3000)},
         lambda shape: 9e-6 * shape.events + _answers(shape),
         lambda shape: shape.items > DENSE_ITEMS,
-        {"neighbors": 128},
+        {"method": "sparse", "neighbors": 128},
     ),
     Family(
         ImplicitALS,
@@ -214,7 +219,7 @@ FAMILIES = (
             "user_exponent": Range(0, 0.8, linear=True),
             "degree_exponent": Range(0, 0.6, linear=True),
         },
-        lambda shape: 3e-6 * shape.events + 4 * _answers(shape),
+        lambda shape: 3e-6 * shape.events + _spectrum(shape) + 2e-8 * min(shape.users, 4000) * shape.items,
         lambda shape: shape.items <= 50_000,
     ),
     Family(
