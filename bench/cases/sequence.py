@@ -22,7 +22,15 @@ Record = dict[str, Any]
 PAGE = "sequence.md"
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 LIMIT = 20
+SINGLE = 200  # events that are taken in one at a time
 Models = dict[str, Callable[[], Any]]
+
+
+def blend(*models: Any, **options: Any) -> Callable[[], Any]:
+    """Makes a Blend of equal weights."""
+    return lambda: fr.Blend(models, weights=[1.0] * len(models), **options)
+
+
 # Settings of models with order, and how far others fade a history, were found on the event before the last one; what
 # else there is to set has its defaults.
 MODELS: Models = {
@@ -36,7 +44,24 @@ MODELS: Models = {
     "LinearSequence": fr.LinearSequence,
     "SequenceKNN": fr.SequenceKNN,
     "SequenceRules": fr.SequenceRules,
+    "Blend of SequenceKNN and SequenceRules": blend(fr.SequenceKNN(), fr.SequenceRules()),
+    "Blend of SequenceKNN and LinearSequence": blend(fr.SequenceKNN(), fr.LinearSequence()),
 }
+# On short histories: the settings of the closed form are those with the best NDCG@10 in `sparse`.
+SPARSE_LINEAR = fr.LinearSequence(100, source_exponent=0.5, target_exponent=0.1)
+SPARSE_MODELS: Models = {
+    "ItemKNN, fading": lambda: fr.ItemKNN(recency=0.6),
+    "EASE, fading": lambda: fr.EASE(recency=0.8),
+    "LinearSequence": lambda: SPARSE_LINEAR,
+    "SequenceKNN": fr.SequenceKNN,
+    "SequenceRules": fr.SequenceRules,
+    "Blend of SequenceKNN and SequenceRules": blend(fr.SequenceKNN(), fr.SequenceRules()),
+    "Blend of SequenceKNN and LinearSequence": blend(fr.SequenceKNN(), SPARSE_LINEAR),
+}
+# Sets of short histories: the data, the fewest and the most events of a user, and the fewest users of an item.
+THIN = {"ml-1m, 5 to 15": ("ml-1m", 5, 15), "ml-1m, 3 to 8": ("ml-1m", 3, 8), "ml-100k, 5 to 15": ("ml-100k", 5, 15)}
+# Models that are fitted with what is later than what they are asked about, and without it.
+LEAKING: Models = {name: MODELS[name] for name in ("ItemKNN", "EASE", "SequenceRules")}
 # What was tried of each model, one option at a time.
 FADING = {"recency": (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)}
 GRIDS: dict[Callable[..., Any], dict[str, tuple[float, ...]]] = {
@@ -72,9 +97,14 @@ RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def events_of(folder: Folder) -> tuple[fr.Interactions, int]:
     """All of ml-1m by its times, ties in the order of the file, and the moment from which its test part begins."""
-    user, item, times, split = folder.columns("ml-1m", "user", "item", "timestamp", "time_split")
-    data = fr.Interactions(codes(user), codes(item), times=times, time_unit="s", duplicates="last")
-    return data, int(times[split.astype(str) == "test"].min())
+    data, (split,) = timed_events(folder, "ml-1m"), folder.columns("ml-1m", "time_split")
+    return data, int(data.times[split.astype(str) == "test"].min())
+
+
+def timed_events(folder: Folder, name: str) -> fr.Interactions:
+    """All events of a data set by their times, ties in the order of the file."""
+    user, item, times = folder.columns(name, "user", "item", "timestamp")
+    return fr.Interactions(codes(user), codes(item), times=times, time_unit="s", duplicates="last")
 
 
 def measure(train: fr.Interactions, test: Any, models: Models = MODELS) -> Iterator[Record]:
@@ -107,13 +137,42 @@ def next_events(folder: Folder, repeats: int) -> Iterator[Record]:
     yield from measure(train, events)
 
 
+def leak(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The last event of users of ml-1m who are there in the last tenth of time, by what models are fitted with."""
+    data, cut = events_of(folder)
+    train, test = fr.split_last(data)
+    last = _last_times(data)
+    later = float(np.mean([np.mean(train.times > moment) for moment in last]))
+    print(f"  of the training events {later:.1%} are later than what is to be found, in the mean of users", flush=True)
+    rows = np.flatnonzero(last >= cut)
+    before, _ = fr.split_time(data, at=cut)
+    tell_parts("ml-1m, users of the last tenth", histories=train[rows], test=test[rows])
+    for name, make in LEAKING.items():
+        record: Record = {"model": name}
+        for fitted_with, part in {"all other events": train, "what came before": before}.items():
+            report = fr.evaluate(make().fit(part), test[rows], "recall@10", histories=train[rows])
+            found = report.estimate("recall@10")
+            record |= {f"recall@10, {fitted_with}": found.mean, f"± {fitted_with}": (found.high - found.low) / 2}
+        yield {**record, "users": len(rows), "training events that are later": later}
+
+
+def _last_times(data: fr.Interactions) -> np.ndarray:
+    """The time of the last event of each user."""
+    last = np.full(len(data), np.iinfo(np.int64).min)
+    np.maximum.at(last, data.user_codes, data.times)
+    return last
+
+
 def costs(folder: Folder, repeats: int) -> Iterator[Record]:
     """What models that count cost on one thread: a fit, events taken in, a question by a history of some 50."""
     data, cut = events_of(folder)
     train, late = fr.split_time(data, at=cut)
-    day, event = late.select(np.arange(5000)), late.select(np.arange(5000, 5001))
+    day, events = (
+        late.select(np.arange(5000)),
+        [late.select(np.array([number])) for number in range(5000, 5000 + SINGLE)],
+    )
     for make in (fr.SequenceRules, fr.SequenceKNN):
-        make(n_jobs=1).fit(train[np.arange(500)]).partial_fit(event).recommend([0])
+        make(n_jobs=1).fit(train[np.arange(500)]).partial_fit(events[0]).recommend([0])
         for repeat in range(repeats):
             fresh = train.select(np.arange(train.n_interactions))  # nothing of its matrix is known yet
             model, fit = _clocked(lambda fresh=fresh, make=make: make(n_jobs=1).fit(fresh))
@@ -121,15 +180,18 @@ def costs(folder: Folder, repeats: int) -> Iterator[Record]:
             _, first = _clocked(lambda model=model, near=near: model.recommend([near[0]]))
             _, ask = _clocked(lambda model=model, near=near: [model.recommend([user]) for user in near])
             _, update = _clocked(lambda model=model: model.partial_fit(day))
-            _, alone = _clocked(lambda model=model: model.partial_fit(event))
+            alone = [_clocked(lambda model=model, event=event: model.partial_fit(event))[1] for event in events]
+            _, again = _clocked(lambda model=model, near=near: [model.recommend([user]) for user in near])
             yield {
                 "model": make.__name__,
                 "repeat": repeat,
                 "events per CPU s of fit": train.n_interactions / fit,
                 "CPU µs per event, 5000 at once": 1e6 * update / 5000,
-                "CPU µs of an event alone": 1e6 * alone,
+                "CPU µs of the first event alone": 1e6 * alone[0],
+                "CPU µs of an event alone": 1e6 * float(np.mean(alone[1:])),
                 "CPU µs of the first question": 1e6 * first,
                 "CPU µs per question": 1e6 * ask / len(near),
+                "CPU µs per question after events": 1e6 * again / len(near),
             }
 
 
@@ -214,6 +276,16 @@ def sparse(folder: Folder, repeats: int) -> Iterator[Record]:
         yield {"model": repr(model), **means, "± recall@10": (found.high - found.low) / 2}
 
 
+def sparse_out(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The last event of each user where histories are short: so many events of each user in a row."""
+    for name, (source, fewest, longest) in THIN.items():
+        thin = thinned(timed_events(folder, source), longest, fewest)
+        train, test = fr.split_last(thin)
+        tell_parts(name, train=train, test=test)
+        for record in measure(train, test, SPARSE_MODELS):
+            yield {"data": name, "users × items": "{} × {}".format(*thin.shape), **record}
+
+
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
     """Settings by the event before the last one of each user, one option at a time, the others as they are."""
     data, _ = events_of(folder)
@@ -276,4 +348,4 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, sparse, costs, peers, attention, attention_steps)
+PARTS = (last_out, next_events, leak, sparse, sparse_out, costs, peers, attention, attention_steps)
