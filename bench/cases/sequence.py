@@ -149,11 +149,11 @@ def leak(folder: Folder, repeats: int) -> Iterator[Record]:
     tell_parts("ml-1m, users of the last tenth", histories=train[rows], test=test[rows])
     for name, make in LEAKING.items():
         record: Record = {"model": name}
-        for fitted_with, part in {"all other events": train, "what came before": before}.items():
+        for fitted_with, part in {"all but the last events": train, "what came before": before}.items():
             report = fr.evaluate(make().fit(part), test[rows], "recall@10", histories=train[rows])
             found = report.estimate("recall@10")
-            record |= {f"recall@10, {fitted_with}": found.mean, f"± {fitted_with}": (found.high - found.low) / 2}
-        yield {**record, "users": len(rows), "training events that are later": later}
+            record |= {f"recall@10, by {fitted_with}": found.mean, f"± by {fitted_with}": (found.high - found.low) / 2}
+        yield {**record, "users": len(rows), "share of later training events": later}
 
 
 def _last_times(data: fr.Interactions) -> np.ndarray:
@@ -283,7 +283,7 @@ def sparse_out(folder: Folder, repeats: int) -> Iterator[Record]:
         train, test = fr.split_last(thin)
         tell_parts(name, train=train, test=test)
         for record in measure(train, test, SPARSE_MODELS):
-            yield {"data": name, "users × items": "{} × {}".format(*thin.shape), **record}
+            yield {"data": name, **record}
 
 
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:

@@ -236,7 +236,7 @@ class SequenceRules(ItemWeights):
         return events
 
     def settle(self) -> None:
-        """See `Learner.settle`."""
+        """See `Asked.settle`."""
         growing = self._growing
         if growing is None:
             return
@@ -261,7 +261,7 @@ class SequenceRules(ItemWeights):
         return self._growing is not None or super().has_users
 
     def user_row(self, code: int) -> HistoryRow:
-        """See `Learner.user_row`."""
+        """See `Asked.user_row`."""
         growing = self._growing
         return super().user_row(code) if growing is None else HistoryRow(*growing.histories.row(code))
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import Policy
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import ItemFilter
@@ -37,6 +38,15 @@ class Asked(Protocol):
     @property
     def duplicate_policy(self) -> Policy:
         """What several events of a user and an item come to: "sum", "last" or "max"."""
+
+    def settle(self) -> None:
+        """Bring all that was learned up to date, where events were taken in place; reading an attribute does it too.
+
+        Called by who reads `vars` of the model. Answers are the same before and after.
+        """
+
+    def user_row(self, code: int) -> HistoryRow:
+        """What one user has had, by the code: for questions about one, which must cost no arithmetic on arrays."""
 
     def derive(self, key: Key[T], make: Callable[[], T]) -> T:
         """What `make` makes of the fitted model: once, until the model changes."""

@@ -18,12 +18,13 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
+from fastrec.solvers.dense_rows import DenseRows
 from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
 
 WEIGHTS: Key[Entries] = Key("weights")
-COPY: Key[NDArray[np.float32]] = Key("dense copy of the weights")
-# Sparse weights of which this share is there, or more, are added up from a dense copy, which takes a third of the time,
-# where the copy has no more bytes than the second.
+ROWS: Key[Any] = Key("rows of the weights")
+# Sparse weights of which this share is there, or more, are added up from dense rows, which takes a third of the time,
+# where all rows have no more bytes than the second.
 CROWDED, COPY_BYTES = 0.125, 1 << 28
 # A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
 LARGEST_DENSE = 20_000
@@ -56,7 +57,7 @@ class ItemWeights(Explaining, Updating):
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)
-        rows, weights = rows_of(histories), self._row_weights()
+        rows, weights = self._rows_and_weights(histories)
         add = add_weighted_rows if isinstance(weights, Entries) else add_dense_rows
         if len(scores) == 1 or self._additions(histories) <= WORTH_THREADS:
             add(rows, 0, len(scores), weights, scores)
@@ -85,12 +86,19 @@ class ItemWeights(Explaining, Updating):
             return self._derived.get(WEIGHTS, lambda: rows_of(self.weights_))
         return readonly(self.weights_)
 
-    def _row_weights(self) -> Any:
-        """The weights as whole rows of them are added up: `_kernel_weights`, or a dense copy; the sums are the same."""
-        n = self.n_features_in_
-        if not isinstance(self.weights_, CodeMatrix) or 4 * n * n > COPY_BYTES or self.weights_.nnz < CROWDED * n * n:
+    def _rows_and_weights(self, histories: CodeMatrix) -> tuple[Entries, Any]:
+        """Histories and weights as whole rows of weights are added up; the sums are the same whatever these are.
+
+        They are `_kernel_weights`, or dense rows and the histories by the places of these in place of codes.
+        """
+        rows, weights = rows_of(histories), self._derived.get(ROWS, self._find_row_weights)
+        return weights.of(rows) if isinstance(weights, DenseRows) else (rows, weights)
+
+    def _find_row_weights(self) -> Any:
+        n, weights = self.n_features_in_, self.weights_
+        if not isinstance(weights, CodeMatrix) or 4 * n * n > COPY_BYTES or weights.nnz < CROWDED * n * n:
             return self._kernel_weights()
-        return self._derived.get(COPY, lambda: readonly(self.weights_.toarray()))
+        return DenseRows(self._kernel_weights(), n)
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""

@@ -227,10 +227,10 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return with_data(matrix, np.ones(matrix.nnz, np.float32)), order
 
     def user_row(self, code: int) -> HistoryRow:
-        """What one user has had, by the code: for a question about one, which must cost no arithmetic on arrays."""
-        start, stop = self.seen_.indptr[code : code + 2].tolist()
-        order = None if self.order_ is None else self.order_[start:stop]
-        return HistoryRow(self.seen_.indices[start:stop], self.seen_.data[start:stop], order)
+        """See `Asked.user_row`."""
+        seen, order = self.seen_, self.order_
+        start, stop = seen.indptr[code : code + 2].tolist()
+        return HistoryRow(seen.indices[start:stop], seen.data[start:stop], None if order is None else order[start:stop])
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
         """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
@@ -344,10 +344,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return "seen_" in vars(self)
 
     def settle(self) -> None:
-        """Bring all that was learned up to date, where events were taken in place; reading an attribute does it too.
-
-        Called by who reads `vars` of the model. Answers are the same before and after.
-        """
+        """See `Asked.settle`."""
 
     # -- scikit-learn, pickle and files
 

@@ -413,6 +413,38 @@ def add_weighted_rows(rows: Entries, first: int, last: int, weights: Entries, sc
 
 
 @kernel()
+def fill_dense_rows(rows: Entries, weights: Entries, dense: Any, places: Any, used: int, found: Codes) -> int:
+    """Makes those rows of weights dense that values other than 0 ask for, behind the first `used` ones.
+
+    Returns how many there are then; or, where `dense` is full, -1 less how many it must hold: then all of it is used.
+
+    Parameters
+    ----------
+    places
+        int64, of shape (n,): where in `dense` each row of weights stands; -1 where it does not.
+    found
+        Filled with the places of the rows that the entries of `rows` ask for, and 0 for values of 0.
+    """
+    row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
+    for p in range(len(rows.indices)):
+        item = rows.indices[p]
+        found[p] = 0
+        if rows.values[p * row_step] == 0:
+            continue
+        if places[item] < 0:
+            if used == len(dense):
+                return -1 - (used + len(rows.indices) - p)
+            line = dense[used]
+            line[:] = 0
+            for q in range(weights.indptr[item], weights.indptr[item + 1]):
+                line[np.uint32(weights.indices[q])] = weights.values[q * step]
+            places[item] = used
+            used += 1
+        found[p] = places[item]
+    return used
+
+
+@kernel()
 def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: Any) -> None:
     """Adds Σ_i rows[u, i] · weights[i] to `scores[u - first]` for rows u from `first` to `last`; weights are dense."""
     step = min(1, len(rows.values) - 1)

@@ -48,11 +48,11 @@ def test_threads_change_nothing(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", ["COPY_BYTES", "CROWDED"])
-def test_a_dense_copy_of_sparse_weights_answers_to_the_bit_as_they_do(limit, monkeypatch):
+def test_dense_rows_of_sparse_weights_answer_to_the_bit_as_they_do(limit, monkeypatch):
     copied = model_of("sparse").recommend(X, 30, exclude_seen=False)
     monkeypatch.setattr(item_weights, limit, {"COPY_BYTES": 0, "CROWDED": 0.5}[limit])
     model = model_of("sparse")
-    assert model._row_weights() is model._kernel_weights()
+    assert model._rows_and_weights(check_matrix(X))[1] is model._kernel_weights()
     np.testing.assert_array_equal(model.recommend(X, 30, exclude_seen=False).scores, copied.scores)
 
 
