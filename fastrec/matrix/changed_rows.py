@@ -93,16 +93,16 @@ class ChangedRows:
         lengths[numbers] = [len(row.codes) for row in rows]
         changed = np.zeros(n_rows, bool)
         changed[numbers] = True
-        whole = assemble_csr(np.empty(0), np.empty(0), starts_of(lengths), (n_rows, before.shape[1]))
+        starts = readonly(starts_of(lengths))
         new, kept = np.repeat(changed, lengths), ~repeat_by_row(before, changed[: before.shape[0]])
         joined = []
         for number, old in enumerate((before.indices, before.data, self._order)):
-            part = np.empty(int(whole.indptr[-1]), old.dtype)
+            part = np.empty(int(starts[-1]), old.dtype)
             part[~new] = old[kept]
             part[new] = np.concatenate([row[number] for row in rows]) if rows else part[:0]
             joined.append(readonly(part))
         codes, values, order = joined
-        return assemble_csr(values, codes, readonly(whole.indptr), whole.shape), order
+        return assemble_csr(values, codes, starts, (n_rows, before.shape[1])), order
 
 
 def row_of(matrix: CodeMatrix, order: Order, number: int) -> History:

@@ -11,6 +11,7 @@ from fastrec.kernels.neighbors import (
     Scale,
     add_dense_rows,
     add_weighted_rows,
+    fill_dense_rows,
     find_neighbors,
     least_of_best,
     set_bits,
@@ -155,3 +156,23 @@ def test_events_that_have_faded_change_no_bit(seed, n_entries):
             add(rows_of(history), 0, 1, weights, found[-1])
     for scores in found[1:]:
         np.testing.assert_array_equal(scores, found[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(0, 12), st.integers(0, 12))
+def test_rows_that_are_asked_for_are_made_dense_as_far_as_there_is_room(seed, n_entries, room):
+    rng = np.random.default_rng(seed)
+    dense = ((rng.random((12, 9)) < 0.5) * rng.random((12, 9))).astype(np.float32)
+    codes = np.sort(rng.choice(12, n_entries, replace=False)).astype(np.int32)
+    values = rng.choice(np.float32([0, 0.5, 3]), n_entries)
+    rows = rows_of(assemble_csr(values, codes, np.array([0, n_entries]), (1, 12)))
+    made, places, found = np.full((room, 9), np.nan, np.float32), np.full(12, -1), np.empty(n_entries, np.int32)
+    used = fill_dense_rows(rows, rows_of(check_matrix(dense)), made, places, 0, found)
+    wanted = codes[values != 0]
+    if len(wanted) > room:
+        assert -1 - used >= len(wanted)
+    else:
+        assert used == len(wanted)
+        np.testing.assert_array_equal(made[found[values != 0]], dense[wanted])
+        assert (found[values == 0] == 0).all()
+    np.testing.assert_array_equal(made[places[places >= 0]], dense[places >= 0])
