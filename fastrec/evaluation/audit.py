@@ -112,15 +112,15 @@ def audit(
     fresh, rng = clone(model).set_params(**options), np.random.default_rng(random_state)
     questions = _leave_each_out(history)
     worlds = history, rows_of_lists(codes[:0], [0], matrix.shape[1])
-    scores, claim = np.empty((2, releases)), None
+    scores = np.empty((2, releases))
     with TemporaryDirectory() as folder, epoch_progress("audit", 2 * releases, bool(verbose)) as advance:
         path = Path(folder) / "released" if through_file else None
         for release, world in product(range(releases), range(2)):
             training = _append(_sample_rows(matrix, others, rng), worlds[world])
             released = _release(clone(fresh).fit(training), path)
             scores[world, release] = released.predict_pairs(questions, codes).sum(dtype=np.float64)
-            claim = getattr(released, "privacy_", None)
             advance("")
+    claim = getattr(released, "privacy_", None)
     return Audit(scores[0], scores[1], delta, confidence, claim and claim["epsilon"], claim and claim["mu"])
 
 
@@ -197,7 +197,8 @@ def _make_history(model: Any, codes: Codes, matrix: CodeMatrix) -> CodeMatrix:
     row = rows_of_lists(codes, [len(codes)], matrix.shape[1])
     if getattr(model, "needs_order", False):
         return with_data(row, np.arange(1, len(codes) + 1, dtype=np.float32))
-    return with_data(row, np.full(len(codes), np.median(matrix.data), np.float32))
+    usual = np.median(matrix.data) if matrix.nnz else 1.0
+    return with_data(row, np.full(len(codes), usual, np.float32))
 
 
 def _choose_items(model: Any, data: Any, matrix: CodeMatrix, canary: str | ArrayLike, size: int) -> Codes:

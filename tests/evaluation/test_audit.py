@@ -61,6 +61,13 @@ def test_one_item_is_asked_for_by_itself():
     assert (found.scores_with - found.scores_without == 1).all()
 
 
+def test_a_canary_may_be_the_only_one_who_has_anything():
+    found = audit(Popularity(), np.zeros((3, 4), np.float32), canary=[1, 2], releases=20)
+    assert (found.scores_with.max(), found.scores_without.max()) == (2, 0)
+    with pytest.raises(ValueError, match="at least one item"):
+        audit(Popularity(), np.zeros((3, 4), np.float32))
+
+
 def test_models_of_order_are_given_places():
     order = sparse_users() * np.arange(1, 61)
     assert audit(SequenceRules(), order, size=5, releases=20).auc == 1
