@@ -15,6 +15,8 @@ from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.refusal import Refusal
 
+SEQ_HEADER = b"fastrec-seq"
+
 
 def list_recommended(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
     """One row of a result."""
@@ -121,6 +123,17 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
         raise Refusal(422, f"{name} must be an integer from 1 to {largest}, got {quote_short(text)}", name)
     return int(text)
+
+
+def parse_seq(request: Request) -> int:
+    """The place in the journal that an answer must have taken in; 0 where the request names none."""
+    for name, value in request.scope["headers"]:
+        if name == SEQ_HEADER:
+            text = value.decode("latin-1")
+            if not re.fullmatch(r"[0-9]{1,18}", text):
+                raise Refusal(422, f"it must be a seq, as /events answers it, got {quote_short(text)}", "fastrec-seq")
+            return int(text)
+    return 0
 
 
 def refuse_field(message: str) -> Refusal:

@@ -21,6 +21,9 @@ _PRIVATE = {
 _WRITING = _PRIVATE | {409: "There is no journal", 507: "The disk is full"}
 
 _LIMIT = Parameter("limit", "How many.", m.LARGEST_SEARCH)
+_SEQ = Parameter(
+    "fastrec-seq", "The answer has the events up to this seq, as another server has told it, or is 503.", place="header"
+)
 _USER = Parameter("id", "The user's id.", required=True, place="path")
 
 
@@ -42,7 +45,7 @@ ROUTES = (
             "The best items for one user", m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
             "For a user that the model knows or who has had events since, or for a history given in the request. "
             "Events that were acknowledged before the request are taken into account.",
-            m.RecommendRequest,
+            m.RecommendRequest, parameters=[_SEQ],
         ),
     ),
     Endpoint(
@@ -50,7 +53,7 @@ ROUTES = (
         description=Description(
             "The best items for many users", m.BatchAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
             "In one request, at a fraction of the cost.",
-            m.BatchRequest,
+            m.BatchRequest, parameters=[_SEQ],
         ),
     ),
     Endpoint(
@@ -82,14 +85,14 @@ ROUTES = (
         "GET", "/users", users.list_users, Scope.read,
         description=Description(
             "Users by how their id begins", m.UsersAnswer, _LATER | _PRIVATE,
-            parameters=[Parameter("search", "The beginning."), _LIMIT],
+            parameters=[Parameter("search", "The beginning."), _LIMIT, _SEQ],
         ),
     ),
     Endpoint(
         "GET", "/users/{id}", users.show_history, Scope.read,
         description=Description(
             "What a user has done", m.HistoryAnswer, {404: "Unknown user"} | _LATER | _PRIVATE,
-            "Training data and events since.", parameters=[_USER],
+            "Training data and events since.", parameters=[_USER, _SEQ],
         ),
     ),
     Endpoint(

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,6 +30,8 @@ log = logging.getLogger("uvicorn.error")
 
 # A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
 FAR_BEHIND = 2000
+# So long a request waits for events that another server has acknowledged.
+HEAR_SECONDS = 2.0
 
 
 class Server:
@@ -141,6 +144,8 @@ class Server:
                 if await asyncio.to_thread(updater.reload):
                     self.metrics.took_model("loaded")
                     log.info("serving %s", updater.snapshot.version)
+                if self.journal is not None:
+                    self.journal.last_seq()  # an error where it is out of reach
                 await asyncio.to_thread(self._lead, updater)
                 updater.tell("watching", None)
             except Exception as error:
@@ -173,23 +178,42 @@ class Server:
             raise Refusal(503, "the model is being loaded", **{"retry-after": "1"})
         return self.updater.snapshot
 
-    async def snapshot(self) -> Snapshot:
-        """The snapshot with every event that anybody has had acknowledged."""
+    async def snapshot(self, wanted: int = 0) -> Snapshot:
+        """The snapshot with every event that this server knows of, those up to a place among them, or a refusal."""
         snapshot = self.snapshot_now()
         updater, journal = self.updater, self.journal
         assert updater is not None
-        if journal is None:
-            return snapshot
-        try:
-            behind = journal.last_seq() - snapshot.seq
-            if behind:
-                near = updater.catch_up(wait=False) if behind <= FAR_BEHIND else None
-                snapshot = await asyncio.to_thread(lambda: updater.catch_up()) if near is None else near
-            updater.tell("reading", None)
-        except JournalError as error:
-            # Better an answer without the newest events than none.
-            updater.tell("reading", str(error))
+        if journal is not None:
+            try:
+                if wanted > snapshot.seq:
+                    await self._hear_of(journal, wanted)
+                snapshot = await self._catch_up(updater, journal)
+                updater.tell("reading", None)
+            except JournalError as error:
+                # Better an answer without the newest events than none.
+                updater.tell("reading", str(error))
+        if snapshot.seq < wanted:
+            said = f"here are the events up to {snapshot.seq} alone, and those up to {wanted} are asked for"
+            raise Refusal(503, said, "fastrec-seq", **{"retry-after": "1"})
         return snapshot
+
+    @staticmethod
+    async def _hear_of(journal: EventLog, wanted: int) -> None:
+        """Wait until the journal is known to go as far as that, but not for long."""
+        end = time.monotonic() + HEAR_SECONDS
+        while journal.last_seq() < wanted and time.monotonic() < end:
+            await asyncio.sleep(0.002)
+
+    @staticmethod
+    async def _catch_up(updater: Updater, journal: EventLog) -> Snapshot:
+        """The snapshot with every entry that is known of."""
+        snapshot = updater.snapshot
+        behind = journal.last_seq() - snapshot.seq
+        if not behind:
+            return snapshot
+        is_near = behind <= FAR_BEHIND and not journal.is_remote
+        near = updater.catch_up(wait=False) if is_near else None
+        return await asyncio.to_thread(lambda: updater.catch_up()) if near is None else near
 
     def writable(self) -> EventLog:
         """The journal, or a refusal."""

@@ -283,6 +283,11 @@ class Journal:
         return self._keys.hash_user(user)
 
     @property
+    def is_remote(self) -> bool:
+        """No: it is a file."""
+        return False
+
+    @property
     def address(self) -> str:
         """The path of the file."""
         return str(self.path)

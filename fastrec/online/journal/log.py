@@ -46,6 +46,11 @@ class EventLog(Protocol):
         ...
 
     @property
+    def is_remote(self) -> bool:
+        """Whether reading may wait for another machine."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """How many events wait for a commit."""
         ...

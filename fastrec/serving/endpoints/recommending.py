@@ -25,6 +25,7 @@ from fastrec.serving.parsing import (
     encode,
     find_titles,
     list_recommended,
+    parse_seq,
 )
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
@@ -42,7 +43,7 @@ async def recommend(server: Server, request: Request) -> Answer:
         snapshot = server.snapshot_now()  # a history of the request's own is answered by the model alone
     else:
         server.access.check(request.scope["headers"], Scope.read)
-        snapshot = await server.snapshot()
+        snapshot = await server.snapshot(parse_seq(request))
     lists = len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ())
     if asked.explain or lists > LONG_LISTS or server.is_slow(snapshot.model):
         return make_answer(await server.line.run(_recommend, server, snapshot, asked))
@@ -135,7 +136,7 @@ def _check_known(snapshot: Snapshot, users: list[Id], policy: str, field: str) -
 async def recommend_batch(server: Server, request: Request) -> Answer:
     """POST /batch."""
     asked = await server.bodies.read(request, m.BatchRequest)
-    snapshot = await server.snapshot()
+    snapshot = await server.snapshot(parse_seq(request))
     unknown: list[Id] = []
     filters = await server.line.run(_check_batch, server, snapshot, asked, unknown)
     step = max(1, ROWS_AT_ONCE // asked.k)

@@ -14,6 +14,7 @@ from fastrec.serving.parsing import (
     find_titles,
     parse_count,
     parse_path_id,
+    parse_seq,
     parse_user,
     refuse_writing,
 )
@@ -23,7 +24,7 @@ from fastrec.serving.server import Server
 
 async def list_users(server: Server, request: Request) -> Answer:
     """GET /users?search=…."""
-    snapshot = await server.snapshot()
+    snapshot = await server.snapshot(parse_seq(request))
     limit = parse_count(request, "limit", 20, m.LARGEST_SEARCH)
     wanted = request.query_params.get("search", "")[:200]
     found = await server.line.run(lambda: server.catalogue.get(snapshot).find_users(wanted, limit))
@@ -32,7 +33,7 @@ async def list_users(server: Server, request: Request) -> Answer:
 
 async def show_history(server: Server, request: Request) -> Answer:
     """GET /users/{id}."""
-    snapshot = await server.snapshot()
+    snapshot = await server.snapshot(parse_seq(request))
     model = snapshot.model
     user = parse_path_id(model, "users_", parse_user(request), "id")
     if not snapshot.knows(user):
@@ -56,7 +57,7 @@ async def delete_user(server: Server, request: Request) -> Answer:
         seq = await asyncio.to_thread(journal.delete_user, user)
     except JournalError as error:
         raise refuse_writing(error) from None
-    snapshot = await server.snapshot()
+    snapshot = await server.snapshot(seq)
     code = encode(snapshot.model, [user], "users_")[0]
     trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
     until = f"the file has the user's training history until the next model: one whose model_seq is {seq} or more"

@@ -8,7 +8,7 @@ from fastrec.online.journal.errors import JournalError
 from fastrec.online.journal.events import Event, Receipt
 from fastrec.online.journal.keys import Keys
 from fastrec.online.journal.numbering import hash_ids, number_events
-from fastrec.online.journal.postgresql import statements
+from fastrec.online.journal.postgresql import connecting, statements
 from fastrec.online.journal.postgresql.connecting import Database, transaction
 from fastrec.online.journal.postgresql.statements import Session
 
@@ -41,7 +41,7 @@ class EventWriter:
         receipts: list[Receipt] | None = None
         try:
             with self._database.errors():
-                for _ in self._database.tries():
+                for _ in self._database.tries(connecting.BUSY_SECONDS):
                     with self._database.lost_sessions():
                         if receipts is not None and self._has_committed(number):
                             return receipts

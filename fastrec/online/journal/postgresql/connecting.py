@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 # So long a transaction waits for others, and for a server that starts again.
 BUSY_SECONDS = 10.0
+# And so long who reads: a server answers without the newest events, rather than late.
+READ_SECONDS = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 # Where the address does not say: a machine that is gone is noticed within seconds, by both ends; of several servers the
 # one that writes is wanted.
@@ -100,25 +102,25 @@ class Database:
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """What a look at one moment of the database gives."""
-        return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ)
+        return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ, READ_SECONDS)
 
     def write(self, work: Callable[[Session], Result]) -> Result:
         """Do as a whole, or not at all, what may be done twice; again, where the session was lost meanwhile."""
-        return self._run(work, psycopg.IsolationLevel.READ_COMMITTED)
+        return self._run(work, psycopg.IsolationLevel.READ_COMMITTED, BUSY_SECONDS)
 
-    def _run(self, work: Callable[[Session], Result], isolation: psycopg.IsolationLevel) -> Result:
+    def _run(self, work: Callable[[Session], Result], isolation: psycopg.IsolationLevel, seconds: float) -> Result:
         with self.errors():
-            for _ in self.tries():
+            for _ in self.tries(seconds):
                 with self.lost_sessions(), transaction(self.session(), isolation) as session:
                     return work(session)
         raise AssertionError("not reached")
 
-    def tries(self) -> Iterator[float]:
+    def tries(self, seconds: float) -> Iterator[None]:
         """The moments at which to try again what a lost session has stopped; the last failure is raised."""
         self._local.failure = None
-        end, pause = time.monotonic() + BUSY_SECONDS, FIRST_PAUSE
+        end, pause = time.monotonic() + seconds, FIRST_PAUSE
         while True:
-            yield end
+            yield
             if time.monotonic() + pause > end:
                 raise self._local.failure
             time.sleep(pause)

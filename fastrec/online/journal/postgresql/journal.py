@@ -192,6 +192,11 @@ class PostgreSQLJournal:
         return self._keys.name
 
     @property
+    def is_remote(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def address(self) -> str:
         """Where it is, without a password."""
         return self._database.place

@@ -40,16 +40,20 @@ class SessionLeader:
         with self._using:
             if self._lives():
                 return True
-            session = self._connect()
             try:
-                if try_lock(session, self._key):
-                    self._session, self.has_led = session, True
-                    return True
+                return self._try()
             except psycopg.Error as error:
-                session.close()
                 raise JournalError(f"the journal {self._place}: {error}") from error
-            session.close()
-            return False
+
+    def _try(self) -> bool:
+        session = self._connect()
+        try:
+            if try_lock(session, self._key):
+                self._session, self.has_led = session, True
+        finally:
+            if self._session is not session:
+                session.close()
+        return self._session is session
 
     def check(self) -> None:
         """Raise an error where this process has led and does so no more."""

@@ -49,9 +49,10 @@ class Listener:
         self._thread.join()
 
     def advance(self, seq: int) -> None:
-        """Note that the log goes so far."""
+        """Note that the server has just said that the log goes so far."""
         with self._lock:
             self._last = max(self._last, seq)
+            self._heard_at = time.monotonic()
 
     def last(self) -> int:
         """How far the log goes; an error where that could not be seen for some seconds."""
@@ -74,6 +75,5 @@ class Listener:
     def _follow(self, session: Session) -> None:
         while not self._stop.is_set():
             self.advance(self._look(session))
-            self._heard_at = time.monotonic()
             for notification in session.notifies(timeout=LOOK_SECONDS, stop_after=1):
                 self.advance(int(notification.payload))
