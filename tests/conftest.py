@@ -20,7 +20,7 @@ settings.load_profile("same")
 @pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL server."""
-    pytest.importorskip("psycopg", reason="PostgreSQL's journal needs psycopg")
+    pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
     programs = find_programs()
     if programs is None:
         pytest.skip("there is no PostgreSQL on this machine (Debian's postgresql, PyPI's pgserver)")

@@ -2,9 +2,11 @@
 
 import contextlib
 
-import psycopg
 import pytest
 
+psycopg = pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
+# ruff: noqa: E402
 from tests.online.journal.logs import ServerLogs
 from tests.online.journal.postgresql.proxy import Proxy
 from tests.serving.running import Running

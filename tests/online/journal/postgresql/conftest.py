@@ -2,7 +2,6 @@
 
 import pytest
 
-from fastrec.online.journal.postgresql.connecting import Database
 from tests.online.journal.logs import ServerLogs
 from tests.online.journal.postgresql.proxy import Proxy
 
@@ -32,6 +31,8 @@ def cut_address(postgresql, logs, proxy):
 
 @pytest.fixture
 def database(logs, journal):
+    from fastrec.online.journal.postgresql.connecting import Database
+
     database = Database(logs.address(), False)
     yield database
     database.close()

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
 from fastrec.online import JournalError, open_log
 from fastrec.online.journal.postgresql import connecting
 

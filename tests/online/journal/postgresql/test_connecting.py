@@ -1,8 +1,10 @@
 """Sessions of a database."""
 
-import psycopg
 import pytest
 
+psycopg = pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
+# ruff: noqa: E402
 from fastrec.online import JournalDiskFullError, JournalError
 from fastrec.online.journal.postgresql import connecting
 from fastrec.online.journal.postgresql.connecting import Database

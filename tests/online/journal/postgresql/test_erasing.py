@@ -1,8 +1,10 @@
 """A deleted user's events are gone from the table's files."""
 
-import psycopg
 import pytest
 
+psycopg = pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
+# ruff: noqa: E402
 from fastrec.online import JournalError
 from fastrec.online.journal.postgresql import connecting
 

@@ -3,9 +3,11 @@
 import threading
 import time
 
-import psycopg
 import pytest
 
+psycopg = pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
+# ruff: noqa: E402
 from fastrec.online import JournalDamagedError, JournalError, open_log
 
 

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
 from fastrec.online import JournalError, open_log
 from fastrec.online.journal.postgresql import listening, statements
 from fastrec.online.journal.postgresql.listening import Listener

@@ -1,8 +1,10 @@
 """What is read is what was written."""
 
-import psycopg
 import pytest
 
+psycopg = pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
+# ruff: noqa: E402
 from fastrec.online import JournalDamagedError
 
 

@@ -1,5 +1,9 @@
 """The SQL, beside what the tests of the log say of it."""
 
+import pytest
+
+pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
 from fastrec.online.journal.postgresql import statements
 
 

@@ -1,5 +1,9 @@
 """What is dropped and remembered, beside what the tests of every log say."""
 
+import pytest
+
+pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
+
 from fastrec.online.journal.postgresql import trimming
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("psycopg", reason="PostgreSQL's journal needs psycopg")
+pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
 
 from fastrec.online.journal.postgresql.values import decode, encode
 
