@@ -34,7 +34,8 @@ def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") ->
     Returns
     -------
     float
-        The seconds that it took: one to five for each the first time, almost nothing when all is there.
+        The seconds that it took: one to five for most models the first time, half a minute for `SequenceAttention`;
+        almost nothing when all is there.
 
     Raises
     ------

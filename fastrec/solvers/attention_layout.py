@@ -13,8 +13,10 @@ from fastrec.kernels.layers import transpose_kernels
 from fastrec.kernels.transformer import Passing, Transformer
 from fastrec.matrix.arrays import Floats, readonly
 
-# Events that go through the network together, where one sequence alone is no longer.
-ROOM = 128
+# Events that go through the network together, where one sequence alone is no longer: what they need is to stay in a
+# core's own cache. A network that does not stay there itself is read once for more of them.
+ROOM, MORE_ROOM = 128, 512
+CACHED = 1 << 17  # parameters
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class AttentionLayout:
     @property
     def room(self) -> int:
         """The events for which the buffers are made."""
-        return max(ROOM, self.span)
+        return max(ROOM if self.size <= CACHED else MORE_ROOM, self.span)
 
     def make_work(self) -> Passing:
         """Buffers for one thread."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.transformer import add_dropped, add_outer, drop, multiply_rows, normalize, unnormalize
+from fastrec.kernels.layers import add_outer
+from fastrec.kernels.transformer import add_dropped, drop, multiply_rows, normalize, unnormalize
 from fastrec.matrix.arrays import readonly
 from tests.reference import attention as reference
 

@@ -17,7 +17,7 @@ import numpy as np
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Floats
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.kernels.layers import add_four_rows
+from fastrec.kernels.layers import add_four_rows, clear
 from fastrec.kernels.math import exp_lanes
 from fastrec.kernels.simd import (
     add,
@@ -76,12 +76,6 @@ def _transpose(x: Floats, at: int, step: int, n: int, width: int, out: Floats, o
 
 
 @kernel(inline=True)
-def _fill(out: Floats, at: int, n: int) -> None:
-    for place in range(at, at + n, LANES):
-        store(out, place, zeros(16))
-
-
-@kernel(inline=True)
 def _scale_rows(x: Floats, at: int, step: int, n: int, width: int, scale: np.float32) -> None:
     """Multiplies the first `width` numbers of n rows."""
     factor = broadcast(scale, 16)
@@ -135,7 +129,7 @@ def attend(
     inner, outer = heads * width, padded_width(n)
     step, begin = 3 * inner, np.int64(0)  # no literal, for which kernels would be compiled anew
     _scale_rows(mixed, at, step, n, inner, shape.scale)
-    _fill(out, to, n * inner)
+    clear(out, to, n * inner)
     for head in range(heads):
         query, nearest = at + head * width, first + (head + 1) * span - 1
         _transpose(mixed, query + inner, step, n, width, scratch.across, outer)
@@ -184,7 +178,7 @@ def unattend(
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
     step, begin = 3 * inner, np.int64(0)
-    _fill(mixed_slopes, at, n * step)
+    clear(mixed_slopes, at, n * step)
     for head in range(heads):
         query, error, share = at + head * width, to + head * width, place + head * n * outer
         nearest = first + (head + 1) * span - 1
@@ -193,7 +187,7 @@ def unattend(
             rows = min(4, n - i)
             columns = padded_width(i + rows)
             for r in range(rows):
-                _fill(scratch.slopes, (i + r) * outer, columns)
+                clear(scratch.slopes, (i + r) * outer, columns)
             # Derivatives by p, by the logits, by the biases, and by the queries.
             add_four_rows(
                 errors, error + i * inner, inner, 1, scratch.across, begin, outer, scratch.slopes, i * outer, outer,

@@ -18,6 +18,7 @@ from fastrec.kernels.simd import (
     load,
     multiply,
     multiply_add,
+    reduce_add,
     square_root,
     store,
     subtract,
@@ -25,6 +26,7 @@ from fastrec.kernels.simd import (
 )
 
 EPSILON = np.float32(1e-5)  # added to variances
+ROWS_AT_ONCE = 128  # rows whose outer products are summed before the next
 
 
 @kernel(inline=True)
@@ -144,6 +146,64 @@ def add_products(
             )  # fmt: skip
         for row in range(rows - rows % 4, rows):
             _strip(x, at + row * across, down, w, first + column, outer, out, place + row * outer + column, inner)
+
+
+@kernel(inline=True)
+def _copy_columns(x: Floats, at: int, step: int, rows: int, out: Floats, to: int, width: int) -> None:
+    """Writes the first `width` numbers of rows that lie `step` apart, one row after the other."""
+    for r in range(rows):
+        for f in range(0, width, 16):
+            store(out, to + r * width + f, load(x, at + r * step + f, 16))
+
+
+@kernel(inner=True)
+def add_outer(
+    x: Floats, at: int, errors: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
+) -> None:
+    """Adds xᵀ·errors.
+
+    Both are copied as they are read: sixteen columns of x, and 32 of `errors`, a row after the other. Where rows lie a
+    power of two apart, their columns would push each other out of the cache.
+    """
+    most = min(rows, ROWS_AT_ONCE)
+    columns, panel = np.empty(most * inner, np.float32), np.empty(most * 32, np.float32)
+    for row in range(0, rows, ROWS_AT_ONCE):
+        some = min(ROWS_AT_ONCE, rows - row)
+        for k in range(0, inner, 16):
+            _copy_columns(x, at + row * inner + k, inner, some, columns, k * some, 16)
+        for column in range(0, outer, 32):
+            wide = min(32, outer - column)
+            _copy_columns(errors, first + row * outer + column, outer, some, panel, np.int64(0), wide)
+            for k in range(0, inner, 4):
+                begin, place = k // 16 * 16 * some + k % 16, to + k * outer + column
+                if wide == 32:
+                    _tile(columns, begin, 1, 16, panel, np.int64(0), wide, out, place, outer, some)
+                else:
+                    _narrow_tile(columns, begin, 1, 16, panel, np.int64(0), wide, out, place, outer, some)
+
+
+@kernel(inline=True)
+def clear(out: Floats, at: int, n: int) -> None:
+    """Writes n zeros."""
+    for place in range(at, at + n, 16):
+        store(out, place, zeros(16))
+
+
+@kernel(inline=True)
+def write_scaled(x: Floats, at: int, factor: np.float32, out: Floats, to: int, n: int) -> None:
+    """Writes n numbers, each times a factor."""
+    factors = broadcast(factor, 16)
+    for i in range(0, n, 16):
+        store(out, to + i, multiply(load(x, at + i, 16), factors))
+
+
+@kernel(inline=True)
+def multiply_across(a: Floats, at: int, b: Floats, first: int, n: int) -> np.float32:
+    """The inner product of n numbers and as many others."""
+    total = zeros(16)
+    for i in range(0, n, 16):
+        total = multiply_add(load(a, at + i, 16), load(b, first + i, 16), total)
+    return np.float32(reduce_add(total))
 
 
 @kernel(inline=True)

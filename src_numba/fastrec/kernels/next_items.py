@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Codes, Counts, Floats
+from fastrec.kernels.layers import write_scaled
 from fastrec.kernels.random import random_bits
 from fastrec.kernels.sampled_softmax import Candidates, lose_rows
+from fastrec.kernels.simd import load, multiply, multiply_add, store
 from fastrec.kernels.transformer import Passing, Transformer, drop, layer_seed, pass_backward, pass_forward
 
 
@@ -50,31 +52,32 @@ def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
     return end
 
 
-@kernel(fastmath=FAST, inner=True)
+@kernel(inner=True)
 def embed(items: Codes, first: int, last: int, values: Floats, width: int, grow: np.float32, x: Floats) -> None:
     """Rows of items."""
     for place in range(first, last):
-        item = np.int64(items[place])
-        for f in range(width):
-            x[(place - first) * width + f] = values[item * width + f] * grow
+        write_scaled(values, np.int64(items[place]) * width, grow, x, (place - first) * width, width)
 
 
-@kernel(fastmath=FAST, inline=True)
+@kernel(inline=True)
 def _gain(normal: Floats, at: int, rows: int, width: int, gain: Floats, first: int, h: Floats) -> None:
-    for r in range(rows):
-        for f in range(width):
-            h[r * width + f] = normal[at + r * width + f] * gain[first + f]
+    for row in range(0, rows * width, width):
+        for f in range(0, width, 16):
+            store(h, row + f, multiply(load(normal, at + row + f, 16), load(gain, first + f, 16)))
 
 
-@kernel(fastmath=FAST, inline=True)
+@kernel(inline=True)
 def _ungain(
     errors: Floats, rows: int, width: int, normal: Floats, at: int, gain: Floats, first: int, slopes: Floats
 ) -> None:
     """The derivatives by `normal`, in place of those by h; adds those by the gain."""
-    for r in range(rows):
-        for f in range(width):
-            slopes[first + f] += errors[r * width + f] * normal[at + r * width + f]
-            errors[r * width + f] *= gain[first + f]
+    for f in range(0, width, 16):
+        total, factor = load(slopes, first + f, 16), load(gain, first + f, 16)
+        for place in range(f, f + rows * width, width):
+            error = load(errors, place, 16)
+            total = multiply_add(error, load(normal, at + place, 16), total)
+            store(errors, place, multiply(error, factor))
+        store(slopes, first + f, total)
 
 
 @kernel()
@@ -101,8 +104,7 @@ def learn_sequences(
         _ungain(ends.errors, rows, width, work.normal, layer * n, net.weights, gain, slopes.weights)
         pass_backward(net, steps.starts, begin, end, dropout, own, work, ends.errors, slopes.weights)
         drop(work.x, n, dropout, layer_seed(own, layer), work.x)
-        for i in range(n):
-            slopes.inputs[row * width + i] = work.x[i] * grow
+        write_scaled(work.x, np.int64(0), grow, slopes.inputs, row * width, n)
         begin = end
     return lost
 
@@ -124,6 +126,5 @@ def encode_sequences(
         pass_forward(net, starts, begin, end, np.float32(0.0), np.uint64(0), work)
         for sequence in range(begin, end):
             at = (2 * net.blocks * rows + starts[sequence + 1] - row - 1) * width
-            for f in range(width):
-                out[sequence * width + f] = work.normal[at + f] * net.weights[gain + f]
+            _gain(work.normal, at, 1, width, net.weights, gain, out[sequence * width :])
         begin = end

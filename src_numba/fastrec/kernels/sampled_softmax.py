@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrec.kernels._jit import FAST, kernel
+from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.attention import NOTHING
 from fastrec.kernels.lanes import padded_width
+from fastrec.kernels.layers import add_outer, multiply_across, write_scaled
 from fastrec.kernels.math import exp, exp_lanes
 from fastrec.kernels.simd import add, broadcast, load, maximum, multiply, reduce_add, reduce_maximum, store, zeros
-from fastrec.kernels.transformer import add_outer, add_rows
+from fastrec.kernels.transformer import add_rows
 
 ROWS = 64  # rows whose logits are made at a time
 
@@ -57,14 +58,6 @@ def forget_candidates(codes: Codes, slots: Codes) -> None:
         slots[code] = -1
 
 
-@kernel(fastmath=FAST, inline=True)
-def _multiply(a: Floats, at: int, b: Floats, first: int, n: int) -> np.float32:
-    total = np.float32(0.0)
-    for f in range(n):
-        total += a[at + f] * b[first + f]
-    return np.float32(total)
-
-
 @kernel(inline=True)
 def _softmax(logits: Floats, at: int, padded: int, own: np.float32, weight: np.float32) -> tuple[float, np.float32]:
     """The loss of a row with the target's logit `own`, and the target's share; shares times `weight` for the logits."""
@@ -85,7 +78,7 @@ def _softmax(logits: Floats, at: int, padded: int, own: np.float32, weight: np.f
     return math.log(np.float64(total)) - np.float64(own - top), mine / total
 
 
-@kernel(fastmath=FAST, inner=True)
+@kernel(inner=True)
 def lose_rows(
     h: Floats, rows: int, width: int, targets: Codes, first: int, values: Floats, candidates: Candidates,
     weight: np.float32, logits: Floats, errors: Floats, target_slopes: Floats, candidate_slopes: Floats,
@@ -100,8 +93,7 @@ def lose_rows(
     for begin in range(0, rows, ROWS):
         some = min(ROWS, rows - begin)
         for r in range(some):
-            for j in range(padded):
-                logits[r * padded + j] = -candidates.corrections[j]
+            write_scaled(candidates.corrections, zero, np.float32(-1.0), logits, r * padded, padded)
         add_rows(h, begin * width, candidates.across, zero, logits, zero, some, width, padded)
         for r in range(some):
             row = (begin + r) * width
@@ -109,7 +101,7 @@ def lose_rows(
             hit = np.int64(candidates.slots[target])
             if hit >= 0:
                 logits[r * padded + hit] = NOTHING
-            own = _multiply(h, row, values, target * width, width)
+            own = multiply_across(h, row, values, target * width, width)
             loss, share = _softmax(logits, r * padded, padded, own, weight)
             lost += loss
             if hit >= 0:
@@ -117,9 +109,8 @@ def lose_rows(
             for j in range(n, padded):
                 logits[r * padded + j] = np.float32(0.0)
             gap = weight * (share - np.float32(1.0))
-            for f in range(width):
-                errors[row + f] = gap * values[target * width + f]
-                target_slopes[(first + begin + r) * width + f] = gap * h[row + f]
+            write_scaled(values, target * width, gap, errors, row, width)
+            write_scaled(h, row, gap, target_slopes, (first + begin + r) * width, width)
         add_rows(logits, zero, candidates.vectors, zero, errors, begin * width, some, padded, width)
         add_outer(logits, zero, h, begin * width, candidate_slopes, zero, some, padded, width)
     return lost

@@ -18,13 +18,12 @@ import numpy as np
 from fastrec.kernels._jit import FAST, kernel
 from fastrec.kernels.arrays import Counts, Floats
 from fastrec.kernels.attention import Heads, Scratch, attend, count_shares, unattend
-from fastrec.kernels.layers import add_products
+from fastrec.kernels.lanes import LANES
+from fastrec.kernels.layers import add_outer, add_products, clear, multiply_across, write_scaled
 from fastrec.kernels.random import random_bits, random_bits32
+from fastrec.kernels.simd import broadcast, load, maximum, multiply_add, store, zeros
 
 EPSILON = np.float32(1e-6)  # added to mean squares
-ROWS_AT_ONCE = (
-    32  # rows whose outer products are summed before the next: columns of more push each other out of a cache
-)
 
 
 class Transformer(NamedTuple):
@@ -67,32 +66,27 @@ def heads_inner(net: Transformer) -> int:
     return net.shape.heads * net.shape.width
 
 
-@kernel(fastmath=FAST, inner=True)
+@kernel(inner=True)
 def normalize(x: Floats, rows: int, width: int, factors: int, out: Floats, at: int, scales: Floats, first: int) -> None:
     """Writes norm(x) (Zhang, Sennrich 2019)."""
     for r in range(rows):
-        total = np.float32(0.0)
-        for f in range(width):
-            total += x[r * width + f] * x[r * width + f]
+        total = multiply_across(x, r * width, x, r * width, width)
         scale = np.float32(1.0) / np.float32(math.sqrt(total / np.float32(factors) + EPSILON))
         scales[first + r] = scale
-        for f in range(width):
-            out[at + r * width + f] = x[r * width + f] * scale
+        write_scaled(x, r * width, scale, out, at + r * width, width)
 
 
-@kernel(fastmath=FAST, inner=True)
+@kernel(inner=True)
 def unnormalize(
     errors: Floats, rows: int, width: int, factors: int, normal: Floats, at: int, scales: Floats, first: int, dx: Floats
 ) -> None:
     """Adds to dx the derivatives by x of `normalize`."""
     for r in range(rows):
-        along = np.float32(0.0)
-        for f in range(r * width, (r + 1) * width):
-            along += errors[f] * normal[at + f]
-        along /= np.float32(factors)
-        scale = scales[first + r]
-        for f in range(r * width, (r + 1) * width):
-            dx[f] += scale * (errors[f] - normal[at + f] * along)
+        along = multiply_across(errors, r * width, normal, at + r * width, width) / np.float32(factors)
+        less, scale = broadcast(-along, 16), broadcast(scales[first + r], 16)
+        for f in range(r * width, (r + 1) * width, LANES):
+            gap = multiply_add(load(normal, at + f, 16), less, load(errors, f, 16))
+            store(dx, f, multiply_add(gap, scale, load(dx, f, 16)))
 
 
 @kernel(fastmath=FAST, inner=True)
@@ -125,12 +119,6 @@ def layer_seed(seed: np.uint64, layer: int) -> np.uint32:
     return np.uint32(random_bits(seed, layer) >> np.uint64(32))
 
 
-@kernel(inline=True)
-def _clear(out: Floats, at: int, n: int) -> None:
-    for place in range(at, at + n):
-        out[place] = np.float32(0.0)
-
-
 @kernel(inner=True)
 def add_rows(
     x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
@@ -144,32 +132,21 @@ def multiply_rows(
     x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
 ) -> None:
     """Writes x·w."""
-    _clear(out, to, rows * outer)
+    clear(out, to, rows * outer)
     add_rows(x, at, w, first, out, to, rows, inner, outer)
 
 
-@kernel(inner=True)
-def add_outer(
-    x: Floats, at: int, errors: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
-) -> None:
-    """Adds xᵀ·errors."""
-    for row in range(0, rows, ROWS_AT_ONCE):
-        add_products(
-            x, at + row * inner, 1, inner, errors, first + row * outer, out, to, inner, min(ROWS_AT_ONCE, rows - row),
-            outer,
-        )  # fmt: skip
-
-
-@kernel(fastmath=FAST, inline=True)
+@kernel(inline=True)
 def _rectify(x: Floats, at: int, n: int) -> None:
-    for i in range(at, at + n):
-        x[i] = max(x[i], np.float32(0.0)) if x[i] == x[i] else x[i]
+    for i in range(at, at + n, LANES):
+        store(x, i, maximum(zeros(16), load(x, i, 16)))  # NaN stays
 
 
-@kernel(fastmath=FAST, inline=True)
+@kernel(inline=True)
 def _unrectify(errors: Floats, n: int, after: Floats, at: int) -> None:
+    passed = after[at : at + n]
     for i in range(n):
-        errors[i] = errors[i] if after[at + i] > np.float32(0.0) else np.float32(0.0)
+        errors[i] = errors[i] if passed[i] > np.float32(0.0) else np.float32(0.0)
 
 
 @kernel(inner=True)
@@ -208,9 +185,8 @@ def mean_forward(net: Transformer, starts: Counts, first: int, last: int, work: 
     """The weighted means of the events up to each one, in place of the rows of x."""
     rows, width = starts[last] - starts[first], net.width
     for row in range(rows):
-        _clear(work.mixed, 3 * width * row, 2 * width)
-        for f in range(width):
-            work.mixed[3 * width * row + 2 * width + f] = work.x[row * width + f]
+        clear(work.mixed, 3 * width * row, 2 * width)
+        write_scaled(work.x, row * width, np.float32(1.0), work.mixed, 3 * width * row + 2 * width, width)
     attend_all(net, net.blocks, starts, first, last, work, rows)
     for i in range(rows * width):
         work.x[i] = work.heard[i]
@@ -224,8 +200,7 @@ def mean_backward(net: Transformer, starts: Counts, first: int, last: int, work:
         work.other[i] = work.x[i]
     unattend_all(net, net.blocks, starts, first, last, work, rows, slopes)
     for row in range(rows):
-        for f in range(width):
-            work.x[row * width + f] = work.change[3 * width * row + 2 * width + f]
+        write_scaled(work.change, 3 * width * row + 2 * width, np.float32(1.0), work.x, row * width, width)
 
 
 @kernel(inner=True)
@@ -267,7 +242,7 @@ def pass_backward(
     """From `errors` by norm(x) to the derivatives by the rows that came in, in `work.x`; adds to `slopes`."""
     rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
     n, dx, begin = rows * width, work.x, np.int64(0)
-    _clear(dx, begin, n)
+    clear(dx, begin, n)
     layer = 2 * net.blocks
     unnormalize(errors, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
     for block in range(net.blocks - 1, -1, -1):
