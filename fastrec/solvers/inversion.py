@@ -14,7 +14,7 @@ from fastrec.parallel import one_blas_thread, run_pieces
 
 LARGEST_TILE = 1024
 SMALLEST_TILE = 128
-PARTS = 8  # that right sides are solved in: wide products are fast, and threads have enough to share
+PARTS = 4  # that right sides are solved in at least: wide products are fast, and threads have enough to share
 
 
 class NotPositiveDefiniteError(ArithmeticError):
@@ -159,7 +159,7 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
     array([[0.],
            [1.]], dtype=float32)
     """
-    tiles, width = _tiles(len(matrix)), max(SMALLEST_TILE, -(-right.shape[1] // PARTS))
+    tiles, width = _tiles(len(matrix)), min(LARGEST_TILE, max(SMALLEST_TILE, -(-right.shape[1] // PARTS)))
     columns = [slice(first, first + width) for first in range(0, right.shape[1], width)]
     with one_blas_thread():
         for number in range(len(tiles)):
@@ -167,15 +167,37 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
             advance()
 
         def substitute(part: slice) -> None:
-            for here in tiles:  # L Y = B
-                if here.start:
-                    right[here, part] -= matrix[here, : here.start] @ right[: here.start, part]
-                right[here, part] = matrix[here, here] @ right[here, part]
-            for here in reversed(tiles):  # Lᵀ X = Y
-                if here.stop < len(matrix):
-                    right[here, part] -= matrix[here.stop :, here].T @ right[here.stop :, part]
-                right[here, part] = matrix[here, here].T @ right[here, part]
+            some = right[:, part]
+            room = np.empty(some.shape, np.float32)
+            _solve_lower(matrix, tiles, some, room)
+            _solve_upper(matrix, tiles, some, room)
 
         run_pieces(substitute, columns, n_jobs)
         for _ in range(2 * len(tiles)):
             advance()
+
+
+def _solve_lower(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> None:
+    """L Y = B in the rows of some tiles, Y in the place of B: by halves, since large products are the fastest."""
+    half = len(tiles) // 2
+    if not half:
+        return _multiply_tile(A[tiles[0], tiles[0]], right[tiles[0]], room)
+    upper, lower = slice(tiles[0].start, tiles[half].start), slice(tiles[half].start, tiles[-1].stop)
+    _solve_lower(A, tiles[:half], right, room)
+    right[lower] -= np.matmul(A[lower, upper], right[upper], out=room[: lower.stop - lower.start])
+    _solve_lower(A, tiles[half:], right, room)
+
+
+def _solve_upper(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> None:
+    """Lᵀ X = Y in the rows of some tiles, X in the place of Y."""
+    half = len(tiles) // 2
+    if not half:
+        return _multiply_tile(A[tiles[0], tiles[0]].T, right[tiles[0]], room)
+    upper, lower = slice(tiles[0].start, tiles[half].start), slice(tiles[half].start, tiles[-1].stop)
+    _solve_upper(A, tiles[half:], right, room)
+    right[upper] -= np.matmul(A[lower, upper].T, right[lower], out=room[: upper.stop - upper.start])
+    _solve_upper(A, tiles[:half], right, room)
+
+
+def _multiply_tile(inverse: Floats, rows: Floats, room: Floats) -> None:
+    rows[:] = np.matmul(inverse, rows, out=room[: len(rows)])
