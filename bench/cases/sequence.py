@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -163,6 +162,75 @@ def _last_times(data: fr.Interactions) -> np.ndarray:
     return last
 
 
+def forms(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The forms of LinearSequence on the last event of each user of ml-1m."""
+    data, _ = events_of(folder)
+    train, test = fr.split_last(data)
+    tell_parts("ml-1m", train=train, test=test)
+    models: Models = {"dense": lambda: fr.LinearSequence(method="dense")}
+    for number in (64, 128, 256, 512):
+        models[f"sparse, {number} neighbors"] = lambda number=number: fr.LinearSequence(
+            method="sparse", neighbors=number
+        )
+    yield from measure(train, test, models)
+
+
+def gowalla_in_order(folder: Folder) -> fr.Interactions:
+    """The training part of Gowalla, each user's check-ins in the order of the file, which has no times."""
+    user, item, split = folder.columns("gowalla", "user", "item", "split")
+    kept = split.astype(str) == "train"
+    return fr.Interactions(codes(user[kept]), codes(item[kept]), times=np.arange(kept.sum()), time_unit="s")
+
+
+def large(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Gowalla, in the order of its file: the last check-in of each user; settings by the one before it."""
+    train, test = fr.split_last(gowalla_in_order(folder))
+    earlier, hidden = fr.split_last(train)
+    tell_parts("gowalla", train=train, test=test)
+    tries = {}
+    for number in (30, 100):
+        for exponents in ((0.0, 0.0), (0.5, 0.2)):
+            options = {"regularization": number, "source_exponent": exponents[0], "target_exponent": exponents[1]}
+            found = next(measure(earlier, hidden, {f"before the last: {options}": lambda o=options: _sparse(**o)}))
+            tries[found["ndcg@10"]] = options
+            yield found
+    best = tries[max(tries)]
+    models: Models = {f"LinearSequence, {n} neighbors": lambda n=n: _sparse(**best, neighbors=n) for n in (64, 256)}
+    others = {kind.__name__: kind for kind in (fr.ItemKNN, fr.EASE, fr.SequenceRules, fr.SequenceKNN)}
+    yield from measure(train, test, models | others)
+
+
+def _sparse(**options: float) -> fr.LinearSequence:
+    return fr.LinearSequence(method="sparse", **options)
+
+
+def closed_forms(folder: Folder, repeats: int) -> Iterator[Record]:
+    """LinearSequence beside EASE, dense, fitted in turns: medians of CPU seconds."""
+    films, _ = events_of(folder)
+    places = gowalla_in_order(folder)
+    popular = np.argsort(-np.bincount(places.item_codes), kind="stable")[:8000]
+    kept = np.isin(places.item_codes, popular)
+    places = fr.Interactions(
+        places.user_codes[kept], codes(places.item_codes[kept]), times=places.times[kept], time_unit="s"
+    )
+    for name, data in (("ml-1m", films), ("the 8000 most popular places of gowalla", places)):
+        kinds = {"EASE": fr.EASE, "LinearSequence": fr.LinearSequence}
+        took: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for _ in range(repeats):
+            for kind, make in kinds.items():
+                make(method="dense").fit(data[np.arange(50)])  # compiled before the clock runs
+                fresh = data.select(np.arange(data.n_interactions))
+                _, seconds = _clocked(lambda make=make, fresh=fresh: make(method="dense", n_jobs=1).fit(fresh))
+                took[kind].append(seconds)
+        middle = {f"{kind}, CPU s": float(np.median(seconds)) for kind, seconds in took.items()}
+        yield {
+            "data": name,
+            "items": data.shape[1],
+            **middle,
+            "ratio": middle["LinearSequence, CPU s"] / middle["EASE, CPU s"],
+        }
+
+
 def costs(folder: Folder, repeats: int) -> Iterator[Record]:
     """What models that count cost on one thread: a fit, events taken in, a question by a history of some 50."""
     data, cut = events_of(folder)
@@ -196,17 +264,33 @@ def costs(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def attention(folder: Folder, repeats: int) -> Iterator[Record]:
-    """SequenceAttention of ten epochs on the last event of each user of ml-1m, a seed for each repeat."""
+    """SequenceAttention by default on the last event of each user of ml-1m, one thread, a seed for each repeat."""
     data, _ = events_of(folder)
     train, test = fr.split_last(data)
     tell_parts("ml-1m", train=train, test=test)
-    with ProcessPoolExecutor(repeats) as pool:
-        yield from pool.map(_one_seed, [train] * repeats, [test] * repeats, range(repeats))
+    for seed in range(repeats):
+        yield _one_seed(train, test, seed)
 
 
-def _one_seed(train: fr.Interactions, test: fr.Interactions, seed: int) -> Record:
-    make = lambda: fr.SequenceAttention(iterations=10, random_state=seed, n_jobs=1)
-    return next(measure(train, test, {f"SequenceAttention, seed {seed}": make}))
+def attention_next_events(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The same on the first 20 events of each user of ml-1m after a cut in time, each found from all before."""
+    data, cut = events_of(folder)
+    train, _ = fr.split_time(data, at=cut)
+    events = fr.next_events(data, after=cut, limit=LIMIT)
+    tell_parts("ml-1m", train=train, test=events.truth)
+    for seed in range(repeats):
+        yield _one_seed(train, events, seed)
+
+
+def _one_seed(train: fr.Interactions, test: Any, seed: int) -> Record:
+    fitted: list[fr.SequenceAttention] = []
+
+    def make() -> fr.SequenceAttention:
+        fitted.append(fr.SequenceAttention(random_state=seed, n_jobs=1))
+        return fitted[-1]
+
+    record = next(measure(train, test, {f"SequenceAttention, seed {seed}": make}))
+    return {**record, "epochs": fitted[-1].n_iter_}
 
 
 def attention_steps(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -224,7 +308,9 @@ def attention_steps(folder: Folder, repeats: int) -> Iterator[Record]:
                 "fastrec": _steps(lengths, n_items, **options),
                 "torch": torch_steps.measure(lengths, n_items, **options),
             }
-            took = {library: min(step() for _ in range(4 * repeats)) for library, step in steps.items()}
+            took = dict.fromkeys(steps, np.inf)
+            for _ in range(4 * repeats):
+                took = {library: min(took[library], step()) for library, step in steps.items()}
             rates = {library: int(lengths.sum()) / seconds for library, seconds in took.items()}
             yield {"histories": name, "factors": factors, **rates, "ratio": rates["fastrec"] / rates["torch"]}
 
@@ -348,4 +434,7 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-PARTS = (last_out, next_events, leak, sparse, sparse_out, costs, peers, attention, attention_steps)
+PARTS = (
+    last_out, next_events, leak, sparse, sparse_out, forms, large, closed_forms, costs, peers, attention,
+    attention_next_events, attention_steps,
+)  # fmt: skip
