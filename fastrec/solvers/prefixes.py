@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fastrec.kernels.lanes import padded_width
@@ -20,6 +21,7 @@ from fastrec.solvers.truncated_svd import SparseProduct
 
 PIECES = 64
 TILE = 512  # rows and columns that are added to their mirror image at a time
+SQUARE = 64  # rows and columns that are transposed at a time, so that both stay in the cache
 # Below this density the product of the inverse with a sparse right side takes less time than substitution does.
 SPARSE = 0.1
 
@@ -73,7 +75,7 @@ def sum_over_prefixes(
     The first is sparse if fewer than a share of `SPARSE` of its entries are not 0.
     """
     most = SPARSE * n_items * n_items
-    if len(sequences.items) * series.window <= most:  # too few pairs for more
+    if count_pairs(np.diff(sequences.starts), series.window) <= most:  # too few for more
         listed, lower = list_over_prefixes(sequences, n_items, series, n_jobs)
         return listed, lower.toarray()
     events, fading = _read(sequences, n_items, series)
@@ -115,6 +117,16 @@ def list_over_prefixes(
     return future, _lower_of(past, n_jobs)
 
 
+def count_pairs(lengths: NDArray[np.int64], window: int) -> int:
+    """How many pairs of events at most `window` apart sequences have.
+
+    >>> count_pairs(np.array([4, 1, 0]), 2)
+    5
+    """
+    farthest = np.minimum(window, np.maximum(lengths - 1, 0))
+    return int((farthest * lengths - farthest * (farthest + 1) // 2).sum())
+
+
 def _read(sequences: Sequences, n_items: int, series: Series) -> tuple[Occurrences, Fading]:
     longest = int(np.diff(sequences.starts).max(initial=0))
     fading = make_fading(series.memory, series.ahead, series.window, longest)
@@ -147,6 +159,19 @@ def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
     run_pieces(add_rows, range(0, n, TILE), n_jobs)
 
 
+def _write_transposed(matrix: Floats, out: Floats, n_jobs: int) -> None:
+    """Fill a square array with the transpose of what a matrix begins with."""
+    n = len(out)
+
+    def write_rows(top: int) -> None:
+        for left in range(0, n, SQUARE):
+            out[top : top + SQUARE, left : left + SQUARE] = matrix[left : min(left + SQUARE, n), top : top + SQUARE][
+                :, : n - top
+            ].T
+
+    run_pieces(write_rows, range(0, n, SQUARE), n_jobs)
+
+
 def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: Callable[[], object]) -> Floats:
     """A⁻¹ S of a positive definite A, whose lower triangle is given and spoiled, and of S: float32, dense.
 
@@ -172,5 +197,6 @@ def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: 
         inverse[:top, rows] = gramian[rows, :top].T
         tile = np.tril(gramian[rows, rows])
         inverse[rows, rows] = tile + np.tril(tile, -1).T
-    mirrored = SparseProduct(transpose(future, n_jobs)).times(inverse, n_jobs)[:, :n]
-    return np.ascontiguousarray(mirrored.T)
+    turned = SparseProduct(transpose(future, n_jobs)).times(inverse, n_jobs)
+    _write_transposed(turned, gramian, n_jobs)
+    return gramian

@@ -68,15 +68,14 @@ def test_many_items_are_summed_by_threads_as_by_one():
 
 
 def test_sums_are_dense_where_many_of_them_are_not_zero_and_sparse_else(monkeypatch):
-    full = sequences_of([[0, 1, 2], [2, 1, 0]])
-    dense, _ = sum_over_prefixes(full, 3, Series(0.8, 0.5, 10, 0.0), 1)
-    assert isinstance(dense, np.ndarray)
-    for share, n_pairs in ((0.7, 20), (1.0, 1)):  # enough pairs for more, though fewer are met; too few pairs
+    twice = sequences_of([[0, 1, 2], [0, 1, 2]])  # six pairs, of which three are the same
+    for share, kind in ((0.2, np.ndarray), (0.5, CodeMatrix), (0.7, CodeMatrix)):
         monkeypatch.setattr(prefixes, "SPARSE", share)
-        sparse, _ = sum_over_prefixes(full, 3, Series(0.8, 0.5, n_pairs, 0.0), 1)
-        assert isinstance(sparse, CodeMatrix)
-        if n_pairs == 20:
-            assert np.array_equal(sparse.toarray(), dense)
+        found, past = sum_over_prefixes(twice, 3, Series(0.8, 0.5, 10, 0.0), 1)
+        assert isinstance(found, kind)
+        cross, gram = reference.sums([[0, 1, 2]] * 2, 3, 0.8, 0.5, 10, 0.0)
+        np.testing.assert_allclose(found if share == 0.2 else found.toarray(), cross, rtol=1e-5)
+        np.testing.assert_allclose(np.tril(past), np.tril(gram), rtol=1e-5)
 
 
 @pytest.mark.parametrize("sparse", [0.0, 1.0])
