@@ -17,7 +17,7 @@ def forget(
         Path | None, typer.Option("-j", "--journal", exists=True, dir_okay=False, help="The journal of its events.")
     ] = None,
     look_at: Annotated[
-        list[Path] | None, typer.Option("--look-at", exists=True, help="Another file to look for the ids in.")
+        list[Path] | None, typer.Option("--look-at", exists=True, help="Another file: a batch export loses their rows.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:

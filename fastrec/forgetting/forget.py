@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions
 from fastrec.data.ids import as_sequence
+from fastrec.forgetting.batches import take_out
 from fastrec.forgetting.receipt import Receipt
 from fastrec.forgetting.traces import checksum, find_traces
 from fastrec.models import Recommender
@@ -55,7 +56,9 @@ def forget(
     versions
         The versions, or their folder: the model is published there as the next one, and all others are removed.
     files
-        Other files to look into: results of searches, parts of batches. They are not changed, and told of in `traces`.
+        Other files. What `recommend_to` has written loses the rows of these users, and parts of an unfinished one
+        (``.<name>.parts``, beside the file or given themselves) are removed. All else is looked into and not changed:
+        results of searches, which hold no user, and your own files. Where an id still stands is told in `traces`.
     dry_run
         Do nothing, and say what would be done.
 
@@ -88,7 +91,8 @@ def forget(
         return Receipt(len(ids), len(codes), how, entries, None)
     began = time.process_time()
     names = target.model.user_vocabulary.decode(codes).tolist() if codes else []
-    before = {path: checksum(path) for path in target.files()}
+    others = list(map(Path, files))
+    before = {path: checksum(path) for path in [*target.files(), *others]}
     if how == "refit":
         fitted = forget_users(target.model, codes, data)
         target.model.__dict__.clear()
@@ -98,8 +102,10 @@ def forget(
         before |= dict.fromkeys(_files_of(log), "")
         for user in ids:
             _ = None if log is None else log.delete_user(user)
-        looked_at = [*target.files(), *_files_of(log), *map(Path, files)]
-    after = [(str(path), before.get(path, ""), checksum(path)) for path in target.files()]
+        looked_at = [*target.files(), *_files_of(log), *others]
+    for path in others:
+        removed += take_out(path, [*ids, *names])
+    after = [(str(path), before.get(path, ""), checksum(path)) for path in [*target.files(), *others]]
     traces = find_traces([*ids, *names], looked_at)
     return Receipt(
         len(ids), len(codes), how, entries, time.process_time() - began,
