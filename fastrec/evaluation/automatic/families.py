@@ -176,6 +176,11 @@ def _penalty(shape: Shape) -> float:
     return choose_regularization(size, choose_alpha(size), 1.0)
 
 
+FADING_PREFIXES: Space = {
+    "regularization": Range(3, 1000),
+    "memory": Range(0.4, 0.95, linear=True),
+    "ahead": Range(0.2, 0.9, linear=True),
+}
 FAMILIES = (
     Family(Popularity, {}, _per_event(1e-7)),
     Family(
@@ -248,13 +253,16 @@ FAMILIES = (
     ),
     Family(
         LinearSequence,
-        {
-            "regularization": Range(3, 1000),
-            "memory": Range(0.4, 0.95, linear=True),
-            "ahead": Range(0.2, 0.9, linear=True),
-        },
+        FADING_PREFIXES,
         lambda shape: 2.2 * (shape.items / 3700) ** 3 + 1e-6 * shape.events + _answers(shape),
         lambda shape: shape.has_times and shape.items <= DENSE_ITEMS,
+    ),
+    Family(
+        LinearSequence,
+        FADING_PREFIXES,
+        lambda shape: 6e-6 * shape.events + _answers(shape),
+        lambda shape: shape.has_times and shape.items > DENSE_ITEMS,
+        {"method": "sparse", "neighbors": 128},
     ),
 )
 """All families, the cheapest first."""

@@ -47,7 +47,8 @@ def test_the_shape_decides_what_is_tried():
     assert not any(family.name.startswith(("Sequence", "Linear")) for family in without)
     assert all("recency" not in family.space for family in without)
     wide = families_for(SHAPE._replace(items=100_000))
-    assert [family.fixed for family in wide if family.name == "EASE"] == [{"method": "sparse", "neighbors": 128}]
+    for name in ("EASE", "LinearSequence"):
+        assert [family.fixed for family in wide if family.name == name] == [{"method": "sparse", "neighbors": 128}]
     assert next(family for family in families_for(SHAPE) if family.name == "EASE").space["recency"].values[0] == 1.0
 
 
