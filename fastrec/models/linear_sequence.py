@@ -178,6 +178,8 @@ class LinearSequence(ItemWeights):
         ranked = sequences._replace(items=rank[sequences.items])
         future, lower = list_over_prefixes(ranked, n, series, jobs)
         gramian = gramian_of(lower, self._penalties()[order], self.threshold)
+        if not (gramian.diagonal > 0).all():
+            raise self._singular()
         supports, weights = regress_on_supports(gramian, future, min(self.neighbors, n - 1), jobs)
         if self.target_exponent:
             weights *= self._shares()[order, None]

@@ -131,6 +131,7 @@ def test_updates_are_those_of_a_refit_and_new_events_count_at_once(method, tmp_p
     assert np.array_equal(load(tmp_path / "model.fastrec").recommend(0).codes, model.recommend(0).codes)
 
 
-def test_what_float32_cannot_tell_is_refused():
+@pytest.mark.parametrize("method", ["dense", "sparse"])
+def test_what_float32_cannot_tell_is_refused(method):
     with pytest.raises(FloatingPointError, match=r"LinearSequence.regularization of 1e-60 is too small"):
-        LinearSequence(regularization=1e-60).fit([[1, 2], [1, 2]])  # nothing comes after item 1
+        LinearSequence(regularization=1e-60, method=method).fit([[1, 2], [1, 2]])  # nothing comes after item 1
