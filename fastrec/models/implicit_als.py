@@ -60,7 +60,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     Parameters
     ----------
     factors : int or "auto"
-        The number of factors. "auto" is 2.5 times the square root of the number of items or of users, whichever is
+        The number of factors. "auto" is 5 times the square root of the number of items or of users, whichever is
         less: a multiple of 16, at most 128.
     regularization : float or "auto"
         The strength of the penalty, at least 0. "auto" is a share of the one at which noise begins to be learned, which

@@ -15,7 +15,7 @@ WEIGHT = 0.1
 # falls, in these units, with more of it.
 NOISE, FALL = 0.55, 0.4
 # Factors for the square root of the number of items or of users, whichever is less; a multiple of the kernels' vectors.
-BREADTH, STEP, MOST = 2.5, 16, 128
+BREADTH, STEP, MOST = 5.0, 16, 128
 
 
 class DataSize(NamedTuple):
@@ -48,7 +48,7 @@ def choose_factors(size: DataSize) -> int:
     """As many as data of such a size lets one learn; too many do little harm where the penalty suits the noise.
 
     >>> [choose_factors(DataSize(shape, shape, 1, 1)) for shape in ((900, 20), (40_000, 300), (5000, 9000))]
-    [16, 48, 128]
+    [16, 80, 128]
     """
     return min(MOST, max(STEP, STEP * round(BREADTH * math.sqrt(min(size.met)) / STEP)))
 

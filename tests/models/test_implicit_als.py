@@ -233,11 +233,11 @@ def test_a_model_for_other_users_answers_as_their_histories_are_answered():
 
 def test_settings_of_auto_are_those_that_the_size_of_the_data_gives(X, tmp_path):
     model = ImplicitALS(iterations=3, random_state=0).fit(X)
-    assert (model.factors_, model.item_factors_.shape) == (16, (60, 16))
+    assert (model.factors_, model.item_factors_.shape) == (32, (60, 32))
     assert model.alpha_ * X.sum() == pytest.approx(0.1 * X.shape[0] * X.shape[1])
     numbers = dict(alpha=model.alpha_, regularization=model.regularization_)
-    given = ImplicitALS(16, **numbers, iterations=3, random_state=0).fit(X)
-    assert (given.factors_, given.alpha_, given.regularization_) == (16, *numbers.values())
+    given = ImplicitALS(32, **numbers, iterations=3, random_state=0).fit(X)
+    assert (given.factors_, given.alpha_, given.regularization_) == (32, *numbers.values())
     assert np.array_equal(given.item_factors_, model.item_factors_)
     model.save(tmp_path / "model.fastrec")
     again = load(tmp_path / "model.fastrec")

@@ -60,7 +60,7 @@ def test_another_exponent_gives_the_same_penalty_to_a_row_of_mean_weight():
 
 
 @pytest.mark.parametrize(
-    ("met", "factors"), [((1, 1), 16), ((943, 1682), 80), ((40_000, 290), 48), ((10**6, 10**6), 128)]
+    ("met", "factors"), [((1, 1), 16), ((400, 1682), 96), ((40_000, 290), 80), ((10**6, 10**6), 128)]
 )
 def test_factors_grow_with_the_lesser_side(met, factors):
     assert choose_factors(DataSize(met, met, 1, 1.0)) == factors
