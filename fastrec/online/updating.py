@@ -511,6 +511,9 @@ class Updater:
 def _without_users(model: Recommender, codes: list[int]) -> Any:
     """A model that some users are gone from: fitted again, where it can be; else without their histories alone."""
     if find_obstacle(model) is None:
+        log.info(
+            "%s is fitted again without %d users, to %d entries", type(model).__name__, len(codes), model.seen_.nnz
+        )
         return forget_users(model, codes)
     left: Any = copy.copy(model)
     assert isinstance(left, Updating)
