@@ -61,8 +61,8 @@ async def delete_user(server: Server, request: Request) -> Answer:
     code = encode(snapshot.model, [user], "users_")[0]
     trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
     until = (
-        f"the file has the user's training history until the next model: one whose model_seq is {seq} or more. It costs "
-        f"a fit to {snapshot.model.seen_.nnz:,} entries"
+        f"the file has the user's training history until the next model: one whose model_seq is {seq} or more. It "
+        f"costs a fit to {snapshot.model.seen_.nnz:,} entries"
     )
     said = until if trained else "the file has nothing"
     return make_answer(m.DeletedAnswer(seq, snapshot.version, said))
