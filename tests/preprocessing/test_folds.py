@@ -203,3 +203,14 @@ def test_windows_of_nanoseconds_end_with_the_last_interaction():
     assert train.times.max() < test.times.min() - day
     with pytest.raises(ValueError, match="window from 2023-10-"):
         next(RollingTime(2, window="60d").split(data))
+
+
+def test_windows_of_a_share_of_all_interactions():
+    data = Interactions(np.arange(100), np.zeros(100, int), times=np.arange(100) ** 2)
+    parts = list(RollingTime(3, share=0.1).split(data))
+    assert [(train.n_interactions, test.n_interactions) for train, test in parts] == [(70, 10), (80, 10), (90, 10)]
+    assert all(train.times.max() < test.times.min() for train, test in parts)
+    with pytest.raises(ValueError, match=r"RollingTime.share must leave a first training part, got 3 of 0.4"):
+        next(RollingTime(3, share=0.4).split(data))
+    with pytest.raises(ValueError, match="give one of them"):
+        next(RollingTime(3, share=0.1, window=5).split(data))
