@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from fastrec.validation import (
     check_size,
     suggest_option,
 )
+
+T = TypeVar("T")
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's RandomState
 LARGEST_WIDTH = 1 << 14
@@ -406,6 +408,17 @@ def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = 
             right = suggest_option(name, known)
             hint = f"; here it is called {right!r}" if right else f"; it has {', '.join(known)}"
             raise ValueError(f"{kind.__name__} has no option {name!r}{hint}")
+
+
+def make_estimator(kind: Callable[..., T], options: Mapping[str, object], **common: object) -> T:
+    """An estimator of a class with its own options, and with those of the common ones, such as a seed, that it takes.
+
+    >>> from fastrec.models import EASE, ImplicitALS
+    >>> make_estimator(ImplicitALS, {"factors": 8}, random_state=0), make_estimator(EASE, {}, random_state=0)
+    (ImplicitALS(factors=8, random_state=0), EASE())
+    """
+    taken = inspect.signature(kind).parameters
+    return kind(**{name: value for name, value in common.items() if name in taken} | dict(options))
 
 
 def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:

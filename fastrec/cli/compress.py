@@ -8,6 +8,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.options import FileMode, ModelFile
 from fastrec.cli.output import note
+from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
 
 
@@ -30,7 +31,8 @@ def compress(
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    small = compress_model(load(model_file), codec, user_codec=user_codec)
+    with working(f"compressing {model_file}"):
+        small = compress_model(load(model_file), codec, user_codec=user_codec)
     small.save(output, mode=parse_mode(mode))
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
     note(f"{output}: {size} instead of {was}")

@@ -1,6 +1,5 @@
 """The estimator of a command: its class, and its options as texts."""
 
-import inspect
 import sys
 from typing import Annotated, Any, NamedTuple
 
@@ -18,6 +17,7 @@ from fastrec.cli.options import (
     read_options,
 )
 from fastrec.cli.output import note
+from fastrec.cli.working import working
 
 DEFAULT_MODEL = "ImplicitALS"
 AUTOMATIC = "auto"
@@ -45,8 +45,13 @@ class ModelPlan(NamedTuple):
 
     def fit(self, data: Any) -> Any:
         """A model fitted on the data: of the class, or the winner of a contest, which says what it found."""
+        from fastrec.options import make_estimator
+
         if self.kind is not None:
-            return make_estimator(self.kind, self.options, self.seed, self.jobs).fit(data)
+            common = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
+            model = make_estimator(self.kind, self.options, **common)
+            with working(f"fitting {self.name}", bar="verbose" in model.get_params()):
+                return model.fit(data)
         from fastrec import AutoRecommender
 
         note(f"no --model was named: families of models are tried for about {self.budget} (--budget)")
@@ -105,13 +110,6 @@ def parse_model(text: str, seed: int, jobs: int | None) -> ModelPlan:
         return ModelPlan(None, {}, seed, jobs)
     kind = find_estimator(name, "--model")
     return ModelPlan(kind, _parse(kind, [part for part in options.split(",") if part]), seed, jobs)
-
-
-def make_estimator(kind: Any, options: dict[str, Any], seed: int, jobs: int | None) -> Any:
-    """An estimator with the seed and threads of the command, where it takes them."""
-    common = {"random_state": seed, "n_jobs": jobs, "verbose": sys.stderr.isatty()}
-    taken = inspect.signature(kind).parameters
-    return kind(**{name: value for name, value in common.items() if name in taken} | options)
 
 
 def _parse(kind: Any, texts: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from fastrec.cli.options import ColdUsers, Format, Output, check_metrics
 from fastrec.cli.output import note, write_report
+from fastrec.cli.working import working
 
 if TYPE_CHECKING:
     from fastrec.data import Interactions
@@ -51,10 +52,11 @@ def measure(
     """Evaluate models and write what was found; `about` says on the page what was evaluated."""
     from fastrec import evaluate
 
-    report = evaluate(
-        models, wanted, measures.labels, exclude_seen=not measures.include_seen, cold_users=measures.cold_users.value,
-        n_jobs=jobs,
-    )  # fmt: skip
+    with working(f"evaluating {', '.join(models)}"):
+        report = evaluate(
+            models, wanted, measures.labels, exclude_seen=not measures.include_seen,
+            cold_users=measures.cold_users.value, n_jobs=jobs,
+        )  # fmt: skip
     write_report(report, measures.output_format)
     if measures.report_file is not None:
         report.save(measures.report_file, about)

@@ -11,6 +11,7 @@ from fastrec.cli.app import app
 from fastrec.cli.ids import parse_ids, parse_items, read_lines
 from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output
 from fastrec.cli.output import list_rows, note, write_rows
+from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
 
 
@@ -69,7 +70,9 @@ def recommend(
     options["on_unknown"] = "skip" if skip_unknown else "error"
     if output is not None:
         options |= {"mode": parse_mode(mode), "verbose": sys.stderr.isatty()}
-        note(f"{output}: {model.recommend_to(output, users, k, **options):,} rows")
+        with working(f"writing {output}", bar=True):
+            rows = model.recommend_to(output, users, k, **options)
+        note(f"{output}: {rows:,} rows")
         return
     batches = (model.recommend(list(users[start : start + 4096]), k, **options) for start in range(0, len(users), 4096))
     write_rows(chain.from_iterable(list_rows(top, "user") for top in batches), output_format)

@@ -23,6 +23,7 @@ from fastrec.cli.options import (
 )
 from fastrec.cli.output import note, write_rows
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
+from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def search(
     """Search the options of a model that do best on held-out parts of a table."""
     from fastrec.evaluation import search as search_options
     from fastrec.evaluation.search.texts import parse_candidates
+    from fastrec.options import make_estimator
 
     check_metrics([metric])
     if output is not None and not output.parent.is_dir():
@@ -82,14 +84,13 @@ def search(
     kind = find_estimator(model_name, "--model")
     space = read_options(lambda: dict(parse_candidates(kind, text) for text in option))
     data = read_table(file, table)
-    model = kind()
-    if "random_state" in model.get_params():
-        model.set_params(random_state=seed)
-    found = search_options(
-        model, space, data, metric=metric, method=method.value, n_trials=trials, random_state=seed, n_jobs=jobs,
-        cv=split_table(data, split, fraction, seed) if folds is None else folds, store=store, refit=output is not None,
-        verbose=sys.stderr.isatty(),
-    )  # fmt: skip
+    model = make_estimator(kind, {}, random_state=seed)
+    parts = split_table(data, split, fraction, seed) if folds is None else folds
+    with working(f"searching the options of {kind.__name__}", bar=True):
+        found = search_options(
+            model, space, data, metric=metric, method=method.value, n_trials=trials, random_state=seed, n_jobs=jobs,
+            cv=parts, store=store, refit=output is not None, verbose=sys.stderr.isatty(),
+        )  # fmt: skip
     _print_trials(found, metric, output_format)
     if report_file is not None:
         found.save(report_file)

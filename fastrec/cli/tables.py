@@ -31,6 +31,7 @@ from fastrec.cli.options import (
     Wide,
 )
 from fastrec.cli.output import note
+from fastrec.cli.working import working
 
 if TYPE_CHECKING:
     from fastrec.data import Interactions
@@ -133,7 +134,8 @@ def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
     """
     from fastrec import KCore, LogWeight, read_interactions
 
-    data: Interactions = read_interactions(file, **(table.reading | other))
+    with working(f"reading {file}"):
+        data: Interactions = read_interactions(file, **(table.reading | other))
     if table.min_value is not None:
         if data.values is None:
             raise ValueError(f"{file} has no column of values to compare with --min-value")

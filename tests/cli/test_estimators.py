@@ -3,14 +3,15 @@
 import pytest
 import typer
 
-from fastrec.cli.estimators import make_estimator, model_plan, parse_model
-from fastrec.models import EASE, ImplicitALS, Popularity
+from fastrec.cli.estimators import model_plan, parse_model
+from fastrec.models import ImplicitALS
+from fastrec.options import make_estimator
 
 
 def test_what_is_not_given_is_left_to_the_model():
     plan = model_plan(None, None, 0.5, None, 3, seed=1, jobs=2)
     assert (plan.kind, plan.options) == (ImplicitALS, {"regularization": 0.5, "iterations": 3})
-    made = make_estimator(plan.kind, plan.options, plan.seed, plan.jobs).get_params()
+    made = make_estimator(plan.kind, plan.options, random_state=plan.seed, n_jobs=plan.jobs).get_params()
     assert (made["regularization"], made["iterations"], made["random_state"], made["n_jobs"]) == (0.5, 3, 1, 2)
     assert made["factors"] == ImplicitALS().factors
 
@@ -25,11 +26,6 @@ def test_a_model_is_told_by_one_text():
             continue
         with pytest.raises(typer.BadParameter):
             parse_model(text, seed=0, jobs=None)
-
-
-def test_a_model_takes_of_the_seed_and_the_threads_what_it_has():
-    assert isinstance(make_estimator(Popularity, {}, 3, 2), Popularity)
-    assert make_estimator(EASE, {"regularization": 7.0}, 3, 1).n_jobs == 1
 
 
 def test_where_nothing_is_named_a_contest_finds_the_model():

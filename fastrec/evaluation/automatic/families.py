@@ -22,6 +22,7 @@ from fastrec.models import (
     UserKNN,
 )
 from fastrec.models.base.weighting import Form, Weighted
+from fastrec.options import make_estimator
 from fastrec.solvers.als_settings import DataSize, choose_alpha, choose_regularization
 
 # Items up to which a matrix of items × items is inverted: n³ operations, and 4 n² bytes twice.
@@ -149,10 +150,8 @@ class Family:
 
     def make(self, options: Mapping[str, Any], form: Form, seed: int, n_jobs: int | None) -> Any:
         """A new estimator; the form of values, the seed and the threads go to those that take them."""
-        model = self.kind(**{**(self.fixed or {}), **options})
         common = {"random_state": seed, "n_jobs": n_jobs} | ({"weighting": form} if self.reads_values else {})
-        taken = model.get_params()
-        return model.set_params(**{name: value for name, value in common.items() if name in taken})
+        return make_estimator(self.kind, {**(self.fixed or {}), **options}, **common)
 
 
 def _per_event(factor: float) -> Callable[[Shape], float]:

@@ -1,0 +1,74 @@
+"""What a command says while it works."""
+
+import io
+import os
+import sys
+import textwrap
+import time
+
+import pytest
+
+from fastrec.cli import working as module
+from fastrec.cli.working import working
+from tests.cli.running import in_process_of_its_own
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "FIRST", 0.02)
+    monkeypatch.setattr(module, "BETWEEN", 0.02)
+
+
+def wait_for(text, stream):
+    until = time.monotonic() + 20
+    while text not in stream() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert text in stream()
+
+
+def test_what_takes_long_is_told_again_and_again(quick, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with working("reading a.csv"):
+        wait_for("reading a.csv: 0 s\nreading a.csv: 0 s\n", sys.stderr.getvalue)
+    told = sys.stderr.getvalue()
+    time.sleep(0.1)
+    assert sys.stderr.getvalue() == told
+
+
+def test_what_is_done_at_once_is_not_told(capsys):
+    with working("reading a.csv"):
+        pass
+    with pytest.raises(ZeroDivisionError), working("dividing"):
+        print(1 / 0)
+    assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_there_is_a_sign_or_the_bar_of_what_has_one(quick, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with working("fitting ALS", bar=True):
+        time.sleep(0.1)
+    assert sys.stderr.getvalue() == ""
+    with working("fitting EASE"):
+        wait_for("fitting EASE", sys.stderr.getvalue)
+
+
+def test_a_process_tells_what_takes_it_long(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        textwrap.dedent("""
+        import fastrec.cli.working as working
+        working.FIRST = working.BETWEEN = 0.0001
+    """)
+    )
+    (tmp_path / "a.csv").write_text("user,item\n" + "".join(f"{n % 40},{n % 23}\n" for n in range(400)))
+    train = ("train", "a.csv", "-o", "m.fastrec", "--model", "ImplicitALS", "-f", "4", "--duplicates", "sum")
+    done = in_process_of_its_own(*train, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "reading a.csv: 0 s" in done.stderr
+    assert "fitting ImplicitALS: " in done.stderr
+    assert done.stdout == ""
