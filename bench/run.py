@@ -76,14 +76,14 @@ def main() -> int:
                 continue
             path = HERE / "results" / f"{name}-{part.__name__}.json"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(_content(case, f"{name}: {part.__doc__}", records), indent=1) + "\n")
+            path.write_text(json.dumps(_content(case, part, f"{name}: {part.__doc__}", records), indent=1) + "\n")
     return 1 if missing else 0
 
 
-def _content(case: Any, title: str, records: list[dict[str, object]]) -> dict[str, object]:
-    """What is written of a part; a case with a PAGE has its tables there, and not on the page of all."""
-    page = {"page": case.PAGE} if hasattr(case, "PAGE") else {}
-    return {"title": title, **page, "machine": machine(), "records": records}
+def _content(case: Any, part: Any, title: str, records: list[dict[str, object]]) -> dict[str, object]:
+    """What is written of a part; a case with a PAGE has its tables there, and those that PAGES names elsewhere."""
+    page = getattr(case, "PAGES", {}).get(part.__name__, getattr(case, "PAGE", None))
+    return {"title": title, **({} if page is None else {"page": page}), "machine": machine(), "records": records}
 
 
 def _short(value: object) -> str:
