@@ -96,7 +96,7 @@ def audit(
     >>> leaky = audit(fr.ItemKNN(), X, releases=30, others=0.5)
     >>> leaky.auc, bool(leaky.mu > 2)
     (1.0, True)
-    >>> audit(fr.PrivatePopularity(1.0, 1e-6), X, releases=30).exceeds_claim
+    >>> audit(fr.PrivatePopularity(1.0, 1e-6), X, releases=30, confidence=0.9999).exceeds_claim
     False
     """
     releases = check_integer("releases", releases, minimum=FEWEST)
@@ -174,7 +174,10 @@ class Audit:
 
     @property
     def exceeds_claim(self) -> bool:
-        """Whether a bound is above what the model claims: then it is not as private as it says."""
+        """Whether a bound is above what the model claims: then it is not as private as it says.
+
+        Each of the two bounds is above by chance one time in twenty at a confidence of 0.95: take more for an alarm.
+        """
         if self.claimed_epsilon is None or self.claimed_mu is None:
             return False
         return self.mu > self.claimed_mu or self.epsilon > self.claimed_epsilon
