@@ -1,12 +1,14 @@
 """What `fastrec serve` does when things go wrong: a table of faults, each brought about for real.
 
-    python bench/faults.py [--quick] [--only NAME …] [--output bench/results/faults.md]
+    python bench/faults.py [--quick] [--only NAME …] [--journal postgresql://…] [--output bench/results/faults.md]
 
 Real processes, files and signals; nothing is simulated but what is said to be. Loads 127.0.0.1 alone, bounded in time.
+With a journal in PostgreSQL each fault has a schema of its own there, and those that concern files alone are left out.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import hashlib
 import http.client
 import json
@@ -27,11 +29,24 @@ import numpy as np
 
 import fastrec as fr
 from fastrec.data import Interactions
-from fastrec.online import Journal, Updater, Versions
+from fastrec.online import Journal, Updater, Versions, open_log
 from fastrec.online.admission import Admission
 from fastrec.online.versions import Marks
 
 ROWS = []
+DATABASE = None  # the address of one in PostgreSQL, where the journals are to be there
+
+
+def journal_in(folder):
+    """The address of a fault's own journal."""
+    if DATABASE is None:
+        return str(folder / "events.db")
+    import psycopg
+
+    schema = folder.name.replace("-", "_").lower()
+    with psycopg.connect(DATABASE, autocommit=True) as session:
+        session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    return f"{DATABASE}{'&' if '?' in DATABASE else '?'}options=-csearch_path%3D{schema}"
 
 
 class Server:
@@ -65,11 +80,12 @@ class Server:
             time.sleep(0.02)
         raise SystemExit("it took too long")
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, headers=None):
         """Status and answer."""
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            line.request(method, path, body if isinstance(body, bytes) or body is None else json.dumps(body))
+            raw = body if isinstance(body, bytes) or body is None else json.dumps(body)
+            line.request(method, path, raw, headers or {})
             answer = line.getresponse()
             return answer.status, json.loads(answer.read() or b"null")
         finally:
@@ -119,7 +135,7 @@ def told(fault, done, found):
 def killed_under_load(folder, quick):
     """kill -9 under load: nothing acknowledged is lost, nothing counted twice, factors after replay equal."""
     times = 3 if quick else 20
-    path, journal_path = model_file(folder), folder / "events.db"
+    path, journal_path = model_file(folder), journal_in(folder)
     versions = folder / "models"
     rng = random.Random(0)
     sent, acknowledged, unsure = {}, set(), set()
@@ -158,7 +174,7 @@ def killed_under_load(folder, quick):
     known = sum(server.ask("POST", "/events", {"events": [sent[key]]})[1]["known"] for key in again)
     served = server.ask("POST", "/batch", {"users": list(range(300)), "k": 10})[1]["results"]
     server.stop()
-    with Journal(journal_path) as journal:
+    with contextlib.closing(open_log(journal_path)) as journal:
         first = Updater(Versions(versions), journal).snapshot
         expected = data().matrix.toarray()
         for event in sent.values():
@@ -188,10 +204,10 @@ def killed_under_load(folder, quick):
 
 def replayed_from_the_first_model(folder, quick):
     """A journal with checkpoints, the process killed between them: from the first model the same bits come out."""
-    path, journal_path = model_file(folder), folder / "events.db"
+    path, journal_path = model_file(folder), journal_in(folder)
     code = (
-        "import sys; from fastrec.online import Journal, Updater\n"
-        "j = Journal(sys.argv[2]); u = Updater(sys.argv[1], j); n = j.last_seq()\n"
+        "import sys; from fastrec.online import Updater, open_log\n"
+        "j = open_log(sys.argv[2]); u = Updater(sys.argv[1], j); n = j.last_seq()\n"
         "import hashlib\n"
         "while True:\n"
         "    j.append([(int((n + i) * 7 % 320), int((n * 3 + i) % 210)) for i in range(50)]); n += 50\n"
@@ -211,12 +227,12 @@ def replayed_from_the_first_model(folder, quick):
         for line in process.communicate()[0].splitlines():
             if len(line.split()) == 2:
                 seen[int(line.split()[0])] = line.split()[1]
-    with Journal(journal_path) as journal:
+    with contextlib.closing(open_log(journal_path)) as journal:
         updater, points = Updater(path), journal.checkpoints()
         updater.journal = journal
         model, marks, right, compared = updater.snapshot.model, Marks(seq=0), 0, 0
         for point in points:
-            model, marks, _ = updater._updated(model, marks, point.seq, Admission.parse(point.rule))
+            model, marks, _ = updater._update(model, marks, point.seq, Admission.parse(point.rule))
             if point.seq in seen:
                 compared += 1
                 right += hashlib.sha256(model.item_factors_.tobytes()).hexdigest() == seen[point.seq]
@@ -359,7 +375,7 @@ def overwritten_model(folder, quick):
 def killed_parent(folder, quick):
     """kill -9 of the process that started the workers: they end, and the same command begins anew."""
     path, times, right = model_file(folder), 2 if quick else 5, 0
-    arguments = path, "--journal", folder / "events.db", "--workers", "2"
+    arguments = path, "--journal", journal_in(folder), "--workers", "2"
     server, waited = Server(*arguments), 0.0
     for n in range(times):
         server.ask("POST", "/events", {"events": [{"user": 1, "item": n}]})
@@ -386,7 +402,7 @@ def is_open(port):
 
 def clock_going_backwards(folder, quick):
     path = model_file(folder)
-    server = Server(path, "--journal", folder / "events.db")
+    server = Server(path, "--journal", journal_in(folder))
     seqs = [
         server.ask("POST", "/events", {"events": [{"user": 5, "item": n, "time": 10**12 - n * 10**9}]})[1]["seq"]
         for n in range(20)
@@ -404,22 +420,25 @@ def clock_going_backwards(folder, quick):
 
 def two_processes(folder, quick):
     path = model_file(folder)
-    servers = [Server(path, "--journal", folder / "events.db") for _ in range(2)]
+    address = journal_in(folder)
+    servers = [Server(path, "--journal", address) for _ in range(2)]
     wrong = 0
     for n in range(30 if quick else 200):
         writer, reader = servers[n % 2], servers[1 - n % 2]
         user = n % 300
         best = writer.ask("POST", "/recommend", {"user": user, "k": 1})[1]["items"][0]["item"]
-        writer.ask("POST", "/events", {"events": [{"user": user, "item": best, "id": f"{n}"}]})
+        told_seq = writer.ask("POST", "/events", {"events": [{"user": user, "item": best, "id": f"{n}"}]})[1]["seq"]
+        asked = {"user": user, "k": 200}
+        answer = reader.ask("POST", "/recommend", asked, {"fastrec-seq": str(told_seq)})[1]
+        wrong += best in [row["item"] for row in answer["items"]]
         reader.ask("POST", "/events", {"events": [{"user": user, "item": best, "id": f"{n}"}]})
-        wrong += best in [row["item"] for row in reader.ask("POST", "/recommend", {"user": user, "k": 200})[1]["items"]]
     for server in servers:
         server.stop()
-    with Journal(folder / "events.db") as journal:
-        count = len(journal)
+    with contextlib.closing(open_log(address)) as journal:
+        count = len(journal.read(0))
     told(
         "two servers on one journal",
-        f"{n + 1} events written to one, read at the other, sent to both",
+        f"{n + 1} events written to one, read by their seq at the other, sent to both",
         f"not seen: {wrong}; in the journal: {count}",
     )
     assert (wrong, count) == (0, n + 1)
@@ -566,14 +585,22 @@ FAULTS = [
 ]  # fmt: skip
 
 
+OF_ANY_JOURNAL = [
+    killed_under_load, replayed_from_the_first_model, killed_parent, clock_going_backwards, two_processes,
+]  # fmt: skip
+
+
 def main():
+    global DATABASE
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true")
     options.add_argument("--only", nargs="*")
+    options.add_argument("--journal", help="the address of a database in PostgreSQL; else journals are files")
     options.add_argument("--output", type=Path)
     given = options.parse_args()
+    DATABASE = given.journal
     failed = []
-    for fault in FAULTS:
+    for fault in FAULTS if DATABASE is None else OF_ANY_JOURNAL:
         if given.only and fault.__name__ not in given.only:
             continue
         folder = Path(tempfile.mkdtemp(prefix="fastrec-faults-"))
