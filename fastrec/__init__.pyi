@@ -54,7 +54,6 @@ from .models import Item2Vec as Item2Vec
 from .models import ItemKNN as ItemKNN
 from .models import LinearSequence as LinearSequence
 from .models import MLPRecommender as MLPRecommender
-from .models import Pipeline as Pipeline
 from .models import Popularity as Popularity
 from .models import PrivateEASE as PrivateEASE
 from .models import PrivatePopularity as PrivatePopularity
@@ -71,6 +70,7 @@ from .models import compress as compress
 from .models import load as load
 from .models import save as save
 from .models import strip as strip
+from .models.composed.pipeline import Pipeline as Pipeline
 from .models.composed.reranked import Reranked as Reranked
 from .preprocessing import Binarize as Binarize
 from .preprocessing import BM25Weight as BM25Weight

@@ -1,10 +1,13 @@
 """Models: what learns from interactions and recommends."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastrec.models.base.explanation import Explaining, Explanation
 from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.persistence import load, save
 from fastrec.models.base.recommender import Recommender
-from fastrec.models.base.registry import estimators, register
+from fastrec.models.base.registry import estimators, register, register_on_demand
 from fastrec.models.base.stripping import strip
 from fastrec.models.base.updating import Updating
 from fastrec.models.base.weighting import HeavyTailWarning
@@ -12,7 +15,6 @@ from fastrec.models.composed.blend import Blend
 from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compressed_weights import CompressedWeights
 from fastrec.models.composed.compression import compress
-from fastrec.models.composed.pipeline import Pipeline
 from fastrec.models.composed.reranked import Reranked
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
@@ -34,6 +36,9 @@ from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
 from fastrec.models.svd import PureSVD
 from fastrec.models.two_tower import TwoTowerRecommender
+
+if TYPE_CHECKING:
+    from fastrec.models.composed.pipeline import Pipeline
 
 __all__ = [
     "EASE",
@@ -75,3 +80,12 @@ __all__ = [
     "save",
     "strip",
 ]
+
+# scikit-learn's pipelines take longer to import than all of a server: only who names them has to wait.
+register_on_demand("Pipeline", "fastrec.models.composed.pipeline")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Pipeline":
+        return importlib.import_module("fastrec.models.composed.pipeline").Pipeline
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from fastrec.serving.line import Line
 from fastrec.serving.parsing import refuse_field
 from fastrec.serving.refusal import Refusal
+from fastrec.serving.whole_request import WHOLE_BODY
 
 # Bytes of a body beyond which it is decoded on a thread.
 LARGE_BODY = 32 << 10
@@ -54,6 +55,11 @@ class BodyReader:
     async def _read_raw(self, request: Request) -> bytes:
         largest = self._largest
         too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
+        whole: bytes | None = request.scope.get(WHOLE_BODY)
+        if whole is not None:
+            if len(whole) > largest:
+                raise too_large
+            return whole
         length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > LINGER * largest:
             raise too_large

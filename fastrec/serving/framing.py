@@ -28,7 +28,9 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/[^?#]*)?(\?.*)?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;%b)?\r\n" % _TEXT)
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 # What decides how long a message is, what it is for, and how it is answered.
-_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection"})
+# What asks for more than an answer and the next request.
+_UNUSUAL = frozenset({b"expect", b"upgrade", b"connection"})
 
 
 class Fault(Exception):  # noqa: N818  (an answer, not a fault of ours)
@@ -48,10 +50,17 @@ class Head(NamedTuple):
         As the parser is to have it.
     length
         Bytes of the body; None: it comes in chunks.
+    method, target
+        Of a request of HTTP/1.1 that asks for nothing unusual of the connection; else empty.
+    fields
+        The headers of such a request, their names in lower case.
     """
 
     raw: bytes
     length: int | None
+    method: bytes = b""
+    target: bytes = b""
+    fields: list[tuple[bytes, bytes]] = []  # noqa: RUF012  (never changed)
 
 
 def find_head(data: bytes | bytearray, known: int = 0) -> int:
@@ -105,11 +114,11 @@ def read_head(raw: bytes) -> Head:
     fields = _FIELD.findall(raw, line.end())
     if len(fields) > MOST_FIELDS:
         raise Fault(431, f"a request may have {MOST_FIELDS} header fields, got {len(fields)}")
+    fields = [(name.lower(), value.rstrip(b" \t")) for name, value in fields]
     special: dict[bytes, list[bytes]] = {}
     for name, value in fields:
-        lower = name.lower()
-        if lower in _SPECIAL:
-            special.setdefault(lower, []).append(value.rstrip(b" \t"))
+        if name in _SPECIAL:
+            special.setdefault(name, []).append(value)
     old = minor == b"0"
     host = _check_host(special.get(b"host"), old)
     length = _length_of(special, old)
@@ -119,7 +128,8 @@ def read_head(raw: bytes) -> Head:
         target, named = _target_of(method, target)
         host, dropped = named or host, dropped | {b"host"}
     elif minor in b"01" and length is not None and special.keys().isdisjoint(dropped):
-        return Head(raw, length)
+        usual = not old and special.keys().isdisjoint(_UNUSUAL)
+        return Head(raw, length, method, target, fields) if usual else Head(raw, length)
     return Head(_rewrite(b"%b %b HTTP/1.%b" % (method, target, b"0" if old else b"1"), fields, dropped, host), length)
 
 

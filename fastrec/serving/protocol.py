@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from fastrec.serving.framing import LARGEST_MESSAGE, Chunks, Fault, find_head, read_head
+from fastrec.serving.framing import LARGEST_MESSAGE, Chunks, Fault, Head, find_head, read_head
 from fastrec.serving.messages import ErrorAnswer, Problem
+from fastrec.serving.whole_request import Begun, WholeRequest, begin, make_scope
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 2.0
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, None, None]]
 
 
 class WholeAnswers(HttpToolsProtocol):
@@ -39,6 +41,7 @@ class WholeAnswers(HttpToolsProtocol):
         self._waits_since: float | None = self.loop.time()  # for a head; None while a request is under way
         self._unsent = 0
         self._timer = self.loop.call_later(self.timeout_keep_alive, self._look)
+        self._whole_paths: frozenset[bytes] = getattr(self.app, "whole_paths", frozenset())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
@@ -93,11 +96,49 @@ class WholeAnswers(HttpToolsProtocol):
         head, rest = read_head(bytes(whole[:end])), bytes(whole[end:])
         self._head = bytearray()
         self._size, self._waits_since = end, None
+        if self._is_whole(head, rest):
+            self._answer_whole(head, rest[: head.length])
+            return rest[head.length :]
         self._left, self._chunks = head.length or 0, Chunks() if head.length is None else None
         self.parser.feed_data(head.raw)
         if not self._in_body:
             self._end_message()
         return rest
+
+    def _is_whole(self, head: Head, rest: bytes) -> bool:
+        """Tells whether a request is there with its body, and can be answered before anything else."""
+        if head.method != b"POST" or head.target not in self._whole_paths:
+            return False
+        is_free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+        return is_free and head.length is not None and len(rest) >= head.length
+
+    def _answer_whole(self, head: Head, body: bytes) -> None:
+        """Answer a request that is there as a whole: at once, unless the answer has to wait for something."""
+        request = WholeRequest(body, self.server_state.default_headers)
+        scope = make_scope(head.method.decode(), head.target.decode(), head.fields, body)
+        self.cycle = cast("RequestResponseCycle", request)
+        begun = begin(cast("Application", self.app)(scope, request.receive, request.send))
+        if begun is None:
+            self._end_whole(request)
+        else:
+            task = self.loop.create_task(self._finish(begun, request))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+        self._end_message()
+
+    async def _finish(self, begun: Begun, request: WholeRequest) -> None:
+        await begun
+        self._end_whole(request)
+
+    def _end_whole(self, request: WholeRequest) -> None:
+        """Send an answer and go on."""
+        if request.disconnected or request.answer is None:
+            self.transport.close()
+            return
+        cast(Holding, self.transport).write_now(request.answer)
+        if not request.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _take_body(self, data: bytes) -> bytes | None:
         """Hand a part of a body on; returns what follows the body."""
@@ -264,6 +305,11 @@ class Holding:
             self._loop.call_soon(self.flush)
         else:
             self._transport.write(held + data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write what was held and this."""
+        held, self._held = self._held, None
+        self._transport.write(data if held is None else held + data)
 
     def flush(self) -> None:
         """Write what is held."""

@@ -1,5 +1,6 @@
 """What was learned, in files: each kind of value as arrays (by the ends of their names) and a record, and back."""
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -224,6 +225,13 @@ def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
     return replace(rule, **{str(field_of_rule(rule)): decode(arrays, part, ranges)})
 
 
+@functools.cache
+def _transformers() -> dict[str, type[Preprocessor]]:
+    """The transformers that files may name; found when a file has steps, since splitters take long to import."""
+    public = {name: getattr(preprocessing, name) for name in preprocessing.__all__}
+    return {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, Preprocessor)}
+
+
 class Steps(tuple[tuple[str, Any], ...]):
     """The transformers of a Pipeline by their names, fitted; None in the place of one that does nothing."""
 
@@ -247,7 +255,7 @@ def _encode_steps(name: str, steps: Steps) -> tuple[Arrays, Record]:
 def _encode_step(name: str, step: Any) -> tuple[Arrays, Record]:
     if step is None:
         return {}, {"class": None}
-    if _TRANSFORMERS.get(type(step).__name__) is not type(step):
+    if _transformers().get(type(step).__name__) is not type(step):
         raise TypeError(f"{name} is {step!r}, which a model file cannot hold: only transformers of fastrec are")
     arrays: Arrays = {}
     learned: Record = {}
@@ -270,9 +278,9 @@ def _decode_steps(arrays: Arrays, record: Record, ranges: bool) -> Steps:
 def _decode_step(arrays: Arrays, record: Record, ranges: bool) -> Any:
     if record["class"] is None:
         return None
-    kind = _TRANSFORMERS.get(record["class"])
+    kind = _transformers().get(record["class"])
     if kind is None:
-        raise ValueError(f"{record['class']!r} is no transformer of fastrec ({', '.join(_TRANSFORMERS)})")
+        raise ValueError(f"{record['class']!r} is no transformer of fastrec ({', '.join(_transformers())})")
     step = kind(**{name: decode_value(option) for name, option in record["options"].items()})
     for attribute in fields_of(kind):
         prefix = f"/{attribute}"
@@ -280,11 +288,6 @@ def _decode_step(arrays: Arrays, record: Record, ranges: bool) -> Any:
         setattr(step, attribute, decode(own, record["learned"][attribute], ranges))
     return step
 
-
-_MADE = {name: getattr(preprocessing, name) for name in preprocessing.__all__}
-_TRANSFORMERS: dict[str, type[Preprocessor]] = {
-    name: made for name, made in _MADE.items() if isinstance(made, type) and issubclass(made, Preprocessor)
-}
 
 _CODECS: dict[str, _Codec] = {
     "steps": _Codec(lambda value: isinstance(value, Steps), _encode_steps, _decode_steps),

@@ -15,7 +15,7 @@ from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.models.base.learned_values import Arrays, belongs, decode, encode
 from fastrec.models.base.option_values import Record, decode_value, describe_split, encode_value
-from fastrec.models.base.registry import loadable
+from fastrec.models.base.registry import find_class, loadable
 from fastrec.permissions import PRIVATE
 from fastrec.storage import read_arrays, refused, write_arrays
 from fastrec.validation import check_number
@@ -119,7 +119,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
     """
     name = type(model).__name__
     kind: type = type(model)
-    if loadable().get(name) is not kind:
+    if find_class(name) is not kind:
         raise TypeError(
             f"{name} is not a model that load would make: only classes of fastrec.models, and those registered by "
             "fastrec.models.register, are"
@@ -246,7 +246,7 @@ def _decode_team(arrays: Arrays, record: Record, ranges: bool) -> Team:
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) -> Any:
     """The model with its options and what it learned, before it has looked at any of it."""
-    kind = loadable().get(record["class"])
+    kind = find_class(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
     options = {name: decode_value(value) for name, value in record["options"].items()}

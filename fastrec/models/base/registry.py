@@ -1,11 +1,13 @@
 """The classes that model files may name: the allow-list of `load`."""
 
+import importlib
 import inspect
 from typing import TypeVar
 
 Estimator = TypeVar("Estimator", bound=type)
 
 _CLASSES: dict[str, type] = {}
+_ON_DEMAND: dict[str, str] = {}
 
 
 def register(estimator: Estimator) -> Estimator:
@@ -47,11 +49,28 @@ def estimators() -> dict[str, type]:
     return {name: known for name, known in loadable().items() if getattr(known, "learns", True)}
 
 
+def register_on_demand(name: str, module: str) -> None:
+    """Names the module of a class that registers itself there: it is imported once somebody asks for the class."""
+    _ON_DEMAND[name] = module
+
+
+def find_class(name: str) -> type | None:
+    """The class of that name, of those that `load` makes objects of; None where there is none.
+
+    >>> find_class("Blend").__name__, find_class("Recommender")
+    ('Blend', None)
+    """
+    if name in _ON_DEMAND:
+        importlib.import_module(_ON_DEMAND[name])
+    known = _CLASSES.get(name)
+    return None if known is None or name.startswith("_") or inspect.isabstract(known) else known
+
+
 def loadable() -> dict[str, type]:
     """The classes that `load` makes objects of: all estimators, and models that are made of others.
 
     >>> "CompressedFactors" in loadable(), "CompressedFactors" in estimators()
     (True, False)
     """
-    public = {name: known for name, known in sorted(_CLASSES.items()) if not name.startswith("_")}
-    return {name: known for name, known in public.items() if not inspect.isabstract(known)}
+    found = {name: find_class(name) for name in sorted({*_CLASSES, *_ON_DEMAND})}
+    return {name: known for name, known in found.items() if known is not None}

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from fastrec.models.ranking.automatic import is_of_numbers
 from fastrec.models.ranking.facts import read_numbers
@@ -53,4 +52,15 @@ def _follows(values: NDArray[np.float64], counts: NDArray[np.int64]) -> bool:
     there = ~np.isnan(values)
     if np.count_nonzero(there) < FEWEST or len(np.unique(counts[there])) < 2 or len(np.unique(values[there])) < 2:
         return False
-    return bool(np.corrcoef(rankdata(values[there]), rankdata(counts[there]))[0, 1] >= LIKE_COUNTS)
+    return bool(np.corrcoef(_mean_ranks(values[there]), _mean_ranks(counts[there]))[0, 1] >= LIKE_COUNTS)
+
+
+def _mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 1, equal values sharing their mean: as `scipy.stats.rankdata`, which is slow to import in a worker.
+
+    >>> _mean_ranks(np.array([5, 1, 5]))
+    array([2.5, 1. , 2.5])
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[place])

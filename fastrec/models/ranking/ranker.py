@@ -1,5 +1,6 @@
 """Rankers: what learns from features and labels which of a user's candidates come first."""
 
+import importlib
 import inspect
 from typing import Any
 
@@ -8,8 +9,6 @@ import sklearn  # which imports its boosting when that is first named
 from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
-
-from fastrec.models.ranking.listwise import ListSoftmax
 
 BOOSTING = "boosting"
 LEARNING_RATE, ROUNDS, DEPTH = 0.06, 150, 4
@@ -56,7 +55,7 @@ def fit_ranker(
 
 def _boosted_trees(seed: int, sizes: NDArray[np.int64]) -> Any:
     return sklearn.ensemble.HistGradientBoostingRegressor(
-        loss=ListSoftmax(sizes),
+        loss=_list_softmax()(sizes),
         learning_rate=LEARNING_RATE,
         max_iter=ROUNDS,
         max_depth=DEPTH,
@@ -85,3 +84,8 @@ def ask_ranker(ranker: Any, columns: NDArray[np.float32]) -> NDArray[np.float64]
     else:
         scores = ranker.predict(X)
     return np.asarray(scores, np.float64)
+
+
+def _list_softmax() -> Any:
+    """`ListSoftmax`; its base class takes as long to import as all of a server, so it is imported when it is used."""
+    return importlib.import_module("fastrec.models.ranking.listwise").ListSoftmax

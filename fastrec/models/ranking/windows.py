@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec import preprocessing
 from fastrec.data import Interactions
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.composed.weighing import CUT, NOTHING, Judgement, ndcg_of_scores
 from fastrec.models.ranking.pairs import Pairs
-from fastrec.preprocessing import RollingTime
 
 WINDOWS, SHARE = 3, 0.1  # windows where nothing else is said, and how many of all events each of them has
 HIDDEN = 0.2  # of each user's items, where there are no times
@@ -103,7 +103,7 @@ def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
 def choose_validation(data: Any) -> Any:
     """What is hidden where nothing is said: windows cut in time, or a share of each user's items."""
     if isinstance(data, Interactions) and data.times is not None:
-        windows = RollingTime(WINDOWS, share=SHARE)
+        windows = preprocessing.RollingTime(WINDOWS, share=SHARE)
         try:
             for _ in windows.split(data):
                 pass

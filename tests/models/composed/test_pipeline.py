@@ -24,7 +24,9 @@ def events(seed=0, n=900, **options):
 
 
 def als(**options):
-    return fr.ImplicitALS(**{"factors": 4, "iterations": 2, "random_state": 0, "n_jobs": 1, **options})
+    return fr.ImplicitALS(
+        **{"factors": 4, "iterations": 2, "weighting": "raw", "random_state": 0, "n_jobs": 1, **options}
+    )
 
 
 def pipeline(*steps, model=None):

@@ -1,0 +1,142 @@
+"""A request that is there as a whole: its answer is begun at once, without a task, and leaves in one write."""
+
+import functools
+import logging
+from collections.abc import Coroutine, Generator
+from http import HTTPStatus
+from typing import Any
+
+from fastrec.serving.asgi import Connection, Message
+
+# Where a connection's scope has the body of such a request.
+WHOLE_BODY = "fastrec.body"
+CLOSING = (b"connection", b"close")
+
+log = logging.getLogger("uvicorn.error")
+
+
+class NoEvent:
+    """Stands for the event by which uvicorn says that more of a request has come."""
+
+    def set(self) -> None:
+        """Does nothing: all of the request is there."""
+
+
+class WholeRequest:
+    """A whole request on its way to an answer; stands for uvicorn's cycle of request and response.
+
+    Parameters
+    ----------
+    body
+        Of the request.
+    headers
+        Those that every answer has.
+    """
+
+    __slots__ = ("_body", "_headers", "_start", "answer", "disconnected", "keep_alive")
+
+    message_event = NoEvent()
+    response_started = False
+
+    def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self._body, self._headers = body, headers
+        self._start: Message | None = None
+        self.answer: bytes | None = None
+        """The answer as it is sent, once it is there."""
+        self.disconnected, self.keep_alive = False, True
+
+    @property
+    def response_complete(self) -> bool:
+        """Tells whether the answer is there."""
+        return self.answer is not None
+
+    async def receive(self) -> Message:
+        """The one message that ASGI's `receive` gives."""
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Takes the head of an answer, then its body, which must be whole."""
+        if self._start is None:
+            self._start = message
+        else:
+            self.answer = self._head(self._start) + message["body"]
+
+    def _head(self, start: Message) -> bytes:
+        headers = [*self._headers, *start["headers"]]
+        self.keep_alive = self.keep_alive and CLOSING not in headers
+        if not self.keep_alive and CLOSING not in headers:
+            headers.append(CLOSING)
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        return b"%b%b\r\n" % (status_line(start["status"]), b"".join(lines))
+
+
+class Begun:
+    """A coroutine that has begun and waits for something: awaited, it goes on to its end.
+
+    Parameters
+    ----------
+    coroutine
+        It has been sent None once.
+    waits_for
+        The future that it gave.
+    """
+
+    __slots__ = ("_coroutine", "_waits_for")
+
+    def __init__(self, coroutine: Coroutine[Any, None, None], waits_for: Any) -> None:
+        self._coroutine, self._waits_for = coroutine, waits_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """As `await` of the coroutine, from where it stands."""
+        waits_for = self._waits_for
+        while True:
+            try:
+                try:
+                    result = yield waits_for
+                except BaseException as error:
+                    waits_for = self._coroutine.throw(error)
+                else:
+                    waits_for = self._coroutine.send(result)
+            except StopIteration:
+                return
+
+
+def begin(coroutine: Coroutine[Any, None, None]) -> Begun | None:
+    """Runs a coroutine up to where it has to wait; None where it has come to its end.
+
+    >>> async def add(numbers):
+    ...     numbers.append(1)
+    >>> numbers = []
+    >>> begin(add(numbers)), numbers
+    (None, [1])
+    """
+    try:
+        return Begun(coroutine, coroutine.send(None))
+    except StopIteration:
+        return None
+
+
+def make_scope(method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> Connection:
+    """The scope of a whole request: as ASGI has it, without what no endpoint of ours asks for."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "root_path": "",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        WHOLE_BODY: body,
+    }
+
+
+@functools.cache
+def status_line(status: int) -> bytes:
+    r"""The first line of an answer.
+
+    >>> status_line(404)
+    b'HTTP/1.1 404 Not Found\r\n'
+    """
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
