@@ -410,6 +410,15 @@ def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = 
             raise ValueError(f"{kind.__name__} has no option {name!r}{hint}")
 
 
+def check_once(names: Iterable[str]) -> None:
+    """Raise a ValueError that names what is there twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{name} is given twice: give it once")
+        seen.add(name)
+
+
 def make_estimator(kind: Callable[..., T], options: Mapping[str, object], **common: object) -> T:
     """An estimator of a class with its own options, and with those of the common ones, such as a seed, that it takes.
 
@@ -439,6 +448,7 @@ def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:
     for text in texts:
         if "=" not in text:
             raise ValueError(f"must be like factors=64, got {text}")
+    check_once(text.split("=", 1)[0] for text in texts)
     pairs = dict(text.split("=", 1) for text in texts)
     check_names(kind, pairs)
     declared = options_of(kind)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.options import FileMode, ModelFile
+from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
@@ -29,8 +29,7 @@ def compress(
     from fastrec import load
     from fastrec.storage import size_in_words
 
-    if not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    check_folder(output, "--output")
     with working(f"compressing {model_file}"):
         small = compress_model(load(model_file), codec, user_codec=user_codec)
     small.save(output, mode=parse_mode(mode))

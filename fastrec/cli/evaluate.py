@@ -85,6 +85,9 @@ def compare_command(
     Differences are paired by user, and p-values corrected for their number.
     """
     plans = [parse_model(text, seed, jobs) for text in models or []]
+    twice = [plan for place, plan in enumerate(plans) if repr(plan) in map(repr, plans[:place])]
+    if twice:
+        raise typer.BadParameter(f"{twice[0]} is given twice", param_hint="--model")
     data = read_table(file, table)
     if not plans:
         names = ["ItemKNN", "EASE", "ImplicitALS", "GraphFilter"] + ["SequenceRules"] * (data.times is not None)

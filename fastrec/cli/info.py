@@ -45,7 +45,7 @@ def _collect_facts(model: Any, path: Path, state: str) -> dict[str, Any]:
         "size": path.stat().st_size,
         "checksums": state,
         "class": type(model).__name__,
-        "options": {name: as_plain(value) for name, value in model.get_params().items()},
+        "options": {name: as_plain(value) for name, value in model.get_params(deep=False).items()},
         "users": users,
         "user_ids": "codes" if model.users_ is None else {"int": "integers", "str": "strings"}[model.users_.kind],
         "items": items,

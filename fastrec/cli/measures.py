@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from fastrec.cli.options import ColdUsers, Format, Output, check_metrics
+from fastrec.cli.options import ColdUsers, Format, Output, check_folder, check_metrics
 from fastrec.cli.output import note, write_report
 from fastrec.cli.working import working
 
@@ -43,6 +43,7 @@ def measure_options(
     """The group of options that say what is measured."""
     labels = [label.strip() for label in metrics.split(",") if label.strip()]
     check_metrics(labels)
+    check_folder(report_file, "--report")
     return MeasureOptions(labels, cold_users, include_seen, report_file, output_format)
 
 

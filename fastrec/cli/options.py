@@ -183,6 +183,12 @@ def check_mode(text: str) -> str:
     return text
 
 
+def check_folder(path: Path | None, hint: str) -> None:
+    """Refuse a file in a folder that is not there, before anything is computed; `hint` is what named it."""
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=hint)
+
+
 FileMode = Annotated[
     str, typer.Option("--mode", callback=check_mode, help="Permissions of the file: 640 lets the group read it.")
 ]

@@ -17,6 +17,7 @@ from fastrec.cli.options import (
     Seed,
     Split,
     TableFile,
+    check_folder,
     check_metrics,
     find_estimator,
     read_options,
@@ -76,12 +77,13 @@ def search(
     """Search the options of a model that do best on held-out parts of a table."""
     from fastrec.evaluation import search as search_options
     from fastrec.evaluation.search.texts import parse_candidates
-    from fastrec.options import make_estimator
+    from fastrec.options import check_once, make_estimator
 
     check_metrics([metric])
-    if output is not None and not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    check_folder(output, "--output")
     kind = find_estimator(model_name, "--model")
+    check_folder(report_file, "--report")
+    read_options(lambda: check_once(text.partition("=")[0] for text in option))
     space = read_options(lambda: dict(parse_candidates(kind, text) for text in option))
     data = read_table(file, table)
     model = make_estimator(kind, {}, random_state=seed)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.options import FileMode, ModelFile
+from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
 from fastrec.permissions import parse_mode
 
@@ -22,8 +22,7 @@ def strip(
     from fastrec import strip as strip_model
     from fastrec.storage import size_in_words
 
-    if not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    check_folder(output, "--output")
     strip_model(load(model_file)).save(output, mode=parse_mode(mode))
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
     note(f"{output}: {size} instead of {was}")

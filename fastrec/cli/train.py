@@ -8,7 +8,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.estimators import ModelPlan, model_plan
 from fastrec.cli.groups import groups_options
-from fastrec.cli.options import FileMode, Format, Output, TableFile
+from fastrec.cli.options import FileMode, Format, Output, TableFile, check_folder
 from fastrec.cli.output import count_in_words, note, write_report
 from fastrec.cli.tables import TableOptions, read_table, table_options
 from fastrec.permissions import parse_mode
@@ -42,8 +42,7 @@ def train(
     from fastrec.models.base.chosen import chosen_in_words
     from fastrec.storage import size_in_words
 
-    if not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    check_folder(output, "--output")
     data = read_table(file, table)
     note(repr(data).replace("Interactions", str(file), 1))
     if data.tied_share() > MOST_TIED:

@@ -92,3 +92,15 @@ def test_a_page_names_its_file_and_split(run, folder):
         assert "<dd>ratings.csv</dd>" in text
         assert f"<dd>{split}</dd>" in text
         assert "<dd>EASE()</dd>" in text
+
+
+def test_what_is_wrong_is_told_before_anything_is_fitted(run):
+    for arguments, message in (
+        (["--model", "EASE", "--model", "ItemKNN", "--model", "EASE"], "EASE() is given twice"),
+        (["--model", "EASE", "--report", "nowhere/page.html"], "there is no folder nowhere"),
+        (["--model", "EASE:regularization=1,regularization=2"], "regularization is given twice"),
+    ):
+        code, out, err = run("compare", "ratings.csv", *arguments)
+        assert (code, out) == (2, "")
+        assert message in err
+        assert "fitting" not in err

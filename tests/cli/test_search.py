@@ -40,9 +40,11 @@ def test_search_finds_what_the_function_finds_and_saves_the_best(run, folder):
         ("alpha=5..1", "must be low..high"),
         ("alpha=0..1:log", "must be low..high"),
         ("n_factors=3", "here it is called 'factors'"),
+        ("factors=2,4 --option factors=8,16", "factors is given twice"),
+        ("factors=2,4 --report nowhere/page.html", "there is no folder nowhere"),
     ],
 )
 def test_search_names_a_bad_option(run, option, message):
-    code, _, err = run("search", "ratings.csv", "--option", option)
+    code, _, err = run("search", "ratings.csv", "--option", *option.split())
     assert code in (1, 2)
     assert message in err
