@@ -64,8 +64,8 @@ def _write_csv(path: Path, gone: set[str], file: IO[bytes]) -> bool:
         return False
     changed = False
     with path.open(encoding="utf-8", newline="") as source:
-        for row in csv.reader(source):
-            if row and row[0] in gone:
+        for place, row in enumerate(csv.reader(source)):
+            if place and row and row[0] in gone:
                 changed = True
             else:
                 file.write(_in_csv(row).encode())

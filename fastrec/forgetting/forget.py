@@ -21,6 +21,7 @@ from fastrec.online.journal import Id
 from fastrec.online.versions import load_published, save_published
 
 Place = str | os.PathLike[str]
+NO_USERS = "a private model knows no users"
 
 
 def forget(
@@ -153,7 +154,7 @@ def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
 def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -> str:
     """What is to be done to the model; a ValueError where it cannot be."""
     if not model.keeps_users:
-        return "nothing: a private model knows no users"
+        return f"nothing: {'the model was stripped of its users' if type(model).keeps_users else NO_USERS}"
     if not codes:
         return "nothing: the model knows none of them"
     obstacle = None if data is not None else find_obstacle(model)

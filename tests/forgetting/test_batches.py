@@ -59,6 +59,13 @@ def test_results_of_a_search_hold_nobody(tmp_path):
     assert store.read_bytes() == before
 
 
+def test_a_user_may_be_called_as_the_column_is(tmp_path):
+    path = tmp_path / "all.csv"
+    path.write_text("user,item,score,rank\nuser,Alien,1.0,1\nanna,Alien,1.0,1\n")
+    take_out(path, ["user"])
+    assert path.read_text() == "user,item,score,rank\nanna,Alien,1.0,1\n"
+
+
 def test_tables_of_others_stay_as_they_are(tmp_path):
     own = f"who,what\nä{GONE[0]},{ITEMS[0]}\n"
     for name, text in (("own.csv", own), ("empty.csv", ""), ("no.parquet", own)):

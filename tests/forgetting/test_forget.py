@@ -128,6 +128,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing():
     assert fr.forget(model, "nobody").how == "nothing: the model knows none of them"
 
 
+def test_a_stripped_model_has_nothing_to_forget():
+    stripped = fr.strip(fr.EASE(5.0).fit(data()))
+    receipt = fr.forget(stripped, GONE)
+    assert (receipt.how, receipt.known) == ("nothing: the model was stripped of its users", 0)
+
+
 def test_user_features_are_forgotten_too():
     features = np.random.default_rng(1).random((40, 3)).astype(np.float32)
     model = fr.ImplicitALS(factors=4, random_state=0).fit(data(), user_features=features)
