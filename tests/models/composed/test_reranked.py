@@ -51,6 +51,7 @@ def wrappers():
         if name.split(", ")[0] in if_vectors.get(name.split(", ")[1], INNER)
     }
     found["Blend"] = lambda: INNER["Blend"]().fit(DATA)
+    found["TwoStage"] = lambda: fr.TwoStage([fr.EASE(), fr.ItemKNN(5)], candidates=60, random_state=0).fit(DATA)
     found["CompressedFactors"] = lambda: fr.compress(INNER["ImplicitALS"]().fit(DATA), "int8")
     found["CompressedWeights"] = lambda: fr.compress(fr.EASE().fit(DATA), "int8")
     found["FixedFactors"] = lambda: fr.FixedFactors(*(RNG.normal(size=(n, 4)) for n in (40, 60))).fit(DATA)
@@ -85,7 +86,9 @@ def test_every_class_made_of_models_is_here():
     kinds = {name.split(",")[0] for name in WRAPPERS} | {"Reranked"}
     not_fitted = loadable().keys() - estimators().keys()
     holding = {
-        name for name, kind in loadable().items() if {"members_", "origin_", "inner_"} & set(kind.__annotations__)
+        name
+        for name, kind in loadable().items()
+        if any({"members_", "origin_", "inner_"} & set(inspect.get_annotations(base)) for base in kind.__mro__)
     }
     assert {name for name in not_fitted | holding if loadable()[name].__module__.startswith("fastrec.")} <= kinds
 
