@@ -25,8 +25,7 @@ def events(seed=0, n=900, **options):
 
 def als(**options):
     return fr.ImplicitALS(
-        weighting="raw",
-        **{"factors": 4, "iterations": 2, "weighting": "raw", "random_state": 0, "n_jobs": 1, **options},
+        **{"factors": 4, "iterations": 2, "weighting": "raw", "random_state": 0, "n_jobs": 1, **options}
     )
 
 
