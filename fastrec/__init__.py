@@ -11,7 +11,7 @@ import lazy_loader
 
 from fastrec.class_names import no_attribute
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # A checkout has the kernels in a source folder of their own; a wheel has them in the package, which is looked in first.
 __path__.append(os.path.join(os.path.dirname(__path__[0]), "src_numba", "fastrec"))
