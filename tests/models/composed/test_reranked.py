@@ -52,6 +52,7 @@ def wrappers():
     }
     found["Blend"] = lambda: INNER["Blend"]().fit(DATA)
     found["TwoStage"] = lambda: fr.TwoStage([fr.EASE(), fr.ItemKNN(5)], candidates=60, random_state=0).fit(DATA)
+    found["Pipeline"] = lambda: fr.Pipeline([("weights", fr.TfidfWeight()), ("model", fr.EASE())]).fit(DATA)
     found["CompressedFactors"] = lambda: fr.compress(INNER["ImplicitALS"]().fit(DATA), "int8")
     found["CompressedWeights"] = lambda: fr.compress(fr.EASE().fit(DATA), "int8")
     found["FixedFactors"] = lambda: fr.FixedFactors(*(RNG.normal(size=(n, 4)) for n in (40, 60))).fit(DATA)

@@ -18,6 +18,7 @@ def test_the_facts(server):
 
 
 def test_metrics_count(server):
+    server.post("/recommend", {"user": "20", "k": 1})
     server.get("/nowhere/at/all")
     server.get("/users/a-secret-name")
     text = server.get("/metrics")[1].decode()
