@@ -1,4 +1,4 @@
-"""How good the models are: each with settings found on a validation part of the training data, then tested once.
+"""The accuracy of the models: settings are found on a validation part of the training data, then tested once.
 
     python bench/accuracy.py --data FOLDER                       # everything; hours
     python bench/accuracy.py ml-100k --data FOLDER --trials 10 --models ImplicitALS,EASE

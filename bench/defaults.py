@@ -1,4 +1,4 @@
-"""How defaults were found: NDCG@10 of hidden items over a grid of options, on parts of training data alone.
+"""The search for defaults: NDCG@10 of hidden items over a grid of options, on parts of training data alone.
 
 python bench/defaults.py ImplicitALS --data FOLDER
 """

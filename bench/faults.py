@@ -1,4 +1,4 @@
-"""What `fastrec serve` does when things go wrong: a table of faults, each brought about for real.
+"""Faults brought about for real, and how `fastrec serve` behaves under each, as a table.
 
     python bench/faults.py [--quick] [--only NAME …] [--journal postgresql://…] [--output bench/results/faults.md]
 

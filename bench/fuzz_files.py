@@ -165,7 +165,7 @@ def array_cases(subject: str, arrays: Arrays, rng: random.Random) -> Iterator[Ca
 
 
 def places_of(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where each value of a record stands, lists and dicts among them."""
+    """Lists the places of all values of a record, lists and dicts among them."""
     if place:
         yield place
     if isinstance(value, dict | list):
@@ -237,7 +237,7 @@ def _load(path: Path) -> Any:
 
 
 def questions(model: Any) -> Iterator[tuple[str, Callable[[], None]]]:
-    """What is asked, by name."""
+    """Returns the questions to a model, by name."""
     if isinstance(model, fr.ExactIndex | fr.IVFIndex):
         vectors = np.random.default_rng(0).normal(size=(3, model.n_features_in_)).astype(np.float32)
         n = len(model.vectors_) if isinstance(model, fr.ExactIndex) else model.shape[0]
@@ -309,7 +309,9 @@ def _limit_memory() -> None:
 
 
 def results(folder: Path, cases: list[Case], allowed: dict[str, set[str]]) -> Iterator[tuple[Case, str]]:
-    """What became of each case: "refused" and "answers" are well; else what was wrong."""
+    """Runs the cases and returns the outcome of each: "refused" and "answers" are well; any other text is a
+    fault.
+    """
     files = {name: read_arrays(folder / f"{name}.fastrec", mapped=False) for name in allowed}
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     left = collections.deque(cases)
@@ -356,7 +358,7 @@ def _answer(connection: Connection, child: Any) -> str:
 
 
 def is_well(said: str) -> bool:
-    """Whether a case passes."""
+    """Tells whether a case passes."""
     return said in ("refused", "answers", "not to be written")
 
 
@@ -372,7 +374,7 @@ def make_files(folder: Path) -> None:
 
 
 def prepare(folder: Path, rng: random.Random) -> tuple[list[Case], dict[str, set[str]]]:
-    """All cases of the files of a folder, and what each unchanged file can be asked."""
+    """Makes all cases of the files of a folder, and notes the questions that each unchanged file answers."""
     cases: list[Case] = []
     allowed = {}
     for path in sorted(folder.glob("*.fastrec")):

@@ -86,7 +86,7 @@ def ask(models, seen, part):
 
 
 def follow(data, fit, first, days):
-    """What was asked, by day and slice, and the seconds that each way of learning took."""
+    """Replays the questions by day and slice, and times each way of learning."""
     never = fit([first])
     models = dict.fromkeys((NEVER, NIGHTLY, MORNING, ONLINE, BOTH), never)
     models |= {name: copy.copy(never) for name in (ONLINE, BOTH)}
@@ -162,7 +162,7 @@ def draw(days, path):
 
 
 def fold_ins(repeats=7):
-    """What it costs to fold users of 50 events in at 64 factors: one alone, and 20 000 at once, on all cores."""
+    """Measures the fold-in of users with 50 events at 64 factors: one alone, and 20 000 at once, on all cores."""
     rng = np.random.default_rng(0)
     n_users, n_items = 20_000, 50_000
     rows, columns = np.repeat(np.arange(n_users), 50), (rng.pareto(1.0, n_users * 50) * 500).astype(int) % n_items

@@ -99,7 +99,7 @@ class Target:
             connection.close()
 
     def talk(self, raw, seconds=30):
-        """All that comes back to some bytes."""
+        """Sends bytes and returns all that comes back."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as line:
             line.sendall(raw)
             return b"".join(iter(lambda: line.recv(65536), b""))
@@ -122,7 +122,7 @@ class Target:
 
 
 def rebuild_history(target, scope):
-    """What a list leaves out when what was seen is left out is what was seen."""
+    """Reads a history from the items that a list leaves out."""
     everything = list(range(N_ITEMS))
     ways = [
         ("POST", "/recommend", {"user": VICTIM, "k": 1000, "allow": everything}),
@@ -148,7 +148,7 @@ def rebuild_history(target, scope):
 
 
 def enumerate_by_answers(target, scope=None):
-    """Whether any answer differs between who exists and who does not."""
+    """Tells whether any answer differs between who exists and who does not."""
     seen = set()
     for user in (VICTIM, 1, 999_999, -1, "17", "nobody"):
         for method, path, body in (
@@ -164,7 +164,7 @@ def enumerate_by_answers(target, scope=None):
 
 
 def enumerate_by_times(target, scope=None, n=1500):
-    """Whether refusals take longer for who exists (Mann-Whitney)."""
+    """Tells whether refusals take longer for who exists (Mann-Whitney)."""
     headers = {} if scope is None else {"Authorization": f"Bearer {TOKENS[scope]}"}
     asked = [("POST", "/recommend", json.dumps({"user": user}).encode(), headers) for user in (VICTIM, 99)]
     asked += [("POST", "/recommend", json.dumps({"user": 900 + user}).encode(), headers) for user in (17, 99)]
@@ -174,7 +174,7 @@ def enumerate_by_times(target, scope=None, n=1500):
 
 
 def guess_token(target, n=1500):
-    """Whether a token that begins right takes longer than one that does not."""
+    """Tells whether a token that begins right takes longer than one that does not."""
     right = TOKENS["admin"]
     wrong = [("x" * len(right)), right[:-1] + ("x" if right[-1] != "x" else "y")]
     asked = [("GET", "/users", None, {"Authorization": f"Bearer {token}"}) for token in wrong]
@@ -190,7 +190,7 @@ def guess_many(target, n=300):
 
 
 def overreach(target):
-    """Whether a scope does what is another's."""
+    """Tells whether a scope does what is another's."""
     event = {"events": [{"user": 1, "item": 1}]}
     wrong = [
         (scope, method, path)

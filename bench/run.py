@@ -22,7 +22,7 @@ PEERS = (
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on."""
+    """Describes the machine of the figures."""
     import numba
     from llvmlite import binding
 
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def _content(case: Any, part: Any, title: str, records: list[dict[str, object]]) -> dict[str, object]:
-    """What is written of a part; a case with a PAGE has its tables there, and those that PAGES names elsewhere."""
+    """Writes the page of a part; a case with a PAGE has its tables there, and those that PAGES names elsewhere."""
     page = getattr(case, "PAGES", {}).get(part.__name__, getattr(case, "PAGE", None))
     return {"title": title, **({} if page is None else {"page": page}), "machine": machine(), "records": records}
 

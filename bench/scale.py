@@ -1,4 +1,4 @@
-"""What an epoch of SparkImplicitALS moves, for numbers of your own: bytes and seconds for each exchange.
+"""The bytes and seconds of an epoch of SparkImplicitALS, for numbers of your own and each exchange.
 
 `python bench/scale.py --users 100e6 --items 10e6 --entries 10e9 --nodes 64 --cores 16 --gigabits 10 --factors 64`
 
@@ -43,7 +43,7 @@ def width_of(factors: int) -> int:
 
 
 def named_rows(n: float, entries: float, nodes: int) -> float:
-    """How many of n rows a shard names."""
+    """The number of rows, of n, that a shard names."""
     return float(n * -np.expm1(-entries / nodes / n))
 
 

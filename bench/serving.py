@@ -1,4 +1,4 @@
-"""How fast `fastrec serve` is: requests a second and their latencies, measured from outside by a plain asyncio client.
+"""The speed of `fastrec serve`: requests a second and latencies, measured from outside by a plain asyncio client.
 
     python bench/serving.py [--seconds 5] [--connections 16] [--workers 1]
     python bench/serving.py --minutes 10      # memory under load instead, with one worker and with two
@@ -72,7 +72,7 @@ class Serving:
         self.ready_after = time.perf_counter() - self.began
 
     def is_ready(self):
-        """Whether it answers."""
+        """Tells whether it answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
                 return answer.status == 200
@@ -93,7 +93,9 @@ class Serving:
         return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
     def cpu_seconds(self):
-        """What the processes have computed so far: on a machine with other work it says more than the clock."""
+        """Sums the processor time of the processes: on a machine with other work it says more than the
+        clock.
+        """
         total = 0
         for pid in self.family():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -323,7 +325,7 @@ def watch_memory(folder, model, workers, minutes, connections):
 
 
 def measure_users(folder, model, users=40_000, asking=20_000):
-    """What a user with an event costs until the next new model, in bytes of private memory; and what the journal does.
+    """Measures the private memory that a user with an event costs until the next new model, and the journal's size.
 
     Events of items that the model does not know are the journal's alone; then each user has one event, then some ask.
     """
@@ -364,7 +366,7 @@ def measure_users(folder, model, users=40_000, asking=20_000):
 
 
 def process_name(pid):
-    """What a process of the server is for."""
+    """Names the task of a process of the server."""
     words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     if "resource_tracker" in words:
         return "multiprocessing's tracker"
@@ -410,7 +412,7 @@ def main():
 
 
 def rates(folder, given):
-    """How many requests a second, and how soon the server is ready."""
+    """Measures the requests a second, and the seconds until the server is ready."""
     results = {"load_before": os.getloadavg(), "workers": given.workers, "connections": given.connections}
     path = folder / "model.fastrec"
     make_model(path)

@@ -42,7 +42,7 @@ def cpu_seconds() -> float:
 
 
 def memory_gb() -> float:
-    """What this process and all below it hold, memory that they share counted once for each."""
+    """The memory of this process and all below it; memory that they share is counted once for each."""
     me, total = psutil.Process(), 0
     for process in [me, *me.children(recursive=True)]:
         try:
@@ -75,7 +75,7 @@ def open_session(engine: str, heap: str) -> Any:
 
 
 def measured(work: Callable[[], Any]) -> tuple[Any, Record]:
-    """What some work returns, and what it cost."""
+    """Does some work; returns its result and its cost."""
     cpu, began = cpu_seconds(), time.perf_counter()
     result = work()
     spent = {"cpu_s": round(cpu_seconds() - cpu, 2), "wall_s": round(time.perf_counter() - began, 2)}

@@ -1,4 +1,4 @@
-"""What other libraries, and papers, call what has another name here; and classes whose names are misspelt."""
+"""Names that other libraries and papers use for classes of fastrec, and suggestions for misspelt ones."""
 
 import difflib
 import re
@@ -68,7 +68,7 @@ def _fold(name: str) -> str:
 
 
 def suggest_class(wrong: str, known: Iterable[str]) -> str | None:
-    """What is meant by a name from another library or a misspelt one, or None; `known` are names of classes.
+    """Suggests a class for a name from another library or a misspelt one, or None; `known` are names of classes.
 
     >>> suggest_class("SVD++", ["EASE"])
     'SGDFactorization(loss="squared", implicit_feedback=True)'

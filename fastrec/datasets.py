@@ -195,7 +195,9 @@ def _from_grouplens() -> Tables:
 
 
 def _read_limited(answer: IO[bytes]) -> bytes:
-    """All of an answer, if that is neither too much nor too slow: the timeout alone would let it trickle for hours."""
+    """Reads an answer whole, if that is neither too much nor too slow: the timeout alone would let it trickle
+    for hours.
+    """
     content, deadline = bytearray(), time.monotonic() + _SLOWEST_SECONDS
     while block := answer.read(1 << 16):
         content += block

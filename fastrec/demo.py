@@ -123,7 +123,7 @@ def _indent(text: str) -> str:
 
 
 def describe(data: Interactions) -> list[tuple[str, str]]:
-    """What one would ask first about the data, as pairs of a name and a text.
+    """The facts about the data that a reader asks for first, as pairs of a name and a text.
 
     >>> describe(Interactions([0, 0, 1], [0, 1, 1]))[:3]
     [('users', '2'), ('films', '2'), ('ratings', '3')]
@@ -153,7 +153,7 @@ def pick_users(report: Report, n: int = 3) -> list[Any]:
 
 
 def read_taste(model: Any, train: Interactions, test: Interactions, user: Any, k: int = 8) -> Reader:
-    """What a user liked before, latest first, and what the model recommends."""
+    """The items that a user liked before, latest first, and those that the model recommends."""
     code = train.users.encode([user])[0]
     events = np.flatnonzero(train.user_codes == code)
     ratings = train.matrix.data[train.matrix.indptr[code] : train.matrix.indptr[code + 1]]
@@ -179,7 +179,7 @@ def reader_table(reader: Reader) -> Table:
 
 
 def fit_rules(train: Interactions) -> fr.SequenceRules:
-    """What follows what; that many times are ties is said in the demo's own words."""
+    """Fits rules of order; the demo says in its own words that many times are ties."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fr.TiedTimesWarning)
         return fr.SequenceRules().fit(train)
@@ -193,7 +193,9 @@ def choose_model(train: Interactions) -> fr.AutoRecommender:
 
 
 def next_films(rules: Any, data: Interactions, user: Any, k: int = 5) -> Table:
-    """What a user watched last, newest first, what comes next, and which of the films watched leads to it most."""
+    """The films that a user watched last, newest first, those that come next, and the watched one that leads to
+    each most.
+    """
     code = int(data.users.encode([user])[0])
     start, stop = rules.seen_.indptr[code : code + 2]
     newest = rules.seen_.indices[start:stop][np.argsort(-rules.order_[start:stop], kind="stable")][:k]

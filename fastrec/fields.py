@@ -1,4 +1,4 @@
-"""What the arrays of a file must be: each class declares its own once, and whatever is loaded is checked by that.
+"""The declarations of a file's arrays: each class declares its own once, and all that is loaded is checked by them.
 
 Kernels check no bounds, so nothing of a file may reach one before it has been found to be what it must be.
 """
@@ -236,7 +236,7 @@ class Value(Field):
 
 @dataclass(frozen=True)
 class Nothing(Field):
-    """What a class does not keep, though one that it derives from does."""
+    """A field that a class does not keep, though one that it derives from does."""
 
     absent: bool = True
 
@@ -250,7 +250,9 @@ class Nothing(Field):
 
 
 def fields_of(kind: type) -> dict[str, Field]:
-    """What a fitted object of the class keeps: the fields that each class in its line declares as `_learned`."""
+    """The fields that a fitted object of the class keeps: those that each class in its line declares as
+    `_learned`.
+    """
     lines = [vars(base).get("_learned", {}) for base in reversed(kind.__mro__)]
     return {name: field for fields in lines for name, field in fields.items()}
 

@@ -1,4 +1,4 @@
-"""How objects show themselves in a notebook: tables with notes below, in one style, in the colours of the notebook."""
+"""The view of objects in a notebook: tables with notes below, in one style, in the colours of the notebook."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

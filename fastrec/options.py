@@ -1,4 +1,4 @@
-"""What the options of an estimator may be: each class declares its own once, and all who ask of options read that.
+"""Declarations of options: each estimator declares its own once, and all who ask of options read them.
 
 `fit` checks by it, the command line reads text by it, `search` makes ranges of it, and docs/options.md lists it.
 """
@@ -31,7 +31,7 @@ LARGEST_WIDTH = 1 << 14
 
 @dataclass(frozen=True)
 class Option(ABC):
-    """What one option may be.
+    """The values that one option may have.
 
     Parameters
     ----------
@@ -70,12 +70,14 @@ class Option(ABC):
         return " or ".join([self._kind(), *(f'"{word}"' if word else "None" for word in self.also)])
 
     def bounds(self) -> str:
-        """What numbers it may be, in words; an empty text where all, or where it is no number."""
+        """The bounds of the numbers, in words; an empty text where there are none, or for values that are no
+        numbers.
+        """
         return ""
 
     @property
     def by_log(self) -> bool:
-        """Whether a search draws it by its logarithm, where nothing else is said."""
+        """Tells whether a search draws it by its logarithm, where nothing else is said."""
         return False
 
     def parse(self, text: str) -> object:
@@ -265,7 +267,7 @@ class ByColumn(Option):
 
 @dataclass(frozen=True)
 class Jobs(Option):
-    """How many threads: see `parallel.effective_jobs`."""
+    """A number of threads: see `parallel.effective_jobs`."""
 
     also: tuple[str | None, ...] = (None,)
 
@@ -295,7 +297,7 @@ class Seed(Option):
 
 @dataclass(frozen=True)
 class Verbosity(Option):
-    """Whether to show progress: a flag, or scikit-learn's number."""
+    """Tells whether to show progress: a flag, or scikit-learn's number."""
 
     def _check(self, name: str, value: object) -> None:
         if not isinstance(value, bool | np.bool_ | int | np.integer):
@@ -321,7 +323,7 @@ class Function(Option):
 
 @dataclass(frozen=True)
 class Other(Option):
-    """What is none of these: told by its type, and looked at by a function of its own, if not by `fit` itself."""
+    """A value of no other kind: told by its type, and checked by a function of its own, if not by `fit` itself."""
 
     type: str
     look: Callable[[str, Any], object] | None = None

@@ -56,7 +56,7 @@ def _cores() -> int:
 
 
 def _read_limits() -> Iterator[int]:
-    """What the environment asks for; of PYTHON_CPU_COUNT, joblib knows from Python 3.13 on."""
+    """Reads the limits that the environment sets; of PYTHON_CPU_COUNT, joblib knows from Python 3.13 on."""
     python = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
     for text in (python, os.environ.get("OMP_NUM_THREADS")):
         first = str(text).split(",")[0].strip()  # OpenMP has one number for each level of nesting

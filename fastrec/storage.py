@@ -373,7 +373,7 @@ def _kind_of(content: mmap.mmap) -> str:
 
 
 def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, Any] | None:
-    """What fastrec wrote about the file, checked; None where another program wrote it."""
+    """Reads fastrec's own record about the file, checked; None where another program wrote the file."""
     told = header.get("__metadata__", {})
     if not {"fastrec", "fastrec_header_crc32"} & set(told):
         return None
@@ -399,7 +399,7 @@ def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, 
 
 
 def _read_entries(path: Path, header: dict[str, Any], size: int) -> dict[str, _Entry]:
-    """Where each array lies; every byte of the file belongs to exactly one."""
+    """Reads the place of each array; every byte of the file belongs to exactly one."""
     entries = {name: _read_entry(path, name, fields) for name, fields in header.items() if name != "__metadata__"}
     offset = 0
     for name, entry in sorted(entries.items(), key=lambda named: (named[1].start, named[1].stop)):

@@ -45,7 +45,7 @@ class Table:
 
     @property
     def wide(self) -> bool:
-        """Whether a page gives it the whole width."""
+        """Tells whether a page gives it the whole width."""
         return len(self.columns) > 3 and not self.wrap
 
     def text(self, indent: str = "") -> str:

@@ -58,7 +58,7 @@ def memory_bytes() -> int:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number of Python's own.
+    """Tells whether a value is a number of Python's own.
 
     >>> is_number(3), is_number(0.5), is_number(True), is_number("auto")
     (True, True, False, False)

@@ -77,7 +77,7 @@ def agreement(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def seconds(folder: Folder, repeats: int) -> Iterator[Record]:
-    """All users of ML-1M, 10 metrics: seconds of `evaluate`, and of making the lists alone."""
+    """Times `evaluate` for all users of ML-1M and 10 metrics, and the making of the lists alone."""
     train, test = fr.split_random(fr.Interactions.from_matrix(folder.matrix("ml-1m")), 0.2, random_state=0)
     tell_parts("evaluation", train=train, test=test)
     model = fr.ImplicitALS(factors=64, random_state=0).fit(train)

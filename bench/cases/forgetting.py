@@ -1,4 +1,4 @@
-"""What it costs to forget users, beside a fit, and what of EASE's fit its Gramian is."""
+"""The cost of forgetting users, beside a fit, and the share of the Gramian in EASE's fit."""
 
 import copy
 import time

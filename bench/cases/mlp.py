@@ -153,7 +153,7 @@ def train_torch(model: str, batch: int, sparse: bool) -> Record:
 
 
 def ask(python: str, *arguments: str) -> Record:
-    """What this file prints when it is run with these arguments."""
+    """Runs this file with arguments and returns the record that it prints."""
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     printed = subprocess.run(

@@ -158,7 +158,7 @@ def _dense(folder: Folder, side: int) -> Record:
 
 
 def _alone(*arguments: str) -> Record:
-    """What this file prints as its last line, run as a program."""
+    """Runs this file as a program and returns the record of its last line."""
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     command = [sys.executable, __file__, *arguments]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=paths).stdout.splitlines()
@@ -265,7 +265,7 @@ PARTS = (race, gowalla, inverse, dense, whale)
 
 
 def main() -> None:
-    """What runs in a process of its own: `neighbors.py FOLDER WHAT SIDE` prints one line of JSON."""
+    """Runs one measurement in a process of its own: `neighbors.py FOLDER WHAT SIDE` prints one line of JSON."""
     what = {part.__name__: part for part in (fit_dense, invert_lapack)}[sys.argv[2]]
     print(json.dumps(what(Folder(Path(sys.argv[1])), int(sys.argv[3]))))
 

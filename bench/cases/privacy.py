@@ -1,4 +1,4 @@
-"""What privacy costs: NDCG@20 of a hidden fifth by epsilon, beside the same models without, and the time of a fit.
+"""The cost of privacy: NDCG@20 of a hidden fifth by epsilon, beside models that are not private, and the time of a fit.
 
 And what is given away: audits of private models, of one with half the noise, and of models that are not private.
 """

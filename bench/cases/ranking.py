@@ -74,7 +74,9 @@ def _difference(report: Any, metric: str, name: str, other: str = "Blend") -> st
 
 
 def labels(folder: Folder, repeats: int) -> Iterator[Record]:
-    """What decides, on ML-1M cut in time, one seed: labels, features and the loss of the ranker."""
+    """Measures the parts that decide, on ML-1M cut in time, one seed: labels, features and the loss of the
+    ranker.
+    """
     train, test = movielens(folder)
     pointwise = HistGradientBoostingClassifier(
         learning_rate=0.06, max_iter=150, max_depth=4, min_samples_leaf=100, early_stopping=False, random_state=0

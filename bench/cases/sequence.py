@@ -96,13 +96,15 @@ RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def events_of(folder: Folder) -> tuple[fr.Interactions, int]:
-    """All of ml-1m by its times, ties in the order of the file, and the moment from which its test part begins."""
+    """Reads all events of ml-1m by time, ties in the order of the file, and the moment from which the test part
+    begins.
+    """
     data, (split,) = timed_events(folder, "ml-1m"), folder.columns("ml-1m", "time_split")
     return data, int(data.times[split.astype(str) == "test"].min())
 
 
 def timed_events(folder: Folder, name: str) -> fr.Interactions:
-    """All events of a data set by their times, ties in the order of the file."""
+    """Reads the events of a data set by their times, ties in the order of the file."""
     user, item, times = folder.columns(name, "user", "item", "timestamp")
     return fr.Interactions(codes(user), codes(item), times=times, time_unit="s", duplicates="last")
 
@@ -233,7 +235,7 @@ def closed_forms(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def costs(folder: Folder, repeats: int) -> Iterator[Record]:
-    """What models that count cost on one thread: a fit, events taken in, a question by a history of some 50."""
+    """Measures models that count on one thread: a fit, events taken in, a question by a history of some 50."""
     data, cut = events_of(folder)
     train, late = fr.split_time(data, at=cut)
     day, numbers = late.select(np.arange(5000)), range(5000, 5000 + SINGLE)

@@ -58,7 +58,7 @@ def _collect_facts(model: Any, path: Path, state: str) -> dict[str, Any]:
 
 
 def _describe_codecs(model: Any) -> dict[str, str]:
-    """What a compressed model was made of, and how."""
+    """Describes the codecs of a compressed model."""
     if not hasattr(model, "codecs_"):
         return {}
     codecs = {name.strip("_"): repr(codec) for name, codec in model.codecs_.items()}

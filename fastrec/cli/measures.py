@@ -1,4 +1,4 @@
-"""What an evaluation measures: a group of options, and the evaluation by them."""
+"""The measures of an evaluation: a group of options, and the evaluation by them."""
 
 from collections.abc import Mapping
 from pathlib import Path

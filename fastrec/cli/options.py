@@ -1,4 +1,4 @@
-"""What options of the commands are called, what they take, and what their help says."""
+"""The names of the commands' options, the values that they take, and their help."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ from fastrec.permissions import parse_mode
 
 
 class Format(StrEnum):
-    """How results are written."""
+    """The format of results."""
 
     table = "table"
     json = "json"
@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class Split(StrEnum):
-    """How a file is parted into training and test data."""
+    """The way in which a file is parted into training and test data."""
 
     auto = "auto"
     time = "time"
@@ -29,14 +29,14 @@ class Split(StrEnum):
 
 
 class ColdUsers(StrEnum):
-    """What becomes of users without a training event."""
+    """The treatment of users without a training event."""
 
     keep = "keep"
     skip = "skip"
 
 
 class Duplicates(StrEnum):
-    """What several events of one user and item add up to."""
+    """The sum of several events of one user and item."""
 
     sum = "sum"
     last = "last"
@@ -61,14 +61,14 @@ class TimeUnit(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What a server answers about ids that it does not know."""
+    """The server's answer about ids that it does not know."""
 
     popular = "popular"
     error = "error"
 
 
 class NewIds(StrEnum):
-    """What becomes of ids that the model does not know."""
+    """The treatment of ids that the model does not know."""
 
     hold = "hold"
     refuse = "refuse"
@@ -76,7 +76,7 @@ class NewIds(StrEnum):
 
 
 class Method(StrEnum):
-    """How options are searched."""
+    """The method by which options are searched."""
 
     random = "random"
     grid = "grid"
@@ -198,7 +198,9 @@ Given = TypeVar("Given")
 
 
 def read_options(read: Callable[[], Given]) -> Given:
-    """What texts of --option stand for; what they may not is wrong usage, told before anything is computed."""
+    """Reads the texts of --option as values; a text that is no value is wrong usage, told before anything is
+    computed.
+    """
     try:
         return read()
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What commands write: results to stdout as a table, JSON or CSV, notes to stderr."""
+"""The output of commands: results to stdout as a table, JSON or CSV, notes to stderr."""
 
 import csv
 import json

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class TableOptions(NamedTuple):
-    """How the tables of a command are read, and what is kept of them."""
+    """The options by which the tables of a command are read, and those by which rows are kept."""
 
     reading: dict[str, Any]
     values: Values
@@ -150,7 +150,7 @@ def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
 def split_table(
     data: "Interactions", split: Split, fraction: float, seed: int
 ) -> tuple["Interactions", "Interactions"]:
-    """What to learn from, and what to find."""
+    """Splits a table into a part to learn from and a part to find."""
     from fastrec import split_last, split_random, split_time
 
     split = choose_split(data, split)

@@ -1,4 +1,6 @@
-"""What a command is at, said where it takes long: a line in ten seconds, or a turning sign on a terminal."""
+"""The line that tells the work of a command where it takes long: one in ten seconds, or a turning sign on a
+terminal.
+"""
 
 import sys
 import threading

@@ -153,7 +153,7 @@ class ResidualCodec(VectorCodec):
         return self
 
     def _left(self, coordinates: Floats, rows: Rows) -> Floats:
-        """What the coarse codes leave of coordinates."""
+        """The coordinates less the coarse codes."""
         again = np.empty(coordinates.shape, np.float32)
         coded = Coded(readonly(rows), self._d, 0, 0, self.coarse_._layout(0), NO_LAYOUT)
         decode_rows(coded, readonly(np.arange(len(rows), dtype=np.int32)), again)

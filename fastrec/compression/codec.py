@@ -108,7 +108,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     @abstractmethod
     def _layout(self, start: int) -> Layout:
-        """How kernels read what lies from byte `start` of a row on."""
+        """The layout by which kernels read a row from byte `start` on."""
 
     # -- scikit-learn
 
@@ -351,7 +351,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 yield from value._arrays()
 
     def _sizes(self) -> Sizes:
-        """What the symbols in the shapes of `_learned` stand for."""
+        """The sizes that the symbols in the shapes of `_learned` stand for."""
         return {"d": self._d}
 
     def check(self, *, ranges: bool) -> None:

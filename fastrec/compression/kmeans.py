@@ -128,7 +128,7 @@ def in_parts(vectors: Floats, parts: int) -> Floats:
 
 
 def _places(d: int, parts: int) -> NDArray[np.bool_]:
-    """Which places in the parts hold a dimension, of shape (parts, dimensions of the widest)."""
+    """The places in the parts that hold a dimension, of shape (parts, dimensions of the widest)."""
     sizes = part_sizes(d, parts)
     places: NDArray[np.bool_] = np.arange(sizes.max()) < sizes[:, None]
     return places

@@ -196,7 +196,7 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
 
 
 def time_between(times: NDArray[Any], last: float) -> NDArray[np.float64]:
-    """How long before the last each time is, 0 for what is later: exact where times are beyond float64.
+    """The time from each time to the last one, 0 for later ones: exact where times are beyond float64.
 
     >>> time_between(np.array([2**62, 2**62 + 1, -(2**62)]), 2**62 + 1)
     array([1.00000000e+00, 0.00000000e+00, 9.22337204e+18])
@@ -274,7 +274,8 @@ def _rescale(
 
 
 def find_far_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which times lie beyond the middle 99.8 % of all by more than these span; none among fewer than a hundred.
+    """Finds times that lie beyond the middle 99.8 % of all by more than these spans; none among fewer than a
+    hundred.
 
     >>> find_far_times(np.append(np.arange(999), 10**6))
     array([999])

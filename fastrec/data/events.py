@@ -99,7 +99,7 @@ def pick_rows(labels: Labels, wanted: Sequence[str], name: str) -> NDArray[np.bo
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
-    """What an event of each kind counts.
+    """Checks the weights of an event of each kind.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def check_weights(weights: Any) -> dict[str, float] | None:
 
 
 def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDArray[np.float64]:
-    """What each row counts, of shape (n,).
+    """The weight of each row, of shape (n,).
 
     Raises
     ------

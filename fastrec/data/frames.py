@@ -12,7 +12,7 @@ BACKENDS: tuple[Backend, ...] = ("pandas", "polars", "pyarrow")
 
 
 def installed_backends() -> list[Backend]:
-    """Which of pandas, polars and pyarrow can be imported here, in that order."""
+    """Names those of pandas, polars and pyarrow that can be imported here, in that order."""
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
 
 
@@ -122,7 +122,8 @@ def find_column(given: Any) -> "nw.Series[Any] | None":
 
 
 def plain_column(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
-    """What a column holds: numbers and truth values as an array, where none is missing; else a list of Python objects.
+    """The content of a column: numbers and truth values as an array, where none is missing; else a list of Python
+    objects.
 
     Categories are what they stand for, 128-bit integers and decimals without a fraction are int64 where all fit.
     """

@@ -167,7 +167,7 @@ def _plain_id(value: Any, row: int, name: str) -> Id:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a Python object stands for what is not there: None, NaN, or pandas' own.
+    """Tells whether a Python object stands for what is not there: None, NaN, or pandas' own.
 
     >>> [is_missing(value) for value in (None, float("nan"), Decimal("nan"), np.datetime64("nat"), 0, "")]
     [True, True, True, True, False, False]
@@ -206,7 +206,7 @@ def check_text(strings: Iterable[str], name: str) -> None:
 
 
 def strings_in(values: Iterable[Any]) -> Iterator[str]:
-    """All strings of a column, also those of lists of categories; lists of numbers are passed over.
+    """Lists the strings of a column, also those of lists of categories; lists of numbers are passed over.
 
     >>> list(strings_in(["a", 1, ["b", "c"], [0.5, 1.5], None]))
     ['a', 'b', 'c']

@@ -285,7 +285,9 @@ class Interactions:
 
     @property
     def duplicates(self) -> Duplicates | None:
-        """What becomes of several interactions of one user and item: "sum", "last", "max", "error"; None: not said."""
+        """The treatment of several interactions of one user and item: "sum", "last", "max", "error"; None:
+        not said.
+        """
         return self._duplicates
 
     @property
@@ -322,7 +324,7 @@ class Interactions:
 
     @property
     def n_repeated(self) -> int:
-        """How many pairs of a user and an item have several interactions."""
+        """The number of pairs of a user and an item that have several interactions."""
         _ = self.matrix
         return next(iter(self._merged.values())).n_repeated
 
@@ -352,7 +354,7 @@ class Interactions:
         return np.asarray(by_time[ranks])
 
     def _rank_last_events(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All events by time and then by row; and which of these is the last one of each cell of the matrix."""
+        """Sorts events by time and then by row, and marks the last one of each cell of the matrix."""
         by_time = np.arange(self.n_interactions) if self._times is None else np.argsort(self._times, kind="stable")
         order, begins = number_cells(self._user_codes[by_time], self._item_codes[by_time], self.shape)
         ends = np.append(begins[1:], True)[: len(order)]
@@ -566,7 +568,8 @@ class Interactions:
         return self._replace(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
 
     def titles(self, codes: ArrayLike) -> list[str]:
-        """What to show for the given items: their `title` in `item_info`, or their id where there is none.
+        """The text to show for each of the given items: its `title` in `item_info`, or its id where there is
+        none.
 
         Examples
         --------
@@ -621,7 +624,7 @@ class Interactions:
         return show_facts("Interactions", self.describe())
 
     def describe(self) -> dict[str, str]:
-        """What a person would ask first, in words: what is printed of the interactions.
+        """Describes the interactions in words, by the facts that a person asks for first; `print` shows this.
 
         Examples
         --------

@@ -149,7 +149,7 @@ def recognise_item_columns(names: Sequence[str], *, item: Selector, title: Selec
 
 
 def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mapping[str, Selector]) -> bool:
-    """Whether the first line of a file names its columns: as the caller said, or as it looks.
+    """Tells whether the first line of a file names its columns: as the caller said, or as it looks.
 
     Columns that are not chosen by number have names, so there is a header. Where both ids are chosen by number, a line
     with a number in place of a name is an interaction.
@@ -183,7 +183,7 @@ def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mappin
 
 
 def _is_no_name(field: str) -> bool:
-    """Whether a field is a number or a date, as values are and names are not."""
+    """Tells whether a field is a number or a date, as values are and names are not."""
     return (
         re.fullmatch(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*|\s*[0-9]{4}-[0-9]{2}-[0-9]{2}.*", field)
         is not None

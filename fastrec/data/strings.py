@@ -16,7 +16,7 @@ OFFSETS = Array(("n + 1",), "int64", below="bytes", order="ends")
 
 
 def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    r"""All strings as one block of UTF-8 bytes, and where each begins and ends in it.
+    r"""Packs strings into one block of UTF-8 bytes, with the place where each begins and ends.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def check_block(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
 
 
 def is_rising(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArray[np.int32]) -> bool:
-    """Whether each string of a block is above the one before, byte by byte, in the order of these codes.
+    """Tells whether each string of a block is above the one before, byte by byte, in the order of these codes.
 
     >>> utf8, offsets = pack_strings(["b", "a", "ab"])
     >>> is_rising(utf8, offsets, np.array([1, 2, 0])), is_rising(utf8, offsets, np.array([2, 1, 0]))
@@ -92,7 +92,7 @@ def is_rising(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArra
 
 
 def _ties_rise(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], ties: NDArray[np.intp]) -> bool:
-    """Whether of strings whose first eight bytes are alike the one after each of `ties` is above it."""
+    """Tells whether of strings whose first eight bytes are alike the one after each of `ties` is above it."""
     lengths, depth = ends - starts, 8
     while len(ties):
         spent = (lengths[ties] <= depth) & (lengths[ties + 1] <= depth)

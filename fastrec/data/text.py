@@ -36,7 +36,7 @@ _MARKS = (
 
 
 class TextFormat(NamedTuple):
-    """How a text file is written."""
+    """The format of a text file."""
 
     delimiter: str
     quote: str | None

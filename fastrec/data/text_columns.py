@@ -57,7 +57,7 @@ class TextColumn:
         return self.utf8[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
 
     def to_list(self) -> list[str]:
-        """All fields."""
+        """Lists the fields."""
         return [self.text(row) for row in range(len(self))] if len(self) < 1000 else self._all()
 
     def _all(self) -> list[str]:
@@ -65,7 +65,9 @@ class TextColumn:
         return [block[start:stop].decode() for start, stop in pairwise(bounds)]
 
     def integers(self) -> NDArray[np.int64] | None:
-        """All fields as integers, where every one is written as one plainly (`fastrec.data.ids.parse_integer`)."""
+        """The fields as integers, where every one is written as one plainly
+        (`fastrec.data.ids.parse_integer`).
+        """
         numbers = np.empty(len(self), np.int64)
         return numbers if kernels.parse_integers(self.utf8, self.offsets, numbers) < 0 else None
 
@@ -74,7 +76,7 @@ class TextColumn:
         return int(kernels.parse_integers(self.utf8, self.offsets, np.empty(len(self), np.int64)))
 
     def numbers(self) -> NDArray[np.int64] | NDArray[np.float64]:
-        """All fields as int64, or float64 where one is no integer of 64 bits.
+        """The fields as int64, or float64 where one is no integer of 64 bits.
 
         Raises
         ------
@@ -94,7 +96,7 @@ class TextColumn:
         return numbers
 
     def letters(self) -> NDArray[np.uint8] | None:
-        """All fields as rows of bytes, of shape (n, width), where they are equally long; else None."""
+        """The fields as rows of bytes, of shape (n, width), where they are equally long; else None."""
         lengths = np.diff(self.offsets)
         if not len(self) or not lengths[0] or (lengths != lengths[0]).any():
             return None

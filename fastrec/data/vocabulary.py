@@ -208,7 +208,9 @@ class Vocabulary:
 
     @property
     def ids(self) -> NDArray[Any]:
-        """All ids in the order of their codes: int64, or Python strings (dtype object); shape (n,), read-only."""
+        """The ids in the order of their codes: int64, or Python strings (dtype object); shape (n,),
+        read-only.
+        """
         if self._ids is None:
             self._ids = unpack_strings(*self._block())
             self._ids.flags.writeable = False
@@ -453,7 +455,7 @@ class CodeVocabulary(Vocabulary):
 
     @property
     def ids(self) -> NDArray[Any]:
-        """All codes: int64, of shape (n,)."""
+        """The codes: int64, of shape (n,)."""
         if self._ids is None:
             self._ids = frozen(np.arange(self._length))
         return self._ids

@@ -1,4 +1,4 @@
-"""What is asked of a model in executors: recommendations, metrics, factors. Each kind is a `Work`."""
+"""The questions to a model in executors: recommendations, metrics, factors. Each kind is a `Work`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class Block(NamedTuple):
         return cls(row["piece"], indptr, indices, array_of(row["values"], np.float32))
 
     def events(self, width: int) -> CodeMatrix:
-        """All events, with a value for each, events of value 0 as stored zeros; `width` columns."""
+        """The events with a value for each, events of value 0 as stored zeros; `width` columns."""
         values = np.ascontiguousarray(np.broadcast_to(self.values, len(self.indices)))
         return assemble_csr(values, self.indices, self.indptr, (len(self.indptr) - 1, width))
 
@@ -47,7 +47,7 @@ class Block(NamedTuple):
 
 
 def piece_rows(n: int) -> int:
-    """How many rows a piece of n has; the last one may have fewer.
+    """The number of rows of a piece of n pieces; the last one may have fewer.
 
     >>> piece_rows(3000), piece_rows(200_000)
     (1024, 4096)
@@ -86,7 +86,7 @@ def names_of(rows: list[dict[str, Any]]) -> pa.Array:
 
 
 def deal_pieces(rows: NDArray[np.int64], entries: NDArray[np.int64], shards: int) -> NDArray[np.int64]:
-    """Which shard each piece belongs to: runs of pieces of about equal cost, at most `shards` of them.
+    """The shard that each piece belongs to: runs of pieces of about equal cost, at most `shards` of them.
 
     >>> deal_pieces(np.array([1024, 1024, 7]), np.array([9000, 4000, 5000]), 2)
     array([0, 1, 1])

@@ -1,4 +1,4 @@
-"""What a shard is handed where its work is done: its blocks, and of the other side what it needs.
+"""The inputs of a shard where its work is done: its blocks, and the rows of the other side that it needs.
 
 Either an executor reads it from the folder of the run itself, which costs the engine nothing, or it came through the
 engine as two tables.
@@ -24,7 +24,7 @@ BLOCK_IDS = ("piece", "indptr", "indices", "values", "ids")
 
 
 class Delivery(Protocol):
-    """What a shard is handed."""
+    """The inputs of a shard."""
 
     def blocks(self) -> list[Cells]:
         """Its own blocks, in the order of their pieces."""
@@ -39,11 +39,11 @@ class Delivery(Protocol):
         """A column of the other side's blocks, in the order of their pieces."""
 
     def extra(self) -> dict[int, Any]:
-        """What came with the question for each piece."""
+        """The rows that came with the question for each piece."""
 
 
 class Folders(NamedTuple):
-    """Where a half epoch's inputs lie, and which shard each piece of the own side belongs to."""
+    """The folders of a half epoch's inputs, and the shard of each piece of the own side."""
 
     blocks: str
     own: str

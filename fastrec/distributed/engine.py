@@ -1,4 +1,4 @@
-"""What is asked of an engine: DataFrames alone, so that Spark, Spark Connect and Sail will do."""
+"""The few operations that an engine must have: on DataFrames alone, so that Spark, Spark Connect and Sail will do."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,7 +86,7 @@ def read_frame(spark: Session, folder: str, schema: pa.Schema) -> Frame | None:
 
 
 def apply_to_groups(frame: Frame, key: str, function: Callable[[pa.Table], pa.Table], schema: pa.Schema) -> Frame:
-    """What a function makes of the rows of each key, as tables of Arrow's."""
+    """Applies a function to the rows of each key, as tables of Arrow's."""
 
     def apply(table: pa.Table) -> pa.Table:  # Spark looks at its hints, and takes no partial
         return function(table)
@@ -97,7 +97,7 @@ def apply_to_groups(frame: Frame, key: str, function: Callable[[pa.Table], pa.Ta
 def apply_to_pairs(
     left: Frame, right: Frame, key: str, function: Callable[[pa.Table, pa.Table], pa.Table], schema: pa.Schema
 ) -> Frame:
-    """What a function makes of the rows of each key in two frames."""
+    """Applies a function to the rows of each key in two frames."""
 
     def apply(first: pa.Table, second: pa.Table) -> pa.Table:
         return function(first, second)
@@ -108,12 +108,14 @@ def apply_to_pairs(
 def map_batches(
     frame: Frame, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
 ) -> Frame:
-    """What a function makes of the rows of each partition, a batch at a time."""
+    """Applies a function to the rows of each partition, a batch at a time."""
     return frame.mapInArrow(function, sql_schema(schema))
 
 
 def count_tasks(spark: Session) -> int:
-    """How many tasks the engine runs at a time, as far as it tells: by how many parts it cuts a range in."""
+    """The number of tasks that the engine runs at a time, as far as it tells: the parts into which it cuts a
+    range.
+    """
     parts = spark.range(1 << 10).select(sql.spark_partition_id().alias("part")).distinct().count()
     return max(1, int(parts) // int(spark.conf.get("spark.task.cpus", "1")))
 

@@ -13,7 +13,7 @@ HALF_HASH = 1 << 29  # sums of ten billion such numbers stay below 2⁶³
 
 
 class Digest(NamedTuple):
-    """How many events there are, and what they add up to: the same for the same rows in any order."""
+    """The number of events and the sum of their hashes: the same for the same rows in any order."""
 
     events: int
     content: str

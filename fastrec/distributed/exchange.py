@@ -36,7 +36,7 @@ LOCAL_BLOCKS = pa.schema(
 
 
 class Work(Protocol):
-    """What is done in a shard."""
+    """The work of a shard."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -47,7 +47,7 @@ class Work(Protocol):
 
 
 class Layout(NamedTuple):
-    """How a run lies in its folder, and how it is dealt to tasks."""
+    """The layout of a run in its folder, and of its pieces on tasks."""
 
     folder: str
     shape: tuple[int, int]
@@ -63,7 +63,7 @@ class Layout(NamedTuple):
         return f"{self.folder}/{SIDES[side]}-{epoch % 2}"
 
     def folders(self, side: int, epoch: int, other_epoch: int) -> Folders:
-        """Where a side's rows find what they were after an epoch, and the other side's after another."""
+        """The folders of a side's rows after an epoch, and of the other side's after another."""
         other = 1 - side
         own, others = self.state(side, epoch), self.state(other, other_epoch)
         return Folders(self.blocks(side), own, others, self.blocks(other), self.places[side], self.shape[other])
@@ -74,10 +74,12 @@ class Exchange(Protocol):
 
     @property
     def name(self) -> str:
-        """What the option calls it."""
+        """The exchange's name in the option."""
 
     def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
-        """What the work yields for each shard of a side, as a frame; each is handed the factors that it had."""
+        """Solves the rows of a side and yields a frame for each shard; each shard is handed the factors that
+        it had.
+        """
 
     def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
         """The same for the users' shards: with all items, and what `extra`, of key, piece and data, has for them."""
@@ -127,7 +129,7 @@ class FileExchange:
 
 
 class FrameExchange:
-    """All that a shard needs comes through the engine: factors as mail, to every shard or to those that want them.
+    """An exchange through the engine: factors are sent as rows, to every shard or to those that want them.
 
     Parameters
     ----------
@@ -224,7 +226,7 @@ def _key_column(keys: list[int], places: NDArray[np.int64]) -> Any:
 
 
 def _last_pieces(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the pieces of each shard end."""
+    """The ends of the pieces of each shard."""
     return np.searchsorted(places, np.arange(places[-1] + 1), side="right")
 
 

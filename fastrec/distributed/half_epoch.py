@@ -35,7 +35,7 @@ class Turn(NamedTuple):
 
     @property
     def width(self) -> int:
-        """How many numbers a row has."""
+        """The count of numbers in a row."""
         return len(self.basis)
 
     @property
@@ -53,7 +53,7 @@ class Weights(NamedTuple):
 
 
 class HalfEpoch(NamedTuple):
-    """All that the driver says of half an epoch."""
+    """The driver's description of half an epoch."""
 
     n_others: int
     turned: tuple[Floats, ...]  # the bases by which own rows are still to be turned, in their order

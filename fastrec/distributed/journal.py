@@ -16,7 +16,7 @@ BEGUN = -1  # the step of a run whose data are not prepared yet
 
 
 class Line(NamedTuple):
-    """What is known after a step: 0 are the data, then users and items take turns.
+    """The state after a step: step 0 are the data, then users and items take turns.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ class Journal:
         self._spark, self._folder = spark, f"{folder}/journal"
 
     def read(self) -> list[Line]:
-        """All lines in their order, the last one with its arrays; none of a run that was never prepared."""
+        """Reads the lines in their order, the last one with its arrays; none of a run that was never
+        prepared.
+        """
         frame = read_frame(self._spark, self._folder, LINES)
         if frame is None:
             return []

@@ -57,7 +57,7 @@ def place_folder(path: str | os.PathLike[str]) -> str:
 
 
 def _describe_job(model: Any, digest: Digest) -> dict[str, Any]:
-    """What a run is of: factors of anything else must not be mixed with its own."""
+    """Describes the job of a run: factors of another job must not be mixed with its own."""
     given = {name: getattr(model, name) for name in JOB}
     seed = int(model.random_state) if isinstance(model.random_state, Integral) else None
     return {**given, "random_state": seed, "events": digest.events, "content": digest.content}
@@ -118,14 +118,16 @@ def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> 
 
 
 def wants_less(layout: Layout, entries: int) -> bool:
-    """Whether shards that get what they name get less than half of all: entries that each fall on a random row."""
+    """Tells whether shards that get what they name get less than half of all: entries that each fall on a random
+    row.
+    """
     n = np.array(layout.shape, np.float64)
     named = n * -np.expm1(-entries / layout.shards / n)
     return bool(named.sum() < 0.5 * n.sum())
 
 
 def _see_folder(spark: Session, layout: Layout) -> bool:
-    """Whether every task of a job reads all blocks of the items."""
+    """Makes sure that every task of a job reads all blocks of the items."""
     probe = partial(_count_pieces, layout.blocks(ITEMS))
     shards = spark.range(0, layout.shards, 1, layout.shards)
     counts = map_batches(shards, probe, pa.schema([("pieces", pa.int32())])).collect()

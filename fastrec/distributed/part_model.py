@@ -18,7 +18,7 @@ USERS_AT_ONCE = 1 << 14
 
 
 class Learned(NamedTuple):
-    """What the driver says of the model."""
+    """The driver's description of the model."""
 
     turn: Turn
     options: dict[str, Any]

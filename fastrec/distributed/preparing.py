@@ -19,7 +19,7 @@ ENTRIES = pa.schema([("user_code", pa.int32()), ("item_code", pa.int32()), ("val
 
 
 class Sizes(NamedTuple):
-    """What the data come to."""
+    """The sizes of the data."""
 
     n_users: int
     n_items: int

@@ -132,7 +132,7 @@ def _check_metrics(metrics: Sequence[str] | str) -> tuple[str, ...]:
 
 
 def _truth_by_piece(run: Run, test: Frame) -> Frame:
-    """What is to be found, a row of key, piece and data for each piece of the users."""
+    """The items to be found: a row of key, piece and data for each piece of the users."""
     facts = run.lines[0].facts
     for side in ("user", "item"):
         if dict(test.dtypes)[side] != facts[side]:

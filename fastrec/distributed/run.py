@@ -40,7 +40,7 @@ class Run:
     weights: Weights
 
     def do(self, step: int, solver: Solver) -> Line:
-        """What half an epoch came to: as it was written down, or now that it is done."""
+        """Does half an epoch, or reads its result where it was written down before."""
         if step < len(self.lines):
             return self.lines[step]
         side, epoch = (USERS, (step + 1) // 2) if step % 2 else (ITEMS, step // 2)
@@ -64,7 +64,7 @@ class Run:
         return self._turn("float32")
 
     def last_epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of epochs that are done."""
         return (len(self.lines) - 1) // 2
 
     def settings(self) -> dict[str, str]:

@@ -79,14 +79,14 @@ def score_on_spark(
 
 
 class FilePlace(NamedTuple):
-    """Where executors find a model's file."""
+    """The place where executors find a model's file."""
 
     name: str
     shipped: bool  # through the engine: `name` is no path, but what the engine calls it
 
 
 class Scoring(NamedTuple):
-    """What executors are asked."""
+    """The questions to executors."""
 
     place: FilePlace
     k: int

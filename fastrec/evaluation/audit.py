@@ -126,7 +126,7 @@ def audit(
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found: bounds that hold with its confidence, each by itself.
+    """The result of an audit: bounds that hold with its confidence, each by itself.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class Audit:
 
     @property
     def exceeds_claim(self) -> bool:
-        """Whether a bound is above what the model claims: then it is not as private as it says.
+        """Tells whether a bound is above what the model claims: then it is not as private as it says.
 
         Each of the two bounds is above by chance one time in twenty at a confidence of 0.95: take more for an alarm.
         """

@@ -12,7 +12,7 @@ from fastrec.tables import Table
 
 
 class Difference(NamedTuple):
-    """How much two models differ on a metric: the mean of a − b over users, its interval, and the p-values."""
+    """The difference of two models on a metric: the mean of a − b over users, its interval, and the p-values."""
 
     metric: str
     a: str

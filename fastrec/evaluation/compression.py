@@ -1,4 +1,4 @@
-"""What compression costs a model, and what it saves: bytes, quality and speed by codec."""
+"""The cost of compression to a model, and its savings: bytes, quality and speed by codec."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ MOST_ASKED = 10_000  # users whose lists are compared and timed
 
 
 class Tradeoff(NamedTuple):
-    """What one codec makes of a model."""
+    """The bytes, quality and speed of a model with one codec."""
 
     codec: str
     """Its name; "original" for the model as it is."""
@@ -44,7 +44,7 @@ class Tradeoff(NamedTuple):
 
 
 class CompressionReport:
-    """What codecs make of one model; made by `compression_report`.
+    """The effect of codecs on one model; made by `compression_report`.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def compression_report(
     user_codec: Any = None,
     repeats: int = 3,
 ) -> CompressionReport:
-    """How many bytes each codec saves a fitted model, and what that costs: NDCG, recall and speed, side by side.
+    """Measures the bytes that each codec saves a fitted model, and its cost: NDCG, recall and speed, side by side.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def evaluate(
     batch_size: int = 8192,
     n_jobs: int | None = None,
 ) -> Report:
-    """How well fitted models find what users turned to later, with intervals, side by side.
+    """Measures how well fitted models find the items that users turned to later, with intervals, side by side.
 
     Every model recommends as many items as the largest k asks for, and all metrics at all k are taken from that one
     ranking. Users come in batches: nothing of the size users × items is made.
@@ -173,7 +173,7 @@ def evaluate(
 
 
 def _unpack_test(test: Any, histories: Any) -> tuple[Any, Any, NDArray[Any] | None]:
-    """What is to be found, the histories, and whose these are, where `next_events` has given all of it."""
+    """Unpacks the items to be found, the histories and their users, where `next_events` has given all of it."""
     if not isinstance(test, NextEvents):
         return test, histories, None
     if histories is not None:

@@ -1,4 +1,4 @@
-"""What is evaluated: fitted recommenders that know the same users and items."""
+"""The models of an evaluation: fitted recommenders that know the same users and items."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ def recommender_of(model: Any) -> Any:
 
 
 def is_plain_pipeline(model: Any) -> bool:
-    """Whether a model is a Pipeline of scikit-learn's own, which does not recommend itself."""
+    """Tells whether a model is a Pipeline of scikit-learn's own, which does not recommend itself."""
     return hasattr(model, "steps") and not isinstance(model, Recommender)
 
 
@@ -48,5 +48,5 @@ def _check_alike(named: dict[str, Any]) -> None:
 
 
 def are_same(one: Any, other: Any) -> bool:
-    """Whether two vocabularies have the same ids, or neither is there."""
+    """Tells whether two vocabularies have the same ids, or neither is there."""
     return one is other or (one is not None and other is not None and one == other)

@@ -28,7 +28,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What `evaluate` found: means with confidence intervals, values per user, and who was left out.
+    """The result of `evaluate`: means with confidence intervals, values per user, and the users who were left out.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """Who was evaluated, who was left out and why, and how the intervals were made; a sentence each."""
+        """Sentences on the users evaluated, those left out and why, and the making of the intervals."""
         evaluated = max(estimate.users for estimate in self.estimates)
         return [*count_notes(self.counts, evaluated, self.exclude_seen), self._interval_note()]
 

@@ -1,4 +1,4 @@
-"""What one model reaches: its lists, and all that is measured of them."""
+"""The scores of one model: its lists, and all measures of them."""
 
 import time
 from collections.abc import Container, Sequence
@@ -25,7 +25,9 @@ from fastrec.preprocessing.filtering import draw_negatives
 
 
 class ModelScores(NamedTuple):
-    """What one model reached: values per user, over all lists, the seconds it took, values per user by item group."""
+    """The scores of one model: values per user, over all lists, the seconds it took, values per user by item
+    group.
+    """
 
     values: dict[str, NDArray[np.float64]]
     totals: dict[str, float]
@@ -34,7 +36,7 @@ class ModelScores(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What is measured, and how."""
+    """The metrics of an evaluation, and their options."""
 
     wanted: Sequence[Metric]
     exclude_seen: bool
@@ -50,7 +52,7 @@ class Measurement(NamedTuple):
         return [metric for metric in self.wanted if metric.name in names and metric.sampled == sampled]
 
     def width(self, n_items: int, sampled: bool = False) -> int:
-        """How many items are to be ranked; 0 where no metric needs a ranking."""
+        """The number of items to be ranked; 0 where no metric needs a ranking."""
         return min(max((m.k for m in self.wanted if m.sampled == sampled), default=0), n_items)
 
 
@@ -93,7 +95,7 @@ def score_model(model: Any, task: Task, plan: Measurement) -> ModelScores:
 
 
 def _ask_for(model: Any, part: Task) -> Any:
-    """What to ask `recommend` for the users of a part: their ids, or their histories."""
+    """The argument of `recommend` for the users of a part: their ids, or their histories."""
     return label_users(model, part.users) if part.histories is None else pick_histories(part.histories, part.users)
 
 

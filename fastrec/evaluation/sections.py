@@ -12,7 +12,7 @@ from fastrec.tables import Table
 
 
 class Evaluated(Protocol):
-    """What the sections ask of a `Report`."""
+    """The attributes of a `Report` that the sections read."""
 
     @property
     def models(self) -> Sequence[str]:
@@ -24,7 +24,7 @@ class Evaluated(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Who was evaluated, and how."""
+        """Sentences on the users and the way of the evaluation."""
 
     @property
     def by_items(self) -> Mapping[str, "Evaluated"]:
@@ -40,7 +40,7 @@ class Evaluated(Protocol):
         """The mean of a metric and its interval, as tables show them."""
 
     def table(self) -> Table:
-        """All means."""
+        """The table of means."""
 
     def compare(self) -> Comparison:
         """Every pair of models on every metric."""
@@ -50,7 +50,7 @@ class Evaluated(Protocol):
 
 
 def report_sections(report: Evaluated) -> list[Section]:
-    """All that a page shows of an evaluation."""
+    """Lists the sections of an evaluation's page."""
     return [
         metric_section(report),
         *([comparison_section(report)] if len(report.models) > 1 else []),
@@ -117,5 +117,5 @@ def _group_tables(report: Evaluated, groups: Mapping[str, Evaluated], what: str)
 
 
 def _count_users(part: Evaluated, model: str) -> int:
-    """How many users the group's first metric with values per user is over."""
+    """The number of users behind the group's first metric with values per user."""
     return part.estimate(part.metrics[0], model).users

@@ -1,4 +1,4 @@
-"""How sure a mean over users is, and whether two models differ: intervals, paired tests, Holm's correction."""
+"""Uncertainty of means over users, and of differences between models: intervals, paired tests, Holm's correction."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

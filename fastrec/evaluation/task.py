@@ -15,7 +15,7 @@ from fastrec.metrics.inputs import check_truth
 
 
 class Task(NamedTuple):
-    """What all models are asked: who is evaluated, what is to be found, and what was left out."""
+    """The task of all models: the users evaluated, the items to be found, and the events left out."""
 
     users: NDArray[np.int32]  # codes of the evaluated users (rows of the histories, where there are), ascending
     truth: CodeMatrix  # their relevant items, one row each
@@ -63,7 +63,7 @@ def set_task(
 
 
 def _check_seen(seen: Any, histories: Any, model: Any) -> CodeMatrix | None:
-    """What the users have had, as far as it was given: in training, or as histories."""
+    """Checks the items that the users have had, as far as they were given: in training, or as histories."""
     if histories is not None:
         if seen is not None:
             raise ValueError("seen and histories were both given: users with histories have had just these")
@@ -147,7 +147,9 @@ def add_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) 
 
 
 def _choose_merging(models: list[Any]) -> Literal["sum", "last"]:
-    """What several test events of one user and item come to, where the test set does not say: as in the models."""
+    """Chooses how several test events of one user and item are merged where the test set does not say: as in the
+    models.
+    """
     rules = [getattr(recommender_of(model), "keeps_zeros", False) for model in models]
     return "last" if any(rules) else "sum"
 
@@ -230,6 +232,6 @@ def _find_untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
 
 
 def label_users(model: Any, codes: NDArray[np.int32]) -> NDArray[Any]:
-    """What the model calls users of some codes."""
+    """The model's ids of users with some codes."""
     ids: NDArray[Any] = model.user_vocabulary.decode(codes)
     return ids

@@ -44,7 +44,7 @@ def cross_validate(
     verbose: bool | int = False,
     **options: Any,
 ) -> "Validation":
-    """How well models do on several splits of the same data.
+    """Measures models on several splits of the same data.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def evaluate_part(fitted: Mapping[str, Any], part: Part, metrics: Sequence[str] 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Validation:
-    """What `cross_validate` found.
+    """The result of `cross_validate`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How numbers and counts of an evaluation are written."""
+"""The writing of numbers and counts of an evaluation."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ def format_p(p: float) -> str:
 
 
 def count_notes(counts: Mapping[str, int], n_users: int, exclude_seen: bool) -> list[str]:
-    """Who was evaluated, and who and what was left out, a sentence each."""
+    """Sentences on the users evaluated, and on users and events left out."""
 
     def some(name: str, text: str) -> list[str]:
         count = counts.get(name, 0)

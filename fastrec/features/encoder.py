@@ -338,7 +338,7 @@ def _vectors(values: list[Any]) -> NDArray[np.float32]:
 
 
 def _category(value: Any) -> str:
-    """What is blank is what tables have where nothing is known."""
+    """The category of a value; a blank is a missing value, as tables have it."""
     return MISSING if _is_missing(value) or not (label := str(value).strip()) else label
 
 
@@ -361,7 +361,7 @@ _PREPARE = {
 
 
 def _common(rows: Iterable[Iterable[str]], least: int) -> list[str]:
-    """What at least so many rows have, sorted."""
+    """The values that at least so many rows have, sorted."""
     counts: dict[str, int] = {}
     for row in rows:
         for value in row:

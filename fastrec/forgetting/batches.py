@@ -79,7 +79,7 @@ def _in_csv(row: list[str]) -> str:
 
 
 class _Lines:
-    """What `csv.writer` writes to: a list."""
+    """A list that `csv.writer` writes to."""
 
     def __init__(self, lines: list[str]) -> None:
         self.write = lines.append

@@ -1,4 +1,4 @@
-"""All that is held about one user."""
+"""The data held about one user."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 def export_user(model: Recommender, user: Id, journal: Journal | None = None) -> Record:
-    """What a model and a journal hold about one user, as values that JSON takes.
+    """Collects all that a model and a journal hold about one user, as values that JSON takes.
 
     Parameters
     ----------

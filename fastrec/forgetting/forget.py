@@ -152,7 +152,7 @@ def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
 
 
 def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -> str:
-    """What is to be done to the model; a ValueError where it cannot be."""
+    """Plans the changes to the model; a ValueError where they are not possible."""
     if not model.keeps_users:
         return f"nothing: {'the model was stripped of its users' if type(model).keeps_users else NO_USERS}"
     if not codes:

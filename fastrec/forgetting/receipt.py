@@ -14,7 +14,7 @@ UNREACHED = (
 
 @dataclass(frozen=True)
 class Receipt:
-    """How users were forgotten. It names none of them.
+    """The record of how users were forgotten. It names none of them.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def _kind_of(array: NDArray[Any]) -> str:
 
 
 def starts_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """Where each of the lists begins that lie one after the other, and where the last one ends, of shape (n + 1,).
+    """The starts of lists that lie one after the other, and the end of the last one, of shape (n + 1,).
 
     >>> starts_of(np.array([2, 0, 1]))
     array([0, 2, 2, 3])

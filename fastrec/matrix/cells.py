@@ -41,7 +41,7 @@ def repeat_by_row(matrix: CodeMatrix, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
-    """Which entries of a matrix are entries of another one of its shape too, of shape (nnz,).
+    """Marks the entries of a matrix that are entries of another one of its shape too, of shape (nnz,).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> common_entries(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
@@ -79,7 +79,7 @@ def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
 
 
 def count_codes(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
-    """How often each of the codes 0 to n - 1 occurs, of shape (n,).
+    """Counts each of the codes 0 to n - 1, of shape (n,).
 
     >>> count_codes(np.array([2, 0, 2], "i4"), 3)
     array([1, 0, 2])

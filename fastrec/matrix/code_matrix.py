@@ -261,7 +261,7 @@ def _refuse_value(
 
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:
-    """Whether somebody could change the memory of `array`, a part or a conversion of X."""
+    """Tells whether somebody could change the memory of `array`, a part or a conversion of X."""
     if hasattr(type(X), "n_interactions"):  # they are immutable, and their matrix is made by themselves
         return False
     if not any(np.may_share_memory(array, part) for part in _parts(X)):

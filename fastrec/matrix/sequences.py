@@ -43,7 +43,7 @@ class HistoryRow(NamedTuple):
 
 
 class Ties(NamedTuple):
-    """How many entries have one before them in their row, and what share of these has the time of that one."""
+    """The number of entries with one before them in their row, and the share of these with the time of that one."""
 
     neighbors: int
     share: float
@@ -172,7 +172,7 @@ def drop_zeros_from_order(matrix: CodeMatrix, order: Order | None, kept: CodeMat
 
 
 def is_order(matrix: CodeMatrix, order: Order) -> bool:
-    """Whether the numbers of each row are those from 0 to its length less 1, each of them once.
+    """Tells whether the numbers of each row are those from 0 to its length less 1, each of them once.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> is_order(check_matrix([[1, 1]]), np.array([1, 0])), is_order(check_matrix([[1, 1]]), np.array([1, 1]))

@@ -1,4 +1,4 @@
-r"""How good rankings and predictions are: pure functions over arrays, one value per user.
+r"""Measures of rankings and predictions: pure functions over arrays, one value per user.
 
 Notation. For a user, :math:`T` is the set of relevant items (the *truth*) and :math:`i_1, i_2, \ldots` the ranking.
 :math:`\mathrm{rel}_r` is 1 where :math:`i_r \in T`, else 0, and :math:`h_k = \sum_{r \le k} \mathrm{rel}_r` the hits

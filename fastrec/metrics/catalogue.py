@@ -32,7 +32,7 @@ def coverage(ranking: Any, n_items: int, k: int | None = None) -> float:
 
 
 def gini(ranking: Any, n_items: int, k: int | None = None) -> float:
-    r"""How unevenly recommendations fall on the catalogue: 0 for all items alike, near 1 for always the same.
+    r"""The inequality of recommendations over the catalogue: 0 for all items alike, near 1 for always the same.
 
     With :math:`c_{(1)} \le \ldots \le c_{(n)}` the times that each of n items is recommended within the first k:
 
@@ -50,7 +50,7 @@ def gini(ranking: Any, n_items: int, k: int | None = None) -> float:
 
 
 def count_listed(codes: NDArray[np.int32], n_items: int, k: int | None = None) -> NDArray[np.int64]:
-    """How often each item stands in the first k places of the rankings, int64 of shape (n_items,)."""
+    """Counts each item in the first k places of the rankings, int64 of shape (n_items,)."""
     n_items = check_size("n_items", n_items)
     check_codes(codes, n_items)
     listed = np.sort(codes if k is None else codes[:, : check_size("k", k)], axis=1)

@@ -1,4 +1,4 @@
-"""What metrics are handed: rankings, truths and counts, checked."""
+"""The inputs of metrics: rankings, truths and counts, checked."""
 
 from typing import Any, Literal
 

@@ -15,7 +15,7 @@ from fastrec.validation import check_size
 
 
 def diversity(ranking: Any, item_features: Any, k: int | None = None) -> Values:
-    r"""How unlike each other the listed items are: the mean over pairs of 1 − cosine of their feature vectors.
+    r"""The mean over pairs of listed items of 1 − cosine of their feature vectors.
 
     .. math:: \frac{2}{m (m - 1)} \sum_{r < s \le k} \Big(1 - \frac{f_r \cdot f_s}{\|f_r\| \|f_s\|}\Big)
 
@@ -58,7 +58,7 @@ def diversity(ranking: Any, item_features: Any, k: int | None = None) -> Values:
 
 
 def calibration(ranking: Any, history: Any, item_features: Any, k: int | None = None) -> Values:
-    r"""How far the lists' mix of features (genres) is from that of the users' histories; 0 is the same mix.
+    r"""The distance of the lists' mix of features (genres) from that of the users' histories; 0 is the same mix.
 
     .. math:: \sum_g p(g) \log \frac{p(g)}{(1 - \alpha) q(g) + \alpha p(g)}, \quad \alpha = 0.01
 

@@ -12,7 +12,9 @@ from fastrec.metrics.weights import WEIGHTED
 
 
 class Metric(NamedTuple):
-    """What the user wrote, the function's name, the cut-off (0: none), and whether it is over sampled candidates."""
+    """The metric as the user wrote it, the function's name, the cut-off (0: none), and whether it is over
+    sampled candidates.
+    """
 
     label: str
     name: str

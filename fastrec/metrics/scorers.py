@@ -7,7 +7,7 @@ from fastrec.metrics.naming import parse_metric
 
 
 class Scorer:
-    """What scores an estimator by a ranking metric, as scikit-learn calls it: ``scorer(estimator, X, y=None)``.
+    """A scorer of estimators by a ranking metric, as scikit-learn calls it: ``scorer(estimator, X, y=None)``.
 
     Parameters
     ----------

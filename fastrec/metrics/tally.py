@@ -21,7 +21,7 @@ def tally_hits(
     graded: bool = False,
     n_jobs: int | None = None,
 ) -> Any:
-    """What all ranking metrics at these cut-offs are made of: the `Tally` of one pass, checked arrays given."""
+    """Makes the `Tally` of one pass that all ranking metrics at these cut-offs need, checked arrays given."""
     from fastrec.kernels.metrics import Tally, tally_rankings  # Numba is imported when it is first needed
 
     n, n_items = truth.shape
@@ -44,7 +44,7 @@ def tally_hits(
 
 
 def no_listers(n_items: int) -> NDArray[np.int64]:
-    """What a kernel notes by item who has listed it last: nobody yet."""
+    """The kernel's notes, by item, of the user who has listed it last: nobody yet."""
     return np.full(n_items, -1, np.int64)
 
 

@@ -353,7 +353,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
 
 class Vectors(NamedTuple):
-    """What a training has learned of items: unit vectors and norms as centers, and vectors as contexts."""
+    """The result of a training on items: unit vectors and norms as centers, and vectors as contexts."""
 
     units: Floats
     norms: Floats

@@ -152,7 +152,7 @@ class LinearSequence(ItemWeights):
         return penalties.astype(np.float64, copy=False)
 
     def _shares(self) -> Floats:
-        """How far each item is set back as what is recommended, of shape (n_items,)."""
+        """The share by which each item is set back as a recommendation, of shape (n_items,)."""
         shares: Floats = ((self.item_counts_ + 1.0) ** -self.target_exponent).astype(np.float32)
         return shares
 

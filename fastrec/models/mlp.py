@@ -426,7 +426,8 @@ class MLPRecommender(Recommender):
         return rows_of_lists(codes.ravel(), np.full(len(codes), codes.shape[1]), self.n_features_in_)
 
     def network_weights(self) -> dict[str, Floats]:
-        """All parameters but the embeddings, by name: kernel0 (inputs × outputs), bias0, …, product, output, bias.
+        """The parameters but the embeddings, by name: kernel0 (inputs × outputs), bias0, …, product, output,
+        bias.
 
         Examples
         --------
@@ -489,7 +490,7 @@ class MLPRecommender(Recommender):
         super()._drop_users()
 
     def _find_center(self) -> Floats:
-        """Where a fold-in begins: the mean of the users' vectors."""
+        """The start of a fold-in: the mean of the users' vectors."""
         if not self.has_users:
             return self.center_
         active = np.diff(self._training.indptr) > 0

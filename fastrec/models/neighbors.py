@@ -221,7 +221,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
 
     @property
     def _from_history(self) -> bool:
-        """Whether neighbours are sought for the item of a history, and not for the one that is scored."""
+        """Tells whether neighbours are sought for the item of a history, and not for the one that is scored."""
         return self.similarity in ("rp3beta", "sppmi")
 
     @property
@@ -229,7 +229,9 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         return self.similarity == "rp3beta"
 
     def _similarity(self, matrix: CodeMatrix) -> Similarity:
-        """How items are compared; the left side is that whose neighbours are sought, mostly the item that is scored."""
+        """The similarity by which items are compared; the left side has the items whose neighbours are
+        sought.
+        """
         return OF_ITEMS[self.similarity](
             matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b,
             self.smoothing, self.shift,
@@ -293,7 +295,7 @@ def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Do
 
 
 class UserKNN(Fading, Weighted, Explaining, Updating):
-    """What the users with the most similar histories took, each counted by its similarity.
+    """The items that the users with the most similar histories took, each counted by its similarity.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
     score of item i for a history u is
@@ -415,7 +417,7 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_, names=SIMILAR_USERS)
 
     def _compare_users(self) -> tuple[Similarity, WeightedColumns, Profile]:
-        """How users are compared, the training data turned over, and as it is, weighted."""
+        """Compares users by the training data turned over, and as it is, weighted."""
 
         def make() -> tuple[Similarity, WeightedColumns, Profile]:
             matrix = self._training

@@ -144,7 +144,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         return scores
 
     def _tail(self) -> Floats:
-        """What popularity adds to the score of each item: what ranks the items beyond the head."""
+        """The part of popularity in the score of each item: it ranks the items beyond the head."""
         tail: Floats = self.item_scores_ * np.float32(TAIL / max(float(self.item_scores_.max(initial=0)), 1e-30))
         return tail
 
@@ -209,7 +209,7 @@ def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
 
 
 def _guess_diagonal(popularity: NDArray[np.float64], n_users: int) -> NDArray[np.float64]:
-    """What pairs of an item with itself would add up to, if each user had 1 of them and items their usual shares."""
+    """Guesses the sums of pairs of an item with itself, if each user had 1 of them and items their usual shares."""
     return n_users / max(float(popularity.sum()), 1e-9) * popularity
 
 

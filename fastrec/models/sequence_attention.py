@@ -269,7 +269,7 @@ class SequenceAttention(UpdatingFactors):
 
     @contextmanager
     def _trainer(self, sequences: Sequences, rng: np.random.Generator) -> Iterator[AttentionTrainer]:
-        """What trains on the sequences, new or from where the model stands."""
+        """The trainer of the sequences, new or from where the model stands."""
         counts = np.bincount(sequences.items, minlength=self.n_features_in_)
         draws = ItemDraws(counts, self.negatives, self.negative_exponent)
         most = min(len(sequences.items), 2 * self._step_size(sequences) + self._layout.length)

@@ -29,7 +29,7 @@ WEIGHING = ("recency", "decay", "before", "source_exponent", "target_exponent", 
 
 
 class SequenceKNN(Explaining, Updating):
-    """What came near the latest common item in the sessions that share late items with a history.
+    """The items near the latest common item in the sessions that share late items with a history.
 
     A session is all that one user of the training data had, in its order; data with an id for each visit in place of
     the user keeps visits apart. With n_i the users of item i, and a history whose newest event has age 0:
@@ -207,7 +207,7 @@ class SequenceKNN(Explaining, Updating):
         return index_sessions(sequences, self.active_, self.n_features_in_)
 
     def _shares(self) -> Shares:
-        """What events, items and sessions count, by the options as they are now."""
+        """The weights of events, items and sessions, by the options as they are now."""
         options = tuple(getattr(self, name) for name in WEIGHING)
         key: Key[Shares] = Key(f"shares {options}")
         return self._derived.get(key, self._make_shares)

@@ -145,7 +145,9 @@ class SequenceRules(ItemWeights):
             self.weights_ = keep_entries(self.weights_, users >= self.min_support)
 
     def _update(self, change: Change) -> None:
-        """Where items are to follow: the pairs of the changed users are exchanged, in sums that are exact."""
+        """Updates the rules; where items are to follow, the pairs of the changed users are exchanged, in
+        sums that are exact.
+        """
         pairs, jobs = change.derived.peek(_sums_key(self.window, self.decay)), effective_jobs(self.n_jobs)
         gone = _sequences_of(change.before, change.order, change.users)
         new = _sequences_of(self._training, self._training_order(), change.users)
@@ -208,7 +210,9 @@ class SequenceRules(ItemWeights):
         return Coded(vocabulary, users, items)
 
     def _find_growing(self) -> GrowingRules | None:
-        """What takes in events, by the options as they are now; None where that would take all of the events."""
+        """The rules that take in events, by the options as they are now; None where they would take in every
+        event.
+        """
         key = (self.window, self.decay, self._exponents())
         growing = self._growing
         if growing is not None:
@@ -288,7 +292,7 @@ class SequenceRules(ItemWeights):
 
 
 class Coded(NamedTuple):
-    """Who and what some Interactions are about: a model's users, grown by theirs, and its codes for their codes.
+    """The users and items of some Interactions: a model's users, grown by theirs, and its codes for their codes.
 
     The codes are None where theirs are the model's.
     """

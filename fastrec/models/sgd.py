@@ -467,7 +467,7 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     @property
     def _scale(self) -> RatingScale:
-        """What ratings are measured by; in files of before `spread_` was, they were learned as they are."""
+        """The scale of ratings; in files of before `spread_` was, they were learned as they are."""
         return RatingScale(self.mean_, self.spread_)
 
     def _weights(self, matrix: CodeMatrix) -> Floats:
@@ -482,7 +482,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         return np.ones(1, np.float32)
 
     def _copies(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How often each item, of so many users, is in the pool that negatives are drawn from."""
+        """The number of copies of each item, of so many users, in the pool that negatives are drawn from."""
         known = counts > 0
         if self.negatives != "popularity" or not known.any():
             return known.astype(np.int64)

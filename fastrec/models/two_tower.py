@@ -460,7 +460,7 @@ class _Training:
         return vectors
 
     def history_vectors(self, known: NDArray[np.bool_]) -> Floats:
-        """What items add to a history."""
+        """The vectors that items add to a history."""
         return self._inputs(0, np.arange(self.n_items), known)
 
     def _items_with_features(self) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Which events a model can take in: of ids that it knows or could know, of values that it could learn from."""
+"""Events that a model can take in: of ids that it knows or could know, of values that it could learn from."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def largest_value(model: Recommender) -> float:
 
 
 def takes_value(model: Recommender, value: float) -> bool:
-    """Whether a model can learn from an event of that value.
+    """Tells whether a model can learn from an event of that value.
 
     >>> from fastrec.models import Popularity
     >>> model = Popularity().fit([[1, 2]])
@@ -49,7 +49,8 @@ def takes_value(model: Recommender, value: float) -> bool:
 
 
 def takes_event(model: Recommender, user: Id, item: Id) -> bool:
-    """Whether updates of a model could ever take an event of that user and item in: ids of its types, codes in reach.
+    """Tells whether updates of a model could ever take an event of that user and item in: ids of its types, codes
+    in reach.
 
     >>> from fastrec.models import Popularity
     >>> model = Popularity().fit([[1, 2]])

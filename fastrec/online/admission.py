@@ -23,7 +23,7 @@ LARGEST_HOLD = 20_000
 
 
 class FittedSizes(NamedTuple):
-    """How many users and items a model was last fitted to."""
+    """The numbers of users and items that a model was last fitted to."""
 
     users: int
     items: int
@@ -31,7 +31,7 @@ class FittedSizes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What becomes of new users and items at an update.
+    """The treatment of new users and items at an update.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ ERRORS = 3.0
 
 
 class Drift:
-    """How well a model foresees the events that come in: each is predicted by the snapshot of before, then taken in.
+    """A measure of how well a model foresees the events that come in: the snapshot of before predicts each one.
 
     The first users that are foreseen after a refit say how good the model is at what it was made for, the newest how
     good it still is. Of many events at a time a part is tested.
@@ -83,7 +83,7 @@ class Drift:
 
     @property
     def has_fallen(self) -> bool:
-        """Whether the model has become worse by `fall`, and not by chance."""
+        """Tells whether the model has become worse by `fall`, and not by chance."""
         fallen = self.first - self.newest
         if not fallen > self.fall * self.first:
             return False

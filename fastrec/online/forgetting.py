@@ -97,7 +97,7 @@ def _hole(code: int, vocabulary: Vocabulary) -> str | int:
 
 
 def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
-    """What a model learned from, without some users: a matrix for a model without ids."""
+    """The data that a model learned from, without some users: a matrix for a model without ids."""
     seen, order = model.seen_, model.order_
     kept = ~np.isin(row_numbers(seen), codes)
     left = keep_entries(seen, kept)

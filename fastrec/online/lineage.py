@@ -14,7 +14,8 @@ SAMPLE = 64
 
 
 def describe_lineage(model: Recommender) -> str:
-    """What another model is measured by, as JSON: the kinds of ids, whether values are ratings, and some items.
+    """Describes a model, as JSON, by the facts that another one must share: kinds of ids and values, and some
+    items.
 
     >>> from fastrec.models import Popularity
     >>> describe_lineage(Popularity().fit([[1, 0, 1]]))

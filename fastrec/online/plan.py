@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulePlan:
-    """When new models are made of the events that come in; None of an option is never.
+    """The times at which new models are made of the events that come in; None of an option is never.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ class SchedulePlan:
 
     @property
     def updates(self) -> bool:
-        """Whether checkpoints are made."""
+        """Tells whether checkpoints are made."""
         return self.checkpoint_every is not None
 
     @property
     def refits(self) -> bool:
-        """Whether models are fitted anew."""
+        """Tells whether models are fitted anew."""
         return (self.refit_every, self.refit_share, self.refit_drift) != (None, None, None)
 
     @property
     def makes_models(self) -> bool:
-        """Whether new models are made at all."""
+        """Tells whether new models are made at all."""
         return self.updates or self.refits
 
     def options(self) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Snapshot:
 
     @property
     def changed_users(self) -> int:
-        """How many users have events that the model has not taken in."""
+        """The number of users with events that the model has not taken in."""
         return len(self._states)
 
     # -- taking in
@@ -175,25 +175,27 @@ class Snapshot:
         self._deleted |= {entry.mark}
 
     def is_deleted(self, user: Id) -> bool:
-        """Whether the model has learned from this user, but must not use it any more."""
+        """Tells whether the model has learned from this user, but must not use it any more."""
         return bool(self._deleted) and self._mark is not None and self._mark(user) in self._deleted
 
     # -- asking
 
     def knows(self, user: Id) -> bool:
-        """Whether anything is known about the user: by the model, or from events since."""
+        """Tells whether anything is known about the user: by the model, or from events since."""
         if self._states.get(user) is not None:
             return True
         base = self._base(user)
         return base >= 0 and self.has_learned_of(base)
 
     def has_learned_of(self, code: int) -> bool:
-        """Whether the model has a history or features of a user; of one deleted before it was made it has the id."""
+        """Tells whether the model has a history or features of a user; of one deleted before it was made it
+        has the id.
+        """
         parts = [self.model.seen_, getattr(self.model, "user_features_", None)]
         return any(part.indptr[code + 1] > part.indptr[code] for part in parts if part is not None)
 
     def history(self, user: Id) -> History:
-        """All that the user has done, as item codes and values; nothing for a user who is unknown."""
+        """The events of a user, as item codes and values; nothing for a user who is unknown."""
         state = self._states.get(user)
         if state is not None:
             return state.history(self.model, self.policy)
@@ -285,7 +287,7 @@ class Snapshot:
         return self._label(model.answer(replace(audience, vectors=state.vectors), k), [user])
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
-        """What each item of the user's history adds to the score of one item; for models that can explain."""
+        """Explains the score of one item by each item of the user's history; for models that can explain."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
         return self.model.explain(self._audience_of([self.history(user)]), item, k)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What a new model is made of: the data of the one before it, and the events since."""
+"""The data of a new model: those of the one before it, and the events since."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def interactions_of(
 def training_data(
     model: Recommender, entries: Sequence[Event | Deletion], gone: list[int], policy: Any, time_unit: Any = None
 ) -> Any:
-    """All that a model was made of, without the users gone, and the events since; a matrix for a model without ids."""
+    """The data of a model, without the users gone, and the events since; a matrix for a model without ids."""
     new = interactions_of(model, entries, policy, time_unit)
     users, items = model.user_vocabulary, model.item_vocabulary
     all_users, all_items = users.extended(new.users.ids), items.extended(new.items.ids)
@@ -57,7 +57,7 @@ def training_data(
 
 
 def _training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """What a model was made of: user codes, item codes and values of all entries."""
+    """The entries that a model was made of: user codes, item codes and values."""
     seen = model.seen_
     return row_numbers(seen).astype(np.int32), seen.indices, seen.data
 
@@ -84,7 +84,7 @@ def check_refittable(model: Recommender) -> None:
 
 
 def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
-    """What a model was told about its users and items when it was fitted, for a fit to more of them."""
+    """The features of users and items from a model's fit, for a fit to more of them."""
     options: dict[str, Any] = {}
     for name, n in (("user_features", shape[0]), ("item_features", shape[1])):
         features = getattr(model, f"{name}_", None)

@@ -131,7 +131,7 @@ class Updater:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong; None where all is well."""
+        """The problem; None where all is well."""
         return "; ".join(self._problems.copy().values()) or None
 
     def tell(self, what: str, problem: str | None) -> None:
@@ -144,11 +144,11 @@ class Updater:
             self._problems.pop(what, None)
 
     def events_since_refit(self) -> int:
-        """How many entries the journal has had since the model was last fitted to all data."""
+        """The number of entries that the journal has had since the model was last fitted to all data."""
         return 0 if self.journal is None else self.journal.last_seq() - self.refit_seq
 
     def policy_of(self, model: Recommender) -> str:
-        """What several events of one user and item add up to: "sum", "last" or "max"."""
+        """The merging of several events of one user and item: "sum", "last" or "max"."""
         return self.policy or model.duplicate_policy
 
     # -- following
@@ -192,7 +192,7 @@ class Updater:
         return None
 
     def is_behind(self) -> bool:
-        """Whether the journal has entries that the snapshot has not taken in."""
+        """Tells whether the journal has entries that the snapshot has not taken in."""
         return self.journal is not None and self.journal.last_seq() != self.snapshot.seq
 
     def _follow(self, snapshot: Snapshot, upto: int | None = None) -> Snapshot:
@@ -286,7 +286,7 @@ class Updater:
         self.tell("twice", None if marks.seq is not None else self._find_twice(published.model))
 
     def _find_twice(self, model: Recommender) -> str | None:
-        """What to say where a model does not know its place in the journal, but seems to have the events."""
+        """The message where a model does not know its place in the journal, but seems to have the events."""
         assert self.journal is not None
         if isinstance(self.source, Recommender) or self.journal.trimmed_seq():
             return None
@@ -408,7 +408,9 @@ class Updater:
     def _admit(
         self, model: Recommender, marks: Marks, upto: int, admission: Admission
     ) -> tuple[list[Event | Deletion], list[Event], list[Event]]:
-        """What the journal has after a model's place; the events among it, what waits before it, and those taken in."""
+        """Reads the journal after a model's place; returns the events among it, those that wait, and those
+        taken in.
+        """
         entries = self._entries(marks.seq or 0, upto)
         events = select_takeable(model, [*self._events_waiting(model, marks, admission), *entries])
         fitted = FittedSizes(marks.users or model.seen_.shape[0], marks.items or model.n_features_in_)
@@ -498,7 +500,7 @@ class Updater:
             return True
 
     def _stamp(self) -> Any:
-        """What changes when the model file does."""
+        """The stamp that changes when the model file does."""
         if isinstance(self.source, Recommender):
             return None
         try:

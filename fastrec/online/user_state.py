@@ -28,7 +28,7 @@ class History(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What a user's events add up to: item codes in ascending order, int32, and their values so far, float64.
+    """The sum of a user's events: item codes in ascending order, int32, and their values so far, float64.
 
     `latest` is the number of each item's last event, where the order of events counts; `events` is how many there were.
     """
@@ -40,7 +40,7 @@ class Totals(NamedTuple):
 
 
 class UserState:
-    """What one user has done since the model was made; the whole history is put together when it is asked for.
+    """The events of one user since the model was made; the whole history is put together when it is asked for.
 
     Events wait in a tuple until there are some, or until somebody asks; then they are merged once, for all that come
     after. So an event more costs no more, however many there were.
@@ -131,7 +131,7 @@ class UserStates:
         self._length = length
 
     def get(self, user: Id) -> UserState | None:
-        """What the user has done, or None."""
+        """The state of a user, or None."""
         return self._shards[shard_of(user)].get(user)
 
     def replaced(self, changed: Mapping[Id, UserState]) -> "UserStates":
@@ -163,7 +163,7 @@ class UserStates:
 
 
 def shard_of(user: Id) -> int:
-    """Which of the shards a user is in; ids at equal distances are spread over all of them.
+    """The shard of a user; ids at equal distances are spread over all shards.
 
     >>> len({shard_of(256 * n) for n in range(10_000)})
     256

@@ -22,7 +22,7 @@ _NAMED = "v{:06d}"
 
 
 class Marks(NamedTuple):
-    """What a model file says of the journal that its model follows.
+    """The marks in a model file of the journal that its model follows.
 
     Parameters
     ----------

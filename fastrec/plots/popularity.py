@@ -10,7 +10,7 @@ from fastrec.validation import check_number
 
 
 def popularity_curve(data: Any, ax: Any = None, *, head: float = 0.8, theme: Theme = "light") -> Any:
-    """How the interactions fall on the items, from the most to the least popular: the long tail.
+    """Plots the interactions of the items, from the most to the least popular: the long tail.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How pictures look: colours, axes, titles, legends, numbers."""
+"""The look of pictures: colours, axes, titles, legends, numbers."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -47,7 +47,7 @@ def plain_ticks(axis: Any) -> None:
 
 
 def no_ticks() -> Any:
-    """What places no ticks."""
+    """A locator that places no ticks."""
     from matplotlib.ticker import NullLocator
 
     return NullLocator()
@@ -148,7 +148,9 @@ _LONGEST = 44  # letters of a name in a legend
 
 
 def _legend_columns(ax: Any) -> int:
-    """How many names stand side by side in the width of the axes: a letter takes about 5 points, what is around 30."""
+    """The number of names side by side in the width of the axes: a letter takes about 5 points, its surroundings
+    30.
+    """
     widths = [30 + 5 * min(len(label), _LONGEST) for label in ax.get_legend_handles_labels()[1]]
     room = ax.get_window_extent().width * 72 / ax.figure.dpi
     return len(widths) if sum(widths) <= room else max(1, int(room // max(widths)))

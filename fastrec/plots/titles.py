@@ -1,4 +1,4 @@
-"""What pictures call items."""
+"""The titles of items in pictures."""
 
 from typing import Any
 

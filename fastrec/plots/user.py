@@ -11,7 +11,8 @@ from fastrec.plots.titles import titles_of
 
 
 def user_panel(model: Any, user: Any, ax: Any = None, *, k: int = 10, history: int = 10, theme: Theme = "light") -> Any:
-    """What a user had, and beside it what the model recommends, with titles and scores as bars.
+    """Plots the items that a user had, and beside them those that the model recommends, with titles and scores as
+    bars.
 
     Parameters
     ----------

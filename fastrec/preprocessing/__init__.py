@@ -1,4 +1,4 @@
-"""What is done to interactions before training: filtering, weighting and splitting."""
+"""Steps on interactions before training: filtering, weighting and splitting."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -18,7 +18,7 @@ from fastrec.options import Choice, Integer, Number, Options, OptionsMixin
 
 
 class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """What all transformers share: X may be Interactions, sparse or dense, and comes back as what it was."""
+    """The base of all transformers: X may be Interactions, sparse or dense, and comes back in the same form."""
 
     by_row: ClassVar[bool] = True
     """Whether a row without its times comes out as in the training data: so a model behind it can be updated."""
@@ -595,7 +595,7 @@ def _draw_by_trial(
 
 
 def find_core_items(matrix: CodeMatrix, user: int, item: int) -> NDArray[np.bool_]:
-    """Which items are in the core where each user has `user` items and each item `item` users; O(entries).
+    """Marks the items of the core where each user has `user` items and each item `item` users; O(entries).
 
     Only the neighbours of what was emptied are looked at again, from both sides of the matrix.
     """

@@ -123,7 +123,7 @@ def split_last(data: Interactions, n: float | int = 1) -> Split:
 
 
 def _last_of(counts: NDArray[np.int64], n: float | int) -> NDArray[np.int64]:
-    """How many of each user's interactions are the last ones."""
+    """The number of last interactions of each user."""
     if not isinstance(n, float | np.floating):
         return np.full(len(counts), check_integer("n", n, minimum=1))
     if not 0 < n < 1:
@@ -241,7 +241,7 @@ def split_users(
 
 
 def _hide_items(data: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which interactions to hide: a share of each user's distinct items, chosen at random."""
+    """Chooses the interactions to hide: a share of each user's distinct items, at random."""
     pair, n_pairs = pairs_of(data)
     users = np.empty(n_pairs, np.int64)
     users[np.arange(n_pairs) if pair is None else pair] = data.user_codes

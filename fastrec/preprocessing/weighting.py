@@ -378,5 +378,5 @@ class TimeDecay(Preprocessor):
 
 
 def _users_of(matrix: CodeMatrix) -> NDArray[np.int64]:
-    """How many users have each item, stored zeros not counted."""
+    """Counts the users of each item, stored zeros not counted."""
     return np.bincount(matrix.indices[matrix.data != 0], minlength=matrix.shape[1])

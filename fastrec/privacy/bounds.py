@@ -81,7 +81,7 @@ def area_under_curve(inside: Doubles, outside: Doubles) -> float:
 
 
 def _split(scores: Doubles) -> tuple[Doubles, Doubles]:
-    """What thresholds are chosen by, and what is counted."""
+    """Splits releases into those that thresholds are chosen by, and those that are counted."""
     first = max(1, int(FIRST * len(scores)))
     return scores[:first], scores[first:]
 

@@ -20,7 +20,7 @@ class BudgetSpentError(ValueError):
 
 
 class Budget:
-    """What may be published about one group of users, over all fits, and what has been.
+    """The budget of what may be published about one group of users over all fits, and the releases charged to it.
 
     Whoever publishes two models of the same users tells more than by one. Private models that name the same file
     (`budget=`) are charged to it before they release anything: fits, refits and each trial of a search, by whatever
@@ -112,7 +112,7 @@ class Budget:
             connection.execute("INSERT INTO charges VALUES (?, ?)", (what, mu))
 
     def charges(self) -> list[tuple[str, float]]:
-        """What was charged, in order: a name and its μ."""
+        """The charges in order: a name and its μ."""
         with self._open() as connection:
             return connection.execute("SELECT what, mu FROM charges ORDER BY rowid").fetchall()
 

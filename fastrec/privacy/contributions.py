@@ -1,4 +1,4 @@
-"""What users add to sums, in whole steps: vectors of a length that is never above the unit, for any user's data.
+"""The contributions of users to sums, in whole steps: vectors no longer than the unit, for any user's data.
 
 Whole numbers are made of floating-point ones by truncation towards zero, once these were made smaller by far more than
 their rounding, so that no rounding lifts a length above the unit.

@@ -56,7 +56,7 @@ MOST_NUMBERS = 2**40
 
 
 def noise_delta(epsilon: float, numbers: int) -> float:
-    """What is added to delta, since so many numbers have this noise in place of a continuous Gaussian's.
+    """The addition to delta for so many numbers that have this noise in place of a continuous Gaussian's.
 
     >>> noise_delta(5.0, 10**6) < 1e-60
     True

@@ -116,7 +116,7 @@ class Spending:
         return noised
 
     def record(self) -> Record:
-        """What was released, as model files keep it."""
+        """The record of releases, as model files keep it."""
         spent = compose(mu for _, mu, _ in self._released)
         return {
             "private": self.seed is None,

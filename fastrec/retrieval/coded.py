@@ -116,7 +116,7 @@ class CodedIndex:
         return TopK(*widen(codes, scores, k))
 
     def _weigh(self) -> tuple[Weights, float]:
-        """What scores are multiplied by, bounds of lengths, and the largest of these."""
+        """The factors of scores, bounds of lengths, and the largest of these."""
         lengths = np.empty(len(self.coded.rows))
         coarse = self.coded._replace(fine=self.coded.fine._replace(kind=NOTHING))
         measure_codes(coarse, np.empty(coarse.dimensions, np.float32), lengths)
@@ -135,7 +135,9 @@ class CodedIndex:
         return np.empty(self.coded.dimensions, np.float32)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
-        """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
+        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
+        on them.
+        """
         work = n_queries * len(self.coded.rows) * self.coded.dimensions
         jobs = effective_jobs(self.n_jobs) if n_queries > 1 and work > WORTH_THREADS else 1
         most = min(PIECE, max(LANES, ROOM_AT_ONCE // (4 * max(k, self._depth))))

@@ -210,7 +210,7 @@ class GroupCap(OptionsMixin):
 
 
 def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int) -> NDArray[np.bool_]:
-    """Which places stay: from the top, those none of whose groups is full, until there are k."""
+    """Chooses the places that stay: from the top, those none of whose groups is full, until there are k."""
     kept = np.zeros(codes.shape, bool)
     # Only the groups that these lists meet are counted.
     listed = sparse.csr_array((member.data, member.indices, member.indptr), shape=member.shape)[
@@ -343,12 +343,12 @@ RULES = {kind.__name__: kind for kind in _FIELDS}
 
 
 def field_of_rule(rule: Any) -> str | None:
-    """Which field of a rule holds what it knows about items; None for a function."""
+    """The field of a rule that holds its facts about items; None for a function."""
     return _FIELDS.get(type(rule))
 
 
 def data_of_rule(rule: Any) -> Any:
-    """What a rule knows about items, or names; False for a function."""
+    """The facts of a rule about items, or their names; False for a function."""
     field = field_of_rule(rule)
     return False if field is None else getattr(rule, field)
 

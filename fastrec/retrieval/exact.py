@@ -167,7 +167,7 @@ class ExactIndex(Filed, BaseEstimator):
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10, exclude: Any = None, *, allow: Any = None) -> dict[str, float]:
-        """What a search did to find its answer; the parameters are those of `search`.
+        """Reports how a search found its answer; the parameters are those of `search`.
 
         Returns
         -------
@@ -270,7 +270,7 @@ class ExactIndex(Filed, BaseEstimator):
         return batch
 
     def _is_scan_better(self, filters: Filters, k: int) -> bool:
-        """Whether to scan all vectors, or to score each candidate on its own."""
+        """Tells whether to scan all vectors, or to score each candidate on its own."""
         if len(filters.allow_starts) or self.vectors_.shape[1] > MOST_DIMENSIONS:
             return False
         n = len(self.vectors_)
@@ -278,7 +278,9 @@ class ExactIndex(Filed, BaseEstimator):
         return 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
-        """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
+        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
+        on them.
+        """
         n, d = self.vectors_.shape
         jobs = effective_jobs(self.n_jobs) if n_queries * n * d > WORTH_THREADS else 1
         most = min(PIECE, max(GROUP, ROOM_AT_ONCE // (4 * k)))

@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Filed(OptionsMixin, ABC):
-    """What can be kept in a file: it says what it is by arrays and a record, and is made of them again."""
+    """An object that can be kept in a file: it gives arrays and a record, and is made of them again."""
 
     @abstractmethod
     def describe(self) -> tuple[Arrays, Record]:
@@ -28,7 +28,7 @@ class Filed(OptionsMixin, ABC):
 
     @abstractmethod
     def _fields(self) -> Fields:
-        """What the arrays must be, by the options."""
+        """The declarations of the arrays, by the options."""
 
     @abstractmethod
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
@@ -40,7 +40,7 @@ class Filed(OptionsMixin, ABC):
 
     @abstractmethod
     def _is_rotated(self) -> bool:
-        """Whether packed vectors are turned, as queries must be too."""
+        """Tells whether packed vectors are turned, as queries must be too."""
 
     @classmethod
     def rebuild(cls, arrays: Arrays, record: Record, *, ranges: bool = True) -> Self:

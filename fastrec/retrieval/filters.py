@@ -1,4 +1,4 @@
-"""What is left out and what is allowed, as the arrays that kernels read."""
+"""Filters of searches, as the arrays that kernels read."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ NOTHING_CLOSED = Filter(NO_MASK, NO_STARTS, NO_CODES)
 
 
 class Filters(NamedTuple):
-    """What a search may choose: read-only arrays, empty where they filter nothing."""
+    """The items that a search may choose: read-only arrays, empty where they filter nothing."""
 
     closed: Filter  # what is left out, of all answers or of each
     allow_starts: NDArray[np.int64]  # (n_queries + 1,) into allow_codes: all that a query may choose
@@ -31,14 +31,16 @@ NOTHING = Filters(NOTHING_CLOSED, NO_STARTS, NO_CODES, None)
 
 
 class Mask(NamedTuple):
-    """What all queries may choose: 1 or 0 for each item, and the codes where they are few."""
+    """The items that all queries may choose: 1 or 0 for each item, and the codes where they are few."""
 
     mask: NDArray[np.uint8]
     allowed: NDArray[np.int32] | None
 
 
 class ExcludedCodes(NamedTuple):
-    """What each query may not choose, checked and sorted: query i leaves out codes[starts[i] : starts[i + 1]]."""
+    """The items that each query may not choose, checked and sorted: query i leaves out codes[starts[i] :
+    starts[i + 1]].
+    """
 
     starts: NDArray[np.int64]
     codes: NDArray[np.int32]
@@ -81,7 +83,9 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
 
 
 def candidate_lists(filters: Filters, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """Where each row's own candidates start, their number (-1: everything), and the codes that both point into."""
+    """The starts of each row's own candidates, their number (-1: everything), and the codes that both point
+    into.
+    """
     n_rows = rows.stop - rows.start
     if len(filters.allow_starts):
         starts = filters.allow_starts[rows.start : rows.stop + 1]

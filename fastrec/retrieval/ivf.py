@@ -212,7 +212,9 @@ class IVFIndex(Filed, BaseEstimator):
     def _choose_effort(
         self, state: IndexState, queries: Floats | None, random: np.random.Generator
     ) -> tuple[SearchEffort, float]:
-        """What to look at, and the recall that this had for queries which had no part in the choice."""
+        """Chooses the lists to look at; returns the choice and its recall for queries that had no part in
+        it.
+        """
         n_lists = state.n_lists
         if queries is None or len(state.exact.norms) == 0:
             return SearchEffort(min(self.n_probe or n_lists, n_lists), 0.0), math.nan
@@ -310,7 +312,7 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
-        """What a search of these queries finds, and what it looks at.
+        """Reports the recall of a search of these queries, and the vectors that it looks at.
 
         Returns
         -------
@@ -371,7 +373,9 @@ class IVFIndex(Filed, BaseEstimator):
             run_pieces(partial(answer, batch, effort), pieces, jobs)
 
     def _plan(self, batch: QueryBatch, effort: SearchEffort) -> tuple[Any, SearchEffort]:
-        """How to answer: by lists, by all that may be chosen, or by exact scores of what the filters leave."""
+        """Chooses how to answer: by lists, by all that may be chosen, or by exact scores of what the filters
+        leave.
+        """
         state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
         (n, _), n_lists, n_probe = state.shape(), state.n_lists, effort.n_probe
         left = n if filters.allowed is None else len(filters.allowed)
@@ -386,7 +390,9 @@ class IVFIndex(Filed, BaseEstimator):
         return scan_lists, SearchEffort(min(n_lists, -(-n_probe * n // max(1, left))), effort.least, n / max(1, left))
 
     def _deal(self, batch: QueryBatch, n_probe: int) -> tuple[int, int]:
-        """How many queries one thread takes at a time, and how many threads; the answer does not depend on it."""
+        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
+        on them.
+        """
         (n, d), n_queries, k = batch.state.shape(), len(batch.queries), batch.codes.shape[1]
         n_lists = batch.state.n_lists
         jobs = effective_jobs(self.n_jobs) if n_queries * d * (n * n_probe // n_lists) > WORTH_THREADS else 1
@@ -494,7 +500,7 @@ class IVFIndex(Filed, BaseEstimator):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many vectors there are, removed ones among them, and their dimensions."""
+        """The number of vectors, removed ones among them, and their dimensions."""
         return self._check_fitted().shape()
 
     def _restore(self, arrays: Arrays, record: Record) -> None:
@@ -517,7 +523,7 @@ class IVFIndex(Filed, BaseEstimator):
 
 
 def _least(rung: int) -> float:
-    """What to expect of a panel: the higher the rung, the less."""
+    """The scores to expect of a panel: the higher the rung, the less."""
     return float(2.0 ** (3 - rung / 4)) if rung < RUNGS else 0.0
 
 

@@ -25,14 +25,14 @@ NEARLY_NOTHING = 1e-4
 
 
 class SearchEffort(NamedTuple):
-    """What a search looks at."""
+    """The lists and panels that a search looks at."""
 
     n_probe: int  # lists at most
     least: float  # of the best k to be expected of 16 vectors of a list; 0: all those lists are looked at
     rarity: float = 1.0  # of how many vectors one may be chosen
 
     def more(self, n_lists: int) -> "SearchEffort":
-        """What to look at where that held fewer than k."""
+        """The effort to add where the answer held fewer than k."""
         least = self.least / 64 if self.least > NEARLY_NOTHING else 0.0
         return SearchEffort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
 
@@ -82,12 +82,12 @@ def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int |
 
 
 def room_for(state: IndexState, k: int) -> int:
-    """How many candidates there is room for at first."""
+    """The number of candidates that there is room for at first."""
     return min(4 * k + 72, state.whole_room)
 
 
 def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, room: int) -> Workspace:
-    """What a search of n queries works in: what an earlier one has left, where it fits."""
+    """Takes the arrays that a search of n queries works in: those that an earlier one has left, where they fit."""
     workspaces, key = state.workspaces, (k, effort, room)
     if n == 1 and getattr(workspaces.own, "key", None) == key:
         own: Workspace = workspaces.own.kept

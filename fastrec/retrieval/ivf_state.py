@@ -42,14 +42,16 @@ Workspace = tuple[Space, Visits, NDArray[np.int64]]  # what a search works in, a
 
 
 class Workspaces:
-    """What searches of one state work in, kept for the next ones: fresh memory costs more than a short search."""
+    """The arrays that searches of one state work in, kept for the next ones: fresh memory costs more than a
+    short search.
+    """
 
     def __init__(self) -> None:
         self.own = threading.local()  # each thread's, for single queries
         self.idle: list[tuple[Any, Workspace]] = []  # for batches, as many as have been answered at a time
 
     def take(self) -> tuple[Any, Workspace] | None:
-        """What an earlier batch has left, or None."""
+        """Takes the arrays that an earlier batch has left, or None."""
         try:
             return self.idle.pop()
         except IndexError:
@@ -71,11 +73,11 @@ class IndexState(NamedTuple):
     whole_room: int  # for more candidates than there can be
 
     def shape(self) -> tuple[int, int]:
-        """How many vectors there are, removed ones among them, and their dimensions."""
+        """The number of vectors, removed ones among them, and their dimensions."""
         return len(self.alive), self.clusters.centers.shape[1]
 
     def n_alive(self) -> int:
-        """How many vectors have not been removed."""
+        """The number of vectors that have not been removed."""
         return int(np.count_nonzero(self.alive))
 
     def vectors(self) -> NDArray[Any] | None:
@@ -99,7 +101,7 @@ class IndexState(NamedTuple):
         return vectors
 
     def options(self) -> dict[str, Any]:
-        """What the index was fitted with, whatever its parameters have been set to since."""
+        """The options that the index was fitted with, whatever its parameters have been set to since."""
         stored = "float16" if self.exact.vectors.dtype == np.uint16 else "float32"
         return {"metric": tuple(METRICS)[self.exact.metric], "rerank": stored if self.margin.ranked else None}
 
@@ -114,7 +116,7 @@ class IndexState(NamedTuple):
         )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """What a file holds."""
+        """The arrays of a file."""
         panels = self.packed.panels
         kept = self.vectors()
         arrays: dict[str, NDArray[Any]] = {

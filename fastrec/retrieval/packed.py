@@ -92,12 +92,14 @@ def _parts(vectors: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def scanned_dimensions(d: int, metric: int) -> int:
-    """How many dimensions a scan sees of vectors of d."""
+    """The number of dimensions that a scan sees of vectors of d."""
     return d + (metric == SQUARED_DISTANCE)
 
 
 def scan_form(storage: str, dimensions: int, longest: float) -> tuple[Static, Form]:
-    """How an exact scan on this CPU adds products, and makes queries ready: the longest vector has that norm."""
+    """The form in which an exact scan on this CPU adds products and prepares queries: the longest vector has
+    that norm.
+    """
     scale = 2.0 ** -math.frexp(longest)[1]
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
     gamma = 1.01 * (dimensions + 9) * ULP
@@ -140,13 +142,13 @@ NO_SIGNS = readonly(np.empty((0, 0), np.float32))
 
 
 def packed_width(d: int) -> int:
-    """How many times four bytes a vector of d dimensions takes, once it is rotated."""
+    """The number of words of four bytes that a vector of d dimensions takes, once it is rotated."""
     return -(-max(d, LANES) // 4)
 
 
 @functools.cache
 def make_signs(d: int) -> tuple[NDArray[np.float32], int]:
-    """What `rotate_rows` turns vectors of d dimensions with, and in how many blocks."""
+    """Draws the signs with which `rotate_rows` turns vectors of d dimensions, and the number of blocks."""
     wide = max(d, LANES)
     # A stream that NumPy promises never to change, and no LAPACK: saved vectors stay rotated as queries are.
     signs = 2.0 * np.random.RandomState(0).randint(2, size=(TURNS, wide)) - 1

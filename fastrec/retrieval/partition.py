@@ -46,7 +46,7 @@ TYPICAL_REACH = LEVELS / 2.8
 
 
 class Clusters(NamedTuple):
-    """What k-means found."""
+    """The result of k-means."""
 
     centers: Floats  # (n_lists, d)
     spreads: Floats  # (n_lists,): root of the mean squared distance of a list's vectors from its center
@@ -85,7 +85,7 @@ def assemble(form: Form, panels: NDArray[np.int32], steps: Floats, lengths: Floa
 
 
 def make_form(longest: float, d: int) -> Form:
-    """How vectors of d dimensions, the longest of that norm, are made ready on this CPU."""
+    """Chooses the form of vectors of d dimensions, the longest of that norm, on this CPU."""
     shift = 0 if byte_way() == NEON else 128
     return Form(2.0 ** -math.frexp(longest)[1], longest, 0.0, *make_signs(d), LEVELS, shift)
 
@@ -107,7 +107,9 @@ def make_partition(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray
 
 
 def _shape_lists(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64], scale: float) -> Floats:
-    """How the scores of each list scatter: u and v of `keep_promising`, its vectors, and 1 / its panels."""
+    """The shape of each list: the scatter of its scores (u and v of `keep_promising`), its vectors, and 1 / its
+    panels.
+    """
     n_lists, d = clusters.centers.shape
     squares = np.einsum("ij,ij->i", clusters.centers, clusters.centers, dtype=np.float64)
     depths = clusters.depths.astype(np.float64) ** 2
@@ -163,7 +165,9 @@ def merge_lists(
 
 
 def _places(list_of: NDArray[Any], n_lists: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where entries go, once sorted by list, if each list takes whole panels; and where each list's panels start."""
+    """The places of entries, sorted by list, if each list takes whole panels; and the starts of each list's
+    panels.
+    """
     sizes = np.bincount(list_of, minlength=n_lists)
     starts = np.concatenate([[0], np.cumsum(-(-sizes // LANES))])
     before = np.concatenate([[0], np.cumsum(sizes)])[:-1]

@@ -90,7 +90,7 @@ class TopK:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Which places hold an item: bool, of shape (n, k)."""
+        """The places that hold an item: bool, of shape (n, k)."""
         return self.codes >= 0
 
     @property
@@ -100,7 +100,7 @@ class TopK:
 
     @property
     def fallback(self) -> NDArray[np.bool_]:
-        """Which rows were answered by popularity: bool, of shape (n,)."""
+        """The rows that were answered by popularity: bool, of shape (n,)."""
         return np.zeros(len(self.codes), bool) if self._fallback is None else self._fallback
 
     @property

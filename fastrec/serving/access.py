@@ -1,4 +1,4 @@
-"""Who may ask what: tokens, each of one scope."""
+"""Access to the server: tokens, each of one scope."""
 
 import hmac
 import os
@@ -22,7 +22,7 @@ VARIABLES = {
 
 
 class Scope(StrEnum):
-    """What a token lets its bearer do."""
+    """The permissions of a token."""
 
     read = "read"  # ask what follows from users' histories: lists by user id, histories, ids, metrics
     write = "write"  # tell what users did
@@ -92,7 +92,7 @@ class Access:
 
 
 def comes_from_elsewhere(headers: Headers) -> bool:
-    """Whether a browser sent the request for a page of another site."""
+    """Tells whether a browser sent the request for a page of another site."""
     found = {name: value for name, value in headers if name in (b"origin", b"host")}
     origin = found.get(b"origin")
     return origin is not None and origin.partition(b"://")[2] != found.get(b"host")
@@ -128,7 +128,7 @@ def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
 
 
 def is_short(tokens: Tokens) -> bool:
-    """Whether a token could be guessed."""
+    """Tells whether a token could be guessed."""
     return any(len(token) < SHORTEST_ADVISED for some in tokens.values() for token in some)
 
 

@@ -132,14 +132,14 @@ def create_app(settings: Settings) -> Guard:
 
 
 def routes_of(server: Server) -> list[BaseRoute]:
-    """What can be asked."""
+    """The routes of a server."""
     return [
         Route(one.path.replace("{id}", "{id:any}"), guard_endpoint(one, server), methods=[one.method]) for one in ROUTES
     ]
 
 
 def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Awaitable[Any]]:
-    """What answers, behind the check of the scope that each request for it needs."""
+    """Wraps an endpoint in the check of the scope that each request for it needs."""
     handler, scope = endpoint.handler, endpoint.always
 
     async def answer(request: Request) -> Any:
@@ -151,7 +151,7 @@ def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Aw
 
 
 def refuse(server: Server, error: Exception) -> Answer:
-    """What is said of an error: never where in the program it was."""
+    """The answer to an error: it never says where in the program the error was."""
     if isinstance(error, HTTPException | Refusal):
         return refuse_error(error, server.version)
     log.error("an error in the server", exc_info=error)
@@ -161,7 +161,7 @@ def refuse(server: Server, error: Exception) -> Answer:
 
 @functools.lru_cache(maxsize=64)
 def names_loopback(host: bytes) -> bool:
-    """Whether a request's `Host` is a name that leads to this machine alone.
+    """Tells whether a request's `Host` is a name that leads to this machine alone.
 
     >>> [names_loopback(name) for name in (b"127.0.0.1:8000", b"[::1]:8000", b"localhost", b"x")]
     [True, True, True, False]

@@ -74,7 +74,7 @@ class Catalogue:
         self._titles: Titles | None = None
 
     def get(self, snapshot: Snapshot) -> Titles:
-        """What to search in."""
+        """The index to search in."""
         with self._lock:
             if self._titles is None or self._titles.model is not snapshot.model:
                 self._titles = Titles(snapshot.model)

@@ -66,7 +66,7 @@ class DrainingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether it is time to end."""
+        """Tells whether it is time to end."""
         if self._line is not None and self._ends_at is None and counter == 0:
             with contextlib.suppress(OSError):
                 self._line.send_bytes(b"ready")

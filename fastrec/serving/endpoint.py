@@ -36,7 +36,7 @@ class Parameter(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What the API's description says of an endpoint.
+    """The endpoint's part of the API's description.
 
     Parameters
     ----------

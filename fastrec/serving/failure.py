@@ -1,4 +1,4 @@
-"""How a process of the server ends that could not begin."""
+"""The end of a server's process that could not begin."""
 
 import os
 from typing import NoReturn

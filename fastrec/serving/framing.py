@@ -1,4 +1,4 @@
-"""Where a request's head and body end, and what HTTP wants refused: RFC 9112, sections 2, 3, 5, 6 and 7.
+"""The ends of a request's head and body, and the refusals that HTTP asks for: RFC 9112, sections 2, 3, 5, 6 and 7.
 
 The parser behind it is lenient here and there; a request gets to it only in the one form that all readers of HTTP
 understand alike, so that no proxy in front takes for one request what is two here.
@@ -64,7 +64,7 @@ class Head(NamedTuple):
 
 
 def find_head(data: bytes | bytearray, known: int = 0) -> int:
-    r"""Where a head ends, or -1 while that is not there; `known` bytes of it were looked at before.
+    r"""Finds the end of a head, or -1 while it is not there; `known` bytes were looked at before.
 
     >>> find_head(b"GET / HTTP/1.1\r\n\r\nmore"), find_head(b"GET / HTTP/1.1\r\n")
     (18, -1)
@@ -229,7 +229,8 @@ class Chunks:
         self._trailers = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        r"""What of the data is content, and what follows the body: None as long as that has not ended.
+        r"""Takes data in; returns the content among it, and the bytes behind the body: None as long as that has
+        not ended.
 
         >>> Chunks().feed(b"3;x=y\r\nabc\r\n0\r\nx: y\r\n\r\nmore")
         (b'abc', b'more')

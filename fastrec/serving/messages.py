@@ -1,4 +1,4 @@
-"""What is said over HTTP: the bodies of requests and answers, from which the OpenAPI description is made too."""
+"""The bodies of requests and answers, from which the OpenAPI description is made too."""
 
 from typing import Annotated, Literal
 
@@ -25,7 +25,7 @@ class Entry(Struct, forbid_unknown_fields=True):
 
 
 class RecommendRequest(Struct, forbid_unknown_fields=True):
-    """Who asks, by `user` or by `history`, and for what."""
+    """A request for recommendations, by `user` or by `history`."""
 
     user: Annotated[Id | None, Meta(description="A user's id, of the model's type; to name one needs scope read.")] = (
         None
@@ -73,7 +73,7 @@ class EventsRequest(Struct, forbid_unknown_fields=True):
 
 
 class Reason(Struct, omit_defaults=True):
-    """What an item of the history adds to a score."""
+    """The part of a score that an item of the history adds."""
 
     item: Id
     contribution: float
@@ -175,7 +175,9 @@ class Seen(Struct, omit_defaults=True):
 
 
 class HistoryAnswer(Struct):
-    """What a user has done; at most a thousand items, the newest first, or the most valued where no order is read."""
+    """The events of a user; at most a thousand items, the newest first, or the most valued where no order is
+    read.
+    """
 
     user: Id
     items: list[Seen]
@@ -185,7 +187,7 @@ class HistoryAnswer(Struct):
 
 
 class ModelAnswer(Struct):
-    """What is served."""
+    """The description of the served model."""
 
     version: str
     model: str
@@ -215,7 +217,7 @@ class ModelAnswer(Struct):
 
 
 class Problem(Struct, omit_defaults=True):
-    """What was wrong."""
+    """The description of a problem."""
 
     message: str
     field: Annotated[str | None, Meta(description="Where in the request.")] = None
@@ -229,7 +231,7 @@ class ErrorAnswer(Struct):
 
 
 class StateAnswer(Struct, omit_defaults=True):
-    """Whether the server is there and ready."""
+    """The state of the server: there, and ready."""
 
     status: str
     version: str

@@ -1,4 +1,4 @@
-"""What a server counts and measures, for Prometheus."""
+"""Counts and measures of a server, for Prometheus."""
 
 import math
 import os
@@ -79,7 +79,7 @@ class Metrics:
         pair[1].observe(seconds)
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """Writes the measures in Prometheus's text format."""
         if self.shared:
             registry = CollectorRegistry()
             forget_the_dead(Path(os.environ[SHARED_FOLDER]))

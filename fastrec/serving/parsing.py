@@ -28,7 +28,7 @@ def list_recommended(model: Recommender, top: TopK, row: int) -> list[m.Recommen
 
 
 def find_titles(model: Recommender, codes: list[int]) -> list[str | None]:
-    """What to show for items, where the model has titles."""
+    """The titles to show for items, where the model has titles."""
     column = (model.item_info_ or {}).get("title")
     if column is None:
         return [None] * len(codes)

@@ -235,7 +235,7 @@ class WholeAnswers(HttpToolsProtocol):
 
     @property
     def is_asking(self) -> bool:
-        """Whether a request is to be expected: none has come yet, or a part of a head has."""
+        """Tells whether a request is to be expected: none has come yet, or a part of a head has."""
         return not self.transport.is_closing() and (self.cycle is None or bool(self._head))
 
     def end_soon(self) -> None:
@@ -318,7 +318,7 @@ class Holding:
             self._transport.write(held)
 
     def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Tells whether nothing can be written any more."""
         return self._closes or self._transport.is_closing()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What can be asked: one table for routing, access, the API's description, the docs and the tests."""
+"""The routes: one table for routing, access, the API's description, the docs and the tests."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -223,15 +223,15 @@ class Server:
         return self.journal
 
     def is_slow(self, model: Recommender) -> bool:
-        """Whether a question to the model takes so long that others would wait for it."""
+        """Tells whether a question to the model takes so long that others would wait for it."""
         return model in self._slow
 
     @property
     def drift(self) -> Drift | None:
-        """How well the newest events were foreseen, where this worker looks at it."""
+        """The drift of the model on the newest events, where this worker looks at it."""
         return None if self._schedule is None else self._schedule.drift
 
     @property
     def version(self) -> str:
-        """What the model that answers is called."""
+        """The name of the model that answers."""
         return "" if self.updater is None else self.updater.snapshot.version

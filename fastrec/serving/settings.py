@@ -13,7 +13,7 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(SchedulePlan):
-    """How a model is served.
+    """The settings by which a model is served.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Settings(SchedulePlan):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to the host.
+    """Tells whether only this machine can reach a server bound to the host.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, True, False)

@@ -45,7 +45,7 @@ class Worker:
         other.close()
 
     def look(self) -> bool:
-        """Whether it takes requests; the end of the line, which a process that ends closes first, is no message."""
+        """Reads the line from a worker, and tells whether it takes requests; the line's end is no message."""
         with contextlib.suppress(EOFError, OSError):
             if not self.is_ready and self.line.poll():
                 self.line.recv_bytes()

@@ -49,7 +49,7 @@ def _some_users(model: Recommender) -> list[Id]:
 
 
 def _some_history(model: Recommender) -> CodeMatrix:
-    """What the first user has had; the first item, where the model keeps no users."""
+    """The history of the first user; the first item, where the model keeps no users."""
     if model.has_users:
         return pick_rows(model.seen_, slice(0, 1))
     return rows_of_lists(np.zeros(1, np.int32), [1], model.n_features_in_)

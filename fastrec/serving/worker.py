@@ -1,4 +1,4 @@
-"""Where a worker of the server begins: only what it needs is imported, which is most of the time until it is ready."""
+"""The start of a server's worker: it imports only what it needs, which takes most of the time until it is ready."""
 
 import contextlib
 import gc
@@ -66,5 +66,5 @@ def import_sklearn() -> None:
 
 
 def _stand_ins() -> dict[str, ModuleType | None]:
-    """What is put in the place of modules: None, so that they seem not to be installed, or an empty one."""
+    """Objects in the place of modules: None, so that they seem not to be installed, or an empty one."""
     return {"pandas": None, "scipy.stats": ModuleType("scipy.stats")}

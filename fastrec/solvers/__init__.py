@@ -1,1 +1,1 @@
-"""What finds parameters: solvers over matrices and vectors, which know no recommender."""
+"""Solvers over matrices and vectors, which know no recommender."""

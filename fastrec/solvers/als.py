@@ -46,7 +46,7 @@ class Gathered(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What one side's rows add to the objective: parts of it add up to the whole."""
+    """The part of one side's rows in the objective: parts of it add up to the whole."""
 
     loss: float  # the sum over the rows, their own penalties included
     penalty: float  # the sum of these penalties alone
@@ -54,7 +54,7 @@ class Objective(NamedTuple):
 
 @dataclass(frozen=True)
 class Solver:
-    """How the rows are solved.
+    """The solver of the rows.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Side:
         return solutions
 
     def _equations(self, gathered: Gathered) -> Equations:
-        """What the rows' equations share."""
+        """The common part of the rows' equations."""
         vectors, scale, eigenvalues = gathered
         floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
         squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
@@ -149,7 +149,7 @@ class Side:
 
 
 def block_cuts(n: int) -> NDArray[np.int64]:
-    """Where the pieces of n rows begin and end: at most 64 of them, cut at multiples of 1024 rows.
+    """The cuts of n rows into pieces: at most 64 of them, cut at multiples of 1024 rows.
 
     >>> block_cuts(3000)
     array([   0, 1024, 2048, 3000])

@@ -1,4 +1,4 @@
-"""What the options of iALS come to where they are "auto": numbers that follow from the size of the data alone."""
+"""The values of iALS's options where they are "auto": numbers that follow from the size of the data alone."""
 
 import math
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Where the parameters of a causal transformer lie, padded as kernels want them."""
+"""The layout of a causal transformer's parameters, padded as kernels want them."""
 
 import math
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CACHED = 1 << 17  # parameters
 
 @dataclass(frozen=True)
 class AttentionLayout:
-    """Where the parameters of a transformer lie in one flat array, and how large its buffers are.
+    """The layout of a transformer's parameters in one flat array, and the sizes of its buffers.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class AttentionLayout:
 
     @property
     def span(self) -> int:
-        """How many biases a head has."""
+        """The number of biases of a head."""
         return padded_width(self.length)
 
     @property

@@ -77,7 +77,7 @@ class Cells:
 
 
 def count_blocks(*sizes: int) -> int:
-    """How many blocks sides of these sizes are divided into."""
+    """The number of blocks that sides of these sizes are divided into."""
     return max(1, min(BLOCKS, *(size // BLOCK_ROWS for size in sizes)))
 
 

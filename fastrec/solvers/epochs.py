@@ -131,7 +131,7 @@ def update_seed(model: Any) -> list[int]:
 
 
 def hold_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
-    """What to train on, and what to validate on: `hidden` where it is given, else a fraction of each row, else None."""
+    """Splits off the rows to validate on: `hidden` where it is given, else a fraction of each row, else None."""
     if hidden is not None:
         if hidden.shape != matrix.shape:
             raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")

@@ -1,4 +1,4 @@
-"""What follows each item in sequences, as a sparse matrix from item to later item."""
+"""The items that follow each item in sequences, as a sparse matrix from item to later item."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -34,7 +34,7 @@ WORTH_THREADS = 1 << 18
 
 
 def fades_of(window: int, decay: float) -> Doubles:
-    """What a pair counts at each distance from 0 to `window`: a power of `decay`, and 1 for neighbours.
+    """The weight of a pair at each distance from 0 to `window`: a power of `decay`, and 1 for neighbours.
 
     >>> fades_of(3, 0.5)
     array([0.  , 1.  , 0.5 , 0.25])

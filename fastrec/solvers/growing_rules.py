@@ -23,7 +23,7 @@ class NewEvents(NamedTuple):
 
 
 class GrowingRules:
-    """What rules of sequences are made of, changed in place by each event: to the bit that of all events counted anew.
+    """The parts of rules of sequences, changed in place by each event: to the bit those of all events counted anew.
 
     Nobody may read it while it changes: who does either holds `lock`.
 

@@ -61,7 +61,7 @@ def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = la
 
 
 def count_tiles(n: int) -> int:
-    """How many tiles a side of n is cut into.
+    """The number of tiles that a side of n is cut into.
 
     >>> count_tiles(41_000)
     41

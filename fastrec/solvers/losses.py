@@ -65,7 +65,7 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class Sides:
-    """What is learned of users and items, and of items by their mere presence (SVD++), else None."""
+    """The learned parameters of users and items, and of items by their mere presence (SVD++), else None."""
 
     users: Parameters
     items: Parameters
@@ -89,7 +89,7 @@ def make_side(rows: Floats, biased: bool, optimizer: int, with_priors: bool = Fa
 
 
 class Defaults(NamedTuple):
-    """What an option left at None is, found on parts of training data (docs/sgd.md)."""
+    """The defaults of options left at None, found on parts of training data (docs/sgd.md)."""
 
     learning_rate: float
     regularization: float
@@ -136,7 +136,7 @@ class Loss(ABC):
         self.marks = np.full(matrix.shape[1], -1, np.int32)
 
     def step_sizes(self, rate: float) -> tuple[StepSizes, StepSizes]:
-        """How far users and items go in a step."""
+        """The step sizes of users and items."""
         biases = self.options.bias_regularization
         users, items = (
             StepSizes(np.float32(rate), np.float32(decay), np.float32(biases)) for decay in self.options.regularization
@@ -148,7 +148,7 @@ class Loss(ABC):
         """A function that steps on a cell's samples."""
 
     def after(self, rate: float) -> Callable[[], None] | None:
-        """What is done after each step of an epoch."""
+        """Does the work after each step of an epoch."""
         return None
 
     @abstractmethod
@@ -187,13 +187,15 @@ class Loss(ABC):
 
 
 def fold_cuts(matrix: CodeMatrix) -> NDArray[np.int64]:
-    """Where rows are cut into pieces of about equal cost."""
+    """Cuts rows into pieces of about equal cost."""
     pieces = min(PIECES, 1 + matrix.nnz // PIECE_COST)
     return np.unique(balanced_cuts(np.diff(matrix.indptr) + 1, pieces))
 
 
 class DrawingLoss(Loss):
-    """What PairLoss and LogisticLoss share: kernels that draw items beside each sample, as `drawing` says."""
+    """The common part of PairLoss and LogisticLoss: kernels that draw items beside each sample, as `drawing`
+    says.
+    """
 
     kernels: ClassVar[tuple[Callable[..., tuple[float, int]], Callable[..., None]]]
     """Steps on a cell's samples; the fold-in of histories."""

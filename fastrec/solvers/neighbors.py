@@ -30,7 +30,7 @@ def rows_of(matrix: CodeMatrix) -> Entries:
 
 
 class WeightedColumns(NamedTuple):
-    """What rows are compared with, as the kernel reads it.
+    """The columns that rows are compared with, as the kernel reads them.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def nearest_columns(
 
 
 def products_of(rows: Entries, features: Entries) -> Doubles:
-    """How many products each row has with all columns, of shape (rows,)."""
+    """The number of products of each row with all columns, of shape (rows,)."""
     lengths = np.diff(features.indptr)[rows.indices]
     total = np.concatenate([np.zeros(1), np.cumsum(lengths, dtype=np.float64)])[rows.indptr]
     return np.diff(total)

@@ -1,4 +1,4 @@
-"""Where the parameters of a small neural network over pairs of vectors lie, padded as kernels want them."""
+"""The layout of a small neural network's parameters over pairs of vectors, padded as kernels want them."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ LOSSES = {"logistic": LOGISTIC, "squared": SQUARED}
 
 @dataclass(frozen=True)
 class NetworkLayout:
-    """Where the parameters of a network lie, with and without the padding that kernels want.
+    """The layout of a network's parameters, with and without the padding that kernels want.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class ChangingPairs:
 
     @property
     def is_large(self) -> bool:
-        """Whether what has changed takes much more memory than the sums did."""
+        """Tells whether what has changed takes much more memory than the sums did."""
         return self._used > 4 * len(self._base.codes) + (1 << 20)
 
     def join(self) -> Pairs:

@@ -27,7 +27,7 @@ SPARSE = 0.1
 
 
 class Series(NamedTuple):
-    """How past and future fade: see `LinearSequence`."""
+    """The fading of past and future: see `LinearSequence`."""
 
     memory: float
     ahead: float
@@ -36,7 +36,9 @@ class Series(NamedTuple):
 
 
 def find_occurrences(sequences: Sequences, n_items: int, power: float) -> Occurrences:
-    """Where each item occurs; a sequence of n events weighs (n - 1) to the power of -`power`, and 0 if it is one."""
+    """Finds the occurrences of each item; a sequence of n events weighs (n - 1) to the power of -`power`, and 0
+    if it is one.
+    """
     lengths = np.diff(sequences.starts)
     indptr = starts_of(count_codes(sequences.items, n_items))
     users, places = np.empty(len(sequences.items), np.int32), np.empty(len(sequences.items), np.int32)
@@ -118,7 +120,7 @@ def list_over_prefixes(
 
 
 def count_pairs(lengths: NDArray[np.int64], window: int) -> int:
-    """How many pairs of events at most `window` apart sequences have.
+    """Counts the pairs of events of sequences that are at most `window` apart.
 
     >>> count_pairs(np.array([4, 1, 0]), 2)
     5

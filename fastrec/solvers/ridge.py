@@ -100,7 +100,8 @@ class FeatureRidge:
         return self.equations.solve(targets, self.chosen)
 
     def predict_apart(self, vectors: Floats, start: Floats | None, steps: int) -> tuple[Floats, Floats]:
-        """What features say of each row with its own vector left out: by five maps, each of four fifths of the rows.
+        """Predicts each row from its features without its own vector: by five maps, each of four fifths of the
+        rows.
 
         Were a row drawn to a map that has seen it, it would be drawn to itself, and the map believe its own errors.
 

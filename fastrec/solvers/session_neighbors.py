@@ -43,7 +43,7 @@ def fading(share: float, longest: int) -> Floats:
 
 
 def as_shares(values: NDArray[np.floating]) -> Floats:
-    """What counts so much, as kernels take it: float32, read-only."""
+    """Casts weights to the form that kernels take: float32, read-only."""
     return readonly(values.astype(np.float32))
 
 
@@ -68,7 +68,7 @@ def score_histories(
 def share_score(
     history: Codes, item: int, sessions: Sessions, shares: Shares, candidates: int, neighbors: int
 ) -> NDArray[np.float64]:
-    """What each item of one history, the oldest first, adds to an item's score, of shape (n_items,).
+    """Adds up the part of each item of one history, the oldest first, in an item's score, of shape (n_items,).
 
     What a session adds is dealt to the items in common as these make up its similarity.
     """
@@ -86,7 +86,7 @@ def share_score(
 
 
 def _nearness(item: int, near: Codes, shared: Codes, sessions: Sessions, shares: Shares) -> NDArray[np.float64]:
-    """What an item counts in some sessions by its distance from a place in each; 0 where it is not there."""
+    """The weight of an item in some sessions by its distance from a place in each; 0 where it is not there."""
     first, last = sessions.indptr[item], sessions.indptr[item + 1]
     numbers = sessions.numbers[first:last]
     at = np.searchsorted(numbers, near)

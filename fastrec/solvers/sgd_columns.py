@@ -17,7 +17,7 @@ FIRST, FIRST_RATINGS = 0.3, 0.1
 
 
 class RatingScale(NamedTuple):
-    """What ratings lie around, and how far from it they mostly are: rows and biases learn (rating - mean) / spread."""
+    """The middle and the spread of ratings: rows and biases learn (rating - mean) / spread."""
 
     mean: float = 0.0
     spread: float = 1.0

@@ -20,7 +20,7 @@ LARGEST_SHRINKAGE = 1e30  # above it similarities would be 0 in float32, whateve
 
 
 class Divisor(NamedTuple):
-    """What the product of rows i and j is divided by: left[i] · right[j] + base[i] - less · product."""
+    """The divisor of the product of rows i and j: left[i] · right[j] + base[i] - less · product."""
 
     left: Doubles
     right: Doubles
@@ -29,7 +29,7 @@ class Divisor(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """What a similarity makes of rows: Σ_f cells[i, f] · weights[f] · cells[j, f] is divided by `divisor`."""
+    """The form that a similarity gives rows: Σ_f cells[i, f] · weights[f] · cells[j, f] is divided by `divisor`."""
 
     cells: CodeMatrix
     divisor: Divisor
@@ -37,7 +37,7 @@ class Profile(NamedTuple):
 
 @dataclass(frozen=True)
 class Similarity(ABC):
-    """How rows (items over users, or users over items) are compared; each subclass is one of `SIMILARITIES`.
+    """A similarity of rows (items over users, or users over items); each subclass is one of `SIMILARITIES`.
 
     Parameters
     ----------
@@ -82,21 +82,21 @@ class Similarity(ABC):
 
     @cached_property
     def unit(self) -> float:
-        """What values are counted in, so that products stay within float32."""
+        """The unit of values, so that products stay within float32."""
         return unit_of(self.values)
 
     @property
     def keeps_values(self) -> bool:
-        """Whether `weigh` leaves values as they are."""
+        """Tells whether `weigh` leaves values as they are."""
         return False
 
     @abstractmethod
     def weigh(self, rows: CodeMatrix) -> Floats:
-        """What the entries of rows weigh, of shape (nnz,)."""
+        """The weights of the entries of rows, of shape (nnz,)."""
 
     @abstractmethod
     def divide(self, cells: CodeMatrix) -> Divisor:
-        """What products of weighted rows are divided by."""
+        """The divisor of products of weighted rows."""
 
     def finish(self, codes: Codes, scores: Floats) -> tuple[Codes, Floats]:
         """Codes, -1 where there is none, and similarities of what was found by the quotients of products."""

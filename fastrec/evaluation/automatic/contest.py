@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """What is learned from, and what is to be found."""
+    """The part to learn from, and the part to be found."""
 
     train: Interactions
     test: Interactions
@@ -126,7 +126,7 @@ class Contest:
         return self._hidden[1.0]
 
     def run(self) -> list[Entry]:
-        """All rounds; the entries in the order in which they were tried.
+        """Runs the rounds; returns the entries in the order in which they were tried.
 
         Raises
         ------

@@ -126,7 +126,7 @@ class Family:
 
     @property
     def reads_values(self) -> bool:
-        """Whether the form of the values matters."""
+        """Tells whether the form of the values matters."""
         return issubclass(self.kind, Weighted)
 
     def of(self, shape: Shape) -> "Family":
@@ -169,7 +169,7 @@ def _spectrum(shape: Shape) -> float:
 
 
 def _penalty(shape: Shape) -> float:
-    """What iALS takes by itself."""
+    """The penalty that iALS takes by itself."""
     sides = shape.users, shape.items
     size = DataSize(sides, sides, shape.events, float(shape.events))
     return choose_regularization(size, choose_alpha(size), 1.0)

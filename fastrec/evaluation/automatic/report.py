@@ -1,4 +1,4 @@
-"""What a contest found, in words and tables."""
+"""The result of a contest, in words and tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fastrec.tables import Table
 
 @dataclass(frozen=True, repr=False)
 class AutomaticReport:
-    """What `AutoRecommender` tried, what won, and by how much.
+    """The trials of `AutoRecommender`, the winner, and its lead.
 
     Attributes
     ----------

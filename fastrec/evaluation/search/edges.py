@@ -1,4 +1,4 @@
-"""Whether the best options lie at an end of what was searched, and how far to search next."""
+"""The ends of searched ranges: a best option that lies at one, and the range to search next."""
 
 import math
 from collections.abc import Mapping
@@ -75,19 +75,19 @@ def _support(candidates: Any) -> tuple[float, float]:
 
 
 def _place(candidates: Any, value: float, low: float, high: float) -> float:
-    """Where a value lies: 0 at the lower end of a list and 1 at its upper one; the share of draws below it."""
+    """The place of a value: 0 at the lower end of a list and 1 at its upper one; the share of draws below it."""
     if value <= low or value >= high:
         return 0.0 if value <= low else 1.0
     return 0.5 if isinstance(candidates, list) else float(candidates.cdf(value))
 
 
 def _is_by_log(candidates: Any) -> bool:
-    """Whether a distribution is one of logarithms."""
+    """Tells whether a distribution is one of logarithms."""
     return getattr(getattr(candidates, "dist", None), "name", type(candidates).__name__) in _BY_LOG
 
 
 def _beyond(end: float, next_to: float | None, other: float, by_log: bool) -> float:
-    """How far to search beyond an end: as far as a list's last step, or by half of a range on its scale."""
+    """The distance to search beyond an end: a list's last step, or half of a range on its scale."""
     if next_to is not None:
         return end * end / next_to if end > 0 and next_to > 0 else 2 * end - next_to
     if by_log:
@@ -107,6 +107,6 @@ def _as_kind(number: float, value: float) -> float:
 
 
 def _declared(model: Any, name: str) -> Option | None:
-    """What a model, or a step within it, declares of an option."""
+    """The declaration of an option by a model, or by a step within it."""
     owner, _, own = name.rpartition("__")
     return options_of(type(model.get_params()[owner] if owner else model)).get(own)

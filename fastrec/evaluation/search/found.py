@@ -26,7 +26,7 @@ def plain_or_text(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Search:
-    """What `search` found.
+    """The result of `search`.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Search:
 
     @property
     def notes(self) -> list[str]:
-        """How the best compares with the model as it was given, and which ranges are to be widened; a sentence each."""
+        """Sentences on the best beside the model as it was given, and on ranges to be widened."""
         return [self._comparison(), *map(str, self.edges)]
 
     def _comparison(self) -> str:

@@ -14,7 +14,7 @@ def identify(value: Any) -> str:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is all that its words say."""
+    """Tells whether a value is all that its words say."""
     return value is None or isinstance(value, bool | int | float | str)
 
 

@@ -18,7 +18,7 @@ GIVEN = 0
 
 @dataclass
 class SearchJob:
-    """What all trials share.
+    """The parts that all trials share.
 
     `given` are the values that the searched options have in the model as it was given: trial 0.
     """
@@ -39,7 +39,7 @@ class SearchJob:
 
     @property
     def metric(self) -> str:
-        """What decides."""
+        """The metric that decides."""
         return self.labels[0]
 
     def run(self, number: int, chosen: dict[str, Any], epochs: int | None = None, keep: bool = False) -> Trial:
@@ -151,7 +151,7 @@ def _name_options(chosen: Mapping[str, Any]) -> str:
 
 
 def epochs_option(model: Any) -> str:
-    """What the model, or the last step of a Pipeline, calls its epochs."""
+    """The name of the option for epochs, of the model or the last step of a Pipeline."""
     own = _last_step(model) + "iterations"
     names = [name for name in model.get_params() if name.rpartition("__")[2] == "iterations"]
     if not names:
@@ -160,7 +160,7 @@ def epochs_option(model: Any) -> str:
 
 
 def warm_option(model: Any) -> str | None:
-    """What says that the next fit goes on from the last; None where there is no such thing.
+    """The name of the option by which the next fit goes on from the last; None where there is none.
 
     Only of the model itself or the last step of a Pipeline: those within others are cloned before they are fitted.
     """

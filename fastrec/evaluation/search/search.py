@@ -184,7 +184,9 @@ def _make_header(
     seed: int,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the results of a store are of: texts for people, with fingerprints of all that the texts leave out."""
+    """Describes the data and options of a store's results: texts for people, with fingerprints of all that they
+    leave out.
+    """
     return {
         "search": 3,
         "model": identify(clone(model)),  # of its options alone: it is fitted anew
@@ -198,7 +200,7 @@ def _make_header(
 
 
 def _follow(job: SearchJob, trials: Iterator[Trial], shown: bool) -> list[Trial]:
-    """All trials in the order of their numbers, with progress as they come."""
+    """Yields the trials in the order of their numbers, with progress as they come."""
     found: list[Trial] = []
     first = next(trials, None)  # by now the number of trials is known
     with epoch_progress("search", job.total, shown) as advance:

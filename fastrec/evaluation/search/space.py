@@ -1,4 +1,4 @@
-"""What is searched: candidates of options, and combinations of them."""
+"""The space of a search: candidates of options, and combinations of them."""
 
 import itertools
 import math
@@ -108,7 +108,7 @@ def _combination(space: Mapping[str, Any], place: int) -> dict[str, Any]:
 
 
 def list_grid(space: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All combinations of lists."""
+    """Lists the combinations of lists."""
     for name, candidates in space.items():
         if not isinstance(candidates, list):
             raise ValueError(f"method='grid' needs lists, and space[{name!r}] is a distribution: take method='random'")

@@ -1,4 +1,4 @@
-"""Which combinations are tried: random ones, a grid, or many for few epochs and the best for more."""
+"""The strategies of a search: random combinations, a grid, or many for few epochs and the best for more."""
 
 import itertools
 import math
@@ -38,7 +38,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
-    """How many trials go how many epochs, round by round.
+    """The number of trials and their epochs, round by round.
 
     >>> rungs(9, 18, 3)
     [(9, 2), (3, 6), (1, 18)]

@@ -1,4 +1,4 @@
-"""What is searched, read from texts: what a text stands for follows from what a class declares of its option."""
+"""The space of a search read from texts: the meaning of a text follows from the option's declaration in its class."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What all models share: the protocol of a recommender, its audience, its files, its updates."""
+"""The base of all models: the protocol of a recommender, its audience, its files, its updates."""

@@ -33,7 +33,9 @@ STRUCTURE: Key[tuple[Any, Any]] = Key("structure")
 
 
 class Answering(Learner):
-    """What answers: by dense scores, unless a family knows better; by popularity where there is no history."""
+    """The answers of models: by dense scores, unless a family knows better; by popularity where there is no
+    history.
+    """
 
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
@@ -48,11 +50,13 @@ class Answering(Learner):
 
     @property
     def fades(self) -> bool:
-        """Whether answers count the late events of a history for more, though the model learned from sets."""
+        """Tells whether answers count the late events of a history for more, though the model learned from
+        sets.
+        """
         return False
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        """What scores are made of: the histories, entry by entry, which fade where the family has a memory."""
+        """The entries that scores are made of: the histories, which fade where the family has a memory."""
         return self._as_weights(audience.histories())
 
     def _as_weights(self, histories: CodeMatrix) -> CodeMatrix:
@@ -87,7 +91,7 @@ class Answering(Learner):
         )
 
     def _exclusion(self, audience: Audience) -> Excluded:
-        """What each has seen; a plain array of codes for a single user, which costs no matrix."""
+        """The items that each has seen; a plain array of codes for a single user, which costs no matrix."""
         if len(audience) == 1 and audience.codes is not None:
             code = int(audience.codes[0])
             return self.user_row(code).codes if code >= 0 else np.empty(0, np.int32)
@@ -144,7 +148,9 @@ class Answering(Learner):
         return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
 
     def _popularity(self) -> Floats:
-        """What answers those whom the model cannot: how many users each item has, of shape (n_items,)."""
+        """The popularity that answers users whom the model cannot: the number of users of each item, of
+        shape (n_items,).
+        """
         return self.item_counts_.astype(np.float32)
 
     def _select(
@@ -260,7 +266,7 @@ def check_scores(scores: Any) -> None:
 
 
 def seen_rows(audience: Audience) -> CodeMatrix:
-    """What each has seen, as rows; none for a user unknown to the model."""
+    """The items that each has seen, as rows; none for a user unknown to the model."""
     if audience.codes is None or not len(audience.codes) or audience.codes.min() >= 0:
         return audience.seen()
     if not audience.model.has_users:

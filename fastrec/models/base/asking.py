@@ -1,4 +1,4 @@
-"""What is asked of a model past the checks of `recommend`: by servers, and by models that are made of models."""
+"""The questions to a model past the checks of `recommend`: by servers, and by models that are made of models."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]  # numbers of members of an audience, each as often as 
 
 
 class Scores(Protocol):
-    """What a model says about n users of an audience, worked out once."""
+    """The scores of a model for n users of an audience, worked out once."""
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """Codes and scores of the `k` best items that are wanted, of shape (n, k); -1 and -inf where none are left."""
@@ -29,7 +29,8 @@ class Scores(Protocol):
 
 
 class Asked(Protocol):
-    """What every recommender gives to who asks in codes, whatever its family: nothing else is asked of it from outside.
+    """The questions in codes that every recommender answers, whatever its family: nothing else is asked of it from
+    outside.
 
     Whoever asks has checked what is asked: codes are in range, histories are of the model's items. Nothing is copied
     and nobody's ids are read, so that a question costs no more than its answer.
@@ -37,7 +38,7 @@ class Asked(Protocol):
 
     @property
     def duplicate_policy(self) -> Policy:
-        """What several events of a user and an item come to: "sum", "last" or "max"."""
+        """The merging of several events of a user and an item: "sum", "last" or "max"."""
 
     def settle(self) -> None:
         """Bring all that was learned up to date, where events were taken in place; reading an attribute does it too.
@@ -46,10 +47,12 @@ class Asked(Protocol):
         """
 
     def user_row(self, code: int) -> HistoryRow:
-        """What one user has had, by the code: for questions about one, which must cost no arithmetic on arrays."""
+        """The history of one user, by the code: for questions about one, which must cost no arithmetic on
+        arrays.
+        """
 
     def derive(self, key: Key[T], make: Callable[[], T]) -> T:
-        """What `make` makes of the fitted model: once, until the model changes."""
+        """Makes something of the fitted model by `make`: once, until the model changes."""
 
     def item_filter(
         self,
@@ -59,7 +62,9 @@ class Asked(Protocol):
         deny: Any = None,
         on_unknown: str = "error",
     ) -> ItemFilter:
-        """What may be recommended to each of the audience; `allow` and `deny` are in the caller's ids."""
+        """The items that may be recommended to each of the audience; `allow` and `deny` are in the caller's
+        ids.
+        """
 
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
         """The `k` best items for each, by popularity where the model cannot; `wanted` is what `item_filter` gives."""
@@ -72,7 +77,7 @@ class Asked(Protocol):
         """
 
     def scores(self, audience: Audience) -> Scores:
-        """What the model says about the audience, by which items can be compared with any others."""
+        """The model's scores for the audience, by which items can be compared with any others."""
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """The scores of pairs of one of the audience, by its number, and an item, of shape (pairs,).

@@ -31,7 +31,7 @@ GIVE_HISTORIES = "give their histories, as model.recommend(model.histories([[ite
 
 
 class Learned(Protocol):
-    """What an audience needs of a model."""
+    """The parts of a model that an audience needs."""
 
     users_: Vocabulary | None
     items_: Vocabulary | None
@@ -44,7 +44,7 @@ class Learned(Protocol):
 
     @property
     def has_users(self) -> bool:
-        """Whether it knows any users."""
+        """Tells whether it knows any users."""
 
     def _check_has_users(self, wanted: str, instead: str) -> None:
         """Raise a ValueError where something is wanted of users, and there are none."""
@@ -67,7 +67,7 @@ class Learned(Protocol):
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix: ...
 
     def user_row(self, code: int) -> HistoryRow:
-        """What one user has had."""
+        """The history of one user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Audience:
         return Audience(self.model, self.labels[rows], codes, given, vectors, order, events)
 
     def seen(self) -> CodeMatrix:
-        """What each has seen, of shape (n, n_items): what is left out of recommendations."""
+        """The items that each has seen, of shape (n, n_items): they are left out of recommendations."""
         if self.given is not None:
             return self.given
         assert self.codes is not None
@@ -143,7 +143,7 @@ class Audience:
         return assemble_csr(row.values, row.codes, np.array([0, len(row.codes)]), (1, self.model.n_features_in_))
 
     def histories(self) -> CodeMatrix:
-        """What of it the model learns from, of shape (n, n_items): what recommendations are made of."""
+        """The part of it that the model learns from, of shape (n, n_items): recommendations are made of it."""
         return self.model._select_learned(self.seen())
 
     def without(self, hidden: CodeMatrix) -> "Audience":
@@ -155,7 +155,9 @@ class Audience:
         return Audience(self.model, self.labels, None, keep_entries(self.given, kept), order=order, events=events)
 
     def sequences(self) -> Sequences:
-        """What of it the model learns from, as the items of each, the oldest first; by code where there is no order."""
+        """The part of it that the model learns from, as the items of each, the oldest first; by code where
+        there is no order.
+        """
         return read_sequences(*self.histories_in_order())
 
     def faded(self, memory: float, least: float = 0.0) -> CodeMatrix:
@@ -182,7 +184,7 @@ class Audience:
         return learned, drop_zeros_from_order(seen, order, learned)
 
     def lengths(self) -> NDArray[np.int64]:
-        """How many items the history of each has, of shape (n,); 0 for the unknown."""
+        """The number of items in the history of each, of shape (n,); 0 for the unknown."""
         if self.given is not None:
             return np.diff(self.model._select_learned(self.given).indptr)
         assert self.codes is not None

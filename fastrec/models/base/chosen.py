@@ -1,4 +1,4 @@
-"""What `fit` chose for options that are "auto"."""
+"""The values that `fit` chose for options that are "auto"."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a model works out of its learned arrays when it is first asked for."""
+"""Values that a model works out of its learned arrays when it is first asked for them."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -20,14 +20,14 @@ class Key(str, Generic[T]):
 
 
 class Derived:
-    """What is worked out of the learned arrays when first asked for: never saved, pickled, or compared."""
+    """Values worked out of the learned arrays when first asked for: never saved, pickled, or compared."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._made: dict[Key[Any], Any] = {}
 
     def get(self, key: Key[T], make: Callable[[], T]) -> T:
-        """What `make` returned when this key was first asked for, by whichever thread came first."""
+        """The result of `make` when this key was first asked for, by whichever thread came first."""
         if key not in self._made:
             with self._lock:
                 if key not in self._made:
@@ -35,7 +35,7 @@ class Derived:
         return cast("T", self._made[key])
 
     def peek(self, key: Key[T]) -> T | None:
-        """What has been made of this key, if anything has."""
+        """The value of this key, if it has been made."""
         return cast("T | None", self._made.get(key))
 
     def kept(self, keys: Iterable[Key[Any]] = ()) -> "Derived":

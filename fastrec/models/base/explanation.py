@@ -98,15 +98,17 @@ class Explaining(Recommender):
     """A recommender whose score is a sum over the items of a history; it defines `_contributions`."""
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
-        """What each entry of the one row, weighed, adds to the score of the item, of shape (nnz,)."""
+        """The part that each entry of the one row, weighed, adds to the score of the item, of shape (nnz,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no _contributions")
 
     def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
-        """What each entry of the history of the only one asked about adds to the score of the item: of shape (nnz,)."""
+        """The part that each entry of the history of the only one asked about adds to the score of the item:
+        of shape (nnz,).
+        """
         return np.asarray(self._contributions(self._weigh(audience), item), np.float64)
 
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
-        """What each item of a user's history adds to the score of one item.
+        """Explains the score of one item by the part that each item of a user's history adds to it.
 
         Parameters
         ----------

@@ -103,13 +103,15 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return self._fold_in(self._weigh_unfaded(Audience.of_users(self, codes)))
 
     def _weigh_unfaded(self, audience: Audience) -> CodeMatrix:
-        """What factors are made of where no event fades."""
+        """The weights of entries where no event fades."""
         return self._as_weights(audience.histories()) if self.fades else self._weigh(audience)
 
     # -- with vectors at hand for some items only
 
     def _whole(self) -> dict[str, NDArray[Any]]:
-        """What fold-in needs of all items together, small enough to be kept where their vectors are not at hand."""
+        """The part of fold-in over all items together, small enough to be kept where their vectors are not
+        at hand.
+        """
         return {}
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
@@ -278,7 +280,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return top.codes, top.scores
 
     def _read(self, allowed: Allowed) -> Any:
-        """What may be chosen; the mask of warm items, with which nearly all queries come, is read once."""
+        """Reads the filter; the mask of warm items, with which nearly all queries come, is read once."""
         if allowed is None or allowed is not self.recommendable_items():
             return allowed
         return self._derived.get(READ_MASK, lambda: read_allowed(allowed, self.n_features_in_))

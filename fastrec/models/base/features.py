@@ -46,11 +46,11 @@ class FeaturedFactors(UpdatingFactors):
 
     @abstractmethod
     def _as_item_factors(self, vectors: Floats) -> Floats:
-        """What a map makes of items' features, in the columns of `item_factors_`."""
+        """Maps items' features to the columns of `item_factors_`."""
 
     @abstractmethod
     def _as_user_factors(self, vectors: Floats) -> Floats:
-        """What a map makes of users' features, in the columns of `user_factors_`."""
+        """Maps users' features to the columns of `user_factors_`."""
 
     @abstractmethod
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""What models hold beside plain arrays: vocabularies, facts about items, codecs, an index, other models."""
+"""Values that models hold beside plain arrays: vocabularies, facts about items, codecs, an index, other models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from fastrec.validation import check_number
 
 
 class Hidden(NamedTuple):
-    """What to fit with, the histories of n users, and what is hidden of them, both of shape (n, n_items).
+    """The data to fit with, the histories of n users, and the items hidden of them, both of shape (n, n_items).
 
     `order` is that of the histories, where the data has times. `of_training_users` says whether the rows are the users
     that are fitted with, or others.
@@ -105,5 +105,5 @@ def _order_without(matrix: CodeMatrix, order: Order | None, hidden: CodeMatrix) 
 
 
 def is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:
-    """Which events are of a pair that the matrix has."""
+    """Marks the events of pairs that the matrix has."""
     return np.isin(cell_keys(data.user_codes, data.item_codes, matrix.shape[1]), cell_numbers(matrix))

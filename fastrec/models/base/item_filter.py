@@ -1,4 +1,4 @@
-"""What may be recommended to whom."""
+"""The items that may be recommended to each user."""
 
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +15,7 @@ Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None
 
 
 class ItemFilter(NamedTuple):
-    """What may be recommended to n users.
+    """The items that may be recommended to n users.
 
     Parameters
     ----------
@@ -30,7 +30,9 @@ class ItemFilter(NamedTuple):
 
     @property
     def excluded_of_one(self) -> Any:
-        """What is left out, as searches take it: of the ascending codes of a single user no mask is made."""
+        """The codes left out, as searches take them: of the ascending codes of a single user no mask is
+        made.
+        """
         if isinstance(self.exclude, np.ndarray):
             return ExcludedCodes(np.array([0, len(self.exclude)]), readonly(self.exclude))
         return self.exclude

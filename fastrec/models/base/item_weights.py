@@ -47,7 +47,8 @@ class ItemWeights(Explaining, Updating):
     weights_: Any
 
     def _update(self, change: Change) -> None:
-        """Where items are to follow, the weights are worked out again from all the data: those of a refit, to the bit.
+        """Updates the model; where items are to follow, the weights are worked out again from all the data: a
+        refit's bits.
 
         A correction of the old ones would cost less where few entries change, but its rounding errors would add up from
         one update to the next, and with them what a deleted user has left.
@@ -143,12 +144,12 @@ class ItemWeights(Explaining, Updating):
         return codes, scores
 
     def _similarities(self) -> Any:
-        """What `similar_items` compares, by rows of the items asked about."""
+        """The vectors that `similar_items` compares, by rows of the items asked about."""
         return self.weights_
 
 
 def is_dense(method: str, n_items: int) -> bool:
-    """Whether a closed form is solved for all items at once: `method` is "auto", "dense" or "sparse".
+    """Tells whether a closed form is solved for all items at once: `method` is "auto", "dense" or "sparse".
 
     >>> is_dense("auto", 1000), is_dense("auto", 1_000_000)
     (True, False)
@@ -157,5 +158,5 @@ def is_dense(method: str, n_items: int) -> bool:
 
 
 def is_finite(values: NDArray[np.float32]) -> bool:
-    """Whether all are finite, with no array of flags made: the extremes carry NaN and infinity along."""
+    """Tells whether all are finite, with no array of flags made: the extremes carry NaN and infinity along."""
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))

@@ -16,7 +16,7 @@ from fastrec.matrix.sequences import places_of_lists
 
 
 class Catalogued(Protocol):
-    """What is asked here of a model: which users and items it knows, by ids and by codes."""
+    """The parts of a model that are asked for here: its users and items, by ids and by codes."""
 
     users_: Vocabulary | None
     items_: Vocabulary | None
@@ -98,7 +98,7 @@ def read_items(
 
 
 def read_truth(model: Catalogued, y: Any, n_users: int) -> CodeMatrix:
-    """What is to be found for each user, of shape (n_users, n_items): a matrix, or one item for each."""
+    """Reads the items to be found for each user, of shape (n_users, n_items): a matrix, or one item for each."""
     if isinstance(y, Interactions):
         check_same_items(model, y)
     if is_matrix(y):
@@ -113,7 +113,7 @@ def read_truth(model: Catalogued, y: Any, n_users: int) -> CodeMatrix:
 
 
 def is_matrix(X: Any) -> bool:
-    """Whether X is a matrix of histories rather than ids."""
+    """Tells whether X is a matrix of histories rather than ids."""
     if isinstance(X, Interactions) or issparse(X):
         return True
     shape = getattr(X, "shape", None)

@@ -1,4 +1,4 @@
-"""What was learned, in files: each kind of value as arrays (by the ends of their names) and a record, and back."""
+"""Learned values in files: each kind of value as arrays (by the ends of their names) and a record, and back."""
 
 import functools
 import json
@@ -47,7 +47,7 @@ def decode(arrays: Arrays, record: Record, ranges: bool) -> Any:
 
 
 def belongs(name: str, prefix: str) -> bool:
-    """Whether an array's name is that of a value, or of a part of it."""
+    """Tells whether an array's name is that of a value, or of a part of it."""
     return name == prefix or name.startswith(f"{prefix}/")
 
 

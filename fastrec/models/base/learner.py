@@ -113,7 +113,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         """Learn from the checked matrix of shape (n_users, n_items): `_training`, which must not be changed."""
 
     def _complete(self, matrix: CodeMatrix) -> None:
-        """What a kind of models adds after `_fit`."""
+        """Completes a fit: the part that a kind of models adds after `_fit`."""
 
     # -- learning
 
@@ -164,7 +164,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         self._derived.get(FIT_SECONDS, lambda: seconds)
 
     def _html_repr(self) -> str:
-        """What a notebook shows of the model, where scikit-learn would show its options alone."""
+        """The view of the model in a notebook, where scikit-learn would show its options alone."""
         derived: Derived | None = vars(self).get("_derived")
         return show_model(self, Learner._learned, None if derived is None else derived.peek(FIT_SECONDS))
 
@@ -215,7 +215,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     @property
     def _values_are_places(self) -> bool:
-        """Whether the values of `seen_` are places in an order: those of a plain matrix, where the model needs one."""
+        """Tells whether the values of `seen_` are places in an order: those of a plain matrix, where the
+        model needs one.
+        """
         return self.needs_order and self.users_ is None
 
     def _read_histories(self, X: Any) -> tuple[CodeMatrix, Order | None]:
@@ -282,7 +284,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     @property
     def _own_policy(self) -> Literal["sum", "last"]:
-        """What several events of one user and item come to, where nothing else is said."""
+        """The merging of several events of one user and item, where nothing else is said."""
         return "last" if self.keeps_zeros else "sum"
 
     @property
@@ -291,7 +293,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return cast("Policy", vars(self).get("duplicates_", self._own_policy))
 
     def _policy_of(self, X: Any) -> Policy:
-        """What events of X come to: X says it, or else the model."""
+        """The merging of events of X: X says it, or else the model."""
         said = X.duplicates if isinstance(X, Interactions) else None
         return self.duplicate_policy if said is None or said == "error" else said
 
@@ -307,7 +309,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     @property
     def has_users(self) -> bool:
-        """Whether there are users to be asked by their ids: none in a private model, and none in a stripped one."""
+        """Tells whether there are users to be asked by their ids: none in a private model, and none in a
+        stripped one.
+        """
         return len(self.user_vocabulary) > 0
 
     def _check_has_users(self, wanted: str, instead: str) -> None:
@@ -324,7 +328,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         self.clear_derived()
 
     def told_counts(self) -> NDArray[np.int64]:
-        """How many users each item has, of shape (n_items,); 0 for those of fewer than `min_support`."""
+        """The number of users of each item, of shape (n_items,); 0 for those of fewer than `min_support`."""
         return np.where(self.item_counts_ >= self.min_support, self.item_counts_, 0)
 
     def clear_derived(self) -> None:
@@ -377,7 +381,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
 
     def _sizes(self) -> Sizes:
-        """What the symbols in the shapes of `_learned` stand for, as far as what is no array tells: see `fields`."""
+        """The sizes of the symbols in the shapes of `_learned`, as far as values other than arrays tell
+        them: see `fields`.
+        """
         n_users, n_items = self.seen_.shape
         return {"n_users": n_users, "n_items": n_items, "entries": self.seen_.nnz}
 

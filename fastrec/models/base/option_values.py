@@ -25,7 +25,9 @@ def describe_split(value: Any) -> Record | None:
 
 
 def _decode_split(record: Record) -> Any:
-    """What `describe_split` described: found by its name in fastrec's own list, and nowhere else."""
+    """Makes the splitter that `describe_split` described: found by its name in fastrec's own list, and nowhere
+    else.
+    """
     if record["name"] not in preprocessing.__all__:
         raise ValueError(f"{record['name']!r} is no split of fastrec")
     made = getattr(preprocessing, record["name"])

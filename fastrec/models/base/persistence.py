@@ -218,7 +218,7 @@ def restore_member(member: Any, shared: Mapping[str, Any], *, check: bool) -> No
 
 
 def _without_shared(team: Team) -> Any:
-    """What the models learned, as bytes and records."""
+    """The learned values of the models, as bytes and records."""
     arrays, record = _encode_team("team", team)
     learned = [{name: part for name, part in one.items() if not name.startswith("options")} for one in record["models"]]
     return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}, learned

@@ -74,7 +74,7 @@ class PrivateRecommender(Recommender):
 
     @property
     def privacy_(self) -> Record:
-        """What was released, and what it costs."""
+        """The releases so far, and their cost."""
         self._check_fitted()
         record: Record = json.loads(self.privacy_record_)
         return record
@@ -126,7 +126,7 @@ class PrivateRecommender(Recommender):
         self.item_counts_ = _whole(self.item_scores_)
 
     def _release_counts(self, matrix: CodeMatrix, spending: Spending, share: float) -> NDArray[np.float64]:
-        """How popular each item is, of shape (n_items,), at least 0; sets `item_scores_`."""
+        """Releases the popularity of each item, of shape (n_items,), at least 0; sets `item_scores_`."""
         unit = spending.unit(share)
         counts = np.maximum(spending.release("popularity", count_shares(matrix, unit), unit), 0)
         self.item_scores_ = np.where(counts > DEVIATIONS * spending.deviation(unit), counts, 0).astype(np.float32)

@@ -40,7 +40,7 @@ def register(estimator: Estimator) -> Estimator:
 
 
 def estimators() -> dict[str, type]:
-    """All registered classes that can be fitted, by name.
+    """The registered classes that can be fitted, by name.
 
     >>> import fastrec.models
     >>> "Popularity" in estimators()

@@ -1,4 +1,4 @@
-"""What a model says about some users, in the three ways in which models say it."""
+"""Scores of a model for some users, in the three forms in which models give them."""
 
 from collections.abc import Callable
 from typing import TypeAlias

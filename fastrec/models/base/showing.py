@@ -1,4 +1,4 @@
-"""What a notebook shows of a model: what was fitted, with which options, and how long it took."""
+"""The view of a model in a notebook: its data, its options, and the time that its fit took."""
 
 import inspect
 from typing import Any
@@ -35,7 +35,7 @@ def describe_options(model: Any) -> str:
 
 
 def _data(model: Any) -> dict[str, str]:
-    """What the model was fitted to."""
+    """The data that the model was fitted to."""
     users, items = model.seen_.shape
     facts = {"users": f"{users:,}"} if users else {"users": "none are kept"}
     return facts | {"items": f"{items:,}", "interactions": f"{model.seen_.nnz:,}"}
@@ -56,7 +56,7 @@ def _differs(value: Any, usual: inspect.Parameter) -> bool:
 
 
 def _learned(model: Any, common: Fields) -> dict[str, str]:
-    """What the family learned: the shapes of arrays, numbers, and other models."""
+    """The learned values of the family: the shapes of arrays, numbers, and other models."""
     facts = {}
     for name in fields_of(type(model)):
         value = vars(model).get(name)

@@ -151,7 +151,7 @@ class _Filter(NamedTuple):
 
 
 def _job_of(model: Any, asked: Any, n: int, k: int, batch_size: int, options: dict[str, Any]) -> dict[str, Any]:
-    """What the parts are of: parts of anything else must not be mixed with them."""
+    """Describes the job of the parts: parts of another job must not be mixed with them."""
     return {
         "fastrec": __version__,
         "model": f"{type(model).__name__} #{fingerprint(model)}",

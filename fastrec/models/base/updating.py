@@ -38,7 +38,7 @@ PIECE = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update has changed in a model's `seen_`, which is the new matrix already.
+    """The change that an update has made in a model's `seen_`, which is the new matrix already.
 
     Parameters
     ----------
@@ -81,7 +81,9 @@ class Updating(Recommender):
 
     @property
     def needs_times(self) -> bool:
-        """Whether the times of events count, which `seen_` has not: who has only that updates instead of refitting."""
+        """Tells whether the times of events count, which `seen_` has not: who has only that updates instead
+        of refitting.
+        """
         return False
 
     @abstractmethod
@@ -292,7 +294,7 @@ class Updating(Recommender):
                 raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[known.kind]}")
 
     def _joining(self, X: Interactions) -> str:
-        """How what X has of known pairs joins what is known."""
+        """The way in which events of known pairs in X join the known values."""
         X.tell_merged(type(self).__name__, self._own_policy)
         return X.duplicates or str(self.duplicate_policy)
 

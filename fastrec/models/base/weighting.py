@@ -83,7 +83,7 @@ class Weighted(Recommender):
 
 
 def has_heavy_tail(values: NDArray[np.float32]) -> bool:
-    """Whether a few of some values above 0 outweigh all others.
+    """Tells whether a few of some values above 0 outweigh all others.
 
     >>> rng = np.random.default_rng(0)
     >>> has_heavy_tail(rng.lognormal(3, 2, 1000)), has_heavy_tail(rng.integers(1, 6, 1000))

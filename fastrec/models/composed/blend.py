@@ -201,7 +201,9 @@ class Blend(Ensemble, Explaining):
         return View(member, replace(audience, model=member), self.candidates)
 
     def row_bytes(self) -> int:
-        """What the members make, which is there at once, and what is said about the candidates of all of them."""
+        """The bytes of a row: those of the members at the same time, and those of the candidates of all
+        members.
+        """
         members = [self.members_[number] for number in self._members_asked()] if hasattr(self, "members_") else []
         made: int = sum(member.row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
         return made
@@ -229,7 +231,9 @@ class Blend(Ensemble, Explaining):
         return fused
 
     def _compare(self, view: View, codes: Codes) -> Scores:
-        """What a member's scores of codes, of shape (n, c), count: in units of its list's range, or by their ranks."""
+        """The value of a member's scores of codes, of shape (n, c): in units of its list's range, or by
+        their ranks.
+        """
         scores = view.at(codes)
         return view.in_spans(scores) if self.fusion == "score" else 1 / (RANK_OFFSET + 1.0 + view.count_above(scores))
 

@@ -22,7 +22,7 @@ from fastrec.options import Jobs, Options
 
 
 class Compressed(Updating):
-    """What compressed models have in common: the model they are made of, its manners, and no training.
+    """The common part of compressed models: the model they are made of, its manners, and no training.
 
     `origin_` holds that model without what was compressed; data and vocabularies they share.
     """
@@ -145,7 +145,7 @@ class Compressed(Updating):
 
     @abstractmethod
     def _all_rows(self) -> list[NDArray[np.uint8]]:
-        """All rows of codes."""
+        """The rows of codes."""
 
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
         return self.kept_.get("warm")

@@ -338,7 +338,8 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     @available_if(lambda self: hasattr(self, "origin_") and "explain" in self._origin.capabilities)  # type: ignore[untyped-decorator]
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
-        """What each item of a user's history adds to the score of one item, as the original explains it.
+        """Explains the score of one item by the part of each item of a user's history, as the original explains
+        it.
 
         Parameters
         ----------
@@ -383,7 +384,7 @@ class CompressedFactors(Compressed, FactorRecommender):
 
 
 def _mask_answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
-    """Which users the model answers without a history, where it does that at all."""
+    """Marks the users whom the model answers without a history, where it does that at all."""
     everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
     helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
     empty = np.diff(model._training.indptr) == 0

@@ -1,4 +1,4 @@
-"""What makes compressed models of fitted ones."""
+"""The making of compressed models from fitted ones."""
 
 from typing import Any
 

@@ -100,7 +100,7 @@ class Ensemble(Updating):
         return all(getattr(member, name, True) for member in self._current_members())
 
     def _least_support(self) -> int:
-        """What all members ask of the items that they give."""
+        """The support that all members ask of the items that they give."""
         return min(member.min_support for member in self._current_members())
 
     def _find_capabilities(self) -> frozenset[str]:
@@ -129,7 +129,9 @@ class Ensemble(Updating):
         return self._learn(X, data=X if isinstance(X, Interactions) else None)
 
     def _data_of_members(self, matrix: CodeMatrix, data: Interactions | None) -> Any:
-        """What the members learn from: Interactions where there are, or where they need an order; else the matrix."""
+        """The data that the members learn from: Interactions where there are, or where they need an order;
+        else the matrix.
+        """
         if data is None and self.needs_order:
             data = self._as_events()
         if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
@@ -153,7 +155,7 @@ class Ensemble(Updating):
         return Interactions.from_matrix(self._matrix_of_members())._replace(times=order.astype(np.int64))
 
     def _matrix_of_members(self) -> CodeMatrix:
-        """What the members learn from: without zeros, and ones where values are places."""
+        """The matrix that the members learn from: without zeros, and ones where values are places."""
         return self._as_strengths(self._training)
 
     def _as_strengths(self, matrix: CodeMatrix) -> CodeMatrix:
@@ -161,7 +163,7 @@ class Ensemble(Updating):
         return with_data(matrix, readonly(np.ones(matrix.nnz, np.float32))) if self._values_are_places else matrix
 
     def _shared(self) -> dict[str, Any]:
-        """What the members have of the whole."""
+        """The learned values of the whole that the members share."""
         shared = {name: getattr(self, name) for name in Team.SHARED}
         return {**shared, "seen_": self._matrix_of_members(), "order_": self._training_order()}
 
@@ -194,7 +196,9 @@ class Ensemble(Updating):
     # -- updates
 
     def _members_update(self) -> bool:
-        """Whether all members can be updated; else an AttributeError, as for a method that is not there."""
+        """Tells whether all members can be updated; else an AttributeError, as for a method that is not
+        there.
+        """
         for member in self._current_members():
             if not hasattr(member, "partial_fit"):
                 names = type(member).__name__, type(self).__name__

@@ -47,7 +47,7 @@ def _check_steps(name: str, steps: Any) -> None:
 
 
 def _last_has(name: str) -> Callable[["Pipeline"], bool]:
-    """Whether the model at the end has a method."""
+    """Tells whether the model at the end has a method."""
 
     def check(pipeline: "Pipeline") -> bool:
         if not hasattr(pipeline.last, name):
@@ -180,7 +180,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         return ((name, step) for name, step in pairs if step not in NOTHING)
 
     def _find_takes_negatives(self) -> bool:
-        """Whether a value below zero passes all steps, or is turned into something else on the way."""
+        """Tells whether a value below zero passes all steps, or is turned into something else on the way."""
         for _, step in self._transformers():
             if step.__sklearn_tags__().input_tags.positive_only:
                 return False
@@ -299,7 +299,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     # -- whom the model is asked about
 
     def _prepare(self, X: Any) -> Any:
-        """What the steps make of histories."""
+        """Takes histories through the steps."""
         for _, step in self._transformers():
             X = step.transform(X)
         return X
@@ -395,7 +395,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         return factors
 
     def __getattr__(self, name: str) -> Any:
-        """What the model has learned."""
+        """Gets a learned value of the model."""
         if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
             return getattr(self.last, name)
         why = self._find_obstacle() if name in ("partial_fit", "update_users", "update_items") else None
@@ -404,7 +404,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     # -- updates
 
     def _updates(self) -> bool:
-        """Whether there are updates; `__getattr__` says why not."""
+        """Tells whether there are updates; `__getattr__` says why not."""
         return self._find_obstacle() is None
 
     @available_if(lambda self: self._updates())  # type: ignore[untyped-decorator]

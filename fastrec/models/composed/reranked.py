@@ -27,7 +27,7 @@ from fastrec.retrieval.diversity import Calibration, bound_rule, check_rule, dat
 
 
 def _has(name: str) -> Callable[["Reranked"], bool]:
-    """Whether the model that is re-ranked has a method."""
+    """Tells whether the model that is re-ranked has a method."""
 
     def check(model: "Reranked") -> bool:
         inner = vars(model).get("inner_", (model.model,))[0]
@@ -301,7 +301,9 @@ class Reranked(Recommender):
         return self._take(inner)
 
     def __getattr__(self, name: str) -> Any:
-        """What the model has learned; its methods are not handed on, since the rule changes what they answer."""
+        """Gets a learned value of the model; its methods are not handed on, since the rule changes their
+        answers.
+        """
         if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
             return getattr(self.inner_[0], name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

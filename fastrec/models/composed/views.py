@@ -1,4 +1,4 @@
-"""What a member of an ensemble says about some users: its list, and how any items compare with it."""
+"""The scores of a member of an ensemble for some users: its list, and a comparison of any items with it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Numbers = NDArray[np.float64]
 
 
 class View:
-    """What one member says about some users: its best items, and how any items compare with these.
+    """The scores of one member for some users: its best items, and a comparison of any items with these.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class View:
         return relative
 
     def count_above(self, scores: Numbers) -> NDArray[np.int64]:
-        """How many of the list have a greater score than each, of the shape of the scores."""
+        """Counts the items of the list that have a greater score than each, of the shape of the scores."""
         return np.stack(
             [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
         )

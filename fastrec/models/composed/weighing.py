@@ -14,7 +14,7 @@ NOTHING = -1e30  # what is said about no candidate
 
 
 class Judgement(NamedTuple):
-    """What m members say to n users about c candidates each.
+    """The scores of m members for n users, about c candidates each.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What users do: how much, how popular what they take is, and how long ago they were there."""
+"""The activity of users: its amount, the popularity of the items that they take, and the time since."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -12,7 +12,7 @@ from fastrec.models.ranking.pairs import Column, Known, Numbers, Pairs, mean_of_
 
 
 class Activity(Feature):
-    """How many items a user has had, their mean log count, and what an item's is beside it; with times how long idle.
+    """The number of a user's items, their mean log count and the item's beside it; with times also the idle time.
 
     Idle is how long ago the last event of the user was, as the logarithm of one plus its share in the span of all
     events in thousandths: it is known of users of the training data, and NaN of histories that are folded in.

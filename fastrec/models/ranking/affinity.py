@@ -1,4 +1,4 @@
-"""How much an item has of the categories that a user takes."""
+"""The share of an item's categories in those that a user takes."""
 
 from collections import Counter
 from collections.abc import Sequence

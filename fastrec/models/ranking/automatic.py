@@ -37,7 +37,7 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
 
 
 def is_of_numbers(values: NDArray[Any]) -> bool:
-    """Whether nearly all that is known in a column are numbers, or texts of numbers, and not all the same."""
+    """Tells whether nearly all that is known in a column are numbers, or texts of numbers, and not all the same."""
     numbers = read_numbers(values)
     there = numbers[~np.isnan(numbers)]
     known = len(there) if values.dtype.kind in "biufmM" else sum(map(_is_known, values.tolist()))
@@ -49,7 +49,7 @@ def _is_known(value: Any) -> bool:
 
 
 def _is_of_categories(values: NDArray[Any]) -> bool:
-    """Whether most items share a category with others: titles and texts do not."""
+    """Tells whether most items share a category with others: titles and texts do not."""
     lists = [categories for categories in read_categories(values) if categories]
     counts = Counter(category for categories in lists for category in set(categories))
     shared = sum(any(counts[category] > 1 for category in categories) for categories in lists)

@@ -1,4 +1,4 @@
-"""How often items are taken: ever, of late, and since when."""
+"""The counts of items: ever, of late, and since when."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -17,7 +17,7 @@ LATEST = 0.1  # of the events, which are of late where nothing else is said
 
 
 class Counts(Feature):
-    """How many users an item has, as a logarithm; with times, also how many of late, the trend, and the item's age.
+    """The number of an item's users, as a logarithm; with times also that of late, the trend, and the item's age.
 
     The trend is the logarithm of the item's share in the latest events over its share in all of them; the age is that
     of its first event, in units of the span of all events.

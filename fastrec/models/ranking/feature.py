@@ -17,7 +17,7 @@ _CLASSES: dict[str, "type[Feature]"] = {}
 
 
 class Feature(OptionsMixin, BaseEstimator, ABC):
-    """What describes pairs of a user and an item by one or more numbers.
+    """A description of pairs of a user and an item by one or more numbers.
 
     A feature of one's own derives from this class: its constructor only stores options, `fit` sets what it learned as
     arrays whose names end in an underscore, and `transform` reads these. For each window of labels a copy is fitted

@@ -57,7 +57,7 @@ def read_forest(ranker: Any, n_features: int) -> Forest:
 
 
 def join_trees(trees: Iterator[Tree], n_features: int) -> Forest:
-    """All trees in the layout of the kernel, and the importances of features, which add up to 1."""
+    """Joins trees in the layout of the kernel, and the importances of features, which add up to 1."""
     laid, starts, depths, importances = [], [], [], np.zeros(n_features)
     size = 0
     for tree in trees:
@@ -213,7 +213,9 @@ def score_columns(trees: Trees, columns: NDArray[np.float32]) -> Numbers:
 
 
 def trace_row(trees: Trees, row: NDArray[np.float32]) -> Numbers:
-    """What each feature adds to the score of one pair, and last what all pairs have: of shape (n_features + 1,)."""
+    """The part of each feature in the score of one pair, and last the part of all pairs: of shape (n_features +
+    1,).
+    """
     parts = np.zeros(len(row) + 1)
     trace_leaves(trees, readonly(np.ascontiguousarray(row)), parts)
     return parts

@@ -1,4 +1,4 @@
-"""What would tell a ranker what came later, and the warnings of it."""
+"""Facts and labels that tell a ranker about the future, and the warnings of them."""
 
 import functools
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ class ListSoftmax(HalfSquaredError):  # noqa: N818 (an error in the sense of a l
         self.starts = np.cumsum(sizes) - sizes
 
     def fit_intercept_only(self, y_true: Doubles, sample_weight: Doubles | None = None) -> Doubles:
-        """What is added to all scores, which changes no list: nothing."""
+        """Returns 0: a constant added to all scores changes no list."""
         return np.zeros(1)
 
     def init_gradient_and_hessian(self, n_samples: int, dtype: Any = np.float64, order: str = "F") -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""What is known as of a moment, and the pairs of a user and an item that features describe."""
+"""The facts known as of a moment, and the pairs of a user and an item that features describe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Column = NDArray[Any]  # a number for each pair
 
 
 class Known(NamedTuple):
-    """What is known as of a moment: all that a feature may learn from.
+    """The facts known as of a moment: a feature may learn from nothing else.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
 
 
 def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> NDArray[np.bool_]:
-    """Which entries are among the `n` newest of their row: all, where there is no order.
+    """Marks the entries that are among the `n` newest of their row; every entry, where there is no order.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> latest_of_histories(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), 1)

@@ -67,7 +67,7 @@ def _boosted_trees(seed: int, sizes: NDArray[np.int64]) -> Any:
 
 
 def _name_lists(ranker: Any, sizes: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """What tells a ranker which pairs are of one list, by the name that its `fit` has for it."""
+    """Tells a ranker which pairs are of one list, by the name that its `fit` has for it."""
     takes = inspect.signature(ranker.fit).parameters
     lists = np.repeat(np.arange(len(sizes)), sizes)
     groups = {"group": sizes, "qid": lists, "group_id": lists}

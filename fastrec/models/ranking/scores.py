@@ -1,4 +1,4 @@
-"""What members say about pairs: by all of a history, and by its latest items."""
+"""The scores of members for pairs: by all of a history, and by its latest items."""
 
 from collections import Counter
 from collections.abc import Sequence

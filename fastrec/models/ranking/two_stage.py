@@ -240,7 +240,7 @@ class TwoStage(Ensemble):
         self._learn_to_rank([join_lists(batches) for batches in labelled if batches])
 
     def _facts(self) -> dict[str, NDArray[Any]]:
-        """What is known about the items, without the totals that are named."""
+        """The facts about the items, without the totals that are named."""
         info = self.item_info_ or {}
         return {column: values for column, values in info.items() if column not in self.aggregates}
 
@@ -250,7 +250,7 @@ class TwoStage(Ensemble):
         return choose_features(self._facts(), self._has_times(X))
 
     def _has_times(self, X: Any) -> bool:
-        """Whether there are times, and not places in the rows of a matrix."""
+        """Tells whether there are times, and not places in the rows of a matrix."""
         return isinstance(X, Interactions) and X.times is not None and not self._values_are_places
 
     def _known(self, X: Any, members: Sequence[Recommender]) -> Known:
@@ -390,7 +390,7 @@ class TwoStage(Ensemble):
         return SearchedScores(self._search, self.pair_scores, audience)
 
     def explain_features(self, user: Any, item: Any, k: int | None = None) -> Reasons:
-        """What each feature adds to the score of one item for a user, along the ways of the trees.
+        """Explains the score of one item for a user by the part of each feature, along the ways of the trees.
 
         On its way down a tree a pair goes from the mean of all leaves to one of them; each step is put down to the
         feature that it compares (Saabas 2014). Where the ranker does not answer, the parts are the members'.
@@ -459,7 +459,9 @@ class TwoStage(Ensemble):
 
     @property
     def needs_times(self) -> bool:
-        """Whether times of events were learned from: labels and features are cut by them, and `seen_` has none."""
+        """Tells whether times of events were learned from: labels and features are cut by them, and `seen_`
+        has none.
+        """
         return self.order_ is not None or super().needs_times
 
     def _update(self, change: Change) -> None:

@@ -37,17 +37,17 @@ class Lists(NamedTuple):
 
     @property
     def labels(self) -> NDArray[np.bool_]:
-        """Which candidates are hits, of shape (p,)."""
+        """Marks the candidates that are hits, of shape (p,)."""
         return self.judged.hits[self.there]
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """How many candidates each list has, of shape (n,)."""
+        """The number of candidates of each list, of shape (n,)."""
         sizes: NDArray[np.int64] = self.there.sum(axis=1)
         return sizes
 
     def can_teach(self) -> bool:
-        """Whether there are candidates that are hits and others that are not."""
+        """Tells whether there are candidates that are hits and others that are not."""
         return bool(self.labels.any() and not self.labels.all())
 
     def quality(self, scores: NDArray[np.float64]) -> float:
@@ -76,7 +76,7 @@ def make_lists(codes: Codes, pairs: Pairs, columns: NDArray[np.float32], hidden:
 
 
 def join_lists(parts: Sequence[Lists]) -> Lists:
-    """All lists, one part behind the other, with as many places as the longest has."""
+    """Joins lists, one part behind the other, with as many places as the longest has."""
     width = max(part.there.shape[1] for part in parts)
 
     def pad(array: NDArray[Any], value: Any) -> NDArray[Any]:
@@ -93,7 +93,9 @@ def join_lists(parts: Sequence[Lists]) -> Lists:
 
 
 def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
-    """What a ranker is tried on: all windows but the last to learn from, that to judge by; of one, every other list."""
+    """Splits windows for a trial: those but the last to learn from, that one to judge by; of one window, every
+    other list.
+    """
     if len(windows) > 1:
         return join_lists(windows[:-1]), windows[-1]
     numbers = np.arange(len(windows[0].there))
@@ -101,7 +103,7 @@ def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
 
 
 def choose_validation(data: Any) -> Any:
-    """What is hidden where nothing is said: windows cut in time, or a share of each user's items."""
+    """The validation where nothing is said: windows cut in time, or a share of each user's items."""
     if isinstance(data, Interactions) and data.times is not None:
         windows = preprocessing.RollingTime(WINDOWS, share=SHARE)
         try:

@@ -66,7 +66,7 @@ class EntryChecks:
             self._damage.report(f"of {wanted} entries kept up to seq {trimmed} there are {count}: one")
 
     def _is_right(self, crc: int | None, wanted: int | None, seq: int) -> bool:
-        """Whether a row has the checksum that it must have, or is of a time before there were any."""
+        """Tells whether a row has the checksum that it must have, or is of a time before there were any."""
         if crc == wanted and crc is not None:
             return True
         if crc is None and seq <= self._unchecked:

@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class Damage:
-    """What is done about damage: an error is raised, or what is damaged is left out, with one warning for each.
+    """The treatment of damage: an error is raised, or the damaged part is left out, with one warning for each.
 
     Parameters
     ----------

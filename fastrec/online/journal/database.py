@@ -90,7 +90,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """What is read in here is of one moment."""
+        """Opens a moment of reading: all reads within it see the same state."""
         connection = self.connection()
         connection.execute("BEGIN")
         try:
@@ -101,7 +101,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """What is written in here is written as a whole, or not at all."""
+        """Opens a transaction: all writes within it are kept, or none."""
         connection = self.connection()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -153,7 +153,7 @@ class Database:
             time.sleep(0.005)
 
     def count_bytes(self) -> int:
-        """How large the file is, what is still in the log counted in."""
+        """The size of the file in bytes, with the part that is still in the log."""
         return int(self.connection().execute("PRAGMA page_count").fetchone()[0]) * self.page_size
 
     # -- records

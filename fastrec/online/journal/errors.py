@@ -1,4 +1,4 @@
-"""What goes wrong with a journal."""
+"""Errors of a journal."""
 
 import errno
 import sqlite3
@@ -28,5 +28,5 @@ class JournalDamagedError(JournalError):
 
 
 def is_full(error: Exception) -> bool:
-    """Whether an error says that the disk has no room."""
+    """Tells whether an error says that the disk has no room."""
     return getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) == errno.ENOSPC

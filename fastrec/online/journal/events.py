@@ -1,4 +1,4 @@
-"""What a journal holds: events, deletions and checkpoints."""
+"""The content of a journal: events, deletions and checkpoints."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,9 @@ class Deletion(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a batch: the journal has all of its events up to `seq`; so many are new, so many it had before."""
+    """The outcome of a batch: the journal has all of its events up to `seq`; so many are new, so many it had
+    before.
+    """
 
     seq: int
     added: int
@@ -99,7 +101,7 @@ def check_event(event: Any, place: int = 0) -> Event:
 
 
 def _is_usual(event: Event) -> bool:
-    """Whether an event needs no other look: a batch may have a hundred thousand of them."""
+    """Tells whether an event needs no other look: a batch may have a hundred thousand of them."""
     user, item, value, moment, key, _ = event
     return (
         _is_usual_id(user)

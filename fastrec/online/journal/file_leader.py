@@ -31,7 +31,7 @@ class FileLeader:
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Whether this process has the lock now."""
+        """Takes the lock, and tells whether this process has it now."""
         if self._file is not None:
             return True
         file = self._open()

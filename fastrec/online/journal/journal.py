@@ -139,7 +139,7 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """How many events wait for a commit."""
+        """The number of events that wait for a commit."""
         return self._commits.waiting
 
     def delete_user(self, user: Id) -> int:
@@ -231,13 +231,13 @@ class Journal:
         return int(self._database.read_record("unchecked"))
 
     def lineage(self) -> str | None:
-        """What `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has noted; None before."""
         text = self._database.read_record("lineage")
         return None if text is None else str(text)
 
     @property
     def id(self) -> str:
-        """What names this journal among all others."""
+        """The name of this journal among all others."""
         return self._keys.name
 
     def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Event | Deletion]:
@@ -279,7 +279,7 @@ class Journal:
         return self._reader.checkpoints(after)
 
     def mark(self, user: Id) -> bytes:
-        """What stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        """The mark that stands for a user in a `Deletion`: a keyed hash of the id and its type."""
         return self._keys.hash_user(user)
 
     @property

@@ -25,11 +25,11 @@ class Keys:
         }
 
     def hash_event(self, given: str) -> bytes:
-        """What stands for an event's id."""
+        """The hash that stands for an event's id."""
         return self._hash(b"event", given)
 
     def hash_user(self, user: Id) -> bytes:
-        """What stands for a user."""
+        """The hash that stands for a user."""
         return self._hash(b"user", user)
 
     def _hash(self, purpose: bytes, given: Id) -> bytes:

@@ -11,7 +11,9 @@ class Leader(Protocol):
     """The one place, among all processes that use a log, of who makes its models and trims it."""
 
     def acquire(self) -> bool:
-        """Whether this process has the place now; it is asked again and again, and stays the leader's own."""
+        """Tells whether this process has the place now; it is asked again and again, and stays the leader's
+        own.
+        """
         ...
 
     def check(self) -> None:
@@ -24,7 +26,7 @@ class Leader(Protocol):
 
 
 class EventLog(Protocol):
-    """What a store of events does for `Updater` and the server; `Journal` is the one in a file.
+    """The methods of a store of events for `Updater` and the server; `Journal` is the one in a file.
 
     Entries have places, `seq`: 1, 2, 3 …, without gaps, in the order in which they become durable. An entry is an
     `Event` or a `Deletion`; of a deleted user's events only the places are left.
@@ -32,12 +34,12 @@ class EventLog(Protocol):
 
     @property
     def id(self) -> str:
-        """What names this log among all others, for as long as it lives."""
+        """The name of this log among all others, for as long as it lives."""
         ...
 
     @property
     def address(self) -> str:
-        """Where it is, for people to read: no password is in it."""
+        """The address of the log, for people to read: no password is in it."""
         ...
 
     @property
@@ -47,17 +49,17 @@ class EventLog(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether reading may wait for another machine."""
+        """Tells whether reading may wait for another machine."""
         ...
 
     @property
     def waiting(self) -> int:
-        """How many events wait for a commit."""
+        """The number of events that wait for a commit."""
         ...
 
     @property
     def leader(self) -> Leader:
-        """Who makes models of the log and trims it."""
+        """The place of the one process that makes models of the log and trims it."""
         ...
 
     # -- writing
@@ -105,7 +107,7 @@ class EventLog(Protocol):
         ...
 
     def lineage(self) -> str | None:
-        """What `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has noted; None before."""
         ...
 
     def read(self, after: int, n: int = ..., *, upto: int | None = None) -> list[Event | Deletion]:
@@ -125,7 +127,7 @@ class EventLog(Protocol):
         ...
 
     def mark(self, user: Id) -> bytes:
-        """What stands for a user in a `Deletion`."""
+        """The mark that stands for a user in a `Deletion`."""
         ...
 
     def close(self) -> None:

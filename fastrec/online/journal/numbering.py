@@ -10,7 +10,8 @@ EventRow: TypeAlias = tuple[int, Id, Id, float, int | None, int]
 
 
 class Numbered(NamedTuple):
-    """What is to be written: rows (seq, user, item, value, time, crc), hashes of ids with their seqs, in order of hash.
+    """A batch to be written: rows (seq, user, item, value, time, crc), hashes of ids with their seqs, in order of
+    hash.
 
     `receipts` has one for each batch, `last` is the place of the last row.
     """
@@ -22,7 +23,7 @@ class Numbered(NamedTuple):
 
 
 def hash_ids(batches: list[list[Event]], keys: Keys) -> list[list[bytes | None]]:
-    """What stands for the id of each event; None where it has none."""
+    """The hash of each event's id; None where it has none."""
     return [[None if event.id is None else keys.hash_event(event.id) for event in events] for events in batches]
 
 

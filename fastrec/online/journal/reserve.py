@@ -32,7 +32,7 @@ class Reserve:
         self.mode = mode
 
     def size(self) -> int:
-        """How many bytes are set aside; 0 where the reserve has been given up."""
+        """The number of bytes set aside; 0 where the reserve has been given up."""
         try:
             return os.stat(self.path).st_size
         except FileNotFoundError:
@@ -67,7 +67,7 @@ class Reserve:
 
 
 def largest_file() -> float:
-    """How many bytes a file of this process may have."""
+    """The number of bytes that a file of this process may have."""
     if sys.platform == "win32":
         return math.inf
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]

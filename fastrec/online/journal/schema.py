@@ -33,7 +33,7 @@ _NEWER = {"unchecked": 0, "kept": 0, "checkpoints": 0, "unscrubbed": 0, "lineage
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether a file has no tables yet."""
+    """Tells whether a file has no tables yet."""
     return not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
 
 

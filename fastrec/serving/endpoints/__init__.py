@@ -1,1 +1,1 @@
-"""What answers requests: a function of the server and the request for each route."""
+"""The endpoints: a function of the server and the request for each route."""

@@ -1,4 +1,4 @@
-"""What is served, and whether all is well."""
+"""The state of the server: the model that it serves, and its problems."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -70,7 +70,7 @@ async def show_readiness(server: Server, request: Request) -> Answer:
 
 
 def _problem(server: Server, may: frozenset[Scope]) -> str | None:
-    """What is wrong, for who may read; others are told that something is."""
+    """The problem, for readers with the scope; others are told that there is one."""
     problem = None if server.updater is None else server.updater.problem
     return problem if problem is None or Scope.read in may else "something is wrong: the log says what"
 

@@ -50,7 +50,7 @@ def _drop_old(base: Path) -> None:
 
 
 def _bases() -> list[Path]:
-    """Where compiled kernels may be kept, the best first.
+    """Lists the folders where compiled kernels may be kept, the best first.
 
     The last is beside the package, not in it: an uninstalled package would leave a folder that can be imported.
     """
@@ -177,7 +177,7 @@ class _Cache(caching.Cache):  # type: ignore[misc]
 
 
 def _uncompiled(function: Function) -> Function:
-    """What stands for a kernel where Numba does not compile: plain Python cannot run its vectors."""
+    """Stands for a kernel where Numba does not compile: plain Python cannot run its vectors."""
 
     @functools.wraps(function)
     def refuse(*args: Any, **kwargs: Any) -> Any:

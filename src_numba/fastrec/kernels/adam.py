@@ -178,7 +178,7 @@ def update_weights(
 
 @kernel(inline=True)
 def correction(count: Any) -> tuple[Any, Any]:
-    """What Adam's moments are to be multiplied by after so many steps: the first, and the root of the second one's."""
+    """The factors of Adam's moments after so many steps: the first, and the root of the second one's."""
     n = np.float32(count)
     first = ONE / (ONE - exp(n * log(BETA1)))
     return first, np.sqrt(ONE - exp(n * log(BETA2)))

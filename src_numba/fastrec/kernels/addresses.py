@@ -90,5 +90,5 @@ def table_reader(table: Table) -> Any:
 
 
 def count_words(table: Table) -> int:
-    """How many words a table has."""
+    """The number of words of a table."""
     return sum(count_words(kind) if hasattr(kind, "_fields") else 1 for _, kind in _fields(table))

@@ -44,7 +44,7 @@ AHEAD = 8  # entries between asking for a row and reading it
 
 
 class Equations(NamedTuple):
-    """What one side's equations share: the vectors of the other side, and the weights."""
+    """The common part of one side's equations: the vectors of the other side, and the weights."""
 
     vectors: Floats | Halves  # flat (n · width), scaled by 1 / scale
     eigenvalues: NDArray[np.float32]  # (width,) of the Gramian of the scaled vectors

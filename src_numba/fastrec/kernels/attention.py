@@ -60,7 +60,7 @@ def make_fence() -> Floats:
 
 @kernel(inline=True)
 def count_shares(n: int, heads: int) -> int:
-    """How many numbers the rows of p of a sequence of n events are."""
+    """The count of numbers in the rows of p of a sequence of n events."""
     return heads * n * padded_width(n)
 
 
@@ -86,7 +86,7 @@ def _scale_rows(x: Floats, at: int, step: int, n: int, width: int, scale: np.flo
 
 @kernel(inline=True)
 def _gap(i: int, j: int) -> int:
-    """Where in a fence the sixteen numbers from j on begin, of a row that ends with the one of i."""
+    """The place in a fence of the sixteen numbers from j on, of a row that ends with the one of i."""
     return LANES - min(max(i + 1 - j, 0), LANES)
 
 

@@ -37,7 +37,7 @@ STEPS = 256  # that a byte may name; the first one is 0
 
 
 class Layout(NamedTuple):
-    """How one level of a row is read."""
+    """The layout of one level of a row."""
 
     kind: int  # one of the kinds above, or NOTHING
     start: int  # where its bytes begin in a row
@@ -127,7 +127,7 @@ def code_at(row: Any, part: int, few: bool) -> int:
 
 @kernel(inner=True)
 def scale_of(row: Any, layout: Any) -> float:
-    """What the centroids of a row are multiplied by; the byte that names it lies behind their codes."""
+    """The factor of the centroids of a row; the byte that names it lies behind their codes."""
     parts = layout.parts
     return pointer(layout.tables)[np.int64(row[(parts + 1) // 2 if layout.kind == FEW_CENTROIDS else parts])]
 

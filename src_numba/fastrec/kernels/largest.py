@@ -132,7 +132,7 @@ def gather_reaching(values: Any, n: int, limit: float, tops: Any, spots: Any) ->
 
 @kernel(inline=True, inner=True)
 def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
-    """How many values are above a limit, or equal to it where that counts."""
+    """Counts the values above a limit, or equal to it where that counts."""
     count, limits = 0, broadcast(limit, 16)
     for start in range(0, n, 16):
         part = load(values, start, 16)

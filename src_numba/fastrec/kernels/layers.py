@@ -1,4 +1,4 @@
-"""What dense layers are made of: products of matrices, normalization, ReLU and dropout, forward and backward.
+"""Dense layers: products of matrices, normalization, ReLU and dropout, forward and backward.
 
 Matrices are flat float32 arrays, named by the place of their first element; widths are multiples of sixteen.
 """

@@ -74,7 +74,7 @@ class Partition(NamedTuple):
 
 
 class Visits(NamedTuple):
-    """What a search of n queries writes its plan in."""
+    """The arrays into which a search of n queries writes its plan."""
 
     estimates: Floats  # (GROUP · 16 · panels of centers,)
     probes: Codes  # (at least n, n_probe), and 16 more
@@ -87,7 +87,7 @@ class Visits(NamedTuple):
 
 
 class ErrorMargin(NamedTuple):
-    """How far a score may be off: E = of_step · step + of_length · length, of a vector."""
+    """The largest error of a score: E = of_step · step + of_length · length, of a vector."""
 
     of_step: float
     of_length: float
@@ -112,7 +112,7 @@ class VisitPointers(NamedTuple):
 
 
 class AddressTable(NamedTuple):
-    """All that a search needs but its question. Whoever writes the table keeps the arrays alive."""
+    """The arrays of a search but for its question. Whoever writes the table keeps the arrays alive."""
 
     place: Place
     items: PanelPointers

@@ -10,7 +10,7 @@ from fastrec.kernels.arrays import Codes, Counts, Doubles
 
 
 class Tally(NamedTuple):
-    """What one pass over rankings finds, for m cut-offs and n users; the metrics are formulas over it.
+    """The counts of one pass over rankings, for m cut-offs and n users; the metrics are formulas over them.
 
     All but `relevant` are of shape (m, n) and count in the first `cutoffs[j]` places. A hit is a relevant item.
     """

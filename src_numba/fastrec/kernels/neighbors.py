@@ -35,7 +35,7 @@ TINY = np.float32(1e-38)
 
 
 class Scale(NamedTuple):
-    """What the product of row i and column j is divided by: left[i] · right[j] + base[i] - less · product."""
+    """The divisor of the product of row i and column j: left[i] · right[j] + base[i] - less · product."""
 
     left: Floats  # (rows,)
     right: Floats  # (columns,), filled up to a multiple of sixteen
@@ -54,7 +54,7 @@ class Candidates(NamedTuple):
 
 @kernel(inline=True)
 def count_products(row: int, rows: Entries, features: Entries) -> int:
-    """How many products a row has with all the columns."""
+    """Counts the products of a row with all the columns."""
     count = 0
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
         feature = rows.indices[p]
@@ -194,7 +194,7 @@ def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
 
 @kernel(inline=True)
 def count_above(scores: Any, size: int, limit: float) -> int:
-    """How many of the first `size` scores are above a limit of at least 0; zeros fill the sixteen places behind."""
+    """Counts those of the first `size` scores above a limit of at least 0; zeros fill the sixteen places behind."""
     limits, count = broadcast(np.float32(limit), 16), 0
     for start in range(0, size, 16):
         count += count_ones(above(load(scores, start, 16), limits))

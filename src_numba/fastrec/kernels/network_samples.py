@@ -15,7 +15,7 @@ TRIES = 32  # negatives are drawn as often as this at most, until one is not in 
 
 @kernel(inline=True)
 def contains(codes: Codes, start: int, stop: int, code: int) -> bool:
-    """Whether the sorted codes from `start` to `stop` hold the code."""
+    """Tells whether the sorted codes from `start` to `stop` hold the code."""
     end = stop
     while start < end:
         middle = (start + end) >> 1

@@ -45,7 +45,7 @@ class Ends(NamedTuple):
 
 @kernel(inline=True)
 def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
-    """Where the sequences end, one at least, that have room together."""
+    """The end of the sequences, one at least, that have room together."""
     end = first + 1
     while end < last and starts[end + 1] - starts[first] <= room:
         end += 1

@@ -21,7 +21,7 @@ class PairRows(NamedTuple):
 
 
 class Powers(NamedTuple):
-    """What sums are multiplied by, as of `weigh_pairs`: by item, and by the number of users that an item has."""
+    """The factors of sums, as of `weigh_pairs`: by item, and by the number of users that an item has."""
 
     left: Doubles  # (n_items,), as `right` written to
     right: Doubles
@@ -96,14 +96,14 @@ def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubl
 
 @kernel(inline=True)
 def _is_crowded(rows: PairRows, item: int, more: int) -> bool:
-    """Whether a row is not among the changed ones, or has no room for so many entries more."""
+    """Tells whether a row is not among the changed ones, or has no room for so many entries more."""
     room = rows.rooms[item]
     return rows.starts[item] < 0 or (room < len(rows.starts) and room - rows.lengths[item] < more)
 
 
 @kernel(inline=True)
 def _places_for(base: Pairs, rows: PairRows, item: int, more: int) -> int:
-    """How many places a row must be given; 0 where it has room."""
+    """The number of places that a row must be given; 0 where it has room."""
     return _room_of(base, rows, item, more) if _is_crowded(rows, item, more) else 0
 
 

@@ -119,6 +119,6 @@ def byte_way() -> int:
 
 
 def runnable_ways() -> dict[str, int]:
-    """All ways to add products of bytes that the CPU has, the fastest first."""
+    """Lists the ways to add products of bytes that the CPU has, the fastest first."""
     ways = {"avx512_vnni": AVX512_VNNI, "avx_vnni": AVX_VNNI, "avx2": AVX2, "neon": NEON}
     return {**{name: way for name, way in ways.items() if target.has(name)}, "portable": PORTABLE}

@@ -66,7 +66,7 @@ class Panels(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How the vectors were made ready, and what queries need for it."""
+    """The form in which the vectors were prepared, and the numbers that queries need for it."""
 
     scale: float  # what vectors were multiplied by: a power of two that makes the longest at most 1
     longest: float  # the largest norm before
@@ -78,7 +78,9 @@ class Form(NamedTuple):
 
 
 class Space(NamedTuple):
-    """What a search of n queries works in; the first row of each array but the last three is the first query's."""
+    """The arrays that a search of n queries works in; the first row of each but the last three is the first
+    query's.
+    """
 
     scaled: Floats  # (n + 1, dimensions); fewer rows where queries are made ready a few at a time
     rotated: Floats  # as many rows, of a multiple of 16; empty where nothing is rotated

@@ -52,14 +52,14 @@ class Queries(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What scores are multiplied by for each vector; arrays of one number hold for all."""
+    """The factors of scores for each vector; arrays of one number hold for all."""
 
     factors: Floats  # of the score
     lengths: Floats  # a bound of factor · norm
 
 
 class DecodedChunk(NamedTuple):
-    """What a scan works in, for as many vectors at a time as `scales` has places."""
+    """The arrays that a scan works in, for as many vectors at a time as `scales` has places."""
 
     numbers: Floats  # of each vector all dimensions, or the exact ones
     scales: Floats
@@ -67,7 +67,7 @@ class DecodedChunk(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What reached the limits of n queries."""
+    """The scores that reached the limits of n queries."""
 
     limits: Floats  # (16 · n_panels,): -inf to begin with; inf of what is not to be answered, or no query
     depth: int

@@ -1,4 +1,4 @@
-"""What follows each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
+"""The items that follow each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ SCANNED = 8
 
 
 class Visits(NamedTuple):
-    """Where the items of sequences stand, one item after the other."""
+    """The places of the items of sequences, one item after the other."""
 
     starts: NDArray[np.int64]  # (n_items + 1,): where the visits of each item begin
     places: NDArray[np.int64]  # (events,): where in the sequences the item stands

@@ -20,7 +20,7 @@ class Sessions(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """What events, items and sessions count, all above 0."""
+    """The weights of events, items and sessions, all above 0."""
 
     ages: Floats  # an event of a history, by how many events came after it; later ages count nothing
     sources: Floats  # (n_items,): an item of the history
@@ -31,7 +31,7 @@ class Shares(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What a question works in, of shape (sessions,) where nothing else is said."""
+    """The arrays that a question works in, of shape (sessions,) where nothing else is said."""
 
     sums: Doubles  # zeros, and left as such
     places: Codes  # of each session that was found, the place of the latest item in common

@@ -21,7 +21,9 @@ ONE = float32(1)
 
 
 class Labels(NamedTuple):
-    """How items that were not taken are found: `draws` of the pool for each that was, those of the user left out."""
+    """The way in which items that were not taken are found: `draws` of the pool for each that was, those of the
+    user left out.
+    """
 
     draws: int
     weight: np.float32  # of each of them

@@ -24,7 +24,7 @@ ONE, TINY, INFINITY = float32(1), float32(1e-30), float32(np.inf)
 
 
 class Contrast(NamedTuple):
-    """What a user's items are set against."""
+    """The items that a user's items are set against."""
 
     draws: int
     softmax: bool
@@ -42,7 +42,7 @@ def on_sphere(row: Any) -> Any:
 
 @kernel(inline=True, fastmath=FAST)
 def along(direction: Any, row: Any) -> Any:
-    """What of a direction is tangent to the sphere at a unit row."""
+    """The part of a direction that is tangent to the sphere at a unit row."""
     return add_scaled(direction, -dot(direction, row), row)
 
 
@@ -83,7 +83,7 @@ def draw_negatives(
 
 @kernel(fastmath=FAST, inline=True)
 def weigh_item(score: Any, weight: Any, n: Any, mass: Any, contrast: Any) -> tuple[Any, Any, Any]:
-    """How strongly an item of the user's is pulled, what it adds to the push of the n drawn ones, and its own loss."""
+    """The pull on an item of the user's, its part in the push of the n drawn ones, and its own loss."""
     if contrast.softmax:
         own = exp((score - ONE) / contrast.temperature)
         everything = own + float32(mass)

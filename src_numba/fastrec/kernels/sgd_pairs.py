@@ -24,7 +24,7 @@ float32 = np.float32
 
 
 class Samples(NamedTuple):
-    """What was observed, in the order of work: a user's samples follow each other. One weight may stand for all."""
+    """The observations in the order of work: a user's samples follow each other. One weight may stand for all."""
 
     users: Codes
     items: Codes
@@ -32,7 +32,7 @@ class Samples(NamedTuple):
 
 
 class Negatives(NamedTuple):
-    """How the item that was not taken is found: among at most `draws` of the pool, unseen ones.
+    """The way in which the item that was not taken is found: among at most `draws` of the pool, unseen ones.
 
     The first of them scoring above s_i - margin; or, with `hardest`, the one with the highest score.
     """

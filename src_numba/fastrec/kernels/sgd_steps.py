@@ -34,7 +34,7 @@ class Parameters(NamedTuple):
 
 
 class StepSizes(NamedTuple):
-    """How far a step goes."""
+    """The size of a step."""
 
     rate: np.float32
     decay: np.float32  # the penalty's share of the gradient, for factors
@@ -78,7 +78,9 @@ def _add_no_bias(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
 
 
 def _has(side: Any, field: str) -> bool:
-    """Whether the type of a side has an array there: decided when compiling, so that it costs nothing where not."""
+    """Tells whether the type of a side has an array there: decided when compiling, so that it costs nothing
+    where not.
+    """
     return not isinstance(side.types[side.fields.index(field)], types.NoneType)
 
 

@@ -61,7 +61,7 @@ def splat(builder: Any, value: Any, lanes: int) -> Any:
 
 
 def _suffix(kind: Any) -> str:
-    """What LLVM calls its function for float32 or float64, or vectors of them."""
+    """The ending of LLVM's name of its function for float32 or float64, or vectors of them."""
     element = kind.element if isinstance(kind, ir.VectorType) else kind
     lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
     return f"{lanes}f{64 if isinstance(element, ir.DoubleType) else 32}"
@@ -104,7 +104,7 @@ def _load_first(ctx: Any, builder: Any, kind: Vector, array_kind: Any, array: An
 
 @intrinsic  # type: ignore[misc]
 def pointer(context: Any, array: Any) -> Any:
-    """Where an array's numbers lie; can be indexed as a flat array, and handed to all that is defined here.
+    """The address of an array's numbers; can be indexed as a flat array, and handed to all that is defined here.
 
     An array that is handed to a function is counted as in use and let go again, by atomic operations that threads
     contend for. A pointer is not: it is what loops hand on. The array must outlive it.
@@ -118,7 +118,7 @@ def pointer(context: Any, array: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def pointer_to_bytes(context: Any, array: Any) -> Any:
-    """Where the numbers of an array, or behind a pointer, lie, as int8."""
+    """The address of the numbers of an array, or behind a pointer, as int8."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         first = ctx.get_constant(types.intp, 0)
@@ -375,7 +375,7 @@ def round_even(context: Any, vector: Vector) -> Any:
 
 
 def rounded_by_integers(builder: Any, value: Any) -> Any:
-    """What `round_even` gives, on any processor: added to 2²³, a smaller number is rounded by the sum."""
+    """Rounds as `round_even`, on any processor: added to 2²³, a smaller number is rounded by the sum."""
     lanes = value.type.count
     ints = ir.VectorType(I32, lanes)
     bits = builder.bitcast(value, ints)
@@ -486,7 +486,7 @@ def trailing_zeros(context: Any, bits: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def count_ones(context: Any, bits: Any) -> Any:
-    """How many bits of an int64 are set."""
+    """Counts the bits of an int64 that are set."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])

@@ -55,7 +55,7 @@ def choose_supports(
 
 @kernel(inline=True)
 def count_chosen(chosen: Any) -> int:
-    """How many codes a list has before its first -1."""
+    """Counts the codes of a list before its first -1."""
     size = 0
     while size < len(chosen) and chosen[size] >= 0:
         size += 1

@@ -1,4 +1,5 @@
-"""What the processor has that Numba compiles for: the one place where kernels ask before they emit an instruction.
+"""The abilities of the processor that Numba compiles for: the one place where kernels ask before they emit an
+instruction.
 
 Nearly all that kernels are made of is LLVM's own and runs anywhere: LLVM puts several instructions where the processor
 has not the one. What is named here is the rest: instructions that only some have, and operations that LLVM turns into a
@@ -27,7 +28,7 @@ HWCAP, HWCAP_ASIMDDP = 16, 1 << 20  # of Linux: asm/hwcap.h of arm64
 
 
 def has(what: str) -> bool:
-    """Whether the processor that Numba compiles for has `what`, one of `NEEDS`."""
+    """Tells whether the processor that Numba compiles for has `what`, one of `NEEDS`."""
     known = features()
     return any(needed <= known for needed in NEEDS[what].get(architecture(), []))
 

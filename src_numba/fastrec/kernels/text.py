@@ -16,7 +16,9 @@ _FEED, _RETURN = np.uint8(10), np.uint8(13)
 
 @kernel(inner=True)
 def _ends_line(text, at):
-    """How many bytes end a line here: 1 for a line feed, 2 for a carriage return and a line feed, else 0."""
+    """The number of bytes that end a line here: 1 for a line feed, 2 for a carriage return and a line feed, else
+    0.
+    """
     if text[at] == _FEED:
         return 1
     if text[at] == _RETURN and at + 1 < text.shape[0] and text[at + 1] == _FEED:
@@ -26,7 +28,7 @@ def _ends_line(text, at):
 
 @kernel(inner=True)
 def _delimits(text, at, delimiter):
-    """Whether the delimiter stands here."""
+    """Tells whether the delimiter stands here."""
     if text[at] != delimiter[0] or at + delimiter.shape[0] > text.shape[0]:
         return False
     for i in range(1, delimiter.shape[0]):
@@ -37,7 +39,7 @@ def _delimits(text, at, delimiter):
 
 @kernel(inner=True)
 def _find_end(text, start, delimiter, quote):
-    """Where a field that begins at `start` ends, and what is wrong with it; `quote` is -1 where there is none."""
+    """Finds the end of a field that begins at `start`, and its fault; `quote` is -1 where there is none."""
     at, size = start, text.shape[0]
     # In quotes: up to a quote that is not doubled, behind which the field must end.
     if size > at and text[at] == quote:
@@ -344,7 +346,7 @@ def number_fields(
 
 @kernel(inner=True)
 def _same(utf8, offsets, one, other):
-    """Whether two rows have the same bytes."""
+    """Tells whether two rows have the same bytes."""
     here, there = offsets[one], offsets[other]
     if offsets[one + 1] - here != offsets[other + 1] - there:
         return False

@@ -37,7 +37,7 @@ INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 
 
 class Filter(NamedTuple):
-    """What queries may choose: arrays, empty where they filter nothing."""
+    """The items that queries may choose: arrays, empty where they filter nothing."""
 
     mask: Bytes  # 0 where no query may choose
     starts: Counts  # query i leaves out codes[starts[i] : starts[i + 1]]
@@ -63,7 +63,7 @@ def open_doors(filters: Any) -> Any:
 
 @kernel(inner=True)
 def is_open(doors: Any, row: int, code: int) -> bool:
-    """Whether a filter leaves `code` to the query `row`."""
+    """Tells whether a filter leaves `code` to the query `row`."""
     if doors.has_mask and doors.mask[code] == 0:
         return False
     if doors.has_starts:
@@ -159,7 +159,7 @@ def score_rows(left: Any, right: Any, scores: Any) -> None:
 
 
 class Exact(NamedTuple):
-    """What an exact score is made of."""
+    """The parts of an exact score."""
 
     vectors: Floats | Halves  # (n, d)
     norms: Doubles  # (n,)

@@ -46,7 +46,7 @@ class Transformer(NamedTuple):
 
 
 class Passing(NamedTuple):
-    """What a pass through the network leaves for the way back: buffers of one thread."""
+    """The values that a pass through the network leaves for the way back: buffers of one thread."""
 
     x: Floats
     normal: Floats  # what goes into each layer, and what comes out: 2 · blocks + 1 times the rows

@@ -58,7 +58,7 @@ class EventWriter:
         raise AssertionError("not reached")
 
     def _has_committed(self, number: int) -> bool:
-        """Whether a commit was done, once it is certain that it will not be done any more."""
+        """Tells whether a commit was done, once it is certain that it will not be done any more."""
         with transaction(self._database.session()) as session:
             statements.lock_tail(session)  # which the lost session holds until it has ended
             return statements.read_commits(session, self._name) == number

@@ -101,7 +101,7 @@ class Database:
             session.close()
 
     def read(self, work: Callable[[Session], Result]) -> Result:
-        """What a look at one moment of the database gives."""
+        """Looks at one moment of the database."""
         return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ, READ_SECONDS)
 
     def write(self, work: Callable[[Session], Result]) -> Result:
@@ -168,7 +168,7 @@ class Database:
 def transaction(
     session: Session, isolation: psycopg.IsolationLevel = psycopg.IsolationLevel.READ_COMMITTED
 ) -> Iterator[Session]:
-    """What is done in here is done as a whole, or not at all."""
+    """Opens a transaction: all that is done within it is kept, or nothing."""
     session.isolation_level = isolation
     with session.transaction():
         yield session

@@ -116,7 +116,7 @@ class PostgreSQLJournal:
 
     @property
     def waiting(self) -> int:
-        """How many events wait for a commit."""
+        """The number of events that wait for a commit."""
         return self._commits.waiting
 
     def delete_user(self, user: Id) -> int:
@@ -179,7 +179,7 @@ class PostgreSQLJournal:
         return self._database.read(statements.last_deletion)
 
     def lineage(self) -> str | None:
-        """What `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has noted; None before."""
         text = self._database.read(lambda session: self._database.record(session, "lineage"))
         return None if text is None else str(text)
 
@@ -188,7 +188,7 @@ class PostgreSQLJournal:
 
     @property
     def id(self) -> str:
-        """What names this journal among all others."""
+        """The name of this journal among all others."""
         return self._keys.name
 
     @property
@@ -198,7 +198,7 @@ class PostgreSQLJournal:
 
     @property
     def address(self) -> str:
-        """Where it is, without a password."""
+        """The address, without a password."""
         return self._database.place
 
     @property
@@ -225,7 +225,7 @@ class PostgreSQLJournal:
         return self._reader.checkpoints(after)
 
     def mark(self, user: Id) -> bytes:
-        """What stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        """The mark that stands for a user in a `Deletion`: a keyed hash of the id and its type."""
         return self._keys.hash_user(user)
 
     def __repr__(self) -> str:

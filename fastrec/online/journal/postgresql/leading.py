@@ -36,7 +36,7 @@ class SessionLeader:
         self.has_led = False  # since the last release: whoever has, writes as a leader or not at all
 
     def acquire(self) -> bool:
-        """Whether this process leads now."""
+        """Tells whether this process leads now."""
         with self._using:
             if self._lives():
                 return True

@@ -55,7 +55,7 @@ class Listener:
             self._heard_at = time.monotonic()
 
     def last(self) -> int:
-        """How far the log goes; an error where that could not be seen for some seconds."""
+        """The end of the log; an error where that could not be seen for some seconds."""
         if self._stop.is_set():
             raise JournalError(f"{self._place} is closed")
         silent = time.monotonic() - self._heard_at

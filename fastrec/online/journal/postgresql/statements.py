@@ -1,4 +1,4 @@
-"""All the SQL of a log in PostgreSQL: what is asked of its tables, by a connection that is in a transaction."""
+"""The SQL of a log in PostgreSQL: questions to its tables, by a connection that is in a transaction."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -97,7 +97,7 @@ def count_commit(session: Session, writer: bytes, commits: int) -> None:
 
 
 def read_commits(session: Session, writer: bytes) -> int:
-    """How many commits of a writer there are."""
+    """Counts the commits of a writer."""
     row = session.execute("SELECT commits FROM fastrec_writers WHERE name = %s", (writer,)).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -131,13 +131,13 @@ def select_deletions(session: Session, first: int, end: int) -> list[DeletionFie
 
 
 def select_checkpoints(session: Session) -> list[CheckpointFields]:
-    """All checkpoints, in order."""
+    """Selects the checkpoints, in order."""
     rows = session.execute("SELECT seq, version, rule, crc FROM fastrec_checkpoints ORDER BY seq")
     return [(seq, str(decode(version)), decode(rule), crc) for seq, version, rule, crc in rows]  # type: ignore[misc]
 
 
 def count_events(session: Session, upto: int) -> int:
-    """How many rows of events there are up to a place."""
+    """Counts the rows of events up to a place."""
     return _number(session, "SELECT count(*) FROM fastrec_events WHERE seq <= %s", upto)
 
 
@@ -193,7 +193,7 @@ def insert_checkpoint(session: Session, seq: int, version: str, rule: str | None
 
 
 def count_checkpoints(session: Session) -> int:
-    """How many checkpoints there are."""
+    """Counts the checkpoints."""
     return _number(session, "SELECT count(*) FROM fastrec_checkpoints")
 
 
@@ -211,7 +211,7 @@ def listen(session: Session, channel: str) -> None:
 
 
 def try_lock(session: Session, key: int) -> bool:
-    """Whether the session has that advisory lock now, which ends with it."""
+    """Tells whether the session has that advisory lock now, which ends with it."""
     return session.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
 
 

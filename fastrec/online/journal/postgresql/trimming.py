@@ -1,4 +1,4 @@
-"""What a journal drops and remembers, now that a published model has taken events in."""
+"""The trimming of a journal: it drops the events that a published model has taken in, and remembers their places."""
 
 from collections.abc import Sequence
 
