@@ -15,11 +15,20 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import fastrec as fr
+from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import estimators
+from fastrec.models.ranking import Affinity, Facts, Feature, Known
 
 QUICK = {"factors": 2, "iterations": 1, "random_state": 0, "verbose": False, "n_probe": 1}
 COUNTS = np.random.default_rng(0).integers(0, 3, (24, 16)).astype(np.float32)
 TIMED = fr.Interactions([0, 1, 2], [2, 1, 0], times=[1, 2, 3], time_unit="s")
+KNOWN = Known(
+    check_matrix(COUNTS),
+    None,
+    {"year": np.arange(16.0), "genre": np.array(["war", "comedy"] * 8)},
+    [fr.Popularity().fit(COUNTS)],
+)
+COLUMNS = {Affinity: "genre", Facts: "year"}
 TAUGHT = {fr.TimeDecay: [TIMED], fr.features.FeatureEncoder: [{"year": [1990, 2000, 2010]}]}
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "quickstart.md"
 
@@ -45,7 +54,7 @@ def made(kind):
     wanted = {name: option.default is option.empty for name, option in inspect.signature(kind).parameters.items()}
     needs = {name for name, must in wanted.items() if must}
     base = fr.ImplicitALS(2, iterations=1, random_state=0).fit(COUNTS) if "model" in needs else None
-    given = {"model": base, "codec": "int8", "rule": fr.MMR()}
+    given = {"model": base, "codec": "int8", "rule": fr.MMR(), "column": COLUMNS.get(kind)}
     model = kind(**{name: given[name] for name in needs})
     known = model.get_params(deep=False)
     return model.set_params(**{name: value for name, value in QUICK.items() if name in known})
@@ -79,7 +88,7 @@ def test_a_notebook_shows_it_fitted(kind):
     model = made(kind)
     if not hasattr(model, "fit") or not getattr(model, "learns", True):
         pytest.skip("it is not fitted")
-    model.fit(*TAUGHT.get(kind, [COUNTS]))
+    model.fit(*TAUGHT.get(kind, [KNOWN] if issubclass(kind, Feature) else [COUNTS]))
     for shape in shapes(model):
         shown(shape)
 
