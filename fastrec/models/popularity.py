@@ -170,7 +170,8 @@ class Popularity(Updating):
         """The sums of the items that enough users have had."""
         if sums.max(initial=0) > np.finfo(np.float32).max:
             raise FloatingPointError("the sum of an item's values is too large for float32: take smaller values")
-        return np.where(self.told_counts() > 0, sums, 0).astype(np.float32)
+        told = sums if self.min_support == 1 else np.where(self.told_counts() > 0, sums, 0)
+        return told.astype(np.float32)
 
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from fastrec.data import Interactions, Vocabulary
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
-from fastrec.models import Blend, Item2Vec, Pipeline, Recommender, Reranked, SequenceKNN
+from fastrec.models import Blend, Item2Vec, Recommender, Reranked, SequenceKNN
 from fastrec.online.training_data import check_refittable, features_of
 
 # What these were made of is not all in their files: the times of events, or what was held out by them.
@@ -24,7 +24,8 @@ def find_obstacle(model: Recommender) -> str | None:
     >>> find_obstacle(Popularity(half_life="30d"))
     'the times of its events are not in it'
     """
-    of_last = find_obstacle(model.last) if isinstance(model, Pipeline) else None
+    last = getattr(model, "last", None)  # of a Pipeline
+    of_last = None if last is None else find_obstacle(last)
     if of_last is not None:
         return of_last
     if getattr(model, "needs_times", False) or isinstance(model, _READ_MORE):

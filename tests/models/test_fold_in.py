@@ -28,9 +28,8 @@ histories = st.builds(
 @given(histories, st.sampled_from([1, 3, 16]), st.floats(-2, 6), st.floats(-6, 3), st.sampled_from([0.0, 0.5, 1.0]))
 def test_implicit_als_folds_in_within_the_bounds(X, factors, alpha, strength, exponent):
     alpha, strength = 10.0**alpha, 10.0**strength
-    model = ImplicitALS(
-        factors, alpha=alpha, regularization=strength, regularization_exponent=exponent, iterations=2, random_state=0
-    ).fit(X)
+    options = dict(regularization=strength, regularization_exponent=exponent, weighting="raw")
+    model = ImplicitALS(factors, alpha=alpha, **options, iterations=2, random_state=0).fit(X)
     n = X.shape[1]
     known = model.item_factors_.astype(np.float64)
 
@@ -80,7 +79,9 @@ def test_explicit_als_folds_in_within_the_bounds(X, factors, strength, of_biases
 def test_folded_in_users_are_those_of_an_update(values):
     rng = np.random.default_rng(0)
     X = sp.csr_matrix((rng.random((30, 12)) < 0.4) * values)
-    model = ImplicitALS(3, alpha=40.0, regularization_exponent=0, random_state=0).fit(X)
+    model = ImplicitALS(
+        3, alpha=40.0, regularization=0.01, regularization_exponent=0, weighting="raw", random_state=0
+    ).fit(X)
     model.partial_fit(X)
     known = model.item_factors_.astype(np.float64)
     assert_implicit(model.item_factors_, model.seen_, model.user_factors_, known.T @ known, 40.0, lambda extra: 0.01)

@@ -66,7 +66,7 @@ def test_progress_tells_the_best_so_far(data, capsys):
 def test_the_best_is_the_given_model_where_nothing_is_better(data, method):
     if method == "optuna":
         pytest.importorskip("optuna")
-    good = als(factors=6, iterations=3)
+    good = als(factors=6, iterations=3, regularization=0.01)
     found = fr.search(good, {"regularization": [1e7, 1e8]}, data, method=method, n_trials=2, cv=0.2)
     assert found.best is found.given
     assert found.best_options == {"regularization": good.regularization}

@@ -24,7 +24,8 @@ def groups(cold_items=(0, 7), cold_users=(3, 45)):
 
 def models(**options):
     quick = dict(factors=4, iterations=30, random_state=0, n_jobs=1)
-    sgd = [SGDFactorization(loss=loss, **{**quick, **options}) for loss in LOSSES]
+    longer = {"squared": dict(iterations=60)}  # few ratings
+    sgd = [SGDFactorization(loss=loss, **{**quick, **longer.get(loss, {}), **options}) for loss in LOSSES]
     return [ImplicitALS(**{**quick, **options}), *sgd]
 
 

@@ -50,7 +50,7 @@ def test_pairs_may_be_one_against_many():
 
 
 def test_options_are_shown_by_their_signatures():
-    assert list(Popularity().get_params()) == ["half_life", "weighting"]
+    assert list(Popularity().get_params()) == ["half_life", "min_support", "weighting"]
     with pytest.raises(TypeError, match=r"Popularity\(\) has no option 'factors'; it has weighting, half_life"):
         Popularity(factors=3)
     with pytest.raises(TypeError, match="here it is called 'X'"):
