@@ -55,6 +55,8 @@ class Line:
         proxy.lines.append(self)
         for passes_on in (self._pass_questions, self._pass_answers):
             threading.Thread(target=passes_on, daemon=True).start()
+        if proxy.is_cut:  # since it was accepted: the cut has not seen this line
+            self.end()
 
     def _pass_questions(self):
         with contextlib.suppress(OSError):
