@@ -21,10 +21,10 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES
 from fastrec.serving.server import Server
 from fastrec.serving.settings import Settings, is_loopback
+from fastrec.serving.whole_request import CLOSING
 
 log = logging.getLogger("uvicorn.error")
 
-CLOSING = (b"connection", b"close")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 # Of what a browser shows; an answer in JSON is nothing that could load or run anything.
 PAGE_HEADERS = [
