@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import s3_server
 from tests.postgresql_server import PostgreSQLServer, find_programs
 
 settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine is no fault
@@ -30,3 +31,18 @@ def postgresql():
     yield server
     server.stop("immediate")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_bucket():
+    """A bucket of an S3-compatible server."""
+    with s3_server.running() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def s3(s3_bucket, monkeypatch):
+    """An address in the bucket that nothing has been put at yet; the environment leads to its server."""
+    for name, value in s3_bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_bucket.new_address()

@@ -11,8 +11,23 @@ from fastrec.cli.options import Duplicates, NewIds, OnUnknown
 from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import parse_mode
 
+
+def check_source(given: str) -> str:
+    """A model's address: of a store, or of a file or folder that is there."""
+    from fastrec.online.opening import is_store
+
+    if not is_store(given) and not Path(given).exists():
+        raise typer.BadParameter(f"Path {given!r} does not exist.")
+    return given
+
+
 ServedModel = Annotated[
-    Path, typer.Argument(exists=True, metavar="MODEL", help="A model file, or a folder of published versions.")
+    str,
+    typer.Argument(
+        callback=check_source,
+        metavar="MODEL",
+        help="A model file, or published versions: a folder, or s3://… (or another store that fsspec knows).",
+    ),
 ]
 JournalAddress = Annotated[
     str | None,
@@ -23,9 +38,17 @@ JournalAddress = Annotated[
         help="Where events are kept: a file, made if it is not there, or postgresql://… for several machines.",
     ),
 ]
-VersionsFolder = Annotated[
+VersionsAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--versions", metavar="ADDRESS", help="Publish new models in this folder or s3://…, MODEL as the first."
+    ),
+]
+CacheFolder = Annotated[
     Path | None,
-    typer.Option("--versions", file_okay=False, help="Publish new models in this folder, MODEL as the first."),
+    typer.Option(
+        file_okay=False, help="Where versions from a store are kept on this machine; else the user's cache folder."
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
@@ -82,7 +105,8 @@ def serve(
     model: ServedModel,
     *,
     journal: JournalAddress = None,
-    versions: VersionsFolder = None,
+    versions: VersionsAddress = None,
+    cache: CacheFolder = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
@@ -111,8 +135,9 @@ def serve(
     except ModuleNotFoundError as error:
         raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
     settings = Settings(
-        model=str(model),
+        model=model,
         journal=journal,
+        cache=None if cache is None else str(cache),
         host=host,
         on_unknown=on_unknown.value,
         duplicates=None if duplicates is None else duplicates.value,

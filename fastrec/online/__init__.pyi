@@ -9,6 +9,7 @@ from .journal import JournalError as JournalError
 from .journal import JournalFullError as JournalFullError
 from .journal import JournalTrimmedError as JournalTrimmedError
 from .journal import open_log as open_log
+from .opening import open_versions as open_versions
 from .plan import SchedulePlan as SchedulePlan
 from .schedule import Schedule as Schedule
 from .snapshot import Snapshot as Snapshot

@@ -384,8 +384,8 @@ class Updater:
         self.prepare(snapshot)
         if self.journal is not None:
             snapshot = self._follow(snapshot)  # nearly all of it while others need not wait
+        self._loaded = self._stamp()
         with self._taking_in:
-            self._loaded = self._stamp()
             self._marks = marks
             self.snapshot = snapshot if self.journal is None else self._follow(snapshot)
         if failure is not None:
@@ -504,7 +504,9 @@ class Updater:
         if isinstance(self.source, Recommender):
             return None
         try:
-            status = os.stat(self.source.folder / "CURRENT" if isinstance(self.source, Versions) else self.source)
+            if isinstance(self.source, Versions):
+                return self.source.stamp()
+            status = os.stat(self.source)
         except OSError as error:
             return type(error).__name__
         return status.st_mtime_ns, status.st_size, status.st_ino

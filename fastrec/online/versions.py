@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,9 @@ from fastrec.validation import check_integer
 
 CURRENT = "CURRENT"
 STALE_SECONDS = 3600
-_NAME = re.compile(r"v(\d{6,})\.fastrec")
-_NAMED = "v{:06d}"
+# A number; in a store also the beginning of the file's checksum.
+NAME = re.compile(r"v(\d{6,})(?:-[0-9a-f]{12})?")
+SUFFIX = ".fastrec"
 
 
 class Marks(NamedTuple):
@@ -88,21 +90,26 @@ class Versions:
         self.mode = check_mode(mode)
         make_folder(self.folder, mode)
 
+    @property
+    def address(self) -> str:
+        """The place of the versions, for people to read."""
+        return str(self.folder)
+
     def current(self) -> str | None:
         """The name of the current version; None where nothing has been published."""
         try:
-            name = (self.folder / CURRENT).read_text(encoding="ascii").strip()
+            return parse_pointer((self.folder / CURRENT).read_bytes(), self.address)
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError:
-            name = ""
-        if not _NAME.fullmatch(f"{name}.fastrec"):
-            raise FileError(f"{self.folder / CURRENT} names no version")
-        return name
+
+    def stamp(self) -> object:
+        """The stamp that changes when another version becomes the current one."""
+        status = os.stat(self.folder / CURRENT)
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def path(self, version: str) -> Path:
-        """The file of a version."""
-        return self.folder / f"{version}.fastrec"
+        """The file of a version on this machine."""
+        return self.folder / f"{version}{SUFFIX}"
 
     def load(self, *, verify: Any = True) -> Published:
         """The current version, memory-mapped.
@@ -116,10 +123,10 @@ class Versions:
         """
         version = self.current()
         if version is None:
-            raise FileNotFoundError(f"{self.folder} has no published model")
+            raise FileNotFoundError(f"{self.address} has no published model")
         while True:
             try:
-                return load_published(self.path(version), version, verify=verify)
+                return load_published(self._fetch(version), version, verify=verify)
             except FileNotFoundError:  # so many were published since that this one is gone: the newest is wanted
                 newest = self.current()
                 if newest is None or newest == version:
@@ -160,11 +167,19 @@ class Versions:
         """
         if not force:
             self._check_fit(model)
-        numbers = self._numbers()
-        version = f"v{(numbers[-1] if numbers else 0) + 1:06d}"
-        save_published(model, self.path(version), marks or Marks(seq, refit_seq), self.mode)
+        version = self._write(model, marks or Marks(seq, refit_seq), max(map(number_of, self._names()), default=0) + 1)
         self._point_to(version)
         self._prune()
+        return version
+
+    def _fetch(self, version: str) -> Path:
+        """The file of a version, whole and on this machine."""
+        return self.path(version)
+
+    def _write(self, model: Recommender, marks: Marks, number: int) -> str:
+        """Write a version of that number; returns its name."""
+        version = f"v{number:06d}"
+        save_published(model, self.path(version), marks, self.mode)
         return version
 
     def _check_fit(self, model: Recommender) -> None:
@@ -176,8 +191,8 @@ class Versions:
         misfit = find_misfit(model, describe_lineage(current.model))
         if misfit is not None:
             raise ValueError(
-                f"the model does not fit {current.version} in {self.folder}, which it is to replace: {misfit}. Publish "
-                "the right one, or give force=True"
+                f"the model does not fit {current.version} in {self.address}, which it is to replace: {misfit}. "
+                "Publish the right one, or give force=True"
             )
 
     def _point_to(self, version: str) -> None:
@@ -194,14 +209,11 @@ class Versions:
 
     def _prune(self) -> None:
         current = self.current()
-        for number in self._numbers()[: -self.keep]:
-            if f"v{number:06d}" != current:
+        for version in self._names()[: -self.keep]:
+            if version != current:
                 with contextlib.suppress(OSError):  # on Windows a file that is mapped stays; the next time it goes
-                    self.path(f"v{number:06d}").unlink()
-        for left in self.folder.glob(".*.tmp"):  # by a process that was killed while it wrote
-            with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                    left.unlink()
+                    self.path(version).unlink()
+        remove_stale(self.folder)
 
     def remove_others(self, before: int | None = None) -> list[Path]:
         """Remove all versions but the current one, and temporary files; with `before`, those that end before that seq.
@@ -209,7 +221,7 @@ class Versions:
         Returns the files that were removed. One that another process has mapped stays on Windows.
         """
         current, removed = self.current(), []
-        for path in [*map(self.path, map(_NAMED.format, self._numbers())), *self.folder.glob(".*.tmp")]:
+        for path in [*map(self.path, self._names()), *self.folder.glob(".*.tmp")]:
             if path.stem == current or (before is not None and _seq_of(path) >= before):
                 continue
             with contextlib.suppress(OSError):
@@ -217,9 +229,44 @@ class Versions:
                 removed.append(path)
         return removed
 
-    def _numbers(self) -> list[int]:
-        found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
-        return sorted(int(match[1]) for match in found if match)
+    def _names(self) -> list[str]:
+        """The versions that there are, the oldest first."""
+        return names_of(os.listdir(self.folder))
+
+
+def names_of(files: Iterable[str]) -> list[str]:
+    """The versions among names of files, the oldest first.
+
+    >>> names_of(["v000010.fastrec", "CURRENT", "v000002.fastrec"])
+    ['v000002', 'v000010']
+    """
+    names = (name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX))
+    return sorted(filter(NAME.fullmatch, names), key=lambda name: (number_of(name), name))
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what processes have left that were killed while they wrote."""
+    for left in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                left.unlink()
+
+
+def number_of(version: str) -> int:
+    """The number in a version's name.
+
+    >>> number_of("v000012-0123456789ab")
+    12
+    """
+    return int(version[1:].partition("-")[0])
+
+
+def parse_pointer(content: bytes, address: str) -> str:
+    """The version that the pointer names; a `FileError` where it names none."""
+    name = content.decode("latin-1").strip()
+    if not NAME.fullmatch(name):
+        raise FileError(f"{address}/{CURRENT} names no version")
+    return name
 
 
 # What a file's metadata calls the fields of `Marks`.

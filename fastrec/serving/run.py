@@ -12,7 +12,8 @@ from typing import Any
 
 import uvicorn
 
-from fastrec.permissions import PRIVATE, check_mode
+from fastrec.online.opening import is_published, open_versions
+from fastrec.permissions import check_mode
 from fastrec.serving.access import SHORTEST_ADVISED, is_short, read_tokens
 from fastrec.serving.protocol import WholeAnswers
 from fastrec.serving.settings import SHARED_FOLDER, Settings, is_loopback
@@ -40,7 +41,7 @@ OPTIONS: Mapping[str, Any] = {
 def run_server(
     settings: Settings,
     *,
-    versions: Path | None = None,
+    versions: str | None = None,
     port: int = 8000,
     workers: int = 1,
     token_file: Path | None = None,
@@ -52,7 +53,7 @@ def run_server(
     settings
         How to serve.
     versions
-        A folder in which to publish the settings' model, where that is a file, and the models that are made of it.
+        The address at which to publish the settings' model, where that is a file, and the models that are made of it.
     port
         Where to listen.
     workers
@@ -66,9 +67,8 @@ def run_server(
         Where the settings do not go together: events taken from other machines need a token, new models a folder.
     """
     check_mode(settings.mode)
-    model = Path(settings.model)
-    source = model if versions is None else publish_first(model, versions, settings.mode)
-    if settings.makes_models and not source.is_dir():
+    source = settings.model if versions is None else publish_first(settings, versions)
+    if settings.makes_models and not is_published(source):
         raise ValueError("new models need a folder to be published in: give --versions FOLDER")
     if settings.makes_models and settings.journal is None:
         raise ValueError("new models are made of events: give --journal FILE")
@@ -80,7 +80,7 @@ def run_server(
         )
     if is_short(tokens):
         log.warning("a token of fewer than %d signs can be guessed: openssl rand -hex 32 makes one", SHORTEST_ADVISED)
-    settings = replace(settings, model=str(source), tokens=tokens)
+    settings = replace(settings, model=source, tokens=tokens)
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")
     options = {**OPTIONS, "host": settings.host, "port": port, "workers": workers}
@@ -101,14 +101,14 @@ def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) 
         shutil.rmtree(shared, ignore_errors=True)
 
 
-def publish_first(model: Path, versions: Path, mode: int = PRIVATE) -> Path:
-    """The folder of versions; a model file becomes its first, where it has none."""
-    from fastrec.online.versions import Versions, load_published
+def publish_first(settings: Settings, address: str) -> str:
+    """The address of the versions; the settings' model becomes their first, where there is none."""
+    from fastrec.online.versions import load_published
 
-    folder = Versions(versions, mode=mode)
-    if folder.current() is None:
-        published = load_published(model)
-        folder.publish(published.model, marks=published.marks)
+    versions = open_versions(address, cache=settings.cache, mode=settings.mode)
+    if versions.current() is None:
+        published = load_published(settings.model)
+        versions.publish(published.model, marks=published.marks)
     else:
-        log.warning("%s has %s already: that is served, and not %s", versions, folder.current(), model)
-    return folder.folder
+        log.warning("%s has %s already: that is served, and not %s", address, versions.current(), settings.model)
+    return address

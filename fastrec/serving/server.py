@@ -8,13 +8,13 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from fastrec.models import Recommender
 from fastrec.online import Drift, EventLog, JournalError, Schedule, Snapshot, Updater, Versions, open_log
+from fastrec.online.opening import is_published, open_versions
 from fastrec.online.schedule import check_plan
 from fastrec.serving.access import Access
 from fastrec.serving.bodies import BodyReader
@@ -103,9 +103,8 @@ class Server:
 
     def _make_updater(self) -> Updater:
         settings = self.settings
-        source = Versions(settings.model, mode=settings.mode) if Path(settings.model).is_dir() else settings.model
         return Updater(
-            source,
+            self._find_source(),
             self.journal,
             policy=settings.duplicates,
             prepare=self._prepare,
@@ -117,6 +116,12 @@ class Server:
             support=settings.support,
             force=settings.force,
         )
+
+    def _find_source(self) -> Versions | str:
+        settings = self.settings
+        if not is_published(settings.model):
+            return settings.model
+        return open_versions(settings.model, cache=settings.cache, mode=settings.mode)
 
     def _prepare(self, snapshot: Snapshot) -> None:
         """Ask a new model everything once, before anybody else does, and remember whether it is a slow one."""

@@ -18,10 +18,12 @@ class Settings(SchedulePlan):
     Parameters
     ----------
     model
-        A model file, or a folder of versions.
+        A model file, or the address of versions, as `fastrec.online.open_versions` takes it.
     journal
         The address of the events, as `fastrec.online.open_log` takes it; None serves a model that does not change by
         events.
+    cache
+        The folder of this machine for versions that are downloaded from a store; None: one in the user's cache folder.
     host
         Where it listens.
     tokens
@@ -60,6 +62,7 @@ class Settings(SchedulePlan):
 
     model: str
     journal: str | None = None
+    cache: str | None = None
     host: str = "127.0.0.1"
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_unknown: str = "popular"

@@ -20,14 +20,13 @@ def test_every_option_reaches_the_settings(started, tmp_path):
     model = tmp_path / "model.fastrec"
     model.write_bytes(b"")
     options = "--host 0.0.0.0 --on-unknown error --duplicates max --checkpoint-every 5 --refit-every 60 --drain 0"
-    more = (
-        "--refit-share 0.1 --refit-drift 0.2 --mode 640 --skip-damaged --new-users take --new-items refuse --support 7"
-    )
-    assert cli.main(["serve", str(model), *options.split(), *more.split(), "--force", "--port", "81"]) == 0
+    machine = "--support 7 --cache c --port 81"
+    more = "--refit-share 0.1 --refit-drift 0.2 --mode 640 --skip-damaged --new-users take --new-items refuse"
+    assert cli.main(["serve", str(model), *options.split(), *machine.split(), *more.split(), "--force"]) == 0
     plan = SchedulePlan(checkpoint_every=5, refit_every=60, refit_share=0.1, refit_drift=0.2)
     expected = Settings(
         model=str(model), host="0.0.0.0", on_unknown="error", duplicates="max", **plan.options(), drain=0, mode=0o640,
-        skip_damaged=True, new_users="take", new_items="refuse", support=7, force=True,
+        skip_damaged=True, new_users="take", new_items="refuse", support=7, force=True, cache="c",
     )  # fmt: skip
     assert started == [(expected, {"versions": None, "port": 81, "workers": 1, "token_file": None})]
 
@@ -36,3 +35,10 @@ def test_without_options_settings_are_those_of_the_class(started, tmp_path):
     (tmp_path / "model.fastrec").write_bytes(b"")
     assert cli.main(["serve", str(tmp_path / "model.fastrec")]) == 0
     assert started[0][0] == Settings(model=str(tmp_path / "model.fastrec"))
+
+
+@pytest.mark.parametrize(("source", "code"), [("none.fastrec", 2), ("s3://shop/models", 0)])
+def test_a_file_must_be_there_a_store_is_looked_for_later(started, tmp_path, monkeypatch, source, code):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["serve", source]) == code
+    assert len(started) == 1 - code // 2

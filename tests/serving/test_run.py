@@ -4,8 +4,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
-from fastrec.online import Versions
+from fastrec.online import Versions, open_versions
 from fastrec.serving.run import publish_first
+from fastrec.serving.settings import Settings
 from tests.serving.asking import TOKEN
 from tests.serving.running import Running
 
@@ -74,6 +75,30 @@ def test_a_token_that_no_header_carries_is_refused_at_the_start(folder):
 
 def test_a_folder_with_a_version_says_that_the_file_is_not_served(tmp_path, folder, caplog):
     for version in ("v000001", "v000001"):
-        publish_first(folder / "model.fastrec", tmp_path)
+        publish_first(Settings(model=str(folder / "model.fastrec")), str(tmp_path))
         assert Versions(tmp_path).current() == version
     assert "has v000001 already" in caplog.text
+
+
+def test_two_servers_publish_in_a_store_and_take_from_it(tmp_path, folder, s3):
+    journal = "--journal", tmp_path / "e.db"
+    makes = "--versions", s3, "--checkpoint-every", "0.2"
+    with (
+        Running(folder / "model.fastrec", *journal, *makes, "--cache", tmp_path / "near") as near,
+        Running(s3, *journal, environment={"FASTREC_CACHE": str(tmp_path / "far")}) as far,
+    ):
+        near.post("/events", {"events": [{"user": "new", "item": "1000"}]})
+        for server in (near, far):
+            server.wait_until(lambda server=server: server.get("/model")[1]["model_seq"] == 1)
+        answers = [server.post("/recommend", {"user": "new"})[1] for server in (near, far)]
+        assert answers[0] == answers[1]
+    version = open_versions(s3, cache=tmp_path / "own").current()
+    assert answers[0]["version"] == version
+    assert [path.name for path in (tmp_path / "near").iterdir()] == [f"{version}.fastrec"]
+    assert [path.name for path in (tmp_path / "far").rglob("*.fastrec")] == [f"{version}.fastrec"]
+
+
+def test_a_store_without_a_version_is_told(tmp_path, s3):
+    with Running(s3, "--cache", tmp_path, wait=False) as server:
+        assert server.process.wait(60) == 3
+        assert f"{s3} has no published model" in server.process.communicate()[1]
