@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
 
-.PHONY: demo lint quick test chosen test-spark docs bench clean
+.PHONY: demo lint quick test chosen test-spark docs package bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m fastrec.datasets fetch
@@ -14,6 +14,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 test: lint
 	$(PYTEST)
@@ -43,6 +44,14 @@ test-spark: .venv-spark/installed
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+# What the package index and type checkers take: the wheel and the sdist in dist/, and the types that users see.
+package: .venv/release
+	rm -rf dist
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	. $(BIN)/activate && pyright tests/typed_use.py
 
 bench: .venv/bench
 	$(BIN)/python bench/run.py $(ARGS)
