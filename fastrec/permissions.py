@@ -67,5 +67,5 @@ def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
 
 
 def _searchable(mode: int) -> int:
-    """The mode of a folder for files of a mode: whoever may read them may enter it."""
+    """The mode of a folder for files of a mode: those who may read them may enter it."""
     return mode | (mode & 0o444) >> 2

@@ -1,9 +1,9 @@
 """The file format of models and indexes: named arrays and metadata, in the open safetensors layout.
 
-A file is the length of its header (8 bytes, little-endian), the header (JSON: type, shape and place of each array)
-and the arrays' raw bytes without gaps. The ``safetensors`` package reads such files, and `read_arrays` reads its. What
-fastrec adds: padding arrays that bring each array to a multiple of 64 bytes, so that kernels can use it where it lies
-in a memory-mapped file, and, in the header's metadata, the format's version and CRC-32 checksums of header and arrays.
+A file is the length of its header (8 bytes, little-endian), the header (JSON: type, shape and place of each array) and
+the arrays' raw bytes without gaps. The ``safetensors`` package reads such files, and `read_arrays` reads its. fastrec
+adds padding arrays, which bring each array to a multiple of 64 bytes, so that kernels can use it where it lies in a
+memory-mapped file. It adds the format's version and CRC-32 checksums of header and arrays to the header's metadata.
 """
 
 import contextlib

@@ -31,8 +31,8 @@ class ProductQuantizer(VectorCodec):
     What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids of vectors brought to length 1, each with
     the weight of its squared length. Vectors of items differ in length as items do in popularity: without the first,
     most centroids would serve the short ones, without the second, all alike, though the long ones are in most lists.
-    The scale makes x̂ as long as x, so that the codes of least error are those that point most the way of it: from the
-    nearest centroids of its parts on, they are searched a part at a time.
+    The scale makes x̂ as long as x, so that the codes of least error are those whose direction is nearest to that of x.
+    They are searched a part at a time, from the nearest centroids of its parts on.
 
     Parameters
     ----------

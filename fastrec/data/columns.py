@@ -33,12 +33,12 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
     Parameters
     ----------
     column
-        Integers or strings. In a text file, where all is text, ids are integers if every one of them is written as an
-        int64 plainly (no leading zeros, sign or point that would be lost), else they are the strings.
+        Integers or strings. In a text file, where all is text, ids are integers if each of them is an int64 written
+        plainly, without leading zeros, sign or point, which would be lost. Else they are strings.
     name
         What errors call it.
     kind
-        What ids shall be: "str" or "int", whatever they look like; "auto" for what they are.
+        The kind of the ids: "str" or "int", or "auto" for the kind that they have.
 
     Raises
     ------

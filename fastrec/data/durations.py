@@ -262,7 +262,7 @@ def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int
 def _rescale(
     name: str, numbers: NDArray[np.int64], factor: Fraction, unit: str, wanted: str, most: int = int(_INT64.max)
 ) -> NDArray[np.int64]:
-    """Times by another unit's factor, rounded down; what int64 does not hold is refused by its row."""
+    """Times by another unit's factor, rounded down; a time that int64 does not hold is refused with its row."""
     up, down = factor.numerator, factor.denominator
     beyond = (numbers > most // up) | (numbers < -(most // up))
     if beyond.any():

@@ -48,8 +48,8 @@ def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
     ----------
     ids
         One id, or any collection of n ids: a sequence, a set, an iterator, keys of a dict, an array of NumPy, a series
-        of pandas or polars, or an array of pyarrow, with plain, nullable, 128-bit or categorical integers or strings,
-        or decimals without a fraction.
+        of pandas or polars, or an array of pyarrow. They are plain, nullable, 128-bit or categorical integers or
+        strings, or decimals without a fraction.
     name
         What errors call it.
 

@@ -91,8 +91,8 @@ class Interactions:
     Raises
     ------
     ValueError
-        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named; or if numeric times
-        of many interactions have two values only, as a flag has; or if nearly all codes up to the greatest one have no
+        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named. If numeric times of
+        many interactions have two values only, as a flag has. If nearly all codes up to the greatest one have no
         interaction, as with ids (an `EmptyCodesWarning` where most have none).
     TypeError
         If codes or times are not integers.

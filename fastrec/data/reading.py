@@ -100,8 +100,8 @@ def read_interactions(
     Raises
     ------
     ValueError
-        If a column is not found or a field is missing or unreadable: file, column and row are named; if a file is
-        written in another way than was said; or if `item_info` is about none of the items.
+        If a column is not found or a field is missing or unreadable: file, column and row are named. If a file is not
+        written as the options say. If `item_info` is about none of the items.
     TypeError
         If a column is of a type that cannot be used, such as ids that are floats.
 

@@ -29,7 +29,7 @@ JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver"
 def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
     """The run of a model's options on checked events: what its folder holds of it, or else its first line.
 
-    Raises a ValueError where the folder holds another job, or has no folder that executors see though they shall.
+    Raises a ValueError where the folder holds another job, or where executors must see it and cannot.
     """
     spark, folder = events.sparkSession, place_folder(model.path)
     journal = Journal(spark, folder)

@@ -38,9 +38,10 @@ def _check_path(name: str, value: Any) -> None:
 class SparkImplicitALS(OptionsMixin, BaseEstimator):
     """`ImplicitALS` on Spark, Spark Connect or Sail: the same factors of tables that one machine does not hold.
 
-    Loss, options and their defaults are those of `ImplicitALS`, and so are codes and first factors: item factors are
-    those that it learns of the same table, bit for bit where all processors are of one kind, for any number of shards.
-    The driver holds k² numbers for each piece of a matrix, of which there are 64 at most a side, and never the data.
+    Loss, options and their defaults are those of `ImplicitALS`, and so are codes and first factors. The item factors
+    are those that it learns from the same table, for any number of shards, bit for bit where all processors are of one
+    kind. The driver holds k² numbers for each piece of a matrix, of which there are 64 at most a side, and never the
+    data.
 
     Parameters
     ----------

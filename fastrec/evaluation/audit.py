@@ -69,7 +69,7 @@ def audit(
         The share of the other users that each model is fitted to, chosen anew, above 0 and at most 1: less than 1 is
         for models that have no noise, whose scores would be the same each time.
     through_file
-        Whether each model is saved and loaded before it is asked, as whoever gets hold of the file would.
+        Whether each model is saved and loaded before it is asked, as an attacker who has the file would do.
     delta
         At which epsilon is bounded; None is the model's own, or else 1e-6.
     confidence
@@ -249,7 +249,7 @@ def _append(matrix: CodeMatrix, row: CodeMatrix) -> CodeMatrix:
 
 
 def _release(fitted: Any, path: Path | None) -> Any:
-    """The model as whoever gets hold of it has it: itself, or what is loaded from its file."""
+    """The model that an attacker has: itself, or the one that is loaded from its file."""
     if path is None:
         return fitted
     save(fitted, path)

@@ -108,8 +108,7 @@ def compression_report(
     test
         What is to be found: `Interactions`, or a matrix of the training data's shape; as in `fastrec.evaluate`.
     codecs
-        Names or codecs, or a dictionary of them by the names that the report shall use. None is all that suit the
-        model.
+        Names or codecs, or a dictionary of them by the names for the report. None is all that suit the model.
     k
         The length of the lists.
     user_codec

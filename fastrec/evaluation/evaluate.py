@@ -49,8 +49,7 @@ def evaluate(
     Parameters
     ----------
     models
-        A fitted recommender, a fitted `Pipeline` that ends in one, or a dictionary of them by the names that the report
-        shall use.
+        A fitted recommender, a fitted `Pipeline` that ends in one, or a dictionary of them by the names for the report.
     test
         What is to be found: `Interactions` (other vocabularies than the model's are matched by id), or a sparse or
         dense matrix of the training data's shape. Values above zero are relevant. Or the `NextEvents` of `next_events`,
@@ -77,9 +76,9 @@ def evaluate(
         rows of `test` and the model's items, as `split_users` gives them. The model folds them in, a `Pipeline` after
         its steps. `Interactions` with times tell models of order what came first.
     item_groups
-        Ranking metrics by groups of the items to find, too, in `Report.segments("items")`: "popularity" for the items
-        that hold the upper, middle and lower third of the training events; the name of a column of the model's
-        `item_info`; or a label per item.
+        Ranking metrics by groups of the items to find, too, in `Report.segments("items")`. "popularity" makes groups of
+        the items that hold the upper, middle and lower third of the training events. Else the name of a column of the
+        model's `item_info`, or a label per item.
     n_sampled
         Candidates drawn for the ``biased_sampled_`` metrics, beside the items to find.
     item_features

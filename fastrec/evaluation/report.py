@@ -210,9 +210,9 @@ class Report:
         Parameters
         ----------
         by
-            A label per user of shape (n,), in the order of `users`; or "activity": by the number of training items, in
-            four groups of about equal size, and one of users without any; or "items": the groups of items that
-            ``evaluate(…, item_groups=…)`` was asked for, each user's ranking beside the items of the group alone.
+            A label per user of shape (n,), in the order of `users`. "activity" makes four groups of about equal size by
+            the number of training items, and one of users without any. "items" takes the groups of items of
+            ``evaluate(…, item_groups=…)``, and compares each user's ranking with the items of the group alone.
 
         Examples
         --------

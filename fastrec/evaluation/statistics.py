@@ -42,9 +42,8 @@ def mean_interval(
     (`scipy.stats.bootstrap`, percentile method) and follows skewed distributions of few users better.
 
     Where users have several values each, `groups` has the number of the user of each value, of shape (n,). The mean is
-    over all values, and users are the sample all the same: "analytic" is Student's interval of a ratio of sums over
-    users by its linear approximation (Cochran, Sampling techniques, 1977), "bootstrap" resamples users with all of
-    their values.
+    over all values, but users are the sample. "analytic" is Student's interval of a ratio of sums over users by its
+    linear approximation (Cochran, Sampling techniques, 1977). "bootstrap" resamples users with all of their values.
 
     Returns
     -------

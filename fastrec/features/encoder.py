@@ -35,10 +35,11 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     columns : mapping of str to str, or None
-        The kind of each column that is to be used: "number" (scaled to mean 0 and variance 1, what is missing is the
-        mean; dates are numbers too), "category" (one column for each value), "categories" (lists, or strings with "|"
-        between; one column for each, rows of length 1), "text" (words, rows of length 1), "vector" (lists or rows of
-        numbers, as they are). None: all columns, their kinds by what is in them; lists of whole numbers are categories.
+        The kind of each column that is to be used. "number" is scaled to mean 0 and variance 1; a missing number is the
+        mean, and dates are numbers too. "category" makes one column for each value. "categories" are lists, or strings
+        with "|" between; they make one column for each, and rows of length 1. "text" makes rows of words, of length 1.
+        "vector" takes lists or rows of numbers as they are. None: all columns, their kinds by what is in them; lists of
+        whole numbers are categories.
     text : {"tfidf", "hashing"}
         How text is read: words weighted by their rarity, or hashed into `max_features` columns, for which nothing is
         learned.

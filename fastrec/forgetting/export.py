@@ -24,8 +24,9 @@ def export_user(model: Recommender, user: Id, journal: Journal | None = None) ->
     Returns
     -------
     dict
-        `user`; `history`, a list of items with values, and the place of each in the user's order where the model has
-        one; `vector`, what the model has learned of the user, where it keeps that; `events` of the journal.
+        `user` is the id. `history` is a list of items with values, and the place of each in the user's order where the
+        model has one. `vector` is what the model has learned of the user, where it keeps that. `events` are those of
+        the journal.
 
     Raises
     ------

@@ -119,9 +119,9 @@ class ContentRecommender(Explaining):
         y
             Not used; there because scikit-learn passes it.
         item_features
-            What is known about the items: a sparse or dense matrix of shape (n_items, width), its rows in the order of
-            the items' codes; or a frame, or a mapping of columns, of n_items rows in that order (where the items have
-            ids, and a column holds these, it must be named by `item`). None: the `item_info` of the Interactions.
+            Facts about the items: a sparse or dense matrix of shape (n_items, width), its rows in the order of the
+            items' codes; or a frame, or a mapping of columns, of n_items rows in that order. Where the items have ids,
+            and a column holds these, `item` must name it. None: the `item_info` of the Interactions.
         item
             The column of the frame with the items' ids; the rows may then be of any order and number.
 

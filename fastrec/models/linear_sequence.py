@@ -50,10 +50,10 @@ class LinearSequence(ItemWeights):
     power : float
         0 counts every prefix alike, 1 every history, from 0 to 1.
     source_exponent, target_exponent : float
-        How far items with many users are set back, from 0 to 2: in the history, by a λ_i of
-        regularization · (1 + n_i)^source_exponent for the n_i users of item i; and as what is recommended, by weights
-        divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of `SequenceRules`.
-        Where items have few users, try 0.5 and 0.2.
+        How far items with many users are set back, from 0 to 2. In the history they are set back by a λ_i of
+        regularization · (1 + n_i)^source_exponent for the n_i users of item i. As recommendations they are set back by
+        weights divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of
+        `SequenceRules`. Where items have few users, try 0.5 and 0.2.
     method : {"auto", "dense", "sparse"}
         "dense" solves for all items at once: n² numbers and n³ operations, for n items. "sparse" solves for each item
         among the `neighbors` items that would predict it best alone. "auto" is dense up to 20 000 items.

@@ -60,9 +60,9 @@ class MLPRecommender(Recommender):
     """A small neural network over the embeddings of a user and an item (neural collaborative filtering).
 
     With `loss="logistic"`, an entry is a positive sample whose weight is its value, and the score is a probability;
-    with "squared", an entry's value is what the score shall be, a rating for one. Values below zero are refused, zeros
-    are no entries. In both, `negatives` items that are not in the user's row are drawn for each entry, anew in each
-    epoch, as samples of 0; for ratings, take none.
+    with "squared", an entry's value is the number that the score should reach, such as a rating. Values below zero are
+    refused, zeros are no entries. In both, `negatives` items that are not in the user's row are drawn for each entry,
+    anew in each epoch, as samples of 0; for ratings, take none.
 
     Parameters
     ----------
@@ -139,9 +139,9 @@ class MLPRecommender(Recommender):
     -----
     See docs/mlp.md for the equations, how unseen users are answered, and a Keras model line by line.
 
-    A history that is a training user's own gets that user's embedding; any other is folded in: 40 steps of Adam on the
-    same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on the
-    history alone.
+    A history that is a training user's own gets that user's embedding. Any other is folded in, by 40 steps of Adam on
+    the same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on
+    the history alone.
 
     Examples
     --------

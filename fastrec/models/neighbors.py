@@ -86,9 +86,9 @@ class ItemKNN(Fading, Weighted, ItemWeights):
           form. c_ij adds 1 / (items of the user - 1) for each user of both, so that a history counts once for each of
           its items, and c_i sums that up, values aside;
         - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
-          user's values: the chance of a walk of three steps, popular items set back (Paudel, Christoffel, Newell,
-          Bernstein 2017). Where exponents are so large that float32 would not hold these, all are multiplied by one
-          factor.
+          user's values. It is the chance of a walk of three steps, with popular items set back (Paudel, Christoffel,
+          Newell, Bernstein 2017). Where exponents are so large that float32 would not hold these, all are multiplied by
+          one factor.
     shrinkage : float
         What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25",
         "sppmi" and "rp3beta".

@@ -26,9 +26,9 @@ class Popularity(Updating):
     weighting
         "count": each user of an item counts 1; "value": each counts with the value of the interaction.
     half_life
-        With times known (Interactions), an event counts half as much for every half-life that it lies before the
-        last event, and each event counts, repeated ones too: a number in the data's time unit, or a string such as
-        "30d" ("s", "min", "h", "d", "w", "y"). None counts all alike.
+        A number in the data's time unit, or a string such as "30d" ("s", "min", "h", "d", "w", "y"). With times known
+        (Interactions), an event counts half as much for every half-life that it lies before the last event. Each event
+        counts, repeated ones too. None counts all alike.
     min_support : int
         How many users at least must have had each item that is given, at least 1. The score of others is 0.
 

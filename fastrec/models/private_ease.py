@@ -36,7 +36,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
     once, with Gaussian noise. Its eigenvalues are shrunk to what the noise has left of them, and the weights are those
     of EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
 
-    Values are not read: an event is one, whatever it is; negative values are refused.
+    Values are not read: each event counts as one; negative values are refused.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ class PrivatePopularity(PrivateRecommender):
     """Items by how many users took them, released with user-level differential privacy.
 
     Each user adds a vector of length 1, 1 / √n for each of n items, to sums over users, which are released with
-    Gaussian noise. Values are not read: an event is one, whatever it is; negative values are refused.
+    Gaussian noise. Values are not read: each event counts as one; negative values are refused.
 
     Parameters
     ----------

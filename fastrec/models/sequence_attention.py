@@ -32,7 +32,7 @@ class SequenceAttention(UpdatingFactors):
     """A causal transformer over histories in their order, trained to tell each next item from others.
 
     After each event of a history a vector h is made of it and all before, by blocks of attention and hidden layers as
-    in SASRec (Kang, McAuley 2018); the score of an item is h · v, with the same vectors v that the history is made of.
+    in SASRec (Kang, McAuley 2018). The score of an item is h · v, with the same vectors v that the history is made of.
     What is minimised, over all events, is the cross-entropy of the next item among drawn ones, the same for all events
     of a step, or among all items:
 

@@ -71,9 +71,9 @@ POOL: Key[Codes] = Key("pool")
 class SGDFactorization(Fading, FeaturedFactors):
     """Factors by stochastic gradients, with a choice of losses.
 
-    What values mean depends on `loss`: for "squared" they are ratings, negative ones and zeros included; for
-    "logistic" values above zero were taken and values below zero disliked; the others take what was taken, and refuse
-    negative values. There, values are weights only with `weighted`.
+    The meaning of values depends on `loss`. For "squared" they are ratings, negative ones and zeros included. For
+    "logistic" items of values above zero were taken, and those below zero disliked. The others read all events as
+    taken, and refuse negative values. There, values are weights only with `weighted`.
 
     ========== ============================================================================================
     loss       minimised, with s = x·y + b
@@ -87,7 +87,7 @@ class SGDFactorization(Fading, FeaturedFactors):
     ========== ============================================================================================
 
     With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
-    (Kula 2015); the penalty is half of the row, half of its own part. Items and users without any event are answered
+    (Kula 2015). Half of the penalty is on the row, half on its own part. Items and users without any event are answered
     by their features.
 
     Ratings are learned in units of their spread, so that `learning_rate` and penalties mean the same on ratings of 1 to

@@ -1,6 +1,6 @@
 """Admission: which new users and items an update takes in, and which wait until more speaks for them.
 
-Whoever sends events can name any id. So that one client cannot make a model as large as it likes, new ids are taken in
+Whoever sends events can name any id. One client must not make a model as large as it likes. So new ids are taken in
 freely up to twice the users and items of the last fit, and from then on a thousand at each update. Items for which
 several users speak are always taken in. The events of all others are held: their users are answered by them as before,
 and they are taken in by a later update. All of this follows from the model and the events alone, so that every process

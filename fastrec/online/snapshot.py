@@ -1,4 +1,4 @@
-"""Snapshot: a model and what users have done since it was made, frozen, so that whoever asks need not wait."""
+"""Snapshot: a model and what users have done since it was made, frozen, so that no question has to wait."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -56,9 +56,9 @@ class Updater:
     prepare
         Called with each snapshot of a new model before that is put in place: to warm it up.
     new_users, new_items : {"hold", "refuse", "take"}
-        What becomes of ids that the model does not know, at an update: "hold" takes them in up to twice as many as the
-        model was fitted to, then a thousand at each update, and holds back the events of the others; "refuse" takes in
-        none, "take" all, however many they are.
+        The treatment of ids that the model does not know, at an update. "hold" takes them in up to twice as many as the
+        model was fitted to, then a thousand at each update, and holds back the events of the others. "refuse" takes in
+        none, and "take" takes in all.
     support
         An item that so many users have had is taken in where others are held.
     force

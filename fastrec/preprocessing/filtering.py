@@ -317,8 +317,8 @@ class Cap(Preprocessor):
 
     A user keeps the latest items, where there are times (Interactions), else those of the greatest values; what ties is
     drawn by a hash. Of an item that had more users in `fit` than allowed, every user keeps it with the same
-    probability, so that about as many are left as allowed; drawn by a hash of the user's own items, so that a user's
-    row comes out the same in any company. A user who has items keeps one at least.
+    probability, so that about as many are left as allowed. A hash of the user's own items draws, so that a user's row
+    comes out the same in any company. A user who has items keeps one at least.
 
     Parameters
     ----------
@@ -423,7 +423,7 @@ class SampleNegatives(Preprocessor):
     """Items that a user has not had, drawn at random, as entries of a low value: for models of ratings.
 
     Only `fit_transform`, what a `Pipeline` trains on, adds them; `transform` leaves histories as they are. What was
-    drawn counts as seen by the model: ask for training users by their histories, if those items shall be recommended.
+    drawn counts as seen by the model: ask for training users by their histories, if you want those items recommended.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ def next_events(data: Interactions, *, after: Moment, limit: int | None = None) 
     """The next event of every history that ends after a moment.
 
     Of each user with events at the moment or later, each of the first `limit` of them is to be found from all events of
-    the user before it, those after the moment among them: as a model is asked that was fitted before the moment and
-    goes on answering. Fit on what `split_time` with the same moment leaves for training.
+    the user before it, those after the moment included. So is a model asked that was fitted before the moment and goes
+    on answering. Fit on what `split_time` with the same moment leaves for training.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class Weighting(Preprocessor):
     """The base of weightings of the cells of the matrix: a family defines `_options`, `_learn` and `_weigh`.
 
     Of Interactions with several between one user and item, each cell of their matrix (their sum, or what else their
-    policy says) is weighted, and the result has one interaction for it, at the time of the last one.
+    policy says) is weighted. The result has one interaction for it, at the time of the last one.
     """
 
     _takes_negatives = False

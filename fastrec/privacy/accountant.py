@@ -1,7 +1,7 @@
 """The accountant: what Gaussian noise on sums over users costs, as epsilon and delta.
 
 A release of sums to which one user adds a vector of length at most 1, with Gaussian noise of standard deviation σ, is
-μ-GDP with μ = 1/σ; several releases together are as one with μ² the sum of theirs (Dong, Roth, Su 2022). Such a
+μ-GDP with μ = 1/σ. Several releases together are as one with μ² the sum of theirs (Dong, Roth, Su 2022). Such a
 mechanism is (ε, δ)-private for exactly
 
     δ(ε) = Φ(μ/2 - ε/μ) - exp(ε) Φ(-μ/2 - ε/μ)                                               (Balle, Wang 2018).

@@ -93,7 +93,7 @@ class Calibration(OptionsMixin):
     r"""Lists whose mix of features (genres) is near the mix in the user's history.
 
     Place by place the item is taken for which :math:`(1 - w) \sum r_i - w\, \mathrm{KL}(p, q)` of the list so far is
-    highest: p is the mix in the history, q that in the list, as in `fastrec.metrics.calibration`.
+    highest. Here p is the mix in the history and q the mix in the list, as in `fastrec.metrics.calibration`.
 
     Parameters
     ----------

@@ -68,10 +68,10 @@ class ExactIndex(Filed, BaseEstimator):
         What is largest for the best: the inner product, the cosine (0 where either vector is zero), or the negative
         squared distance.
     storage : {"float32", "int8", "float16"}
-        What is scanned. With "int8" the vectors are rounded to bytes, with a bound of what that may change, and all
-        that the bound leaves are ranked by their float32 vectors: the same answer to the bit, several times as fast
-        (for "l2", whose bound is wider, about as fast).
-        "float16" is the same over vectors rounded to float16, which are kept instead of the float32 ones.
+        What is scanned. With "int8" the vectors are rounded to bytes, with a bound of the error, and all vectors that
+        the bound leaves are ranked by their float32 values. The answer is the same to the bit, several times as fast
+        (for "l2", whose bound is wider, about as fast). "float16" is the same over vectors rounded to float16, which
+        are kept instead of the float32 ones.
     n_jobs : int or None
         Threads; None is all cores. A single query is answered without threads.
 
@@ -173,8 +173,8 @@ class ExactIndex(Filed, BaseEstimator):
         -------
         dict
             "scanned": the share of all pairs of a query and a vector that were scored at all, the others being too
-            short to matter; "ranked": how many vectors were scored exactly, for each query; "given up": the share of
-            queries for which the scan could exclude too little, so that all vectors were scored exactly.
+            short to matter. "ranked": the number of vectors that were scored exactly, for each query. "given up": the
+            share of queries for which the scan could exclude too little, so that all vectors were scored exactly.
 
         Examples
         --------

@@ -89,8 +89,8 @@ class IVFIndex(Filed, BaseEstimator):
     n_lists_, n_probe_ : int
         How many lists there are, and how many a query looks at, at most.
     least_ : float
-        Of these lists a query looks at those of which it expects as many of its best k, at least, in each 16 vectors;
-        0 where it looks at all of them: since `n_probe` was given, or that takes less time.
+        Of these lists a query looks at those in which it expects at least this many of its best k in each 16 vectors.
+        It is 0 where a query looks at all of them, since `n_probe` was given, or since that takes less time.
     recall_ : float
         The recall of the best 10 for those of the queries given that had no part in the choice, but to look at more
         until they reached the target; NaN without queries. Of the index as it was fitted: `audit` measures again.
@@ -164,9 +164,9 @@ class IVFIndex(Filed, BaseEstimator):
         y
             Not used; there because scikit-learn passes it.
         queries
-            Queries such as will be asked, of shape (n_queries, d): at least 2, better 1000 or more. Needed for a
-            recall target: 2000 of them at most are drawn, half to find the number of lists, half to measure `recall_`;
-            should that half find less than the target, lists are added until it does not.
+            Queries such as will be asked, of shape (n_queries, d): at least 2, better 1000 or more. Needed for a recall
+            target: 2000 of them at most are drawn, half to find the number of lists, half to measure `recall_`. Where
+            that half finds less than the target, lists are added until it does not.
 
         Raises
         ------
@@ -317,9 +317,9 @@ class IVFIndex(Filed, BaseEstimator):
         Returns
         -------
         dict
-            "recall": the share of the best k by exact scores that is found (without a re-rank: by the bytes' scores);
-            "lists": the share of lists looked at; "scanned": the share of vectors that were scored by bytes;
-            "ranked": how many vectors were scored exactly, for each query.
+            "recall": the share of the best k by exact scores that is found (without a re-rank: by the bytes' scores).
+            "lists": the share of lists looked at. "scanned": the share of vectors that were scored by bytes. "ranked":
+            the number of vectors that were scored exactly, for each query.
 
         Examples
         --------

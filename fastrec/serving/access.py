@@ -101,8 +101,8 @@ def comes_from_elsewhere(headers: Headers) -> bool:
 def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
     """The tokens of a file, or of the environment where there is no file.
 
-    A line of the file is a scope and a token, or a token alone, which may do everything; of each scope there may be
-    two, so that a new one can be handed out while the old one still holds.
+    A line of the file is a scope and a token, or a token alone, which may do everything. Each scope may have two
+    tokens, so that a new one can be handed out while the old one still holds.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The ends of a request's head and body, and the refusals that HTTP asks for: RFC 9112, sections 2, 3, 5, 6 and 7.
 
-The parser behind it is lenient here and there; a request gets to it only in the one form that all readers of HTTP
-understand alike, so that no proxy in front takes for one request what is two here.
+The parser behind it is lenient here and there. A request gets to it only in the one form that all readers of HTTP
+understand alike, so that no proxy in front reads one request where this server reads two.
 """
 
 import re

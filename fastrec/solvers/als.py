@@ -28,7 +28,7 @@ ROW_COST = 16  # what a row costs beside its entries, in entries
 
 
 class Gathered(NamedTuple):
-    """The vectors of the other side as kernels read them: made once for a half epoch, whoever solves its rows.
+    """The vectors of the other side as kernels read them, made once for all rows of a half epoch.
 
     Parameters
     ----------

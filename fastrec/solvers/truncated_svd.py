@@ -112,9 +112,9 @@ def truncated_svd(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int,
     """The `k` largest singular values of a sparse matrix with their right singular vectors.
 
     Where a side is short, the eigenvectors of the dense Gramian. Else subspace iteration with Chebyshev filters
-    (Rutishauser 1970; Zhou, Saad 2007) from random vectors: each round multiplies the wanted directions by a polynomial
-    of MᵀM that is small on all that lies below the smallest Ritz value, until no wanted value moves by more than `tol`
-    of the largest. The answer does not depend on `n_jobs`.
+    (Rutishauser 1970; Zhou, Saad 2007) from random vectors. Each round multiplies the wanted directions by a polynomial
+    of MᵀM that is small below the smallest Ritz value, until no wanted value moves by more than `tol` of the largest.
+    The answer does not depend on `n_jobs`.
 
     Parameters
     ----------

@@ -85,9 +85,8 @@ def search(
         Whether to fit the model with the best options on all of the data.
     store
         A file that takes each result as it comes, under the options that gave it. A search that was killed goes on from
-        there to the same end as if it had not been (a halving runs the survivors' first stages again), and one that is
-        asked for more trials keeps those it has. Results of another search (model, space, data, metric, seed) are
-        refused.
+        there to the end that it would have had (a halving runs the survivors' first stages again). One that is asked
+        for more trials keeps those it has. Results of another search (model, space, data, metric, seed) are refused.
     sampler
         For "optuna": a sampler of its own; by default its TPE sampler with the seed.
     random_state

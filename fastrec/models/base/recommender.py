@@ -1,4 +1,4 @@
-"""The base of all recommenders: what can be asked of a model, in the ids of whoever asks."""
+"""The base of all recommenders: all questions to a model, in the ids of the caller."""
 
 import os
 from typing import Any, Literal, TypeAlias
@@ -31,8 +31,8 @@ class Recommender(Answering):
     """The base of all recommenders.
 
     A family defines ``__init__`` (which only stores its options), ``_fit(matrix)``, ``_score_batch(histories, codes)``,
-    what its options may be in ``_options``, and the names of what it learned in ``_learned``; one with user and item
-    factors derives from `FactorRecommender` instead. Everything else is here: checks, the caller's ids, filters,
+    what its options may be in ``_options``, and the names of what it learned in ``_learned``. A family with user and
+    item factors derives from `FactorRecommender` instead. Everything else is here: checks, the caller's ids, filters,
     fallbacks, memory in proportion to the batch.
 
     Attributes
@@ -69,8 +69,8 @@ class Recommender(Answering):
         Parameters
         ----------
         users
-            One id or a sequence of n ids of users of the training data (codes, where the model was fitted with a
-            matrix); or Interactions or a matrix of shape (n, n_items) with the histories of any users, who are folded
+            One id or a sequence of n ids of users of the training data; codes, where the model was fitted with a
+            matrix. Or Interactions or a matrix of shape (n, n_items) with the histories of any users, who are folded
             in.
         k
             How many items for each.
@@ -80,8 +80,8 @@ class Recommender(Answering):
             Only these items, and none of these: a sequence of ids for all users; or, for each user, a sequence of
             such sequences, or a sparse matrix of shape (n, n_items) whose entries count.
         on_unknown
-            What to do about an id that the model does not know: raise an error; leave the user out of the result (or
-            the item out of `allow` and `deny`); or recommend to the user what is popular.
+            The answer to an id that the model does not know. "error" raises an error. "skip" leaves the user out of the
+            result, or the item out of `allow` and `deny`. "popular" recommends what is popular to the user.
         on_empty
             What to do about a user with no history: recommend what is popular, or raise an error.
         exact

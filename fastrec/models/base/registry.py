@@ -13,8 +13,8 @@ _ON_DEMAND: dict[str, str] = {}
 def register(estimator: Estimator) -> Estimator:
     """Let `load` make objects of this class; a class decorator for estimators of one's own.
 
-    Classes in `fastrec.models` register themselves. A file holds a class's name, never its code: whoever loads it must
-    have imported and registered the class first.
+    Classes in `fastrec.models` register themselves. A file holds a class's name, never its code: import and register
+    the class before you load the file.
 
     Raises
     ------

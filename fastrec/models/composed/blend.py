@@ -44,11 +44,11 @@ class Blend(Ensemble, Explaining):
         "score":  Σ_m w_m s_m(u, i) / (max L_m(u) - min L_m(u))
         "rank":   Σ_m w_m / (60 + rank of i in L_m(u))
 
-    the first a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994; a member whose list is
-    all ties says nothing about that user), the second weighted
-    reciprocal-rank fusion (Cormack, Clarke, Büttcher 2009; items of one score share the best of their ranks). Ranked is
-    what is in the list of any member that has a weight; or, with `candidates_from`, what is in that one's, so that the
-    others re-rank it. Items that nobody has had are ranked where a member knows them by their features.
+    the first is a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994); a member whose list
+    is all ties says nothing about that user. The second is weighted reciprocal-rank fusion (Cormack, Clarke, Büttcher
+    2009); items of one score share the best of their ranks. Ranked is what is in the list of any member that has a
+    weight; or, with `candidates_from`, what is in that one's, so that the others re-rank it. Items that nobody has had
+    are ranked where a member knows them by their features.
 
     Members that read the order of events and members that do not go together: the blend keeps the order, and hands it
     on to those that read it. Where a member needs an order, Interactions need times, and the values of a plain matrix

@@ -29,8 +29,8 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
         any codec of `fastrec.compression`.
     user_codec
         The same for the users' factors. None is `codec`, but "int8" where that is a product quantizer, binary or of two
-        levels: users are looked up, not scanned. "histories" keeps nothing of them: whoever is asked about is folded in
-        from the history that the model keeps anyway. "none" keeps no users at all: it compresses what `strip` leaves.
+        levels: users are looked up, not scanned. "histories" keeps nothing of them: a user is folded in from the
+        history that the model keeps anyway. "none" keeps no users at all: it compresses what `strip` leaves.
 
     Returns
     -------

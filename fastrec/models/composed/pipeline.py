@@ -70,10 +70,10 @@ class _OfTheFit:
 class Pipeline(Updating, sklearn.pipeline.Pipeline):
     """scikit-learn's Pipeline with a recommender at its end: one model, which is asked, saved and served as such.
 
-    The steps before the model are part of it. Histories pass them as the training data did, whoever gives them: in
-    `recommend`, in an evaluation, on a server. What users have had is what was given to `fit`, before any step: an item
-    that a step dropped is not recommended again, and one that a step drew counts as not had. What is said about pairs
-    and items is the model's own, and attributes of the model that end in an underscore can be read here too.
+    The steps before the model are part of it. Histories pass them as the training data did, in `recommend`, in an
+    evaluation, and on a server. What users have had is what was given to `fit`, before any step: an item that a step
+    dropped is not recommended again, and one that a step drew counts as not had. What is said about pairs and items is
+    the model's own, and attributes of the model that end in an underscore can be read here too.
 
     `partial_fit` and updates go through the steps as they were fitted, and refit none: a `TfidfWeight` keeps its
     rarities. Steps that hold something of each item (`TfidfWeight`, `BM25Weight`, `KCore`) take no new items; with

@@ -14,8 +14,8 @@ from fastrec.models.ranking.pairs import Column, Known, Numbers, Pairs, mean_of_
 class Activity(Feature):
     """The number of a user's items, their mean log count and the item's beside it; with times also the idle time.
 
-    Idle is how long ago the last event of the user was, as the logarithm of one plus its share in the span of all
-    events in thousandths: it is known of users of the training data, and NaN of histories that are folded in.
+    Idle is the time since the last event of the user, as the logarithm of one plus its share in the span of all events
+    in thousandths. It is known of users of the training data, and NaN for histories that are folded in.
     """
 
     _by_item = ("popularity_",)

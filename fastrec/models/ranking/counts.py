@@ -19,7 +19,7 @@ LATEST = 0.1  # of the events, which are of late where nothing else is said
 class Counts(Feature):
     """The number of an item's users, as a logarithm; with times also that of late, the trend, and the item's age.
 
-    The trend is the logarithm of the item's share in the latest events over its share in all of them; the age is that
+    The trend is the logarithm of the item's share in the latest events over its share in all of them. The age is that
     of its first event, in units of the span of all events.
 
     Parameters

@@ -22,7 +22,7 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
     A feature of one's own derives from this class: its constructor only stores options, `fit` sets what it learned as
     arrays whose names end in an underscore, and `transform` reads these. For each window of labels a copy is fitted
     with what was known as of its cut: a feature that reads nothing else cannot tell what came later. Files keep its
-    class's name, its options and its arrays; whoever loads one must have imported the class.
+    class's name, its options and its arrays; import the class before you load one.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ def check_ranker(name: str, ranker: object) -> None:
 def fit_ranker(
     ranker: Any, seed: int, columns: NDArray[np.float32], labels: NDArray[np.bool_], sizes: NDArray[np.int64]
 ) -> Any:
-    """A fitted ranker: the boosted trees that are built in, or a copy of another, which is told of the lists.
+    """A fitted ranker: the boosted trees that are built in, or a copy of another, which gets the lists.
 
     It is told by their sizes or their numbers, by which of the two its `fit` takes.
 

@@ -69,12 +69,12 @@ def _check_features(name: str, features: Any) -> None:
 class TwoStage(Ensemble):
     """Candidates of several recommenders in one ranking, by a ranker that learns from features of user and item.
 
-    Each member lists its `candidates` best items that the user has not seen; what any of them lists is ranked by what
-    the members say of it and by what is known beside: how often items are taken and since when, what the user does, and
-    facts about items. The ranker learns from windows of labels. For each window the members and all features are fitted
-    anew with what came before its cut, and the candidates that users took after it are the hits. Nothing of what came
-    later can enter: hits that no member lists are not added, and users without a history, who are answered by
-    popularity, are no lesson.
+    Each member lists its `candidates` best items that the user has not seen. All listed items are ranked by the
+    members' scores and by other facts: how often items are taken and since when, what the user does, and facts about
+    items. The ranker learns from windows of labels. For each window the members and all features are fitted anew with
+    what came before its cut, and the candidates that users took after it are the hits. Nothing of what came later can
+    enter: hits that no member lists are not added, and users without a history, who are answered by popularity, are no
+    lesson.
 
     The last window (of a single one, every other user) judges a ranker that has learned from the rest beside each
     member and a `Blend` of them. Where the ranker is not above these, the best of them answers.

@@ -1,6 +1,6 @@
 """Checksums of a journal's rows: what comes back from the disk is what was written, or it is noticed.
 
-Each is a CRC-32 of all fields with their types, of the table that the row is in, and of the journal itself: a row in
+Each is a CRC-32 of all fields with their types, of the table that the row is in, and of the journal itself. So a row in
 the place of another, or one of another journal, is as wrong as one with a changed bit.
 """
 

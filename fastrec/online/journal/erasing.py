@@ -41,7 +41,7 @@ class Eraser:
         return seq
 
     def _mark_deleted(self, user: Id) -> int:
-        """From here on whoever reads the journal knows that the user is gone."""
+        """From here on each reader of the journal knows that the user is gone."""
         with self._database.transaction() as connection:
             seq, mark = int(self._database.record(connection, "last")) + 1, self._keys.hash_user(user)
             crc = sum_row(self._keys.seed, "deletions", seq, mark)
