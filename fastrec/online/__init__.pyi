@@ -2,6 +2,7 @@ from .drift import Drift as Drift
 from .journal import Deletion as Deletion
 from .journal import Event as Event
 from .journal import EventLog as EventLog
+from .journal import ItemUpdate as ItemUpdate
 from .journal import Journal as Journal
 from .journal import JournalDamagedError as JournalDamagedError
 from .journal import JournalDiskFullError as JournalDiskFullError

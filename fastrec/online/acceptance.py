@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastrec.models import Recommender
 from fastrec.models.base.derived import Key
-from fastrec.online.journal import Deletion, Event, Id
+from fastrec.online.journal import Entry, Event, Id
 
 # A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
 # what all others have done, and the squares of a still larger one be beyond float32.
@@ -65,7 +65,7 @@ def takes_event(model: Recommender, user: Id, item: Id) -> bool:
     return True
 
 
-def select_takeable(model: Recommender, entries: Sequence[Event | Deletion]) -> list[Event]:
+def select_takeable(model: Recommender, entries: Sequence[Entry]) -> list[Event]:
     """The events among the entries that an update of the model could ever take in."""
     events = [
         entry

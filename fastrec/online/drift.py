@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastrec.matrix.rows import rows_of_lists
 from fastrec.metrics import ndcg
-from fastrec.online.journal import Deletion, Event, EventLog, Id, JournalTrimmedError
+from fastrec.online.journal import Entry, Event, EventLog, Id, JournalTrimmedError
 from fastrec.online.snapshot import Snapshot
 from fastrec.validation import check_number, check_size
 
@@ -91,7 +91,7 @@ class Drift:
         return bool(fallen > ERRORS * error)
 
 
-def foresee(snapshot: Snapshot, entries: Sequence[Event | Deletion]) -> NDArray[np.float64]:
+def foresee(snapshot: Snapshot, entries: Sequence[Entry]) -> NDArray[np.float64]:
     """NDCG@10 of what each user did next, of users with a history and items that are new to them, of shape (users,)."""
     events = [entry for entry in entries if isinstance(entry, Event) and entry.value > 0]
     new: dict[Id, list[int]] = {}

@@ -5,13 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastrec.data.ids import as_ids
 from fastrec.matrix.code_matrix import assemble_csr
 from fastrec.models import Explanation, Recommender
-from fastrec.models.base.audience import Audience
+from fastrec.models.base.audience import Audience, find_audience
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value, unknown_ids
-from fastrec.online.journal import Deletion, Event, Id
+from fastrec.online.items import Items
+from fastrec.online.journal import Deletion, Entry, Event, Id, ItemUpdate
 from fastrec.online.user_state import History, UserState, UserStates, no_totals, order_of
 from fastrec.retrieval import TopK
 from fastrec.validation import check_choice, check_size
@@ -41,11 +44,15 @@ class Snapshot:
     held
         Events up to `seq` that the model has not taken in, since their users or items wait to be admitted. Their users
         are answered by them all the same.
+    updates
+        The last update of each item up to `seq`: `Journal.items`.
 
     Attributes
     ----------
     model, version, held
         As given.
+    items : Items
+        The model's items with the updates of them: those hidden or removed are in no answer.
     held_users, held_items, held_events : int
         How many users, items and events wait to be admitted.
     model_seq : int
@@ -76,6 +83,7 @@ class Snapshot:
         "held_events",
         "held_items",
         "held_users",
+        "items",
         "model",
         "model_seq",
         "policy",
@@ -93,6 +101,7 @@ class Snapshot:
         mark: Callable[[Id], bytes] | None = None,
         policy: str | None = None,
         held: Sequence[Event] = (),
+        updates: Sequence[ItemUpdate] = (),
     ) -> None:
         self.model = model
         self.version = version
@@ -102,6 +111,7 @@ class Snapshot:
         self.policy: str = policy or model.duplicate_policy
         self._states = UserStates()
         self._deleted: frozenset[bytes] = frozenset()
+        self.items = Items(model, updates)
         self.held = tuple(held)
         self.held_events = len(held)
         self.held_users, self.held_items = map(len, unknown_ids(model, held))
@@ -114,13 +124,18 @@ class Snapshot:
 
     # -- taking in
 
-    def after(self, entries: Sequence[Event | Deletion]) -> "Snapshot":
+    def after(self, entries: Sequence[Entry]) -> "Snapshot":
         """The snapshot with more entries of the journal taken in; they must follow `seq`."""
         if not entries:
             return self
         if entries[0].seq <= self.seq:
             raise ValueError(f"entries must follow {self.seq}, the last one taken in, got one of seq {entries[0].seq}")
         new = self._copy()
+        new.seq = entries[-1].seq
+        updates = [entry for entry in entries if isinstance(entry, ItemUpdate)]
+        if updates:
+            new.items = self.items.after(updates)
+            entries = [entry for entry in entries if not isinstance(entry, ItemUpdate)]
         start = 0
         for place, entry in enumerate(entries):
             if isinstance(entry, Deletion):
@@ -128,7 +143,6 @@ class Snapshot:
                 new._delete(entry)
                 start = place + 1
         new._take(entries[start:])  # type: ignore[arg-type]
-        new.seq = entries[-1].seq
         return new
 
     def _copy(self) -> "Snapshot":
@@ -212,8 +226,11 @@ class Snapshot:
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
         on_unknown: str = "error",
+        within: NDArray[np.bool_] | None = None,
     ) -> TopK:
         """The `k` best items for each user, as `Recommender.recommend`, their newest events taken in.
+
+        Items that are hidden or removed are not among them.
 
         Parameters
         ----------
@@ -225,6 +242,8 @@ class Snapshot:
             Only these items, and none of these, for all users.
         on_unknown : {"error", "popular"}
             What to do about a user of whom nothing is known, or an item that is unknown in `allow` or `deny`.
+        within
+            Only the items of this mask, of shape (n_items,), for all users: that of `Items.select`, say.
 
         Returns
         -------
@@ -235,11 +254,12 @@ class Snapshot:
             users = list(as_ids(users, "users").tolist())
         k = check_size("k", k, each=8 * max(1, len(users)))
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
+        only = self.shown_within(within)
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
-            return self._answer_one(users[0], k)
+            return self._answer_one(users[0], k, only)
         ids_are_known = self.model.users_ is not None and not self._deleted
         if ids_are_known and not (self._states and any(map(self._states.get, users))):
-            return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
+            return self.ask_model(users, k, within=within, **options)
         check_choice("on_unknown", on_unknown, ("error", "popular"))
         states, bases = [self._states.get(user) for user in users], self._bases(list(users))
         # By what they did since: nothing, for those who are unknown and answered by what is popular.
@@ -253,38 +273,71 @@ class Snapshot:
             for state in states
         ]
         if not changed.any():
-            return self.model.recommend(users, k, **options)  # type: ignore[arg-type]
+            return self.ask_model(users, k, within=within, **options)
         since = [place for place, new in enumerate(changed) if new]
         of_these = [bases[users[place]] for place in since]
-        top = self._answer_rows([rows[place] for place in since], of_these, k, options)
+        top = self._answer_rows([rows[place] for place in since], of_these, k, only, options)
         if changed.all():
             return self._label(top, users)
         codes, scores = np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)
         fallback = np.empty(len(users), bool)
         others = [user for user, new in zip(users, changed, strict=True) if not new]
-        for places, part in ((changed, top), (~changed, self.model.recommend(others, k, **options))):  # type: ignore[arg-type]
+        for places, part in ((changed, top), (~changed, self.ask_model(others, k, within=within, **options))):
             codes[places], scores[places], fallback[places] = part.codes, part.scores, part.fallback
         return self._label(TopK(codes, scores, fallback=fallback), users)
 
-    def _answer_rows(self, rows: Sequence[History], bases: Sequence[int], k: int, options: dict[str, Any]) -> TopK:
+    def shown_within(self, within: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """The items of a mask that may be in answers; None where all may."""
+        shown = self.items.shown
+        return shown if within is None else within if shown is None else within & shown
+
+    def ask_model(self, who: Any, k: int, *, within: NDArray[np.bool_] | None = None, **options: Any) -> TopK:
+        """The model's own answer to users that it knows, or to histories: `Recommender.recommend` with what is shown.
+
+        Parameters
+        ----------
+        who, k, **options
+            As there.
+        within
+            As of `recommend`.
+        """
+        only = self.shown_within(within)
+        if only is None:
+            return self.model.recommend(who, k, **options)
+        audience, _ = find_audience(self.model, who, options.get("on_unknown", "error"))
+        return self.model.answer(audience, k, self.model.item_filter(audience, **options).within(only))
+
+    def _answer_rows(
+        self,
+        rows: Sequence[History],
+        bases: Sequence[int],
+        k: int,
+        only: NDArray[np.bool_] | None,
+        options: dict[str, Any],
+    ) -> TopK:
         """The model's answer to histories of users, what it knows of them by their features included."""
         audience = self._audience_of(rows)
         audience = replace(audience, vectors=self.model.fold_in(audience, np.array(bases, np.int32)))
-        return self.model.answer(audience, k, self.model.item_filter(audience, **options))
+        return self.model.answer(audience, k, self.model.item_filter(audience, **options).within(only))
 
-    def _answer_one(self, user: Id, k: int) -> TopK:
+    def _answer_one(self, user: Id, k: int, only: NDArray[np.bool_] | None) -> TopK:
         """The usual question, past checks of what is right here.
 
         The factors of a user who has done something are kept: who has will soon ask again.
         """
         model, state = self.model, self._states.get(user)
         if state is None:
-            base = np.array([self._base(user)], np.int32)
-            return self._label(model.answer(Audience.of_users(model, base), k), [user])
+            asked = Audience.of_users(model, np.array([self._base(user)], np.int32))
+            return self._label(model.answer(asked, k, self._filter(asked, only)), [user])
         audience = self._audience_of([state.history(model, self.policy)])
         if state.vectors is None:
             state.vectors = model.fold_in(audience, np.array([state.base], np.int32))
-        return self._label(model.answer(replace(audience, vectors=state.vectors), k), [user])
+        asked = replace(audience, vectors=state.vectors)
+        return self._label(model.answer(asked, k, self._filter(asked, only)), [user])
+
+    def _filter(self, audience: Audience, only: NDArray[np.bool_] | None) -> ItemFilter | None:
+        """The usual filter within a mask; None, which is the usual one, where there is no mask."""
+        return None if only is None else self.model.item_filter(audience).within(only)
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """Explains the score of one item by each item of the user's history; for models that can explain."""

@@ -11,12 +11,10 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.models import CompressedFactors, CompressedWeights, Recommender
 from fastrec.models.base.updating import pad_facts, resize
 from fastrec.online.acceptance import select_takeable
-from fastrec.online.journal import Deletion, Event, Id
+from fastrec.online.journal import Entry, Event, Id
 
 
-def interactions_of(
-    model: Recommender, entries: Sequence[Event | Deletion], policy: Any, time_unit: Any = None
-) -> Interactions:
+def interactions_of(model: Recommender, entries: Sequence[Entry], policy: Any, time_unit: Any = None) -> Interactions:
     """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
     events = select_takeable(model, entries)
     if policy == "last":  # the last by the journal's own order, which a clock does not change
@@ -31,7 +29,7 @@ def interactions_of(
 
 
 def training_data(
-    model: Recommender, entries: Sequence[Event | Deletion], gone: list[int], policy: Any, time_unit: Any = None
+    model: Recommender, entries: Sequence[Entry], gone: list[int], policy: Any, time_unit: Any = None
 ) -> Any:
     """The data of a model, without the users gone, and the events since; a matrix for a model without ids."""
     new = interactions_of(model, entries, policy, time_unit)

@@ -16,7 +16,7 @@ from fastrec.models.base.updating import Updating, resize
 from fastrec.online.acceptance import select_takeable, unknown_ids
 from fastrec.online.admission import LARGEST_HOLD, Admission, FittedSizes
 from fastrec.online.forgetting import find_obstacle, forget_users, hide_ids
-from fastrec.online.journal import Deletion, Event, EventLog, JournalTrimmedError
+from fastrec.online.journal import Deletion, Entry, Event, EventLog, JournalTrimmedError
 from fastrec.online.lineage import describe_lineage, find_misfit
 from fastrec.online.snapshot import Snapshot
 from fastrec.online.training_data import check_refittable, check_updatable, features_of, interactions_of, training_data
@@ -256,6 +256,7 @@ class Updater:
         return Snapshot(
             model, seq=marks.seq or 0, version=version, mark=mark, policy=self.policy_of(model),
             held=self._events_waiting(model, marks, self.admission),
+            updates=() if self.journal is None else self.journal.items(marks.seq or 0),
         )  # fmt: skip
 
     def _events_waiting(self, model: Recommender, marks: Marks, admission: Admission) -> list[Event]:
@@ -407,7 +408,7 @@ class Updater:
 
     def _admit(
         self, model: Recommender, marks: Marks, upto: int, admission: Admission
-    ) -> tuple[list[Event | Deletion], list[Event], list[Event]]:
+    ) -> tuple[list[Entry], list[Event], list[Event]]:
         """Reads the journal after a model's place; returns the events among it, those that wait, and those
         taken in.
         """
@@ -448,9 +449,9 @@ class Updater:
             new.partial_fit(data)
         return new, *self._marks_after(new, marks, upto, admission, len(events) - len(taken))
 
-    def _entries(self, after: int, upto: int) -> list[Event | Deletion]:
+    def _entries(self, after: int, upto: int) -> list[Entry]:
         assert self.journal is not None
-        entries: list[Event | Deletion] = []
+        entries: list[Entry] = []
         while True:
             more = self.journal.read(after, READ_AT_ONCE, upto=upto)
             entries += more
@@ -461,7 +462,7 @@ class Updater:
     def _time_unit(self) -> Any:
         return None if self.journal is None else self.journal.time_unit
 
-    def _deleted_codes(self, model: Recommender, entries: Sequence[Event | Deletion]) -> list[int]:
+    def _deleted_codes(self, model: Recommender, entries: Sequence[Entry]) -> list[int]:
         marks = {entry.mark for entry in entries if isinstance(entry, Deletion)}
         if not marks or self.journal is None:
             return []

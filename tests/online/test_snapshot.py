@@ -9,7 +9,7 @@ from fastrec.models import (
     SGDFactorization,
     estimators,
 )
-from fastrec.online import Deletion, Event, Snapshot, Updater
+from fastrec.online import Deletion, Event, ItemUpdate, Snapshot, Updater
 from tests.online.following import ITEMS, QUICK, USERS, data, load_copy, same
 
 
@@ -94,6 +94,31 @@ def test_an_event_of_value_zero_is_had_and_not_learned_from(model):
     found, others = after.recommend(["u1"], k=24), before.recommend(["u1"], k=25)
     assert best not in found.items
     np.testing.assert_array_equal(found.scores[found.valid], others.scores[others.valid][1:])
+
+
+def test_what_is_hidden_is_in_no_answer_whoever_asks_in_whatever_way(model):
+    events = [Event("u3", "i7", 2.0, seq=1), Event("new", "i1", seq=2)]
+    before = Snapshot(model).after(events)
+    who = ["u3", "u4", "new", "nobody"]
+    gone = ["i2", "i11", "i4"]
+    after = before.after([*(ItemUpdate(item, {}, True, seq=3 + n) for n, item in enumerate(gone))])
+    assert (before.seq, after.seq) == (2, 5)
+    for options in ({}, {"exclude_seen": False}, {"allow": ["i2", "i4", "i6", "i7", "i8"]}, {"deny": ["i5"]}):
+        plain = {**options, "deny": [*options.get("deny", []), *gone]}
+        for users in (who, ["u3"], ["u4"], ["new"], ["nobody"], ["u4", "u5"]):
+            told = after.recommend(users, 9, on_unknown="popular", **options)
+            same(told, before.recommend(users, 9, on_unknown="popular", **plain))
+            assert set(told.items.ravel()).isdisjoint(gone)
+    within = np.arange(25) < 12
+    first = after.recommend(who, 25, on_unknown="popular", within=within, exclude_seen=False)
+    same(first, before.recommend(who, 25, on_unknown="popular", deny=gone, allow=ITEMS[:12], exclude_seen=False))
+    same(
+        after.recommend(["u4"], 25, on_unknown="popular", within=within), after.recommend(["u4"], 25, allow=ITEMS[:12])
+    )
+    rows = model.seen_[[5]]
+    same(after.ask_model(rows, 9), model.recommend(rows, 9, deny=gone))
+    shown = after.after([ItemUpdate("i2", {}, False, seq=6), ItemUpdate("i11", {}, seq=7), ItemUpdate("i4", {}, seq=8)])
+    same(shown.recommend(who, 9, on_unknown="popular"), before.recommend(who, 9, on_unknown="popular"))
 
 
 def test_a_deleted_user_is_unknown_and_may_begin_anew(model, journal):

@@ -17,7 +17,7 @@ from fastrec.models import (
     SGDFactorization,
     UserKNN,
 )
-from fastrec.online import Journal, JournalTrimmedError, Updater, Versions
+from fastrec.online import ItemUpdate, Journal, JournalTrimmedError, Updater, Versions
 from tests.online.following import QUICK, USERS, data, same, same_models
 
 
@@ -133,6 +133,34 @@ def test_publishing_lets_the_journal_be_trimmed_and_others_follow(model, journal
     same(late.catch_up().recommend(["u1", "u2", "n"]), leader.snapshot.recommend(["u1", "u2", "n"]))
     with pytest.raises(JournalTrimmedError):
         Updater(model, journal)
+
+
+def test_updates_of_items_outlive_checkpoints_publications_and_restarts(model, journal, tmp_path):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater, other = Updater(versions, journal), Updater(versions, journal)
+    best = updater.snapshot.recommend(["u1"], 3).items[0].tolist()
+    journal.update_items([ItemUpdate(best[0], hidden=True), ItemUpdate("fresh", {"title": "Fresh", "price": 3})])
+
+    def look(snapshot, gone, price):
+        assert set(snapshot.recommend(["u1"], 25).items[0]).isdisjoint(gone)
+        assert snapshot.items.facts_of("fresh") == {"title": "Fresh", "price": price}
+
+    look(updater.catch_up(), best[:1], 3)
+    journal.append([(f"u{n}", "fresh") for n in range(20)])
+    snapshot = updater.checkpoint()
+    look(snapshot, best[:1], 3)
+    assert snapshot.items.select({"price": {"<": 5}}).sum() == 1, "the model knows the item now"
+    assert snapshot.items.titles([25]) == ["Fresh"]
+    journal.update_items([ItemUpdate(best[1], removed=True), ItemUpdate("fresh", {"title": "Fresh", "price": 9})])
+    updater.refit()
+    updater.trim()
+    assert journal.trimmed_seq() == journal.last_seq()
+    assert other.reload()
+    for follower in (updater, other, Updater(versions, journal), Updater(versions, Journal(journal.path))):
+        look(follower.catch_up(), best[:2], 9)
+    journal.update_items([ItemUpdate(best[0], hidden=False)])
+    assert best[0] in other.catch_up().recommend(["u1"], 25).items[0]
 
 
 def test_a_deleted_user_is_gone_from_the_next_model(model, journal, tmp_path):

@@ -10,7 +10,7 @@ from fastrec.online.journal.database import Database
 from fastrec.online.journal.errors import JournalError
 from fastrec.online.journal.events import Event, Receipt
 from fastrec.online.journal.keys import Keys
-from fastrec.online.journal.numbering import hash_ids, number_events
+from fastrec.online.journal.numbering import EventRow, hash_ids, number_events
 from fastrec.online.journal.room import DiskRoom
 
 # SQLite takes at least 999 parameters in one statement, whatever the build.
@@ -62,8 +62,8 @@ class EventWriter:
         hashes = hash_ids(batches, self._keys)
         known = _find_known(connection, [given for some in hashes for given in some if given is not None])
         rows, ids, receipts, last = number_events(batches, hashes, known, last, self._keys.seed)
-        _insert_rows(connection, "events", 6, rows)
-        _insert_rows(connection, "ids", 2, ids)
+        _insert_events(connection, rows)
+        insert_rows(connection, "ids", 2, ids)
         if rows:
             self._database.set_record(connection, "last", last)
         return receipts
@@ -78,7 +78,15 @@ def _find_known(connection: sqlite3.Connection, hashes: list[bytes]) -> dict[byt
     return known
 
 
-def _insert_rows(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None:
+    """Insert events; most name no recommendation, which then costs nothing."""
+    if any(row[-1] is not None for row in rows):
+        insert_rows(connection, "events", 7, rows)
+    else:
+        insert_rows(connection, "events (seq, user, item, value, time, crc)", 6, [row[:-1] for row in rows])
+
+
+def insert_rows(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows, a hundred by one statement, during which other threads can run."""
     row = "(" + ",".join("?" * columns) + ")"
     step = _PARAMETERS // columns

@@ -5,11 +5,14 @@ from typing import Any, TypeAlias
 
 from fastrec.online.journal.checksums import sum_event, sum_row
 from fastrec.online.journal.damage import Damage
-from fastrec.online.journal.events import Checkpoint, Deletion, Event
+from fastrec.online.journal.events import Checkpoint, Deletion, Entry, Event, ItemUpdate
+from fastrec.online.journal.items import decode_update
 
-# (user, item, value, time, crc, seq); (mark, crc, seq); (seq, version, rule, crc)
+# (user, item, value, time, recommendation, crc, seq); (mark, crc, seq); (item, facts, hidden, crc, seq);
+# (seq, version, rule, crc)
 EventFields: TypeAlias = tuple[Any, ...]
 DeletionFields: TypeAlias = tuple[bytes, int | None, int]
+ItemFields: TypeAlias = tuple[Any, ...]
 CheckpointFields: TypeAlias = tuple[int, str, str | None, int | None]
 
 
@@ -30,27 +33,35 @@ class EntryChecks:
         self._damage, self._seed, self._unchecked = damage, seed, unchecked
 
     def entries(
-        self, rows: list[EventFields], marks: list[DeletionFields], after: int, end: int
-    ) -> list[Event | Deletion]:
+        self, rows: list[EventFields], marks: list[DeletionFields], items: list[ItemFields], after: int, end: int
+    ) -> list[Entry]:
         """The entries after a place and up to another, of all the rows that there are."""
-        self._check_places([row[-1] for row in rows], [row[-1] for row in marks], after, end)
-        entries: list[Event | Deletion] = list(self.events(rows))
-        if marks:
-            entries += [
-                Deletion(mark, seq)
-                for mark, crc, seq in marks
-                if self._is_right(crc, sum_row(self._seed, "deletions", seq, mark), seq)
-            ]
+        self._check_places([row[-1] for row in rows], [row[-1] for row in (*marks, *items)], after, end)
+        entries: list[Entry] = list(self.events(rows))
+        if marks or items:
+            entries += self._deletions(marks)
+            entries += self.items(items)
             entries.sort(key=lambda entry: entry.seq)
         return entries
+
+    def _deletions(self, marks: Iterable[DeletionFields]) -> Iterator[Deletion]:
+        for mark, crc, seq in marks:
+            if self._is_right(crc, sum_row(self._seed, "deletions", seq, mark), seq):
+                yield Deletion(mark, seq)
+
+    def items(self, rows: Iterable[ItemFields]) -> Iterator[ItemUpdate]:
+        """Rows as updates of items, each with its checksum looked at."""
+        for item, facts, hidden, crc, seq in rows:
+            if self._is_right(crc, sum_row(self._seed, "items", seq, item, facts, hidden), seq):
+                yield decode_update(item, facts, hidden, seq)
 
     def events(self, rows: Iterable[EventFields]) -> Iterator[Event]:
         """Rows as events, those erased left out, each with its checksum looked at."""
         seed, is_right = self._seed, self._is_right
-        for user, item, value, moment, crc, seq in rows:
-            right = crc == sum_event(seed, seq, user, item, value, moment) or is_right(crc, None, seq)
+        for user, item, value, moment, why, crc, seq in rows:
+            right = crc == sum_event(seed, seq, user, item, value, moment, why) or is_right(crc, None, seq)
             if right and user is not None:
-                yield Event(user, item, value, moment, None, seq)
+                yield Event(user, item, value, moment, None, seq, why)
 
     def checkpoints(self, rows: Sequence[CheckpointFields], count: int, after: int) -> list[Checkpoint]:
         """The checkpoints after a place, of all rows, of which there must be so many."""
@@ -61,7 +72,7 @@ class EntryChecks:
         return [Checkpoint(seq, version, rule) for seq, version, rule, _ in rows if seq > after]
 
     def check_kept(self, count: int, wanted: int, trimmed: int) -> None:
-        """See that of the events that `trim` was told to keep all are there."""
+        """See that of the entries that `trim` has kept all are there."""
         if count != wanted:
             self._damage.report(f"of {wanted} entries kept up to seq {trimmed} there are {count}: one")
 
@@ -74,10 +85,10 @@ class EntryChecks:
         self._damage.report(f"the entry of seq {seq}")
         return False
 
-    def _check_places(self, events: list[int], marks: list[int], after: int, end: int) -> None:
+    def _check_places(self, events: list[int], others: list[int], after: int, end: int) -> None:
         """See that there is a row for each place: only before there were checksums deletions have left gaps."""
         wanted = range(max(after, self._unchecked) + 1, end + 1)
-        places = sorted(events + marks) if marks else events
+        places = sorted(events + others) if others else events
         if places[:1] and places[0] < wanted.start:
             places = [place for place in places if place >= wanted.start]
         if len(places) == len(wanted) and places == list(wanted):

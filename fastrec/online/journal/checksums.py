@@ -10,7 +10,9 @@ from zlib import crc32
 Given: TypeAlias = int | str | None
 
 
-def sum_event(seed: int, seq: int, user: Given, item: Given, value: float, time: int | None) -> int:
+def sum_event(
+    seed: int, seq: int, user: Given, item: Given, value: float, time: int | None, recommendation: str | None = None
+) -> int:
     """The checksum of an event; an erased one has neither user nor item.
 
     >>> sum_event(0, 1, 42, "a", 1.0, None) == sum_event(0, 1, "42", "a", 1.0, None)
@@ -18,7 +20,8 @@ def sum_event(seed: int, seq: int, user: Given, item: Given, value: float, time:
     """
     who = f"{len(user)}:{user}" if type(user) is str else user
     what = f"{len(item)}:{item}" if type(item) is str else item
-    return crc32(f"event {seq} {who} {what} {value!r} {time}".encode("utf-8", "surrogatepass"), seed)
+    why = "" if recommendation is None else f" {recommendation}"
+    return crc32(f"event {seq} {who} {what} {value!r} {time}{why}".encode("utf-8", "surrogatepass"), seed)
 
 
 def sum_erased(seed: int, seq: int) -> int:

@@ -68,7 +68,8 @@ class Eraser:
                 (user, after, upto, _ERASED_A_COMMIT),
             ).fetchall()
             connection.executemany(
-                "UPDATE events SET user = NULL, item = NULL, value = 0, time = NULL, crc = ? WHERE seq = ?",
+                "UPDATE events SET user = NULL, item = NULL, value = 0, time = NULL, recommendation = NULL, crc = ? "
+                "WHERE seq = ?",
                 [(sum_erased(self._keys.seed, seq), seq) for (seq,) in found],
             )
         return found[-1][0] if len(found) == _ERASED_A_COMMIT else None

@@ -1,13 +1,14 @@
-"""The content of a journal: events, deletions and checkpoints."""
+"""The content of a journal: events, deletions, updates of items and checkpoints."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.validation import check_integer, check_number
 
 Id: TypeAlias = int | str
+Fact: TypeAlias = str | int | float | bool | Sequence[str] | None
 
 LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
 _INT64 = range(-(2**63), 2**63)
@@ -20,8 +21,10 @@ _AHEAD = 366 * 86400
 class Event(NamedTuple):
     """A user met an item; `seq` is its place in the journal, 0 as long as it has none.
 
+    `recommendation` is the id of the answer that recommended the item, where one did.
+
     >>> Event("ann", "Alien", 4.0, time=1700000000000, id="click-17")
-    Event(user='ann', item='Alien', value=4.0, time=1700000000000, id='click-17', seq=0)
+    Event(user='ann', item='Alien', value=4.0, time=1700000000000, id='click-17', seq=0, recommendation=None)
     """
 
     user: Id
@@ -30,6 +33,7 @@ class Event(NamedTuple):
     time: int | None = None
     id: str | None = None
     seq: int = 0
+    recommendation: str | None = None
 
 
 class Deletion(NamedTuple):
@@ -37,6 +41,34 @@ class Deletion(NamedTuple):
 
     mark: bytes
     seq: int
+
+
+class ItemUpdate(NamedTuple):
+    """The state of an item from `seq` on, in place of what earlier updates said of it.
+
+    Parameters
+    ----------
+    item
+        The item's id.
+    facts
+        All its facts by name: text, numbers, booleans, lists of tags; None in place of one says that it is missing.
+        None in place of all leaves those of the update before; an update that was read from a log has them itself.
+    hidden
+        Whether it is left out of all answers; None leaves that as it was.
+    removed
+        Whether it is gone, facts and all, until an update says otherwise.
+    seq
+        Its place in the journal, 0 as long as it has none.
+    """
+
+    item: Id
+    facts: Mapping[str, Fact] | None = None
+    hidden: bool | None = None
+    removed: bool = False
+    seq: int = 0
+
+
+Entry: TypeAlias = Event | Deletion | ItemUpdate
 
 
 class Receipt(NamedTuple):
@@ -90,19 +122,21 @@ def check_event(event: Any, place: int = 0) -> Event:
         return event
     if not isinstance(event, tuple) or not 2 <= len(event) <= len(Event._fields):
         raise TypeError(f"events[{place}] must be an Event or (user, item[, value[, time[, id]]]), got {event!r}")
-    user, item, value, moment, key, _ = event if type(event) is Event else Event(*event)
+    user, item, value, moment, key, _, recommendation = event if type(event) is Event else Event(*event)
     name = f"events[{place}]"
     value = check_number(f"{name}.value", value, minimum=-LARGEST_VALUE, maximum=LARGEST_VALUE)
     if moment is not None and (type(moment) is not int or moment not in _INT64):
         moment = check_integer(f"{name}.time", moment, minimum=_INT64[0], maximum=_INT64[-1])
     if key is not None and (type(key) is not str or len(key) > _LARGEST_TEXT):
         raise _not_an_id(f"{name}.id", key, "a string")
-    return Event(check_id(f"{name}.user", user), check_id(f"{name}.item", item), value, moment, key)
+    if recommendation is not None:
+        recommendation = _check_text(f"{name}.recommendation", recommendation)
+    return Event(check_id(f"{name}.user", user), check_id(f"{name}.item", item), value, moment, key, 0, recommendation)
 
 
 def _is_usual(event: Event) -> bool:
     """Tells whether an event needs no other look: a batch may have a hundred thousand of them."""
-    user, item, value, moment, key, _ = event
+    user, item, value, moment, key, _, recommendation = event
     return (
         _is_usual_id(user)
         and _is_usual_id(item)
@@ -110,6 +144,7 @@ def _is_usual(event: Event) -> bool:
         and abs(value) <= LARGEST_VALUE
         and (moment is None or (type(moment) is int and moment in _INT64))
         and (key is None or (type(key) is str and len(key) <= _LARGEST_TEXT))
+        and (recommendation is None or (type(recommendation) is str and _is_usual_id(recommendation)))
     )
 
 
@@ -127,13 +162,18 @@ def check_id(name: str, given: Any) -> Id:
         number = int(given)
         if number in _INT64:
             return number
-    if isinstance(given, str) and len(given) <= _LARGEST_TEXT:
-        try:
-            given.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"{name} must be a string of Unicode characters, got {given!r}") from None
-        return str(given)
-    raise _not_an_id(name, given, "a 64-bit integer or a string")
+    return _check_text(name, given, "a 64-bit integer or a string")
+
+
+def _check_text(name: str, given: Any, wanted: str = "a string") -> str:
+    """A string of Unicode characters that is not too long."""
+    if not isinstance(given, str) or len(given) > _LARGEST_TEXT:
+        raise _not_an_id(name, given, wanted)
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be a string of Unicode characters, got {given!r}") from None
+    return str(given)
 
 
 def _not_an_id(name: str, given: Any, wanted: str) -> Exception:
@@ -145,6 +185,6 @@ def _not_an_id(name: str, given: Any, wanted: str) -> Exception:
     )
 
 
-def select_events(user: Id, entries: Sequence[Event | Deletion]) -> list[Event]:
+def select_events(user: Id, entries: Sequence[Entry]) -> list[Event]:
     """The events of one user among entries; 1 and "1" are two."""
     return [e for e in entries if isinstance(e, Event) and e.user == user and type(e.user) is type(user)]

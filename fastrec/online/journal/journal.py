@@ -9,14 +9,27 @@ from typing import Any, Self
 
 from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.online.journal.appending import EventWriter
+from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.damage import Damage
 from fastrec.online.journal.database import Database
 from fastrec.online.journal.erasing import Eraser
 from fastrec.online.journal.errors import JournalError
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_batch, check_id, clock_time
+from fastrec.online.journal.events import (
+    Checkpoint,
+    Entry,
+    Event,
+    Id,
+    ItemUpdate,
+    Receipt,
+    check_batch,
+    check_id,
+    clock_time,
+)
 from fastrec.online.journal.file_leader import FileLeader
 from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
+from fastrec.online.journal.item_table import ItemTable
+from fastrec.online.journal.items import check_updates
 from fastrec.online.journal.keys import Keys
 from fastrec.online.journal.reading import ENTRIES_AT_ONCE, EntryReader
 from fastrec.online.journal.reserve import Reserve
@@ -88,11 +101,14 @@ class Journal:
                 self._time_unit = self._check_time_unit(time_unit)
                 reserve.make()
                 self._keys = Keys(bytes(self._database.read_record("key")))
-                self._reader = EntryReader(self._database, self._keys.seed)
+                unchecked = int(self._database.read_record("unchecked"))
         except BaseException:
             self._database.close()
             raise
         room = DiskRoom(self._database, reserve)
+        checks = EntryChecks(self._database.damage, self._keys.seed, unchecked)
+        self._reader = EntryReader(self._database, checks)
+        self._items = ItemTable(self._database, room, self._keys, checks)
         writer = EventWriter(self._database, room, self._keys)
         self._commits = GroupCommit(str(self.path), writer.write, largest_queue)
         self._eraser = Eraser(self._database, room, self._keys)
@@ -141,6 +157,40 @@ class Journal:
     def waiting(self) -> int:
         """The number of events that wait for a commit."""
         return self._commits.waiting
+
+    def update_items(self, updates: Iterable[ItemUpdate]) -> int:
+        """Note what is so of items from here on: their facts, and whether they are hidden or removed.
+
+        Each update replaces what was said of its item before, but for what it leaves as it was. The last one of each
+        item stays, however much is trimmed.
+
+        Parameters
+        ----------
+        updates
+            All of them are written, or none.
+
+        Returns
+        -------
+        int
+            The seq of the last update.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an update is not what it must be: its place and field are named.
+        JournalError
+            Where they cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with Journal(tempfile.mkdtemp() + "/events.db") as journal:
+        ...     journal.update_items([ItemUpdate("Alien", {"price": 9.5}), ItemUpdate("Brazil", {}, hidden=True)])
+        ...     journal.items()[0]
+        2
+        ItemUpdate(item='Alien', facts={'price': 9.5}, hidden=False, removed=False, seq=1)
+        """
+        return self._items.write(check_updates(updates))
 
     def delete_user(self, user: Id) -> int:
         """Remove all events of a user from the disk: from the file, its free pages and the write-ahead log.
@@ -240,8 +290,8 @@ class Journal:
         """The name of this journal among all others."""
         return self._keys.name
 
-    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Event | Deletion]:
-        """The first `n` entries after `after`, in order: events, and deletions of users.
+    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
+        """The first `n` entries after `after`, in order: events, deletions of users, and updates of items.
 
         Each is as it was written, and none is missing but those whose user was deleted: checksums and places are
         looked at.
@@ -269,6 +319,10 @@ class Journal:
     def kept(self, first: int, upto: int) -> list[Event]:
         """The events from one place up to another that are there, those among them that `trim` was told to keep."""
         return self._reader.kept(first, upto)
+
+    def items(self, upto: int | None = None) -> list[ItemUpdate]:
+        """The last update of each item, in order; `upto` leaves out those after a place that is not trimmed."""
+        return self._items.latest(upto)
 
     def history(self, user: Id) -> list[Event]:
         """The events of one user that the journal holds, in order; all of it is read for them, and checked."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt
+from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, ItemUpdate, Receipt
 
 
 class Leader(Protocol):
@@ -29,7 +29,7 @@ class EventLog(Protocol):
     """The methods of a store of events for `Updater` and the server; `Journal` is the one in a file.
 
     Entries have places, `seq`: 1, 2, 3 …, without gaps, in the order in which they become durable. An entry is an
-    `Event` or a `Deletion`; of a deleted user's events only the places are left.
+    `Event`, a `Deletion` or an `ItemUpdate`; of a deleted user's events only the places are left.
     """
 
     @property
@@ -72,8 +72,15 @@ class EventLog(Protocol):
         """Erase all events of a user; returns the place of the deletion."""
         ...
 
+    def update_items(self, updates: Iterable[ItemUpdate]) -> int:
+        """Note what is so of items from here on; returns the place of the last update."""
+        ...
+
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drop events up to a place that a published model has taken in, but for those at the places to keep."""
+        """Drop events up to a place that a published model has taken in, but for those at the places to keep.
+
+        The last update of each item stays.
+        """
         ...
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
@@ -110,12 +117,16 @@ class EventLog(Protocol):
         """The lineage that `record_lineage` has noted; None before."""
         ...
 
-    def read(self, after: int, n: int = ..., *, upto: int | None = None) -> list[Event | Deletion]:
+    def read(self, after: int, n: int = ..., *, upto: int | None = None) -> list[Entry]:
         """The first `n` entries after a place, in order; a `JournalTrimmedError` where they have been dropped."""
         ...
 
     def kept(self, first: int, upto: int) -> list[Event]:
         """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        ...
+
+    def items(self, upto: int | None = None) -> list[ItemUpdate]:
+        """The last update of each item, in order; `upto` leaves out those after a place that is not trimmed."""
         ...
 
     def history(self, user: Id) -> list[Event]:

@@ -6,12 +6,12 @@ from fastrec.online.journal.checksums import sum_event
 from fastrec.online.journal.events import Event, Id, Receipt
 from fastrec.online.journal.keys import Keys
 
-EventRow: TypeAlias = tuple[int, Id, Id, float, int | None, int]
+EventRow: TypeAlias = tuple[int, Id, Id, float, int | None, int, str | None]
 
 
 class Numbered(NamedTuple):
-    """A batch to be written: rows (seq, user, item, value, time, crc), hashes of ids with their seqs, in order of
-    hash.
+    """A batch to be written: rows (seq, user, item, value, time, crc, recommendation), hashes of ids with their
+    seqs, in order of hash.
 
     `receipts` has one for each batch, `last` is the place of the last row.
     """
@@ -56,9 +56,10 @@ def number_events(
                 known[given] = last + 1
                 ids.append((given, last + 1))
             last += 1
-            user, item, value, moment, _, _ = event
+            user, item, value, moment, _, _, why = event
             value += 0.0  # SQLite knows no -0.0
-            rows.append((last, user, item, value, moment, sum_event(seed, last, user, item, value, moment)))
+            crc = sum_event(seed, last, user, item, value, moment, why)
+            rows.append((last, user, item, value, moment, crc, why))
         added = last - before
         receipts.append(Receipt(last if added or not events else greatest, added, len(events) - added))
     return Numbered(rows, sorted(ids), receipts, last)

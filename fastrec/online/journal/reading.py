@@ -5,10 +5,12 @@ import sqlite3
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.database import Database
 from fastrec.online.journal.errors import JournalTrimmedError
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, select_events
+from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, select_events
+from fastrec.online.journal.item_table import select_items
 
 # Entries that are read at once where nobody says how many.
 ENTRIES_AT_ONCE = 10_000
+_EVENTS = "SELECT user, item, value, time, recommendation, crc, seq FROM events"
 
 
 class EntryReader:
@@ -18,17 +20,16 @@ class EntryReader:
     ----------
     database
         The journal's file.
-    seed
-        Of its checksums.
+    checks
+        Of its rows.
     """
 
-    def __init__(self, database: Database, seed: int) -> None:
-        self._database = database
-        self._checks = EntryChecks(database.damage, seed, int(database.read_record("unchecked")))
+    def __init__(self, database: Database, checks: EntryChecks) -> None:
+        self._database, self._checks = database, checks
 
-    def read(self, after: int, n: int, upto: int | None) -> list[Event | Deletion]:
+    def read(self, after: int, n: int, upto: int | None) -> list[Entry]:
         """The first `n` entries after `after` and up to `upto`, in order."""
-        entries: list[Event | Deletion] = []
+        entries: list[Entry] = []
         with self._database.errors(), self._database.reading() as connection:
             trimmed = int(self._database.record(connection, "trimmed"))
             if after < trimmed:
@@ -42,12 +43,10 @@ class EntryReader:
                 entries += some
         return entries[:n]
 
-    def _read_some(
-        self, connection: sqlite3.Connection, after: int, n: int, end: int
-    ) -> tuple[list[Event | Deletion], int]:
+    def _read_some(self, connection: sqlite3.Connection, after: int, n: int, end: int) -> tuple[list[Entry], int]:
         """The entries among the first `n` rows of events after a place, and the place up to which these are all."""
         rows = connection.execute(
-            "SELECT user, item, value, time, crc, seq FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (after, end, n),
         ).fetchall()
         if len(rows) == n:
@@ -55,7 +54,7 @@ class EntryReader:
         marks = connection.execute(
             "SELECT mark, crc, seq FROM deletions WHERE seq > ? AND seq <= ? ORDER BY seq", (after, end)
         ).fetchall()
-        return self._checks.entries(rows, marks, after, end), end
+        return self._checks.entries(rows, marks, select_items(connection, after, end), after, end), end
 
     def kept(self, first: int, upto: int) -> list[Event]:
         """The events from one place up to another that are there, those among them that `trim` was told to keep."""
@@ -64,7 +63,7 @@ class EntryReader:
             count = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (trimmed,)).fetchone()[0]
             self._checks.check_kept(count, kept, trimmed)
             rows = connection.execute(
-                "SELECT user, item, value, time, crc, seq FROM events WHERE seq >= ? AND seq <= ? ORDER BY seq",
+                f"{_EVENTS} WHERE seq >= ? AND seq <= ? ORDER BY seq",
                 (first, upto),
             ).fetchall()
             return list(self._checks.events(rows))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.database import Database
+from fastrec.online.journal.item_table import drop_superseded
 
 # An event id sent again counts as known while it is among so many last events; then its hash is dropped.
 REMEMBERED_IDS = 10_000_000
@@ -25,6 +26,7 @@ def drop_events(database: Database, connection: sqlite3.Connection, upto: int, k
     _count_checkpoints(database, connection)
     kept = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (upto,)).fetchone()[0]
     database.set_record(connection, "kept", kept)
+    database.set_record(connection, "kept_items", drop_superseded(connection, upto))
     forgotten = min(upto, int(database.record(connection, "last")) - REMEMBERED_IDS)
     if forgotten > int(database.record(connection, "forgotten")) + REMEMBERED_IDS // 10:
         connection.execute("DELETE FROM ids WHERE seq <= ?", (forgotten,))

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from fastrec.online import Journal
+from fastrec.online import Event, ItemUpdate, Journal
 from tests.online.journal.files import everything
 from tests.online.journal.logs import FileLogs, ServerLogs
 
@@ -25,7 +25,8 @@ def written(tmp_path_factory):
             journal.append(rows)
             journal.record_checkpoint(journal.last_seq(), f"v{block}")
         journal.delete_user("user 7")
-        journal.append([(n, "é" * n) for n in range(40)])
+        journal.update_items([ItemUpdate(n % 9, {"price": n, "tags": ["a", "é"]}, n == 2) for n in range(12)])
+        journal.append([Event(n, "é" * n, recommendation=f"r{n}") for n in range(40)])
         journal.record_published(500)
         journal.trim(500, keep=[3, 77, 78])
         journal.delete_user("user 8")

@@ -17,7 +17,8 @@ def everything(path, **options):
         while some := journal.read(after, 100):
             entries += some
             after = some[-1].seq
-        return kept, entries, journal.checkpoints(), journal.published_seq(), journal.mark("x"), journal.time_unit
+        followed = journal.items(), journal.checkpoints(), journal.published_seq()
+        return kept, entries, *followed, journal.mark("x"), journal.time_unit
 
 
 def run_sql(path, *statements):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fastrec.online import Deletion, Event, JournalError, JournalTrimmedError
+from fastrec.online import Deletion, Event, ItemUpdate, JournalError, JournalTrimmedError
 
 
 def append(log, events):
@@ -206,6 +206,68 @@ def test_what_is_kept_is_there_after_a_trim_until_its_user_is_deleted(log):
     log.record_published(20)
     assert log.trim(20, keep=[5, 19]) == 20
     assert [event.seq for event in log.kept(0, 20)] == [5, 19]
+
+
+def test_events_name_the_recommendation_that_they_follow(log):
+    append(log, [Event("ann", 1, recommendation="é\0"), Event("ann", 2), Event("bob", 1, 2.0, recommendation="b")])
+    assert [event.recommendation for event in log.read(0)] == ["é\0", None, "b"]
+    with pytest.raises(ValueError, match=r"events\[0\].recommendation"):
+        log.submit([Event("ann", 1, recommendation="x" * 1025)])
+    log.delete_user("ann")
+    assert [event.recommendation for event in log.kept(0, 3)] == ["b"]
+
+
+def test_updates_of_items_are_entries_and_the_last_of_each_counts(logs, log):
+    facts = {"title": "é\0", "price": 9.5, "stock": 3, "new": True, "tags": ["a", ""], "gone": None}
+    append(log, [("a", 1)])
+    assert log.update_items([ItemUpdate(42, facts), ItemUpdate("42", {}, hidden=True)]) == 3
+    append(log, [("a", 2)])
+    assert log.update_items([ItemUpdate(42, removed=True)]) == log.last_seq() == 5
+    assert log.read(1) == [
+        ItemUpdate(42, facts, False, seq=2),
+        ItemUpdate("42", {}, True, seq=3),
+        Event("a", 2, seq=4),
+        ItemUpdate(42, {}, False, True, seq=5),
+    ]
+    assert log.read(1, 2) == log.read(1)[:2]
+    assert log.items() == [ItemUpdate("42", {}, True, seq=3), ItemUpdate(42, {}, False, True, 5)]
+    assert log.items(2) == [ItemUpdate(42, facts, False, seq=2)]
+    assert log.update_items([]) == 5
+    log.delete_user(42)
+    assert len(log.items()) == 2, "an item is no user"
+    with contextlib.closing(logs.open()) as again:
+        assert again.items() == log.items()
+        assert again.update_items([ItemUpdate(1, {})]) == 7
+
+
+def test_an_update_leaves_as_it_was_what_it_does_not_say(log):
+    log.update_items([ItemUpdate(1, {"price": 5}), ItemUpdate(1, hidden=True), ItemUpdate(2, hidden=True)])
+    log.update_items([ItemUpdate(1, {"price": 6}), ItemUpdate(2, {"price": 1}, hidden=False)])
+    assert log.items() == [ItemUpdate(1, {"price": 6}, True, seq=4), ItemUpdate(2, {"price": 1}, False, seq=5)]
+    assert log.read(1, 1) == [ItemUpdate(1, {"price": 5}, True, seq=2)]
+    log.update_items([ItemUpdate(1, removed=True), ItemUpdate(1)])
+    assert log.items()[1] == ItemUpdate(1, {}, False, seq=7), "of what was removed nothing is left"
+
+
+def test_a_bad_update_is_named_and_nothing_of_its_batch_is_kept(log):
+    for facts in ({"price": float("inf")}, {"": 1}, {"x": ["a", 1]}, {"x": {}}, {"x": "\ud800"}, {"x": 2**60}, 7):
+        with pytest.raises((ValueError, TypeError), match=r"items\[1\].facts"):
+            log.update_items([ItemUpdate(1, {}), ItemUpdate(2, facts)])
+    assert log.last_seq() == 0
+
+
+def test_the_last_update_of_each_item_stays_after_a_trim(log):
+    log.update_items([ItemUpdate(n, {"n": n}) for n in range(4)])
+    log.update_items([ItemUpdate(1, {"n": 10}), ItemUpdate(2, removed=True)])
+    append(log, [("a", 1)])
+    log.update_items([ItemUpdate(3, {"n": 30}), ItemUpdate(1, {"n": 100})])
+    before, earlier = log.items(), log.items(7)
+    log.record_published(7)
+    assert log.trim(7) == 7
+    assert log.items() == before
+    assert log.items(7) == earlier == log.items(0)
+    assert [update.seq for update in log.items(7)] == [1, 4, 5, 6]
+    assert [entry.seq for entry in log.read(7)] == [8, 9]
 
 
 def test_checkpoints_are_remembered_in_order_and_dropped_by_a_trim(log):

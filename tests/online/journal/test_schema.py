@@ -8,6 +8,7 @@ import pytest
 
 from fastrec.online import (
     Event,
+    ItemUpdate,
     Journal,
     JournalDamagedError,
     JournalError,
@@ -41,6 +42,21 @@ def test_an_old_journal_is_taken_on_with_its_rows_marked(tmp_path):
     run_sql(path, f"UPDATE events SET value = 7 WHERE seq = {last + 1}")
     with pytest.raises(JournalDamagedError, match=f"seq {last + 1}"):
         everything(path)
+
+
+def test_a_journal_of_version_2_is_taken_on(tmp_path):
+    path = tmp_path / "events.db"
+    with Journal(path) as journal:
+        journal.append([("ann", "Alien", 2.0, 7), ("bob", "Brazil")])
+    statements = ["DROP TABLE items", "DELETE FROM meta WHERE name = 'kept_items'"]
+    run_sql(path, *statements, "ALTER TABLE events DROP COLUMN recommendation", "PRAGMA user_version = 2")
+    with Journal(path) as journal:
+        assert [event.item for event in journal.read(0)] == ["Alien", "Brazil"]
+        assert journal.append([Event("ann", "Brazil", recommendation="r")]) == 3
+        assert journal.update_items([ItemUpdate("Alien", hidden=True)]) == 4
+    with Journal(path) as journal:
+        assert journal.history("ann")[1].recommendation == "r"
+        assert len(journal.items()) == 1
 
 
 def test_an_upgrade_that_is_interrupted_leaves_the_old_file(tmp_path, monkeypatch):

@@ -8,13 +8,15 @@ from typing import Any, Self, TypeVar
 from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.errors import JournalError
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id, Receipt, check_batch, check_id
+from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, ItemUpdate, Receipt, check_batch, check_id
 from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
+from fastrec.online.journal.items import check_updates
 from fastrec.online.journal.keys import Keys
 from fastrec.online.journal.postgresql import statements
 from fastrec.online.journal.postgresql.appending import EventWriter
 from fastrec.online.journal.postgresql.connecting import Database
 from fastrec.online.journal.postgresql.erasing import delete_user, scrub
+from fastrec.online.journal.postgresql.items import read_latest, write_updates
 from fastrec.online.journal.postgresql.leading import SessionLeader
 from fastrec.online.journal.postgresql.listening import Listener
 from fastrec.online.journal.postgresql.reading import EntryReader
@@ -25,7 +27,9 @@ from fastrec.validation import check_choice, check_integer
 
 Result = TypeVar("Result")
 
-_NEW = {"last": 0, "trimmed": 0, "published": 0, "forgotten": 0, "kept": 0, "checkpoints": 0, "unscrubbed": 0}
+_NEW = dict.fromkeys(
+    ("last", "trimmed", "published", "forgotten", "kept", "kept_items", "checkpoints", "unscrubbed"), 0
+)
 
 
 class PostgreSQLJournal:
@@ -75,8 +79,9 @@ class PostgreSQLJournal:
             database.close()
             raise
         self._keys = keys = Keys(key)
-        channel = f"fastrec_{keys.name}"
-        self._reader = EntryReader(database, EntryChecks(database.damage, keys.seed))
+        channel = self._channel = f"fastrec_{keys.name}"
+        self._checks = EntryChecks(database.damage, keys.seed)
+        self._reader = EntryReader(database, self._checks)
         self.leader = SessionLeader(database.connect, int(keys.name[:15], 16), database.place)
         self._writer = EventWriter(database, keys, channel)
         self._commits = GroupCommit(database.place, self._write, queue_size)
@@ -119,13 +124,19 @@ class PostgreSQLJournal:
         """The number of events that wait for a commit."""
         return self._commits.waiting
 
+    def update_items(self, updates: Iterable[ItemUpdate]) -> int:
+        """Note what is so of items from here on, all of it or nothing; returns the seq of the last update."""
+        seq = write_updates(self._database, self._checks, self._keys.seed, self._channel, check_updates(updates))
+        self._listener.advance(seq)
+        return seq
+
     def delete_user(self, user: Id) -> int:
         """Erase all events of a user; returns the seq of the deletion.
 
         The table of events is written anew for it, while others wait. What the server keeps besides (its write-ahead
         log, standbys, backups) has the events until it is dropped there.
         """
-        seq = delete_user(self._database, self._keys, check_id("user", user), f"fastrec_{self._keys.name}")
+        seq = delete_user(self._database, self._keys, check_id("user", user), self._channel)
         self._listener.advance(seq)
         return seq
 
@@ -206,7 +217,7 @@ class PostgreSQLJournal:
         """The unit of the events' times."""
         return self._time_unit
 
-    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Event | Deletion]:
+    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
         """The first `n` entries after `after`, in order, checked as those of `Journal`."""
         check_integer("after", after, minimum=0)
         check_integer("n", n, minimum=1)
@@ -215,6 +226,10 @@ class PostgreSQLJournal:
     def kept(self, first: int, upto: int) -> list[Event]:
         """The events from one place up to another that are there, those among them that `trim` was told to keep."""
         return self._reader.kept(first, upto)
+
+    def items(self, upto: int | None = None) -> list[ItemUpdate]:
+        """The last update of each item, in order; `upto` leaves out those after a place that is not trimmed."""
+        return read_latest(self._database, self._checks, upto)
 
     def history(self, user: Id) -> list[Event]:
         """The events of one user that the journal holds, in order; all of it is read for them, and checked."""

@@ -2,7 +2,7 @@
 
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.errors import JournalTrimmedError
-from fastrec.online.journal.events import Checkpoint, Deletion, Event, Id
+from fastrec.online.journal.events import Checkpoint, Entry, Event, Id
 from fastrec.online.journal.events import select_events as select_events_of
 from fastrec.online.journal.postgresql.connecting import Database
 from fastrec.online.journal.postgresql.statements import (
@@ -11,6 +11,7 @@ from fastrec.online.journal.postgresql.statements import (
     select_checkpoints,
     select_deletions,
     select_events,
+    select_items,
 )
 from fastrec.online.journal.reading import ENTRIES_AT_ONCE
 
@@ -29,11 +30,11 @@ class EntryReader:
     def __init__(self, database: Database, checks: EntryChecks) -> None:
         self._database, self._checks = database, checks
 
-    def read(self, after: int, n: int, upto: int | None) -> list[Event | Deletion]:
+    def read(self, after: int, n: int, upto: int | None) -> list[Entry]:
         """The first `n` entries after `after` and up to `upto`, in order."""
         return self._database.read(lambda session: self._read(session, after, n, upto))
 
-    def _read(self, session: Session, after: int, n: int, upto: int | None) -> list[Event | Deletion]:
+    def _read(self, session: Session, after: int, n: int, upto: int | None) -> list[Entry]:
         trimmed = self._database.number(session, "trimmed")
         if after < trimmed:
             raise JournalTrimmedError(
@@ -41,11 +42,12 @@ class EntryReader:
             )
         last = self._database.number(session, "last")
         end = last if upto is None else min(upto, last)
-        entries: list[Event | Deletion] = []
+        entries: list[Entry] = []
         while after < end and len(entries) < n:
             rows = select_events(session, after + 1, end, n)
             upto_here = rows[-1][-1] if len(rows) == n else end
-            entries += self._checks.entries(rows, select_deletions(session, after + 1, upto_here), after, upto_here)
+            others = (select(session, after + 1, upto_here) for select in (select_deletions, select_items))
+            entries += self._checks.entries(rows, *others, after, upto_here)
             after = upto_here
         return entries[:n]
 

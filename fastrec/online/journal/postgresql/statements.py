@@ -1,42 +1,65 @@
 """The SQL of a log in PostgreSQL: questions to its tables, by a connection that is in a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from psycopg import Connection, sql
 
-from fastrec.online.journal.checking import CheckpointFields, DeletionFields, EventFields
+from fastrec.online.journal.checking import CheckpointFields, DeletionFields, EventFields, ItemFields
 from fastrec.online.journal.checksums import sum_row
+from fastrec.online.journal.items import ItemRow
 from fastrec.online.journal.numbering import EventRow
 from fastrec.online.journal.postgresql.values import Value, decode, encode
 
 Session: TypeAlias = Connection[tuple[Any, ...]]
 
-FORMAT = 1
+FORMAT = 2  # 1 had no items: such tables are taken on
 # "frec": one process at a time makes tables.
 _MAKING = 0x66726563
 _TABLES = """
 CREATE TABLE fastrec_meta (name text PRIMARY KEY, value bytea, crc bigint NOT NULL);
 CREATE TABLE fastrec_events (
-    seq bigint PRIMARY KEY, "user" bytea, item bytea, value double precision NOT NULL, time bigint, crc bigint NOT NULL
+    seq bigint PRIMARY KEY, "user" bytea, item bytea, value double precision NOT NULL, time bigint, crc bigint NOT NULL,
+    recommendation bytea
 );
 CREATE TABLE fastrec_ids (hash bytea PRIMARY KEY, seq bigint NOT NULL);
 CREATE TABLE fastrec_deletions (seq bigint PRIMARY KEY, mark bytea NOT NULL, crc bigint NOT NULL);
 CREATE TABLE fastrec_checkpoints (seq bigint PRIMARY KEY, version bytea NOT NULL, rule bytea, crc bigint NOT NULL);
+CREATE TABLE fastrec_items (
+    seq bigint PRIMARY KEY, item bytea NOT NULL, facts bytea, hidden bigint NOT NULL, crc bigint NOT NULL
+);
+CREATE INDEX fastrec_items_by_item ON fastrec_items (item, seq);
 CREATE TABLE fastrec_writers (name bytea PRIMARY KEY, commits bigint NOT NULL, at timestamptz NOT NULL)
+"""
+# What makes tables of format 1 those of format 2.
+_ITEMS = """
+ALTER TABLE fastrec_events ADD COLUMN recommendation bytea;
+CREATE TABLE fastrec_items (
+    seq bigint PRIMARY KEY, item bytea NOT NULL, facts bytea, hidden bigint NOT NULL, crc bigint NOT NULL
+);
+CREATE INDEX fastrec_items_by_item ON fastrec_items (item, seq)
 """
 
 # -- the tables
 
 
 def make_tables(session: Session, records: dict[str, Value]) -> None:
-    """Make the tables where there are none, with these records."""
+    """Make the tables where there are none, with these records; older ones become those of today."""
     session.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
     if session.execute("SELECT to_regclass('fastrec_meta')").fetchone() != (None,):
+        _make_current(session)
         return
     session.execute(_TABLES)
     for name, value in records.items():
         write_record(session, name, value)
+
+
+def _make_current(session: Session) -> None:
+    known = read_record(session, "format")
+    if known is not None and known[0] == 1:
+        session.execute(_ITEMS)
+        write_record(session, "kept_items", 0)
+        write_record(session, "format", FORMAT)
 
 
 def write_anew(session: Session) -> None:
@@ -79,12 +102,19 @@ def find_ids(session: Session, hashes: list[bytes]) -> dict[bytes, int]:
 
 def insert_events(session: Session, rows: Sequence[EventRow], ids: Sequence[tuple[bytes, int]]) -> None:
     """Insert events, and the hashes of their ids."""
-    encoded = ((seq, encode(user), encode(item), *rest) for seq, user, item, *rest in rows)
+    encoded = ((seq, encode(user), encode(item), *rest, encode(why)) for seq, user, item, *rest, why in rows)
     for table, wanted, given in (("fastrec_events", rows, encoded), ("fastrec_ids", ids, ids)):
         if wanted:
             with session.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
                 for row in given:
                     copy.write_row(row)
+
+
+def insert_items(session: Session, rows: Sequence[ItemRow]) -> None:
+    """Insert updates of items."""
+    encoded = [(seq, encode(item), encode(facts), *rest) for seq, item, facts, *rest in rows]
+    with session.cursor() as cursor:
+        cursor.executemany("INSERT INTO fastrec_items VALUES (%s, %s, %s, %s, %s)", encoded)
 
 
 def count_commit(session: Session, writer: bytes, commits: int) -> None:
@@ -116,11 +146,37 @@ def drop_writers(session: Session, writer: bytes | None = None) -> None:
 def select_events(session: Session, first: int, end: int, n: int | None = None) -> list[EventFields]:
     """The first `n` rows of events from one place up to another, in order."""
     rows = session.execute(
-        'SELECT "user", item, value, time, crc, seq FROM fastrec_events WHERE seq BETWEEN %s AND %s '
+        'SELECT "user", item, value, time, recommendation, crc, seq FROM fastrec_events WHERE seq BETWEEN %s AND %s '
         "ORDER BY seq LIMIT %s",
         (first, end, n),
     )
-    return [(decode(user), decode(item), *rest) for user, item, *rest in rows]
+    return [
+        (decode(user), decode(item), value, time, decode(why), crc, seq)
+        for user, item, value, time, why, crc, seq in rows
+    ]
+
+
+def select_items(session: Session, first: int, end: int) -> list[ItemFields]:
+    """The updates of items from one place up to another, in order."""
+    rows = session.execute(
+        "SELECT item, facts, hidden, crc, seq FROM fastrec_items WHERE seq BETWEEN %s AND %s ORDER BY seq",
+        (first, end),
+    )
+    return _decode_items(rows)
+
+
+def find_latest(session: Session, items: list[int | str]) -> list[ItemFields]:
+    """The last updates of some items."""
+    rows = session.execute(
+        "SELECT DISTINCT ON (item) item, facts, hidden, crc, seq FROM fastrec_items WHERE item = ANY(%s) "
+        "ORDER BY item, seq DESC",
+        (list(map(encode, items)),),
+    )
+    return _decode_items(rows)
+
+
+def _decode_items(rows: Iterable[tuple[Any, ...]]) -> list[ItemFields]:
+    return [(decode(item), decode(facts), *rest) for item, facts, *rest in rows]
 
 
 def select_deletions(session: Session, first: int, end: int) -> list[DeletionFields]:
@@ -163,8 +219,8 @@ def find_events_of(session: Session, user: int | str, before: int) -> list[int]:
 def erase_events(session: Session, places: list[int], checksums: list[int]) -> None:
     """Leave nothing of events but their places."""
     session.execute(
-        'UPDATE fastrec_events AS e SET "user" = NULL, item = NULL, value = 0, time = NULL, crc = erased.crc '
-        "FROM unnest(%s::bigint[], %s::bigint[]) AS erased(seq, crc) WHERE e.seq = erased.seq",
+        'UPDATE fastrec_events AS e SET "user" = NULL, item = NULL, value = 0, time = NULL, crc = erased.crc, '
+        "recommendation = NULL FROM unnest(%s::bigint[], %s::bigint[]) AS erased(seq, crc) WHERE e.seq = erased.seq",
         (places, checksums),
     )
 
@@ -176,6 +232,16 @@ def drop_events(session: Session, upto: int, keep: list[int]) -> None:
     )
     session.execute("DELETE FROM fastrec_deletions WHERE seq <= %s", (upto,))
     session.execute("DELETE FROM fastrec_checkpoints WHERE seq < %s", (upto,))
+
+
+def drop_superseded(session: Session, upto: int) -> int:
+    """Drop the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
+    session.execute(
+        "DELETE FROM fastrec_items WHERE seq <= %s AND seq NOT IN "
+        "(SELECT max(seq) FROM fastrec_items WHERE seq <= %s GROUP BY item)",
+        (upto, upto),
+    )
+    return _number(session, "SELECT count(*) FROM fastrec_items WHERE seq <= %s", upto)
 
 
 def forget_ids(session: Session, upto: int) -> None:

@@ -19,6 +19,7 @@ def drop_events(database: Database, session: Session, upto: int, keep: Sequence[
     statements.drop_writers(session)
     statements.write_record(session, "checkpoints", statements.count_checkpoints(session))
     statements.write_record(session, "kept", statements.count_events(session, upto))
+    statements.write_record(session, "kept_items", statements.drop_superseded(session, upto))
     forgotten = min(upto, database.number(session, "last") - REMEMBERED_IDS)
     if forgotten > database.number(session, "forgotten") + REMEMBERED_IDS // 10:
         statements.forget_ids(session, forgotten)

@@ -1,0 +1,127 @@
+"""Conditions on facts of items, as requests say them: ``{"category": ["a", "b"], "price": {"<": 20}}``.
+
+The grammar, in which all parts of an object must hold:
+
+    where      {fact: condition, …}
+    condition  value | [value, …] | {operator: …, …}
+    operator   "=": value | "in": [value, …] | "<", "<=", ">", ">=": number or text | "not": condition
+    value      text | number | true | false | null
+
+A value alone is "=", a list of values is "in". A list of tags equals each of its tags, a text with labels between "|"
+each of these and itself. Numbers are compared with numbers, texts with texts, by their characters. A fact that is
+missing equals null, and nothing else; "not" is true wherever its condition is not, of missing facts too.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.online.facts import FactColumn, PlainFact, labels_of
+
+Predicate: TypeAlias = Callable[[PlainFact], bool]
+
+ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+OPERATORS = ("=", "in", *ORDERS, "not")
+DEEPEST = 8  # conditions within each other
+
+
+def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn], n_items: int) -> NDArray[np.bool_]:
+    """The items for which all conditions hold: a mask of shape (n_items,).
+
+    Parameters
+    ----------
+    where
+        Conditions by the names of facts.
+    column_of
+        Gives the column of a fact, or raises a ValueError.
+    n_items
+        How many items there are.
+
+    Raises
+    ------
+    ValueError
+        Where a condition is none, or asks for values of a kind that the fact has not: it begins with the field's name.
+
+    Examples
+    --------
+    >>> from fastrec.online.facts import read_column
+    >>> facts = {"price": read_column([5, 20, float("nan")]), "genres": read_column(["War|Drama", "Drama", ""])}
+    >>> select_items({"genres": "Drama", "price": {"<": 10}}, facts.__getitem__, 3)
+    array([ True, False, False])
+    >>> select_items({"price": {"not": {"<": 10}}}, facts.__getitem__, 3)
+    array([False,  True,  True])
+    """
+    mask = np.ones(n_items, bool)
+    for name, condition in where.items():
+        column = column_of(name)
+        holds = read_condition(f"where.{name}", condition, {kind_of(value) for value in column.values})
+        mask &= np.fromiter(map(holds, column.values), bool, len(column.values))[column.places]
+    return mask
+
+
+def read_condition(field: str, condition: Any, kinds: set[str], depth: int = 1) -> Predicate:
+    """The predicate of a condition on a fact whose values are of these kinds."""
+    if depth > DEEPEST:
+        raise ValueError(f"{field} has conditions within conditions, more than {DEEPEST} deep")
+    if isinstance(condition, Mapping):
+        if not condition:
+            raise ValueError(f"{field} must have an operator: one of {', '.join(OPERATORS)}")
+        parts = [_read_operator(field, name, operand, kinds, depth) for name, operand in condition.items()]
+        return lambda value: all(holds(value) for holds in parts)
+    wanted = condition if isinstance(condition, list) else [condition]
+    for given in wanted:
+        _check_kind(field, given, kinds)
+    return lambda value: any(_equals(value, given) for given in wanted)
+
+
+def _read_operator(field: str, name: str, operand: Any, kinds: set[str], depth: int) -> Predicate:
+    here = f"{field}.{name}"
+    if name == "not":
+        holds = read_condition(here, operand, kinds, depth + 1)
+        return lambda value: not holds(value)
+    if name in ("=", "in"):
+        if isinstance(operand, list) != (name == "in") or isinstance(operand, Mapping):
+            raise ValueError(f"{here} must be {'a list of values' if name == 'in' else 'a value'}, got {operand!r:.60}")
+        return read_condition(here, operand, kinds, depth + 1)
+    if name not in ORDERS:
+        raise ValueError(f"{field} has no operator {name!r:.60}: there are {', '.join(OPERATORS)}")
+    kind = _check_kind(here, operand, kinds)
+    if kind not in ("numbers", "texts"):
+        raise ValueError(f"{here} must be a number or a text, got {operand!r:.60}")
+    compare = ORDERS[name]
+    return lambda value: kind_of(value) == kind and not isinstance(value, tuple) and compare(value, operand)
+
+
+def _equals(value: PlainFact, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return value == wanted or (isinstance(value, str | tuple) and wanted in labels_of(value))
+    return isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a fact: values of one kind can be compared.
+
+    >>> kind_of(True), kind_of(1.5), kind_of("a"), kind_of(("a", "b")), kind_of(None)
+    ('true or false', 'numbers', 'texts', 'texts', 'nothing')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    return "numbers" if isinstance(value, int | float) else "texts"
+
+
+def _check_kind(field: str, given: Any, kinds: set[str]) -> str:
+    """The kind of a value that a condition names, which must be one that the fact has."""
+    if not isinstance(given, str | int | float | None):
+        raise ValueError(f"{field} must be a value, a list of values or an object of operators, got {given!r:.60}")
+    kind = kind_of(given)
+    if kind not in kinds and kind != "nothing":
+        known = " and ".join(sorted(kinds - {"nothing"})) or "nothing"
+        raise ValueError(f"{field} must be of the kind of the fact, which has {known}, got {given!r:.60}")
+    return kind
