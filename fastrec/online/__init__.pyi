@@ -1,4 +1,5 @@
 from .drift import Drift as Drift
+from .items import Items as Items
 from .journal import Deletion as Deletion
 from .journal import Event as Event
 from .journal import EventLog as EventLog
@@ -13,6 +14,7 @@ from .journal import open_log as open_log
 from .opening import open_versions as open_versions
 from .plan import SchedulePlan as SchedulePlan
 from .schedule import Schedule as Schedule
+from .similar import find_similar as find_similar
 from .snapshot import Snapshot as Snapshot
 from .updating import Updater as Updater
 from .versions import Versions as Versions

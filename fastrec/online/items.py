@@ -114,6 +114,23 @@ class Items:
                     titles[place] = None if facts["title"] is None else str(facts["title"]) or None
         return titles
 
+    def changed_titles(self) -> dict[int, str]:
+        """The titles that updates have given to items of the model, by code; ids in place of those taken away."""
+        given = {
+            code: update.facts["title"] for code, update in self._by_code.items() if "title" in (update.facts or {})
+        }
+        ids = dict(zip(given, self.model.item_vocabulary.decode(np.array([*given], int)).tolist(), strict=True))
+        return {code: str(title or ids[code]) for code, title in given.items()}
+
+    def new_items(self) -> list[Id]:
+        """The items that may be in answers, but which the model does not know yet."""
+        codes = self.model.item_vocabulary.match(list(self._updates))
+        return [
+            item
+            for (item, update), code in zip(self._updates.items(), codes, strict=True)
+            if code < 0 and is_shown(update)
+        ]
+
     # -- facts of all items
 
     @property

@@ -25,7 +25,7 @@ class Scope(StrEnum):
     """The permissions of a token."""
 
     read = "read"  # ask what follows from users' histories: lists by user id, histories, ids, metrics
-    write = "write"  # tell what users did
+    write = "write"  # tell what users did, and what is so of items
     admin = "admin"  # delete users; and all that the others may
 
 

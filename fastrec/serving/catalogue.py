@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrec.models import Recommender
-from fastrec.online import Snapshot
+from fastrec.online import Items, Snapshot
 from fastrec.online.journal import Id
 
 
@@ -28,27 +28,32 @@ class Titles:
         self.typical_value = float(np.median(values)) if len(values) else 1.0
         self._popular: Any = np.argsort(-model.told_counts(), kind="stable")
 
-    def find_items(self, wanted: str, limit: int) -> list[int]:
-        """Codes of items: those whose id it is, whose text begins so, has a word that does, or has it anywhere.
+    def find_items(self, items: Items, wanted: str, limit: int) -> list[Id]:
+        """Ids of items: those whose id it is, whose text begins so, has a word that does, or has it anywhere.
 
-        Among equals the more popular come first; without words, the most popular of all.
+        Among equals the more popular come first; without words, the most popular of all. Items that the model does not
+        know are the last, and hidden ones are not among them.
         """
+        shown = items.shown
+        popular = self._popular if shown is None else self._popular[shown[self._popular]]
         words = wanted.casefold().split()
         if not words:
-            return [int(code) for code in self._popular[:limit]]
+            return self._decode(popular[:limit].tolist())
         ranked: list[tuple[int, int]] = []
-        whole = " ".join(words)
-        for place, code in enumerate(self._popular.tolist()):
-            text = self._texts[code]
-            if self._ids[code] == whole:
-                ranked.append((-1, code))
-            elif all(word in text for word in words):
-                rank = 0 if text.startswith(whole) else 1 if f" {whole}" in text else 2
+        titles = items.changed_titles()
+        for place, code in enumerate(popular.tolist()):
+            rank = _rank(words, self._ids[code], titles[code].casefold() if code in titles else self._texts[code])
+            if rank is not None:
                 ranked.append((rank, code))
             if place > 10_000 and len(ranked) >= 20 * limit:
                 break
         ranked.sort(key=lambda pair: pair[0])  # stable: popularity decides the rest
-        return [code for _, code in ranked[:limit]]
+        found = self._decode([code for _, code in ranked[:limit]])
+        return found + _find_new(items, words, limit - len(found))
+
+    def _decode(self, codes: list[int]) -> list[Id]:
+        found: list[Id] = self.model.item_vocabulary.decode(np.array(codes, int)).tolist()
+        return found
 
     def find_users(self, wanted: str, limit: int) -> list[Id]:
         """Ids that begin so; without a beginning, some evenly spread over all."""
@@ -64,6 +69,28 @@ class Titles:
                 if len(found) > 50 * limit:
                     break
         return sorted(found, key=lambda given: (len(str(given)), str(given)))[:limit]
+
+
+def _rank(words: list[str], given: str, text: str) -> int | None:
+    """The rank of an item by its id and text, both in small letters; None where it has not all words."""
+    whole = " ".join(words)
+    if given == whole:
+        return -1
+    if not all(word in text for word in words):
+        return None
+    return 0 if text.startswith(whole) else 1 if f" {whole}" in text else 2
+
+
+def _find_new(items: Items, words: list[str], limit: int) -> list[Id]:
+    """Items that the model does not know, in the order in which they came."""
+    found: list[Id] = []
+    for item in items.new_items():
+        if len(found) >= limit:
+            break
+        text = (items.title_of(item) or str(item)).casefold()
+        if _rank(words, str(item).casefold(), text) is not None:
+            found.append(item)
+    return found
 
 
 class Catalogue:

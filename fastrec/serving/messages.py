@@ -152,6 +152,42 @@ class Item(Struct, omit_defaults=True):
     title: str | None = None
 
 
+FactValue = str | int | float | bool | list[str] | None
+Facts = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=200)], FactValue],
+    Meta(description="Text, numbers, true or false, lists of tags; null: it is missing, whatever the model has."),
+]
+
+
+class ItemRequest(Struct, forbid_unknown_fields=True):
+    """The state of an item; what is not given stays as it was."""
+
+    facts: Annotated[
+        Facts | None,
+        Meta(description="All its facts, `title` among them, in place of those sent before; the model's own stay."),
+    ] = None
+    hidden: Annotated[bool | None, Meta(description="Whether it is left out of all answers.")] = None
+
+
+class ItemAnswer(Struct):
+    """An item as it is now."""
+
+    item: Id
+    facts: Annotated[dict[str, FactValue], Meta(description="The model's facts, and those sent since.")]
+    hidden: bool
+    known: Annotated[bool, Meta(description="Whether the model knows it; else it is in no list before the next one.")]
+    seq: int
+    version: str
+
+
+class RemovedAnswer(Struct):
+    """The item is in no answer any more."""
+
+    item: Id
+    seq: int
+    version: str
+
+
 class ItemsAnswer(Struct):
     """Items whose title or id has the words searched for."""
 

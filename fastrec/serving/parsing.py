@@ -9,6 +9,7 @@ from starlette.requests import Request
 from fastrec.data import Vocabulary
 from fastrec.data.ids import parse_id as read_id
 from fastrec.models import Recommender
+from fastrec.online import Items
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value
 from fastrec.online.journal import Id, JournalDiskFullError, JournalError
 from fastrec.retrieval import TopK
@@ -18,21 +19,13 @@ from fastrec.serving.refusal import Refusal
 SEQ_HEADER = b"fastrec-seq"
 
 
-def list_recommended(model: Recommender, top: TopK, row: int) -> list[m.Recommended]:
+def list_recommended(items: Items, top: TopK, row: int) -> list[m.Recommended]:
     """One row of a result."""
     codes = top.codes[row]
     codes = codes[codes >= 0]
     scores = top.scores[row, : len(codes)].tolist()
-    named = find_titles(model, codes.tolist())
-    return [m.Recommended(*part) for part in zip(decode(model, codes), scores, named, strict=True)]
-
-
-def find_titles(model: Recommender, codes: list[int]) -> list[str | None]:
-    """The titles to show for items, where the model has titles."""
-    column = (model.item_info_ or {}).get("title")
-    if column is None:
-        return [None] * len(codes)
-    return [str(column[code]) or None for code in codes]
+    named = items.titles(codes.tolist())
+    return [m.Recommended(*part) for part in zip(decode(items.model, codes), scores, named, strict=True)]
 
 
 def decode(model: Recommender, codes: Any) -> list[Id]:
@@ -74,6 +67,13 @@ def _fit_64_bits(ids: list[Id]) -> bool:
     return min(ids) >= -(2**63) and max(ids) < 2**63  # type: ignore[operator]
 
 
+def check_item(model: Recommender, item: Id, field: str) -> None:
+    """Refuse an item that no model of this lineage could know: of a model without ids, a code far beyond its own."""
+    reach = model.item_vocabulary.reach
+    if reach is not None and not 0 <= item < reach:  # type: ignore[operator]
+        raise Refusal(422, f"a code must be from 0 to {reach - 1}, got {item}", field)
+
+
 def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
     """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
     for name, vocabulary in (("user", model.user_vocabulary), ("item", model.item_vocabulary)):
@@ -105,8 +105,8 @@ def parse_path_id(model: Recommender, side: str, text: str, field: str) -> Id:
     return parsed
 
 
-def parse_user(request: Request) -> str:
-    """The user's id in a path; bytes that are no text name nobody, nor who is called by what stands for them."""
+def parse_path_text(request: Request) -> str:
+    """The id in a path, as text; bytes that are no text name nothing, nor what is called by what stands for them."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError:

@@ -24,6 +24,7 @@ _LIMIT = Parameter("limit", "How many.", m.LARGEST_SEARCH)
 _SEQ = Parameter(
     "fastrec-seq", "The answer has the events up to this seq, as another server has told it, or is 503.", place="header"
 )
+_ITEM = Parameter("id", "The item's id.", required=True, place="path")
 _USER = Parameter("id", "The user's id.", required=True, place="path")
 
 
@@ -79,6 +80,29 @@ ROUTES = (
         description=Description(
             "Items by title or id", m.ItemsAnswer, _LATER, "The most popular ones, without a search.",
             parameters=[Parameter("search", "A part of the title."), _LIMIT],
+        ),
+    ),
+    Endpoint(
+        "GET", "/items/{id}", items.show_item, Scope.write,
+        description=Description(
+            "An item as it is", m.ItemAnswer, {404: "Unknown item, or removed"} | _LATER | _PRIVATE,
+            "Its facts, and whether it is hidden.", parameters=[_ITEM, _SEQ],
+        ),
+    ),
+    Endpoint(
+        "PUT", "/items/{id}", items.put_item, Scope.write,
+        description=Description(
+            "Hide an item, show it, or say its facts", m.ItemAnswer, _TOO_MUCH | _LATER | _WRITING,
+            "On disk when this is answered, and so at once in every answer of every worker, for all models to come. An "
+            "item that the model does not know waits with its facts for the model that does.",
+            m.ItemRequest, parameters=[_ITEM],
+        ),
+    ),
+    Endpoint(
+        "DELETE", "/items/{id}", items.delete_item, Scope.write,
+        description=Description(
+            "Remove an item", m.RemovedAnswer, {404: "Unknown item"} | _LATER | _WRITING,
+            "Facts and all, until it is put again. Histories of users still name it.", parameters=[_ITEM],
         ),
     ),
     Endpoint(

@@ -60,6 +60,14 @@ def test_an_item_is_shown_until_it_is_hidden_or_removed_and_again(model):
     assert items.is_shown("y")
 
 
+def test_titles_that_changed_and_items_that_are_new(model):
+    updates = [ItemUpdate("a", {"title": "Aliens"}), ItemUpdate("c", {"title": None}), ItemUpdate("b", {"price": 1})]
+    items = Items(model, [*updates, ItemUpdate("y", {}, True), ItemUpdate("z", {})])
+    assert items.changed_titles() == {0: "Aliens", 2: "c"}
+    assert items.new_items() == ["z"]
+    assert Items(model).changed_titles() == {}
+
+
 def test_masks_are_kept_and_bounded(model, monkeypatch):
     items = Items(model)
     where = {"genres": "SF"}

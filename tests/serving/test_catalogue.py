@@ -4,7 +4,7 @@ import pytest
 
 from fastrec.data import Interactions
 from fastrec.models import Popularity
-from fastrec.online import Snapshot
+from fastrec.online import Items, ItemUpdate, Snapshot
 from fastrec.serving.catalogue import Catalogue, Titles
 
 TITLES = ["The Alien", "Alien", "Brazil", "An alienist"]
@@ -30,7 +30,18 @@ def model():
     ],
 )
 def test_items_by_words(model, wanted, found):
-    assert Titles(model).find_items(wanted, 10) == found
+    found = [7 + code for code in found]
+    assert Titles(model).find_items(Items(model), wanted, 10) == found
+
+
+def test_items_are_searched_as_updates_have_made_them(model):
+    updates = [ItemUpdate(8, {}, hidden=True), ItemUpdate(9, {"title": "Aliens"}), ItemUpdate(70, {"title": "Alien 3"})]
+    items, titles = Items(model, [*updates, ItemUpdate(71, {}, removed=True)]), Titles(model)
+    assert titles.find_items(items, "alien", 10) == [9, 10, 7, 70]
+    assert titles.find_items(items, "brazil", 10) == []
+    assert titles.find_items(items, "alien", 2) == [9, 10]
+    assert titles.find_items(items, "", 10) == [10, 9, 7]
+    assert titles.find_items(items, "70", 10) == [70]
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("an", ["ann", "anna"]), ("b", ["b2", "bob"]), ("x", [])])

@@ -45,6 +45,10 @@ BAD = [
     ("/events", {"events": [{"user": "1", "item": "2", "time": 2**64}]}, "events[0].time"),
     ("/events", {"events": [{"user": "1", "item": "2", "id": 5}]}, "events[0].id"),
     ("/events", {"events": [{"user": "x" * 2000, "item": "2"}]}, "events[0].user"),
+    ("/items/1000", {"fact": {}}, "fact"),
+    ("/items/1000", {"hidden": 1}, "hidden"),
+    ("/items/1000", {"facts": {"price": {}}}, "facts[...]"),
+    ("/items/1000", {"facts": {"price": 2**60}}, "facts"),
 ]
 
 
@@ -52,7 +56,7 @@ BAD = [
     ("path", "body", "field"), BAD, ids=[f"{path}-{field}-{n}" for n, (path, _, field) in enumerate(BAD)]
 )
 def test_malformed_requests_are_told_which_field(server, path, body, field):
-    status, answer, _ = server.post(path, body)
+    status, answer, _ = server.ask("PUT" if path.startswith("/items/") else "POST", path, body)
     assert status == 422, answer
     assert answer["error"]["field"].rstrip(".") == field, answer
     assert "Traceback" not in json.dumps(answer)

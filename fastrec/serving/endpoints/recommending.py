@@ -23,7 +23,6 @@ from fastrec.serving.parsing import (
     check_types,
     decode,
     encode,
-    find_titles,
     list_recommended,
     parse_seq,
 )
@@ -40,7 +39,7 @@ async def recommend(server: Server, request: Request) -> Answer:
     """POST /recommend."""
     asked = await server.bodies.read(request, m.RecommendRequest)
     if asked.user is None:
-        snapshot = server.snapshot_now()  # a history of the request's own is answered by the model alone
+        snapshot = await server.snapshot()  # of which what is hidden counts, too
     else:
         server.access.check(request.scope["headers"], Scope.read)
         snapshot = await server.snapshot(parse_seq(request))
@@ -66,9 +65,9 @@ def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) ->
         history: Any = None
     else:
         history = _read_history(server, model, asked.history or [], policy, unknown)
-        top = model.recommend(history, asked.k, exclude_seen=asked.exclude_seen, **filters)
+        top = snapshot.ask_model(history, asked.k, exclude_seen=asked.exclude_seen, **filters)
     fallback = bool(top.fallback[0])
-    items = list_recommended(model, top, 0)
+    items = list_recommended(snapshot.items, top, 0)
     if asked.explain and not fallback and "explain" in model.capabilities:
         for item in items:
             item.why = _reasons(snapshot, asked.user if history is None else history, item.item)
@@ -77,15 +76,13 @@ def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) ->
 
 
 def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
-    model = snapshot.model
+    items = snapshot.items
+    most = n if items.shown is None else None
     is_user = isinstance(who, int | str)
-    reasons = snapshot.explain(who, item, n) if is_user else model.explain(who, item, n)
-    ids = reasons.items.tolist()
-    named = find_titles(model, [int(code) for code in encode(model, ids)])
-    return [
-        m.Reason(given, part, title)
-        for given, part, title in zip(ids, reasons.contributions.tolist(), named, strict=True)
-    ]
+    reasons = snapshot.explain(who, item, most) if is_user else snapshot.model.explain(who, item, most)
+    parts = zip(reasons.items.tolist(), reasons.contributions.tolist(), strict=True)
+    shown = [(given, part) for given, part in parts if items.is_shown(given)][:n]
+    return [m.Reason(given, part, items.title_of(given)) for given, part in shown]
 
 
 def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Audience:

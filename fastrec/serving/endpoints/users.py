@@ -11,11 +11,10 @@ from fastrec.serving.answers import Answer, make_answer
 from fastrec.serving.parsing import (
     decode,
     encode,
-    find_titles,
     parse_count,
     parse_path_id,
+    parse_path_text,
     parse_seq,
-    parse_user,
     refuse_writing,
 )
 from fastrec.serving.refusal import Refusal
@@ -35,13 +34,13 @@ async def show_history(server: Server, request: Request) -> Answer:
     """GET /users/{id}."""
     snapshot = await server.snapshot(parse_seq(request))
     model = snapshot.model
-    user = parse_path_id(model, "users_", parse_user(request), "id")
+    user = parse_path_id(model, "users_", parse_path_text(request), "id")
     if not snapshot.knows(user):
         raise Refusal(404, f"unknown user {user!r}", "id")
     row = snapshot.history(user)
     order = np.argsort(-row.values if row.order is None else -row.order, kind="stable")[:1000]
     codes = row.codes[order]
-    parts = zip(decode(model, codes), row.values[order].tolist(), find_titles(model, codes.tolist()), strict=True)
+    parts = zip(decode(model, codes), row.values[order].tolist(), snapshot.items.titles(codes.tolist()), strict=True)
     seen = [m.Seen(item, value, title) for item, value, title in parts]
     return make_answer(m.HistoryAnswer(user, seen, len(row.codes), snapshot.version, snapshot.seq))
 
@@ -50,7 +49,7 @@ async def delete_user(server: Server, request: Request) -> Answer:
     """DELETE /users/{id}."""
     journal = server.writable()
     snapshot = await server.snapshot()
-    user = parse_path_id(snapshot.model, "users_", parse_user(request), "id")
+    user = parse_path_id(snapshot.model, "users_", parse_path_text(request), "id")
     try:
         if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
             return make_answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
