@@ -46,8 +46,8 @@ class EntryReader:
         while after < end and len(entries) < n:
             rows = select_events(session, after + 1, end, n)
             upto_here = rows[-1][-1] if len(rows) == n else end
-            others = (select(session, after + 1, upto_here) for select in (select_deletions, select_items))
-            entries += self._checks.entries(rows, *others, after, upto_here)
+            marks, items = (select(session, after + 1, upto_here) for select in (select_deletions, select_items))
+            entries += self._checks.entries(rows, marks, items, after, upto_here)
             after = upto_here
         return entries[:n]
 
