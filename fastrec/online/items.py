@@ -85,7 +85,7 @@ class Items:
         return update is None or is_shown(update)
 
     def facts_of(self, item: Id) -> dict[str, Any] | None:
-        """All facts of an item; None of one that neither the model nor an update knows, or that is removed."""
+        """The facts of an item; None of one that neither the model nor an update knows, or that is removed."""
         code, update = self.model.item_vocabulary.match([item])[0], self._updates.get(item)
         if (update is not None and update.removed) or (update is None and code < 0):
             return None
@@ -116,9 +116,8 @@ class Items:
 
     def changed_titles(self) -> dict[int, str]:
         """The titles that updates have given to items of the model, by code; ids in place of those taken away."""
-        given = {
-            code: update.facts["title"] for code, update in self._by_code.items() if "title" in (update.facts or {})
-        }
+        changed = {code: update.facts or {} for code, update in self._by_code.items()}
+        given = {code: facts["title"] for code, facts in changed.items() if "title" in facts}
         ids = dict(zip(given, self.model.item_vocabulary.decode(np.array([*given], int)).tolist(), strict=True))
         return {code: str(title or ids[code]) for code, title in given.items()}
 
