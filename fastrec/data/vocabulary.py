@@ -305,6 +305,35 @@ class Vocabulary:
         rest = iter(found)
         return [next(rest) if type(given) is wanted else -1 for given in ids]
 
+    def find(self, id: int | str) -> int:
+        """The code of one id, -1 where it is unknown or of another type: `match` of one, without arrays.
+
+        >>> Vocabulary([7, 5, 6]).find(6), Vocabulary([5, 6]).find("6")
+        (2, -1)
+        """
+        if type(id) is not (int if self._kind == "int" else str) or not self._length:
+            return -1
+        if self._lookup is not None:
+            return self._lookup.get(id, -1)  # type: ignore[arg-type]  # there are strings alone
+        if self._kind == "int" and self._sorting() is None:
+            low, high = self.ids.item(0), self.ids.item(-1)
+            if high - low + 1 == self._length:  # a run without gaps
+                return id - low if low <= id <= high else -1
+        elif self._ascending is None:
+            return self.match([id])[0]
+        return self._find(id)
+
+    def decode_few(self, codes: list[int]) -> list[int] | list[str]:
+        """The ids of a few codes, which must be in range: `decode` without arrays.
+
+        >>> Vocabulary(["a", "b", "c"]).decode_few([2, 0])
+        ['c', 'a']
+        """
+        if self._ids is not None:
+            return list(map(self._ids.item, codes))
+        read = self._reader()
+        return [str(read(code), "utf-8", ERRORS) for code in codes]
+
     def _unknown(self, id: Any) -> str:
         given = id if isinstance(id, str) else int(id)
         twin: Any = None
@@ -350,8 +379,12 @@ class Vocabulary:
         lookup = self._lookup
         return np.fromiter((lookup.get(id, -1) for id in ids.tolist()), np.int32, len(ids))
 
-    def _find(self, id: str) -> int:
-        key, read = (id, self._ids.item) if self._ids is not None else (id.encode("utf-8", ERRORS), self._reader())
+    def _find(self, id: int | str) -> int:
+        key: Any = id
+        if self._ids is None:
+            key, read = str(id).encode("utf-8", ERRORS), self._reader()
+        else:
+            read = self._ids.item
         order = self._order
         place = bisect_left(range(self._length), key, key=read if order is None else lambda i: read(int(order[i])))
         if place == self._length:
@@ -469,6 +502,14 @@ class CodeVocabulary(Vocabulary):
     def match(self, ids: list[int | str]) -> list[int]:
         """The codes that are in range, -1 for all else."""
         return [given if isinstance(given, int) and 0 <= given < self._length else -1 for given in ids]
+
+    def find(self, id: int | str) -> int:
+        """The code itself, -1 where it is out of range."""
+        return id if isinstance(id, int) and 0 <= id < self._length else -1
+
+    def decode_few(self, codes: list[int]) -> list[int]:
+        """The codes themselves, which are not looked at."""
+        return codes
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
         """The codes themselves, which are not looked at."""

@@ -206,6 +206,18 @@ def places_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[n
     return with_data(matrix, data)
 
 
+def order_of_list(codes: NDArray[np.int32]) -> Order:
+    """The order of the distinct items of a list, which are numbered by their codes: by the last place of each.
+
+    >>> order_of_list(np.array([7, 2, 9, 7], "i4"))
+    array([0, 2, 1], dtype=int32)
+    """
+    _, last = np.unique(codes[::-1], return_index=True)
+    order = np.empty(len(last), np.int32)
+    order[np.argsort(-last)] = np.arange(len(last))
+    return order
+
+
 def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:
     """The items of each row, the oldest first; in the order of the codes where there is none.
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data.ids import as_ids
+from fastrec.matrix.arrays import readonly
 from fastrec.matrix.code_matrix import assemble_csr
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models import Explanation, Recommender
 from fastrec.models.base.audience import Audience, find_audience
-from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value, unknown_ids
 from fastrec.online.items import Items
 from fastrec.online.journal import Deletion, Entry, Event, Id, ItemUpdate
@@ -179,7 +181,7 @@ class Snapshot:
         return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
     def _base(self, user: Id) -> int:
-        return -1 if self.is_deleted(user) else self.model.user_vocabulary.match([user])[0]
+        return -1 if self.is_deleted(user) else self.model.user_vocabulary.find(user)
 
     def _delete(self, entry: Deletion) -> None:
         mark = self._mark
@@ -256,7 +258,8 @@ class Snapshot:
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         only = self.shown_within(within)
         if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
-            return self._answer_one(users[0], k, only)
+            one = self.answer_one(users[0], k, within)
+            return self._label(TopK(one.codes[None], one.scores[None], fallback=[one.fallback]), users)
         ids_are_known = self.model.users_ is not None and not self._deleted
         if ids_are_known and not (self._states and any(map(self._states.get, users))):
             return self.ask_model(users, k, within=within, **options)
@@ -320,24 +323,20 @@ class Snapshot:
         audience = replace(audience, vectors=self.model.fold_in(audience, np.array(bases, np.int32)))
         return self.model.answer(audience, k, self.model.item_filter(audience, **options).within(only))
 
-    def _answer_one(self, user: Id, k: int, only: NDArray[np.bool_] | None) -> TopK:
-        """The usual question, past checks of what is right here.
+    def answer_one(self, user: Id, k: int, within: NDArray[np.bool_] | None = None) -> SingleAnswer:
+        """The usual question, past all checks: the `k` best items for one user, by popularity where nothing is known.
 
         The factors of a user who has done something are kept: who has will soon ask again.
         """
-        model, state = self.model, self._states.get(user)
+        model, state = self.model, self._states.get(user) if self._states else None
         if state is None:
-            asked = Audience.of_users(model, np.array([self._base(user)], np.int32))
-            return self._label(model.answer(asked, k, self._filter(asked, only)), [user])
-        audience = self._audience_of([state.history(model, self.policy)])
+            return model.answer_one(Single(self._base(user)), k, self.shown_within(within))
+        row = HistoryRow(*state.history(model, self.policy))
         if state.vectors is None:
-            state.vectors = model.fold_in(audience, np.array([state.base], np.int32))
-        asked = replace(audience, vectors=state.vectors)
-        return self._label(model.answer(asked, k, self._filter(asked, only)), [user])
-
-    def _filter(self, audience: Audience, only: NDArray[np.bool_] | None) -> ItemFilter | None:
-        """The usual filter within a mask; None, which is the usual one, where there is no mask."""
-        return None if only is None else self.model.item_filter(audience).within(only)
+            audience = Single(history=row).audience(model)
+            vectors = model.fold_in(audience, np.array([state.base], np.int32))
+            state.vectors = None if vectors is None else readonly(vectors)
+        return model.answer_one(Single(history=row, vectors=state.vectors), k, self.shown_within(within))
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """Explains the score of one item by each item of the user's history; for models that can explain."""

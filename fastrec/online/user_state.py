@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.matrix.arrays import readonly
 from fastrec.matrix.pairs import reduce_runs
 from fastrec.matrix.sequences import Order
 from fastrec.models import Recommender
@@ -85,9 +86,9 @@ class UserState:
             new = self._merge(policy)
             values = new.values.astype(np.float32)
             codes, had = seen.indices[start:stop], seen.data[start:stop]
-            merged = merge_into(codes, had, new.codes, values, policy)
-            order = None if new.latest is None else self._order(model, codes, merged[0], new.codes, new.latest)
-            self._history = History(*merged, order)
+            merged, merged_values = map(readonly, merge_into(codes, had, new.codes, values, policy))
+            order = None if new.latest is None else self._order(model, codes, merged, new.codes, new.latest)
+            self._history = History(merged, merged_values, order)
         return self._history
 
     def _order(

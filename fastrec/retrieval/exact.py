@@ -25,7 +25,7 @@ from fastrec.matrix.arrays import readonly
 from fastrec.options import Choice, Jobs, Options
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
-from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
+from fastrec.retrieval.filters import NO_MASK, ExcludedCodes, Filters, Mask, candidate_lists, read_filters
 from fastrec.retrieval.packed import (
     ROTATION,
     Packed,
@@ -36,6 +36,7 @@ from fastrec.retrieval.packed import (
     scan_form,
     scanned_dimensions,
 )
+from fastrec.retrieval.single_scan import SingleScan
 from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_number, check_size, name_options
 
@@ -129,6 +130,7 @@ class ExactIndex(Filed, BaseEstimator):
     def _adopt(self, vectors: NDArray[Any], exact: Exact, packed: Packed, storage: str) -> None:
         self._exact = exact
         self._packed = packed
+        self._single = None if exact.metric == SQUARED_DISTANCE else SingleScan(exact, packed)
         self._fitted_as = exact.metric, storage  # whatever the parameters have been set to since
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
@@ -164,6 +166,23 @@ class ExactIndex(Filed, BaseEstimator):
         """
         batch = self._answer(queries, k, exclude, allow)
         return TopK(*widen(batch.codes, batch.scores, int(k)))
+
+    def search_one(
+        self, query: NDArray[np.float32], k: int, closed: NDArray[np.int32], allowed: Mask | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The codes and scores that `search` finds for one query, of shape (k,), in as few steps as can be.
+
+        Nothing is checked: `query` is finite, float32 and read-only, of shape (d,), and `closed` are codes that are
+        left out, ascending, int32 and read-only.
+        """
+        n, mask = len(self.vectors_), NO_MASK if allowed is None else allowed.mask
+        left = n if allowed is None or allowed.allowed is None else len(allowed.allowed)
+        if self._single is not None and self._is_scan_better(left, k):
+            found = self._single.find(query, k, self._room(k), mask, closed)
+            if found is not None:
+                return found
+        top = self.search(query[None], k, ExcludedCodes(np.array([0, len(closed)]), closed), allow=allowed)
+        return top.codes[0], top.scores[0]
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10, exclude: Any = None, *, allow: Any = None) -> dict[str, float]:
@@ -241,7 +260,11 @@ class ExactIndex(Filed, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         # What is packed suits this CPU; where the index is read again, it is packed anew.
-        return {name: value for name, value in super().__getstate__().items() if name not in ("_exact", "_packed")}
+        return {
+            name: value
+            for name, value in super().__getstate__().items()
+            if name not in ("_exact", "_packed", "_single")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -260,7 +283,9 @@ class ExactIndex(Filed, BaseEstimator):
         filters = read_filters(exclude, allow, len(queries), n)
         places = (len(queries), min(k, max(1, n)))
         batch = _Batch(queries, filters, np.empty(places, np.int32), np.empty(places, np.float32), [])
-        answer = partial(self._scan if self._is_scan_better(filters, k) else self._rank_listed, batch)
+        left = n if filters.allowed is None else len(filters.allowed)
+        scans = not len(filters.allow_starts) and self._is_scan_better(left, k)
+        answer = partial(self._scan if scans else self._rank_listed, batch)
         if len(queries) == 1:
             answer(slice(0, 1))
         else:
@@ -269,13 +294,14 @@ class ExactIndex(Filed, BaseEstimator):
             run_pieces(answer, [slice(first, min(first + size, len(queries))) for first in firsts], jobs)
         return batch
 
-    def _is_scan_better(self, filters: Filters, k: int) -> bool:
-        """Tells whether to scan all vectors, or to score each candidate on its own."""
-        if len(filters.allow_starts) or self.vectors_.shape[1] > MOST_DIMENSIONS:
-            return False
-        n = len(self.vectors_)
-        left = n if filters.allowed is None else len(filters.allowed)
-        return 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
+    def _is_scan_better(self, left: int, k: int) -> bool:
+        """Tells whether to scan all vectors, or to score each of those left on its own."""
+        n, d = self.vectors_.shape
+        return d <= MOST_DIMENSIONS and 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
+
+    def _room(self, k: int, roomier: int = 1) -> int:
+        """The number of candidates of a scan that there is room for."""
+        return min(roomier * (4 * k + 128), 2 * len(self.vectors_))
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """The number of queries that one thread takes at a time, and of threads; the answer does not depend
@@ -294,9 +320,8 @@ class ExactIndex(Filed, BaseEstimator):
     def _scan(self, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
         packed = self._packed
-        (n, d), (b, k) = self.vectors_.shape, (rows.stop - rows.start, batch.codes.shape[1])
-        room = min(roomier * (4 * k + 128), 2 * n)
-        space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, room)
+        d, (b, k) = self.vectors_.shape[1], (rows.stop - rows.start, batch.codes.shape[1])
+        space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, self._room(k, roomier))
         search = search_floats if packed.form.levels == 0 else search_bytes
         bad = search(
             packed.way, packed.panels, packed.form, self._exact, batch.queries[rows],

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastrec.kernels.topk import select_rows
+from fastrec.kernels.topk import select_row, select_rows
 from fastrec.matrix.arrays import readonly
-from fastrec.retrieval.filters import candidate_lists, read_filters
+from fastrec.retrieval.filters import NO_MASK, Mask, candidate_lists, read_filters
 from fastrec.retrieval.topk import widen
 from fastrec.validation import check_size
 
@@ -54,6 +54,23 @@ def select_topk(
     codes, best = np.empty(places, np.int32), np.empty(places, np.float32)
     select_rows(values, starts, counts, listed, filters.closed, codes, best)
     return widen(codes, best, k)
+
+
+def select_one(
+    scores: NDArray[np.float32], k: int, closed: NDArray[np.int32], allowed: Mask | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """What `select_topk` finds for one row, of shape (k,), in as few steps as can be.
+
+    Nothing is checked: `scores` are float32, of shape (n,), and `closed` are codes that are left out, ascending, int32
+    and read-only.
+
+    >>> select_one(np.array([0.1, 0.7, 0.7, 0.2], "f4"), 2, readonly(np.array([1], "i4")))
+    (array([2, 3], dtype=int32), array([0.7, 0.2], dtype=float32))
+    """
+    codes, best = np.empty(k, np.int32), np.empty(k, np.float32)
+    mask = NO_MASK if allowed is None else allowed.mask
+    select_row(readonly(scores), mask, np.array([0, len(closed)]), closed, codes, best)
+    return codes, best
 
 
 def _read_scores(scores: ArrayLike) -> NDArray[np.float32]:

@@ -8,24 +8,24 @@ from starlette.requests import Request
 
 from fastrec.data import Vocabulary
 from fastrec.data.ids import parse_id as read_id
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.models import Recommender
 from fastrec.online import Items
 from fastrec.online.acceptance import SMALLEST_VALUE, largest_value, takes_value
 from fastrec.online.journal import Id, JournalDiskFullError, JournalError
-from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.refusal import Refusal
 
 SEQ_HEADER = b"fastrec-seq"
 
 
-def list_recommended(items: Items, top: TopK, row: int) -> list[m.Recommended]:
-    """One row of a result."""
-    codes = top.codes[row]
-    codes = codes[codes >= 0]
-    scores = top.scores[row, : len(codes)].tolist()
-    named = items.titles(codes.tolist())
-    return [m.Recommended(*part) for part in zip(decode(items.model, codes), scores, named, strict=True)]
+def list_recommended(items: Items, codes: Codes, scores: Floats) -> list[m.Recommended]:
+    """One row of a result, up to its end or the first empty place."""
+    found = codes.tolist()
+    if found and found[-1] < 0:
+        found = found[: found.index(-1)]
+    ids = items.model.item_vocabulary.decode_few(found)
+    return list(map(m.Recommended, ids, scores.tolist(), items.titles(found)))
 
 
 def decode(model: Recommender, codes: Any) -> list[Id]:

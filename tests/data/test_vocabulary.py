@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrec import Vocabulary
+from fastrec.data.vocabulary import CodeVocabulary
 
 INTEGERS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=40)
 # All of Unicode but lone surrogates, which are refused; NULs and empty strings included.
@@ -36,6 +37,25 @@ def test_arrays_bring_back_the_same_vocabulary(ids):
         lazy = Vocabulary.from_arrays(vocabulary.to_arrays())
         assert lazy.encode([id]).tolist() == [code]
         assert lazy.decode([code]).tolist() == [id]
+
+
+@given(INTEGERS | STRINGS, st.lists(st.integers(-(2**70), 2**70) | st.text(), max_size=5))
+def test_one_id_and_a_few_codes_are_looked_up_as_many_are(ids, others):
+    whole = Vocabulary(ids)
+    made = [whole, Vocabulary.from_arrays(whole.to_arrays()), Vocabulary.from_sorted(whole.ids[np.argsort(whole.ids)])]
+    for vocabulary in made:
+        listed = vocabulary.ids.tolist()
+        lazy = vocabulary if vocabulary is made[2] else Vocabulary.from_arrays(vocabulary.to_arrays())
+        assert [lazy.find(id) for id in listed] == list(range(len(ids)))
+        codes = list(range(len(ids)))[::-3]
+        assert lazy.decode_few(codes) == [listed[code] for code in codes]
+        for other in [*others, True, None]:
+            assert lazy.find(other) == (listed.index(other) if type(other) in (int, str) and other in listed else -1)
+
+
+def test_one_code_is_looked_up_where_there_are_no_ids():
+    assert [CodeVocabulary(3).find(asked) for asked in (0, 2, 3, -1, "0")] == [0, 2, -1, -1, -1]
+    assert CodeVocabulary(3).decode_few([2, 0]) == [2, 0]
 
 
 @given(STRINGS, st.integers(0, 400))

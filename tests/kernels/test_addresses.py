@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastrec.kernels._jit import kernel
-from fastrec.kernels.addresses import count_words, table_reader, write_table
+from fastrec.kernels.addresses import as_floats, count_words, table_reader, write_table
 from fastrec.kernels.arrays import Codes, Floats
 from fastrec.kernels.lists import AddressTable, read_table
 
@@ -42,6 +42,18 @@ def test_nested_fields_come_back():
     out = np.zeros(7)
     read_all(table, out)
     assert out.tolist() == [-0.25, -3, 1.5, 9, 2**40, 2.5, 5]
+
+
+@kernel()
+def read_as_floats(table, out):
+    out[0] = as_floats(read_outer(table).codes)[1]
+
+
+def test_a_field_of_int32_can_hold_float32():
+    values = np.array([0.5, 1.5, 2.5], np.float32)
+    inner, out = Inner(0, values), np.zeros(1)
+    read_as_floats(write_table(Outer(0.0, inner, values.view(np.int32), inner, 0)), out)
+    assert out[0] == 1.5
 
 
 def test_an_array_of_another_dtype_is_refused():

@@ -15,6 +15,7 @@ from fastrec.kernels.topk import (
     measure_rows,
     rank_candidates,
     score_rows,
+    select_row,
     select_rows,
 )
 from tests.reference import topk as reference
@@ -82,6 +83,13 @@ def test_rows_of_scores_are_selected_as_by_the_twin(seed, n, b, k, levels):
     codes, scores = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
     select_rows(values, *lists_of(listed), filter_of(closed), codes, scores)
     expected = reference.select_topk(values, k, closed, allowed_by(listed, n))
+    np.testing.assert_array_equal(codes, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+    some = allowed_by(listed, n)
+    for row in range(b):  # the same one by one
+        shut = np.flatnonzero(closed[row]).astype(np.int32)
+        mask = some[row].astype(np.uint8) if listed[row] is not None else np.empty(0, np.uint8)
+        select_row(values[row], mask, np.array([0, len(shut)]), shut, codes[row], scores[row])
     np.testing.assert_array_equal(codes, expected[0])
     np.testing.assert_array_equal(scores, expected[1])
 

@@ -11,6 +11,7 @@ from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, check_matrix, keep_entries
 from fastrec.matrix.rows import join_rows, pick_rows, rows_of_lists
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
@@ -18,8 +19,10 @@ from fastrec.models.base.item_filter import Excluded, ItemFilter, mask_of
 from fastrec.models.base.items import read_items
 from fastrec.models.base.learner import Learner
 from fastrec.models.base.scores import DenseScores, SearchedScores
+from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.retrieval import TopK
-from fastrec.retrieval.select import select_topk
+from fastrec.retrieval.filters import Mask, read_allowed
+from fastrec.retrieval.select import select_one, select_topk
 from fastrec.validation import check_choice, check_flag
 
 # Dense scores are made for as many users at a time as fit in the first, and all that is made on the way in the second.
@@ -28,6 +31,8 @@ WORK_BYTES = 4 * BATCH_BYTES
 
 SIMILAR_ITEMS, SIMILAR_USERS = ("item", "similar"), ("user", "similar")
 
+READ_MASK: Key[Mask | None] = Key("mask of recommendable items")
+LAST_MASK: Key[dict[str, tuple[NDArray[np.bool_], Mask]]] = Key("last mask")
 RECOMMENDABLE: Key[NDArray[np.bool_] | None] = Key("recommendable items")
 STRUCTURE: Key[tuple[Any, Any]] = Key("structure")
 
@@ -101,6 +106,25 @@ class Answering(Learner):
         """See `Asked.recommendable_items`."""
         return self._derived.get(RECOMMENDABLE, self._find_recommendable)
 
+    def _recommendable_mask(self) -> Mask | None:
+        """The same as searches read it: once."""
+        return self._derived.get(READ_MASK, self._read_recommendable)
+
+    def _mask_within(self, only: NDArray[np.bool_] | None) -> Mask | None:
+        """The recommendable items within a mask, as searches read them; that of the last mask is kept."""
+        if only is None:
+            return self._recommendable_mask()
+        kept = self._derived.get(LAST_MASK, dict)
+        found = kept.get("last")
+        if found is None or found[0] is not only:
+            warm = self.recommendable_items()
+            found = kept["last"] = only, read_allowed(only if warm is None else warm & only, self.n_features_in_)
+        return found[1]
+
+    def _read_recommendable(self) -> Mask | None:
+        warm = self.recommendable_items()
+        return None if warm is None else read_allowed(warm, self.n_features_in_)
+
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
         warm = self.told_counts() > 0
         return None if warm.all() else warm
@@ -173,6 +197,32 @@ class Answering(Learner):
     def exact_model(self) -> Self:
         """See `Asked.exact_model`."""
         return self
+
+    def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
+        """See `Asked.answer_one`."""
+        row = who.row(self)
+        if row is not None and (np.count_nonzero(row.values) or (self.keeps_zeros and len(row.values))):
+            found = self._search_one(who, row, k, only)
+            if found is not None:
+                check_scores(found[1][:1])
+                return SingleAnswer(*found)
+        audience = who.audience(self)
+        top = self.answer(audience, k, None if only is None else self.item_filter(audience).within(only))
+        return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
+
+    def _search_one(
+        self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
+    ) -> tuple[Codes, Floats] | None:
+        """What `_search` finds for a single user who has a history, `row`: codes and scores, of shape (k,).
+
+        None where a family has no shorter way than that of many users.
+        """
+        return None
+
+    def _select_one(self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None) -> tuple[Codes, Floats]:
+        """`_search_one` of families that are asked for dense scores."""
+        scores = self._dense(who.audience(self))[0]
+        return select_one(scores, k, row.codes, self._mask_within(only))
 
     def _top(
         self,

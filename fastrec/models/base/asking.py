@@ -12,6 +12,7 @@ from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.retrieval import TopK
 
 T = TypeVar("T")
@@ -68,6 +69,13 @@ class Asked(Protocol):
 
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
         """The `k` best items for each, by popularity where the model cannot; `wanted` is what `item_filter` gives."""
+
+    def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
+        """The `k` best items for a single user, what was seen left out: to the bit what `answer` says.
+
+        `only` is a mask, of shape (n_items,), of what may be in the answer; it is read faster where it is the same one
+        again. Here nothing is made that one user does not need: it is what servers ask most.
+        """
 
     def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
         """The vectors by which histories are answered, or None where the model has no vectors.

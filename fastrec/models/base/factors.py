@@ -11,9 +11,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils import TransformerTags
 
 from fastrec.fields import Array, Fields
-from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.answering import SIMILAR_USERS
 from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience, find_audience, read_histories
@@ -22,9 +23,9 @@ from fastrec.models.base.fields import Index
 from fastrec.models.base.item_filter import Allowed, ItemFilter
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import VectorScores
+from fastrec.models.base.single import Single
 from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
-from fastrec.retrieval.filters import Mask, read_allowed
 from fastrec.validation import check_size
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
@@ -38,7 +39,6 @@ INDEXES: dict[tuple[Side, str], Key[ExactIndex]] = {
     (side, metric): Key(f"{metric} of {side}") for side in get_args(Side) for metric in ("ip", "cosine")
 }
 NONZERO: dict[Side, Key[NDArray[np.bool_] | None]] = {side: Key(f"{side} that are not zero") for side in get_args(Side)}
-READ_MASK: Key[Mask] = Key("mask of recommendable items")
 
 
 class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommender):
@@ -276,14 +276,33 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
-        top = index.search(self._vectors(audience), k, wanted.excluded_of_one, allow=self._read(wanted.allow))
+        top = index.search(self._vectors(audience), k, wanted.excluded_of_one, allow=self._as_read(wanted.allow))
         return top.codes, top.scores
 
-    def _read(self, allowed: Allowed) -> Any:
-        """Reads the filter; the mask of warm items, with which nearly all queries come, is read once."""
-        if allowed is None or allowed is not self.recommendable_items():
-            return allowed
-        return self._derived.get(READ_MASK, lambda: read_allowed(allowed, self.n_features_in_))
+    def _as_read(self, allowed: Allowed) -> Any:
+        """The filter; the mask of warm items, with which nearly all queries come, as it was read once."""
+        return self._recommendable_mask() if allowed is self.recommendable_items() else allowed
+
+    def _search_one(
+        self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
+    ) -> tuple[Codes, Floats] | None:
+        if "index_" in vars(self):
+            return None
+        index = self._index("item_factors_", "ip")
+        return index.search_one(self._vector_of_one(who), k, row.codes, self._mask_within(only))
+
+    def _vector_of_one(self, who: Single) -> Floats:
+        """The factors by which a single user is answered, read-only, of shape (factors,)."""
+        if who.history is None and not self.fades:
+            return self._known_user(who.code)
+        vectors = self._vectors(who.audience(self)) if who.vectors is None else who.vectors
+        vector: Floats = readonly(vectors[0])
+        return vector
+
+    def _known_user(self, code: int) -> Floats:
+        """`_known_users` of one, read-only, of shape (factors,)."""
+        vector: Floats = self.user_factors_[code]
+        return vector
 
     def _vectors(self, audience: Audience) -> Floats:
         """The factors by which each is answered, of shape (n, factors)."""

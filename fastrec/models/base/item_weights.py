@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from fastrec.fields import Array, Either, Fields, Matrix
 from fastrec.kernels.neighbors import add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
 from fastrec.kernels.sparse import Entries
-from fastrec.matrix.arrays import Codes, readonly
+from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.select import select_topk
@@ -72,6 +74,9 @@ class ItemWeights(Explaining, Updating):
 
         run_pieces(add_piece, range(len(cuts) - 1), jobs)
         return scores
+
+    def _search_one(self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None) -> tuple[Codes, Floats]:
+        return self._select_one(who, row, k, only)
 
     def _additions(self, histories: CodeMatrix) -> float:
         """About how many numbers are added up for some histories."""

@@ -4,9 +4,9 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from fastrec.matrix.arrays import aligned_zeros
-from fastrec.models.base.answering import RECOMMENDABLE
+from fastrec.models.base.answering import READ_MASK, RECOMMENDABLE
 from fastrec.models.base.derived import Key
-from fastrec.models.base.factors import INDEXES, NONZERO, READ_MASK, FactorRecommender
+from fastrec.models.base.factors import INDEXES, NONZERO, FactorRecommender
 from fastrec.models.base.updating import Change, Updating
 
 

@@ -14,6 +14,7 @@ from fastrec.kernels.codes import Coded, measure_codes, score_pairs_of_codes
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.matrix.sequences import HistoryRow
 from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
@@ -23,9 +24,11 @@ from fastrec.models.base.fields import Arrays
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.scores import SearchedScores
+from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change
 from fastrec.models.composed.compressed import Compressed
 from fastrec.retrieval.coded import CodedIndex
+from fastrec.retrieval.filters import ExcludedCodes
 
 ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
 ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
@@ -220,6 +223,9 @@ class CompressedFactors(Compressed, FactorRecommender):
             return self._decode("user_factors_", codes)
         return self._factors_of(codes)
 
+    def _known_user(self, code: int) -> Floats:
+        return readonly(self._known_users(np.array([code], np.int32))[0])
+
     def build_index(self, index: Any = None) -> Self:
         """Refused: searches go through the codes.
 
@@ -243,6 +249,14 @@ class CompressedFactors(Compressed, FactorRecommender):
             top = index.search(vectors, k, exclude, allow=allow)
             codes[rows], scores[rows] = top.codes, top.scores
         return codes, scores
+
+    def _search_one(
+        self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
+    ) -> tuple[Codes, Floats] | None:
+        index = self._index_of_codes("item_factors_", "ip")
+        exclude = ExcludedCodes(np.array([0, len(row.codes)]), row.codes)
+        top = index.search(self._vector_of_one(who)[None], k, exclude, allow=self._mask_within(only))
+        return top.codes[0], top.scores[0]
 
     def scores(self, audience: Audience) -> Scores:
         """See `Asked.scores`."""

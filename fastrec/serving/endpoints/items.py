@@ -39,7 +39,7 @@ async def list_similar(server: Server, request: Request) -> Answer:
         top = await server.line.run(find_similar, snapshot, [item], k)
     except ValueError as error:  # of a model that could tell by its users alone, and keeps none
         raise Refusal(409, str(error), "item") from None
-    items = list_recommended(snapshot.items, top, 0)
+    items = list_recommended(snapshot.items, top.codes[0], top.scores[0])
     return make_answer(m.SimilarAnswer(item, items, snapshot.version, snapshot.items.title_of(item)))
 
 

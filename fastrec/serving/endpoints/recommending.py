@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 from starlette.requests import Request
 
-from fastrec.matrix.code_matrix import assemble_csr
-from fastrec.matrix.sequences import order_entries, places_of_lists
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.sequences import HistoryRow, order_of_list
 from fastrec.models import Recommender
-from fastrec.models.base.audience import Audience
+from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.online import Snapshot
 from fastrec.online.journal import Id
 from fastrec.online.user_state import merge_values
@@ -59,20 +59,34 @@ def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) ->
     if asked.user is not None:
         check_type(model, "users_", asked.user, "user")
         _check_known(snapshot, [asked.user], policy, "user")
-        top = snapshot.recommend(
-            [asked.user], asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters
-        )
-        history: Any = None
+        history = None
     else:
-        history = _read_history(server, model, asked.history or [], policy, unknown)
-        top = snapshot.ask_model(history, asked.k, exclude_seen=asked.exclude_seen, **filters)
-    fallback = bool(top.fallback[0])
-    items = list_recommended(snapshot.items, top, 0)
+        history = Single(history=_read_history(server, model, asked.history or [], policy, unknown))
+    codes, scores, fallback = _answer(snapshot, asked, history, filters)
+    items = list_recommended(snapshot.items, codes, scores)
     if asked.explain and not fallback and "explain" in model.capabilities:
         for item in items:
-            item.why = _reasons(snapshot, asked.user if history is None else history, item.item)
+            item.why = _reasons(snapshot, asked.user if history is None else history.audience(model), item.item)
     seq = snapshot.seq if history is None else snapshot.model_seq
     return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown)
+
+
+def _answer(
+    snapshot: Snapshot, asked: m.RecommendRequest, history: Single | None, filters: dict[str, Any]
+) -> SingleAnswer:
+    """The best items for a user, or for a history; without filters, which is what most ask, by the shortest way."""
+    if asked.exclude_seen and not filters:
+        return (
+            snapshot.answer_one(asked.user, asked.k)  # type: ignore[arg-type]
+            if history is None
+            else snapshot.model.answer_one(history, asked.k, snapshot.items.shown)
+        )
+    options = {**filters, "exclude_seen": asked.exclude_seen}
+    if history is None:
+        top = snapshot.recommend([asked.user], asked.k, on_unknown="popular", **options)  # type: ignore[list-item]
+    else:
+        top = snapshot.ask_model(history.audience(snapshot.model), asked.k, **options)
+    return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
 
 
 def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
@@ -85,7 +99,7 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
     return [m.Reason(given, part, items.title_of(given)) for given, part in shown]
 
 
-def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> Audience:
+def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> HistoryRow:
     """The history of a request, the newest item last; items given twice are what events about them would be."""
     ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
     values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
@@ -94,11 +108,8 @@ def _read_history(server: Server, model: Recommender, given: list[Any], policy: 
     kept = codes >= 0
     assert server.updater is not None
     row = merge_values(codes[kept], np.array(values, np.float32)[kept], server.updater.policy_of(model))
-    indptr = np.array([0, len(row.codes)], np.int64)
-    matrix = assemble_csr(row.values, row.codes, indptr, (1, model.n_features_in_))
-    places = places_of_lists(codes[kept], [int(kept.sum())], model.n_features_in_) if model.reads_order else None
-    order = None if places is None else order_entries(matrix, places.data)
-    return Audience.of_histories(model, matrix, order=order)
+    order = order_of_list(codes[kept]) if model.reads_order else None
+    return HistoryRow(readonly(row.codes), readonly(row.values), order)
 
 
 def _read_filters(model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:

@@ -156,16 +156,11 @@ def search_floats(
     each number rounded once; `first` is the place of query 0 among the rows of the filter. The row of a query with more
     candidates than there is room for is left empty, and its count says so.
     """
-    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
-    bad = scale_queries(pointer(moved), queries.shape[1], exact.metric, form.scale, form.longest, place)
-    if bad < 0:
-        scan_panels(way, take_panels(items), place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
-        found = Found(codes.shape[1], pointer(codes), pointer(scores))
-        rank_lists(
-            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
-            place.n, Lists(place.starts, place.counts, place.codes, True, place.lowers), doors, found,
-        )  # fmt: skip
-    return bad
+    own, found = pointer(queries), Found(codes.shape[1], pointer(codes), pointer(scores))
+    return find_by_floats(
+        way, take_panels(items), form, pointer(exact.vectors), exact.vectors.shape, pointer(exact.norms), exact.metric,
+        own, pointer(moved), first, open_doors(filters), take_place(space), found,
+    )  # fmt: skip
 
 
 @kernel()
@@ -174,21 +169,48 @@ def search_bytes(
     codes: Any, scores: Any,
 ) -> int:  # fmt: skip
     """The same by a scan of bytes."""
-    place, doors, own = take_place(space), open_doors(filters), pointer(queries)
-    bad = scale_queries(pointer(moved), queries.shape[1], exact.metric, form.scale, form.longest, place)
+    own, found = pointer(queries), Found(codes.shape[1], pointer(codes), pointer(scores))
+    return find_by_bytes(
+        way, take_panels(items), form, pointer(form.signs), pointer(exact.vectors), exact.vectors.shape,
+        pointer(exact.norms), exact.metric, own, pointer(moved), first, open_doors(filters), take_place(space), found,
+    )  # fmt: skip
+
+
+@kernel(inner=True)
+def find_by_floats(
+    way: Any, items: Any, form: Any, vectors: Any, shape: Any, norms: Any, metric: int, queries: Any, moved: Any,
+    first: int, doors: Any, place: Any, found: Any,
+) -> int:  # fmt: skip
+    """`search_floats` by pointers; of `form` it reads the numbers."""
+    bad = scale_queries(moved, shape[1], metric, form.scale, form.longest, place)
     if bad < 0:
-        rotate_rows(
-            pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride
-        )
-        quads = pointer_to_bytes(space.quads)
-        error_share, length_share = quantize_queries(form.levels, form.shift, quads, place)
-        scan_panels(way, take_panels(items), place.quads, place.width, error_share, length_share, first, doors, place)
-        found = Found(codes.shape[1], pointer(codes), pointer(scores))
-        rank_lists(
-            pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, first,
-            place.n, Lists(place.starts, place.counts, place.codes, True, place.lowers), doors, found,
-        )  # fmt: skip
+        scan_panels(way, items, place.scaled, place.dimensions, form.gamma, 0.0, first, doors, place)
+        rank_kept(vectors, shape, norms, metric, queries, first, doors, place, found)
     return bad
+
+
+@kernel(inner=True)
+def find_by_bytes(
+    way: Any, items: Any, form: Any, signs: Any, vectors: Any, shape: Any, norms: Any, metric: int, queries: Any,
+    moved: Any, first: int, doors: Any, place: Any, found: Any,
+) -> int:  # fmt: skip
+    """`search_bytes` by pointers; of `form` it reads the numbers."""
+    bad = scale_queries(moved, shape[1], metric, form.scale, form.longest, place)
+    if bad < 0:
+        rotate_rows(signs, form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride)
+        error_share, length_share = quantize_queries(form.levels, form.shift, pointer_to_bytes(place.quads), place)
+        scan_panels(way, items, place.quads, place.width, error_share, length_share, first, doors, place)
+        rank_kept(vectors, shape, norms, metric, queries, first, doors, place, found)
+    return bad
+
+
+@kernel(inner=True)
+def rank_kept(
+    vectors: Any, shape: Any, norms: Any, metric: int, queries: Any, first: int, doors: Any, place: Any, found: Any
+) -> None:
+    """Fills rows with the best k of what a scan has kept, by exact scores."""
+    lists = Lists(place.starts, place.counts, place.codes, True, place.lowers)
+    rank_lists(vectors, norms, metric, shape, queries, place.norms, first, place.n, lists, doors, found)
 
 
 @kernel(inner=True)

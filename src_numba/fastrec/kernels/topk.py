@@ -290,23 +290,41 @@ def select_rows(values: Any, starts: Any, counts: Any, listed: Any, filters: Any
     n, k = values.shape[1], codes.shape[1]
     doors, candidates, all_codes, all_scores = open_doors(filters), pointer(listed), pointer(codes), pointer(scores)
     for i in range(len(values)):
-        row = advance(pointer(values), i * n)
-        heap_codes, heap_scores = advance(all_codes, i * k), advance(all_scores, i * k)
-        for place in range(k):
-            heap_scores[place] = -np.inf
-            heap_codes[place] = EMPTY
-        everything, own = counts[i] < 0, starts[i]
+        found = Found(k, advance(all_codes, i * k), advance(all_scores, i * k))
+        everything = counts[i] < 0
         count = n if everything else counts[i]
-        for start in range(0, count, 16):
-            bits = (1 << min(16, count - start)) - 1
-            if everything and count - start >= 16:
-                bits = above(load(row, start, 16), broadcast(heap_scores[0], 16))
-            while bits:
-                place = start + trailing_zeros(bits)
-                bits &= bits - 1
-                code = np.int32(place) if everything else candidates[own + place]
-                score = row[code]
-                # Codes come in rising order, so one that only equals the worst kept is behind it.
-                if score > heap_scores[0] and is_open(doors, i, code):
-                    sift_down(heap_scores, heap_codes, k, score, code)
-        finish_row(heap_scores, heap_codes, k)
+        own = advance(candidates, 0 if everything else starts[i])
+        select_best(advance(pointer(values), i * n), everything, own, count, i, doors, found)
+
+
+@kernel()
+def select_row(values: Any, mask: Any, ends: Any, closed: Any, codes: Any, scores: Any) -> None:
+    """Fills codes and scores, of shape (k,), with the best of `values`, of shape (n,), as `select_rows` does.
+
+    `mask` is 0 where a code may not be chosen, or empty; no code of `closed` is chosen: `ends` is 0 and their number.
+    """
+    doors = Doors(len(mask) > 0, len(closed) > 0, pointer(mask), pointer(ends), pointer(closed))
+    found = Found(len(codes), pointer(codes), pointer(scores))
+    select_best(pointer(values), True, pointer(closed), len(values), 0, doors, found)
+
+
+@kernel(inner=True)
+def select_best(row: Any, everything: bool, candidates: Any, count: int, i: int, doors: Any, found: Any) -> None:
+    """Fills one row with the best of some candidates, or of everything; `i` is its place among the rows of a filter."""
+    heap_codes, heap_scores, k = found.codes, found.scores, found.k
+    for place in range(k):
+        heap_scores[place] = -np.inf
+        heap_codes[place] = EMPTY
+    for start in range(0, count, 16):
+        bits = (1 << min(16, count - start)) - 1
+        if everything and count - start >= 16:
+            bits = above(load(row, start, 16), broadcast(heap_scores[0], 16))
+        while bits:
+            place = start + trailing_zeros(bits)
+            bits &= bits - 1
+            code = np.int32(place) if everything else candidates[place]
+            score = row[code]
+            # Codes come in rising order, so one that only equals the worst kept is behind it.
+            if score > heap_scores[0] and is_open(doors, i, code):
+                sift_down(heap_scores, heap_codes, k, score, code)
+    finish_row(heap_scores, heap_codes, k)
