@@ -8,8 +8,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
+from fastrec.matrix.arrays import readonly
 from fastrec.models import ImplicitALS, Recommender, compress, estimators
+from fastrec.models.base.single import Single
 from fastrec.retrieval import ExactIndex, IVFIndex
+from fastrec.retrieval.filters import NO_CODES
 from fastrec.validation import check_choice, check_size
 
 Models: TypeAlias = str | Recommender | Sequence[str | Recommender]
@@ -86,6 +89,7 @@ def _use(model: Any) -> None:
         one.recommend([0, 1], k=2)
         one.recommend(0, k=2)
         one.recommend(histories[:1], k=2)
+        one.answer_one(Single(0), 2)
         one.similar_items(0, k=2)
     if "partial_fit" in model.capabilities:
         model.update_users([0], histories[:1])
@@ -95,5 +99,7 @@ def _search() -> None:
     """One search of each kind: they do not depend on the number of factors."""
     vectors = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
     for storage in ("float32", "int8"):
-        ExactIndex(storage=storage).fit(vectors).search(vectors, 2)
+        index = ExactIndex(storage=storage).fit(vectors)
+        index.search(vectors, 2)
+        index.search_one(readonly(vectors[0]), 2, NO_CODES)
     IVFIndex(n_probe=2, random_state=0).fit(vectors).search(vectors, 2)

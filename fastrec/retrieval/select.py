@@ -59,7 +59,7 @@ def select_topk(
 def select_one(
     scores: NDArray[np.float32], k: int, closed: NDArray[np.int32], allowed: Mask | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """What `select_topk` finds for one row, of shape (k,), in as few steps as can be.
+    """`select_topk` of one row in as few steps as can be: codes and scores of shape (k,).
 
     Nothing is checked: `scores` are float32, of shape (n,), and `closed` are codes that are left out, ascending, int32
     and read-only.

@@ -89,7 +89,7 @@ class SingleScan:
 
 
 class _Rooms(threading.local):
-    """What the searches of one thread work in, by the length of the answer."""
+    """The arrays that searches of one thread work in, by the length of the answer."""
 
     def __init__(self) -> None:
         self.made: dict[int, tuple[NDArray[np.int64], Space]] = {}

@@ -53,13 +53,13 @@ class BodyReader:
         return self._decoders.get(kind) or self._decoders.setdefault(kind, msgspec.json.Decoder(kind))
 
     async def _read_raw(self, request: Request) -> bytes:
+        whole: bytes | None = request.scope.get(WHOLE_BODY)
+        if whole is not None and len(whole) <= self._largest:
+            return whole
         largest = self._largest
         too_large = Refusal(413, f"a body may have {largest} bytes", connection="close")
-        whole: bytes | None = request.scope.get(WHOLE_BODY)
         if whole is not None:
-            if len(whole) > largest:
-                raise too_large
-            return whole
+            raise too_large
         length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > LINGER * largest:
             raise too_large

@@ -4,6 +4,7 @@ The parser behind it is lenient here and there. A request gets to it only in the
 understand alike, so that no proxy in front reads one request where this server reads two.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ LARGEST_LINE = 16 << 10
 LARGEST_HEAD = 64 << 10
 MOST_FIELDS = 256
 LARGEST_CHUNK_LINE = 4096
+# Heads of POST up to this size are kept, so many of them: a client sends the same one again and again.
+LARGEST_KEPT, HEADS_KEPT = 512, 256
 # All of a request that may be read: more than the server reads of a body, for what nobody reads.
 LARGEST_MESSAGE = 20 << 20
 
@@ -89,9 +92,19 @@ def find_head(data: bytes | bytearray, known: int = 0) -> int:
 
 
 def read_head(raw: bytes) -> Head:
+    """`parse_head`; a small head of POST, whose target names no user, is known where it has been read lately."""
+    return _parse_small(raw) if raw[:5] == b"POST " and len(raw) <= LARGEST_KEPT else parse_head(raw)
+
+
+@functools.lru_cache(maxsize=HEADS_KEPT)
+def _parse_small(raw: bytes) -> Head:
+    return parse_head(raw)
+
+
+def parse_head(raw: bytes) -> Head:
     r"""A whole head, checked.
 
-    >>> read_head(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").length
+    >>> parse_head(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").length
     0
 
     Raises

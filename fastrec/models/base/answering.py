@@ -213,7 +213,7 @@ class Answering(Learner):
     def _search_one(
         self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
     ) -> tuple[Codes, Floats] | None:
-        """What `_search` finds for a single user who has a history, `row`: codes and scores, of shape (k,).
+        """`_search` for a single user who has a history, `row`: codes and scores, of shape (k,).
 
         None where a family has no shorter way than that of many users.
         """

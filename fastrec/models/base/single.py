@@ -37,7 +37,7 @@ class Single(NamedTuple):
         return Audience.of_histories(model, given, self.vectors, row.order)
 
     def row(self, model: Learned) -> HistoryRow | None:
-        """What the user has had; None where the model does not know the user."""
+        """The history of the user; None where the model does not know the user."""
         return self.history or (model.user_row(self.code) if self.code >= 0 else None)
 
 

@@ -11,7 +11,7 @@ from fastrec.models import FixedFactors, ImplicitALS, ItemKNN, SequenceRules
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.single import Single
 from tests.models.composed.test_reranked import DATA, wrappers
-from tests.test_estimators import as_interactions, every, fit, fitted, in_order, quick, random_matrix  # noqa: F401
+from tests.test_estimators import KINDS, as_interactions, every, fit, fitted, in_order, quick, random_matrix  # noqa: F401
 
 
 def assert_as_among_many(model, who, k, only=None):
@@ -65,10 +65,8 @@ def made():
     return lambda name: models.get(name) or models.setdefault(name, kinds[name]())
 
 
-@every
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "recency" in kind().get_params()])
 def test_those_that_fade_do_it_for_one_too(kind):
-    if "recency" not in kind().get_params():
-        pytest.skip("fades nothing")
     data = as_interactions(random_matrix())
     data = in_order(kind, data)._replace(times=np.random.default_rng(1).permutation(data.n_interactions))
     model = fit(kind, data, recency=0.6)
