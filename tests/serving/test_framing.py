@@ -241,7 +241,7 @@ def test_a_path_of_two_slashes_is_a_path(server):
 def test_the_asterisk_asks_about_the_server(server):
     answer = talk(server, get(method=b"OPTIONS", target=b"*", fields=HOST + b"connection: close\r\n"))
     assert statuses(answer) == [204]
-    assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, POST\r\n" in answer
+    assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, POST, PUT\r\n" in answer
 
 
 def test_who_waits_to_be_told_to_go_on_is_told(server):

@@ -1,6 +1,8 @@
 """Answers leave in one write, and nothing is held back for longer than a turn of the event loop."""
 
 import asyncio
+import hashlib
+import inspect
 from typing import ClassVar
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from uvicorn.config import Config
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import Server, ServerState
 
 from fastrec.serving.protocol import Holding, WholeAnswers
 
@@ -202,3 +206,31 @@ def test_heads_are_counted_and_bodies_are_not():
             assert protocol._is_deaf == refused
 
     with_loop(use)
+
+
+# The parts of uvicorn that are overridden, or used though they are private, as they are in the versions that are
+# allowed: digests of their sources.
+PRIVATE = {
+    HttpToolsProtocol.__init__: "a9a161419f3c92b6",
+    HttpToolsProtocol.connection_made: "1f66c367a4c52fa1",
+    HttpToolsProtocol.connection_lost: "c470da1d02648588",
+    HttpToolsProtocol.data_received: "ec3e7c0579cdfe36",
+    HttpToolsProtocol.on_headers_complete: "8bd95e9fe8f10ccc",
+    HttpToolsProtocol._start_asgi_task: "dec9fd5aa25baa60",
+    HttpToolsProtocol.on_response_complete: "a485e51d552fdf20",
+    HttpToolsProtocol.shutdown: "2c4467497d28e417",
+    RequestResponseCycle: "4523b6e7688451ff",
+    FlowControl: "e828d6beccde1533",
+    ServerState: "558f0bce5c71abef",
+    Server.handle_exit: "7f4ef8a81b5e30b7",
+    Server.on_tick: "5e16d0a3c9a78c2f",
+    Server.startup: "f48144d7ef7bdb97",
+    Server.shutdown: "e371d885220bce06",
+}
+
+
+@pytest.mark.parametrize("part", PRIVATE, ids=lambda part: part.__qualname__)
+def test_uvicorn_is_the_one_whose_private_parts_are_known(part):
+    source = "\n".join(line.rstrip() for line in inspect.getsource(part).splitlines())
+    said = f"uvicorn's {part.__qualname__} is another one: see whether protocol.py and draining.py still go with it"
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == PRIVATE[part], said
