@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.py") if path.stem != "__init__")
 PEERS = (
     "numpy", "scipy", "numba", "scikit-learn", "implicit", "faiss-cpu", "hnswlib", "usearch", "voyager", "scann",
-    "torch", "gensim", "lightfm-next", "rusket",
+    "torch", "gensim", "lightfm-next", "rusket", "irspack", "skrecsys", "fastslim",
 )  # fmt: skip
 
 

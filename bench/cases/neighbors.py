@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 import fastrec as fr
 from fastrec.metrics import ndcg, recall
-from fastrec.models import EASE, Blend, GraphFilter, ImplicitALS, ItemKNN, PureSVD, Recommender, UserKNN
+from fastrec.models import EASE, Blend, GraphFilter, ImplicitALS, ItemKNN, PureSVD, Recommender, UserKNN, graph_filter
+from fastrec.solvers.filter_search import FilterSearch
 
 Record = dict[str, Any]
 THREADS = 2
@@ -261,7 +264,46 @@ def filters(folder: Folder) -> Iterator[Record]:
             yield {"case": "filters", "part": part, **options, **accuracy(model, train.matrix, hidden.matrix)}
 
 
-PARTS = (race, gowalla, inverse, dense, whale)
+def answers(folder: Folder, repeats: int) -> Iterator[Record]:
+    """GraphFilter's answers beside the scores of all items, on one thread, in turns; the lists are the same.
+
+    ML-1M: one user a call, the best 10, where "all scores" is a filter that is not kept as one matrix. Gowalla: a tenth
+    of the users in a call, the best 20.
+    """
+    matrices = {"ml-1m": folder.matrix("ml-1m"), "gowalla": folder.matrix("gowalla")}
+    models = {name: GraphFilter(random_state=0, n_jobs=1).fit(matrix) for name, matrix in matrices.items()}
+    users = np.arange(0, matrices["gowalla"].shape[0], 10)
+
+    def one_by_one() -> None:
+        for user in range(500):
+            models["ml-1m"].recommend(user, 10)
+
+    works = {"ml-1m": (one_by_one, 500), "gowalla": (lambda: models["gowalla"].recommend(users, 20), len(users))}
+    for name, (work, n) in works.items():
+        for repeat in range(repeats):
+            took = {}
+            for way, patches in ANSWER_WAYS.items():
+                with ExitStack() as stack:
+                    for place, attribute, value in patches:
+                        stack.enter_context(patch.object(place, attribute, value))
+                    models[name].recommend([0, 1], 10)  # what is worked out once, and compiled
+                    cpu = time.process_time()
+                    work()
+                    took[f"{way}, CPU ms a user"] = (time.process_time() - cpu) / n * 1e3
+            new, old = took.values()
+            yield {"case": "filter-answers", "data": name, "repeat": repeat, **took, "ratio": old / new}
+
+
+ANSWER_WAYS: dict[str, list[tuple[Any, str, Any]]] = {
+    "answers": [],
+    "all scores": [
+        (graph_filter, "DENSE_NUMBERS", 0),
+        (FilterSearch, "is_worth", lambda search, signals: False),
+    ],
+}
+
+
+PARTS = (race, gowalla, inverse, dense, whale, answers)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.ease import TILE, fill_gramian, fill_weights, gather_lower, solve_columns
+from fastrec.kernels.ease import TILE, fill_weights, gather_lower, solve_columns
 from fastrec.kernels.supports import Gramian
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
@@ -16,6 +16,7 @@ from fastrec.models.base.weighting import Weighted
 from fastrec.options import MIN_SUPPORT, Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
+from fastrec.solvers.gramian import fill_lower
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, products_of, rows_of
 from fastrec.solvers.similarity import undivided
@@ -163,7 +164,7 @@ class EASE(Fading, Weighted, ItemWeights):
         n = matrix.shape[1]
         penalties = self._penalties(squares)
         weights = np.empty((n, n), np.float32)
-        _fill_gramian(matrix, penalties, weights, jobs)
+        fill_lower(matrix, penalties, weights, jobs)
         with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
             try:
                 invert_lower(weights, jobs, lambda: advance("tiles"))
@@ -220,22 +221,10 @@ def _squares(matrix: CodeMatrix) -> Doubles:
     return squares.astype(np.float64, copy=False)
 
 
-def _fill_gramian(matrix: CodeMatrix, diagonal: Doubles, gramian: Floats, jobs: int) -> None:
-    """The lower triangle of XᵀX + diag(diagonal)."""
-    items, users = rows_of(transpose(matrix, jobs)), rows_of(matrix)
-    cuts = balanced_cuts(products_of(items, users) + len(gramian) / 16, PIECES)
-    fixed = readonly(diagonal.astype(np.float32))
-
-    def fill_piece(piece: int) -> None:
-        fill_gramian(items, users, fixed, int(cuts[piece]), int(cuts[piece + 1]), gramian)
-
-    run_pieces(fill_piece, range(PIECES), jobs)
-
-
 def _drop_rare_pairs(matrix: CodeMatrix, weights: Floats, least: int, jobs: int) -> None:
     """Sets the weights of pairs of items to 0 that fewer than `least` users have had both of."""
     n, counts = len(weights), np.empty_like(weights)
-    _fill_gramian(with_data(matrix, np.ones(matrix.nnz, np.float32)), np.zeros(n), counts, jobs)
+    fill_lower(with_data(matrix, np.ones(matrix.nnz, np.float32)), np.zeros(n), counts, jobs)
     rare = np.tri(n, dtype=bool)  # the Gramian has its lower triangle alone
     rare &= counts < least
     weights[rare] = 0

@@ -8,24 +8,37 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array, Fields
 from fastrec.kernels.lanes import padded_width
-from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
+from fastrec.matrix.arrays import Codes, Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import row_numbers, sum_by_code
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import transpose
+from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs
+from fastrec.retrieval.filters import read_filters
 from fastrec.solvers.epochs import seed_of
-from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, sum_vectors, truncated_svd
+from fastrec.solvers.filter_search import FilterSearch
+from fastrec.solvers.gramian import fill_lower
+from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, pad_columns, truncated_svd
 
 MOST_FACTORS = 512  # of "auto"
 TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
 
 
+# A linear filter of which all numbers take no more bytes than the first, and no more than so many for each entry of the
+# training data, is kept as one dense matrix: an answer is then a sum of its rows.
+DENSE_BYTES, DENSE_NUMBERS = 1 << 28, 64
+USERS_AT_ONCE = 4096  # of a search
+
 GRAPH: Key[tuple[SparseProduct, SparseProduct]] = Key("graph")
+MATRIX: Key[Floats] = Key("filter as a matrix")
+VECTORS: Key[Floats] = Key("padded vectors")
+SEARCH: Key[FilterSearch] = Key("search")
 
 
 class GraphFilter(Fading, Weighted, Explaining):
@@ -215,31 +228,93 @@ class GraphFilter(Fading, Weighted, Explaining):
         held = 3 if len(self.coefficients_) == 2 else 6
         return 4 * (held * n_items + n_users + 3 * len(self.gains_))
 
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
+        n_items = self.n_features_in_
+        if not self._is_linear or self._is_dense or 4 * k > n_items or isinstance(wanted.allow, CodeMatrix):
+            return super()._search(audience, k, wanted)
+        codes, scores = np.empty((len(audience), k), np.int32), np.empty((len(audience), k), np.float32)
+        for start in range(0, len(audience), USERS_AT_ONCE):
+            rows = slice(start, start + USERS_AT_ONCE)
+            part, own = (audience, wanted) if len(audience) == 1 else (audience.part(rows), wanted.part(rows))
+            codes[rows], scores[rows] = self._search_part(part, k, own)
+        return codes, scores
+
+    def _search_part(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
+        """The answer of a search, which has the bits of dense scores; these themselves where it would take longer."""
+        search, signals = self._derived.get(SEARCH, self._make_search), self._signals(self._weigh(audience))
+        if search.is_worth(signals):
+            exclude = wanted.excluded_of_one if len(audience) == 1 else wanted.exclude
+            filters = read_filters(exclude, wanted.allow, len(audience), self.n_features_in_)
+            jobs = effective_jobs(self.n_jobs) if len(audience) > 1 else 1
+            codes, scores, found = search.search(signals, self._coordinates(signals, jobs), k, filters.closed, jobs)
+            if found:
+                return codes, scores
+        return super()._search(audience, k, wanted)
+
+    def _make_search(self) -> FilterSearch:
+        weighted = self._weighted()
+        columns = transpose(weighted, effective_jobs(self.n_jobs))
+        return FilterSearch(weighted, columns, self.item_vectors_, self.degree_weights_)
+
+    @property
+    def _is_linear(self) -> bool:
+        """Tells whether h(λ) = λ: one step over the graph."""
+        coefficients = self.coefficients_
+        return len(coefficients) == 2 and bool(coefficients[0] == 0.5 == -coefficients[1])
+
+    @property
+    def _is_dense(self) -> bool:
+        """Tells whether the filter is kept as one matrix."""
+        numbers = self.n_features_in_**2
+        return self._is_linear and 4 * numbers <= DENSE_BYTES and numbers <= DENSE_NUMBERS * self._training.nnz
+
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
-        scores = self._apply_filter(
-            assemble_csr(self._scale_down(histories), histories.indices, histories.indptr, histories.shape)
-        )
+        scores = self._filter_rows(self._signals(histories))
         with np.errstate(over="ignore"):  # what float32 does not hold is named where it is answered
-            scores *= self.degree_weights_[:, None]
-        return np.ascontiguousarray(scores[:, : histories.shape[0]].T)
+            scores *= self.degree_weights_
+        return scores
+
+    def _signals(self, histories: CodeMatrix) -> CodeMatrix:
+        return assemble_csr(self._scale_down(histories), histories.indices, histories.indptr, histories.shape)
 
     def _scale_down(self, histories: CodeMatrix) -> Floats:
         """r_i d_i^(-b) of each entry; an item that nobody has had says nothing."""
         degrees = self.degree_weights_[histories.indices]
         return np.where(degrees > 0, histories.data / np.where(degrees > 0, degrees, np.float32(1)), np.float32(0))
 
-    def _apply_filter(self, signals: CodeMatrix) -> Floats:
-        """The signals, rows over the items, after the filter: of shape (n_items, n), n padded to a multiple of 16."""
-        jobs = effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
-        dense = aligned_zeros(signals.shape[1], padded_width(max(signals.shape[0], 1)))
+    def _filter_rows(self, signals: CodeMatrix) -> Floats:
+        """The signals, rows over the items, after the filter: of their shape."""
+        n, jobs = signals.shape[0], effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
+        if self._is_dense:
+            matrix = self._derived.get(MATRIX, self._make_matrix)
+            return np.ascontiguousarray(SparseProduct(signals).times(matrix, jobs)[:, : signals.shape[1]])
+        dense = aligned_zeros(signals.shape[1], padded_width(max(n, 1)))
         dense[signals.indices, row_numbers(signals)] = signals.data
         scores = self._polynomial(dense, jobs)
         if self.gains_.any():
             coordinates = aligned_zeros(len(self.gains_), dense.shape[1])
-            found = sum_vectors(signals, self.item_vectors_, jobs)
-            coordinates[:, : len(found)] = (found * self.gains_).T
+            coordinates[:, :n] = self._coordinates(signals, jobs).T
             add_dense_products(self.item_vectors_, coordinates, scores, jobs)
-        return scores
+        return np.ascontiguousarray(scores[:, :n].T)
+
+    def _coordinates(self, signals: CodeMatrix, jobs: int) -> Floats:
+        """The signals among the eigenvectors, times the gains, of shape (n, factors)."""
+        vectors = self._derived.get(VECTORS, lambda: pad_columns(self.item_vectors_))
+        found = SparseProduct(signals).times(vectors, jobs)[:, : len(self.gains_)]
+        return np.ascontiguousarray(found * self.gains_)
+
+    def _make_matrix(self) -> Floats:
+        """P + V diag(gains) Vᵀ, its columns filled up to a multiple of sixteen."""
+        n, jobs = self.n_features_in_, effective_jobs(self.n_jobs)
+        matrix = aligned_zeros(n, padded_width(n))
+        fill_lower(self._weighted(), np.zeros(n), matrix, jobs)
+        lower = np.tril(matrix[:, :n], -1)
+        matrix[:, :n] += lower.T
+        gained = aligned_zeros(len(self.gains_), matrix.shape[1])
+        gained[:, :n] = (self.item_vectors_ * self.gains_).T
+        if len(gained):
+            add_dense_products(self.item_vectors_, gained, matrix, jobs)
+        return readonly(matrix)
 
     def _polynomial(self, signals: Floats, jobs: int) -> Floats:
         """h(P) of the signals; for h(λ) = λ it is one step over the graph."""
@@ -256,7 +331,7 @@ class GraphFilter(Fading, Weighted, Explaining):
             moved += now
             return moved
 
-        if len(coefficients) == 2 and coefficients[0] == 0.5 == -coefficients[1]:
+        if self._is_linear:
             return smooth(signals)
         last, now = signals, step(signals)
         scores: Floats = coefficients[0] * last + coefficients[1] * now
@@ -280,15 +355,19 @@ class GraphFilter(Fading, Weighted, Explaining):
         return plateau
 
     def _graph(self) -> tuple[SparseProduct, SparseProduct]:
-        weighted = _weigh_entries(self._training, self.user_weights_, self.item_weights_)
+        weighted = self._weighted()
         return SparseProduct(weighted), SparseProduct(transpose(weighted, effective_jobs(self.n_jobs)))
+
+    def _weighted(self) -> CodeMatrix:
+        """M."""
+        return _weigh_entries(self._training, self.user_weights_, self.item_weights_)
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
         """r_i d_i^(-b) H_ij d_j^b for each entry i of the row, H being the filter: symmetric, so one column of it."""
         impulse = assemble_csr(
             np.ones(1, np.float32), np.array([item], np.int32), np.array([0, 1], np.int64), (1, self.n_features_in_)
         )
-        column = self._apply_filter(impulse)[history.indices, 0].astype(np.float64)
+        column = self._filter_rows(impulse)[0, history.indices].astype(np.float64)
         contributions: NDArray[np.float64] = self._scale_down(history) * column * float(self.degree_weights_[item])
         return contributions
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastrec.models import GraphFilter, load
+from fastrec.models import GraphFilter, graph_filter, load
 from fastrec.models.graph_filter import _interpolate
+from fastrec.solvers import filter_search
+from fastrec.solvers.filter_search import FilterSearch
 
 
 def sparse(n=50, m=30, density=0.2, seed=0):
@@ -69,6 +71,53 @@ def test_interpolation_meets_the_function_at_its_nodes():
     coefficients = _interpolate(lambda values: values**3, 3)
     for value in (0.0, 0.3, 1.0):
         assert np.polynomial.chebyshev.chebval(1 - 2 * value, coefficients) == pytest.approx(value**3, abs=1e-12)
+
+
+@pytest.mark.parametrize("factors", [0, 5, 140])
+@pytest.mark.parametrize("exponent", [0.0, 0.3])
+def test_a_search_has_the_bits_of_all_scores(factors, exponent, monkeypatch):
+    monkeypatch.setattr(graph_filter, "DENSE_NUMBERS", 0)
+    X = sparse(90, 400, 0.02)
+    model = GraphFilter(factors, degree_exponent=exponent, random_state=0, n_jobs=2).fit(X)
+    with monkeypatch.context() as searched:
+        searched.setattr(FilterSearch, "is_worth", lambda search, signals: True)
+        found, some = model.recommend(range(90), 30), model.recommend(range(90), 5, deny=[3, 4], exclude_seen=False)
+        alone = [model.recommend(user, 30) for user in range(90)]
+        monkeypatch.setattr(graph_filter, "USERS_AT_ONCE", 7)
+        parts = model.recommend(range(90), 30)
+    monkeypatch.setattr(FilterSearch, "is_worth", lambda search, signals: False)
+    for answer, all_scores in (
+        (found, model.recommend(range(90), 30)),
+        (parts, found),
+        (some, model.recommend(range(90), 5, deny=[3, 4], exclude_seen=False)),
+    ):
+        np.testing.assert_array_equal(answer.codes, all_scores.codes)
+        np.testing.assert_array_equal(answer.scores, all_scores.scores)
+    np.testing.assert_array_equal(np.concatenate([one.scores for one in alone]), found.scores)
+    users = np.repeat(np.arange(90), 30)
+    np.testing.assert_array_equal(model.predict_pairs(users, found.codes.ravel()), found.scores.ravel())
+
+
+def test_users_that_a_search_cannot_answer_are_answered_by_all_scores(monkeypatch):
+    monkeypatch.setattr(graph_filter, "DENSE_NUMBERS", 0)
+    X = sparse(90, 400, 0.02)
+    model = GraphFilter(5, random_state=0).fit(X)
+    expected = model.recommend(range(90), 30)
+    monkeypatch.setattr(filter_search, "ROOM", -448)
+    answer = model.recommend(range(90), 30)
+    np.testing.assert_array_equal(answer.scores, expected.scores)
+
+
+def test_a_small_filter_is_one_matrix_and_scores_as_a_large_one_does(monkeypatch):
+    X = sparse(60, 30, 0.4)
+    model = GraphFilter(4, random_state=0).fit(X)
+    assert model._is_dense
+    found = model.recommend(range(60), 10)
+    why = model.explain(0, int(found.codes[0, 0]))
+    assert why.contributions.sum() == pytest.approx(found.scores[0, 0], rel=1e-4)
+    monkeypatch.setattr(graph_filter, "DENSE_NUMBERS", 0)
+    assert not model._is_dense
+    np.testing.assert_allclose(model.recommend(range(60), 10).scores, found.scores, rtol=1e-4)
 
 
 def test_more_users_at_a_time_change_no_bit():
