@@ -56,6 +56,14 @@ TokenFile = Annotated[
         exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
     ),
 ]
+AccessLog = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|-", help="Add a line of JSON for each request to this file; - is standard output."),
+]
+RateLimit = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="Requests a second that each token, or address, may send to each worker."),
+]
 UnknownIds = Annotated[
     OnUnknown,
     typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
@@ -111,6 +119,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
     token_file: TokenFile = None,
+    access_log: AccessLog = None,
+    rate_limit: RateLimit = None,
     on_unknown: UnknownIds = OnUnknown.popular,
     duplicates: Merging = None,
     schedule: SchedulePlan,
@@ -142,6 +152,8 @@ def serve(
         on_unknown=on_unknown.value,
         duplicates=None if duplicates is None else duplicates.value,
         **schedule.options(),
+        access_log=access_log,
+        rate_limit=rate_limit,
         drain=drain,
         mode=parse_mode(mode),
         skip_damaged=skip_damaged,

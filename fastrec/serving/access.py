@@ -2,11 +2,12 @@
 
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
+from fastrec.serving.asgi import Headers
 from fastrec.serving.refusal import Refusal
 
 LARGEST_TOKEN = 1024
@@ -34,7 +35,6 @@ EVERYTHING = frozenset(Scope)
 GRANTS = {Scope.read: frozenset({Scope.read}), Scope.write: frozenset({Scope.write}), Scope.admin: EVERYTHING}
 
 Tokens = Mapping[str, tuple[str, ...]]
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Access:
@@ -66,16 +66,21 @@ class Access:
         """The scopes of a request; the time it takes does not hang on how much of a token is right."""
         if not self.needs_token:
             return self._without
+        number = self.find_token(headers)
+        return NOTHING if number is None else self._known[number][0]
+
+    def find_token(self, headers: Headers) -> int | None:
+        """The number of a request's token among those that there are; None where it has none of them."""
         given = [value for name, value in headers if name == b"authorization"]
         kind, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if kind.lower() != b"bearer" or len(token) > LARGEST_TOKEN:
-            return NOTHING
+            return None
         digest = sha256(token.strip()).digest()
-        granted = NOTHING
-        for scopes, known in self._known:
+        found = None
+        for number, (_, known) in enumerate(self._known):
             if hmac.compare_digest(digest, known):
-                granted = scopes
-        return granted
+                found = number
+        return found
 
     def check(self, headers: Headers, scope: Scope) -> None:
         """Refuse a request without the scope, or one from another site's page."""

@@ -14,11 +14,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Route, Router
 
 from fastrec.serving import messages as m
+from fastrec.serving.access_log import LineFile, Logged
 from fastrec.serving.answers import JSON_HEADER, VERSION_HEADER, Answer, make_answer, refuse_error
+from fastrec.serving.application import Application
 from fastrec.serving.asgi import Connection, Message, Receive, Send
 from fastrec.serving.endpoint import Endpoint
+from fastrec.serving.rate_limits import Buckets, Limited
 from fastrec.serving.refusal import Refusal
-from fastrec.serving.routes import ROUTES
+from fastrec.serving.routes import ROUTES, label_of
 from fastrec.serving.server import Server
 from fastrec.serving.settings import Settings, is_loopback
 from fastrec.serving.whole_request import CLOSING
@@ -107,28 +110,22 @@ class Guard:
                     raise Refusal(403, said)
 
 
-PATHS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/", "/*")}
-
-
-def label_of(path: str) -> str:
-    """A path as metrics know it: few of them, whatever is asked for, and no ids.
-
-    >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
-    ('/users', 'other', '/')
-    """
-    first = path[1:].partition("/")[0]
-    return f"/{first}" if first in PATHS or path == "/" else "other"
-
-
-def create_app(settings: Settings) -> Guard:
-    """The ASGI application of one worker."""
+def create_app(settings: Settings) -> Application:
+    """The ASGI application of one worker, with what is around it that the settings ask for."""
     server = Server(settings)
 
     async def refuse_request(request: Request, error: Exception) -> Any:
         return refuse(server, error)
 
     router = Router(routes_of(server), redirect_slashes=False, lifespan=server.lifespan)
-    return Guard(ExceptionMiddleware(router, {Refusal: refuse_request, HTTPException: refuse_request}), server)
+    app: Application = Guard(
+        ExceptionMiddleware(router, {Refusal: refuse_request, HTTPException: refuse_request}), server
+    )
+    if settings.rate_limit is not None:
+        app = Limited(app, Buckets(settings.rate_limit))
+    if settings.access_log is not None:
+        app = Logged(app, LineFile(settings.access_log, settings.mode))
+    return app
 
 
 def routes_of(server: Server) -> list[BaseRoute]:

@@ -116,6 +116,7 @@ class WholeAnswers(HttpToolsProtocol):
         """Answer a request that is there as a whole: at once, unless the answer has to wait for something."""
         request = WholeRequest(body, self.server_state.default_headers)
         scope = make_scope(head.method.decode(), head.target.decode(), head.fields, body)
+        scope["client"] = self.client
         self.cycle = cast("RequestResponseCycle", request)
         begun = begin(cast("Application", self.app)(scope, request.receive, request.send))
         if begun is None:

@@ -151,6 +151,19 @@ ROUTES = (
 )  # fmt: skip
 
 
+_FIRST_PARTS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/", "/*")}
+
+
+def label_of(path: str) -> str:
+    """A path as metrics and logs know it: few of them, whatever is asked for, and no ids.
+
+    >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
+    ('/users', 'other', '/')
+    """
+    first = path[1:].partition("/")[0]
+    return f"/{first}" if first in _FIRST_PARTS or path == "/" else "other"
+
+
 def table_of_scopes() -> str:
     """The table as the docs have it: first what needs a token."""
     routes = sorted(ROUTES, key=lambda one: one.scope is None)

@@ -236,6 +236,11 @@ class Server:
         """The drift of the model on the newest events, where this worker looks at it."""
         return None if self._schedule is None else self._schedule.drift
 
+    def tell(self, what: str, problem: str | None) -> None:
+        """Note a problem that /readyz then says, or that it is over."""
+        if self.updater is not None:
+            self.updater.tell(what, problem)
+
     @property
     def version(self) -> str:
         """The name of the model that answers."""

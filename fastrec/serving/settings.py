@@ -45,6 +45,10 @@ class Settings(SchedulePlan):
         How long a client may take to send a body.
     watch_seconds
         How often the model file is looked at; a newer one is taken.
+    access_log
+        A file to which each request adds a line of JSON; "-" is standard output, None no log.
+    rate_limit
+        Requests a second that each token or address may send to each worker; None: any number.
     drain
         For how many seconds requests are still taken once it is to end.
     mode
@@ -71,6 +75,8 @@ class Settings(SchedulePlan):
     largest_queue: int = 100_000
     body_seconds: float = 10.0
     watch_seconds: float = 1.0
+    access_log: str | None = None
+    rate_limit: float | None = None
     drain: float = 1.0
     mode: int = PRIVATE
     skip_damaged: bool = False

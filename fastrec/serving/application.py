@@ -1,0 +1,37 @@
+"""`Application`: what answers the requests of a server, and what stands around it."""
+
+from typing import Protocol
+
+from fastrec.serving.asgi import Connection, Receive, Send
+from fastrec.serving.server import Server
+
+
+class Application(Protocol):
+    """An ASGI application of a server. Others that log or limit requests are put around it."""
+
+    @property
+    def server(self) -> Server:
+        """The server behind it."""
+        ...
+
+    @property
+    def whole_paths(self) -> frozenset[bytes]:
+        """The paths of POST that it answers without a task of their own, where the request is there as a whole."""
+        ...
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
+
+
+class Around:
+    """An application around another one.
+
+    Parameters
+    ----------
+    app
+        The one that answers.
+    """
+
+    def __init__(self, app: Application) -> None:
+        self._app, self.server, self.whole_paths = app, app.server, app.whole_paths
