@@ -8,6 +8,7 @@ from typing import Self, TypeAlias
 from fastrec.models import Recommender
 from fastrec.online.drift import Drift
 from fastrec.online.plan import SchedulePlan
+from fastrec.online.snapshot import Snapshot
 from fastrec.online.training_data import check_refittable, check_updatable
 from fastrec.online.updating import Updater
 
@@ -67,6 +68,7 @@ class Schedule:
         self._stop = threading.Event()
         # A monotonic clock: a system clock that is set back or forth moves no refit.
         self._last = {"checkpoint": time.monotonic(), "refit": time.monotonic()}
+        self._works = {"checkpoint": lambda: updater.checkpoint(), "refit": lambda: updater.refit()}
         self._failures, self._retry = 0, 0.0  # of refits in a row, and when the next one may begin
         self._thread = threading.Thread(target=self._run, name="fastrec-updates", daemon=True)
 
@@ -92,12 +94,9 @@ class Schedule:
 
     def _do_what_is_due(self) -> None:
         try:
-            for what, is_due, work in (
-                ("refit", self._refit_is_due, self.updater.refit),
-                ("checkpoint", self._checkpoint_is_due, self.updater.checkpoint),
-            ):
+            for what, is_due in (("refit", self._refit_is_due), ("checkpoint", self._checkpoint_is_due)):
                 if not self._stop.is_set() and is_due():
-                    self._do(what, work)
+                    self._try(what)
             self.updater.tell("schedule", None)
         except Exception as error:  # a journal that cannot be read, say
             self.updater.tell("schedule", f"no updates: {error}")
@@ -110,25 +109,32 @@ class Schedule:
             except Exception as error:  # a disk that cannot be read, say: the next look will tell
                 self.updater.tell("drift", f"drift could not be measured: {error}")
 
-    def _do(self, what: str, work: Callable[[], object]) -> None:
+    def make(self, what: str) -> Snapshot:
+        """Make a model now, whether it is due or not; `what` is "checkpoint" or "refit"."""
         began = time.monotonic()
         try:
-            work()
+            snapshot = self._works[what]()
             if what == "refit":
                 self._failures = 0
                 self._last["checkpoint"] = time.monotonic()
                 if self.drift is not None:
                     self.drift.reset()
             self.updater.trim()
-            self.updater.tell(what, None)
-            self.report(what, time.monotonic() - began)
+        finally:
+            self._last[what] = time.monotonic()
+        self.updater.tell(what, None)
+        self.report(what, time.monotonic() - began)
+        return snapshot
+
+    def _try(self, what: str) -> None:
+        try:
+            self.make(what)
         except Exception as error:  # a full disk, say: tried again when it is due again
             if what == "refit":
                 self._retry = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
                 self._failures += 1
             self.updater.tell(what, f"{what} failed: {error}")
             self.report("failed", 0.0)
-        self._last[what] = time.monotonic()
 
     def _checkpoint_is_due(self) -> bool:
         return (

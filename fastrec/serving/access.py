@@ -27,7 +27,7 @@ class Scope(StrEnum):
 
     read = "read"  # ask what follows from users' histories: lists by user id, histories, ids, metrics
     write = "write"  # tell what users did, and what is so of items
-    admin = "admin"  # delete users; and all that the others may
+    admin = "admin"  # delete users, have models made; and all that the others may
 
 
 NOTHING: frozenset[Scope] = frozenset()

@@ -266,6 +266,16 @@ class ErrorAnswer(Struct):
     version: str
 
 
+class WorkAnswer(Struct):
+    """The result of a piece of work that an operator asked for."""
+
+    done: Annotated[bool, Meta(description="Whether another model answers now.")]
+    said: Annotated[str, Meta(description="What was done, or why nothing was.")]
+    version: str
+    model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
+    seconds: float
+
+
 class StateAnswer(Struct, omit_defaults=True):
     """The state of the server: there, and ready."""
 

@@ -7,7 +7,7 @@ from fastrec.serving import messages as m
 from fastrec.serving.access import Scope
 from fastrec.serving.answers import encode_json
 from fastrec.serving.endpoint import Description, Endpoint, Parameter
-from fastrec.serving.endpoints import events, items, pages, recommending, state, users
+from fastrec.serving.endpoints import admin, events, items, pages, recommending, state, users
 from fastrec.serving.openapi import describe_api
 from fastrec.serving.server import Server
 
@@ -19,6 +19,14 @@ _PRIVATE = {
     403: "The token is not for this, or there is none, or a page of another site asks",
 }
 _WRITING = _PRIVATE | {409: "There is no journal", 507: "The disk is full"}
+
+_WORK = _PRIVATE | {
+    409: "There is nothing to make models of or to publish them in, the model is of no kind that is made anew so, or "
+    "another process makes the models",
+    429: "Another piece of work goes on: come again after Retry-After seconds",
+    503: "Not ready, or the disk, the journal or the store refuses",
+    507: "The disk is full",
+}
 
 _LIMIT = Parameter("limit", "How many.", m.LARGEST_SEARCH)
 _SEQ = Parameter(
@@ -142,6 +150,28 @@ ROUTES = (
     Endpoint(
         "GET", "/metrics", state.show_metrics, Scope.read,
         description=Description("Metrics for Prometheus", None, _PRIVATE, operation="metrics"),
+    ),
+    Endpoint(
+        "POST", "/admin/checkpoint", admin.make_checkpoint, Scope.admin,
+        description=Description(
+            "Update the model's items now", m.WorkAnswer, _WORK,
+            "Takes the events since the last model into the model itself and publishes it, as --checkpoint-every does.",
+        ),
+    ),
+    Endpoint(
+        "POST", "/admin/refit", admin.refit, Scope.admin,
+        description=Description(
+            "Fit the model anew now", m.WorkAnswer, _WORK,
+            "To all data and the events since, and publishes it, as --refit-every does. The old model answers "
+            "meanwhile; the answer comes when the new one is served.",
+        ),
+    ),
+    Endpoint(
+        "POST", "/admin/reload", admin.reload, Scope.admin,
+        description=Description(
+            "Take the newest published model now", m.WorkAnswer, _PRIVATE | {429: _WORK[429], 503: "Not ready"},
+            "As every worker does it each second.",
+        ),
     ),
     Endpoint("GET", "/openapi.json", show_description),
     Endpoint("GET", "/", pages.show_home),

@@ -13,13 +13,14 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from fastrec.models import Recommender
-from fastrec.online import Drift, EventLog, JournalError, Schedule, Snapshot, Updater, Versions, open_log
+from fastrec.online import EventLog, JournalError, Snapshot, Updater, Versions, open_log
 from fastrec.online.opening import is_published, open_versions
 from fastrec.online.schedule import check_plan
 from fastrec.serving.access import Access
 from fastrec.serving.bodies import BodyReader
 from fastrec.serving.catalogue import Catalogue
 from fastrec.serving.failure import end_in_failure
+from fastrec.serving.leading import Leading
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import Metrics
 from fastrec.serving.refusal import Refusal
@@ -49,12 +50,12 @@ class Server:
         self.updater: Updater | None = None
         self.journal: EventLog | None = None
         self.catalogue = Catalogue()
-        self._schedule: Schedule | None = None
-        self._leading = threading.Lock()  # taken by who begins or stops the schedule
-        self._has_ended = False
+        self.leading = Leading(settings, lambda how, seconds: self.metrics.took_model(how))
         self.line = Line()
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line)
         self.is_draining = False
+        self.is_working = False
+        """Whether a piece of an operator's work goes on."""
         self.is_local = is_loopback(settings.host)
         self.access = Access(settings.tokens, self.is_local)
         self._slow: weakref.WeakSet[Recommender] = weakref.WeakSet()
@@ -131,9 +132,7 @@ class Server:
 
     def _end(self, loading: threading.Thread) -> None:
         loading.join()
-        with self._leading:
-            self._has_ended = True
-            self._stop_schedule()
+        self.leading.end()
         self.line.close()
         if self.journal is not None:
             self.journal.close()
@@ -151,27 +150,10 @@ class Server:
                     log.info("serving %s", updater.snapshot.version)
                 if self.journal is not None:
                     self.journal.last_seq()  # an error where it is out of reach
-                await asyncio.to_thread(self._lead, updater)
+                await asyncio.to_thread(self.leading.look, updater)
                 updater.tell("watching", None)
             except Exception as error:
                 updater.tell("watching", f"{type(error).__name__}: {error}")
-
-    def _lead(self, updater: Updater) -> None:
-        """Become the one process that makes new models of the journal, where nobody is; stop where another one is."""
-        if self.journal is None or not self.settings.makes_models or not isinstance(updater.source, Versions):
-            return
-        with self._leading:
-            leads = not self._has_ended and self.journal.leader.acquire()
-            if leads and self._schedule is None:
-                report = lambda how, seconds: self.metrics.took_model(how)
-                self._schedule = Schedule.of(updater, self.settings, report=report).start()
-            elif not leads:
-                self._stop_schedule()
-
-    def _stop_schedule(self) -> None:
-        if self._schedule is not None:
-            self._schedule.stop()
-            self._schedule = None
 
     def begin_to_drain(self) -> None:
         """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
@@ -230,11 +212,6 @@ class Server:
     def is_slow(self, model: Recommender) -> bool:
         """Tells whether a question to the model takes so long that others would wait for it."""
         return model in self._slow
-
-    @property
-    def drift(self) -> Drift | None:
-        """The drift of the model on the newest events, where this worker looks at it."""
-        return None if self._schedule is None else self._schedule.drift
 
     def tell(self, what: str, problem: str | None) -> None:
         """Note a problem that /readyz then says, or that it is over."""

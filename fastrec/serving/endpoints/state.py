@@ -88,6 +88,7 @@ async def show_metrics(server: Server, request: Request) -> Response:
         server.metrics.given_up.set(server.updater.given_up)
         server.metrics.problem.set(server.updater.problem is not None)
         server.metrics.waiting.set(0 if server.journal is None else server.journal.waiting)
-        if server.drift is not None:
-            server.metrics.foresees(server.drift.newest)
+        drift = server.leading.drift
+        if drift is not None:
+            server.metrics.foresees(drift.newest)
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,0 +1,79 @@
+"""`Leading`: new models are made by the one process that leads, when it is time or when it is asked to."""
+
+import threading
+from typing import Literal
+
+from fastrec.online import Drift, Schedule, SchedulePlan, Snapshot, Updater, Versions
+from fastrec.online.schedule import Listener
+from fastrec.serving.refusal import Refusal
+
+Work = Literal["checkpoint", "refit"]
+
+
+class Leading:
+    """The making of models in this process, as long as it leads.
+
+    Parameters
+    ----------
+    plan
+        When models are made.
+    report
+        As of `Schedule`.
+    """
+
+    def __init__(self, plan: SchedulePlan, report: Listener) -> None:
+        self._plan, self._report = plan, report
+        self._lock = threading.Lock()  # taken by who begins, uses or stops the schedule
+        self._schedule: Schedule | None = None
+        self._has_ended = False
+
+    @property
+    def drift(self) -> Drift | None:
+        """The drift of the model on the newest events, where this process looks at it."""
+        return None if self._schedule is None else self._schedule.drift
+
+    def look(self, updater: Updater) -> None:
+        """Become the one process that makes new models of the journal, where nobody is; stop where another one is."""
+        if updater.journal is None or not self._plan.makes_models or not isinstance(updater.source, Versions):
+            return
+        with self._lock:
+            leads = not self._has_ended and updater.journal.leader.acquire()
+            if leads and self._schedule is None:
+                self._schedule = Schedule.of(updater, self._plan, report=self._report).start()
+            elif not leads:
+                self._stop()
+
+    def make(self, updater: Updater, what: Work) -> Snapshot:
+        """Make a model now and publish it.
+
+        Raises
+        ------
+        Refusal
+            Where there is no journal or no folder of versions, where the model cannot be made anew so, or where
+            another process leads.
+        """
+        if updater.journal is None or not isinstance(updater.source, Versions):
+            raise Refusal(409, "new models need a journal and versions: fastrec serve --journal … --versions …")
+        with self._lock:
+            leader = updater.journal.leader
+            if self._has_ended or not leader.acquire():
+                raise Refusal(409, "another process makes the models of this journal: ask that one, or come again")
+            schedule = self._schedule or Schedule.of(updater, SchedulePlan(), report=self._report)
+            try:
+                return schedule.make(what)
+            except TypeError as error:
+                raise Refusal(409, str(error)) from None
+            finally:
+                if self._schedule is None and not self._plan.makes_models:
+                    leader.release()
+
+    def end(self) -> None:
+        """Stop for good, after the piece of work in hand."""
+        with self._lock:
+            self._has_ended = True
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._schedule is not None:
+            self._schedule.stop()
+            self._schedule = None
