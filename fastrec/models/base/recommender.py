@@ -15,9 +15,10 @@ from fastrec.metrics import measure
 from fastrec.metrics.inputs import check_truth
 from fastrec.metrics.scorers import Scorer
 from fastrec.models.base.answering import SIMILAR_ITEMS, Answering, check_scores
-from fastrec.models.base.audience import find_audience, read_histories
+from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.items import check_list, encode_items, encode_lists, order_lists, read_truth
 from fastrec.models.base.persistence import save
+from fastrec.models.base.single import Single
 from fastrec.models.base.streaming import recommend_to
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval import TopK
@@ -112,11 +113,20 @@ class Recommender(Answering):
         k = check_size("k", k)
         audience, known = find_audience(self, users, on_unknown)
         check_size("k", k, each=8 * max(1, len(audience)))
+        is_usual = exclude_seen is True and allow is None and deny is None and on_empty == "popular" and exact is False
+        if is_usual and known is None and audience.codes is not None and len(audience) == 1:
+            return self._recommend_one(audience, k)
         wanted = self.item_filter(audience, exclude_seen, allow, deny, on_unknown)
         if known is not None:  # users left out, once the filters that were given for each have been matched with them
             audience, wanted = audience.part(known), wanted.part(known)
         model = self.exact_model() if check_flag("exact", exact) else self
         return model.answer(audience, k, wanted, on_empty)
+
+    def _recommend_one(self, audience: Audience, k: int) -> TopK:
+        """`recommend` of a single known user without filters, by the shortest way."""
+        assert audience.codes is not None
+        codes, scores, fallback = self.answer_one(Single(int(audience.codes[0])), k)
+        return self._top(codes[None], scores[None], audience.labels, np.ones(1, bool) if fallback else None)
 
     def recommend_to(
         self,
