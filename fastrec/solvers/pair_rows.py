@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrec.kernels.pair_rows import PairRows, Powers, add_pair_rows, change_pairs, join_pair_rows
+from fastrec.kernels.pair_rows import PairRows, Powers, add_pair_rows, change_pairs, count_joined, join_pair_rows
 from fastrec.kernels.sequence_rules import Pairs
 from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
@@ -10,7 +10,7 @@ from fastrec.solvers.follows import Doubles
 
 
 class ChangingPairs:
-    """Sums over pairs of which some rows are changed in place; the sums that were given stay as they are.
+    """Sums over pairs that are changed in place, beside the sums that were given, which stay as they are.
 
     >>> from fastrec.matrix.sequences import Sequences
     >>> from fastrec.solvers.follows import fades_of, sum_pairs, weigh
@@ -35,10 +35,10 @@ class ChangingPairs:
         What `before` holds is not kept.
         """
         lost = np.empty(len(before), np.int32)
-        used = change_pairs(self._base, self._rows, self._used, before, after, self._fades, lost)
+        used = change_pairs(self._rows, self._used, before, after, self._fades, lost)
         if used < 0:
             self._grow(-1 - used)
-            used = change_pairs(self._base, self._rows, self._used, before, after, self._fades, lost)
+            used = change_pairs(self._rows, self._used, before, after, self._fades, lost)
         self._used = used
 
     def _grow(self, least: int) -> None:
@@ -55,10 +55,11 @@ class ChangingPairs:
 
     def join(self) -> Pairs:
         """The sums as they are now."""
-        rows, lengths = self._rows, np.diff(self._base.indptr)
-        indptr = starts_of(np.where(rows.starts >= 0, rows.lengths, lengths))
+        lengths = np.diff(self._base.indptr)
+        count_joined(self._base, self._rows, lengths)
+        indptr = starts_of(lengths)
         found = Pairs(readonly(indptr), np.empty(indptr[-1], np.int32), np.empty(indptr[-1]))
-        join_pair_rows(self._base, rows, 0, len(lengths), found)
+        join_pair_rows(self._base, self._rows, found)
         return Pairs(found.indptr, readonly(found.codes), readonly(found.sums))
 
     def add_scores(self, histories: Entries, powers: Powers, scores: Floats) -> None:

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.pair_rows import PairRows, Powers, add_pair_rows, change_pairs, count_gained, join_pair_rows
+from fastrec.kernels.pair_rows import (
+    PairRows,
+    Powers,
+    add_pair_rows,
+    change_pairs,
+    count_gained,
+    count_joined,
+    join_pair_rows,
+)
 from fastrec.kernels.sequence_rules import Pairs
 from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import readonly
@@ -27,10 +35,11 @@ def no_rows(size):
 
 
 def joined(base, rows):
-    lengths = np.where(rows.starts >= 0, rows.lengths, np.diff(base.indptr))
+    lengths = np.diff(base.indptr)
+    count_joined(base, rows, lengths)
     indptr = readonly(np.concatenate([[0], np.cumsum(lengths)]))
     found = Pairs(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1]))
-    join_pair_rows(base, rows, 0, ITEMS, found)
+    join_pair_rows(base, rows, found)
     return found
 
 
@@ -44,7 +53,7 @@ def test_sums_are_those_of_plain_python_whatever_is_lost_and_whatever_comes(firs
     rows, used = no_rows(4096), 0
     for was, now in ((first, after), (second, second)):
         was, now = np.array(was, np.int32), np.array(now, np.int32)
-        used = change_pairs(base, rows, used, was, now, readonly(fades), np.empty(len(was), np.int32))
+        used = change_pairs(rows, used, was, now, readonly(fades), np.empty(len(was), np.int32))
         assert used >= 0
     expected = pairs_of(reference.pair_sums([after, second], ITEMS, fades))
     for part, wanted in zip(joined(base, rows), expected, strict=True):
@@ -53,19 +62,19 @@ def test_sums_are_those_of_plain_python_whatever_is_lost_and_whatever_comes(firs
 
 def test_too_little_room_changes_nothing_and_says_how_much_it_must_be():
     fades = readonly(fades_of(2, 0.5))
-    base, rows = pairs_of(reference.pair_sums([[0, 1]], ITEMS, fades)), no_rows(3)
+    rows = no_rows(3)
     was, now = np.array([0, 1], np.int32), np.array([0, 1, 2], np.int32)
-    least = -1 - change_pairs(base, rows, 0, was, now, fades, np.empty(2, np.int32))
+    least = -1 - change_pairs(rows, 0, was, now, fades, np.empty(2, np.int32))
     assert least > 3
     assert (rows.starts == -1).all()
-    assert 0 < change_pairs(base, no_rows(least), 0, was, now, fades, np.empty(2, np.int32)) <= least
+    assert 0 < change_pairs(no_rows(least), 0, was, now, fades, np.empty(2, np.int32)) <= least
 
 
 def test_scores_are_sums_times_powers_of_changed_rows_and_of_others():
     fades, rng = readonly(fades_of(3, 0.7)), np.random.default_rng(0)
     before, after = [0, 1, 2, 3], [0, 2, 3, 5]
     base, rows = pairs_of(reference.pair_sums([before, [7, 8]], ITEMS, fades)), no_rows(4096)
-    change_pairs(base, rows, 0, np.array(before, np.int32), np.array(after, np.int32), fades, np.empty(4, np.int32))
+    change_pairs(rows, 0, np.array(before, np.int32), np.array(after, np.int32), fades, np.empty(4, np.int32))
     powers = Powers(*rng.random((2, ITEMS)), np.empty(0), np.empty(0))
     histories = Entries(
         readonly(np.array([0, 3])), readonly(np.array([0, 2, 7], np.int32)), readonly(np.array([0.5, 0, 2], np.float32))

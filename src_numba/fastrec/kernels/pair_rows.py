@@ -1,4 +1,8 @@
-"""Sums over pairs that follow events one at a time: rows that have changed, with room for more, beside the others."""
+"""Sums over pairs that follow events one at a time: what they have changed by, in rows with room for more.
+
+The sums that there were stay as they are, and a row that is touched costs no copy. All numbers are exact, so that a sum
+and its change add up to the bits of the sum counted anew.
+"""
 
 from typing import Any, NamedTuple
 
@@ -11,10 +15,10 @@ from fastrec.kernels.sparse import Entries
 
 
 class PairRows(NamedTuple):
-    """The rows that have changed, which are written to: codes that rise, and sums, exact and never 0."""
+    """The changes of rows, which are written to: codes that rise, and what sums have changed by, exact and never 0."""
 
-    starts: Counts  # (n_items,): where each begins; -1 where it has not changed
-    lengths: Counts  # (n_items,)
+    starts: Counts  # (n_items,): where each begins; -1 where nothing has changed
+    lengths: Counts  # (n_items,): 0 there
     rooms: Counts  # (n_items,): how many entries each has place for
     codes: Codes
     sums: Doubles
@@ -30,9 +34,7 @@ class Powers(NamedTuple):
 
 
 @kernel()
-def change_pairs(
-    base: Pairs, rows: PairRows, used: int, before: Codes, after: Codes, fades: Doubles, lost: Codes
-) -> int:
+def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: Doubles, lost: Codes) -> int:
     """Brings the sums up to date where items of one sequence are lost, and others come behind what is left.
 
     Returns how many places of `rows.codes` are used then, `used` being how many were; or, where these are too few,
@@ -54,20 +56,20 @@ def change_pairs(
         else:
             lost[n_lost] = place
             n_lost += 1
-    # Rows whose sums may change must be among the changed ones, with room for what may come to them.
+    # Rows whose sums may change must have room for what may come to them.
     more, wanted = window + n_lost, used
     for number in range(n_lost):
         for place in range(max(0, lost[number] - more), lost[number] + 1):
-            wanted += _places_for(base, rows, before[place], more)
+            wanted += _places_for(rows, before[place], more)
     for place in range(max(0, kept - window), len(after)):
-        wanted += _places_for(base, rows, after[place], more)
+        wanted += _places_for(rows, after[place], more)
     if wanted > len(rows.codes):
         return -1 - wanted
     for number in range(n_lost):
         for place in range(max(0, lost[number] - more), lost[number] + 1):
-            used += _move_row(base, rows, before[place], more, used)
+            used += _move_row(rows, before[place], more, used)
     for place in range(max(0, kept - window), len(after)):
-        used += _move_row(base, rows, after[place], more, used)
+        used += _move_row(rows, after[place], more, used)
     # One after the other is taken out, the newest first, so that the places of the others stay right.
     length = len(before)
     for number in range(n_lost - 1, -1, -1):
@@ -96,55 +98,55 @@ def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubl
 
 @kernel(inline=True)
 def _is_crowded(rows: PairRows, item: int, more: int) -> bool:
-    """Tells whether a row is not among the changed ones, or has no room for so many entries more."""
+    """Tells whether a row has no room for so many entries more."""
     room = rows.rooms[item]
     return rows.starts[item] < 0 or (room < len(rows.starts) and room - rows.lengths[item] < more)
 
 
 @kernel(inline=True)
-def _places_for(base: Pairs, rows: PairRows, item: int, more: int) -> int:
+def _places_for(rows: PairRows, item: int, more: int) -> int:
     """The number of places that a row must be given; 0 where it has room."""
-    return _room_of(base, rows, item, more) if _is_crowded(rows, item, more) else 0
+    return _room_of(rows, item, more) if _is_crowded(rows, item, more) else 0
 
 
 @kernel(inline=True)
-def _room_of(base: Pairs, rows: PairRows, item: int, more: int) -> int:
-    length = rows.lengths[item] if rows.starts[item] >= 0 else base.indptr[item + 1] - base.indptr[item]
+def _room_of(rows: PairRows, item: int, more: int) -> int:
+    length = rows.lengths[item]
     return min(len(rows.starts), length + (length >> 2) + 2 * more)
 
 
 @kernel(inline=True)
-def _move_row(base: Pairs, rows: PairRows, item: int, more: int, used: int) -> int:
-    """Copies a row without room for so many entries more to the place `used`; returns how much room it has there."""
+def _move_row(rows: PairRows, item: int, more: int, used: int) -> int:
+    """Moves a row without room for so many entries more to the place `used`; returns how much room it has there."""
     if not _is_crowded(rows, item, more):
         return 0
-    room = _room_of(base, rows, item, more)
-    if rows.starts[item] >= 0:
-        start, length = rows.starts[item], rows.lengths[item]
-        for at in range(length):
-            rows.codes[used + at], rows.sums[used + at] = rows.codes[start + at], rows.sums[start + at]
-    else:
-        start, length = base.indptr[item], base.indptr[item + 1] - base.indptr[item]
-        for at in range(length):
-            rows.codes[used + at], rows.sums[used + at] = base.codes[start + at], base.sums[start + at]
-    rows.starts[item], rows.lengths[item], rows.rooms[item] = used, length, room
+    room, start = _room_of(rows, item, more), rows.starts[item]
+    for at in range(rows.lengths[item]):
+        rows.codes[used + at], rows.sums[used + at] = rows.codes[start + at], rows.sums[start + at]
+    rows.starts[item], rows.rooms[item] = used, room
     return room
 
 
 @kernel(inline=True)
-def _add(rows: PairRows, item: int, later: int, more: float) -> None:
-    """Adds to the sum of one pair, which is put in where it is new, and taken out where it comes to 0."""
-    if more == 0:
-        return
-    begin = rows.starts[item]
-    low, stop = begin, begin + rows.lengths[item]
-    high = stop
+def _find(codes: Codes, code: int, low: int, high: int) -> int:
+    """The place of the first of some rising codes that is not below `code`; `high` where there is none."""
     while low < high:
         middle = (low + high) >> 1
-        if rows.codes[middle] < later:
+        if codes[middle] < code:
             low = middle + 1
         else:
             high = middle
+    return low
+
+
+@kernel(inline=True)
+def _add(rows: PairRows, item: int, later: int, more: float) -> None:
+    """Adds to the change of one pair, which is put in where it is new, and taken out where it comes to 0."""
+    if more == 0:
+        return
+    begin = rows.starts[item]
+    stop = begin + rows.lengths[item]
+    low = _find(rows.codes, later, begin, stop)
     if low < stop and rows.codes[low] == later:
         rows.sums[low] += more
         if rows.sums[low] == 0:
@@ -168,18 +170,38 @@ def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -
 
 
 @kernel()
-def join_pair_rows(base: Pairs, rows: PairRows, first: int, last: int, found: Pairs) -> None:
-    """Fills rows `first` to `last` with those that have changed, and with the others as they were."""
-    for item in range(first, last):
-        at, length = found.indptr[item], found.indptr[item + 1] - found.indptr[item]
-        if rows.starts[item] >= 0:
-            start = rows.starts[item]
-            for place in range(length):
-                found.codes[at + place], found.sums[at + place] = rows.codes[start + place], rows.sums[start + place]
-        else:
-            start = base.indptr[item]
-            for place in range(length):
-                found.codes[at + place], found.sums[at + place] = base.codes[start + place], base.sums[start + place]
+def count_joined(base: Pairs, rows: PairRows, lengths: Counts) -> None:
+    """Adds to the lengths of rows what their changes make of them: sums that come to 0 are none."""
+    for item in range(len(lengths)):
+        low, stop, start = base.indptr[item], base.indptr[item + 1], rows.starts[item]
+        for at in range(start, start + rows.lengths[item]):
+            low = _find(base.codes, rows.codes[at], low, stop)
+            if low == stop or base.codes[low] != rows.codes[at]:
+                lengths[item] += 1
+            elif base.sums[low] + rows.sums[at] == 0:
+                lengths[item] -= 1
+
+
+@kernel()
+def join_pair_rows(base: Pairs, rows: PairRows, found: Pairs) -> None:
+    """Fills the rows with the sums as they are with their changes."""
+    for item in range(len(found.indptr) - 1):
+        at, low, stop, start = found.indptr[item], base.indptr[item], base.indptr[item + 1], rows.starts[item]
+        for change in range(start, start + rows.lengths[item]):
+            code, total = rows.codes[change], rows.sums[change]
+            # What lies before the change is as it was.
+            end = _find(base.codes, code, low, stop)
+            for place in range(low, end):
+                found.codes[at + place - low], found.sums[at + place - low] = base.codes[place], base.sums[place]
+            at, low = at + end - low, end
+            if low < stop and base.codes[low] == code:
+                total += base.sums[low]
+                low += 1
+            if total != 0:
+                found.codes[at], found.sums[at] = code, total
+                at += 1
+        for place in range(low, stop):
+            found.codes[at + place - low], found.sums[at + place - low] = base.codes[place], base.sums[place]
 
 
 @kernel()
@@ -192,12 +214,17 @@ def add_pair_rows(histories: Entries, base: Pairs, rows: PairRows, powers: Power
             value, item = histories.values[p * step], histories.indices[p]
             if value == 0:  # of events that have faded
                 continue
-            if rows.starts[item] >= 0:
-                start, length = rows.starts[item], rows.lengths[item]
-                _add_row(value, powers.left[item], powers.right, rows.codes, rows.sums, start, length, line)
-            else:
-                start, length = base.indptr[item], base.indptr[item + 1] - base.indptr[item]
-                _add_row(value, powers.left[item], powers.right, base.codes, base.sums, start, length, line)
+            left, low, stop = powers.left[item], base.indptr[item], base.indptr[item + 1]
+            for change in range(rows.starts[item], rows.starts[item] + rows.lengths[item]):
+                code, total = rows.codes[change], rows.sums[change]
+                end = _find(base.codes, code, low, stop)
+                _add_row(value, left, powers.right, base.codes, base.sums, low, end - low, line)
+                low = end
+                if low < stop and base.codes[low] == code:
+                    total += base.sums[low]
+                    low += 1
+                line[code] += value * np.float32(left * powers.right[code] * total)
+            _add_row(value, left, powers.right, base.codes, base.sums, low, stop - low, line)
 
 
 @kernel(inline=True)
