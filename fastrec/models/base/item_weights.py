@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fastrec.fields import Array, Either, Fields, Matrix
 from fastrec.kernels.neighbors import add_dense_rows, add_weighted_rows, sum_pairs_dense, sum_pairs_sparse
 from fastrec.kernels.sparse import Entries
+from fastrec.kernels.weighted_lists import UNANSWERED, list_best
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists
@@ -16,9 +17,11 @@ from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.retrieval.filters import read_filters
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.dense_rows import DenseRows
 from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
@@ -28,6 +31,9 @@ ROWS: Key[Any] = Key("rows of the weights")
 # Sparse weights of which this share is there, or more, are added up from dense rows, which takes a third of the time,
 # where all rows have no more bytes than the second.
 CROWDED, COPY_BYTES = 0.125, 1 << 28
+# Lists are made of the items that a history leads to where these are fewer, on average, than this share of all.
+FEW_MET = 0.5
+USERS_AT_ONCE = 1 << 14
 # A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
 LARGEST_DENSE = 20_000
 
@@ -57,6 +63,40 @@ class ItemWeights(Explaining, Updating):
         """
         if len(change.items):
             self._fit(self._training)
+
+    def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        if len(audience) == 1 or not self._lists_directly(wanted):
+            return super()._search(audience, k, wanted)
+        codes, scores = np.empty((len(audience), k), np.int32), np.empty((len(audience), k), np.float32)
+        for start in range(0, len(audience), USERS_AT_ONCE):
+            rows = slice(start, start + USERS_AT_ONCE)
+            codes[rows], scores[rows] = self._list_best(audience.part(rows), k, wanted.part(rows))
+        return codes, scores
+
+    def _lists_directly(self, wanted: ItemFilter) -> bool:
+        """Tells whether lists can be made of the items alone that the weights of a history lead to."""
+        plain = type(self)._score_batch is ItemWeights._score_batch and isinstance(self.weights_, CodeMatrix)
+        return plain and not isinstance(wanted.allow, CodeMatrix)
+
+    def _list_best(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
+        """The answers of some users, with the bits of the scores of all items; which answer where few items are met."""
+        n_items, histories = self.n_features_in_, self._weigh(audience)
+        if k > n_items or self._additions(histories) > FEW_MET * n_items * len(audience):
+            return super()._search(audience, k, wanted)
+        codes, scores = np.empty((len(audience), k), np.int32), np.empty((len(audience), k), np.float32)
+        filters = read_filters(wanted.exclude, wanted.allow, len(audience), n_items).closed
+        rows, weights, jobs = rows_of(histories), self._kernel_weights(), effective_jobs(getattr(self, "n_jobs", None))
+        cuts = balanced_cuts(np.diff(histories.indptr) + 1, PIECES)
+
+        def list_piece(piece: int) -> None:
+            sums, touched = np.zeros(n_items, np.float32), np.empty(2 * n_items, np.int32)
+            list_best(rows, int(cuts[piece]), int(cuts[piece + 1]), weights, filters, sums, touched, codes, scores)
+
+        run_pieces(list_piece, range(PIECES), jobs)
+        left = codes[:, 0] == UNANSWERED
+        if left.any():
+            codes[left], scores[left] = super()._search(audience.part(left), k, wanted.part(left))
+        return codes, scores
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         scores = np.zeros((histories.shape[0], self.n_features_in_), np.float32)

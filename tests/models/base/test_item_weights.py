@@ -56,6 +56,21 @@ def test_dense_rows_of_sparse_weights_answer_to_the_bit_as_they_do(limit, monkey
     np.testing.assert_array_equal(model.recommend(X, 30, exclude_seen=False).scores, copied.scores)
 
 
+@pytest.mark.parametrize("k", [1, 4, 30])
+def test_lists_of_few_items_have_the_bits_of_all_scores(k, monkeypatch):
+    monkeypatch.setattr(item_weights, "FEW_MET", np.inf)
+    model = model_of("sparse", 2)
+    asked = ({}, {"exclude_seen": False}, {"deny": [2, 3, 5]}, {"allow": [[1, 7, 9]] * 40}, {"allow": range(20)})
+    found = [model.recommend(range(40), k, **filters) for filters in asked]
+    monkeypatch.setattr(item_weights, "USERS_AT_ONCE", 7)
+    found.append(model.recommend(range(40), k))
+    monkeypatch.setattr(item_weights, "FEW_MET", 0)
+    for top, filters in zip(found, (*asked, {}), strict=True):
+        expected = model.recommend(range(40), k, **filters)
+        np.testing.assert_array_equal(top.codes, expected.codes)
+        np.testing.assert_array_equal(top.scores, expected.scores)
+
+
 @both
 def test_one_history_is_answered_as_among_others(kind):
     model, all_scores = model_of(kind), model_of(kind).recommend(X, 30).scores
