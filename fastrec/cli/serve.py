@@ -12,21 +12,22 @@ from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import parse_mode
 
 
-def check_source(given: str) -> str:
-    """A model's address: of a store, or of a file or folder that is there."""
+def check_sources(given: list[str]) -> list[str]:
+    """The addresses of models: of a store, or of files or folders that are there."""
     from fastrec.online.opening import is_store
 
-    if not is_store(given) and not Path(given).exists():
-        raise typer.BadParameter(f"Path {given!r} does not exist.")
+    for source in given:
+        if not is_store(source) and not Path(source).exists():
+            raise typer.BadParameter(f"Path {source!r} does not exist.")
     return given
 
 
-ServedModel = Annotated[
-    str,
+ServedModels = Annotated[
+    list[str],
     typer.Argument(
-        callback=check_source,
+        callback=check_sources,
         metavar="MODEL",
-        help="A model file, or published versions: a folder, or s3://… (or another store that fsspec knows).",
+        help="A model file, or published versions: a folder, or s3://…. Of several each answers its --share of users.",
     ),
 ]
 JournalAddress = Annotated[
@@ -55,6 +56,10 @@ TokenFile = Annotated[
     typer.Option(
         exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
     ),
+]
+UserShares = Annotated[
+    str | None,
+    typer.Option("--share", metavar="A,B,…", help="The part of the users that each of several MODELs answers."),
 ]
 AccessLog = Annotated[
     str | None,
@@ -110,11 +115,13 @@ def admission_options(
 @app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
 @groups_options(schedule=schedule_options, admission=admission_options)
 def serve(
-    model: ServedModel,
+    models: ServedModels,
     *,
     journal: JournalAddress = None,
     versions: VersionsAddress = None,
     cache: CacheFolder = None,
+    share: UserShares = None,
+    share_key: Annotated[str, typer.Option(help="Another key chooses other users for the shares.")] = "",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
@@ -142,10 +149,14 @@ def serve(
     try:
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server
+        from fastrec.serving.shares import parse_shares
     except ModuleNotFoundError as error:
         raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
     settings = Settings(
-        model=model,
+        model=models[0],
+        beside=tuple(models[1:]),
+        shares=(1.0,) if share is None else parse_shares(share),
+        share_key=share_key,
         journal=journal,
         cache=None if cache is None else str(cache),
         host=host,

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.convertors import PathConvertor, register_url_convertor
@@ -19,11 +20,14 @@ from fastrec.serving.answers import JSON_HEADER, VERSION_HEADER, Answer, make_an
 from fastrec.serving.application import Application
 from fastrec.serving.asgi import Connection, Message, Receive, Send
 from fastrec.serving.endpoint import Endpoint
+from fastrec.serving.metrics import Metrics
 from fastrec.serving.rate_limits import Buckets, Limited
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES, label_of
 from fastrec.serving.server import Server
-from fastrec.serving.settings import Settings, is_loopback
+from fastrec.serving.settings import Settings, is_loopback, name_model
+from fastrec.serving.shares import Shares
+from fastrec.serving.split import Split
 from fastrec.serving.whole_request import CLOSING
 
 log = logging.getLogger("uvicorn.error")
@@ -112,20 +116,31 @@ class Guard:
 
 def create_app(settings: Settings) -> Application:
     """The ASGI application of one worker, with what is around it that the settings ask for."""
-    server = Server(settings)
-
-    async def refuse_request(request: Request, error: Exception) -> Any:
-        return refuse(server, error)
-
-    router = Router(routes_of(server), redirect_slashes=False, lifespan=server.lifespan)
-    app: Application = Guard(
-        ExceptionMiddleware(router, {Refusal: refuse_request, HTTPException: refuse_request}), server
-    )
+    app: Application = _split(settings) if settings.beside else guard_server(Server(settings))
     if settings.rate_limit is not None:
         app = Limited(app, Buckets(settings.rate_limit))
     if settings.access_log is not None:
         app = Logged(app, LineFile(settings.access_log, settings.mode))
     return app
+
+
+def _split(settings: Settings) -> Split:
+    """The application of several models; the first one's server begins and ends the others."""
+    metrics = Metrics()
+    others = [Server(replace(settings, model=model, beside=()), metrics=metrics) for model in settings.beside]
+    servers = [Server(settings, others, metrics), *others]
+    apps: dict[str, Application] = {name_model(one.settings.model): guard_server(one) for one in servers}
+    return Split(apps, Shares(settings.shares, settings.share_key))
+
+
+def guard_server(server: Server) -> Guard:
+    """The application of one server."""
+
+    async def refuse_request(request: Request, error: Exception) -> Any:
+        return refuse(server, error)
+
+    router = Router(routes_of(server), redirect_slashes=False, lifespan=server.lifespan)
+    return Guard(ExceptionMiddleware(router, {Refusal: refuse_request, HTTPException: refuse_request}), server)
 
 
 def routes_of(server: Server) -> list[BaseRoute]:

@@ -40,7 +40,7 @@ class BodyReader:
 
     async def read(self, request: Request, kind: type[Body]) -> Body:
         """The body of a request, as what it must be."""
-        raw = await self._read_raw(request)
+        raw = await self.read_raw(request)
         try:
             decode: Callable[[bytes], Body] = self._decoder(kind).decode
             return await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
@@ -52,7 +52,8 @@ class BodyReader:
     def _decoder(self, kind: type[Body]) -> msgspec.json.Decoder[Body]:
         return self._decoders.get(kind) or self._decoders.setdefault(kind, msgspec.json.Decoder(kind))
 
-    async def _read_raw(self, request: Request) -> bytes:
+    async def read_raw(self, request: Request) -> bytes:
+        """The body of a request as it was sent."""
         whole: bytes | None = request.scope.get(WHOLE_BODY)
         if whole is not None and len(whole) <= self._largest:
             return whole

@@ -100,13 +100,14 @@ class RecommendAnswer(Struct, omit_defaults=True):
     unknown: Unknown = msgspec.field(default_factory=list)
 
 
-class BatchRow(Struct):
+class BatchRow(Struct, omit_defaults=True):
     """One user's list."""
 
     user: Id
     items: list[Id]
     scores: list[float]
     fallback: bool
+    model: Annotated[str | None, Meta(description="Of several models the one that answered this user.")] = None
 
 
 class BatchAnswer(Struct):

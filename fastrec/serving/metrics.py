@@ -52,6 +52,8 @@ class Metrics:
         self.problem = Gauge("fastrec_model_problem", "1 while something is wrong, as /readyz says it.", **newest)
         self.models = Counter("fastrec_models", "New models, by how they came.", ["how"], **options)
         self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "When the model was taken.", **newest)
+        self._options = options
+        self._of_models: tuple[Counter, Histogram] | None = None
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def took_model(self, how: str) -> None:
@@ -68,6 +70,18 @@ class Metrics:
             said = "NDCG@10 of the newest events before they were taken in."
             self._foreseen = Gauge("fastrec_foreseen_ndcg", said, **self._newest)
         self._foreseen.set(ndcg)
+
+    def observe_model(self, name: str, status: int, seconds: float) -> None:
+        """Count an answer of one of several models; where there is one alone there are no such metrics."""
+        if self._of_models is None:
+            said = "Time from a request to its answer, by the model that answered."
+            seconds_of = Histogram("fastrec_model_seconds", said, ["model"], buckets=BUCKETS, **self._options)
+            answers = Counter(
+                "fastrec_model_answers", "Answers, by model and status.", ["model", "status"], **self._options
+            )
+            self._of_models = answers, seconds_of
+        self._of_models[0].labels(name, str(status)).inc()
+        self._of_models[1].labels(name).observe(seconds)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Count one answer."""

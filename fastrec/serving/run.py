@@ -16,7 +16,8 @@ from fastrec.online.opening import is_published, open_versions
 from fastrec.permissions import check_mode
 from fastrec.serving.access import SHORTEST_ADVISED, is_short, read_tokens
 from fastrec.serving.protocol import WholeAnswers
-from fastrec.serving.settings import SHARED_FOLDER, Settings, is_loopback
+from fastrec.serving.settings import SHARED_FOLDER, Settings, is_loopback, name_model
+from fastrec.serving.shares import Shares
 from fastrec.serving.supervisor import Supervisor
 from fastrec.serving.worker import run_worker
 
@@ -67,6 +68,7 @@ def run_server(
         Where the settings do not go together: events taken from other machines need a token, new models a folder.
     """
     check_mode(settings.mode)
+    check_models(settings, versions)
     source = settings.model if versions is None else publish_first(settings, versions)
     if settings.makes_models and not is_published(source):
         raise ValueError("new models need a folder to be published in: give --versions FOLDER")
@@ -88,6 +90,21 @@ def run_server(
         run_worker(settings, options)
     else:
         raise SystemExit(run_workers(settings, options, workers))
+
+
+def check_models(settings: Settings, versions: str | None) -> None:
+    """Refuse several models that cannot be told apart, or of which new ones would be made."""
+    names = [name_model(model) for model in (settings.model, *settings.beside)]
+    if len(settings.shares) != len(names):
+        raise ValueError(f"{len(names)} models need so many shares (--share 0.9,0.1), got {len(settings.shares)}")
+    Shares(settings.shares)
+    if len(set(names)) < len(names):
+        raise ValueError(f"models that are served at once need names of their own, got {', '.join(names)}")
+    if settings.beside and (settings.makes_models or versions is not None):
+        raise ValueError(
+            "of several models at once none is made anew: leave out --versions and the options of the schedule, and "
+            "publish new ones from elsewhere"
+        )
 
 
 def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) -> int:

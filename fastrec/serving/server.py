@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -42,11 +42,15 @@ class Server:
     ----------
     settings
         How to serve.
+    beside
+        Servers of more models, which begin and end with this one.
+    metrics
+        What it counts with; None: it has metrics of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.metrics = Metrics()
+    def __init__(self, settings: Settings, beside: "Sequence[Server]" = (), metrics: Metrics | None = None) -> None:
+        self.settings, self.beside = settings, beside
+        self.metrics = metrics or Metrics()
         self.updater: Updater | None = None
         self.journal: EventLog | None = None
         self.catalogue = Catalogue()
@@ -70,7 +74,10 @@ class Server:
             await asyncio.to_thread(loading.join)
         watching = asyncio.create_task(self._watch())
         try:
-            yield
+            async with contextlib.AsyncExitStack() as others:
+                for server in self.beside:
+                    await others.enter_async_context(server.lifespan(app))
+                yield
         finally:
             watching.cancel()
             await asyncio.to_thread(self._end, loading)
@@ -157,7 +164,8 @@ class Server:
 
     def begin_to_drain(self) -> None:
         """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
-        self.is_draining = True
+        for server in (self, *self.beside):
+            server.is_draining = True
 
     def snapshot_now(self) -> Snapshot:
         """The snapshot as it is."""

@@ -1,5 +1,6 @@
 """Settings of a server."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -19,6 +20,12 @@ class Settings(SchedulePlan):
     ----------
     model
         A model file, or the address of versions, as `fastrec.online.open_versions` takes it.
+    beside
+        More models, which follow the same journal and answer a share of the users each.
+    shares
+        The part of the users for `model` and for each of those beside it.
+    share_key
+        Another key chooses other users.
     journal
         The address of the events, as `fastrec.online.open_log` takes it; None serves a model that does not change by
         events.
@@ -65,6 +72,9 @@ class Settings(SchedulePlan):
     """
 
     model: str
+    beside: tuple[str, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    share_key: str = ""
     journal: str | None = None
     cache: str | None = None
     host: str = "127.0.0.1"
@@ -84,6 +94,15 @@ class Settings(SchedulePlan):
     new_items: str = "hold"
     support: int = 5
     force: bool = False
+
+
+def name_model(address: str) -> str:
+    """The name of a model among those that are served at once.
+
+    >>> name_model("models/als.fastrec"), name_model("s3://shop/models/")
+    ('als', 'models')
+    """
+    return re.split(r"[/\\\\]", address.rstrip("/"))[-1].removesuffix(".fastrec")
 
 
 def is_loopback(host: str) -> bool:

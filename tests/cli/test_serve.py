@@ -38,6 +38,16 @@ def test_without_options_settings_are_those_of_the_class(started, tmp_path):
     assert started[0][0] == Settings(model=str(tmp_path / "model.fastrec"))
 
 
+def test_several_models_have_shares(started, tmp_path):
+    models = [str(tmp_path / name) for name in ("a.fastrec", "b.fastrec")]
+    for model in models:
+        (tmp_path / model).write_bytes(b"")
+    assert cli.main(["serve", *models, "--share", "0.8,0.2", "--share-key", "spring"]) == 0
+    assert started[0][0] == Settings(model=models[0], beside=(models[1],), shares=(0.8, 0.2), share_key="spring")
+    for share in ("0.8", "1,1", "x"):
+        assert cli.main(["serve", *models, "--share", share]) != 0 or share == "0.8"  # which run_server refuses
+
+
 @pytest.mark.parametrize(("source", "code"), [("none.fastrec", 2), ("s3://shop/models", 0)])
 def test_a_file_must_be_there_a_store_is_looked_for_later(started, tmp_path, monkeypatch, source, code):
     monkeypatch.chdir(tmp_path)

@@ -39,6 +39,8 @@ async def reload(server: Server, request: Request) -> Answer:
 
 async def _make(server: Server, what: Work) -> Answer:
     before, updater, began = server.snapshot_now(), _updater(server), time.monotonic()
+    if len(server.settings.shares) > 1:
+        raise Refusal(409, "of several models at once none is made anew")
     with _one_at_a_time(server):
         try:
             made = await asyncio.to_thread(server.leading.make, updater, what)

@@ -1,0 +1,162 @@
+"""`Split`: the application of several models, each of which answers a share of the users."""
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from fastrec.online.journal import Id
+from fastrec.serving import messages as m
+from fastrec.serving.answers import Answer, encode_json, refuse_error
+from fastrec.serving.application import Application
+from fastrec.serving.asgi import Connection, Message, Receive, Send
+from fastrec.serving.refusal import Refusal
+from fastrec.serving.shares import Shares
+from fastrec.serving.whole_request import WHOLE_BODY
+
+MODEL_HEADER = b"fastrec-model"
+
+
+class Who(msgspec.Struct):
+    """The users of a request for recommendations, whatever else it says."""
+
+    user: Id | None = None
+    users: list[Id] | None = None
+
+
+_decode_who = msgspec.json.Decoder(Who).decode
+
+
+class Split:
+    """An application of several others; which one answers a user, the shares say.
+
+    What is asked without a user is for the first one, and so is what is written. A request that names a model by the
+    header ``fastrec-model`` is for that one. Each answer names its model by the same header.
+
+    Parameters
+    ----------
+    apps
+        By the names of their models; of one journal.
+    shares
+        Of each.
+    """
+
+    def __init__(self, apps: dict[str, Application], shares: Shares) -> None:
+        self._names, self._apps, self._shares = list(apps), list(apps.values()), shares
+        self.server, self.whole_paths = self._apps[0].server, self._apps[0].whole_paths
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._apps[0](scope, receive, send)
+            return
+        try:
+            numbers = await self._choose(scope, receive, send)
+        except Refusal as error:
+            await refuse_error(error, self.server.version)(scope, receive, send)
+        except ClientDisconnect:
+            return
+        else:
+            if len(set(numbers)) < 2:
+                await self._ask(numbers[0] if numbers else 0, scope, receive, send)
+            else:
+                await self._ask_each(numbers, scope, receive, send)
+
+    async def _choose(self, scope: Connection, receive: Receive, send: Send) -> list[int]:
+        """The number of the model for each user that is asked about; of one, where it is about none."""
+        for name, value in scope["headers"]:
+            if name == MODEL_HEADER:
+                return [self._find(value.decode("latin-1"))]
+        if scope["path"] == "/readyz":  # the first that is not ready, or has a problem
+            states = [app.server.updater for app in self._apps]
+            return [next((n for n, updater in enumerate(states) if updater is None or updater.problem), 0)]
+        if scope["method"] != "POST" or scope["path"] not in ("/recommend", "/batch"):
+            return [0]
+        if WHOLE_BODY not in scope:
+            scope[WHOLE_BODY] = await self.server.bodies.read_raw(Request(scope, receive, send))
+        try:
+            who = _decode_who(scope[WHOLE_BODY])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return [0]  # which says what is wrong with it
+        users = [who.user] if who.user is not None else who.users or []
+        return [self._shares.find(user) for user in users]
+
+    def _find(self, name: str) -> int:
+        if name not in self._names:
+            raise Refusal(422, f"there is no such model here: {', '.join(self._names)} are served", "fastrec-model")
+        return self._names.index(name)
+
+    async def _ask(self, number: int, scope: Connection, receive: Receive, send: Send) -> None:
+        """Have one model answer, whose name is in the answer."""
+        began, name = time.perf_counter(), self._names[number]
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (MODEL_HEADER, name.encode("latin-1", "replace"))]
+                self.server.metrics.observe_model(name, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        await self._apps[number](scope, receive, sending)
+
+    async def _ask_each(self, numbers: Sequence[int], scope: Connection, receive: Receive, send: Send) -> None:
+        """Have each model answer its users of a batch, and answer with all of them in their order."""
+        asked = msgspec.json.decode(scope[WHOLE_BODY])
+        users, parts = asked["users"], {}
+        for number in sorted(set(numbers)):
+            places = [place for place, chosen in enumerate(numbers) if chosen == number]
+            body = encode_json({**asked, "users": [users[place] for place in places]})
+            answer = await self._collect(number, {**scope, WHOLE_BODY: body}, receive)
+            if answer.status != 200:
+                await answer.repeat(places, scope, receive, send)
+                return
+            parts[number] = places, msgspec.json.decode(answer.body)
+        await self._join(parts, len(users))(scope, receive, send)
+
+    async def _collect(self, number: int, scope: Connection, receive: Receive) -> "Collected":
+        answer = Collected()
+        await self._ask(number, scope, receive, answer.take)
+        return answer
+
+    def _join(self, parts: dict[int, tuple[list[int], Any]], size: int) -> Answer:
+        rows: list[Any] = [None] * size
+        for number, (places, answer) in parts.items():
+            for place, row in zip(places, answer["results"], strict=True):
+                rows[place] = {**row, "model": self._names[number]}
+        answers = [answer for _, answer in parts.values()]
+        whole = {
+            **answers[0], "results": rows, "seq": min(answer["seq"] for answer in answers),
+            "version": ",".join(answer["version"] for answer in answers),
+            "unknown": [*dict.fromkeys(item for answer in answers for item in answer["unknown"])],
+        }  # fmt: skip
+        names = ",".join(self._names[number] for number in parts)
+        headers = [(MODEL_HEADER, names.encode("latin-1", "replace")), (b"x-content-type-options", b"nosniff")]
+        return Answer(encode_json(whole), 200, headers)
+
+
+class Collected:
+    """An answer that is kept instead of sent."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 0, b""
+        self._messages: list[Message] = []
+
+    async def take(self, message: Message) -> None:
+        """Keep a part of it."""
+        self._messages.append(message)
+        self.status = message.get("status", self.status)
+        self.body += message.get("body", b"")
+
+    async def repeat(self, places: list[int], scope: Connection, receive: Receive, send: Send) -> None:
+        """Send an error as the whole request's: the users that it names have other places there."""
+        problem = msgspec.json.decode(self.body, type=m.ErrorAnswer)
+        field = re.fullmatch(r"users\[(\d+)\]", problem.error.field or "")
+        if field is not None:
+            problem.error.field = f"users[{places[int(field[1])]}]"
+        headers = [(name, value) for name, value in self._messages[0]["headers"] if name not in _OF_BODY]
+        await Answer(encode_json(problem), self.status, headers)(scope, receive, send)
+
+
+_OF_BODY = (b"content-length", b"content-type")
