@@ -19,6 +19,7 @@ from fastrec.models.base.fields import EPOCH_RESULTS
 from fastrec.options import EPOCHS, FACTORS, Choice, Integer, Number, Options
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.solvers.epochs import EpochLoop, seed_of
+from fastrec.solvers.rating_scale import RatingScale
 
 Callback = Callable[[int, float, float], bool | None]
 
@@ -35,10 +36,12 @@ class ExplicitALS(Explaining, FactorRecommender):
     a dislike). A dislike is a low rating. A rating is read as mean + b_u + b_i + x_u·y_i, and minimised is
 
         sum over ratings  (r - mean - b_u - b_i - x_u·y_i)²
-          + sum over rows  n^ν (regularization · ‖x‖² + bias_regularization · b²)
+          + sum over rows  n^ν (regularization · spread · ‖x‖² + bias_regularization · b²)
 
-    over users and items, n being the row's number of ratings and ν `regularization_exponent`: ν = 1 is the weighted-λ
-    regularization of Zhou, Wilkinson, Schreiber, Pan (2008); biases as in Koren, Bell, Volinsky (2009).
+    over users and items, n being the row's number of ratings, ν `regularization_exponent` and spread the standard
+    deviation of all ratings: ν = 1 is the weighted-λ regularization of Zhou, Wilkinson, Schreiber, Pan (2008); biases as
+    in Koren, Bell, Volinsky (2009). The spread makes penalties mean the same on ratings of 1 to 5 and of 0 to 100: scaled
+    and shifted ratings give scaled and shifted predictions.
 
     Parameters
     ----------
@@ -72,8 +75,8 @@ class ExplicitALS(Explaining, FactorRecommender):
 
     Attributes
     ----------
-    mean_ : float
-        The mean of all ratings.
+    mean_, spread_ : float
+        The mean of all ratings and their standard deviation.
     user_biases_, item_biases_ : ndarray of shape (n_users,), (n_items,)
         float32.
     user_factors_ : ndarray of shape (n_users, factors + 2)
@@ -118,10 +121,12 @@ class ExplicitALS(Explaining, FactorRecommender):
     }
     _learned: ClassVar[Fields] = {
         "mean_": Value(float, least=-LARGEST, most=LARGEST),
+        "spread_": Value(float, least=0, above=True, most=LARGEST, absent=True),
         **EPOCH_RESULTS,
     }
 
     mean_: float
+    spread_: float = 1.0  # in files of before it was, penalties did not look at it
     loss_curve_: NDArray[np.float64]
     n_iter_: int
 
@@ -129,7 +134,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         self,
         factors: int = 50,
         *,
-        regularization: float = 4.0,
+        regularization: float = 3.5,
         bias_regularization: float = 2.0,
         regularization_exponent: float = 0.25,
         iterations: int = 15,
@@ -169,12 +174,12 @@ class ExplicitALS(Explaining, FactorRecommender):
 
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
-        self.mean_ = float(matrix.data.mean(dtype=np.float64)) if matrix.nnz else 0.0
+        self.mean_, self.spread_ = RatingScale.of(matrix.data)
         users = aligned_zeros(matrix.shape[0], self.factors + 1)
         items = aligned_zeros(matrix.shape[1], self.factors + 1)
         rng = np.random.default_rng(seed_of(self.random_state))
-        spread = np.float32(0.1 / math.sqrt(self.factors))
-        items[:, : self.factors] = spread * rng.standard_normal((len(items), self.factors), np.float32)
+        first = np.float32(0.1 * math.sqrt(self.spread_ / self.factors))
+        items[:, : self.factors] = first * rng.standard_normal((len(items), self.factors), np.float32)
         self._alternate(users, items, Ratings(self, matrix), Ratings(self, transpose(matrix, jobs)), jobs)
         self.item_factors_ = np.empty((len(items), self.factors + 2), np.float32)
         self.item_factors_[:, : self.factors] = items[:, : self.factors]
@@ -222,7 +227,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         targets = history.data - self.mean_ - vectors[:, -1]
         vectors[:, -1] = 1
         weight = float(n) ** self.regularization_exponent
-        penalties = np.full(vectors.shape[1], self.regularization * weight)
+        penalties = np.full(vectors.shape[1], self.regularization * self.spread_ * weight)
         penalties[-1] = self.bias_regularization * weight
         wanted = np.append(others[item, :-1], 1.0)
         weights = np.linalg.solve(vectors.T @ vectors + np.diag(penalties), wanted)
@@ -238,7 +243,7 @@ class Ratings:
         self.indptr, self.indices, self.values = map(readonly, (matrix.indptr, matrix.indices, matrix.data))
         lengths = np.diff(matrix.indptr)
         weights = np.maximum(lengths, 1).astype(np.float64) ** model.regularization_exponent
-        self.penalties = readonly(model.regularization * weights)
+        self.penalties = readonly(model.regularization * model.spread_ * weights)
         self.bias_penalties = readonly(model.bias_regularization * weights)
         self.cuts = np.unique(balanced_cuts(lengths + model.factors, PIECES)) if len(lengths) else np.zeros(1, np.int64)
 

@@ -37,10 +37,10 @@ from fastrec.solvers.losses import (
     RatingLoss,
     Sides,
 )
+from fastrec.solvers.rating_scale import RatingScale
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge, map_features
 from fastrec.solvers.sgd_columns import (
     KnownFactors,
-    RatingScale,
     count_bias_columns,
     item_columns,
     sides_of_items,

@@ -11,39 +11,10 @@ import numpy as np
 
 from fastrec.matrix.arrays import Floats, aligned_zeros
 from fastrec.solvers.losses import OPTIMIZERS, Loss, Sides, make_side
+from fastrec.solvers.rating_scale import RatingScale
 
 # The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
-
-
-class RatingScale(NamedTuple):
-    """The middle and the spread of ratings: rows and biases learn (rating - mean) / spread."""
-
-    mean: float = 0.0
-    spread: float = 1.0
-
-    @property
-    def center(self) -> float:
-        """The mean in units of the spread."""
-        return self.mean / self.spread
-
-    def in_units(self, ratings: Floats) -> Floats:
-        """Ratings in units of the spread, the mean not taken away."""
-        if self.spread == 1:
-            return ratings
-        scaled: Floats = np.divide(ratings, np.float32(self.spread), dtype=np.float32)
-        return scaled
-
-    @classmethod
-    def of(cls, ratings: Floats) -> "RatingScale":
-        """Their mean and standard deviation; a spread of 1 where they are all alike.
-
-        >>> RatingScale.of(np.array([10, 30], np.float32)), RatingScale.of(np.array([4, 4], np.float32))
-        (RatingScale(mean=20.0, spread=10.0), RatingScale(mean=4.0, spread=1.0))
-        """
-        if not len(ratings):
-            return cls()
-        return cls(float(ratings.mean(dtype=np.float64)), float(ratings.std(dtype=np.float64)) or 1.0)
 
 
 class KnownFactors(NamedTuple):

@@ -38,7 +38,11 @@ def loss_of(model, X):
     ):
         weights = np.maximum(counts, 1) ** model.regularization_exponent
         total += float(
-            weights @ (model.regularization * (factors**2).sum(axis=1) + model.bias_regularization * biases**2)
+            weights
+            @ (
+                model.regularization * model.spread_ * (factors**2).sum(axis=1)
+                + model.bias_regularization * biases**2
+            )
         )
     return total
 
@@ -51,7 +55,7 @@ def test_a_row_is_its_ridge_regression():
         codes = X[[user]].indices
         design = np.column_stack([items[codes, :3], np.ones(len(codes))])
         weight = len(codes) ** model.regularization_exponent
-        penalty = np.diag([0.3 * weight] * 3 + [0.2 * weight])
+        penalty = np.diag([0.3 * model.spread_ * weight] * 3 + [0.2 * weight])
         solved = np.linalg.solve(design.T @ design + penalty, design.T @ (X[[user]].data - items[codes, 4]))
         np.testing.assert_allclose(model.user_factors_[user, :4], solved, rtol=1e-3, atol=1e-4)
         assert model.user_factors_[user, 4] == 1
@@ -63,13 +67,14 @@ def test_a_fit_is_that_of_plain_numpy(exponent):
     dense = X.toarray().astype(float)
     items = np.zeros((20, 4))
     draws = np.random.default_rng(seed_of(0)).standard_normal((20, 3), np.float32)
-    items[:, :3] = 0.1 / 3**0.5 * draws
-    mean, users, items = reference.fit(dense, dense != 0, items, 4, 0.3, 0.2, exponent)
+    spread = X.data.std(dtype=float)
+    items[:, :3] = 0.1 * (spread / 3) ** 0.5 * draws
+    mean, users, items = reference.fit(dense, dense != 0, items, 4, 0.3 * spread, 0.2, exponent)
     model = ExplicitALS(**OPTIONS, regularization_exponent=exponent, iterations=4).fit(X)
     expected = mean + users[:, 3:] + items[:, 3] + users[:, :3] @ items[:, :3].T
     found = model.predict_pairs(np.repeat(range(30), 20), np.tile(range(20), 30)).reshape(30, 20)
     # The users' factors of a model are solved once more, for the items as they came out.
-    last = reference.solve_rows(dense, dense != 0, items, mean, 0.3, 0.2, exponent)
+    last = reference.solve_rows(dense, dense != 0, items, mean, 0.3 * spread, 0.2, exponent)
     expected = mean + last[:, 3:] + items[:, 3] + last[:, :3] @ items[:, :3].T
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
@@ -92,6 +97,27 @@ def test_rows_are_solved_as_by_plain_numpy(seed, factors, exponent):
         np.testing.assert_allclose(found, expected, atol=2e-3)
         misfit = R - 1.5 - others[:, -1] - expected[:, -1:] - expected[:, :-1] @ others[:, :-1].T
         assert errors == pytest.approx((misfit[known] ** 2).sum(), rel=1e-2, abs=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    factor=st.floats(0.01, 1000),
+    shift=st.floats(-50, 50),
+    solver=st.sampled_from(["cholesky", "cg"]),
+    defaults=st.booleans(),
+)
+def test_scaled_and_shifted_ratings_give_scaled_and_shifted_predictions(factor, shift, solver, defaults):
+    X, _ = ratings()
+    other = X.copy()
+    other.data = ((X.data.astype(float) + shift) * factor).astype(np.float32)
+    options = {"random_state": 0} if defaults else OPTIONS
+    plain, scaled = (ExplicitALS(**options, solver=solver).fit(data) for data in (X, other))
+    pairs = np.divmod(np.arange(X.shape[0] * X.shape[1]), X.shape[1])
+    expected = (plain.predict_pairs(*pairs) + shift) * factor
+    np.testing.assert_allclose(scaled.predict_pairs(*pairs), expected, atol=0.01 * factor * plain.spread_)
+    np.testing.assert_allclose(scaled.loss_curve_, plain.loss_curve_ * factor**2, rtol=0.01)
+    folded = (scaled.transform(other[:9]) @ scaled.item_factors_.T - factor * shift) / factor
+    np.testing.assert_allclose(folded, plain.transform(X[:9]) @ plain.item_factors_.T, atol=0.01 * plain.spread_)
 
 
 def test_options_set_on_a_fitted_model_leave_its_factors_in_their_places():

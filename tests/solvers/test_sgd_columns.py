@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fastrec.solvers.losses import LOSSES, LossOptions, Sides
+from fastrec.solvers.rating_scale import RatingScale
 from fastrec.solvers.sgd_columns import (
     KnownFactors,
-    RatingScale,
     item_columns,
     sides_of_items,
     start_sides,
