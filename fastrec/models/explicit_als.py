@@ -39,9 +39,9 @@ class ExplicitALS(Explaining, FactorRecommender):
           + sum over rows  n^ν (regularization · spread · ‖x‖² + bias_regularization · b²)
 
     over users and items, n being the row's number of ratings, ν `regularization_exponent` and spread the standard
-    deviation of all ratings: ν = 1 is the weighted-λ regularization of Zhou, Wilkinson, Schreiber, Pan (2008); biases as
-    in Koren, Bell, Volinsky (2009). The spread makes penalties mean the same on ratings of 1 to 5 and of 0 to 100: scaled
-    and shifted ratings give scaled and shifted predictions.
+    deviation of all ratings: ν = 1 is the weighted-λ regularization of Zhou, Wilkinson, Schreiber, Pan (2008); biases
+    as in Koren, Bell, Volinsky (2009). The spread makes penalties mean the same on ratings of 1 to 5 and of 0 to 100:
+    scaled and shifted ratings give scaled and shifted predictions.
 
     Parameters
     ----------
