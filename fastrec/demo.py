@@ -189,7 +189,7 @@ def choose_model(train: Interactions) -> fr.AutoRecommender:
     """The best of few trials; that many times are ties is said in the demo's own words."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fr.TiedTimesWarning)
-        return fr.AutoRecommender(trials=1, blend=False, random_state=0).fit(train)
+        return fr.AutoRecommender(trials=1, validation="last", blend=False, random_state=0).fit(train)
 
 
 def next_films(rules: Any, data: Interactions, user: Any, k: int = 5) -> Table:

@@ -85,7 +85,7 @@ def judge(model: Any, test: fr.Interactions) -> float:
 
 def random_search(train: fr.Interactions, test: fr.Interactions, seed: int) -> dict[str, float]:
     """Of each family the draw that is best on a hidden part, learned from all, as it is on the test part."""
-    rng, hidden = np.random.default_rng(seed), hide_events(train, seed)
+    rng, hidden = np.random.default_rng(seed), hide_events(train, seed, "last" if train.times is not None else "random")
     found = {}
     for family in families_for(Shape(*train.shape, train.n_interactions, train.times is not None)):
         forms = forms_of(train) if family.reads_values else ["raw"]

@@ -1,6 +1,7 @@
 """The estimator of a command: its class, and its options as texts."""
 
 import sys
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -13,6 +14,7 @@ from fastrec.cli.options import (
     ModelOptions,
     Regularization,
     Seed,
+    Split,
     find_estimator,
     read_options,
 )
@@ -23,10 +25,20 @@ DEFAULT_MODEL = "ImplicitALS"
 AUTOMATIC = "auto"
 
 
+class Validation(StrEnum):
+    """The events that a contest of models hides."""
+
+    auto = "auto"
+    last = "last"
+    random = "random"
+    both = "both"
+
+
 class ModelPlan(NamedTuple):
     """A class of models, the options that were chosen for it, and the seed and threads of the command.
 
-    The class is None where a contest is to find the model; `budget` is how long that may take.
+    The class is None where a contest is to find the model; `budget` is how long that may take, and `validation` which
+    events it hides.
     """
 
     kind: Any
@@ -34,6 +46,7 @@ class ModelPlan(NamedTuple):
     seed: int
     jobs: int | None
     budget: str = "1min"
+    validation: Validation = Validation.auto
 
     @property
     def name(self) -> str:
@@ -42,6 +55,12 @@ class ModelPlan(NamedTuple):
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+
+    def judged_as(self, split: Split) -> "ModelPlan":
+        """The same, where a contest that was told nothing else hides such events as a split does."""
+        if self.validation is not Validation.auto:
+            return self
+        return self._replace(validation=Validation.random if split is Split.random else Validation.last)
 
     def fit(self, data: Any) -> Any:
         """A model fitted on the data: of the class, or the winner of a contest, which says what it found."""
@@ -55,9 +74,8 @@ class ModelPlan(NamedTuple):
         from fastrec import AutoRecommender
 
         note(f"no --model was named: families of models are tried for about {self.budget} (--budget)")
-        found = AutoRecommender(self.budget, random_state=self.seed, n_jobs=self.jobs, verbose=sys.stderr.isatty()).fit(
-            data
-        )
+        common = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
+        found = AutoRecommender(self.budget, validation=self.validation.value, **common).fit(data)
         note(repr(found.report_))
         return found.model_
 
@@ -77,6 +95,13 @@ def model_plan(
     iterations: Iterations = None,
     option: ModelOptions = None,
     budget: Annotated[str, typer.Option(help="How long a contest of models may take, such as 30s or 5min.")] = "1min",
+    validation: Annotated[
+        Validation,
+        typer.Option(
+            help="What a contest finds a model for: what users do next (last), what else they like (random), or both, "
+            "which is auto where there are times."
+        ),
+    ] = Validation.auto,
     seed: Seed = 0,
     jobs: Jobs = None,
 ) -> ModelPlan:
@@ -86,7 +111,7 @@ def model_plan(
     if model_name == AUTOMATIC or (model_name is None and not texts):
         if texts:
             raise typer.BadParameter("options are of one model: name it", param_hint="--model")
-        return ModelPlan(None, {}, seed, jobs, _check_budget(budget))
+        return ModelPlan(None, {}, seed, jobs, _check_budget(budget), validation)
     kind = find_estimator(model_name or DEFAULT_MODEL, "--model")
     return ModelPlan(kind, _parse(kind, texts), seed, jobs)
 

@@ -109,19 +109,17 @@ def fit_and_measure(
     """Fit models and Popularity on a part of the data, and evaluate them on the rest."""
     from fastrec import Popularity
 
+    split = choose_split(data, split)
     train_part, test_part = split_table(data, split, fraction, plans[0].seed)
     models: dict[str, Any] = {}
     for plan in plans:
         options = ", ".join(f"{name}={value}" for name, value in plan.options.items())
-        named = (
-            plan.kind.__name__
-            if [other.kind for other in plans].count(plan.kind) == 1
-            else f"{plan.kind.__name__}({options})"
-        )
+        alone = [other.kind for other in plans].count(plan.kind) == 1
+        named = plan.name if alone else f"{plan.name}({options})"
         if len(plans) > 1:
             note(f"fitting {named}")
-        models[named] = plan.fit(train_part)
+        models[named] = plan.judged_as(split).fit(train_part)
     models.setdefault("Popularity", Popularity().fit(train_part))
-    chosen = describe_split(choose_split(data, split), fraction, plans[0].seed)
-    about = {"file": file.name, "interactions": f"{data.n_interactions:,}", "split": chosen}
+    described = describe_split(split, fraction, plans[0].seed)
+    about = {"file": file.name, "interactions": f"{data.n_interactions:,}", "split": described}
     return measure(models, test_part, measures, plans[0].jobs, about)

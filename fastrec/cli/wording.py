@@ -4,10 +4,14 @@ import re
 
 # What Python calls an option of reading, and what the command line calls it.
 _COLUMNS = ("user", "item", "value", "time", "event")
-_NAMES = {name: f"--{name}-column" for name in (*_COLUMNS, "title")} | {
-    name: "--" + name.replace("_", "-")
-    for name in ("items_id", "time_unit", "ids", "duplicates", "delimiter", "encoding", "where", "weights", "quote")
-}
+_NAMES = (
+    {name: f"--{name}-column" for name in (*_COLUMNS, "title")}
+    | {
+        name: "--" + name.replace("_", "-")
+        for name in ("items_id", "time_unit", "ids", "duplicates", "delimiter", "encoding", "where", "weights", "quote")
+    }
+    | {"validation": "--validation"}
+)
 _WHOLE = {
     "header=False": "--no-header",
     "header=True": "--header",

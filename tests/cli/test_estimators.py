@@ -3,7 +3,8 @@
 import pytest
 import typer
 
-from fastrec.cli.estimators import model_plan, parse_model
+from fastrec.cli.estimators import Validation, model_plan, parse_model
+from fastrec.cli.options import Split
 from fastrec.models import ImplicitALS
 from fastrec.options import make_estimator
 
@@ -37,3 +38,11 @@ def test_where_nothing_is_named_a_contest_finds_the_model():
         model_plan("auto", 8)
     with pytest.raises(typer.BadParameter, match="budget"):
         model_plan(None, budget="soon")
+
+
+def test_a_contest_hides_events_as_the_split_does_unless_it_is_told_otherwise():
+    plan = model_plan(None)
+    kinds = {split: plan.judged_as(split).validation.value for split in (Split.time, Split.last, Split.random)}
+    assert kinds == {"time": "last", "last": "last", "random": "random"}
+    told = model_plan(None, validation=Validation.both)
+    assert told.judged_as(Split.random) == told

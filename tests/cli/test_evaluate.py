@@ -23,6 +23,13 @@ def test_evaluate_splits_a_table(run, split):
     assert f"split ({'time' if split == 'auto' else split})" in err
 
 
+def test_evaluate_lets_a_contest_find_the_model(run):
+    code, out, err = run("evaluate", "ratings.csv", "--budget", "1s", "--split", "random", "-m", "ndcg@5")
+    assert code == 0, err
+    assert "auto" in out
+    assert "judged by random events" in err  # as the split
+
+
 def test_evaluate_a_model_on_a_table(run, folder, tmp_path):
     train = write_table(tmp_path / "train.csv", seed=1)
     test = write_table(tmp_path / "test.csv", seed=2)

@@ -39,10 +39,7 @@ def loss_of(model, X):
         weights = np.maximum(counts, 1) ** model.regularization_exponent
         total += float(
             weights
-            @ (
-                model.regularization * model.spread_ * (factors**2).sum(axis=1)
-                + model.bias_regularization * biases**2
-            )
+            @ (model.regularization * model.spread_ * (factors**2).sum(axis=1) + model.bias_regularization * biases**2)
         )
     return total
 

@@ -1,9 +1,9 @@
-"""The contest: families are tried on one hidden part, the better half goes on with more trials, near what was best."""
+"""A contest: families are tried on one hidden part, the better half goes on with more trials, near what was best."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -13,7 +13,10 @@ from fastrec.evaluation.automatic.families import Family
 from fastrec.evaluation.automatic.planning import ROUNDS, Plan
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.models.base.weighting import Form
-from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted
+from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted, times_of
+
+# The events that are hidden: each user's last ones, or random ones.
+Part = Literal["last", "random"]
 
 # Users whose hidden events decide, and the share of their events that is hidden.
 JUDGES, HIDDEN = 4000, 0.2
@@ -28,7 +31,7 @@ FEW_EVENTS, FINALISTS, BEST_FAMILIES, OTHER_PARTS = 300_000, 2, 3, 2
 class Entry(NamedTuple):
     """A trial: a family with options on values of a form, and its score on what was hidden; NaN where it failed.
 
-    `parts` is of how many hidden parts the score is the mean.
+    `parts` is of how many hidden parts the score is the mean, and `hidden` which events these hide.
     """
 
     family: str
@@ -40,6 +43,7 @@ class Entry(NamedTuple):
     seconds: float
     error: str | None = None
     parts: int = 1
+    hidden: Part = "random"
 
 
 class Hidden(NamedTuple):
@@ -49,8 +53,8 @@ class Hidden(NamedTuple):
     test: Interactions
 
 
-def hide_events(data: Interactions, seed: int) -> Hidden:
-    """A part of the events of some users hidden: the last ones of each where there are times, else random ones.
+def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
+    """A part of the events of some users hidden: the last ones of each, which needs times, or random ones.
 
     Raises
     ------
@@ -62,9 +66,12 @@ def hide_events(data: Interactions, seed: int) -> Hidden:
     able = np.flatnonzero(counts >= 3)
     judges = np.isin(np.arange(len(data)), rng.permutation(able)[:JUDGES])
     wanted = np.where(judges, np.maximum(1, (HIDDEN * counts).astype(np.int64)), 0)
-    pair, n_pairs = pairs_of(data)
-    keys = rng.permutation(n_pairs) if data.times is None else data.times
-    keys = keys if data.times is not None or pair is None else keys[pair]  # the events of a pair go together
+    if part == "last":
+        keys = times_of(data, "to hide the last events")
+    else:
+        pair, n_pairs = pairs_of(data)
+        keys = rng.permutation(n_pairs)
+        keys = keys if pair is None else keys[pair]  # the events of a pair go together
     order = order_by_user_and_time(data.user_codes, keys)
     from_end = np.cumsum(counts).repeat(counts) - np.arange(data.n_interactions)
     hidden = np.zeros(data.n_interactions, bool)
@@ -80,7 +87,7 @@ def _as_found(hidden: Hidden) -> Hidden:
 
 
 class Contest:
-    """Families, forms and options tried on one hidden part of the data.
+    """Families, forms and options tried on hidden events of one kind.
 
     Parameters
     ----------
@@ -90,6 +97,8 @@ class Contest:
         What is tried.
     plan
         How many trials there are, and the share of the users that the first rounds learn from.
+    part
+        The events that are hidden.
     metric
         What decides, of those that are best when high.
     seed, n_jobs
@@ -105,20 +114,22 @@ class Contest:
         forms: Sequence[Form],
         plan: Plan,
         *,
+        part: Part,
         metric: str,
         seed: int,
         n_jobs: int | None,
         tell: Callable[[Entry], None],
     ) -> None:
         self.families, self.forms, self.plan, self.metric = list(families), list(forms), plan, metric
+        self.part: Part = part
         self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
         self.entries: list[Entry] = []
         self._data, self._others = data, list[Hidden]()
         self._rng = np.random.default_rng(seed)
-        self._hidden = {1.0: _as_found(hide_events(data, seed))}
+        self._hidden = {1.0: _as_found(hide_events(data, seed, part))}
         if plan.share < 1:
             kept = self._rng.permutation(len(data))[: max(1, round(plan.share * len(data)))]
-            self._hidden[plan.share] = _as_found(hide_events(data[np.sort(kept)], seed))
+            self._hidden[plan.share] = _as_found(hide_events(data[np.sort(kept)], seed, part))
 
     @property
     def whole(self) -> Hidden:
@@ -156,14 +167,15 @@ class Contest:
     def _repeat_best(self) -> None:
         """Let the mean over several hidden parts decide among the best, where one says little and the data are few.
 
-        With times there is but one part to be hidden, the last.
+        There is but one part of last events.
         """
-        if self.plan.share < 1 or self._data.times is not None or self._data.n_interactions > FEW_EVENTS:
+        if self.plan.share < 1 or self.part == "last" or self._data.n_interactions > FEW_EVENTS:
             return
         finalists: dict[str, list[Entry]] = {}
         for entry in self.ranked():
             finalists.setdefault(entry.family, []).append(entry)
-        self._others = [_as_found(hide_events(self._data, self.seed + part)) for part in range(1, OTHER_PARTS + 1)]
+        seeds = range(self.seed + 1, self.seed + 1 + OTHER_PARTS)
+        self._others = [_as_found(hide_events(self._data, seed, self.part)) for seed in seeds]
         for entry in (entry for best in list(finalists.values())[:BEST_FAMILIES] for entry in best[:FINALISTS]):
             self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [entry.score], self._others)
 
@@ -195,22 +207,28 @@ class Contest:
         return next(place for place, family in enumerate(self.families) if family.name == entry.family)
 
     def _try(self, place: int, options: dict[str, Any], form: Form, round_: int, share: float) -> None:
-        entry = Entry(self.families[place].name, form, options, round_, share, math.nan, 0.0)
+        entry = Entry(self.families[place].name, form, options, round_, share, math.nan, 0.0, hidden=self.part)
         self._record(entry, [], [self._hidden[share]])
+
+    def make(self, entry: Entry) -> Any:
+        """A new estimator of a trial."""
+        return self.families[self._place_of(entry)].make(entry.options, entry.form, self.seed, self.n_jobs)
 
     def _record(self, entry: Entry, known: list[float], parts: Sequence[Hidden]) -> None:
         """Add an entry with the mean of the scores that are known and of those on some hidden parts."""
-        family, begun = self.families[self._place_of(entry)], time.perf_counter()
+        begun = time.perf_counter()
         scores, error = list(known), None
         try:
-            for hidden in parts:
-                model = family.make(entry.options, entry.form, self.seed, self.n_jobs)
-                scores.append(self._score(model.fit(hidden.train), hidden))
+            scores.extend(self._score(self.make(entry).fit(hidden.train), hidden) for hidden in parts)
         except (ValueError, MemoryError, FloatingPointError) as failed:
             scores, error = [math.nan], f"{type(failed).__name__}: {failed}"
         seconds = time.perf_counter() - begun
         self.entries.append(entry._replace(score=float(np.mean(scores)), seconds=seconds, error=error))
         self.tell(self.entries[-1])
+
+    def score(self, fitted: Any) -> float:
+        """The score of a model that was fitted on the training part of `whole`."""
+        return self._score(fitted, self.whole)
 
     def _score(self, model: Any, hidden: Hidden) -> float:
         report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)

@@ -1,7 +1,6 @@
 """`AutoRecommender`: a good model without knowing which."""
 
 import contextlib
-import functools
 import os
 import sys
 import warnings
@@ -9,27 +8,22 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrec.data import Interactions, TiedTimesWarning
-from fastrec.evaluation.automatic.contest import Contest, Entry
-from fastrec.evaluation.automatic.families import Family, Shape, families_for, forms_of
+from fastrec.evaluation.automatic.compromise import find_compromise
+from fastrec.evaluation.automatic.contest import Contest, Entry, Part
+from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
 from fastrec.evaluation.automatic.planning import parse_budget, plan_contest
 from fastrec.evaluation.automatic.report import AutomaticReport
+from fastrec.evaluation.automatic.winner import Winner, find_winner
 from fastrec.evaluation.search.trial import LOWEST
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.metrics.naming import parse_metric
-from fastrec.models import Blend
-from fastrec.options import Flag, Integer, Jobs, Options, OptionsMixin, Other, Seed, Verbosity
+from fastrec.options import Choice, Flag, Integer, Jobs, Options, OptionsMixin, Other, Seed, Verbosity
 from fastrec.parallel import effective_jobs
-from fastrec.preprocessing import split_last
-
-# A Blend of the best families is taken where it is better than the best by this share of its score.
-WORTH = 0.01
-# Members of the Blend: families whose best score is at least this share of the best.
-MEMBERS, NEAR = 3, 0.85
 
 
 def _check_budget(name: str, budget: Any) -> None:
@@ -52,11 +46,11 @@ def _without_tied_times() -> Iterator[None]:
 class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     """The best model that can be found within a budget, without knowing which family suits the data.
 
-    A part of the events is hidden: each user's last ones where there are times, else random ones. Families of models
-    that suit the size of the data are tried, those that read values in each of their forms (`weighting`). The better
-    half of the families goes on with twice the trials, mostly near its best options, and so once more (successive
-    halving, Jamieson and Talwalkar 2016). A `Blend` of the best families is taken where it is clearly better. The
-    winner is fitted on all of the data: `model_`, a plain model, which is saved, served and updated like any other.
+    A part of the events is hidden (`validation`). Families of models that suit the size of the data are tried, those
+    that read values in each of their forms (`weighting`). The better half of the families goes on with twice the
+    trials, mostly near its best options, and so once more (successive halving, Jamieson and Talwalkar 2016). A `Blend`
+    of the best families is taken where it is clearly better. The winner is fitted on all of the data: `model_`, a plain
+    model, which is saved, served and updated like any other.
 
     Every method of the winner can be called on this object, too.
 
@@ -70,8 +64,13 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         gives the same model again, on any machine.
     metric : str
         What decides, such as "ndcg@10" or "recall@20".
+    validation : {"auto", "last", "random", "both"}
+        The events that are hidden. "last": the last ones of each user, so what wins finds what users do next. "random":
+        any, so what wins finds what else they like, and the order of events is not looked at. "both": one contest for
+        each, of half the budget; where their winners differ, the one that is good in both, or a Blend whose worse share
+        of the best score is largest. "auto" is "both" where there are times, else "random".
     blend : bool
-        Whether a `Blend` may win.
+        Whether a `Blend` of the best families may win a contest.
     random_state : int or None
         The seed of all that is drawn.
     n_jobs : int or None
@@ -87,7 +86,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         The form of the values that the best single model learns from: its `weighting`, so that histories and updates
         come with their values as they are.
     trials_ : list of Entry
-        All trials: family, form, options, round, share of the users, score and seconds.
+        All trials: family, form, options, round, share of the users, score, seconds, and the events that were hidden.
     n_trials_ : int
         The number of trials of each family in the first round.
     report_ : AutomaticReport
@@ -96,7 +95,8 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, or no user has three interactions.
+        In `fit`, where an option or a value of X is not what it must be, no user has three interactions, or the last
+        ones are to be hidden and there are no times.
 
     Examples
     --------
@@ -113,6 +113,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         "budget": Other("float or str", _check_budget),
         "trials": Integer(1, 1000, also=(None,)),
         "metric": Other("str", _check_metric),
+        "validation": Choice(("auto", "last", "random", "both")),
         "blend": Flag(),
         "random_state": Seed(),
         "n_jobs": Jobs(),
@@ -127,6 +128,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         *,
         trials: int | None = None,
         metric: str = "ndcg@10",
+        validation: str = "auto",
         blend: bool = True,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -135,6 +137,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         self.budget = budget
         self.trials = trials
         self.metric = metric
+        self.validation = validation
         self.blend = blend
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -156,64 +159,47 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._check_options()
         data = X if isinstance(X, Interactions) else Interactions.from_matrix(check_matrix(X))
-        shape = Shape(*data.shape, data.n_interactions, data.times is not None)
-        families, forms = families_for(shape), forms_of(data)
-        plan = plan_contest(families, shape, parse_budget(self.budget), effective_jobs(self.n_jobs))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        contests = [self._prepare(data, part, seed) for part in self._parts(data)]
+        with _without_tied_times():
+            self.trials_, self.n_trials_ = [], contests[0].plan.trials
+            for contest in contests:
+                self.trials_ += contest.run()
+            winners = [find_winner(contest, self.blend) for contest in contests]
+            winner = winners[0] if len(winners) == 1 else find_compromise(contests, winners)
+        self.form_ = winner.entry.form
+        self.model_ = winner.model.fit(X)
+        self.report_ = self._report(contests, winner)
+        return self
+
+    def _parts(self, data: Interactions) -> list[Part]:
+        """The events that are hidden, of each contest."""
+        if self.validation == "random" or (self.validation == "auto" and data.times is None):
+            return ["random"]
+        if data.times is None:
+            raise ValueError(f'validation={self.validation!r} needs interactions with times; "random" needs none')
+        return ["last"] if self.validation == "last" else ["last", "random"]
+
+    def _prepare(self, data: Interactions, part: Part, seed: int) -> Contest:
+        """A contest with as many trials as its share of the budget pays for."""
+        shape = Shape(*data.shape, data.n_interactions, part == "last")
+        families, budget = families_for(shape), parse_budget(self.budget) / len(self._parts(data))
+        plan = plan_contest(families, shape, budget, effective_jobs(self.n_jobs))
         if self.trials is not None:
             plan = plan._replace(trials=self.trials)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        contest = Contest(
-            data, families, forms, plan, metric=self.metric, seed=seed, n_jobs=self.n_jobs, tell=self._tell
-        )
-        with _without_tied_times():
-            self.trials_, self.n_trials_ = contest.run(), plan.trials
-        self._choose(X, contest, {family.name: family for family in families}, seed, data)
-        return self
+        options: dict[str, Any] = {"metric": self.metric, "seed": seed, "n_jobs": self.n_jobs, "tell": self._tell}
+        return Contest(data, families, forms_of(data), plan, part=part, **options)
 
     def _tell(self, entry: Entry) -> None:
         if self.verbose:
             options = ", ".join(f"{name}={value}" for name, value in entry.options.items())
             print(f"{entry.score:.4f}  {entry.family}({options}) on {entry.form} values", file=sys.stderr, flush=True)
 
-    def _choose(self, X: Any, contest: Contest, families: dict[str, Family], seed: int, data: Interactions) -> None:
-        """The winner, fitted on all of the data, and the reason."""
-        best, *others = contest.ranked()
-        self.form_ = best.form
-        winner = families[best.family].make(best.options, best.form, seed, self.n_jobs)
-        second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
-        ahead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
-        reason = f"{self.metric} {best.score:.4f} on {best.form} values{ahead}"
-        with _without_tied_times():
-            blended = self._blend(contest, families, seed) if self.blend else None
-        if blended is not None:
-            winner, gain = blended
-            reason = f"{reason}; a Blend of the best families is {gain:+.1%} better on the same part"
-        self.model_ = winner.fit(X)
-        hidden = "random events" if data.times is None else "the last events"
-        self.report_ = AutomaticReport(
-            self.trials_,
-            self.metric,
-            f"{hidden} of {len(np.unique(contest.whole.test.user_codes)):,} users",
-            repr(winner),
-            reason,
-        )
-
-    def _blend(self, contest: Contest, families: dict[str, Family], seed: int) -> tuple[Any, float] | None:
-        """A Blend of the best families, weighed within the training part, and its gain; None where it loses."""
-        chosen: dict[str, Entry] = {}
-        best = contest.ranked()[0]
-        for entry in contest.ranked():
-            if entry.share == best.share and entry.score >= NEAR * best.score:
-                chosen.setdefault(entry.family, entry)
-        entries = list(chosen.values())[:MEMBERS]
-        if len(entries) < 2:
-            return None
-        members = [families[entry.family].make(entry.options, entry.form, seed, self.n_jobs) for entry in entries]
-        late = functools.partial(split_last, n=0.2)
-        tried = Blend(members, validation=0.2 if contest.whole.train.times is None else late, n_jobs=self.n_jobs)
-        gain = contest.score_new(tried) / max(best.score, 1e-12) - 1
-        weights = tried.weights_.tolist()
-        return (Blend(list(map(clone, members)), weights=weights, n_jobs=self.n_jobs), gain) if gain > WORTH else None
+    def _report(self, contests: list[Contest], winner: Winner) -> AutomaticReport:
+        names = {"last": "the last events", "random": "random events"}
+        users = len(np.unique(contests[0].whole.test.user_codes))
+        hidden = f"{' and '.join(names[contest.part] for contest in contests)} of {users:,} users"
+        return AutomaticReport(self.trials_, self.metric, hidden, repr(winner.model), winner.reason)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the winner to a file, as its own `save` does."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastrec.evaluation.automatic.contest import Entry
+from fastrec.evaluation.automatic.contest import Entry, Part
 from fastrec.evaluation.words import format_short
 from fastrec.notebook import show
 from fastrec.tables import Table
@@ -34,28 +34,29 @@ class AutomaticReport:
     reason: str
 
     def best_by_family(self) -> list[Entry]:
-        """The best trial of each family, the best family first."""
-        best: dict[str, Entry] = {}
+        """The best trial of each family on each kind of hidden events, the best family first."""
+        best: dict[tuple[str, Part], Entry] = {}
         for entry in self.entries:
-            known = best.get(entry.family)
+            known = best.get((entry.family, entry.hidden))
             if entry.score == entry.score and (known is None or _weight(entry) > _weight(known)):
-                best[entry.family] = entry
-        return sorted(best.values(), key=lambda entry: -entry.score)
+                best[entry.family, entry.hidden] = entry
+        return sorted(best.values(), key=lambda entry: (entry.hidden, -entry.score))
 
     def table(self) -> Table:
         """The best of each family as texts."""
         rows = [
             [
                 entry.family,
+                entry.hidden,
                 f"{entry.score:.4f}",
                 entry.form,
                 ", ".join(f"{name}={format_short(value)}" for name, value in entry.options.items()) or "defaults",
-                str(sum(other.family == entry.family for other in self.entries)),
+                str(sum(other.family == entry.family and other.hidden == entry.hidden for other in self.entries)),
             ]
             for entry in self.best_by_family()
         ]
-        columns = ["family", self.metric, "values", "options of its best", "trials"]
-        return Table(columns, rows, f"{len(self.entries)} trials, judged by {self.hidden}", (0, 2, 3))
+        columns = ["family", "hidden", self.metric, "values", "options of its best", "trials"]
+        return Table(columns, rows, f"{len(self.entries)} trials, judged by {self.hidden}", (0, 1, 3, 4))
 
     def __repr__(self) -> str:
         table = self.table()

@@ -24,23 +24,23 @@ def made_up(n_users=40, n_items=12, seed=0, times=False):
 
 @settings(max_examples=30)
 @given(st.integers(1, 30), st.integers(0, 99), st.booleans())
-def test_a_fifth_of_each_users_events_is_hidden_the_last_where_there_are_times(n_users, seed, times):
-    data = made_up(n_users, seed=seed, times=times)
+def test_a_fifth_of_each_users_events_is_hidden_the_last_or_random_ones(n_users, seed, last):
+    data = made_up(n_users, seed=seed, times=True)
     counts = np.bincount(data.user_codes, minlength=n_users)
     if not (counts >= 3).any():
         return
-    train, test = hide_events(data, seed)
+    train, test = hide_events(data, seed, "last" if last else "random")
     hidden = np.bincount(test.user_codes, minlength=n_users)
     assert hidden.tolist() == np.where(counts >= 3, np.maximum(1, counts // 5), 0).tolist()
     assert train.n_interactions + test.n_interactions == data.n_interactions
-    if times:
+    if last:
         for user in np.flatnonzero(hidden):
             assert train.times[train.user_codes == user].max() <= test.times[test.user_codes == user].min()
 
 
 def test_events_of_one_pair_stay_together():
     data = fr.Interactions(np.repeat(np.arange(9), 20), np.tile(np.repeat(np.arange(10), 2), 9))
-    train, test = hide_events(data, 0)
+    train, test = hide_events(data, 0, "random")
     pairs = [set(zip(part.user_codes.tolist(), part.item_codes.tolist(), strict=True)) for part in (train, test)]
     assert not pairs[0] & pairs[1]
 
@@ -48,28 +48,34 @@ def test_events_of_one_pair_stay_together():
 def test_only_some_users_are_asked_of_many(monkeypatch):
     monkeypatch.setattr(contest_module, "JUDGES", 7)
     data = made_up()
-    train, test = hide_events(data, 0)
+    train, test = hide_events(data, 0, "random")
     assert len(np.unique(test.user_codes)) == 7
     assert train.n_interactions + test.n_interactions == data.n_interactions
 
 
+def test_last_events_need_times():
+    with pytest.raises(ValueError, match="to hide the last events needs times"):
+        hide_events(made_up(), 0, "last")
+
+
 def test_nothing_to_hide_is_told():
     with pytest.raises(ValueError, match="no user has three interactions"):
-        hide_events(fr.Interactions([0, 0, 1], [0, 1, 1]), 0)
+        hide_events(fr.Interactions([0, 0, 1], [0, 1, 1]), 0, "random")
 
 
 def hold(data, plan, seed=0):
     told = []
-    families = families_for(Shape(*data.shape, data.n_interactions, data.times is not None))
-    contest = Contest(
-        data, families[:5], ["binary", "raw"], plan, metric="ndcg@5", seed=seed, n_jobs=1, tell=told.append
-    )
+    part = "random" if data.times is None else "last"
+    families = families_for(Shape(*data.shape, data.n_interactions, part == "last"))
+    options = dict(metric="ndcg@5", seed=seed, n_jobs=1, tell=told.append)
+    contest = Contest(data, families[:5], ["binary", "raw"], plan, part=part, **options)
     return contest, contest.run(), told
 
 
 def test_the_better_half_goes_on_and_the_same_seed_gives_the_same():
     contest, entries, told = hold(made_up(), Plan(2, 1.0))
     assert told == entries
+    assert {entry.hidden for entry in entries} == {"random"}
     families = [{entry.family for entry in entries if entry.round == round_} for round_ in (1, 2, 3)]
     assert [len(found) for found in families] == [5, 3, 2]
     best = {name: max(e.score for e in entries if e.family == name and e.round == 1) for name in families[0]}
@@ -93,8 +99,9 @@ def test_the_best_of_few_events_are_repeated_on_other_hidden_parts():
     assert contest.score_new(family.make(winner.options, winner.form, 0, 1)) == pytest.approx(winner.score)
 
 
-def test_times_leave_but_one_part_to_hide():
-    assert all(entry.parts == 1 for entry in hold(made_up(times=True), Plan(2, 1.0))[1])
+def test_there_is_but_one_part_of_last_events():
+    entries = hold(made_up(times=True), Plan(2, 1.0))[1]
+    assert {(entry.hidden, entry.parts) for entry in entries} == {("last", 1)}
 
 
 def test_rounds_on_some_users_end_with_all():
@@ -111,7 +118,8 @@ def test_a_family_that_fails_is_out(monkeypatch):
     data = made_up()
     families = families_for(Shape(*data.shape, data.n_interactions, False))[:2]
     monkeypatch.setattr(type(families[0]), "make", fail)
-    contest = Contest(data, families, ["raw"], Plan(1, 1.0), metric="ndcg@5", seed=0, n_jobs=1, tell=lambda entry: None)
+    options = dict(part="random", metric="ndcg@5", seed=0, n_jobs=1, tell=lambda entry: None)
+    contest = Contest(data, families, ["raw"], Plan(1, 1.0), **options)
     with pytest.raises(ValueError, match="no model could be fitted; the first failed with: ValueError: no room"):
         contest.run()
     assert all(math.isnan(entry.score) for entry in contest.entries)

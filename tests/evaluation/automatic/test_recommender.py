@@ -49,11 +49,39 @@ def test_times_bring_models_of_order():
     users = np.repeat(np.arange(40), 12)
     items = (np.tile(np.arange(12), 40) + np.repeat(rng.integers(0, 20, 40), 12)) % 20  # one after the other
     data = fr.Interactions(users, items, times=np.tile(np.arange(12), 40))
-    auto = fr.AutoRecommender(trials=2, random_state=0).fit(data)
+    auto = fr.AutoRecommender(trials=2, validation="last", random_state=0).fit(data)
     assert auto.model_.reads_order
-    assert "the last events" in auto.report_.hidden
+    assert auto.report_.hidden == "the last events of 40 users"
     last = data.item_codes.reshape(40, 12)[:, -1]
     assert np.mean(auto.recommend(np.arange(40), k=1).codes[:, 0] == (last + 1) % 20) > 0.8
+
+
+def ordered(n=120, seed=0):
+    """Three circles of eight items; each user goes on from item to item in one of them, and skips some."""
+    rng = np.random.default_rng(seed)
+    users, places = np.repeat(np.arange(n), 6), np.cumsum(rng.integers(1, 3, (n, 6)), axis=1)
+    items = (places + rng.integers(0, 8, (n, 1))) % 8 + 8 * rng.integers(0, 3, (n, 1))
+    return fr.Interactions(users, items.ravel(), times=places.ravel(), duplicates="last")
+
+
+@pytest.mark.parametrize(
+    ("validation", "hidden"),
+    [("auto", {"last", "random"}), ("both", {"last", "random"}), ("last", {"last"}), ("random", {"random"})],
+)
+def test_the_user_says_which_events_decide(validation, hidden):
+    auto = fr.AutoRecommender(trials=1, validation=validation, random_state=0, n_jobs=1).fit(ordered())
+    assert {entry.hidden for entry in auto.trials_} == hidden
+    by_order = {entry.family for entry in auto.trials_ if entry.family.startswith("Sequence")}
+    assert bool(by_order) == ("last" in hidden)
+    assert all(entry.hidden == "last" for entry in auto.trials_ if entry.family in by_order)
+    again = fr.AutoRecommender(trials=1, validation=validation, random_state=0, n_jobs=2).fit(ordered())
+    np.testing.assert_array_equal(auto.recommend([0, 5]).codes, again.recommend([0, 5]).codes)
+
+
+@pytest.mark.parametrize("validation", ["last", "both"])
+def test_last_events_need_times(validation):
+    with pytest.raises(ValueError, match=f"validation='{validation}' needs interactions with times"):
+        fr.AutoRecommender(trials=1, validation=validation).fit(blocks())
 
 
 def test_it_behaves_as_scikit_learns_do():
@@ -71,6 +99,7 @@ def test_it_behaves_as_scikit_learns_do():
         ({"budget": "soon"}, "budget"),
         ({"trials": 0}, "trials"),
         ({"blend": 1}, "blend"),
+        ({"validation": "late"}, "validation"),
         ({"metric": "ndgc@10"}, "ndgc"),
     ],
 )

@@ -22,5 +22,15 @@ def test_each_family_stands_with_its_best():
     assert "regularization=30" in text
 
 
+def test_each_kind_of_hidden_events_has_its_own_best():
+    last = Entry("EASE", "raw", {}, 1, 1.0, 0.1, 0.1, hidden="last")
+    report = AutomaticReport([*ENTRIES, last], "ndcg@10", "the last events and random events of 9 users", "EASE()", "")
+    assert [(entry.family, entry.hidden, entry.score) for entry in report.best_by_family()] == [
+        ("EASE", "last", 0.1),
+        ("EASE", "random", 0.4),
+        ("ItemKNN", "random", 0.3),
+    ]
+
+
 def test_a_page_shows_texts_as_they_are():
     assert "it is &lt;best&gt;" in REPORT._repr_html_()

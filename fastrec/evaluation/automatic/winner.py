@@ -1,0 +1,61 @@
+"""The winner of a contest: its best trial, or a Blend of the best families where that is clearly better."""
+
+import functools
+from typing import Any, NamedTuple
+
+from sklearn.base import clone
+
+from fastrec.evaluation.automatic.contest import Contest, Entry
+from fastrec.models import Blend
+from fastrec.preprocessing import split_last
+
+# A Blend of the best families is taken where it is better than the best by this share of its score.
+WORTH = 0.01
+# Members of the Blend: families whose best score is at least this share of the best.
+MEMBERS, NEAR = 3, 0.85
+
+
+class Winner(NamedTuple):
+    """A new estimator that won, the best single trial, and the reason in words."""
+
+    model: Any
+    entry: Entry
+    reason: str
+
+
+def find_winner(contest: Contest, blend: bool) -> Winner:
+    """The winner of a contest that has been run.
+
+    Parameters
+    ----------
+    contest
+        With at least one trial that did not fail.
+    blend
+        Whether a Blend may win.
+    """
+    best, *others = contest.ranked()
+    second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
+    ahead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
+    reason = f"{contest.metric} {best.score:.4f} on {best.form} values{ahead}"
+    blended = _find_blend(contest) if blend else None
+    if blended is None:
+        return Winner(contest.make(best), best, reason)
+    model, gain = blended
+    return Winner(model, best, f"{reason}; a Blend of the best families is {gain:+.1%} better on the same part")
+
+
+def _find_blend(contest: Contest) -> tuple[Any, float] | None:
+    """A Blend of the best families, weighed within the training part, and its gain; None where it loses."""
+    chosen: dict[str, Entry] = {}
+    best = contest.ranked()[0]
+    for entry in contest.ranked():
+        if entry.share == best.share and entry.score >= NEAR * best.score:
+            chosen.setdefault(entry.family, entry)
+    members = [contest.make(entry) for entry in list(chosen.values())[:MEMBERS]]
+    if len(members) < 2:
+        return None
+    late = functools.partial(split_last, n=0.2)
+    tried = Blend(members, validation=late if contest.part == "last" else 0.2, n_jobs=contest.n_jobs)
+    gain = contest.score_new(tried) / max(best.score, 1e-12) - 1
+    weights = tried.weights_.tolist()
+    return (Blend(list(map(clone, members)), weights=weights, n_jobs=contest.n_jobs), gain) if gain > WORTH else None

@@ -1,0 +1,56 @@
+"""One model for what users do next and for what else they like."""
+
+import numpy as np
+
+import fastrec as fr
+from fastrec.evaluation.automatic import compromise
+from fastrec.evaluation.automatic.compromise import find_compromise
+from fastrec.evaluation.automatic.contest import Contest
+from fastrec.evaluation.automatic.families import Shape, families_for
+from fastrec.evaluation.automatic.planning import Plan
+from fastrec.evaluation.automatic.winner import find_winner
+
+
+def run_contests(data, names):
+    """The contests for last and for random events, each with one family at its defaults."""
+    contests = []
+    for part, name in names.items():
+        families = [one for one in families_for(Shape(*data.shape, data.n_interactions, True)) if one.name == name]
+        options = dict(part=part, metric="ndcg@5", seed=0, n_jobs=1, tell=lambda entry: None)
+        contests.append(Contest(data, families, ["raw"], Plan(1, 1.0), **options))
+        contests[-1].run()
+    return contests, [find_winner(contest, blend=False) for contest in contests]
+
+
+def circles(n=150, seed=0):
+    """Items that lead from one to the next, and items that go with one of three tastes, in turns."""
+    rng = np.random.default_rng(seed)
+    taste, start = rng.integers(0, 3, n), rng.integers(0, 12, n)
+    likes = np.array([12 + 10 * kind + rng.permutation(10)[:7] for kind in taste])
+    steps = (start[:, None] + np.arange(7)) % 12
+    items = np.concatenate([likes, steps], axis=1)
+    return fr.Interactions(np.repeat(np.arange(n), 14), items.ravel(), times=np.tile(np.arange(14), n))
+
+
+def test_where_winners_differ_a_blend_is_better_in_its_worse_task():
+    contests, winners = run_contests(circles(), {"last": "SequenceRules", "random": "EASE"})
+    found = find_compromise(contests, winners)
+    assert isinstance(found.model, fr.Blend)
+    assert [type(model).__name__ for model in found.model.models] == ["SequenceRules", "EASE"]
+    assert 'validation="last"' in found.reason
+    assert 'validation="random"' in found.reason
+    scores = {}
+    for name, model in {"blend": found.model, "last": winners[0].model, "random": winners[1].model}.items():
+        scores[name] = np.array([contest.score(model.fit(contest.whole.train)) for contest in contests])
+    best = np.array([scores["last"][0], scores["random"][1]])
+    shares = {name: (found / best).min() for name, found in scores.items()}
+    assert shares["blend"] > 1.1 * max(shares["last"], shares["random"])
+
+
+def test_a_winner_that_is_good_in_both_is_taken_as_it_is(monkeypatch):
+    contests, winners = run_contests(circles(), {"last": "Popularity", "random": "Popularity"})
+    found = find_compromise(contests, winners)
+    assert found.model in [winner.model for winner in winners]
+    assert "it has 100% of the best score" in found.reason
+    monkeypatch.setattr(compromise, "ENOUGH", 2.0)  # a Blend is tried, and is not worth it
+    assert not isinstance(find_compromise(contests, winners).model, fr.Blend)
