@@ -26,6 +26,9 @@ class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEst
     reads_times: ClassVar[bool] = False
     """Whether it reads the times of events, where there are any."""
 
+    weighs_events: ClassVar[bool] = False
+    """Whether it weighs each event by its time and keeps all; events that come after those of `fit` count in full."""
+
     by_item: ClassVar[bool] = False
     """Whether it learns something of each item, and so can say nothing of a new one."""
 

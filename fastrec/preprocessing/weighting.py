@@ -314,7 +314,7 @@ class TimeDecay(Preprocessor):
     """
 
     by_row = False
-    reads_times = True
+    reads_times = weighs_events = True
     _learned: ClassVar[Fields] = {"reference_": Value(int), "time_unit_": Value(str, optional=True)}
     _options: ClassVar[Options] = {"half_life": Other("float or str", check_duration)}
 

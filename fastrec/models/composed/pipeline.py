@@ -1,8 +1,9 @@
 """Pipeline: scikit-learn's, which recommends, is saved and served with its steps inside."""
 
 import copy
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -12,6 +13,7 @@ import sklearn.pipeline
 from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 
+from fastrec.data import Interactions
 from fastrec.fields import Fields, Value
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import common_entries
@@ -57,6 +59,16 @@ def _last_has(name: str) -> Callable[["Pipeline"], bool]:
     return check
 
 
+def _weighs_events(step: tuple[str, Any]) -> bool:
+    return bool(getattr(step[1], "weighs_events", False))
+
+
+def _transform(X: Any, steps: Iterable[tuple[str, Any]]) -> Any:
+    for _, step in steps:
+        X = step.transform(X)
+    return X
+
+
 class _OfTheFit:
     """An attribute that only a fitted object has, in place of what scikit-learn's Pipeline says of its first step."""
 
@@ -77,8 +89,9 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     `partial_fit` and updates go through the steps as they were fitted, and refit none: a `TfidfWeight` keeps its
     rarities. Steps that hold something of each item (`TfidfWeight`, `BM25Weight`, `KCore`) take no new items; with
-    those that read times or draw (`TimeDecay`, `Cap`, `SampleNegatives`) there are no updates. A `TimeDecay` takes
-    histories with their times alone, which a server has not once somebody has done something.
+    those that read times or draw (`TimeDecay`, `Cap`, `SampleNegatives`) there are no updates. Where a `TimeDecay`
+    comes first, the values of `seen_` are what it left of them. So a history without times, as a server has, is one of
+    now: what was trained on keeps the age that it had at the end of training, and what came since counts in full.
 
     Parameters
     ----------
@@ -240,6 +253,8 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         with self._unless_stopped():
             self._adopt(X)
             sklearn.pipeline.Pipeline.fit(self, X, y, **params)
+            if weighing := list(itertools.takewhile(_weighs_events, self._transformers())):
+                self._adopt(_transform(X, weighing))
             *steps, (name, model) = self.steps
             self.last_name_ = name
             self._take([(name, None if step in NOTHING else step) for name, step in steps], model)
@@ -299,10 +314,9 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     # -- whom the model is asked about
 
     def _prepare(self, X: Any) -> Any:
-        """Takes histories through the steps."""
-        for _, step in self._transformers():
-            X = step.transform(X)
-        return X
+        """Takes histories through the steps; of those without times, events have their weights already."""
+        steps = self._transformers()
+        return _transform(X, steps if isinstance(X, Interactions) else itertools.dropwhile(_weighs_events, steps))
 
     def _for_last(self, audience: Audience) -> Audience:
         """The audience as the model knows it: users by their codes, and histories after the steps."""

@@ -193,6 +193,28 @@ def test_a_server_answers_by_the_whole_history_after_the_steps():
     same(after.recommend(["u5"], 5), model.recommend(["u5"], 5))
 
 
+@pytest.mark.parametrize("steps", [(), (fr.LogWeight(),), (fr.BM25Weight(),)])
+def test_a_server_answers_what_came_after_a_time_decay(steps, tmp_path):
+    data = events()
+    model = pipeline(fr.TimeDecay("10d"), *steps).fit(data)
+    model.save(tmp_path / "m.fastrec")
+    later = int(data.times.max()) + np.array([10, 20])
+    after = Snapshot(fr.load(tmp_path / "m.fastrec")).after(
+        [Event("u3", "i7", 2.0, seq=1), Event("new", "i2", 4.0, seq=2)]
+    )
+    for who, item, value, when in (("u3", 7, 2.0, later[0]), ("new", 2, 4.0, later[1])):
+        mine = data.user_codes == (3 if who == "u3" else -1)
+        columns = [np.append(part[mine], last) for part, last in ((data.item_codes, item), (data.values, value))]
+        times = np.append(data.times[mine], when)
+        kinds = {"users": [who], "items": ITEMS, "time_unit": "s", "duplicates": "sum"}
+        history = fr.Interactions(np.zeros(len(times), int), *columns, times=times, **kinds)
+        found, expected = after.recommend([who], 5), model.recommend(history, 5)
+        np.testing.assert_array_equal(found.codes, expected.codes)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
+    same(after.recommend(["u5"], 5), model.recommend(["u5"], 5))
+    assert model.seen_.nnz == pipeline(fr.LogWeight()).fit(data).seen_.nnz
+
+
 def test_stripped_of_users_it_answers_histories_after_the_steps(tmp_path):
     model = pipeline(fr.BM25Weight()).fit(events())
     shipped = fr.strip(model)
