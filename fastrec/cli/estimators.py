@@ -66,15 +66,14 @@ class ModelPlan(NamedTuple):
         """A model fitted on the data: of the class, or the winner of a contest, which says what it found."""
         from fastrec.options import make_estimator
 
+        common: dict[str, Any] = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
         if self.kind is not None:
-            common = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
             model = make_estimator(self.kind, self.options, **common)
             with working(f"fitting {self.name}", bar="verbose" in model.get_params()):
                 return model.fit(data)
         from fastrec import AutoRecommender
 
         note(f"no --model was named: families of models are tried for about {self.budget} (--budget)")
-        common = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
         found = AutoRecommender(self.budget, validation=self.validation.value, **common).fit(data)
         note(repr(found.report_))
         return found.model_
