@@ -14,7 +14,10 @@ def forget(
     place: Annotated[Path, typer.Argument(exists=True, help="A model file, or a folder of versions.")],
     user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be given several times.")],
     journal: Annotated[
-        Path | None, typer.Option("-j", "--journal", exists=True, dir_okay=False, help="The journal of its events.")
+        str | None,
+        typer.Option(
+            "-j", "--journal", metavar="ADDRESS", help="The journal of its events: a file, or postgresql://…."
+        ),
     ] = None,
     look_at: Annotated[
         list[Path] | None, typer.Option("--look-at", exists=True, help="Another file: a batch export loses their rows.")

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+from fastrec.forgetting.journals import Place, open_journal
 from fastrec.models import Recommender
-from fastrec.online import Journal
+from fastrec.online import EventLog
 from fastrec.online.journal import Id
 
 Record = dict[str, Any]
 
 
-def export_user(model: Recommender, user: Id, journal: Journal | None = None) -> Record:
+def export_user(model: Recommender, user: Id, journal: EventLog | Place | None = None) -> Record:
     """Collects all that a model and a journal hold about one user, as values that JSON takes.
 
     Parameters
@@ -19,7 +20,7 @@ def export_user(model: Recommender, user: Id, journal: Journal | None = None) ->
     user
         The user's id (code, where the model was fitted with a matrix).
     journal
-        The journal whose events the model follows.
+        The journal whose events the model follows, or its address: a file that is there, or ``postgresql://…``.
 
     Returns
     -------
@@ -41,7 +42,8 @@ def export_user(model: Recommender, user: Id, journal: Journal | None = None) ->
     [{'item': 'Alien', 'value': 1.0}]
     """
     code = model.user_vocabulary.match([user])[0]
-    events = [] if journal is None else journal.history(user)
+    with open_journal(journal) as log:
+        events = [] if log is None else log.history(user)
     if code < 0 and not events:
         raise ValueError(f"nothing is held about the user {user!r}")
     told: Record = {"user": user, "history": [] if code < 0 else _history(model, code)}

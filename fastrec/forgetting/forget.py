@@ -1,9 +1,8 @@
 """Forgetting users: in a model, its file or its versions, and the journal."""
 
-import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from sklearn.utils.validation import check_is_fitted
 from fastrec.data import Interactions
 from fastrec.data.ids import as_sequence
 from fastrec.forgetting.batches import take_out
-from fastrec.forgetting.receipt import Receipt
+from fastrec.forgetting.journals import Place, list_files, list_unreached, open_journal
+from fastrec.forgetting.receipt import UNREACHED, Receipt
 from fastrec.forgetting.traces import checksum, find_traces
 from fastrec.models import Recommender
-from fastrec.online import Journal, Versions
+from fastrec.online import EventLog, Versions
 from fastrec.online.forgetting import find_obstacle, forget_users
 from fastrec.online.journal import Id
 from fastrec.online.versions import load_published, save_published
 
-Place = str | os.PathLike[str]
 NO_USERS = "a private model knows no users"
 
 
@@ -29,7 +28,7 @@ def forget(
     users: Any,
     data: Interactions | None = None,
     *,
-    journal: Journal | Place | None = None,
+    journal: EventLog | Place | None = None,
     versions: Versions | Place | None = None,
     files: Iterable[Place] = (),
     dry_run: bool = False,
@@ -53,7 +52,8 @@ def forget(
         What the model was fitted with, for models whose training is not all in them: `Item2Vec`, `SequenceKNN`,
         `Blend`, `Reranked`, `Popularity` with a half-life.
     journal
-        A journal, or its file.
+        A journal, or its address: a file that is there, or ``postgresql://…``. What a database keeps besides its tables
+        (the write-ahead log, standbys, backups) is told among `unreached`.
     versions
         The versions, or their folder: the model is published there as the next one, and all others are removed.
     files
@@ -72,6 +72,8 @@ def forget(
     ------
     ValueError
         Where the model cannot be fitted again without `data`, or a code is out of range. Nothing is done then.
+    JournalError, FileNotFoundError
+        Where the journal cannot be opened. Nothing is done then.
 
     Examples
     --------
@@ -87,23 +89,34 @@ def forget(
     ids: list[Id] = [given.item() if hasattr(given, "item") else given for given in as_sequence(users)]
     codes = _codes_of(target.model, ids)
     how = _plan(target.model, codes, data)
-    entries = int(target.model.seen_.nnz) if how == "refit" else 0
     if dry_run:
-        return Receipt(len(ids), len(codes), how, entries, None)
+        return Receipt(len(ids), len(codes), how, _entries(target.model, how), None)
+    with open_journal(journal) as log:
+        return _carry_out(target, ids, codes, how, data, log, list(map(Path, files)))
+
+
+def _carry_out(
+    target: "_Target",
+    ids: list[Id],
+    codes: list[int],
+    how: str,
+    data: Interactions | None,
+    log: EventLog | None,
+    others: list[Path],
+) -> Receipt:
+    """Do what was planned; the receipt of it."""
     began = time.process_time()
+    entries = _entries(target.model, how)
     names = target.model.user_vocabulary.decode(codes).tolist() if codes else []
-    others = list(map(Path, files))
     before = {path: checksum(path) for path in [*target.files(), *others]}
     if how == "refit":
         fitted = forget_users(target.model, codes, data)
         target.model.__dict__.clear()
         target.model.__dict__.update(fitted.__dict__)
     removed = target.write()
-    with _opened(journal) as log:
-        before |= dict.fromkeys(_files_of(log), "")
-        for user in ids:
-            _ = None if log is None else log.delete_user(user)
-        looked_at = [*target.files(), *_files_of(log), *others]
+    for user in ids:
+        _ = None if log is None else log.delete_user(user)
+    looked_at = [*target.files(), *list_files(log), *others]
     for path in others:
         removed += take_out(path, [*ids, *names])
     after = [(str(path), before.get(path, ""), checksum(path)) for path in [*target.files(), *others]]
@@ -111,7 +124,7 @@ def forget(
     return Receipt(
         len(ids), len(codes), how, entries, time.process_time() - began,
         rewritten=tuple(change for change in after if change[1] != change[2]),
-        removed=tuple(map(str, removed)), traces=tuple(map(str, traces)),
+        removed=tuple(map(str, removed)), traces=tuple(map(str, traces)), unreached=UNREACHED + list_unreached(log),
     )  # fmt: skip
 
 
@@ -143,6 +156,11 @@ class _Target:
         return self.versions.remove_others()
 
 
+def _entries(model: Recommender, how: str) -> int:
+    """The number of entries that a plan fits the model to."""
+    return int(model.seen_.nnz) if how == "refit" else 0
+
+
 def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
     """The codes of the ids that the model knows; of a model without ids, which are in range."""
     check_is_fitted(model)
@@ -164,17 +182,3 @@ def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -
             "with"
         )
     return "refit"
-
-
-@contextlib.contextmanager
-def _opened(journal: Journal | Place | None) -> Iterator[Journal | None]:
-    """A journal by its file, closed again; one that is open stays open."""
-    if journal is None or isinstance(journal, Journal):
-        yield journal
-        return
-    with Journal(journal) as opened:
-        yield opened
-
-
-def _files_of(journal: Journal | None) -> list[Path]:
-    return [] if journal is None else sorted(journal.path.parent.glob(f"{journal.path.name}*"))

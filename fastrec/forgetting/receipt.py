@@ -1,8 +1,14 @@
 """Receipt: what was done to forget users, and what is left to do elsewhere."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
+from fastrec.notebook import show
+from fastrec.tables import Table
+
+TITLE = "users forgotten"
 UNREACHED = (
     "the files that the training data was read from",
     "backups and copies of any of the files",
@@ -12,7 +18,7 @@ UNREACHED = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Receipt:
     """The record of how users were forgotten. It names none of them.
 
@@ -36,6 +42,17 @@ class Receipt:
         Files, of those that were given, in which bytes like those of an id still stand.
     unreached
         What nobody has looked at: yours to see to.
+
+    Examples
+    --------
+    >>> Receipt(1, 1, "refit", 10, 0.5, removed=("v1.fastrec",), unreached=("backups",))
+    Receipt: users forgotten
+      users      1 asked for, 1 known to the model
+      model      fitted again to 10 entries
+      time       0.5 s of processor time
+      removed    v1.fastrec
+      traces     none
+      unreached  backups
     """
 
     users: int
@@ -55,3 +72,32 @@ class Receipt:
         '{"users": 1, "known": 1, "how": "refit",'
         """
         return json.dumps(asdict(self))
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        """The facts of the receipt by their titles, one at a time."""
+        yield "users", f"{self.users:,} asked for, {self.known:,} known to the model"
+        yield "model", f"fitted again to {self.entries:,} entries" if self.how == "refit" else self.how
+        yield "time", "nothing was done yet" if self.seconds is None else f"{self.seconds:.2g} s of processor time"
+        for path, before, after in self.rewritten:
+            yield "rewritten", f"{path}: SHA-256 {_shorten(before)} before, {_shorten(after)} now"
+        for path in self.removed:
+            yield "removed", path
+        for path in self.traces or ("none",):
+            yield "traces", path
+        for place in self.unreached:
+            yield "unreached", place
+
+    def _rows(self) -> list[list[str]]:
+        """The facts, each title only where it comes first."""
+        facts = [("", ""), *self._facts()]
+        return [["" if title == last else title, fact] for (last, _), (title, fact) in pairwise(facts)]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{type(self).__name__}: {TITLE}", *(f"  {title:<11}{fact}" for title, fact in self._rows())])
+
+    def _repr_html_(self) -> str:
+        return show(Table(["", ""], self._rows(), f"{type(self).__name__}: {TITLE}", (0, 1), wrap=True))
+
+
+def _shorten(checksum: str) -> str:
+    return f"{checksum[:12]}…" if checksum else "none"

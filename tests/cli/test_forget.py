@@ -19,3 +19,12 @@ def test_users_are_forgotten_and_a_receipt_is_printed(run, tmp_path):
     assert "still stand in" in err
     assert b"anna-1" not in path.read_bytes()
     assert fr.load(path).item_counts_.tolist() == [0, 2]
+
+
+def test_a_journal_that_is_not_there_is_an_error(run, tmp_path):
+    path = tmp_path / "model.fastrec"
+    fr.Popularity().fit(fr.Interactions([0], [0], users=["anna-1"], items=["Alien"])).save(path)
+    code, _, err = run("forget", path, "--user", "anna-1", "--journal", tmp_path / "mistyped.db")
+    assert code != 0
+    assert "there is no journal" in err
+    assert b"anna-1" in path.read_bytes()

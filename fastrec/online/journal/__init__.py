@@ -22,7 +22,7 @@ from fastrec.online.journal.events import (
 )
 from fastrec.online.journal.journal import Journal
 from fastrec.online.journal.log import EventLog, Leader
-from fastrec.online.journal.opening import open_log
+from fastrec.online.journal.opening import open_log, reopen_log
 
 __all__ = [
     "Checkpoint",
@@ -44,5 +44,6 @@ __all__ = [
     "check_event",
     "clock_time",
     "open_log",
+    "reopen_log",
     "select_events",
 ]

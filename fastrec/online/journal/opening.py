@@ -1,6 +1,7 @@
-"""`open_log`: a log by its address."""
+"""`open_log` and `reopen_log`: a log by its address."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastrec.online.journal.group_commit import LARGEST_QUEUE
@@ -56,6 +57,22 @@ def open_log(
     return Journal(
         path.removeprefix(_FILE), time_unit=time_unit, queue_size=queue_size, mode=mode, skip_damaged=skip_damaged
     )
+
+
+def reopen_log(address: str | os.PathLike[str]) -> EventLog:
+    """Open the log of an address, as `open_log` does, where a file is there already: none is made.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    """
+    path = os.fspath(address)
+    if not path.startswith(_SERVER) and not Path(path.removeprefix(_FILE)).is_file():
+        raise FileNotFoundError(
+            f"there is no journal {path}: give the file that events were kept in, or postgresql://…"
+        )
+    return open_log(path)
 
 
 def _postgresql() -> "type[PostgreSQLJournal]":
