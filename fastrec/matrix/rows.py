@@ -158,3 +158,29 @@ def spread_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     array([0, 4, 9])
     """
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def mark_rows(matrix: CodeMatrix, rows: Sequence[int]) -> NDArray[np.bool_]:
+    """Marks the entries of some rows, of shape (nnz,); looks at those rows alone.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> mark_rows(check_matrix([[1, 1], [0, 1]]), [0])
+    array([ True,  True, False])
+    """
+    marked = np.zeros(matrix.nnz, bool)
+    for row in rows:
+        marked[matrix.indptr[row] : matrix.indptr[row + 1]] = True
+    return marked
+
+
+def empty_rows(matrix: CodeMatrix, rows: Sequence[int]) -> CodeMatrix:
+    """The matrix without the entries of some rows.
+
+    >>> from fastrec.matrix.code_matrix import check_matrix
+    >>> empty_rows(check_matrix([[1, 1], [0, 1]]), [0]).toarray()
+    array([[0., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    kept, lengths = ~mark_rows(matrix, rows), np.diff(matrix.indptr)
+    lengths[list(rows)] = 0
+    return assemble_csr(matrix.data[kept], matrix.indices[kept], starts_of(lengths), matrix.shape)

@@ -26,7 +26,7 @@ COUNTS_SHARE = 0.05  # of μ² for the popularity of items, by which the head is
 EXPONENT, EIGHTHS, HEAVIEST = -0.25, 8, 32
 RIDGE = 2.0  # in multiples of the largest eigenvalue of the noise
 HEAD = 3.6, 0.58  # factor and exponent of users times μ: how many items "auto" takes
-TAIL = 1e-4  # what the most popular item's popularity adds to its score
+TAIL = 0.02  # what the most popular item's popularity adds to its score: much, where histories are short
 
 
 class PrivateEASE(PrivateRecommender, Explaining):
@@ -144,7 +144,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         return scores
 
     def _tail(self) -> Floats:
-        """The part of popularity in the score of each item: it ranks the items beyond the head."""
+        """The part of popularity in the score of each item: it ranks the items beyond the head, and who has had few."""
         tail: Floats = self.item_scores_ * np.float32(TAIL / max(float(self.item_scores_.max(initial=0)), 1e-30))
         return tail
 

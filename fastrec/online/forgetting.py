@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
-from fastrec.matrix.cells import row_numbers
-from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
+from fastrec.matrix.cells import repeat_by_row
+from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.rows import empty_rows, mark_rows
 from fastrec.models import Blend, Item2Vec, Recommender, Reranked, SequenceKNN
 from fastrec.online.training_data import check_refittable, features_of
 
@@ -58,7 +59,7 @@ def forget_users(model: Recommender, codes: Sequence[int], data: Interactions | 
         data = empty_users(data, [code for code in data.users.match(ids) if code >= 0])
     features = features_of(model, data.shape)
     if "user_features" in features:
-        features["user_features"] = _empty_rows(features["user_features"], codes)
+        features["user_features"] = _without_rows(features["user_features"], codes)
     fitted: Recommender = clone(model).fit(data, **features)
     return fitted
 
@@ -100,22 +101,21 @@ def _hole(code: int, vocabulary: Vocabulary) -> str | int:
 def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
     """The data that a model learned from, without some users: a matrix for a model without ids."""
     seen, order = model.seen_, model.order_
-    kept = ~np.isin(row_numbers(seen), codes)
-    left = keep_entries(seen, kept)
+    left = empty_rows(seen, codes)
     if model.users_ is None:
         return left
     info = None if model.item_info_ is None else dict(model.item_info_)
     data = Interactions(
-        row_numbers(left), left.indices, left.data, users=hide_ids(model.users_, codes), items=model.items_,
-        item_info=info, duplicates=model.duplicate_policy,
+        repeat_by_row(left, np.arange(left.shape[0], dtype=np.int32)), left.indices, left.data,
+        users=hide_ids(model.users_, codes), items=model.items_, item_info=info, duplicates=model.duplicate_policy,
     )  # fmt: skip
-    return data if order is None else data._replace(times=order[kept].astype(np.int64))
+    return data if order is None else data._replace(times=order[~mark_rows(seen, codes)].astype(np.int64))
 
 
-def _empty_rows(features: Any, codes: Sequence[int]) -> Any:
+def _without_rows(features: Any, codes: Sequence[int]) -> Any:
     """The features with nothing said of some rows."""
     if isinstance(features, CodeMatrix):
-        return keep_entries(features, ~np.isin(row_numbers(features), codes))
+        return empty_rows(features, codes)
     left: NDArray[Any] = np.array(features)
     left[np.asarray(codes)] = 0
     return left

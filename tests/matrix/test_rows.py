@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import assemble_csr, check_matrix
-from fastrec.matrix.rows import hide_part, join_rows, pick_rows, rows_of_lists, transpose, transpose_arrays
+from fastrec.matrix.rows import (
+    empty_rows,
+    hide_part,
+    join_rows,
+    mark_rows,
+    pick_rows,
+    rows_of_lists,
+    transpose,
+    transpose_arrays,
+)
 from tests.reference.csr import check_canonical
 from tests.reference.neighbors import random_matrix
 
@@ -132,3 +141,13 @@ def test_a_matrix_turned_over_is_its_transpose():
     X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
     for matrix in (X, check_matrix(X > 0), check_matrix(np.zeros((3, 2)))):
         np.testing.assert_array_equal(transpose(matrix, 2).toarray(), matrix.toarray().T)
+
+
+def test_emptied_rows_keep_all_others():
+    X = check_matrix(random_matrix(np.random.default_rng(0), 30, 7))
+    expected = X.toarray()
+    expected[[3, 29]] = 0
+    left = empty_rows(X, [29, 3, 3])
+    np.testing.assert_array_equal(left.toarray(), expected)
+    np.testing.assert_array_equal(X.data[~mark_rows(X, [3, 29])], left.data)
+    assert empty_rows(X, []).nnz == X.nnz
