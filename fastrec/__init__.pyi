@@ -27,6 +27,7 @@ from .data import Interactions as Interactions
 from .data import MergedEventsWarning as MergedEventsWarning
 from .data import TiedTimesWarning as TiedTimesWarning
 from .data import Vocabulary as Vocabulary
+from .data import pseudonym as pseudonym
 from .data import read_interactions as read_interactions
 from .evaluation import Audit as Audit
 from .evaluation import AutoRecommender as AutoRecommender

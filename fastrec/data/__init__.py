@@ -8,6 +8,7 @@ from fastrec.data.interactions import (
     MergedEventsWarning,
     TiedTimesWarning,
 )
+from fastrec.data.pseudonyms import pseudonym
 from fastrec.data.reading import read_interactions
 from fastrec.data.strings import pack_strings, unpack_strings
 from fastrec.data.vocabulary import Vocabulary
@@ -21,6 +22,7 @@ __all__ = [
     "TiedTimesWarning",
     "Vocabulary",
     "pack_strings",
+    "pseudonym",
     "read_interactions",
     "unpack_strings",
 ]

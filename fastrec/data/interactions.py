@@ -567,6 +567,22 @@ class Interactions:
         info = None if self._item_info is None else {name: frozen(a[kept]) for name, a in self._item_info.items()}
         return self._replace(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
 
+    def pseudonymised(self, key: bytes) -> Self:
+        """The same interactions of users with pseudonyms: models fitted with them, and their files, hold no user's id.
+
+        Parameters
+        ----------
+        key : bytes
+            Of `pseudonym`, 16 to 64 bytes. It is kept nowhere.
+
+        Examples
+        --------
+        >>> data = Interactions([0, 1], [0, 0], users=["anna", "bert"], items=["Alien"])
+        >>> "anna" in data.pseudonymised(b"sixteen or more!").users
+        False
+        """
+        return self._replace(users=self._users.pseudonymised(key))
+
     def titles(self, codes: ArrayLike) -> list[str]:
         """The text to show for each of the given items: its `title` in `item_info`, or its id where there is
         none.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastrec.data.ids import Kind, as_ids, as_numbers, check_text, parse_integer
+from fastrec.data.pseudonyms import make_pseudonyms
 from fastrec.data.strings import ERRORS, OFFSETS, check_block, check_strings, is_rising, pack_strings, unpack_strings
 from fastrec.fields import Array, Fields, Sizes, check_fields
 from fastrec.matrix.arrays import check_codes
@@ -460,6 +461,24 @@ class Vocabulary:
         _, first = np.unique(new, return_index=True)
         new = new[np.sort(first)]
         return Vocabulary(np.concatenate([self.ids, new]) if self._length else new)
+
+    def pseudonymised(self, key: bytes) -> "Vocabulary":
+        """The vocabulary with the `pseudonym` of each id in its place; the codes stay.
+
+        Parameters
+        ----------
+        key : bytes
+            16 to 64 bytes. It is not kept.
+
+        Examples
+        --------
+        >>> from fastrec.data import pseudonym
+        >>> Vocabulary(["anna", "bert"]).pseudonymised(b"sixteen or more!").encode(
+        ...     [pseudonym("bert", b"sixteen or more!")]
+        ... )
+        array([1], dtype=int32)
+        """
+        return Vocabulary(make_pseudonyms(self.ids, key))
 
     def grow(self, name: str, ids: ArrayLike | Any) -> tuple["Vocabulary", NDArray[np.int32]]:
         """`extended`, and the codes of the ids given; errors name the argument in which these came."""
