@@ -69,6 +69,10 @@ RateLimit = Annotated[
     float | None,
     typer.Option(min=0.001, help="Requests a second that each token, or address, may send to each worker."),
 ]
+ScenariosFile = Annotated[
+    Path | None,
+    typer.Option("--scenarios", exists=True, dir_okay=False, help="Requests by name: a file of TOML or JSON."),
+]
 UnknownIds = Annotated[
     OnUnknown,
     typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
@@ -128,6 +132,7 @@ def serve(
     token_file: TokenFile = None,
     access_log: AccessLog = None,
     rate_limit: RateLimit = None,
+    scenarios: ScenariosFile = None,
     on_unknown: UnknownIds = OnUnknown.popular,
     duplicates: Merging = None,
     schedule: SchedulePlan,
@@ -149,6 +154,7 @@ def serve(
     try:
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server
+        from fastrec.serving.scenarios import read_scenarios
         from fastrec.serving.shares import parse_shares
     except ModuleNotFoundError as error:
         raise ValueError(f"serving needs more packages ({error.name}): pip install 'fastrec[serve]'") from None
@@ -168,6 +174,7 @@ def serve(
         drain=drain,
         mode=parse_mode(mode),
         skip_damaged=skip_damaged,
+        scenarios={} if scenarios is None else read_scenarios(scenarios),
         **admission,
         force=force,
     )

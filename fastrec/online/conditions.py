@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.online.facts import FactColumn, PlainFact, labels_of
+from fastrec.online.facts import FactColumn, FactError, PlainFact, labels_of
 
 Predicate: TypeAlias = Callable[[PlainFact], bool]
 
@@ -38,14 +38,14 @@ def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn
     where
         Conditions by the names of facts.
     column_of
-        Gives the column of a fact, or raises a ValueError.
+        Gives the column of a fact, or raises a FactError.
     n_items
         How many items there are.
 
     Raises
     ------
-    ValueError
-        Where a condition is none, or asks for values of a kind that the fact has not: it begins with the field's name.
+    FactError
+        Where a condition is none, or asks for values of a kind that the fact has not.
 
     Examples
     --------
@@ -58,7 +58,10 @@ def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn
     """
     mask = np.ones(n_items, bool)
     for name, condition in where.items():
-        column = column_of(name)
+        try:
+            column = column_of(name)
+        except FactError as error:
+            raise error.of("where") from None
         holds = read_condition(f"where.{name}", condition, {kind_of(value) for value in column.values})
         mask &= np.fromiter(map(holds, column.values), bool, len(column.values))[column.places]
     return mask
@@ -67,16 +70,17 @@ def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn
 def read_condition(field: str, condition: Any, kinds: set[str], depth: int = 1) -> Predicate:
     """The predicate of a condition on a fact whose values are of these kinds."""
     if depth > DEEPEST:
-        raise ValueError(f"{field} has conditions within conditions, more than {DEEPEST} deep")
+        raise FactError(field, f"has conditions within conditions, more than {DEEPEST} deep")
     if isinstance(condition, Mapping):
         if not condition:
-            raise ValueError(f"{field} must have an operator: one of {', '.join(OPERATORS)}")
+            raise FactError(field, f"must have an operator: one of {', '.join(OPERATORS)}")
         parts = [_read_operator(field, name, operand, kinds, depth) for name, operand in condition.items()]
         return lambda value: all(holds(value) for holds in parts)
-    wanted = condition if isinstance(condition, list) else [condition]
-    for given in wanted:
-        _check_kind(field, given, kinds)
-    return lambda value: any(_equals(value, given) for given in wanted)
+    given = condition if isinstance(condition, list) else [condition]
+    for value in given:
+        _check_kind(field, value, kinds)
+    wanted = {(isinstance(value, bool), value) for value in given}
+    return lambda value: any((isinstance(one, bool), one) in wanted for one in _names_of(value))
 
 
 def _read_operator(field: str, name: str, operand: Any, kinds: set[str], depth: int) -> Predicate:
@@ -86,21 +90,20 @@ def _read_operator(field: str, name: str, operand: Any, kinds: set[str], depth: 
         return lambda value: not holds(value)
     if name in ("=", "in"):
         if isinstance(operand, list) != (name == "in") or isinstance(operand, Mapping):
-            raise ValueError(f"{here} must be {'a list of values' if name == 'in' else 'a value'}, got {operand!r:.60}")
+            raise FactError(here, f"must be {'a list of values' if name == 'in' else 'a value'}, got {operand!r:.60}")
         return read_condition(here, operand, kinds, depth + 1)
     if name not in ORDERS:
-        raise ValueError(f"{field} has no operator {name!r:.60}: there are {', '.join(OPERATORS)}")
+        raise FactError(field, f"has no operator {name!r:.60}: there are {', '.join(OPERATORS)}")
     kind = _check_kind(here, operand, kinds)
     if kind not in ("numbers", "texts"):
-        raise ValueError(f"{here} must be a number or a text, got {operand!r:.60}")
+        raise FactError(here, f"must be a number or a text, got {operand!r:.60}")
     compare = ORDERS[name]
     return lambda value: kind_of(value) == kind and not isinstance(value, tuple) and compare(value, operand)
 
 
-def _equals(value: PlainFact, wanted: Any) -> bool:
-    if isinstance(wanted, str):
-        return value == wanted or (isinstance(value, str | tuple) and wanted in labels_of(value))
-    return isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
+def _names_of(value: PlainFact) -> tuple[PlainFact, ...]:
+    """The values that a fact equals: itself, and its labels."""
+    return (value, *labels_of(value)) if isinstance(value, str | tuple) else (value,)
 
 
 def kind_of(value: Any) -> str:
@@ -119,9 +122,9 @@ def kind_of(value: Any) -> str:
 def _check_kind(field: str, given: Any, kinds: set[str]) -> str:
     """The kind of a value that a condition names, which must be one that the fact has."""
     if not isinstance(given, str | int | float | None):
-        raise ValueError(f"{field} must be a value, a list of values or an object of operators, got {given!r:.60}")
+        raise FactError(field, f"must be a value, a list of values or an object of operators, got {given!r:.60}")
     kind = kind_of(given)
     if kind not in kinds and kind != "nothing":
         known = " and ".join(sorted(kinds - {"nothing"})) or "nothing"
-        raise ValueError(f"{field} must be of the kind of the fact, which has {known}, got {given!r:.60}")
+        raise FactError(field, f"must be of the kind of the fact, which has {known}, got {given!r:.60}")
     return kind

@@ -15,6 +15,26 @@ from fastrec.retrieval.diversity import label_matrix
 PlainFact: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 
 
+class FactError(ValueError):
+    """An error about a fact, or about what a request says of it.
+
+    Parameters
+    ----------
+    field
+        Where in the request.
+    said
+        What is wrong there.
+    """
+
+    def __init__(self, field: str, said: str) -> None:
+        super().__init__(f"{field} {said}")
+        self.field, self.said = field, said
+
+    def of(self, part: str) -> "FactError":
+        """The error as one of a larger part of the request."""
+        return FactError(f"{part}.{self.field}", self.said)
+
+
 class FactColumn(NamedTuple):
     """One fact of n items.
 

@@ -14,9 +14,11 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models import Recommender
 from fastrec.models.base.derived import Key
 from fastrec.online.conditions import select_items
-from fastrec.online.facts import FactColumn, read_column
+from fastrec.online.facts import FactColumn, FactError, read_column
 from fastrec.online.journal import Id, ItemUpdate
+from fastrec.retrieval.diversity import MMR, bound_rule
 
+VECTORS: Key[Any] = Key("vectors that tell items apart")
 # Masks that are kept take so many bytes at most, and are so many.
 _MASK_BYTES, _MOST_MASKS = 64 << 20, 1000
 
@@ -78,6 +80,10 @@ class Items:
     def updates(self) -> Mapping[Id, ItemUpdate]:
         """The last update of each item that has one."""
         return self._updates
+
+    def is_known(self, item: Id) -> bool:
+        """Tells whether the model or an update knows an item."""
+        return item in self._updates or self.model.item_vocabulary.match([item])[0] >= 0
 
     def is_shown(self, item: Id) -> bool:
         """Tells whether an item may be in answers, be it one that the model does not know."""
@@ -146,7 +152,7 @@ class Items:
 
         Raises
         ------
-        ValueError
+        FactError
             Where no item has it.
         """
         column = self._columns.get(name)
@@ -159,7 +165,7 @@ class Items:
         if name not in self._info and not facts:
             known = self.fact_names()
             there = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "") if known else "none at all"
-            raise ValueError(f"where.{name} names a fact that no item has: there are {there}")
+            raise FactError(name, f"is a fact that no item has: there are {there}")
         if name in self._info:
             column = self.model.derive(Key(f"fact {name}"), lambda: read_column(self._info[name]))
         else:
@@ -172,12 +178,16 @@ class Items:
             self._labels[name] = self.column(name).labels()
         return self._labels[name]
 
+    def vectors(self) -> Any:
+        """The vectors that tell the model's items apart; None where it has none."""
+        return self.model.derive(VECTORS, lambda: _find_vectors(self.model))
+
     def select(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:
         """The items for which conditions hold, hidden ones among them: a mask of shape (n_items,), kept for later.
 
         Raises
         ------
-        ValueError
+        FactError
             As of `fastrec.online.conditions.select_items`.
         """
         key = json.dumps(where, sort_keys=True)
@@ -196,6 +206,13 @@ class Items:
     def is_ready(self, where: Mapping[str, Any]) -> bool:
         """Tells whether the mask of these conditions is kept."""
         return json.dumps(where, sort_keys=True) in self._masks
+
+
+def _find_vectors(model: Recommender) -> Any:
+    try:
+        return bound_rule(MMR(), model).vectors
+    except ValueError:
+        return None
 
 
 def is_shown(update: ItemUpdate) -> bool:

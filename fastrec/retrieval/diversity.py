@@ -5,7 +5,7 @@ the model, so they no longer fall from place to place. What a rule costs in accu
 ``evaluate({"plain": model, "diverse": Reranked(model, MMR())}, test, ["ndcg@10", "diversity@10"], item_features=…)``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
@@ -202,14 +202,42 @@ class GroupCap(OptionsMixin):
             raise ValueError("GroupCap.groups must be a label per item or a matrix; a column's name goes in a Reranked")
         member = check_matrix(groups) if _is_matrix(groups) else label_matrix(groups, separator=None)
         _check_items("GroupCap.groups", member.shape[0], top.codes)
-        kept = np.zeros(top.codes.shape, bool)
-        for start in range(0, len(top), 4096):
-            rows = slice(start, start + 4096)
-            kept[rows] = _within_caps(top.codes[rows], member, int(self.most), k)
-        return _choose(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
+        return cap_labels(top, k, member, int(self.most))
 
 
-def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int) -> NDArray[np.bool_]:
+def cap_labels(top: TopK, k: int, member: CodeMatrix, most: int | NDArray[Any], before: Sequence[int] = ()) -> TopK:
+    """The first `k` of each row of a longer list whose labels are met no more often than they may be.
+
+    Parameters
+    ----------
+    top
+        The longer list.
+    k
+        How many.
+    member
+        Items × labels.
+    most
+        How often each label may be met; a number for all, or one for each, of shape (n_labels,).
+    before
+        Codes of items that count already.
+
+    Examples
+    --------
+    >>> top = TopK([[0, 1, 2, 3]], [[0.9, 0.8, 0.7, 0.6]])
+    >>> labels = check_matrix([[1, 0], [1, 0], [0, 1], [0, 1]])
+    >>> cap_labels(top, 3, labels, np.array([1, 2])).codes, cap_labels(top, 3, labels, 1, before=[3]).codes
+    (array([[0, 2, 3]], dtype=int32), array([[ 0, -1, -1]], dtype=int32))
+    """
+    kept = np.zeros(top.codes.shape, bool)
+    for start in range(0, len(top), 4096):
+        rows = slice(start, start + 4096)
+        kept[rows] = _within_caps(top.codes[rows], member, most, k, before)
+    return _choose(top, np.argsort(~kept, axis=1, kind="stable")[:, :k], np.minimum(kept.sum(axis=1), k), k)
+
+
+def _within_caps(
+    codes: NDArray[np.int32], member: CodeMatrix, most: int | NDArray[Any], k: int, before: Sequence[int]
+) -> NDArray[np.bool_]:
     """Chooses the places that stay: from the top, those none of whose groups is full, until there are k."""
     kept = np.zeros(codes.shape, bool)
     # Only the groups that these lists meet are counted.
@@ -218,7 +246,8 @@ def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int
     ]
     met, local = np.unique(listed.indices, return_inverse=True)
     indptr = listed.indptr
-    counts = np.zeros((len(codes), max(len(met), 1)), np.int32)
+    counts = np.tile(_count_met(met, member, before), (len(codes), 1))
+    full_at = np.broadcast_to(most, member.shape[1])[met]
     rows = np.arange(len(codes))
     for place in range(codes.shape[1]):
         flat = rows * codes.shape[1] + place
@@ -226,11 +255,20 @@ def _within_caps(codes: NDArray[np.int32], member: CodeMatrix, most: int, k: int
         row = np.repeat(rows, lengths)
         entries = np.repeat(indptr[flat] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
         group = local[entries]
-        full = np.bincount(row, counts[row, group] >= most, len(codes)) > 0
+        full = np.bincount(row, counts[row, group] >= full_at[group], len(codes)) > 0
         kept[:, place] = (codes[:, place] >= 0) & ~full & (kept.sum(axis=1) < k)
         counted = kept[row, place]
         counts[row[counted], group[counted]] += 1
     return kept
+
+
+def _count_met(met: NDArray[Any], member: CodeMatrix, codes: Sequence[int]) -> NDArray[np.int32]:
+    """The number of some items that have each of the labels met."""
+    counts = np.zeros(max(len(met), 1), np.int32)
+    for code in codes:
+        labels = member.indices[member.indptr[code] : member.indptr[code + 1]]
+        counts[: len(met)] += np.isin(met, labels)
+    return counts
 
 
 # --- what they share -------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from fastrec.serving.line import Line
 from fastrec.serving.parsing import refuse_field
 from fastrec.serving.refusal import Refusal
+from fastrec.serving.scenarios import Scenarios, complete
 from fastrec.serving.whole_request import WHOLE_BODY
 
 # Bytes of a body beyond which it is decoded on a thread.
@@ -32,10 +33,12 @@ class BodyReader:
         How long a client may take to send it.
     line
         Where large bodies are decoded.
+    scenarios
+        What says of requests by name what they do not say.
     """
 
-    def __init__(self, largest: int, seconds: float, line: Line) -> None:
-        self._largest, self._seconds, self._line = largest, seconds, line
+    def __init__(self, largest: int, seconds: float, line: Line, scenarios: Scenarios) -> None:
+        self._largest, self._seconds, self._line, self._scenarios = largest, seconds, line, scenarios
         self._decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
     async def read(self, request: Request, kind: type[Body]) -> Body:
@@ -43,11 +46,13 @@ class BodyReader:
         raw = await self.read_raw(request)
         try:
             decode: Callable[[bytes], Body] = self._decoder(kind).decode
-            return await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
+            body = await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
         except msgspec.ValidationError as error:
             raise refuse_field(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(422, f"the body is no JSON: {error}", "body") from None
+        scenario = getattr(body, "scenario", None)
+        return body if scenario is None else complete(self._scenarios, scenario, raw, kind)
 
     def _decoder(self, kind: type[Body]) -> msgspec.json.Decoder[Body]:
         return self._decoders.get(kind) or self._decoders.setdefault(kind, msgspec.json.Decoder(kind))

@@ -1,6 +1,6 @@
 """The bodies of requests and answers, from which the OpenAPI description is made too."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,6 +15,7 @@ Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
 Ids = Annotated[list[Id], Meta(max_length=100_000)]
 Unknown = Annotated[list[Id], Meta(description="Items of the request that the model does not know.")]
 OnUnknown = Literal["popular", "error"]
+Recommendation = Annotated[str, Meta(description="The answer's id, which events that follow from it can name.")]
 
 
 class Entry(Struct, forbid_unknown_fields=True):
@@ -24,33 +25,93 @@ class Entry(Struct, forbid_unknown_fields=True):
     value: Annotated[float, Meta(ge=-1e30, le=1e30)] = 1.0
 
 
-class RecommendRequest(Struct, forbid_unknown_fields=True):
-    """A request for recommendations, by `user` or by `history`."""
+Scalar = str | int | float | bool | None
+Values = Annotated[list[Scalar], Meta(max_length=10_000)]
+Where = Annotated[
+    dict[str, Scalar | Values | dict[str, Any]],
+    Meta(description="Conditions by the names of facts, which must all hold; docs/serving.md has the grammar."),
+]
+
+
+class Boost(Struct, forbid_unknown_fields=True):
+    """A change of the scores of some items: times a factor, plus a number."""
+
+    where: Where
+    factor: Annotated[float, Meta(ge=1e-6, le=1e6)] = 1.0
+    add: Annotated[float, Meta(ge=-1e6, le=1e6)] = 0.0
+
+
+class Pin(Struct, forbid_unknown_fields=True):
+    """An item at a position of the list, the first being 1, whatever its score."""
+
+    item: Id
+    position: Annotated[int, Meta(ge=1, le=LARGEST_K)]
+
+
+class Diversity(Struct, forbid_unknown_fields=True):
+    """Less of the same, by maximal marginal relevance."""
+
+    trade_off: Annotated[float, Meta(ge=0, le=1, description="From 0, the model's order, to 1.")] = 0.3
+    by: Annotated[str | None, Meta(description="The fact that tells items apart; the model's vectors.")] = None
+
+
+class ListRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The wishes for a list, whoever it is for."""
+
+    k: Count = 10
+    allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
+    deny: Annotated[Ids | None, Meta(description="None of these items.")] = None
+    where: Where | None = None
+    boosts: Annotated[list[Boost], Meta(max_length=4)] | None = None
+    mmr: Diversity | None = None
+    caps: Annotated[
+        dict[str, Annotated[int, Meta(ge=1, le=LARGEST_K)]] | None,
+        Meta(description="The most items that share a label, by the names of facts."),
+    ] = None
+    pins: Annotated[list[Pin], Meta(max_length=LARGEST_K)] | None = None
+    on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
+    scenario: Annotated[str | None, Meta(description="Whose fields count where this request says nothing.")] = None
+
+    @property
+    def is_shaped(self) -> bool:
+        """Tells whether more is wished than the best items."""
+        return (
+            self.where is not None
+            or self.boosts is not None
+            or self.mmr is not None
+            or self.caps is not None
+            or self.pins is not None
+        )
+
+
+class RecommendRequest(ListRequest, kw_only=True):
+    """A request for recommendations, by `user` or by `history`, or by both: a visit of the user's."""
 
     user: Annotated[Id | None, Meta(description="A user's id, of the model's type; to name one needs scope read.")] = (
         None
     )
     history: Annotated[
         Annotated[list[int | str | Entry], Meta(max_length=100_000)] | None,
-        Meta(description="Items, with or without values, of anybody, the newest last: nothing of it is kept."),
+        Meta(
+            description="Items, with or without values, the newest last: nothing of it is kept. Of anybody, or, with a "
+            "user, what that user does now: it counts as events would."
+        ),
     ] = None
-    k: Count = 10
     exclude_seen: bool = True
-    allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
-    deny: Annotated[Ids | None, Meta(description="None of these items.")] = None
     explain: Annotated[bool, Meta(description="Say why, where the model can.")] = False
-    on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
 
 
-class BatchRequest(Struct, forbid_unknown_fields=True):
+class BatchRequest(ListRequest, kw_only=True):
     """Many users at once."""
 
     users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH, description=f"Users times k may be {LARGEST_ANSWER}.")]
-    k: Count = 10
     exclude_seen: bool = True
-    allow: Ids | None = None
-    deny: Ids | None = None
-    on_unknown: OnUnknown | None = None
+
+
+class SimilarRequest(ListRequest, kw_only=True):
+    """A request for the items that are most like some together, a cart for example."""
+
+    items: Annotated[list[Id], Meta(min_length=1, max_length=1000)]
 
 
 class NewEvent(Struct, forbid_unknown_fields=True):
@@ -63,6 +124,9 @@ class NewEvent(Struct, forbid_unknown_fields=True):
     id: Annotated[
         Annotated[str, Meta(max_length=1024)] | None,
         Meta(description="An event sent again under the same id counts once."),
+    ] = None
+    recommendation: Annotated[
+        Annotated[str, Meta(max_length=1024)] | None, Meta(description="The id of the answer that the event follows.")
     ] = None
 
 
@@ -87,6 +151,7 @@ class Recommended(Struct, omit_defaults=True):
     score: float
     title: str | None = None
     why: list[Reason] | None = None
+    pinned: Annotated[bool, Meta(description="Whether the request has put it here; its score is then 0.")] = False
 
 
 class RecommendAnswer(Struct, omit_defaults=True):
@@ -98,6 +163,7 @@ class RecommendAnswer(Struct, omit_defaults=True):
     fallback: bool
     user: Id | None = None
     unknown: Unknown = msgspec.field(default_factory=list)
+    recommendation: Recommendation = ""
 
 
 class BatchRow(Struct, omit_defaults=True):
@@ -117,6 +183,7 @@ class BatchAnswer(Struct):
     version: str
     seq: int
     unknown: Unknown
+    recommendation: Recommendation
 
 
 class EventsAnswer(Struct):
@@ -137,12 +204,14 @@ class DeletedAnswer(Struct):
 
 
 class SimilarAnswer(Struct, omit_defaults=True):
-    """The items nearest to an item."""
+    """The items nearest to an item, or to several together; `item` and `title` are those of a single one."""
 
-    item: Id
     items: list[Recommended]
     version: str
+    item: Id | None = None
     title: str | None = None
+    unknown: Unknown = msgspec.field(default_factory=list)
+    recommendation: Recommendation = ""
 
 
 class Item(Struct, omit_defaults=True):
@@ -234,6 +303,7 @@ class ModelAnswer(Struct):
     user_ids: Literal["int", "str"]
     item_ids: Literal["int", "str"]
     titles: bool
+    facts: Annotated[list[str], Meta(description="The names of the facts of items, at most a hundred.")]
     explains: bool
     reads_order: Annotated[bool, Meta(description="Whether it counts in which order a history is given: newest last.")]
     takes_events: bool

@@ -39,6 +39,12 @@ class Metrics:
         self.events = Counter("fastrec_events", "Events taken into the journal.", **options)
         self.known_events = Counter("fastrec_events_known", "Events that were in the journal already.", **options)
         self.refused = Counter("fastrec_events_refused", "Requests with events told to come later (429).", **options)
+        self.recommendations = Counter(
+            "fastrec_recommendations", "Answers with recommendations, by scenario.", ["scenario"], **options
+        )
+        self.followed = Counter(
+            "fastrec_events_recommended", "Events that name a recommendation, by its scenario.", ["scenario"], **options
+        )
         self.waiting = Gauge("fastrec_journal_waiting", "Events that wait for the disk.", **newest)
         self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers take into account.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)

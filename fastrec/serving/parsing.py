@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
 from starlette.requests import Request
 
 from fastrec.data import Vocabulary
@@ -41,6 +42,17 @@ def vocabulary_of(model: Recommender, side: str) -> Vocabulary:
 def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
     """Codes of ids of the right type, -1 for the unknown."""
     return vocabulary_of(model, side).encode(ids, unknown="code")
+
+
+def known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
+    """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
+    check_types(model, "items_", ids, field)
+    codes = encode(model, ids)
+    for place in np.flatnonzero(codes < 0).tolist():
+        if policy == "error":
+            raise Refusal(422, f"unknown item {ids[place]!r}", f"{field}[{place}]")
+        unknown.append(ids[place])
+    return codes
 
 
 def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:

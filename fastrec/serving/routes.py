@@ -14,6 +14,7 @@ from fastrec.serving.server import Server
 _UNKNOWN = {404: "Unknown user, with on_unknown=error"}
 _TOO_MUCH = {413: "The body is too large", 408: "The body did not come in time"}
 _LATER = {429: "Too much waits: come again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
+_UNLIKE = {404: "Unknown item", 409: "Only its users could tell, whom the model does not keep"}
 _PRIVATE = {
     401: "The token is missing or wrong",
     403: "The token is not for this, or there is none, or a page of another site asks",
@@ -52,7 +53,8 @@ ROUTES = (
         "POST", "/recommend", recommending.recommend, Scope.read, by_user=True,
         description=Description(
             "The best items for one user", m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
-            "For a user that the model knows or who has had events since, or for a history given in the request. "
+            "For a user that the model knows or who has had events since, for a history given in the request, or for a "
+            "user with what is in the cart. "
             "Events that were acknowledged before the request are taken into account.",
             m.RecommendRequest, parameters=[_SEQ],
         ),
@@ -78,9 +80,18 @@ ROUTES = (
     Endpoint(
         "GET", "/similar", items.list_similar,
         description=Description(
-            "The items nearest to an item", m.SimilarAnswer,
-            {404: "Unknown item", 409: "Only its users could tell, whom the model does not keep"} | _LATER,
-            parameters=[Parameter("item", "The item's id.", required=True), Parameter("k", "How many.", m.LARGEST_K)],
+            "The items nearest to an item", m.SimilarAnswer, _UNLIKE | _LATER,
+            parameters=[
+                Parameter("item", "The item's id, or several.", required=True), Parameter("k", "How many.", m.LARGEST_K)
+            ],
+        ),
+    ),
+    Endpoint(
+        "POST", "/similar", items.list_similar_to_cart,
+        description=Description(
+            "The items nearest to some together", m.SimilarAnswer, _UNLIKE | _TOO_MUCH | _LATER,
+            "To a cart, say: their similarities to each of its items are added up.",
+            m.SimilarRequest,
         ),
     ),
     Endpoint(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import PRIVATE
@@ -62,6 +63,8 @@ class Settings(SchedulePlan):
         The permissions of the files that it makes.
     skip_damaged
         Whether damaged events of the journal are left out, where it would else not begin.
+    scenarios
+        What requests by the name of a scenario say where they say nothing themselves, as `read_scenarios` reads it.
     new_users, new_items, support, force
         As in `fastrec.online.Updater`.
 
@@ -90,6 +93,7 @@ class Settings(SchedulePlan):
     drain: float = 1.0
     mode: int = PRIVATE
     skip_damaged: bool = False
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     new_users: str = "hold"
     new_items: str = "hold"
     support: int = 5

@@ -19,15 +19,18 @@ def started(monkeypatch):
 def test_every_option_reaches_the_settings(started, tmp_path):
     model = tmp_path / "model.fastrec"
     model.write_bytes(b"")
+    (tmp_path / "s.toml").write_text("[home]\nk = 3\n")
     options = "--host 0.0.0.0 --on-unknown error --duplicates max --checkpoint-every 5 --refit-every 60 --drain 0"
     machine = "--access-log - --rate-limit 9 --support 7 --cache c --port 81"
     more = "--refit-share 0.1 --refit-drift 0.2 --mode 640 --skip-damaged --new-users take --new-items refuse"
-    assert cli.main(["serve", str(model), *options.split(), *machine.split(), *more.split(), "--force"]) == 0
+    assert cli.main(["serve", str(model), *options.split(), *machine.split(), *more.split(), "--force",
+                     "--scenarios", str(tmp_path / "s.toml")]) == 0  # fmt: skip
     plan = SchedulePlan(checkpoint_every=5, refit_every=60, refit_share=0.1, refit_drift=0.2)
     expected = Settings(
         model=str(model), host="0.0.0.0", on_unknown="error", duplicates="max", **plan.options(), drain=0, mode=0o640,
         skip_damaged=True, new_users="take", new_items="refuse", support=7, force=True, cache="c",
         access_log="-", rate_limit=9,
+        scenarios={"home": {"k": 3}},
     )  # fmt: skip
     assert started == [(expected, {"versions": None, "port": 81, "workers": 1, "token_file": None})]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrec.online.facts import labels_of, plain_fact, read_column
+from fastrec.online.facts import FactError, labels_of, plain_fact, read_column
 
 
 def values_of(column):
@@ -32,3 +32,8 @@ def test_labels_are_tags_parts_and_values():
     assert rows.sum(axis=1).tolist() == [2, 1, 1, 1]
     assert (rows[0] * rows[1]).sum() == (rows[0] * rows[2]).sum() == 1
     assert labels_of(plain_fact("|a||b")) == ("a", "b")
+
+
+def test_an_error_tells_its_place():
+    error = FactError("price", "is unknown").of("where").of("boosts[0]")
+    assert (error.field, str(error)) == ("boosts[0].where.price", "boosts[0].where.price is unknown")

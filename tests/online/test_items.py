@@ -40,7 +40,7 @@ def test_updates_are_laid_over_the_models_facts(model):
     assert later.shown.tolist() == [True, False, True]
     assert later.facts_of("a") == {"year": 1979.0, "genres": "Horror|SF"}
     assert items.titles([0, 1]) == ["Alien", None], "what was, stays"
-    with pytest.raises(ValueError, match=r"where.price names a fact that no item has: there are 'genres', 'title'"):
+    with pytest.raises(ValueError, match=r"where.price is a fact that no item has: there are 'genres', 'title'"):
         later.select({"price": 5})
 
 

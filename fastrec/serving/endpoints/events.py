@@ -18,6 +18,7 @@ from fastrec.serving.parsing import (
     refuse_argument,
     refuse_writing,
 )
+from fastrec.serving.recommendation import parse_recommendation
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
 
@@ -48,7 +49,18 @@ async def append_events(server: Server, request: Request) -> Answer:
     server.updater.tell("writing", None)  # type: ignore[union-attr]
     server.metrics.events.inc(receipt.added)
     server.metrics.known_events.inc(receipt.known)
+    if not receipt.known:
+        _count_followed(server, asked.events)
     return make_answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, server.version))
+
+
+def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
+    """Count the events that follow from recommendations; of scenarios that are none here as "other"."""
+    for event in events:
+        if event.recommendation is not None:
+            origin = parse_recommendation(event.recommendation)
+            known = origin is not None and origin.scenario in ("", *server.settings.scenarios)
+            server.metrics.followed.labels(origin.scenario if origin and known else "other").inc()
 
 
 def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
@@ -60,7 +72,15 @@ def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.Ev
     check_event_values(model, [event.value for event in events], "events", ".value")
     now = clock_time(journal.time_unit)
     batch = [
-        Event(event.user, event.item, event.value, now if event.time is None else event.time, event.id)
+        Event(
+            event.user,
+            event.item,
+            event.value,
+            now if event.time is None else event.time,
+            event.id,
+            0,
+            event.recommendation,
+        )
         for event in events
     ]
     refused = updater.refused(batch)

@@ -7,12 +7,13 @@ from starlette.requests import Request
 from fastrec.online import ItemUpdate, JournalError, Snapshot, find_similar
 from fastrec.online.journal import Id
 from fastrec.online.journal.items import check_facts
+from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.answers import Answer, make_answer
 from fastrec.serving.parsing import (
     check_item,
+    check_types,
     encode,
-    list_recommended,
     parse_count,
     parse_path_id,
     parse_path_text,
@@ -22,25 +23,71 @@ from fastrec.serving.parsing import (
 )
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
+from fastrec.serving.shaping import Mask, list_shaped, mask_of_filters, read_filters, read_shaping
+
+# Items that may be asked about together.
+MOST_SIMILAR = 100
 
 
 async def list_similar(server: Server, request: Request) -> Answer:
     """GET /similar?item=…."""
     snapshot = await server.snapshot()
     model = snapshot.model
-    given = request.query_params.get("item")
-    if given is None:
-        raise Refusal(422, "an item is needed: /similar?item=…", "item")
-    item = parse_path_id(model, "items_", given, "item")
+    given = request.query_params.getlist("item")
+    if not 1 <= len(given) <= MOST_SIMILAR:
+        raise Refusal(422, f"an item is needed, or up to {MOST_SIMILAR}: /similar?item=…", "item")
+    items = [parse_path_id(model, "items_", text, "item") for text in given]
     k = parse_count(request, "k", 10, m.LARGEST_K)
-    if encode(model, [item])[0] < 0 or snapshot.items.facts_of(item) is None:
-        raise Refusal(404, f"unknown item {item!r}", "item")
+    for item in items:
+        if not _can_be_compared(snapshot, item):
+            raise Refusal(404, f"unknown item {quote_short(item)}", "item")
+    return make_answer(await _answer_similar(server, snapshot, m.SimilarRequest(items=items, k=k), items, [], "item"))
+
+
+async def list_similar_to_cart(server: Server, request: Request) -> Answer:
+    """POST /similar."""
+    asked = await server.bodies.read(request, m.SimilarRequest)
+    snapshot = await server.snapshot()
+    check_types(snapshot.model, "items_", asked.items, "items")
+    policy = asked.on_unknown or server.settings.on_unknown
+    unknown = [item for item in asked.items if not _can_be_compared(snapshot, item)]
+    known = [item for item in asked.items if item not in set(unknown)]
+    if not known or (unknown and policy == "error"):
+        raise Refusal(404, f"unknown item {quote_short(unknown[0])}", "items")
+    return make_answer(await _answer_similar(server, snapshot, asked, known, unknown, "items"))
+
+
+async def _answer_similar(
+    server: Server, snapshot: Snapshot, asked: m.SimilarRequest, items: list[Id], unknown: list[Id], field: str
+) -> m.SimilarAnswer:
     try:
-        top = await server.line.run(find_similar, snapshot, [item], k)
+        listed = await server.line.run(_list_similar, server, snapshot, asked, items, unknown)
     except ValueError as error:  # of a model that could tell by its users alone, and keeps none
-        raise Refusal(409, str(error), "item") from None
-    items = list_recommended(snapshot.items, top.codes[0], top.scores[0])
-    return make_answer(m.SimilarAnswer(item, items, snapshot.version, snapshot.items.title_of(item)))
+        raise Refusal(409, str(error), field) from None
+    one = items[0] if len(items) == 1 else None
+    title = None if one is None else snapshot.items.title_of(one)
+    name = server.name_answer(asked.scenario, snapshot.version)
+    return m.SimilarAnswer(listed, snapshot.version, one, title, unknown, name)
+
+
+def _list_similar(
+    server: Server, snapshot: Snapshot, asked: m.SimilarRequest, items: list[Id], unknown: list[Id]
+) -> list[m.Recommended]:
+    policy = asked.on_unknown or server.settings.on_unknown
+    shaping = read_shaping(snapshot, asked, policy, unknown)
+    filters = read_filters(snapshot.model, asked, policy, unknown)
+    chosen = mask_of_filters(snapshot.model, filters)
+
+    def ask(length: int, within: Mask | None) -> TopK:
+        only = within if chosen is None else chosen if within is None else chosen & within
+        return find_similar(snapshot, items, length, only)
+
+    return list_shaped(snapshot.items, shaping.answer(ask, asked.k), shaping, asked.k)
+
+
+def _can_be_compared(snapshot: Snapshot, item: Id) -> bool:
+    """Tells whether an item can be asked about: the model knows it, and it is not removed."""
+    return bool(encode(snapshot.model, [item])[0] >= 0) and snapshot.items.facts_of(item) is not None
 
 
 async def list_items(server: Server, request: Request) -> Answer:

@@ -1,7 +1,7 @@
 """Recommendations for one user or history, and for many users."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,9 +11,10 @@ from fastrec.matrix.arrays import readonly
 from fastrec.matrix.sequences import HistoryRow, order_of_list
 from fastrec.models import Recommender
 from fastrec.models.base.single import Single, SingleAnswer
-from fastrec.online import Snapshot
+from fastrec.online import Event, Snapshot
 from fastrec.online.journal import Id
 from fastrec.online.user_state import merge_values
+from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.access import Scope
 from fastrec.serving.answers import Answer, encode_json, make_answer
@@ -21,13 +22,13 @@ from fastrec.serving.parsing import (
     check_event_values,
     check_type,
     check_types,
-    decode,
-    encode,
+    known_codes,
     list_recommended,
     parse_seq,
 )
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
+from fastrec.serving.shaping import Mask, Shaping, is_quick, list_shaped, read_filters, read_shaping
 
 # Items of a request beyond which it is answered on a thread, so that others need not wait for it.
 LONG_LISTS = 1000
@@ -44,49 +45,89 @@ async def recommend(server: Server, request: Request) -> Answer:
         server.access.check(request.scope["headers"], Scope.read)
         snapshot = await server.snapshot(parse_seq(request))
     lists = len(asked.history or ()) + len(asked.allow or ()) + len(asked.deny or ())
-    if asked.explain or lists > LONG_LISTS or server.is_slow(snapshot.model):
+    if asked.explain or lists > LONG_LISTS or server.is_slow(snapshot.model) or not is_quick(snapshot, asked):
         return make_answer(await server.line.run(_recommend, server, snapshot, asked))
     return make_answer(_recommend(server, snapshot, asked))
 
 
+class Question(NamedTuple):
+    """A question to a snapshot: about a user, or about a history.
+
+    Parameters
+    ----------
+    snapshot
+        With what the request itself says of the user.
+    user, history
+        One of them.
+    options
+        What may be in the answer, as of `Snapshot.recommend`.
+    """
+
+    snapshot: Snapshot
+    user: Id | None
+    history: Single | None
+    options: dict[str, Any]
+
+    @property
+    def who(self) -> Any:
+        """The user, or the history as a model takes it."""
+        return self.user if self.history is None else self.history.audience(self.snapshot.model)
+
+    def answer(self, k: int) -> SingleAnswer:
+        """The best items; without filters, which is what most ask, by the shortest way."""
+        snapshot = self.snapshot
+        if self.options == _USUAL:
+            if self.history is not None:
+                return snapshot.model.answer_one(self.history, k, snapshot.items.shown)
+            return snapshot.answer_one(self.user, k)  # type: ignore[arg-type]
+        top = self.ask(k, None)
+        return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
+
+    def ask(self, k: int, within: Mask | None) -> TopK:
+        """The best items within a mask."""
+        if self.history is not None:
+            return self.snapshot.ask_model(self.who, k, within=within, **self.options)
+        return self.snapshot.recommend([self.user], k, within=within, on_unknown="popular", **self.options)  # type: ignore[list-item]
+
+
+_USUAL = {"exclude_seen": True}
+
+
 def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) -> m.RecommendAnswer:
-    model = snapshot.model
-    if (asked.user is None) == (asked.history is None):
-        raise Refusal(422, "give either a user or a history", "user" if asked.user is None else "history")
     policy = asked.on_unknown or server.settings.on_unknown
     unknown: list[Id] = []
-    filters = _read_filters(model, asked, policy, unknown)
-    if asked.user is not None:
-        check_type(model, "users_", asked.user, "user")
-        _check_known(snapshot, [asked.user], policy, "user")
-        history = None
+    question = _read_question(server, snapshot, asked, policy, unknown)
+    if asked.is_shaped:
+        shaping = read_shaping(snapshot, asked, policy, unknown)
+        top = shaping.answer(question.ask, asked.k)
+        items, fallback = list_shaped(snapshot.items, top, shaping, asked.k), bool(top.fallback[0])
     else:
-        history = Single(history=_read_history(server, model, asked.history or [], policy, unknown))
-    codes, scores, fallback = _answer(snapshot, asked, history, filters)
-    items = list_recommended(snapshot.items, codes, scores)
-    if asked.explain and not fallback and "explain" in model.capabilities:
+        codes, scores, fallback = question.answer(asked.k)
+        items = list_recommended(snapshot.items, codes, scores)
+    if asked.explain and not fallback and "explain" in snapshot.model.capabilities:
         for item in items:
-            item.why = _reasons(snapshot, asked.user if history is None else history.audience(model), item.item)
-    seq = snapshot.seq if history is None else snapshot.model_seq
-    return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown)
+            if not item.pinned:
+                item.why = _reasons(question.snapshot, question.who, item.item)
+    seq = snapshot.model_seq if asked.user is None else snapshot.seq
+    name = server.name_answer(asked.scenario, snapshot.version)
+    return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown, name)
 
 
-def _answer(
-    snapshot: Snapshot, asked: m.RecommendRequest, history: Single | None, filters: dict[str, Any]
-) -> SingleAnswer:
-    """The best items for a user, or for a history; without filters, which is what most ask, by the shortest way."""
-    if asked.exclude_seen and not filters:
-        return (
-            snapshot.answer_one(asked.user, asked.k)  # type: ignore[arg-type]
-            if history is None
-            else snapshot.model.answer_one(history, asked.k, snapshot.items.shown)
-        )
-    options = {**filters, "exclude_seen": asked.exclude_seen}
-    if history is None:
-        top = snapshot.recommend([asked.user], asked.k, on_unknown="popular", **options)  # type: ignore[list-item]
-    else:
-        top = snapshot.ask_model(history.audience(snapshot.model), asked.k, **options)
-    return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
+def _read_question(
+    server: Server, snapshot: Snapshot, asked: m.RecommendRequest, policy: str, unknown: list[Id]
+) -> Question:
+    model, user = snapshot.model, asked.user
+    if user is None and asked.history is None:
+        raise Refusal(422, "give a user, a history, or both", "user")
+    options: dict[str, Any] = {"exclude_seen": asked.exclude_seen, **read_filters(model, asked, policy, unknown)}
+    if user is None:
+        history = Single(history=_read_history(server, model, asked.history or [], policy, unknown))
+        return Question(snapshot, None, history, options)
+    check_type(model, "users_", user, "user")
+    _check_known(snapshot, [user], policy, "user")
+    if asked.history:
+        snapshot = snapshot.after(_read_visit(snapshot, user, asked.history, policy, unknown))
+    return Question(snapshot, user, None, options)
 
 
 def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
@@ -99,38 +140,31 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
     return [m.Reason(given, part, items.title_of(given)) for given, part in shown]
 
 
-def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> HistoryRow:
-    """The history of a request, the newest item last; items given twice are what events about them would be."""
+def _read_visit(snapshot: Snapshot, user: Id, given: list[Any], policy: str, unknown: list[Id]) -> list[Event]:
+    """What a user does now, as events that follow those that the snapshot has."""
+    ids, values = _read_entries(snapshot.model, given)
+    codes = known_codes(snapshot.model, ids, policy, "history", unknown)
+    known = [(item, value) for item, value, code in zip(ids, values, codes, strict=True) if code >= 0]
+    return [Event(user, item, value, seq=seq) for seq, (item, value) in enumerate(known, snapshot.seq + 1)]
+
+
+def _read_entries(model: Recommender, given: list[Any]) -> tuple[list[Id], list[float]]:
+    """The items and values of a history."""
     ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
     values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
     check_event_values(model, values, "history", ".value")
-    codes = _known_codes(model, ids, policy, "history", unknown)
+    return ids, values
+
+
+def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> HistoryRow:
+    """The history of a request, the newest item last; items given twice are what events about them would be."""
+    ids, values = _read_entries(model, given)
+    codes = known_codes(model, ids, policy, "history", unknown)
     kept = codes >= 0
     assert server.updater is not None
     row = merge_values(codes[kept], np.array(values, np.float32)[kept], server.updater.policy_of(model))
     order = order_of_list(codes[kept]) if model.reads_order else None
     return HistoryRow(readonly(row.codes), readonly(row.values), order)
-
-
-def _read_filters(model: Recommender, asked: Any, policy: str, unknown: list[Id]) -> dict[str, Any]:
-    filters: dict[str, Any] = {}
-    for name in ("allow", "deny"):
-        given = getattr(asked, name)
-        if given is not None:
-            codes = _known_codes(model, given, policy, name, unknown)
-            filters[name] = decode(model, codes[codes >= 0])
-    return filters
-
-
-def _known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
-    """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
-    check_types(model, "items_", ids, field)
-    codes = encode(model, ids)
-    for place in np.flatnonzero(codes < 0).tolist():
-        if policy == "error":
-            raise Refusal(422, f"unknown item {ids[place]!r}", f"{field}[{place}]")
-        unknown.append(ids[place])
-    return codes
 
 
 def _check_known(snapshot: Snapshot, users: list[Id], policy: str, field: str) -> None:
@@ -146,28 +180,45 @@ async def recommend_batch(server: Server, request: Request) -> Answer:
     asked = await server.bodies.read(request, m.BatchRequest)
     snapshot = await server.snapshot(parse_seq(request))
     unknown: list[Id] = []
-    filters = await server.line.run(_check_batch, server, snapshot, asked, unknown)
+    filters, shaping = await server.line.run(_check_batch, server, snapshot, asked, unknown)
     step = max(1, ROWS_AT_ONCE // asked.k)
     starts = range(0, len(asked.users), step)
     parts = await server.line.run_parts(
-        [functools.partial(_answer_rows, snapshot, asked, filters, asked.users[n : n + step]) for n in starts]
+        [functools.partial(_answer_rows, snapshot, asked, filters, shaping, asked.users[n : n + step]) for n in starts]
     )
     rows = [msgspec.Raw(row) for part in parts for row in part]
-    return make_answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown))
+    name = server.name_answer(asked.scenario, snapshot.version)
+    return make_answer(m.BatchAnswer(rows, snapshot.version, snapshot.seq, unknown, name))
 
 
-def _check_batch(server: Server, snapshot: Snapshot, asked: m.BatchRequest, unknown: list[Id]) -> dict[str, Any]:
+def _check_batch(
+    server: Server, snapshot: Snapshot, asked: m.BatchRequest, unknown: list[Id]
+) -> tuple[dict[str, Any], Shaping | None]:
     policy = asked.on_unknown or server.settings.on_unknown
     check_types(snapshot.model, "users_", asked.users, "users")
     _check_known(snapshot, asked.users, policy, "users")
     if len(asked.users) * asked.k > m.LARGEST_ANSWER:
         raise Refusal(422, f"users times k may be {m.LARGEST_ANSWER}, got {len(asked.users)} users", "k")
-    return _read_filters(snapshot.model, asked, policy, unknown)
+    filters = read_filters(snapshot.model, asked, policy, unknown)
+    return filters, read_shaping(snapshot, asked, policy, unknown) if asked.is_shaped else None
 
 
-def _answer_rows(snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], users: list[Id]) -> list[bytes]:
+def _answer_rows(
+    snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], shaping: Shaping | None, users: list[Id]
+) -> list[bytes]:
     """The rows of some of the users, as they are sent."""
-    top = snapshot.recommend(users, asked.k, exclude_seen=asked.exclude_seen, on_unknown="popular", **filters)
+    options = {"exclude_seen": asked.exclude_seen, "on_unknown": "popular", **filters}
+    if shaping is None:
+        top = snapshot.recommend(users, asked.k, **options)
+    else:
+        top = shaping.answer(
+            lambda length, within: snapshot.recommend(users, length, within=within, **options), asked.k
+        )
     counts = top.valid.sum(axis=1).tolist()
     parts = zip(users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True)
-    return [encode_json(m.BatchRow(user, ids[:n], scores[:n], popular)) for user, ids, scores, n, popular in parts]
+    rows = [m.BatchRow(user, ids[:n], scores[:n], popular) for user, ids, scores, n, popular in parts]
+    if shaping is not None and shaping.pins:
+        for row in rows:
+            row.items = shaping.with_pins(row.items, lambda item: item, asked.k)
+            row.scores = shaping.with_pins(row.scores, lambda item: 0.0, asked.k)
+    return list(map(encode_json, rows))

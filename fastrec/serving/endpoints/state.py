@@ -34,6 +34,7 @@ async def show_model(server: Server, request: Request) -> Answer:
             user_ids=model.user_vocabulary.kind,
             item_ids=model.item_vocabulary.kind,
             titles=bool(model.item_info_ and "title" in model.item_info_),
+            facts=snapshot.items.fact_names()[:100],
             explains="explain" in model.capabilities,
             reads_order=model.needs_order or model.fades,
             takes_events=server.journal is not None,

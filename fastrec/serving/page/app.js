@@ -86,7 +86,19 @@ const isUserId = (text) => text !== "" && (state.model.user_ids === "str" || /^-
 function question(explain) {
   const oldestFirst = state.history.map(({ item, value }) => ({ item, value })).reverse();
   const who = state.mode === "user" ? { user: state.user } : { history: oldestFirst };
-  return { ...who, k: 10, explain, on_unknown: "popular" };
+  return { ...who, k: 10, explain, on_unknown: "popular", where: state.where };
+}
+
+// Conditions on facts of items, as the API takes them.
+function filter() {
+  const text = $("where").value.trim();
+  try {
+    state.where = text ? JSON.parse(text) : undefined;
+  } catch {
+    return say('A condition is JSON, such as {"price": {"<": 20}, "genres": ["War", "Drama"]}.');
+  }
+  say(null);
+  return refresh();
 }
 
 async function refresh() {
@@ -346,6 +358,8 @@ async function readModel() {
     fastrec: model.fastrec,
   };
   $("model").replaceChildren(...Object.entries(facts).filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
+  $("where-form").hidden = !model.facts.length;
+  $("where-hint").textContent = `As {"${model.facts[0]}": value}. Facts: ${model.facts.join(", ")}.`;
   if (model.needs_token) $("token-box").hidden = false;
   if (model.problem) say(`The server goes on with this model: ${model.problem}`);
   return true;
@@ -375,6 +389,7 @@ $("token").onchange = async () => {
   setMode(state.mode);
   await readPast();
 };
+$("where-form").onsubmit = (event) => { event.preventDefault(); filter(); };
 $("token-form").onsubmit = (event) => event.preventDefault();
 $("history-box").open = !matchMedia("(max-width: 800px)").matches;
 $("clear").onclick = () => { state.history = []; drawHistory(); refresh(); $("item").focus(); };

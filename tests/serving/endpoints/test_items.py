@@ -36,6 +36,21 @@ def test_similar_items_and_searches(server, model):
     assert server.get("/users?search=1&limit=3")[1]["users"] == ["1", "10", "11"]
 
 
+def test_items_like_several_together(server, model):
+    status, answer, _ = server.post("/similar", {"items": ["1005", "1009"], "k": 5})
+    assert (status, "item" in answer) == (200, False)
+    assert answer["items"] == server.get("/similar?item=1005&item=1009&k=5")[1]["items"]
+    assert {"1005", "1009"}.isdisjoint(items_of(answer))
+    _, answer, _ = server.post("/similar", {"items": ["1005", "none"], "k": 5})
+    assert (answer["item"], answer["unknown"]) == ("1005", ["none"])
+    assert items_of(answer) == model.similar_items("1005", 5).items[0].tolist()
+    for body in ({"items": ["none"]}, {"items": ["1005", "none"], "on_unknown": "error"}):
+        status, answer, _ = server.post("/similar", body)
+        assert (status, answer["error"]["field"]) == (404, "items")
+    assert server.get("/similar?item=1005&item=none")[0] == 404
+    assert server.get("/similar?" + "&".join(["item=1005"] * 101))[0] == 422
+
+
 def test_an_item_is_hidden_shown_and_removed(shop):
     path, question = "/items/1003", {"user": "50", "k": 40, "exclude_seen": False}
 

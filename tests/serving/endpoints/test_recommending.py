@@ -146,3 +146,77 @@ def test_a_history_in_the_request_is_an_order_to_a_model_that_reads_one(model, t
         assert items_of(after)[0] != items_of(before)[0]
         reasons = [reason["item"] for item in after["items"] for reason in item.get("why", [])]
         assert items_of(before)[0] in reasons
+
+
+def test_a_user_with_a_cart_is_answered_as_if_the_cart_were_events(tmp_path):
+    for number, model in enumerate((ImplicitALS(4, iterations=4, random_state=0, n_jobs=1), SequenceRules())):
+        data = some_data()
+        times = np.random.default_rng(0).permutation(data.n_interactions)
+        timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        model.fit(timed).save(folder / "m.fastrec")
+        with Running(folder / "m.fastrec", "--journal", folder / "e.db") as server:
+            server.post("/events", {"events": [{"user": "7", "item": "1004"}]})
+            cart = ["1030", {"item": "1002", "value": 3}, "none"]
+            for user in ("7", "9", "born today"):
+                before = server.post("/recommend", {"user": user, "k": 40})[1]
+                told = server.post("/recommend", {"user": user, "history": cart, "k": 40})[1]
+                assert told["unknown"] == ["none"]
+                assert not told["fallback"]
+                assert {"1030", "1002"}.isdisjoint(items_of(told))
+                again = server.post("/recommend", {"user": user, "k": 40})[1]
+                assert items_of(again) == items_of(before), "nothing of it is kept"
+                assert again["seq"] == told["seq"]
+                events = [{"user": user, "item": "1030"}, {"user": user, "item": "1002", "value": 3}]
+                server.post("/events", {"events": events})
+                after = server.post("/recommend", {"user": user, "k": 40})[1]
+                assert after["items"] == told["items"]
+            empty = server.post("/recommend", {"user": "7", "history": [], "k": 40})[1]
+            assert empty["items"] == server.post("/recommend", {"user": "7", "k": 40})[1]["items"]
+
+
+def test_facts_of_the_model_and_of_items_put_since_filter_all_lists(tmp_path):
+    data = some_data()
+    info = {
+        **data.item_info,
+        "year": np.arange(40.0),
+        "genres": np.array(["Drama|War", "War", "", "Noir"] * 10, object),
+    }
+    model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data._replace(item_info=info))
+    model.save(tmp_path / "m.fastrec")
+    order = model.recommend(["50"], 40, exclude_seen=False).items[0].tolist()
+    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+
+        def check(where, chosen):
+            wanted = [item for item in order if chosen(int(item) - 1000)]
+            options = {"where": where, "k": 40, "exclude_seen": False}
+            assert items_of(server.post("/recommend", {"user": "50", **options})[1]) == wanted
+            assert server.post("/batch", {"users": ["50", "50"], **options})[1]["results"][1]["items"] == wanted
+            history = items_of(server.post("/recommend", {"history": ["1001"], **options})[1])
+            assert set(history) == set(wanted)
+            del options["exclude_seen"]
+            similar = items_of(server.post("/similar", {"items": ["1001", "1002"], **options})[1])
+            assert set(similar) == set(wanted) - {"1001", "1002"}
+
+        check({"genres": "War", "year": {"<": 9}}, lambda n: n % 4 < 2 and n < 9)
+        check({"genres": None}, lambda n: n % 4 == 2)
+        server.ask("PUT", "/items/1006", {"facts": {"genres": ["War"], "price": 5}})
+        check({"genres": "War", "year": {"<": 9}}, lambda n: (n % 4 < 2 or n == 6) and n < 9)
+        check({"price": {"not": None}}, lambda n: n == 6)
+        deny = server.post("/similar", {"items": ["1001"], "deny": ["1003"], "allow": ["1003", "1004"], "k": 9})[1]
+        assert items_of(deny) == ["1004"]
+        status, answer, _ = server.post("/recommend", {"user": "50", "where": {"colour": "red"}})
+        assert (status, answer["error"]["field"]) == (422, "where.colour")
+        assert "there are 'genres', 'price', 'title', 'year'" in answer["error"]["message"]
+
+
+def test_pins_are_marked_and_batches_have_them_too(server):
+    body = {"k": 3, "pins": [{"item": "1030", "position": 2}], "exclude_seen": False, "deny": ["1030"]}
+    _, answer, _ = server.post("/recommend", {"user": "50", "explain": True, **body})
+    assert [row.get("pinned", False) for row in answer["items"]] == [False, True, False]
+    assert answer["items"][1] == {"item": "1030", "score": 0.0, "title": "Film number 30 & <b>more</b>", "pinned": True}
+    _, rows, _ = server.post("/batch", {"users": ["50", "7"], **body})
+    assert rows["results"][0]["items"] == items_of(answer)
+    assert [row["items"][1] for row in rows["results"]] == ["1030", "1030"]
+    assert [len(row["scores"]) for row in rows["results"]] == [3, 3]
