@@ -23,7 +23,7 @@ from fastrec.serving.failure import end_in_failure
 from fastrec.serving.leading import Leading
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import Metrics
-from fastrec.serving.recommendation import RecommendationIds
+from fastrec.serving.recommendation import make_recommendation
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.settings import Settings, is_loopback
 from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
@@ -58,7 +58,6 @@ class Server:
         self.leading = Leading(settings, lambda how, seconds: self.metrics.took_model(how))
         self.line = Line()
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line, settings.scenarios)
-        self.recommendations = RecommendationIds()
         self.is_draining = False
         self.is_working = False
         """Whether a piece of an operator's work goes on."""
@@ -216,7 +215,7 @@ class Server:
         """The id of an answer with recommendations, which is counted for its scenario."""
         if scenario is not None:
             self.metrics.recommendations.labels(scenario).inc()
-        return self.recommendations.make(scenario, version)
+        return make_recommendation(scenario, version)
 
     def writable(self) -> EventLog:
         """The journal, or a refusal."""

@@ -43,6 +43,24 @@ def leaders(address):
         return session.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted").fetchone()[0]
 
 
+def test_an_item_that_is_hidden_at_one_machine_is_hidden_at_the_other(machines):
+    _, near, far, _ = machines
+    question = {"user": "50", "k": 40, "exclude_seen": False}
+    for n in range(10):
+        writer, reader = (near, far)[:: 1 if n % 2 else -1]
+        status, answer, _ = writer.ask("PUT", f"/items/{1000 + n}", {"hidden": True, "facts": {"n": n}})
+        assert (status, answer["hidden"]) == (200, True)
+        told = reader.ask("POST", "/recommend", question, **{"fastrec-seq": str(answer["seq"])})[1]
+        assert {row["item"] for row in told["items"]}.isdisjoint(f"{1000 + m}" for m in range(n + 1))
+        status, told, _ = reader.ask("GET", f"/items/{1000 + n}", **{"fastrec-seq": str(answer["seq"])})
+        assert (told["hidden"], told["facts"]["n"]) == (True, n)
+    near.wait_until(lambda: near.ask("GET", "/model")[1]["model_seq"] >= 10)  # a checkpoint, and the journal is trimmed
+    far.wait_until(lambda: far.ask("GET", "/model")[1]["model_seq"] >= 10)
+    for server in (near, far):
+        told = server.ask("POST", "/recommend", {**question, "where": {"n": None}})[1]
+        assert len(told["items"]) == 30
+
+
 def test_two_machines_read_each_others_events_through_partitions_and_deaths(machines):
     address, near, far, proxy = machines
     for n in range(30):  # what one has acknowledged the other has, when it is asked by its seq
