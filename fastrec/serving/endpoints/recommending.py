@@ -141,7 +141,7 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
 
 
 def _read_visit(snapshot: Snapshot, user: Id, given: list[Any], policy: str, unknown: list[Id]) -> list[Event]:
-    """What a user does now, as events that follow those that the snapshot has."""
+    """Reads what a user does now, as events that follow those that the snapshot has."""
     ids, values = _read_entries(snapshot.model, given)
     codes = known_codes(snapshot.model, ids, policy, "history", unknown)
     known = [(item, value) for item, value, code in zip(ids, values, codes, strict=True) if code >= 0]
