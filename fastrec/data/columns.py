@@ -22,6 +22,7 @@ Column = Any
 IdKind = Literal["auto", "int", "str"]
 ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
 
+BLOCK = 1 << 18  # integers that are factorized at a time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
@@ -120,10 +121,14 @@ def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
     if high - low > 4 * len(values) + 1_000_000:
         unique, codes = np.unique(values, return_inverse=True)
         return unique, codes.astype(np.int32)
-    places = values - low
-    met = np.zeros(high - low + 1, bool)
-    met[places] = True
-    return np.flatnonzero(met) + low, (np.cumsum(met, dtype=np.int32) - np.int32(1))[places]
+    met: NDArray[np.bool_] = np.zeros(high - low + 1, bool)
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(values), BLOCK)]  # a copy of all takes room
+    for block in blocks:
+        met[values[block] - low] = True
+    places, found = np.cumsum(met, dtype=np.int32) - np.int32(1), np.empty(len(values), np.int32)
+    for block in blocks:
+        found[block] = places[values[block] - low]
+    return np.flatnonzero(met).astype(np.int64) + low, found
 
 
 def _factorize_list(values: list[str]) -> tuple[list[str], NDArray[np.int32]]:

@@ -23,7 +23,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.pairs import build_csr, find_repeated, merge_repeated, number_cells
+from fastrec.matrix.pairs import build_csr, count_events, find_repeated, merge_repeated, number_cells
 from fastrec.matrix.sequences import Ties, count_ties, order_by_rank
 from fastrec.notebook import show_facts
 from fastrec.notices import warn_caller
@@ -37,6 +37,8 @@ class Merged(NamedTuple):
     n_repeated: int
 
 
+# So many events without values are counted by a kernel of our own, in a third of the memory.
+MANY = 1 << 20
 # A share of tied neighbours that is told to whoever learns from order, where there are so many neighbours.
 MOST_TIED, MANY_NEIGHBORS = 0.2, 1000
 
@@ -449,6 +451,10 @@ class Interactions:
 
     def _merge(self, policy: str) -> "Merged":
         rows, columns, values = self._user_codes, self._item_codes, self._values
+        if values is None and policy != "error" and len(rows) >= MANY:
+            indptr, indices, merged, n_repeated = count_events(rows, columns, self.shape, policy)
+            cells = assemble_csr(readonly(merged), readonly(indices), readonly(indptr), self.shape)
+            return Merged(cells, n_repeated)
         if policy == "last" and self._times is not None:
             order = np.argsort(self._times, kind="stable")
             rows, columns = rows[order], columns[order]

@@ -9,8 +9,7 @@ from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
 from fastrec.data.recognition import Selector, find_column_by, recognise
-from fastrec.data.tables import FrameTable, naming, open_table
-from fastrec.data.text import TextFile
+from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
 from fastrec.validation import check_choice, check_flag
 
@@ -142,7 +141,7 @@ class Asked(NamedTuple):
 
 
 def _read(
-    table: TextFile | FrameTable,
+    table: Table,
     chosen: dict[str, Selector],
     asked: Asked,
     kinds: tuple[IdKind, IdKind],
@@ -153,11 +152,11 @@ def _read(
     wanted = Wanted({find_column_by("where", c, table.names): texts for c, texts in asked.where.items()}, asked.weights)
     title = None if asked.title is None else find_column_by("title", asked.title, table.names)
     places = sorted({place for place in (*roles, *wanted.where, title) if place is not None})
-    columns = dict(zip(places, table.read(places), strict=True))
+    columns = Columns(table, places)
     names = {place: f"column {table.names[place]!r}" for place in places}
     taken = take_events(columns, names, roles.event, wanted)
-    users, user_codes = read_ids(columns[roles.user], names[roles.user], kind=kinds[0])
-    items, item_codes = read_ids(columns[roles.item], names[roles.item], kind=kinds[1])
+    users, user_codes = read_ids(columns.ids(roles.user), names[roles.user], kind=kinds[0])
+    items, item_codes = read_ids(columns.ids(roles.item), names[roles.item], kind=kinds[1])
     values: Any = None if roles.value is None else read_values(columns[roles.value], names[roles.value])
     times = None
     if roles.time is not None:

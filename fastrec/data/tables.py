@@ -4,14 +4,18 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
 
 from fastrec.data.frames import installed_backends, open_frame
 from fastrec.data.recognition import Selector
 from fastrec.data.text import TextFile
 from fastrec.validation import check_flag
+
+BATCH = 1 << 18  # rows of Parquet that are read at a time
 
 
 @contextmanager
@@ -42,7 +46,84 @@ class FrameTable:
         return [self.frame[:, place] for place in places]
 
 
-def open_table(source: Any, form: Mapping[str, Any], chosen: Mapping[str, Selector]) -> TextFile | FrameTable:
+class ParquetTable:
+    """A Parquet file, of which only what is asked for is read, a column at a time, by pyarrow.
+
+    Parameters
+    ----------
+    path
+        A file whose columns have a name each, and no fields within.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from pyarrow import default_memory_pool, parquet
+
+        self._file, self._pool = parquet.ParquetFile(path), default_memory_pool()
+        self.names: list[str] = self._file.schema_arrow.names
+
+    @property
+    def is_plain(self) -> bool:
+        """Tells whether columns can be told by their names."""
+        return bool(self._file.metadata.num_columns == len(set(self.names)) == len(self.names))
+
+    def read(self, places: list[int]) -> list[Any]:
+        """The columns at the given places, as narwhals Series."""
+        self._pool.release_unused()  # of the columns before, which pyarrow would keep
+        return [open_frame(self._file.read(columns=[self.names[place]]))[1][:, 0] for place in places]
+
+    def integers(self, place: int) -> NDArray[Any] | None:
+        """A column of integers, none of which is missing, read a batch at a time into one array; else None."""
+        from pyarrow import types
+
+        if not types.is_integer(self._file.schema_arrow.field(place).type):
+            return None
+        self._pool.release_unused()
+        values, first = None, 0
+        for batch in self._file.iter_batches(BATCH, columns=[self.names[place]]):
+            column = batch.column(0)
+            if column.null_count:
+                return None
+            part = column.to_numpy()
+            values = np.empty(self._file.metadata.num_rows, part.dtype) if values is None else values
+            values[first : first + len(part)] = part
+            first += len(part)
+        return values
+
+
+Table: TypeAlias = TextFile | FrameTable | ParquetTable
+
+
+class Columns(Mapping[int, Any]):
+    """The columns of a table at some places: of Parquet each is read when it is asked for, and kept by the asker alone.
+
+    Parameters
+    ----------
+    table, places
+        The table, and the places that can be asked for.
+    """
+
+    def __init__(self, table: Table, places: list[int]) -> None:
+        self._table, self._places = table, places
+        self._read = {} if isinstance(table, ParquetTable) else dict(zip(places, table.read(places), strict=True))
+
+    def __getitem__(self, place: int) -> Any:
+        return self._read[place] if place in self._read else self._table.read([place])[0]
+
+    def ids(self, place: int) -> Any:
+        """A column of ids; integers of Parquet as a plain array, which takes no room beside it."""
+        integers = self._table.integers(place) if isinstance(self._table, ParquetTable) else None
+        return self[place] if integers is None else integers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def open_table(
+    source: Any, form: Mapping[str, Any], chosen: Mapping[str, Selector]
+) -> TextFile | FrameTable | ParquetTable:
     """A file or a frame, with the names of its columns; `chosen` are the columns asked for, by role."""
     if form["header"] is not None:
         check_flag("header", form["header"])
@@ -54,7 +135,7 @@ def open_table(source: Any, form: Mapping[str, Any], chosen: Mapping[str, Select
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a file")
     if path.suffix.lower() in (".parquet", ".pq") or _begins(path, b"PAR1"):
-        return FrameTable(_read_parquet(path))
+        return _open_parquet(path)
     return TextFile(path, **form, chosen=chosen)
 
 
@@ -65,18 +146,21 @@ def _begins(path: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
-def _read_parquet(path: Path) -> Any:
+def _open_parquet(path: Path) -> FrameTable | ParquetTable:
     for backend in ("pyarrow", "polars"):
         if backend in installed_backends():
-            return _read_parquet_by(backend, path)
+            return _open_parquet_by(backend, path)
     raise ImportError(f"{path}: Parquet needs pyarrow or polars: pip install 'fastrec[frames]'")
 
 
-def _read_parquet_by(backend: Any, path: Path) -> Any:
+def _open_parquet_by(backend: Any, path: Path) -> FrameTable | ParquetTable:
     if not _begins(path, b"PAR1"):
         raise ValueError(f"{path} is no Parquet file: it does not begin with PAR1")
     if backend == "polars":
-        return nw.read_parquet(str(path), backend=backend).to_native()
+        return FrameTable(nw.read_parquet(str(path), backend=backend).to_native())
+    table = ParquetTable(path)
+    if table.is_plain:
+        return table
     from pyarrow import parquet
 
-    return parquet.read_table(str(path))
+    return FrameTable(parquet.read_table(str(path)))

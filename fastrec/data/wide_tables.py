@@ -8,13 +8,12 @@ from fastrec.data.checks import Duplicates
 from fastrec.data.columns import IdKind, read_ids, read_values
 from fastrec.data.interactions import Interactions
 from fastrec.data.recognition import Selector, find_column_by
-from fastrec.data.tables import FrameTable
-from fastrec.data.text import TextFile
+from fastrec.data.tables import Table
 from fastrec.data.text_columns import TextColumn
 
 
 def read_wide(
-    table: TextFile | FrameTable, user: Selector, kinds: tuple[IdKind, IdKind], duplicates: Duplicates | None
+    table: Table, user: Selector, kinds: tuple[IdKind, IdKind], duplicates: Duplicates | None
 ) -> Interactions:
     """The interactions of a matrix with labels: one for every cell that is neither empty nor 0.
 

@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fastrec.kernels.cells import close_gaps, count_cells, scatter_rows, to_values
+from fastrec.matrix.arrays import readonly
+
+BLOCK = 1 << 18  # events that are looked at a time
+
 
 def build_csr(
     rows: NDArray[np.int32],
@@ -26,14 +31,71 @@ def build_csr(
     """
     if values is None:
         values = np.ones(len(rows), np.float32)
-    step = np.diff(rows)
-    if bool(np.all((step > 0) | ((step == 0) & (np.diff(columns) >= 0)))):
+    if _is_sorted(rows, columns):
         indptr = np.searchsorted(rows, np.arange(shape[0] + 1)).astype(np.int64)
         return indptr, columns.copy(), values.copy()
     events = sparse.coo_array((values, (rows, columns)), shape=shape)
     events.has_canonical_format = True  # or SciPy would merge the events of a cell here, whatever the policy
     by_row: Any = events.tocsc().tocsr()
     return by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32, copy=False), by_row.data
+
+
+def _is_sorted(rows: NDArray[np.int32], columns: NDArray[np.int32]) -> bool:
+    """Tells whether events lie by row and then column, looking at some at a time, until one does not."""
+    for first in range(0, len(rows), BLOCK):
+        some = slice(first, first + BLOCK + 1)
+        step = np.diff(rows[some])
+        if not bool(np.all((step > 0) | ((step == 0) & (np.diff(columns[some]) >= 0)))):
+            return False
+    return True
+
+
+def count_events(
+    rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int], policy: str
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], int]:
+    """The cells of events that have no values, as `build_csr` and `merge_repeated` make them of ones.
+
+    It holds 12 bytes for each event beside the codes, and nothing of SciPy's.
+
+    Returns
+    -------
+    indptr, indices, values
+        Of the cells, sorted.
+    n_repeated
+        How many cells have several events.
+
+    Examples
+    --------
+    >>> rows, columns = np.array([1, 0, 1], np.int32), np.array([2, 1, 2], np.int32)
+    >>> indptr, indices, values, n_repeated = count_events(rows, columns, (2, 3), "sum")
+    >>> indptr, indices, values, n_repeated
+    (array([0, 1, 2]), array([1, 2], dtype=int32), array([1., 2.], dtype=float32), 1)
+    """
+    places = _starts(columns, shape[1])
+    sorted_rows = np.empty(len(rows), np.int32)
+    scatter_rows(rows, columns, places, sorted_rows)
+    starts = _starts(rows, shape[0])
+    ends, indptr = starts.copy(), np.empty(shape[0] + 1, np.int64)
+    indices, counts = np.empty(len(rows), np.int32), np.empty(len(rows), np.int32)
+    cells = count_cells(readonly(sorted_rows), readonly(places), readonly(starts), ends, indices, counts)
+    del sorted_rows
+    close_gaps(readonly(starts), readonly(ends), indptr, indices, counts)
+    indices, counts = _cut(indices, cells), _cut(counts, cells)
+    n_repeated = to_values(counts, counts, 0 if policy == "sum" else 1)
+    return indptr, indices, counts.view(np.float32), n_repeated
+
+
+def _starts(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """The place of the first event of each code, once they are sorted, of shape (n,)."""
+    counts = np.zeros(n + 1, np.int64)
+    for first in range(0, len(codes), BLOCK):  # bincount makes int64 of all that it is given
+        counts[1:] += np.bincount(codes[first : first + BLOCK], minlength=n)
+    return np.cumsum(counts)[:-1]
+
+
+def _cut(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    """The first of an array's numbers; as an array of their own where they are fewer."""
+    return array if size == len(array) else array[:size].copy()
 
 
 def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from fastrec import Blend, EmptyCodesWarning, Interactions, Popularity, SequenceRules, TiedTimesWarning, Vocabulary
+from fastrec.data import interactions
 from fastrec.preprocessing.splitting import order_by_user_and_time
 
 
@@ -449,3 +450,16 @@ def test_models_of_order_are_warned_of_ties_once_for_a_data_set():
     with pytest.warns(TiedTimesWarning, match="Blend") as told:
         Blend([SequenceRules(), Popularity()]).fit(tied())
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("duplicates", [None, "sum", "max", "last"])
+def test_many_events_without_values_are_the_same_matrix(duplicates, monkeypatch):
+    rng = np.random.default_rng(0)
+    events = rng.integers(0, 9, 300), rng.integers(0, 7, 300)
+    few = Interactions(*events, duplicates=duplicates)
+    expected, repeated = few.matrix, few.n_repeated
+    monkeypatch.setattr(interactions, "MANY", 0)
+    many = Interactions(*events, duplicates=duplicates)
+    for field in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(many.matrix, field), getattr(expected, field))
+    assert many.n_repeated == repeated
