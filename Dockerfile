@@ -4,13 +4,13 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
-RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[serve,postgresql]"
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[serve,postgresql,s3]"
 
 FROM python:3.11-slim
 # The version is that of the wheel made above: there is no index to take another from.
 # hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links=/wheels "fastrec[serve,postgresql]"
+    pip install --no-cache-dir --no-index --find-links=/wheels "fastrec[serve,postgresql,s3]"
 # Kernels are compiled for the processor that runs them: what is compiled here is used where it fits, else compiled again,
 # by whatever user `user:` or --user names. None of them needs a home or an entry in the system's list.
 ENV NUMBA_CACHE_DIR=/var/cache/fastrec PYTHONUNBUFFERED=1
