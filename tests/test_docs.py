@@ -79,7 +79,7 @@ def public_names():
     """The full names of all that users import: of a name in `fastrec` and in a module below it, the shorter one."""
     top = {name for name in fastrec.__all__ if not inspect.ismodule(getattr(fastrec, name))}
     names = {f"fastrec.{name}" for name in top}
-    for module in [module for module in fastrec.__all__ if module not in top] + ["distributed"]:
+    for module in [module for module in fastrec.__all__ if module not in top] + ["client", "distributed"]:
         listed = getattr(importlib.import_module(f"fastrec.{module}"), "__all__", ())
         names |= {f"fastrec.{module}.{name}" for name in listed if name not in top or module == "distributed"}
     return names | {"fastrec.datasets.movielens_100k", "fastrec.datasets.fetch_movielens_100k"}
