@@ -53,7 +53,9 @@ UNLIKE = [
     (1, "1"),
     ("ab", ["a", "b"]),
     (["ab", "c"], ["a", "bc"]),
+    (["astr:b", "c"], ["a", "bstr:c"]),
     ([1, [2]], [[1], 2]),
+    ([[1], 2], [[1, 2]]),
     ([1], (1,)),
     ({"a": 1}, {"a": 2}),
     ({1, 2}, {1, 3}),
@@ -67,6 +69,7 @@ UNLIKE = [
     (PAIRS, fr.Interactions([0, 0, 1], [0, 1, 1], times=[1, 2, 3])),
     (PAIRS, fr.Interactions([0, 0, 1], [0, 1, 1], item_info={"title": ["a", "b"]})),
     (fr.ImplicitALS(4), fr.ImplicitALS(5)),
+    (fr.ImplicitALS(random_state=0), fr.ImplicitALS(random_state=1)),
     (fr.ImplicitALS(), fr.ExplicitALS()),
     (fr.FixedFactors(LONG, LONG), fr.FixedFactors(LONG, spoilt(LONG, 2500, 1))),
     (make_pipeline(fr.KCore(2, 2), fr.EASE()), make_pipeline(fr.KCore(2, 3), fr.EASE())),
@@ -104,6 +107,13 @@ UNLIKE = [
 def test_unlike_values_have_unlike_fingerprints(one, other):
     assert fingerprint(one) != fingerprint(other)
     assert fingerprint([one]) != fingerprint(one)
+
+
+@pytest.mark.parametrize("array", [np.zeros(25), np.array(["a"] * 25, object)])
+def test_long_arrays_are_told_by_their_last_entries(array, monkeypatch):
+    monkeypatch.setattr("fastrec.fingerprint.ENTRIES_AT_ONCE", 10)
+    last = spoilt(array, 24, array[0] * 2 or 1)
+    assert fingerprint(array) != fingerprint(last)
 
 
 def test_what_gives_the_same_has_the_same_fingerprint():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrec.evaluation.item_groups import group_items
+from fastrec.evaluation.item_groups import group_by_popularity, group_items
 from fastrec.matrix.code_matrix import check_matrix
 
 TRAINED = check_matrix(np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0]], float))
@@ -29,3 +29,11 @@ def test_there_is_a_label_for_each_item():
 def test_items_by_popularity():
     groups = group_items("popularity", TRAINED, None, 3)
     assert groups.of_item[2] == groups.names.index("no training event (1 item)")
+
+
+@pytest.mark.parametrize(
+    ("counts", "groups"),
+    [([5, 1, 1, 1, 1], [0, 1, 2, 2, 2]), ([1, 4, 4], [1, 0, 1]), ([2, 3, 4], [2, 1, 0]), ([7], [0]), ([9, 0], [0, 1])],
+)
+def test_an_item_belongs_where_the_middle_of_its_events_lies(counts, groups):
+    assert group_by_popularity(np.array(counts)).of_item.tolist() == groups

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from fastrec.kernels.products import AVX2, runnable_ways
 from fastrec.kernels.scan import search_bytes, search_floats
 from fastrec.kernels.topk import COSINE, INNER_PRODUCT, SQUARED_DISTANCE, Exact, Filter
 from fastrec.matrix.arrays import readonly
+from fastrec.retrieval import packed as packing
 from fastrec.retrieval.packed import make_rotation, make_space, move_queries, pack_vectors, rotate
 from tests.reference.topk import score_exactly
 
@@ -99,6 +101,42 @@ def test_bounds_hold_for_queries_that_ask_for_what_rounding_took(d):
         )
         error = np.linalg.norm(took[row]) / packed.form.scale * np.linalg.norm(query)
         assert -0.01 * error <= excess <= 0.1 * error
+
+
+@pytest.mark.parametrize("way", runnable_ways())
+@pytest.mark.parametrize("d", [16, 40, 300])
+def test_bounds_hold_for_vectors_that_ask_for_what_rounding_took_from_a_query(d, way, monkeypatch):
+    # The other way round: a vector of whole levels lies along the query's rounding error, on each way of the CPU.
+    number = runnable_ways()[way]
+    monkeypatch.setattr(packing, "byte_way", lambda: number)
+    most, matrices = 63 if number == AVX2 else 127, make_rotation(d)
+    cuts = np.cumsum([0, *map(len, matrices)])
+    for query in vectors_of(6, d, 10).astype(np.float32):
+        asked = query.astype(np.float64) * 2.0 ** -np.frexp(np.linalg.norm(query.astype(np.float64)))[1]
+        (rotated,) = rotate(asked[None], matrices)
+        step = np.abs(rotated).max() / most
+        lost = rotated - step * np.rint(rotated / step)
+        levels = np.rint(lost / np.abs(lost).max() * 127)
+        vector = np.concatenate([levels[cuts[i] : cuts[i + 1]] @ matrix.T for i, matrix in enumerate(matrices)])
+        vectors = np.concatenate([vector[None], vectors_of(40, d, 11)]).astype(np.float32)
+        space, _, packed = scan(vectors, query[None], 41, 1600, "int8")
+        (place,) = np.flatnonzero(space.codes[0, : space.counts[0]] == 0)
+        truth = vectors[0].astype(np.float64) @ query.astype(np.float64)
+        excess = space.bounds[0, place] * unit_of(packed, query.astype(np.float64), INNER_PRODUCT) - truth
+        error = np.linalg.norm(lost) / np.linalg.norm(asked) * np.linalg.norm(query) * np.linalg.norm(vector)
+        assert -0.01 * error <= excess <= 0.1 * error
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_a_vector_that_just_reaches_the_limit_is_looked_at(storage):
+    # Long vectors that score little, and behind them, at the begin of a chunk, a short one along the query.
+    query, long = np.eye(1, 32), vectors_of(1024, 32, 12, spread=0)
+    long *= 4 / np.linalg.norm(long, axis=1)[:, None]
+    best = np.sort(long @ query[0])[-1]
+    for above in (1 + 1e-5, 1 + 1e-4):
+        vectors = np.concatenate([long, best * above * query, 0.1 * long[:100]])
+        _, codes, _ = scan(vectors, query, 1, 200, storage)
+        assert codes.tolist() == [[1024]]
 
 
 def unit_of(packed, query, metric):

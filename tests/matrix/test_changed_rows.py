@@ -16,7 +16,7 @@ def events(codes, values):
 
 def test_the_whole_has_the_changed_rows_among_the_others_and_new_ones_behind_them():
     rows = ChangedRows(MATRIX, ORDER)
-    for number, some in ((2, events([2, 0], [5, 6])), (4, events([1], [7])), (2, events([1], [1]))):
+    for number, some in ((4, events([1], [7])), (2, events([2, 0], [5, 6])), (2, events([1], [1]))):
         rows.put(number, rows.with_events(number, *some, "sum").row)
     matrix, order = rows.join(5)
     assert matrix.toarray().tolist() == [[1, 0, 2], [0, 0, 0], [6, 4, 5], [0, 0, 0], [0, 7, 0]]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec import metrics
+from fastrec.metrics.catalogue import count_listed
 from tests.metrics.cases import reference
 
 
@@ -20,6 +21,10 @@ def test_gini_is_half_the_relative_mean_difference(counts):
         assert math.isnan(value)
     else:
         assert value == pytest.approx(reference.gini(counts), abs=1e-12)
+
+
+def test_an_item_repeated_in_a_list_counts_once():
+    assert count_listed(np.array([[0, 2, 0], [-1, 2, 2]], np.int32), 3).tolist() == [1, 0, 2]
 
 
 def test_coverage_counts_distinct_items_within_k():

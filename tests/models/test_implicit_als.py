@@ -137,6 +137,11 @@ def test_validation_stops_and_keeps_the_best_epoch(X):
         32, alpha=200, regularization=1e-6, iterations=100, validation_fraction=0.2, random_state=0
     ).fit(X)
     assert np.array_equal(again.item_factors_, model.item_factors_)
+    best = ImplicitALS(
+        32, alpha=200, regularization=1e-6, iterations=int(np.argmax(curve)) + 1, validation_fraction=0.2,
+        random_state=0,
+    ).fit(X)  # fmt: skip
+    assert np.array_equal(best.item_factors_, model.item_factors_)
 
 
 def test_validation_on_a_matrix_of_the_callers(X):
@@ -224,7 +229,9 @@ def test_users_are_folded_into_factors_that_were_learned_elsewhere():
 def test_a_model_for_other_users_answers_as_their_histories_are_answered():
     X = random_array((30, 20), density=0.3, format="csr", dtype=np.float32, random_state=0)
     model = ImplicitALS(4, random_state=0).fit(X)
+    model.similar_users(0), model._training  # what is worked out of users is their own
     other = model.for_users(pick_rows(model.seen_, np.array([3, 7])))
+    np.testing.assert_array_equal(other._training.toarray(), X[[3, 7]].toarray())
     np.testing.assert_array_equal(other.recommend([0, 1]).codes, model.recommend([3, 7]).codes)
     np.testing.assert_array_equal(other.recommend([0, 1]).scores, model.recommend([3, 7]).scores)
     assert model.seen_.shape == (30, 20)

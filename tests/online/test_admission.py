@@ -103,6 +103,21 @@ def test_refuse_takes_none_and_take_takes_all(journal, narrow):
     assert (snapshot.held_events, refusing.given_up) == (0, 50)
 
 
+def test_only_users_who_are_admitted_speak_for_an_item(narrow):
+    noise = [Event("u0", f"noise {n}") for n in range(30)]
+    wanted = [*(Event(f"nobody {n}", "wanted") for n in range(5)), Event("u1", "wanted")]
+    sizes = FittedSizes(12, 8)
+    assert wanted[-1] in Admission("take", "hold", 5).admit(MODEL, sizes, [*noise, *wanted])
+    assert wanted[-1] not in Admission("refuse", "hold", 5).admit(MODEL, sizes, [*noise, *wanted])
+
+
+def test_what_is_refused_does_not_wait():
+    events = [Event("u1", "nothing"), Event("nobody", "i1"), Event("nobody", "nothing"), Event("u1", "i1")]
+    assert Admission("hold", "refuse").waiting(MODEL, events) == [events[1]]
+    assert Admission("refuse", "hold").waiting(MODEL, events) == [events[0]]
+    assert Admission().waiting(MODEL, events) == events[:3]
+
+
 def test_take_takes_all(journal, narrow):
     journal.append(flood(50))
     assert Updater(MODEL, journal, new_users="take", new_items="take").checkpoint().model.n_features_in_ == 58

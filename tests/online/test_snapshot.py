@@ -61,6 +61,18 @@ def test_what_is_known_of_users_counts_beside_what_they_do():
             same(snapshot.recommend(who, 5, **options), updated.recommend(who, 5, **options))
 
 
+def test_no_event_is_taken_twice_or_lost_beside_a_deletion(model, journal):
+    entries = [
+        Event("u3", "i7", seq=1), Event("u2", "i7", seq=2), Deletion(journal.mark("u2"), 3), Event("u3", "i8", seq=4),
+    ]  # fmt: skip
+    snapshot = Snapshot(model, mark=journal.mark).after(entries)
+    same(snapshot.recommend(["u3"], 5), Snapshot(model).after([entries[0], entries[3]]).recommend(["u3"], 5))
+    assert set(snapshot.history("u2").codes) == set()
+    for taken in (entries[3:], entries):
+        with pytest.raises(ValueError, match="entries must follow 4"):
+            snapshot.after(taken)
+
+
 def test_an_older_snapshot_stays_as_it_was(model):
     before = Snapshot(model)
     expected = before.recommend(USERS, 5)

@@ -13,6 +13,7 @@ from fastrec.models import (
     load,
 )
 from fastrec.online import Versions
+from fastrec.online.versions import load_published
 from fastrec.storage import FileError
 from tests.online.following import data
 
@@ -24,6 +25,14 @@ def test_a_version_that_was_pruned_while_it_was_looked_for_is_not_missed(model, 
     current = versions.current
     monkeypatch.setattr(versions, "current", lambda: next(names, None) or current())
     assert versions.load().version == "v000001"
+
+
+def test_a_file_of_no_version_is_named_by_its_content(tmp_path):
+    path, named = tmp_path / "model.fastrec", []
+    for X in ([[1, 0]], [[1, 1]], [[1, 0]]):
+        Popularity().fit(X).save(path)
+        named.append(load_published(path).version)
+    assert named[0] == named[2] != named[1]
 
 
 def test_versions_count_up_and_the_oldest_go(tmp_path):

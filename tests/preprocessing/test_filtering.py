@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastrec import Binarize, Interactions, KCore
+from fastrec import Binarize, Cap, Interactions, KCore
 
 
 def _load_reference():
@@ -150,3 +150,16 @@ def test_filters_work_in_a_pipeline_and_come_back_from_a_file(tmp_path):
     joblib.dump(pipeline, tmp_path / "pipeline")
     np.testing.assert_array_equal(joblib.load(tmp_path / "pipeline").transform(data).matrix.toarray(), expected)
     assert clone(pipeline).get_params()["kcore__user"] == 2
+
+
+def test_a_cap_keeps_the_latest_items_or_those_of_the_greatest_values():
+    data = Interactions([0, 0, 0, 0], range(4), [1, 2, 9, 3], times=[3, 9, 1, 5])
+    assert sorted(Cap(user=2).fit_transform(data).item_codes.tolist()) == [1, 3]
+    assert Cap(user=2).fit_transform(np.array([[1.0, 2, 9, 3]])).tolist() == [[0, 0, 9, 3]]
+
+
+def test_who_has_items_keeps_one_below_a_cap_of_items():
+    assert Cap(item=1).fit_transform(np.ones((50, 1))).sum() == 50
+    capped = Cap(item=5).fit_transform(np.ones((50, 2)))
+    assert (capped.sum(axis=1) > 0).all()
+    assert capped.sum() < 80

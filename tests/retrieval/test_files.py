@@ -28,6 +28,7 @@ def test_an_index_that_is_not_fitted_cannot_be_saved(tmp_path):
         ("panels", lambda panels: panels[:-1], "'panels'"),
         ("steps", lambda steps: steps.astype(np.float64), "steps must"),
         ("norms", lambda norms: norms[1:], "norms must"),
+        ("norms", lambda norms: norms / 2, "norm"),
         ("vectors", None, "vectors"),
     ],
 )

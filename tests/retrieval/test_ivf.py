@@ -153,6 +153,18 @@ def test_the_target_is_reached_by_queries_that_took_no_part(target):
     assert np.mean(recalls) >= target
 
 
+@pytest.mark.parametrize("worth", [0, 10**6])
+def test_the_target_is_that_of_the_half_of_the_queries_that_did_not_choose(worth, monkeypatch):
+    monkeypatch.setattr("fastrec.retrieval.ivf.WORTH_EXPECTING", worth)
+    one, truth = IVFIndex(n_lists=60, n_probe=1, random_state=0).fit(VECTORS), ExactIndex().fit(VECTORS)
+    easy = (one.search(QUERIES, 10).codes == truth.search(QUERIES, 10).codes).all(axis=1)
+    queries = QUERIES.copy()
+    queries[::2] = QUERIES[easy][0]  # who chooses is content with a single list
+    index = IVFIndex(recall_target=0.97, n_lists=60, random_state=0).fit(VECTORS, queries=queries)
+    assert 0.97 <= index.audit(queries[1::2])["recall"] == pytest.approx(index.recall_)
+    assert (index.least_ > 0) == (worth == 0)
+
+
 def test_a_higher_target_takes_more_lists():
     shares = []
     for target in (0.5, 0.9, 0.99, 1.0):
@@ -290,13 +302,18 @@ def test_added_vectors_are_found_and_removed_ones_are_not(metric, rerank):
     assert recall(before.codes, after.codes) > (0.97 if rerank is None else 0.999)
 
 
-def test_updated_vectors_are_found_by_their_new_values():
-    index = all_lists().fit(VECTORS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_updated_vectors_are_found_by_their_new_values(metric, tmp_path):
+    index = all_lists(metric).fit(VECTORS)
     changed = VECTORS.copy()
-    changed[[3, 2999]] = 5 * QUERIES[:2]
+    changed[[3, 2999]] = 500 * QUERIES[:2]  # longer than all before
     index.update([3, 2999], changed[[3, 2999]])
-    truth = select_topk(score_exactly(QUERIES, changed), 10)[0]
-    assert recall(truth, index.search(QUERIES, 10).codes) > 0.999
+    codes, scores = select_topk(score_exactly(QUERIES, changed, metric), 10)
+    top = index.search(QUERIES, 10)
+    assert recall(codes, top.codes) > 0.999
+    np.testing.assert_array_equal(top.scores[:2], scores[:2])
+    index.save(tmp_path / "updated")
+    np.testing.assert_array_equal(IVFIndex.load(tmp_path / "updated").search(QUERIES, 10).codes, top.codes)
     assert index.search(QUERIES[:1], 1).codes.tolist() == [[3]]
     index.remove([3])
     assert index.search(QUERIES[:1], 1, allow=[3]).codes.tolist() == [[-1]]

@@ -1,5 +1,7 @@
 """The loop of a training by epochs: when it stops, which epoch it keeps, what it validates on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from fastrec.solvers.epochs import (
     EpochLoop,
     hold_out,
     seed_of,
+    update_seed,
     validate_in_batches,
     validation_ndcg,
     validation_rmse,
@@ -41,6 +44,13 @@ def test_with_validation_the_best_epoch_is_kept_and_patience_ends_the_rest(measu
     assert best == 1
     assert epochs == [0, 1, 2, 3]
     assert [sign * value for value in begun.validations] == [0.1, 0.5, 0.4, 0.3]
+
+
+def test_of_equal_epochs_the_first_is_the_best():
+    measured, epochs = iter((0.5, 0.5, 0.5, 0.9)), []
+    begun = loop(patience=2)
+    assert begun.run(lambda epoch: epochs.append(epoch) or 1.0, lambda: next(measured), lambda: epochs[-1]) == 0
+    assert epochs == [0, 1, 2]
 
 
 def test_a_callback_that_says_so_ends_it():
@@ -79,10 +89,16 @@ def test_ndcg_is_that_of_rows_with_hidden_items_without_those_trained_on(at_once
 
 def test_rmse_is_that_of_hidden_entries():
     users, items = np.array([[1, 2], [0, 1]], np.float32), np.array([[1, 1], [2, 0], [0, 3]], np.float32)
-    assert validation_rmse(users, items, check_matrix([[4, 0, 6], [2, 0, 0]])) == pytest.approx(np.sqrt(2 / 3))
+    assert validation_rmse(users, items, check_matrix([[5, 0, 6], [2, 0, 0]])) == pytest.approx(np.sqrt(5 / 3))
     assert validation_rmse(users, items, check_matrix(np.zeros((2, 3)))) == 0
 
 
 def test_a_seed_is_that_of_random_state():
     assert seed_of(3) == seed_of(3) == seed_of(np.random.RandomState(3))
     assert seed_of(3) != seed_of(4)
+
+
+def test_the_seed_of_an_update_moves_with_what_was_taken_in():
+    for state, seed in ((3, 3), (None, 0), (np.random.default_rng(0), 0)):
+        model = SimpleNamespace(random_state=state, seen_=check_matrix([[1, 0], [1, 1]]))
+        assert update_seed(model) == [seed, 3]

@@ -3,8 +3,10 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
+from fastrec.data import Interactions
 from fastrec.models import Popularity, Recommender
 from fastrec.models.base import answering
 
@@ -77,3 +79,16 @@ def test_similar_items_are_the_cosine_of_the_columns():
         valid = near.valid[item]
         np.testing.assert_allclose(near.scores[item][valid], cosine[item, best], rtol=1e-6)
         assert set(near.codes[item][valid]) == set(best)
+
+
+def test_a_user_whom_nobody_knows_has_had_nothing():
+    data = Interactions([0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 1, 2], users=["a", "b", "c"], items=range(3))
+    top = Popularity().fit(data).recommend(["b", "nobody"], 3, on_unknown="popular")
+    assert top.codes.tolist() == [[0, -1, -1], [1, 2, 0]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_told(bad):
+    answering.check_scores(np.array([1, -np.inf, 0]))
+    with pytest.raises(FloatingPointError, match="beyond float32"):
+        answering.check_scores(np.array([1, bad, 0]))

@@ -1,6 +1,7 @@
 """What is derived of a model, once."""
 
 import threading
+import time
 
 from fastrec.models.base.derived import Derived, Key
 
@@ -10,6 +11,7 @@ def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
 
     def make():
         made.append(1)
+        time.sleep(0.05)  # the others are there before it is made
         return object()
 
     def ask():

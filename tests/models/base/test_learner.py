@@ -39,6 +39,14 @@ def test_negatives_and_zeros_are_observations_where_a_family_says_so():
     assert not model.__sklearn_tags__().input_tags.positive_only
 
 
+def test_an_event_of_value_0_is_had_and_counts_for_nothing():
+    model = Popularity().fit(Interactions([0, 0, 1, 2], [0, 1, 2, 2], [1.0, 0.0, 1.0, 1.0]))
+    assert (model.seen_.nnz, model.item_counts_.tolist()) == (4, [1, 0, 2])
+    assert model.recommend(1, 3).codes.tolist() == [[0, -1, -1]], "nobody has item 1 by more than a 0"
+    assert model.recommend(0, 3, exclude_seen=False).codes.tolist() == [[2, 0, -1]]
+    assert model._training.nnz == 3
+
+
 def test_names_of_columns_are_remembered(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(random_matrix().toarray(), columns=[f"film {code}" for code in range(30)])

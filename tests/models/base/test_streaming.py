@@ -110,6 +110,7 @@ def test_parts_of_another_job_are_refused(model, tmp_path, monkeypatch):
     for change, named in (
         ({"k": 4}, "its k is 3"),
         ({"users": ["u1"]}, "its users is"),
+        ({"users": model.users_.ids[::-1]}, "its users is"),
         ({"deny": [101]}, "its options is"),
     ):
         with pytest.raises(ValueError, match=f"holds parts of another job: {named}"):
@@ -117,6 +118,11 @@ def test_parts_of_another_job_are_refused(model, tmp_path, monkeypatch):
     other = fr.ImplicitALS(4, iterations=2, random_state=0).fit(model.seen_)
     with pytest.raises(ValueError, match="its model is"):
         other.recommend_to(path, k=3)
+    path = tmp_path / "without.csv"
+    with pytest.raises(ZeroDivisionError):
+        model.recommend_to(path, k=3, deny=[101, 102])
+    with pytest.raises(ValueError, match="holds parts of another job: its options is"):
+        model.recommend_to(path, k=3, deny=[101, 103])
 
 
 class Killed(BaseException):

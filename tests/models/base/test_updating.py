@@ -476,9 +476,31 @@ def test_factors_that_are_not_finite_are_told(monkeypatch):
         return np.full((len(side.entries.indptr) - 1, vectors.shape[1]), np.nan, np.float32)
 
     model = ImplicitALS(factors=4, random_state=0).fit(matrix())
+    before = copy.copy(model)
     monkeypatch.setattr(Side, "fold", diverged)
     with pytest.raises(FloatingPointError, match="not finite"):
         model.partial_fit(matrix())
+    assert_same(model, before)
+
+
+def test_a_change_names_all_that_has_changed(monkeypatch):
+    changes, update = [], Popularity._update
+    monkeypatch.setattr(Popularity, "_update", lambda model, change: (changes.append(change), update(model, change)))
+    old = events([("ann", "x", 1), ("bob", "x", 1), ("bob", "y", 1), ("cid", "z", 1)])
+    model = Popularity().fit(old)
+    for change in (
+        lambda: model.partial_fit(events([("cid", "x", 2), ("dan", "v", 1)], items=["x", "v", "nobody has it"])),
+        lambda: model.update_users(["ann", "eve"], np.eye(2, 5), how="replace"),
+        lambda: model.update_items(["x", "w"], np.eye(2, 5, 1), how="replace"),
+    ):
+        before, after = model.seen_.toarray(), change().seen_.toarray()
+        rows, columns = np.subtract(after.shape, before.shape)
+        grown = np.pad(before, ((0, rows), (0, columns)), constant_values=-1)
+        assert set(np.flatnonzero((grown[:, : before.shape[1]] != after[:, : before.shape[1]]).any(axis=1))) <= set(
+            changes[-1].users
+        )
+        assert set(range(before.shape[1], after.shape[1])) <= set(changes[-1].items)
+        assert changes[-1].before.shape == after.shape
 
 
 def test_facts_that_nobody_has_told_are_missing_and_not_zero():
@@ -489,8 +511,8 @@ def test_facts_that_nobody_has_told_are_missing_and_not_zero():
         assert grown.item_info_[name][:2].tolist() == info[name]
         assert np.isnan(grown.item_info_[name][2])
     assert grown.item_info_["title"].tolist() == ["X", "Y", ""]
-    told = {"year": [1990], "seen": [True]}
-    grown = copy.copy(model).partial_fit(events([("a", "z", 1)], item_info=told))
+    told = {"year": [1900, 1990], "seen": [False, True]}
+    grown = copy.copy(model).partial_fit(events([("a", "x", 1), ("a", "z", 1)], item_info=told))
     assert grown.item_info_["year"].dtype == np.int64
     assert grown.item_info_["year"].tolist() == [1979, 1985, 1990]
     assert grown.item_info_["seen"].tolist() == [True, False, True]

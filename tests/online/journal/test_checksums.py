@@ -25,3 +25,12 @@ def test_fields_do_not_run_into_each_other():
 def test_an_erased_event_is_its_place_alone():
     assert sum_erased(3, 9) == sum_event(3, 9, None, None, 0.0, None)
     assert sum_erased(3, 9) != sum_erased(3, 10)
+
+
+def test_each_field_of_an_event_counts():
+    own = {"seed": 7, "seq": 1, "user": "a", "item": "b", "value": 1.0, "time": 5}
+    others = [("seed", 8), ("seq", 2), ("user", "c"), ("item", "c"), ("value", 2.0), ("time", 6), ("time", None)]
+    sums = [sum_event(**own)] + [sum_event(**own | {name: value}) for name, value in others]
+    assert len(set(sums)) == len(sums)
+    for one, other in ((("ab", "c"), ("a", "bc")), ((42, "a"), ("42", "a")), (("a", 42), ("a", "42"))):
+        assert sum_event(7, 1, *one, 1.0, 5) != sum_event(7, 1, *other, 1.0, 5)
