@@ -44,6 +44,7 @@ from .forgetting import Receipt as Receipt
 from .forgetting import export_user as export_user
 from .forgetting import forget as forget
 from .models import EASE as EASE
+from .models import SLIM as SLIM
 from .models import Blend as Blend
 from .models import ContentRecommender as ContentRecommender
 from .models import ExplicitALS as ExplicitALS

@@ -29,7 +29,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     'SGDFactorization(loss="squared", implicit_feedback=True)': ("svdpp", "svdplusplus"),
     'SGDFactorization(loss="ccl")': ("simplex", "ultragcn"),
     'SGDFactorization(loss="warp"), whose fit takes item_features= and user_features=': ("lightfm", "hybridmf"),
-    "EASE": ("easer", "edlae", "rdlae", "slim", "slimelastic", "fslim", "slimrecommender", "admmslim"),
+    "EASE": ("easer", "edlae", "rdlae"),
+    "SLIM": ("slimelastic", "fslim", "slimrecommender", "admmslim"),
     "PureSVD": ("truncatedsvd", "svdrecommender", "randomizedsvd", "psvd"),
     "GraphFilter": ("lightgcn", "ngcf", "gfcf", "bspm", "chebycf", "simgcl", "sgl", "turbocf", "lgcn"),
     "ItemKNN": (

@@ -25,7 +25,7 @@ from fastrec.class_names import _OTHER_NAMES, _fold, suggest_class
         ("SVD++", 'SGDFactorization(loss="squared", implicit_feedback=True)'),
         ("NMF", "ImplicitALS"),
         ("EASE^R", "EASE"),
-        ("SLIM", "EASE"),
+        ("fsSLIM", "SLIM"),
         ("TruncatedSVD", "PureSVD"),
         ("AlternatingLeastSquares", "ImplicitALS"),
         ("Ease", "EASE"),

@@ -11,7 +11,7 @@ from data import Folder
 from fastrec.data import Interactions
 from fastrec.forgetting import forget
 from fastrec.models import EASE, ImplicitALS, ItemKNN
-from fastrec.models.ease import _fill_gramian
+from fastrec.solvers.gramian import fill_lower
 
 Record = dict[str, Any]
 PAGE = "privacy.md"
@@ -41,7 +41,7 @@ def shares(folder: Folder, repeats: int) -> Iterator[Record]:
     n = matrix.shape[1]
     for repeat in range(repeats):
         fit = computed(lambda: EASE(n_jobs=1).fit(matrix))
-        gramian = computed(lambda: _fill_gramian(matrix, np.ones(n), np.empty((n, n), np.float32), 1))
+        gramian = computed(lambda: fill_lower(matrix, np.ones(n), np.empty((n, n), np.float32), 1))
         yield {
             "case": "ease-shares", "data": "ml-1m", "items": n, "repeat": repeat,
             "fit, s": fit, "Gramian, s": gramian, "share": gramian / fit,

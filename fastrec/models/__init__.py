@@ -34,6 +34,7 @@ from fastrec.models.sequence_attention import SequenceAttention
 from fastrec.models.sequence_knn import SequenceKNN
 from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
+from fastrec.models.slim import SLIM
 from fastrec.models.svd import PureSVD
 from fastrec.models.two_tower import TwoTowerRecommender
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EASE",
+    "SLIM",
     "Blend",
     "CompressedFactors",
     "CompressedWeights",

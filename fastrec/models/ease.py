@@ -5,22 +5,20 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.ease import TILE, fill_weights, gather_lower, solve_columns
+from fastrec.kernels.ease import TILE, fill_weights, solve_columns
 from fastrec.kernels.supports import Gramian
-from fastrec.matrix.arrays import Floats, readonly, starts_of
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.arrays import Floats, readonly
+from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, transpose, with_data
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import MIN_SUPPORT, Choice, Integer, Jobs, Number, Options, Verbosity
-from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
+from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
-from fastrec.solvers.gramian import fill_lower
+from fastrec.solvers.gramian import fill_lower, gather_entries, squared_norms
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
-from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, products_of, rows_of
-from fastrec.solvers.similarity import undivided
-from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights
+from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights, strongest_supports
 
 Doubles = NDArray[np.float64]
 
@@ -145,7 +143,7 @@ class EASE(Fading, Weighted, ItemWeights):
     def _fit(self, matrix: CodeMatrix) -> None:
         jobs = effective_jobs(self.n_jobs)
         dense = is_dense(self.method, matrix.shape[1])
-        squares = _squares(matrix)
+        squares = squared_norms(matrix)
         largest = float(np.finfo(np.float32).max)
         if not self.regularization < largest:
             raise FloatingPointError(f"EASE.regularization of {self.regularization} is too large for float32")
@@ -193,8 +191,8 @@ class EASE(Fading, Weighted, ItemWeights):
         penalties = self._penalties(squares)
         diagonal = squares + penalties
         k = min(self.neighbors, max(1, n - 1))
-        supports = _supports(items, users, diagonal, k, self.min_support, jobs)
-        lower = _gather_lower(items, users, 1 / np.sqrt(diagonal), self.threshold, jobs)
+        supports = strongest_supports(items, users, diagonal, k, self.min_support, jobs)
+        lower = gather_entries(items, users, 1 / np.sqrt(diagonal), self.threshold, jobs)
         starts, codes, values = (readonly(array) for array in lower)
         gramian = Gramian(starts, codes, values, readonly(diagonal.astype(np.float32)), readonly(penalties))
         weights, own = np.zeros(supports.shape, np.float32), np.zeros(n, np.float32)
@@ -215,12 +213,6 @@ class EASE(Fading, Weighted, ItemWeights):
         )
 
 
-def _squares(matrix: CodeMatrix) -> Doubles:
-    """The squared norm of each column."""
-    squares = np.bincount(matrix.indices, weights=matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[1])
-    return squares.astype(np.float64, copy=False)
-
-
 def _drop_rare_pairs(matrix: CodeMatrix, weights: Floats, least: int, jobs: int) -> None:
     """Sets the weights of pairs of items to 0 that fewer than `least` users have had both of."""
     n, counts = len(weights), np.empty_like(weights)
@@ -235,48 +227,3 @@ def _fill_weights(inverse: Floats, multipliers: Floats, jobs: int) -> None:
     blocks = -(-len(inverse) // TILE)
     fixed = readonly(multipliers)
     run_pieces(lambda block: fill_weights(inverse, fixed, block, block + 1), range(blocks), jobs)
-
-
-def _supports(
-    items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, least: int, jobs: int
-) -> NDArray[np.int32]:
-    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i).
-
-    They are among those that `least` users had with it.
-    """
-    right = np.sqrt(diagonal)
-    divisor = undivided(len(diagonal))._replace(right=right)
-    columns = columns_of(_absolute(users), right)
-    weights = np.ones(users.shape[0], np.float32)
-    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs, least)
-    codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
-    empty = (codes < 0).sum(axis=1)
-    rolled: NDArray[np.int32] = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)
-    return rolled
-
-
-def _absolute(matrix: CodeMatrix) -> CodeMatrix:
-    return assemble_csr(np.abs(matrix.data), matrix.indices, matrix.indptr, matrix.shape)
-
-
-def _gather_lower(
-    items: CodeMatrix, users: CodeMatrix, scales: Doubles, threshold: float, jobs: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
-    """The Gramian's entries below its diagonal, counted first, so that no more memory is taken than they need."""
-    rows, features = rows_of(items), rows_of(users)
-    n = items.shape[0]
-    cuts = balanced_cuts(products_of(rows, features) + 1, PIECES)
-    fixed, counts = readonly(scales.astype(np.float32)), np.empty(n, np.int64)
-
-    def gather(starts: NDArray[np.int64], codes: NDArray[np.int32], values: Floats) -> None:
-        def gather_piece(piece: int) -> None:
-            first, last = cuts[piece], cuts[piece + 1]
-            gather_lower(rows, features, fixed, np.float32(threshold), starts, first, last, counts, codes, values)
-
-        run_pieces(gather_piece, range(PIECES), jobs)
-
-    gather(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-    starts = starts_of(counts)
-    lower = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    gather(*lower)
-    return lower

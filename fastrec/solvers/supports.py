@@ -9,7 +9,8 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import transpose
 from fastrec.parallel import balanced_cuts, run_pieces
-from fastrec.solvers.neighbors import PIECES, rows_of
+from fastrec.solvers.neighbors import PIECES, columns_of, nearest_columns, rows_of
+from fastrec.solvers.similarity import undivided
 
 Doubles = NDArray[np.float64]
 
@@ -87,3 +88,23 @@ def join_weights(supports: Codes, weights: Floats, own: Floats | None, order: Co
     filled, codes, values = filled[rank], codes[rank], values[rank]
     indptr = starts_of(filled.sum(axis=1))
     return transpose(assemble_csr(values[filled], codes[filled], indptr, (n, n)), n_jobs)
+
+
+def strongest_supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, least: int, jobs: int) -> Codes:
+    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i).
+
+    They are among those that `least` users had with it.
+    """
+    right = np.sqrt(diagonal)
+    divisor = undivided(len(diagonal))._replace(right=right)
+    columns = columns_of(_absolute(users), right)
+    weights = np.ones(users.shape[0], np.float32)
+    codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs, least)
+    codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
+    empty = (codes < 0).sum(axis=1)
+    rolled: Codes = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)
+    return rolled
+
+
+def _absolute(matrix: CodeMatrix) -> CodeMatrix:
+    return assemble_csr(np.abs(matrix.data), matrix.indices, matrix.indptr, matrix.shape)
