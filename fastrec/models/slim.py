@@ -10,7 +10,7 @@ from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import Choice, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
-from fastrec.solvers.gramians import squared_norms
+from fastrec.solvers.gramian import squared_norms
 from fastrec.solvers.slim import solve_dense, solve_sparse
 
 
