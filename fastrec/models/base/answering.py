@@ -215,12 +215,16 @@ class Answering(Learner):
     ) -> tuple[Codes, Floats] | None:
         """`_search` for a single user who has a history, `row`: codes and scores, of shape (k,).
 
-        None where a family has no shorter way than that of many users.
+        By dense scores, where `_search` goes by these; None where a family that searches otherwise has no shorter way
+        than that of many users.
         """
-        return None
+        kind = type(self)
+        if kind._search is not Answering._search or kind.answer is not Answering.answer:
+            return None
+        return self._select_one(who, row, k, only)
 
     def _select_one(self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None) -> tuple[Codes, Floats]:
-        """`_search_one` of families that are asked for dense scores."""
+        """`_search_one` by dense scores."""
         scores = self._dense(who.audience(self))[0]
         return select_one(scores, k, row.codes, self._mask_within(only))
 
