@@ -35,6 +35,9 @@ import fastrec as fr
 from fastrec.data import Interactions
 
 N_USERS, N_ITEMS, FACTORS = 60_000, 50_000, 64
+WRK = shutil.which("wrk")
+# Requests that wrk is given for a second, more than a server answers; and all of them together in bytes.
+WRK_REQUESTS, WRK_BYTES = 20_000, 64 << 20
 
 
 def make_model(path, n_users=N_USERS, events=50, iterations=6):
@@ -182,23 +185,21 @@ def _load_in_process(queue, *arguments):
         queue.put(asyncio.run(load(*arguments)))
 
 
-def load_by_asyncio(server, make, connections, seconds):
-    """One run, the client in a process of its own."""
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    client = context.Process(target=_load_in_process, args=(queue, server.port, make, connections, seconds))
-    client.start()
-    latencies, failures = queue.get()
-    client.join()
-    p50, p99 = np.percentile(np.array(latencies) * 1000, (50, 99))
-    return {
-        "requests": len(latencies), "seconds": seconds, "p50_ms": p50, "p99_ms": p99, "failures": len(failures)
-    }  # fmt: skip
-
-
 def prepare_by_asyncio(server, make, connections, seconds):
-    """A run that is ready to begin."""
-    return lambda: load_by_asyncio(server, make, connections, seconds)
+    """A run of the asyncio client, in a process of its own, that is ready to begin."""
+
+    def run():
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        client = context.Process(target=_load_in_process, args=(queue, server.port, make, connections, seconds))
+        client.start()
+        latencies, failures = queue.get()
+        client.join()
+        p50, p99 = np.percentile(np.array(latencies) * 1000, (50, 99))
+        found = {"requests": len(latencies), "seconds": seconds, "p50_ms": p50, "p99_ms": p99}
+        return {**found, "failures": len(failures)}
+
+    return run
 
 
 def prepare_by_wrk(server, make, connections, seconds):
@@ -219,11 +220,6 @@ def prepare_by_wrk(server, make, connections, seconds):
         return json.loads(said.strip().splitlines()[-1])
 
     return run
-
-
-WRK = shutil.which("wrk")
-# Of the requests that wrk sends: more than a server answers.
-WRK_REQUESTS, WRK_BYTES = 20_000, 64 << 20
 
 
 def measure(server, make, connections, seconds, weight=1, repeats=3):
