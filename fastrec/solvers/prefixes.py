@@ -7,23 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from fastrec.kernels.lanes import padded_width
 from fastrec.kernels.prefixes import Fading, Listed, Occurrences, list_prefixes, sum_prefixes
 from fastrec.kernels.session_neighbors import place_visits
-from fastrec.matrix.arrays import Floats, aligned_zeros, readonly, starts_of
+from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.cells import count_codes, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, drop_zeros, keep_entries
 from fastrec.matrix.rows import transpose
 from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.inversion import invert_lower, solve_in_place
-from fastrec.solvers.truncated_svd import SparseProduct
+from fastrec.solvers.symmetric_products import multiply_in_place
 
 PIECES = 64
 TILE = 512  # rows and columns that are added to their mirror image at a time
-SQUARE = 64  # rows and columns that are transposed at a time, so that both stay in the cache
 # Below this density the product of the inverse with a sparse right side takes less time than substitution does.
-SPARSE = 0.1
+SPARSE = 0.2
 
 
 class Series(NamedTuple):
@@ -161,19 +159,6 @@ def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
     run_pieces(add_rows, range(0, n, TILE), n_jobs)
 
 
-def _write_transposed(matrix: Floats, out: Floats, n_jobs: int) -> None:
-    """Fill a square array with the transpose of what a matrix begins with."""
-    n = len(out)
-
-    def write_rows(top: int) -> None:
-        for left in range(0, n, SQUARE):
-            out[top : top + SQUARE, left : left + SQUARE] = matrix[left : min(left + SQUARE, n), top : top + SQUARE][
-                :, : n - top
-            ].T
-
-    run_pieces(write_rows, range(0, n, SQUARE), n_jobs)
-
-
 def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: Callable[[], object]) -> Floats:
     """A⁻¹ S of a positive definite A, whose lower triangle is given and spoiled, and of S: float32, dense.
 
@@ -192,13 +177,5 @@ def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: 
         solve_in_place(gramian, right, n_jobs, advance)
         return right
     invert_lower(gramian, n_jobs, advance)
-    inverse = aligned_zeros(n, padded_width(n))
-    for top in range(0, n, TILE):
-        rows = slice(top, min(top + TILE, n))
-        inverse[rows, :top] = gramian[rows, :top]
-        inverse[:top, rows] = gramian[rows, :top].T
-        tile = np.tril(gramian[rows, rows])
-        inverse[rows, rows] = tile + np.tril(tile, -1).T
-    turned = SparseProduct(transpose(future, n_jobs)).times(inverse, n_jobs)
-    _write_transposed(turned, gramian, n_jobs)
+    multiply_in_place(gramian, future, n_jobs)
     return gramian
