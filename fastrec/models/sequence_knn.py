@@ -129,7 +129,7 @@ class SequenceKNN(Explaining, Updating):
         candidates: int = 2000,
         recency: float = 0.85,
         decay: float = 0.75,
-        before: float = 0.2,
+        before: float = 0.35,
         source_exponent: float = 0.5,
         target_exponent: float = 0.2,
         length_exponent: float = 0.5,

@@ -36,18 +36,22 @@ POPULAR = 1e-6
 MOST_EXCHANGED = 0.5
 # At most so many events at a time are taken in place.
 FEW = 1000
+# Users of an item in the mean below which rules go both ways, and popular items are set back less.
+SPARSE = 50
 ONE = readonly(np.ones(1, np.float32))
 
 
 class SequenceRules(ItemWeights):
     """Items that users turned to soon after those that somebody turned to last.
 
-    The weight from item i to item j counts how often j came after i in one history, at most `window` events later:
+    The weight from item i to item j counts how often j came after i in one history, at most `window` events later, and
+    how often before it:
 
-        w_ij = Σ decay^(distance - 1) / ((1 + n_i)^source_exponent · (1 + n_j)^target_exponent),
+        w_ij = Σ decay^(distance - 1) · [1, or `before`] / ((1 + n_i)^source_exponent · (1 + n_j)^target_exponent),
 
-    over all users who had first i and then j, with n the number of users of an item. The score of item j for a history
-    is Σ_i recency^(events since i) · w_ij. Values say nothing but that an event took place; zeros are no feedback.
+    over all users who had both, 1 where j came after i, with n the number of users of an item. The score of item j for
+    a history is Σ_i recency^(events since i) · w_ij. Values say nothing but that an event took place; zeros are no
+    feedback.
 
     Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
     the later, equal ones in the order of the codes.
@@ -61,11 +65,17 @@ class SequenceRules(ItemWeights):
     recency : float
         What an item of a history counts less for each event since, above 0 and at most 1; what has fallen below a
         thousandth counts nothing. Set on a fitted model, it acts at once.
-    source_exponent, target_exponent : float
-        How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
+    before : float or None
+        What a pair counts where j came before i, from 0 to 1. Where there are few events of each item, much of their
+        order is chance: None is 0.5 where an item has fewer than 50 users in the mean, and else 0.
+    source_exponent : float
+        How far items with many users are set back in the history, from 0 to 2.
+    target_exponent : float or None
+        How far they are set back as what is recommended, from 0 to 2; None is 0.2 where an item has fewer than 50 users
+        in the mean, and else 0.3.
     min_support : int
-        How many users at least must have had one item of a weight after the other, at most `window` events later, and
-        each item that is given, at least 1. Other weights are 0.
+        How many users at least must have had both items of a weight, at most `window` events apart and in an order
+        that counts, and each item that is given, at least 1. Other weights are 0.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -104,8 +114,9 @@ class SequenceRules(ItemWeights):
         "window": Integer(1, log=True),
         "decay": Number(0, 1, above=True),
         "recency": RECENCY,
+        "before": Number(0, 1, also=(None,)),
         "source_exponent": Number(0, 2),
-        "target_exponent": Number(0, 2),
+        "target_exponent": Number(0, 2, also=(None,)),
         "min_support": MIN_SUPPORT,
         "n_jobs": Jobs(),
     }
@@ -123,14 +134,16 @@ class SequenceRules(ItemWeights):
         *,
         decay: float = 0.8,
         recency: float = 0.7,
+        before: float | None = None,
         source_exponent: float = 0.5,
-        target_exponent: float = 0.3,
+        target_exponent: float | None = None,
         min_support: int = 1,
         n_jobs: int | None = None,
     ) -> None:
         self.window = window
         self.decay = decay
         self.recency = recency
+        self.before = before
         self.source_exponent = source_exponent
         self.target_exponent = target_exponent
         self.min_support = min_support
@@ -148,7 +161,7 @@ class SequenceRules(ItemWeights):
         """Updates the rules; where items are to follow, the pairs of the changed users are exchanged, in
         sums that are exact.
         """
-        pairs, jobs = change.derived.peek(_sums_key(self.window, self.decay)), effective_jobs(self.n_jobs)
+        pairs, jobs = change.derived.peek(self._sums_key()), effective_jobs(self.n_jobs)
         gone = _sequences_of(change.before, change.order, change.users)
         new = _sequences_of(self._training, self._training_order(), change.users)
         exchanged = len(gone.items) + len(new.items)
@@ -163,13 +176,29 @@ class SequenceRules(ItemWeights):
         counts = self.item_counts_ + 1.0
         left, right = (np.asarray(counts**-power) for power in self._exponents())
         self.weights_ = weigh(pairs, left, right, effective_jobs(self.n_jobs))
-        self._derived.get(_sums_key(self.window, self.decay), lambda: pairs)
+        self._derived.get(self._sums_key(), lambda: pairs)
 
     def _fades(self) -> NDArray[np.float64]:
-        return fades_of(min(self.window, self.n_features_in_), self.decay)
+        return fades_of(min(self.window, self.n_features_in_), self.decay, self._backward())
+
+    def _backward(self) -> float:
+        """The share that a pair counts in the row of its later item."""
+        if self.before is None:
+            return 0.5 if self._surplus() < 0 else 0.0
+        return self.before
 
     def _exponents(self) -> tuple[float, float]:
+        if self.target_exponent is None:
+            return self.source_exponent, 0.2 if self._surplus() < 0 else 0.3
         return self.source_exponent, self.target_exponent
+
+    def _surplus(self) -> int:
+        """The events that there are beyond those of sparse data; below 0 where the data is sparse."""
+        total = int(self.item_counts_.sum()) if self._growing is None else self._growing.total
+        return total - SPARSE * self.n_features_in_
+
+    def _sums_key(self) -> Key[Pairs]:
+        return _sums_key(self.window, self.decay, self._backward())
 
     # -- a few events, taken in place
 
@@ -201,6 +230,8 @@ class SequenceRules(ItemWeights):
             return None
         if self.min_support > 1:  # the users of pairs are counted anew
             return None
+        if abs(self._surplus()) <= X.n_interactions:  # what options of None stand for may change
+            return None
         if X.users.kind != self.users_.kind or (X.values is not None and X.values.min() < 0):
             return None
         items = None if X.items is self.items_ else self.items_.encode(X.items.ids, unknown="code")
@@ -213,11 +244,11 @@ class SequenceRules(ItemWeights):
         """The rules that take in events, by the options as they are now; None where they would take in every
         event.
         """
-        key = (self.window, self.decay, self._exponents())
+        key = (self.window, self.decay, self._backward(), self._exponents())
         growing = self._growing
         if growing is not None:
             return growing if growing.key == key else None
-        pairs, order = self._derived.peek(_sums_key(self.window, self.decay)), self.order_
+        pairs, order = self._derived.peek(self._sums_key()), self.order_
         if pairs is not None and order is not None:
             histories = ChangedRows(self.seen_, order)
             changing = ChangingPairs(pairs, self._fades())
@@ -250,7 +281,7 @@ class SequenceRules(ItemWeights):
             seen, order = growing.histories.join(len(self.user_vocabulary))
             pairs = growing.pairs.join()
             weights = weigh(pairs, growing.powers.left, growing.powers.right, effective_jobs(self.n_jobs))
-            self._derived.get(_sums_key(*growing.key[:2]), lambda: pairs)
+            self._derived.get(_sums_key(*growing.key[:3]), lambda: pairs)
             self.seen_, self.order_, self.weights_ = seen, order, weights
             freeze(self)
             del self._growing
@@ -310,8 +341,8 @@ class Coded(NamedTuple):
         return readonly(codes if self.items is None else self.items[codes])
 
 
-def _sums_key(window: int, decay: float) -> Key[Pairs]:
-    return Key(f"sums over pairs {window} {decay}")
+def _sums_key(window: int, decay: float, before: float) -> Key[Pairs]:
+    return Key(f"sums over pairs {window} {decay} {before}")
 
 
 def _sequences_of(matrix: CodeMatrix, order: Order | None, users: Codes) -> Sequences:

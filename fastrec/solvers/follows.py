@@ -1,4 +1,4 @@
-"""The items that follow each item in sequences, as a sparse matrix from item to later item."""
+"""The items that follow each item in sequences, and those before it, as a sparse matrix from item to item."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -33,19 +33,23 @@ UNIT = 2.0**-20
 WORTH_THREADS = 1 << 18
 
 
-def fades_of(window: int, decay: float) -> Doubles:
+def fades_of(window: int, decay: float, before: float = 0.0) -> Doubles:
     """The weight of a pair at each distance from 0 to `window`: a power of `decay`, and 1 for neighbours.
 
-    >>> fades_of(3, 0.5)
-    array([0.  , 1.  , 0.5 , 0.25])
+    The first row is for the later item, the second, which is `before` times as much, for the earlier one.
+
+    >>> fades_of(3, 0.5, 0.5)
+    array([[0.   , 1.   , 0.5  , 0.25 ],
+           [0.   , 0.5  , 0.25 , 0.125]])
     """
-    fades = np.round(decay ** np.arange(-1.0, window) / UNIT) * UNIT
-    fades[0] = 0
-    return fades[: 1 + np.count_nonzero(fades)]
+    fades = np.round(np.outer([1, before], decay ** np.arange(-1.0, window)) / UNIT) * UNIT
+    fades[:, 0] = 0
+    return np.ascontiguousarray(fades[:, : 1 + np.count_nonzero(fades[0])])
 
 
 def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 1) -> Pairs:
-    """Σ fades[distance] over all events of item i and later ones of item j in one sequence, by rows of items i.
+    """Sums over all pairs of events of items i and j in one sequence, by rows of items i: fades[0, distance] where j
+    is the later one, else fades[1, distance].
 
     The same to the bit for any order of the sequences, and any number of threads.
 
@@ -54,7 +58,7 @@ def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 
     sequences
         Whose codes are below `n_items`.
     fades
-        What a pair counts at each distance, multiples of `UNIT`, of shape (window + 1,).
+        What a pair counts at each distance, multiples of `UNIT`, of shape (2, window + 1).
     n_jobs
         Threads.
 
@@ -68,8 +72,9 @@ def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 
     """
     items, counts = readonly(sequences.items), count_codes(sequences.items, n_items)
     visits = _visits_of(sequences, counts)
-    most = np.minimum(counts * (len(fades) - 1), n_items)  # entries of each row
-    costs = counts * (len(fades) - 1) + most + 1
+    others = counts * np.count_nonzero(fades)  # that stand near the events of each item
+    most = np.minimum(others, n_items)  # entries of each row
+    costs = others + most + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
     cuts = balanced_cuts(costs, PIECES if jobs > 1 else 1)
     fades = readonly(fades)
@@ -142,8 +147,6 @@ def _join_parts(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def _visits_of(sequences: Sequences, counts: NDArray[np.int64]) -> Visits:
     starts = starts_of(counts)
-    visits = Visits(
-        readonly(starts), np.empty(len(sequences.items), np.int64), np.empty(len(sequences.items), np.int64)
-    )
+    visits = Visits(readonly(starts), *(np.empty(len(sequences.items), np.int64) for _ in range(3)))
     place_visits(readonly(sequences.starts), readonly(sequences.items), starts[1:].copy(), visits)
     return visits

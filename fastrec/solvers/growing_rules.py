@@ -36,8 +36,8 @@ class GrowingRules:
     counts
         The users of each item, of those events whose value is not 0, of shape (n_items,).
     key
-        The options by which it counts: `window`, `decay`, and how far items with many users are set back, as the source
-        of a rule, and as its target.
+        The options by which it counts: `window`, `decay`, `before`, and how far items with many users are set back, as
+        the source of a rule, and as its target.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class GrowingRules:
         histories: ChangedRows,
         pairs: ChangingPairs,
         counts: NDArray[np.int64],
-        key: tuple[int, float, tuple[float, float]],
+        key: tuple[int, float, float, tuple[float, float]],
     ) -> None:
         self.lock, self.key = threading.RLock(), key
         self.histories, self.pairs, self.item_counts = histories, pairs, counts
-        self._highest = int(counts.max(initial=0))
+        self.total, self._highest = int(counts.sum()), int(counts.max(initial=0))
         self.powers = self._make_powers()
 
     def take(self, events: Iterable[NewEvents], policy: str) -> None:
@@ -70,14 +70,14 @@ class GrowingRules:
             self.pairs.change(appended.before, appended.after)
             self.histories.put(new.user, appended.row)
             counts = self.item_counts.copy()  # others may have those before
-            count_gained(new.items, appended.gained, counts, self.powers)
+            self.total += count_gained(new.items, appended.gained, counts, self.powers)
             self.item_counts = readonly(counts)
 
     def _make_powers(self) -> Powers:
         """The powers of all items, and of the counts that they may come to."""
         users = 2 * self._highest + 1000
         of_items, of_numbers = (
-            [np.asarray((counts + 1.0) ** -exponent) for exponent in self.key[2]]
+            [np.asarray((counts + 1.0) ** -exponent) for exponent in self.key[3]]
             for counts in (self.item_counts, np.arange(users))
         )
         return Powers(*of_items, *of_numbers)

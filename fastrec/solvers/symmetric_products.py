@@ -38,7 +38,7 @@ def multiply_in_place(lower: Floats, sparse: CodeMatrix, n_jobs: int) -> None:
            [2., 6.]], dtype=float32)
     """
     n, turned = len(lower), transpose(sparse, n_jobs)
-    cuts, codes, values = map(readonly, (_cut_rows(turned), turned.indices, turned.data))
+    cuts, codes, values = readonly(_cut_rows(turned)), readonly(turned.indices), readonly(turned.data)
     strips, products = (aligned_zeros(ROUND, n * STRIP) for _ in range(2))
 
     def multiply(strip: Floats, product: Floats, left: int) -> None:
@@ -52,7 +52,7 @@ def multiply_in_place(lower: Floats, sparse: CodeMatrix, n_jobs: int) -> None:
 
 
 def _cut_rows(matrix: CodeMatrix) -> NDArray[np.int64]:
-    """Where the entries of each row begin whose codes are in each block, of shape (blocks + 1, rows).
+    """The places at which the entries of each row begin whose codes are in each block: of shape (blocks + 1, rows).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> _cut_rows(check_matrix([[1, 0], [1, 1]]))

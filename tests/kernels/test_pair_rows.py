@@ -21,6 +21,7 @@ from tests.reference import sequence_rules as reference
 
 ITEMS = 9
 sequences = st.lists(st.integers(0, ITEMS - 1), unique=True)
+halves = st.sampled_from([0.0, 0.5, 1.0])
 
 
 def pairs_of(sums):
@@ -44,9 +45,11 @@ def joined(base, rows):
 
 
 @settings(deadline=None, max_examples=80)
-@given(sequences, sequences, st.lists(st.booleans(), min_size=ITEMS, max_size=ITEMS), sequences, st.integers(1, 4))
-def test_sums_are_those_of_plain_python_whatever_is_lost_and_whatever_comes(first, second, kept, more, window):
-    fades = fades_of(window, 0.5)
+@given(
+    sequences, sequences, st.lists(st.booleans(), min_size=ITEMS, max_size=ITEMS), sequences, st.integers(1, 4), halves
+)
+def test_sums_are_those_of_plain_python_whatever_is_lost_and_whatever_comes(first, second, kept, more, window, before):
+    fades = fades_of(window, 0.5, before)
     base = pairs_of(reference.pair_sums([first, second], ITEMS, fades))
     left = [item for item, stays in zip(first, kept, strict=False) if stays]
     after = [item for item in left if item not in more] + more

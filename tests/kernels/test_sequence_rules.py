@@ -22,15 +22,16 @@ from tests.reference import sequence_rules as reference
 def visits_of(lists, n_items):
     items = np.array([item for row in lists for item in row], np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(items, minlength=n_items))]).astype(np.int64)
-    visits = Visits(starts, np.empty(len(items), np.int64), np.empty(len(items), np.int64))
+    visits = Visits(starts, *(np.empty(len(items), np.int64) for _ in range(3)))
     place_visits(np.cumsum([0, *map(len, lists)]), items, starts[1:].copy(), visits)
     return items, visits
 
 
-def test_visits_of_an_item_are_in_order_and_know_where_their_sequence_ends():
+def test_visits_of_an_item_are_in_order_and_know_where_their_sequence_begins_and_ends():
     _, visits = visits_of([[2, 0, 2], [], [0], [2]], 3)
     assert visits.starts.tolist() == [0, 2, 2, 5]
     assert visits.places.tolist() == [1, 3, 0, 2, 4]
+    assert visits.begins.tolist() == [0, 3, 0, 0, 4]
     assert visits.stops.tolist() == [3, 4, 3, 3, 5]
 
 
@@ -38,17 +39,17 @@ def test_visits_of_an_item_are_in_order_and_know_where_their_sequence_ends():
 @settings(max_examples=40, deadline=None)
 @given(
     lists=st.lists(st.lists(st.integers(0, 4), max_size=8), min_size=1, max_size=5), window=st.integers(1, 6),
-    decay=st.sampled_from([0.25, 0.5, 1.0]), first=st.integers(0, 4),
+    decay=st.sampled_from([0.25, 0.5, 1.0]), first=st.integers(0, 4), before=st.sampled_from([0, 0.25, 1]),
 )  # fmt: skip
-def test_pairs_are_summed_as_by_the_twin_and_room_is_left_as_it_was(n_items, lists, window, decay, first):
+def test_pairs_are_summed_as_by_the_twin_and_room_is_left_as_it_was(n_items, lists, window, decay, first, before):
     items, visits = visits_of(lists, n_items)
-    fades = np.array([0, *decay ** np.arange(window)])
+    fades = np.outer([1, before], [0, *decay ** np.arange(window)])
     rows, room = n_items - first, 6 * n_items
     found = Follows(np.zeros(rows, np.int64), np.empty(room, np.int32), np.empty(room))
     sums = np.zeros(n_items)
     sum_follows(items, visits, first, n_items, fades, sums, np.empty(n_items, np.int32), found)
     assert not sums.any()
-    expected = reference.weights(lists, n_items, window, decay, 0, 0)
+    expected = reference.weights(lists, n_items, window, decay, 0, 0, before)
     got, ends = np.zeros((n_items, n_items)), np.cumsum(found.lengths)
     for row, (end, length) in enumerate(zip(ends, found.lengths, strict=True), first):
         codes = found.codes[end - length : end]

@@ -48,12 +48,13 @@ def assert_same_weights(one, other):
 
 
 @settings(deadline=None, max_examples=30)
-@given(logs, st.integers(1, 5), st.floats(0.1, 1), st.floats(0.1, 1))
-def test_weights_and_scores_are_those_of_plain_python(log, window, decay, recency):
-    model = SequenceRules(window, decay=decay, recency=recency, source_exponent=0.6, target_exponent=0.2)
+@given(logs, st.integers(1, 5), st.floats(0.1, 1), st.floats(0.1, 1), st.floats(0, 1))
+def test_weights_and_scores_are_those_of_plain_python(log, window, decay, recency, before):
+    options = {"before": before, "source_exponent": 0.6, "target_exponent": 0.2}
+    model = SequenceRules(window, decay=decay, recency=recency, **options)
     model.fit(interactions(log))
     histories = sequences_of(model)
-    weights = reference.weights(histories, ITEMS, window, decay, 0.6, 0.2)
+    weights = reference.weights(histories, ITEMS, window, decay, 0.6, 0.2, before)
     np.testing.assert_allclose(model.weights_.toarray(), weights, rtol=1e-3, atol=1e-5)
     for user, history in zip(USERS, histories, strict=True):
         expected = reference.scores(history, model.weights_.toarray(), recency, ITEMS)
@@ -186,6 +187,21 @@ def test_events_in_place_of_new_users_and_what_changes_the_rest_are_one_truth(tm
         for it in (model, whole):
             change(it.partial_fit(one(7))).partial_fit(one(9))
         assert_same_model(model, whole)
+
+
+def test_sparse_data_has_rules_both_ways_until_events_make_it_dense(monkeypatch):
+    monkeypatch.setattr(sequence_rules, "SPARSE", 10)  # 300 events of 30 items
+    log = random_log(40, 30, 900)
+    data, later = log.select(np.arange(310)), [log.select(np.array([number])) for number in range(310, 400)]
+    model = SequenceRules(window=4).fit(data)
+    assert model._surplus() < -10
+    assert_same_weights(model.weights_, SequenceRules(window=4, before=0.5, target_exponent=0.2).fit(data).weights_)
+    for more in later:
+        model.partial_fit(more)
+    assert model._surplus() > 10
+    whole = log.select(np.arange(400))
+    assert_same_model(model, SequenceRules(window=4).fit(whole))
+    assert_same_weights(model.weights_, SequenceRules(window=4, before=0, target_exponent=0.3).fit(whole).weights_)
 
 
 def test_what_is_read_while_events_come_stays_as_it_was():

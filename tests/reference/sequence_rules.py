@@ -3,14 +3,15 @@
 import numpy as np
 
 
-def weights(sequences, n_items, window, decay, source_exponent, target_exponent):
-    """The weight of each item (row) for each later one, float64, of shape (n_items, n_items)."""
+def weights(sequences, n_items, window, decay, source_exponent, target_exponent, before=0):
+    """The weight of each item (row) for each other one, float64, of shape (n_items, n_items)."""
     sums, counts = np.zeros((n_items, n_items)), np.zeros(n_items)
     for items in sequences:
         for place, item in enumerate(items):
             counts[item] += 1
             for distance, later in enumerate(items[place + 1 : place + 1 + window], 1):
                 sums[item, later] += decay ** (distance - 1)
+                sums[later, item] += before * decay ** (distance - 1)
     return sums / (1 + counts[:, None]) ** source_exponent / (1 + counts) ** target_exponent
 
 
@@ -23,10 +24,11 @@ def scores(sequence, weights, recency, last):
 
 
 def pair_sums(sequences, n_items, fades):
-    """What pairs of each item (row) and each later one count together, of shape (n_items, n_items)."""
+    """What pairs of each item (row) and each other one count together, of shape (n_items, n_items)."""
     sums = np.zeros((n_items, n_items))
     for items in sequences:
         for place, item in enumerate(items):
-            for distance, later in enumerate(items[place + 1 : place + len(fades)], 1):
-                sums[item, later] += fades[distance]
+            for distance, later in enumerate(items[place + 1 : place + fades.shape[1]], 1):
+                sums[item, later] += fades[0, distance]
+                sums[later, item] += fades[1, distance]
     return sums

@@ -21,12 +21,15 @@ def sequences_of(lists):
     st.integers(1, 9),
     st.sampled_from([0.1, 0.5, 1.0]),
     st.integers(1, 2),
+    st.sampled_from([0.0, 0.5, 1.0]),
 )
-def test_sums_over_pairs_are_those_of_plain_python_repeated_items_too(lists, n_items, window, decay, jobs):
+def test_sums_over_pairs_are_those_of_plain_python_repeated_items_too(lists, n_items, window, decay, jobs, before):
     lists = [[item % n_items for item in items] for items in lists]
     ones = np.ones(n_items)
-    found = weigh(sum_pairs(sequences_of(lists), n_items, fades_of(window, decay), jobs), ones, ones, jobs)
-    np.testing.assert_allclose(found.toarray(), reference.weights(lists, n_items, window, decay, 0, 0), atol=1e-5)
+    found = weigh(sum_pairs(sequences_of(lists), n_items, fades_of(window, decay, before), jobs), ones, ones, jobs)
+    np.testing.assert_allclose(
+        found.toarray(), reference.weights(lists, n_items, window, decay, 0, 0, before), atol=1e-5
+    )
     assert (found.data > 0).all()
     for row in range(n_items):
         assert (np.diff(found.indices[found.indptr[row] : found.indptr[row + 1]]) > 0).all()
@@ -45,7 +48,7 @@ lists_of_items = st.lists(st.lists(st.integers(0, 5), max_size=8), max_size=5)
 @settings(deadline=None, max_examples=60)
 @given(lists_of_items, lists_of_items, lists_of_items, st.sampled_from([0.3, 0.7, 1.0]), st.integers(6, 9))
 def test_exchanged_sequences_leave_the_bits_of_sums_of_all(staying, gone, new, decay, n_items):
-    fades = fades_of(4, decay)
+    fades = fades_of(4, decay, 0.5)
     pairs = sum_pairs(sequences_of([*gone, *staying]), 6, fades)
     found = exchange(pairs, sequences_of(gone), sequences_of(new), n_items, fades)
     expected = sum_pairs(sequences_of([*staying, *new]), n_items, fades)

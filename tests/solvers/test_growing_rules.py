@@ -12,7 +12,7 @@ from fastrec.solvers.growing_rules import GrowingRules, NewEvents
 from fastrec.solvers.neighbors import rows_of
 from fastrec.solvers.pair_rows import ChangingPairs
 
-FADES, EXPONENTS = fades_of(3, 0.7), (0.5, 0.3)
+FADES, EXPONENTS = fades_of(3, 0.7, 0.5), (0.5, 0.3)
 
 
 def events(user, items, values=None):
@@ -23,7 +23,7 @@ def events(user, items, values=None):
 def growing_rules():
     histories = ChangedRows(check_matrix([[1, 1, 0], [0, 1, 1]]), np.array([1, 0, 0, 1], "i4"))
     pairs = ChangingPairs(sum_pairs(Sequences(np.array([0, 2, 4]), np.array([1, 0, 1, 2], "i4")), 3, FADES), FADES)
-    return GrowingRules(histories, pairs, np.array([1, 2, 1]), (3, 0.7, EXPONENTS))
+    return GrowingRules(histories, pairs, np.array([1, 2, 1]), (3, 0.7, 0.5, EXPONENTS))
 
 
 def test_counts_and_scores_are_those_of_all_events():

@@ -19,9 +19,9 @@ def summed(histories, fades):
 
 
 @settings(deadline=None, max_examples=50)
-@given(changes, changes)
-def test_histories_that_become_others_leave_the_sums_of_these(first, later):
-    fades = fades_of(4, 0.6)
+@given(changes, changes, st.sampled_from([0.0, 0.3]))
+def test_histories_that_become_others_leave_the_sums_of_these(first, later, half):
+    fades = fades_of(4, 0.6, half)
     pairs = summed(first, fades)
     before = [part.copy() for part in pairs]
     changing, histories = ChangingPairs(pairs, fades), dict(enumerate(first))

@@ -238,6 +238,7 @@ FAMILIES = (
             "window": Range(2, 40, whole=True),
             "decay": Range(0.4, 0.98, linear=True),
             "recency": Range(0.3, 0.98, linear=True),
+            "before": Range(0, 1, linear=True),
             "source_exponent": Range(0, 1, linear=True),
             "target_exponent": Range(0, 0.8, linear=True),
         },
@@ -246,7 +247,11 @@ FAMILIES = (
     ),
     Family(
         SequenceKNN,
-        {"recency": Range(0.4, 0.98, linear=True), "decay": Range(0.4, 0.98, linear=True)},
+        {
+            "recency": Range(0.4, 0.98, linear=True),
+            "decay": Range(0.4, 0.98, linear=True),
+            "before": Range(0, 1, linear=True),
+        },
         lambda shape: 1e-7 * shape.events + 10 * _answers(shape),
         lambda shape: shape.has_times,
     ),

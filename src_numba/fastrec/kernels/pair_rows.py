@@ -10,7 +10,7 @@ import numpy as np
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Codes, Counts, Doubles, Floats
-from fastrec.kernels.sequence_rules import Pairs
+from fastrec.kernels.sequence_rules import Pairs, count_backward
 from fastrec.kernels.sparse import Entries
 
 
@@ -49,7 +49,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
     lost
         Room, of the length of `before`.
     """
-    window, kept, n_lost = len(fades) - 1, 0, 0
+    window, kept, n_lost = fades.shape[1] - 1, 0, 0
     for place in range(len(before)):
         if kept < len(after) and before[place] == after[kept]:
             kept += 1
@@ -57,16 +57,20 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
             lost[n_lost] = place
             n_lost += 1
     # Rows whose sums may change must have room for what may come to them.
-    more, wanted = window + n_lost, used
+    far = window + n_lost
+    both = count_backward(fades) > 0
+    more, wanted = 2 * far if both else far, used
     for number in range(n_lost):
-        for place in range(max(0, lost[number] - more), lost[number] + 1):
+        begin, end = _near(lost[number], far, both, len(before))
+        for place in range(begin, end):
             wanted += _places_for(rows, before[place], more)
     for place in range(max(0, kept - window), len(after)):
         wanted += _places_for(rows, after[place], more)
     if wanted > len(rows.codes):
         return -1 - wanted
     for number in range(n_lost):
-        for place in range(max(0, lost[number] - more), lost[number] + 1):
+        begin, end = _near(lost[number], far, both, len(before))
+        for place in range(begin, end):
             used += _move_row(rows, before[place], more, used)
     for place in range(max(0, kept - window), len(after)):
         used += _move_row(rows, after[place], more, used)
@@ -77,21 +81,29 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
         length -= 1
     for later in range(kept, len(after)):
         for place in range(max(0, later - window), later):
-            _add(rows, after[place], after[later], fades[later - place])
+            _add_pair(rows, after[place], after[later], fades[0, later - place], fades[1, later - place])
     return used
+
+
+@kernel(inline=True)
+def _near(place: int, far: int, both: bool, length: int) -> tuple[int, int]:
+    """The first place whose row has pairs with what stands at a place, and the end of these places."""
+    return max(0, place - far), min(length, place + far + 1) if both else place + 1
 
 
 @kernel(inline=True)
 def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubles) -> None:
     """Takes an item out of a sequence: its pairs are lost, and those across its place move together by one."""
-    window = len(fades) - 1
+    window = fades.shape[1] - 1
     for place in range(max(0, gone - window), gone):
-        _add(rows, items[place], items[gone], -fades[gone - place])
+        _add_pair(rows, items[place], items[gone], -fades[0, gone - place], -fades[1, gone - place])
         for later in range(gone + 1, min(length, place + window + 2)):
-            distance = later - place
-            _add(rows, items[place], items[later], fades[distance - 1] - (fades[distance] if distance <= window else 0))
+            near, within = later - place - 1, later - place <= window
+            forward = fades[0, near] - (fades[0, near + 1] if within else 0)
+            backward = fades[1, near] - (fades[1, near + 1] if within else 0)
+            _add_pair(rows, items[place], items[later], forward, backward)
     for later in range(gone + 1, min(length, gone + window + 1)):
-        _add(rows, items[gone], items[later], -fades[later - gone])
+        _add_pair(rows, items[gone], items[later], -fades[0, later - gone], -fades[1, later - gone])
     for place in range(gone, length - 1):
         items[place] = items[place + 1]
 
@@ -140,6 +152,13 @@ def _find(codes: Codes, code: int, low: int, high: int) -> int:
 
 
 @kernel(inline=True)
+def _add_pair(rows: PairRows, item: int, later: int, forward: float, backward: float) -> None:
+    """Adds to the changes of a pair, in the row of the earlier item and in that of the later one."""
+    _add(rows, item, later, forward)
+    _add(rows, later, item, backward)
+
+
+@kernel(inline=True)
 def _add(rows: PairRows, item: int, later: int, more: float) -> None:
     """Adds to the change of one pair, which is put in where it is new, and taken out where it comes to 0."""
     if more == 0:
@@ -161,12 +180,15 @@ def _add(rows: PairRows, item: int, later: int, more: float) -> None:
 
 
 @kernel()
-def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -> None:
-    """Adds to the counts of items, and looks up their powers."""
+def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -> int:
+    """Adds to the counts of items, and looks up their powers; returns what is added to all of them."""
+    total = 0
     for at in range(len(items)):
         item = items[at]
         counts[item] += gained[at]
         powers.left[item], powers.right[item] = powers.of_left[counts[item]], powers.of_right[counts[item]]
+        total += gained[at]
+    return total
 
 
 @kernel()

@@ -1,4 +1,4 @@
-"""The items that follow each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
+"""The items that stand near each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ class Visits(NamedTuple):
 
     starts: NDArray[np.int64]  # (n_items + 1,): where the visits of each item begin
     places: NDArray[np.int64]  # (events,): where in the sequences the item stands
-    stops: NDArray[np.int64]  # (events,): where the sequence ends
+    begins: NDArray[np.int64]  # (events,): where the sequence begins
+    stops: NDArray[np.int64]  # (events,): where it ends
 
 
 class Follows(NamedTuple):
@@ -28,7 +29,7 @@ class Follows(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Sums over pairs, by rows of the earlier item: codes that rise, and sums, exact and never 0."""
+    """Sums over pairs, by rows of items: codes of others, which rise, and sums, exact and never 0."""
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
     codes: NDArray[np.int32]
@@ -37,7 +38,7 @@ class Pairs(NamedTuple):
 
 @kernel()
 def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
-    """Fills `places` and `stops`; `ends` has the place behind the last visit of each item, and is counted down.
+    """Fills the visits; `ends` has the place behind the last visit of each item, and is counted down.
 
     Parameters
     ----------
@@ -51,14 +52,25 @@ def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
         for place in range(stop - 1, starts[row] - 1, -1):
             ends[items[place]] -= 1
             visits.places[ends[items[place]]] = place
+            visits.begins[ends[items[place]]] = starts[row]
             visits.stops[ends[items[place]]] = stop
+
+
+@kernel(inline=True)
+def count_backward(fades: Any) -> int:
+    """The largest distance at which the earlier one of a pair counts something to the later one."""
+    reach = fades.shape[1] - 1
+    while reach > 0 and fades[1, reach] == 0:
+        reach -= 1
+    return reach
 
 
 @kernel()
 def sum_follows(
     items: Any, visits: Visits, first: int, last: int, fades: Any, sums: Any, met: Any, found: Follows
 ) -> None:
-    """Fills rows with Σ fades[distance] over all pairs of a visit of i and a later one of j.
+    """Fills rows with what all pairs of a visit of i and one of j count: fades[0, distance] where j is the later one,
+    and else fades[1, distance].
 
     Rows are those of items i from `first` to `last`, one after the other. The fades are multiples of one small power of
     two, so that their sums in float64 are exact, in whatever order the sequences come.
@@ -66,16 +78,16 @@ def sum_follows(
     Parameters
     ----------
     fades
-        float64, of shape (window + 1,): what a pair counts at each distance. What is farther counts nothing.
+        float64, of shape (2, window + 1): what a pair counts at each distance. What is farther counts nothing.
     sums
         float64, of shape (n_items,): zeros, and left as such.
     met
         int32, of shape (n_items,): room.
     """
-    n_items, window, size = len(sums), len(fades) - 1, 0
+    n_items, window, reach, size = len(sums), fades.shape[1] - 1, count_backward(fades), 0
     for item in range(first, last):
         before = size
-        if (visits.starts[item + 1] - visits.starts[item]) * window * SCANNED < n_items:
+        if (visits.starts[item + 1] - visits.starts[item]) * (window + reach) * SCANNED < n_items:
             count = 0
             for visit in range(visits.starts[item], visits.starts[item + 1]):
                 place = visits.places[visit]
@@ -83,7 +95,12 @@ def sum_follows(
                     code = items[later]
                     met[count] = code
                     count += sums[code] == 0
-                    sums[code] += fades[later - place]
+                    sums[code] += fades[0, later - place]
+                for earlier in range(max(visits.begins[visit], place - reach), place):
+                    code = items[earlier]
+                    met[count] = code
+                    count += sums[code] == 0
+                    sums[code] += fades[1, place - earlier]
             codes = np.sort(met[:count])
             for code in codes:
                 found.codes[size] = code
@@ -94,7 +111,9 @@ def sum_follows(
             for visit in range(visits.starts[item], visits.starts[item + 1]):
                 place = visits.places[visit]
                 for later in range(place + 1, min(visits.stops[visit], place + 1 + window)):
-                    sums[items[later]] += fades[later - place]
+                    sums[items[later]] += fades[0, later - place]
+                for earlier in range(max(visits.begins[visit], place - reach), place):
+                    sums[items[earlier]] += fades[1, place - earlier]
             for code in range(n_items):  # without a branch, which could not be foretold
                 sum = sums[code]
                 found.codes[size] = code
