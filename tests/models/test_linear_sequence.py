@@ -88,7 +88,7 @@ def test_with_a_large_regularization_the_weights_are_those_of_rules():
     data = walk(60)
     options = {"window": 5, "source_exponent": 0.5, "target_exponent": 0.3}
     model = LinearSequence(1e7, memory=0.7, ahead=0.0, **options).fit(data)
-    rules = SequenceRules(decay=0.7, **options).fit(data)
+    rules = SequenceRules(before=0, decay=0.7, **options).fit(data)
     np.testing.assert_allclose(1e7 * model.weights_, rules.weights_.toarray(), rtol=1e-2, atol=1e-4)
 
 
