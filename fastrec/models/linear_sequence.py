@@ -47,6 +47,9 @@ class LinearSequence(ItemWeights):
         alone.
     window : int
         How far apart the events of a pair may be, at least 1.
+    before : float
+        What a pair counts in Σ w s_t y_tᵀ against its order, from 0 to 1. Where items have few users, much of their
+        order is chance: try 0.35.
     power : float
         0 counts every prefix alike, 1 every history, from 0 to 1.
     source_exponent, target_exponent : float
@@ -98,6 +101,7 @@ class LinearSequence(ItemWeights):
         "memory": Number(0, 1),
         "ahead": Number(0, 1),
         "window": Integer(1, memory=True, log=True),
+        "before": Number(0, 1),
         "power": Number(0, 1),
         "source_exponent": Number(0, 2),
         "target_exponent": Number(0, 2),
@@ -115,6 +119,7 @@ class LinearSequence(ItemWeights):
         memory: float = 0.8,
         ahead: float = 0.5,
         window: int = 20,
+        before: float = 0.0,
         power: float = 0.0,
         source_exponent: float = 0.0,
         target_exponent: float = 0.0,
@@ -128,6 +133,7 @@ class LinearSequence(ItemWeights):
         self.memory = memory
         self.ahead = ahead
         self.window = window
+        self.before = before
         self.power = power
         self.source_exponent = source_exponent
         self.target_exponent = target_exponent
@@ -140,7 +146,8 @@ class LinearSequence(ItemWeights):
     def _fit(self, matrix: CodeMatrix) -> None:
         sequences = read_sequences(matrix, self._training_order())
         window = min(self.window, max(1, int(np.diff(sequences.starts).max(initial=0)) - 1))
-        series, jobs = Series(self.memory, self.ahead, window, self.power), effective_jobs(self.n_jobs)
+        series = Series(self.memory, self.ahead, window, self.power, self.before)
+        jobs = effective_jobs(self.n_jobs)
         dense = is_dense(self.method, matrix.shape[1])
         self.weights_ = (self._fit_dense if dense else self._fit_sparse)(sequences, series, jobs)
         if not is_finite(self.weights_ if dense else self.weights_.data):

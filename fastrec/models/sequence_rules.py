@@ -67,7 +67,7 @@ class SequenceRules(ItemWeights):
         thousandth counts nothing. Set on a fitted model, it acts at once.
     before : float or None
         What a pair counts where j came before i, from 0 to 1. Where there are few events of each item, much of their
-        order is chance: None is 0.5 where an item has fewer than 50 users in the mean, and else 0.
+        order is chance: None is 0.35 where an item has fewer than 50 users in the mean, and else 0.
     source_exponent : float
         How far items with many users are set back in the history, from 0 to 2.
     target_exponent : float or None
@@ -184,7 +184,7 @@ class SequenceRules(ItemWeights):
     def _backward(self) -> float:
         """The share that a pair counts in the row of its later item."""
         if self.before is None:
-            return 0.5 if self._surplus() < 0 else 0.0
+            return 0.35 if self._surplus() < 0 else 0.0
         return self.before
 
     def _exponents(self) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from fastrec.kernels.session_neighbors import place_visits
 from fastrec.matrix.arrays import Floats, readonly, starts_of
 from fastrec.matrix.cells import count_codes, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, drop_zeros, keep_entries
-from fastrec.matrix.rows import transpose
+from fastrec.matrix.rows import transpose, with_data
 from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.inversion import invert_lower, solve_in_place
@@ -31,6 +31,7 @@ class Series(NamedTuple):
     ahead: float
     window: int
     power: float
+    before: float = 0.0  # what a pair counts in Σ s yᵀ against its order
 
 
 def find_occurrences(sequences: Sequences, n_items: int, power: float) -> Occurrences:
@@ -88,6 +89,8 @@ def sum_over_prefixes(
 
     run_pieces(sum_piece, range(len(cuts) - 1), n_jobs)
     _add_mirrored(past, n_jobs)
+    if series.before:
+        future = future + np.float32(series.before) * future.T
     return (future if np.count_nonzero(future) > most else _sparse_rows(future)), past
 
 
@@ -114,6 +117,9 @@ def list_over_prefixes(
     )
     indptr, shape = starts_of(lengths), (n_items, n_items)
     future, past = (drop_zeros(assemble_csr(values, codes, indptr, shape)) for values in (cross, half))
+    if series.before:
+        back = transpose(future, n_jobs)
+        future = _add_sparse(future, with_data(back, np.float32(series.before) * back.data))
     return future, _lower_of(past, n_jobs)
 
 
@@ -133,10 +139,14 @@ def _read(sequences: Sequences, n_items: int, series: Series) -> tuple[Occurrenc
     return find_occurrences(sequences, n_items, series.power), fading
 
 
+def _add_sparse(one: CodeMatrix, other: CodeMatrix) -> CodeMatrix:
+    both = one + other
+    return assemble_csr(both.data, both.indices.astype(np.int32, copy=False), both.indptr.astype(np.int64), one.shape)
+
+
 def _lower_of(half: CodeMatrix, n_jobs: int) -> CodeMatrix:
     """The lower triangle of a matrix added to its transpose."""
-    both = half + transpose(half, n_jobs)
-    whole = assemble_csr(both.data, both.indices.astype(np.int32, copy=False), both.indptr.astype(np.int64), half.shape)
+    whole = _add_sparse(half, transpose(half, n_jobs))
     return keep_entries(whole, whole.indices <= row_numbers(whole))
 
 

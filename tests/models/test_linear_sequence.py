@@ -22,13 +22,16 @@ def walk(n_users=200, n_items=30, seed=0):
     return fr.Interactions(users, items, times=times, time_unit="s", items=range(n_items))
 
 
-def test_weights_are_those_of_the_plain_regression():
+@pytest.mark.parametrize("before", [0.0, 0.3])
+def test_weights_are_those_of_the_plain_regression(before):
     data = walk(30, 12)
-    model = LinearSequence(regularization=2.0, memory=0.7, ahead=0.4, window=3, power=0.5, n_jobs=2).fit(data)
+    options = {"memory": 0.7, "ahead": 0.4, "window": 3, "before": before, "power": 0.5, "n_jobs": 2}
+    model = LinearSequence(2.0, **options).fit(data)
     sequences = read_sequences(model.seen_, model.order_)
     rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
     cross, gram = reference.sums(rows, 12, 0.7, 0.4, 3, 0.5)
-    np.testing.assert_allclose(model.weights_, np.linalg.solve(gram + 2 * np.eye(12), cross), rtol=1e-3, atol=1e-5)
+    both = cross + before * cross.T
+    np.testing.assert_allclose(model.weights_, np.linalg.solve(gram + 2 * np.eye(12), both), rtol=1e-3, atol=1e-5)
 
 
 def test_popular_items_are_set_back_in_the_history_and_as_what_is_recommended():
@@ -45,11 +48,12 @@ def test_popular_items_are_set_back_in_the_history_and_as_what_is_recommended():
 @pytest.mark.parametrize("neighbors", [4, 11])
 def test_sparse_weights_are_the_regression_on_their_supports(neighbors):
     data = walk(30, 12)
-    options = {"window": 3, "source_exponent": 0.5, "target_exponent": 0.2, "threshold": 0.0}
+    options = {"window": 3, "before": 0.35, "source_exponent": 0.5, "target_exponent": 0.2, "threshold": 0.0}
     model = LinearSequence(2.0, method="sparse", neighbors=neighbors, **options).fit(data)
     sequences, counts = read_sequences(model.seen_, model.order_), model.item_counts_ + 1.0
     rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
     cross, gram = reference.sums(rows, 12, 0.8, 0.5, 3, 0.0)
+    cross = cross + 0.35 * cross.T
     popular = np.argsort(-counts, kind="stable")  # of equal ones, the more popular
     system, right = (gram + 2 * np.diag(counts**0.5))[np.ix_(popular, popular)], cross[np.ix_(popular, popular)]
     chosen = supports.choose(right, system.diagonal() ** -0.5, neighbors)
@@ -86,9 +90,9 @@ def test_auto_is_dense_until_the_catalogue_is_large(monkeypatch):
 
 def test_with_a_large_regularization_the_weights_are_those_of_rules():
     data = walk(60)
-    options = {"window": 5, "source_exponent": 0.5, "target_exponent": 0.3}
+    options = {"window": 5, "before": 0.5, "source_exponent": 0.5, "target_exponent": 0.3}
     model = LinearSequence(1e7, memory=0.7, ahead=0.0, **options).fit(data)
-    rules = SequenceRules(before=0, decay=0.7, **options).fit(data)
+    rules = SequenceRules(decay=0.7, **options).fit(data)
     np.testing.assert_allclose(1e7 * model.weights_, rules.weights_.toarray(), rtol=1e-2, atol=1e-4)
 
 

@@ -51,8 +51,8 @@ def test_ease_has_no_weight_without_support(seed, least, method, relaxation):
 
 
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, LEAST, st.integers(1, 5))
-def test_rules_count_the_users_who_went_from_item_to_item(seed, least, window):
+@given(SEEDS, LEAST, st.integers(1, 5), st.sampled_from([0.0, 0.5]))
+def test_rules_count_the_users_who_went_from_item_to_item(seed, least, window, before):
     rng = np.random.default_rng(seed)
     X = np.where(rng.random((25, 12)) < 0.4, rng.permuted(np.tile(np.arange(1.0, 13), (25, 1)), axis=1), 0)
     users = np.zeros((12, 12), int)
@@ -60,14 +60,16 @@ def test_rules_count_the_users_who_went_from_item_to_item(seed, least, window):
         history = [int(item) for item in np.argsort(row) if row[item]]
         for place, item in enumerate(history):
             users[item, history[place + 1 : place + 1 + window]] += 1
-    whole = fr.SequenceRules(window, n_jobs=1).fit(X)
-    model = fr.SequenceRules(window, min_support=least, n_jobs=1).fit(X)
+            users[history[place + 1 : place + 1 + window], item] += before > 0
+    options = {"before": before, "n_jobs": 1}
+    whole = fr.SequenceRules(window, **options).fit(X)
+    model = fr.SequenceRules(window, min_support=least, **options).fit(X)
     np.testing.assert_array_equal(
         model.weights_.toarray(), np.where(users >= least, whole.weights_.toarray(), 0).astype(np.float32)
     )
     more = np.zeros_like(X)
     more[:5] = rng.permuted(np.tile(np.arange(1.0, 13), (5, 1)), axis=1)
-    updated, refitted = model.partial_fit(more), fr.SequenceRules(window, min_support=least, n_jobs=1)
+    updated, refitted = model.partial_fit(more), fr.SequenceRules(window, min_support=least, **options)
     refitted.fit(fr.Interactions(*_events_of(updated), times=updated.order_.astype(np.int64), items=range(12)))
     np.testing.assert_array_equal(updated.weights_.toarray(), refitted.weights_.toarray())
 

@@ -195,7 +195,7 @@ def test_sparse_data_has_rules_both_ways_until_events_make_it_dense(monkeypatch)
     data, later = log.select(np.arange(310)), [log.select(np.array([number])) for number in range(310, 400)]
     model = SequenceRules(window=4).fit(data)
     assert model._surplus() < -10
-    assert_same_weights(model.weights_, SequenceRules(window=4, before=0.5, target_exponent=0.2).fit(data).weights_)
+    assert_same_weights(model.weights_, SequenceRules(window=4, before=0.35, target_exponent=0.2).fit(data).weights_)
     for more in later:
         model.partial_fit(more)
     assert model._surplus() > 10

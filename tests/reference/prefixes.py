@@ -3,8 +3,11 @@
 import numpy as np
 
 
-def sums(sequences, n_items, memory, ahead, window, power):
-    """Σ w s yᵀ and Σ w s sᵀ over all prefixes that have a future; pairs further apart than `window` are left out."""
+def sums(sequences, n_items, memory, ahead, window, power, before=0.0):
+    """Σ w s yᵀ and Σ w s sᵀ over all prefixes that have a future; pairs further apart than `window` are left out.
+
+    The first has the share `before` of its transpose added.
+    """
     cross, gram = np.zeros((n_items, n_items)), np.zeros((n_items, n_items))
     for items in sequences:
         n = len(items)
@@ -17,4 +20,4 @@ def sums(sequences, n_items, memory, ahead, window, power):
                 for b in range(t + 1):
                     if abs(b - a) <= window:
                         gram[items[a], items[b]] += weight * memory ** (t - a) * memory ** (t - b)
-    return cross, gram
+    return cross + before * cross.T, gram

@@ -23,20 +23,20 @@ def sequences_of(rows):
 
 
 @settings(max_examples=60, deadline=None)
-@given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares)
-def test_sums_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power):
-    expected = reference.sums(rows, N, memory, ahead, window, power)
-    cross, gram = sum_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power), 1)
+@given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares, st.sampled_from([0.0, 0.5]))
+def test_sums_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power, before):
+    expected = reference.sums(rows, N, memory, ahead, window, power, before)
+    cross, gram = sum_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power, before), 1)
     dense = cross if isinstance(cross, np.ndarray) else cross.toarray()
     np.testing.assert_allclose(dense, expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.tril(gram), np.tril(expected[1]), rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares)
-def test_sums_that_are_listed_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power):
-    expected = reference.sums(rows, N, memory, ahead, window, power)
-    cross, lower = list_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power), 1)
+@given(histories, shares, shares, st.sampled_from([1, 3, 20]), shares, st.sampled_from([0.0, 0.5]))
+def test_sums_that_are_listed_are_those_over_prefixes_that_are_made(rows, memory, ahead, window, power, before):
+    expected = reference.sums(rows, N, memory, ahead, window, power, before)
+    cross, lower = list_over_prefixes(sequences_of(rows), N, Series(memory, ahead, window, power, before), 1)
     np.testing.assert_allclose(cross.toarray(), expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(lower.toarray(), np.tril(expected[1]), rtol=1e-5, atol=1e-6)
     assert (cross.data > 0).all()
@@ -45,7 +45,7 @@ def test_sums_that_are_listed_are_those_over_prefixes_that_are_made(rows, memory
 
 def test_what_is_listed_is_to_the_bit_what_is_summed(monkeypatch):
     rng = np.random.default_rng(1)
-    n, series = 300, Series(0.7, 0.2, 8, 0.5)
+    n, series = 300, Series(0.7, 0.2, 8, 0.5, 0.3)
     sequences = sequences_of([rng.integers(0, n, rng.integers(0, 30)).tolist() for _ in range(100)])
     monkeypatch.setattr(prefixes, "SPARSE", 0.0)  # all is summed in dense rows
     cross, past = sum_over_prefixes(sequences, n, series, 1)

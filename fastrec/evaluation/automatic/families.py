@@ -179,6 +179,7 @@ FADING_PREFIXES: Space = {
     "regularization": Range(3, 1000),
     "memory": Range(0.4, 0.95, linear=True),
     "ahead": Range(0.2, 0.9, linear=True),
+    "before": Range(0, 1, linear=True),
 }
 FAMILIES = (
     Family(Popularity, {}, _per_event(1e-7)),
