@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 import fastrec as fr
 from cases.als import SETTINGS, first_factors, loss
 from fastrec.metrics import ndcg, recall
-from fastrec.models import EASE, ImplicitALS, ItemKNN, SGDFactorization
+from fastrec.models import EASE, SLIM, ImplicitALS, ItemKNN, SGDFactorization
 
 THREADS = 2
 os.environ.setdefault("RAYON_NUM_THREADS", str(THREADS))  # what the libraries in Rust go by, when they are imported
@@ -262,8 +262,9 @@ def best_products(users: np.ndarray, items: np.ndarray, train: sp.csr_array, row
 
 
 def item_weights(folder: Folder, repeats: int) -> Iterator[Record]:
-    """Weights between all items of ML-1M, a tenth of it hidden: fastslim's SLIM beside EASE, each its model."""
+    """SLIM of ML-1M, a tenth of it hidden, with both penalties 2, as fastslim and irspack have it; and EASE beside it."""
     import fastslim
+    from irspack import SLIMRecommender
 
     whole = folder.matrix("ml-1m")
     hidden = np.random.default_rng(0).random(whole.nnz) < 0.1
@@ -273,10 +274,19 @@ def item_weights(folder: Folder, repeats: int) -> Iterator[Record]:
         for part in (~hidden, hidden)
     )
     users, old = np.flatnonzero(np.diff(test.indptr)), sp.csr_matrix(train)
-    EASE(n_jobs=THREADS).fit(train[:200])
+    for model in (EASE(n_jobs=THREADS), SLIM(n_jobs=THREADS)):
+        model.fit(train[:200]).recommend(users[:20], K)
+
+    def irspack() -> np.ndarray:
+        penalties = {"alpha": 4.0 / train.shape[0], "l1_ratio": 0.5}  # alpha times users, half of it on each
+        model = SLIMRecommender(old, n_iter=100, tol=1e-4, n_threads=THREADS, **penalties).learn()
+        return irspack_lists(model, users)
+
     contenders = {
-        "fastrec": lambda: EASE(300, n_jobs=THREADS).fit(train).recommend(users, K).codes,
+        "fastrec": lambda: SLIM(2.0, 2.0, n_jobs=THREADS).fit(train).recommend(users, K).codes,
         "fastslim": lambda: fastslim.SLIM(2.0, 2.0, n_threads=THREADS).fit(old).recommend(old[users], K),
+        "irspack": irspack,
+        "fastrec, EASE": lambda: EASE(300, n_jobs=THREADS).fit(train).recommend(users, K).codes,
     }
     yield from in_turns({"data": "ml-1m"}, contenders, judge_lists(test, users), repeats)
 

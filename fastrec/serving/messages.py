@@ -56,7 +56,7 @@ class Diversity(Struct, forbid_unknown_fields=True):
 
 
 class ListRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The wishes for a list, whoever it is for."""
+    """The wishes for a list of any user or history."""
 
     k: Count = 10
     allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
