@@ -262,7 +262,7 @@ def best_products(users: np.ndarray, items: np.ndarray, train: sp.csr_array, row
 
 
 def item_weights(folder: Folder, repeats: int) -> Iterator[Record]:
-    """SLIM of ML-1M, a tenth of it hidden, with both penalties 2, as fastslim and irspack have it; and EASE beside it."""
+    """SLIM of ML-1M, a tenth of it hidden, both penalties 2, beside that of fastslim and irspack; and EASE."""
     import fastslim
     from irspack import SLIMRecommender
 
