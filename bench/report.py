@@ -24,7 +24,21 @@ Written by `python bench/report.py` from `bench/results/`, which `python bench/r
 Each row compares runs of one process on one machine, interleaved; figures are medians over the repeats,
 ratios too. Peers run at their best settings; compile time is left out unless it is what is measured.
 
-Machines differ and were shared: the ratios are what to read, not the seconds.
+Machines differ and were shared: the ratios are what to read, not the seconds. Where a table has CPU seconds, others
+kept both cores busy, and these decide.
+
+**The command of a table**: `python bench/run.py CASE --parts PART --data FOLDER`, with the CASE of its heading, before
+the colon, and the PART of its file in `bench/results/`, CASE-PART.json. The line under a table names the versions.
+Peers come with `pip install "fastrec[bench]"`: implicit, rusket, irspack, skrecsys, fastslim and others install side
+by side (tried on Linux, Python 3.11, NumPy 2.4).
+
+**Compiled peers** (`compiled`). All take two threads, and their own defaults but for what a row names. "times fastrec"
+and "CPU times" are above 1 where fastrec was faster; peak MiB is what the process held above the start of a run, on
+Linux. What is not the same: skrecsys takes two columns of ids and codes them, so fastrec stands in a row of its own
+that does; irspack has no lists for all users outside its evaluator, so only its fits are timed; the lists of its cosine
+neighbours are others. rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the options that the
+row names: the goal is an NDCG, not a number of steps. Written, but not run yet: iALS to one loss beside rusket and
+implicit (`als_loss`, `als_light`), RP3beta (`walks`) and fastslim (`item_weights`).
 """
 
 
