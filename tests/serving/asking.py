@@ -5,3 +5,8 @@ TOKEN = "a-token-for-tests"
 
 def items_of(answer):
     return [row["item"] for row in answer["items"]]
+
+
+def without_id(answer):
+    """The answer but for its id, which no other answer has."""
+    return {name: value for name, value in answer.items() if name != "recommendation"}
