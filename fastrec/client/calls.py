@@ -60,6 +60,7 @@ class BatchRows(msgspec.Struct):
     version: str
     seq: int
     unknown: list[m.Id]
+    recommendation: str
 
 
 def recommend(asked: m.RecommendRequest, *, seq: int | None = None) -> Call[m.RecommendAnswer]:
@@ -80,6 +81,11 @@ def send_events(events: Sequence[m.NewEvent]) -> Call[m.EventsAnswer]:
 def similar_items(item: m.Id, k: int = 10) -> Call[m.SimilarAnswer]:
     """Ask for the items nearest to an item."""
     return Call("GET", "/similar", m.SimilarAnswer, parameters={"item": item, "k": k})
+
+
+def similar_to_items(asked: m.SimilarRequest) -> Call[m.SimilarAnswer]:
+    """Ask for the items nearest to some items together, those of a cart for example."""
+    return Call("POST", "/similar", m.SimilarAnswer, asked)
 
 
 def find_items(search: str = "", limit: int = 20) -> Call[m.ItemsAnswer]:

@@ -18,6 +18,7 @@ EXAMPLES = {
     "recommend_batch": calls.recommend_batch(m.BatchRequest(users=["1"]), seq=3),
     "send_events": calls.send_events([m.NewEvent("1", "1000")]),
     "similar_items": calls.similar_items("1000"),
+    "similar_to_items": calls.similar_to_items(m.SimilarRequest(items=["1000", "1001"])),
     "find_items": calls.find_items("film"),
     "get_item": calls.get_item("1000", seq=3),
     "put_item": calls.put_item("1000", m.ItemRequest()),
