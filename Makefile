@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
 
-.PHONY: demo lint quick test chosen test-spark docs package bench clean
+.PHONY: demo lint quick test chosen test-spark test-arm docs package bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m fastrec.datasets fetch
@@ -40,6 +40,10 @@ test-spark: .venv-spark/installed
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[spark-test]"
 	touch $@
 
+# Tests on an emulated ARM processor, in .venv-arm: ten minutes and more.
+test-arm:
+	PYTHON="$(PYTHON)" .ci/arm $(ARGS)
+
 # The site, in docs/_build/html. Executed pages are kept in docs/_build/executed until their code changes.
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
@@ -63,4 +67,4 @@ bench: .venv/bench
 	touch $@
 
 clean:
-	rm -rf .venv .venv-spark build dist *.egg-info demo-report.html
+	rm -rf .venv .venv-spark .venv-arm build dist *.egg-info demo-report.html

@@ -32,3 +32,10 @@ def test_vectors_that_are_too_long_are_shortened_and_no_others(exact):
     before, after = (x[:, : 9 - exact].astype(float) for x in (vectors, shorter))
     cosines = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
     np.testing.assert_allclose(cosines, 1, rtol=1e-6)
+
+
+def test_the_largest_number_of_a_vector_is_not_cut():
+    X = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
+    codec = Int8Codec().fit(X)
+    off = np.abs(codec.inverse_transform(codec.transform(X)) - X).max(axis=1)
+    assert (off <= np.abs(X).max(axis=1) / 254 * (1 + 1e-5)).all()

@@ -132,7 +132,8 @@ def test_a_vector_that_just_reaches_the_limit_is_looked_at(storage):
     # Long vectors that score little, and behind them, at the begin of a chunk, a short one along the query.
     query, long = np.eye(1, 32), vectors_of(1024, 32, 12, spread=0)
     long *= 4 / np.linalg.norm(long, axis=1)[:, None]
-    best = np.sort(long @ query[0])[-1]
+    long = long[np.argsort(-(long @ query[0]))] * np.linspace(1.01, 1, 1024)[:, None]  # the best is met first
+    best = (long @ query[0]).max()
     for above in (1 + 1e-5, 1 + 1e-4):
         vectors = np.concatenate([long, best * above * query, 0.1 * long[:100]])
         _, codes, _ = scan(vectors, query, 1, 200, storage)

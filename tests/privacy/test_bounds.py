@@ -71,3 +71,10 @@ def test_both_sides_of_a_threshold_are_looked_at():
     assert above > below > 0
     swapped = _epsilons(-outside, -inside, np.array([-0.5]), 0.0, 0.95)[0]
     assert swapped[1] == pytest.approx(above)
+
+
+def test_a_bound_of_two_chances_shares_the_confidence_between_them():
+    # Always told apart, 800 times each: Clopper and Pearson's bounds have a closed form there.
+    likely = 0.025 ** (1 / 800)
+    found = bound_epsilon(np.ones(1000), np.zeros(1000), 0.0, 0.95)
+    assert found == pytest.approx(np.log(likely / (1 - likely)))

@@ -302,3 +302,8 @@ def test_any_bytes_are_a_head_a_part_of_one_or_a_fault(raw):
                 head = read_head(whole[:end])
                 assert head.raw.endswith(b"\r\n\r\n")
                 assert head.raw.count(b"\n") == head.raw.count(b"\r\n")
+
+
+@pytest.mark.parametrize("known", range(18))
+def test_a_head_that_comes_in_two_pieces_ends_where_it_ends(known):
+    assert find_head(b"GET / HTTP/1.1\r\n\r\nmore", known) == 18

@@ -35,3 +35,9 @@ def test_a_direction_above_the_noise_is_found():
 
 def test_no_items_have_no_weights():
     assert solve_noised(np.zeros((0, 0)), 1.0, 1.0).shape == (0, 0)
+
+
+def test_eigenvalues_are_shrunk_by_what_noise_added():
+    # Eigenvalues 5 and 1: of the first 4 is left above noise up to 3, of the other nothing.
+    weights = solve_noised(np.array([[3.0, 2.0], [2.0, 3.0]]), 3.0, 1.0)
+    np.testing.assert_allclose(weights, [[0, 2 / 3], [2 / 3, 0]], rtol=1e-6)

@@ -91,7 +91,7 @@ def _add_neon(builder: Any, items: Any, query: Any, total: Any) -> Any:
     items = _bytes(builder, items)
     signed = builder.xor(items, ir.Constant(items.type, [-128] * 16))
     kind = ir.FunctionType(total.type, [total.type, items.type, items.type])
-    text = ".arch_extension dotprod\nsdot ${0:v}.4s, ${2:v}.16b, ${3:v}.16b"
+    text = ".arch_extension dotprod\nsdot $0.4s, $2.16b, $3.16b"
     return builder.asm(kind, text, "=w,0,w,w", [total, signed, _bytes(builder, query)], False)
 
 
