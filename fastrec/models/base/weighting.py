@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Interactions
 from fastrec.fields import LARGEST, Fields, Value
 from fastrec.matrix.arrays import keep_nonzero
 from fastrec.matrix.code_matrix import CodeMatrix, drop_zeros
@@ -51,25 +52,29 @@ class Weighted(Recommender):
     def _adopt(self, X: Any) -> None:
         super()._adopt(X)
         values = np.abs(drop_zeros(self.seen_).data)
-        self.unit_ = float(np.median(values)) if self.weighting == "log" and len(values) else 1.0
-        self.weighting_ = self._choose_form(values)
+        self.weighting_ = self._choose_form(values, are_chosen_weights(X))
+        self.unit_ = float(np.median(values)) if self.weighting_ == "log" and len(values) else 1.0
         self.clear_derived()  # the training data, in the form of before
 
-    def _choose_form(self, values: NDArray[np.float32]) -> Form:
-        """The form that the option names; of "auto" ones where the values have a heavy tail, which is told."""
-        if self.weighting == "auto":
-            heavy = not (self.takes_negatives and (self.seen_.data < 0).any()) and has_heavy_tail(values)
-            if heavy:
-                self._tell_tail(values)
-            return "binary" if heavy else "raw"
-        return self.weighting  # type: ignore[return-value]
+    def _choose_form(self, values: NDArray[np.float32], chosen: bool) -> Form:
+        """The form that the option names. Of "auto", where the values have a heavy tail, which is told: logarithms
+        where they are sums of weights that were chosen, so that these still count, else ones.
+        """
+        if self.weighting != "auto":
+            return self.weighting  # type: ignore[return-value]
+        if (self.takes_negatives and (self.seen_.data < 0).any()) or not has_heavy_tail(values):
+            return "raw"
+        self._tell_tail(values, "their logarithms" if chosen else "each as 1", "log" if chosen else "binary")
+        return "log" if chosen else "binary"
 
-    def _tell_tail(self, values: NDArray[np.float32]) -> None:
+    def _tell_tail(self, values: NDArray[np.float32], taken: str, form: Form) -> None:
         middle, mean = np.median(values), values.mean(dtype=np.float64)
+        others = {"binary": "to take each as 1", "log": "for logarithms", "raw": "for the values as they are"}
+        said = ", ".join(f'"{name}" {words}' for name, words in others.items() if name != form)
         warn_caller(
             f"a few values outweigh all others: they reach from {values.min():g} to {values.max():g}, half of them up "
-            f"to {middle:g}, and their mean is {mean:.3g}. {type(self).__name__} takes each as 1. Say "
-            'weighting="binary" if that is right, "log" for logarithms, "raw" for the values as they are',
+            f"to {middle:g}, and their mean is {mean:.3g}. {type(self).__name__} takes {taken}. Say "
+            f'weighting="{form}" if that is right, {said}',
             HeavyTailWarning,
         )
 
@@ -80,6 +85,18 @@ class Weighted(Recommender):
             return with_data(rows, np.sign(rows.data))
         sizes = np.log2(1 + np.abs(rows.data.astype(np.float64)) / self.unit_)
         return with_data(rows, keep_nonzero((np.sign(rows.data) * sizes).astype(np.float32), rows.data))
+
+
+def are_chosen_weights(X: Any) -> bool:
+    """Tells whether X has events of a few different values, as weights of kinds of events are.
+
+    >>> views = Interactions([0, 0, 1], [0, 0, 1], [1, 5, 1])
+    >>> are_chosen_weights(views), are_chosen_weights(views._replace(values=None)), are_chosen_weights(views.matrix)
+    (True, False, False)
+    """
+    if not isinstance(X, Interactions) or X.values is None:
+        return False
+    return 1 < len(np.unique(X.values[:LOOKED_AT])) <= DIFFERENT
 
 
 def has_heavy_tail(values: NDArray[np.float32]) -> bool:

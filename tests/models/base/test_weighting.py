@@ -90,6 +90,23 @@ def test_a_heavy_tail_is_told_and_taken_as_ones(model):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_sums_of_weights_that_were_chosen_keep_their_order(model):
+    rng = np.random.default_rng(0)
+    often = rng.geometric(0.02, 900)  # how often somebody did something with an item
+    users, items = (np.repeat(rng.integers(0, n, 900), often) for n in (60, 40))
+    weights = rng.choice([1.0, 3.0, 5.0], len(users), p=[0.8, 0.15, 0.05])
+    events = fr.Interactions(users, items, weights, duplicates="sum")
+    with pytest.warns(
+        HeavyTailWarning, match=r'takes their logarithms. Say weighting="log" if that is right, "binary"'
+    ):
+        found = fitted(model, events, "auto")
+    assert found.unit_ == np.median(events.matrix.data)
+    same(answers(found, events.matrix[:5]), answers(fitted(model, events, "log"), events.matrix[:5]))
+    with pytest.warns(HeavyTailWarning, match="takes each as 1"):  # counts, whose events are alike
+        assert fitted(model, events._replace(values=None), "auto").weighting_ == "binary"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
 def test_by_itself_nothing_else_is_changed(model):
     X, rng = hours(), np.random.default_rng(0)
     for values in (
