@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from data import Folder, codes
+from data import Folder, codes, ones
 
 import fastrec as fr
-from fastrec.evaluation.automatic.contest import hide_events
+from fastrec.evaluation.automatic.contest import Part, hide_events
 from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
 
 PAGE = "automatic.md"
@@ -19,29 +19,55 @@ DRAWS, USERS, METRIC = 16, 3000, "ndcg@10"
 
 
 def clicks(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """Many users of few items: the 286 most popular films, each user of ML-1M four times with about three of them."""
+    """Many users of few items: the 286 most popular films of ML-1M, about three of them a user."""
     matrix = folder.matrix("ml-1m")
     popular = np.argsort(-np.bincount(matrix.indices, minlength=matrix.shape[1]), kind="stable")[:286]
-    return sp.csr_array(sp.vstack([thinned(matrix[:, popular], rng, 3) for _ in range(4)]))
+    return thinned(matrix[:, popular], rng, 3)
 
 
 def hours(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """Counts with a heavy tail: ML-1M twice, with about ten films a user, and values that are lognormal."""
-    matrix = sp.csr_array(sp.vstack([thinned(folder.matrix("ml-1m"), rng, 10) for _ in range(2)]))
+    """Counts with a heavy tail: 3000 users of ML-1M with about ten films, and values that are lognormal."""
+    matrix = thinned(some_users(folder.matrix("ml-1m"), rng, 3000), rng, 10)
     matrix.data = rng.lognormal(2, 2, matrix.nnz).astype(np.float32)
     return matrix
 
 
 def artists(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """More items than users: the 1900 users of Gowalla with the most places, with fifty each."""
+    """More items than users: a fourth of the 4000 users of Gowalla with the most places, with forty each."""
     matrix = folder.gowalla()[0]
-    return thinned(matrix[np.sort(np.argsort(-np.diff(matrix.indptr), kind="stable")[:1900])], rng, None, 50)
+    return thinned(matrix[np.sort(np.argsort(-np.diff(matrix.indptr), kind="stable")[:4000:4])], rng, None, 40)
 
 
 def shop(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """Sparse events: 5200 users of Gowalla with about eight places each."""
-    matrix = folder.gowalla()[0]
-    return thinned(matrix[np.sort(rng.permutation(matrix.shape[0])[:5200])], rng, 8)
+    """Sparse events: 3000 users of Gowalla with about eight places each."""
+    return thinned(some_users(folder.gowalla()[0], rng, 3000), rng, 8)
+
+
+def core(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """What is left of 8000 users of Gowalla where each user and each place has ten others."""
+    data = fr.Interactions.from_matrix(some_users(folder.gowalla()[0], rng, 8000))
+    left = fr.KCore(10, 10).fit_transform(data).compact()
+    return ones(left.user_codes, left.item_codes, left.shape)
+
+
+def films(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """2000 users of ML-1M with about thirty films each."""
+    return thinned(some_users(folder.matrix("ml-1m"), rng, 2000), rng, 30)
+
+
+def topics(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """Made up: 2000 users draw from 800 items by twelve factors and by how popular an item is."""
+    users, items = rng.normal(size=(2000, 12)), rng.normal(size=(800, 12))
+    scores = 1.6 * users @ items.T / 12**0.5 - 1.1 * np.log(np.arange(800) + 5) + rng.gumbel(size=(2000, 800))
+    lengths = np.minimum(rng.geometric(1 / 25, 2000) + 4, 200)
+    rows, places = np.nonzero(np.arange(800) < lengths[:, None])
+    columns = np.argsort(-scores, axis=1)[rows, places]
+    return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(2000, 800))
+
+
+def some_users(matrix: sp.csr_array, rng: np.random.Generator, n: int) -> sp.csr_array:
+    """Some rows of a matrix."""
+    return sp.csr_array(matrix[np.sort(rng.permutation(matrix.shape[0])[:n])])
 
 
 def thinned(matrix: sp.csr_array, rng: np.random.Generator, mean: float | None, most: int = 10**9) -> sp.csr_array:
@@ -55,7 +81,8 @@ def thinned(matrix: sp.csr_array, rng: np.random.Generator, mean: float | None, 
     return sp.csr_array((np.ones(kept.sum(), np.float32), (codes(rows[kept]), codes(matrix.indices[kept]))))
 
 
-SETS = {"clicks": clicks, "hours": hours, "artists": artists, "shop": shop}
+SETS = {one.__name__: one for one in (clicks, hours, artists, shop, core, films, topics)}
+TIMED = "ml-100k with times"
 
 
 def timed(folder: Folder, name: str) -> fr.Interactions:
@@ -65,13 +92,12 @@ def timed(folder: Folder, name: str) -> fr.Interactions:
 
 
 def made(folder: Folder, name: str, split: int) -> tuple[fr.Interactions, fr.Interactions]:
-    """A set's training and test part: a random fifth, or of ML-100K with times each user's last fifth."""
-    rng = np.random.default_rng(split)
-    if name == "ml-100k with times":
-        train, test = fr.split_last(timed(folder, "ml-100k"), 0.2)
-        return train, test
-    data = fr.Interactions.from_matrix(folder.matrix(name) if name not in SETS else SETS[name](folder, rng))
-    return fr.split_random(data, 0.2, random_state=split)
+    """A set's training and test part: a random fifth, or each user's last fifth."""
+    if name.startswith(TIMED):
+        data = timed(folder, "ml-100k")
+        return fr.split_last(data, 0.2) if name.endswith("last") else fr.split_random(data, 0.2, random_state=split)
+    matrix = SETS[name](folder, np.random.default_rng(split)) if name in SETS else folder.matrix(name)
+    return fr.split_random(fr.Interactions.from_matrix(matrix), 0.2, random_state=split)
 
 
 def judge(model: Any, test: fr.Interactions) -> float:
@@ -83,11 +109,12 @@ def judge(model: Any, test: fr.Interactions) -> float:
         return float(fr.evaluate(model, part, [METRIC]).mean(METRIC))
 
 
-def random_search(train: fr.Interactions, test: fr.Interactions, seed: int) -> dict[str, float]:
+def random_search(train: fr.Interactions, test: fr.Interactions, seed: int, part: Part) -> dict[str, float]:
     """Of each family the draw that is best on a hidden part, learned from all, as it is on the test part."""
-    rng, hidden = np.random.default_rng(seed), hide_events(train, seed, "last" if train.times is not None else "random")
+    rng = np.random.default_rng(seed)
+    hidden = hide_events(train, seed, part)
     found = {}
-    for family in families_for(Shape(*train.shape, train.n_interactions, train.times is not None)):
+    for family in families_for(Shape(*train.shape, train.n_interactions, part == "last")):
         forms = forms_of(train) if family.reads_values else ["raw"]
         tried = [(family.draw(rng), forms[n % len(forms)]) for n in range(DRAWS if family.space else 1)]
         makers = [lambda o=options, f=form, family=family: family.make(o, f, seed, None) for options, form in tried]
@@ -98,14 +125,15 @@ def random_search(train: fr.Interactions, test: fr.Interactions, seed: int) -> d
 
 def reach(folder: Folder, repeats: int) -> Iterator[dict[str, Any]]:
     """NDCG@10 of AutoRecommender, and of the best of 16 random draws of each family; as many splits as repeats."""
-    for name in ("clicks", "hours", "artists", "shop", "ml-100k", "ml-100k with times"):
-        for split in range(1 if "times" in name else repeats):
+    for name in (*SETS, "ml-100k", f"{TIMED}, random", f"{TIMED}, last"):
+        part: Part = "last" if name.endswith("last") else "random"
+        for split in range(1 if part == "last" else repeats):
             train, test = made(folder, name, split)
             began = time.process_time()
             auto = fr.AutoRecommender(random_state=split).fit(train)
             seconds, score = time.process_time() - began, judge(auto.model_, test)
             began = time.process_time()
-            found = random_search(train, test, split)
+            found = random_search(train, test, split, part)
             best = max(found, key=found.__getitem__)
             yield {
                 "data": name, "what": f"split {split}", "auto": score,
