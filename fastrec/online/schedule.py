@@ -83,9 +83,11 @@ class Schedule:
         return self
 
     def stop(self) -> None:
-        """End, after the piece of work in hand."""
+        """End, after the piece of work in hand; what has failed is a problem no longer, since others do it now."""
         self._stop.set()
         self._thread.join()
+        for what in ("schedule", "drift", *self._works):
+            self.updater.tell(what, None)
 
     def _run(self) -> None:
         while not self._stop.wait(self.tick):

@@ -158,6 +158,8 @@ class Server:
                     log.info("serving %s", updater.snapshot.version)
                 if self.journal is not None:
                     self.journal.last_seq()  # an error where it is out of reach
+                    if updater.problem is not None:
+                        await self.snapshot()  # what could not be read may be read again, though nobody asks
                 await asyncio.to_thread(self.leading.look, updater)
                 updater.tell("watching", None)
             except Exception as error:

@@ -46,6 +46,21 @@ def test_a_refit_that_fails_waits_before_it_is_tried_again(model, journal, tmp_p
     assert len(failed) == 2
 
 
+def test_what_has_failed_is_no_problem_of_who_makes_models_no_more(model, journal, tmp_path, monkeypatch):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater, failed = Updater(versions, journal), threading.Event()
+    monkeypatch.setattr(updater, "checkpoint", lambda: 1 / 0)
+    schedule = Schedule(
+        updater, checkpoint_every=0, tick=0.01, report=lambda what, seconds: failed.set() if what == "failed" else None
+    ).start()
+    journal.append([("u1", "i3")])
+    assert failed.wait(20)
+    assert "checkpoint failed" in updater.problem
+    schedule.stop()
+    assert updater.problem is None
+
+
 def test_what_cannot_be_refitted_or_updated_is_refused_at_once(model, journal, tmp_path):
     versions = Versions(tmp_path / "models")
     versions.publish(compress(model, "int8"))

@@ -37,6 +37,9 @@ _SESSION = (
     f"set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS:.0f}s', false), "
     "set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
     "set_config('tcp_keepalives_count', '3', false), "
+    # While an answer is under way nothing is asked by keepalives: without this a leader that is cut off then would keep
+    # its lock for as long as the system sends the answer again, a quarter of an hour.
+    "set_config('tcp_user_timeout', '10s', false), "
     # What is acknowledged is on disk, and where the server is told to wait for a standby, there too.
     "CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') "
     "THEN set_config('synchronous_commit', 'on', false) END"
