@@ -17,6 +17,7 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.parallel import run_pieces
 from fastrec.solvers.neighbors import rows_of
 
+LARGEST = 1e15  # of an item's degree times the norm of its vector: beyond it bounds might not be finite
 ROWS_AT_ONCE = 4096  # items that are rounded at a time
 PIECE = 256  # users that a thread answers at a time
 GROUP = 64  # users that pass over a panel while it is in the cache
@@ -49,15 +50,17 @@ class FilterSearch:
         self._users = _entries(rows.indptr, places[rows.indices], rows.data)
         lengths = np.concatenate([np.zeros(1), np.cumsum(np.diff(rows.indptr)[columns.indices], dtype=np.float64)])
         self._touched = np.diff(lengths[columns.indptr])
+        self._is_bounded = bool(np.max(norms, initial=1) * np.max(degrees, initial=0) < LARGEST)
 
     def is_worth(self, signals: CodeMatrix) -> bool:
-        """Tells whether a search takes less time than the scores of all items, which are made for 16 users at a
-        time.
+        """Tells whether a search takes less time than the scores of all items, made for 16 users at a time.
 
         A number that one user touches takes five times as long as one of 16 in a register.
         """
         n_items, width = self.vectors.shape
         dense = 0.4 * len(self._users.indices) + 0.03 * n_items * width
+        if not self._is_bounded:
+            return False
         return bool(self._touched[signals.indices].sum() <= dense * padded_width(signals.shape[0]))
 
     def search(

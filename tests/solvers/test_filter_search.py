@@ -98,4 +98,5 @@ def test_a_search_is_worth_it_where_few_numbers_are_touched():
     few, many = np.zeros((16, 200), "f4"), np.ones((16, 200), "f4")
     few[:, 150] = 1
     assert search.is_worth(check_matrix(few))
+    assert not search_of(graph, vectors * np.float32(1e17), degrees).is_worth(check_matrix(few))
     assert not search.is_worth(check_matrix(many))

@@ -42,7 +42,7 @@ from fastrec.kernels.topk import EMPTY, finish_row, is_open, open_doors, sift_do
 PART = 32  # words of a part: 128 numbers as bytes
 AHEAD, LINES = 4, 3  # users whose entries are asked for before they are read, and how many cache lines of each
 CHAINS = 8  # candidates that are scored side by side, since a sum waits for the one before
-LARGEST_SPREAD = np.float32(1e30)  # of p: beyond it bounds would not be finite
+LARGEST_SPREAD = np.float32(1e18)  # of p, and of the norm of c: beyond it bounds might not be finite
 UNBOUNDED = -1  # the count of a user that is not answered: too large numbers, or too many candidates
 
 
