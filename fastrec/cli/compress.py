@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.models import load_model, save_model
 from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
 from fastrec.cli.working import working
-from fastrec.permissions import parse_mode
 
 
 @app.command(epilog="Example:  fastrec compress model.fastrec --codec int8 -o small.fastrec")
@@ -26,12 +26,12 @@ def compress(
 ) -> None:
     """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""
     from fastrec import compress as compress_model
-    from fastrec import load
     from fastrec.storage import size_in_words
 
     check_folder(output, "--output")
+    model = load_model(model_file)
     with working(f"compressing {model_file}"):
-        small = compress_model(load(model_file), codec, user_codec=user_codec)
-    small.save(output, mode=parse_mode(mode))
+        small = compress_model(model, codec, user_codec=user_codec)
+    save_model(small, output, mode)
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
     note(f"{output}: {size} instead of {was}")

@@ -10,6 +10,7 @@ from fastrec.cli.app import app
 from fastrec.cli.estimators import ModelPlan, model_plan, parse_model
 from fastrec.cli.groups import groups_options
 from fastrec.cli.measures import MeasureOptions, measure, measure_options
+from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, Fraction, Jobs, Seed, Split, SplitBy, TableFile
 from fastrec.cli.output import note
 from fastrec.cli.tables import TableOptions, choose_split, describe_split, read_table, split_table, table_options
@@ -41,15 +42,13 @@ def evaluate_command(
 
     Means have 95 % confidence intervals; who was left out is said on stderr.
     """
-    from fastrec import load
-
     if test is None:
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
         data = read_table(source, table)
         fit_and_measure([plan], source, data, split, fraction, measures)
         return
-    model = load(source)
+    model = load_model(source)
     sides = (model.users_, model.items_)
     kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
     about = {"model": source.name, "file": test.name, "split": "none: all of the file is to be found"}

@@ -6,6 +6,7 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.ids import parse_ids, parse_items
+from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, Length, ModelFile, Output
 from fastrec.cli.output import as_plain, note, write_rows
 
@@ -27,9 +28,7 @@ def explain(
         raise typer.BadParameter("give one of --user and --history", param_hint="--user")
     if (item is None) == (title is None):
         raise typer.BadParameter("give one of --item and --title", param_hint="--item")
-    from fastrec import load
-
-    model = load(model_file)
+    model = load_model(model_file)
     if not hasattr(model, "explain") and not hasattr(model, "explain_features"):
         raise ValueError(f"{type(model).__name__} cannot explain its recommendations")
     (wanted,) = parse_items(model, [item] if item is not None else [], [title] if title is not None else [])

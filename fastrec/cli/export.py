@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.models import load_model
 from fastrec.cli.options import FileMode, Length, ModelFile
 from fastrec.cli.output import note
+from fastrec.cli.working import working
 from fastrec.permissions import open_anew, parse_mode
 
 if TYPE_CHECKING:
@@ -46,14 +48,14 @@ def export(
         raise typer.BadParameter(f"must end in .parquet or .csv, got {output}", param_hint="--output")
     import narwhals as nw
 
-    from fastrec import load
     from fastrec.data.frames import make_frame
 
-    model = load(model_file)
-    columns = _collect(model, part, k)
-    frame = nw.from_native(make_frame(columns), eager_only=True)
-    os.close(open_anew(output, parse_mode(mode)))
-    (frame.write_parquet if output.suffix == ".parquet" else frame.write_csv)(str(output))
+    model = load_model(model_file)
+    with working(f"writing {output}"):
+        columns = _collect(model, part, k)
+        frame = nw.from_native(make_frame(columns), eager_only=True)
+        os.close(open_anew(output, parse_mode(mode)))
+        (frame.write_parquet if output.suffix == ".parquet" else frame.write_csv)(str(output))
     note(f"{output}: {len(frame):,} rows, {len(columns)} columns")
 
 

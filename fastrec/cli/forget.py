@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.output import note
+from fastrec.cli.output import count_in_words, note
+from fastrec.cli.working import working
 
 
 @app.command(epilog="Example:  fastrec forget model.fastrec --user u17 --journal events.db")
@@ -30,11 +31,13 @@ def forget(
     from fastrec.online.versions import load_published
 
     folder = Versions(place) if place.is_dir() else None
-    model = load_published(place, verify="header").model if folder is None else folder.load(verify="header").model
+    with working(f"loading {place}"):
+        loaded = load_published(place, verify="header") if folder is None else folder.load(verify="header")
+    model = loaded.model
     ids = [int(one) for one in user] if model.user_vocabulary.kind == "int" else user
-    receipt = forget_users(
-        place if folder is None else None, ids, journal=journal, versions=folder, files=look_at or (), dry_run=dry_run
-    )
+    options = {"journal": journal, "versions": folder, "files": look_at or (), "dry_run": dry_run}
+    with working(f"forgetting {count_in_words(len(ids), 'user')}"):
+        receipt = forget_users(place if folder is None else None, ids, **options)
     typer.echo(receipt.to_json())
     if receipt.traces:
         note(f"bytes like those of an id still stand in {', '.join(receipt.traces)}")

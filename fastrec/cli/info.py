@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, ModelFile, Output
 from fastrec.cli.output import as_plain, write_rows
 
@@ -18,7 +19,7 @@ def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
     from fastrec.storage import FileError
 
     try:
-        model, state = load(model_file), "right"
+        model, state = load_model(model_file), "right"
     except FileError as error:
         try:  # an undamaged header still tells what the file was
             model, state = load(model_file, verify="header"), f"wrong: {error}"

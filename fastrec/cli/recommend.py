@@ -1,6 +1,8 @@
 """``fastrec recommend``: a model asked for users."""
 
 import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +11,9 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.ids import parse_ids, parse_items, read_lines
+from fastrec.cli.models import load_model
 from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output
-from fastrec.cli.output import list_rows, note, write_rows
+from fastrec.cli.output import Record, list_rows, note, write_rows
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
 
@@ -52,15 +55,15 @@ def recommend(
         raise typer.BadParameter("give one of --user, --users-from, --all and --history", param_hint="--user")
     if output is not None and history is not None:
         raise typer.BadParameter("a file is written for users; --history is answered on stdout", param_hint="--output")
-    from fastrec import load
-
-    model = load(model_file)
+    model = load_model(model_file)
     chosen = {"allow": _items_of(model, allow), "deny": _items_of(model, deny)}
     options: dict[str, Any] = {name: items for name, items in chosen.items() if items is not None}
     options["exclude_seen"] = not include_seen
     if history is not None:
         given = model.histories([parse_items(model, _split(text)) for text in history])
-        write_rows(list_rows(model.recommend(given, k, **options), "history"), output_format)
+        with working("recommending"):
+            top = model.recommend(given, k, **options)
+        write_rows(list_rows(top, "history"), output_format)
         return
     if all_users:
         users: Any = model.user_vocabulary.ids
@@ -75,7 +78,18 @@ def recommend(
         note(f"{output}: {rows:,} rows")
         return
     batches = (model.recommend(list(users[start : start + 4096]), k, **options) for start in range(0, len(users), 4096))
-    write_rows(chain.from_iterable(list_rows(top, "user") for top in batches), output_format)
+    _write_with_progress(chain.from_iterable(list_rows(top, "user") for top in batches), output_format)
+
+
+def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:
+    """Write rows, with a word where that takes long; on a terminal, rows that come one by one are their own sign."""
+    if output_format is Format.table:
+        with working("recommending"):
+            rows = list(rows)
+        write_rows(rows, output_format)
+        return
+    with nullcontext() if sys.stdout.isatty() else working("recommending"):
+        write_rows(rows, output_format)
 
 
 def _items_of(model: Any, text: str | None) -> list[Any] | None:

@@ -9,6 +9,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.estimators import DEFAULT_MODEL
 from fastrec.cli.groups import groups_options
+from fastrec.cli.models import save_model
 from fastrec.cli.options import (
     FileMode,
     Format,
@@ -25,7 +26,6 @@ from fastrec.cli.options import (
 from fastrec.cli.output import note, write_rows
 from fastrec.cli.tables import TableOptions, read_table, split_table, table_options
 from fastrec.cli.working import working
-from fastrec.permissions import parse_mode
 
 if TYPE_CHECKING:
     from fastrec.evaluation.search.found import Search
@@ -98,7 +98,7 @@ def search(
         found.save(report_file)
         note(f"{report_file} written")
     if output is not None:
-        found.model.save(output, mode=parse_mode(mode))
+        save_model(found.model, output, mode)
         note(f"{output} written")
 
 

@@ -6,8 +6,10 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.ids import parse_items
+from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, Length, ModelFile, Output
 from fastrec.cli.output import list_rows, write_rows
+from fastrec.cli.working import working
 
 
 @app.command(epilog='Example:  fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5')
@@ -21,8 +23,8 @@ def similar(
     """List the items most similar to some items."""
     if not item and not title:
         raise typer.BadParameter("give --item or --title", param_hint="--item")
-    from fastrec import load
-
-    model = load(model_file)
+    model = load_model(model_file)
     items = parse_items(model, item or [], title or [])
-    write_rows(list_rows(model.similar_items(items, k), "similar_to"), output_format)
+    with working("finding similar items"):
+        top = model.similar_items(items, k)
+    write_rows(list_rows(top, "similar_to"), output_format)

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.models import load_model, save_model
 from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
-from fastrec.permissions import parse_mode
 
 
 @app.command(epilog="Example:  fastrec strip model.fastrec -o shipped.fastrec")
@@ -18,11 +18,10 @@ def strip(
     mode: FileMode = "600",
 ) -> None:
     """Write a model without ids and histories of users; it answers by histories: fastrec recommend … --history."""
-    from fastrec import load
     from fastrec import strip as strip_model
     from fastrec.storage import size_in_words
 
     check_folder(output, "--output")
-    strip_model(load(model_file)).save(output, mode=parse_mode(mode))
+    save_model(strip_model(load_model(model_file)), output, mode)
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
     note(f"{output}: {size} instead of {was}")

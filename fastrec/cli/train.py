@@ -8,10 +8,10 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.estimators import ModelPlan, model_plan
 from fastrec.cli.groups import groups_options
+from fastrec.cli.models import save_model
 from fastrec.cli.options import FileMode, Format, Output, TableFile, check_folder
 from fastrec.cli.output import count_in_words, note, write_report
 from fastrec.cli.tables import TableOptions, read_table, table_options
-from fastrec.permissions import parse_mode
 
 
 @app.command(
@@ -55,7 +55,7 @@ def train(
     model = plan.fit(data)
     if chosen := chosen_in_words(getattr(model, "model_", model)):
         note(f"chosen by the data: {chosen}")
-    model.save(output, mode=parse_mode(mode))
+    save_model(model, output, mode)
     sides = [count_in_words(number, side) for number, side in zip(data.shape, ("user", "item"), strict=True)]
     named = plan if plan.kind is not None else type(model).__name__
     note(f"{output}: {named}, {', '.join(sides)}, {size_in_words(output.stat().st_size)}")

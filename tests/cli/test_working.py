@@ -1,5 +1,6 @@
 """What a command says while it works."""
 
+import contextlib
 import io
 import os
 import sys
@@ -72,3 +73,35 @@ def test_a_process_tells_what_takes_it_long(tmp_path):
     assert "reading a.csv: 0 s" in done.stderr
     assert "fitting ImplicitALS: " in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["recommend", "{model}", "--all", "--format", "csv"], ["loading {model}", "recommending"]),
+        (["recommend", "{model}", "--all"], ["recommending"]),
+        (["recommend", "{model}", "--history", "10,20"], ["recommending"]),
+        (["similar", "{model}", "--item", "10"], ["loading {model}", "finding similar items"]),
+        (["explain", "{model}", "--user", "1", "--item", "10"], ["loading {model}"]),
+        (["export", "{model}", "similar-items", "-o", "{out}.csv"], ["loading {model}", "writing {out}.csv"]),
+        (["strip", "{model}", "-o", "{out}.fastrec"], ["loading {model}", "writing {out}.fastrec"]),
+        (["compress", "{model}", "-o", "{out}.fastrec"], ["loading {model}", "writing {out}.fastrec"]),
+        (["info", "{model}"], ["loading {model}"]),
+        (["forget", "{model}", "--user", "3", "--dry-run"], ["loading {model}", "forgetting 1 user"]),
+    ],
+    ids=lambda value: value[0] if "{model}" in value else "",
+)
+def test_each_command_tells_what_takes_it_long(run, folder, tmp_path, monkeypatch, command, told):
+    doing = []
+
+    @contextlib.contextmanager
+    def note_doing(text, *, bar=False):
+        doing.append(text)
+        yield
+
+    for name in ("models", "recommend", "similar", "export", "forget", "compress"):
+        monkeypatch.setattr(f"fastrec.cli.{name}.working", note_doing)
+    places = {"model": folder / "ratings.fastrec", "out": tmp_path / "out"}
+    code, _, err = run(*(part.format(**places) for part in command))
+    assert code == 0, err
+    assert {text.format(**places) for text in told} <= set(doing)
