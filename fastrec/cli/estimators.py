@@ -93,7 +93,10 @@ def model_plan(
     alpha: Alpha = None,
     iterations: Iterations = None,
     option: ModelOptions = None,
-    budget: Annotated[str, typer.Option(help="How long a contest of models may take, such as 30s or 5min.")] = "1min",
+    budget: Annotated[
+        str | None,
+        typer.Option(help="How long a contest of models may take, such as 30s or 5min.", show_default="1min"),
+    ] = None,
     validation: Annotated[
         Validation,
         typer.Option(
@@ -110,7 +113,10 @@ def model_plan(
     if model_name == AUTOMATIC or (model_name is None and not texts):
         if texts:
             raise typer.BadParameter("options are of one model: name it", param_hint="--model")
-        return ModelPlan(None, {}, seed, jobs, _check_budget(budget), validation)
+        return ModelPlan(None, {}, seed, jobs, _check_budget(budget or "1min"), validation)
+    for hint, given in {"--budget": budget is not None, "--validation": validation is not Validation.auto}.items():
+        if given:
+            raise typer.BadParameter("is of a contest of models: leave it out where one is named", param_hint=hint)
     kind = find_estimator(model_name or DEFAULT_MODEL, "--model")
     return ModelPlan(kind, _parse(kind, texts), seed, jobs)
 

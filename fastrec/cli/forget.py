@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
+from fastrec.cli.ids import parse_ids
 from fastrec.cli.output import count_in_words, note
 from fastrec.cli.working import working
 
@@ -34,10 +35,10 @@ def forget(
     with working(f"loading {place}"):
         loaded = load_published(place, verify="header") if folder is None else folder.load(verify="header")
     model = loaded.model
-    ids = [int(one) for one in user] if model.user_vocabulary.kind == "int" else user
-    options = {"journal": journal, "versions": folder, "files": look_at or (), "dry_run": dry_run}
+    ids = parse_ids(user, model.user_vocabulary, "user")
+    file, files = (place if folder is None else None), look_at or ()
     with working(f"forgetting {count_in_words(len(ids), 'user')}"):
-        receipt = forget_users(place if folder is None else None, ids, **options)
+        receipt = forget_users(file, ids, journal=journal, versions=folder, files=files, dry_run=dry_run)
     typer.echo(receipt.to_json())
     if receipt.traces:
         note(f"bytes like those of an id still stand in {', '.join(receipt.traces)}")

@@ -12,7 +12,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error}") from None
+        raise ValueError(f"{path} is not UTF-8: it has the byte 0x{content[error.start]:02x}") from None
     lines = (line.removesuffix("\r").strip(" \t") for line in text.split("\n"))
     return [line for line in lines if line]
 

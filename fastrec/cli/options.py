@@ -167,7 +167,16 @@ Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, hel
 SplitBy = Annotated[
     Split, typer.Option("--split", help="How the table is split; auto: by time, where there are times.")
 ]
-Fraction = Annotated[float, typer.Option("--fraction", min=0.0, max=1.0, help="The share to be found.")]
+
+
+def check_share(share: float) -> float:
+    """A share that leaves something on both sides."""
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"must be above 0 and below 1, got {share:g}")
+    return share
+
+
+Fraction = Annotated[float, typer.Option("--fraction", callback=check_share, help="The share to be found.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
 Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
@@ -192,6 +201,12 @@ def check_folder(path: Path | None, hint: str) -> None:
 FileMode = Annotated[
     str, typer.Option("--mode", callback=check_mode, help="Permissions of the file: 640 lets the group read it.")
 ]
+
+
+def check_table_name(path: Path) -> None:
+    """Refuse a file to be written that is neither Parquet nor CSV by its name."""
+    if path.suffix not in (".parquet", ".csv"):
+        raise typer.BadParameter(f"must end in .parquet or .csv, got {path}", param_hint="--output")
 
 
 Given = TypeVar("Given")

@@ -54,11 +54,13 @@ def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
 
 def _usage(error: Any) -> str:
     path = error.ctx.command_path if getattr(error, "ctx", None) else "fastrec"
-    return f"{error.format_message()} (see {path} --help)"
+    text = error.format_message().replace(": Value error, ", ": ").replace(": Input should be ", ": must be ")
+    return f"{text} (see {path} --help)"
 
 
 def _in_one_line(error: Exception) -> str:
-    text = in_options(" ".join(str(error).split())) or type(error).__name__
+    said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+    text = in_options(" ".join(said.split())) or type(error).__name__
     known = isinstance(error, ValueError | TypeError | OSError | ImportError | LookupError)
     return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
 

@@ -12,7 +12,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.ids import parse_ids, parse_items, read_lines
 from fastrec.cli.models import load_model
-from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output
+from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output, check_folder, check_table_name
 from fastrec.cli.output import Record, list_rows, note, write_rows
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
@@ -55,18 +55,27 @@ def recommend(
         raise typer.BadParameter("give one of --user, --users-from, --all and --history", param_hint="--user")
     if output is not None and history is not None:
         raise typer.BadParameter("a file is written for users; --history is answered on stdout", param_hint="--output")
+    if output is not None:
+        check_table_name(output)
+        check_folder(output, "--output")
+    histories = [_split(text, "--history") for text in history or []]
     model = load_model(model_file)
-    chosen = {"allow": _items_of(model, allow), "deny": _items_of(model, deny)}
+    chosen = {
+        "allow": _items_of(model, allow, "--allow"),
+        "deny": _items_of(model, deny, "--deny"),
+    }
     options: dict[str, Any] = {name: items for name, items in chosen.items() if items is not None}
     options["exclude_seen"] = not include_seen
     if history is not None:
-        given = model.histories([parse_items(model, _split(text)) for text in history])
+        given = model.histories([parse_items(model, items) for items in histories])
         with working("recommending"):
             top = model.recommend(given, k, **options)
         write_rows(list_rows(top, "history"), output_format)
         return
     if all_users:
         users: Any = model.user_vocabulary.ids
+        if not len(users):
+            raise ValueError(f"this {type(model).__name__} keeps no users: give a history by --history ITEM,…")
     else:
         texts = user if users_from is None else read_lines(users_from)
         users = parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
@@ -92,12 +101,15 @@ def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:
         write_rows(rows, output_format)
 
 
-def _items_of(model: Any, text: str | None) -> list[Any] | None:
+def _items_of(model: Any, text: str | None, hint: str) -> list[Any] | None:
     """The items of a list, or of a file with one in each line."""
     if text is None:
         return None
-    return parse_items(model, read_lines(Path(text[1:])) if text.startswith("@") else _split(text))
+    return parse_items(model, read_lines(Path(text[1:])) if text.startswith("@") else _split(text, hint))
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _split(text: str, hint: str) -> list[str]:
+    items = [part.strip() for part in text.split(",") if part.strip()]
+    if not items:
+        raise typer.BadParameter(f"names no item, got {text!r}", param_hint=hint)
+    return items

@@ -20,6 +20,7 @@ from fastrec.cli.options import (
     TableFile,
     check_folder,
     check_metrics,
+    check_share,
     find_estimator,
     read_options,
 )
@@ -55,7 +56,7 @@ def search(
     split: Annotated[
         Split, typer.Option(help="How the validation part is split off; auto: by time, where there are times.")
     ] = Split.auto,
-    fraction: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share of the validation part.")] = 0.2,
+    fraction: Annotated[float, typer.Option(callback=check_share, help="The share of the validation part.")] = 0.2,
     folds: Annotated[
         int | None, typer.Option(min=2, help="Folds over interactions, in place of one validation part.")
     ] = None,

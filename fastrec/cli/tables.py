@@ -134,6 +134,8 @@ def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
     """
     from fastrec import KCore, LogWeight, read_interactions
 
+    if file.suffix == ".fastrec":
+        raise ValueError(f"{file} is a model, as its name says; a table of interactions is wanted here")
     with working(f"reading {file}"):
         data: Interactions = read_interactions(file, **(table.reading | other))
     if table.min_value is not None:

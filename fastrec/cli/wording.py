@@ -19,6 +19,8 @@ _WHOLE = {
     "quote=None": "--quote ''",
     " (an option of read_interactions and Interactions)": "",
     "without its values": "without its values (--values binary)",
+    "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history by --history ITEM,…",
+    "to choose a model by: name one instead": "to choose a model by: name one by --model",
     **{f"{name}=False": f"--{name}-column none" for name in _COLUMNS},
 }
 _OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^']*'|[^\s,;:)]+)")

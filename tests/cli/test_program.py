@@ -158,3 +158,45 @@ def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
     assert "--duplicates sum" in line
     ended = in_process_of_its_own("train", "r.csv", "-o", "m.fastrec", "-f", "2", "--duplicates", "sum", cwd=tmp_path)
     assert "warning" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "ratings.fastrec", "-o", "x.fastrec"], "ratings.fastrec is a model, as its name says"),
+        (["train", "ratings.csv", "-o", "x.fastrec", "--model", "EASE", "--budget", "5s"], "--budget: is of a contest"),
+        (
+            ["train", "ratings.csv", "-o", "x.fastrec", "-f", "4", "--validation", "last"],
+            "--validation: is of a contest",
+        ),
+        (["evaluate", "ratings.csv", "--fraction", "0"], "must be above 0 and below 1, got 0"),
+        (["search", "ratings.csv", "--option", "factors=4", "--fraction", "1"], "must be above 0 and below 1, got 1"),
+        (["recommend", "ratings.fastrec", "--user", "1", "--allow", ""], "--allow: names no item"),
+        (["recommend", "ratings.fastrec", "--user", "1", "--deny", "@no.txt"], "fastrec: no.txt: "),
+        (["recommend", "ratings.fastrec", "--history", " , "], "--history: names no item"),
+        (["recommend", "ratings.fastrec", "--all", "-o", "x.txt"], "must end in .parquet or .csv, got x.txt"),
+        (["recommend", "ratings.fastrec", "--all", "-o", "no/x.csv"], "there is no folder no"),
+        (["export", "ratings.fastrec", "history", "-o", "no/x.csv"], "there is no folder no"),
+        (["export", "ratings.fastrec", "nonsense", "-o", "x.csv"], "'nonsense' is not one of"),
+        (["forget", "ratings.fastrec", "--user", "abc"], "the model's user ids are integers, got 'abc'"),
+        (["recommend", "ratings.fastrec", "--user", "1", "-k", "0"], "0"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_the_words_of_the_command_line(run, arguments, said):
+    code, out, err = run(*arguments)
+    assert code in (1, 2)
+    assert out == ""
+    assert said in err
+    for strange in ("Errno", "Value error", "Input should be", "invalid literal", "codec can't"):
+        assert strange not in err
+    assert not os.path.exists("x.fastrec")
+
+
+def test_a_model_without_users_is_asked_by_histories(run, tmp_path):
+    shipped = tmp_path / "shipped.fastrec"
+    assert run("strip", "ratings.fastrec", "-o", shipped)[0] == 0
+    for asked in (["--all"], ["--user", "1"]):
+        code, out, err = run("recommend", shipped, *asked)
+        assert (code, out) == (1, "")
+        assert "give a history by --history ITEM,…" in err
+    assert run("recommend", shipped, "--history", "10,20", "-k", 3)[0] == 0
