@@ -1,6 +1,7 @@
 """The way in and out: help, exit codes, errors of one line."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
