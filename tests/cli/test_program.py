@@ -125,7 +125,8 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
         stderr=subprocess.PIPE,
     )
     process.stdout.close()
-    assert process.stderr.read() == b""
+    said = process.stderr.read().splitlines()
+    assert all(re.fullmatch(rb"(loading|recommending).*: \d+ s", line) for line in said)  # of a busy machine
     process.stderr.close()
     assert process.wait(60) in (0, 1)
 
