@@ -181,7 +181,7 @@ def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
         (["export", "ratings.fastrec", "history", "-o", "no/x.csv"], "there is no folder no"),
         (["export", "ratings.fastrec", "nonsense", "-o", "x.csv"], "'nonsense' is not one of"),
         (["forget", "ratings.fastrec", "--user", "abc"], "the model's user ids are integers, got 'abc'"),
-        (["recommend", "ratings.fastrec", "--user", "1", "-k", "0"], "0"),
+        (["recommend", "ratings.fastrec", "--user", "1", "-k", "0"], "'-k'"),
     ],
 )
 def test_what_cannot_be_meant_is_told_in_the_words_of_the_command_line(run, arguments, said):
