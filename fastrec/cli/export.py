@@ -9,7 +9,7 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.models import load_model
-from fastrec.cli.options import FileMode, Length, ModelFile, check_folder, check_table_name
+from fastrec.cli.options import FileMode, Length, ModelFile, check_table_output
 from fastrec.cli.output import note
 from fastrec.cli.working import working
 from fastrec.permissions import open_anew, parse_mode
@@ -44,8 +44,7 @@ def export(
 
     A vector is a row with its id and a column for each factor.
     """
-    check_table_name(output)
-    check_folder(output, "--output")
+    check_table_output(output)
     import narwhals as nw
 
     from fastrec.data.frames import make_frame

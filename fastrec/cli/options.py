@@ -203,10 +203,11 @@ FileMode = Annotated[
 ]
 
 
-def check_table_name(path: Path) -> None:
-    """Refuse a file to be written that is neither Parquet nor CSV by its name."""
-    if path.suffix not in (".parquet", ".csv"):
+def check_table_output(path: Path | None) -> None:
+    """Refuse a file to be written that is neither Parquet nor CSV by its name, or in a folder that is not there."""
+    if path is not None and path.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"must end in .parquet or .csv, got {path}", param_hint="--output")
+    check_folder(path, "--output")
 
 
 Given = TypeVar("Given")

@@ -12,7 +12,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.ids import parse_ids, parse_items, read_lines
 from fastrec.cli.models import load_model
-from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output, check_folder, check_table_name
+from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output, check_table_output
 from fastrec.cli.output import Record, list_rows, note, write_rows
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
@@ -55,15 +55,10 @@ def recommend(
         raise typer.BadParameter("give one of --user, --users-from, --all and --history", param_hint="--user")
     if output is not None and history is not None:
         raise typer.BadParameter("a file is written for users; --history is answered on stdout", param_hint="--output")
-    if output is not None:
-        check_table_name(output)
-        check_folder(output, "--output")
+    check_table_output(output)
     histories = [_split(text, "--history") for text in history or []]
     model = load_model(model_file)
-    chosen = {
-        "allow": _items_of(model, allow, "--allow"),
-        "deny": _items_of(model, deny, "--deny"),
-    }
+    chosen = {name: _items_of(model, text, f"--{name}") for name, text in (("allow", allow), ("deny", deny))}
     options: dict[str, Any] = {name: items for name, items in chosen.items() if items is not None}
     options["exclude_seen"] = not include_seen
     if history is not None:
@@ -73,9 +68,7 @@ def recommend(
         write_rows(list_rows(top, "history"), output_format)
         return
     if all_users:
-        users: Any = model.user_vocabulary.ids
-        if not len(users):
-            raise ValueError(f"this {type(model).__name__} keeps no users: give a history by --history ITEM,…")
+        users: Any = _all_users(model)
     else:
         texts = user if users_from is None else read_lines(users_from)
         users = parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
@@ -99,6 +92,13 @@ def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:
         return
     with nullcontext() if sys.stdout.isatty() else working("recommending"):
         write_rows(rows, output_format)
+
+
+def _all_users(model: Any) -> Any:
+    users = model.user_vocabulary.ids
+    if not len(users):
+        raise ValueError(f"this {type(model).__name__} keeps no users: give a history by --history ITEM,…")
+    return users
 
 
 def _items_of(model: Any, text: str | None, hint: str) -> list[Any] | None:
