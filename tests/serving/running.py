@@ -35,12 +35,22 @@ def free_port():
 class Running:
     """`fastrec serve` with these arguments, until the end of the with block."""
 
-    def __init__(self, *arguments, environment=None, wait=True, port=None):
+    def __init__(self, *arguments, environment=None, wait=True, port=None, host=None):
+        self.host = host
         self.port = port or free_port()
         given = [*map(str, arguments), *([] if "--drain" in arguments else ["--drain", "0"])]
-        command = [sys.executable, "-m", "fastrec.cli", "serve", *given, "--port", str(self.port)]
+        command = [
+            *(host.command if host else ()),
+            sys.executable,
+            "-m",
+            "fastrec.cli",
+            "serve",
+            *given,
+            "--port",
+            str(self.port),
+        ]
         self.process = subprocess.Popen(
-            command,
+            [*(host.command if host else ()), *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,7 +77,12 @@ class Running:
         raise AssertionError("it took too long")
 
     def ask(self, method, path, body=None, **headers):
-        """Status, decoded answer, headers."""
+        """Status, decoded answer, headers; of a server on another host it is asked there."""
+        ask = lambda: self.ask_here(method, path, body, **headers)
+        return self.host.do(ask) if self.host else ask()
+
+    def ask_here(self, method, path, body=None, **headers):
+        """Ask from this thread's own host."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
