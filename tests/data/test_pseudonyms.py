@@ -28,11 +28,8 @@ def test_a_key_must_be_secret(key, error):
         pseudonym("anna", key)
 
 
-@pytest.mark.parametrize("user", [None, 1.5, ""])
+@pytest.mark.parametrize("user", [None, 1.5, float("nan")])
 def test_what_is_no_id_has_no_pseudonym(user):
-    if user == "":
-        assert fr.Vocabulary([""]).pseudonymised(KEY).ids.tolist() == [pseudonym("", KEY)]
-        return
     with pytest.raises((TypeError, ValueError)):
         pseudonym(user, KEY)
 
