@@ -48,7 +48,7 @@ MODELS: Models = {
     "Blend of SequenceKNN and LinearSequence": blend(fr.SequenceKNN(), fr.LinearSequence()),
 }
 # On short histories: the settings of the closed form are those with the best NDCG@10 in `sparse`.
-SPARSE_LINEAR = fr.LinearSequence(100, source_exponent=0.5, target_exponent=0.1)
+SPARSE_LINEAR = fr.LinearSequence(100, before=0.35, source_exponent=0.5, target_exponent=0.1)
 SPARSE_MODELS: Models = {
     "ItemKNN, fading": lambda: fr.ItemKNN(recency=0.6),
     "EASE, fading": lambda: fr.EASE(recency=0.8),
@@ -352,6 +352,7 @@ def sparse(folder: Folder, repeats: int) -> Iterator[Record]:
     tell_parts("ml-1m, thinned", train=train, test=hidden)
     models: list[Any] = [fr.SequenceRules(), fr.SequenceRules(target_exponent=0.2), fr.SequenceKNN()]
     models += [fr.LinearSequence(number) for number in (30, 100, 300)]
+    models += [SPARSE_LINEAR]
     models += [
         fr.LinearSequence(number, source_exponent=0.5, target_exponent=target)
         for number in (30, 100, 300)
@@ -372,6 +373,25 @@ def sparse_out(folder: Folder, repeats: int) -> Iterator[Record]:
         tell_parts(name, train=train, test=test)
         for record in measure(train, test, SPARSE_MODELS):
             yield {"data": name, **record}
+
+
+def both_ways(folder: Folder, repeats: int) -> Iterator[Record]:
+    """Pairs that count against their order, too: the event before the last one of each user, where data is sparse."""
+    places = gowalla_in_order(folder)
+    some = np.isin(places.user_codes, np.random.default_rng(0).permutation(len(places))[:20_000])
+    sets = {name: thinned(timed_events(folder, source), most, fewest) for name, (source, fewest, most) in THIN.items()}
+    sets["gowalla, 5 to 15"] = thinned(places.select(np.flatnonzero(some)))
+    for name, thin in sets.items():
+        train, hidden = fr.split_last(fr.split_last(thin)[0])
+        tell_parts(name, train=train, test=hidden)
+        models: list[Any] = [fr.SequenceRules(before=0, target_exponent=target) for target in (0.3, 0.2)]
+        models += [fr.SequenceRules(before=before) for before in (0.2, 0.35, 0.5, 1.0)]
+        models += [fr.SequenceKNN(before=before) for before in (0.2, 0.35, 0.5, 1.0)]
+        for model in models:
+            report = fr.evaluate(model.fit(train), hidden, METRICS)
+            found = report.estimate("recall@10")
+            means = {metric: report.mean(metric) for metric in METRICS}
+            yield {"data": name, "model": repr(model), **means, "± recall@10": (found.high - found.low) / 2}
 
 
 def tune(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -437,6 +457,6 @@ def _clocked(run: Callable[[], Any]) -> tuple[Any, float]:
 
 
 PARTS = (
-    last_out, next_events, leak, sparse, sparse_out, forms, large, closed_forms, costs, peers, attention,
+    last_out, next_events, leak, sparse, sparse_out, both_ways, forms, large, closed_forms, costs, peers, attention,
     attention_next_events, attention_steps,
 )  # fmt: skip
