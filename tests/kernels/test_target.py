@@ -161,20 +161,37 @@ def test_a_way_that_the_processor_lacks_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("triple", "system", "capabilities", "stated", "expected"),
+    ("triple", "system", "answer", "stated", "expected"),
     [
         ("aarch64-unknown-linux-gnu", "linux", 1 << 20, None, True),
         ("aarch64-unknown-linux-gnu", "linux", 1 << 19, None, False),
         ("aarch64-unknown-linux-gnu", "linux", 1 << 20, "+neon", False),
         ("aarch64-unknown-linux-gnu", "linux", 0, "+neon,+dotprod", True),
-        ("arm64-apple-darwin23.0.0", "darwin", 0, None, True),
+        ("arm64-apple-darwin23.0.0", "darwin", 1, None, True),
+        ("arm64-apple-darwin23.0.0", "darwin", 0, None, False),
+        ("arm64-apple-darwin23.0.0", "darwin", None, None, False),
+        ("aarch64-pc-windows-msvc", "win32", 1, None, True),
         ("aarch64-pc-windows-msvc", "win32", 0, None, False),
+        ("aarch64-unknown-freebsd", "freebsd14", 1 << 20, None, False),
         ("x86_64-unknown-linux-gnu", "linux", 1 << 20, None, False),
     ],
 )
-def test_arm_is_asked_for_its_dot_product(triple, system, capabilities, stated, expected, monkeypatch):
-    asked = type("Function", (), {"__call__": lambda self, number: capabilities if number == 16 else 0})()
-    monkeypatch.setattr(target.ctypes, "CDLL", lambda name: type("Library", (), {"getauxval": asked}))
+def test_arm_is_asked_for_its_dot_product(triple, system, answer, stated, expected, monkeypatch):
+    class System:
+        """The libraries of Linux, macOS and Windows, which say what `answer` is; None: macOS knows no such feature."""
+
+        def getauxval(number):
+            return answer if number == 16 else 0
+
+        def sysctlbyname(name, value, size, new, new_size):
+            assert (name, size._obj.value, new, new_size) == (b"hw.optional.arm.FEAT_DotProd", 4, None, 0)
+            value._obj.value = 0 if answer is None else answer
+            return -1 if answer is None else 0
+
+        def IsProcessorFeaturePresent(number):
+            return answer if number == 43 else 0
+
+    monkeypatch.setattr(target.ctypes, "CDLL", lambda name: System)
     monkeypatch.setattr(llvm, "get_process_triple", lambda: triple)
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(numba.config, "CPU_FEATURES", stated)

@@ -24,7 +24,10 @@ NEEDS: dict[str, dict[str, list[set[str]]]] = {
     "neon": {"aarch64": [{"dotprod"}]},
 }
 
-HWCAP, HWCAP_ASIMDDP = 16, 1 << 20  # of Linux: asm/hwcap.h of arm64
+# The names by which systems tell of ARM's dot product: asm/hwcap.h, <sys/sysctl.h> and winnt.h.
+LINUX_HWCAP, LINUX_HWCAP_ASIMDDP = 16, 1 << 20
+DARWIN_FEATURE = b"hw.optional.arm.FEAT_DotProd"
+WINDOWS_FEATURE = 43  # PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
 
 
 def has(what: str) -> bool:
@@ -44,7 +47,7 @@ def features() -> frozenset[str]:
     """LLVM's names of what the processor has beyond its architecture.
 
     NUMBA_CPU_FEATURES, where it is set, says all of it (and NUMBA_CPU_NAME=generic sets it to nothing); else the host
-    does. ARM's dot product is asked of the system, since LLVM's own list lacks it on Linux.
+    does. ARM's dot product is asked of the system: LLVM's own list lacks it on Linux, and may be empty elsewhere.
     """
     found: dict[str, bool] = {}
     for feature in cpu_target.target_context.codegen()._get_host_cpu_features().split(","):
@@ -56,10 +59,21 @@ def features() -> frozenset[str]:
 
 
 def _system_has_dot_product() -> bool:
-    if sys.platform == "darwin":
-        return True  # all of Apple's own processors
-    if sys.platform != "linux":
-        return False
+    ask = {"linux": _linux_has_it, "darwin": _macos_has_it, "win32": _windows_has_it}.get(sys.platform)
+    return ask is not None and ask()
+
+
+def _linux_has_it() -> bool:
     ask = ctypes.CDLL(None).getauxval
     ask.restype, ask.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
-    return bool(ask(HWCAP) & HWCAP_ASIMDDP)
+    return bool(ask(LINUX_HWCAP) & LINUX_HWCAP_ASIMDDP)
+
+
+def _macos_has_it() -> bool:
+    value, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    failed = ctypes.CDLL(None).sysctlbyname(DARWIN_FEATURE, ctypes.byref(value), ctypes.byref(size), None, 0)
+    return not failed and value.value == 1
+
+
+def _windows_has_it() -> bool:
+    return bool(ctypes.CDLL("kernel32").IsProcessorFeaturePresent(WINDOWS_FEATURE))
