@@ -160,8 +160,8 @@ def solve_rows_cg(
     plain), fewer steps where the preconditioned residual has fallen to `tolerance` of what it was. `losses[u]` receives
     the row's part of the objective, its own penalty included, and `norms[u]` lambda_u ‖x_u‖².
 
-    The objective costs nothing: before the step it is sum_i c_i - bᵀx - rᵀx, with r = b - Ax at hand and the rest
-    summed in the first pass; the step takes from it (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
+    The objective costs nothing. Before the step it is sum_i c_i - bᵀx - rᵀx, with r = b - Ax at hand and the rest
+    summed in the first pass. The step takes from it (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
     """
     size = constant(width)
     x, r, p, q = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)

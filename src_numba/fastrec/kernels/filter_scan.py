@@ -1,12 +1,11 @@
 """The best items of a linear filter over a graph: the sparse part of a score in full, its dense part by bounds.
 
-A score is degree_j · (p_j + V_j · c): p comes from two steps over the graph, which touch few users and items;
-V_j · c is a product of hundreds of numbers for every item. Items lie in panels of 16, V rounded to bytes. A panel's
-product is made a part at a time, and left as soon as no item of it can be among the best: what is still ahead adds no
-more than the norm of the rest of V_j times that of the rest of c. As in `scan`, an approximate score s comes with
-E ≥ |s - t|, the k best s - E give a user's limit, and what reaches it with s + E is scored exactly in the end: by the
-very sums, in the very order, that `filters.multiply_rows` and `filters.add_products` make, so that the bits are those
-of dense scores.
+A score is degree_j · (p_j + V_j · c): p comes from two steps over the graph, which touch few users and items; V_j · c
+is a product of hundreds of numbers for every item. Items lie in panels of 16, V rounded to bytes. A panel's product is
+made a part at a time, and left as soon as no item of it can be among the best. The rest adds no more than the norm of
+the rest of V_j times that of the rest of c. As in `scan`, an approximate score s comes with E ≥ |s - t|. The k best s -
+E give a user's limit, and items that reach it with s + E are scored exactly in the end. Their sums are those of
+`filters.multiply_rows` and `filters.add_products`, in the same order, so that the bits are those of dense scores.
 """
 
 from typing import Any, NamedTuple

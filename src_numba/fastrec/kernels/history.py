@@ -24,8 +24,8 @@ def append_events(
 ) -> tuple[int, int, int, bool]:  # fmt: skip
     """Fills a row with an older one and with events, the oldest first, each of another item: they are the newest.
 
-    Returns how many items the row has; how many of `before` and `after` are filled, with what the old row and the new
-    one hold of values that are not 0, the oldest first; and whether all sums are finite.
+    Returns how many items the row has, how many places of `before` and `after` are filled, and whether all sums are
+    finite. `before` and `after` get the values of the old row and the new one that are not 0, the oldest first.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Scans of the lists that look best to a query, each a run of panels with vectors that lie near each other.
 
 A list is judged by its center c, the mean of its m vectors, and their spread ρ, the root of their mean squared distance
-from it: the best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). Of the lists
+from it. The best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). Of the lists
 that promise most, as many as are asked for, all are scanned, or those of which enough is expected (`keep_promising`).
 In a batch the queries are grouped by list, so that what was fetched of a list meets many of them.
 

@@ -1,8 +1,7 @@
 """A small neural network over pairs of a user and an item: forward, backward and inference, a block at a time.
 
-A pair's two vectors lie in rows of `users` and `items`: first the part that is multiplied, of width `product`, then
-the part that is concatenated, of width `tower`; the concatenated parts are the input of the dense layers. What comes
-out is
+A pair's two vectors lie in rows of `users` and `items`: first the part that is multiplied, of width `product`, then the
+part that is concatenated, of width `tower`. The concatenated parts are the input of the dense layers. What comes out is
 
     w·(u∘i) + v·h + bias            h: the last layer's output, each layer dropout(ReLU(norm(x·W + b)))
 

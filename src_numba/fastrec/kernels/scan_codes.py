@@ -1,13 +1,13 @@
 """Scans of coded vectors: the best k for each query, from rows of bytes that are never decoded as a whole.
 
 Vectors are decoded a few hundred at a time, into a buffer that stays in the second-level cache while all queries pass
-over it; bytes with a step of their own are not decoded at all, but multiplied with queries rounded to bytes. Queries
+over it. Bytes with a step of their own are not decoded at all, but multiplied with queries rounded to bytes. Queries
 lie in panels of 16, so that a register works for 16 of them.
 
 As in `scan`, each approximate score s comes with E ≥ |s - t| for the true t; the k best of s - E give a query's limit,
 what reaches it with s + E is kept, and the exact scores of what was kept decide. Where a row has a coarse and a fine
-level, only the coarse one is scanned: then E is that of rounding alone, the k best of `depth` by the coarse level are
-the answer, and a vector that the coarse level puts further back is missed.
+level, only the coarse one is scanned. Then E is that of rounding alone, and the k best of `depth` by the coarse level
+are the answer. A vector that the coarse level puts further back is missed.
 """
 
 from typing import Any, NamedTuple

@@ -99,9 +99,9 @@ def check_records(
     sizes
         Filled with how many bytes each column has at most, as far as it has places.
     facts
-        Of N_FACTS places, filled: what is wrong and at which byte; how many records, and fields in each (given: how
-        many there must be, or 0 for as many as in the first); where the last record begins and ends; how many fields it
-        has. Empty lines are no records.
+        Of N_FACTS places, filled: what is wrong and at which byte; how many records, and fields in each; where the last
+        record begins and ends, and how many fields it has. Given: how many fields there must be, or 0 for as many as in
+        the first record. Empty lines are no records.
     """
     at, size, wanted = 0, text.shape[0], facts[FIELDS]
     n, kind = 0, FINE
