@@ -82,6 +82,13 @@ def test_pages_are_plain(page):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_blocks_of_code_end(page):
+    fences = re.findall(r"^.*```.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert all(fence.lstrip().startswith("```") for fence in fences)
+    assert len(fences) % 2 == 0
+
+
 @pytest.mark.parametrize("module", modules(), ids=name_of)
 def test_docstrings_are_plain(module):
     found = [line for text in docstrings(module) for line in problems(sentences_of_docstring(text))]
