@@ -76,7 +76,7 @@ def fading(model, recency=0.6):
 
 def test_the_families_that_fade():
     assert {kind.__name__ for kind in KINDS} == {
-        "EASE", "GraphFilter", "ImplicitALS", "Item2Vec", "ItemKNN", "SGDFactorization", "UserKNN",
+        "EASE", "GraphFilter", "ImplicitALS", "Item2Vec", "ItemKNN", "SGDFactorization", "SLIM", "UserKNN",
     }  # fmt: skip
 
 
