@@ -29,16 +29,21 @@ kept both cores busy, and these decide.
 
 **The command of a table**: `python bench/run.py CASE --parts PART --data FOLDER`, with the CASE of its heading, before
 the colon, and the PART of its file in `bench/results/`, CASE-PART.json. The line under a table names the versions.
-Peers come with `pip install "fastrec[bench]"`: implicit, rusket, irspack, skrecsys, fastslim and others install side
+Peers come with `pip install '.[bench]'`: implicit, rusket, irspack, skrecsys, fastslim and others install side
 by side (tried on Linux, Python 3.11, NumPy 2.4).
 
 **Compiled peers** (`compiled`). All take two threads, and their own defaults but for what a row names. "times fastrec"
 and "CPU times" are above 1 where fastrec was faster; peak MiB is what the process held above the start of a run, on
-Linux. What is not the same: skrecsys takes two columns of ids and codes them, so fastrec stands in a row of its own
-that does; irspack has no lists for all users outside its evaluator, so only its fits are timed; the lists of its cosine
-neighbours are others. rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the options that the
-row names: the goal is an NDCG, not a number of steps. Written, but not run yet: iALS to one loss beside rusket and
-implicit (`als_loss`, `als_light`), RP3beta (`walks`) and fastslim (`item_weights`).
+Linux. Some things are not the same. skrecsys takes two columns of ids and codes them, so fastrec has a row of its own
+that does this too. irspack has no lists for all users outside its evaluator, so only its fits are timed. The lists of
+its cosine neighbours are others. rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the
+options that the row names: the goal is an NDCG, not a number of steps. Written, but not run yet: iALS to one loss
+beside rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
+
+In short, in CPU seconds on a machine that others used too: SLIM is 53 times faster than fastslim and 12 times faster
+than irspack, with the same weights. Cosine neighbours are fitted 2 to 6 times faster than by rusket and skrecsys, and
+answered 1.6 times faster than by skrecsys. BPR reaches rusket's NDCG of 60 iterations 3 times faster, and that of 20
+iterations in about the same time.
 """
 
 

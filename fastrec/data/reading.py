@@ -8,10 +8,12 @@ from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_va
 from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
-from fastrec.data.recognition import Selector, find_column_by, recognise
+from fastrec.data.recognition import UNREAD, Selector, find_column_by, recognise
 from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
 from fastrec.validation import check_choice, check_flag
+
+MOST_NAMED = 8  # columns without a role that are shown by name
 
 
 def read_interactions(
@@ -175,6 +177,10 @@ def _read(
     shown = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
     if taken.kinds is not None:
         shown["event"] += f" ({taken.kinds})"
+    others = [str(name) for place, name in enumerate(table.names) if place not in places]
+    if others:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        shown[UNREAD] = ", ".join(others[:MOST_NAMED]) + more
     data = data._replace(columns=shown, merged=data._merged)
     return data if taken.rows is None else data.select(taken.rows).compact()
 

@@ -53,8 +53,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "time": (
         "time timestamp ts",
-        "date datetime eventtime unixreviewtime createdat ratedat reviewdate reviewtime checkintime utctime "
-        "timestampms unixtime when invoicedate orderdate purchasedate",
+        "date datetime eventtime unixreviewtime createdat ratedat boughtat purchasedat orderedat viewedat playedat "
+        "visitedat addedat occurredat happenedat paidat purchasetime ordertime reviewdate reviewtime checkintime "
+        "utctime timestampms unixtime when invoicedate orderdate purchasedate",
     ),
     "event": (
         "event eventtype eventname",
@@ -71,6 +72,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 # In a table with such a column and without one of users, the users of the orders stand in another table.
 _ORDERS = "order orderid invoice invoiceno invoiceid basket basketid transaction transactionid receipt receiptid"
 _OPTIONAL = ("value", "time", "event")
+UNREAD = "not read"  # the columns without a role, as data shows them beside the roles
 
 
 def recognise(

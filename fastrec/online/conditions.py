@@ -12,6 +12,7 @@ each of these and itself. Numbers are compared with numbers, texts with texts, b
 missing equals null, and nothing else; "not" is true wherever its condition is not, of missing facts too.
 """
 
+import json
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -126,5 +127,6 @@ def _check_kind(field: str, given: Any, kinds: set[str]) -> str:
     kind = kind_of(given)
     if kind not in kinds and kind != "nothing":
         known = " and ".join(sorted(kinds - {"nothing"})) or "nothing"
-        raise FactError(field, f"must be of the kind of the fact, which has {known}, got {given!r:.60}")
+        hint = '; flags of a text file are texts: write "true" or "false"' if isinstance(given, bool) else ""
+        raise FactError(field, f"must be of the kind of the fact, which has {known}, got {json.dumps(given):.60}{hint}")
     return kind

@@ -109,6 +109,17 @@ def test_files_without_a_header_go_by_number(engine, tmp_path):
         fr.read_interactions(path, header=False, user=4, item=1)
 
 
+def test_columns_without_a_role_are_shown(tmp_path):
+    path = tmp_path / "shop.csv"
+    path.write_text("customer,product,bought_at,kind,price\na,x,2026-01-01,view,3\nb,y,2026-01-02,cart,4\n")
+    facts = fr.read_interactions(path).describe()
+    assert facts["columns"] == "user=customer, item=product, time=bought_at"
+    assert facts["not read"] == "kind, price"
+    assert fr.read_interactions(path, where={"kind": "cart"}).describe()["not read"] == "price"
+    path.write_text(",".join(["user", "item", *(f"c{i}" for i in range(12))]) + "\n" + ",".join("a" * 14) + "\n")
+    assert fr.read_interactions(path).describe()["not read"] == "c0, c1, c2, c3, c4, c5, c6, c7 and 4 more"
+
+
 def test_recboles_atomic_files_are_recognised(engine, tmp_path):
     text = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n"
     assert rows(fr.read_interactions(write(tmp_path, text, "x.inter"))) == [(1, 2, 3.0, 881250949)]
