@@ -176,8 +176,11 @@ class Server:
             raise Refusal(503, "the model is being loaded", **{"retry-after": "1"})
         return self.updater.snapshot
 
-    async def snapshot(self, wanted: int = 0) -> Snapshot:
-        """The snapshot with every event that this server knows of, those up to a place among them, or a refusal."""
+    async def snapshot(self, wanted: int = 0, *, wait: bool = True) -> Snapshot:
+        """The snapshot with every event that this server knows of, those up to a place among them, or a refusal.
+
+        With `wait` False it is the snapshot of a moment ago where another thread is taking events in.
+        """
         snapshot = self.snapshot_now()
         updater, journal = self.updater, self.journal
         assert updater is not None
@@ -185,7 +188,7 @@ class Server:
             try:
                 if wanted > snapshot.seq:
                     await self._hear_of(journal, wanted)
-                snapshot = await self._catch_up(updater, journal)
+                snapshot = await self._catch_up(updater, journal, wait)
                 updater.tell("reading", None)
             except JournalError as error:
                 # Better an answer without the newest events than none.
@@ -203,15 +206,16 @@ class Server:
             await asyncio.sleep(0.002)
 
     @staticmethod
-    async def _catch_up(updater: Updater, journal: EventLog) -> Snapshot:
+    async def _catch_up(updater: Updater, journal: EventLog, wait: bool) -> Snapshot:
         """The snapshot with every entry that is known of."""
         snapshot = updater.snapshot
         behind = journal.last_seq() - snapshot.seq
         if not behind:
             return snapshot
         is_near = behind <= FAR_BEHIND and not journal.is_remote
-        near = updater.catch_up(wait=False) if is_near else None
-        return await asyncio.to_thread(lambda: updater.catch_up()) if near is None else near
+        if is_near and ((near := updater.catch_up(wait=False)) is not None or not wait):
+            return near or snapshot
+        return await asyncio.to_thread(lambda: updater.catch_up(wait=wait)) or snapshot
 
     def name_answer(self, scenario: str | None, version: str) -> str:
         """The id of an answer with recommendations, which is counted for its scenario."""

@@ -40,7 +40,7 @@ async def recommend(server: Server, request: Request) -> Answer:
     """POST /recommend."""
     asked = await server.bodies.read(request, m.RecommendRequest)
     if asked.user is None:
-        snapshot = await server.snapshot()  # of which what is hidden counts, too
+        snapshot = await server.snapshot(wait=False)  # for the hidden items, which are no secret of a user
     else:
         server.access.check(request.scope["headers"], Scope.read)
         snapshot = await server.snapshot(parse_seq(request))
