@@ -46,9 +46,11 @@ class Items:
     (array([ True, False,  True]), array([False, False,  True]))
     """
 
+    _updates: dict[Id, ItemUpdate]
+
     def __init__(self, model: Recommender, updates: Iterable[ItemUpdate] = ()) -> None:
         self.model = model
-        self._updates: dict[Id, ItemUpdate] = {}
+        self._updates = {}
         self._by_code: dict[int, ItemUpdate] = {}
         self.shown: NDArray[np.bool_] | None = None
         self._take(list(updates))

@@ -32,6 +32,7 @@ PLACE = types.CPointer(types.uint8)
 # The types of arguments that each intrinsic is built for.
 CALLS = {
     "_jit.constant": [(WIDTH,)],
+    "addresses.as_floats": [(types.CPointer(types.int32),)],
     "codes.float_at": [(PLACE, INDEX)],
     "codes.half_at": [(PLACE, INDEX)],
     "products.accumulate": [(StaticType(products.PORTABLE), INTS, INTS, INTS), (StaticType(products.FLOAT), V, V, V)],

@@ -68,7 +68,7 @@ def test_explicit_als_folds_in_within_the_bounds(X, factors, strength, of_biases
         near = others[items].copy()
         targets = values - model.mean_ - near[:, -1]
         near[:, -1] = 1
-        penalties = np.full(near.shape[1], strength)
+        penalties = np.full(near.shape[1], strength * model.spread_)
         penalties[-1] = of_biases
         equations = near.T @ near + np.diag(penalties) * max(len(items), 1) ** exponent
         if len(items):
