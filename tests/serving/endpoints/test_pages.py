@@ -128,29 +128,6 @@ def test_similar_items_in_a_dialog_that_escape_closes(page):
     page.wait(lambda: not page.one("#similar").is_displayed())
 
 
-def test_a_hidden_item_vanishes_and_conditions_choose(page, server):
-    first = page.titles()[0]
-    code = int(first.split()[2])
-    server.ask("PUT", f"/items/{1000 + code}", {"hidden": True})
-    page.browser.refresh()
-    page.wait(lambda: len(page.titles()) == 10)
-    assert first not in page.titles()
-    page.one("#item").send_keys(f"number {code} ")
-    page.wait(lambda: page.all("#item-list li"))
-    assert first not in page.titles("#item-list li span")
-    page.one("#item").send_keys(Keys.ESCAPE)
-    server.ask("PUT", f"/items/{1000 + code}", {"hidden": False, "facts": {"price": 5}})
-    page.browser.refresh()
-    page.wait(lambda: first in page.titles() and "price" in page.one("#where-hint").text)
-    page.one("#where").send_keys('{"price": {"<": 9}}', Keys.ENTER)
-    page.wait(lambda: page.titles() == [first])
-    page.one("#where").send_keys("x", Keys.ENTER)
-    page.wait(lambda: "A condition is JSON" in page.one("#notice").text)
-    page.one("#where").send_keys(Keys.CONTROL, "a")
-    page.one("#where").send_keys('{"colour": "red"}', Keys.ENTER)
-    page.wait(lambda: "a fact that no item has" in page.one("#notice").text)
-
-
 def test_another_user_by_typing_an_id(page):
     field = page.one("#user")
     field.send_keys(Keys.CONTROL, "a")
@@ -205,7 +182,30 @@ def test_nothing_comes_from_outside_and_nothing_is_wrong(browser, server, page):
     assert [row for row in browser.get_log("browser") if row["level"] == "SEVERE"] == []
 
 
-# -- other servers: after the look at where the page has been
+# -- what the browser's log keeps, and other servers: after the look at where the page has been
+
+
+def test_a_hidden_item_vanishes_and_conditions_choose(page, server):
+    first = page.titles()[0]
+    code = int(first.split()[2])
+    server.ask("PUT", f"/items/{1000 + code}", {"hidden": True})
+    page.browser.refresh()
+    page.wait(lambda: len(page.titles()) == 10)
+    assert first not in page.titles()
+    page.one("#item").send_keys(f"number {code} ")
+    page.wait(lambda: page.all("#item-list li"))
+    assert first not in page.titles("#item-list li span")
+    page.one("#item").send_keys(Keys.ESCAPE)
+    server.ask("PUT", f"/items/{1000 + code}", {"hidden": False, "facts": {"price": 5}})
+    page.browser.refresh()
+    page.wait(lambda: first in page.titles() and "price" in page.one("#where-hint").text)
+    page.one("#where").send_keys('{"price": {"<": 9}}', Keys.ENTER)
+    page.wait(lambda: page.titles() == [first])
+    page.one("#where").send_keys("x", Keys.ENTER)
+    page.wait(lambda: "A condition is JSON" in page.one("#notice").text)
+    page.one("#where").send_keys(Keys.CONTROL, "a")
+    page.one("#where").send_keys('{"colour": "red"}', Keys.ENTER)
+    page.wait(lambda: "a fact that no item has" in page.one("#notice").text)
 
 
 def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
