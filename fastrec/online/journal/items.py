@@ -123,7 +123,7 @@ def latest_updates(updates: Iterable[ItemUpdate]) -> list[ItemUpdate]:
     """The last update of each item; 1 and "1" are two.
 
     >>> [update.hidden for update in latest_updates([ItemUpdate(1, {}), ItemUpdate("1", {}), ItemUpdate(1, {}, True)])]
-    [False, True]
+    [None, True]
     """
     latest: dict[Id, ItemUpdate] = {}
     for update in updates:
