@@ -24,13 +24,13 @@ class Method(Generic[Given, Answer]):
         functools.update_wrapper(cast("Callable[..., Any]", self), build)
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Given, Call[Answer]]: ...
     @overload
     def __get__(self, client: "Client", owner: type) -> Callable[Given, Answer]: ...
-    def __get__(self, client: "Client | None", owner: type) -> Self | Callable[Given, Answer]:
-        """The method of one client."""
+    def __get__(self, client: "Client | None", owner: type) -> Callable[Given, Call[Answer] | Answer]:
+        """The method of one client; of the class, the function of the call."""
         if client is None:
-            return self
+            return self.build
 
         def ask(*given: Given.args, **named: Given.kwargs) -> Answer:
             return client.send(self.build(*given, **named))
@@ -46,13 +46,13 @@ class AsyncMethod(Generic[Given, Answer]):
         functools.update_wrapper(cast("Callable[..., Any]", self), build)
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Given, Call[Answer]]: ...
     @overload
     def __get__(self, client: "AsyncClient", owner: type) -> Callable[Given, Awaitable[Answer]]: ...
-    def __get__(self, client: "AsyncClient | None", owner: type) -> Self | Callable[Given, Awaitable[Answer]]:
-        """The method of one client."""
+    def __get__(self, client: "AsyncClient | None", owner: type) -> Callable[Given, Call[Answer] | Awaitable[Answer]]:
+        """The method of one client; of the class, the function of the call."""
         if client is None:
-            return self
+            return self.build
 
         async def ask(*given: Given.args, **named: Given.kwargs) -> Answer:
             return await client.send(self.build(*given, **named))
