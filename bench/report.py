@@ -41,7 +41,7 @@ options that the row names: the goal is an NDCG, not a number of steps. Written,
 beside rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
 
 In short, in CPU seconds on a machine that others used too: SLIM is 53 times faster than fastslim and 12 times faster
-than irspack, with the same weights. Cosine neighbours are fitted 2 to 6 times faster than by rusket and skrecsys, and
+than irspack, at the same NDCG. Cosine neighbours are fitted 2 to 6 times faster than by rusket and skrecsys, and
 answered 1.6 times faster than by skrecsys. BPR reaches rusket's NDCG of 60 iterations 3 times faster, and that of 20
 iterations in about the same time.
 """
