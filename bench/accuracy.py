@@ -7,8 +7,8 @@ A part of the training interactions is hidden and `fastrec.search` looks for the
 part is not looked at. The best options are then fitted on all of the training part and evaluated on the test part,
 once. Of several folds each is searched on its own training part. Models of other libraries go the same way (what is
 not installed is named and left out). Results, the trials of each search among them, go to bench/results/accuracy-*.json
-as they come (a run that was stopped goes on); docs/accuracy.md and the table of docs/models.md are written from these
-files.
+as they come (a run that was stopped goes on). docs/explanation/accuracy.md and the table of
+docs/explanation/models.md are written from these files.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from fastrec.models import (
 
 HERE = Path(__file__).resolve().parent
 RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
-PAGE, GUIDE = DOCS / "accuracy.md", DOCS / "models.md"
+PAGE, GUIDE = DOCS / "explanation/accuracy.md", DOCS / "explanation/models.md"
 
 Fold = tuple[fr.Interactions, fr.Interactions]
 Space = dict[str, Any]
@@ -694,7 +694,7 @@ all; the cost is the processor time of one fit with the settings found, on all c
 
 
 def write_page() -> None:
-    """docs/accuracy.md from the results."""
+    """docs/explanation/accuracy.md from the results."""
     lines = [INTRODUCTION]
     for task in TASKS:
         path = _results(task.name)
@@ -708,7 +708,7 @@ BEGIN, END = "<!-- measured: written by bench/accuracy.py -->", "<!-- end -->"
 
 
 def write_summary() -> None:
-    """The table of docs/models.md: the first measure and the cost of each model, data set by data set."""
+    """The table of docs/explanation/models.md: the first measure and the cost of each model, data set by data set."""
     tasks = {task.name: task for task in TASKS}
     found = {
         name: json.loads(_results(name).read_text("utf-8"))["models"] for name in SUMMARY if _results(name).exists()

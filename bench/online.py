@@ -6,7 +6,7 @@
 Test, then train (prequential): the last 30 % of the events are cut into days of equal size, and these into slices.
 Each slice is first predicted (NDCG@10 of what is new to the user, over users with a history by then), then taken in.
 FILE has ratings as `read_interactions` reads them. Figures go to bench/results/ and docs/img/prequential.svg;
-`python bench/report.py` makes the tables of docs/online.md of them. What a fold-in costs is measured beside it.
+`python bench/report.py` makes the tables of docs/explanation/online.md of them. The cost of a fold-in is measured too.
 """
 
 import argparse
@@ -270,8 +270,8 @@ def main():
 
 
 def write(name, content):
-    """A file of results for a table of docs/online.md."""
-    text = json.dumps({"page": "online.md", "machine": machine(), **content}, indent=1, ensure_ascii=False)
+    """A file of results for a table of docs/explanation/online.md."""
+    text = json.dumps({"page": "explanation/online.md", "machine": machine(), **content}, indent=1, ensure_ascii=False)
     (HERE / "results" / f"{name}.json").write_text(text + "\n")
 
 

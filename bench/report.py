@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md, tables of other pages and plots from bench/results/: `python bench/report.py`.
+"""Writes docs/explanation/benchmarks.md, tables of other pages and plots from bench/results/: `python bench/report.py`.
 
 Where a page of docs has `<!-- results: NAME -->` and `<!-- end -->`, what stands between is the table of NAME.json.
 """
@@ -207,17 +207,17 @@ def main() -> None:
         parts.append(f"## {content.get('title', path.stem)}\n")
         if path.stem == "als-race":
             bars(records, DOCS / "img" / "als-race.svg")
-            parts.append("![Seconds to implicit's final loss](img/als-race.svg)\n")
+            parts.append("![Seconds to implicit's final loss](../img/als-race.svg)\n")
         if path.stem.startswith("ann-"):
             picture = DOCS / "img" / f"{path.stem}.svg"
             pareto([record for record in records if record["case"].endswith("point")], picture)
-            parts.append(f"![Queries a second against recall](img/{picture.name})\n")
+            parts.append(f"![Queries a second against recall](../img/{picture.name})\n")
             others = [record for record in records if not record["case"].endswith("point")]
             parts += [table(list(rows)) + "\n" for _, rows in groupby(others, key=lambda record: record["case"])]
         else:
             parts.append(table(records) + "\n")
         parts.append(f"*{said(machine)}*\n")
-    (DOCS / "benchmarks.md").write_text("\n".join(parts))
+    (DOCS / "explanation/benchmarks.md").write_text("\n".join(parts))
 
 
 if __name__ == "__main__":

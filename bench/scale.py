@@ -5,7 +5,7 @@
 One shard a node. The rows that a shard names are those of entries that fall on random rows, which is the worst case:
 real entries meet popular rows again and again. Seconds are of bytes into the busiest place at the speeds that are named
 (`--pipe` is what a core does through the engine's pipe to Python, `--flops` what a core does in our kernels); what
-overlaps is not taken off. docs/spark.md says how the bytes were checked.
+overlaps is not taken off. docs/how-to/spark.md says how the bytes were checked.
 """
 
 import argparse

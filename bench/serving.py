@@ -7,7 +7,7 @@ The client runs beside the server on the same cores, over kept-alive sockets: wr
 of Debian) with one thread where it is installed. Else it is a plain asyncio client, which takes several times as much
 of the processor. Requests are bytes made before. Loads 127.0.0.1 alone.
 Figures go to bench/results/serving.json and serving-memory.json, from which `python bench/report.py` makes the tables
-of docs/serving.md.
+of docs/reference/serving.md.
 """
 
 import argparse
@@ -504,10 +504,10 @@ def memory(folder, given):
 
 
 def write(name, content):
-    """A file of results for a table of docs/serving.md."""
+    """A file of results for a table of docs/reference/serving.md."""
     path = HERE / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    content = {"page": "serving.md", "machine": machine(), **content}
+    content = {"page": "reference/serving.md", "machine": machine(), **content}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 

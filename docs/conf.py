@@ -77,9 +77,12 @@ def _skip_members(app: object, kind: str, name: str, member: object, skip: bool,
     return True if is_inner or not module.startswith("fastrec") else None
 
 
-def _escape_names(app: object, kind: str, name: str, member: object, options: object, lines: list[str]) -> None:
-    """Keeps learned attributes such as n_iter_ from being read as links of reStructuredText."""
-    lines[:] = [line if ">>>" in line else re.sub(r"(?<![`\w])([a-z]\w*)_(?![\w`])", r"\1\\_", line) for line in lines]
+def _mark_up(app: object, kind: str, name: str, member: object, options: object, lines: list[str]) -> None:
+    """Keeps learned attributes such as n_iter_ from being read as links of reStructuredText, and links named pages."""
+    for at, line in enumerate(lines):
+        if ">>>" not in line:
+            line = re.sub(r"(?<![`\w])([a-z]\w*)_(?![\w`])", r"\1\\_", line)
+            lines[at] = re.sub(r"\bdocs/([\w/-]+)\.md\b", r":doc:`/\1`", line)
 
 
 def _write_command_line(app: Sphinx) -> None:
@@ -96,4 +99,4 @@ def setup(app: Sphinx) -> None:
     """Connects the functions above to Sphinx's events."""
     app.connect("builder-inited", _write_command_line)
     app.connect("autodoc-skip-member", _skip_members)
-    app.connect("autodoc-process-docstring", _escape_names, priority=1)  # before numpydoc
+    app.connect("autodoc-process-docstring", _mark_up, priority=1)  # before numpydoc

@@ -41,7 +41,7 @@ class Field(ABC):
 
     @abstractmethod
     def words(self) -> tuple[str, str, str]:
-        """Type, shape and what else holds, for docs/model-file.md."""
+        """Type, shape and what else holds, for docs/reference/model-file.md."""
 
     @property
     def rows(self) -> Side | None:

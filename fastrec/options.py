@@ -1,6 +1,7 @@
 """Declarations of options: each estimator declares its own once, and all who ask of options read them.
 
-`fit` checks by it, the command line reads text by it, `search` makes ranges of it, and docs/options.md lists it.
+`fit` checks by it, the command line reads text by it, `search` makes ranges of it, and the page of all options
+(docs/reference/options.md) lists it.
 """
 
 import inspect

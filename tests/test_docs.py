@@ -105,9 +105,17 @@ def test_links_between_pages_lead_somewhere():
 
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_pages_that_the_code_names_are_there():
+    for folder in ("fastrec", "src_numba", "bench", "tests"):
+        for source in (ROOT / folder).rglob("*.py"):
+            for page in re.findall(r"\bdocs/[\w/-]+\.md\b", source.read_text(encoding="utf-8")):
+                assert (ROOT / page).exists(), f"{source.name} names {page}"
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
 def test_the_page_of_models_says_what_each_can():
     said = {}
-    for line in (ROOT / "docs" / "models.md").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "docs" / "explanation" / "models.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("| `") and line.count("|") == 7:
             name, *cells = (cell.strip(" `") for cell in line.strip("|").split("|"))
             said[name] = dict(zip(("transform", "explain", "cold", "negatives", "partial_fit"), cells, strict=True))
@@ -121,7 +129,7 @@ def test_the_page_of_models_says_what_each_can():
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="the pages are not installed")
 def test_the_table_of_what_models_can_is_what_they_can():
-    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explanation" / "models.md").read_text(encoding="utf-8")
     lines = page.split("## What each can do")[1].split("\n## ")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
     found = {row[0].strip("`"): row[1:] for row in rows}

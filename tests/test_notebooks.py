@@ -30,7 +30,7 @@ KNOWN = Known(
 )
 COLUMNS = {Affinity: "genre", Facts: "year"}
 TAUGHT = {fr.TimeDecay: [TIMED], fr.features.FeatureEncoder: [{"year": [1990, 2000, 2010]}]}
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "quickstart.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorials" / "quickstart.md"
 
 
 def kinds():

@@ -1,4 +1,4 @@
-"""What classes declare of their options: the page docs/options.md, docstrings, and what `fit` refuses.
+"""What classes declare of their options: the page docs/reference/options.md, docstrings, and what `fit` refuses.
 
 `python -m tests.test_options` writes the table anew.
 """
@@ -41,7 +41,7 @@ from fastrec.preprocessing.folds import InteractionSplitter
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import RULES
 
-PAGE = Path(__file__).parents[1] / "docs" / "options.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "options.md"
 MARK = "<!-- made by tests/test_options.py -->\n"
 ROOMS = ("models", "compression", "retrieval", "preprocessing", "features")
 

@@ -13,7 +13,7 @@ import fastrec as fr
 from fastrec.evaluation.automatic.contest import Part, hide_events
 from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
 
-PAGE = "automatic.md"
+PAGE = "explanation/automatic.md"
 # Random draws of each family; users that are asked; what decides.
 DRAWS, USERS, METRIC = 16, 3000, "ndcg@10"
 

@@ -14,7 +14,7 @@ from fastrec.models import EASE, ImplicitALS, ItemKNN
 from fastrec.solvers.gramian import fill_lower
 
 Record = dict[str, Any]
-PAGE = "privacy.md"
+PAGE = "explanation/privacy.md"
 GONE = [17, 1234, 4321]
 MODELS = (EASE(n_jobs=1), ItemKNN(n_jobs=1), ImplicitALS(n_jobs=1, random_state=0))
 

@@ -18,7 +18,7 @@ from fastrec.models import EASE, ImplicitALS, ItemKNN, Popularity, PrivateEASE, 
 from fastrec.privacy import spending
 
 Record = dict[str, Any]
-PAGE = "privacy.md"
+PAGE = "explanation/privacy.md"
 DELTA = 1e-5
 EPSILONS = (1.0, 2.0, 5.0, 10.0)
 SEEDS = 5  # of the noise, which is drawn anew for each fit

@@ -13,7 +13,7 @@ import fastrec as fr
 from fastrec.models.ranking import LeakWarning, Scores
 
 Record = dict[str, Any]
-PAGE = "ranking.md"
+PAGE = "explanation/ranking.md"
 METRICS = ("ndcg@10", "recall@20")
 SEEDS = 3
 WINDOWS = fr.RollingTime(3, share=0.1)  # the default of TwoStage, for the Blend too

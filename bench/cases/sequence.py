@@ -18,8 +18,8 @@ from fastrec.solvers.attention_layout import AttentionLayout
 from fastrec.solvers.attention_training import AttentionTrainer, ItemDraws
 
 Record = dict[str, Any]
-PAGE = "sequence.md"
-PAGES = {"leak": "evaluation.md"}  # of parts whose tables stand elsewhere
+PAGE = "explanation/sequence.md"
+PAGES = {"leak": "how-to/evaluation.md"}  # of parts whose tables stand elsewhere
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 LIMIT = 20
 SINGLE = 2000  # events that are taken in one at a time

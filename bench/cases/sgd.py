@@ -17,7 +17,7 @@ from fastrec.preprocessing import split_last
 Record = dict[str, Any]
 THREADS = 2
 
-# Found on a tenth of Gowalla's training part, hidden at random (docs/sgd.md).
+# Found on a tenth of Gowalla's training part, hidden at random (docs/explanation/sgd.md).
 GOWALLA = {
     "bpr": dict(
         loss="bpr", negatives="adaptive", n_negatives=16, iterations=60, learning_rate=0.05, regularization=0.02

@@ -104,7 +104,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
 
     Notes
     -----
-    docs/spark.md says what moves when, and what it costs.
+    docs/how-to/spark.md says what moves when, and what it costs.
 
     Examples
     --------

@@ -87,7 +87,7 @@ class EASE(Fading, Weighted, ItemWeights):
 
     Notes
     -----
-    See docs/ease.md for the equations, the sparse method, and what both cost.
+    See docs/explanation/ease.md for the equations, the sparse method, and what both cost.
 
     Examples
     --------

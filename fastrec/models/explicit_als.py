@@ -97,7 +97,7 @@ class ExplicitALS(Explaining, FactorRecommender):
 
     Notes
     -----
-    See docs/explicit_als.md for the equations, how they are solved, and measurements.
+    See docs/explanation/explicit_als.md for the equations, how they are solved, and measurements.
 
     Examples
     --------

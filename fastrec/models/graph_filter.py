@@ -107,7 +107,7 @@ class GraphFilter(Fading, Weighted, Explaining):
 
     Notes
     -----
-    See docs/graph_filter.md for the equations, how they are solved, and measurements.
+    See docs/explanation/graph_filter.md for the equations, how they are solved, and measurements.
 
     References
     ----------

@@ -32,7 +32,8 @@ from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, valid
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 
 # Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
-# and since a step of w takes w(2 - w) of the gain of a full one, none can raise it (docs/ials.md has the measurements).
+# and since a step of w takes w(2 - w) of the gain of a full one, none can raise it. docs/explanation/ials.md has the
+# measurements.
 RELAXATION = 1.5
 
 # As many rows at most are ranked to validate an epoch.
@@ -64,7 +65,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         less: a multiple of 16, at most 128.
     regularization : float or "auto"
         The strength of the penalty, at least 0. "auto" is a share of the one at which noise begins to be learned, which
-        follows from the lengths of users' and of items' histories, density and alpha (docs/ials.md).
+        follows from the lengths of users' and of items' histories, density and alpha (docs/explanation/ials.md).
     alpha : float or "auto"
         What a unit of feedback adds to the weight of its cell, above 0. "auto" is a tenth of cells / sum of values, so
         that all feedback together weighs a tenth of all cells.
@@ -142,7 +143,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
 
     Notes
     -----
-    See docs/ials.md for the equations, and how they are solved here.
+    See docs/explanation/ials.md for the equations, and how they are solved here.
 
     Examples
     --------

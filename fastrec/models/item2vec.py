@@ -119,7 +119,8 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
     Notes
     -----
-    See docs/item2vec.md for the equations, how pairs are assigned to blocks, and how this compares with word2vec.
+    See docs/explanation/item2vec.md for the equations, how pairs are assigned to blocks, and a comparison with
+    word2vec.
 
     Examples
     --------

@@ -137,7 +137,7 @@ class MLPRecommender(Recommender):
 
     Notes
     -----
-    See docs/mlp.md for the equations, how unseen users are answered, and a Keras model line by line.
+    See docs/explanation/mlp.md for the equations, how unseen users are answered, and a Keras model line by line.
 
     A history that is a training user's own gets that user's embedding. Any other is folded in, by 40 steps of Adam on
     the same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on

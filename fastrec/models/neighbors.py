@@ -131,7 +131,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
 
     Notes
     -----
-    See docs/neighbors.md for the equations, how they are computed, and how to choose.
+    See docs/explanation/neighbors.md for the equations, how they are computed, and how to choose.
 
     Examples
     --------
@@ -343,7 +343,7 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
 
     Notes
     -----
-    See docs/neighbors.md for the equations, how they are computed, and how to choose.
+    See docs/explanation/neighbors.md for the equations, how they are computed, and how to choose.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
     Parameters
     ----------
     epsilon : float
-        ε, above 0: how much a model may say about whether a user was in the data. See docs/privacy.md.
+        ε, above 0: how much a model may say about whether a user was in the data. See docs/explanation/privacy.md.
     delta : float
         δ, above 0 and below 1 / users.
     head : int or "auto"
@@ -76,7 +76,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
 
     Notes
     -----
-    See docs/privacy.md for what is protected, the equations, and what it reaches.
+    See docs/explanation/privacy.md for what is protected, the equations, and what it reaches.
 
     Examples
     --------

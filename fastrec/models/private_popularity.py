@@ -17,7 +17,7 @@ class PrivatePopularity(PrivateRecommender):
     Parameters
     ----------
     epsilon : float
-        ε, above 0: how much a model may say about whether a user was in the data. See docs/privacy.md.
+        ε, above 0: how much a model may say about whether a user was in the data. See docs/explanation/privacy.md.
     delta : float
         δ, above 0 and below 1 / users.
     budget : str or None

@@ -110,7 +110,7 @@ class SequenceAttention(UpdatingFactors):
     Notes
     -----
     An update of users alone folds their histories in. One of items goes on training on the histories that have
-    changed, new items among them. See docs/sequence.md for equations, and for what it reaches.
+    changed, new items among them. See docs/explanation/sequence.md for equations, and for what it reaches.
 
     Examples
     --------

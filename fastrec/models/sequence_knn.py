@@ -92,7 +92,7 @@ class SequenceKNN(Explaining, Updating):
 
     The family is that of V-SKNN (Ludewig, Jannach, *Evaluation of session-based recommendation algorithms*, UMUAI
     2018) and STAN (Garg, Gupta, Malhotra, Vig, Shroff, *Sequence and time aware neighborhood for session-based
-    recommendations*, SIGIR 2019). See docs/sequence.md for what it reaches.
+    recommendations*, SIGIR 2019). See docs/explanation/sequence.md for what it reaches.
 
     Examples
     --------

@@ -94,8 +94,8 @@ class SequenceRules(ItemWeights):
     Notes
     -----
     Items that no rule leads to follow behind all others in the order of their popularity, with scores of at most 1e-6,
-    which `explain` leaves out. A user's events of one item count once, as the last of them. See docs/sequence.md for
-    equations, papers, and what they reach.
+    which `explain` leaves out. A user's events of one item count once, as the last of them. See
+    docs/explanation/sequence.md for equations, papers, and what they reach.
 
     Examples
     --------

@@ -192,7 +192,7 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     Notes
     -----
-    See docs/sgd.md for equations, papers, how negatives are drawn, how defaults were found.
+    See docs/explanation/sgd.md for equations, papers, how negatives are drawn, how defaults were found.
 
     Examples
     --------

@@ -66,7 +66,7 @@ class SLIM(Fading, Weighted, ItemWeights):
 
     Notes
     -----
-    See docs/slim.md for the algorithm, how far the solution is exact, and what it costs.
+    See docs/explanation/slim.md for the algorithm, how far the solution is exact, and what it costs.
 
     Examples
     --------

@@ -76,7 +76,7 @@ class PureSVD(Weighted, Explaining, FactorRecommender):
 
     Notes
     -----
-    See docs/svd.md for the equations, how they are solved, and measurements.
+    See docs/explanation/svd.md for the equations, how they are solved, and measurements.
 
     References
     ----------

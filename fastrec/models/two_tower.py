@@ -160,7 +160,7 @@ class TwoTowerRecommender(FactorRecommender):
 
     Notes
     -----
-    See docs/mlp.md for the equations.
+    See docs/explanation/mlp.md for the equations.
 
     Examples
     --------

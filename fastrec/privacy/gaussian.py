@@ -18,7 +18,7 @@ s > σ (1 - 2⁻⁴⁰).
 
 With the errors of the table (2⁻²⁵⁵ for each of 155 649 values, 2⁻²⁵⁸ for what lies beyond 19 σ), what is drawn and what
 it stands for differ in total variation by less than `DISTANCE` = 2⁻²³⁵ for each number. For n numbers that adds
-n (1 + exp(ε)) 2⁻²³⁵ to delta. The steps are in docs/privacy.md.
+n (1 + exp(ε)) 2⁻²³⁵ to delta. The steps are in docs/explanation/privacy.md.
 """
 
 import functools

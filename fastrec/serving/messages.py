@@ -29,7 +29,7 @@ Scalar = str | int | float | bool | None
 Values = Annotated[list[Scalar], Meta(max_length=10_000)]
 Where = Annotated[
     dict[str, Scalar | Values | dict[str, Any]],
-    Meta(description="Conditions by the names of facts, which must all hold; docs/serving.md has the grammar."),
+    Meta(description="Conditions by the names of facts, which must all hold (docs/reference/serving.md has them)."),
 ]
 
 

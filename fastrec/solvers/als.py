@@ -124,7 +124,7 @@ class Side:
         return Objective(float(losses.sum()), float(norms.sum()))
 
     def fold(self, vectors: Floats, eigenvalues: NDArray[np.float64], n_jobs: int) -> Floats:
-        """The solution of each row given the other side's `vectors`, as accurate as docs/ials.md says."""
+        """The solution of each row given the other side's `vectors`, as accurate as docs/explanation/ials.md says."""
         solutions = aligned_zeros(len(self.entries.indptr) - 1, vectors.shape[1])
         equations = self._equations(Gathered(vectors, 1.0, eigenvalues))
         width, flat = vectors.shape[1], solutions.reshape(-1)

@@ -9,7 +9,7 @@ from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 
 # The weight of all feedback against the weight of all cells: good on data of 0.04 to 6 per cent density, where no fixed
-# alpha is (docs/ials.md).
+# alpha is (docs/explanation/ials.md).
 WEIGHT = 0.1
 # The penalty in units of the one at which nothing is learned from data that is noise alone, at that weight; and how it
 # falls, in these units, with more of it.

@@ -13,7 +13,7 @@ from fastrec.solvers.ridge import FeatureRidge
 FOLLOWING = 5  # steps of conjugate gradients after each epoch, by which features' vectors follow the rows
 
 # How far towards what features say the penalty draws, from zero: half the way predicts items without events best, and
-# those with few as well as any (docs/sgd.md).
+# those with few as well as any (docs/explanation/sgd.md).
 DRAW = np.float32(0.5)
 
 

@@ -30,7 +30,7 @@ NO_PRIORS: Priors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 
 OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
 
-FOLD_PASSES = 20  # docs/sgd.md has the measurements
+FOLD_PASSES = 20  # docs/explanation/sgd.md has the measurements
 FOLD_SPEEDUP = 3.0  # how many times the learning rate a fold-in begins with: fewer passes, over a row alone
 FOLD_RATE = 0.15  # the same where the optimizer's learning rate is no step length
 FOLD_TOLERANCE = 1e-10
@@ -89,7 +89,7 @@ def make_side(rows: Floats, biased: bool, optimizer: int, with_priors: bool = Fa
 
 
 class Defaults(NamedTuple):
-    """The defaults of options left at None, found on parts of training data (docs/sgd.md)."""
+    """The defaults of options left at None, found on parts of training data (docs/explanation/sgd.md)."""
 
     learning_rate: float
     regularization: float

@@ -148,7 +148,7 @@ def test_the_table_is_what_the_description_and_the_docs_have():
             assert scopes == ({one.scope.value} if one.scope else set())
             assert ({} in security) == one.by_user
     assert "security" not in str(describe_api(ROUTES, needs_token=False)["paths"])
-    docs = Path(__file__).parents[2] / "docs" / "serving.md"
+    docs = Path(__file__).parents[2] / "docs" / "reference" / "serving.md"
     assert table_of_scopes() in docs.read_text(encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ def strip(model: Model) -> Model:
     `predict_pairs`, `transform` and `explain`; `similar_items` where the model has vectors or weights of items. Whoever
     asks it by a user's id gets an error that says so, and so does who updates it. A fit makes it an ordinary model
     again. It is smaller, and names nobody; it is not private, since weights and vectors of items follow from what users
-    did (docs/privacy.md).
+    did (docs/explanation/privacy.md).
 
     Parameters
     ----------

@@ -225,7 +225,7 @@ def fold_rows(
     width: Any,
     solutions: Floats,
 ) -> None:
-    """Writes the solutions of rows `first` to `last` to `solutions` (flat), within the bounds of docs/ials.md.
+    """Writes the solutions of rows `first` to `last` to `solutions` (flat), as docs/explanation/ials.md bounds them.
 
     Conjugate gradients from 0, in float32, until the residual is `ACCURACY` of what the matrix can make of x. A row
     that does not get there in `STEPS`, or on a detour whose roundings would count, or whose squares float32 does not

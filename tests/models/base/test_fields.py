@@ -1,4 +1,4 @@
-"""What classes declare of their arrays: the table in docs/model-file.md.
+"""What classes declare of their arrays: the table in docs/reference/model-file.md.
 
 `python -m tests.models.base.test_fields` writes the table anew.
 """
@@ -12,7 +12,7 @@ from fastrec.models import Recommender
 from fastrec.models.base.registry import loadable
 from fastrec.retrieval import exact, ivf_state
 
-PAGE = Path(__file__).parents[3] / "docs" / "model-file.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "model-file.md"
 MARK = "<!-- made by tests/models/base/test_fields.py -->\n"
 
 
