@@ -26,6 +26,7 @@ from .data import FarTimesWarning as FarTimesWarning
 from .data import Interactions as Interactions
 from .data import MergedEventsWarning as MergedEventsWarning
 from .data import TiedTimesWarning as TiedTimesWarning
+from .data import UnratedWarning as UnratedWarning
 from .data import Vocabulary as Vocabulary
 from .data import pseudonym as pseudonym
 from .data import read_interactions as read_interactions

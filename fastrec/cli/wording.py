@@ -18,6 +18,7 @@ _WHOLE = {
     "wide=True": "--wide",
     "quote=None": "--quote ''",
     " (an option of read_interactions and Interactions)": "",
+    "data.select(data.values >= 0)": "--min-value 0",
     "without its values": "without its values (--values binary)",
     "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history by --history ITEM,…",
     "to choose a model by: name one instead": "to choose a model by: name one by --model",

@@ -8,6 +8,7 @@ from fastrec.data.interactions import (
     MergedEventsWarning,
     TiedTimesWarning,
 )
+from fastrec.data.marks import UnratedWarning
 from fastrec.data.pseudonyms import pseudonym
 from fastrec.data.reading import read_interactions
 from fastrec.data.strings import pack_strings, unpack_strings
@@ -20,6 +21,7 @@ __all__ = [
     "Interactions",
     "MergedEventsWarning",
     "TiedTimesWarning",
+    "UnratedWarning",
     "Vocabulary",
     "pack_strings",
     "pseudonym",

@@ -8,6 +8,7 @@ from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_va
 from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
+from fastrec.data.marks import tell_unrated
 from fastrec.data.recognition import UNREAD, Selector, find_column_by, recognise
 from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
@@ -160,6 +161,8 @@ def _read(
     users, user_codes = read_ids(columns.ids(roles.user), names[roles.user], kind=kinds[0])
     items, item_codes = read_ids(columns.ids(roles.item), names[roles.item], kind=kinds[1])
     values: Any = None if roles.value is None else read_values(columns[roles.value], names[roles.value])
+    if roles.value is not None:
+        tell_unrated(values if taken.rows is None else values[taken.rows], names[roles.value])
     times = None
     if roles.time is not None:
         times, time_unit = read_times(columns[roles.time], names[roles.time], time_unit)

@@ -153,6 +153,17 @@ def test_train_weighs_and_filters_kinds_of_events(run, tmp_path):
     assert "do not say it of 'buy', 'cart'" in err
 
 
+@pytest.mark.filterwarnings("default::fastrec.UnratedWarning")
+def test_train_tells_ratings_that_may_be_none_in_its_own_words(run, tmp_path):
+    table = tmp_path / "anime.csv"
+    table.write_text("user,item,rating\n1,5,-1\n1,6,9\n2,5,7\n2,6,-1\n")
+    code, _, err = run("train", table, "-o", tmp_path / "m.fastrec", "--model", "ExplicitALS")
+    assert code == 0
+    said = " ".join(err.split())
+    assert "50.0% of column 'rating' are -1" in said
+    assert "--min-value 0, or say --value-column none" in said
+
+
 def test_train_takes_the_logarithm_of_values(run, tmp_path):
     table, path = tmp_path / "plays.csv", tmp_path / "m.fastrec"
     table.write_text("user,item,plays\n1,5,1\n1,6,99\n2,5,9\n")
