@@ -216,6 +216,7 @@ def test_train_reads_the_forms_that_people_have(run, tmp_path):
         assert (model.users_.ids.tolist(), model.items_.ids.tolist()) == (users, items)
 
 
+@pytest.mark.filterwarnings("default::fastrec.UnratedWarning")
 def test_a_value_that_is_no_strength_is_named(run, tmp_path):
     table = tmp_path / "anime.csv"
     table.write_text("user_id,anime_id,rating\n1,20,-1\n1,24,8\n2,20,-1\n")
