@@ -1,4 +1,4 @@
-"""Kernels compiled ahead of time, so that nobody waits for the first request."""
+"""Kernels compiled ahead of time, so that no first request waits for the compiler."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from fastrec.validation import check_choice, check_size
 
 Models: TypeAlias = str | Recommender | Sequence[str | Recommender]
 
-# Enough for more than one block of stochastic gradients, few enough to cost nothing.
+# Enough events for more than one block of stochastic gradients, and few enough to cost nothing.
 USERS, ITEMS = 96, 80
 
 
 def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") -> float:
-    """Compile what training, fold-in, updates and recommending need, and all searches, into the cache on disk.
+    """Compiles the kernels of training, fold-in, updates, recommending and all searches into the cache on disk.
 
     Kernels are kept for the next process: an image or a server that calls this at build time starts at full speed.
 
@@ -31,19 +31,19 @@ def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") ->
     factors
         The numbers of factors to prepare for. Up to 128, each multiple of sixteen has machine code of its own.
     models
-        For which: names of estimators, or estimators with their options, as losses and optimizers have kernels of their
-        own (these are prepared for their own factors). One, or a sequence of them.
+        One or a sequence of names of estimators, or of estimators with their options, since losses and optimizers have
+        kernels of their own. An estimator is prepared for its own number of factors.
 
     Returns
     -------
     float
-        The seconds that it took: one to five for most models the first time, half a minute for `SequenceAttention`;
-        almost nothing when all is there.
+        The seconds that it took. The first time takes one to five seconds for most models, and half a minute for
+        `SequenceAttention`; later calls take almost none.
 
     Raises
     ------
     ValueError
-        Where a name is that of no estimator.
+        If no estimator has one of the names.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def warmup(factors: int | Sequence[int] = 64, models: Models = "ImplicitALS") ->
 
 
 def _prepare(model: Any, sizes: list[int]) -> Iterator[Any]:
-    """Estimators to be fitted: one for each number of factors, where that is not the model's own."""
+    """Returns estimators to fit: one for each number of factors, unless the model has its own."""
     if isinstance(model, Recommender):
         yield clone(model)
         return
@@ -77,7 +77,7 @@ def _prepare(model: Any, sizes: list[int]) -> Iterator[Any]:
 
 
 def _use(model: Any) -> None:
-    """Fit on next to nothing, and ask."""
+    """Fits an estimator on a tiny data set, and asks it for recommendations."""
     quick = {"iterations": 1, "random_state": 0, "verbose": False}
     model.set_params(**{name: value for name, value in quick.items() if name in model.get_params()})
     X = np.eye(USERS, ITEMS, dtype=np.float32) + np.eye(USERS, ITEMS, 1, dtype=np.float32)
@@ -96,7 +96,7 @@ def _use(model: Any) -> None:
 
 
 def _search() -> None:
-    """One search of each kind: they do not depend on the number of factors."""
+    """Runs one search of each kind: their kernels do not depend on the number of factors."""
     vectors = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
     for storage in ("float32", "int8"):
         index = ExactIndex(storage=storage).fit(vectors)

@@ -111,7 +111,7 @@ def cache_folder() -> Path:
 
 
 def fetch_movielens_100k(archive: str | os.PathLike[str] | None = None) -> Path:
-    """Put MovieLens 100K into the cache and return its folder; nothing happens if it is there.
+    """Puts MovieLens 100K into the cache and returns its folder; nothing happens if it is there.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _read(folder: Path) -> Interactions:
 
 
 def _fetch_from(sources: Iterable[tuple[str, Callable[[], Tables]]], folder: Path) -> None:
-    """Keep the tables of the first source that has them; else one error with the reason of each."""
+    """Keeps the tables of the first source that has them; else one error with the reason of each."""
     reasons = []
     for name, fetch in sources:
         try:
@@ -164,7 +164,7 @@ def _fetch_from(sources: Iterable[tuple[str, Callable[[], Tables]]], folder: Pat
 
 
 def _keep(tables: Tables, folder: Path) -> None:
-    """Write the tables beside their place and put them there by one renaming, so that they are there whole or not."""
+    """Writes the tables beside their place and puts them there by one renaming, so that they are there whole or not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

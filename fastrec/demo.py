@@ -37,7 +37,7 @@ class Reader(NamedTuple):
 
 
 def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
-    """Run the demo, write model and report into `folder`, and return the report's path.
+    """Runs the demo, writes the model and the report into `folder`, and returns the report's path.
 
     Parameters
     ----------
@@ -230,12 +230,12 @@ def _short(title: str, longest: int = 44) -> str:
 
 
 def save_and_load(model: Any, path: Path, user: Any) -> str:
-    """Save the model, load it back memory-mapped, and say how that went.
+    """Saves the model, loads it back memory-mapped, and says how that went.
 
     Raises
     ------
     RuntimeError
-        Where the loaded model recommends anything else than the one that was saved.
+        If the loaded model recommends anything else than the one that was saved.
     """
     model.save(path)
     began = time.perf_counter()
@@ -259,7 +259,7 @@ def write_page(
     readers: Sequence[Reader],
     films: Sequence[Table],
 ) -> None:
-    """Write the demo's report: one self-contained HTML file."""
+    """Writes the demo's report: one self-contained HTML file."""
     who = "Users with a short, a middle and a long history."
     if any(any(reader.watched) for reader in readers):
         who += " A star marks what the user watched later, in the test part."

@@ -34,7 +34,7 @@ class Field(ABC):
 
     @abstractmethod
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
-        """Raise a ValueError unless the value is what it must be; without `ranges` no number of an array is read.
+        """Raises a ValueError unless the value is what it must be; without `ranges` no number of an array is read.
 
         Symbols that have no size yet get theirs.
         """
@@ -258,7 +258,7 @@ def fields_of(kind: type) -> dict[str, Field]:
 
 
 def check_fields(fields: Fields, values: Mapping[str, Any], sizes: Sizes, *, ranges: bool) -> None:
-    """Raise a ValueError unless the values are those that the fields say: first types and shapes, then numbers."""
+    """Raises a ValueError unless the values are those that the fields say: first types and shapes, then numbers."""
     for name, field in fields.items():
         if name not in values and not field.absent:
             raise ValueError(f"it lacks {name}")
@@ -271,7 +271,7 @@ def check_fields(fields: Fields, values: Mapping[str, Any], sizes: Sizes, *, ran
 
 
 def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[Side, ...], sizes: Sizes) -> None:
-    """Raise a ValueError unless a shape is the wanted one; a symbol without a size gets that of its side."""
+    """Raises a ValueError unless a shape is the wanted one; a symbol without a size gets that of its side."""
     told = f"{name} must be of shape ({', '.join(map(str, wanted))})"
     if len(shape) != len(wanted):
         raise ValueError(f"{told}, got {shape}")
@@ -292,7 +292,7 @@ def size_of(side: Side, sizes: Sizes) -> int:
 
 
 def check_range(name: str, values: NDArray[Any], least: float, most: float) -> None:
-    """Raise a ValueError unless all numbers are from `least` to `most`, which NaN never is."""
+    """Raises a ValueError unless all numbers are from `least` to `most`, which NaN never is."""
     for part in _parts(values):
         low, high = part.min().item(), part.max().item()  # NaN is both, where there is one
         if not (low >= least and high <= most):
@@ -301,7 +301,7 @@ def check_range(name: str, values: NDArray[Any], least: float, most: float) -> N
 
 
 def check_rows(name: str, matrix: CodeMatrix) -> None:
-    """Raise a ValueError unless the starts of rows never fall, and codes are in range and rise in each row."""
+    """Raises a ValueError unless the starts of rows never fall, and codes are in range and rise in each row."""
     indptr, indices = matrix.indptr, matrix.indices
     if indptr[0] != 0 or indptr[-1] != len(indices):
         raise ValueError(f"{name}.indptr must run from 0 to {len(indices)}, got {indptr[0]} and {indptr[-1]}")

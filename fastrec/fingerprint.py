@@ -248,7 +248,7 @@ def _feed_function(update: _Update, function: FunctionType) -> None:
 
 
 def _text_of(function: FunctionType) -> Any:
-    """The source of a function, or its code where there is none, as in an interactive session."""
+    """The source of a function, or its code if there is none, as in an interactive session."""
     code = function.__code__
     try:
         return inspect.getsource(code)

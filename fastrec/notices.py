@@ -8,7 +8,7 @@ INNER = frozenset({"fastrec", "sklearn", "joblib"})
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called fastrec.
+    """Warns at the line that called fastrec.
 
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as told:

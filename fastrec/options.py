@@ -48,7 +48,7 @@ class Option(ABC):
     answers: bool = False
 
     def check(self, name: str, value: object) -> None:
-        """Raise a TypeError or ValueError that names the option, unless the value is one that it may have."""
+        """Raises a TypeError or ValueError that names the option, unless the value is one that it may have."""
         if (value is None or isinstance(value, str)) and value in self.also:
             return
         words = [f'"{word}"' for word in self.also if word]
@@ -71,7 +71,7 @@ class Option(ABC):
         return " or ".join([self._kind(), *(f'"{word}"' if word else "None" for word in self.also)])
 
     def bounds(self) -> str:
-        """The bounds of the numbers, in words; an empty text where there are none, or for values that are no
+        """The bounds of the numbers, in words; an empty text if there are none, or for values that are no
         numbers.
         """
         return ""
@@ -361,7 +361,7 @@ class OptionsMixin:
     _options: ClassVar[Options] = {}
 
     def _check_options(self) -> None:
-        """Raise a TypeError or ValueError where an option is not what it may be; a class adds what they are together.
+        """Raises a TypeError or ValueError where an option is not what it may be; a class adds what they are together.
 
         What a constructor takes and no class declares is not looked at.
         """
@@ -370,7 +370,7 @@ class OptionsMixin:
 
 
 def check_options(owner: OptionsMixin) -> None:
-    """Raise a TypeError or ValueError where an option of an estimator is not what it may be.
+    """Raises a TypeError or ValueError where an option of an estimator is not what it may be.
 
     >>> from fastrec.retrieval import ExactIndex
     >>> check_options(ExactIndex(metric="cosine"))
@@ -401,7 +401,7 @@ def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
 
 
 def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = None) -> None:
-    """Raise a ValueError that names the right option, where a class has none of that name.
+    """Raises a ValueError that names the right option, where a class has none of that name.
 
     Known are the parameters of its constructor, if not those that are given.
     """
@@ -414,7 +414,7 @@ def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = 
 
 
 def check_once(names: Iterable[str]) -> None:
-    """Raise a ValueError that names what is there twice."""
+    """Raises a ValueError that names what is there twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -439,7 +439,7 @@ def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:
     Raises
     ------
     ValueError, TypeError
-        Where a text is of another form, or the class has no such option, or the option may not have such a value.
+        If a text is of another form, or the class has no such option, or the option may not have such a value.
 
     Examples
     --------

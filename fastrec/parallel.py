@@ -43,7 +43,7 @@ def effective_jobs(n_jobs: int | None) -> int:
 
 
 def keep_all_cores() -> None:
-    """Say that this process is a worker of no pool, though `multiprocessing` started it: None stays all its cores."""
+    """Says that this process is a worker of no pool, though `multiprocessing` started it: None stays all its cores."""
     _keeping.add(os.getpid())
 
 
@@ -121,7 +121,7 @@ def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int)
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other.
+    """Keeps BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other.
 
     Threads may be within at the same time: the limit ends with the last of them.
     """

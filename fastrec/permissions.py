@@ -32,7 +32,7 @@ def parse_mode(text: str) -> int:
 
 
 def open_new(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
-    """A descriptor of a new file, with these permissions from its first moment on; an error where there is one.
+    """A descriptor of a new file, with these permissions from its first moment on; an error if there is one.
 
     The mode is the file's, whatever the process's umask: a group that is to share a journal must be able to write it.
     Windows knows no such modes; there the folder's own rights decide.
@@ -51,7 +51,7 @@ def open_anew(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
 
 
 def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
-    """Make a folder for files of that mode, and those above it, where they are not there; one that is stays as it is.
+    """Makes a folder for files of that mode, and those above it, where they are not there; one that is stays as it is.
 
     Who may read the files may look into the folder: 0o640 makes it 0o750.
     """

@@ -98,7 +98,7 @@ def write_arrays(
     *,
     mode: int = PRIVATE,
 ) -> None:
-    """Write named arrays and metadata to a file, whole or not at all.
+    """Writes named arrays and metadata to a file, whole or not at all.
 
     It is written beside the old one and put in its place once it is on disk, so that processes which have mapped the
     old file keep it.
@@ -117,7 +117,7 @@ def write_arrays(
     Raises
     ------
     TypeError
-        Where an array has another type, or metadata is nothing for JSON.
+        If an array has another type, or metadata is nothing for JSON.
     PermissionError
         On Windows, where another process has mapped the old file.
 
@@ -161,7 +161,7 @@ def read_arrays(
     Raises
     ------
     FileError
-        Where the file is cut short, altered, of a newer version, or another kind of file: the message says which.
+        If the file is cut short, altered, of a newer version, or another kind of file: the message says which.
 
     Examples
     --------
@@ -373,7 +373,7 @@ def _kind_of(content: mmap.mmap) -> str:
 
 
 def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, Any] | None:
-    """Reads fastrec's own record about the file, checked; None where another program wrote the file."""
+    """Reads fastrec's own record about the file, checked; None if another program wrote the file."""
     told = header.get("__metadata__", {})
     if not {"fastrec", "fastrec_header_crc32"} & set(told):
         return None

@@ -129,7 +129,7 @@ def _format_value(value: Any) -> str:
 
 
 def bounds_in_words(minimum: float | None, maximum: float | None, above: bool = False, below: bool = False) -> str:
-    """Bounds as errors and documentation have them; an empty text where there are none.
+    """Bounds as errors and documentation have them; an empty text if there are none.
 
     >>> bounds_in_words(0, 1, below=True), bounds_in_words(0, None, above=True)
     ('from 0 to below 1', 'above 0')

@@ -1,4 +1,4 @@
-"""The application that the commands belong to."""
+"""The Typer application, to which all commands belong."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from fastrec import __version__
 
 app = typer.Typer(
     name="fastrec",
-    help="Recommendations from a table of interactions, on an ordinary CPU machine.",
+    help="Train recommenders on a table of interactions and serve them, on an ordinary CPU machine.",
     epilog="Example:  fastrec train ratings.csv -o model.fastrec && fastrec recommend model.fastrec --user 42",
     no_args_is_help=True,
     add_completion=False,
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _common(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     if version:

@@ -17,14 +17,19 @@ def compress(
     model_file: ModelFile,
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
     codec: Annotated[
-        str, typer.Option("-c", "--codec", help="float16, int8, int4, pq, binary, or two joined by +: binary+int8.")
+        str,
+        typer.Option(
+            "-c",
+            "--codec",
+            help="The code: float16, int8, int4, pq or binary. Two are joined by +, such as binary+int8.",
+        ),
     ] = "int8",
     user_codec: Annotated[
-        str | None, typer.Option("--user-codec", help="The same for the users' factors; none: no users at all.")
+        str | None, typer.Option("--user-codec", help="The code of the users' factors; none: leave the users out.")
     ] = None,
     mode: FileMode = "600",
 ) -> None:
-    """Write a model whose factors or weights take a half to a sixteenth of the bytes; it answers as before."""
+    """Write a smaller model: its factors or weights take a half to a sixteenth of the bytes."""
     from fastrec import compress as compress_model
     from fastrec.storage import size_in_words
 
@@ -34,4 +39,4 @@ def compress(
         small = compress_model(model, codec, user_codec=user_codec)
     save_model(small, output, mode)
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
-    note(f"{output}: {size} instead of {was}")
+    note(f"{output}: {size} (before: {was})")

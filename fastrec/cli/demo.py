@@ -1,4 +1,4 @@
-"""``fastrec demo``: the whole way once."""
+"""``fastrec demo``: train, evaluate and recommend on MovieLens 100K."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,10 @@ from fastrec.cli.app import app
 @app.command(epilog="Example:  fastrec demo --folder /tmp")
 def demo(
     folder: Annotated[
-        Path, typer.Option("-o", "--folder", file_okay=False, help="Where demo.fastrec and demo-report.html go.")
+        Path, typer.Option("-o", "--folder", file_okay=False, help="Folder for demo.fastrec and demo-report.html.")
     ] = Path(),
 ) -> None:
-    """Go the whole way once on MovieLens 100K: train, evaluate, recommend, save, and write demo-report.html."""
+    """Train, evaluate, recommend and save on MovieLens 100K, and write demo-report.html."""
     from fastrec.demo import run_demo
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,8 +37,8 @@ class Validation(StrEnum):
 class ModelPlan(NamedTuple):
     """A class of models, the options that were chosen for it, and the seed and threads of the command.
 
-    The class is None where a contest is to find the model; `budget` is how long that may take, and `validation` which
-    events it hides.
+    The class is None if a contest finds the model. Then `budget` is the time of the contest, and `validation` says
+    which events it hides.
     """
 
     kind: Any
@@ -57,13 +57,13 @@ class ModelPlan(NamedTuple):
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
 
     def judged_as(self, split: Split) -> "ModelPlan":
-        """The same, where a contest that was told nothing else hides such events as a split does."""
+        """The name of the validation; "like" is named "random", as the split of a table that hides such events."""
         if self.validation is not Validation.auto:
             return self
         return self._replace(validation=Validation.random if split is Split.random else Validation.last)
 
     def fit(self, data: Any) -> Any:
-        """A model fitted on the data: of the class, or the winner of a contest, which says what it found."""
+        """Returns a model of the class fitted on the data, or the winner of a contest, which reports its result."""
         from fastrec.options import make_estimator
 
         common: dict[str, Any] = {"random_state": self.seed, "n_jobs": self.jobs, "verbose": sys.stderr.isatty()}
@@ -73,7 +73,7 @@ class ModelPlan(NamedTuple):
                 return model.fit(data)
         from fastrec import AutoRecommender
 
-        note(f"no --model was named: families of models are tried for about {self.budget} (--budget)")
+        note(f"no --model was given: trying families of models for about {self.budget} (--budget)")
         found = AutoRecommender(self.budget, validation=self.validation.value, **common).fit(data)
         note(repr(found.report_))
         return found.model_
@@ -85,7 +85,7 @@ def model_plan(
         typer.Option(
             "--model",
             help="The estimator; `fastrec options` lists the options of each.",
-            show_default="the best of a contest within --budget; ImplicitALS where options of a model are given",
+            show_default="the best of a contest within --budget; ImplicitALS if options of a model are given",
         ),
     ] = None,
     factors: Factors = None,
@@ -95,13 +95,13 @@ def model_plan(
     option: ModelOptions = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="How long a contest of models may take, such as 30s or 5min.", show_default="1min"),
+        typer.Option(help="Time of the contest of models, such as 30s or 5min.", show_default="1min"),
     ] = None,
     validation: Annotated[
         Validation,
         typer.Option(
-            help="What a contest finds a model for: what users do next (last), what else they like (random), or both, "
-            "which is auto where there are times."
+            help="Goal of the contest: what users do next (last), what else they like (random), or both. "
+            "auto is both for data with times."
         ),
     ] = Validation.auto,
     seed: Seed = 0,
@@ -112,17 +112,19 @@ def model_plan(
     texts = [f"{name}={value}" for name, value in short.items() if value is not None] + (option or [])
     if model_name == AUTOMATIC or (model_name is None and not texts):
         if texts:
-            raise typer.BadParameter("options are of one model: name it", param_hint="--model")
+            raise typer.BadParameter("options belong to one model: give --model, too", param_hint="--model")
         return ModelPlan(None, {}, seed, jobs, _check_budget(budget or "1min"), validation)
     for hint, given in {"--budget": budget is not None, "--validation": validation is not Validation.auto}.items():
         if given:
-            raise typer.BadParameter("is of a contest of models: leave it out where one is named", param_hint=hint)
+            raise typer.BadParameter(
+                "belongs to the contest of models: leave it out if --model is given", param_hint=hint
+            )
     kind = find_estimator(model_name or DEFAULT_MODEL, "--model")
     return ModelPlan(kind, _parse(kind, texts), seed, jobs)
 
 
 def _check_budget(text: str) -> str:
-    """A budget such as 30s; a plain number is one of seconds."""
+    """Returns a budget such as "30s"; a plain number counts seconds."""
     from fastrec.evaluation.automatic.planning import parse_budget
 
     text = f"{text}s" if text.replace(".", "", 1).isdecimal() else text

@@ -1,4 +1,4 @@
-"""``fastrec evaluate`` and ``fastrec compare``: how well models find what is held out."""
+"""``fastrec evaluate`` and ``fastrec compare``: measure how well models find held-out interactions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,31 +27,33 @@ if TYPE_CHECKING:
 @groups_options(table=table_options, plan=model_plan, measures=measure_options)
 def evaluate_command(
     source: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A table to be split; or a model, with TEST.")
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A table to split, or a model file (then give TEST, too)."),
     ],
     table: TableOptions,
     plan: ModelPlan,
     measures: MeasureOptions,
     test: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="The table with what is to be found.")
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="The table with the interactions that the model should find."),
     ] = None,
     split: SplitBy = Split.auto,
     fraction: Fraction = 0.2,
 ) -> None:
     """Evaluate a model beside Popularity on a split of a table, or a saved model on a table.
 
-    Means have 95 % confidence intervals; who was left out is said on stderr.
+    Means have 95 % confidence intervals; stderr reports the users that were left out.
     """
     if test is None:
         if source.suffix == ".fastrec":
-            raise typer.BadParameter("a model needs a table to be evaluated on", param_hint="TEST")
+            raise typer.BadParameter("a model needs a table to be evaluated on: give TEST", param_hint="TEST")
         data = read_table(source, table)
         fit_and_measure([plan], source, data, split, fraction, measures)
         return
     model = load_model(source)
     sides = (model.users_, model.items_)
     kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
-    about = {"model": source.name, "file": test.name, "split": "none: all of the file is to be found"}
+    about = {"model": source.name, "file": test.name, "split": "none: the whole file is the test set"}
     measure({type(model).__name__: model}, read_table(test, table, ids=kinds), measures, plan.jobs, about)
 
 
@@ -70,8 +72,8 @@ def compare_command(
         typer.Option(
             "--model",
             metavar="NAME[:OPTION=VALUE,…]",
-            help="A model to fit. Repeat.",
-            show_default="ItemKNN, EASE, ImplicitALS, GraphFilter, and SequenceRules where there are times",
+            help="A model to fit; may be repeated.",
+            show_default="ItemKNN, EASE, ImplicitALS, GraphFilter, and SequenceRules if there are times",
         ),
     ] = None,
     split: SplitBy = Split.auto,
@@ -81,12 +83,12 @@ def compare_command(
 ) -> None:
     """Fit several models on one split of a table, and compare them with each other and with Popularity.
 
-    Differences are paired by user, and p-values corrected for their number.
+    Differences are paired by user, and p-values are corrected for the number of comparisons.
     """
     plans = [parse_model(text, seed, jobs) for text in models or []]
     twice = [plan for place, plan in enumerate(plans) if repr(plan) in map(repr, plans[:place])]
     if twice:
-        raise typer.BadParameter(f"{twice[0]} is given twice", param_hint="--model")
+        raise typer.BadParameter(f"{twice[0]} is given twice: give it once", param_hint="--model")
     data = read_table(file, table)
     if not plans:
         names = ["ItemKNN", "EASE", "ImplicitALS", "GraphFilter"] + ["SequenceRules"] * (data.times is not None)
@@ -105,7 +107,7 @@ def fit_and_measure(
     fraction: float,
     measures: MeasureOptions,
 ) -> Any:
-    """Fit models and Popularity on a part of the data, and evaluate them on the rest."""
+    """Fits models and Popularity on a part of the data, and evaluates them on the rest."""
     from fastrec import Popularity
 
     split = choose_split(data, split)

@@ -1,4 +1,4 @@
-"""``fastrec explain``: the reasons of a recommendation."""
+"""``fastrec explain``: the reasons for a recommendation."""
 
 from typing import Annotated, Any
 
@@ -16,18 +16,20 @@ def explain(
     model_file: ModelFile,
     user: Annotated[str | None, typer.Option("-u", "--user", help="A user's id.")] = None,
     history: Annotated[
-        str | None, typer.Option(metavar="ITEM,…", help="In place of a user, the items that somebody has had.")
+        str | None, typer.Option(metavar="ITEM,…", help="The items of a person's history, in place of a user.")
     ] = None,
     item: Annotated[str | None, typer.Option("-i", "--item", help="The recommended item's id.")] = None,
-    title: Annotated[str | None, typer.Option("-t", "--title", help="A part of its title, in place of its id.")] = None,
+    title: Annotated[
+        str | None, typer.Option("-t", "--title", help="A part of the item's title, in place of its id.")
+    ] = None,
     k: Length = 10,
     output_format: Output = Format.table,
 ) -> None:
-    """Show how much each item of a history adds to the score of one item; of two stages, each feature of the two."""
+    """Show how much each item of a history adds to the score of one item. A two-stage model shows its features, too."""
     if (user is None) == (history is None):
-        raise typer.BadParameter("give one of --user and --history", param_hint="--user")
+        raise typer.BadParameter("give either --user or --history", param_hint="--user")
     if (item is None) == (title is None):
-        raise typer.BadParameter("give one of --item and --title", param_hint="--item")
+        raise typer.BadParameter("give either --item or --title", param_hint="--item")
     model = load_model(model_file)
     if not hasattr(model, "explain") and not hasattr(model, "explain_features"):
         raise ValueError(f"{type(model).__name__} cannot explain its recommendations")

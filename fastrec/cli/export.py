@@ -36,13 +36,13 @@ class Part(StrEnum):
 def export(
     model_file: ModelFile,
     part: Annotated[Part, typer.Argument(metavar="PART", help=f"One of {', '.join(Part)}.")],
-    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The .parquet or .csv file to write.")],
     k: Length = 10,
     mode: FileMode = "600",
 ) -> None:
-    """Write a part of a model as a table: vectors, the items most similar to each item, or the histories it knows.
+    """Write a part of a model as a table: vectors, the items most similar to each item, or the histories of its users.
 
-    A vector is a row with its id and a column for each factor.
+    Each vector is a row: an id and a column for each factor.
     """
     check_table_output(output)
     import narwhals as nw

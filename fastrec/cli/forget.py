@@ -1,4 +1,4 @@
-"""``fastrec forget``: users taken out of a model, its versions and the journal."""
+"""``fastrec forget``: remove users from a model, its versions and the journal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,19 +14,20 @@ from fastrec.cli.working import working
 @app.command(epilog="Example:  fastrec forget model.fastrec --user u17 --journal events.db")
 def forget(
     place: Annotated[Path, typer.Argument(exists=True, help="A model file, or a folder of versions.")],
-    user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be given several times.")],
+    user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be repeated.")],
     journal: Annotated[
         str | None,
         typer.Option(
-            "-j", "--journal", metavar="ADDRESS", help="The journal of its events: a file, or postgresql://…."
+            "-j", "--journal", metavar="ADDRESS", help="The journal of the events: a file, or postgresql://…."
         ),
     ] = None,
     look_at: Annotated[
-        list[Path] | None, typer.Option("--look-at", exists=True, help="Another file: a batch export loses their rows.")
+        list[Path] | None,
+        typer.Option("--look-at", exists=True, help="A file of a batch export, which loses the users' rows, too."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
 ) -> None:
-    """Fit a model again without some of its users, remove older versions and the users' events; print a receipt."""
+    """Fit a model again without some of its users, and remove older versions and the users' events."""
     from fastrec.forgetting import forget as forget_users
     from fastrec.online import Versions
     from fastrec.online.versions import load_published
@@ -41,5 +42,5 @@ def forget(
         receipt = forget_users(file, ids, journal=journal, versions=folder, files=files, dry_run=dry_run)
     typer.echo(receipt.to_json())
     if receipt.traces:
-        note(f"bytes like those of an id still stand in {', '.join(receipt.traces)}")
+        note(f"the bytes of an id still occur in {', '.join(receipt.traces)}")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Groups of options: one function declares those that belong together, and makes one value of them."""
+"""Groups of options: one function declares the options of a group and makes one value of them."""
 
 import inspect
 from collections.abc import Callable
@@ -8,12 +8,12 @@ Command = Callable[..., None]
 
 
 def groups_options(**groups: Callable[..., Any]) -> Callable[[Command], Command]:
-    """A decorator: the command's parameter of a group's name becomes the options of a function.
+    """Returns a decorator that replaces a command's parameters by groups of options.
 
     Parameters
     ----------
     **groups
-        For each such parameter the function whose parameters are the options, and whose result is its value.
+        For each parameter of that name, the function whose parameters are the options and whose result is its value.
     """
 
     def decorate(command: Command) -> Command:

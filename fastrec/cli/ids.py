@@ -1,4 +1,4 @@
-"""Ids on the command line: texts, files of them and titles, as ids of a model."""
+"""Ids on the command line: texts, files of texts and titles become ids of a model."""
 
 import sys
 from collections.abc import Iterable
@@ -7,18 +7,20 @@ from typing import Any
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a list of ids: each ends at a line feed, blanks around it do not count, as in a table."""
+    """Returns the lines of a list of ids. A line ends at a line feed; blanks around it are removed, as in a table."""
     content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: it has the byte 0x{content[error.start]:02x}") from None
+        raise ValueError(f"{path} is not UTF-8 text: it has the byte 0x{content[error.start]:02x}") from None
     lines = (line.removesuffix("\r").strip(" \t") for line in text.split("\n"))
     return [line for line in lines if line]
 
 
 def parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = False) -> list[Any]:
-    """The ids that texts stand for, of the kind that the model's are; what stands for none is unknown."""
+    """Returns the ids that texts stand for, of the model's own type. A text that stands for no id becomes an unknown
+    id.
+    """
     from fastrec.data.ids import parse_id
 
     ids = []
@@ -29,12 +31,12 @@ def parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = Fal
         elif not skip:
             digits = text.removeprefix("-")
             beyond = ", which is beyond 64 bits" if digits.isascii() and digits.isdecimal() and len(digits) > 18 else ""
-            raise ValueError(f"the model's {side} ids are integers, got {text!r}{beyond}")
+            raise ValueError(f"the model's {side} ids are integers: give an integer, got {text!r}{beyond}")
     return ids
 
 
 def find_title(model: Any, part: str) -> Any:
-    """The id of the one item whose title has a part in it."""
+    """Returns the id of the one item whose title contains a text."""
     titles = (model.item_info_ or {}).get("title")
     if titles is None:
         raise ValueError("the model has no titles: use --item (train with --items to give it titles)")
@@ -42,14 +44,14 @@ def find_title(model: Any, part: str) -> Any:
     exact = [code for code, title in enumerate(lowered) if title == part.lower()]
     found = exact or [code for code, title in enumerate(lowered) if part.lower() in title]
     if not found:
-        raise ValueError(f"no title has {part!r} in it")
+        raise ValueError(f"no title contains {part!r}")
     if len(found) > 1 and not exact:
         some = ", ".join(repr(str(titles[code])) for code in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        raise ValueError(f"{part!r} is in several titles: {some}{more}")
+        raise ValueError(f"several titles contain {part!r}; give more of one: {some}{more}")
     return model.item_vocabulary.decode(found[:1])[0]
 
 
 def parse_items(model: Any, texts: Iterable[str], titles: Iterable[str] = ()) -> list[Any]:
-    """Ids of items by their texts and by parts of their titles."""
+    """Returns ids of items from their texts and from parts of their titles."""
     return parse_ids(texts, model.item_vocabulary, "item") + [find_title(model, part) for part in titles]

@@ -1,4 +1,4 @@
-"""``fastrec info``: what a model file holds."""
+"""``fastrec info``: the content of a model file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ from fastrec.cli.output import as_plain, write_rows
 
 @app.command(epilog="Example:  fastrec info model.fastrec --format json")
 def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
-    """Show what a model file holds: class, options, shapes, sizes, ids, and whether its checksums are right."""
+    """Show the content of a model file: class, options, shapes, sizes, ids, and whether its checksums are right."""
     from fastrec import load
     from fastrec.storage import FileError
 
     try:
         model, state = load_model(model_file), "right"
     except FileError as error:
-        try:  # an undamaged header still tells what the file was
+        try:  # an undamaged header still says which class the file holds
             model, state = load(model_file, verify="header"), f"wrong: {error}"
         except FileError:
             raise error from None

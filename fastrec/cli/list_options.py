@@ -1,4 +1,4 @@
-"""``fastrec options``: what the options of models are, and what they may be."""
+"""``fastrec options``: the options of a model and their values."""
 
 import inspect
 from typing import Annotated
@@ -15,7 +15,7 @@ def list_options(
     model_name: Annotated[str, typer.Argument(metavar="MODEL", help="The estimator.")] = "ImplicitALS",
     output_format: Output = Format.table,
 ) -> None:
-    """List the options of a model: type, numbers allowed, default, and what each does."""
+    """List the options of a model: type, range, default, and meaning of each."""
     from fastrec.options import describe_parameters, options_of
 
     kind = find_estimator(model_name, "MODEL")

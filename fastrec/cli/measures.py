@@ -1,4 +1,4 @@
-"""The measures of an evaluation: a group of options, and the evaluation by them."""
+"""The measures of an evaluation: a group of options, and the evaluation with them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MeasureOptions(NamedTuple):
-    """The metrics, who is asked, and where results go."""
+    """The metrics, the users who are asked for, and the files for results."""
 
     labels: list[str]
     cold_users: ColdUsers
@@ -26,21 +26,25 @@ class MeasureOptions(NamedTuple):
 
 
 def measure_options(
-    metrics: Annotated[str, typer.Option("-m", "--metrics", help="Names with cut-offs, between commas.")] = (
-        "ndcg@10,recall@20,hit_rate@10,map@10,coverage@10"
-    ),
+    metrics: Annotated[
+        str, typer.Option("-m", "--metrics", help="Names of metrics with cut-offs, separated by commas.")
+    ] = ("ndcg@10,recall@20,hit_rate@10,map@10,coverage@10"),
     cold_users: Annotated[
-        ColdUsers, typer.Option(help="Score users without training events, or not.")
+        ColdUsers, typer.Option(help="Evaluate users without training events, or leave them out.")
     ] = ColdUsers.keep,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Recommend and look for what users had already (exclude_seen=False).")
+        bool,
+        typer.Option(
+            "--include-seen", help="Recommend items again that the user had, and count them (exclude_seen=False)."
+        ),
     ] = False,
     report_file: Annotated[
-        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with tables and plots, too.")
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="Also write a page with tables and plots to this file."),
     ] = None,
     output_format: Output = Format.table,
 ) -> MeasureOptions:
-    """The group of options that say what is measured."""
+    """Returns the group of options that say what is measured."""
     labels = [label.strip() for label in metrics.split(",") if label.strip()]
     check_metrics(labels)
     check_folder(report_file, "--report")
@@ -50,7 +54,7 @@ def measure_options(
 def measure(
     models: Any, wanted: "Interactions", measures: MeasureOptions, jobs: int | None, about: Mapping[str, str]
 ) -> "Report":
-    """Evaluate models and write what was found; `about` says on the page what was evaluated."""
+    """Evaluates models and writes the results; `about` describes the evaluation on the page."""
     from fastrec import evaluate
 
     with working(f"evaluating {', '.join(models)}"):

@@ -1,4 +1,4 @@
-"""Model files of commands: loaded and written, with a word where it takes long."""
+"""Model files of commands: loaded and saved, with a line of progress if it takes long."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,6 @@ def load_model(file: Path) -> Any:
 
 
 def save_model(model: Any, file: Path, mode: str) -> None:
-    """Write a model to a file, with the permissions of `--mode`."""
+    """Writes a model to a file, with the permissions of `--mode`."""
     with working(f"writing {file}"):
         model.save(file, mode=parse_mode(mode))

@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class Split(StrEnum):
-    """The way in which a file is parted into training and test data."""
+    """The way to split a file into training and test data."""
 
     auto = "auto"
     time = "time"
@@ -36,7 +36,7 @@ class ColdUsers(StrEnum):
 
 
 class Duplicates(StrEnum):
-    """The sum of several events of one user and item."""
+    """The way to combine several events of one user and item."""
 
     sum = "sum"
     last = "last"
@@ -44,7 +44,7 @@ class Duplicates(StrEnum):
 
 
 class Values(StrEnum):
-    """The form in which values are learned from."""
+    """The form of the values that a model learns from."""
 
     raw = "raw"
     log = "log"
@@ -61,7 +61,7 @@ class TimeUnit(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """The server's answer about ids that it does not know."""
+    """The server's answer to ids that it does not know."""
 
     popular = "popular"
     error = "error"
@@ -76,7 +76,7 @@ class NewIds(StrEnum):
 
 
 class Method(StrEnum):
-    """The method by which options are searched."""
+    """The method of a search for options."""
 
     random = "random"
     grid = "grid"
@@ -92,43 +92,51 @@ ModelFile = Annotated[
 ]
 UserColumn = Annotated[
     str | None,
-    typer.Option("--user-column", help="Column of the users, by name or by number from 0; recognised by default."),
+    typer.Option(
+        "--user-column",
+        help="Column of the users: its name, or its number from 0. Recognised by its usual names if left out.",
+    ),
 ]
 ItemColumn = Annotated[str | None, typer.Option("--item-column", help="Column of the items.")]
 
 
 ValueColumn = Annotated[
-    str | None, typer.Option("--value-column", help="Column of the values (ratings, counts); none: there is none.")
+    str | None, typer.Option("--value-column", help="Column of the values (ratings, counts); none: ignore values.")
 ]
-TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times; none: there is none.")]
+TimeColumn = Annotated[str | None, typer.Option("--time-column", help="Column of the times; none: ignore times.")]
 EventColumn = Annotated[
     str | None,
-    typer.Option("--event-column", help="Column of the kinds of events, such as view; none: there is none."),
+    typer.Option("--event-column", help="Column of the kinds of events, such as view; none: ignore kinds."),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
         metavar="KIND=NUMBER,…",
-        help="What an event of each kind counts, such as view=1,cart=3,purchase=5; 0 leaves a kind out.",
+        help="Weight of each kind of event, such as view=1,cart=3,purchase=5; 0 leaves a kind out.",
     ),
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="COLUMN=LABEL,…", help="Take only rows with one of these labels. Repeat."),
+    typer.Option("--where", metavar="COLUMN=LABEL,…", help="Take only rows with one of these labels; may be repeated."),
 ]
 ValueForm = Annotated[
-    Values, typer.Option("--values", help="Learn from values as they are, from log(1 + value), or from 1 for each.")
+    Values,
+    typer.Option(
+        "--values", help="Learn from the values as they are, from log(1 + value), or from 1 for each event (binary)."
+    ),
 ]
 UnitOfTimes = Annotated[
     TimeUnit | None, typer.Option("--time-unit", help="Unit of numeric times since 1970.", show_default="recognised")
 ]
 Ids = Annotated[
     str,
-    typer.Option("--ids", metavar="KIND", help="What ids become: auto, int or str, or two, for users and items."),
+    typer.Option(
+        "--ids", metavar="KIND", help="Type of the ids: auto, int or str; or two of them, for users and items."
+    ),
 ]
 Wide = Annotated[
-    bool, typer.Option("--wide", help="The table is a matrix: a row for each user, a column for each item.")
+    bool, typer.Option("--wide", help="Read the table as a matrix: a row for each user, a column for each item.")
 ]
 ItemsFile = Annotated[
     Path | None, typer.Option("--items", exists=True, dir_okay=False, help="A table of facts about items (title).")
@@ -141,50 +149,58 @@ Merging = Annotated[
     Duplicates | None,
     typer.Option(
         "--duplicates",
-        help="What several events of one user and item come to.",
-        show_default="last for models of ratings, else sum, with a warning",
+        help="Combine several events of one user and item to this.",
+        show_default="last for models of ratings, otherwise sum with a warning",
     ),
 ]
 Header = Annotated[
     bool | None,
-    typer.Option("--header/--no-header", help="Whether the first line names the columns; told, where it can be."),
+    typer.Option(
+        "--header/--no-header", help="The first line names the columns, or it is data. Recognised if left out."
+    ),
 ]
 Delimiter = Annotated[
-    str | None, typer.Option("--delimiter", help="What separates columns; told by the first line. tab is a tab.")
+    str | None,
+    typer.Option(
+        "--delimiter", help="Character between columns; tab is a tab. Recognised from the first line if left out."
+    ),
 ]
-Encoding = Annotated[str, typer.Option("--encoding", help="The encoding of text files, such as latin-1.")]
-Quote = Annotated[str, typer.Option("--quote", help="What stands around fields with a delimiter; '' is nothing.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Encoding of text files, such as latin-1.")]
+Quote = Annotated[str, typer.Option("--quote", help="Character around fields that contain a delimiter; '' is none.")]
 MinValue = Annotated[float | None, typer.Option(help="Keep only interactions with at least this value.")]
 KCoreSize = Annotated[
-    int | None, typer.Option("--k-core", min=1, help="Keep users and items with at least so many of each other.")
+    int | None,
+    typer.Option(
+        "--k-core", min=1, help="Keep users with at least this many items, and items with at least this many users."
+    ),
 ]
-Factors = Annotated[int | None, typer.Option("-f", "--factors", min=1, help="Numbers per user and item.")]
+Factors = Annotated[
+    int | None, typer.Option("-f", "--factors", min=1, help="Length of the vector of each user and item.")
+]
 Regularization = Annotated[
-    float | None, typer.Option("-r", "--regularization", min=0.0, help="Strength of the penalty.")
+    float | None, typer.Option("-r", "--regularization", min=0.0, help="Strength of the regularization.")
 ]
-Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of a unit of value, above 0.")]
+Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of one unit of value, above 0.")]
 Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, help="Epochs.")]
-SplitBy = Annotated[
-    Split, typer.Option("--split", help="How the table is split; auto: by time, where there are times.")
-]
+SplitBy = Annotated[Split, typer.Option("--split", help="Way to split the table; auto is by time if there are times.")]
 
 
 def check_share(share: float) -> float:
-    """A share that leaves something on both sides."""
+    """Returns a share that leaves something on both sides."""
     if not 0 < share < 1:
         raise typer.BadParameter(f"must be above 0 and below 1, got {share:g}")
     return share
 
 
-Fraction = Annotated[float, typer.Option("--fraction", callback=check_share, help="The share to be found.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Threads; all cores by default.")]
+Fraction = Annotated[float, typer.Option("--fraction", callback=check_share, help="Share of the test set.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Number of threads; all cores by default.")]
 Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
-Output = Annotated[Format, typer.Option("--format", help="How the result is written to stdout.")]
+Output = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
 
 
 def check_mode(text: str) -> str:
-    """A mode in octal digits; told before anything is computed."""
+    """Returns a mode of octal digits. Errors are raised before anything is computed."""
     try:
         parse_mode(text)
     except ValueError as error:
@@ -193,7 +209,7 @@ def check_mode(text: str) -> str:
 
 
 def check_folder(path: Path | None, hint: str) -> None:
-    """Refuse a file in a folder that is not there, before anything is computed; `hint` is what named it."""
+    """Refuses a file in a folder that does not exist, before anything is computed; `hint` names the option."""
     if path is not None and not path.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=hint)
 
@@ -204,7 +220,7 @@ FileMode = Annotated[
 
 
 def check_table_output(path: Path | None) -> None:
-    """Refuse a file to be written that is neither Parquet nor CSV by its name, or in a folder that is not there."""
+    """Refuses an output file whose name ends neither in .parquet nor .csv, or whose folder does not exist."""
     if path is not None and path.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"must end in .parquet or .csv, got {path}", param_hint="--output")
     check_folder(path, "--output")
@@ -214,7 +230,7 @@ Given = TypeVar("Given")
 
 
 def read_options(read: Callable[[], Given]) -> Given:
-    """Reads the texts of --option as values; a text that is no value is wrong usage, told before anything is
+    """Reads the texts of --option as values. A text that is no value is wrong usage, reported before anything is
     computed.
     """
     try:
@@ -226,25 +242,27 @@ def read_options(read: Callable[[], Given]) -> Given:
 ModelOptions = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="NAME=VALUE", help="A further option of the model. Repeat. `fastrec options` lists them."
+        "--option",
+        metavar="NAME=VALUE",
+        help="Another option of the model, as NAME=VALUE; may be repeated. `fastrec options MODEL` lists them.",
     ),
 ]
 
 
 def find_estimator(name: str, hint: str) -> Any:
-    """The class of a model by its name; `hint` is what gave the name."""
+    """Returns the class of a model from its name; `hint` is the option that gave the name."""
     from fastrec.models import estimators
 
     known = estimators()
     if name in known:
         return known[name]
     right = suggest_class(name, known)
-    meant = "" if right is None else f"; what you mean is {right}"
+    meant = "" if right is None else f"; did you mean {right}?"
     raise typer.BadParameter(f"must be one of {', '.join(known)}, got {name}{meant}", param_hint=hint)
 
 
 def check_metrics(labels: Sequence[str]) -> None:
-    """Refuse a name that is no metric's, before anything is computed."""
+    """Refuses a name that is not a metric's, before anything is computed."""
     from fastrec.metrics.naming import parse_metric
 
     try:

@@ -16,12 +16,12 @@ Record: TypeAlias = Mapping[str, Any]
 
 
 def note(text: str) -> None:
-    """Say something that is no result."""
+    """Prints a note, which is no part of the result, to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def count_in_words(n: int, what: str) -> str:
-    """A number of things.
+    """Returns a number of things in words.
 
     >>> count_in_words(1, "user"), count_in_words(1200, "user")
     ('1 user', '1,200 users')
@@ -30,12 +30,12 @@ def count_in_words(n: int, what: str) -> str:
 
 
 def as_plain(value: Any) -> Any:
-    """A value of Python's own in place of NumPy's."""
+    """Returns a value of Python's own types in place of NumPy's."""
     return value.item() if hasattr(value, "item") else value
 
 
 def list_rows(top: "TopK", asked: str) -> Iterator[Record]:
-    """A row for each valid place of a TopK."""
+    """Returns a row for each valid place of a TopK."""
     info = getattr(top, "_item_info", None) or {}
     titles = info.get("title")
     for row, label in enumerate(top.users.tolist()):
@@ -55,7 +55,7 @@ def list_rows(top: "TopK", asked: str) -> Iterator[Record]:
 
 
 def write_rows(rows: Iterable[Record], output_format: Format) -> None:
-    """Write rows as they come, or, as a table, once all are there."""
+    """Writes rows as they come; a table is written once all rows are there."""
     if output_format is Format.json:
         _write_json(rows)
     elif output_format is Format.csv:
@@ -67,7 +67,7 @@ def write_rows(rows: Iterable[Record], output_format: Format) -> None:
 def _write_json(rows: Iterable[Record]) -> None:
     opened = False
     for row in rows:
-        # NaN is no JSON.
+        # JSON has no NaN.
         clean = {name: None if value != value else value for name, value in row.items()}
         sys.stdout.write((",\n " if opened else "[") + json.dumps(clean, ensure_ascii=False))
         opened = True
@@ -100,7 +100,7 @@ def _format_cell(value: Any) -> str:
 
 
 def write_report(report: "Report", output_format: Format) -> None:
-    """Write what an evaluation found, and as notes who was left out."""
+    """Writes the results of an evaluation, and notes about users who were left out."""
     if output_format is Format.table:
         print(report.table().text())
     else:

@@ -1,4 +1,4 @@
-"""The command line as a program: the way in, and the way out with an exit code."""
+"""The command line as a program: its entry point and its exit codes."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ from fastrec.cli.app import app
 from fastrec.cli.output import note
 from fastrec.cli.wording import in_options
 
-_UsageError: Any = typer.BadParameter.__mro__[1]  # click's, which newer typers bring along themselves
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's class, which newer versions of Typer carry a copy of
 _ClickException: Any = typer.BadParameter.__mro__[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Runs the command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -33,7 +33,7 @@ def _run(given: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        # Whoever read the output has gone: nothing more is to be said, not even by the flush at exit.
+        # The reader of the output has gone: print nothing more, not even by the flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _UsageError as error:
@@ -48,7 +48,7 @@ def _run(given: Sequence[str]) -> int:
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    """A warning as a line of its own, without the place in the code that Python shows."""
+    """Prints a warning as a line of its own, without the place in the code that Python shows."""
     note(f"fastrec: warning: {in_options(' '.join(str(message).split()))}")
 
 

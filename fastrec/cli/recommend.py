@@ -1,4 +1,4 @@
-"""``fastrec recommend``: a model asked for users."""
+"""``fastrec recommend``: recommendations for users."""
 
 import sys
 from collections.abc import Iterable
@@ -27,34 +27,34 @@ def recommend(
     user: Annotated[list[str] | None, typer.Option("-u", "--user", help="A user's id; may be repeated.")] = None,
     users_from: Annotated[
         Path | None,
-        typer.Option("--users-from", allow_dash=True, dir_okay=False, help="A file with an id per line; - is stdin."),
+        typer.Option("--users-from", allow_dash=True, dir_okay=False, help="A file with one id per line; - is stdin."),
     ] = None,
     all_users: Annotated[bool, typer.Option("--all", help="All users of the training data.")] = False,
     history: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ITEM,…", help="In place of a user, the items that somebody has had, the oldest first. Repeat."
+            metavar="ITEM,…", help="Items of a person's history, oldest first, in place of a user; may be repeated."
         ),
     ] = None,
     k: Length = 10,
     allow: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Recommend only these items.")] = None,
-    deny: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Do not recommend these items.")] = None,
+    deny: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Never recommend these items.")] = None,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Do not leave out what the user has had.")
+        bool, typer.Option("--include-seen", help="Recommend items again that the user has had.")
     ] = False,
-    skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave out users that are unknown.")] = False,
+    skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave out unknown users.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write; goes on after a kill."),
+        typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write; resumed after a kill."),
     ] = None,
     mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
-    """Recommend items to users of the training data, or to anybody by a history."""
+    """Recommend items to users of the training data, or to anybody with a history."""
     if sum((user is not None, users_from is not None, all_users, history is not None)) != 1:
-        raise typer.BadParameter("give one of --user, --users-from, --all and --history", param_hint="--user")
+        raise typer.BadParameter("give exactly one of --user, --users-from, --all and --history", param_hint="--user")
     if output is not None and history is not None:
-        raise typer.BadParameter("a file is written for users; --history is answered on stdout", param_hint="--output")
+        raise typer.BadParameter("write a file for users; --history prints its answer", param_hint="--output")
     check_table_output(output)
     histories = [_split(text, "--history") for text in history or []]
     model = load_model(model_file)
@@ -84,7 +84,9 @@ def recommend(
 
 
 def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:
-    """Write rows, with a word where that takes long; on a terminal, rows that come one by one are their own sign."""
+    """Writes rows, with a line of progress if it takes long. On a terminal, rows that come one by one show it
+    themselves.
+    """
     if output_format is Format.table:
         with working("recommending"):
             rows = list(rows)
@@ -97,12 +99,12 @@ def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:
 def _all_users(model: Any) -> Any:
     users = model.user_vocabulary.ids
     if not len(users):
-        raise ValueError(f"this {type(model).__name__} keeps no users: give a history by --history ITEM,…")
+        raise ValueError(f"this {type(model).__name__} keeps no users: give a history with --history ITEM,…")
     return users
 
 
 def _items_of(model: Any, text: str | None, hint: str) -> list[Any] | None:
-    """The items of a list, or of a file with one in each line."""
+    """Returns the items of a list, or of a file with one item in each line."""
     if text is None:
         return None
     return parse_items(model, read_lines(Path(text[1:])) if text.startswith("@") else _split(text, hint))
@@ -111,5 +113,5 @@ def _items_of(model: Any, text: str | None, hint: str) -> list[Any] | None:
 def _split(text: str, hint: str) -> list[str]:
     items = [part.strip() for part in text.split(",") if part.strip()]
     if not items:
-        raise typer.BadParameter(f"names no item, got {text!r}", param_hint=hint)
+        raise typer.BadParameter(f"must name at least one item, got {text!r}", param_hint=hint)
     return items

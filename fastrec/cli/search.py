@@ -1,4 +1,4 @@
-"""``fastrec search``: the options of a model that do best."""
+"""``fastrec search``: the best options of a model."""
 
 import sys
 from pathlib import Path
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from fastrec.evaluation.search.found import Search
 
 OPTION_HELP = (
-    "What to search: a,b,c or low..high, with :log or :linear if not as is usual for the option. Repeat. "
-    "`fastrec options` lists what there is."
+    "An option to search: NAME=a,b,c or NAME=low..high, with :log or :linear to choose the scale; "
+    "may be repeated. `fastrec options MODEL` lists the options."
 )
 
 
@@ -52,30 +52,32 @@ def search(
     model_name: Annotated[str, typer.Option("--model", help="The estimator.")] = DEFAULT_MODEL,
     method: Annotated[Method, typer.Option(help="How to search.")] = Method.random,
     trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="How many draws.")] = 20,
-    metric: Annotated[str, typer.Option("-m", "--metric", help="What decides, with its cut-off.")] = "ndcg@10",
+    metric: Annotated[str, typer.Option("-m", "--metric", help="Metric that decides, with its cut-off.")] = "ndcg@10",
     split: Annotated[
-        Split, typer.Option(help="How the validation part is split off; auto: by time, where there are times.")
+        Split, typer.Option(help="Way to split off the validation part; auto is by time if there are times.")
     ] = Split.auto,
-    fraction: Annotated[float, typer.Option(callback=check_share, help="The share of the validation part.")] = 0.2,
+    fraction: Annotated[float, typer.Option(callback=check_share, help="Share of the validation part.")] = 0.2,
     folds: Annotated[
-        int | None, typer.Option(min=2, help="Folds over interactions, in place of one validation part.")
+        int | None, typer.Option(min=2, help="Number of folds over interactions, in place of one validation part.")
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="A file that takes results as they come; a killed search goes on from it."),
+        typer.Option(dir_okay=False, help="A file that keeps each result; a killed search is resumed from it."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", dir_okay=False, help="The best model, trained on all data.")
+        Path | None,
+        typer.Option("-o", "--output", dir_okay=False, help="File for the best model, trained on all data."),
     ] = None,
     seed: Seed = 0,
     report_file: Annotated[
-        Path | None, typer.Option("--report", dir_okay=False, help="Write a page with the trials and plots, too.")
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="Also write a page with the trials and plots to this file."),
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at a time.")] = 1,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Number of trials at the same time.")] = 1,
     mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
-    """Search the options of a model that do best on held-out parts of a table."""
+    """Search the options with which a model does best on held-out parts of a table."""
     from fastrec.evaluation import search as search_options
     from fastrec.evaluation.search.texts import parse_candidates
     from fastrec.options import check_once, make_estimator
@@ -104,7 +106,7 @@ def search(
 
 
 def _print_trials(found: "Search", metric: str, output_format: Format) -> None:
-    """The table of trials, and the best of them as a note."""
+    """Prints the table of trials, and the best of them as a note."""
     if output_format is Format.table:
         print(found.table().text())
     else:

@@ -1,4 +1,4 @@
-"""``fastrec serve``: a model over HTTP."""
+"""``fastrec serve``: serve a model over HTTP."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from fastrec.permissions import parse_mode
 
 
 def check_sources(given: list[str]) -> list[str]:
-    """The addresses of models: of a store, or of files or folders that are there."""
+    """Returns the addresses of models: addresses of a store, or files or folders that exist."""
     from fastrec.online.opening import is_store
 
     for source in given:
@@ -27,7 +27,8 @@ ServedModels = Annotated[
     typer.Argument(
         callback=check_sources,
         metavar="MODEL",
-        help="A model file, or published versions: a folder, or s3://…. Of several each answers its --share of users.",
+        help="A model file, or a folder or s3://… address of published versions. Several models each "
+        "answer their --share of the users.",
     ),
 ]
 JournalAddress = Annotated[
@@ -36,52 +37,54 @@ JournalAddress = Annotated[
         "--journal",
         metavar="ADDRESS",
         envvar="FASTREC_JOURNAL",
-        help="Where events are kept: a file, made if it is not there, or postgresql://… for several machines.",
+        help="Journal of the events: a file, created if it does not exist, or postgresql://… for several machines.",
     ),
 ]
 VersionsAddress = Annotated[
     str | None,
     typer.Option(
-        "--versions", metavar="ADDRESS", help="Publish new models in this folder or s3://…, MODEL as the first."
+        "--versions",
+        metavar="ADDRESS",
+        help="Publish new models in this folder or s3://… address, with MODEL as the first version.",
     ),
 ]
 CacheFolder = Annotated[
     Path | None,
     typer.Option(
-        file_okay=False, help="Where versions from a store are kept on this machine; else the user's cache folder."
+        file_okay=False, help="Folder of this machine for versions from a store. Default: the user's cache folder."
     ),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        exists=True, dir_okay=False, help="A file with tokens, a line each: read, write or admin, and a token."
+        exists=True, dir_okay=False, help="A file with one token per line: read, write or admin, and the token."
     ),
 ]
 UserShares = Annotated[
     str | None,
-    typer.Option("--share", metavar="A,B,…", help="The part of the users that each of several MODELs answers."),
+    typer.Option("--share", metavar="A,B,…", help="Part of the users that each of several MODELs answers."),
 ]
 AccessLog = Annotated[
     str | None,
-    typer.Option(metavar="FILE|-", help="Add a line of JSON for each request to this file; - is standard output."),
+    typer.Option(metavar="FILE|-", help="Append a line of JSON for each request to this file; - is stdout."),
 ]
 RateLimit = Annotated[
     float | None,
-    typer.Option(min=0.001, help="Requests a second that each token, or address, may send to each worker."),
+    typer.Option(min=0.001, help="Requests per second that each token or address may send to each worker."),
 ]
 ScenariosFile = Annotated[
     Path | None,
-    typer.Option("--scenarios", exists=True, dir_okay=False, help="Requests by name: a file of TOML or JSON."),
+    typer.Option("--scenarios", exists=True, dir_okay=False, help="A TOML or JSON file of named requests."),
 ]
 UnknownIds = Annotated[
     OnUnknown,
-    typer.Option(help="What unknown ids get, unless a request says it: what is popular, or an error."),
+    typer.Option(help="Answer to unknown ids, unless the request says it: popular items, or an error."),
 ]
 Merging = Annotated[
     Duplicates | None,
     typer.Option(
-        help="What several events of one user and item add up to.",
-        show_default="last for models of ratings, else sum",
+        help="Combine several events of one user and item to this.",
+        show_default="last for models of ratings, otherwise sum",
     ),
 ]
 
@@ -92,7 +95,7 @@ def schedule_options(
     ] = None,
     refit_every: Annotated[float | None, typer.Option(min=1, help="Seconds between refits; needs versions.")] = None,
     refit_share: Annotated[
-        float | None, typer.Option(min=0.001, help="Refit when new events are this share of the training data.")
+        float | None, typer.Option(min=0.001, help="Refit when new events reach this share of the training data.")
     ] = None,
     refit_drift: Annotated[
         float | None,
@@ -107,12 +110,15 @@ def schedule_options(
 
 def admission_options(
     new_users: Annotated[
-        NewIds, typer.Option(help="New users beyond twice those of the last fit: held, refused, or all taken.")
+        NewIds,
+        typer.Option(
+            help="Once there are more than twice the users of the last fit: hold new users, refuse them, or take all."
+        ),
     ] = NewIds.hold,
     new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
-    support: Annotated[int, typer.Option(min=1, help="An item that so many users have had is not held.")] = 5,
+    support: Annotated[int, typer.Option(min=1, help="Number of users after which a new item is no longer held.")] = 5,
 ) -> dict[str, Any]:
-    """The group of options that say what becomes of new ids."""
+    """Returns the group of options that say how new ids are admitted."""
     return {"new_users": new_users.value, "new_items": new_items.value, "support": support}
 
 
@@ -125,10 +131,10 @@ def serve(
     versions: VersionsAddress = None,
     cache: CacheFolder = None,
     share: UserShares = None,
-    share_key: Annotated[str, typer.Option(help="Another key chooses other users for the shares.")] = "",
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they share the memory of a folder's model.")] = 1,
+    share_key: Annotated[str, typer.Option(help="Key of the random draw of users for the shares.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, which share the memory of a folder's model.")] = 1,
     token_file: TokenFile = None,
     access_log: AccessLog = None,
     rate_limit: RateLimit = None,
@@ -137,20 +143,20 @@ def serve(
     duplicates: Merging = None,
     schedule: SchedulePlan,
     drain: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds in which requests are still taken after SIGTERM.")
+        float, typer.Option(min=0, max=3600, help="Seconds after SIGTERM in which requests are still accepted.")
     ] = 1.0,
     mode: Annotated[
-        str, typer.Option(help="Permissions of the files that it makes: 660 lets the group share them.")
+        str, typer.Option(help="Permissions of the files that the server makes: 660 lets the group share them.")
     ] = "600",
     skip_damaged: Annotated[
-        bool, typer.Option("--skip-damaged", help="Begin without the journal's damaged events, which are lost.")
+        bool, typer.Option("--skip-damaged", help="Start without the journal's damaged events, which are lost.")
     ] = False,
     admission: dict[str, Any],
     force: Annotated[
-        bool, typer.Option("--force", help="Take a model that does not fit the one before it, or the journal.")
+        bool, typer.Option("--force", help="Accept a model that does not fit the previous one or the journal.")
     ] = False,
 ) -> None:
-    """Serve a model over HTTP, with a page to try it; events posted to it count at once."""
+    """Serve a model over HTTP, with a page to try it. Posted events change the next answers."""
     try:
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server

@@ -1,4 +1,4 @@
-"""``fastrec similar``: the items most like others."""
+"""``fastrec similar``: the items most similar to others."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def similar(
 ) -> None:
     """List the items most similar to some items."""
     if not item and not title:
-        raise typer.BadParameter("give --item or --title", param_hint="--item")
+        raise typer.BadParameter("give --item or --title, at least once", param_hint="--item")
     model = load_model(model_file)
     items = parse_items(model, item or [], title or [])
     with working("finding similar items"):

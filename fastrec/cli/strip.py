@@ -17,11 +17,11 @@ def strip(
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
     mode: FileMode = "600",
 ) -> None:
-    """Write a model without ids and histories of users; it answers by histories: fastrec recommend … --history."""
+    """Write a model without the ids and histories of users. It answers histories: fastrec recommend … --history."""
     from fastrec import strip as strip_model
     from fastrec.storage import size_in_words
 
     check_folder(output, "--output")
     save_model(strip_model(load_model(model_file)), output, mode)
     size, was = (size_in_words(file.stat().st_size) for file in (output, model_file))
-    note(f"{output}: {size} instead of {was}")
+    note(f"{output}: {size} (before: {was})")

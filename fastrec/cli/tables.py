@@ -1,4 +1,4 @@
-"""Tables of interactions: how a command is told to read one, and how it is split."""
+"""Tables of interactions: the options to read and to split them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class TableOptions(NamedTuple):
-    """The options by which the tables of a command are read, and those by which rows are kept."""
+    """The options to read the tables of a command and to select their rows."""
 
     reading: dict[str, Any]
     values: Values
@@ -69,9 +69,9 @@ def table_options(
     min_value: MinValue = None,
     k_core: KCoreSize = None,
 ) -> TableOptions:
-    """The group of options that say how to read a table."""
+    """Returns the group of options to read a table."""
     if values is Values.binary and value_column is not None:
-        raise typer.BadParameter("binary is not given together with --value-column", param_hint="--values")
+        raise typer.BadParameter("binary ignores values: leave out --value-column", param_hint="--values")
     optional = {"value": value_column, "time": time_column, "event": event_column}
     columns = {"user": user_column, "item": item_column, "items_id": items_id, "title": title_column}
     reading: dict[str, Any] = {role: None if text is None else parse_column(text) for role, text in columns.items()}
@@ -87,7 +87,7 @@ def table_options(
 
 
 def parse_column(text: str) -> str | int:
-    """The name or number of a column."""
+    """Returns the name or number of a column."""
     return int(text) if text.isascii() and text.isdecimal() else text
 
 
@@ -128,31 +128,34 @@ def _parse_where(texts: list[str]) -> dict[str | int, list[str]] | None:
 
 
 def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
-    """The interactions of a file, what is not wanted left out; an error where nothing is left.
+    """Returns the interactions of a file, without unwanted rows; raises an error if none is left.
 
-    `other` are options of `read_interactions` that the command itself gives.
+    `other` are options of `read_interactions` that the command sets.
     """
     from fastrec import KCore, LogWeight, read_interactions
 
     if file.suffix == ".fastrec":
-        raise ValueError(f"{file} is a model, as its name says; a table of interactions is wanted here")
+        raise ValueError(f"{file} is a model by its name: give a table of interactions")
     with working(f"reading {file}"):
         data: Interactions = read_interactions(file, **(table.reading | other))
     if table.min_value is not None:
         if data.values is None:
-            raise ValueError(f"{file} has no column of values to compare with --min-value")
+            raise ValueError(
+                f"{file} has no column of values for --min-value: name one with --value-column, or leave "
+                "--min-value out"
+            )
         data = data.select(data.values >= table.min_value)
     if table.k_core is not None:
         data = KCore(table.k_core, table.k_core).fit_transform(data).compact()
     if data.n_interactions == 0:
-        raise ValueError(f"{file} has no interactions left to work on")
+        raise ValueError(f"{file} has no interactions left: loosen --where, --min-value or --k-core")
     return LogWeight().fit_transform(data) if table.values is Values.log else data
 
 
 def split_table(
     data: "Interactions", split: Split, fraction: float, seed: int
 ) -> tuple["Interactions", "Interactions"]:
-    """Splits a table into a part to learn from and a part to find."""
+    """Splits a table into a training part and a test part."""
     from fastrec import split_last, split_random, split_time
 
     split = choose_split(data, split)
@@ -162,18 +165,18 @@ def split_table(
         train_part, test_part = split_last(data, 1)
     else:
         train_part, test_part = split_random(data, fraction, random_state=seed)
-    counts = f"{train_part.n_interactions:,} to learn from, {test_part.n_interactions:,} to find"
+    counts = f"{train_part.n_interactions:,} for training, {test_part.n_interactions:,} for testing"
     note(f"split ({split.value}): {counts}")
     return train_part, test_part
 
 
 def choose_split(data: "Interactions", split: Split) -> Split:
-    """The split itself, in place of "auto"."""
+    """Chooses the split in place of "auto"."""
     return split if split is not Split.auto else Split.random if data.times is None else Split.time
 
 
 def describe_split(split: Split, fraction: float, seed: int) -> str:
-    """A split in words.
+    """Describes a split in words.
 
     >>> describe_split(Split.time, 0.2, 0)
     'by time, the last 20 %'

@@ -1,4 +1,4 @@
-"""``fastrec train``: a model from a table."""
+"""``fastrec train``: train a model on a table."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def train(
     holdout: Annotated[
         float,
         typer.Option(
-            min=0.0, max=0.9, help="First train without this share, at random, and report how well it is found."
+            min=0.0, max=0.9, help="First train without this random share, and report how well the model finds it."
         ),
     ] = 0.0,
     mode: FileMode = "600",
@@ -46,7 +46,7 @@ def train(
     data = read_table(file, table)
     note(repr(data).replace("Interactions", str(file), 1))
     if data.tied_share() > MOST_TIED:
-        note(f"times: {data.describe()['ties']}, so models of order would learn the order of the rows")
+        note(f"times: {data.describe()['ties']}, so models of sequences would learn the order of the rows")
     if holdout > 0:
         part, hidden = split_random(data, holdout, random_state=plan.seed)
         models = {plan.name: plan.fit(part)}

@@ -1,4 +1,4 @@
-"""``fastrec warmup``: kernels compiled ahead."""
+"""``fastrec warmup``: compile the kernels ahead of time."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ from fastrec.cli.output import note
 def warmup(
     factors: Annotated[
         list[int] | None,
-        typer.Option("-f", "--factors", min=1, help="Numbers of factors; may be repeated. [default: 64]"),
+        typer.Option("-f", "--factors", min=1, help="Number of factors; may be repeated. [default: 64]"),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", help="Names of models; may be repeated. [default: ImplicitALS]"),
+        typer.Option("--model", help="Name of a model; may be repeated. [default: ImplicitALS]"),
     ] = None,
 ) -> None:
-    """Compile the kernels now, so that no later call has to."""
+    """Compile the kernels now, so that no later command has to."""
     from fastrec import warmup as compile_kernels
 
     note(f"kernels compiled in {compile_kernels(factors or 64, model or 'ImplicitALS'):.1f} s")

@@ -2,7 +2,7 @@
 
 import re
 
-# What Python calls an option of reading, and what the command line calls it.
+# The names of options of reading in Python, and on the command line.
 _COLUMNS = ("user", "item", "value", "time", "event")
 _NAMES = (
     {name: f"--{name}-column" for name in (*_COLUMNS, "title")}
@@ -20,15 +20,15 @@ _WHOLE = {
     " (an option of read_interactions and Interactions)": "",
     "data.select(data.values >= 0)": "--min-value 0",
     "without its values": "without its values (--values binary)",
-    "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history by --history ITEM,…",
-    "to choose a model by: name one instead": "to choose a model by: name one by --model",
+    "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history with --history ITEM,…",
+    "to choose a model by: name one instead": "to choose a model by: name one with --model",
     **{f"{name}=False": f"--{name}-column none" for name in _COLUMNS},
 }
 _OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^']*'|[^\s,;:)]+)")
 
 
 def in_options(text: str) -> str:
-    """A message with the options of `read_interactions` as those of the commands.
+    """Rewrites a message with the options of the commands in place of those of `read_interactions`.
 
     >>> in_options('name it by user=…, or give column numbers and header=False')
     'name it by --user-column …, or give column numbers and --no-header'

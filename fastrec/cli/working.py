@@ -1,6 +1,4 @@
-"""The line that tells the work of a command where it takes long: one in ten seconds, or a turning sign on a
-terminal.
-"""
+"""The progress line of a long command: a new line every ten seconds, or a turning sign on a terminal."""
 
 import sys
 import threading
@@ -15,14 +13,14 @@ FIRST, BETWEEN = 2.0, 10.0  # seconds before the first line, and before each fur
 
 @contextmanager
 def working(text: str, *, bar: bool = False) -> Iterator[None]:
-    """Say on stderr what is being done, if it takes longer than two seconds.
+    """Reports on stderr the work being done, if it takes longer than two seconds.
 
     Parameters
     ----------
     text
-        What is being done, such as "reading ratings.csv".
+        The work, such as "reading ratings.csv".
     bar
-        Whether it shows a bar of its own on a terminal.
+        Whether the work shows a bar of its own on a terminal.
     """
     if bar and sys.stderr.isatty():
         yield
@@ -38,7 +36,7 @@ def working(text: str, *, bar: bool = False) -> Iterator[None]:
 
 
 def _tell(text: str, over: threading.Event) -> None:
-    """A line after two seconds, and one for every ten more."""
+    """Prints a line after two seconds, and one for every ten more."""
     began, pause = time.monotonic(), FIRST
     while not over.wait(pause):
         note(f"{text}: {time.monotonic() - began:.0f} s")
@@ -46,7 +44,7 @@ def _tell(text: str, over: threading.Event) -> None:
 
 
 def _turn(text: str, over: threading.Event) -> None:
-    """A turning sign that goes when all is done."""
+    """Shows a turning sign, and removes it at the end."""
     if over.wait(FIRST):
         return
     from rich.console import Console

@@ -28,7 +28,7 @@ class Method(Generic[Given, Answer]):
     @overload
     def __get__(self, client: "Client", owner: type) -> Callable[Given, Answer]: ...
     def __get__(self, client: "Client | None", owner: type) -> Callable[Given, Call[Answer] | Answer]:
-        """The method of one client; of the class, the function of the call."""
+        """Returns the method of a client, or of the class the function of the call."""
         if client is None:
             return self.build
 
@@ -50,7 +50,7 @@ class AsyncMethod(Generic[Given, Answer]):
     @overload
     def __get__(self, client: "AsyncClient", owner: type) -> Callable[Given, Awaitable[Answer]]: ...
     def __get__(self, client: "AsyncClient | None", owner: type) -> Callable[Given, Call[Answer] | Awaitable[Answer]]:
-        """The method of one client; of the class, the function of the call."""
+        """Returns the method of a client, or of the class the function of the call."""
         if client is None:
             return self.build
 
@@ -63,17 +63,18 @@ class AsyncMethod(Generic[Given, Answer]):
 class Client:
     """A client of a server of fastrec, whose answers are typed.
 
-    Its methods are the calls of `fastrec.client.calls`, one for each endpoint of the server. An answer that is an error
-    is raised as a `ServerError`; where there is no answer at all, as the error of httpx. Nothing is sent twice.
+    Its methods are the calls of `fastrec.client.calls`, one for each endpoint of the server. An error in an answer is
+    raised as a `ServerError`; if there is no answer at all, the error of httpx is raised. Nothing is sent twice.
 
     Parameters
     ----------
     address
-        As ``http://127.0.0.1:8000``.
+        The URL of the server, such as ``http://127.0.0.1:8000``.
     token
-        What the server knows the client by; None sends none.
+        The access token of the client; None sends none.
     **options
-        Of `httpx.Client`: ``timeout=60`` for a refit, ``headers={"fastrec-model": "b"}`` for one of several models.
+        Options of `httpx.Client`: ``timeout=60`` for a refit, ``headers={"fastrec-model": "b"}`` for one of several
+        models.
 
     Examples
     --------
@@ -108,11 +109,11 @@ class Client:
         self._client = httpx.Client(base_url=address, auth=_authorize(token), **options)
 
     def send(self, call: Call[Answer]) -> Answer:
-        """Send a call; returns its answer."""
+        """Sends a call; returns its answer."""
         return _read(call, self._client.request(call.method, call.path, **_describe(call)))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -123,14 +124,14 @@ class Client:
 
 
 class AsyncClient:
-    """As `Client`, with methods to be awaited.
+    """A client of a server of fastrec whose methods are awaited; otherwise as `Client`.
 
     Parameters
     ----------
     address, token
         As of `Client`.
     **options
-        Of `httpx.AsyncClient`.
+        Options of `httpx.AsyncClient`.
 
     Examples
     --------
@@ -164,11 +165,11 @@ class AsyncClient:
         self._client = httpx.AsyncClient(base_url=address, auth=_authorize(token), **options)
 
     async def send(self, call: Call[Answer]) -> Answer:
-        """Send a call; returns its answer."""
+        """Sends a call; returns its answer."""
         return _read(call, await self._client.request(call.method, call.path, **_describe(call)))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:
@@ -189,13 +190,13 @@ def _authorize(token: str | None) -> Callable[[httpx.Request], httpx.Request] | 
 
 
 def _describe(call: Call[Any]) -> dict[str, Any]:
-    """The options of httpx for a call."""
+    """Returns the options of httpx for a call."""
     body = None if call.body is None else msgspec.json.encode(call.body)
     return {"params": dict(call.parameters) or None, "headers": call.headers, "content": body}
 
 
 def _read(call: Call[Answer], response: httpx.Response) -> Answer:
-    """The answer in a response, or its error."""
+    """Returns the answer of a response, or raises its error."""
     if response.status_code != 200:
         raise _read_error(response)
     if call.answer is str:
@@ -204,7 +205,7 @@ def _read(call: Call[Answer], response: httpx.Response) -> Answer:
 
 
 def _read_error(response: httpx.Response) -> ServerError:
-    """The error in a response; of a proxy's, which is not in the form of ours, what there is."""
+    """Returns the error of a response. A proxy's error has another form; then it keeps the text that there is."""
     given = response.headers.get("retry-after", "")
     later = float(given) if given.isdigit() else None
     try:

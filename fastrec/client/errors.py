@@ -1,4 +1,4 @@
-"""`ServerError`: an answer that says no."""
+"""`ServerError`: an error that a server answered with."""
 
 
 class ServerError(Exception):
@@ -7,13 +7,13 @@ class ServerError(Exception):
     Parameters
     ----------
     status
-        Of HTTP.
+        The HTTP status.
     message
-        What was given, what is wanted, what to do.
+        The server's message: the given value, the wanted one, and the remedy.
     field
-        Where in the request; None where it is about all of it.
+        The field of the request that is wrong; None if the error concerns the whole request.
     retry_after
-        The seconds after which to come again; None where the server does not say.
+        The seconds after which to try again; None if the server does not say.
 
     Examples
     --------
@@ -29,5 +29,5 @@ class ServerError(Exception):
 
     @property
     def is_temporary(self) -> bool:
-        """Tells whether the same request may be answered later; events with ids may be sent again in any case."""
+        """Tells whether the same request may succeed later. Events with ids may be sent again after any error."""
         return self.status in (429, 503)

@@ -126,14 +126,14 @@ class ResidualCodec(VectorCodec):
         self.depth = depth
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
-        """Learn the coarse codec, and then the fine one from what it leaves.
+        """Learns the coarse codec, and then the fine one from what it leaves.
 
         Parameters
         ----------
         X
             Vectors of shape (n, d), taken as float32.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         exact_columns
             How many of the last columns are kept as float32 numbers.
 

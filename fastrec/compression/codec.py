@@ -95,7 +95,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     # -- what a family defines
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
-        """Learn from coordinates of shape (n, d) what vectors share."""
+        """Learns from coordinates of shape (n, d) what vectors share."""
 
     @property
     @abstractmethod
@@ -113,14 +113,14 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     # -- scikit-learn
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
-        """Learn what all vectors share: steps, rotation, centroids.
+        """Learns what all vectors share: steps, rotation, centroids.
 
         Parameters
         ----------
         X
             Vectors of shape (n, d), taken as float32.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         exact_columns
             How many of the last columns are kept as float32 numbers, at 4 bytes each: for biases, which are large
             beside factors and would widen the steps of all.
@@ -132,7 +132,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Raises
         ------
         ValueError, TypeError
-            Where an option is not what it must be, or a vector is not finite.
+            If an option is not what it must be, or a vector is not finite.
         """
         vectors = self._begin(X, exact_columns)
         random = check_random_state(getattr(self, "random_state", 0))
@@ -153,7 +153,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Raises
         ------
         ValueError
-            Where a vector is not finite, or so much longer than any of `fit` that float16 cannot hold it.
+            If a vector is not finite, or so much longer than any of `fit` that float16 cannot hold it.
         """
         check_is_fitted(self)
         vectors = self._read(X, reset=False)
@@ -312,7 +312,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.n_features_in_ - self.exact_columns_
 
     def _begin(self, X: ArrayLike, exact_columns: int) -> Floats:
-        """Check what `fit` was given; returns the columns that are to be coded."""
+        """Checks what `fit` was given; returns the columns that are to be coded."""
         self._check_options()
         vectors = self._read(X, reset=True)
         self.exact_columns_ = check_integer("exact_columns", exact_columns, minimum=0, maximum=vectors.shape[1] - 1)
@@ -355,7 +355,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return {"d": self._d}
 
     def check(self, *, ranges: bool) -> None:
-        """Raise a ValueError or TypeError where what was read from a file is not what it must be."""
+        """Raises a ValueError or TypeError where what was read from a file is not what it must be."""
         self._check_options()
         fields = fields_of(type(self))
         plain = {name: field for name, field in fields.items() if isinstance(field, Value)}

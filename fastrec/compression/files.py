@@ -52,7 +52,7 @@ def rebuild_codec(arrays: Mapping[str, NDArray[Any]], record: Record, *, ranges:
     Raises
     ------
     ValueError
-        Where it is none of fastrec's, or its parts do not fit together.
+        If it is none of fastrec's, or its parts do not fit together.
     """
     codec = _assemble(arrays, record)
     codec.check(ranges=ranges)

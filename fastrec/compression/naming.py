@@ -45,7 +45,7 @@ def make_codec(
     Raises
     ------
     ValueError, TypeError
-        Where it is none of these.
+        If it is none of these.
 
     Examples
     --------

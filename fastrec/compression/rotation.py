@@ -28,7 +28,7 @@ def random_rotation(d: int, random: np.random.RandomState) -> Floats:
     Raises
     ------
     ValueError
-        Where d is so large that the rotation alone would take more than 64 MiB.
+        If d is so large that the rotation alone would take more than 64 MiB.
     """
     if d > LARGEST:
         raise ValueError(f"rotation must be None for vectors of more than {LARGEST} dimensions, got {d}")

@@ -77,7 +77,7 @@ def check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[N
 
 
 def _refuse_flags(times: NDArray[Any]) -> None:
-    """Refuse two values that stand for yes and no: 0 and 1 in some events, or any two in very many."""
+    """Refuses two values that stand for yes and no: 0 and 1 in some events, or any two in very many."""
     low, high = (times.min(), times.max()) if times.size else (0, 0)
     few = FLAGS if (low, high) == (0, 1) else PAIR_OF_TIMES
     if low == high or len(times) < few or not np.all((times == low) | (times == high)):

@@ -238,7 +238,7 @@ def _plain_numbers(column: "nw.Series[Any]", name: str) -> NDArray[Any]:
 
 
 def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
-    """A column of times as int64, and their unit since 1970 (UTC), None where that cannot be told.
+    """A column of times as int64, and their unit since 1970 (UTC), None if that cannot be told.
 
     Raises
     ------

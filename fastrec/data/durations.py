@@ -23,7 +23,7 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.2
 
 
 def check_duration(name: str, duration: Any) -> None:
-    """Raise a ValueError or TypeError that names it, unless it is a span of time above 0."""
+    """Raises a ValueError or TypeError that names it, unless it is a span of time above 0."""
     parse_duration(name, duration, "s")
 
 
@@ -38,12 +38,12 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
         A number in the unit of the data, a string such as "30d" (s, min, h, d, w, y), or a timedelta of Python, NumPy
         or pandas.
     time_unit
-        "s", "ms", "us" or "ns"; None where the data's times have no unit.
+        "s", "ms", "us" or "ns"; None if the data's times have no unit.
 
     Raises
     ------
     ValueError, TypeError
-        Where it is neither, or not above 0, or a string though no unit is known.
+        If it is neither, or not above 0, or a string though no unit is known.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
     name
         What errors call it.
     at
-        A whole number in the unit (of Python or NumPy); or, where there is a unit, a date or time of Python, NumPy or
+        A whole number in the unit (of Python or NumPy); or, if there is a unit, a date or time of Python, NumPy or
         pandas, or a string in ISO 8601. Without a zone it is UTC.
     unit
         "s", "ms", "us" or "ns", or None.
@@ -104,7 +104,7 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
     Raises
     ------
     ValueError, TypeError
-        Where it is neither, is missing or infinite, or is a date though no unit is known.
+        If it is neither, is missing or infinite, or is a date though no unit is known.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
     Raises
     ------
     ValueError
-        Where one has a unit and the other has none.
+        If one has a unit and the other has none.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
     Raises
     ------
     ValueError
-        Where one is beyond int64 in the unit wanted: its row is named.
+        If one is beyond int64 in the unit wanted: its row is named.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int
     Raises
     ------
     ValueError
-        Where a date is missing or beyond int64 (its row is named), or the dates have no unit.
+        If a date is missing or beyond int64 (its row is named), or the dates have no unit.
 
     Examples
     --------

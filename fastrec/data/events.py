@@ -44,7 +44,7 @@ def read_labels(column: Any, name: str) -> Labels:
     Raises
     ------
     TypeError
-        Where the column holds anything else.
+        If the column holds anything else.
     """
     if isinstance(column, nw.Series):
         column = decoded(column)
@@ -67,7 +67,7 @@ def check_where(where: Any) -> dict[str | int, list[str]]:
     Raises
     ------
     TypeError, ValueError
-        Where it is no mapping of columns to labels, or names no label.
+        If it is no mapping of columns to labels, or names no label.
     """
     if where is None:
         return {}
@@ -90,7 +90,7 @@ def pick_rows(labels: Labels, wanted: Sequence[str], name: str) -> NDArray[np.bo
     Raises
     ------
     ValueError
-        Where no row has a wanted label: the labels of the column are named.
+        If no row has a wanted label: the labels of the column are named.
     """
     kept = np.isin(labels.codes, [place for place, text in enumerate(labels.texts) if text in set(wanted)])
     if not kept.any():
@@ -104,7 +104,7 @@ def check_weights(weights: Any) -> dict[str, float] | None:
     Raises
     ------
     TypeError, ValueError
-        Where it is no mapping of kinds to finite numbers.
+        If it is no mapping of kinds to finite numbers.
     """
     if weights is None:
         return None
@@ -119,7 +119,7 @@ def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDAr
     Raises
     ------
     ValueError
-        Where a kind of the column has no weight: the kinds are named with their numbers of rows.
+        If a kind of the column has no weight: the kinds are named with their numbers of rows.
     """
     missing = [kind for kind in labels.texts if kind not in weights]
     if missing:
@@ -131,7 +131,7 @@ def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDAr
 
 
 def tell_kinds(labels: Labels, name: str) -> None:
-    """Warn that events of several kinds all count alike, since nobody said otherwise."""
+    """Warns that events of several kinds all count alike, since nobody said otherwise."""
     if 1 < len(labels.texts) <= MOST_KINDS:
         example = ", ".join(f'"{kind}": 1' for kind in list(labels.counts())[:2])
         warn_caller(
@@ -174,7 +174,7 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
     Raises
     ------
     ValueError, TypeError
-        Where no row is wanted, a kind has no weight, or there are weights and no kinds.
+        If no row is wanted, a kind has no weight, or there are weights and no kinds.
     """
     rows = None
     for place, texts in wanted.where.items():

@@ -33,7 +33,7 @@ def parse_integer(text: str) -> int | None:
 
 
 def parse_id(text: str, kind: Kind) -> Id | None:
-    """The id of a kind that a text stands for, or None where it stands for none.
+    """The id of a kind that a text stands for, or None if it stands for none.
 
     >>> parse_id("007", "str"), parse_id("7", "int"), parse_id("007", "int")
     ('007', 7, None)
@@ -188,7 +188,7 @@ def object_array(values: list[Any]) -> NDArray[np.object_]:
 
 
 def check_text(strings: Iterable[str], name: str) -> None:
-    r"""Raise a ValueError that names the first string with a lone surrogate: no file, database or answer holds it.
+    r"""Raises a ValueError that names the first string with a lone surrogate: no file, database or answer holds it.
 
     >>> check_text(["ann", "b\ud800"], "ids")
     Traceback (most recent call last):

@@ -283,7 +283,7 @@ class Interactions:
 
     @property
     def item_info(self) -> dict[str, NDArray[Any]] | None:
-        """Facts about the items, each array aligned with the item codes; None where there are none."""
+        """Facts about the items, each array aligned with the item codes; None if there are none."""
         return None if self._item_info is None else dict(self._item_info)
 
     @property
@@ -388,7 +388,7 @@ class Interactions:
     def tied_share(self) -> float:
         """The share of neighbours in users' histories that have one time, so that the rows alone tell their order.
 
-        Of several events of a user and an item the last one counts. NaN where there are no times, or no neighbours.
+        Of several events of a user and an item the last one counts. NaN if there are no times, or no neighbours.
 
         Examples
         --------
@@ -403,7 +403,7 @@ class Interactions:
         return self._ties or Ties(0, float("nan"))
 
     def tell_merged(self, who: str, policy: str) -> None:
-        """Warn that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
+        """Warns that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
 
         Nothing is said where `duplicates` says what to do, or no pair is repeated.
         """
@@ -422,7 +422,7 @@ class Interactions:
         )
 
     def tell_ties(self, who: str) -> None:
-        """Warn somebody who learns from order where much of it is that of the rows; once for a data set."""
+        """Warns somebody who learns from order where much of it is that of the rows; once for a data set."""
         ties = self._find_ties()
         if ties.neighbors < MANY_NEIGHBORS or not ties.share > MOST_TIED or "ties" in self._told:
             return
@@ -435,7 +435,7 @@ class Interactions:
         )
 
     def tell_far_times(self, who: str) -> None:
-        """Warn that some times are far from all others, if they are, for somebody who reads them."""
+        """Warns that some times are far from all others, if they are, for somebody who reads them."""
         if self._times is None:
             return
         rows = find_far_times(self._times)
@@ -591,7 +591,7 @@ class Interactions:
         return self._replace(users=self._users.pseudonymised(key))
 
     def titles(self, codes: ArrayLike) -> list[str]:
-        """The text to show for each of the given items: its `title` in `item_info`, or its id where there is
+        """The text to show for each of the given items: its `title` in `item_info`, or its id if there is
         none.
 
         Examples
@@ -606,7 +606,7 @@ class Interactions:
         return [str(title or id) for title, id in zip(self._item_info["title"][codes].tolist(), ids, strict=True)]
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with the columns user, item, and value and time where there are any.
+        """A data frame with the columns user, item, and value and time if there are any.
 
         Parameters
         ----------
@@ -729,7 +729,9 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
 
 
 def _tell_empty(side: str, codes: NDArray[Any], n: int) -> None:
-    """Warn where most of n codes have no interaction, as ids given for codes have; refuse it of nearly all of them."""
+    """Warns where most of n codes have no interaction, as ids given for codes have; refuses it of nearly all of
+    them.
+    """
     if n < MANY_CODES:
         return
     met = len(factorize_integers(codes.astype(np.int64, copy=False))[0])

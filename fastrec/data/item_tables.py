@@ -45,7 +45,7 @@ def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encodi
     Raises
     ------
     ValueError
-        Where it has no column of ids, names an item twice, or is about none of the items.
+        If it has no column of ids, names an item twice, or is about none of the items.
     """
     read: list[Any]
     if isinstance(info, Mapping):

@@ -24,9 +24,9 @@ def pseudonym(user: int | str, key: bytes) -> str:
     Raises
     ------
     ValueError
-        Where the key is too short or too long, or an id is missing.
+        If the key is too short or too long, or an id is missing.
     TypeError
-        Where the key is no bytes, or the id neither an integer nor a string.
+        If the key is no bytes, or the id neither an integer nor a string.
 
     Examples
     --------

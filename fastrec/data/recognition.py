@@ -193,7 +193,7 @@ def _is_no_name(field: str) -> bool:
 
 
 def refuse_table(X: Any, name: str) -> None:
-    """Raise a TypeError where X is a table of interactions, a row for each, and a matrix of users and items is wanted.
+    """Raises a TypeError where X is a table of interactions, a row for each, and a matrix of users and items is wanted.
 
     >>> refuse_table([[1, 0], [0, 1]], "X")
     """

@@ -62,7 +62,7 @@ def unpack_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArr
 
 
 def check_block(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
-    """Raise a ValueError unless bytes and offsets have the types and ends of a block; looks at no string."""
+    """Raises a ValueError unless bytes and offsets have the types and ends of a block; looks at no string."""
     if utf8.dtype != np.uint8 or utf8.ndim != 1 or offsets.ndim != 1 or offsets.dtype != np.int64 or not len(offsets):
         raise ValueError(
             "a block of strings is 1-D uint8 bytes with 1-D int64 offsets, one more than there are strings"
@@ -115,7 +115,7 @@ def _words(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> NDA
 
 
 def check_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
-    """Raise a ValueError unless every string of a block can be read: offsets never fall, and all is UTF-8.
+    """Raises a ValueError unless every string of a block can be read: offsets never fall, and all is UTF-8.
 
     As bytes that are UTF-8 as a whole are so between any two beginnings of characters, no string is made.
     """

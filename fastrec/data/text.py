@@ -204,7 +204,7 @@ def _as_utf8(content: Any, path: Path, encoding: str) -> NDArray[np.uint8]:
 
 
 def _check_bytes(text: memoryview, path: Path, encoding: str) -> None:
-    """Raise a ValueError that names the line where the bytes are not of the encoding."""
+    """Raises a ValueError that names the line where the bytes are not of the encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, max(len(text), 1), _BLOCK_BYTES):
         block = text[start : start + _BLOCK_BYTES]

@@ -151,7 +151,7 @@ class Vocabulary:
         return new
 
     def check_content(self) -> None:
-        """Raise a ValueError where ids are no UTF-8, occur twice, or are not in the order that they are said to be in.
+        """Raises a ValueError where ids are no UTF-8, occur twice, or are not in the order that they are said to be in.
 
         `from_arrays` looks at no id, so that a file is mapped in no time; what others may have made is checked by this.
         """
@@ -204,7 +204,7 @@ class Vocabulary:
 
     @property
     def reach(self) -> int | None:
-        """Below what an id must be to be added by `extended`; None where any id may be."""
+        """Below what an id must be to be added by `extended`; None if any id may be."""
         return None
 
     @property
@@ -567,7 +567,7 @@ class CodeVocabulary(Vocabulary):
 
 
 def reach(size: int) -> int:
-    """Below what the codes are that may be added to so many, where there are no ids.
+    """Below what the codes are that may be added to so many, if there are no ids.
 
     >>> reach(500)
     2000

@@ -31,7 +31,7 @@ def read_wide(
     Raises
     ------
     ValueError, TypeError
-        Where a cell is no number, a user is missing, or an item has two columns: column and row are named.
+        If a cell is no number, a user is missing, or an item has two columns: column and row are named.
     """
     of_users = 0 if user is None else find_column_by("user", user, table.names)
     of_items = [place for place in range(len(table.names)) if place != of_users]

@@ -68,13 +68,13 @@ def _sql_type(kind: pa.DataType) -> str:
 
 
 def write_frame(frame: Frame, folder: str, mode: str = "overwrite") -> None:
-    """Write a frame as Parquet: plain, since cells of binary numbers neither shrink nor repeat."""
+    """Writes a frame as Parquet: plain, since cells of binary numbers neither shrink nor repeat."""
     options = {"compression": "none", "parquet.enable.dictionary": "false"}
     frame.write.mode(mode).options(**options).parquet(folder)
 
 
 def read_frame(spark: Session, folder: str, schema: pa.Schema) -> Frame | None:
-    """The frame in a folder of Parquet files; None where there is no such folder."""
+    """The frame in a folder of Parquet files; None if there is no such folder."""
     try:
         frame = spark.read.schema(sql_schema(schema)).parquet(folder)
         _ = frame.columns  # Spark Connect looks at the folder no sooner

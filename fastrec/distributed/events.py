@@ -22,7 +22,7 @@ class Digest(NamedTuple):
 def choose_columns(frame: Frame, user: str, item: str, value: str | None) -> Frame:
     """The columns `user`, `item` and `value`; a value of 1 for each event, where none is named.
 
-    Raises a ValueError where there is no such column, and a TypeError where it is of no type that will do.
+    Raises a ValueError if there is no such column, and a TypeError where it is of no type that will do.
     """
     types = dict(frame.dtypes)
     for role, name, kinds in (("user", user, ID_KINDS), ("item", item, ID_KINDS), ("value", value, NUMBERS)):
@@ -38,7 +38,7 @@ def choose_columns(frame: Frame, user: str, item: str, value: str | None) -> Fra
 
 
 def check_events(frame: Frame) -> Digest:
-    """Raise a ValueError that names the user and the item of a bad event; else the digest of all.
+    """Raises a ValueError that names the user and the item of a bad event; else the digest of all.
 
     `frame` is as `choose_columns` gives it.
     """

@@ -88,7 +88,7 @@ class Exchange(Protocol):
         """The column of the key of a row's shard, where the row has a `piece`."""
 
     def close(self) -> None:
-        """Give back the memory that was held in executors."""
+        """Gives back the memory that was held in executors."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _join(work: Work, delivery: Delivery) -> pa.Table:
 
 
 def _post(turn: Turn, keys: list[int], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Mail to every shard of the pieces of a side's factors."""
+    """Mails to every shard of the pieces of a side's factors."""
     for batch in batches:
         for row in rows_of_table(batch):
             data = bytes_of(turn_rows(row["factors"], turn).vectors)
@@ -280,7 +280,7 @@ def _split_wants(ends: list[int], keys: list[int], batches: Iterator[pa.RecordBa
 
 
 def _post_wanted(n: int, turn: Turn, state: pa.Table, wants: pa.Table) -> pa.Table:
-    """Mail of the rows alone that shards want, from one shard of the side that has them."""
+    """Mails of the rows alone that shards want, from one shard of the side that has them."""
     cuts, letters = block_cuts(n), []
     for row in rows_of_table(state):
         piece = row["piece"]

@@ -25,7 +25,7 @@ class Line(NamedTuple):
     facts
         What JSON can hold: of step 0 the job, its sizes and its seed; of others loss and penalty.
     gram
-        The Gramian of what the step made, of shape (width, width); None where it was not read.
+        The Gramian of what the step made, of shape (width, width); None if it was not read.
     basis
         The basis by which all factors were turned before it; None likewise.
     """
@@ -56,11 +56,11 @@ class Journal:
         return [*found[:-1], self._whole(frame, found[-1])]
 
     def begin(self) -> None:
-        """Forget what was done in the folder: from now on nothing in it counts."""
+        """Forgets what was done in the folder: from now on nothing in it counts."""
         self._write(Line(BEGUN, {}), "overwrite")
 
     def add(self, line: Line) -> None:
-        """Write down that a step is done."""
+        """Writes down that a step is done."""
         self._write(line, "append")
 
     def _write(self, line: Line, mode: str) -> None:

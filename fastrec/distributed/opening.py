@@ -73,7 +73,7 @@ def _check_job(folder: str, known: dict[str, Any], job: dict[str, Any]) -> None:
 
 
 def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict[str, Any]) -> Line:
-    """Write data and first factors, and the line that says that they are there."""
+    """Writes data and first factors, and the line that says that they are there."""
     journal.begin()
     spark = events.sparkSession
     sizes = prepare_data(events, folder)

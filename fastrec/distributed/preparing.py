@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
 
 
 def prepare_data(events: Frame, folder: str) -> Sizes:
-    """Write the vocabularies and the blocks of a run; `events` are checked, of user, item and value.
+    """Writes the vocabularies and the blocks of a run; `events` are checked, of user, item and value.
 
     Events of one user and item add up.
     """
@@ -65,7 +65,7 @@ def prepare_data(events: Frame, folder: str) -> Sizes:
 
 
 def write_blocks(entries: Frame, ids: Frame, shape: tuple[int, int], side: int, folder: str) -> None:
-    """Write the blocks of one side."""
+    """Writes the blocks of one side."""
     row, column = ("user_code", "item_code") if side == USERS else ("item_code", "user_code")
     piece = f"cast({{}} div {piece_rows(shape[side])} as int) as piece"
     events = entries.selectExpr(piece.format(row), f"{row} as row", f"{column} as column", "value")
@@ -75,7 +75,7 @@ def write_blocks(entries: Frame, ids: Frame, shape: tuple[int, int], side: int, 
 
 
 def write_start(spark: Session, folder: str, n: int, width: int, factors: int, seed: list[int], tasks: int) -> None:
-    """Write the first factors of a side, those of the single machine."""
+    """Writes the first factors of a side, those of the single machine."""
     pieces = len(block_cuts(n)) - 1
     start = partial(_start_pieces, n, width, factors, seed)
     write_frame(map_batches(spark.range(0, pieces, 1, min(tasks, pieces)), start, STATE), folder)

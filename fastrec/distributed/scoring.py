@@ -60,7 +60,7 @@ def score_on_spark(
     Raises
     ------
     ValueError, TypeError
-        Where a column is not there or of another type, or the engine ships no files. Unknown ids are an error once
+        If a column is not there or of another type, or the engine ships no files. Unknown ids are an error once
         lists are asked for, unless `on_unknown` says something else.
     """
     k = check_size("k", k)

@@ -98,9 +98,9 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or an event is not what it must be; the user and the item are named.
+        In `fit`, if an option or an event is not what it must be; the user and the item are named.
     FloatingPointError
-        In `fit`, where the loss is no longer finite.
+        In `fit`, if the loss is no longer finite.
 
     Notes
     -----
@@ -176,7 +176,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     def fit(
         self, df: Frame, *, user: str = "user", item: str = "item", value: str | None = None, resume: bool = True
     ) -> Self:
-        """Learn the factors of a frame's events.
+        """Learns the factors of a frame's events.
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     def recommend_to(
         self, path: str, k: int = 10, *, exclude_seen: bool = True, allow: Any = None, deny: Any = None
     ) -> Frame:
-        """Write the `k` best items for every user to a folder of Parquet files: user, item, score and rank (from 1).
+        """Writes the `k` best items for every user to a folder of Parquet files: user, item, scores and rank (from 1).
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where an id of `allow` or `deny` is unknown, or `k` is below 1.
+            If an id of `allow` or `deny` is unknown, or `k` is below 1.
         """
         k, exclude_seen = check_size("k", k), check_flag("exclude_seen", exclude_seen)
         return questions.recommend_to(self._fitted(), self._learned(), path, k, exclude_seen, allow, deny)
@@ -292,7 +292,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            Where ids are neither integers nor strings.
+            If ids are neither integers nor strings.
         """
         run = self._fitted()
         model = collect_model(run, ImplicitALS(**self._model_options(), iterations=self.iterations))

@@ -33,7 +33,7 @@ def vocabulary_schema(kind: str) -> pa.Schema:
 
 
 def write_vocabulary(frame: Frame, column: str, folder: str) -> None:
-    """Write the distinct ids of a column, with the bucket and the place in it of each."""
+    """Writes the distinct ids of a column, with the bucket and the place in it of each."""
     spark, schema = frame.sparkSession, vocabulary_schema(dict(frame.dtypes)[column])
     ids = frame.select(sql.col(column).alias("id")).distinct().persist()
     cuts = _choose_cuts(ids, 2 * count_tasks(spark))

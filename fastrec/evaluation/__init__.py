@@ -1,4 +1,4 @@
-"""Evaluation that states its rules and its uncertainty: `evaluate`, `cross_validate`, `search`, `audit`."""
+"""Evaluation with stated rules and uncertainty: `evaluate`, `cross_validate`, `search`, `audit`."""
 
 from fastrec.evaluation.audit import Audit, audit
 from fastrec.evaluation.automatic import AutoRecommender

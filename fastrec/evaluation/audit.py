@@ -1,4 +1,4 @@
-"""Audits: how surely somebody can be told to have been in the data, from what was learned with and without them."""
+"""Audits: how well an attacker can tell that a user was in the data, from models fitted with and without the user."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +23,11 @@ from fastrec.privacy.bounds import area_under_curve, bound_epsilon, bound_mu
 from fastrec.progress import epoch_progress
 from fastrec.validation import check_integer, check_number
 
-FEWEST = 20  # releases that a bound can be made of
-UNSEEDED = {"budget": None, "noise_seed": None}  # releases of an audit are not published, and their noise is their own
+FEWEST = 20  # the fewest releases that give a bound
+UNSEEDED = {
+    "budget": None,
+    "noise_seed": None,
+}  # releases of an audit stay unpublished: each draws noise of its own
 
 
 def audit(
@@ -41,15 +44,15 @@ def audit(
     random_state: int = 0,
     verbose: bool | int = False,
 ) -> "Audit":
-    """Lower bounds of a model's epsilon, by how surely it gives away a made-up user, the canary.
+    """Computes lower bounds of a model's epsilon from how surely it gives away a made-up user, the canary.
 
-    The model is fitted to the data with the canary and without it, many times each. Each fitted model is asked, for
-    each item of the canary, how well it goes with all the others: the sum of these scores is high where the model
-    knows that somebody had them. How well a threshold of that sum tells the two kinds of models apart bounds epsilon
-    and μ from below, for whatever model. A bound above what a private model claims shows a fault; one below shows
-    nothing, since there may be a better attack.
+    The model is fitted to the data with the canary and without it, many times each. Each fitted model scores each item
+    of the canary, given all its other items. The sum of these scores is high if the model knows that somebody had these
+    items. A threshold of that sum tells the two kinds of models apart. Its errors bound epsilon and μ from below, for
+    any model. A bound above what a private model claims shows a fault; one below shows nothing, since there may be a
+    better attack.
 
-    The scores are made of the data: audit made-up data, or keep the result to yourself.
+    The scores come from the data: audit made-up data, or keep the result secret.
 
     Parameters
     ----------
@@ -59,8 +62,8 @@ def audit(
         Interactions, or a matrix of shape (n_users, n_items): the other users.
     canary
         The items that the canary has had: ids of Interactions, codes of a matrix. Or "rare" and "popular": the `size`
-        items of the fewest and of the most users. "auto" is "popular" for private models, in which rare items are not
-        found, and "rare" for all others, which they give away first.
+        items of the fewest and of the most users. "auto" is "popular" for private models, which do not recommend rare
+        items, and "rare" for all others, which give away rare items first.
     size
         How many items "rare" and "popular" take.
     releases
@@ -71,11 +74,11 @@ def audit(
     through_file
         Whether each model is saved and loaded before it is asked, as an attacker who has the file would do.
     delta
-        At which epsilon is bounded; None is the model's own, or else 1e-6.
+        The delta at which epsilon is bounded; None is the model's own delta, or 1e-6.
     confidence
-        Of the bounds, from 0 to below 1.
+        The confidence of the bounds, from 0 to below 1.
     random_state
-        The seed by which `others` are chosen.
+        The seed of the choice of `others`.
     verbose
         Whether to show progress.
 
@@ -86,7 +89,7 @@ def audit(
     Raises
     ------
     ValueError, TypeError
-        Where an option is not what it must be, or an item is unknown.
+        If an option has a wrong value, or an item is unknown.
 
     Examples
     --------
@@ -134,11 +137,11 @@ class Audit:
         The sum of the canary's scores for its items, of models that were fitted with it and without, float64 of shape
         (releases,).
     delta
-        At which epsilon is bounded.
+        The delta at which epsilon is bounded.
     confidence
-        Of the bounds.
+        The confidence of the bounds.
     claimed_epsilon, claimed_mu
-        What the model itself says; None where it is not private.
+        The values that the model itself claims; None if it is not private.
     """
 
     scores_with: NDArray[np.float64]
@@ -154,17 +157,17 @@ class Audit:
 
     @cached_property
     def mu(self) -> float:
-        """μ is not below this, where the releases are μ-GDP, as sums with Gaussian noise are."""
+        """The lower bound of μ, if the releases are μ-GDP, as sums with Gaussian noise are."""
         return self.mu_at(self.confidence)
 
     @property
     def epsilon_by_mu(self) -> float:
-        """The epsilon of `mu` at the delta."""
+        """The epsilon at the delta that follows from `mu`."""
         return epsilon_of(self.mu, self.delta)
 
     @cached_property
     def epsilon(self) -> float:
-        """Epsilon at the delta is not below this, whatever the model: by Clopper and Pearson's intervals alone."""
+        """The lower bound of epsilon at the delta for any model, by Clopper and Pearson's intervals alone."""
         return bound_epsilon(self.scores_with, self.scores_without, self.delta, self.confidence)
 
     @property
@@ -196,7 +199,7 @@ class Audit:
 
 
 def _make_history(model: Any, codes: Codes, matrix: CodeMatrix) -> CodeMatrix:
-    """The canary's row: of the data's usual value, or of places where the model reads values as places in an order."""
+    """Makes the canary's row: with the data's usual value, or with places if the model reads values as places."""
     row = rows_of_lists(codes, [len(codes)], matrix.shape[1])
     if getattr(model, "needs_order", False):
         return with_data(row, np.arange(1, len(codes) + 1, dtype=np.float32))
@@ -224,7 +227,7 @@ def _choose_items(model: Any, data: Any, matrix: CodeMatrix, canary: str | Array
 
 
 def _leave_each_out(history: CodeMatrix) -> CodeMatrix:
-    """A row for each item of the history, without it; the history itself where it has no other one."""
+    """Makes a row for each item of the history, without that item; the history itself if it has no other item."""
     n = history.nnz
     if n == 1:
         return history
@@ -249,7 +252,7 @@ def _append(matrix: CodeMatrix, row: CodeMatrix) -> CodeMatrix:
 
 
 def _release(fitted: Any, path: Path | None) -> Any:
-    """The model that an attacker has: itself, or the one that is loaded from its file."""
+    """Returns the model that an attacker has: the model itself, or the one loaded from its file."""
     if path is None:
         return fitted
     save(fitted, path)

@@ -1,4 +1,4 @@
-"""`Comparison`: whether the models of a report differ, pair by pair."""
+"""`Comparison`: the differences between the models of a report, pair by pair."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from fastrec.tables import Table
 
 
 class Difference(NamedTuple):
-    """The difference of two models on a metric: the mean of a − b over users, its interval, and the p-values."""
+    """The difference of two models on a metric: the mean of a − b over users, its interval, and its p-values."""
 
     metric: str
     a: str
@@ -36,7 +36,7 @@ class Comparison:
     test
         "wilcoxon" or "randomization".
     confidence
-        Of the intervals of the mean differences (Student's t).
+        The confidence of the intervals of the mean differences (Student's t).
     """
 
     rows: tuple[Difference, ...]
@@ -67,7 +67,7 @@ class Comparison:
         return show(self.table())
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with the columns of `Difference`."""
+        """Returns a data frame with the columns of `Difference`."""
         columns = list(zip(*self.rows, strict=True))
         arrays = [np.array(c, dtype=object if i < 3 else None) for i, c in enumerate(columns)]
         return make_frame(dict(zip(Difference._fields, arrays, strict=True)), backend)

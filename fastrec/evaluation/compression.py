@@ -1,4 +1,4 @@
-"""The cost of compression to a model, and its savings: bytes, quality and speed by codec."""
+"""The cost and the savings of compressing a model: bytes, quality and speed of each codec."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,21 +26,21 @@ class Tradeoff(NamedTuple):
     """The bytes, quality and speed of a model with one codec."""
 
     codec: str
-    """Its name; "original" for the model as it is."""
+    """The name of the codec; "original" is the model itself."""
     bytes_per_vector: int
-    """Of an item's vector, or of a row of weights: its codes and its own steps."""
+    """The bytes of an item's vector, or of a row of weights: its codes and its own steps."""
     total_bytes: int
-    """Of all codes of items and users, with what they share."""
+    """The bytes of all codes of items and users, and of the parts that they share."""
     smaller: float
-    """How many times fewer bytes than the original's."""
+    """The original's bytes divided by these."""
     ndcg: float
     """The mean NDCG over users."""
     change: float
-    """Of the NDCG, as a share of the original's."""
+    """The loss of NDCG, as a share of the original's."""
     recall: float
     """The mean share of the original's list that is in the list."""
     queries_per_second: float
-    """Users a second, in one call for all that were asked about, on all threads of the model."""
+    """Users per second, in one call for all users of the test, on all threads of the model."""
 
 
 class CompressionReport:
@@ -49,7 +49,7 @@ class CompressionReport:
     Attributes
     ----------
     rows : tuple of Tradeoff
-        The original, and one for each codec.
+        A row for the original, and one for each codec.
     k : int
         The length of the lists.
     name : str
@@ -73,7 +73,7 @@ class CompressionReport:
         return show(self.table())
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with a row for each codec and the columns of `Tradeoff`.
+        """Returns a data frame with a row for each codec and the columns of `Tradeoff`.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class CompressionReport:
         )
 
     def plot(self, ax: Any = None, *, theme: Any = "light") -> Any:
-        """The NDCG of each codec beside its size; see `fastrec.plots.compression_tradeoff`."""
+        """Plots the NDCG of each codec beside its size; see `fastrec.plots.compression_tradeoff`."""
         return compression_tradeoff(self, ax, theme=theme)
 
 
@@ -99,22 +99,22 @@ def compression_report(
     user_codec: Any = None,
     repeats: int = 3,
 ) -> CompressionReport:
-    """Measures the bytes that each codec saves a fitted model, and its cost: NDCG, recall and speed, side by side.
+    """Measures the bytes that each codec saves for a fitted model, and its cost in NDCG, recall and speed.
 
     Parameters
     ----------
     model
         A fitted model that `fastrec.compress` takes.
     test
-        What is to be found: `Interactions`, or a matrix of the training data's shape; as in `fastrec.evaluate`.
+        The interactions to find: `Interactions`, or a matrix of the training data's shape; as in `fastrec.evaluate`.
     codecs
-        Names or codecs, or a dictionary of them by the names for the report. None is all that suit the model.
+        Names or codecs, or a dictionary from names for the report to codecs. None is all codecs that suit the model.
     k
         The length of the lists.
     user_codec
         As in `fastrec.compress`.
     repeats
-        How often the lists are timed; the quickest counts.
+        The number of timings of the lists; the fastest counts.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def compression_report(
     Raises
     ------
     TypeError, ValueError
-        As `fastrec.compress` and `fastrec.evaluate` do.
+        As in `fastrec.compress` and `fastrec.evaluate`.
 
     Examples
     --------
@@ -177,17 +177,19 @@ def _users(user_codec: Any) -> dict[str, Any]:
 
 
 def _spread(users: NDArray[Any], n: int) -> NDArray[Any]:
-    """Some of the users, evenly spread."""
+    """Returns some of the users, evenly spread."""
     return users[np.linspace(0, len(users) - 1, n).astype(np.int64)]
 
 
 def _time_lists(
     models: Sequence[Any], users: NDArray[Any], k: int, repeats: int
 ) -> tuple[list[NDArray[np.int32]], list[float]]:
-    """The lists of each model, and how many it makes in a second: in turns, so that all meet a busy machine alike."""
+    """Returns the lists of each model, and its lists per second. Models take turns, so that a busy machine slows
+    all alike.
+    """
     lists, quickest = [], [np.inf] * len(models)
     for model in models:
-        model.recommend(users[:64], k)  # compiled, and made ready
+        model.recommend(users[:64], k)  # compile, and prepare the model
         lists.append(model.recommend(users, k).codes)
     for _ in range(repeats):
         for place, model in enumerate(models):
@@ -198,10 +200,10 @@ def _time_lists(
 
 
 def _recall(exact: NDArray[np.int32], found: NDArray[np.int32]) -> float:
-    """The mean share of each exact list that was found."""
+    """Returns the mean share of each exact list that was found."""
     valid = exact >= 0
     hits = np.zeros(len(exact), np.int64)
-    for place in range(found.shape[1]):  # one at a time: k × k of all users would take gigabytes
+    for place in range(found.shape[1]):  # one place at a time: k × k of all users would take gigabytes
         hits += ((exact == found[:, place, None]) & valid).sum(axis=1)
     asked = valid.any(axis=1)
     return float((hits[asked] / valid.sum(axis=1)[asked]).mean()) if asked.any() else 1.0

@@ -1,4 +1,4 @@
-"""`evaluate`: models, a test set and the names of metrics in, a `Report` out."""
+"""`evaluate`: takes models, a test set and names of metrics, and returns a `Report`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -43,17 +43,17 @@ def evaluate(
 ) -> Report:
     """Measures how well fitted models find the items that users turned to later, with intervals, side by side.
 
-    Every model recommends as many items as the largest k asks for, and all metrics at all k are taken from that one
-    ranking. Users come in batches: nothing of the size users × items is made.
+    Every model recommends as many items as the largest k, and all metrics at all k come from that one ranking. Users
+    are ranked in batches: no array of the size users × items is made.
 
     Parameters
     ----------
     models
         A fitted recommender, a fitted `Pipeline` that ends in one, or a dictionary of them by the names for the report.
     test
-        What is to be found: `Interactions` (other vocabularies than the model's are matched by id), or a sparse or
+        The interactions to find: `Interactions` (vocabularies other than the model's are matched by id), or a sparse or
         dense matrix of the training data's shape. Values above zero are relevant. Or the `NextEvents` of `next_events`,
-        which bring the histories with them: intervals and tests are by user then, however many events each has.
+        which contain the histories. Then intervals and tests are by user, however many events each user has.
     metrics
         Names with a cut-off, as ``"ndcg@10"``. Per user: ``recall, recall_capped, precision, f1, hit_rate, ndcg,
         graded_ndcg, average_precision`` (``map``), ``average_precision_capped, reciprocal_rank`` (``mrr``),
@@ -62,33 +62,33 @@ def evaluate(
         their values beside `predict_pairs`: ``rmse, mae``, without a cut-off. The equations are in `fastrec.metrics`.
         ``biased_sampled_`` before a metric that has a truth: see the notes.
     exclude_seen
-        Recommend, and look for, only what the user has not had in training: test items that are in the user's
-        training part are left out and counted.
+        Recommend and count only items that the user has not had in training. Test items in the user's training part are
+        left out, and their number is reported.
     seen
-        What the users have had in training, `Interactions` or a matrix of the training data's shape; None for what each
-        model was fitted on. A `Pipeline` that drops or draws interactions needs it: its model knows only what the steps
-        let through, so that a dropped item counts as new, and a drawn one as had.
+        The users' items in training, `Interactions` or a matrix of the training data's shape; None is the data that
+        each model was fitted on. A `Pipeline` that drops or samples interactions needs it. Its model knows only the
+        output of the steps, so a dropped item would count as new.
     cold_users
-        Users with test items but no training item: "keep" scores what the model gives them (popularity, as a rule),
-        "skip" leaves them out. Either way they are counted.
+        Users with test items but no training item: "keep" scores the model's recommendations (popular items, as a
+        rule), "skip" leaves these users out. The report says how many they are.
     histories
-        Users who were not trained on (strong generalization): their known items, `Interactions` or a matrix with the
-        rows of `test` and the model's items, as `split_users` gives them. The model folds them in, a `Pipeline` after
-        its steps. `Interactions` with times tell models of order what came first.
+        The known items of users who were not trained on (strong generalization): `Interactions` or a matrix with the
+        rows of `test` and the model's items, as `split_users` returns them. The model folds them in, a `Pipeline` after
+        its steps. `Interactions` with times give sequence models the order.
     item_groups
-        Ranking metrics by groups of the items to find, too, in `Report.segments("items")`. "popularity" makes groups of
-        the items that hold the upper, middle and lower third of the training events. Else the name of a column of the
-        model's `item_info`, or a label per item.
+        Groups of the items to find, for ranking metrics by group in `Report.segments("items")`. "popularity" makes
+        groups of the items that hold the upper, middle and lower third of the training events. Otherwise the name of a
+        column of the model's `item_info`, or a label per item.
     n_sampled
         Candidates drawn for the ``biased_sampled_`` metrics, beside the items to find.
     item_features
         For diversity and calibration: a matrix (n_items × n_features), or the name of a column of the model's
         `item_info` with labels between "|", as in ``"genres"``.
     interval
-        How the confidence intervals of means over users are made: "analytic" (Student's t) or "bootstrap" (2000
+        The method of the confidence intervals of means over users: "analytic" (Student's t) or "bootstrap" (2000
         resamples of users, percentile method).
     confidence
-        Between 0 and 1.
+        The confidence of the intervals, between 0 and 1.
     random_state
         Seed, at least 0, of the bootstrap, of the candidates drawn for ``biased_sampled_`` metrics, and of
         `Report.compare`.
@@ -100,7 +100,7 @@ def evaluate(
     Returns
     -------
     Report
-        Means with intervals, values per user, counts of who was left out and why.
+        Means with intervals, values per user, and the numbers of users left out with the reasons.
 
     Raises
     ------
@@ -113,9 +113,9 @@ def evaluate(
     the report. Users without relevant items are left out of the means.
 
     ``biased_sampled_ndcg@10`` ranks each user's items to find among `n_sampled` other items drawn at random, not among
-    all. Papers have reported such numbers; they are far higher than the true ones, and they can put models in another
-    order (Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020). They are here to compare with
-    those papers, not to choose by. All models are asked about the same draws.
+    all. Papers have reported such numbers. They are far higher than the true ones and can rank models in another order
+    (Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020). Use them to compare with those papers,
+    not to choose a model. All models rank the same draws.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def evaluate(
     check_choice("interval", interval, ("analytic", "bootstrap"))
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
     if confidence == 1:
-        raise ValueError("confidence must be below 1: an interval that is surely right is the whole range")
+        raise ValueError("confidence must be below 1: an interval of confidence 1 is the whole range")
     random_state = check_integer("random_state", random_state, minimum=0)
     batch_size = check_size("batch_size", batch_size)
     n_jobs = effective_jobs(n_jobs)
@@ -172,11 +172,11 @@ def evaluate(
 
 
 def _unpack_test(test: Any, histories: Any) -> tuple[Any, Any, NDArray[Any] | None]:
-    """Unpacks the items to be found, the histories and their users, where `next_events` has given all of it."""
+    """Returns the items to find, the histories and their users, if `next_events` gave all of them."""
     if not isinstance(test, NextEvents):
         return test, histories, None
     if histories is not None:
-        raise ValueError("test has histories of its own, as next_events gives them: leave histories out")
+        raise ValueError("test contains histories, since next_events made it: leave out histories=")
     return test.truth, test.histories, test.users
 
 
@@ -189,7 +189,7 @@ def _name_users(model: Any, task: Task, histories: Any) -> NDArray[Any]:
 
 
 def _group_report(report: Report, results: Mapping[str, ModelScores], plan: Measurement) -> dict[str, Report]:
-    """A report on the ranking metrics for each group of items to find."""
+    """Makes a report on the ranking metrics for each group of items to find."""
     assert plan.groups is not None
     labels = tuple(metric.label for metric in plan.of(RANKING))
     if not labels:

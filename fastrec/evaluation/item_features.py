@@ -1,4 +1,4 @@
-"""Features of items, by which lists are diverse or calibrated."""
+"""Features of items, from which the diversity and calibration of lists are computed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from fastrec.retrieval.diversity import label_matrix
 
 
 def check_item_features(item_features: Any, model: Any, wanted: Sequence[Metric]) -> Any:
-    """The features of the items as a matrix, where a metric needs them."""
+    """Returns the features of the items as a matrix, if a metric needs them."""
     needed = [metric.label for metric in wanted if metric.name in ("diversity", "calibration")]
     if not needed:
         return None

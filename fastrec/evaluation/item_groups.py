@@ -9,14 +9,14 @@ from fastrec.matrix.code_matrix import CodeMatrix
 
 
 class ItemGroups(NamedTuple):
-    """A number for each item, and the names that the numbers stand for."""
+    """The number of each item's group, and the names of the groups."""
 
     of_item: NDArray[np.int64]
     names: list[str]
 
 
 def group_items(by: Any, trained: CodeMatrix, item_info: Any, n_items: int) -> ItemGroups:
-    """The groups of `n_items` items (those beyond the training data's have no event there)."""
+    """Returns the groups of `n_items` items; items beyond the training data's have no events there."""
     if isinstance(by, str) and by == "popularity":
         return group_by_popularity(np.bincount(trained.indices, minlength=n_items))
     labels: Any = by
@@ -36,9 +36,9 @@ def group_items(by: Any, trained: CodeMatrix, item_info: Any, n_items: int) -> I
 
 
 def group_by_popularity(counts: NDArray[Any]) -> ItemGroups:
-    """Groups that hold the upper, middle and lower third of the events, and one of items without any."""
+    """Makes groups that hold the upper, middle and lower third of the events, and one of items without events."""
     order = np.argsort(-counts, kind="stable")
-    # An item belongs where the middle of its events lies, so that one item alone is in one group.
+    # An item belongs to the group in which the middle of its events lies, so that no item is in two groups.
     before = np.cumsum(counts[order]) - counts[order] / 2
     third = np.minimum((3 * before / max(counts.sum(), 1)).astype(np.int64), 2)
     of_item = np.full(len(counts), 3)

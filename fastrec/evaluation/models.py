@@ -1,4 +1,4 @@
-"""The models of an evaluation: fitted recommenders that know the same users and items."""
+"""The models of an evaluation: fitted recommenders with the same users and items."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ from fastrec.models import Recommender
 
 
 def recommender_of(model: Any) -> Any:
-    """The model itself, or the last step of a Pipeline of scikit-learn's."""
+    """Returns the model itself, or the last step of a Pipeline of scikit-learn."""
     return model[-1] if is_plain_pipeline(model) else model
 
 
 def is_plain_pipeline(model: Any) -> bool:
-    """Tells whether a model is a Pipeline of scikit-learn's own, which does not recommend itself."""
+    """Tells whether a model is scikit-learn's own Pipeline, which has no `recommend`."""
     return hasattr(model, "steps") and not isinstance(model, Recommender)
 
 
 def check_models(models: Any) -> dict[str, Any]:
-    """The models by name, each fitted, all on the same users and items."""
+    """Returns the models by name: each is fitted, and all have the same users and items."""
     named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
     if not named:
         raise ValueError("models is empty: there is nothing to evaluate")
@@ -48,5 +48,5 @@ def _check_alike(named: dict[str, Any]) -> None:
 
 
 def are_same(one: Any, other: Any) -> bool:
-    """Tells whether two vocabularies have the same ids, or neither is there."""
+    """Tells whether two vocabularies have the same ids, or both are None."""
     return one is other or (one is not None and other is not None and one == other)

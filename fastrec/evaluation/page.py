@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: sections of text, tables and pictures, light and dark, nothing fetched from outside."""
+"""Self-contained HTML pages: sections of text, tables and pictures, in light and dark, with nothing from outside."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ class Picture:
     draw
         Called as ``draw(ax=ax, theme=theme)``, once for "light" and once for "dark".
     alt
-        What the picture says, for those who do not see it.
+        A text in place of the picture, for those who cannot see it.
     size
         Width and height in inches.
     """
@@ -33,7 +33,9 @@ class Picture:
     size: tuple[float, float] = (6.4, 3.6)
 
     def source(self, theme: str, narrow: bool = False) -> str:
-        """The drawing as an SVG data URI, on a transparent ground; a narrow one, for phones, has larger texts."""
+        """Returns the drawing as an SVG data URI on a transparent ground; a narrow one, for phones, has larger
+        texts.
+        """
         figure_class = _figure_class()
         width, height = self.size
         figure = figure_class(figsize=(min(width, NARROW), height) if narrow else self.size, layout="constrained")
@@ -45,7 +47,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under its own heading: paragraphs, pictures and tables side by side, wide tables below them."""
+    """A section of a page under a heading: paragraphs, then pictures and tables side by side, then wide tables."""
 
     heading: str
     text: Sequence[str] = ()
@@ -56,9 +58,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: title, a sentence below it, facts as pairs of a name and a value, settings as longer ones, sections.
+    """A page: a title, a sentence below it, facts and settings as pairs of a name and a value, and sections.
 
-    Its header says when it was made, too.
+    Its header shows the date, too.
     """
 
     title: str
@@ -69,19 +71,19 @@ class Page:
     made: date = field(default_factory=date.today)
 
     def html(self) -> str:
-        """The page as one HTML document without outside resources.
+        """Returns the page as one HTML document without outside resources.
 
         Raises
         ------
         ImportError
-            Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
+            If matplotlib or jinja2 is missing (``pip install 'fastrec[report]'``).
         """
         from fastrec import __version__
 
         return str(_template().render(page=self, version=__version__))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page, to the side first, so that no half of it is ever left behind."""
+        """Writes the page to a temporary file first, so that no half of a page is ever left behind."""
         text, target = self.html(), Path(path)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"{target} cannot be written: there is no folder {target.parent}")

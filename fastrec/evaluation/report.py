@@ -1,4 +1,4 @@
-"""`Report`: what an evaluation found, to be read in a terminal, a notebook, a frame, a picture or a page."""
+"""`Report`: the result of an evaluation, for a terminal, a notebook, a frame, a picture or a page."""
 
 import os
 from collections.abc import Mapping
@@ -35,19 +35,19 @@ class Report:
     models, metrics
         Names, in the order in which they were given.
     users
-        Ids (or codes) of the evaluated users, shape (n,); of `next_events`, of the user of each history. Users who are
-        there several times are one each in intervals and tests.
+        Ids (or codes) of the evaluated users, shape (n,); for `next_events`, the user of each history. A user who
+        occurs several times counts as one in intervals and tests.
     history
-        Training items of each of them, int64, shape (n,).
+        The number of training items of each user, int64, shape (n,).
     values
         For each model and metric float64 of shape (n,); NaN where the metric has no meaning for the user. Metrics over
         all lists together (``coverage``, ``gini``) are in `totals`.
     counts
-        How many users and pairs were evaluated, left out, and why; in words in `notes`.
+        The numbers of users and pairs that were evaluated or left out, by reason; `notes` gives them in words.
     seconds
-        For each model the time that its recommendations took.
+        The time of the recommendations of each model.
     settings
-        For each model its class, and its options that are not at their defaults.
+        The class of each model, and its options that differ from the defaults.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Report:
 
     @cached_property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Mean, ends of the interval and number of users, for each model and metric."""
+        """Returns mean, ends of the interval and number of users, for each model and metric."""
         return tuple(self._estimate(model, metric) for model in self.models for metric in self.metrics)
 
     def _estimate(self, model: str, metric: str) -> Estimate:
@@ -98,33 +98,33 @@ class Report:
 
     @cached_property
     def _groups(self) -> NDArray[np.int64] | None:
-        """The number of the user of each value; None where no user has several."""
+        """Returns the number of the user of each value; None if no user has several."""
         distinct, numbers = np.unique(self.users, return_inverse=True)
         return None if len(distinct) == len(numbers) else numbers
 
     def estimate(self, metric: str, model: str | None = None) -> Estimate:
-        """The estimate of one metric; `model` may be left out where there is only one.
+        """Returns the estimate of one metric; `model` may be left out if there is only one.
 
         Raises
         ------
         ValueError
-            For a metric or a model that the report does not have.
+            If the report does not have the metric or the model.
         """
         name = self._model(model)
         check_choice("metric", metric, self.metrics)
         return next(e for e in self.estimates if e.model == name and e.metric == metric)
 
     def mean(self, metric: str, model: str | None = None) -> float:
-        """The mean of a metric over users; see `estimate`."""
+        """Returns the mean of a metric over users; see `estimate`."""
         return self.estimate(metric, model).mean
 
     def per_user(self, metric: str, model: str | None = None) -> Values:
-        """The values of a metric for each of `users`, NaN where it has no meaning.
+        """Returns the values of a metric for each of `users`, NaN where it has no meaning.
 
         Raises
         ------
         ValueError
-            For an unknown name, or a metric over all lists together, which has no value per user.
+            If the name is unknown, or the metric is over all lists together and has no value per user.
         """
         name = self._model(model)
         check_choice("metric", metric, self.metrics)
@@ -138,13 +138,13 @@ class Report:
         return str(check_choice("model", self.models[0] if model is None else model, self.models))
 
     def compare(self, test: Literal["wilcoxon", "randomization"] = "wilcoxon") -> Comparison:
-        """Every pair of models on every metric with values per user: paired, and corrected for their number.
+        """Compares every pair of models on every metric with values per user; p-values are corrected for their number.
 
         Parameters
         ----------
         test
-            "wilcoxon": the signed-rank test, at once for any number of users. "randomization": the sign-flip test of
-            the mean difference, 9999 resamples; slower, and the one that tests exactly what the table shows.
+            "wilcoxon" is the signed-rank test, which is fast for any number of users. "randomization" is the sign-flip
+            test of the mean difference with 9999 resamples; it is slower, and tests exactly the shown mean.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Report:
         Raises
         ------
         ValueError
-            For fewer than two models.
+            If there are fewer than two models.
         """
         check_choice("test", test, ("wilcoxon", "randomization"))
         if len(self.models) < 2:
@@ -182,7 +182,7 @@ class Report:
         return Difference(metric, a, b, mean, low, high, p, p, n)
 
     def select(self, users: ArrayLike) -> "Report":
-        """The report over some of its users, without the metrics that are over all lists together.
+        """Returns the report on some of its users, without the metrics over all lists together.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class Report:
         chosen = np.arange(len(self.users))[np.asarray(users)]
         values = {model: {m: v[chosen] for m, v in per.items()} for model, per in self.values.items()}
         if not self._by_user:
-            raise ValueError("the report has only metrics over all lists together, which cannot be told by users")
+            raise ValueError("the report has only metrics over all lists together, which have no values per user")
         return replace(
             self,
             metrics=tuple(self._by_user),
@@ -205,14 +205,14 @@ class Report:
         )
 
     def segments(self, by: ArrayLike | Literal["activity", "items"] = "activity") -> dict[str, "Report"]:
-        """The report for each group of users, or of items to find.
+        """Returns a report for each group of users, or of items to find.
 
         Parameters
         ----------
         by
             A label per user of shape (n,), in the order of `users`. "activity" makes four groups of about equal size by
             the number of training items, and one of users without any. "items" takes the groups of items of
-            ``evaluate(…, item_groups=…)``, and compares each user's ranking with the items of the group alone.
+            ``evaluate(…, item_groups=…)``; each user's ranking is scored by the items of the group alone.
 
         Examples
         --------
@@ -239,7 +239,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on the users evaluated, those left out and why, and the making of the intervals."""
+        """Returns sentences on the users evaluated, those left out and why, and the method of the intervals."""
         evaluated = max(estimate.users for estimate in self.estimates)
         return [*count_notes(self.counts, evaluated, self.exclude_seen), self._interval_note()]
 
@@ -251,11 +251,11 @@ class Report:
         return f"{100 * self.confidence:g} % confidence intervals: {how[self.interval]}."
 
     def text_of(self, metric: str, model: str | None = None) -> str:
-        """The mean of a metric and its interval, as tables show them."""
+        """Returns the mean of a metric and its interval, as tables show them."""
         return format_estimate(self.estimate(metric, model))
 
     def table(self) -> Table:
-        """The means and intervals as a table of texts; the best model of each metric is stressed."""
+        """Returns the means and intervals as a table of texts; the best model of each metric is highlighted."""
         rows, strong = [], set()
         for r, metric in enumerate(self.metrics):
             found = [self.estimate(metric, model) for model in self.models]
@@ -281,7 +281,7 @@ class Report:
         return show(self.table(), self.notes)
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with a row per model and metric: model, metric, mean, low, high, users.
+        """Returns a data frame with a row per model and metric: model, metric, mean, low, high, users.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Report:
         return make_frame(dict(zip(Estimate._fields, arrays, strict=True)), backend)
 
     def per_user_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with a row per model and user: model, user, history, and a column per metric."""
+        """Returns a data frame with a row per model and user: model, user, history, and a column per metric."""
         n = len(self.users)
         columns: dict[str, NDArray[Any]] = {
             "model": np.repeat(np.array(self.models, dtype=object), n),
@@ -307,32 +307,32 @@ class Report:
     # --- pictures and pages
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Bars of the metrics with their intervals; see `fastrec.plots.metric_bars`."""
+        """Plots bars of the metrics with their intervals; see `fastrec.plots.metric_bars`."""
         return metric_bars(self, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str], about: Mapping[str, str] | None = None) -> None:
-        """Write the report as one self-contained HTML page: tables, picture, comparison, rules.
+        """Writes the report as one self-contained HTML page: tables, picture, comparison, rules.
 
-        Its header names the models and their options, how many users and items, and the date.
+        Its header names the models and their options, the numbers of users and items, and the date.
 
         Parameters
         ----------
         path
-            The page to make, or to replace.
+            The page to create or replace.
         about
-            What the header is to name besides, such as ``{"file": "ratings.csv", "split": "by time, the last 20 %"}``.
+            Further facts for the header, such as ``{"file": "ratings.csv", "split": "by time, the last 20 %"}``.
 
         Raises
         ------
         ImportError
-            Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
+            If matplotlib or jinja2 is missing (``pip install 'fastrec[report]'``).
         """
         told = [(str(name), str(value)) for name, value in (about or {}).items()]
         named = [] if self.settings else [("models", ", ".join(self.models))]
         facts = [*told, *named, ("users evaluated", f"{len(self.users):,}")]
         if "pairs" in self.counts:
             facts.append(("items to find", f"{self.counts['pairs']:,}"))
-        lead = "How well the models find what users turned to later."
+        lead = "How well the models find the items that users turned to later."
         Page(self.title, lead, report_sections(self), facts, list(self.settings.items())).save(path)
 
 
@@ -350,6 +350,6 @@ def _activity_groups(history: NDArray[np.int64]) -> list[tuple[str, NDArray[np.b
 
 
 def _within_range(metric: str, mean: float, low: float, high: float, n: int) -> tuple[float, float, float, int]:
-    # Student's interval knows nothing of the range of a metric.
+    # Student's interval ignores the range of a metric.
     low, high = np.clip([low, high], 0.0, upper_bound(parse_metric(metric).name)).tolist()
     return mean, low, high, n

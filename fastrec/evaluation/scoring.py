@@ -1,4 +1,4 @@
-"""The scores of one model: its lists, and all measures of them."""
+"""The scores of one model: its lists, and all metrics of them."""
 
 import time
 from collections.abc import Container, Sequence
@@ -25,9 +25,7 @@ from fastrec.preprocessing.filtering import draw_negatives
 
 
 class ModelScores(NamedTuple):
-    """The scores of one model: values per user, over all lists, the seconds it took, values per user by item
-    group.
-    """
+    """The scores of one model: values per user, values over all lists, seconds, and values per user by item group."""
 
     values: dict[str, NDArray[np.float64]]
     totals: dict[str, float]
@@ -48,16 +46,16 @@ class Measurement(NamedTuple):
     random_state: int
 
     def of(self, names: Container[str], sampled: bool = False) -> list[Metric]:
-        """The wanted metrics among these, over all candidates or over sampled ones."""
+        """Returns the wanted metrics among these, over all candidates or over sampled ones."""
         return [metric for metric in self.wanted if metric.name in names and metric.sampled == sampled]
 
     def width(self, n_items: int, sampled: bool = False) -> int:
-        """The number of items to be ranked; 0 where no metric needs a ranking."""
+        """Returns the number of items to rank; 0 if no metric needs a ranking."""
         return min(max((m.k for m in self.wanted if m.sampled == sampled), default=0), n_items)
 
 
 def score_model(model: Any, task: Task, plan: Measurement) -> ModelScores:
-    """Ask a model for the lists of all users of a task, a batch at a time, and measure them."""
+    """Asks a model for the lists of all users of a task, a batch at a time, and measures them."""
     n_users, n_items = len(task.users), model.seen_.shape[1]
     single = [m.label for m in plan.wanted if m.name not in CATALOGUE and m.name not in PAIRS]
     values = {label: np.empty(n_users) for label in single}
@@ -95,7 +93,7 @@ def score_model(model: Any, task: Task, plan: Measurement) -> ModelScores:
 
 
 def _ask_for(model: Any, part: Task) -> Any:
-    """The argument of `recommend` for the users of a part: their ids, or their histories."""
+    """Returns the argument of `recommend` for the users of a part: their ids, or their histories."""
     return label_users(model, part.users) if part.histories is None else pick_histories(part.histories, part.users)
 
 
@@ -104,7 +102,7 @@ def _seen_by(model: Any, part: Task) -> CodeMatrix:
 
 
 def _leave_out(part: Task, plan: Measurement) -> dict[str, Any]:
-    """The options of `recommend` that leave out what users have had: the model's own record, or what was given."""
+    """Returns the options of `recommend` that leave out the users' items: the model's own record, or the given one."""
     if part.seen is None or not plan.exclude_seen:
         return {"exclude_seen": plan.exclude_seen}
     return {"exclude_seen": False, "deny": _ones(pick_rows(part.seen, part.users))}
@@ -122,7 +120,7 @@ def _count_candidates(model: Any, part: Task, plan: Measurement) -> NDArray[np.i
 def _score_groups(
     codes: NDArray[np.int32], part: Task, model: Any, plan: Measurement
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """The same rankings, beside the items to find of each group alone."""
+    """Scores the same rankings by the items to find of each group alone."""
     if plan.groups is None:
         return {}
     found = {}
@@ -134,7 +132,9 @@ def _score_groups(
 
 
 def _score_sampled(model: Any, part: Task, plan: Measurement) -> dict[str, NDArray[np.float64]]:
-    """Metrics of the items to find among a few others, drawn for each user from those neither had nor to be found."""
+    """Scores the items to find among a few other items, drawn for each user from those neither in the history nor
+    to find.
+    """
     wanted = plan.of(RANKING, sampled=True)
     if not wanted:
         return {}
@@ -148,7 +148,7 @@ def _score_sampled(model: Any, part: Task, plan: Measurement) -> dict[str, NDArr
     candidates = sp.csr_array((np.ones(len(places[0]), np.float32), places), shape=truth.shape)
     width = plan.width(n_items, sampled=True)
     codes = model.recommend(_ask_for(model, part), k=width, exclude_seen=False, allow=candidates).codes
-    # What is not in the catalogue is missed, and a candidate all the same.
+    # An item outside the catalogue counts as missed, and is a candidate all the same.
     counts = np.diff(part.truth.indptr) + np.bincount(rows, minlength=len(part.users))
     plain = [metric._replace(sampled=False) for metric in wanted]
     return measure_checked(codes, part.truth, plain, counts, plan.n_jobs)

@@ -1,4 +1,4 @@
-"""The sections of a page about an evaluation: its metrics, its models compared, and groups of users and of items."""
+"""The sections of an evaluation's page: metrics, comparison of models, and groups of users and of items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
@@ -24,33 +24,33 @@ class Evaluated(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Sentences on the users and the way of the evaluation."""
+        """Returns sentences on the users and the method of the evaluation."""
 
     @property
     def by_items(self) -> Mapping[str, "Evaluated"]:
-        """The same for groups of the items to find."""
+        """Returns reports for groups of the items to find."""
 
     def estimate(self, metric: str, model: str | None = None) -> Estimate:
-        """The estimate of one metric."""
+        """Returns the estimate of one metric."""
 
     def mean(self, metric: str, model: str | None = None) -> float:
-        """The mean of a metric."""
+        """Returns the mean of a metric."""
 
     def text_of(self, metric: str, model: str | None = None) -> str:
-        """The mean of a metric and its interval, as tables show them."""
+        """Returns the mean of a metric and its interval, as tables show them."""
 
     def table(self) -> Table:
-        """The table of means."""
+        """Returns the table of means."""
 
     def compare(self) -> Comparison:
-        """Every pair of models on every metric."""
+        """Compares every pair of models on every metric."""
 
     def segments(self, by: Literal["activity", "items"] = "activity") -> Mapping[str, "Evaluated"]:
-        """The same for groups of users."""
+        """Returns reports for groups of users."""
 
 
 def report_sections(report: Evaluated) -> list[Section]:
-    """Lists the sections of an evaluation's page."""
+    """Returns the sections of an evaluation's page."""
     return [
         metric_section(report),
         *([comparison_section(report)] if len(report.models) > 1 else []),
@@ -60,7 +60,7 @@ def report_sections(report: Evaluated) -> list[Section]:
 
 
 def metric_section(report: Evaluated) -> Section:
-    """The metrics of a report: bars, table, rules."""
+    """Makes the section of metrics: bars, table, rules."""
     pictures = []
     drawn = bar_metrics(report)
     if drawn:
@@ -75,7 +75,7 @@ def metric_section(report: Evaluated) -> Section:
 
 
 def comparison_section(report: Evaluated) -> Section:
-    """The paired comparison of a report's models."""
+    """Makes the section of paired comparisons."""
     comparison = report.compare()
     text = [
         "Differences are taken user by user. The p-values say how often chance alone would give a difference as "
@@ -85,7 +85,7 @@ def comparison_section(report: Evaluated) -> Section:
 
 
 def segment_sections(report: Evaluated) -> list[Section]:
-    """The means for groups of users by the length of their history; nothing where there is but one group."""
+    """Makes sections of means for groups of users by the length of their history; none if there is only one group."""
     groups = report.segments("activity")
     if len(groups) < 2:
         return []
@@ -93,15 +93,15 @@ def segment_sections(report: Evaluated) -> list[Section]:
 
 
 def item_sections(report: Evaluated) -> list[Section]:
-    """The means for groups of the items to find; nothing where the evaluation was not asked for any."""
+    """Makes sections of means for groups of the items to find; none if the evaluation has no such groups."""
     if not report.by_items:
         return []
-    text = ["The same recommendations, beside the items to find of one group alone."]
+    text = ["The same recommendations, scored by the items to find of one group alone."]
     return [Section("By the items to find", text, tables=_group_tables(report, report.by_items, "items"))]
 
 
 def _group_tables(report: Evaluated, groups: Mapping[str, Evaluated], what: str) -> list[Table]:
-    """A table for each model, of groups by metrics, whichever are fewer side by side."""
+    """Makes a table for each model, of groups by metrics; the shorter side gives the columns."""
     metrics = next(iter(groups.values())).metrics
     tables = []
     for model in report.models:
@@ -117,5 +117,5 @@ def _group_tables(report: Evaluated, groups: Mapping[str, Evaluated], what: str)
 
 
 def _count_users(part: Evaluated, model: str) -> int:
-    """The number of users behind the group's first metric with values per user."""
+    """Returns the number of users of the group's first metric with values per user."""
     return part.estimate(part.metrics[0], model).users

@@ -10,14 +10,14 @@ from scipy import stats
 Values = NDArray[np.float64]
 
 RESAMPLES = 2000
-"""Resamples of the bootstrap: the ends of a 95 % interval are then known to about 3 % of its width."""
+"""Resamples of the bootstrap: they give the ends of a 95 % interval to about 3 % of its width."""
 
-# A resample is drawn as an index per user; so many bytes of indices are held at a time.
+# A resample is drawn as an index per user; this many bytes of indices are held at a time.
 _BATCH_BYTES = 32 << 20
 
 
 class Estimate(NamedTuple):
-    """A mean over users with its interval; `low` and `high` are NaN where there is none."""
+    """A mean over users with its interval; `low` and `high` are NaN if there is no interval."""
 
     model: str
     metric: str
@@ -35,10 +35,10 @@ def mean_interval(
     confidence: float = 0.95,
     random_state: int = 0,
 ) -> tuple[float, float, float, int]:
-    """The mean of what is not NaN, the ends of its confidence interval, and how many values it is over.
+    """Returns the mean of the values that are not NaN, the ends of its confidence interval, and the number of values.
 
-    The users are taken as a sample of all users that there could be. "analytic" is Student's interval, mean ± t·s/√n;
-    by the central limit theorem it holds for any metric from some tens of users on. "bootstrap" resamples users
+    The users count as a sample of all possible users. "analytic" is Student's interval, mean ± t·s/√n; by the central
+    limit theorem it holds for any metric from some tens of users on. "bootstrap" resamples users
     (`scipy.stats.bootstrap`, percentile method) and follows skewed distributions of few users better.
 
     Where users have several values each, `groups` has the number of the user of each value, of shape (n,). The mean is
@@ -74,7 +74,7 @@ def mean_interval(
 
 
 def sums_of_groups(values: Values, groups: NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
-    """The sum of what is not NaN, and how many values that is, of each group that has any.
+    """Returns the sum of the values that are not NaN, and their number, of each group that has any.
 
     >>> sums_of_groups(np.array([1.0, 2.0, np.nan, 4.0]), np.array([3, 3, 5, 7]))
     (array([3., 4.]), array([2, 1]))
@@ -88,7 +88,7 @@ def sums_of_groups(values: Values, groups: NDArray[np.int64]) -> tuple[Values, N
 def _ratio_interval(
     sums: Values, counts: NDArray[np.int64], method: str, confidence: float, random_state: int
 ) -> tuple[float, float, float, int]:
-    """`mean_interval` over users by the sums of their values and how many these are."""
+    """Returns the `mean_interval` over users, from the sums of their values and their numbers."""
     n = len(sums)
     mean = float(sums.sum() / counts.sum()) if n else float("nan")
     if n < 2:
@@ -108,7 +108,7 @@ def _ratio_of_sums(sums: Values, counts: Values, axis: int) -> Values:
 def _bootstrap(
     sample: tuple[NDArray[Any], ...], statistic: Callable[..., Any], confidence: float, random_state: int
 ) -> tuple[float, float]:
-    """The ends of the interval of a statistic by resampling; the arrays of the sample are paired."""
+    """Returns the ends of the interval of a statistic by resampling; the arrays of the sample are paired."""
     found = stats.bootstrap(
         sample,
         statistic,
@@ -124,13 +124,13 @@ def _bootstrap(
 
 
 def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state: int = 0, scale: float = 1.0) -> float:
-    """The two-sided p-value that paired differences are centred on zero; 1 where all of them are zero.
+    """Returns the two-sided p-value of the hypothesis that paired differences are centred on zero; 1 if all are zero.
 
     "wilcoxon" is the signed-rank test (users without a difference are left out), "randomization" the sign-flip test of
-    the mean with 9999 resamples (all of them where there are fewer than 14 users), both by SciPy.
+    the mean with 9999 resamples (all of them if there are fewer than 14 users), both by SciPy.
 
-    Differences are rounded to 12 decimals of `scale`, the size of what was subtracted: what the rounding of floating-
-    point numbers leaves would else be ranked, and part what is tied.
+    Differences are rounded to 12 decimals of `scale`, the size of the subtracted values. Otherwise rounding errors of
+    floating-point numbers would be ranked, and would break ties.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def paired_p_value(differences: Values, *, test: str = "wilcoxon", random_state:
 
 
 def holm(p_values: ArrayLike) -> Values:
-    """P-values corrected for their number by Holm's step-down method: the chance of any false alarm stays below each.
+    """Corrects p-values for their number by Holm's step-down method: the chance of any false alarm stays below each.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""`Task`: who is asked, what is to be found, and what was left out."""
+"""`Task`: the users to ask for, the items to find, and the events left out."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -17,12 +17,12 @@ from fastrec.metrics.inputs import check_truth
 class Task(NamedTuple):
     """The task of all models: the users evaluated, the items to be found, and the events left out."""
 
-    users: NDArray[np.int32]  # codes of the evaluated users (rows of the histories, where there are), ascending
+    users: NDArray[np.int32]  # codes of the evaluated users, ascending; rows of the histories if there are any
     truth: CodeMatrix  # their relevant items, one row each
-    history: NDArray[np.int64]  # how many items each of them has had
+    history: NDArray[np.int64]  # the number of items that each of them has had
     counts: dict[str, int]
-    seen: CodeMatrix | None = None  # what all users (or histories) have had; None: what each model was fitted on
-    histories: Any = None  # of users who are folded in, as they were given
+    seen: CodeMatrix | None = None  # the items of all users (or histories); None: those that each model was fitted on
+    histories: Any = None  # histories of users who are folded in, as they were given
     pairs: CodeMatrix | None = None  # the values to predict: rows as `pair_users`
     pair_users: NDArray[np.int32] | None = None
 
@@ -30,10 +30,10 @@ class Task(NamedTuple):
 def set_task(
     named: dict[str, Any], test: Any, exclude_seen: bool, seen: Any, cold_users: str, histories: Any, needed: bool
 ) -> Task:
-    """The task; where no list is asked for (not `needed`), there may be nothing to find."""
+    """Makes the task; if no list is asked for (not `needed`), there may be nothing to find."""
     models = list(named.values())
     if histories is None and not all(model.seen_.shape[0] for model in models):
-        raise ValueError("a model here keeps no users that test could be about: give histories=, what they have had")
+        raise ValueError("a model here keeps no users, so test cannot name them: give their items as histories=")
     had = _check_seen(seen, histories, models[0])
     if histories is None or had is None:
         whole, unknown = _align(models[0], test)
@@ -63,16 +63,18 @@ def set_task(
 
 
 def _check_seen(seen: Any, histories: Any, model: Any) -> CodeMatrix | None:
-    """Checks the items that the users have had, as far as they were given: in training, or as histories."""
+    """Checks the given items of the users: in training, or as histories."""
     if histories is not None:
         if seen is not None:
-            raise ValueError("seen and histories were both given: users with histories have had just these")
+            raise ValueError(
+                "seen and histories were both given: give histories alone, which hold all items of their users"
+            )
         return _check_histories(histories, model)
     if seen is None:
         return None
     named = isinstance(seen, Interactions) and model.items_ is not None
     if named and not (are_same(seen.users, model.users_) and are_same(seen.items, model.items_)):
-        raise ValueError("seen has other users or items than the data that the model was fitted on")
+        raise ValueError("seen has other users or items than the training data: give it with the same vocabularies")
     matrix = check_matrix(seen, name="seen", negative="accept", zeros="events")
     if matrix.shape != model.seen_.shape:
         raise ValueError(f"seen must have the shape of the training data, {model.seen_.shape}, got {matrix.shape}")
@@ -80,13 +82,13 @@ def _check_seen(seen: Any, histories: Any, model: Any) -> CodeMatrix | None:
 
 
 def training_of(model: Any, task: Task) -> CodeMatrix:
-    """The interactions of all users in training."""
+    """Returns the interactions of all users in training."""
     trained: CodeMatrix = model.seen_ if task.seen is None or task.histories is not None else task.seen
     return trained
 
 
 def prepare_histories(model: Any, task: Task) -> Task:
-    """The task with the histories as a model takes them: after the steps of a Pipeline."""
+    """Returns the task with the histories as a model takes them: after the steps of a Pipeline."""
     if task.histories is None:
         return task
     steps = is_plain_pipeline(model) and len(model) > 1
@@ -97,7 +99,9 @@ def prepare_histories(model: Any, task: Task) -> Task:
 
 
 def pick_histories(histories: Interactions | CodeMatrix, rows: NDArray[np.int32]) -> Interactions | CodeMatrix:
-    """The histories of some rows, in that order, a row as often as it is named; Interactions with their times."""
+    """Returns the histories of some rows in that order, a row as often as it is named; Interactions keep their
+    times.
+    """
     if not isinstance(histories, Interactions):
         return pick_rows(histories, rows)
     lengths = np.bincount(histories.user_codes, minlength=len(histories))
@@ -128,7 +132,7 @@ def _match_histories(test: Any, histories: Any, known: CodeMatrix, model: Any) -
 
 
 def add_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) -> Task:
-    """The task with the values that the test set has for pairs, of users and items that the models know."""
+    """Adds the test set's values of pairs of users and items that the models know."""
     models = list(named.values())
     if isinstance(test, Interactions):
         test.tell_merged("evaluate", _choose_merging(models))
@@ -147,9 +151,7 @@ def add_pairs(task: Task, named: dict[str, Any], test: Any, exclude_seen: bool) 
 
 
 def _choose_merging(models: list[Any]) -> Literal["sum", "last"]:
-    """Chooses how several test events of one user and item are merged where the test set does not say: as in the
-    models.
-    """
+    """Returns the policy to merge several test events of one user and item: the test set's, or else the models'."""
     rules = [getattr(recommender_of(model), "keeps_zeros", False) for model in models]
     return "last" if any(rules) else "sum"
 
@@ -166,9 +168,10 @@ def _say_nothing_left(counts: dict[str, int]) -> str:
 
 
 def _align(model: Any, test: Any, matrix: CodeMatrix | None = None) -> tuple[CodeMatrix, int]:
-    """The relevant items (or `matrix`) as rows of the model's users; how many users of the test set it does not know.
+    """Returns the relevant items (or `matrix`) as rows of the model's users, and the number of unknown users in the
+    test set.
 
-    Items that the model does not know get columns behind those that it does: never recommended, so missed.
+    Items unknown to the model get columns behind its own: they are never recommended, so they count as missed.
     """
     users, items = model.users_, model.items_
     truth = check_truth(test, _choose_merging([model])) if matrix is None else matrix
@@ -211,7 +214,7 @@ def _match_ids(truth: CodeMatrix, test: Interactions, users: Any, items: Any) ->
 
 
 def _without_seen(truth: CodeMatrix, users: NDArray[np.int32], known: list[Any]) -> tuple[CodeMatrix, int]:
-    """`truth` without what any of the known matrices have for these users, and the number of pairs taken out."""
+    """Returns `truth` without the users' items in any of the known matrices, and the number of pairs taken out."""
     from fastrec.kernels.metrics import mark_common  # Numba is imported when it is first needed
 
     seen = np.zeros(truth.nnz, dtype=bool)
@@ -224,7 +227,7 @@ def _without_seen(truth: CodeMatrix, users: NDArray[np.int32], known: list[Any])
 
 
 def _find_untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
-    """Items without an event in the training data of any of the models."""
+    """Returns the items without an event in the training data of any model."""
     untrained = np.ones(task.truth.shape[1], dtype=bool)
     for model in models:
         untrained[training_of(model, task).indices] = False
@@ -232,6 +235,6 @@ def _find_untrained(models: list[Any], task: Task) -> NDArray[np.bool_]:
 
 
 def label_users(model: Any, codes: NDArray[np.int32]) -> NDArray[Any]:
-    """The model's ids of users with some codes."""
+    """Returns the model's ids of users with some codes."""
     ids: NDArray[Any] = model.user_vocabulary.decode(codes)
     return ids

@@ -26,7 +26,7 @@ from fastrec.tables import Table
 
 
 class Part(NamedTuple):
-    """One split: what to train on, what to find, and the known histories of users who were not trained on."""
+    """One split: the data to train on, the items to find, and the known histories of users who were not trained on."""
 
     train: Interactions
     test: Any
@@ -54,15 +54,15 @@ def cross_validate(
         Interactions, or a matrix of shape (n_users, n_items).
     cv
         An integer: that many folds over interactions (`InteractionKFold`). A share below 1: one random split. A
-        splitter over interactions (`RollingTime`, `ColdItemKFold`, …). A splitter over users, scikit-learn's own kind
-        (`UserKFold`, `GroupKFold`): the users tested are new to the model, which knows four fifths of their items and
-        has to find the others. Or pairs (train, test) of Interactions that are made already.
+        splitter over interactions (`RollingTime`, `ColdItemKFold`, …). A splitter over users, as scikit-learn has them
+        (`UserKFold`, `GroupKFold`): the tested users are new to the model, which knows four fifths of their items and
+        has to find the others. Or pairs (train, test) of Interactions.
     metrics
         As in `evaluate`.
     groups
-        For splitters that take groups.
+        The groups, for splitters that take them.
     random_state
-        The seed where `cv` is a number.
+        The seed if `cv` is a number.
     verbose
         Whether to show progress.
     **options
@@ -103,7 +103,7 @@ def cross_validate(
 
 
 def make_parts(data: Any, cv: Any, groups: Any = None, random_state: int = 0) -> list[Part]:
-    """The splits of `cross_validate` and `search`."""
+    """Makes the splits of `cross_validate` and `search`."""
     refuse_table(data, "data")
     if not isinstance(data, Interactions):
         data = Interactions.from_matrix(data)
@@ -136,10 +136,10 @@ def _given_parts(cv: Any) -> Iterator[Part]:
 
 
 def evaluate_part(fitted: Mapping[str, Any], part: Part, metrics: Sequence[str] | str, **options: Any) -> Report:
-    """`evaluate` of models, or pipelines that end in one, fitted on the training side of a split."""
+    """Evaluates models, or pipelines that end in one, fitted on the training side of a split."""
     if part.histories is not None:
         return evaluate(fitted, part.test, metrics, histories=part.histories, **options)
-    # What a Pipeline's steps drop or draw changes neither what users have had nor what is to be found.
+    # A Pipeline's steps may drop or sample events; that changes neither the users' items nor the items to find.
     seen = part.train if any(is_plain_pipeline(model) for model in fitted.values()) else None
     return evaluate(fitted, part.test, metrics, **{"seen": seen} | options)
 
@@ -153,7 +153,7 @@ class Validation:
     reports
         A `Report` for each split.
     seconds
-        For each split how long each model took to fit.
+        The seconds of each model's fit, for each split.
     """
 
     reports: tuple[Report, ...]
@@ -170,15 +170,15 @@ class Validation:
         return self.reports[0].metrics
 
     def scores(self, metric: str, model: str | None = None) -> NDArray[np.float64]:
-        """The mean of a metric in each split, of shape (n_splits,)."""
+        """Returns the mean of a metric in each split, of shape (n_splits,)."""
         return np.array([report.mean(metric, model) for report in self.reports])
 
     def mean(self, metric: str, model: str | None = None) -> float:
-        """The mean over the splits."""
+        """Returns the mean over the splits."""
         return float(np.mean(self.scores(metric, model)))
 
     def deviation(self, metric: str, model: str | None = None) -> float:
-        """The standard deviation over the splits; NaN for a single one.
+        """Returns the standard deviation over the splits; NaN for a single one.
 
         Training sets overlap, so it is no standard error: for the uncertainty of a difference, see
         `Report.compare` of a single split.
@@ -187,7 +187,7 @@ class Validation:
         return float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan")
 
     def table(self) -> Table:
-        """Mean and deviation over splits, as texts."""
+        """Returns mean and deviation over splits as a table of texts."""
         rows = []
         for metric in self.metrics:
             cells = []
@@ -208,7 +208,7 @@ class Validation:
         return show(self.table(), [f"{self.reports[0].notes[0]} (first split)"])
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame with a row per split, model and metric: the estimate, and the seconds that the fit took."""
+        """Returns a data frame with a row per split, model and metric: the estimate, and the seconds of the fit."""
         rows = [
             (split, *estimate, self.seconds[split][estimate.model])
             for split, report in enumerate(self.reports)
@@ -225,5 +225,5 @@ class Validation:
         )
 
     def plot(self, metric: str | None = None, ax: Any = None, **options: Any) -> Any:
-        """Each split's mean as a dot, by model; see `fastrec.plots.validation_dots`."""
+        """Plots each split's mean as a dot, by model; see `fastrec.plots.validation_dots`."""
         return validation_dots(self, metric, ax=ax, **options)

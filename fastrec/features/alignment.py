@@ -29,7 +29,7 @@ def align_rows(features: Any, ids: Any, vocabulary: Vocabulary) -> csr_array | N
     Raises
     ------
     ValueError
-        Where an id comes twice, or there are more or fewer ids than rows.
+        If an id comes twice, or there are more or fewer ids than rows.
 
     Examples
     --------

@@ -96,14 +96,14 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         self.weights = weights
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn words, categories and scales.
+        """Learns words, categories and scales.
 
         Parameters
         ----------
         X
             A frame (pandas, polars, Arrow), or a mapping of columns, of n rows.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            Where a column is not there, or is not of its kind.
+            If a column is not there, or is not of its kind.
         """
         self._fit_transform(X)
         return self
@@ -182,7 +182,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
             raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
 
     def _part(self, kind: str, values: Any) -> Any:
-        """The transformer of a column; None where it has nothing that could be a feature."""
+        """The transformer of a column; None if it has nothing that could be a feature."""
         if kind == "number":
             return sklearn.pipeline.make_pipeline(
                 sklearn.impute.SimpleImputer(keep_empty_features=True),

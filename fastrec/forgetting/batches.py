@@ -16,7 +16,7 @@ HEADER = ["user", "item", "score", "rank"]
 
 
 def take_out(path: Path, users: Iterable[Id]) -> list[Path]:
-    """Take the rows of users out of a batch export, which is written anew, and remove its parts.
+    """Takes the rows of users out of a batch export, which is written anew, and removes its parts.
 
     What is no such export stays as it is.
 
@@ -47,7 +47,7 @@ def _is_parts(path: Path) -> bool:
 
 
 def _write_anew(path: Path, write: Callable[[IO[bytes]], bool]) -> None:
-    """Put what `write` writes in the file's place, where it says that rows are left out."""
+    """Puts what `write` writes in the file's place, where it says that rows are left out."""
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with os.fdopen(open_anew(aside, stat.S_IMODE(path.stat().st_mode)), "wb") as file:
@@ -59,7 +59,7 @@ def _write_anew(path: Path, write: Callable[[IO[bytes]], bool]) -> None:
 
 
 def _write_csv(path: Path, gone: set[str], file: IO[bytes]) -> bool:
-    """Write the rows of others; whether there were any of those who are gone."""
+    """Writes the rows of others; whether there were any of those who are gone."""
     if not _begins_with(path, ",".join(HEADER).encode()):
         return False
     changed = False

@@ -32,7 +32,7 @@ def export_user(model: Recommender, user: Id, journal: EventLog | Place | None =
     Raises
     ------
     ValueError
-        Where neither knows the user.
+        If neither knows the user.
 
     Examples
     --------

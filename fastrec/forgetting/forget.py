@@ -33,7 +33,7 @@ def forget(
     files: Iterable[Place] = (),
     dry_run: bool = False,
 ) -> Receipt:
-    """Take users out of a model and of what belongs to it, so that nothing of them is left in any file given.
+    """Takes users out of a model and of what belongs to it, so that nothing of them is left in any file given.
 
     Afterwards the model answers with the bits of a fit to the same data in which these users' rows are empty. Their
     codes stay, as places that nobody's id names. For that it is fitted again, by what it holds itself or by `data`; a
@@ -71,9 +71,9 @@ def forget(
     Raises
     ------
     ValueError
-        Where the model cannot be fitted again without `data`, or a code is out of range. Nothing is done then.
+        If the model cannot be fitted again without `data`, or a code is out of range. Nothing is done then.
     JournalError, FileNotFoundError
-        Where the journal cannot be opened. Nothing is done then.
+        If the journal cannot be opened. Nothing is done then.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _carry_out(
     log: EventLog | None,
     others: list[Path],
 ) -> Receipt:
-    """Do what was planned; the receipt of it."""
+    """Does what was planned; the receipt of it."""
     began = time.process_time()
     entries = _entries(target.model, how)
     names = target.model.user_vocabulary.decode(codes).tolist() if codes else []
@@ -147,7 +147,7 @@ class _Target:
         return own + ([] if self.versions is None else sorted(self.versions.folder.glob("*.fastrec")))
 
     def write(self) -> list[Path]:
-        """Write the model where it was; the files that were removed for it."""
+        """Writes the model where it was; the files that were removed for it."""
         if self.path is not None and self.marks is not None:
             save_published(self.model, self.path, self.marks)
         if self.versions is None:

@@ -33,7 +33,7 @@ class Receipt:
     entries
         How many entries the model was fitted to again; 0 where it was not.
     seconds
-        Of processor time, that this took; None where nothing was done yet (`dry_run`).
+        Of processor time, that this took; None if nothing was done yet (`dry_run`).
     rewritten
         Each file that was written anew: its name, and the SHA-256 of its content before and after.
     removed

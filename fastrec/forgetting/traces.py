@@ -37,7 +37,7 @@ def _holds(path: Path, forms: list[bytes]) -> bool:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file's content; an empty text where there is no file."""
+    """The SHA-256 of a file's content; an empty text if there is no file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:

@@ -19,9 +19,9 @@ def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
     Raises
     ------
     TypeError
-        Where the codes are not integers.
+        If the codes are not integers.
     ValueError
-        Where one is below 0 or not below `size`, or where the codes are not one-dimensional.
+        If one is below 0 or not below `size`, or where the codes are not one-dimensional.
 
     Examples
     --------

@@ -64,7 +64,7 @@ class ChangedRows:
         Raises
         ------
         ValueError
-            Where a sum is beyond float32.
+            If a sum is beyond float32.
         """
         old = self.row(number)
         most = len(old.codes) + len(codes)
@@ -80,7 +80,7 @@ class ChangedRows:
         return Appended(row, before[:had], after[:has], gained)
 
     def put(self, number: int, row: History) -> None:
-        """Let a row take the place of another, or stand behind the last."""
+        """Lets a row take the place of another, or stand behind the last."""
         self._rows[number] = row
 
     def join(self, n_rows: int) -> tuple[CodeMatrix, Order]:

@@ -122,7 +122,7 @@ def check_matrix(
     Raises
     ------
     ValueError
-        Where a value is NaN, infinite, too large for float32 or negative, naming its row and column; where X is not
+        If a value is NaN, infinite, too large for float32 or negative, naming its row and column; where X is not
         two-dimensional, empty, complex, or has indices out of its range.
 
     Examples
@@ -168,7 +168,7 @@ def check_structure(matrix: Any) -> Any:
     Raises
     ------
     ValueError
-        Where row starts or codes are not what they must be.
+        If row starts or codes are not what they must be.
     """
     fresh = csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape, copy=False)
     fresh.check_format(full_check=True)

@@ -27,7 +27,7 @@ class KnownRows:
         self.sorted = self.hashes[self.order]
 
     def find(self, matrix: CodeMatrix) -> NDArray[np.int64]:
-        """For each row of another matrix the first equal row, of shape (n,); -1 where there is none."""
+        """For each row of another matrix the first equal row, of shape (n,); -1 if there is none."""
         hashes = hash_rows_and_values(matrix)
         places = np.searchsorted(self.sorted, hashes)
         found = np.full(len(hashes), -1, np.int64)

@@ -91,7 +91,7 @@ def join_rows(first: CodeMatrix | None, second: CodeMatrix | None) -> CodeMatrix
 
 
 def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeMatrix]:
-    """Each row cut in two: what is left, and a share of its entries (one at least, where there are two or more).
+    """Each row cut in two: what is left, and a share of its entries (one at least, if there are two or more).
 
     Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
     machine, in any order or selection of rows.

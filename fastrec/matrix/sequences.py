@@ -35,7 +35,7 @@ class Sequences(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """One user's history: codes that rise, int32, and their values, float32; and their order, where there is one."""
+    """One user's history: codes that rise, int32, and their values, float32; and their order, if there is one."""
 
     codes: NDArray[np.int32]
     values: NDArray[np.float32]
@@ -159,7 +159,7 @@ def drop_from_order(matrix: CodeMatrix, order: Order, kept: NDArray[np.bool_]) -
 
 
 def drop_zeros_from_order(matrix: CodeMatrix, order: Order | None, kept: CodeMatrix) -> Order | None:
-    """The order of `kept`, which is the matrix, or the matrix without its zeros; None where there is no order.
+    """The order of `kept`, which is the matrix, or the matrix without its zeros; None if there is no order.
 
     >>> from fastrec.matrix.code_matrix import check_matrix, drop_zeros
     >>> matrix = with_data(check_matrix([[1, 1, 1]]), np.array([5, 0, 7], "f4"))
@@ -219,7 +219,7 @@ def order_of_list(codes: NDArray[np.int32]) -> Order:
 
 
 def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:
-    """The items of each row, the oldest first; in the order of the codes where there is none.
+    """The items of each row, the oldest first; in the order of the codes if there is none.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> read_sequences(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4")).items

@@ -9,11 +9,11 @@ The rules, the same for all ranking metrics:
 - The truth is a matrix (users × items), as `Interactions` or any sparse or dense array. An item is relevant where its
   value is above zero; a stored zero or a negative value (a dislike) is not relevant.
 - **Empty truth**: the metric has no meaning, the user's value is NaN and is left out of means (`numpy.nanmean`).
-- **Short lists**: a ranking with fewer than k items (its rest is -1) is scored as it stands. Empty places are misses:
-  `precision` divides by k all the same, and nothing can be gained by recommending less.
+- **Short lists**: a ranking with fewer than k items (its rest is -1) is scored as it is. Empty places are misses:
+  `precision` divides by k all the same, so recommending less gains nothing.
 - **Repeated items** count once, in their first place: no metric can exceed 1.
-- **Cold users** are users like others here: what was recommended to them is scored. Who is left out is for the caller,
-  or for `fastrec.evaluate`, to decide and to state.
+- **Cold users** are users like others here: what was recommended to them is scored. The caller, or `fastrec.evaluate`,
+  decides which users are left out, and says so.
 
 `k=None` stands for the full width of the ranking. `measure` computes several metrics at several k in one pass.
 """

@@ -1,4 +1,4 @@
-"""Metrics over all lists together: how much of the catalogue they hold, and how evenly."""
+"""Metrics over all lists together: the share of the catalogue in them, and its evenness."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def gini(ranking: Any, n_items: int, k: int | None = None) -> float:
 
     .. math:: \frac{\sum_{i} (2i - n - 1)\, c_{(i)}}{n \sum_i c_{(i)}}
 
-    NaN where nothing is recommended. Parameters as in `coverage`.
+    NaN if nothing is recommended. Parameters as in `coverage`.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def gini(ranking: Any, n_items: int, k: int | None = None) -> float:
 
 
 def count_listed(codes: NDArray[np.int32], n_items: int, k: int | None = None) -> NDArray[np.int64]:
-    """Counts each item in the first k places of the rankings, int64 of shape (n_items,)."""
+    """Counts the lists that hold each item in the first k places, int64 of shape (n_items,)."""
     n_items = check_size("n_items", n_items)
     check_codes(codes, n_items)
     listed = np.sort(codes if k is None else codes[:, : check_size("k", k)], axis=1)
@@ -60,12 +60,12 @@ def count_listed(codes: NDArray[np.int32], n_items: int, k: int | None = None) -
 
 
 def coverage_of(counts: NDArray[np.int64]) -> float:
-    """`coverage` from the times that each item is recommended."""
+    """Computes `coverage` from the number of times that each item is recommended."""
     return float(np.count_nonzero(counts) / len(counts))
 
 
 def gini_of(counts: NDArray[np.int64]) -> float:
-    """`gini` from the times that each item is recommended."""
+    """Computes `gini` from the number of times that each item is recommended."""
     n, total = len(counts), int(counts.sum())
     if total == 0:
         return float("nan")

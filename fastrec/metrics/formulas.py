@@ -63,7 +63,7 @@ def _auc(t: Any, j: int, k: int, candidates: NDArray[np.int64]) -> Values:
         row = int(np.flatnonzero(negatives - t.misses[j] < 0)[0])
         raise ValueError(f"n_candidates is smaller than the relevant and listed items of row {row}")
     unlisted = t.relevant - t.hits[j]
-    # Pairs in the wrong order count one; what is not listed is tied, and its pairs count a half.
+    # A pair in the wrong order counts one; unlisted items are tied, and their pairs count a half.
     wrong = t.misses_above[j] + unlisted * (t.misses[j] + (negatives - t.misses[j]) / 2)
     pairs = t.relevant * negatives
     return 1.0 - divide_where(wrong, pairs, pairs > 0)

@@ -1,4 +1,4 @@
-"""Metrics of lists as wholes: diversity, calibration, serendipity."""
+"""Metrics of whole lists: diversity, calibration, serendipity."""
 
 from typing import Any
 
@@ -62,15 +62,15 @@ def calibration(ranking: Any, history: Any, item_features: Any, k: int | None = 
 
     .. math:: \sum_g p(g) \log \frac{p(g)}{(1 - \alpha) q(g) + \alpha p(g)}, \quad \alpha = 0.01
 
-    p is the mix in the history (by its values), q that in the list, each item's features made to sum to 1. The
-    Kullback-Leibler divergence in nats, at most about 4.6.
+    p is the mix of features in the history (by its values) and q the mix in the list; each item's features are scaled
+    to sum 1. The Kullback-Leibler divergence in nats, at most about 4.6.
 
     Parameters
     ----------
     ranking
         Item codes, integers of shape (n_users, width), -1 for an empty place; or a `TopK`.
     history
-        What the users have had: `Interactions`, a sparse or a dense matrix of shape (n_users, n_items).
+        The users' items: `Interactions`, a sparse or a dense matrix of shape (n_users, n_items).
     item_features
         Weights of at least 0, dense or sparse, of shape (n_items, n_features).
     k
@@ -79,7 +79,7 @@ def calibration(ranking: Any, history: Any, item_features: Any, k: int | None = 
     Returns
     -------
     ndarray
-        float64 of shape (n_users,), NaN where history or list have no features.
+        float64 of shape (n_users,), NaN where the history or the list has no features.
 
     References
     ----------
@@ -114,7 +114,7 @@ def serendipity(ranking: Any, truth: Any, expected: Any, k: int | None = None) -
     ranking, truth, k
         As in `recall`.
     expected
-        The ranking of what everybody would have recommended, as by `Popularity`, with the same users.
+        The ranking that anybody would have made for the same users, such as that of `Popularity`.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _unit_features(item_features: Any, *, shares: bool = False) -> sp.csr_array:
 
 
 def _mark_listed(codes: NDArray[np.int32], n_items: int, k: int | None) -> sp.csr_array:
-    """Users × items, 1 where an item is among the first k places."""
+    """Returns a matrix users × items, 1 where an item is among the first k places."""
     k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     check_codes(codes, n_items)
     row, place = np.nonzero(codes[:, :k] >= 0)

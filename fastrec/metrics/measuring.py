@@ -34,14 +34,14 @@ def measure(
         Names as ``"ndcg@10"``: a function of this module, ``@``, and k. ``map`` stands for `average_precision`, ``mrr``
         for `reciprocal_rank`, ``hr`` for `hit_rate`.
     n_candidates
-        Only for `auc`: how many items could have been listed, per user or for all; by default all items.
+        Used by `auc` alone: the number of items that could have been listed, per user or for all; by default all items.
     n_jobs
         Threads; the result does not depend on it.
 
     Returns
     -------
     dict
-        For each name float64 values of shape (n_users,), NaN for users without relevant items.
+        float64 values of shape (n_users,) for each name, NaN for users without relevant items.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def measure_checked(
     n_candidates: ArrayLike | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, Values]:
-    """`measure` for arrays as `check_ranking` and `check_truth` give them."""
+    """Computes `measure` for arrays from `check_ranking` and `check_truth`."""
     for metric in wanted:
         if metric.name not in RANKING:
             raise ValueError(
@@ -103,7 +103,7 @@ def measure_one(
     n_candidates: ArrayLike | None = None,
     n_jobs: int | None = 1,
 ) -> Values:
-    """One ranking metric at one cut-off; None for the full width."""
+    """Computes one ranking metric at one cut-off; None is the full width."""
     codes = check_ranking(ranking)
     k = max(codes.shape[1], 1) if k is None else check_size("k", k)
     return measure_checked(codes, truth, [Metric(name, name, k)], n_candidates, n_jobs)[name]

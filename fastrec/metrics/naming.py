@@ -1,4 +1,4 @@
-"""Metrics by their names, as in "ndcg@10"."""
+"""Names of metrics, such as "ndcg@10"."""
 
 import re
 from typing import NamedTuple
@@ -12,9 +12,7 @@ from fastrec.metrics.weights import WEIGHTED
 
 
 class Metric(NamedTuple):
-    """The metric as the user wrote it, the function's name, the cut-off (0: none), and whether it is over
-    sampled candidates.
-    """
+    """A metric: its name as the user wrote it, its function's name, its cut-off (0: none), and whether it samples."""
 
     label: str
     name: str
@@ -23,7 +21,7 @@ class Metric(NamedTuple):
 
 
 def parse_metric(label: str) -> Metric:
-    """The metric that a name like "ndcg@10", "rmse" or "biased_sampled_ndcg@10" stands for.
+    """Returns the metric of a name such as "ndcg@10", "rmse" or "biased_sampled_ndcg@10".
 
     >>> parse_metric("map@5")
     Metric(label='map@5', name='average_precision', k=5, sampled=False)
@@ -55,7 +53,7 @@ def parse_metric(label: str) -> Metric:
 
 
 def upper_bound(name: str) -> float:
-    """The largest value that a metric can have; its smallest is 0.
+    """Returns the largest value that a metric can have; the smallest is 0.
 
     >>> upper_bound("ndcg"), upper_bound("novelty")
     (1.0, inf)
@@ -63,9 +61,9 @@ def upper_bound(name: str) -> float:
     return _LARGEST.get(name, np.inf)
 
 
-# The largest values of other metrics than these have no bound.
+# All other metrics have no upper bound.
 _LARGEST = dict.fromkeys((*RANKING, "serendipity", "tail_share", "coverage", "gini"), 1.0) | {"diversity": 2.0}
 WHOLE_LISTS = ("diversity", "calibration", "serendipity")
 SAMPLED = "biased_sampled_"
-"""Before the name of a ranking metric: among a few candidates drawn at random, as `fastrec.evaluate` explains."""
+"""Prefix of a ranking metric over a few candidates drawn at random; `fastrec.evaluate` explains it."""
 ALIASES = {"map": "average_precision", "mrr": "reciprocal_rank", "hr": "hit_rate"}

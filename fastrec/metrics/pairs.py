@@ -19,7 +19,7 @@ def rmse(values: ArrayLike, predictions: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For different shapes, no pairs at all, NaN or infinite numbers (a prediction that was not made is not skipped).
+        If shapes differ, there are no pairs, or numbers are NaN or infinite (a missing prediction is not skipped).
 
     Examples
     --------

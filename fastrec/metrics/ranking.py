@@ -1,4 +1,4 @@
-"""Metrics of rankings beside what was relevant, one value per user."""
+"""Metrics of rankings against the relevant items, one value per user."""
 
 from typing import Any
 
@@ -220,8 +220,8 @@ def auc(ranking: Any, truth: Any, k: int | None = None, *, n_candidates: ArrayLi
     ranking, truth, k
         As in `recall`.
     n_candidates
-        Items that could have been listed: an integer, or integers of shape (n_users,). By default all items; leave out
-        what was never a candidate, for one the items seen in training.
+        Items that could have been listed: an integer, or integers of shape (n_users,). By default all items; do not
+        count items that were never candidates, such as those seen in training.
 
     Returns
     -------

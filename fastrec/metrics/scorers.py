@@ -1,4 +1,4 @@
-"""Scorers: any ranking metric where scikit-learn's searches take a function that scores."""
+"""Scorers: ranking metrics in the form that scikit-learn's searches take."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from fastrec.metrics.naming import parse_metric
 
 
 class Scorer:
-    """A scorer of estimators by a ranking metric, as scikit-learn calls it: ``scorer(estimator, X, y=None)``.
+    """A ranking metric as a scorer of estimators, which scikit-learn calls as ``scorer(estimator, X, y=None)``.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Scorer:
         self.metric, self.k = metric, parsed.k
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """The mean over the rows of X, of a recommender or of a Pipeline that ends in one."""
+        """Returns the mean over the rows of X, for a recommender or a Pipeline that ends in one."""
         steps = [] if hasattr(estimator, "recommend") else [step for _, step in getattr(estimator, "steps", [])]
         for step in steps[:-1]:
             X = X if step in (None, "passthrough") else step.transform(X)
@@ -33,7 +33,7 @@ class Scorer:
 
 
 def make_scorer(metric: str) -> Scorer:
-    """A scorer by a ranking metric, for the `scoring` of scikit-learn's `GridSearchCV` and `cross_val_score`.
+    """Makes a scorer from a ranking metric, for `scoring` in scikit-learn's `GridSearchCV` and `cross_val_score`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def make_scorer(metric: str) -> Scorer:
     Raises
     ------
     ValueError
-        For an unknown metric, or one that is not of rankings.
+        If the metric is unknown, or is not a ranking metric.
 
     Examples
     --------

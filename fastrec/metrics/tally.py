@@ -1,4 +1,4 @@
-"""One pass over rankings, from which all ranking metrics follow."""
+"""One pass over rankings, which gives the counts that all ranking metrics need."""
 
 import itertools
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def tally_hits(
     graded: bool = False,
     n_jobs: int | None = None,
 ) -> Any:
-    """Makes the `Tally` of one pass that all ranking metrics at these cut-offs need, checked arrays given."""
+    """Makes the `Tally` of one pass, for all ranking metrics at these cut-offs; arrays are checked already."""
     from fastrec.kernels.metrics import Tally, tally_rankings  # Numba is imported when it is first needed
 
     n, n_items = truth.shape
@@ -44,21 +44,21 @@ def tally_hits(
 
 
 def no_listers(n_items: int) -> NDArray[np.int64]:
-    """The kernel's notes, by item, of the user who has listed it last: nobody yet."""
+    """Returns the kernel's notes, by item, of the last user whose list holds it: none yet."""
     return np.full(n_items, -1, np.int64)
 
 
 def cut_pieces(codes: NDArray[np.int32], n_jobs: int | None) -> tuple[list[tuple[int, int]], int]:
-    """The rankings in pieces for as many threads as are worth it."""
+    """Cuts the rankings into pieces, for as many threads as pay off."""
     jobs = effective_jobs(n_jobs)
-    # A pass over a few thousand places is quicker than a thread is started.
+    # A pass over a few thousand places takes less time than starting a thread.
     jobs = jobs if codes.size > 100_000 else 1
     cuts = balanced_cuts(np.ones(len(codes)), jobs).tolist()
     return list(itertools.pairwise(cuts)), jobs
 
 
 def discounts(length: int) -> Values:
-    r"""The discounts :math:`1 / \log_2(r + 1)` of the places r = 1 … length.
+    r"""Returns the discounts :math:`1 / \log_2(r + 1)` of the places r = 1 … length.
 
     >>> discounts(3).round(3)
     array([1.   , 0.631, 0.5  ])

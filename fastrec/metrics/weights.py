@@ -1,4 +1,4 @@
-"""Metrics that are means of a weight of the listed items: novelty, popularity, the long tail."""
+"""Metrics that average a weight of the listed items: novelty, popularity, the long tail."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +16,8 @@ from fastrec.validation import check_size
 def novelty(ranking: Any, item_counts: ArrayLike, n_users: int, k: int | None = None) -> Values:
     r"""The mean self-information of what is listed, in bits: :math:`-\log_2(\text{count}_i / \text{n\_users})`.
 
-    Recommending what every user has is worth 0, what one of 1024 has, 10. An item without any event is counted as one
-    with a single event, so that the value stays finite.
+    An item that every user has counts 0, one that a single user of 1024 has counts 10. An item without events counts as
+    one with a single event, so that the value stays finite.
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ def _weigh(name: str, ranking: Any, item_counts: ArrayLike, n_users: int, k: int
 def mean_weights(
     codes: NDArray[np.int32], weights: Values, cutoffs: Sequence[int], *, n_jobs: int | None = 1
 ) -> Values:
-    """The mean weight of the items listed within each of the ascending cut-offs, (m, n); NaN for an empty list."""
+    """Returns the mean weight of the items listed within each of the ascending cut-offs, (m, n); NaN for an empty
+    list.
+    """
     from fastrec.kernels.metrics import average_weights  # Numba is imported when it is first needed
 
     check_codes(codes, len(weights))

@@ -1,4 +1,4 @@
-"""Models: what learns from interactions and recommends."""
+"""Models: the estimators that learn from interactions and recommend."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ __all__ = [
     "strip",
 ]
 
-# scikit-learn's pipelines take longer to import than all of a server: only who names them has to wait.
+# scikit-learn's pipelines take longer to import than all of a server: only code that names them waits for it.
 register_on_demand("Pipeline", "fastrec.models.composed.pipeline")
 
 

@@ -1,4 +1,4 @@
-"""ContentRecommender: items like those that a user liked, by what is known about the items."""
+"""ContentRecommender: items whose features are similar to those that a user liked."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -25,29 +25,29 @@ BY_FEATURE: Key[csr_array] = Key("items by feature")
 
 
 class ContentRecommender(Explaining):
-    """Items whose features are like those of what the user liked: by text, categories, numbers or given vectors.
+    """Recommends items with features like those of the user's items: text, categories, numbers or given vectors.
 
-    Values are strengths of any sign: a negative one is a dislike, which pushes away what is like the item. Stored zeros
+    Values are strengths of any sign: a negative one is a dislike, which lowers similar items. Stored zeros
     are no entries. With f_i the features of an item, brought to length one, the profile of a history r is the weighted
     sum p = Σ r_i f_i, and a score is the cosine of profile and item, p·f_j / ‖p‖ (Lops, de Gemmis, Semeraro 2011).
-    Items that nobody has taken yet are recommended too, where they have features.
+    Items without events are recommended, too, if they have features.
 
     Features come from ``fit(X, item_features=...)``, or from the titles and facts that came with Interactions
-    (``item_info``); without either, each item is its own only feature, and like no other.
+    (``item_info``); without either, each item is its own only feature, and similar to no other.
 
     Parameters
     ----------
     columns : mapping of str to str, or None
-        The columns of a frame of features that are used, and their kinds, as in `FeatureEncoder`; None is all, by what
-        is in them.
+        The columns of a frame of features to use, and their kinds, as in `FeatureEncoder`; None is all columns, with
+        kinds recognised from their content.
     text : {"tfidf", "hashing"}
-        How text is read.
+        The encoding of text.
     max_features : int or None
-        The most words of a text column.
+        The largest number of words of a text column.
     min_frequency : int
         Words and categories of fewer items are left out.
     column_weights : mapping of str to float, or None
-        What each column counts; 1 for those not named.
+        The weight of each column; 1 for the others.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -59,7 +59,7 @@ class ContentRecommender(Explaining):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, or the features do not fit the items.
+        In `fit`, if an option or a value of X is invalid, or the features do not fit the items.
 
     References
     ----------
@@ -110,20 +110,20 @@ class ContentRecommender(Explaining):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, item: str | None = None) -> Self:
-        """Take in the items' features, and who liked what.
+        """Reads the items' features and the users' histories.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         item_features
             Facts about the items: a sparse or dense matrix of shape (n_items, width), its rows in the order of the
-            items' codes; or a frame, or a mapping of columns, of n_items rows in that order. Where the items have ids,
-            and a column holds these, `item` must name it. None: the `item_info` of the Interactions.
+            items' codes; or a frame, or a mapping of columns, of n_items rows in that order. If the items have ids, and
+            a column holds them, `item` must name it. None: the `item_info` of the Interactions.
         item
-            The column of the frame with the items' ids; the rows may then be of any order and number.
+            The column of the frame with the items' ids; with it, the rows may have any order and number.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class ContentRecommender(Explaining):
             for name, values in columns.items():
                 if len(values) == len(self.items_) and set(map(str, values)) == set(map(str, self.items_.ids)):
                     raise ValueError(
-                        f"the column {name!r} has the items' ids: say item={name!r}, by which rows are matched"
+                        f"the column {name!r} has the items' ids: give item={name!r}, so that rows are matched by id"
                     )
         encoder = FeatureEncoder(
             self.columns,
@@ -186,7 +186,7 @@ class ContentRecommender(Explaining):
         return self._derived.get(BY_FEATURE, lambda: _plain(self.item_features_).T.tocsr())
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """r_i f_i·f_j / ‖p‖ for each entry i of the row."""
+        """The contribution r_i f_i·f_j / ‖p‖ of each entry i of the row."""
         if isinstance(self.item_features_, np.ndarray):
             own: Any = self.item_features_[history.indices].astype(np.float64)
             other: Any = self.item_features_[item].astype(np.float64)
@@ -257,7 +257,7 @@ def _unit_rows(features: Any) -> Any:
 
 
 def _of_one_size(histories: CodeMatrix) -> CodeMatrix:
-    """Each row times a power of two that brings its largest value near 1: a profile's length is taken out anyway."""
+    """Each row times a power of two that brings its largest value near 1; the length of a profile cancels anyway."""
     rows = row_numbers(histories)
     largest = np.zeros(histories.shape[0], np.float32)
     np.maximum.at(largest, rows, np.abs(histories.data))
@@ -274,10 +274,10 @@ def _row_squares(matrix: CodeMatrix) -> NDArray[np.float64]:
 
 
 def _lengths(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Their roots; 1 where there is nothing to divide."""
+    """The roots of the squares; 1 for a zero."""
     return np.where(squares > 0, np.sqrt(squares), 1.0)
 
 
 def _plain(matrix: CodeMatrix) -> csr_array:
-    """A csr_array of SciPy's own kind over the same arrays, for its products."""
+    """A csr_array of SciPy's own kind over the same arrays, for SciPy's products."""
     return csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)

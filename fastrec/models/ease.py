@@ -1,4 +1,4 @@
-"""Linear item autoencoders in closed form: EASE, its denoising variants, and a sparse one for large catalogues."""
+"""Linear item autoencoders in closed form: EASE, its denoising variants, and a sparse form for large catalogues."""
 
 from typing import ClassVar
 
@@ -24,47 +24,46 @@ Doubles = NDArray[np.float64]
 
 
 class EASE(Fading, Weighted, ItemWeights):
-    """Weights from item to item that best rebuild the histories, in closed form: strong, with one number to tune.
+    """Item-to-item weights that best reconstruct the histories, in closed form: accurate, with one number to tune.
 
-    Values are what is to be rebuilt: weights of positive feedback, or ratings; negative ones are taken, as dislikes
-    that set back what goes with the item. Zeros are no entries. Minimised is
+    The weights reconstruct the values: weights of positive feedback, or ratings. Negative values are dislikes, which
+    lower related items. Zeros are no entries. The fit minimises
 
         ‖X - X B‖² + Σ_i Λ_i ‖B_i‖²   subject to   B_jj ≤ relaxation,
 
     with Λ_i = regularization + dropout / (1 - dropout) · ‖x_i‖² for the column x_i of item i. EASE (Steck 2019) is
-    dropout 0 and relaxation 0; `dropout` alone gives EDLAE (Steck 2020), what training with that share of the entries
-    hidden would lead to; both give RDLAE, `relaxation` alone RLAE (Moon, Kim, Lee 2023).
+    dropout 0 and relaxation 0; `dropout` alone gives EDLAE (Steck 2020), the result of training with that share of the
+    entries hidden; both give RDLAE, `relaxation` alone RLAE (Moon, Kim, Lee 2023).
 
     Parameters
     ----------
     regularization : float
-        λ, above 0. Tune it on a validation part, by factors of two; some hundreds are usual where users have a hundred
+        λ, above 0. Tune it on a validation part, by factors of two; some hundreds are usual if users have a hundred
         items each.
     dropout : float
-        The share of entries that the denoising variants hide, from 0 to below 1: popular items are held back more.
+        The share of entries that the denoising variants hide, from 0 to below 1. It penalises popular items more.
     relaxation : float
-        ξ, from 0 to 1: how much of itself an item may predict. 1 is no constraint.
+        ξ, from 0 to 1: the bound of an item's weight to itself. 1 is no constraint.
     method : {"auto", "dense", "sparse"}
         "dense" solves for all items at once: n² numbers and n³ operations, for n items. "sparse" solves for each item
-        among the `neighbors` items that would predict it best alone: the inverse of a part of the Gramian instead of
-        the whole. "auto" is dense up to 20 000 items.
+        with the `neighbors` items that would predict it best alone: it inverts a part of the Gramian instead of the
+        whole. "auto" is dense up to 20 000 items.
     neighbors : int
-        How many items may predict an item in the sparse method, at least 1.
+        The number of items that may predict an item in the sparse method, at least 1.
     threshold : float
         For the sparse method: entries g_ij of the Gramian below this share of √(g_ii + Λ_i) √(g_jj + Λ_j) count as 0,
         from 0 to below 1. It bounds the memory on large data; the default of 0.01 changes nothing that can be measured.
     min_support : int
-        How many users at least must have had both items of a weight, and each item that is given. Other weights are 0;
-        in the sparse method such items are not among those that may predict an item. 1 asks for nothing: the dense
-        method then has weights of pairs that nobody had.
+        The minimum number of users who have had both items of a weight, and of users of each recommended item. Other
+        weights are 0; in the sparse method such items are not among those that may predict an item. 1 is no condition:
+        the dense method then has weights even for pairs that no user had.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
-        it acts at once; what is learned does not depend on it.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. A change on a fitted model acts at once; learned
+        values do not depend on it.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     verbose : bool or int
@@ -73,16 +72,16 @@ class EASE(Fading, Weighted, ItemWeights):
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     weights_ : ndarray or csr_array of shape (n_items, n_items)
-        B, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
+        B, float32: the entry in row i and column j is what a unit of item i in a history adds to item j's score.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, where values are too large for float32 to square, or `regularization` is so small beside them that it
+        In `fit`, if values are too large for float32 to square, or `regularization` is so small beside them that it
         cannot tell the system from a singular one.
 
     Notes
@@ -155,7 +154,7 @@ class EASE(Fading, Weighted, ItemWeights):
             raise self._singular()
 
     def _penalties(self, squares: Doubles) -> Doubles:
-        """Λ, of shape (n_items,), from the squared norms of the columns."""
+        """The penalties Λ, of shape (n_items,), from the squared norms of the columns."""
         return self.regularization + self.dropout / (1 - self.dropout) * squares
 
     def _fit_dense(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> Floats:
@@ -168,7 +167,8 @@ class EASE(Fading, Weighted, ItemWeights):
                 invert_lower(weights, jobs, lambda: advance("tiles"))
             except NotPositiveDefiniteError:
                 raise self._singular() from None
-        # B = I - P diag(m): the least m that keeps 1 - P_jj m_j, an item's weight to itself, within the relaxation.
+        # B = I - P diag(m), with the least m that keeps 1 - P_jj m_j, an item's weight to itself, within the
+        # relaxation.
         inverse = weights.diagonal().astype(np.float64)
         if not (inverse > 0).all():
             raise self._singular()
@@ -185,7 +185,7 @@ class EASE(Fading, Weighted, ItemWeights):
         order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
         items = pick_rows(
             transpose(matrix, jobs), order
-        )  # the most popular first, so that rows below the diagonal are short
+        )  # the most popular items first, so that rows below the diagonal are short
         users = transpose(items, jobs)
         squares = squares[order]
         penalties = self._penalties(squares)
@@ -214,10 +214,10 @@ class EASE(Fading, Weighted, ItemWeights):
 
 
 def _drop_rare_pairs(matrix: CodeMatrix, weights: Floats, least: int, jobs: int) -> None:
-    """Sets the weights of pairs of items to 0 that fewer than `least` users have had both of."""
+    """Sets the weights of pairs of items to 0 that fewer than `least` users have had."""
     n, counts = len(weights), np.empty_like(weights)
     fill_lower(with_data(matrix, np.ones(matrix.nnz, np.float32)), np.zeros(n), counts, jobs)
-    rare = np.tri(n, dtype=bool)  # the Gramian has its lower triangle alone
+    rare = np.tri(n, dtype=bool)  # the Gramian has only its lower triangle
     rare &= counts < least
     weights[rare] = 0
     weights.T[rare] = 0

@@ -1,4 +1,4 @@
-"""Ratings by matrix factorization with biases, by alternating least squares."""
+"""Matrix factorization of ratings with biases, by alternating least squares."""
 
 import math
 from collections.abc import Callable
@@ -23,17 +23,17 @@ from fastrec.solvers.rating_scale import RatingScale
 
 Callback = Callable[[int, float, float], bool | None]
 
-PIECES = 64  # pieces that a half epoch is dealt in
+PIECES = 64  # the number of pieces of a half epoch, dealt to threads
 
 
 EQUATIONS: Key[NDArray[Any]] = Key("equations")
 
 
 class ExplicitALS(Explaining, FactorRecommender):
-    """Ratings from users' and items' biases and factors, by alternating least squares over the ratings alone.
+    """Predicts ratings from biases and factors of users and items, by alternating least squares over the ratings.
 
-    Values are ratings of any sign, on any scale; a stored zero is a rating of zero, what is not stored is unknown (not
-    a dislike). A dislike is a low rating. A rating is read as mean + b_u + b_i + x_u·y_i, and minimised is
+    Values are ratings of any sign, on any scale. A stored zero is a rating of zero; a missing entry is unknown, not a
+    dislike. A dislike is a low rating. The model of a rating is mean + b_u + b_i + x_u·y_i, and the fit minimises
 
         sum over ratings  (r - mean - b_u - b_i - x_u·y_i)²
           + sum over rows  n^ν (regularization · spread · ‖x‖² + bias_regularization · b²)
@@ -52,18 +52,18 @@ class ExplicitALS(Explaining, FactorRecommender):
     bias_regularization : float
         The strength of the penalty of biases, above 0.
     regularization_exponent : float
-        ν: how a row's penalty grows with its number of ratings; from 0 to 1.
+        ν, the exponent with which a row's penalty grows with its number of ratings, from 0 to 1.
     iterations : int
-        Epochs at most: all users, then all items.
+        The maximum number of epochs; an epoch solves all users, then all items.
     solver : {"cholesky", "cg"}
-        How a row is solved: by Cholesky in float64, at factors² for each rating; or by `cg_steps` steps of conjugate
-        gradients from where the last epoch left it, at factors for each. Fold-in is always by Cholesky: with A x = b
-        for a row's equations, its backward error is at most 5e-6 (‖A‖ ‖x‖ + ‖b‖), its forward error at most 1e-6 times
-        the condition of A, relative to x.
+        The solver of a row. "cholesky" works in float64 and costs factors² for each rating. "cg" takes `cg_steps` steps
+        of conjugate gradients from the last epoch's solution and costs factors for each rating. Fold-in is always by
+        Cholesky: for a row's equations A x = b, its backward error is at most 5e-6 (‖A‖ ‖x‖ + ‖b‖), its forward
+        error at most 1e-6 times the condition of A, relative to x.
     cg_steps : int
-        Steps of "cg" for a row in an epoch.
+        The steps of "cg" for a row in an epoch.
     tol : float
-        Stop when an epoch lowers the loss by less than this share of it; 0 never does.
+        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops.
     random_state : int, RandomState or None
         The seed of the first factors.
     n_jobs : int or None
@@ -91,9 +91,9 @@ class ExplicitALS(Explaining, FactorRecommender):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, where the loss is no longer finite.
+        In `fit`, if the loss is no longer finite.
 
     Notes
     -----
@@ -126,7 +126,7 @@ class ExplicitALS(Explaining, FactorRecommender):
     }
 
     mean_: float
-    spread_: float = 1.0  # in files of before it was, penalties did not look at it
+    spread_: float = 1.0  # files from before this attribute have penalties that ignore the spread
     loss_curve_: NDArray[np.float64]
     n_iter_: int
 
@@ -199,7 +199,7 @@ class ExplicitALS(Explaining, FactorRecommender):
         loop.record(self)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        """The rows solved in float64; an empty row's are 0 and the 1 that adds mean + b_i."""
+        """Solves the rows in float64; an empty row has factors 0 and the 1 that adds mean + b_i."""
         others = self._derived.get(EQUATIONS, self._equations)
         solutions = aligned_zeros(matrix.shape[0], others.shape[1])
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
@@ -209,18 +209,20 @@ class ExplicitALS(Explaining, FactorRecommender):
         return factors
 
     def _equations(self) -> Floats:
-        """y_i and b_i: what a user's equations are made of."""
+        """The parts of a user's equations: y_i and b_i."""
         others = aligned_zeros(len(self.item_factors_), self.item_factors_.shape[1] - 1)
         others[:, :-1] = self.item_factors_[:, :-2]
         others[:, -1] = self.item_biases_
         return readonly(others)
 
     def _comparable(self, factors: Floats) -> Floats:
-        """The factors without what carries the biases."""
+        """The factors without the columns for biases."""
         return readonly(np.ascontiguousarray(factors[:, :-2]))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """z_jᵀ A⁻¹ z_i (r_i - mean - b_i) for each entry, A being the equations' matrix; mean + b_j in equal parts."""
+        """The contribution z_jᵀ A⁻¹ z_i (r_i - mean - b_i) of each entry, with A the equations' matrix; mean + b_j
+        is shared equally.
+        """
         n = max(history.nnz, 1)
         others = self._derived.get(EQUATIONS, self._equations).astype(np.float64)
         vectors = others[history.indices]
@@ -237,7 +239,7 @@ class ExplicitALS(Explaining, FactorRecommender):
 
 
 class Ratings:
-    """One side's rows of ratings: their penalties, and how they are dealt to threads."""
+    """One side's rows of ratings: their penalties, and their pieces for threads."""
 
     def __init__(self, model: ExplicitALS, matrix: CodeMatrix) -> None:
         self.indptr, self.indices, self.values = map(readonly, (matrix.indptr, matrix.indices, matrix.data))
@@ -248,7 +250,9 @@ class Ratings:
         self.cuts = np.unique(balanced_cuts(lengths + model.factors, PIECES)) if len(lengths) else np.zeros(1, np.int64)
 
     def solve(self, solutions: Floats, others: Floats, mean: float, steps: int, n_jobs: int) -> float:
-        """Solve each row, in place, by `steps` of conjugate gradients or Cholesky (0); returns the squared errors."""
+        """Solves each row in place, by `steps` of conjugate gradients or by Cholesky (0); returns the squared
+        errors.
+        """
         errors = np.zeros(len(solutions))
         fixed = readonly(others)
 

@@ -1,4 +1,4 @@
-"""FixedFactors: the factors of any other model, to be recommended from, evaluated, saved and served like our own."""
+"""FixedFactors: the factors of any other model, with fastrec's recommending, evaluation, files and server."""
 
 from typing import Any, ClassVar
 
@@ -17,23 +17,23 @@ from fastrec.parallel import one_blas_thread
 
 
 class FixedFactors(Explaining, FactorRecommender):
-    """The factors of a model from elsewhere: from `implicit`, LightFM, or the towers of a network.
+    """Recommends with the factors of another model: of `implicit`, LightFM, or a two-tower network.
 
-    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. They serve the fold-in of
-    users without factors alone: those are solved from their histories as in Hu, Koren, Volinsky (2008), with the item
-    factors as they are,
+    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Only the fold-in of users
+    without factors reads them. It solves for such users from their histories as in Hu, Koren, Volinsky (2008), with the
+    given item factors,
 
         (YᵀY + alpha Σ r_i y_i y_iᵀ + regularization · I) x = Σ (1 + alpha r_i) y_i.
 
-    `fit` takes the interactions that tell what each user has seen; it learns nothing else.
+    `fit` reads which items each user has seen; it learns nothing else.
 
     Parameters
     ----------
     user_factors : array of shape (n_users, factors) or None
-        In the order of the users' codes. None: all users are folded in.
+        The users' factors in the order of their codes. None: all users are folded in.
     item_factors : array of shape (n_items, factors) or None
-        In the order of the items' codes. A bias is a column, with ones in the other side's. None: one factor, the
-        number of an item's users.
+        The items' factors in the order of their codes. A bias is a column, with a column of ones in the other side's
+        factors. None: one factor, the number of an item's users.
     alpha : float
         What a unit of feedback adds to the weight of its cell in fold-in, above 0.
     regularization : float
@@ -44,19 +44,19 @@ class FixedFactors(Explaining, FactorRecommender):
     Attributes
     ----------
     user_factors_ : ndarray of shape (n_users, factors)
-        float32: as given, or folded in.
+        float32: the given factors, or those of fold-in.
     item_factors_ : ndarray of shape (n_items, factors)
-        float32: as given.
+        float32: the given factors.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where factors are no finite matrices, or not of the shapes that X asks for.
+        In `fit`, if factors are no finite matrices, or their shapes do not match X.
 
     Notes
     -----
-    Items with factors are recommended without a training event too, and users with factors without a history. A
-    user's history asked about as a matrix is folded in, which need not give what the given factors give.
+    Items with factors are recommended without a training event too, and users with factors without a history. A history
+    given as a matrix is folded in; its answer may differ from that of the user's given factors.
 
     References
     ----------
@@ -137,13 +137,13 @@ class FixedFactors(Explaining, FactorRecommender):
 
     def _restore(self, *, check: bool) -> None:
         super()._restore(check=check)
-        # The options are what was learned, and in the file as such alone.
+        # The options are the learned values, and the file stores them as such.
         self.user_factors = self.user_factors_ if self.users_given_ else None
         self.item_factors = self.item_factors_ if self.items_given_ else None
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         factors = np.zeros((matrix.shape[0], self.item_factors_.shape[1]), np.float32)
-        with one_blas_thread():  # equations are small: handing them to threads takes longer than solving them
+        with one_blas_thread():  # the systems are small: threads would take longer to start than to solve
             for row in np.flatnonzero(np.diff(matrix.indptr)):
                 equations, confidence, vectors = self._equations_of(pick_rows(matrix, slice(row, row + 1)))
                 factors[row] = _solve(equations, confidence @ vectors)
@@ -158,7 +158,7 @@ class FixedFactors(Explaining, FactorRecommender):
         return equations, 1 + extra, vectors
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """The share of each entry in the folded-in user's score (Hu et al. 2008, section 5)."""
+        """The contribution of each entry to the folded-in user's score (Hu et al. 2008, section 5)."""
         equations, confidence, vectors = self._equations_of(history)
         weights = _solve(equations, self.item_factors_[item].astype(np.float64))
         contributions: NDArray[np.float64] = confidence * (vectors @ weights)
@@ -180,7 +180,7 @@ class FixedFactors(Explaining, FactorRecommender):
 
 
 def _solve(equations: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The solution; of those that a penalty too small to be seen leaves, the shortest."""
+    """The solution; the shortest one if the penalty is too small to make it unique."""
     try:
         return np.asarray(np.linalg.solve(equations, right), np.float64)
     except np.linalg.LinAlgError:
@@ -194,7 +194,7 @@ def _check_given(name: str, factors: Any, n: int) -> Floats:
     if len(array) != n:
         raise ValueError(f"FixedFactors.{name} must have {n} rows, as X asks for, got {len(array)}")
     with np.errstate(over="ignore"):
-        array = array.astype(np.float32)  # a copy of its own
+        array = array.astype(np.float32)  # a copy of the caller's array
     if not np.isfinite(array).all():
         row, column = (int(place) for place in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"FixedFactors.{name} must be finite, got {array[row, column]} in row {row}, column {column}")

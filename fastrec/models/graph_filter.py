@@ -1,4 +1,4 @@
-"""GraphFilter: closed-form low-pass filters over the graph of items, with nothing to train."""
+"""GraphFilter: closed-form low-pass filters over the graph of items, without training."""
 
 import math
 from typing import Any, ClassVar
@@ -26,14 +26,14 @@ from fastrec.solvers.filter_search import FilterSearch
 from fastrec.solvers.gramian import fill_lower
 from fastrec.solvers.truncated_svd import SparseProduct, add_dense_products, pad_columns, truncated_svd
 
-MOST_FACTORS = 512  # of "auto"
-TOLERANCE = 1e-2  # of the eigenvalues: directions near the cut-off need not be told apart
+MOST_FACTORS = 512  # the largest number for "auto"
+TOLERANCE = 1e-2  # relative tolerance of the eigenvalues: directions near the cut-off need not be separated
 
 
-# A linear filter of which all numbers take no more bytes than the first, and no more than so many for each entry of the
-# training data, is kept as one dense matrix: an answer is then a sum of its rows.
+# A linear filter is kept as one dense matrix if that takes no more bytes than the first number, and no more numbers for
+# each entry of the training data than the second: an answer is then a sum of its rows.
 DENSE_BYTES, DENSE_NUMBERS = 1 << 28, 64
-USERS_AT_ONCE = 4096  # of a search
+USERS_AT_ONCE = 4096  # users in one batch of a search
 
 GRAPH: Key[tuple[SparseProduct, SparseProduct]] = Key("graph")
 MATRIX: Key[Floats] = Key("filter as a matrix")
@@ -42,7 +42,7 @@ SEARCH: Key[FilterSearch] = Key("search")
 
 
 class GraphFilter(Fading, Weighted, Explaining):
-    """Scores by a low-pass filter over the graph of items: a history is a signal on it, smoothed, with no training.
+    """Scores items by a low-pass filter over the graph of items, without training: a history is a signal on the graph.
 
     Values are strengths of positive feedback; negative ones are refused, zeros are no feedback. With the matrix of
     interactions R, D_U and D_I the sums of its rows and columns, the graph of items is
@@ -53,8 +53,8 @@ class GraphFilter(Fading, Weighted, Explaining):
     `factors` leading eigenvectors of P. "linear" is h(λ) = λ: GF-CF (Shen et al. 2021) with user_exponent =
     item_exponent = 0.5. "plateau" is the flat low-pass filter of ChebyCF (Kim et al. 2025), h(λ) = ½ + ½ sgn(2λ - 1)
     `|2λ - 1|^flatness`, by Chebyshev interpolation of degree `order`. "sharpen" is BSPM's (Choi et al. 2023): the
-    linear filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: what is set
-    afterwards, but for `recency`, acts with the next one.
+    linear filter and the ideal one together, times exp(-sharpness · λ). The filter is made in `fit`: a changed option
+    acts with the next fit, except `recency`, which acts at once.
 
     Parameters
     ----------
@@ -65,23 +65,22 @@ class GraphFilter(Fading, Weighted, Explaining):
     filter : {"linear", "plateau", "sharpen"}
         The form of h.
     user_exponent, item_exponent : float
-        How much an edge counts for less at users with much feedback, and at popular items; from 0 to 1.
+        The exponents that lower the weight of edges of users with much feedback, and of popular items; from 0 to 1.
     degree_exponent : float
-        b: how much popular items are scaled down before the filter and up after it; from 0 to 1.
+        b, the exponent by which popular items are scaled down before the filter and up after it; from 0 to 1.
     order : int
         The degree of the Chebyshev polynomial of "plateau" and "sharpen".
     flatness : float
-        Of "plateau", at least 1: 1 is linear.
+        The flatness of "plateau", at least 1; 1 is linear.
     sharpness : float
-        Of "sharpen", at least 0: 0 is linear.
+        The sharpness of "sharpen", at least 0; 0 is linear.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
-        it acts at once; what is learned does not depend on it.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. A change on a fitted model acts at once; learned
+        values do not depend on it.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     random_state : int, RandomState or None
         The seed of the eigenvectors' iteration.
     n_jobs : int or None
@@ -90,20 +89,20 @@ class GraphFilter(Fading, Weighted, Explaining):
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     eigenvalues_ : ndarray of shape (factors,)
-        The leading eigenvalues of P, float64, falling.
+        The leading eigenvalues of P, float64, in descending order.
     item_vectors_ : ndarray of shape (n_items, factors)
         V, float32.
     gains_ : ndarray of shape (factors,)
-        What is added for each of them, float32: `ideal_weight`, for "sharpen" times exp(-sharpness · λ).
+        The weight of each eigenvector, float32: `ideal_weight`, for "sharpen" times exp(-sharpness · λ).
     coefficients_ : ndarray of shape (order + 1,)
         h as a Chebyshev series in 1 - 2λ, float32; of "linear" the order is 1.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     Notes
     -----
@@ -195,7 +194,8 @@ class GraphFilter(Fading, Weighted, Explaining):
         item_sums = sum_by_code(matrix.indices, weights, matrix.shape[1])
         self.user_weights_ = _powers(user_sums, -self.user_exponent)
         self.item_weights_ = _powers(item_sums, -self.item_exponent)
-        # In units of the least, so that float32 holds them: what is taken from a signal is given back to its scores.
+        # In units of the least weight, so that float32 holds them: the factors taken from a signal return in its
+        # scores.
         least = item_sums.min(initial=np.inf, where=item_sums > 0)
         self.degree_weights_ = _powers(item_sums / least, self.degree_exponent)
         factors = _automatic_factors(matrix.shape[1]) if self.factors == "auto" else int(self.factors)
@@ -223,7 +223,7 @@ class GraphFilter(Fading, Weighted, Explaining):
             raise ValueError("degree_weights_ must be 0 or at least 1")
 
     def row_bytes(self) -> int:
-        """A signal over the items, what it is after one step and after both, and a signal over the users between."""
+        """The bytes of a signal over the items in three stages, and of a signal over the users in between."""
         n_users, n_items = self.seen_.shape
         held = 3 if len(self.coefficients_) == 2 else 6
         return 4 * (held * n_items + n_users + 3 * len(self.gains_))
@@ -240,7 +240,9 @@ class GraphFilter(Fading, Weighted, Explaining):
         return codes, scores
 
     def _search_part(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
-        """The answer of a search, which has the bits of dense scores; these themselves where it would take longer."""
+        """The answer of a search, with the bits of dense scores; the dense scores themselves if a search would take
+        longer.
+        """
         search, signals = self._derived.get(SEARCH, self._make_search), self._signals(self._weigh(audience))
         if search.is_worth(signals):
             exclude = wanted.excluded_of_one if len(audience) == 1 else wanted.exclude
@@ -270,7 +272,7 @@ class GraphFilter(Fading, Weighted, Explaining):
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         scores = self._filter_rows(self._signals(histories))
-        with np.errstate(over="ignore"):  # what float32 does not hold is named where it is answered
+        with np.errstate(over="ignore"):  # an answer reports numbers beyond float32
             scores *= self.degree_weights_
         return scores
 
@@ -278,12 +280,12 @@ class GraphFilter(Fading, Weighted, Explaining):
         return assemble_csr(self._scale_down(histories), histories.indices, histories.indptr, histories.shape)
 
     def _scale_down(self, histories: CodeMatrix) -> Floats:
-        """r_i d_i^(-b) of each entry; an item that nobody has had says nothing."""
+        """The values r_i d_i^(-b) of the entries; 0 for an item without events."""
         degrees = self.degree_weights_[histories.indices]
         return np.where(degrees > 0, histories.data / np.where(degrees > 0, degrees, np.float32(1)), np.float32(0))
 
     def _filter_rows(self, signals: CodeMatrix) -> Floats:
-        """The signals, rows over the items, after the filter: of their shape."""
+        """Applies the filter to signals, which are rows over the items; returns the same shape."""
         n, jobs = signals.shape[0], effective_jobs(self.n_jobs) if signals.shape[0] > 1 else 1
         if self._is_dense:
             matrix = self._derived.get(MATRIX, self._make_matrix)
@@ -298,13 +300,13 @@ class GraphFilter(Fading, Weighted, Explaining):
         return np.ascontiguousarray(scores[:, :n].T)
 
     def _coordinates(self, signals: CodeMatrix, jobs: int) -> Floats:
-        """The signals among the eigenvectors, times the gains, of shape (n, factors)."""
+        """The coordinates of the signals in the eigenvectors, times the gains, of shape (n, factors)."""
         vectors = self._derived.get(VECTORS, lambda: pad_columns(self.item_vectors_))
         found = SparseProduct(signals).times(vectors, jobs)[:, : len(self.gains_)]
         return np.ascontiguousarray(found * self.gains_)
 
     def _make_matrix(self) -> Floats:
-        """P + V diag(gains) Vᵀ, its columns filled up to a multiple of sixteen."""
+        """The matrix P + V diag(gains) Vᵀ, with columns padded to a multiple of sixteen."""
         n, jobs = self.n_features_in_, effective_jobs(self.n_jobs)
         matrix = aligned_zeros(n, padded_width(n))
         fill_lower(self._weighted(), np.zeros(n), matrix, jobs)
@@ -317,15 +319,15 @@ class GraphFilter(Fading, Weighted, Explaining):
         return readonly(matrix)
 
     def _polynomial(self, signals: Floats, jobs: int) -> Floats:
-        """h(P) of the signals; for h(λ) = λ it is one step over the graph."""
+        """Applies h(P) to the signals; for h(λ) = λ that is one step over the graph."""
         graph = self._derived.get(GRAPH, self._graph)
         rows, columns = graph
         coefficients = self.coefficients_
 
-        def smooth(now: Floats) -> Floats:  # P now
+        def smooth(now: Floats) -> Floats:  # applies P
             return columns.times(rows.times(now, jobs), jobs)
 
-        def step(now: Floats) -> Floats:  # (I - 2P) now
+        def step(now: Floats) -> Floats:  # applies I - 2P
             moved = smooth(now)
             moved *= np.float32(-2)
             moved += now
@@ -344,7 +346,7 @@ class GraphFilter(Fading, Weighted, Explaining):
         return scores
 
     def _transfer(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """h(λ)."""
+        """The transfer function h(λ)."""
         if self.filter == "linear":
             return values
         if self.filter == "sharpen":
@@ -359,11 +361,13 @@ class GraphFilter(Fading, Weighted, Explaining):
         return SparseProduct(weighted), SparseProduct(transpose(weighted, effective_jobs(self.n_jobs)))
 
     def _weighted(self) -> CodeMatrix:
-        """M."""
+        """The weighted matrix M."""
         return _weigh_entries(self._training, self.user_weights_, self.item_weights_)
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """r_i d_i^(-b) H_ij d_j^b for each entry i of the row, H being the filter: symmetric, so one column of it."""
+        """The contribution r_i d_i^(-b) H_ij d_j^b of each entry i of the row; H, the filter, is symmetric, so one
+        column serves.
+        """
         impulse = assemble_csr(
             np.ones(1, np.float32), np.array([item], np.int32), np.array([0, 1], np.int64), (1, self.n_features_in_)
         )
@@ -377,7 +381,7 @@ def _automatic_factors(n_items: int) -> int:
 
 
 def _powers(sums: NDArray[np.float64], exponent: float) -> Floats:
-    """The sums to a power; 0 where there is nothing."""
+    """The sums to a power; 0 for a sum of 0."""
     powers: NDArray[np.float64] = np.where(sums > 0, sums, 1.0) ** exponent
     return np.where(sums > 0, powers, 0).astype(np.float32)
 
@@ -389,7 +393,7 @@ def _weigh_entries(matrix: CodeMatrix, users: Floats, items: Floats) -> CodeMatr
 
 
 def _interpolate(transfer: Any, order: int) -> NDArray[np.float64]:
-    """Coefficients of the Chebyshev interpolation of `transfer` on [0, 1], in 1 - 2λ."""
+    """The coefficients of the Chebyshev interpolation of `transfer` on [0, 1], in 1 - 2λ."""
     nodes = np.cos((np.arange(order + 1) + 0.5) / (order + 1) * np.pi)
     coefficients = np.polynomial.chebyshev.chebfit(nodes, transfer((1 - nodes) / 2), order)
     return np.asarray(coefficients, np.float64)

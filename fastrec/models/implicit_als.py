@@ -31,12 +31,12 @@ from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 
-# Each row is moved this many times as far as its solution, from the second epoch on: fewer epochs reach the same loss,
-# and since a step of w takes w(2 - w) of the gain of a full one, none can raise it. docs/explanation/ials.md has the
-# measurements.
+# From the second epoch on, each row moves this many times as far as its solution: fewer epochs reach the same loss. A
+# step of w takes w(2 - w) of the gain of a full one, so no step raises the loss. Measurements are in
+# docs/explanation/ials.md.
 RELAXATION = 1.5
 
-# As many rows at most are ranked to validate an epoch.
+# The largest number of rows ranked to validate an epoch.
 VALIDATION_ROWS = 4_000
 
 
@@ -44,70 +44,67 @@ FOLD_IN: Key[tuple[Floats, NDArray[np.float64]]] = Key("fold-in")
 
 
 class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
-    """Factors from what users did (clicks, plays, purchases), by weighted alternating least squares.
+    """Learns factors from implicit feedback (clicks, plays, purchases), by weighted alternating least squares.
 
-    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. Minimised is
+    Values are weights of positive feedback; negative ones are refused, zeros are no feedback. The fit minimises
 
         sum over all cells  c (p - x·y)²  +  sum over rows  regularization · (sum of c in the row)^ν · ‖row‖²
 
-    with p = 1 and c = 1 + alpha · value where there was feedback, p = 0 and c = 1 elsewhere (Hu, Koren, Volinsky
+    with p = 1 and c = 1 + alpha · value if there was feedback, p = 0 and c = 1 elsewhere (Hu, Koren, Volinsky
     2008), ν being `regularization_exponent`; ν = 1 is the scaling of Rendle, Krichene, Zhang, Koren (2022), ν = 0 a
-    plain penalty. `implicit` has c = alpha · value where there was feedback: for its loss, take 1 from its alpha and
+    plain penalty. `implicit` has c = alpha · value if there was feedback: for its loss, take 1 from its alpha and
     set ν = 0.
 
-    With features of items or users (`fit`), a ridge regression of the factors on them gives vectors to items and users
-    without any event (Gantner et al. 2010); the factors of the others are what they are without features.
+    With features of items or users (`fit`), a ridge regression of the factors on the features gives vectors to items
+    and users without events (Gantner et al. 2010). All other factors are the same as without features.
 
     Parameters
     ----------
     factors : int or "auto"
-        The number of factors. "auto" is 5 times the square root of the number of items or of users, whichever is
-        less: a multiple of 16, at most 128.
+        The number of factors. "auto" is 5 times the square root of the smaller number of items and of users, as a
+        multiple of 16, at most 128.
     regularization : float or "auto"
-        The strength of the penalty, at least 0. "auto" is a share of the one at which noise begins to be learned, which
+        The strength of the penalty, at least 0. "auto" is a share of the strength below which noise is learned. That
         follows from the lengths of users' and of items' histories, density and alpha (docs/explanation/ials.md).
     alpha : float or "auto"
-        What a unit of feedback adds to the weight of its cell, above 0. "auto" is a tenth of cells / sum of values, so
+        The weight that a unit of feedback adds to its cell, above 0. "auto" is a tenth of cells / sum of values, so
         that all feedback together weighs a tenth of all cells.
     regularization_exponent : float
-        ν: how the penalty of a row grows with the sum of its weights.
+        ν, the exponent with which the penalty of a row grows with the sum of its weights.
     feature_regularization : float or "auto"
         The strength of the ridge regression on features, in multiples of the mean squared length of their rows. "auto"
-        is what predicts a hidden fifth of the factors best.
+        is the strength that predicts a hidden fifth of the factors best.
     iterations : int
-        Epochs at most: all users, then all items.
+        The maximum number of epochs; an epoch solves all users, then all items.
     solver : {"auto", "cg", "cholesky"}
-        How a row is solved: by a few steps of conjugate gradients, or by Cholesky in float64, at a cost of factors²
-        for each entry. "auto" is "cg". Fold-in and updates do not depend on it: with A x = b for a row's equations,
-        their backward error is at most 5e-6 (‖A‖ ‖x‖ + ‖b‖), their forward error at most 1e-6 times the condition of A,
-        relative to x.
+        The solver of a row: a few steps of conjugate gradients, or Cholesky in float64, which costs factors² for each
+        entry. "auto" is "cg". Fold-in and updates do not depend on it: for a row's equations A x = b, their backward
+        error is at most 5e-6 (‖A‖ ‖x‖ + ‖b‖), their forward error at most 1e-6 times the condition of A, relative to x.
     cg_steps : int
-        Conjugate-gradient steps for a row in an epoch, starting from where the last epoch left it.
+        Conjugate-gradient steps for a row in an epoch, from the last epoch's solution.
     dtype : {"float16", "float32"}
-        How the other side's factors are read while rows are solved; sums are float32 in both.
+        The type in which the other side's factors are read; sums are float32 in both.
     tol : float
-        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
-        counts as better when NDCG@10 rises by more than this.
+        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops. With validation, an
+        epoch counts as better when NDCG@10 rises by more than this.
     validation_fraction : float
         The share of each row's items to hide from training and to rank after each epoch; 0 is none. Training stops
         when NDCG@10 has not risen for `n_iter_no_change` epochs, and the best epoch's item factors are kept.
     n_iter_no_change : int
         The patience of validation, in epochs.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
-        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
-        learned, `user_factors_` too, does not depend on it.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. Below 1, users of the training data are folded in for
+        each answer. A change on a fitted model acts at once; learned values, even `user_factors_`, do not depend on it.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     random_state : int, RandomState or None
         The seed of the first factors. The same seed gives the same factors, bit for bit on one machine.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     warm_start : bool
-        Begin from the factors of the last fit, where the shapes are those of X.
+        Start from the factors of the last fit, if the shapes match X.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None
@@ -116,17 +113,17 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     user_factors_ : ndarray of shape (n_users, factors)
         float32, C-contiguous: `transform` of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, in the eigenbasis of their Gramian, the largest eigenvalue first.
     item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
-        What was given to `fit`.
+        The features given to `fit`.
     item_map_, user_map_ : ndarray of shape (m + 1, factors), or None
-        The vector of each feature; as the last row, what all rows have.
+        The vector of each feature, and in the last row the part common to all.
     factors_, alpha_, regularization_ : int, float, float
-        The numbers that were used: the options, or what "auto" came to.
+        The numbers that were used: the options, or the choices of "auto".
     loss_curve_ : ndarray of shape (n_iter_,)
         The loss above after each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -137,9 +134,9 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, where the loss is no longer finite.
+        In `fit`, if the loss is no longer finite.
 
     Notes
     -----
@@ -235,19 +232,19 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     def fit(
         self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
     ) -> Self:
-        """Learn the factors.
+        """Learns the factors.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         item_features, user_features
             Sparse or dense matrices of shape (n_items, m) and (n_users, m), their rows in the order of the codes, or
-            None. Items and users without any event are then answered by their features.
+            None. Items and users without events are then answered by their features.
         X_val
-            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            The data to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
 
         Returns
@@ -257,26 +254,27 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+            As the class says. After an error or an interrupt (Ctrl-C) the model is unchanged.
         """
         return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
     def fit_users(self, X: Any, item_factors: Floats) -> Self:
-        """The model of item factors that were learned elsewhere: only the users of X are folded in.
+        """Fits the users of X alone, with given item factors.
 
         Parameters
         ----------
         X
             As in `fit`.
         item_factors
-            Of shape (n_items, factors), in any basis: they are turned into the eigenbasis of their Gramian.
+            The factors, of shape (n_items, factors), in any basis: they are rotated into the eigenbasis of their
+            Gramian.
         """
         return self._learn(X, item_factors=item_factors)
 
     def for_users(self, histories: CodeMatrix) -> Self:
-        """A model of the same items and of other users, who are known by their places; it shares all arrays of items.
+        """Returns a model with the same items and other users, by their places; it shares all arrays of items.
 
-        What is worked out of the items once serves all such models.
+        All such models share the values derived from the items.
         """
         other = copy.copy(self)
         other._derived = self._derived.kept(self._of_items)
@@ -294,7 +292,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         X_val: Any = None,
         item_factors: Floats | None = None,
     ) -> None:
-        """Learn the factors; or take `item_factors`, of shape (n_items, factors), that were learned elsewhere."""
+        """Learns the factors; or takes over given `item_factors`, of shape (n_items, factors)."""
         self._adopt_features(matrix.shape, item_features, user_features)
         jobs = effective_jobs(self.n_jobs)
         self._choose_settings(matrix, None if item_factors is None else item_factors.shape[1])
@@ -310,7 +308,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         self._map_features()
 
     def _choose_settings(self, matrix: CodeMatrix, factors: int | None) -> None:
-        """Find the numbers that options of "auto" come to; `factors` is how many are given already."""
+        """Chooses the numbers of options that are "auto"; `factors` is the number of given ones."""
         self.factors_, self.alpha_, self.regularization_ = Settings.of(self, DataSize.of(matrix))
         if factors is not None and self.factors == "auto":
             self.factors_ = factors
@@ -324,11 +322,11 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
 
     @property
     def _strength(self) -> float:
-        """The strength of the penalty; the option acts at once where it is set on a fitted model."""
+        """The strength of the penalty; a change of the option on a fitted model acts at once."""
         return self.regularization_ if isinstance(self.regularization, str) else float(self.regularization)
 
     def _map_features(self) -> None:
-        """Learn what features say of factors; items without events get their vectors by it."""
+        """Learns the map from features to factors, and gives items without events their vectors by it."""
         jobs = effective_jobs(self.n_jobs)
         if self.item_features_ is not None:
             ridge = FeatureRidge(self.item_features_, self.item_counts_, self.feature_regularization, jobs)
@@ -352,7 +350,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return Side(matrix, *options), Side(assemble_csr(data, indices, indptr, matrix.shape[::-1]), *options)
 
     def _start(self, matrix: CodeMatrix) -> tuple[Floats, Floats]:
-        """The factors to begin from: normal, of variance 0.01 / factors; or those of the last fit."""
+        """The first factors: normal, of variance 0.01 / factors; or those of the last fit."""
         width = padded_width(self._rank)
         seed = seed_of(self.random_state)
         started = []
@@ -374,7 +372,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         hidden: CodeMatrix | None,
         jobs: int,
     ) -> Floats:
-        """Epochs until enough of them are done; returns the item factors to keep."""
+        """Runs the epochs; returns the item factors to keep."""
         by_user, by_item = self._sides(trained, jobs)
         sides = ((users, items, by_user), (items, users, by_item))
 
@@ -411,24 +409,25 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return _without_padding(side.fold(vectors, eigenvalues, jobs), self._rank)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
-        """Histories say more than features; these count where there is no history."""
+        """Folds in by histories; features serve users without a history."""
         return np.where((np.diff(matrix.indptr) > 0)[:, None], self._fold_in(matrix), vectors)
 
     def _update_items(self, change: Change) -> None:
-        """Changed items are solved anew, then all factors are turned into the new eigenbasis."""
+        """Solves changed items again, then rotates all factors into the new eigenbasis."""
         self.item_factors_ = _without_padding(self._solve_items(change), self._rank)
         self.clear_derived()
         self._map_features()
 
     def _solve_items(self, change: Change) -> Floats:
-        """The changed items solved, given all users, of whom the changed ones are solved first; padded.
+        """Solves the changed items given all users, after the changed users; returns padded factors.
 
-        A function of the matrix and the factors before alone: who replays the same updates gets the same bits.
+        The result depends on the matrix and the earlier factors alone: a replay of the same updates gives the same
+        bits.
         """
         jobs = effective_jobs(self.n_jobs)
         width = padded_width(self._rank)
         items = _with_padding(self.item_factors_, self.n_features_in_, width)
-        items[self.item_counts_ == 0] = 0  # what features say of them is no part of the loss
+        items[self.item_counts_ == 0] = 0  # vectors from features are no part of the loss
         users = _with_padding(self.user_factors_, self.seen_.shape[0], width)
         self.item_factors_ = _without_padding(items.copy(), self._rank)
         users[change.users, : self._rank] = self._factors_of(change.users)
@@ -444,7 +443,9 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return items
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """c_i y_aᵀ A⁻¹ y_i for each entry i of the row, A being the matrix of its equations (Hu et al. 2008, 5)."""
+        """The contribution c_i y_aᵀ A⁻¹ y_i of each entry i of the row, A being the matrix of its equations (Hu et
+        al. 2008, 5).
+        """
         _, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         extra = self.alpha_ * history.data.astype(np.float64)
@@ -455,9 +456,11 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return shares
 
     def _fold_in_arrays(self) -> tuple[Floats, NDArray[np.float64]]:
-        """The item factors at the kernel's width, and the diagonal of the Gramian of those with events: all of it."""
+        """The item factors at the kernel's width, and the diagonal of the Gramian of items with events, which is
+        diagonal.
+        """
         squares = np.zeros(self.item_factors_.shape[1])
-        known = self.item_counts_ > 0  # what features say of the others is no part of the loss
+        known = self.item_counts_ > 0  # vectors from features are no part of the loss
         for first in range(0, len(self.item_factors_), 4096):
             block = self.item_factors_[first : first + 4096][known[first : first + 4096]]
             squares += np.square(block, dtype=np.float64).sum(axis=0)
@@ -480,7 +483,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
 
 
 def _with_padding(factors: Floats, size: int, width: int) -> Floats:
-    """A copy of shape (size, width), with zeros for what is new."""
+    """A copy of shape (size, width), with zeros for new rows and columns."""
     grown = aligned_zeros(size, width)
     grown[: len(factors), : factors.shape[1]] = factors
     return grown

@@ -1,4 +1,4 @@
-"""Item2Vec: vectors of items by skip-gram with negative sampling over what users took one after the other."""
+"""Item2Vec: item vectors by skip-gram with negative sampling over the items that users took one after the other."""
 
 import copy
 from collections.abc import Mapping
@@ -34,20 +34,20 @@ from fastrec.solvers.blocks import Cell, Cells, assign_items, count_blocks
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, update_seed, validation_ndcg
 from fastrec.solvers.losses import make_side
 
-PAIRS_AT_ONCE = 1 << 22  # pairs that are made, assigned to blocks and learned from at a time: 32 MiB
+PAIRS_AT_ONCE = 1 << 22  # pairs made, assigned to blocks and trained on at a time: 32 MiB
 POOL_STEPS = 8  # items are drawn in proportion to a power of their events, in steps of an eighth of the mean
-UPDATE_PASSES, UPDATE_RATE = 5, 0.5  # an update's, the second as a share of the learning rate, falling to nothing
-OLD_CONTEXT = 10  # items of the old history that new ones are paired with, where there is no window
-LOWEST_RATE = 1e-3  # the share of the learning rate that is left in the end, as in word2vec
+UPDATE_PASSES, UPDATE_RATE = 5, 0.5  # passes of an update, and its share of the learning rate, which falls to 0
+OLD_CONTEXT = 10  # items of the old history paired with new ones if there is no window
+LOWEST_RATE = 1e-3  # the share of the learning rate left at the end, as in word2vec
 
 
 class Item2Vec(Fading, Explaining, UpdatingFactors):
-    """Vectors of items from sequences or baskets of users, by skip-gram with negative sampling (Word2Vec).
+    """Learns item vectors from users' sequences or baskets, by skip-gram with negative sampling (Word2Vec).
 
-    Values count as weights of a history when a user is folded in, not in training; negative ones are refused, zeros are
-    no feedback. Interactions with times are sequences: what lies within `window` events of an item is its context.
-    Without times a row is a basket, all of which is context (`window=None`). Minimised is, for each pair of a center c
-    and a context o,
+    Values weigh a history in fold-in, not in training; negative ones are refused, zeros are no feedback. Interactions
+    with times are sequences: the items within `window` events of an item are its context. Without times a row is a
+    basket, in which all items are context (`window=None`). The fit minimises, for each pair of a center c and a context
+    o,
 
         -log sigmoid(y_c·z_o) - sum over n_negatives items drawn  log sigmoid(-y_c·z_j)
 
@@ -55,54 +55,53 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
         y_i·z_j + popularity_exponent · log(users of j)
 
-    over the items i of the history: what is likely to be met beside them, since y·z has learned what a pair is more
-    frequent than negatives drawn, which are the more frequent the more popular. With `scoring="similar"` it is the mean
-    cosine of y_i and y_j: what is like the history, however rare. `explain` shows the parts of either.
+    over the items i of the history. It ranks items that are likely to occur beside them: y·z measures how much more
+    frequent a pair is than a drawn negative, and popular items are drawn more often. With `scoring="similar"` the score
+    is the mean cosine of y_i and y_j, which ranks similar items, however rare. `explain` shows the parts of either.
 
     Parameters
     ----------
     factors : int
         The length of a vector.
     window : int or None
-        Events on either side that are context, of sequences; None is the whole sequence.
+        The number of events on either side that are context in sequences; None is the whole sequence.
     dynamic_window : bool
         Whether each center's window is drawn from 1 to `window`, as word2vec does, so that near events count more.
     n_negatives : int
-        Items drawn for each pair.
+        The number of items drawn for each pair.
     negative_exponent : float
-        Items are drawn in proportion to this power of their events: 1 as often as they occur, 0 all alike.
+        Items are drawn in proportion to this power of their events: with 1 as often as they occur, with 0 uniformly.
     scoring : {"next", "similar"}
-        What an item is scored by, as above. `similar_items` go by the cosine of the y in both.
+        The score of an item, as above. With both, `similar_items` uses the cosine of the y.
     popularity_exponent : float or "auto"
-        How much an item's number of users adds to its score, of "next"; "auto" is `negative_exponent` + 0.25.
+        The weight of an item's popularity in the score "next"; "auto" is `negative_exponent` + 0.25.
     subsample : float
         The share of all events above which an item's events are left out at random, as in word2vec (its `sample`); 0
         leaves out none.
     learning_rate : float
         The length of a step; it falls to a thousandth with the epochs.
     iterations : int
-        Epochs: each visits every event once.
+        The number of epochs; each visits every event once.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
-        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
-        learned, `user_factors_` too, does not depend on it.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. Below 1, users of the training data are folded in for
+        each answer. A change on a fitted model acts at once; learned values, even `user_factors_`, do not depend on it.
     tol, validation_fraction, n_iter_no_change, random_state, n_jobs, warm_start, verbose, callback
         As in `SGDFactorization`; the hidden part of a row is ranked by NDCG@10.
 
     Attributes
     ----------
     item_factors_ : ndarray of shape (n_items, factors + 1) or (n_items, factors)
-        float32: z and what popularity adds; with "similar" the unit vectors of y. Zero where an item has no event.
+        float32: z and the popularity term; with "similar" the unit vectors of y. Zero for an item without events.
     user_factors_ : ndarray of shape (n_users, factors + 1) or (n_users, factors)
         float32: the weighted means of the y of their items, and 1; with "similar" those of the unit vectors.
     center_factors_ : ndarray of shape (n_items, factors) or None
-        float32: the y, by which items are like each other: ready for an index by cosine. None with "similar", where
-        `item_factors_` are those.
+        float32: the y, with which items are compared: ready for an index by cosine. None with "similar", whose
+        `item_factors_` are the y.
     context_factors_ : ndarray of shape (n_items, factors)
         float32: the vectors of items as contexts.
     item_norms_ : ndarray of shape (n_items,)
-        float32: the lengths that the vectors of items had in training, from which updates go on.
+        float32: the lengths of the item vectors in training, from which updates continue.
     loss_curve_ : ndarray of shape (n_iter_,)
         The mean loss of a pair in each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -113,7 +112,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
         In `fit`, after the epoch in which the loss or a vector is no longer finite.
 
@@ -214,7 +213,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         self.callback = callback
 
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
-        """Learn the vectors.
+        """Learns the vectors.
 
         Parameters
         ----------
@@ -222,9 +221,9 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Interactions
             with times are sequences, repeated events included; others are baskets.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         X_val
-            What to validate on: other interactions of the same users and items, of the shape of X.
+            The data to validate on: other interactions of the same users and items, of the shape of X.
 
         Returns
         -------
@@ -233,7 +232,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, the model is left as it was.
+            As the class says. After an error or an interrupt the model is unchanged.
         """
         timed = isinstance(X, Interactions) and X.times is not None
         if timed:
@@ -269,7 +268,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         return validation_ndcg(lambda rows: users[rows] @ twin.item_factors_.T, trained, hidden)
 
     def _take_vectors(self, vectors: "Vectors", counts: NDArray[np.int64]) -> None:
-        """Set the factors by which histories and items are scored, with the items' numbers of users."""
+        """Sets the factors with which histories and items are scored, and the items' numbers of users."""
         self.item_norms_, self.context_factors_ = vectors.norms, vectors.contexts
         if self.scoring == "similar":
             self.item_factors_, self.center_factors_ = vectors.units, None
@@ -281,7 +280,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         self.center_factors_ = vectors.units * vectors.norms[:, None]
 
     def _trained(self) -> tuple[Floats, Floats]:
-        """The vectors of items as centers and as contexts, as long as training left them."""
+        """The vectors of items as centers and as contexts, with their lengths from training."""
         if self.center_factors_ is None:
             return self.item_factors_ * self.item_norms_[:, None], self.context_factors_
         return self.center_factors_, self.context_factors_
@@ -293,10 +292,10 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
         if "item_factors_" in vars(self) and (self.center_factors_ is None) != (self.scoring == "similar"):
-            raise ValueError("center_factors_ must be there with scoring='next' and not with 'similar'")
+            raise ValueError("center_factors_ must be given with scoring='next', and must be None with 'similar'")
 
     def _update_items(self, change: Change) -> None:
-        """Steps over pairs among the new events of each user and some of the old, from where the model stands."""
+        """Trains further on pairs among the new events of each user and some old ones."""
         seed = update_seed(self)
         rng = np.random.default_rng(seed)
         sequences, window = self._new_sequences(change, rng)
@@ -321,7 +320,9 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         return Sequences(starts, items), (self.window or 0) if in_time else 0
 
     def _new_events(self, change: Change, old: CodeMatrix) -> tuple[NDArray[Any], NDArray[Any], bool]:
-        """The place of each new event's user among those changed, its item, and whether they are in order of time."""
+        """The place of each new event's user among the changed users, its item, and whether events are in order of
+        time.
+        """
         events = change.events
         if events is None or events.times is None:
             new = added_entries(old, pick_rows(self._training, change.users))
@@ -340,7 +341,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
         return np.column_stack([_means(matrix, self.center_factors_), something.astype(np.float32)])
 
     def _comparable(self, factors: Floats) -> Floats:
-        """The factors without what popularity adds."""
+        """The factors without the column of popularity."""
         return np.ascontiguousarray(factors[:, : self.factors])
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
@@ -354,7 +355,7 @@ class Item2Vec(Fading, Explaining, UpdatingFactors):
 
 
 class Vectors(NamedTuple):
-    """The result of a training on items: unit vectors and norms as centers, and vectors as contexts."""
+    """The item vectors of a training: unit vectors and norms as centers, and vectors as contexts."""
 
     units: Floats
     norms: Floats
@@ -362,7 +363,7 @@ class Vectors(NamedTuple):
 
 
 class _SkipGram:
-    """One training: the vectors of items as centers and as contexts, and the pairs of an epoch."""
+    """One training: the item vectors as centers and as contexts, and the pairs of an epoch."""
 
     def __init__(
         self, model: Item2Vec, sequences: Sequences, window: int, counts: NDArray[np.int64], seed: int
@@ -385,7 +386,7 @@ class _SkipGram:
         self.groups = np.unique(balanced_cuts(lengths * reach, groups))
 
     def _start(self) -> tuple[Parameters, Parameters]:
-        """Centers uniform in ±1 / (2 · factors), contexts zero, as in word2vec."""
+        """Initialises the vectors as in word2vec: centers uniform in ±1 / (2 · factors), contexts zero."""
         factors = self.model.factors
         centers, contexts = (aligned_zeros(self.n_items, self.width) for _ in range(2))
         rng = np.random.default_rng(self.seed)
@@ -393,14 +394,14 @@ class _SkipGram:
         return make_side(centers, False, SGD), make_side(contexts, False, SGD)
 
     def begin_from(self, centers: Floats, contexts: Floats) -> None:
-        """Put what is known of the first items, or of all, in the place of what they would begin with."""
+        """Puts the known vectors of the first items, or of all, in place of the initial ones."""
         known = centers.any(axis=1)
         for side, rows in ((self.centers, centers), (self.contexts, contexts)):
             own = side.rows.reshape(self.n_items, self.width)
             own[: len(rows), : self.model.factors][known] = rows[known]
 
     def arrays(self) -> Vectors:
-        """The vectors of items; as centers, those without events are zeros."""
+        """The vectors of items; the centers of items without events are zeros."""
         centers, contexts = (
             side.rows.reshape(self.n_items, self.width)[:, : self.model.factors]
             for side in (self.centers, self.contexts)
@@ -411,7 +412,7 @@ class _SkipGram:
         return Vectors(np.ascontiguousarray(units, np.float32), norms, contexts.copy())
 
     def run_epoch(self, epoch: int, left: float) -> float:
-        """Pairs of all sequences, group by group; returns their mean loss."""
+        """Trains on the pairs of all sequences, group by group; returns their mean loss."""
         rate = np.float32(self.model.learning_rate * left)
         sizes = StepSizes(rate, np.float32(0), np.float32(0))
         loss, pairs = 0.0, 0
@@ -425,7 +426,7 @@ class _SkipGram:
         return loss / max(1, pairs)
 
     def _run_group(self, first: int, last: int, rng: np.random.Generator, sizes: StepSizes) -> tuple[float, int]:
-        nothing = np.zeros(1, np.int32)  # contexts of a center are not left out when items are drawn
+        nothing = np.zeros(1, np.int32)  # draws do not leave out a center's contexts
 
         def run(cell: Cell) -> tuple[float, int]:
             return step_labels(
@@ -436,7 +437,7 @@ class _SkipGram:
         return self._assign_pairs(first, last, rng).run(rng, run, self.jobs)
 
     def _assign_pairs(self, first: int, last: int, rng: np.random.Generator) -> Cells:
-        """The pairs of some sequences."""
+        """Makes the pairs of some sequences, assigned to blocks."""
         blocks, pieces = self.blocks, 16
         center_block, _ = assign_items(rng, self.counts, self.copies, blocks)
         context_block, pools = assign_items(rng, self.counts, self.copies, blocks)
@@ -478,7 +479,9 @@ def _without_zeros(data: Interactions) -> Interactions:
 
 
 def _kept_shares(counts: NDArray[np.int64], subsample: float) -> Floats:
-    """The probability with which an item's events stay: √(t/f) + t/f of its share f of all events, as word2vec's C."""
+    """The probability with which an item's events are kept: √(t/f) + t/f for its share f of all events, as in
+    word2vec's C.
+    """
     if subsample == 0 or not counts.any():
         return np.ones(len(counts), np.float32)
     ratios = subsample / np.maximum(counts / counts.sum(), 1e-12)

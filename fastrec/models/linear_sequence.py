@@ -1,4 +1,4 @@
-"""A linear model of what comes next: the regression of every prefix's future on its past, in closed form."""
+"""A linear sequence model: the regression of every prefix's future on its past, in closed form."""
 
 from typing import ClassVar
 
@@ -21,47 +21,47 @@ Doubles = NDArray[np.float64]
 
 
 class LinearSequence(ItemWeights):
-    """Weights from items to later items, by ridge regression over every prefix of every history, in closed form.
+    """Item-to-item weights for the next items, by ridge regression over every prefix of every history, in closed form.
 
-    After each event t of a history, s_t is what came up to then and y_t what came after, both faded by distance:
+    After each event t of a history, s_t sums the items up to t and y_t the later ones, both faded by distance:
     Σ memory^(events since) and Σ ahead^(events until, less one) over items. The weights B minimise
 
         Σ w ‖y_t - s_t B‖² + regularization · ‖B‖²,      B = (Σ w s_t s_tᵀ + regularization)⁻¹ Σ w s_t y_tᵀ,
 
-    over all t of all histories, with w the number of a history's prefixes to the power of -`power`. It is EASE's sister
-    with order, and the closed form of SLIST's transitions (Choi, Kim, Lee, Shim, Lee 2021). No prefix is made: pairs of
-    events at most `window` apart add geometric series. No constraint on the diagonal is needed, since no event is in
+    over all t of all histories, with w the number of a history's prefixes to the power of -`power`. It is EASE with
+    order, and the closed form of SLIST's transitions (Choi, Kim, Lee, Shim, Lee 2021). Prefixes are never built: pairs
+    of events at most `window` apart add geometric series. No constraint on the diagonal is needed, since no event is in
     its own past. Time and memory are those of dense EASE: n² numbers and n³ operations for n items.
 
     Interactions need times. The values of a plain matrix are places in an order: the largest is the newest. Values of
-    events do not weigh.
+    events are not read.
 
     Parameters
     ----------
     regularization : float
         λ, above 0. Tune it by factors of three.
     memory : float
-        How much of an event is left in the past one event later, from 0 to 1; also when a history is answered.
+        The fading of the past: the share of an event that is left one event later, from 0 to 1; answers use it, too.
     ahead : float
-        How much less an event counts in the future that is one event further away, from 0 to 1; 0 is the next event
-        alone.
+        The fading of the future: the share that an event counts for each further event away, from 0 to 1; with 0 only
+        the next event counts.
     window : int
-        How far apart the events of a pair may be, at least 1.
+        The largest distance of the events of a pair, at least 1.
     before : float
-        What a pair counts in Σ w s_t y_tᵀ against its order, from 0 to 1. Where items have few users, much of their
+        The weight of a pair in Σ w s_t y_tᵀ in reversed order, from 0 to 1. If items have few users, much of their
         order is chance: try 0.35.
     power : float
-        0 counts every prefix alike, 1 every history, from 0 to 1.
+        0 gives every prefix the same weight, 1 every history; from 0 to 1.
     source_exponent, target_exponent : float
-        How far items with many users are set back, from 0 to 2. In the history they are set back by a λ_i of
-        regularization · (1 + n_i)^source_exponent for the n_i users of item i. As recommendations they are set back by
-        weights divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of
-        `SequenceRules`. Where items have few users, try 0.5 and 0.2.
+        The strength with which items with many users are lowered, from 0 to 2. In the history, λ_i lowers them with
+        regularization · (1 + n_i)^source_exponent for the n_i users of item i. As recommendations, their weights are
+        divided by (1 + n_j)^target_exponent. With a large regularization the weights become those of `SequenceRules`.
+        If items have few users, try 0.5 and 0.2.
     method : {"auto", "dense", "sparse"}
         "dense" solves for all items at once: n² numbers and n³ operations, for n items. "sparse" solves for each item
         among the `neighbors` items that would predict it best alone. "auto" is dense up to 20 000 items.
     neighbors : int
-        How many other items may predict an item in the sparse method, at least 1.
+        The number of other items that may predict an item in the sparse method, at least 1.
     threshold : float
         For the sparse method: entries g_ij of Σ w s_t s_tᵀ below this share of √(g_ii + λ_i) √(g_jj + λ_j) count as 0,
         from 0 to below 1. It bounds the memory on large data.
@@ -73,16 +73,16 @@ class LinearSequence(ItemWeights):
     Attributes
     ----------
     weights_ : ndarray or csr_array of shape (n_items, n_items)
-        float32: in row i and column j, what item i, as the newest event, adds to the score of item j.
+        float32: the entry in row i and column j is what item i, as the newest event, adds to item j's score.
     order_ : ndarray of shape (nnz,)
         int32: the place of each entry of `seen_` in its user's order, the oldest first.
 
     Raises
     ------
     ValueError
-        In `fit`, where Interactions have no times.
+        In `fit`, if Interactions have no times.
     FloatingPointError
-        In `fit`, where the regularization is too small for float32.
+        In `fit`, if the regularization is too small for float32.
 
     Examples
     --------
@@ -154,12 +154,12 @@ class LinearSequence(ItemWeights):
             raise self._singular()
 
     def _penalties(self) -> Doubles:
-        """λ_i, of shape (n_items,)."""
+        """The penalties λ_i, of shape (n_items,)."""
         penalties = self.regularization * (self.item_counts_ + 1.0) ** self.source_exponent
         return penalties.astype(np.float64, copy=False)
 
     def _shares(self) -> Floats:
-        """The share by which each item is set back as a recommendation, of shape (n_items,)."""
+        """The factor that lowers each item as a recommendation, of shape (n_items,)."""
         shares: Floats = ((self.item_counts_ + 1.0) ** -self.target_exponent).astype(np.float32)
         return shares
 

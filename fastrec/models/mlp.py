@@ -40,12 +40,12 @@ from fastrec.solvers.network_training import runner as threads
 
 Callback = Callable[[int, float, float], bool | None]
 
-# What was trained, as `network_` has it.
+# The names of the trained architecture's parts, as in `network_`.
 NETWORK = ("architecture", "factors", "layers", "normalization", "loss", "negatives", "regularization")
 
-WEIGHT_RANGE = 1e30  # beyond it, what a network puts out is not finite for long
+WEIGHT_RANGE = 1e30  # beyond it, the network's output soon overflows
 
-# Users who are folded in: steps of Adam, and their size.
+# Fold-in of users: the number of Adam's steps, and their size.
 FOLD_IN_STEPS = 40
 FOLD_IN_RATE = 0.05
 
@@ -61,8 +61,8 @@ class MLPRecommender(Recommender):
 
     With `loss="logistic"`, an entry is a positive sample whose weight is its value, and the score is a probability;
     with "squared", an entry's value is the number that the score should reach, such as a rating. Values below zero are
-    refused, zeros are no entries. In both, `negatives` items that are not in the user's row are drawn for each entry,
-    anew in each epoch, as samples of 0; for ratings, take none.
+    refused, zeros are no entries. With both, each epoch draws `negatives` items outside the user's row for each entry,
+    as samples of 0. For ratings, set `negatives=0`.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class MLPRecommender(Recommender):
     layers : sequence of int
         The widths of the dense layers of "mlp" and "neumf": each linear, then normalization, ReLU, dropout.
     dropout : float
-        The share of a layer's outputs that vanish in training, from 0 and below 1.
+        The share of a layer's outputs set to 0 in training, from 0 to below 1.
     normalization : {"batch", "layer"} or None
         Batch normalization takes its means over blocks of at most 256 samples of a batch.
     loss : {"logistic", "squared"}
@@ -83,17 +83,17 @@ class MLPRecommender(Recommender):
     negatives : int
         Samples of 0 for each entry.
     learning_rate : float
-        Adam's, above 0.
+        The learning rate of Adam, above 0.
     regularization : float
         Weight decay, decoupled (Loshchilov, Hutter 2019): each step takes learning_rate · regularization off all
         parameters, and off the embeddings that have been in a sample.
     iterations : int
-        Epochs at most.
+        The maximum number of epochs.
     batch_size : int
-        Samples of a step, at most.
+        The maximum number of samples of a step.
     tol : float
-        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
-        counts as better when NDCG@10 rises by more than this.
+        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops. With validation, an
+        epoch counts as better when NDCG@10 rises by more than this.
     validation_fraction : float
         The share of each row's items to hide from training and to rank after each epoch; 0 is none. Training stops
         when NDCG@10 has not risen for `n_iter_no_change` epochs, and the best epoch is kept.
@@ -104,7 +104,7 @@ class MLPRecommender(Recommender):
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     warm_start : bool
-        Begin from what the last fit learned, where the shapes are the same.
+        Start from the learned values of the last fit, if the shapes are the same.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None
@@ -113,14 +113,14 @@ class MLPRecommender(Recommender):
     Attributes
     ----------
     user_embeddings_, item_embeddings_ : ndarray of shape (n_users, width), (n_items, width)
-        float32; width is `factors`, for "neumf" twice that: first the part that is multiplied. Users with one and the
-        same history share the mean of what was learned for them.
+        float32; width is `factors`, for "neumf" twice that: first the part that is multiplied. Users with the same
+        history share the mean of their vectors.
     weights_ : ndarray of shape (n_weights,)
-        float32: all other parameters; `network_weights()` has them by name.
+        float32: all other parameters; `network_weights()` returns them by name.
     moments_ : ndarray of shape (n_weights,) or None
         Batch normalization's running means and variances, at the places of gains and shifts in `weights_`.
     network_ : list
-        What was trained: architecture, factors, layers, normalization, loss, negatives, regularization.
+        The trained network: architecture, factors, layers, normalization, loss, negatives, regularization.
     loss_curve_ : ndarray of shape (n_iter_,)
         The mean loss of a sample in each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -131,17 +131,17 @@ class MLPRecommender(Recommender):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, in the epoch in which the loss is no longer finite.
+        In `fit`, after the epoch in which the loss is no longer finite.
 
     Notes
     -----
     See docs/explanation/mlp.md for the equations, how unseen users are answered, and a Keras model line by line.
 
-    A history that is a training user's own gets that user's embedding. Any other is folded in, by 40 steps of Adam on
-    the same loss over its items and negatives of its own, from the mean embedding, with all else at rest. Both hang on
-    the history alone.
+    A history that is a training user's own gets that user's embedding. Any other history is folded in from the mean
+    embedding, by 40 steps of Adam on the same loss over its items and its own negatives; all else is fixed. Both
+    embeddings depend on the history alone.
 
     Examples
     --------
@@ -240,16 +240,16 @@ class MLPRecommender(Recommender):
     # -- learning
 
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
-        """Train the network.
+        """Trains the network.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         X_val
-            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            The data to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
 
         Returns
@@ -259,7 +259,7 @@ class MLPRecommender(Recommender):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+            As the class says. After an error or an interrupt (Ctrl-C) the model is unchanged.
 
         Examples
         --------
@@ -292,7 +292,7 @@ class MLPRecommender(Recommender):
     def _start(
         self, layout: NetworkLayout, matrix: CodeMatrix, rng: np.random.Generator
     ) -> tuple[Floats, Floats, Floats]:
-        """Weights and embeddings to begin from, padded."""
+        """The first weights and embeddings, padded."""
         weights = layout.start(rng)
         if self.loss == "squared" and self.negatives == 0 and matrix.nnz:
             weights[layout.places[-1]] = matrix.data.mean(dtype=np.float64)
@@ -315,7 +315,7 @@ class MLPRecommender(Recommender):
         trained: CodeMatrix,
         hidden: CodeMatrix | None,
     ) -> None:
-        """Epochs until enough of them are done; keeps the last one, with validation the best."""
+        """Runs the epochs; keeps the last one, or with validation the best."""
 
         def validate() -> float:
             assert hidden is not None
@@ -356,7 +356,7 @@ class MLPRecommender(Recommender):
         return f"A learning_rate below {self.learning_rate} or smaller values may help."
 
     def _keep(self, trainer: Trainer) -> None:
-        """Take over copies of what the trainer has learned by now."""
+        """Takes over copies of the trainer's parameters."""
         layout = trainer.layout
         self.user_embeddings_ = layout.unpad_rows(trainer.users.values.copy())
         self.item_embeddings_ = layout.unpad_rows(trainer.items.values.copy())
@@ -370,7 +370,7 @@ class MLPRecommender(Recommender):
     # -- asking
 
     def rerank(self, users: Any, candidates: Any, k: int = 10, *, on_unknown: str = "error") -> TopK:
-        """The `k` best of each user's candidates, which another model has found.
+        """Ranks the candidates of another model; returns the `k` best of each user.
 
         Only the candidates are scored: hundreds of pairs for a user instead of all items.
 
@@ -382,19 +382,19 @@ class MLPRecommender(Recommender):
             The TopK of another model, whose items are this model's; or ids of items, of shape (n, m), or a sequence
             of a sequence for each user.
         k
-            How many of them for each.
+            The number of items for each user.
         on_unknown
             As in `recommend`.
 
         Returns
         -------
         TopK
-            Codes and scores of shape (n, k), best first. What a user has seen is among them where it is a candidate.
+            Codes and scores of shape (n, k), best first. A seen item is among them if it is a candidate.
 
         Raises
         ------
         ValueError
-            Where candidates are of items that this model does not know, or not one row for each user.
+            If the model does not know a candidate, or there is not one row for each user.
 
         Examples
         --------
@@ -426,8 +426,7 @@ class MLPRecommender(Recommender):
         return rows_of_lists(codes.ravel(), np.full(len(codes), codes.shape[1]), self.n_features_in_)
 
     def network_weights(self) -> dict[str, Floats]:
-        """The parameters but the embeddings, by name: kernel0 (inputs × outputs), bias0, …, product, output,
-        bias.
+        """The parameters except the embeddings, by name: kernel0 (inputs × outputs), bias0, …, product, output, bias.
 
         Examples
         --------
@@ -443,7 +442,7 @@ class MLPRecommender(Recommender):
         return NetworkLayout(architecture, factors, tuple(layers), normalization)
 
     def _check_network(self) -> None:
-        """Raise a ValueError or TypeError where what a file says of the network is not what `fit` would have put in."""
+        """Raises a ValueError or TypeError if a file's network is not one that `fit` makes."""
         name, network = type(self).__name__, self.network_
         if len(network) != len(NETWORK):
             raise ValueError(f"{name}.network_ must have {len(NETWORK)} parts, got {len(network)}")
@@ -470,7 +469,7 @@ class MLPRecommender(Recommender):
         return vectors
 
     def _fold_in(self, histories: CodeMatrix) -> Floats:
-        """Embeddings of users by their histories, of shape (n, width)."""
+        """Folds in users by their histories; returns embeddings of shape (n, width)."""
         known = self._derived.get(KNOWN_ROWS, lambda: KnownRows(self._training)).find(histories)
         old, new = np.flatnonzero(known >= 0), np.flatnonzero(known < 0)
         vectors = np.empty((len(known), self.user_embeddings_.shape[1]), np.float32)
@@ -485,7 +484,7 @@ class MLPRecommender(Recommender):
         return vectors
 
     def _drop_users(self) -> None:
-        """See `Learner._drop_users`: of their vectors the mean is kept, from which others are folded in."""
+        """See `Learner._drop_users`: the mean of the user vectors is kept, from which users are folded in."""
         self.center_ = self._derived.get(CENTER, self._find_center)
         super()._drop_users()
 
@@ -509,7 +508,7 @@ class MLPRecommender(Recommender):
     def _search_among(
         self, audience: Audience, k: int, allowed: CodeMatrix, exclude: CodeMatrix | None
     ) -> tuple[Codes, Floats]:
-        """`_search` where each row has items of its own: only these are scored."""
+        """Searches rows that have items of their own: only these are scored."""
         scores = self._score_rows(self._vectors(audience), allowed)
         open_ = np.ones(allowed.nnz, bool) if exclude is None else ~common_entries(allowed, exclude)
         codes = np.full((len(audience), k), -1, np.int32)
@@ -538,7 +537,7 @@ class MLPRecommender(Recommender):
         return scores
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
-        """By the cosine of their embeddings."""
+        """Finds items by the cosine of their embeddings."""
         index = self._derived.get(
             ITEM_INDEX, lambda: ExactIndex(metric="cosine", n_jobs=self.n_jobs).fit(self.item_embeddings_)
         )
@@ -553,7 +552,7 @@ class MLPRecommender(Recommender):
 
 
 def _share_equal(vectors: Floats, matrix: CodeMatrix) -> Floats:
-    """The vectors, those of rows that are equal replaced by their mean: a user is who has a history."""
+    """The vectors, with those of equal rows replaced by their mean: a user is known by the history."""
     groups = KnownRows(matrix).groups()
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))

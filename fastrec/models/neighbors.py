@@ -1,4 +1,4 @@
-"""Neighbourhood models: items whose users are alike, and users whose items are."""
+"""Neighbourhood models: items with similar users, and users with similar items."""
 
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ from fastrec.validation import check_size
 
 Doubles = NDArray[np.float64]
 
-# A user with more items is named by a warning: the pairs of them, a square, are what the fit goes through.
+# A warning names a user with more items: the fit goes through the pairs of a user's items.
 LONG_ROW = 150_000
 
 
@@ -59,75 +59,63 @@ TAKEN: Key[Entries] = Key("taken")
 
 
 class ItemKNN(Fading, Weighted, ItemWeights):
-    """Items that have users in common with those of a history, by the similarity of columns, the nearest few of each.
+    """Recommends items that are similar to those of a history, by the similarity of columns; each item keeps its
+    nearest few.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out, or take `EASE`), zeros are
     no feedback. The score of item j for a history r is
 
         Σ_i r_i s_ij   over the items i of the history,
 
-    where s_ij is kept for the `neighbors` items i nearest to each j; with "rp3beta" and "sppmi", for the `neighbors`
-    items j that a walk from each i is likeliest to reach, or that i speaks for most.
+    where s_ij is kept for the `neighbors` items i nearest to each j; "rp3beta" and "sppmi" keep it for the `neighbors`
+    items j that a walk from each i is likeliest to reach, or with the largest s_ij.
 
     Parameters
     ----------
     neighbors : int
-        How many similar items are kept for each, at least 1.
+        The number of similar items kept for each item, at least 1.
     similarity : {"cosine", "jaccard", "tfidf", "bm25", "sppmi", "rp3beta"}
         With x_i the column of item i over the users:
 
         - "cosine": x_i·x_j / (‖x_i‖ ‖x_j‖ + shrinkage) (Sarwar, Karypis, Konstan, Riedl 2001);
-        - "jaccard": n_ij / (n_i + n_j - n_ij + shrinkage), the users in common and of each, values aside;
-        - "tfidf": the cosine, with entries √r_ui · idf_u: users with few items say more than users with many;
+        - "jaccard": n_ij / (n_i + n_j - n_ij + shrinkage), with the numbers of users in common and of each item,
+          without values;
+        - "tfidf": the cosine, with entries √r_ui · idf_u: users with few items weigh more than users with many;
         - "bm25": x_i·x_j, with entries idf_u · r_ui (k1 + 1) / (k1 (1 - b + b·length_i / mean length) + r_ui)
           (Robertson, Zaragoza 2009);
         - "sppmi": max(0, log(c_ij Σ_k c_k^smoothing / (c_i c_j^smoothing)) - shift), shifted positive pointwise mutual
           information (Levy, Goldberg 2014), i in the history and j the item scored: what Item2Vec factorizes, in closed
-          form. c_ij adds 1 / (items of the user - 1) for each user of both, so that a history counts once for each of
-          its items, and c_i sums that up, values aside;
+          form. c_ij sums 1 / (items of the user - 1) over the users of both, so that a history counts once for each of
+          its items, and c_i is the sum over j; values do not count;
         - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
-          user's values. It is the chance of a walk of three steps, with popular items set back (Paudel, Christoffel,
-          Newell, Bernstein 2017). Where exponents are so large that float32 would not hold these, all are multiplied by
-          one factor.
-    shrinkage : float
-        What is added to the divisor, at least 0: pairs with little behind them are set back. Without effect on "bm25",
-        "sppmi" and "rp3beta".
-    asymmetry : float
-        For "cosine" and "tfidf": ‖x_i‖^(2 - 2a) ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item
-        scored (Aiolli 2013). 0.5 is the cosine; below it, popular items score higher.
-    alpha, beta : float
-        The exponents of "rp3beta", at least 0.
-    smoothing : float
-        For "sppmi", from 0 to 1: below 1, popular items score higher.
-    shift : float
-        For "sppmi", at least 0: log k takes away what k negatives of Item2Vec would. It keeps fewer weights.
-    k1, b : float
-        BM25's saturation, at least 0, and normalization by length, from 0 to 1.
-    min_support : int
-        How many users at least must have had both items of a weight, and each item that is given, at least 1. Of an
-        item the nearest few are kept among those that so many users had with it.
-    recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
-        it acts at once; what is learned does not depend on it.
-    weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
-    n_jobs : int or None
-        Threads; None is all cores. The answer does not depend on it.
+          user's values. It is the chance of a walk of three steps, with popular items lowered (Paudel, Christoffel,
+          Newell, Bernstein 2017). If exponents are so large that float32 would not hold the weights, all are multiplied
+          by one factor. shrinkage : float A number added to the divisor, at least 0: it lowers pairs with little data.
+          It has no effect on "bm25", "sppmi" and "rp3beta". asymmetry : float For "cosine" and "tfidf": ‖x_i‖^(2 - 2a)
+          ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item scored (Aiolli 2013). 0.5 is the cosine;
+          below it, popular items score higher. alpha, beta : float The exponents of "rp3beta", at least 0. smoothing :
+          float For "sppmi", from 0 to 1: below 1, popular items score higher. shift : float For "sppmi", at least 0:
+          log k has the effect of k negatives in Item2Vec. A larger one keeps fewer weights. k1, b : float BM25's
+          saturation, at least 0, and normalization by length, from 0 to 1. min_support : int How many users at least
+          must have had both items of a weight, and each item that is given, at least 1. The nearest items are chosen
+          among the pairs with this support. recency : float The fading of a history's events in answers, above 0 and at
+          most 1: the event k places back counts recency^k. With 1 nothing fades, nor does a history without an order. A
+          change on a fitted model acts at once; learned values do not depend on it. weighting : {"auto", "raw", "log",
+          "binary"} The form of values in training and in histories: raw values, log2(1 + value / median), or ones.
+          "auto" is "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise
+          "raw". n_jobs : int or None Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     weights_ : csr_array of shape (n_items, n_items)
-        s, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
+        s, float32: the entry in row i and column j is what a unit of item i in a history adds to item j's score.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     Notes
     -----
@@ -215,13 +203,13 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         if lengths[longest] > LONG_ROW:
             user = self.user_vocabulary.decode(np.array([longest])).tolist()[0]
             warn_caller(
-                f"user {user!r} has {lengths[longest]:,} items, whose pairs ItemKNN goes through: its time grows with "
-                "their square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out"
+                f"user {user!r} has {lengths[longest]:,} items, and ItemKNN's time grows with their "
+                "square. Bound the items of a user by fastrec.Cap(user=…), or leave this one out"
             )
 
     @property
     def _from_history(self) -> bool:
-        """Tells whether neighbours are sought for the item of a history, and not for the one that is scored."""
+        """Tells whether neighbours are sought for the items of a history, and not for the scored items."""
         return self.similarity in ("rp3beta", "sppmi")
 
     @property
@@ -229,25 +217,23 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         return self.similarity == "rp3beta"
 
     def _similarity(self, matrix: CodeMatrix) -> Similarity:
-        """The similarity by which items are compared; the left side has the items whose neighbours are
-        sought.
-        """
+        """The similarity that compares items; its left side has the items whose neighbours are sought."""
         return OF_ITEMS[self.similarity](
             matrix.data, np.diff(matrix.indptr), matrix.shape[1], self.shrinkage, 1 - self.asymmetry, self.k1, self.b,
             self.smoothing, self.shift,
         )  # fmt: skip
 
     def _compare_columns(self, matrix: CodeMatrix, similarity: Similarity, jobs: int) -> tuple[Profile, CodeMatrix]:
-        """Items over users, and users over items."""
+        """The weighted columns: items over users, and users over items."""
         profile = similarity.profile(transpose(matrix, jobs))
-        # Entries that are those of the data need not be turned over twice.
+        # Unweighted entries need no second transposition.
         return profile, matrix if similarity.keeps_values else transpose(profile.cells, jobs)
 
     def _walk(self, matrix: CodeMatrix, jobs: int) -> tuple[Profile, Floats, CodeMatrix]:
         """The walk item → user → item: items over users, the users' weights, and users over items.
 
-        What depends on one end only is taken out of the sum, relative to the greatest value of the item and of the
-        user: the entries of both sides reach from 0 to 1, whatever their exponent.
+        Factors of one end alone are taken out of the sum, relative to the largest value of the item and of the user. So
+        the entries of both sides lie between 0 and 1, whatever the exponent.
         """
         rows, values = row_numbers(matrix), matrix.data.astype(np.float64)
         steps, to_users = _steps(matrix.indices, values, matrix.shape[1], self.alpha)
@@ -266,7 +252,7 @@ class ItemKNN(Fading, Weighted, ItemWeights):
 
 
 def _steps(ends: NDArray[Any], values: Doubles, n: int, alpha: float) -> tuple[Doubles, Floats]:
-    """The chances (value / sum of its end's)^alpha of steps that start at n ends, as two factors.
+    """The chances (value / sum of the end's values)^alpha of steps from n ends, as two factors.
 
     Returns the binary logarithm of (sum / greatest value)^alpha for each end, and (value / greatest value)^alpha for
     each entry.
@@ -280,7 +266,7 @@ def _steps(ends: NDArray[Any], values: Doubles, n: int, alpha: float) -> tuple[D
 
 
 def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-    """Powers of two of three arrays; where some are beyond float32, relative to the largest weight, the least divisors.
+    """Powers of two of three arrays; if some are beyond float32, relative to the largest weight and the least divisors.
 
     >>> [part.tolist() for part in _within_float32(np.array([-1.0, -2]), np.array([3.0]), np.zeros(1))]
     [[0.5, 0.25], [8.0], [1.0]]
@@ -289,57 +275,56 @@ def _within_float32(weights: Doubles, left: Doubles, right: Doubles) -> tuple[Do
     """
     if max(-weights.min(initial=0), left.max(initial=0), right.max(initial=0)) > 40:
         weights = weights - weights.max()
-        # Their product stays below 2¹²⁷, where float32 ends.
+        # Their product stays below 2¹²⁷, the limit of float32.
         left, right = np.minimum(left - left.min(), 90), np.minimum(right - right.min(), 36)
     return np.exp2(weights), np.exp2(left), np.exp2(right)
 
 
 class UserKNN(Fading, Weighted, Explaining, Updating):
-    """The items that the users with the most similar histories took, each counted by its similarity.
+    """Recommends the items of the users with the most similar histories, weighted by the similarity.
 
     Values are weights of positive feedback; negative ones are refused (leave dislikes out), zeros are no feedback. The
     score of item i for a history u is
 
         Σ_v s_uv r_vi   over the `neighbors` users v of the training data nearest to u.
 
-    Nothing is learned beforehand: a history is compared with all users when it is asked about, so that a new user is
-    answered as one of the training data is. These are among their own neighbours, which only concerns items that they
-    have seen. Options that are set on a fitted model act at once.
+    Nothing is learned beforehand: each answer compares the history with all users, so new users are answered like those
+    of the training data. The latter are their own neighbours, too, which affects only items that they have seen. A
+    change of an option on a fitted model acts at once.
 
     Parameters
     ----------
     neighbors : int
-        How many similar users are asked, at least 1.
+        The number of similar users, at least 1.
     similarity : {"cosine", "jaccard", "tfidf", "bm25"}
-        As in `ItemKNN`, with users and items exchanged: rows are compared, and rare items say more than popular ones
+        As in `ItemKNN`, with users and items exchanged: rows are compared, and rare items weigh more than popular ones
         in "tfidf" and "bm25".
     shrinkage : float
-        What is added to the divisor, at least 0. Without effect on "bm25".
+        A number added to the divisor, at least 0. It has no effect on "bm25".
     asymmetry : float
         For "cosine" and "tfidf": ‖x_v‖^(2a) of the neighbour and ‖x_u‖^(2 - 2a) instead of ‖x_u‖ ‖x_v‖; 0.5 is the
         cosine.
     k1, b : float
         BM25's saturation, at least 0, and normalization by length, from 0 to 1.
     recency : float
-        What an event of the history asked about counts less for each event since, above 0 and at most 1: recency^k for
-        the event k back. 1 fades nothing, and nor does a history without an order. Without effect on "jaccard", which
-        sees no values, and on `similar_users`.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. It has no effect on "jaccard", which reads no values,
+        nor on `similar_users`.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     Notes
     -----
@@ -382,20 +367,20 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
         self.n_jobs = n_jobs
 
     def _fit(self, matrix: CodeMatrix) -> None:
-        """Nothing: the training data is the model."""
+        """Learns nothing: the training data is the model."""
 
     def _update(self, change: Change) -> None:
-        """Nothing either: the data has been taken in."""
+        """Changes nothing: the data has been taken in already."""
 
     def similar_users(self, users: Any, k: int = 10) -> TopK:
-        """The `k` users of the training data most similar to each, the user asked about left out.
+        """Finds the `k` users of the training data most similar to each user, without the user itself.
 
         Parameters
         ----------
         users
             Ids, or histories, as in `recommend`.
         k
-            How many for each.
+            The number of similar users for each user.
 
         Returns
         -------
@@ -417,7 +402,7 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
         return TopK(codes, scores, users=audience.labels, item_vocabulary=self.users_, names=SIMILAR_USERS)
 
     def _compare_users(self) -> tuple[Similarity, WeightedColumns, Profile]:
-        """Compares users by the training data turned over, and as it is, weighted."""
+        """Compares users, by the training data and its transpose, both weighted."""
 
         def make() -> tuple[Similarity, WeightedColumns, Profile]:
             matrix = self._training
@@ -440,7 +425,7 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
         return nearest_columns(rows_of(profile.cells), columns, similarity.weights, profile.divisor, k, False, jobs)
 
     def row_bytes(self) -> int:
-        """The scores, and the neighbours on their way into a matrix."""
+        """The bytes of the scores, and of the neighbours on their way into a matrix."""
         return 4 * self.n_features_in_ + 32 * min(self.neighbors, self.seen_.shape[0])
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
@@ -460,7 +445,9 @@ class UserKNN(Fading, Weighted, Explaining, Updating):
         return scores
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
-        """A neighbour's share of the score, dealt to the items in common as these made up the similarity."""
+        """The contributions of the entries: each neighbour's score is shared among the common items as they made up
+        the similarity.
+        """
         similarity, _, of_users = self._compare_users()
         near, similarities = self._nearest(history, min(self.neighbors, self.seen_.shape[0]))
         users, weights = near[0][near[0] >= 0], similarities[0][near[0] >= 0].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Popularity: the same for everybody, what most people took."""
+"""Popularity: the same items for every user, the most popular ones."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,28 +16,28 @@ from fastrec.options import MIN_SUPPORT, Choice, Options, Other
 
 
 class Popularity(Updating):
-    """Items by how many users took them, or by how much: what every other model must beat.
+    """Ranks items by their number of users, or by the sum of their values: the baseline of every other model.
 
-    Values are weights of positive feedback, which only `weighting` "value" reads; negative ones are refused, zeros are
+    Values are weights of positive feedback, which `weighting="value"` alone reads; negative ones are refused, zeros are
     no feedback.
 
     Parameters
     ----------
     weighting
-        "count": each user of an item counts 1; "value": each counts with the value of the interaction.
+        "count": each user of an item counts 1; "value": each user counts the value of the interaction.
     half_life
-        A number in the data's time unit, or a string such as "30d" ("s", "min", "h", "d", "w", "y"). With times known
-        (Interactions), an event counts half as much for every half-life that it lies before the last event. Each event
-        counts, repeated ones too. None counts all alike.
+        A number in the data's time unit, or a string such as "30d" ("s", "min", "h", "d", "w", "y"). With times
+        (Interactions), the weight of an event halves with each half-life that it lies before the last event. Each event
+        counts, even repeated ones. With None all events count the same.
     min_support : int
-        How many users at least must have had each item that is given, at least 1. The score of others is 0.
+        The minimum number of users of each recommended item, at least 1. The score of all other items is 0.
 
     Attributes
     ----------
     item_scores_ : ndarray of shape (n_items,)
         The popularity of each item, float32.
     decayed_sums_ : ndarray of shape (n_items,) or None
-        With `half_life`, the same as float64, as it was at `last_time_`.
+        With `half_life`, the same as float64, at the time `last_time_`.
     last_time_ : int, float or None
         With `half_life`, the time of the last event, in `time_unit_`.
     time_unit_ : str or None
@@ -46,9 +46,9 @@ class Popularity(Updating):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, where the values of an item sum up to more than float32 holds.
+        In `fit`, if the values of an item sum up to more than float32 holds.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Popularity(Updating):
         self.min_support = min_support
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Count the users of each item.
+        """Counts the users of each item.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Popularity(Updating):
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). With
             `half_life`, Interactions with times.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -116,18 +116,20 @@ class Popularity(Updating):
 
     @property
     def needs_times(self) -> bool:
-        """With a half-life: a refit would need the times of all events again, an update only those of the new ones."""
+        """Tells whether updates need times. With a half-life, a refit needs the times of all events, an update only
+        the new ones.
+        """
         return self.half_life is not None
 
     def _update(self, change: Change) -> None:
-        """Counts follow exactly; with a half-life the old ones fade, and the new events are added."""
+        """Updates the counts exactly; with a half-life the old sums fade, and the new events are added."""
         if self.half_life is None:
             self._count(self._training)
             return
         assert self.decayed_sums_ is not None
         sums = np.concatenate([self.decayed_sums_, np.zeros(self.n_features_in_ - len(self.decayed_sums_))])
         if change.events is None and not added_entries(change.before, self._training).nnz:
-            # Entries are taken away: when they came is not known, so their share is left to fade.
+            # Entries were removed: their times are unknown, so their share is left to fade.
             self._take_sums(sums)
             return
         self._add_decayed(change.events, sums)
@@ -140,7 +142,7 @@ class Popularity(Updating):
         self.item_scores_ = self._as_scores(scores)
 
     def _add_decayed(self, events: Interactions | None, sums: NDArray[np.float64]) -> None:
-        """Add events to sums that have faded since `last_time_`."""
+        """Adds events to sums that have faded since `last_time_`."""
         if events is None or events.times is None:
             raise ValueError(
                 "Popularity with a half_life needs Interactions with times, in fit and in partial_fit, got data without"
@@ -152,7 +154,7 @@ class Popularity(Updating):
             if self.last_time_ is not None:
                 last = max(last, self.last_time_)
                 sums = sums * np.exp2(-(last - self.last_time_) / life)
-            with np.errstate(over="ignore", under="ignore"):  # infinitely old weighs nothing
+            with np.errstate(over="ignore", under="ignore"):  # infinitely old events weigh nothing
                 weights = np.exp2(-time_between(times, last) / life)
             if events.values is not None:
                 if events.values.min(initial=0) < 0:
@@ -176,17 +178,17 @@ class Popularity(Updating):
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
         if (self.half_life is None) != (self.decayed_sums_ is None):
-            raise ValueError("decayed_sums_ must be there with a half_life, and not without")
+            raise ValueError("decayed_sums_ must be given with a half_life, and must be None without")
 
     def _popularity(self) -> NDArray[np.float32]:
-        return self.item_scores_  # users unknown to it are answered as all others are
+        return self.item_scores_  # unknown users are answered like all others
 
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> NDArray[np.float32]:
         return np.tile(self.item_scores_, (histories.shape[0], 1))
 
 
 def parse_half_life(half_life: float | str, time_unit: str | None) -> float:
-    """A half-life in the data's time unit.
+    """Returns a half-life in the data's time unit.
 
     >>> parse_half_life("30d", "ms")
     2592000000.0

@@ -1,4 +1,4 @@
-"""Private EASE: weights from item to item out of one Gramian with noise."""
+"""Private EASE: item-to-item weights from one noised Gramian."""
 
 import math
 from typing import Any, ClassVar
@@ -20,63 +20,65 @@ from fastrec.retrieval.select import select_topk
 from fastrec.solvers.neighbors import PIECES, rows_of
 from fastrec.solvers.shrinkage import edge_of_noise, solve_noised
 
-COUNTS_SHARE = 0.05  # of μ² for the popularity of items, by which the head is chosen
-# A user's weight of an item is its popularity to this power, so that rare items keep some say: in eighths, from 1 to 4
-# times that of the most popular one.
+COUNTS_SHARE = 0.05  # the share of μ² for the popularity of items, which chooses the head
+# A user's weight of an item is its popularity to this power, so that rare items count: in eighths, from 1 to 4 times
+# that of the most popular item.
 EXPONENT, EIGHTHS, HEAVIEST = -0.25, 8, 32
 RIDGE = 2.0  # in multiples of the largest eigenvalue of the noise
-HEAD = 3.6, 0.58  # factor and exponent of users times μ: how many items "auto" takes
-TAIL = 0.02  # what the most popular item's popularity adds to its score: much, where histories are short
+HEAD = 3.6, 0.58  # factor and exponent of users times μ in the number of items of "auto"
+TAIL = 0.02  # the weight of popularity, as a multiple of the most popular item's: it matters if histories are short
 
 
 class PrivateEASE(PrivateRecommender, Explaining):
     """`EASE` of the most popular items, released with user-level differential privacy.
 
-    Each user hands in pairs of the `head` most popular items, in a vector of length 1, and the sum of all is released
-    once, with Gaussian noise. Its eigenvalues are shrunk to what the noise has left of them, and the weights are those
-    of EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
+    Each user contributes pairs of the `head` most popular items, in a vector of length 1. The sum of these vectors is
+    released once, with Gaussian noise. Its eigenvalues are shrunk by what the noise adds to them, and the weights are
+    those of EASE with a ridge above the noise. All other items are answered by private popularity. There are no epochs.
 
     Values are not read: each event counts as one; negative values are refused.
 
     Parameters
     ----------
     epsilon : float
-        ε, above 0: how much a model may say about whether a user was in the data. See docs/explanation/privacy.md.
+        ε, above 0: the bound of what a model may reveal about whether a user was in the data. See
+        docs/explanation/privacy.md.
     delta : float
         δ, above 0 and below 1 / users.
     head : int or "auto"
-        How many items take part, the most popular ones by noised counts: at least 1. "auto" takes more the more users
-        there are and the larger epsilon is, and no item that does not stand out of the noise.
+        The number of items that take part, the most popular ones by noised counts, at least 1. "auto" grows with the
+        users and epsilon, and takes only items that stand out of the noise.
     budget : str or None
-        The path of a `fastrec.privacy.Budget`, which is charged before anything is released; None: nobody counts.
+        The path of a `fastrec.privacy.Budget`, which is charged before anything is released; None: no budget is
+        charged.
     noise_seed : int or None
-        None: noise comes from the system's cryptographic source, and no two fits are alike. A number repeats it, for
-        tests: such a model is not private, and `save` warns.
+        None: noise comes from the system's cryptographic source, and every fit differs. A number makes the noise
+        reproducible, for tests: such a model is not private, and `save` warns.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weights_ : ndarray of shape (head, head)
-        float32: in row i and column j, what item `head_[i]` in a history adds to the score of item `head_[j]`.
+        float32: the entry in row i and column j is what item `head_[i]` in a history adds to item `head_[j]`'s score.
     head_ : ndarray of shape (head,)
         The codes of the items that take part, int32, ascending.
     item_scores_ : ndarray of shape (n_items,)
-        For each item the sum of 1 / √n over its users of n items each, with noise, float32; 0 where it does not stand
-        out of the noise.
+        For each item the sum of 1 / √n over its users of n items each, with noise, float32; 0 if it does not stand out
+        of the noise.
     privacy_ : dict
-        What was released, and what it costs.
+        The releases, and their cost.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, and where `delta` is not below 1 / users.
+        In `fit`, if an option or a value of X is invalid, or `delta` is not below 1 / users.
     BudgetSpentError
-        In `fit`, where the budget has not so much left.
+        In `fit`, if the budget does not have enough left.
 
     Notes
     -----
-    See docs/explanation/privacy.md for what is protected, the equations, and what it reaches.
+    See docs/explanation/privacy.md for the guarantee, the equations, and the accuracy.
 
     Examples
     --------
@@ -128,7 +130,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         self.weights_ = solve_noised(_make_square(noised, diagonal), edge, RIDGE * max(edge, 1e-6))
 
     def _choose_head(self, counts: NDArray[np.float64], spending: Spending) -> Codes:
-        """The most popular items, by numbers that are public or paid for."""
+        """The most popular items, by public or noised numbers."""
         if self.head == "auto":
             factor, exponent = HEAD
             size = min(int(factor * (spending.n_users * spending.mu) ** exponent), int((self.item_scores_ > 0).sum()))
@@ -144,7 +146,9 @@ class PrivateEASE(PrivateRecommender, Explaining):
         return scores
 
     def _tail(self) -> Floats:
-        """The part of popularity in the score of each item: it ranks the items beyond the head, and who has had few."""
+        """The term of popularity in the score of each item: it ranks the items beyond the head, and answers short
+        histories.
+        """
         tail: Floats = self.item_scores_ * np.float32(TAIL / max(float(self.item_scores_.max(initial=0)), 1e-30))
         return tail
 
@@ -163,7 +167,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         return scores
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
-        """The weights of the items that take part, and popularity in equal parts."""
+        """The contributions: weights of the items in the head, and popularity in equal parts."""
         parts = np.full(history.nnz, self._tail()[item] / max(1, history.nnz), np.float64)
         place = int(np.searchsorted(self.head_, item))
         if place < len(self.head_) and self.head_[place] == item:
@@ -173,7 +177,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         return parts
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
-        """The largest weights above 0 from each item, among the items that take part."""
+        """The largest weights above 0 from each item, among the items in the head."""
         places = _places(self.head_, self.n_features_in_)[items]
         codes, scores = super()._similar_items(items, k)
         known = np.flatnonzero(places >= 0)
@@ -186,7 +190,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
 
 
 def _weigh_items(counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The weights of items by their popularity, in eighths, from 8 to 32."""
+    """The weights of items from their popularity, in eighths, from 8 to 32."""
     most = counts.max(initial=1e-3)
     wanted = np.floor(EIGHTHS * (np.maximum(counts, 1e-9 * most) / most) ** EXPONENT)
     weights: NDArray[np.int64] = np.minimum(wanted, HEAVIEST).astype(np.int64)
@@ -194,14 +198,14 @@ def _weigh_items(counts: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _places(head: Codes, n_items: int) -> Codes:
-    """The place of each item in the head, -1 for those beyond it."""
+    """The place of each item in the head, -1 for items beyond it."""
     places = np.full(n_items, -1, np.int32)
     places[head] = np.arange(len(head), dtype=np.int32)
     return places
 
 
 def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
-    """Ones where some columns have entries; columns in ascending order."""
+    """A matrix of ones where some columns have entries; columns in ascending order."""
     places = _places(columns, matrix.shape[1])[matrix.indices]
     kept = np.flatnonzero(places >= 0)
     indptr = np.searchsorted(kept, matrix.indptr)
@@ -209,7 +213,9 @@ def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
 
 
 def _guess_diagonal(popularity: NDArray[np.float64], n_users: int) -> NDArray[np.float64]:
-    """Guesses the sums of pairs of an item with itself, if each user had 1 of them and items their usual shares."""
+    """Guesses the diagonal: the sums of pairs of an item with itself if each user adds 1 to them, at the items'
+    usual shares.
+    """
     return n_users / max(float(popularity.sum()), 1e-9) * popularity
 
 

@@ -1,4 +1,4 @@
-"""Private popularity: what most people took, and next to nothing about any one of them."""
+"""Private popularity: the most popular items, with next to nothing about any single user."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fastrec.privacy import Spending
 
 
 class PrivatePopularity(PrivateRecommender):
-    """Items by how many users took them, released with user-level differential privacy.
+    """Ranks items by their number of users, released with user-level differential privacy.
 
     Each user adds a vector of length 1, 1 / √n for each of n items, to sums over users, which are released with
     Gaussian noise. Values are not read: each event counts as one; negative values are refused.
@@ -17,28 +17,30 @@ class PrivatePopularity(PrivateRecommender):
     Parameters
     ----------
     epsilon : float
-        ε, above 0: how much a model may say about whether a user was in the data. See docs/explanation/privacy.md.
+        ε, above 0: the bound of what a model may reveal about whether a user was in the data. See
+        docs/explanation/privacy.md.
     delta : float
         δ, above 0 and below 1 / users.
     budget : str or None
-        The path of a `fastrec.privacy.Budget`, which is charged before anything is released; None: nobody counts.
+        The path of a `fastrec.privacy.Budget`, which is charged before anything is released; None: no budget is
+        charged.
     noise_seed : int or None
-        None: noise comes from the system's cryptographic source, and no two fits are alike. A number repeats it, for
-        tests: such a model is not private, and `save` warns.
+        None: noise comes from the system's cryptographic source, and every fit differs. A number makes the noise
+        reproducible, for tests: such a model is not private, and `save` warns.
 
     Attributes
     ----------
     item_scores_ : ndarray of shape (n_items,)
-        For each item the sum of 1 / √n over its users, with noise, float32; 0 where it does not stand out of the noise.
+        For each item the sum of 1 / √n over its users, with noise, float32; 0 if it does not stand out of the noise.
     privacy_ : dict
-        What was released, and what it costs.
+        The releases, and their cost.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, and where `delta` is not below 1 / users.
+        In `fit`, if an option or a value of X is invalid, or `delta` is not below 1 / users.
     BudgetSpentError
-        In `fit`, where the budget has not so much left.
+        In `fit`, if the budget does not have enough left.
 
     Examples
     --------

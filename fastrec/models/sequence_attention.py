@@ -1,4 +1,4 @@
-"""A small causal transformer: what comes next by attention to all that came before."""
+"""A small causal transformer: the next item by attention to all earlier ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,53 +25,53 @@ from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, updat
 from fastrec.solvers.network_layout import check_decay
 from fastrec.solvers.network_training import runner
 
-UPDATE_PASSES, UPDATE_RATE = 3, 0.5  # an update's, the second as a share of the learning rate, falling to nothing
+UPDATE_PASSES, UPDATE_RATE = 3, 0.5  # passes of an update, and its share of the learning rate, which falls to 0
 
 
 class SequenceAttention(UpdatingFactors):
-    """A causal transformer over histories in their order, trained to tell each next item from others.
+    """A causal transformer over ordered histories, trained to predict each next item.
 
-    After each event of a history a vector h is made of it and all before, by blocks of attention and hidden layers as
-    in SASRec (Kang, McAuley 2018). The score of an item is h · v, with the same vectors v that the history is made of.
-    What is minimised, over all events, is the cross-entropy of the next item among drawn ones, the same for all events
-    of a step, or among all items:
+    After each event, blocks of attention and hidden layers as in SASRec (Kang, McAuley 2018) make a vector h from it
+    and all earlier events. The score of an item is h · v, with the same vectors v as in the history. The loss is the
+    cross-entropy of the next item, over all events, among drawn items (the same for all events of a step) or all items:
 
         −log(exp(h·v_next) / (exp(h·v_next) + Σ over drawn c of exp(h·v_c − log(expected number of draws of c))))
 
-    Where an event stands is told by biases of attention, one for each distance, so histories need no padding, and no
-    place has parameters of its own. Anybody's history is answered as those of training are; values do not weigh.
+    Biases of attention, one for each distance, encode the positions of events, so histories need no padding, and no
+    position has its own parameters. New histories are answered like those of the training data. Values are not read.
 
-    Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
-    the later, equal ones in the order of the codes.
+    Learns from Interactions with times. A plain matrix has no times, so its values count as places: larger values are
+    later, and equal ones follow the order of the codes.
 
     Parameters
     ----------
     factors : int
         The width of the vectors.
     blocks : int
-        How many blocks of attention; 0 makes h of the mean of a history, weighted by the age of its events.
+        The number of blocks of attention; with 0, h is the mean of a history, weighted by the age of its events.
     heads : int
         Heads of attention in a block, at least 1.
     hidden : int or None
         The width of the hidden layers; None is four times `factors`.
     window : int
-        How many of the newest events of a history count, at least 1; longer ones are learned from in pieces.
+        The number of the newest events of a history that count, at least 1; training cuts longer histories into pieces.
     dropout : float
-        The share of numbers left out at random in training, of vectors and of what a layer adds, from 0 and below 1.
+        The share of numbers set to 0 at random in training, in vectors and in the outputs of layers, from 0 to below 1.
     negatives : int
-        How many items are drawn for a step; all, where there are no more.
+        The number of items drawn for a step; all items, if there are no more.
     negative_exponent : float
-        0 draws all items alike, 1 as often as they are met.
+        0 draws items uniformly, 1 as often as they occur.
     learning_rate : float
-        Adam's, above 0; it falls to nothing over `iterations`.
+        The learning rate of Adam, above 0; it falls to 0 over `iterations`.
     regularization : float
         Weight decay, decoupled (Loshchilov, Hutter 2019).
     iterations : int
-        Epochs at most.
+        The maximum number of epochs.
     batch_size : int or None
-        Events of a step, about; None is a two-hundredth of all, from 128 to 1024.
+        The approximate number of events of a step; None is a two-hundredth of all, from 128 to 1024.
     tol, validation_fraction : float
-        When training stops before; the newest event of so large a share of users is held out to validate.
+        As in `ImplicitALS`: the conditions of an early stop. The newest event of this share of users is held out to
+        validate.
     n_iter_no_change : int
         The patience of validation, in epochs.
     random_state : int, RandomState or None
@@ -86,11 +86,11 @@ class SequenceAttention(UpdatingFactors):
     Attributes
     ----------
     user_factors_, item_factors_ : ndarray of shape (n_users, factors), (n_items, factors)
-        float32: h after the newest event of each user, and the items' vectors; zeros of items without an event.
+        float32: h after the newest event of each user, and the items' vectors; zeros for items without events.
     parameters_ : ndarray
         float32: the network, padded and flat.
     network_ : list of int
-        What was trained: factors, blocks, heads, hidden, window.
+        The trained network: factors, blocks, heads, hidden, window.
     order_ : ndarray of shape (n_entries,)
         The place of each entry of `seen_` in its user's history, the oldest first, int32.
     loss_curve_ : ndarray of shape (n_iter_,)
@@ -103,14 +103,14 @@ class SequenceAttention(UpdatingFactors):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, or X has no times.
+        In `fit`, if an option or a value of X is invalid, or X has no times.
     FloatingPointError
-        In `fit`, in the epoch in which the loss is no longer finite.
+        In `fit`, after the epoch in which the loss is no longer finite.
 
     Notes
     -----
-    An update of users alone folds their histories in. One of items goes on training on the histories that have
-    changed, new items among them. See docs/explanation/sequence.md for equations, and for what it reaches.
+    An update of users alone folds their histories in. An update of items trains further on the changed histories, new
+    items included. See docs/explanation/sequence.md for the equations and the accuracy.
 
     Examples
     --------
@@ -203,14 +203,14 @@ class SequenceAttention(UpdatingFactors):
         check_decay(f"{type(self).__name__}.regularization", self.learning_rate, self.regularization)
 
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
-        """Train the network.
+        """Trains the network.
 
         Parameters
         ----------
         X
             Interactions with times, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         X_val
             What to validate on: later interactions of the same users and items, of the shape of X.
 
@@ -221,7 +221,7 @@ class SequenceAttention(UpdatingFactors):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+            As the class says. After an error or an interrupt (Ctrl-C) the model is unchanged.
         """
         return self._learn(X, X_val=X_val)
 
@@ -243,7 +243,7 @@ class SequenceAttention(UpdatingFactors):
     def _train(
         self, trainer: AttentionTrainer, sequences: Sequences, trained: CodeMatrix, hidden: CodeMatrix | None
     ) -> None:
-        """Epochs until enough of them are done; keeps the last one, with validation the best."""
+        """Runs the epochs; keeps the last one, or with validation the best."""
 
         def run_epoch(epoch: int) -> float:
             trainer.set_rate(self.learning_rate * (1 - epoch / self.iterations))
@@ -269,7 +269,7 @@ class SequenceAttention(UpdatingFactors):
 
     @contextmanager
     def _trainer(self, sequences: Sequences, rng: np.random.Generator) -> Iterator[AttentionTrainer]:
-        """The trainer of the sequences, new or from where the model stands."""
+        """The trainer of the sequences, new or from the model's present state."""
         counts = np.bincount(sequences.items, minlength=self.n_features_in_)
         draws = ItemDraws(counts, self.negatives, self.negative_exponent)
         most = min(len(sequences.items), 2 * self._step_size(sequences) + self._layout.length)
@@ -280,7 +280,7 @@ class SequenceAttention(UpdatingFactors):
             )  # fmt: skip
 
     def _keep(self, trainer: AttentionTrainer) -> None:
-        """Take over what the network is by now."""
+        """Takes over the present state of the network."""
         self.item_factors_ = trainer.vectors()
         self.item_factors_[self.item_counts_ == 0] = 0
         self.parameters_ = trainer.weights.copy()
@@ -295,7 +295,7 @@ class SequenceAttention(UpdatingFactors):
     # -- histories
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        """Histories, whose values are the places of their events."""
+        """The histories with the places of their events as values."""
         histories, order = audience.histories_in_order()
         return histories if order is None else with_data(histories, order.astype(np.float32) + 1)
 
@@ -311,7 +311,7 @@ class SequenceAttention(UpdatingFactors):
     # -- updates
 
     def _update_items(self, change: Change) -> None:
-        """Steps over the histories that have changed, from where the model stands; new items begin as in a fit."""
+        """Trains further on the changed histories; new items begin as in a fit."""
         rng = np.random.default_rng(update_seed(self))
         matrix = self._weigh(Audience.of_users(self, change.users))
         sequences = read_sequences(matrix, order_entries(matrix, matrix.data))

@@ -1,4 +1,4 @@
-"""`SequenceKNN`: sessions that share late items with a history, and what came next in them."""
+"""`SequenceKNN`: sessions that share late items with a history, and the items that came next in them."""
 
 from typing import Any, ClassVar, Self
 
@@ -21,53 +21,51 @@ from fastrec.options import RECENCY, Integer, Jobs, Number, Options
 from fastrec.parallel import effective_jobs
 from fastrec.solvers.session_neighbors import as_shares, fading, index_sessions, score_histories, share_score
 
-# The score of the most popular item that no session leads to: below what the farthest one adds.
+# The score of the most popular item that no session leads to: below the contribution of any session.
 POPULAR = 1e-20
 INDEX: Key[Sessions] = Key("sessions")
-# The options by which events, items and sessions count.
+# The options that determine the weights of events, items and sessions.
 WEIGHING = ("recency", "decay", "before", "source_exponent", "target_exponent", "length_exponent")
 
 
 class SequenceKNN(Explaining, Updating):
-    """The items near the latest common item in the sessions that share late items with a history.
+    """Finds sessions that share late items with a history, and recommends the items near the latest common one.
 
-    A session is all that one user of the training data had, in its order; data with an id for each visit in place of
-    the user keeps visits apart. With n_i the users of item i, and a history whose newest event has age 0:
+    A session is the ordered history of one user of the training data. Give an id for each visit in place of the user to
+    keep visits apart. With n_i the users of item i, and a history whose newest event has age 0:
 
         similarity_v = Σ recency^age(i) / (1 + n_i)^source_exponent / length_v^length_exponent
 
-    over the items i that the history shares with session v. The `neighbors` most similar sessions are asked. In each,
-    an item counts by its distance from that common item that is the newest one in the history:
+    over the items i that the history shares with session v. The `neighbors` most similar sessions count. In each, an
+    item counts by its distance from the common item that is newest in the history:
 
         score_j = Σ_v similarity_v · decay^distance · [1 after it, `before` before it] / (1 + n_j)^target_exponent.
 
-    Nothing is learned beforehand: the data is the model, so that each event that an update brings counts in the next
-    answer. Options that are set on a fitted model act at once.
+    Nothing is learned beforehand: the data is the model, so each event of an update counts in the next answer. A change
+    of an option on a fitted model acts at once.
 
-    Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
-    the later, equal ones in the order of the codes. Values say nothing but that an event took place; zeros are no
-    feedback.
+    Learns from Interactions with times. A plain matrix has no times, so its values count as places: larger values are
+    later, and equal ones follow the order of the codes. Other values are not read; zeros are no feedback.
 
     Parameters
     ----------
     neighbors : int
-        How many similar sessions are asked, at least 1. Of equally similar ones those come first whose last event is
-        later, then those of the lower code.
+        The number of similar sessions, at least 1. Ties go to the later last event, then to the lower code.
     candidates : int
-        How many sessions of each item of the history are looked at, at least 1: those whose last event is latest.
-        It bounds the time of an answer, whatever the popularity of items.
+        The number of sessions compared for each item of the history, at least 1: those with the latest last events. It
+        bounds the time of an answer, whatever the popularity of items.
     recency : float
-        What an item of the history counts less for each event since, above 0 and at most 1; what has fallen below a
-        thousandth counts nothing.
+        The fading of the history for each later event, above 0 and at most 1; an item that has faded below a thousandth
+        does not count.
     decay : float
-        What an item of a session counts less for each step away from the common item, above 0 and at most 1; below a
-        thousandth nothing.
+        The fading of a session's items for each step away from the common item, above 0 and at most 1; below a
+        thousandth an item does not count.
     before : float
-        What an item before the common one counts, beside one after it, from 0 to 1.
+        The weight of an item before the common one, relative to one after it, from 0 to 1.
     source_exponent, target_exponent : float
-        How far items with many users are set back, from 0 to 2: in the history, and as what is recommended.
+        The exponents that lower items with many users, from 0 to 2: in the history, and as recommendations.
     length_exponent : float
-        How far long sessions are set back, from 0 to 2; 0.5 is the cosine's.
+        The exponent that lowers long sessions, from 0 to 2; 0.5 is that of the cosine.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
@@ -76,23 +74,23 @@ class SequenceKNN(Explaining, Updating):
     order_ : ndarray of shape (n_entries,)
         The place of each entry of `seen_` in its user's history, the oldest first, int32.
     active_ : ndarray of shape (n_users,)
-        The rank of each user's last event among those of all users, the latest the highest, int64; 0 for all where
-        there are no times.
+        The rank of each user's last event among those of all users, the latest the highest, int64; 0 for all without
+        times.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, or X has no times.
+        In `fit`, if an option or a value of X is invalid, or X has no times.
 
     Notes
     -----
-    Users of the training data are among their own neighbours, which only concerns items that they have seen. Items
-    that no session leads to follow behind all others in the order of their popularity, with scores of at most 1e-20,
-    which `explain` leaves out. A user's events of one item count once, as the last of them.
+    Users of the training data are their own neighbours, too, which affects only items that they have seen. Items that
+    no session leads to come last, by popularity, with scores of at most 1e-20, which `explain` leaves out. Repeated
+    events of a user and an item count once, as the last one.
 
     The family is that of V-SKNN (Ludewig, Jannach, *Evaluation of session-based recommendation algorithms*, UMUAI
     2018) and STAN (Garg, Gupta, Malhotra, Vig, Shroff, *Sequence and time aware neighborhood for session-based
-    recommendations*, SIGIR 2019). See docs/explanation/sequence.md for what it reaches.
+    recommendations*, SIGIR 2019). See docs/explanation/sequence.md for its accuracy.
 
     Examples
     --------
@@ -146,7 +144,7 @@ class SequenceKNN(Explaining, Updating):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Keep the sessions, and who was active last.
+        """Keeps the sessions, and the order of their last events.
 
         Parameters
         ----------
@@ -154,7 +152,7 @@ class SequenceKNN(Explaining, Updating):
             Interactions with times; or any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items),
             whose values are places.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -169,7 +167,7 @@ class SequenceKNN(Explaining, Updating):
             self.active_[users] = ranks
 
     def _update(self, change: Change) -> None:
-        """The data has been taken in; who has got events is now active last, in the order of these."""
+        """Updates the order of activity: the users of new events are now the last, in the order of these."""
         highest = int(self.active_.max(initial=0))
         active = np.concatenate([self.active_, np.zeros(self.seen_.shape[0] - len(self.active_), np.int64)])
         if change.events is not None and change.events.times is not None:
@@ -183,7 +181,7 @@ class SequenceKNN(Explaining, Updating):
     # -- answers
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        """The histories, whose values are places."""
+        """The histories with places as values."""
         histories, order = audience.histories_in_order()
         order = order_entries(histories) if order is None else order
         return with_data(histories, (order + 1).astype(np.float32))
@@ -207,7 +205,7 @@ class SequenceKNN(Explaining, Updating):
         return index_sessions(sequences, self.active_, self.n_features_in_)
 
     def _shares(self) -> Shares:
-        """The weights of events, items and sessions, by the options as they are now."""
+        """The weights of events, items and sessions, for the present options."""
         options = tuple(getattr(self, name) for name in WEIGHING)
         key: Key[Shares] = Key(f"shares {options}")
         return self._derived.get(key, self._make_shares)
@@ -231,7 +229,7 @@ def _sequences_of(histories: CodeMatrix) -> Sequences:
 
 
 def _learned_from(events: Interactions, users: Codes) -> tuple[Codes, NDArray[np.int64]]:
-    """The users and times of those events that are learned from: all but those of value 0."""
+    """The users and times of the events that count: all except those of value 0."""
     assert events.times is not None
     if events.values is None:
         return users, events.times
@@ -240,7 +238,7 @@ def _learned_from(events: Interactions, users: Codes) -> tuple[Codes, NDArray[np
 
 
 def _last_ranks(users: Codes, times: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The users that have events, and the ranks of their last ones, from 1 on, equal where these are of one time.
+    """The users that have events, and the ranks of their last ones, from 1 on; equal times have equal ranks.
 
     >>> _last_ranks(np.array([3, 0, 3], "i4"), np.array([50, 60, 70]))
     (array([0, 3]), array([1, 2]))

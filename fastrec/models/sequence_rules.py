@@ -1,4 +1,4 @@
-"""`SequenceRules`: what follows what, counted."""
+"""`SequenceRules`: counts of which item follows which."""
 
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -28,74 +28,73 @@ from fastrec.solvers.growing_rules import GrowingRules, NewEvents
 from fastrec.solvers.neighbors import rows_of
 from fastrec.solvers.pair_rows import ChangingPairs
 
-# An event of a history of which less is left than this counts nothing.
+# An event of a history that has faded below this does not count.
 FAINT = 1e-3
 # The score of the most popular item that no rule leads to: below every rule.
 POPULAR = 1e-6
-# Above this share of the events, the old and the new ones of changed users together, all pairs are counted anew.
+# Above this share of the events (old and new ones of changed users together), all pairs are counted again.
 MOST_EXCHANGED = 0.5
-# At most so many events at a time are taken in place.
+# The largest number of events that is taken in place at a time.
 FEW = 1000
-# Users of an item in the mean below which rules go both ways, and popular items are set back less.
+# The mean number of users of an item below which rules go both ways, and popular items are lowered less.
 SPARSE = 50
 ONE = readonly(np.ones(1, np.float32))
 
 
 class SequenceRules(ItemWeights):
-    """Items that users turned to soon after those that somebody turned to last.
+    """Recommends the items that users turned to soon after the newest items of a history.
 
-    The weight from item i to item j counts how often j came after i in one history, at most `window` events later, and
-    how often before it:
+    The weight from item i to item j counts how often j came after i in a history, at most `window` events later, and
+    how often before i:
 
         w_ij = Σ decay^(distance - 1) · [1, or `before`] / ((1 + n_i)^source_exponent · (1 + n_j)^target_exponent),
 
-    over all users who had both, 1 where j came after i, with n the number of users of an item. The score of item j for
-    a history is Σ_i recency^(events since i) · w_ij. Values say nothing but that an event took place; zeros are no
-    feedback.
+    over all users who had both; it is 1 if j came after i, and n is the number of users of an item. The score of item j
+    for a history is Σ_i recency^(events since i) · w_ij. Values are not read; zeros are no feedback.
 
-    Learns from Interactions with times. A plain matrix has no times, so its values are taken for places: the larger,
-    the later, equal ones in the order of the codes.
+    Learns from Interactions with times. A plain matrix has no times, so its values count as places: larger values are
+    later, and equal ones follow the order of the codes.
 
     Parameters
     ----------
     window : int
-        How many events after an item still count as following it, at least 1.
+        The number of events after an item that count as following it, at least 1.
     decay : float
-        What a pair counts less for each event between the two, above 0 and at most 1.
+        The fading of a pair for each event between the two, above 0 and at most 1.
     recency : float
-        What an item of a history counts less for each event since, above 0 and at most 1; what has fallen below a
-        thousandth counts nothing. Set on a fitted model, it acts at once.
+        The fading of the history for each later event, above 0 and at most 1; an item that has faded below a thousandth
+        does not count. A change on a fitted model acts at once.
     before : float or None
-        What a pair counts where j came before i, from 0 to 1. Where there are few events of each item, much of their
-        order is chance: None is 0.35 where an item has fewer than 50 users in the mean, and else 0.
+        The weight of a pair in which j came before i, from 0 to 1. With few events of each item, much of their order is
+        chance: None is 0.35 if an item has fewer than 50 users on average, and otherwise 0.
     source_exponent : float
-        How far items with many users are set back in the history, from 0 to 2.
+        The exponent that lowers items with many users in the history, from 0 to 2.
     target_exponent : float or None
-        How far they are set back as what is recommended, from 0 to 2; None is 0.2 where an item has fewer than 50 users
-        in the mean, and else 0.3.
+        The exponent that lowers them as recommendations, from 0 to 2; None is 0.2 if an item has fewer than 50 users on
+        average, and otherwise 0.3.
     min_support : int
-        How many users at least must have had both items of a weight, at most `window` events apart and in an order
-        that counts, and each item that is given, at least 1. Other weights are 0.
+        The minimum number of users who have had both items of a weight, at most `window` events apart and in an order
+        that counts, and of users of each recommended item, at least 1. Other weights are 0.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weights_ : csr_array of shape (n_items, n_items)
-        w, float32: in row i and column j, what item i as the last of a history adds to the score of item j.
+        w, float32: the entry in row i and column j is what item i, as the newest of a history, adds to item j's score.
     order_ : ndarray of shape (n_entries,)
         The place of each entry of `seen_` in its user's history, the oldest first, int32.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, or X has no times.
+        In `fit`, if an option or a value of X is invalid, or X has no times.
 
     Notes
     -----
-    Items that no rule leads to follow behind all others in the order of their popularity, with scores of at most 1e-6,
-    which `explain` leaves out. A user's events of one item count once, as the last of them. See
-    docs/explanation/sequence.md for equations, papers, and what they reach.
+    Items that no rule leads to come last, by popularity, with scores of at most 1e-6, which `explain` leaves out.
+    Repeated events of a user and an item count once, as the last one. See docs/explanation/sequence.md for the
+    equations, the papers and the accuracy.
 
     Examples
     --------
@@ -126,7 +125,7 @@ class SequenceRules(ItemWeights):
     order_: Order | None = Settled(None)  # type: ignore[assignment]
     weights_: CodeMatrix = Settled()  # type: ignore[assignment]
     _growing: GrowingRules | None = None
-    """What has taken in events since `seen_`, `order_` and `weights_` were made: these follow once they are read."""
+    """The rules with the events since `seen_`, `order_` and `weights_` were made; reading these updates them."""
 
     def __init__(
         self,
@@ -158,9 +157,7 @@ class SequenceRules(ItemWeights):
             self.weights_ = keep_entries(self.weights_, users >= self.min_support)
 
     def _update(self, change: Change) -> None:
-        """Updates the rules; where items are to follow, the pairs of the changed users are exchanged, in
-        sums that are exact.
-        """
+        """Updates the rules; if items are to follow, the pairs of the changed users are exchanged, in exact sums."""
         pairs, jobs = change.derived.peek(self._sums_key()), effective_jobs(self.n_jobs)
         gone = _sequences_of(change.before, change.order, change.users)
         new = _sequences_of(self._training, self._training_order(), change.users)
@@ -172,7 +169,7 @@ class SequenceRules(ItemWeights):
             self._weigh_pairs(exchange(pairs, gone, new, self.n_features_in_, self._fades(), jobs))
 
     def _weigh_pairs(self, pairs: Pairs) -> None:
-        """Sets the weights by sums, and keeps these for the next update: of float32 weights they cannot be had."""
+        """Sets the weights from sums, and keeps the sums for the next update: float32 weights do not give them back."""
         counts = self.item_counts_ + 1.0
         left, right = (np.asarray(counts**-power) for power in self._exponents())
         self.weights_ = weigh(pairs, left, right, effective_jobs(self.n_jobs))
@@ -182,7 +179,7 @@ class SequenceRules(ItemWeights):
         return fades_of(min(self.window, self.n_features_in_), self.decay, self._backward())
 
     def _backward(self) -> float:
-        """The share that a pair counts in the row of its later item."""
+        """The weight of a pair in the row of its later item."""
         if self.before is None:
             return 0.35 if self._surplus() < 0 else 0.0
         return self.before
@@ -193,7 +190,7 @@ class SequenceRules(ItemWeights):
         return self.source_exponent, self.target_exponent
 
     def _surplus(self) -> int:
-        """The events that there are beyond those of sparse data; below 0 where the data is sparse."""
+        """The number of events beyond those of sparse data; below 0 for sparse data."""
         total = int(self.item_counts_.sum()) if self._growing is None else self._growing.total
         return total - SPARSE * self.n_features_in_
 
@@ -207,7 +204,7 @@ class SequenceRules(ItemWeights):
         super()._adopt(X)
 
     def _take_in(self, X: Interactions) -> Self:
-        """`partial_fit` with ids of its own; of a few events of known items, in time that hangs on these alone."""
+        """Runs `partial_fit` for data with ids; a few events of known items take time that depends on them alone."""
         coded = self._code_few(X)
         policy = X.duplicates or self.duplicate_policy
         while coded is not None and (growing := self._find_growing()) is not None:
@@ -223,14 +220,14 @@ class SequenceRules(ItemWeights):
         return super()._take_in(X)
 
     def _code_few(self, X: Interactions) -> "Coded | None":
-        """The codes of X's ids; None where its events are not few, or not as those that are taken in place."""
+        """The codes of X's ids; None if its events are many, or cannot be taken in place."""
         if self.users_ is None or self.items_ is None:
             return None
         if not 0 < X.n_interactions <= FEW or X.times is None or X.duplicates == "error":
             return None
-        if self.min_support > 1:  # the users of pairs are counted anew
+        if self.min_support > 1:  # the users of pairs are counted again
             return None
-        if abs(self._surplus()) <= X.n_interactions:  # what options of None stand for may change
+        if abs(self._surplus()) <= X.n_interactions:  # the values that options of None choose may change
             return None
         if X.users.kind != self.users_.kind or (X.values is not None and X.values.min() < 0):
             return None
@@ -241,9 +238,7 @@ class SequenceRules(ItemWeights):
         return Coded(vocabulary, users, items)
 
     def _find_growing(self) -> GrowingRules | None:
-        """The rules that take in events, by the options as they are now; None where they would take in every
-        event.
-        """
+        """The rules that take in events, for the present options; None if they would have to take in every event."""
         key = (self.window, self.decay, self._backward(), self._exponents())
         growing = self._growing
         if growing is not None:
@@ -287,7 +282,7 @@ class SequenceRules(ItemWeights):
             del self._growing
 
     def __getstate__(self) -> Any:
-        self.settle()  # events are taken in place of one object alone
+        self.settle()  # only one object takes in events in place
         return super().__getstate__()
 
     @property
@@ -323,9 +318,9 @@ class SequenceRules(ItemWeights):
 
 
 class Coded(NamedTuple):
-    """The users and items of some Interactions: a model's users, grown by theirs, and its codes for their codes.
+    """The users and items of some Interactions in the model's codes: its users with theirs added, and its item codes.
 
-    The codes are None where theirs are the model's.
+    The codes are None if the two are equal.
     """
 
     vocabulary: Vocabulary

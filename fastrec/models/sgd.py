@@ -51,16 +51,19 @@ from fastrec.validation import check_number
 
 NEGATIVES = ("uniform", "popularity", "adaptive")
 SCHEDULES = ("constant", "linear")
-# Popular items are drawn in proportion to this power of their users, as in word2vec, in steps of an eighth of the mean.
+# Items are drawn in proportion to this power of their users, as in word2vec, in steps of an eighth of the mean.
 POPULARITY_EXPONENT = 0.75
 POPULARITY_STEPS = 8
-POOL_AT_HAND = 4096  # entries of the pool that fold-in draws from where item factors are compressed
-# An update goes so often over the changed users' entries, at this share of the learning rate to begin with.
+POOL_AT_HAND = 4096  # entries of the pool for the fold-in of models with compressed item factors
+# The passes of an update over the changed users' entries, and its initial share of the learning rate.
 UPDATE_PASSES, UPDATE_RATE = 10, 0.2
-LARGEST_RATE, LARGEST_OPTION = 100.0, 1e6  # of a model in a file: its fold-in then ends in finite numbers
+LARGEST_RATE, LARGEST_OPTION = (
+    100.0,
+    1e6,
+)  # for a model in a file: its fold-in then stays finite
 
 
-# Adagrad and Adam take steps of about their learning rate, whatever the gradient's size.
+# Adagrad and Adam take steps of about their learning rate, for gradients of any size.
 ADAPTIVE_RATES = {"adagrad": 0.05, "adam": 0.001}
 
 
@@ -69,94 +72,94 @@ POOL: Key[Codes] = Key("pool")
 
 
 class SGDFactorization(Fading, FeaturedFactors):
-    """Factors by stochastic gradients, with a choice of losses.
+    """Learns factors by stochastic gradients, with a choice of losses.
 
     The meaning of values depends on `loss`. For "squared" they are ratings, negative ones and zeros included. For
-    "logistic" items of values above zero were taken, and those below zero disliked. The others read all events as
-    taken, and refuse negative values. There, values are weights only with `weighted`.
+    "logistic", items with positive values were taken and those with negative values disliked. All other losses read
+    each event as taken, and refuse negative values; there, values are weights only with `weighted`.
 
     ========== ============================================================================================
     loss       minimised, with s = x·y + b
     ========== ============================================================================================
     "squared"  ((r - mean) / spread - b_u - b_i - x·y)²: biased matrix factorization; SVD++ with `implicit_feedback`
-    "logistic" log(1 + e⁻ˢ) of what was taken, log(1 + eˢ) of dislikes and of items drawn
-    "bpr"      log(1 + exp(s_j - s_i)): an item taken against one drawn
-    "warp"     the same by a hinge, weighed by the rank that finding a violation speaks of
+    "logistic" log(1 + e⁻ˢ) of taken items, log(1 + eˢ) of dislikes and of drawn items
+    "bpr"      log(1 + exp(s_j - s_i)): a taken item against a drawn one
+    "warp"     the same with a hinge, weighted by the rank that the search for a violation implies
     "ccl"      1 - cos_i + negative_weight · mean max(0, cos_j - margin): cosine contrastive loss
-    "softmax"  -log softmax of cos_i / temperature among items drawn
+    "softmax"  -log softmax of cos_i / temperature among drawn items
     ========== ============================================================================================
 
     With features of items or users (`fit`), a row is the sum of its features' vectors and one of its own, as in LightFM
-    (Kula 2015). Half of the penalty is on the row, half on its own part. Items and users without any event are answered
-    by their features.
+    (Kula 2015). Half of the penalty is on the row, half on its own part. Items and users without events are answered by
+    their features.
 
     Ratings are learned in units of their spread, so that `learning_rate` and penalties mean the same on ratings of 1 to
     5 and of 0 to 100: scaled and shifted ratings give scaled and shifted predictions.
 
-    Training is parallel, and the same bits come out for any `n_jobs`. Users of the fitted model, seen or not, are
-    folded in: their factors minimise the same loss with the items' held still. A score is not a sum over a history,
-    since a user's factors hang on it by way of this minimum; so there is no `explain`.
+    Training is parallel, and gives the same bits for any `n_jobs`. Users, seen in training or not, are folded in: their
+    factors minimise the same loss with fixed item factors. A score is not a sum over a history, so there is no
+    `explain`.
 
     Parameters
     ----------
     factors : int
-        The number of factors, biases not counted.
+        The number of factors, without biases.
     loss : {"squared", "logistic", "bpr", "warp", "ccl", "softmax"}
-        What is minimised.
+        The loss to minimise.
     implicit_feedback : bool
-        Of "squared": SVD++, in which what a user has rated, whatever the rating, adds to their factors.
+        For "squared": SVD++, in which each rated item adds to the user's factors, whatever the rating.
     negatives : {"uniform", "popularity", "adaptive"} or None
-        How items that a user has not taken are drawn: all alike; in proportion to users^0.75; or, of "bpr", as the one
-        with the highest score of `n_negatives` (Zhang, Chen, Wang, Yu 2013). None: "adaptive" for "bpr", else
+        The way to draw items that a user has not taken: uniformly; in proportion to users^0.75; or, for "bpr", the one
+        of `n_negatives` with the highest score (Zhang, Chen, Wang, Yu 2013). None: "adaptive" for "bpr", otherwise
         "uniform".
     n_negatives : int or None
-        "logistic", "ccl", "softmax": items drawn, for each sample or for a user's part of a block; "warp" and adaptive
-        negatives: at most so many. None is a number for each loss.
+        The number of drawn items: for each sample, or for a user's part of a block ("logistic", "ccl", "softmax"); the
+        largest number ("warp" and adaptive negatives). None is a number for each loss.
     margin, negative_weight : float or None
-        As in the table; `margin` is the hinge's in "warp", and `negative_weight` the weight of items drawn in
-        "logistic". None is a number for each loss.
+        The numbers in the table; `margin` is that of the hinge in "warp", and `negative_weight` the weight of drawn
+        items in "logistic". None is a number for each loss.
     temperature : float
-        As in the table.
+        The temperature in the table.
     weighted : bool
-        Whether values weigh their samples (of all losses but "squared").
+        Whether values are the weights of their samples (for all losses except "squared").
     optimizer : {"sgd", "adagrad", "adam"}
-        How gradients become steps: Adagrad and lazy Adam for each coordinate.
+        The rule of steps; Adagrad and lazy Adam work on each coordinate.
     learning_rate : float or None
         The length of a step; None is a number for each loss and optimizer.
     schedule : {"constant", "linear"}
-        Whether the learning rate stays, or falls to zero with the epochs.
+        The course of the learning rate: constant, or falling to zero with the epochs.
     regularization : float, pair of float, or None
-        The penalty of factors in each step, or those of users' and of items'. None is a number for each loss.
+        The penalty of factors in each step, or a pair for users and for items. None is a number for each loss.
     bias_regularization : float or None
-        The same for biases; None is that of items.
+        The penalty of biases; None is that of items.
     identity : bool
-        Whether a row with features has a vector of its own beside their sum; without it, rows of like features are
-        alike.
+        Whether a row with features has its own vector besides their sum; without it, rows with the same features are
+        equal.
     feature_regularization : float or "auto"
-        How strongly features' vectors are drawn to zero, in multiples of the mean squared length of the rows of
-        features. "auto" is what predicts a hidden fifth of the rows best.
+        The strength of the penalty of features' vectors, in multiples of the mean squared length of the rows of
+        features. "auto" predicts a hidden fifth of the rows best.
     iterations : int
-        Epochs: each visits every entry once.
+        The number of epochs; each visits every entry once.
     tol : float
-        Stop when an epoch lowers the loss by less than this share of it; 0 never does. With validation, an epoch
-        counts as better when the measure improves by more than this.
+        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops. With validation, an
+        epoch counts as better when the measure improves by more than this.
     validation_fraction : float
         The share of each row's entries to hide from training and to predict after each epoch; 0 is none. Training stops
-        when NDCG@10 has not risen (of "squared": RMSE has not fallen) for `n_iter_no_change` epochs, and the best
+        when NDCG@10 has not risen (for "squared": RMSE has not fallen) for `n_iter_no_change` epochs, and the best
         epoch's items are kept.
     n_iter_no_change : int
         The patience of validation, in epochs.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. With less, users of
-        the training data are folded in when they are asked about. Set on a fitted model, it acts at once; what is
-        learned, `user_factors_` too, does not depend on it. Not of "squared", whose values are ratings.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. Below 1, users of the training data are folded in for
+        each answer. A change on a fitted model acts at once; learned values, even `user_factors_`, do not depend on it.
+        Not for "squared", whose values are ratings.
     random_state : int, RandomState or None
         The seed. The same seed gives the same factors, bit for bit on one machine.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
     warm_start : bool
-        Begin from the factors of the last fit, where the shapes are those of X.
+        Start from the factors of the last fit, if the shapes match X.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None
@@ -167,17 +170,17 @@ class SGDFactorization(Fading, FeaturedFactors):
     user_factors_, item_factors_ : ndarray of shape (n_users, d), (n_items, d)
         float32, C-contiguous. The first `factors` columns are x and y; biases follow, each beside a column of ones on
         the other side (1 column for "bpr", "warp" and "logistic", 2 for "squared"), so that a score is an inner
-        product. Users' are multiplied by `spread_`. Similarities leave biases out.
+        product. The users' factors are multiplied by `spread_`. Similarities leave biases out.
     mean_, spread_ : float
-        The mean rating and its standard deviation ("squared"), else 0 and 1.
+        The mean rating and its standard deviation ("squared"), otherwise 0 and 1.
     item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
-        What was given to `fit`.
+        The features given to `fit`.
     item_map_, user_map_ : ndarray of shape (m + 1, factors) or (m + 1, factors + 1), or None
-        The vector, and bias where there is one, of each feature; as the last row, what all rows have.
+        The vector, and bias if there is one, of each feature; the last row is the part common to all.
     presence_factors_ : ndarray of shape (n_items, factors) or None
         SVD++'s second factors of items.
     loss_curve_ : ndarray of shape (n_iter_,)
-        The mean loss of each epoch's samples, penalties left out, as they were met: float64.
+        The mean loss of each epoch's samples at the time of their step, without penalties, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
         NDCG@10 or RMSE of the hidden entries after each epoch.
     n_iter_ : int
@@ -186,13 +189,13 @@ class SGDFactorization(Fading, FeaturedFactors):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
         In `fit`, after the epoch in which the loss or a factor is no longer finite.
 
     Notes
     -----
-    See docs/explanation/sgd.md for equations, papers, how negatives are drawn, how defaults were found.
+    See docs/explanation/sgd.md for the equations, the papers, the drawing of negatives, and the choice of defaults.
 
     Examples
     --------
@@ -310,11 +313,11 @@ class SGDFactorization(Fading, FeaturedFactors):
         name = type(self).__name__
         loss = LOSSES[self.loss]
         if self.implicit_feedback and not loss.takes_presence:
-            raise ValueError(f"{name}.implicit_feedback is of loss='squared' only, got loss={self.loss!r}")
+            raise ValueError(f"{name}.implicit_feedback needs loss='squared', got loss={self.loss!r}")
         if self.negatives == "adaptive" and loss.hardest_defaults is None:
-            raise ValueError(f"{name}.negatives='adaptive' is of loss='bpr' only, got loss={self.loss!r}")
+            raise ValueError(f"{name}.negatives='adaptive' needs loss='bpr', got loss={self.loss!r}")
         if self.recency != 1 and loss.keeps_zeros:
-            raise ValueError(f"{name}.recency must be 1 with loss={self.loss!r}, whose values are ratings, no weights")
+            raise ValueError(f"{name}.recency must be 1 with loss={self.loss!r}, whose values are ratings, not weights")
         if self.n_negatives is not None:
             Integer(1, loss.most_negatives).check(f"{name}.n_negatives", self.n_negatives)
 
@@ -331,12 +334,12 @@ class SGDFactorization(Fading, FeaturedFactors):
         for number in (*options.regularization, options.margin, options.negative_weight):
             check_number("each of regularization, margin and negative_weight", number, maximum=LARGEST_OPTION)
         if not self.implicit_feedback and getattr(self, "presence_factors_", None) is not None:
-            raise ValueError("presence_factors_ must not be there without implicit_feedback")
+            raise ValueError("presence_factors_ must be None without implicit_feedback")
         if self.implicit_feedback and vars(self).get("presence_factors_", self) is None:
-            raise ValueError("presence_factors_ must be there with implicit_feedback")
+            raise ValueError("presence_factors_ must be given with implicit_feedback")
 
     def _loss_options(self) -> LossOptions:
-        """The options, checked, with the loss's own numbers where they are None."""
+        """The options, checked, with the loss's own numbers in place of None."""
         self._check_options()
         loss = LOSSES[self.loss]
         hardest = loss.hardest_defaults if self.negatives in (None, "adaptive") else None
@@ -367,22 +370,22 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     @property
     def _loss_class(self) -> type[Loss]:
-        """That of `loss`, whether or not it has been checked yet."""
+        """The class of `loss`, whether or not it has been checked yet."""
         return LOSSES[self.loss] if isinstance(self.loss, str) and self.loss in LOSSES else Loss
 
     @property
     def takes_negatives(self) -> bool:  # type: ignore[override]
-        """Ratings may be below zero, and dislikes are."""
+        """Tells whether values may be negative: ratings may, and so may dislikes."""
         return self._loss_class.takes_negatives
 
     @property
     def keeps_zeros(self) -> bool:  # type: ignore[override]
-        """A rating of zero is one."""
+        """Tells whether zeros are entries: a rating of zero is one."""
         return self._loss_class.keeps_zeros
 
     @property
     def fades(self) -> bool:
-        """See `Answering.fades`: ratings do not, since they are no weights."""
+        """See `Answering.fades`: ratings do not fade, since they are no weights."""
         return not self.keeps_zeros and super().fades
 
     # -- learning
@@ -390,19 +393,19 @@ class SGDFactorization(Fading, FeaturedFactors):
     def fit(
         self, X: Any, y: Any = None, *, item_features: Any = None, user_features: Any = None, X_val: Any = None
     ) -> Self:
-        """Learn the factors.
+        """Learns the factors.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         item_features, user_features
             Sparse or dense matrices of shape (n_items, m) and (n_users, m), their rows in the order of the codes, or
-            None. Items and users without any event are then answered by their features. Not of "ccl" and "softmax".
+            None. Items and users without events are then answered by their features. Not for "ccl" and "softmax".
         X_val
-            What to validate on: other interactions of the same users and items, of the shape of X. Training stops
+            The data to validate on: other interactions of the same users and items, of the shape of X. Training stops
             early as with `validation_fraction`, which it replaces.
 
         Returns
@@ -412,7 +415,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+            As the class says. After an error or an interrupt (Ctrl-C) the model is unchanged.
         """
         return self._learn(X, item_features=item_features, user_features=user_features, X_val=X_val)
 
@@ -421,7 +424,9 @@ class SGDFactorization(Fading, FeaturedFactors):
         loss = LOSSES[self.loss](options, matrix.shape[1])
         self._adopt_features(matrix.shape, item_features, user_features)
         if loss.unit and (item_features is not None or user_features is not None):
-            raise ValueError(f"features are of losses whose rows are no unit vectors, got loss={self.loss!r}")
+            raise ValueError(
+                f"features need a loss without unit vectors, such as 'bpr' or 'warp', got loss={self.loss!r}"
+            )
         given = None if X_val is None else self._select_learned(self._check_matrix(X_val))
         trained, hidden = hold_out(matrix, given, self.validation_fraction)
         squared = loss.measure == "RMSE"
@@ -445,7 +450,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         loop.record(self)
 
     def _find_priors(self, loss: Loss, matrix: CodeMatrix) -> dict[str, FeaturePrior]:
-        """The sides with features, and what draws their rows together."""
+        """The sides with features, and the priors that draw their rows together."""
         priors, sides, n_jobs = {}, loss.sides, loss.options.n_jobs
         item_counts = count_codes(matrix.indices, matrix.shape[1])
         for name, side, features, counts in (
@@ -467,11 +472,11 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     @property
     def _scale(self) -> RatingScale:
-        """The scale of ratings; in files of before `spread_` was, they were learned as they are."""
+        """The scale of ratings; files from before `spread_` learned raw ratings."""
         return RatingScale(self.mean_, self.spread_)
 
     def _weights(self, matrix: CodeMatrix) -> Floats:
-        """A weight for each entry, or a rating in units of the spread; one for all where they are equal."""
+        """A weight for each entry, or a rating in units of the spread; one number if all are equal."""
         if self._loss_class.keeps_zeros:
             return self._scale.in_units(matrix.data)
         if self.weighted:
@@ -482,7 +487,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         return np.ones(1, np.float32)
 
     def _copies(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of copies of each item, of so many users, in the pool that negatives are drawn from."""
+        """The number of copies of each item in the pool of negatives, from its number of users."""
         known = counts > 0
         if self.negatives != "popularity" or not known.any():
             return known.astype(np.int64)
@@ -491,7 +496,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         return np.where(known, np.maximum(1, copies), 0).astype(np.int64)
 
     def _last(self, shape: tuple[int, int], loss: Loss) -> KnownFactors:
-        """The factors of the last fit, where they are to be begun from and are of the shapes that are wanted now."""
+        """The factors of the last fit, if training starts from them and their shapes match."""
 
         def fitting(name: str, *wanted: int) -> Floats | None:
             rows: Floats | None = getattr(self, name, None) if self.warm_start else None
@@ -539,16 +544,16 @@ class SGDFactorization(Fading, FeaturedFactors):
     def _learned_arrays(
         self, loss: Loss, priors: dict[str, FeaturePrior]
     ) -> tuple[Floats, Floats | None, Floats | None, Floats | None]:
-        """The item factors, those of presence, and the maps of both sides' features."""
+        """The item factors, the presence factors, and the maps of both sides' features."""
         maps = {name: prior.settle() for name, prior in priors.items()}
         return *item_columns(loss), maps.get("item"), maps.get("user")
 
     # -- updates
 
     def _update_items(self, change: Change) -> None:
-        """Steps over all entries of the changed users, from where the model stands; new items begin as in a fit.
+        """Trains further on all entries of the changed users; new items begin as in a fit.
 
-        The old entries are among them, so that what is known is neither forgotten nor drawn as a negative.
+        The old entries are among them, so that they are neither forgotten nor drawn as negatives.
         """
         options, seed = self._loss_options(), update_seed(self)
         loss = LOSSES[self.loss](options, self.n_features_in_)
@@ -560,7 +565,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         block_schedule = BlockSchedule(rows, self._weights(rows), self._copies(self.item_counts_), options.n_jobs)
         loss.begin(sides, rows)
         if isinstance(loss, RatingLoss) and sides.presence is not None:
-            sides.users.rows[:] -= loss.offsets  # a fold-in has them in it
+            sides.users.rows[:] -= loss.offsets  # a fold-in adds them
         self._set_priors(loss, change.users)
         for step in range(UPDATE_PASSES):
             rate = options.learning_rate * UPDATE_RATE * (1 - step / UPDATE_PASSES)
@@ -568,7 +573,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         self.item_factors_, self.presence_factors_ = item_columns(loss)
 
     def _set_priors(self, loss: Loss, users: Codes) -> None:
-        """Features say of rows what they said when the model was fitted: an update does not learn them anew."""
+        """Sets the priors as in the fit: an update does not learn the maps of features again."""
         sides, n_jobs = loss.sides, loss.options.n_jobs
         if self.item_features_ is not None and self.item_map_ is not None:
             spread = map_features(self.item_features_, self.item_map_, n_jobs)
@@ -596,7 +601,7 @@ class SGDFactorization(Fading, FeaturedFactors):
         return with_data(histories, np.resize(weights, histories.nnz))
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        """The rows of histories whose values are what `_as_weights` made of them."""
+        """Folds in rows of histories; their values come from `_as_weights`."""
         loss, sides, pool = self._derived.get(FOLD_IN, self._fold_in_parts)
         rows, biases = loss.fold(matrix, matrix.data, pool, sides)
         return user_columns(loss, rows, biases, self._scale)
@@ -613,21 +618,21 @@ class SGDFactorization(Fading, FeaturedFactors):
         return user_columns(loss, rows, biases, self._scale)
 
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
-        """The loss, the items at the kernels' width, and what negatives are drawn from."""
+        """The loss, the items at the kernels' width, and the pool of negatives."""
         loss = LOSSES[self.loss](self._loss_options(), self.n_features_in_)
         loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self._scale)
         pool = self._derived.get(POOL, self._pool)
-        if not len(pool):  # a kernel that draws from nothing reads what is not its own
+        if not len(pool):  # a kernel that draws from an empty pool reads foreign memory
             raise ValueError(f"{type(self).__name__} has no items to draw negatives from: its file is not whole")
         return loss, loss.sides, pool
 
     def _pool(self) -> Codes:
-        """The items as often as negatives are drawn from them; each once where there was no event."""
+        """The pool of negatives: each item as often as it may be drawn; each once if there was no event."""
         copies = self._copies(self.item_counts_)
         return np.repeat(np.arange(self.n_features_in_, dtype=np.int32), copies if copies.any() else 1)
 
     def _whole(self) -> dict[str, NDArray[Any]]:
-        """Some of the pool, the same for all histories: items that are drawn from must be at hand."""
+        """A part of the pool, the same for all histories: their vectors must be decoded."""
         pool = self._pool()
         return {"pool": np.sort(np.random.default_rng(0).permutation(pool)[:POOL_AT_HAND])}
 

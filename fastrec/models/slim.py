@@ -1,4 +1,4 @@
-"""SLIM: sparse weights from item to item, learned by regressions with an elastic net."""
+"""SLIM: sparse item-to-item weights, learned by regressions with an elastic net."""
 
 from typing import ClassVar
 
@@ -15,58 +15,57 @@ from fastrec.solvers.slim import solve_dense, solve_sparse
 
 
 class SLIM(Fading, Weighted, ItemWeights):
-    """Few weights, none below 0, from item to item, that best rebuild the histories: a linear model that explains.
+    """Few non-negative item-to-item weights that best reconstruct the histories: a linear model that explains itself.
 
-    Minimised is
+    The fit minimises
 
         ½‖X - X W‖² + l2/2 ‖W‖² + l1 Σ W   subject to   W ≥ 0 and W_jj = 0
 
     (Ning, Karypis 2011). `EASE` has no `l1` and weights of both signs: it is dense, quick and often a little better.
-    SLIM's weights are few, so that the model is small, answers quickly, and says why with items that speak for another.
+    SLIM's weights are few, so the model is small, answers quickly, and explains recommendations by few items.
 
     Parameters
     ----------
     l1 : float
-        The penalty on weights, at least 0, in units of X's Gramian: of two items that fewer than `l1` users have had
-        both, neither predicts the other. Larger ones leave fewer weights.
+        The penalty on weights, at least 0, in units of X's Gramian: two items with fewer than `l1` common users do not
+        predict each other. A larger one leaves fewer weights.
     l2 : float
         The penalty on squared weights, above 0, in the same unit.
     method : {"auto", "dense", "sparse"}
-        "dense" solves the whole problem, and keeps n² numbers for n items. "sparse" solves for each item among the
+        "dense" solves the whole problem, and keeps n² numbers for n items. "sparse" solves for each item with the
         `neighbors` items that would predict it best alone. "auto" is dense up to 20 000 items.
     neighbors : int
-        How many items may predict an item in the sparse method, at least 1.
+        The number of items that may predict an item in the sparse method, at least 1.
     threshold : float
         For the sparse method: entries g_ij of the Gramian below this share of √(g_ii + l2) √(g_jj + l2) count as 0,
         from 0 to below 1. It bounds the memory on large data.
     recency : float
-        What an event of a history counts less, when somebody is answered, for each event since, above 0 and at most 1:
-        recency^k for the event k back. 1 fades nothing, and nor does a history without an order. Set on a fitted model,
-        it acts at once; what is learned does not depend on it.
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. A change on a fitted model acts at once; learned
+        values do not depend on it.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     weights_ : csr_array of shape (n_items, n_items)
-        W, float32: in row i and column j, what a unit of item i in a history adds to the score of item j.
+        W, float32: the entry in row i and column j is what a unit of item i in a history adds to item j's score.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be; values below 0 are refused.
+        In `fit`, if an option or a value of X is not what it must be; values below 0 are refused.
     FloatingPointError
-        In `fit`, where values are too large for float32 to square.
+        In `fit`, if values are too large for float32 to square.
 
     Notes
     -----
-    See docs/explanation/slim.md for the algorithm, how far the solution is exact, and what it costs.
+    See docs/explanation/slim.md for the algorithm, the accuracy of the solution, and the cost.
 
     Examples
     --------

@@ -21,58 +21,57 @@ from fastrec.parallel import effective_jobs
 from fastrec.solvers.epochs import seed_of, validation_ndcg
 from fastrec.solvers.truncated_svd import TruncatedSVD, sum_vectors, truncated_svd
 
-# Numbers of factors that are tried, on so many rows at most, of each of which this share is hidden.
+# The tried numbers of factors, the largest number of rows, and the share of each row that is hidden.
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 VALIDATION_ROWS, HIDDEN, SCORES_AT_ONCE = 2000, 0.2, 1 << 23
 
 
 class PureSVD(Weighted, Explaining, FactorRecommender):
-    """Factors by the truncated singular value decomposition of the interactions, missing ones read as zeros.
+    """Learns factors by the truncated singular value decomposition of the interactions; missing entries are zeros.
 
-    Values are strengths of any sign: a negative one is a dislike, which pushes what is like the item down. Stored
+    Values are strengths of any sign: a negative one is a dislike, which lowers similar items. Stored
     zeros are no entries. With R ≈ U diag(s) Vᵀ truncated to the `factors` largest singular values, a user's scores are
 
         r V Vᵀ,
 
     the projection of the user's row r on the leading right singular vectors (Cremonesi, Koren, Turrin 2010). With
-    `item_exponent` a, columns are first scaled by (their sum of squares)^(-a): 0 is plain PureSVD, 0.5 brings all
-    items to one length, between them the popular count for less (EigenRec; Nikolakopoulos et al. 2019).
+    `item_exponent` a, columns are first scaled by (their sum of squares)^(-a): 0 is plain PureSVD, 0.5 scales all items
+    to the same length, and values between the two lower popular items (EigenRec; Nikolakopoulos et al. 2019).
 
     Parameters
     ----------
     factors : int or "auto"
-        How many singular vectors; what there is not is zeros. "auto" is the number, up to 64, by which a hidden fifth
-        of the histories is found best (NDCG@10): too many learn the noise.
+        The number of singular vectors; missing ones are zeros. "auto" is the number, up to 64, that finds a hidden
+        fifth of the histories best (NDCG@10): too many learn the noise.
     item_exponent : float
-        How much the popular items are scaled down, from 0 to 1.
+        The exponent that scales popular items down, from 0 to 1.
     tol : float
-        The decomposition is done when no squared singular value moves by more than this share of the largest.
+        The iteration stops when no squared singular value changes by more than this share of the largest.
     weighting : {"auto", "raw", "log", "binary"}
-        What values count: as they are, as log2(1 + value / median), or as ones; histories are answered in the same
-        form. "auto" is "binary" where a few values outweigh all others, as with hours played, and `fit` says so; else
-        "raw".
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
     random_state : int, RandomState or None
-        The seed of the iteration's first vectors; it moves results by rounding alone, or by `tol`.
+        The seed of the iteration's first vectors; it changes results within rounding or `tol`.
     n_jobs : int or None
         Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form in which values were learned from.
+        The form of values that was used.
     user_factors_ : ndarray of shape (n_users, factors)
         float32: r V of the training rows.
     item_factors_ : ndarray of shape (n_items, factors)
         float32: V, its columns of length one, largest singular value first.
     singular_values_ : ndarray of shape (factors,)
-        float64, falling.
+        float64, in descending order.
     factors_ : int
-        The number of factors: the option, or what "auto" came to.
+        The number of factors: the option, or the choice of "auto".
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     Notes
     -----
@@ -136,7 +135,7 @@ class PureSVD(Weighted, Explaining, FactorRecommender):
         n, n_items = len(self.item_weights_), self.n_features_in_
         if n != n_items and (
             "item_factors_" in vars(self) or n > n_items
-        ):  # compressed ones gain items without weights
+        ):  # compressed models gain items without weights
             raise ValueError(f"item_weights_ must be of shape (n_items,), where n_items is {n_items}, got ({n},)")
 
     def _fit(self, matrix: CodeMatrix) -> None:
@@ -155,7 +154,9 @@ class PureSVD(Weighted, Explaining, FactorRecommender):
         return truncated_svd(self._weigh_columns(matrix), factors, random_state=seed, n_jobs=jobs, tol=self.tol)
 
     def _choose_factors(self, matrix: CodeMatrix, seed: int) -> int:
-        """The number by which hidden entries are found best: one decomposition holds those of all smaller numbers."""
+        """Chooses the number that finds hidden entries best: one decomposition contains those of all smaller
+        numbers.
+        """
         trained, hidden = hide_part(matrix, HIDDEN)
         hidden = keep_entries(hidden, hidden.data > 0)  # dislikes are not to be found
         vectors = self._decompose(trained, min(NUMBERS[-1], *matrix.shape), seed).vectors
@@ -177,7 +178,7 @@ class PureSVD(Weighted, Explaining, FactorRecommender):
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
         part = super()._with_items(items, arrays, whole)
-        known = items < len(self.item_weights_)  # items of later have no vector, whatever their weight
+        known = items < len(self.item_weights_)  # later items have no vector, whatever their weight
         part.item_weights_ = np.ones(len(items), np.float32)
         part.item_weights_[known] = self.item_weights_[items[known]]
         return part
@@ -186,7 +187,7 @@ class PureSVD(Weighted, Explaining, FactorRecommender):
         return sum_vectors(self._weigh_columns(matrix), self.item_factors_, effective_jobs(self.n_jobs))
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[np.float64]:
-        """r_i w_i v_i·v_j for each entry i of the row."""
+        """The contribution r_i w_i v_i·v_j of each entry i of the row."""
         weighted = self._weigh_columns(history)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         contributions: NDArray[np.float64] = weighted.data * (vectors @ self.item_factors_[item].astype(np.float64))

@@ -1,4 +1,4 @@
-"""Two towers: a network that makes vectors of histories, one that makes vectors of items, compared by inner product."""
+"""Two towers: a network for histories and a network for items, whose vectors are compared by inner product."""
 
 import itertools
 import math
@@ -28,17 +28,17 @@ from fastrec.solvers.ridge import check_features
 
 Callback = Callable[[int, float, float], bool | None]
 
-# The share of items that go by their features alone in a step, so that cold items meet a network which knows that.
+# The share of items that use their features alone in a step, so that the network learns to score cold items.
 COLD = 0.25
 
 
 class Tower:
-    """Dense layers with ReLU between them, the last one linear: padded, with places in one flat array of parameters.
+    """Dense layers with ReLU between them, the last one linear: padded, in one flat array of parameters.
 
     Parameters
     ----------
     widths
-        The padded widths, from the input to the output; one alone is no layer at all.
+        The padded widths, from the input to the output; a single width means no layer.
     at
         The place of the first parameter.
     """
@@ -57,14 +57,16 @@ class Tower:
         return flat[at : at + inputs * outputs].reshape(inputs, outputs), flat[at + inputs * outputs :][:outputs]
 
     def start(self, flat: Floats, own: list[int], rng: np.random.Generator) -> None:
-        """Draw the kernels (He et al. 2015); `own` are the widths without padding."""
+        """Draws the kernels (He et al. 2015); `own` are the widths without padding."""
         for index in range(len(self.places)):
             n, m = own[index], own[index + 1]
             kernel, _ = self.layer(flat, index)
             kernel[:n, :m] = rng.standard_normal((n, m), np.float32) * np.float32(math.sqrt(2 / n))
 
     def forward(self, flat: Floats, x: Floats) -> list[Floats]:
-        """The input and each layer's output, of shape (n, width); a row's hang on that row alone, to the bit."""
+        """The input and each layer's output, of shape (n, width); a row's output depends on that row alone, to the
+        bit.
+        """
         outputs = [np.ascontiguousarray(x)]
         for index, at in enumerate(self.places):
             inputs, width = self.widths[index], self.widths[index + 1]
@@ -78,7 +80,7 @@ class Tower:
         return outputs
 
     def backward(self, flat: Floats, outputs: list[Floats], errors: Floats, slopes: Floats) -> Floats:
-        """Derivatives by the input, from those by the output; those by the parameters are written to `slopes`."""
+        """The derivatives by the input, from those by the output; those by the parameters are written to `slopes`."""
         for index in reversed(range(len(self.places))):
             if index < len(self.places) - 1:
                 errors = errors * (outputs[index + 1] > 0)
@@ -90,45 +92,45 @@ class Tower:
 
 
 class TwoTowerRecommender(FactorRecommender):
-    """Vectors of users out of their histories and vectors of items, each by a network of its own (two towers).
+    """Two networks (towers): one makes user vectors from histories, the other makes item vectors.
 
     The score is the inner product, so an index finds the best items. Values are weights of positive feedback; negative
-    ones are refused, zeros are no feedback. What is minimised is the cross-entropy between a user's items, by their
-    weights, and the softmax of the scores of all items, or of as many drawn ones:
+    ones are refused, zeros are no feedback. The loss is the cross-entropy between a user's items, by their weights, and
+    the softmax of the scores of all items, or of drawn ones:
 
         − sum over users  sum over i  (x_ui / sum_j x_uj) · log softmax_i(u · v),
 
         u = tower(sum over i of x_ui / ‖x_u‖ · (h_i + f_i H)),      v_i = tower(e_i + f_i E)
 
     with embeddings h and e, features f if there are any, and a part of each history left out at random in training
-    (Liang et al. 2018, Yi et al. 2019). Users unseen in training are answered as all others are, by their history.
+    (Liang et al. 2018, Yi et al. 2019). New users are answered by their history, like all others.
 
     Parameters
     ----------
     factors : int
         The width of the vectors.
     layers : sequence of int
-        The widths of the hidden layers of both towers; empty: the vectors are the sums themselves.
+        The widths of the hidden layers of both towers; with none, the vectors are the sums themselves.
     dropout : float
-        The share of a history that is left out in a step, from 0 and below 1.
+        The share of a history that is left out in a step, from 0 to below 1.
     negatives : int
-        How many items are drawn for a step; all, where there are no more.
+        The number of items drawn for a step; all items, if there are no more.
     learning_rate : float
-        Adam's, above 0.
+        The learning rate of Adam, above 0.
     regularization : float
         Weight decay, decoupled (Loshchilov, Hutter 2019).
     iterations : int
-        Epochs at most.
+        The maximum number of epochs.
     batch_size : int
-        Users of a step, at most.
+        The maximum number of users of a step.
     tol, validation_fraction : float
-        As in `ImplicitALS`: when training stops before.
+        The conditions of an early stop, as in `ImplicitALS`.
     n_iter_no_change : int
         The patience of validation, in epochs.
     random_state : int, RandomState or None
         The seed. The same seed gives the same vectors, bit for bit on one machine.
     n_jobs : int or None
-        Threads that answer; None is all cores. Training takes one.
+        Threads for answers; None is all cores. Training uses one.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None
@@ -139,11 +141,11 @@ class TwoTowerRecommender(FactorRecommender):
     user_factors_, item_factors_ : ndarray of shape (n_users, factors), (n_items, factors)
         float32, C-contiguous. Items without an event and without features have zeros.
     history_vectors_ : ndarray of shape (n_items, factors)
-        h_i + f_i H: what an item adds to the input of the users' tower.
+        h_i + f_i H: the contribution of an item to the input of the users' tower.
     tower_ : ndarray
         float32: the users' tower, padded and flat.
     network_ : list
-        What was trained: factors and layers.
+        The trained network: factors and layers.
     loss_curve_ : ndarray of shape (n_iter_,)
         The mean loss of a user in each epoch, float64.
     validation_curve_ : ndarray of shape (n_iter_,) or None
@@ -154,9 +156,9 @@ class TwoTowerRecommender(FactorRecommender):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
     FloatingPointError
-        In `fit`, in the epoch in which the loss is no longer finite.
+        In `fit`, after the epoch in which the loss is no longer finite.
 
     Notes
     -----
@@ -240,19 +242,19 @@ class TwoTowerRecommender(FactorRecommender):
         check_decay(f"{type(self).__name__}.regularization", self.learning_rate, self.regularization)
 
     def fit(self, X: Any, y: Any = None, *, item_features: Any = None, X_val: Any = None) -> Self:
-        """Train the towers.
+        """Trains the towers.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         item_features
-            A sparse or dense matrix of shape (n_items, n_features), or None. With it, items without any event are
+            A sparse or dense matrix of shape (n_items, n_features), or None. With it, items without events are
             recommended by their features.
         X_val
-            What to validate on: other interactions of the same users and items, of the shape of X.
+            The data to validate on: other interactions of the same users and items, of the shape of X.
 
         Returns
         -------
@@ -261,7 +263,7 @@ class TwoTowerRecommender(FactorRecommender):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says. Whatever stops a fit, Ctrl-C among them, the model is left as it was.
+            As the class says. After an error or an interrupt (Ctrl-C) the model is unchanged.
 
         Examples
         --------
@@ -285,7 +287,7 @@ class TwoTowerRecommender(FactorRecommender):
             self._train(training, trained, hidden)
 
     def _train(self, training: "_Training", trained: CodeMatrix, hidden: CodeMatrix | None) -> None:
-        """Epochs until enough of them are done; keeps the last one, with validation the best."""
+        """Runs the epochs; keeps the last one, or with validation the best."""
 
         def validate() -> float:
             assert hidden is not None
@@ -306,7 +308,7 @@ class TwoTowerRecommender(FactorRecommender):
         loop.record(self)
 
     def _keep(self, training: "_Training") -> None:
-        """Take over what the towers make by now."""
+        """Takes over the present vectors of the towers."""
         known = self.item_counts_ > 0
         self.item_factors_ = training.item_vectors(known)[:, : self.factors].copy()
         self.history_vectors_ = training.history_vectors(known)[:, : self.factors].copy()
@@ -342,7 +344,7 @@ class TwoTowerRecommender(FactorRecommender):
 
 
 def make_towers(factors: int, layers: list[int]) -> tuple[Tower, Tower]:
-    """The users' tower and the items', which follow each other in the flat array of parameters."""
+    """The users' tower and the items' tower, one after the other in the flat array of parameters."""
     widths = (
         [padded_width(factors), *map(padded_width, layers), padded_width(factors)]
         if layers
@@ -361,13 +363,13 @@ def normalized(matrix: CodeMatrix) -> CodeMatrix:
 
 
 def as_scipy(matrix: CodeMatrix, width: int | None = None) -> Any:
-    """The matrix with index types of one kind, which SciPy's products want; of another width, if that is given."""
+    """The matrix with one type of indices, which SciPy's products need; with another width, if that is given."""
     shape = (matrix.shape[0], matrix.shape[1] if width is None else width)
     return csr_array((matrix.data, matrix.indices, matrix.indptr), shape=shape)
 
 
 class _Training:
-    """The towers in training: embeddings of items as histories and as candidates, maps of features, two networks."""
+    """A training of the towers: embeddings of items in histories and as candidates, maps of features, two networks."""
 
     def __init__(self, model: TwoTowerRecommender, n_items: int, features: CodeMatrix | None, rng: Any) -> None:
         self.model, self.rng, self.n_items = model, rng, n_items
@@ -376,7 +378,7 @@ class _Training:
         self.width = padded_width(factors)
         self.users, self.items = make_towers(factors, model.network_[1])
         n_features = 0 if features is None else features.shape[1]
-        self.maps = self.items.end + np.arange(3) * n_features * self.width  # of histories, of candidates, the end
+        self.maps = self.items.end + np.arange(3) * n_features * self.width  # of histories, of candidates, and the end
         self.flat, self.slopes, self.first, self.second = (np.zeros(int(self.maps[2]), np.float32) for _ in range(4))
         own = [factors, *model.network_[1], factors]
         for tower in (self.users, self.items):
@@ -397,7 +399,7 @@ class _Training:
         return flat[self.maps[side] : self.maps[side + 1]].reshape(-1, self.width)
 
     def _inputs(self, side: int, codes: NDArray[Any], kept: NDArray[np.bool_] | None = None) -> Floats:
-        """Embeddings of items (zeros where not `kept`) plus their mapped features, of shape (n, width)."""
+        """Embeddings of items (zeros unless `kept`) plus their mapped features, of shape (n, width)."""
         rows = (self.histories if side == 0 else self.candidates).values.reshape(-1, self.width)[codes]
         if kept is not None:
             rows *= kept[:, None]
@@ -407,7 +409,7 @@ class _Training:
         return inputs
 
     def _descend(self, side: int, codes: NDArray[Any], errors: Floats, kept: NDArray[np.bool_] | None = None) -> None:
-        """Take derivatives by inputs back to embeddings and maps."""
+        """Propagates derivatives by inputs back to embeddings and maps."""
         embedding = self.histories if side == 0 else self.candidates
         own = errors if kept is None else errors * kept[:, None]
         embedding.slopes[: own.size] = own.reshape(-1)
@@ -416,7 +418,7 @@ class _Training:
         embedding.update(self.steps, self.tables)
 
     def run_epoch(self, matrix: CodeMatrix) -> float:
-        """Learn from all users in random order; returns the mean loss of a user."""
+        """Learns from all users in random order; returns the mean loss of a user."""
         users = self.rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
         total = 0.0
         for part in np.array_split(users, -(-len(users) // self.model.batch_size)) if len(users) else ():
@@ -428,7 +430,7 @@ class _Training:
         return total / max(len(users), 1)
 
     def step(self, rows: CodeMatrix) -> float:
-        """Learn from some users; returns the sum of their losses before it."""
+        """Learns from some users; returns the sum of their losses before it."""
         self.steps += 1
         kept = self.rng.random(rows.nnz, np.float32) >= self.model.dropout
         seen = normalized(keep_entries(rows, kept))
@@ -443,7 +445,7 @@ class _Training:
 
         mine = self.users.forward(self.flat, sums @ self._inputs(0, codes))
         its = self.items.forward(self.flat, self._inputs(1, some, own))
-        with np.errstate(all="ignore"):  # what diverges is seen by the loss
+        with np.errstate(all="ignore"):  # the loss reveals a divergence
             lost, errors = cross_entropy(mine[-1] @ its[-1].T, as_scipy(rows)[:, some].toarray())
         errors /= np.float32(rows.shape[0])
 
@@ -454,7 +456,7 @@ class _Training:
         return lost
 
     def item_vectors(self, known: NDArray[np.bool_]) -> Floats:
-        """The items' vectors, by features alone where not `known`, zeros where there are none either."""
+        """The items' vectors: from features alone unless `known`, and zeros without features."""
         vectors = self.items.forward(self.flat, self._inputs(1, np.arange(self.n_items), known))[-1]
         vectors[~(known | self._items_with_features())] = 0
         return vectors
@@ -468,7 +470,8 @@ class _Training:
 
 
 def cross_entropy(scores: Floats, weights: Floats) -> tuple[float, Floats]:
-    """The sum over rows of the cross-entropy of softmax(scores) with the weights, each row's brought to a sum of 1.
+    """The sum over rows of the cross-entropy of softmax(scores) with the weights; each row's weights are scaled to sum
+    1.
 
     Returns it and its derivatives by the scores. Rows without weights count for nothing.
 

@@ -46,7 +46,7 @@ def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn
     Raises
     ------
     FactError
-        Where a condition is none, or asks for values of a kind that the fact has not.
+        If a condition is none, or asks for values of a kind that the fact has not.
 
     Examples
     --------

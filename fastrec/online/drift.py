@@ -50,7 +50,7 @@ class Drift:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, with a new model."""
+        """Begins anew, with a new model."""
         self._first: list[float] = []
         self._newest: deque[float] = deque(maxlen=self.window)
 
@@ -66,7 +66,7 @@ class Drift:
         self.add(foresee(before, entries).tolist())
 
     def add(self, values: Sequence[float]) -> None:
-        """Add NDCGs of users."""
+        """Adds NDCGs of users."""
         missing = self.window - len(self._first)
         self._first += values[:missing]
         self._newest.extend(values[missing:])

@@ -19,7 +19,7 @@ _READ_MORE = (Blend, Item2Vec, Reranked, SequenceKNN)
 
 
 def find_obstacle(model: Recommender) -> str | None:
-    """Why a model cannot be fitted again by what it holds; None where it can.
+    """Why a model cannot be fitted again by what it holds; None if it can.
 
     >>> from fastrec.models import Popularity
     >>> find_obstacle(Popularity(half_life="30d"))

@@ -36,7 +36,7 @@ class Items:
     Attributes
     ----------
     shown : bool array of shape (n_items,), or None
-        The items of the model that may be in answers; None where all may.
+        The items of the model that may be in answers; None if all may.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Items:
         return None if title is None else str(title) or None
 
     def titles(self, codes: list[int]) -> list[str | None]:
-        """The titles to show for items of the model; None where one has none."""
+        """The titles to show for items of the model; None if one has none."""
         column = self._info.get("title")
         titles = [None if column is None else str(column[code]) or None for code in codes]
         if self._by_code:
@@ -155,7 +155,7 @@ class Items:
         Raises
         ------
         FactError
-            Where no item has it.
+            If no item has it.
         """
         column = self._columns.get(name)
         if column is None:
@@ -181,7 +181,7 @@ class Items:
         return self._labels[name]
 
     def vectors(self) -> Any:
-        """The vectors that tell the model's items apart; None where it has none."""
+        """The vectors that tell the model's items apart; None if it has none."""
         return self.model.derive(VECTORS, lambda: _find_vectors(self.model))
 
     def select(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:

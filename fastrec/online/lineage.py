@@ -28,7 +28,7 @@ def describe_lineage(model: Recommender) -> str:
 
 
 def find_misfit(model: Recommender, lineage: str) -> str | None:
-    """Why a model does not belong to a lineage; None where it does.
+    """Why a model does not belong to a lineage; None if it does.
 
     >>> from fastrec.models import Popularity
     >>> lineage = describe_lineage(Popularity().fit([[1, 0, 1, 1]]))

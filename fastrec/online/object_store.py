@@ -24,7 +24,7 @@ class ObjectStore:
     Raises
     ------
     ValueError
-        Where a package is missing that it needs, or fsspec knows no such address.
+        If a package is missing that it needs, or fsspec knows no such address.
     """
 
     def __init__(self, address: str) -> None:
@@ -43,17 +43,17 @@ class ObjectStore:
             return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Put an object there, or in the place of the one that was."""
+        """Puts an object there, or in the place of the one that was."""
         with self._reaching(name) as place:
             self._files.pipe_file(place, content)
 
     def upload(self, source: Path, name: str) -> None:
-        """Put the content of a file there."""
+        """Puts the content of a file there."""
         with self._reaching(name) as place:
             self._files.put_file(str(source), place)
 
     def download(self, name: str, target: Path, mode: int) -> None:
-        """Write an object to a new file of that mode."""
+        """Writes an object to a new file of that mode."""
         os.close(open_new(target, mode))
         with self._reaching(name) as place:
             self._files.get_file(place, str(target))
@@ -73,7 +73,7 @@ class ObjectStore:
             return [name.rstrip("/").rpartition("/")[2] for name in found]
 
     def remove(self, name: str) -> None:
-        """Remove an object, if it is there."""
+        """Removes an object, if it is there."""
         with contextlib.suppress(FileNotFoundError), self._reaching(name) as place:
             self._files.rm_file(place)
 

@@ -34,12 +34,12 @@ def open_versions(
     keep: int = 3,
     mode: int = PRIVATE,
 ) -> "Versions":
-    """Open the published versions of an address: a folder, or an object store.
+    """Opens the published versions of an address: a folder, or an object store.
 
     Parameters
     ----------
     address
-        The path of a folder, made where there is none; or ``s3://BUCKET/PREFIX``, and what else fsspec knows.
+        The path of a folder, made if there is none; or ``s3://BUCKET/PREFIX``, and what else fsspec knows.
     cache
         The folder of this machine for versions that are downloaded from a store; None: one in ``FASTREC_CACHE``, else
         in the user's cache folder.
@@ -49,7 +49,7 @@ def open_versions(
     Raises
     ------
     ValueError
-        Where a package is missing that it needs.
+        If a package is missing that it needs.
 
     Examples
     --------

@@ -19,7 +19,7 @@ Listener: TypeAlias = Callable[[str, float], None]
 
 
 def check_plan(plan: SchedulePlan, model: Recommender) -> None:
-    """Refuse a model that cannot be updated or refitted as planned."""
+    """Refuses a model that cannot be updated or refitted as planned."""
     if plan.updates:
         check_updatable(model)
     if plan.refits:
@@ -43,7 +43,7 @@ class Schedule:
     Raises
     ------
     TypeError
-        Where the model cannot be updated or refitted as asked.
+        If the model cannot be updated or refitted as asked.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Schedule:
         return cls(updater, **plan.options(), report=report)
 
     def start(self) -> Self:
-        """Begin."""
+        """Begins."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """End, after the piece of work in hand; what has failed is a problem no longer, since others do it now."""
+        """Ends, after the piece of work in hand; what has failed is a problem no longer, since others do it now."""
         self._stop.set()
         self._thread.join()
         for what in ("schedule", "drift", *self._works):
@@ -112,7 +112,7 @@ class Schedule:
                 self.updater.tell("drift", f"drift could not be measured: {error}")
 
     def make(self, what: str) -> Snapshot:
-        """Make a model now, whether it is due or not; `what` is "checkpoint" or "refit"."""
+        """Makes a model now, whether it is due or not; `what` is "checkpoint" or "refit"."""
         began = time.monotonic()
         try:
             snapshot = self._works[what]()

@@ -37,7 +37,7 @@ def find_similar(snapshot: Snapshot, items: list[Id], k: int, within: NDArray[np
     Raises
     ------
     ValueError
-        Where an id is unknown, or the model could tell by its users alone, and keeps none.
+        If an id is unknown, or the model could tell by its users alone, and keeps none.
 
     Examples
     --------

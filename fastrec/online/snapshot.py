@@ -39,7 +39,7 @@ class Snapshot:
     version
         What to call the model.
     mark
-        What names a user in a `Deletion`: `Journal.mark`. None where nobody is deleted.
+        What names a user in a `Deletion`: `Journal.mark`. None if nobody is deleted.
     policy : {"sum", "last", "max"}, optional
         What several events of one user and item add up to, as `Interactions.duplicates`. None: the model's
         `duplicates_`.
@@ -290,7 +290,7 @@ class Snapshot:
         return self._label(TopK(codes, scores, fallback=fallback), users)
 
     def shown_within(self, within: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """The items of a mask that may be in answers; None where all may."""
+        """The items of a mask that may be in answers; None if all may."""
         shown = self.items.shown
         return shown if within is None else within if shown is None else within & shown
 
@@ -324,7 +324,7 @@ class Snapshot:
         return self.model.answer(audience, k, self.model.item_filter(audience, **options).within(only))
 
     def answer_one(self, user: Id, k: int, within: NDArray[np.bool_] | None = None) -> SingleAnswer:
-        """The usual question, past all checks: the `k` best items for one user, by popularity where nothing is known.
+        """The usual question, past all checks: the `k` best items for one user, by popularity if nothing is known.
 
         The factors of a user who has done something are kept: who has will soon ask again.
         """

@@ -70,7 +70,7 @@ class StoredVersions(Versions):
     Raises
     ------
     ValueError
-        Where a package is missing that it needs.
+        If a package is missing that it needs.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class StoredVersions(Versions):
         return self._store.address
 
     def current(self) -> str | None:
-        """The name of the current version; None where nothing has been published."""
+        """The name of the current version; None if nothing has been published."""
         try:
             return parse_pointer(self._store.read(CURRENT), self.address)
         except FileNotFoundError:
@@ -113,11 +113,11 @@ class StoredVersions(Versions):
         Raises
         ------
         FileNotFoundError
-            Where nothing has been published, or an object is missing.
+            If nothing has been published, or an object is missing.
         FileError
-            Where an object is not what was published.
+            If an object is not what was published.
         OSError
-            Where the store cannot be reached.
+            If the store cannot be reached.
         """
         self._has_failed = True
         published = super().load(verify=verify)
@@ -126,7 +126,7 @@ class StoredVersions(Versions):
         return published
 
     def remove_others(self, before: int | None = None) -> list[Path]:
-        """Remove all versions but the current one; with `before`, those that end before that seq.
+        """Removes all versions but the current one; with `before`, those that end before that seq.
 
         Returns the names of the objects that were removed.
         """
@@ -178,7 +178,7 @@ class StoredVersions(Versions):
             return 0
 
     def _write(self, model: Recommender, marks: Marks, number: int) -> str:
-        """Write a version here, and upload it and its checksum; returns its name."""
+        """Writes a version here, and upload it and its checksum; returns its name."""
         beside = self.folder / f".{secrets.token_hex(8)}.tmp"
         try:
             save_published(model, beside, marks, self.mode)
@@ -207,7 +207,7 @@ class StoredVersions(Versions):
             self._store.remove(name)
 
     def _remove_files(self, current: str | None) -> None:
-        """Remove the files of this machine but for one version's; on Windows those stay that are mapped."""
+        """Removes the files of this machine but for one version's; on Windows those stay that are mapped."""
         for path in self.folder.glob(f"v*{SUFFIX}"):
             if path.name != f"{current}{SUFFIX}":
                 with contextlib.suppress(OSError):

@@ -61,7 +61,7 @@ def _training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.
 
 
 def check_updatable(model: Recommender) -> None:
-    """Refuse a model that no checkpoint can update."""
+    """Refuses a model that no checkpoint can update."""
     if not model.has_users:
         raise TypeError(f"{type(model).__name__} keeps no users that a checkpoint could update: publish a new model")
     if "partial_fit" not in model.capabilities:
@@ -69,7 +69,7 @@ def check_updatable(model: Recommender) -> None:
 
 
 def check_refittable(model: Recommender) -> None:
-    """Refuse a model that cannot be fitted again by what it is: what `compress` makes, or with features not kept."""
+    """Refuses a model that cannot be fitted again by what it is: what `compress` makes, or with features not kept."""
     name = type(model).__name__
     if isinstance(model, CompressedFactors | CompressedWeights):
         raise TypeError(f"{name} cannot be fitted again: refit the model it was made of, compress it and publish it")
@@ -97,7 +97,7 @@ def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _fill_times(events: Sequence[Event]) -> NDArray[np.int64] | None:
-    """The time of each event; one without has that of the event before it, or after it. None where none has any."""
+    """The time of each event; one without has that of the event before it, or after it. None if none has any."""
     given = [event.time for event in events if event.time is not None]
     if not given:
         return None

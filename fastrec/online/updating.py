@@ -76,9 +76,9 @@ class Updater:
     Raises
     ------
     JournalTrimmedError
-        Where the journal has no longer what the model needs, and no newer model appears.
+        If the journal has no longer what the model needs, and no newer model appears.
     ValueError
-        Where model and journal are not each other's.
+        If model and journal are not each other's.
 
     Examples
     --------
@@ -131,11 +131,11 @@ class Updater:
 
     @property
     def problem(self) -> str | None:
-        """The problem; None where all is well."""
+        """The problem; None if all is well."""
         return "; ".join(self._problems.copy().values()) or None
 
     def tell(self, what: str, problem: str | None) -> None:
-        """Note a problem of some kind ("model", "refit", "journal" …), or that it is over; each is logged once."""
+        """Notes a problem of some kind ("model", "refit", "journal" …), or that it is over; each is logged once."""
         if problem is not None:
             if self._problems.get(what) != problem:
                 log.warning("%s", problem)
@@ -158,9 +158,9 @@ class Updater:
     @overload
     def catch_up(self, *, wait: bool) -> Snapshot | None: ...
     def catch_up(self, *, wait: bool = True) -> Snapshot | None:
-        """Take in what is new in the journal; returns the snapshot that has it.
+        """Takes in what is new in the journal; returns the snapshot that has it.
 
-        With `wait` False, None where another thread is at it, or a newer model must be loaded first: that would take
+        With `wait` False, None if another thread is at it, or a newer model must be loaded first: that would take
         long.
         """
         if self.journal is None:
@@ -180,7 +180,7 @@ class Updater:
             self._taking_in.release()
 
     def refused(self, events: Sequence[Event]) -> int | None:
-        """The place of the first event whose user or item is new, where such are refused; None where there is none."""
+        """The place of the first event whose user or item is new, where such are refused; None if there is none."""
         sides = {"user": self.admission.users, "item": self.admission.items}
         if "refuse" not in sides.values():
             return None
@@ -267,7 +267,7 @@ class Updater:
         return admission.waiting(model, select_takeable(model, kept))
 
     def _check_journal(self, published: Published) -> None:
-        """Refuse a model that does not belong to the journal."""
+        """Refuses a model that does not belong to the journal."""
         assert self.journal is not None
         journal, marks, seq = self.journal, published.marks, published.seq
         said = None
@@ -305,7 +305,7 @@ class Updater:
     # -- new models
 
     def checkpoint(self) -> Snapshot:
-        """Take the events since the model was made into the model itself, its items included, by `partial_fit`.
+        """Takes the events since the model was made into the model itself, its items included, by `partial_fit`.
 
         The journal remembers at which event that was, so that who begins from an older model comes to the same bits.
         With Versions, the new model is published.
@@ -313,7 +313,7 @@ class Updater:
         Raises
         ------
         TypeError
-            Where the model cannot be updated: it can be refitted.
+            If the model cannot be updated: it can be refitted.
         """
         with self._making:
             snapshot = self.catch_up()
@@ -330,7 +330,7 @@ class Updater:
         return self._marks._replace(seq=snapshot.model_seq)
 
     def refit(self) -> Snapshot:
-        """Fit a new model to all that the old one was made of and the events since, and publish it.
+        """Fits a new model to all that the old one was made of and the events since, and publishes it.
 
         The old one answers meanwhile. A model made with the same options and data is the same, bit for bit, as one
         fitted elsewhere. One that counts with the times of events, which are not kept, is updated instead: of
@@ -363,7 +363,7 @@ class Updater:
             return self._put(model, marks._replace(refit_seq=snapshot.seq, **fitted._asdict()), "")
 
     def _put(self, model: Recommender, marks: Marks, version: str) -> Snapshot:
-        """Publish a model where that is possible, and answer from it.
+        """Publishes a model where that is possible, and answer from it.
 
         A checkpoint that is recorded but cannot be published is answered from all the same: the next one follows it.
         """
@@ -400,7 +400,7 @@ class Updater:
         return self.snapshot
 
     def trim(self) -> int:
-        """Drop from the journal what the published model has taken in, but not the events that wait to be admitted."""
+        """Drops from the journal what the published model has taken in, but not the events that wait to be admitted."""
         snapshot = self.snapshot
         if self.journal is None or self.journal.published_seq() < snapshot.model_seq:
             return 0
@@ -472,7 +472,7 @@ class Updater:
     # -- models that others made
 
     def reload(self) -> bool:
-        """Take a newer model file, if there is one; whether it was taken.
+        """Takes a newer model file, if there is one; whether it was taken.
 
         A file that cannot be loaded leaves the old model answering, and `problem` says why.
         """

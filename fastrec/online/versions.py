@@ -29,7 +29,7 @@ class Marks(NamedTuple):
     Parameters
     ----------
     seq
-        The last place that the model has taken in; None where the file does not say, as one of `save`.
+        The last place that the model has taken in; None if the file does not say, as one of `save`.
     refit_seq
         Up to where it was fitted, what came later being updates; None: all of it was.
     users, items
@@ -37,7 +37,7 @@ class Marks(NamedTuple):
     held_from
         The place of the oldest event that waits for its user or item to be admitted; None: nothing waits.
     journal
-        Which journal it is: `Journal.id`; None where the file does not say.
+        Which journal it is: `Journal.id`; None if the file does not say.
     """
 
     seq: int | None = None
@@ -67,7 +67,7 @@ class Versions:
     Parameters
     ----------
     folder
-        Made where there is none.
+        Made if there is none.
     keep
         How many versions to keep, the current one among them.
     mode
@@ -96,7 +96,7 @@ class Versions:
         return str(self.folder)
 
     def current(self) -> str | None:
-        """The name of the current version; None where nothing has been published."""
+        """The name of the current version; None if nothing has been published."""
         try:
             return parse_pointer((self.folder / CURRENT).read_bytes(), self.address)
         except FileNotFoundError:
@@ -117,9 +117,9 @@ class Versions:
         Raises
         ------
         FileNotFoundError
-            Where nothing has been published.
+            If nothing has been published.
         FileError
-            Where the file is damaged.
+            If the file is damaged.
         """
         version = self.current()
         if version is None:
@@ -142,7 +142,7 @@ class Versions:
         marks: Marks | None = None,
         force: bool = False,
     ) -> str:
-        """Write a model as the next version and make it the current one; returns its name.
+        """Writes a model as the next version and makes it the current one; returns its name.
 
         Parameters
         ----------
@@ -160,10 +160,10 @@ class Versions:
         Raises
         ------
         ValueError
-            Where the model's kinds of ids or of values are others than the current one's, or it knows less than half
+            If the model's kinds of ids or of values are others than the current one's, or it knows less than half
             of a sample of its items.
         OSError
-            Where it cannot be written: the version before stays the current one.
+            If it cannot be written: the version before stays the current one.
         """
         if not force:
             self._check_fit(model)
@@ -177,13 +177,13 @@ class Versions:
         return self.path(version)
 
     def _write(self, model: Recommender, marks: Marks, number: int) -> str:
-        """Write a version of that number; returns its name."""
+        """Writes a version of that number; returns its name."""
         version = f"v{number:06d}"
         save_published(model, self.path(version), marks, self.mode)
         return version
 
     def _check_fit(self, model: Recommender) -> None:
-        """Refuse a model that does not fit the current one; one that cannot be read may be replaced by any."""
+        """Refuses a model that does not fit the current one; one that cannot be read may be replaced by any."""
         try:
             current = self.load(verify="header")
         except (FileNotFoundError, FileError):
@@ -216,7 +216,7 @@ class Versions:
         remove_stale(self.folder)
 
     def remove_others(self, before: int | None = None) -> list[Path]:
-        """Remove all versions but the current one, and temporary files; with `before`, those that end before that seq.
+        """Removes all versions but the current one, and temporary files; with `before`, those that end before that seq.
 
         Returns the files that were removed. One that another process has mapped stays on Windows.
         """
@@ -245,7 +245,7 @@ def names_of(files: Iterable[str]) -> list[str]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what processes have left that were killed while they wrote."""
+    """Removes what processes have left that were killed while they wrote."""
     for left in folder.glob(".*.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:

@@ -109,7 +109,7 @@ def _plane(vectors: NDArray[np.float64], method: str) -> NDArray[np.float64]:
 
 
 def _group_items(model: Any, color_by: Any, shown: NDArray[np.int64], n_items: int) -> list[str] | None:
-    """The group of each shown item, or None where they are not grouped."""
+    """The group of each shown item, or None if they are not grouped."""
     if color_by is None:
         return None
     labels = color_by

@@ -30,7 +30,7 @@ def popularity_curve(data: Any, ax: Any = None, *, head: float = 0.8, theme: The
     Raises
     ------
     ValueError
-        Where no item has an interaction.
+        If no item has an interaction.
 
     Examples
     --------

@@ -84,7 +84,7 @@ def metric_curve(report: Any, ax: Any = None, *, metric: str = "recall", theme: 
     Raises
     ------
     ValueError
-        Where the report has the metric at fewer than two cut-offs.
+        If the report has the metric at fewer than two cut-offs.
 
     Examples
     --------

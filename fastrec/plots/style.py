@@ -34,12 +34,12 @@ def shorten(text: str, width: int) -> str:
 def annotate(
     ax: Any, text: str, point: tuple[float, float], offset: tuple[int, int], color: str, align: str = "left"
 ) -> None:
-    """Write beside a point."""
+    """Writes beside a point."""
     ax.annotate(text, point, xytext=offset, textcoords="offset points", color=color, fontsize=9, va="center", ha=align)
 
 
 def plain_ticks(axis: Any) -> None:
-    """Write the numbers of an axis as they are."""
+    """Writes the numbers of an axis as they are."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -92,7 +92,7 @@ def _mix(color: str, other: str, share: float) -> str:
 
 
 def set_title(ax: Any, text: str, colors: Colors, n: int = 1) -> None:
-    """Put a title above, and above a legend."""
+    """Puts a title above, and above a legend."""
     # Above several series there is a legend below the title.
     pad = 11 + 15 * _legend_rows(ax) if n > 1 else 9
     ax.set_title(text, loc="left", color=colors.ink, fontsize=11, fontweight="bold", pad=pad)
@@ -112,7 +112,7 @@ def short_number(value: float) -> str:
 
 
 def plain_powers(ax: Any) -> None:
-    """Write powers of ten as they are."""
+    """Writes powers of ten as they are."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -125,7 +125,7 @@ def percent(share: float) -> str:
 
 
 def add_legend(ax: Any, colors: Colors, n: int) -> None:
-    """Put a legend above several series."""
+    """Puts a legend above several series."""
     if n > 1:
         handles, labels = ax.get_legend_handles_labels()
         ax.legend(

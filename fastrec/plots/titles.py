@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 
 def titles_of(model: Any, codes: NDArray[Any]) -> list[str]:
-    """Titles of items by their codes; ids, or codes, where there are none."""
+    """Titles of items by their codes; ids, or codes, if there are none."""
     ids = [str(code) for code in codes.tolist()]
     if getattr(model, "items_", None) is not None:
         ids = [str(id) for id in model.items_.decode(codes).tolist()]

@@ -28,7 +28,7 @@ def learning_curve(source: Any, ax: Any = None, *, theme: Theme = "light") -> An
     Raises
     ------
     ValueError
-        Where there is no loss to show.
+        If there is no loss to show.
 
     Examples
     --------

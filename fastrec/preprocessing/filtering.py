@@ -99,7 +99,7 @@ class KCore(Preprocessor):
         self.item = item
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the items of the core.
+        """Finds the items of the core.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class Binarize(Preprocessor):
         self.at = at
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check X and the threshold; there is nothing to learn.
+        """Checks X and the threshold; there is nothing to learn.
 
         Parameters
         ----------
@@ -280,7 +280,7 @@ class MergeDuplicates(Preprocessor):
         self.policy = policy
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check X and the policy; there is nothing to learn.
+        """Checks X and the policy; there is nothing to learn.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class MergeDuplicates(Preprocessor):
 class Cap(Preprocessor):
     """At most so many items of a user, and about so many users of an item.
 
-    A user keeps the latest items, where there are times (Interactions), else those of the greatest values; what ties is
+    A user keeps the latest items, if there are times (Interactions), else those of the greatest values; what ties is
     drawn by a hash. Of an item that had more users in `fit` than allowed, every user keeps it with the same
     probability, so that about as many are left as allowed. A hash of the user's own items draws, so that a user's row
     comes out the same in any company. A user who has items keeps one at least.
@@ -362,7 +362,7 @@ class Cap(Preprocessor):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Count the users of each item.
+        """Counts the users of each item.
 
         Parameters
         ----------
@@ -463,7 +463,7 @@ class SampleNegatives(Preprocessor):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check X and the options; there is nothing to learn.
+        """Checks X and the options; there is nothing to learn.
 
         Parameters
         ----------

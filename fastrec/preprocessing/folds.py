@@ -69,7 +69,7 @@ class UserKFold(OptionsMixin, BaseCrossValidator):
         Raises
         ------
         ValueError
-            Where there are fewer users, or groups, than folds.
+            If there are fewer users, or groups, than folds.
         """
         n = X.shape[0] if hasattr(X, "shape") else len(X)
         labels, kind = np.arange(n), "users"
@@ -140,7 +140,7 @@ class InteractionSplitter(OptionsMixin, BaseEstimator, ABC):
         Raises
         ------
         TypeError
-            Where it is called as scikit-learn calls its own splitters, or `data` is not Interactions.
+            If it is called as scikit-learn calls its own splitters, or `data` is not Interactions.
         """
         if others or not isinstance(data, Interactions):
             raise self._refusal(data if not others else None)

@@ -35,7 +35,7 @@ class Weighting(Preprocessor):
         return tags
 
     def _learn(self, matrix: CodeMatrix) -> None:
-        """Learn from the training data."""
+        """Learns from the training data."""
 
     @abstractmethod
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
@@ -53,7 +53,7 @@ class Weighting(Preprocessor):
         return matrix
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what weights need to be known of the whole.
+        """Learns what weights need to be known of the whole.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Weighting(Preprocessor):
         return result if issparse(X) else result.toarray()
 
     def _as_float32(self, weights: Values, before: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The weights, none of them 0 where there was a value."""
+        """The weights, none of them 0 if there was a value."""
         with np.errstate(over="ignore", under="ignore"):
             narrow = keep_nonzero(weights.astype(np.float32), before)
         if not np.isfinite(narrow).all():
@@ -322,7 +322,7 @@ class TimeDecay(Preprocessor):
         self.half_life = half_life
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the last time.
+        """Finds the last time.
 
         Parameters
         ----------

@@ -29,16 +29,16 @@ class Budget:
     Parameters
     ----------
     path
-        The file. It is made where there is none, and `epsilon` and `delta` are given.
+        The file. It is made if there is none, and `epsilon` and `delta` are given.
     epsilon, delta
         What all releases together keep to. None: those of the file.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no file, and no epsilon and delta to make one.
+        If there is no file, and no epsilon and delta to make one.
     ValueError
-        Where the file has another epsilon or delta, or is none of these files.
+        If the file has another epsilon or delta, or is none of these files.
 
     Examples
     --------
@@ -93,12 +93,12 @@ class Budget:
             connection.execute("COMMIT")
 
     def charge(self, mu: float, what: str) -> None:
-        """Take a release of this μ from what is left.
+        """Takes a release of this μ from what is left.
 
         Raises
         ------
         BudgetSpentError
-            Where there is not so much left; nothing is charged then.
+            If there is not so much left; nothing is charged then.
         """
         with self._open() as connection:
             charged = [spent for (spent,) in connection.execute("SELECT mu FROM charges")]

@@ -36,14 +36,14 @@ class Spending:
         None: noise comes from the system's cryptographic source. A number repeats it, for tests: such releases are not
         private.
     budget
-        What is charged before anything is released; None where nobody counts.
+        What is charged before anything is released; None if nobody counts.
 
     Raises
     ------
     ValueError
-        Where delta is not below 1 / n_users: it would allow to publish a user as a whole.
+        If delta is not below 1 / n_users: it would allow to publish a user as a whole.
     BudgetSpentError
-        Where the budget has not so much left: nothing is released.
+        If the budget has not so much left: nothing is released.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Spending:
         Raises
         ------
         RuntimeError
-            Where all releases together would take more than there is.
+            If all releases together would take more than there is.
         """
         released = [*self._released, (name, unit / EFFECTIVE_SIGMA, sums.size)]
         if compose(mu for _, mu, _ in released) > self.mu or sum(n for *_, n in released) > MOST_NUMBERS:

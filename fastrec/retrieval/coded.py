@@ -98,7 +98,7 @@ class CodedIndex:
         Raises
         ------
         ValueError, TypeError
-            Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
+            If a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         k = check_size("k", k)
         vectors = read_queries(queries, self.coded.dimensions)

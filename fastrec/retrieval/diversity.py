@@ -285,7 +285,7 @@ def _rerank(top: TopK, k: int, width: int, pick: Any) -> TopK:
 
 
 def _relevance(scores: Floats, valid: NDArray[np.bool_]) -> Floats:
-    """Scores brought to 0 … 1 in each row, -inf where there is no item."""
+    """Scores brought to 0 … 1 in each row, -inf if there is no item."""
     low = np.where(valid, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
     high = np.where(valid, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
     span = np.where(high > low, high - low, 1.0)
@@ -319,7 +319,7 @@ def _is_matrix(groups: Any) -> bool:
 
 
 def _list_places(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes that a list holds, and the place of each among them; 0 where there is none."""
+    """The codes that a list holds, and the place of each among them; 0 if there is none."""
     valid = top.valid
     listed, local = np.unique(top.codes[valid], return_inverse=True)
     places = np.zeros(top.codes.shape, np.int64)
@@ -328,7 +328,7 @@ def _list_places(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _dense(features: Any, name: str, codes: NDArray[np.int64]) -> Floats:
-    """The rows of some items, and one of zeros where there are none: a catalogue is large, and a list is short."""
+    """The rows of some items, and one of zeros if there are none: a catalogue is large, and a list is short."""
     if features is None or isinstance(features, str):
         raise ValueError(
             f"{name} must be a matrix with a row for each item; a column's name, or None, goes in a Reranked"
@@ -392,7 +392,7 @@ def data_of_rule(rule: Any) -> Any:
 
 
 def check_rule(name: str, rule: Any) -> None:
-    """Raise a TypeError or ValueError where it is neither a rule with the numbers that it may have, nor a function."""
+    """Raises a TypeError or ValueError where it is neither a rule with the numbers that it may have, nor a function."""
     if type(rule) in _FIELDS:
         check_options(rule)
     elif not callable(rule):
@@ -405,7 +405,7 @@ def bound_rule(rule: Any, model: Any) -> Any:
     Raises
     ------
     ValueError
-        Where it names what the model does not have, or has not one row for each of its items.
+        If it names what the model does not have, or has not one row for each of its items.
     """
     field = field_of_rule(rule)
     if field is None:  # a function

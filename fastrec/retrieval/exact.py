@@ -113,7 +113,7 @@ class ExactIndex(Filed, BaseEstimator):
         Raises
         ------
         ValueError
-            Where the vectors are not two-dimensional, or hold NaN or an infinite value (its row and column are named).
+            If the vectors are not two-dimensional, or hold NaN or an infinite value (its row and column are named).
         """
         self._check_options()
         return self._take(vectors, METRICS[self.metric], self.storage)
@@ -162,7 +162,7 @@ class ExactIndex(Filed, BaseEstimator):
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
+            If a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         batch = self._answer(queries, k, exclude, allow)
         return TopK(*widen(batch.codes, batch.scores, int(k)))

@@ -49,7 +49,7 @@ class Filed(OptionsMixin, ABC):
         Raises
         ------
         KeyError, TypeError, ValueError
-            Where it is none, or its arrays do not fit each other.
+            If it is none, or its arrays do not fit each other.
         """
         if record.get("class") != cls.__name__:
             raise ValueError(f"its class is {record.get('class')!r}")
@@ -63,7 +63,7 @@ class Filed(OptionsMixin, ABC):
         return index
 
     def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
-        """Write the fitted index to a file that `load` maps; `mode` is the file's permissions.
+        """Writes the fitted index to a file that `load` maps; `mode` is the file's permissions.
 
         Raises
         ------

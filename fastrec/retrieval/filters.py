@@ -61,7 +61,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
     Raises
     ------
     ValueError, TypeError
-        Where a shape is wrong or a code is out of range.
+        If a shape is wrong or a code is out of range.
     """
     if exclude is None and allow is None:
         return NOTHING

@@ -162,7 +162,7 @@ class IVFIndex(Filed, BaseEstimator):
             Not copied where they are kept as they are: float32 (or float16) and C-contiguous. Such an array must not be
             changed while the index is in use.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         queries
             Queries such as will be asked, of shape (n_queries, d): at least 2, better 1000 or more. Needed for a recall
             target: 2000 of them at most are drawn, half to find the number of lists, half to measure `recall_`. Where
@@ -171,7 +171,7 @@ class IVFIndex(Filed, BaseEstimator):
         Raises
         ------
         ValueError
-            Where vectors or queries are not two-dimensional, of other dimensions or not finite; where there are no
+            If vectors or queries are not two-dimensional, of other dimensions or not finite; if there are no
             queries for the recall target, or it cannot be reached without a re-rank.
         """
         self._check_options()
@@ -280,7 +280,7 @@ class IVFIndex(Filed, BaseEstimator):
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            Where a shape does not fit, a query is not finite, a code is out of range or k is below 1.
+            If a shape does not fit, a query is not finite, a code is out of range or k is below 1.
         """
         state = self._check_fitted()
         if exclude is None and allow is None and (top := self._search_one(state, queries, k)) is not None:
@@ -291,7 +291,7 @@ class IVFIndex(Filed, BaseEstimator):
     def _search_one(self, state: IndexState, queries: Any, k: int) -> TopK | None:
         """A single query of float32 answered in as few steps as can be, where one like it has been asked before.
 
-        None where that is not so, or where the answer takes more than one scan.
+        None if that is not so, or where the answer takes more than one scan.
         """
         own = state.workspaces.own
         if not (
@@ -424,7 +424,7 @@ class IVFIndex(Filed, BaseEstimator):
         Raises
         ------
         ValueError
-            Where a code is unknown or given twice, or the vectors are not as many, or not finite.
+            If a code is unknown or given twice, or the vectors are not as many, or not finite.
         """
         with CHANGING:
             state = self._check_fitted()
@@ -441,7 +441,7 @@ class IVFIndex(Filed, BaseEstimator):
         Raises
         ------
         ValueError
-            Where a code is unknown or given twice.
+            If a code is unknown or given twice.
         """
         with CHANGING:
             state = self._check_fitted()

@@ -81,7 +81,7 @@ class IndexState(NamedTuple):
         return int(np.count_nonzero(self.alive))
 
     def vectors(self) -> NDArray[Any] | None:
-        """The vectors as they were given, or None where they were not kept."""
+        """The vectors as they were given, or None if they were not kept."""
         if not self.margin.ranked:
             return None
         kept: NDArray[Any] = self.exact.vectors

@@ -31,14 +31,14 @@ def select_topk(
     Returns
     -------
     codes : int32 array of shape (n_rows, k)
-        -1 where nothing is left.
+        -1 if nothing is left.
     scores : float32 array of shape (n_rows, k)
-        -inf where nothing is left.
+        -inf if nothing is left.
 
     Raises
     ------
     ValueError, TypeError
-        Where k is below 1, a shape is wrong or a code is out of range.
+        If k is below 1, a shape is wrong or a code is out of range.
 
     Examples
     --------

@@ -34,7 +34,7 @@ class SingleScan:
     def find(
         self, query: Floats, k: int, room: int, mask: NDArray[np.uint8], closed: Codes
     ) -> tuple[Codes, Floats] | None:
-        """The codes and scores of the best k, of shape (k,); None where there is not room for all candidates.
+        """The codes and scores of the best k, of shape (k,); None if there is not room for all candidates.
 
         Parameters
         ----------

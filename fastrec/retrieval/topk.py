@@ -19,9 +19,9 @@ class TopK:
     Parameters
     ----------
     codes : int32 array of shape (n, k)
-        Item codes, -1 where nothing is left.
+        Item codes, -1 if nothing is left.
     scores : float32 array of shape (n, k)
-        Their scores, -inf where nothing is left.
+        Their scores, -inf if nothing is left.
     users : array of shape (n,), optional
         Ids (or codes) of the users; without them the rows' own numbers.
     item_vocabulary : Vocabulary, optional
@@ -105,7 +105,7 @@ class TopK:
 
     @property
     def items(self) -> NDArray[Any]:
-        """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, where nothing is left."""
+        """The items in the caller's own ids, of shape (n, k); -1, or "" among strings, if nothing is left."""
         if self._items is None:
             object.__setattr__(self, "_items", self._decode_items())
         return cast("NDArray[Any]", self._items)
@@ -141,7 +141,7 @@ class TopK:
         )
 
     def titles(self) -> NDArray[Any] | None:
-        """The titles of the items, of shape (n, k), "" where nothing is left; None where no titles are known."""
+        """The titles of the items, of shape (n, k), "" if nothing is left; None if no titles are known."""
         if self._item_info is None or "title" not in self._item_info:
             return None
         titles = np.full(self.codes.shape, "", object)
@@ -170,7 +170,7 @@ class TopK:
         return "\n".join(lines + (["  …"] if n > SHOWN else []))
 
     def _row(self, row: int) -> list[tuple[str, float]]:
-        """The first places of a row as they are shown: titles, or ids where there are none, and scores."""
+        """The first places of a row as they are shown: titles, or ids if there are none, and scores."""
         valid = np.flatnonzero(self.valid[row])[:SHOWN]
         ids, scores = self.items[row][valid].tolist(), self.scores[row][valid].tolist()
         titles = self[row].titles()
@@ -202,7 +202,7 @@ class TopK:
         Raises
         ------
         ImportError
-            Where none of them is installed.
+            If none of them is installed.
 
         Examples
         --------

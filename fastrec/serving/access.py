@@ -70,7 +70,7 @@ class Access:
         return NOTHING if number is None else self._known[number][0]
 
     def find_token(self, headers: Headers) -> int | None:
-        """The number of a request's token among those that there are; None where it has none of them."""
+        """The number of a request's token among those that there are; None if it has none of them."""
         given = [value for name, value in headers if name == b"authorization"]
         kind, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if kind.lower() != b"bearer" or len(token) > LARGEST_TOKEN:
@@ -83,7 +83,7 @@ class Access:
         return found
 
     def check(self, headers: Headers, scope: Scope) -> None:
-        """Refuse a request without the scope, or one from another site's page."""
+        """Refuses a request without the scope, or one from another site's page."""
         if comes_from_elsewhere(headers):
             raise Refusal(403, "what is private is not for pages of other sites")
         allowed = self.allowed(headers)
@@ -104,7 +104,7 @@ def comes_from_elsewhere(headers: Headers) -> bool:
 
 
 def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
-    """The tokens of a file, or of the environment where there is no file.
+    """The tokens of a file, or of the environment if there is no file.
 
     A line of the file is a scope and a token, or a token alone, which may do everything. Each scope may have two
     tokens, so that a new one can be handed out while the old one still holds.
@@ -112,7 +112,7 @@ def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     ValueError
-        Where a token could not be sent in a header, where a scope has more than two or is none, or where the file has
+        If a token could not be sent in a header, where a scope has more than two or is none, or where the file has
         no token.
     """
     if file is None:

@@ -47,7 +47,7 @@ class LineFile:
         self._before = b""
 
     def write(self, line: bytes) -> None:
-        """Add a line, or raise an `OSError`; what a full disk has cut short ends where the next one begins."""
+        """Adds a line, or raises an `OSError`; what a full disk has cut short ends where the next one begins."""
         whole = self._before + line + b"\n"
         self._before = b"" if os.write(self._number, whole) == len(whole) else b"\n"
 
@@ -68,7 +68,7 @@ class Logged(Around):
         self._file, self._encode = file, msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request, then write its line."""
+        """Answers one request, then writes its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -94,7 +94,7 @@ class Logged(Around):
             ))  # fmt: skip
 
     def _write(self, line: Line) -> None:
-        """Add a line; where that cannot be done, requests are answered all the same."""
+        """Adds a line; where that cannot be done, requests are answered all the same."""
         try:
             self._file.write(self._encode(line))
         except OSError as error:

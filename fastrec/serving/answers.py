@@ -35,7 +35,7 @@ class Answer:
         self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Sends it."""
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body})
 

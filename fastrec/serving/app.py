@@ -62,7 +62,7 @@ class Guard:
         self.whole_paths = frozenset(path.encode() for path in self._direct)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answers one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -103,7 +103,7 @@ class Guard:
             self.server.metrics.observe(label_of(scope["path"]), status or 499, time.perf_counter() - began)
 
     def _check_host(self, scope: Connection) -> None:
-        """Refuse a request that is meant for another server.
+        """Refuses a request that is meant for another server.
 
         A page of another site can have its own name lead to this machine, and then be of the same origin.
         """

@@ -20,7 +20,7 @@ class Application(Protocol):
         ...
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answers one request."""
         ...
 
 

@@ -72,7 +72,7 @@ class Titles:
 
 
 def _rank(words: list[str], given: str, text: str) -> int | None:
-    """The rank of an item by its id and text, both in small letters; None where it has not all words."""
+    """The rank of an item by its id and text, both in small letters; None if it has not all words."""
     whole = " ".join(words)
     if given == whole:
         return -1

@@ -43,7 +43,7 @@ class DrainingServer(uvicorn.Server):
         self._line: Connection | None = None
 
     def follow(self, line: Connection) -> None:
-        """Tell the parent when requests are taken; drain when it closes its end, or is dead."""
+        """Tells the parent when requests are taken; drain when it closes its end, or is dead."""
         self._line = line
 
         def wait() -> None:
@@ -79,7 +79,7 @@ class DrainingServer(uvicorn.Server):
         return now >= self._ends_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody new in, answer who is there, end."""
+        """Admits no new connections, answers the open ones, and ends."""
         self._begin()
         listeners = [listener for server in self.servers for listener in server.sockets]
         for listener in listeners:
@@ -99,7 +99,7 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _answer(self, connections: list[socket.socket]) -> None:
-        """Answer connections that were accepted outside of the loop."""
+        """Answers connections that were accepted outside of the loop."""
         loop = asyncio.get_running_loop()
         for connection in connections:
             with contextlib.suppress(OSError):  # it has gone again
@@ -116,7 +116,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def take_the_rest(listeners: list[socket.socket]) -> list[socket.socket]:
-    """Accept all that is queued for listening sockets, and close these at once."""
+    """Accepts all that is queued for listening sockets, and closes these at once."""
     accepted = []
     for listener in listeners:
         listener.setblocking(False)
@@ -129,7 +129,7 @@ def take_the_rest(listeners: list[socket.socket]) -> list[socket.socket]:
 
 
 def stop_queueing(descriptor: int) -> None:
-    """Have the system queue no more connections for a listening socket: who comes now is refused once it is closed."""
+    """Has the system queue no more connections for a listening socket: who comes now is refused once it is closed."""
     if os.name == "nt":
         return
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:

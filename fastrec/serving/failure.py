@@ -8,5 +8,5 @@ STARTUP_FAILURE = 3
 
 
 def end_in_failure() -> NoReturn:
-    """End the process at once."""
+    """Ends the process at once."""
     os._exit(STARTUP_FAILURE)

@@ -191,7 +191,7 @@ def _check_host(given: list[bytes] | None, old: bool) -> bytes | None:
 
 
 def _length_of(special: dict[bytes, list[bytes]], old: bool) -> int | None:
-    """Section 6: the bytes of the body, None where it comes in chunks."""
+    """Section 6: the bytes of the body, None if it comes in chunks."""
     lengths, codings = special.get(b"content-length"), special.get(b"transfer-encoding")
     if codings is not None:
         if lengths is not None:

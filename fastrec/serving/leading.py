@@ -33,7 +33,7 @@ class Leading:
         return None if self._schedule is None else self._schedule.drift
 
     def look(self, updater: Updater) -> None:
-        """Become the one process that makes new models of the journal, where nobody is; stop where another one is."""
+        """Become the one process that makes new models of the journal, if nobody is; stop where another one is."""
         if updater.journal is None or not self._plan.makes_models or not isinstance(updater.source, Versions):
             return
         with self._lock:
@@ -44,7 +44,7 @@ class Leading:
                 self._stop()
 
     def make(self, updater: Updater, what: Work) -> Snapshot:
-        """Make a model now and publish it.
+        """Makes a model now and publishes it.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Leading:
                     leader.release()
 
     def end(self) -> None:
-        """Stop for good, after the piece of work in hand."""
+        """Stops for good, after the piece of work in hand."""
         with self._lock:
             self._has_ended = True
             self._stop()

@@ -43,5 +43,5 @@ class Line:
             self.length -= 1
 
     def close(self) -> None:
-        """Let what has begun end."""
+        """Lets what has begun end."""
         self._threads.shutdown(wait=True, cancel_futures=True)

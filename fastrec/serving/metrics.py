@@ -63,13 +63,13 @@ class Metrics:
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def took_model(self, how: str) -> None:
-        """Count a new model, by how it came; or that one has "failed"."""
+        """Counts a new model, by how it came; or that one has "failed"."""
         self.models.labels(how).inc()
         if how != "failed":
             self.loaded.set_to_current_time()
 
     def foresees(self, ndcg: float) -> None:
-        """Tell how well the newest events were foreseen; until that is known there is no such metric."""
+        """Tells how well the newest events were foreseen; until that is known there is no such metric."""
         if math.isnan(ndcg):
             return
         if self._foreseen is None:
@@ -78,7 +78,7 @@ class Metrics:
         self._foreseen.set(ndcg)
 
     def observe_model(self, name: str, status: int, seconds: float) -> None:
-        """Count an answer of one of several models; where there is one alone there are no such metrics."""
+        """Counts an answer of one of several models; if there is one alone there are no such metrics."""
         if self._of_models is None:
             said = "Time from a request to its answer, by the model that answered."
             seconds_of = Histogram("fastrec_model_seconds", said, ["model"], buckets=BUCKETS, **self._options)
@@ -90,7 +90,7 @@ class Metrics:
         self._of_models[1].labels(name).observe(seconds)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
-        """Count one answer."""
+        """Counts one answer."""
         pair = self._known.get((path, status))
         if pair is None:
             pair = self._requests.labels(path, str(status)), self._seconds.labels(path)
@@ -109,7 +109,7 @@ class Metrics:
 
 
 def forget_the_dead(folder: Path) -> None:
-    """Drop what workers said of the moment who were killed and could not take it back."""
+    """Drops what workers said of the moment who were killed and could not take it back."""
     if os.name == "nt":  # there is no signal that does nothing
         return
     for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:

@@ -56,7 +56,7 @@ def known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unkn
 
 
 def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
-    """Refuse ids of another type than the model's, naming the first: "42" is not 42."""
+    """Refuses ids of another type than the model's, naming the first: "42" is not 42."""
     wanted = str if vocabulary_of(model, side).kind == "str" else int
     if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
         return
@@ -65,7 +65,7 @@ def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: 
 
 
 def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
-    """Refuse an id of another type than the model's."""
+    """Refuses an id of another type than the model's."""
     wanted = str if vocabulary_of(model, side).kind == "str" else int
     if type(given) is not wanted:
         what = "users" if side == "users_" else "items"
@@ -80,14 +80,14 @@ def _fit_64_bits(ids: list[Id]) -> bool:
 
 
 def check_item(model: Recommender, item: Id, field: str) -> None:
-    """Refuse an item that no model of this lineage could know: of a model without ids, a code far beyond its own."""
+    """Refuses an item that no model of this lineage could know: of a model without ids, a code far beyond its own."""
     reach = model.item_vocabulary.reach
     if reach is not None and not 0 <= item < reach:  # type: ignore[operator]
         raise Refusal(422, f"a code must be from 0 to {reach - 1}, got {item}", field)
 
 
 def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
-    """Refuse events that no update would take in: of a model without ids, codes far beyond its own."""
+    """Refuses events that no update would take in: of a model without ids, codes far beyond its own."""
     for name, vocabulary in (("user", model.user_vocabulary), ("item", model.item_vocabulary)):
         if vocabulary.reach is not None:
             largest = vocabulary.reach - 1
@@ -98,7 +98,7 @@ def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
 
 
 def check_event_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
-    """Refuse values that the model could not learn from, naming the first."""
+    """Refuses values that the model could not learn from, naming the first."""
     largest = largest_value(model)
     if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
         return

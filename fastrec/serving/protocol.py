@@ -31,7 +31,7 @@ class WholeAnswers(HttpToolsProtocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, over a transport that waits for the body."""
+        """Begins, over a transport that waits for the body."""
         super().connection_made(Holding(transport, self.loop))  # type: ignore[arg-type]
         self._head = bytearray()  # what has come of a head
         self._left = 0  # of a body of known length
@@ -64,7 +64,7 @@ class WholeAnswers(HttpToolsProtocol):
         return self._left > 0 or self._chunks is not None
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, as long as it is HTTP and not too much."""
+        """Takes what has come, as long as it is HTTP and not too much."""
         rest: bytes | None = data
         try:
             while rest and not self._is_deaf:
@@ -79,7 +79,7 @@ class WholeAnswers(HttpToolsProtocol):
                 self.transport.abort()
 
     def _take_head(self, data: bytes) -> bytes | None:
-        """Add to a head; returns what follows it, once it is whole."""
+        """Adds to a head; returns what follows it, once it is whole."""
         known = len(self._head)
         whole: bytes | bytearray = data
         if known:
@@ -113,7 +113,7 @@ class WholeAnswers(HttpToolsProtocol):
         return is_free and head.length is not None and len(rest) >= head.length
 
     def _answer_whole(self, head: Head, body: bytes) -> None:
-        """Answer a request that is there as a whole: at once, unless the answer has to wait for something."""
+        """Answers a request that is there as a whole: at once, unless the answer has to wait for something."""
         request = WholeRequest(body, self.server_state.default_headers)
         scope = make_scope(head.method.decode(), head.target.decode(), head.fields, body)
         scope["client"] = self.client
@@ -132,7 +132,7 @@ class WholeAnswers(HttpToolsProtocol):
         self._end_whole(request)
 
     def _end_whole(self, request: WholeRequest) -> None:
-        """Send an answer and go on."""
+        """Sends an answer and goes on."""
         if request.disconnected or request.answer is None:
             self.transport.close()
             return
@@ -142,7 +142,7 @@ class WholeAnswers(HttpToolsProtocol):
         self.on_response_complete()
 
     def _take_body(self, data: bytes) -> bytes | None:
-        """Hand a part of a body on; returns what follows the body."""
+        """Hands a part of a body on; returns what follows the body."""
         rest: bytes | None
         if self._chunks is None:
             content, rest = data[: self._left], data[self._left :]
@@ -197,7 +197,7 @@ class WholeAnswers(HttpToolsProtocol):
             self._waits_since = self.loop.time()
 
     def _refuse(self, fault: Fault) -> None:
-        """Answer in the form that all errors have, after the answers to what came before; then close."""
+        """Answers in the form that all errors have, after the answers to what came before; then closes."""
         broken, self._is_deaf = self._in_body, True
         self._left, self._chunks, self._head = 0, None, bytearray()
         before = self.cycle
@@ -240,12 +240,12 @@ class WholeAnswers(HttpToolsProtocol):
         return not self.transport.is_closing() and (self.cycle is None or bool(self._head))
 
     def end_soon(self) -> None:
-        """Answer what was asked, then close; who has not asked yet may do so."""
+        """Answers what was asked, then closes; a client that has not asked yet may do so."""
         if not self.is_asking:
             self.shutdown()
 
     def _look(self) -> None:
-        """End a connection on which nothing goes on."""
+        """Ends a connection on which nothing goes on."""
         left = float(self.timeout_keep_alive)
         unsent = self.transport.get_write_buffer_size()
         if unsent and unsent == self._unsent:
@@ -273,7 +273,7 @@ class Refusing:
         self._fault = fault
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
-        """Answer."""
+        """Answers."""
         body = msgspec.json.encode(ErrorAnswer(Problem(self._fault.message), ""))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self._fault.status, "headers": headers})
@@ -299,7 +299,7 @@ class Holding:
         self._closes = False
 
     def write(self, data: bytes) -> None:
-        """Write now what was held and this, or hold this."""
+        """Writes now what was held and this, or hold this."""
         held, self._held = self._held, None
         if held is None:
             self._held = data
@@ -308,12 +308,12 @@ class Holding:
             self._transport.write(held + data)
 
     def write_now(self, data: bytes) -> None:
-        """Write what was held and this."""
+        """Writes what was held and this."""
         held, self._held = self._held, None
         self._transport.write(data if held is None else held + data)
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Writes what is held."""
         held, self._held = self._held, None
         if held is not None:
             self._transport.write(held)
@@ -323,7 +323,7 @@ class Holding:
         return self._closes or self._transport.is_closing()
 
     def close(self) -> None:
-        """Write what is held and say that this was all; close when the client does, or soon.
+        """Writes what is held and says that this was all; closes when the client does, or soon.
 
         Closed at once, it would tell a client that is still sending of a broken connection instead (section 9.6).
         """

@@ -44,7 +44,7 @@ class Buckets:
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # and when each was such
 
     def take(self, client: Hashable) -> float:
-        """Take a token; 0 where there was one, else the seconds until there is."""
+        """Takes a token; 0 if there was one, else the seconds until there is."""
         now = self._clock()
         level, since = self._levels.get(client, (self._size, now))
         level = min(self._size, level + (now - since) * self._rate)
@@ -72,7 +72,7 @@ class Limited(Around):
         self._buckets = buckets
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request, or refuse it."""
+        """Answers one request, or refuses it."""
         if scope["type"] == "http" and scope["path"] not in FREE_PATHS:
             wait = self._buckets.take(self._client_of(scope))
             if wait:

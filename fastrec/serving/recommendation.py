@@ -21,7 +21,7 @@ def make_recommendation(scenario: str | None, version: str) -> str:
 
 
 def parse_recommendation(given: str) -> Origin | None:
-    """The origin that an id tells; None where it is none of a fastrec server.
+    """The origin that an id tells; None if it is none of a fastrec server.
 
     >>> parse_recommendation("5f3a01..v000007"), parse_recommendation("mine")
     (Origin(scenario='', version='v000007'), None)

@@ -47,7 +47,7 @@ def run_server(
     workers: int = 1,
     token_file: Path | None = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C; then what waits is answered, and the journal is written out.
+    """Serves until SIGTERM or Ctrl-C; then what waits is answered, and the journal is written out.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def run_server(
     workers
         How many processes.
     token_file
-        A file with tokens, as `read_tokens` reads it; else those of the environment are used, where there are any.
+        A file with tokens, as `read_tokens` reads it; else those of the environment are used, if there are any.
 
     Raises
     ------
     ValueError
-        Where the settings do not go together: events taken from other machines need a token, new models a folder.
+        If the settings do not go together: events taken from other machines need a token, new models a folder.
     """
     check_mode(settings.mode)
     check_models(settings, versions)
@@ -93,7 +93,7 @@ def run_server(
 
 
 def check_models(settings: Settings, versions: str | None) -> None:
-    """Refuse several models that cannot be told apart, or of which new ones would be made."""
+    """Refuses several models that cannot be told apart, or of which new ones would be made."""
     names = [name_model(model) for model in (settings.model, *settings.beside)]
     if len(settings.shares) != len(names):
         raise ValueError(f"{len(names)} models need so many shares (--share 0.9,0.1), got {len(settings.shares)}")
@@ -108,7 +108,7 @@ def check_models(settings: Settings, versions: str | None) -> None:
 
 
 def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) -> int:
-    """Serve by several processes; returns the exit code."""
+    """Serves by several processes; returns the exit code."""
     shared = tempfile.mkdtemp(prefix="fastrec-metrics-")
     os.environ[SHARED_FOLDER] = shared
     try:
@@ -119,7 +119,7 @@ def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) 
 
 
 def publish_first(settings: Settings, address: str) -> str:
-    """The address of the versions; the settings' model becomes their first, where there is none."""
+    """The address of the versions; the settings' model becomes their first, if there is none."""
     from fastrec.online.versions import load_published
 
     versions = open_versions(address, cache=settings.cache, mode=settings.mode)

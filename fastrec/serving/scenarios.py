@@ -32,7 +32,7 @@ def read_scenarios(path: Path) -> Scenarios:
     Raises
     ------
     ValueError
-        Where the file is neither, a name is not made of letters, digits, "-" and "_", or a field is no field of a
+        If the file is neither, a name is not made of letters, digits, "-" and "_", or a field is no field of a
         request: the message names the scenario and the field.
     """
     text = path.read_text(encoding="utf-8")

@@ -67,7 +67,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:
-        """Load on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
+        """Loads on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
         threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
         loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
         loading.start()
@@ -133,7 +133,7 @@ class Server:
         return open_versions(settings.model, cache=settings.cache, mode=settings.mode)
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        """Ask a new model everything once, before anybody else does, and remember whether it is a slow one."""
+        """Asks a new model everything once, before anybody else does, and remembers whether it is a slow one."""
         warm_up(snapshot)
         if measure_pace(snapshot) > SLOW_SECONDS:
             self._slow.add(snapshot.model)
@@ -146,7 +146,7 @@ class Server:
             self.journal.close()
 
     async def _watch(self) -> None:
-        """Take newer models as they come; make them, where nobody else does."""
+        """Takes newer models as they come; makes them, where nobody else does."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
             updater = self.updater
@@ -200,7 +200,7 @@ class Server:
 
     @staticmethod
     async def _hear_of(journal: EventLog, wanted: int) -> None:
-        """Wait until the journal is known to go as far as that, but not for long."""
+        """Waits until the journal is known to go as far as that, but not for long."""
         end = time.monotonic() + HEAR_SECONDS
         while journal.last_seq() < wanted and time.monotonic() < end:
             await asyncio.sleep(0.002)
@@ -235,7 +235,7 @@ class Server:
         return model in self._slow
 
     def tell(self, what: str, problem: str | None) -> None:
-        """Note a problem that /readyz then says, or that it is over."""
+        """Notes a problem that /readyz then says, or that it is over."""
         if self.updater is not None:
             self.updater.tell(what, problem)
 

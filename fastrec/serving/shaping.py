@@ -236,7 +236,7 @@ def read_filters(model: Recommender, asked: m.ListRequest, policy: str, unknown:
 
 
 def mask_of_filters(model: Recommender, filters: Mapping[str, list[Id]]) -> Mask | None:
-    """The items that `read_filters` leaves; None where it leaves all."""
+    """The items that `read_filters` leaves; None if it leaves all."""
     if not filters:
         return None
     n = model.n_features_in_

@@ -23,7 +23,7 @@ class Shares:
     Raises
     ------
     ValueError
-        Where a share is below 0, or they are not 1 in all.
+        If a share is below 0, or they are not 1 in all.
 
     Examples
     --------

@@ -49,7 +49,7 @@ class Split:
         self.server, self.whole_paths = self._apps[0].server, self._apps[0].whole_paths
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answers one request."""
         if scope["type"] != "http":
             await self._apps[0](scope, receive, send)
             return
@@ -90,7 +90,7 @@ class Split:
         return self._names.index(name)
 
     async def _ask(self, number: int, scope: Connection, receive: Receive, send: Send) -> None:
-        """Have one model answer, whose name is in the answer."""
+        """Has one model answer, whose name is in the answer."""
         began, name = time.perf_counter(), self._names[number]
 
         async def sending(message: Message) -> None:
@@ -102,7 +102,7 @@ class Split:
         await self._apps[number](scope, receive, sending)
 
     async def _ask_each(self, numbers: Sequence[int], scope: Connection, receive: Receive, send: Send) -> None:
-        """Have each model answer its users of a batch, and answer with all of them in their order."""
+        """Has each model answer its users of a batch, and answer with all of them in their order."""
         asked = msgspec.json.decode(scope[WHOLE_BODY])
         users, parts = asked["users"], {}
         for number in sorted(set(numbers)):
@@ -144,13 +144,13 @@ class Collected:
         self._messages: list[Message] = []
 
     async def take(self, message: Message) -> None:
-        """Keep a part of it."""
+        """Keeps a part of it."""
         self._messages.append(message)
         self.status = message.get("status", self.status)
         self.body += message.get("body", b"")
 
     async def repeat(self, places: list[int], scope: Connection, receive: Receive, send: Send) -> None:
-        """Send an error as the whole request's: the users that it names have other places there."""
+        """Sends an error as the whole request's: the users that it names have other places there."""
         problem = msgspec.json.decode(self.body, type=m.ErrorAnswer)
         field = re.fullmatch(r"users\[(\d+)\]", problem.error.field or "")
         if field is not None:

@@ -37,7 +37,7 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Begin a process."""
+        """Begins a process."""
         self.is_ready = False
         self.line, other = _spawning.Pipe()
         self.process: SpawnProcess = _spawning.Process(target=self._target, args=(self._listener, other))
@@ -53,7 +53,7 @@ class Worker:
         return self.is_ready
 
     def bury(self) -> None:
-        """Take note of an end; one that never took a request is begun again after twice the pause."""
+        """Takes note of an end; one that never took a request is begun again after twice the pause."""
         self.line.close()
         if not self.is_ready:
             self.pause = min(LONGEST_PAUSE, 2 * self.pause or FIRST_PAUSE)
@@ -80,7 +80,7 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; returns the exit code.
+        """Runs until SIGTERM or SIGINT; returns the exit code.
 
         One worker that cannot begin harms none that serves: it is begun again, later and later. Where none has ever
         begun, nothing would mend it here.
@@ -107,7 +107,7 @@ class Supervisor:
         return 0
 
     def _end(self) -> None:
-        """Let the workers drain: none of them has the socket for longer than it takes requests."""
+        """Lets the workers drain: none of them has the socket for longer than it takes requests."""
         self._listener.close()
         for worker in self._workers:
             worker.line.close()

@@ -22,7 +22,7 @@ TRIES, LONG_ENOUGH = 20, 0.5
 
 
 def warm_up(snapshot: Snapshot) -> None:
-    """Ask a new model everything once: kernels and indexes are made ready."""
+    """Asks a new model everything once: kernels and indexes are made ready."""
     model = snapshot.model
     users, row = _some_users(model), _some_history(model)
     item = decode(model, np.zeros(1, int))

@@ -102,7 +102,7 @@ class Begun:
 
 
 def begin(coroutine: Coroutine[Any, None, None]) -> Begun | None:
-    """Runs a coroutine up to where it has to wait; None where it has come to its end.
+    """Runs a coroutine up to where it has to wait; None if it has come to its end.
 
     >>> async def add(numbers):
     ...     numbers.append(1)

@@ -19,7 +19,7 @@ from fastrec.serving.settings import Settings
 def run_worker(
     settings: Settings, options: Mapping[str, Any], listener: socket | None = None, line: Connection | None = None
 ) -> None:
-    """Serve until a signal, or until the other end of the line is closed.
+    """Serves until a signal, or until the other end of the line is closed.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class Side:
         self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces))
 
     def solve(self, solutions: Floats, gathered: Gathered, solver: Solver) -> Objective:
-        """Move each row of `solutions`, in place, towards its solution given the other side's vectors.
+        """Moves each row of `solutions`, in place, towards its solution given the other side's vectors.
 
         Both are in the eigenbasis of the Gramian of these vectors. Returns what the objective is after it.
         """
@@ -175,7 +175,7 @@ def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
 
 
 def start_rows(rows: Floats, factors: int, seed: list[int], first: int = 0) -> None:
-    """Fill the first columns of rows with normal numbers of variance 0.01 / factors; each 1024 rows have a seed.
+    """Fills the first columns of rows with normal numbers of variance 0.01 / factors; each 1024 rows have a seed.
 
     `first` is the place of the rows among all, a multiple of 1024: who fills a part has what filling all would give.
     """
@@ -200,7 +200,7 @@ def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.fl
 
 
 def rotate(factors: Floats, basis: Floats, n_jobs: int) -> None:
-    """Multiply rows by a basis, in place."""
+    """Multiplies rows by a basis, in place."""
 
     def rotate_block(first: int) -> None:
         block = factors[first : first + BLOCK]

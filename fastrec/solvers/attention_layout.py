@@ -66,7 +66,7 @@ class AttentionLayout:
 
     @property
     def block_size(self) -> int:
-        """The number of parameters of a block; of the mean, where there is none."""
+        """The number of parameters of a block; of the mean, if there is none."""
         return self.biases + (self.heads if self.blocks else 1) * self.span
 
     @property
@@ -117,7 +117,7 @@ class AttentionLayout:
         )  # fmt: skip
 
     def transpose(self, weights: Floats, transposed: Floats) -> None:
-        """Write the matrices transposed, at the same places."""
+        """Writes the matrices transposed, at the same places."""
         table = [(inputs, outputs, outputs, at) for inputs, outputs, at, _, _ in self.matrices()]
         transpose_kernels(readonly(np.array(table, np.int64).reshape(-1, 4)), readonly(weights), transposed)
 

@@ -105,17 +105,17 @@ class AttentionTrainer:
         self.steps = 0
 
     def begin_from(self, vectors: Floats, weights: Floats) -> None:
-        """Take over the vectors of the first items, but for those of zeros, and the parameters."""
+        """Takes over the vectors of the first items, but for those of zeros, and the parameters."""
         known = np.flatnonzero(vectors.any(axis=1))
         self.items.values.reshape(-1, self.layout.width)[known, : self.layout.factors] = vectors[known]
         self.weights[:] = weights
 
     def set_rate(self, learning_rate: float) -> None:
-        """Go on with another learning rate."""
+        """Goes on with another learning rate."""
         self.tables = make_step_tables(learning_rate, self.decay)
 
     def run_epoch(self, dealt: Sequence[Steps]) -> float:
-        """Learn from all of these; returns the mean loss of an event."""
+        """Learns from all of these; returns the mean loss of an event."""
         total = 0.0
         for steps in dealt:
             total += self.step(steps)
@@ -129,7 +129,7 @@ class AttentionTrainer:
         return self.items.values.reshape(-1, self.layout.width)[:, : self.layout.factors].copy()
 
     def step(self, steps: Steps) -> float:
-        """Learn from sequences, none of them empty or longer than the layout's; returns the sum of their losses."""
+        """Learns from sequences, none of them empty or longer than the layout's; returns the sum of their losses."""
         self.steps += 1
         step, tables, width, n = self.steps, self.tables, self.layout.width, len(steps.items)
         codes, corrections = self.draws.draw(self.rng)

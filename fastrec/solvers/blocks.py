@@ -58,7 +58,7 @@ class Cells:
         n_jobs: int,
         after: Callable[[], None] | None = None,
     ) -> tuple[float, int]:
-        """Run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
+        """Runs `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
         blocks = len(self.pools)
         seeds = rng.integers(0, 2**63, (blocks, blocks)).astype(np.uint64)
         loss, count = 0.0, 0

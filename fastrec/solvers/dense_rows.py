@@ -54,7 +54,7 @@ class DenseRows:
             return histories._replace(indices=readonly(found)), readonly(self._rows)
 
     def _grow(self, least: int) -> None:
-        """Make room for so many rows. For all of them at once, memory would be taken of pages that nobody reads."""
+        """Makes room for so many rows. For all of them at once, memory would be taken of pages that nobody reads."""
         more = np.empty((min(len(self._places), max(2 * len(self._rows), least)), self._rows.shape[1]), np.float32)
         more[: len(self._rows)] = self._rows
         self._rows = more

@@ -67,7 +67,7 @@ class EpochLoop:
         return cls(type(model).__name__, model.iterations, model.tol, patience, model.callback, shown, advice, measure)
 
     def record(self, model: Any) -> None:
-        """Tell the model how it went: its curves, and how many epochs were run."""
+        """Tells the model how it went: its curves, and how many epochs were run."""
         model.loss_curve_ = np.array(self.losses)
         model.n_iter_ = len(self.losses)
         if hasattr(model, "validation_fraction"):
@@ -79,7 +79,9 @@ class EpochLoop:
         validate: Callable[[], float] | None = None,
         snapshot: Callable[[], Any] = lambda: None,
     ) -> Any:
-        """Run `step(epoch)`, which returns the loss; returns the best epoch's `snapshot()`, None without validation."""
+        """Runs `step(epoch)`, which returns the loss; returns the best epoch's `snapshot()`, None without
+        validation.
+        """
         began, best = time.perf_counter(), None
         with epoch_progress(self.name, self.iterations, self.verbose) as advance:
             for epoch in range(self.iterations):

@@ -18,7 +18,7 @@ DRAW = np.float32(0.5)
 
 
 def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
-    """Let the penalty draw a side's rows to what its features say, of shape (n, factors), or one more with biases."""
+    """Lets the penalty draw a side's rows to what its features say, of shape (n, factors), or one more with biases."""
     assert side.priors is not None
     side.priors.reshape(len(side.counts), -1)[:, :factors] = DRAW * spread[:, :factors]
     if side.bias_priors is not None:
@@ -48,7 +48,7 @@ class FeaturePrior:
         self.maps: Floats | None = None
 
     def follow(self) -> None:
-        """Move priors to where the rows are; rows that cannot stray, or have no events, go with them."""
+        """Moves priors to where the rows are; rows that cannot stray, or have no events, go with them."""
         if self.identity:
             spread, self.maps = self.ridge.predict_apart(self._vectors(), self.maps, FOLLOWING)
             self._move(spread)

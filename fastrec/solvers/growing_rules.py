@@ -53,7 +53,7 @@ class GrowingRules:
         self.powers = self._make_powers()
 
     def take(self, events: Iterable[NewEvents], policy: str) -> None:
-        """Take in events of several users. Where a history refuses one, none is taken.
+        """Takes in events of several users. Where a history refuses one, none is taken.
 
         Parameters
         ----------

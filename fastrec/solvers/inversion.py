@@ -22,7 +22,7 @@ class NotPositiveDefiniteError(ArithmeticError):
 
 
 def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = lambda: None) -> None:
-    """Put the lower triangle of the inverse of a positive definite matrix in place of its own.
+    """Puts the lower triangle of the inverse of a positive definite matrix in place of its own.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = la
     Raises
     ------
     NotPositiveDefiniteError
-        Where it is not, as far as float32 can tell.
+        If it is not, as far as float32 can tell.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def _multiply_row(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> No
 
 
 def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable[[], object] = lambda: None) -> None:
-    """Put the solution X of A X = B in the place of B, for a positive definite matrix A.
+    """Puts the solution X of A X = B in the place of B, for a positive definite matrix A.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
     Raises
     ------
     NotPositiveDefiniteError
-        Where it is not, as far as float32 can tell.
+        If it is not, as far as float32 can tell.
 
     Examples
     --------

@@ -131,7 +131,7 @@ class Loss(ABC):
         self.optimizer = Static(OPTIMIZERS[options.optimizer])
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
-        """Make ready what the training of this matrix needs."""
+        """Makes ready what the training of this matrix needs."""
         self.sides = sides
         self.marks = np.full(matrix.shape[1], -1, np.int32)
 
@@ -361,7 +361,7 @@ class RatingLoss(Loss):
     defaults = Defaults(0.02, 0.05, 1)
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
-        """Make ready what the training of this matrix needs."""
+        """Makes ready what the training of this matrix needs."""
         super().begin(sides, matrix)
         nothing = np.zeros(1, np.float32)
         self.offsets, self.asked = nothing, nothing.copy()
@@ -475,7 +475,7 @@ def sum_rows_of(
     width: Static,
     n_jobs: int,
 ) -> None:
-    """Fill `out` with the scaled sums of the rows of `sources`, both flat, that each row of a matrix names."""
+    """Fills `out` with the scaled sums of the rows of `sources`, both flat, that each row of a matrix names."""
     indptr, indices = matrix
     cuts = np.unique(balanced_cuts(np.diff(indptr) + 1, min(PIECES, 1 + len(indices) // PIECE_COST)))
 

@@ -211,13 +211,13 @@ class NetworkLayout:
 
 
 def check_depth(name: str, layers: Any, architecture: str) -> None:
-    """Raise a ValueError that names `layers`, where an architecture needs some and there are none."""
+    """Raises a ValueError that names `layers`, where an architecture needs some and there are none."""
     if not len(layers) and architecture not in ("dot", "gmf"):
         raise ValueError(f"{name} must have one width at least, got {layers!r}")
 
 
 def check_decay(name: str, rate: float, regularization: float) -> None:
-    """Raise a ValueError that names `regularization`, where a step would take the whole of a weight."""
+    """Raises a ValueError that names `regularization`, where a step would take the whole of a weight."""
     if rate * regularization >= 1:
         raise ValueError(
             f"{name} times learning_rate must be below 1, the share of a weight that a step takes, got "

@@ -79,7 +79,7 @@ class Embedding:
         self.n_touched = group_rows(codes, self.rows, step - 1, tables, self.heads, self.following, self.touched)
 
     def settle(self, step: int, tables: StepTables) -> None:
-        """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
+        """Makes up for the steps that rows have missed, so that all vectors are those after the last step."""
         catch_up_rows(self.rows, step, tables)
 
     def update(self, step: int, tables: StepTables) -> None:
@@ -137,7 +137,7 @@ class Trainer:
     def step(
         self, users: NDArray[np.int32], items: NDArray[np.int32], targets: Floats, weights: Floats, seed: int
     ) -> float:
-        """Learn from samples, the arrays of shape (n,); returns the sum of their losses before it."""
+        """Learns from samples, the arrays of shape (n,); returns the sum of their losses before it."""
         n = len(users)
         self.steps += 1
         step, tables = self.steps, self.tables
@@ -180,7 +180,7 @@ class Trainer:
         self.running += np.float32(1 - kept) * moments
 
     def settle(self) -> None:
-        """Make up for the steps that rows have missed, so that all vectors are those after the last step."""
+        """Makes up for the steps that rows have missed, so that all vectors are those after the last step."""
         self.run(
             [
                 lambda: self.users.settle(self.steps, self.tables),

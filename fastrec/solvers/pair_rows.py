@@ -30,7 +30,8 @@ class ChangingPairs:
         self._rows = PairRows(starts, lengths, rooms, np.empty(0, np.int32), np.empty(0))
 
     def change(self, before: Codes, after: Codes) -> None:
-        """Let a user's items, the oldest first, each once, become others: some lost, others behind those that are left.
+        """Lets a user's items, the oldest first, each once, become others: some lost, others behind those that are
+        left.
 
         What `before` holds is not kept.
         """
@@ -42,7 +43,7 @@ class ChangingPairs:
         self._used = used
 
     def _grow(self, least: int) -> None:
-        """Make room for twice as many entries as are needed at least; what nobody has written to takes no memory."""
+        """Makes room for twice as many entries as are needed at least; what nobody has written to takes no memory."""
         size, used = 2 * least, self._used
         codes, sums = np.empty(size, np.int32), np.empty(size)
         codes[:used], sums[:used] = self._rows.codes[:used], self._rows.sums[:used]
@@ -63,5 +64,5 @@ class ChangingPairs:
         return Pairs(found.indptr, readonly(found.codes), readonly(found.sums))
 
     def add_scores(self, histories: Entries, powers: Powers, scores: Floats) -> None:
-        """Add to scores, of shape (n, n_items), what histories say by the weights that `weigh` makes of the sums."""
+        """Adds to scores, of shape (n, n_items), what histories say by the weights that `weigh` makes of the sums."""
         add_pair_rows(histories, self._base, self._rows, powers, scores)

@@ -156,7 +156,7 @@ def _sparse_rows(matrix: Floats) -> CodeMatrix:
 
 
 def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
-    """Add the upper triangle, mirrored, to the lower one; the diagonal is doubled."""
+    """Adds the upper triangle, mirrored, to the lower one; the diagonal is doubled."""
     n = len(matrix)
 
     def add_rows(top: int) -> None:

@@ -34,7 +34,7 @@ STEPS, TOLERANCE = 100, 1e-8  # conjugate gradients: at most so many; the square
 
 
 def check_features(name: str, features: Any, n: int) -> CodeMatrix | None:
-    """Features as a matrix of n rows; None where there are none."""
+    """Features as a matrix of n rows; None if there are none."""
     if features is None:
         return None
     if isinstance(features, Mapping):

@@ -18,7 +18,7 @@ FIRST, FIRST_RATINGS = 0.3, 0.1
 
 
 class KnownFactors(NamedTuple):
-    """Factors to begin from, for the first rows of users and items; None where there are none."""
+    """Factors to begin from, for the first rows of users and items; None if there are none."""
 
     users: Floats | None
     items: Floats | None

@@ -99,7 +99,7 @@ class Similarity(ABC):
         """The divisor of products of weighted rows."""
 
     def finish(self, codes: Codes, scores: Floats) -> tuple[Codes, Floats]:
-        """Codes, -1 where there is none, and similarities of what was found by the quotients of products."""
+        """Codes, -1 if there is none, and similarities of what was found by the quotients of products."""
         return codes, scores
 
     def _divide_by_norms(self, cells: CodeMatrix, squares: Doubles, shrinkage: float) -> Divisor:

@@ -15,7 +15,7 @@ ROUND = 16  # strips that are read before the products of the first are written
 
 
 def multiply_in_place(lower: Floats, sparse: CodeMatrix, n_jobs: int) -> None:
-    """Put the product P S of a symmetric matrix P and a sparse matrix S in the place of P.
+    """Puts the product P S of a symmetric matrix P and a sparse matrix S in the place of P.
 
     Rows of P that have been overwritten are read no more, since the columns of P are taken from its lower triangle.
 

@@ -132,7 +132,7 @@ def truncated_svd(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int,
     Raises
     ------
     FloatingPointError
-        Where values are so large that float32 does not hold their products.
+        If values are so large that float32 does not hold their products.
     """
     rank = min(k, *matrix.shape)
     with one_blas_thread():

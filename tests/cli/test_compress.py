@@ -10,7 +10,7 @@ def test_compress_writes_a_model_that_answers_the_same(run, tmp_path):
     small = tmp_path / "small.fastrec"
     code, out, err = run("compress", "ratings.fastrec", "--codec", "float16", "-o", small)
     assert (code, out) == (0, "")
-    assert re.search(r": [1-9][0-9.]* (k|M)B instead of [1-9][0-9.]* (k|M)B", err)
+    assert re.search(r": [1-9][0-9.]* (k|M)B \(before: [1-9][0-9.]* (k|M)B\)", err)
     (facts,) = json.loads(run("info", small, "--format", "json")[1])
     assert facts["class"] == "CompressedFactors"
     assert facts["compressed"].startswith("ImplicitALS(factors=4")

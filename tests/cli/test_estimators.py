@@ -34,7 +34,7 @@ def test_where_nothing_is_named_a_contest_finds_the_model():
     assert (plan.kind, plan.name, plan.budget) == (None, "auto", "30s")
     assert model_plan("auto").kind is None
     assert parse_model("auto", 0, None).kind is None
-    with pytest.raises(typer.BadParameter, match="options are of one model"):
+    with pytest.raises(typer.BadParameter, match="options belong to one model"):
         model_plan("auto", 8)
     with pytest.raises(typer.BadParameter, match="budget"):
         model_plan(None, budget="soon")

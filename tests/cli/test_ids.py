@@ -13,7 +13,7 @@ def test_ids_in_a_list_are_written_plainly(run, tmp_path):
         (tmp_path / "ids.txt").write_text(f"{text}\n", encoding="utf-8")
         code, out, err = run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt")
         assert (code, out) == (1, ""), text
-        assert f"the model's user ids are integers, got {text!r}" in err
+        assert f"the model's user ids are integers: give an integer, got {text!r}" in err
         assert run("recommend", tmp_path / "m.fastrec", "--users-from", tmp_path / "ids.txt", "--skip-unknown")[0] == 0
 
 

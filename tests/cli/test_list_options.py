@@ -20,4 +20,4 @@ def test_the_options_of_a_model_are_listed_with_what_they_may_be(run):
     assert "must be one of Blend" in err
     code, _, err = run("options", "LightGCN")
     assert code == 2
-    assert "what you mean is GraphFilter" in " ".join(err.split())
+    assert "did you mean GraphFilter?" in " ".join(err.split())

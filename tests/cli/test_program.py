@@ -165,22 +165,28 @@ def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "ratings.fastrec", "-o", "x.fastrec"], "ratings.fastrec is a model, as its name says"),
-        (["train", "ratings.csv", "-o", "x.fastrec", "--model", "EASE", "--budget", "5s"], "--budget: is of a contest"),
+        (["train", "ratings.fastrec", "-o", "x.fastrec"], "ratings.fastrec is a model by its name: give a table"),
+        (
+            ["train", "ratings.csv", "-o", "x.fastrec", "--model", "EASE", "--budget", "5s"],
+            "--budget: belongs to the contest of models",
+        ),
         (
             ["train", "ratings.csv", "-o", "x.fastrec", "-f", "4", "--validation", "last"],
-            "--validation: is of a contest",
+            "--validation: belongs to the contest of models",
         ),
         (["evaluate", "ratings.csv", "--fraction", "0"], "must be above 0 and below 1, got 0"),
         (["search", "ratings.csv", "--option", "factors=4", "--fraction", "1"], "must be above 0 and below 1, got 1"),
-        (["recommend", "ratings.fastrec", "--user", "1", "--allow", ""], "--allow: names no item"),
+        (["recommend", "ratings.fastrec", "--user", "1", "--allow", ""], "--allow: must name at least one item"),
         (["recommend", "ratings.fastrec", "--user", "1", "--deny", "@no.txt"], "fastrec: no.txt: "),
-        (["recommend", "ratings.fastrec", "--history", " , "], "--history: names no item"),
+        (["recommend", "ratings.fastrec", "--history", " , "], "--history: must name at least one item"),
         (["recommend", "ratings.fastrec", "--all", "-o", "x.txt"], "must end in .parquet or .csv, got x.txt"),
         (["recommend", "ratings.fastrec", "--all", "-o", "no/x.csv"], "there is no folder no"),
         (["export", "ratings.fastrec", "history", "-o", "no/x.csv"], "there is no folder no"),
         (["export", "ratings.fastrec", "nonsense", "-o", "x.csv"], "'nonsense' is not one of"),
-        (["forget", "ratings.fastrec", "--user", "abc"], "the model's user ids are integers, got 'abc'"),
+        (
+            ["forget", "ratings.fastrec", "--user", "abc"],
+            "the model's user ids are integers: give an integer, got 'abc'",
+        ),
         (["recommend", "ratings.fastrec", "--user", "1", "-k", "0"], "'-k'"),
     ],
 )
@@ -200,5 +206,5 @@ def test_a_model_without_users_is_asked_by_histories(run, tmp_path):
     for asked in (["--all"], ["--user", "1"]):
         code, out, err = run("recommend", shipped, *asked)
         assert (code, out) == (1, "")
-        assert "give a history by --history ITEM,…" in err
+        assert "give a history with --history ITEM,…" in err
     assert run("recommend", shipped, "--history", "10,20", "-k", 3)[0] == 0

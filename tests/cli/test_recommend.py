@@ -29,7 +29,7 @@ def test_ids_keep_their_type(run, folder):
 def test_an_id_of_the_wrong_kind_is_told(run):
     code, out, err = run("recommend", "ratings.fastrec", "--user", "seven")
     assert (code, out) == (1, "")
-    assert err == "fastrec: the model's user ids are integers, got 'seven'\n"
+    assert err == "fastrec: the model's user ids are integers: give an integer, got 'seven'\n"
     code, _, err = run("recommend", "ratings.fastrec", "--user", 10**30)
     assert code == 1
     assert "beyond 64 bits" in err

@@ -14,7 +14,7 @@ def test_similar_by_id_and_by_title(run):
 def test_a_title_must_say_which(run):
     code, _, err = run("similar", "ratings.fastrec", "--title", "Film")
     assert code == 1
-    assert "'Film' is in several titles: 'Film, 0'" in err
+    assert "several titles contain 'Film'; give more of one: 'Film, 0'" in err
     assert "and 15 more" in err
-    assert "no title has 'Filmy' in it" in run("similar", "ratings.fastrec", "--title", "Filmy")[2]
+    assert "no title contains 'Filmy'" in run("similar", "ratings.fastrec", "--title", "Filmy")[2]
     assert "no titles" in run("similar", "strings.fastrec", "--title", "Film")[2]

@@ -9,7 +9,7 @@ def test_strip_writes_a_model_that_answers_histories_and_knows_nobody(run, tmp_p
     shipped = tmp_path / "shipped.fastrec"
     code, out, err = run("strip", "ratings.fastrec", "-o", shipped)
     assert (code, out) == (0, "")
-    assert " instead of " in err
+    assert " (before: " in err
     model = fr.load("ratings.fastrec")
     items = ",".join(map(str, model.items_.ids[:2]))
     asked = ["recommend", shipped, "--history", items, "-k", "3", "--format", "json"]

@@ -119,7 +119,7 @@ def test_train_takes_any_model(run, tmp_path, name):
         (["--weights", "view"], "must be like view=1,purchase=5"),
         (["--where", "event"], "must be like event=purchase"),
         (["--ids", "number"], "must be auto, int or str"),
-        (["--values", "binary", "--value-column", "rating"], "not given together with --value-column"),
+        (["--values", "binary", "--value-column", "rating"], "binary ignores values: leave out --value-column"),
     ],
 )
 def test_what_train_cannot_mean_is_wrong_usage(run, tmp_path, given, said):
@@ -231,7 +231,7 @@ def test_train_without_a_model_finds_one(run, tmp_path):
     path = tmp_path / "m.fastrec"
     code, _, err = run("train", "strings.csv", "-o", path, "--budget", "1s")
     assert code == 0, err
-    assert "no --model was named: families of models are tried for about 1s" in err
+    assert "no --model was given: trying families of models for about 1s" in err
     assert "trials, judged by random events of 39 users" in err
     assert f"{type(fr.load(path)).__name__}, 40 users" in err
     code, _, err = run("train", "strings.csv", "-o", path, "--budget", "soon")

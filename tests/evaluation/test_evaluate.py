@@ -113,7 +113,7 @@ def test_next_events_are_evaluated_by_user():
     low, high = report.estimate("mrr@10", "ItemKNN")[3:5]
     assert low < report.mean("mrr@10", "ItemKNN") < high
     assert {row.users for row in report.compare().rows} == {len(set(report.users))}
-    with pytest.raises(ValueError, match="histories of its own"):
+    with pytest.raises(ValueError, match="test contains histories"):
         evaluate(models, events, histories=events.histories)
 
 
@@ -182,7 +182,7 @@ def test_notes_say_how_many_were_drawn_and_how_many_users_a_group_has(parts, mod
     test = parts[1]
     few, all_ = (" ".join(evaluate(model, test, "biased_sampled_recall@5", n_sampled=n).notes) for n in (3, 100))
     assert "among 3 drawn at random" in few
-    assert "100 were to be drawn, more than there are" in all_
+    assert "100 draws were asked for, more than there are" in all_
     groups = evaluate(model, test, "recall@5", item_groups="popularity").segments("items")
     for part in groups.values():
         evaluated = np.count_nonzero(~np.isnan(part.per_user("recall@5")))

@@ -33,7 +33,7 @@ def test_seen_items_are_left_out_of_the_truth_or_looked_for_as_asked():
     assert report.mean("recall@1") == 1.0
     repeated = evaluate(model, test, "recall@1", exclude_seen=False)
     assert repeated.per_user("recall@1").tolist() == [0.5, 1.0]
-    assert "Items seen in training are recommended and looked for, too." in repeated.notes
+    assert "Items seen in training are recommended and counted, too." in repeated.notes
 
 
 def test_cold_users_are_kept_or_skipped_and_counted_either_way():

@@ -32,5 +32,5 @@ def test_who_was_left_out_is_told_and_nobody_else():
         "1,000 users evaluated, 1,200 items to find; 2 of them are new, without training items.",
         "Left out: 1 new users without training items (cold_users='skip').",
         "Left out: 2 users of the test set that the model does not know.",
-        "Items seen in training are recommended and looked for, too.",
+        "Items seen in training are recommended and counted, too.",
     ]

@@ -76,7 +76,7 @@ def test_rows_are_matched_by_id():
 def test_a_column_of_ids_is_no_feature():
     data = Interactions([0, 1], [0, 2], users=["a", "b"], items=[10, 20, 30])
     frame = {"film": [30, 10, 20], "genre": ["comedy", "war", "war"]}
-    with pytest.raises(ValueError, match="the column 'film' has the items' ids: say item='film'"):
+    with pytest.raises(ValueError, match="the column 'film' has the items' ids: give item='film'"):
         ContentRecommender().fit(data, item_features=frame)
     info = Interactions([0, 1], [0, 2], items=[10, 20, 30], item_info={"film": [10, 20, 30]})
     assert ContentRecommender().fit(info).item_features_.shape == (3, 1)

@@ -1,4 +1,4 @@
-"""A good model without knowing which: families, forms of values and options tried on a hidden part of the data."""
+"""The search for a good model: families, forms of values and options are tried on a hidden part of the data."""
 
 from fastrec.evaluation.automatic.recommender import AutoRecommender
 

@@ -1,4 +1,4 @@
-"""One model for two contests: for what users do next, and for what else they like."""
+"""One model for two goals: the items that users take next, and the other items that they like."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from fastrec.evaluation.automatic.contest import Contest
 from fastrec.evaluation.automatic.winner import Winner
 from fastrec.models import Blend
 
-# A winner of one contest that has this share of the best score in the other, too, is good enough for both.
+# A winner of one contest is good enough for both if it reaches this share of the best score in the other contest.
 ENOUGH = 0.97
-# A Blend is taken where its worse share is better than that of either winner by so much.
+# A Blend is taken if its worse share exceeds that of either winner by this much.
 WORTH = 0.01
 # Halvings of the range in which the weight of the Blend lies.
 HALVINGS = 4
@@ -19,7 +19,7 @@ TASKS = {"last": "what users do next", "random": "what else they like"}
 
 
 def find_compromise(contests: Sequence[Contest], winners: Sequence[Winner]) -> Winner:
-    """The model whose share of the best score is largest in that of two contests in which it is smaller.
+    """Returns the model whose smaller share of the best score, over both contests, is largest.
 
     Candidates are the winners, and Blends of the two best single trials.
     """
@@ -50,7 +50,9 @@ def _blend_of(contests: Sequence[Contest], winners: Sequence[Winner], weight: fl
 
 
 def _weigh(contests: Sequence[Contest], members: list[Any], best: np.ndarray) -> tuple[float, np.ndarray]:
-    """The weight of the first member at which a Blend's shares of the best scores are nearest to equal, and these."""
+    """Finds the weight of the first member at which a Blend's shares of the best scores are most equal, and these
+    shares.
+    """
     fitted = [Blend(members, weights=[0.5, 0.5], n_jobs=one.n_jobs).fit(one.whole.train) for one in contests]
     low, high, found = 0.0, 1.0, (0.5, np.zeros(2))
     for _ in range(HALVINGS):

@@ -1,4 +1,6 @@
-"""A contest: families are tried on one hidden part, the better half goes on with more trials, near what was best."""
+"""A contest: families are tried on one hidden part, and the better half goes on with more trials near its best
+options.
+"""
 
 import math
 import time
@@ -15,23 +17,24 @@ from fastrec.evaluation.evaluate import evaluate
 from fastrec.models.base.weighting import Form
 from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted, times_of
 
-# The events that are hidden: each user's last ones, or random ones.
+# The kinds of hidden events: each user's last ones, or random ones.
 Part = Literal["last", "random"]
 
-# Users whose hidden events decide, and the share of their events that is hidden.
+# The number of users whose hidden events decide, and the share of their events that is hidden.
 JUDGES, HIDDEN = 4000, 0.2
 
-# The most trials of a family in a round, for each of its options.
+# The largest number of trials of a family in a round, for each of its options.
 PER_OPTION = 6
 
-# Up to so many events, so many trials of each of the best families are repeated on so many other hidden parts.
+# With at most this many events, this many trials of each of the best families are repeated on this many other hidden
+# parts.
 FEW_EVENTS, FINALISTS, BEST_FAMILIES, OTHER_PARTS = 300_000, 2, 3, 2
 
 
 class Entry(NamedTuple):
-    """A trial: a family with options on values of a form, and its score on what was hidden; NaN where it failed.
+    """A trial: a family with options on one form of values, and its score on the hidden events; NaN if it failed.
 
-    `parts` is of how many hidden parts the score is the mean, and `hidden` which events these hide.
+    The score is the mean over `parts` hidden parts, and `hidden` says which events these hide.
     """
 
     family: str
@@ -47,19 +50,19 @@ class Entry(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """The part to learn from, and the part to be found."""
+    """The part to learn from, and the part to find."""
 
     train: Interactions
     test: Interactions
 
 
 def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
-    """A part of the events of some users hidden: the last ones of each, which needs times, or random ones.
+    """Hides a part of the events of some users: the last ones of each, which needs times, or random ones.
 
     Raises
     ------
     ValueError
-        Where nobody has enough events to lose some.
+        If no user has enough events to hide some.
     """
     rng = np.random.default_rng(seed)
     counts = np.bincount(data.user_codes, minlength=len(data))
@@ -77,12 +80,14 @@ def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
     hidden = np.zeros(data.n_interactions, bool)
     hidden[order] = from_end <= wanted.repeat(counts)
     if not hidden.any():
-        raise ValueError("no user has three interactions, so none can be hidden to choose a model by: name one instead")
+        raise ValueError(
+            "no user has three interactions, so none can be hidden to choose a model by: name a model instead"
+        )
     return Hidden(*parted(data, hidden))
 
 
 def _as_found(hidden: Hidden) -> Hidden:
-    """The same with every event to be found counting alike, whatever its value."""
+    """Returns the same parts with equal values for all events to find."""
     return hidden._replace(test=hidden.test._replace(values=None))
 
 
@@ -92,17 +97,17 @@ class Contest:
     Parameters
     ----------
     data
-        What is learned from.
+        The data to learn from.
     families, forms
-        What is tried.
+        The families of models and the forms of values to try.
     plan
-        How many trials there are, and the share of the users that the first rounds learn from.
+        The number of trials, and the share of the users that the first rounds learn from.
     part
         The events that are hidden.
     metric
-        What decides, of those that are best when high.
+        The metric that decides, one that is best when high.
     seed, n_jobs
-        The seed of all that is drawn, and the threads of each fit.
+        The seed of all random draws, and the threads of each fit.
     tell
         Called with each entry as it comes.
     """
@@ -142,7 +147,7 @@ class Contest:
         Raises
         ------
         ValueError
-            Where every trial failed.
+            If every trial failed.
         """
         alive, trials = list(enumerate(self.families)), self.plan.trials
         for round_ in range(1, ROUNDS + 1):
@@ -160,14 +165,16 @@ class Contest:
         return self.entries
 
     def ranked(self) -> list[Entry]:
-        """The entries that have a score, those on the largest share and on most parts first, the best first."""
+        """Returns the entries that have a score, best first; those on the largest share and on most parts precede
+        all others.
+        """
         scored = [entry for entry in self.entries if not math.isnan(entry.score)]
         return sorted(scored, key=lambda entry: (-entry.share, -entry.parts, -entry.score))
 
     def _repeat_best(self) -> None:
-        """Let the mean over several hidden parts decide among the best, where one says little and the data are few.
+        """Repeats the best trials on other hidden parts if the data are few, so that the mean score decides among them.
 
-        There is but one part of last events.
+        There is only one part of last events.
         """
         if self.plan.share < 1 or self.part == "last" or self._data.n_interactions > FEW_EVENTS:
             return
@@ -180,7 +187,9 @@ class Contest:
             self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [entry.score], self._others)
 
     def _draws(self, place: int, family: Family, trials: int, round_: int) -> Iterator[tuple[dict[str, Any], Form]]:
-        """The defaults on each form first; then anywhere; from the second round on mostly near the family's best."""
+        """Draws options: the defaults on each form first, then any; from the second round on mostly near the
+        family's best.
+        """
         if not family.space:
             yield from [({}, self.forms[-1])] * (round_ == 1)
             return
@@ -211,11 +220,11 @@ class Contest:
         self._record(entry, [], [self._hidden[share]])
 
     def make(self, entry: Entry) -> Any:
-        """A new estimator of a trial."""
+        """Makes a new estimator of a trial."""
         return self.families[self._place_of(entry)].make(entry.options, entry.form, self.seed, self.n_jobs)
 
     def _record(self, entry: Entry, known: list[float], parts: Sequence[Hidden]) -> None:
-        """Add an entry with the mean of the scores that are known and of those on some hidden parts."""
+        """Adds an entry with the mean of the known scores and of those on some hidden parts."""
         begun = time.perf_counter()
         scores, error = list(known), None
         try:
@@ -227,7 +236,7 @@ class Contest:
         self.tell(self.entries[-1])
 
     def score(self, fitted: Any) -> float:
-        """The score of a model that was fitted on the training part of `whole`."""
+        """Returns the score of a model that was fitted on the training part of `whole`."""
         return self._score(fitted, self.whole)
 
     def _score(self, model: Any, hidden: Hidden) -> float:
@@ -235,6 +244,8 @@ class Contest:
         return float(report.mean(self.metric))
 
     def score_new(self, model: Any) -> float:
-        """The score of another model as that of the best: the mean over all hidden parts. It is left fitted to one."""
+        """Returns the score of another model as the best trials got theirs: the mean over all hidden parts. The
+        model stays fitted.
+        """
         scores = [self._score(clone(model).fit(hidden.train), hidden) for hidden in self._others]
         return float(np.mean([*scores, self._score(model.fit(self.whole.train), self.whole)]))

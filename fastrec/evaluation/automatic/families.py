@@ -1,4 +1,4 @@
-"""The families of models that are tried: their options, and how long a fit takes."""
+"""The families of models to try: their options, and the time of a fit."""
 
 import inspect
 import math
@@ -25,12 +25,12 @@ from fastrec.models.base.weighting import Form, Weighted
 from fastrec.options import make_estimator
 from fastrec.solvers.als_settings import DataSize, choose_alpha, choose_regularization
 
-# Items up to which a matrix of items × items is inverted: n³ operations, and 4 n² bytes twice.
+# Items up to which a matrix of items × items is inverted: it takes n³ operations, and 4 n² bytes twice.
 DENSE_ITEMS = 8000
 
 
 class Shape(NamedTuple):
-    """The size of a data set, in numbers that the time of a fit depends on."""
+    """The size of a data set, in the numbers that determine the time of a fit."""
 
     users: int
     items: int
@@ -38,13 +38,13 @@ class Shape(NamedTuple):
     has_times: bool
 
     def part(self, share: float) -> "Shape":
-        """The shape of a share of the users."""
+        """Returns the shape of a share of the users."""
         return self._replace(users=max(1, round(self.users * share)), events=max(1, round(self.events * share)))
 
 
 @dataclass(frozen=True)
 class Range:
-    """The values of an option: between two numbers, drawn by their logarithm if not told otherwise."""
+    """The values of an option between two numbers; drawn by their logarithm unless `log` is False."""
 
     low: float
     high: float
@@ -52,11 +52,11 @@ class Range:
     linear: bool = False
 
     def draw(self, rng: np.random.Generator) -> float | int:
-        """A value anywhere in the range."""
+        """Draws a value anywhere in the range."""
         return self._rounded(self._value(float(rng.random())))
 
     def near(self, value: float, rng: np.random.Generator) -> float | int:
-        """A value in the neighbourhood of another one: at most a sixth of the range away."""
+        """Draws a value near another one: at most a sixth of the range away."""
         place = self._place(value) + float(rng.uniform(-1, 1)) / 6
         return self._rounded(self._value(min(1.0, max(0.0, place))))
 
@@ -76,16 +76,16 @@ class Range:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The values of an option: some that are listed."""
+    """The listed values of an option."""
 
     values: tuple[Any, ...]
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """Any of the values."""
+        """Draws any of the values."""
         return self.values[int(rng.integers(len(self.values)))]
 
     def near(self, value: Any, rng: np.random.Generator) -> Any:
-        """The same value mostly, and at times another one."""
+        """Returns mostly the same value, and sometimes another one."""
         return value if rng.random() < 0.7 else self.draw(rng)
 
 
@@ -105,11 +105,11 @@ class Family:
     space
         The options that are searched.
     scaled
-        Those of them whose ranges hang on the shape of the data.
+        The searched options whose ranges depend on the shape of the data.
     seconds
-        About how many CPU seconds a fit and its evaluation take, by the shape of the data.
+        The approximate CPU seconds of a fit and its evaluation, for a shape of the data.
     fits
-        Whether it is tried on data of a shape.
+        Tells whether the family suits data of a shape.
     """
 
     kind: Any
@@ -130,7 +130,7 @@ class Family:
         return issubclass(self.kind, Weighted)
 
     def of(self, shape: Shape) -> "Family":
-        """The family as it is tried on data of a shape; with times, models of sets may count late events for more."""
+        """Returns the family for data of a shape. With times, models of sets may count late events for more."""
         space = {**self.space, **self.scaled(shape)}
         recency = inspect.signature(self.kind).parameters.get("recency")
         if shape.has_times and recency is not None and recency.default == 1.0:
@@ -138,18 +138,18 @@ class Family:
         return replace(self, space=space)
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Options from anywhere in the space."""
+        """Draws options from anywhere in the space."""
         return {name: values.draw(rng) for name, values in self.space.items()}
 
     def near(self, options: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        """Options in the neighbourhood of others; those that the others leave to the class are drawn anew."""
+        """Draws options near others; options that the others leave to the class are drawn anew."""
         return {
             name: values.near(options[name], rng) if name in options else values.draw(rng)
             for name, values in self.space.items()
         }
 
     def make(self, options: Mapping[str, Any], form: Form, seed: int, n_jobs: int | None) -> Any:
-        """A new estimator; the form of values, the seed and the threads go to those that take them."""
+        """Makes a new estimator; the form of values, the seed and the threads go to classes that take them."""
         common = {"random_state": seed, "n_jobs": n_jobs} | ({"weighting": form} if self.reads_values else {})
         return make_estimator(self.kind, {**(self.fixed or {}), **options}, **common)
 
@@ -159,17 +159,21 @@ def _per_event(factor: float) -> Callable[[Shape], float]:
 
 
 def _answers(shape: Shape) -> float:
-    """Seconds of ranking all items for the users of the hidden part, by what goes with each item of their histories."""
+    """Estimates the seconds of ranking all items for the hidden part's users, from the neighbours of each history
+    item.
+    """
     return min(shape.users, 4000) * shape.items * (2e-9 + 3e-10 * shape.events / shape.users)
 
 
 def _spectrum(shape: Shape) -> float:
-    """Seconds of finding as many singular vectors as GraphFilter takes by itself: 2.5 √items, at most 512."""
+    """Estimates the seconds of finding as many singular vectors as GraphFilter takes by default: 2.5 √items, at
+    most 512.
+    """
     return 7e-10 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
 
 
 def _penalty(shape: Shape) -> float:
-    """The penalty that iALS takes by itself."""
+    """Returns the default penalty of iALS."""
     sides = shape.users, shape.items
     size = DataSize(sides, sides, shape.events, float(shape.events))
     return choose_regularization(size, choose_alpha(size), 1.0)
@@ -274,12 +278,12 @@ FAMILIES = (
 
 
 def families_for(shape: Shape) -> list[Family]:
-    """The families that are tried on data of a shape."""
+    """Returns the families to try on data of a shape."""
     return [family.of(shape) for family in FAMILIES if family.fits(shape)]
 
 
 def forms_of(data: Interactions) -> list[Form]:
-    """The forms of values that differ for some data, the one that most often is best first.
+    """Returns the forms of values that differ for some data, the one that most often is best first.
 
     >>> forms_of(Interactions([0, 1], [0, 1])), forms_of(Interactions([0, 1], [0, 1], [5, 99]))
     (['raw'], ['binary', 'log', 'raw'])

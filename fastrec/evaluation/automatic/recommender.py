@@ -1,4 +1,4 @@
-"""`AutoRecommender`: a good model without knowing which."""
+"""`AutoRecommender`: a good model for data whose best family is unknown."""
 
 import contextlib
 import os
@@ -37,44 +37,45 @@ def _check_metric(name: str, metric: Any) -> None:
 
 @contextlib.contextmanager
 def _without_tied_times() -> Iterator[None]:
-    """Keeps models that are only tried from warning of tied times; the winner's own fit still does."""
+    """Keeps models that are only tried from warning about tied times; the winner's own fit still warns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiedTimesWarning)
         yield
 
 
 class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
-    """The best model that can be found within a budget, without knowing which family suits the data.
+    """The best model that a contest of families finds within a budget.
 
-    A part of the events is hidden (`validation`). Families of models that suit the size of the data are tried, those
-    that read values in each of their forms (`weighting`). The better half of the families goes on with twice the
-    trials, mostly near its best options, and so once more (successive halving, Jamieson and Talwalkar 2016). A `Blend`
-    of the best families is taken where it is clearly better. The winner is fitted on all of the data: `model_`, a plain
-    model, which is saved, served and updated like any other.
+    A part of the events is hidden (`validation`). Families of models that suit the size of the data are tried; those
+    that read values are tried with each form of the values (`weighting`). The better half of the families gets twice
+    the trials, mostly near its best options, and then once more (successive halving, Jamieson and Talwalkar 2016). A
+    `Blend` of the best families is taken if it is clearly better. The winner is fitted on all of the data: `model_`, a
+    plain model, which is saved, served and updated like any other.
 
     Every method of the winner can be called on this object, too.
 
     Parameters
     ----------
     budget : float or str
-        About how long `fit` may take by the clock, in seconds or as "1min". It is turned into a number of trials before
-        the first one, so what is found does not depend on how fast the machine happens to be.
+        The approximate wall time of `fit`, in seconds or as "1min". It is converted to a number of trials before the
+        first one, so the result does not depend on the speed of the machine.
     trials : int or None
         The number of trials of each family in the first round, in place of the budget: `n_trials_` of an earlier fit
         gives the same model again, on any machine.
     metric : str
-        What decides, such as "ndcg@10" or "recall@20".
+        The metric that decides, such as "ndcg@10" or "recall@20".
     validation : {"auto", "last", "random", "both"}
-        The events that are hidden. "last": the last ones of each user, so what wins finds what users do next. "random":
-        any, so what wins finds what else they like, and the order of events is not looked at. "both": one contest for
-        each, of half the budget; where their winners differ, the one that is good in both, or a Blend whose worse share
-        of the best score is largest. "auto" is "both" where there are times, else "random".
+        The events that are hidden. "last" hides the last events of each user, so the winner finds what users do next.
+        "random" hides any events, so the winner finds what else they like, and the order of events does not count.
+        "both" runs one contest for each, with half the budget. If their winners differ, the result is the one that is
+        good in both, or a Blend whose smaller share of the two best scores is largest. "auto" is "both" if there are
+        times, else "random".
     blend : bool
         Whether a `Blend` of the best families may win a contest.
     random_state : int or None
-        The seed of all that is drawn.
+        The seed of all random draws.
     n_jobs : int or None
-        Threads; None is all cores. The model does not depend on it where `trials` is given.
+        Threads; None is all cores. The model does not depend on it if `trials` is given.
     verbose : bool or int
         Whether to show each trial.
 
@@ -83,20 +84,20 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     model_ : Recommender
         The winner, fitted on all of the data.
     form_ : {"raw", "log", "binary"}
-        The form of the values that the best single model learns from: its `weighting`, so that histories and updates
-        come with their values as they are.
+        The form of the values that the best single model learns from. It is the model's `weighting`, so histories and
+        updates are given with their raw values.
     trials_ : list of Entry
-        All trials: family, form, options, round, share of the users, score, seconds, and the events that were hidden.
+        All trials: family, form, options, round, share of the users, score, seconds, and the hidden events.
     n_trials_ : int
         The number of trials of each family in the first round.
     report_ : AutomaticReport
-        What was tried, what won, by how much, and why.
+        The trials, the winner, its lead, and the reason.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be, no user has three interactions, or the last
-        ones are to be hidden and there are no times.
+        In `fit`: if an option or a value of X is invalid, no user has three interactions, or `validation` needs times
+        and there are none.
 
     Examples
     --------
@@ -144,7 +145,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any, y: None = None) -> Self:
-        """Try models on a hidden part of X, and fit the best one on all of X.
+        """Tries models on a hidden part of X, and fits the best one on all of X.
 
         Parameters
         ----------
@@ -155,7 +156,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where an option or a value of X is not what it must be, or no user has three interactions.
+            If an option or a value of X is invalid, or no user has three interactions.
         """
         self._check_options()
         data = X if isinstance(X, Interactions) else Interactions.from_matrix(check_matrix(X))
@@ -173,7 +174,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _parts(self, data: Interactions) -> list[Part]:
-        """The events that are hidden, of each contest."""
+        """Returns the kind of hidden events of each contest."""
         if self.validation == "random" or (self.validation == "auto" and data.times is None):
             return ["random"]
         if data.times is None:
@@ -181,7 +182,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         return ["last"] if self.validation == "last" else ["last", "random"]
 
     def _prepare(self, data: Interactions, part: Part, seed: int) -> Contest:
-        """A contest with as many trials as its share of the budget pays for."""
+        """Makes a contest with as many trials as its share of the budget pays for."""
         shape = Shape(*data.shape, data.n_interactions, part == "last")
         families, budget = families_for(shape), parse_budget(self.budget) / len(self._parts(data))
         plan = plan_contest(families, shape, budget, effective_jobs(self.n_jobs))
@@ -202,7 +203,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         return AutomaticReport(self.trials_, self.metric, hidden, repr(winner.model), winner.reason)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the winner to a file, as its own `save` does."""
+        """Writes the winner to a file, as its own `save` does."""
         check_is_fitted(self, "model_")
         self.model_.save(path, **options)
 

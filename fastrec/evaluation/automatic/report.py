@@ -18,13 +18,13 @@ class AutomaticReport:
     entries
         All trials, in the order in which they ran.
     metric
-        What decided.
+        The metric that decided.
     hidden
-        How events were hidden, in words.
+        The way in which events were hidden, in words.
     winner
         The model that was chosen, in words.
     reason
-        Why it was chosen, in a sentence.
+        The reason for the choice, as a sentence.
     """
 
     entries: Sequence[Entry]
@@ -34,7 +34,7 @@ class AutomaticReport:
     reason: str
 
     def best_by_family(self) -> list[Entry]:
-        """The best trial of each family on each kind of hidden events, the best family first."""
+        """Returns the best trial of each family on each kind of hidden events, the best family first."""
         best: dict[tuple[str, Part], Entry] = {}
         for entry in self.entries:
             known = best.get((entry.family, entry.hidden))
@@ -43,7 +43,7 @@ class AutomaticReport:
         return sorted(best.values(), key=lambda entry: (entry.hidden, -entry.score))
 
     def table(self) -> Table:
-        """The best of each family as texts."""
+        """Returns a table of the best trial of each family."""
         rows = [
             [
                 entry.family,
@@ -67,5 +67,5 @@ class AutomaticReport:
 
 
 def _weight(entry: Entry) -> tuple[float, int, float]:
-    """By what an entry stands before others of its family: most users, most hidden parts, the best score."""
+    """Returns the rank of an entry within its family: most users, then most hidden parts, then the best score."""
     return entry.share, entry.parts, entry.score

@@ -1,4 +1,4 @@
-"""The winner of a contest: its best trial, or a Blend of the best families where that is clearly better."""
+"""The winner of a contest: its best trial, or a Blend of the best families if that is clearly better."""
 
 import functools
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ from fastrec.evaluation.automatic.contest import Contest, Entry
 from fastrec.models import Blend
 from fastrec.preprocessing import split_last
 
-# A Blend of the best families is taken where it is better than the best by this share of its score.
+# A Blend of the best families is taken if it exceeds the best score by this share.
 WORTH = 0.01
 # Members of the Blend: families whose best score is at least this share of the best.
 MEMBERS, NEAR = 3, 0.85
 
 
 class Winner(NamedTuple):
-    """A new estimator that won, the best single trial, and the reason in words."""
+    """The winner: a new estimator, the best single trial, and the reason in words."""
 
     model: Any
     entry: Entry
@@ -24,12 +24,12 @@ class Winner(NamedTuple):
 
 
 def find_winner(contest: Contest, blend: bool) -> Winner:
-    """The winner of a contest that has been run.
+    """Finds the winner of a contest that has been run.
 
     Parameters
     ----------
     contest
-        With at least one trial that did not fail.
+        A contest with at least one trial that did not fail.
     blend
         Whether a Blend may win.
     """
@@ -45,7 +45,7 @@ def find_winner(contest: Contest, blend: bool) -> Winner:
 
 
 def _find_blend(contest: Contest) -> tuple[Any, float] | None:
-    """A Blend of the best families, weighed within the training part, and its gain; None where it loses."""
+    """Finds a Blend of the best families, weighed within the training part, and its gain; None if it loses."""
     chosen: dict[str, Entry] = {}
     best = contest.ranked()[0]
     for entry in contest.ranked():

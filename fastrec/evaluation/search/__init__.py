@@ -1,4 +1,4 @@
-"""The search for the options of a model that do best on held-out parts of the data."""
+"""The search for the options with which a model does best on held-out parts of the data."""
 
 from fastrec.evaluation.search.found import Search
 from fastrec.evaluation.search.search import search

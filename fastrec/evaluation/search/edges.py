@@ -1,4 +1,4 @@
-"""The ends of searched ranges: a best option that lies at one, and the range to search next."""
+"""The ends of searched ranges: the options whose best value lies at an end, and the range to search next."""
 
 import math
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ _BY_LOG = ("loguniform", "reciprocal", "LogIntegers")
 
 
 class Edge(NamedTuple):
-    """An option whose best value lies at an end of what was searched, or beyond it.
+    """An option whose best value lies at an end of the searched range, or beyond it.
 
-    `low` and `high` are what was searched, and `further` is how far to search next on that side.
+    `low` and `high` are the ends of the searched range, and `further` is the next end to try on that side.
     """
 
     option: str
@@ -38,7 +38,7 @@ class Edge(NamedTuple):
 
 
 def find_edges(model: Any, space: Mapping[str, Any], best: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """The options whose best value lies at an end that can be moved: by what the option may be, it has no last value.
+    """Returns the options whose best value lies at an end that can be moved; the option's own limits cannot.
 
     >>> from fastrec.models import EASE
     >>> print(*find_edges(EASE(), {"regularization": [10, 100, 1000]}, {"regularization": 1000}))
@@ -67,7 +67,7 @@ def _find_edge(name: str, candidates: Any, value: Any, declared: Option | None) 
 
 
 def _support(candidates: Any) -> tuple[float, float]:
-    """The ends of a distribution; none where nobody knows them, as of a list without numbers."""
+    """Returns the ends of a distribution; none if they are unknown, as for a list without numbers."""
     if isinstance(candidates, list) or not (hasattr(candidates, "support") and hasattr(candidates, "cdf")):
         return math.nan, math.nan
     low, high = candidates.support()
@@ -75,19 +75,21 @@ def _support(candidates: Any) -> tuple[float, float]:
 
 
 def _place(candidates: Any, value: float, low: float, high: float) -> float:
-    """The place of a value: 0 at the lower end of a list and 1 at its upper one; the share of draws below it."""
+    """Returns the place of a value: from 0 at the lower end of a list to 1 at its upper one, or the share of draws
+    below it.
+    """
     if value <= low or value >= high:
         return 0.0 if value <= low else 1.0
     return 0.5 if isinstance(candidates, list) else float(candidates.cdf(value))
 
 
 def _is_by_log(candidates: Any) -> bool:
-    """Tells whether a distribution is one of logarithms."""
+    """Tells whether a distribution is over logarithms."""
     return getattr(getattr(candidates, "dist", None), "name", type(candidates).__name__) in _BY_LOG
 
 
 def _beyond(end: float, next_to: float | None, other: float, by_log: bool) -> float:
-    """The distance to search beyond an end: a list's last step, or half of a range on its scale."""
+    """Returns the distance to search beyond an end: a list's last step, or half of a range on its scale."""
     if next_to is not None:
         return end * end / next_to if end > 0 and next_to > 0 else 2 * end - next_to
     if by_log:
@@ -96,7 +98,7 @@ def _beyond(end: float, next_to: float | None, other: float, by_log: bool) -> fl
 
 
 def _limits(declared: Option | None) -> tuple[float, float]:
-    """The smallest and the largest value that an option may have."""
+    """Returns the smallest and the largest value that an option may have."""
     one = declared.one if isinstance(declared, Pair) else declared
     least, most = getattr(one, "least", None), getattr(one, "most", None)
     return -math.inf if least is None else least, math.inf if most is None else most
@@ -107,6 +109,6 @@ def _as_kind(number: float, value: float) -> float:
 
 
 def _declared(model: Any, name: str) -> Option | None:
-    """The declaration of an option by a model, or by a step within it."""
+    """Returns the declaration of an option by a model, or by a step within it."""
     owner, _, own = name.rpartition("__")
     return options_of(type(model.get_params()[owner] if owner else model)).get(own)

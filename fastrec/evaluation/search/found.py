@@ -1,4 +1,4 @@
-"""`Search`: what was found."""
+"""`Search`: the result of a search."""
 
 import math
 import os
@@ -20,7 +20,7 @@ from fastrec.validation import is_number
 
 
 def plain_or_text(value: Any) -> Any:
-    """A value that a frame can hold, or what it is in words."""
+    """Returns a value that a frame can hold, or its description in words."""
     return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
 
@@ -31,9 +31,9 @@ class Search:
     Attributes
     ----------
     metric, metrics
-        What decided, and all that was noted.
+        The metric that decided, and all metrics that were computed.
     method
-        How it was searched.
+        The method of the search.
     searched
         The names of the searched options.
     trials
@@ -44,7 +44,7 @@ class Search:
     model
         The model with the best options, fitted on all of the data; None without `refit`.
     edges
-        An `Edge` for each option whose best value lies at an end of what was searched: there may be a better one
+        An `Edge` for each option whose best value lies at an end of the searched range: there may be a better value
         beyond.
     """
 
@@ -77,7 +77,7 @@ class Search:
         return sorted(self.trials, key=make_order(self.metric))
 
     def table(self, n: int = 10) -> Table:
-        """The best `n` trials as texts."""
+        """Returns the best `n` trials as a table of texts."""
         epochs = any(trial.epochs is not None for trial in self.trials)
         rows = []
         for place, trial in enumerate(self.ranked()[:n], 1):
@@ -90,7 +90,7 @@ class Search:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on the best beside the model as it was given, and on ranges to be widened."""
+        """Returns sentences on the best trial beside the given model, and on ranges to widen."""
         return [self._comparison(), *map(str, self.edges)]
 
     def _comparison(self) -> str:
@@ -110,7 +110,7 @@ class Search:
         return show(self.table(), self.notes)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A record of each trial, the best first: rank, trial, the options, epochs, metrics, seconds, error."""
+        """Returns a record of each trial, the best first: rank, trial, the options, epochs, metrics, seconds, error."""
         epochs = any(trial.epochs is not None for trial in self.trials)
         return [
             {"rank": place, "trial": trial.number}
@@ -122,9 +122,9 @@ class Search:
         ]
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A data frame of `rows`.
+        """Returns a data frame of `rows`.
 
-        Where an option has a number in all trials but that of the given model, it has NaN there.
+        If an option has a number in all trials but that of the given model, the given model's row has NaN.
 
         Parameters
         ----------
@@ -135,29 +135,32 @@ class Search:
         return make_frame({name: self._column([row[name] for row in rows], rows) for name in rows[0]}, backend)
 
     def _column(self, values: list[Any], rows: list[dict[str, Any]]) -> Any:
-        """The values of the trials as an array, of numbers where those of all others than the given model are."""
+        """Returns the values of the trials as an array; of numbers if all trials but the given model's have numbers."""
         others = [value for value, row in zip(values, rows, strict=True) if row["trial"] != GIVEN]
         if not all(map(is_number, others or values)):
             return _objects(values)
         return np.array([value if is_number(value) else math.nan for value in values])
 
     def plot(self, option: str | None = None, ax: Any = None, **options: Any) -> Any:
-        """The score over one option (by default the first with several values); see `fastrec.plots.search_slice`."""
+        """Plots the score over one option, by default the first with several values; see
+        `fastrec.plots.search_slice`.
+        """
         return search_slice(self, option, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the search as one self-contained HTML page: the trials, a picture for each option, what to widen.
+        """Writes the search as one self-contained HTML page: the trials, a picture for each option, and ranges to
+        widen.
 
         Raises
         ------
         ImportError
-            Without matplotlib and jinja2 (``pip install 'fastrec[report]'``).
+            If matplotlib or jinja2 is missing (``pip install 'fastrec[report]'``).
         """
         chosen = [(name, format_short(value)) for name, value in self.best_options.items()]
         facts = [("trials", str(len(self.trials))), (f"best {self.metric}", f"{self.best_score:.4f}"), *chosen]
         pictures = [self._picture(name) for name in self.searched]
         section = Section("Trials", pictures=pictures, tables=[self.table(20)], notes=self.notes)
-        Page("Search", "Which options do best on held-out parts of the data.", [section], facts).save(path)
+        Page("Search", "The options that do best on held-out parts of the data.", [section], facts).save(path)
 
     def _picture(self, option: str) -> Picture:
         best = format_short(self.best_options[option])

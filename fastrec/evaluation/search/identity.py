@@ -1,4 +1,4 @@
-"""Values in words, the same in every process, by which results on disk are known again."""
+"""Values in words that are the same in every process, so that results on disk can be found again."""
 
 import inspect
 from typing import Any
@@ -7,19 +7,19 @@ from fastrec.fingerprint import IDLE, fingerprint
 
 
 def identify(value: Any) -> str:
-    """A value in words, with its fingerprint where the words could stand for another one, too."""
+    """Describes a value in words, with its fingerprint if the words could describe another value, too."""
     words = _words(value)
     plain = all(is_plain(part) for part in (value if isinstance(value, list) else [value]))
     return words if plain else f"{_shorten(words)} #{fingerprint(value)}"
 
 
 def is_plain(value: Any) -> bool:
-    """Tells whether a value is all that its words say."""
+    """Tells whether the words describe a value completely."""
     return value is None or isinstance(value, bool | int | float | str)
 
 
 def _words(value: Any) -> str:
-    """A value for people, the same in each process: no addresses, no order of a set, no options of printing."""
+    """Describes a value for people, the same in each process: without addresses, orders of sets, or print options."""
     if is_plain(value):
         return repr(value)
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""`SearchJob`: trials are fitted and evaluated, or read from the store."""
+"""`SearchJob`: fits and evaluates trials, or reads them from the store."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from fastrec.evaluation.search.result_store import ResultStore
 from fastrec.evaluation.search.trial import Trial, as_trial
 from fastrec.evaluation.validation import Part, evaluate_part
 
-# The number of the trial of the model as it was given.
+# The number of the trial of the given model.
 GIVEN = 0
 
 
@@ -20,7 +20,7 @@ GIVEN = 0
 class SearchJob:
     """The parts that all trials share.
 
-    `given` are the values that the searched options have in the model as it was given: trial 0.
+    `given` holds the values of the searched options in the given model, which is trial 0.
     """
 
     model: Any
@@ -31,10 +31,10 @@ class SearchJob:
     store: ResultStore
     seed: int
     n_jobs: int
-    answering: frozenset[str] = frozenset()  # the searched options that change answers alone
-    stages: tuple[int, ...] = ()  # the epochs at which a halving looks at its trials, ascending
-    fitted: dict[str, "Fitted"] = field(default_factory=dict)  # by the options that are learned from
-    most_kept: int | None = None  # so many of these are kept, the latest ones
+    answering: frozenset[str] = frozenset()  # the searched options that change only answers
+    stages: tuple[int, ...] = ()  # the epochs at which a halving evaluates its trials, ascending
+    fitted: dict[str, "Fitted"] = field(default_factory=dict)  # by the options that a fit depends on
+    most_kept: int | None = None  # the number of these that are kept, the latest ones
     total: int = 0
 
     @property
@@ -43,7 +43,7 @@ class SearchJob:
         return self.labels[0]
 
     def run(self, number: int, chosen: dict[str, Any], epochs: int | None = None, keep: bool = False) -> Trial:
-        """The trial: from the store, or fitted and evaluated on each split, and noted there."""
+        """Returns the trial: from the store, or fitted and evaluated on each split, and stored."""
         stages = self.stages_to(epochs, number)
         key = _name_options(chosen)
         key += f" @{'+'.join(map(str, stages))}" if stages else ""
@@ -54,11 +54,13 @@ class SearchJob:
         return as_trial(number, chosen, epochs, entry)
 
     def name_learned(self, chosen: Mapping[str, Any]) -> str:
-        """The options of a trial that are learned from, in words: trials that share them share their fits."""
+        """Describes the options of a trial that a fit depends on: trials that share them share their fits."""
         return _name_options({name: value for name, value in chosen.items() if name not in self.answering})
 
     def stages_to(self, epochs: int | None, number: int) -> tuple[int, ...]:
-        """The stages in which a trial runs so many epochs; none where all are run at once, as by the given model."""
+        """Returns the stages of a trial with this many epochs; none if all epochs run at once, as in the given
+        model.
+        """
         if epochs is None or number == GIVEN:
             return ()
         return tuple(stage for stage in self.stages if stage <= epochs) if warm_option(self.model) else (epochs,)
@@ -69,7 +71,7 @@ class SearchJob:
         try:
             scores = [self._score(place, part, chosen, stages, keep) for place, part in enumerate(self.parts)]
             entry["scores"] = {label: [score[label] for score in scores] for label in self.labels}
-        except MemoryError:  # of this moment, and not of the options
+        except MemoryError:  # the moment's fault, not the options'
             raise
         except Exception as error:  # a combination that does not work, or diverges
             entry["error"] = f"{type(error).__name__}: {error}"
@@ -80,7 +82,7 @@ class SearchJob:
         self, place: int, part: Part, chosen: dict[str, Any], stages: tuple[int, ...], keep: bool
     ) -> dict[str, float]:
         kept = self._models_of(self.name_learned(chosen))
-        reached, model = kept.pop(place, (None, None))  # one that a fit leaves half done is not kept
+        reached, model = kept.pop(place, (None, None))  # a model that a fit leaves half done is not kept
         if model is None or (reached != stages and not warm_option(model)):
             reached, model = None, self.make(chosen)
         model.set_params(**{name: chosen[name] for name in self.answering})
@@ -92,7 +94,7 @@ class SearchJob:
         return {label: report.mean(label) for label in self.labels}
 
     def _models_of(self, learned: str) -> "Fitted":
-        """The models of some options that are learned from; the oldest others are forgotten."""
+        """Returns the models of some options that a fit depends on; the oldest others are dropped."""
         models = self.fitted[learned] = self.fitted.pop(learned, {})
         if self.most_kept is not None:
             for oldest in list(self.fitted)[: -self.most_kept]:
@@ -100,14 +102,15 @@ class SearchJob:
         return models
 
     def make(self, chosen: Mapping[str, Any]) -> Any:
-        """A new model with the options of a trial; what is an estimator among them is a new one too."""
+        """Makes a new model with the options of a trial; estimators among the options are new ones, too."""
         return clone(self.model).set_params(**{name: clone(value, safe=False) for name, value in chosen.items()})
 
     def fit(self, model: Any, data: Any, stages: Sequence[int], done: int = 0) -> Any:
-        """The model fitted by one stage after another, of which those up to `done` epochs are behind it.
+        """Fits the model by one stage after another; the stages up to `done` epochs are done already.
 
-        Each stage goes on from the one before (warm_start). That is not what a fit of all epochs at once gives, as
-        step sizes, draws and over-relaxation begin anew: so all who come to some epochs take the same stages.
+        Each stage continues the one before (warm_start). A fit of all epochs at once gives another result, since step
+        sizes, draws and over-relaxation begin anew in each stage. So all trials with the same epochs run the same
+        stages.
         """
         if not stages:
             return model.fit(data)
@@ -120,9 +123,9 @@ class SearchJob:
         return model.set_params(**{option: done}, **own)
 
     def run_all(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Trial]:
-        """The trials of the tasks (a number, options, and more arguments of `run`), as they come.
+        """Yields the trials of the tasks (a number, options, and more arguments of `run`), as they are done.
 
-        Those that share their fits are run one after the other.
+        Trials that share their fits run one after the other.
         """
         groups: dict[str, list[tuple[Any, ...]]] = {}
         for task in tasks:
@@ -143,7 +146,7 @@ class SearchJob:
 
 
 Fitted: TypeAlias = dict[int, tuple[tuple[int, ...], Any]]
-"""The stages behind a model, and the model, by split."""
+"""The finished stages of a model, and the model, by split."""
 
 
 def _name_options(chosen: Mapping[str, Any]) -> str:
@@ -151,7 +154,7 @@ def _name_options(chosen: Mapping[str, Any]) -> str:
 
 
 def epochs_option(model: Any) -> str:
-    """The name of the option for epochs, of the model or the last step of a Pipeline."""
+    """Returns the name of the option for epochs, of the model or the last step of a Pipeline."""
     own = _last_step(model) + "iterations"
     names = [name for name in model.get_params() if name.rpartition("__")[2] == "iterations"]
     if not names:
@@ -160,9 +163,9 @@ def epochs_option(model: Any) -> str:
 
 
 def warm_option(model: Any) -> str | None:
-    """The name of the option by which the next fit goes on from the last; None where there is none.
+    """Returns the name of the option with which the next fit continues the last; None if there is none.
 
-    Only of the model itself or the last step of a Pipeline: those within others are cloned before they are fitted.
+    Only the model itself or the last step of a Pipeline has it: models within others are cloned before a fit.
     """
     warm = _last_step(model) + "warm_start"
     return warm if {warm, _last_step(model) + "iterations"} <= set(model.get_params()) else None

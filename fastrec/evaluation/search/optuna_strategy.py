@@ -10,12 +10,12 @@ from fastrec.evaluation.search.texts import LogIntegers
 from fastrec.evaluation.search.trial import LOWEST, Trial
 from fastrec.metrics.naming import parse_metric
 
-# Combinations of what is learned from whose models are kept, since others may be proposed in between.
+# The number of combinations whose models are kept, since Optuna may propose others in between.
 MOST_KEPT = 8
 
 
 def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """The given model, and trials of what an Optuna sampler proposes."""
+    """Yields the given model's trial, and trials of the proposals of an Optuna sampler."""
     try:
         optuna = importlib.import_module("optuna")  # an extra
     except ImportError as error:
@@ -38,7 +38,7 @@ def run_optuna(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int,
 def _ask(
     job: SearchJob, space: Mapping[str, Any], n: int, study: Any, distributions: Mapping[str, Any], optuna: Any
 ) -> Iterator[Trial]:
-    keep = bool(job.answering)  # what is learned from may be proposed again
+    keep = bool(job.answering)  # a proposal may repeat the options that a fit depends on
     job.most_kept = MOST_KEPT
     yield from job.run_all([(GIVEN, dict(job.given), None, keep)])
     for start in range(0, n, job.n_jobs):
@@ -48,7 +48,7 @@ def _ask(
             for one in asked
         ]
         by_number = {_number(one): one for one in asked}
-        # Told in the order in which they were asked for, so that threads do not change what is asked next.
+        # Results are reported in the order of the proposals, so that threads do not change the next proposals.
         for trial in sorted(job.run_all(tasks), key=lambda trial: trial.number):
             failed = math.isnan(trial.score)
             state = optuna.trial.TrialState.FAIL if failed else None
@@ -57,12 +57,12 @@ def _ask(
 
 
 def _number(proposed: Any) -> int:
-    """The number of the trial of a proposal."""
+    """Returns the number of the trial of a proposal."""
     return int(proposed.number) + GIVEN + 1
 
 
 def _optuna_distribution(optuna: Any, name: str, candidates: Any) -> Any:
-    """The distribution as Optuna has it; candidates of a list are told apart by their place."""
+    """Returns Optuna's form of the distribution; candidates of a list are told apart by their place."""
     kinds = optuna.distributions
     if isinstance(candidates, list):
         return kinds.CategoricalDistribution(tuple(range(len(candidates))))

@@ -1,4 +1,4 @@
-"""Results on disk as they come: a line of JSON for each, so that what was killed goes on where it was."""
+"""Results on disk: a line of JSON for each, written at once, so that a killed search can be resumed."""
 
 import json
 import os
@@ -9,21 +9,21 @@ from typing import Any
 
 
 class ResultStore:
-    """Entries by key, appended to a file of JSON lines where there is one.
+    """Entries by key, appended to a file of JSON lines if there is one.
 
-    The first line says what the results are of. A last line cut short by a kill is dropped.
+    The first line describes the search. A last line cut short by a kill is dropped.
 
     Parameters
     ----------
     path
-        The file; made where it does not exist. None: nothing is written.
+        The file, created if it does not exist. None: nothing is written.
     header
-        What the results are of. A file with another header is refused.
+        The description of the search. A file with another header is refused.
 
     Raises
     ------
     ValueError
-        If the file is of something else: what differs is named.
+        If the file belongs to another search; the message names the difference.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, header: Mapping[str, Any]) -> None:
@@ -52,7 +52,7 @@ class ResultStore:
             if found.get(name) != head[name]:
                 raise ValueError(
                     f"{self._path} holds results of another search: its {name} is {found.get(name)!r}, not "
-                    f"{head[name]!r}; name another file, or remove it"
+                    f"{head[name]!r}; give another file, or remove this one"
                 )
         self._entries = {entry["key"]: entry for entry in entries[1:]}
         if len(whole) < len(content):
@@ -60,11 +60,11 @@ class ResultStore:
                 file.truncate(len(whole))
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The entry of a key, or None."""
+        """Returns the entry of a key, or None."""
         return self._entries.get(key)
 
     def add(self, key: str, entry: Mapping[str, Any]) -> None:
-        """Keep an entry; once this returns, it outlives a kill."""
+        """Stores an entry; once this returns, the entry survives a kill."""
         with self._lock:
             whole = {"key": key, **entry}
             self._entries[key] = whole

@@ -1,4 +1,4 @@
-"""`search`: the options of a model that do best on held-out parts of the data."""
+"""`search`: finds the options with which a model does best on held-out parts of the data."""
 
 import inspect
 import itertools
@@ -49,71 +49,70 @@ def search(
     verbose: bool | int = False,
     **options: Any,
 ) -> Search:
-    """The options that do best on held-out parts of the data.
+    """Searches for the options that do best on held-out parts of the data.
 
-    The model with the options that it was given, mostly the defaults, is trial 0: the best is that one or a better one.
+    Trial 0 is the model with the given options, mostly the defaults, so the best trial is never worse than that.
 
     Parameters
     ----------
     model
         A recommender, or a `Pipeline` that ends in one; options that are not searched stay as they are.
     space
-        For each option its candidates: a list, or a distribution of `scipy.stats` (such as ``loguniform(1e-3, 1)``;
+        The candidates of each option: a list, or a distribution of `scipy.stats` (such as ``loguniform(1e-3, 1)``;
         anything with ``rvs``). In a Pipeline as ``implicitals__factors``.
     data
-        What to train and validate on: Interactions, or a matrix. Keep a test set out of it.
+        The data to train and validate on: Interactions, or a matrix. Keep a test set out of it.
     metric
-        What decides, as `evaluate` names it. Of ``rmse``, ``mae``, ``calibration`` (a divergence), ``gini``
-        (unevenness) and ``average_popularity`` the lowest is best, of all others the highest.
+        The metric that decides, as `evaluate` names it. The lowest is best for ``rmse``, ``mae``, ``calibration`` (a
+        divergence), ``gini`` (unevenness) and ``average_popularity``, the highest for all others.
     metrics
-        Further metrics to note.
+        Further metrics to compute.
     method
-        "random": `n_trials` draws (all combinations once, where there are no more). "grid": all combinations of lists.
-        A draw with the options of trial 0 is not tried again.
-        "halving": `n_trials` draws with few epochs; the best of them, one in `reduction`, go on with `reduction` times
-        as many, until the model's own `iterations` are reached. Models with `warm_start`, also at the end of a
-        Pipeline, go on from where they were; the model of `refit` is fitted in the same stages. Trial 0 runs all of its
-        epochs at once, whatever others reach.
-        "optuna": draws by an Optuna sampler (``pip install 'fastrec[search]'``).
+        "random": `n_trials` draws, or all combinations once if there are fewer. "grid": all combinations of lists. A
+        draw with the options of trial 0 is not tried again. "halving": `n_trials` draws with few epochs. The best of
+        them, one in `reduction`, get `reduction` times as many, until the model's own `iterations` are reached. Models
+        with `warm_start`, also at the end of a Pipeline, continue their earlier fit; the model of `refit` is fitted in
+        the same stages. Trial 0 runs all of its epochs at once. "optuna": draws by an Optuna sampler (``pip install
+        'fastrec[search]'``).
     n_trials
-        How many draws, trial 0 aside.
+        The number of draws, without trial 0.
     cv, groups
-        The splits, as in `cross_validate`; all trials have the same ones.
+        The splits, as in `cross_validate`; all trials use the same splits.
     reduction
-        For "halving", at least 2.
+        The factor of "halving", at least 2.
     refit
         Whether to fit the model with the best options on all of the data.
     store
-        A file that takes each result as it comes, under the options that gave it. A search that was killed goes on from
-        there to the end that it would have had (a halving runs the survivors' first stages again). One that is asked
-        for more trials keeps those it has. Results of another search (model, space, data, metric, seed) are refused.
+        A file that keeps each result with its options. A killed search is resumed from the file and reaches the same
+        end; a halving runs the survivors' first stages again. With more trials, a search keeps the stored ones. Results
+        of another search (model, space, data, metric, seed) are refused.
     sampler
-        For "optuna": a sampler of its own; by default its TPE sampler with the seed.
+        A sampler of Optuna for "optuna"; the default is its TPE sampler with the seed.
     random_state
-        The seed of the draws, an integer: the same one gives the same trials.
+        The seed of the draws, an integer: the same seed gives the same trials.
     n_jobs
-        Trials at a time, in threads. 1 leaves all cores to each fit, which is best for models that use them well; more
-        pay for small data or models that run on one core.
+        The number of trials at a time, in threads. 1 leaves all cores to each fit, which is best for models that use
+        them well. More pay off for small data or models that run on one core.
     verbose
         Whether to show progress, with the best so far.
     **options
         Further options of `evaluate`.
 
-    Options that change answers alone, such as `recency`, cost no fit: trials that differ in nothing else share theirs.
+    Options that change only answers, such as `recency`, cost no fit: trials that differ in nothing else share one fit.
 
     Returns
     -------
     Search
         `best_options`, `best_score`, `model`, `trials`; `edges` names options whose best value lies at an end of its
-        range, and how far to search next; a frame by `to_frame`, pictures by `plot`, a page by `save`.
+        range, and how far to search next; `to_frame` makes a frame, `plot` pictures, `save` a page.
 
     Raises
     ------
     ValueError
-        For an option that the model does not have, an empty space, a store of another search, or where no trial gave a
-        score. A trial that fails, with whatever error, is noted in its `Trial.error`, and the search goes on.
+        If the model has no such option, the space is empty, the store belongs to another search, or no trial gave a
+        score. The error of a failed trial is kept in its `Trial.error`, and the search goes on.
     TypeError
-        For a class instead of a model, or what is no recommender.
+        If the model is a class, or no recommender.
 
     Examples
     --------
@@ -183,12 +182,10 @@ def _make_header(
     seed: int,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Describes the data and options of a store's results: texts for people, with fingerprints of all that they
-    leave out.
-    """
+    """Describes the data and options of a store's results: texts for people, with fingerprints of the details."""
     return {
         "search": 3,
-        "model": identify(clone(model)),  # of its options alone: it is fitted anew
+        "model": identify(clone(model)),  # its options alone: it is fitted anew
         "space": {name: identify(candidates) for name, candidates in space.items()},
         "data": fingerprint(parts),
         "metrics": list(labels),
@@ -201,7 +198,7 @@ def _make_header(
 def _follow(job: SearchJob, trials: Iterator[Trial], shown: bool) -> list[Trial]:
     """Yields the trials in the order of their numbers, with progress as they come."""
     found: list[Trial] = []
-    first = next(trials, None)  # by now the number of trials is known
+    first = next(trials, None)  # now the number of trials is known
     with epoch_progress("search", job.total, shown) as advance:
         for trial in itertools.chain([] if first is None else [first], trials):
             found.append(trial)

@@ -1,4 +1,4 @@
-"""The space of a search: candidates of options, and combinations of them."""
+"""The space of a search: candidates for options, and combinations of them."""
 
 import itertools
 import math
@@ -13,9 +13,9 @@ from fastrec.options import check_names, options_of
 
 
 def check_candidates(name: str, candidates: Any) -> Any:
-    """Candidates as a list, or a distribution that has its arguments."""
+    """Returns candidates as a list, or a distribution with its arguments."""
     if hasattr(candidates, "rvs"):
-        if getattr(candidates, "numargs", 0):  # those that are frozen have none
+        if getattr(candidates, "numargs", 0):  # frozen distributions have none
             name_of, wanted = candidates.name, candidates.shapes
             raise TypeError(f"space[{name!r}] is {name_of} without its arguments: give {name_of}({wanted})")
         return candidates
@@ -32,14 +32,14 @@ def check_candidates(name: str, candidates: Any) -> Any:
 
 
 def check_space(model: Any, space: Any) -> None:
-    """Refuse a space that is empty, or has an option that the model does not have."""
+    """Refuses an empty space, and an option that the model does not have."""
     if not isinstance(space, Mapping) or not space:
         raise ValueError("space must map at least one option to its candidates")
     check_names(type(model), space, model.get_params())
 
 
 def answer_options(model: Any, names: Iterable[str]) -> frozenset[str]:
-    """Those of the options that change answers and nothing that is learned, of a model or a Pipeline's last step.
+    """Returns the options that change only answers, of a model or a Pipeline's last step.
 
     >>> from fastrec.models import EASE
     >>> answer_options(EASE(), ["regularization", "recency"])
@@ -52,7 +52,7 @@ def answer_options(model: Any, names: Iterable[str]) -> frozenset[str]:
 
 
 def given_options(model: Any, names: Iterable[str]) -> dict[str, Any]:
-    """The values that options have in a model.
+    """Returns the values of options in a model.
 
     >>> from fastrec.models import EASE
     >>> given_options(EASE(regularization=7.0), ["regularization"])
@@ -75,7 +75,7 @@ def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 
 def draw_combinations(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
-    """`n` draws, of which the first do not hang on `n`; where all is listed, no combination twice."""
+    """Draws `n` combinations. The first ones do not depend on `n`; from lists alone no combination is drawn twice."""
     if all(isinstance(candidates, list) for candidates in space.values()):
         return [_combination(space, place) for place in _places(math.prod(map(len, space.values())), n, seed)]
     rng = np.random.default_rng(seed)
@@ -83,12 +83,13 @@ def draw_combinations(space: Mapping[str, Any], n: int, seed: int) -> list[dict[
 
 
 def _places(total: int, n: int, seed: int) -> list[int]:
-    """`n` different numbers below `total`, or all: the first of a shuffled range (Fisher and Yates) that is not made.
+    """Draws `n` different numbers below `total`, or all: the start of a shuffled range (Fisher and Yates) that is never
+    made.
 
     >>> sorted(_places(5, 9, seed=0))
     [0, 1, 2, 3, 4]
     """
-    rng = random.Random(seed)  # whose integers have no greatest one
+    rng = random.Random(seed)  # Python's integers have no limit
     moved: dict[int, int] = {}
     places = []
     for first in range(min(n, total)):
@@ -99,7 +100,7 @@ def _places(total: int, n: int, seed: int) -> list[int]:
 
 
 def _combination(space: Mapping[str, Any], place: int) -> dict[str, Any]:
-    """The combination at a place of the grid, whose last option turns fastest."""
+    """Returns the combination at a place of the grid, whose last option varies fastest."""
     chosen = {}
     for name in sorted(space, reverse=True):
         place, candidate = divmod(place, len(space[name]))
@@ -108,7 +109,7 @@ def _combination(space: Mapping[str, Any], place: int) -> dict[str, Any]:
 
 
 def list_grid(space: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lists the combinations of lists."""
+    """Returns all combinations of lists."""
     for name, candidates in space.items():
         if not isinstance(candidates, list):
             raise ValueError(f"method='grid' needs lists, and space[{name!r}] is a distribution: take method='random'")

@@ -1,4 +1,4 @@
-"""The strategies of a search: random combinations, a grid, or many for few epochs and the best for more."""
+"""The strategies of a search: random combinations, a grid, or halving (many for few epochs, the best for more)."""
 
 import itertools
 import math
@@ -12,24 +12,24 @@ from fastrec.evaluation.search.trial import Trial, make_order
 
 
 def run_random(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """Trials of random combinations."""
+    """Yields trials of random combinations."""
     return _run_whole(job, draw_combinations(space, n, job.seed))
 
 
 def run_grid(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """Trials of all combinations."""
+    """Yields trials of all combinations."""
     return _run_whole(job, list_grid(space))
 
 
 def _run_whole(job: SearchJob, draws: list[dict[str, Any]]) -> Iterator[Trial]:
-    """The given model, and trials of all draws that are not the same."""
+    """Yields the given model's trial, and trials of all draws that differ from it."""
     tried = [dict(job.given), *_others(job, draws)]
     job.total = len(tried)
     return job.run_all([(number, chosen, None, False) for number, chosen in enumerate(tried, GIVEN)])
 
 
 def _others(job: SearchJob, draws: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The draws whose options are not those of the given model."""
+    """Returns the draws whose options are not those of the given model."""
     return [drawn for drawn in draws if not all(_is_same(drawn[name], job.given[name]) for name in drawn)]
 
 
@@ -38,7 +38,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
-    """The number of trials and their epochs, round by round.
+    """Returns the number of trials and their epochs, round by round.
 
     >>> rungs(9, 18, 3)
     [(9, 2), (3, 6), (1, 18)]
@@ -48,7 +48,9 @@ def rungs(n: int, epochs: int, reduction: int) -> list[tuple[int, int]]:
 
 
 def run_halving(job: SearchJob, space: Mapping[str, Any], n: int, reduction: int, sampler: Any) -> Iterator[Trial]:
-    """Trials of random combinations for few epochs, and of the best ones for more, beside the given model with all."""
+    """Yields trials of random combinations for few epochs, of the best for more, and the given model's with all
+    epochs.
+    """
     option = epochs_option(job.model)
     if option in space:
         raise ValueError(f"method='halving' sets {option!r} itself: take it out of the space")

@@ -1,4 +1,4 @@
-"""The space of a search read from texts: the meaning of a text follows from the option's declaration in its class."""
+"""The space of a search read from texts, by the declarations of the options in their class."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,34 +18,35 @@ class LogIntegers:
     high: int
 
     def rvs(self, random_state: np.random.Generator) -> int:
-        """One of them."""
+        """Draws one integer."""
         drawn = loguniform(self.low - 0.5, self.high + 0.5).rvs(random_state=random_state)
         return min(max(round(drawn), self.low), self.high)
 
     def cdf(self, value: float) -> float:
-        """The share of draws up to a number."""
+        """Returns the share of draws up to a number."""
         return float(loguniform(self.low - 0.5, self.high + 0.5).cdf(value))
 
     def support(self) -> tuple[int, int]:
-        """The smallest and the largest."""
+        """Returns the smallest and the largest integer."""
         return self.low, self.high
 
 
 def parse_candidates(kind: type, text: str) -> tuple[str, Any]:
-    """The name of an option and its candidates, from "name=a,b,c", "name=low..high", or that with :log or :linear.
+    """Parses the name of an option and its candidates: "name=a,b,c" or "name=low..high", optionally with :log or
+    :linear.
 
     Parameters
     ----------
     kind
-        The class whose option it is: it declares what is an integer, what bounds there are, and what is drawn by its
-        logarithm, where the text does not say.
+        The class of the option. It declares the type, the bounds, and whether the option is drawn by its logarithm if
+        the text does not say so.
     text
         The widths of layers are joined by "x": "layers=64,64x32".
 
     Raises
     ------
     ValueError, TypeError
-        Where the text is of another form, or the class has no such option, or the option may not have such a value.
+        If the text has another form, the class has no such option, or the value is invalid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Trial`: a choice of options, what it reached, and which is best."""
+"""`Trial`: a choice of options and its result, and the order of trials."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,15 @@ import numpy as np
 from fastrec.metrics.naming import parse_metric
 from fastrec.metrics.pairs import PAIRS
 
-# Where less is better: errors, and how far lists keep from the user's taste, from evenness, from the rare.
+# Metrics for which less is better: errors, and distances from the user's taste, from evenness, and from rare items.
 LOWEST = frozenset((*PAIRS, "calibration", "gini", "average_popularity"))
 
 
 class Trial(NamedTuple):
-    """A choice of options, and what it reached.
+    """A choice of options, and its result.
 
-    `score` is the mean of the searched metric over the splits, NaN where the fit failed (`error` says how); `epochs`
-    is None where all of the model's own were run.
+    `score` is the mean of the searched metric over the splits, NaN if the fit failed (`error` says why). `epochs` is
+    None if all of the model's own epochs were run.
     """
 
     number: int
@@ -31,7 +31,7 @@ class Trial(NamedTuple):
 
 
 def as_trial(number: int, chosen: dict[str, Any], epochs: int | None, entry: Mapping[str, Any]) -> Trial:
-    """A trial as the store has it."""
+    """Makes a trial from its form in the store."""
     seconds = float(entry["seconds"])
     if "error" in entry:
         return Trial(number, chosen, epochs, math.nan, math.nan, {}, seconds, entry["error"])
@@ -43,7 +43,7 @@ def as_trial(number: int, chosen: dict[str, Any], epochs: int | None, entry: Map
 
 
 def make_order(metric: str) -> Callable[[Trial], tuple[float, float, int]]:
-    """The best first: of those with most epochs, by score."""
+    """Returns the sort key of trials, the best first: by epochs, then by score."""
     sign = 1.0 if parse_metric(metric).name in LOWEST else -1.0
 
     def place(trial: Trial) -> tuple[float, float, int]:
@@ -57,7 +57,7 @@ def make_order(metric: str) -> Callable[[Trial], tuple[float, float, int]]:
 
 
 def find_best(trials: Sequence[Trial], metric: str) -> Trial:
-    """The best trial; an error where none has a score."""
+    """Returns the best trial; raises an error if none has a score."""
     best = min(trials, key=make_order(metric))
     if math.isnan(best.score):
         raise ValueError(f"no trial gave a {metric}; the first: {trials[0].error or 'there is nothing to find'}")

@@ -1,1 +1,1 @@
-"""The base of all models: the protocol of a recommender, its audience, its files, its updates."""
+"""The base of all models: the protocol of a recommender, its audience, files and updates."""

@@ -1,4 +1,4 @@
-"""Answering: from users and what may be recommended to them to codes and scores, a batch of users at a time."""
+"""Answers of models: from users and their recommendable items to codes and scores, a batch of users at a time."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
@@ -25,7 +25,8 @@ from fastrec.retrieval.filters import Mask, read_allowed
 from fastrec.retrieval.select import select_one, select_topk
 from fastrec.validation import check_choice, check_flag
 
-# Dense scores are made for as many users at a time as fit in the first, and all that is made on the way in the second.
+# A batch has as many users as keep the dense scores within the first number of bytes, and all temporary arrays within
+# the second.
 BATCH_BYTES = 32 << 20
 WORK_BYTES = 4 * BATCH_BYTES
 
@@ -38,9 +39,7 @@ STRUCTURE: Key[tuple[Any, Any]] = Key("structure")
 
 
 class Answering(Learner):
-    """The answers of models: by dense scores, unless a family knows better; by popularity where there is no
-    history.
-    """
+    """The answers of models: by dense scores, unless a family has a better way; by popularity for empty histories."""
 
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
@@ -48,8 +47,8 @@ class Answering(Learner):
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         """Scores of all items for some users, float32, C-contiguous, of shape (b, n_items).
 
-        `histories` are their rows; `codes` are theirs as users of the training data, None where they are not. A row's
-        scores must not depend on the other rows of the batch.
+        `histories` are the rows of these users. `codes` are their codes in the training data, None for other users. A
+        row's scores must not depend on the other rows of the batch.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no _score_batch")
 
@@ -61,11 +60,13 @@ class Answering(Learner):
         return False
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
-        """The entries that scores are made of: the histories, which fade where the family has a memory."""
+        """The entries that scores are made of: the histories, which fade if the family has a memory."""
         return self._as_weights(audience.histories())
 
     def _as_weights(self, histories: CodeMatrix) -> CodeMatrix:
-        """Histories with what each event weighs in an answer in place of its value, where that is another number."""
+        """Histories with the weight of each event in an answer in place of its value, for families where these
+        differ.
+        """
         return histories
 
     # -- what may be recommended
@@ -96,7 +97,9 @@ class Answering(Learner):
         )
 
     def _exclusion(self, audience: Audience) -> Excluded:
-        """The items that each has seen; a plain array of codes for a single user, which costs no matrix."""
+        """The items that each user has seen; a plain array of codes for a single user, to avoid the cost of a
+        matrix.
+        """
         if len(audience) == 1 and audience.codes is not None:
             code = int(audience.codes[0])
             return self.user_row(code).codes if code >= 0 else np.empty(0, np.int32)
@@ -107,11 +110,13 @@ class Answering(Learner):
         return self._derived.get(RECOMMENDABLE, self._find_recommendable)
 
     def _recommendable_mask(self) -> Mask | None:
-        """The same as searches read it: once."""
+        """The mask of recommendable items in the form that searches read."""
         return self._derived.get(READ_MASK, self._read_recommendable)
 
     def _mask_within(self, only: NDArray[np.bool_] | None) -> Mask | None:
-        """The recommendable items within a mask, as searches read them; that of the last mask is kept."""
+        """The recommendable items within a mask, in the form that searches read; the result for the last mask is
+        kept.
+        """
         if only is None:
             return self._recommendable_mask()
         kept = self._derived.get(LAST_MASK, dict)
@@ -146,7 +151,7 @@ class Answering(Learner):
         return self._top(codes, scores, audience.labels, helpless)
 
     def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
-        """A mask of the rows that the model itself cannot answer; None where it can answer all."""
+        """A mask of the rows that the model itself cannot answer; None if it can answer all."""
         check_choice("on_empty", on_empty, ("popular", "error"))
         if not self.needs_history:
             unknown = None if audience.codes is None else audience.codes < 0
@@ -172,9 +177,7 @@ class Answering(Learner):
         return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
 
     def _popularity(self) -> Floats:
-        """The popularity that answers users whom the model cannot: the number of users of each item, of
-        shape (n_items,).
-        """
+        """The popularity of each item (its number of users), which answers users whom the model cannot answer."""
         return self.item_counts_.astype(np.float32)
 
     def _select(
@@ -184,7 +187,7 @@ class Answering(Learner):
         k: int,
         wanted: ItemFilter,
     ) -> tuple[Codes, Floats]:
-        if len(audience) == 1:  # needs no batches
+        if len(audience) == 1:  # a single user needs no batches
             return select_topk(make(audience), k, exclude=wanted.excluded_of_one, allow=wanted.allow)
         codes = np.empty((len(audience), k), np.int32)
         scores = np.empty((len(audience), k), np.float32)
@@ -213,10 +216,10 @@ class Answering(Learner):
     def _search_one(
         self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
     ) -> tuple[Codes, Floats] | None:
-        """`_search` for a single user who has a history, `row`: codes and scores, of shape (k,).
+        """The `_search` for a single user with a history, `row`: codes and scores, of shape (k,).
 
-        By dense scores, where `_search` goes by these; None where a family that searches otherwise has no shorter way
-        than that of many users.
+        It uses dense scores if `_search` does. A family with another search returns None if it has no shorter way for a
+        single user.
         """
         kind = type(self)
         if kind._search is not Answering._search or kind.answer is not Answering.answer:
@@ -224,7 +227,7 @@ class Answering(Learner):
         return self._select_one(who, row, k, only)
 
     def _select_one(self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None) -> tuple[Codes, Floats]:
-        """`_search_one` by dense scores."""
+        """The `_search_one` by dense scores."""
         scores = self._dense(who.audience(self))[0]
         return select_one(scores, k, row.codes, self._mask_within(only))
 
@@ -236,7 +239,7 @@ class Answering(Learner):
         fallback: NDArray[np.bool_] | None,
         names: tuple[str, str] = ("user", "item"),
     ) -> TopK:
-        check_scores(scores[:, 0])  # the best come first
+        check_scores(scores[:, 0])  # the best scores come first
         return TopK(
             codes,
             scores,
@@ -254,7 +257,7 @@ class Answering(Learner):
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
     def row_bytes(self) -> int:
-        """See `Asked.row_bytes`: more where others than the items' scores are wide."""
+        """See `Asked.row_bytes`: more if scores of other things than items are wide."""
         return 4 * self.n_features_in_
 
     def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
@@ -278,7 +281,9 @@ class Answering(Learner):
         return scores
 
     def _batches_of_pairs(self, audience: Audience, rows: Rows) -> Iterator[tuple[Audience, Rows, Rows]]:
-        """Some users at a time, the places of the pairs that ask about them, and the users' numbers among the some."""
+        """Yields users in batches: their codes, the places of their pairs, and the number of each pair's user in
+        the batch.
+        """
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         for batch in self._batches(len(audience)):
@@ -291,7 +296,7 @@ class Answering(Learner):
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         """Codes and scores of the nearest items, of shape (n, k); the item itself is not among them."""
         self._check_has_users(
-            "it cannot tell items that the same users had", "ask a model with weights or vectors of items"
+            "its scores of items are the same for the same users", "ask a model with weights or vectors of items"
         )
         columns, rows = self._derived.get(STRUCTURE, self._structure)
         codes = np.empty((len(items), k), np.int32)
@@ -307,20 +312,20 @@ class Answering(Learner):
         return codes, scores
 
     def _structure(self) -> tuple[Any, Any]:
-        """Ones where the training data has an entry: items × users, and users × items."""
+        """Two matrices of ones where the training data has an entry: items × users, and users × items."""
         taken = self._training
         ones = csr_array((np.ones(taken.nnz, np.float32), taken.indices, taken.indptr), shape=taken.shape)
         return ones.T.tocsr(), ones
 
 
 def check_scores(scores: Any) -> None:
-    """Raise a FloatingPointError where a score is NaN or infinite; -inf is nothing to recommend."""
-    if not np.maximum.reduce(scores, axis=None, initial=-np.inf) < np.inf:  # NaN is the maximum, where there is one
+    """Raises a FloatingPointError if a score is NaN or infinite; -inf marks an item that must not be recommended."""
+    if not np.maximum.reduce(scores, axis=None, initial=-np.inf) < np.inf:  # NaN is the maximum if there is one
         raise FloatingPointError("scores are beyond float32: the values of X, or of a history, are too large")
 
 
 def seen_rows(audience: Audience) -> CodeMatrix:
-    """The items that each has seen, as rows; none for a user unknown to the model."""
+    """The items that each user has seen, as rows; none for a user unknown to the model."""
     if audience.codes is None or not len(audience.codes) or audience.codes.min() >= 0:
         return audience.seen()
     if not audience.model.has_users:

@@ -1,4 +1,4 @@
-"""The questions to a model past the checks of `recommend`: by servers, and by models that are made of models."""
+"""The questions to a model below the checks of `recommend`: servers and composed models ask them."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -16,44 +16,41 @@ from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.retrieval import TopK
 
 T = TypeVar("T")
-Rows = NDArray[np.int64]  # numbers of members of an audience, each as often as it is asked about
+Rows = NDArray[np.int64]  # numbers of members of an audience, each as often as it is asked for
 
 
 class Scores(Protocol):
-    """The scores of a model for n users of an audience, worked out once."""
+    """The scores of a model for n users of an audience, computed once."""
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
-        """Codes and scores of the `k` best items that are wanted, of shape (n, k); -1 and -inf where none are left."""
+        """Codes and scores of the `k` best wanted items, of shape (n, k); -1 and -inf fill short lists."""
 
     def at(self, codes: Codes) -> Floats:
-        """The scores of codes, of shape (n, c)."""
+        """The scores of items by their codes, of shape (n, c)."""
 
 
 class Asked(Protocol):
-    """The questions in codes that every recommender answers, whatever its family: nothing else is asked of it from
-    outside.
+    """The questions in codes that every recommender answers; callers outside ask nothing else.
 
-    Whoever asks has checked what is asked: codes are in range, histories are of the model's items. Nothing is copied
-    and nobody's ids are read, so that a question costs no more than its answer.
+    The caller has checked the arguments: codes are in range, and histories hold the model's items. Nothing is copied
+    and no ids are read, so that a question costs no more than its answer.
     """
 
     @property
     def duplicate_policy(self) -> Policy:
-        """The merging of several events of a user and an item: "sum", "last" or "max"."""
+        """The policy to merge several events of a user and an item: "sum", "last" or "max"."""
 
     def settle(self) -> None:
-        """Bring all that was learned up to date, where events were taken in place; reading an attribute does it too.
+        """Brings all learned values up to date after events were taken in place; reading an attribute does it, too.
 
-        Called by who reads `vars` of the model. Answers are the same before and after.
+        Code that reads `vars` of the model calls it first. Answers are the same before and after.
         """
 
     def user_row(self, code: int) -> HistoryRow:
-        """The history of one user, by the code: for questions about one, which must cost no arithmetic on
-        arrays.
-        """
+        """The history of one user by the code, for questions about one user, which must avoid arithmetic on arrays."""
 
     def derive(self, key: Key[T], make: Callable[[], T]) -> T:
-        """Makes something of the fitted model by `make`: once, until the model changes."""
+        """Returns what `make` makes of the fitted model: once, until the model changes."""
 
     def item_filter(
         self,
@@ -63,45 +60,44 @@ class Asked(Protocol):
         deny: Any = None,
         on_unknown: str = "error",
     ) -> ItemFilter:
-        """The items that may be recommended to each of the audience; `allow` and `deny` are in the caller's
-        ids.
-        """
+        """The items that may be recommended to each of the audience; `allow` and `deny` hold the caller's ids."""
 
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
-        """The `k` best items for each, by popularity where the model cannot; `wanted` is what `item_filter` gives."""
+        """The `k` best items for each user, by popularity if the model cannot answer; `wanted` comes from
+        `item_filter`.
+        """
 
     def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
-        """The `k` best items for a single user, what was seen left out: to the bit what `answer` says.
+        """The `k` best items for a single user without the seen ones: to the bit the answer of `answer`.
 
-        `only` is a mask, of shape (n_items,), of what may be in the answer; it is read faster where it is the same one
-        again. Here nothing is made that one user does not need: it is what servers ask most.
+        `only` is a mask, of shape (n_items,), of the items that may be in the answer; the same mask again is read
+        faster. This method makes nothing that one user does not need, since servers call it most.
         """
 
     def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
-        """The vectors by which histories are answered, or None where the model has no vectors.
+        """The vectors with which the model answers histories, or None if it has no vectors.
 
-        `users` are the codes of whose histories these are, -1 for the unknown: what the model knows of them by features
-        counts too.
+        `users` are the codes of the users of these histories, -1 for unknown users: the model also uses their features.
         """
 
     def scores(self, audience: Audience) -> Scores:
-        """The model's scores for the audience, by which items can be compared with any others."""
+        """The model's scores for the audience, with which items can be compared with each other."""
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
-        """The scores of pairs of one of the audience, by its number, and an item, of shape (pairs,).
+        """The scores of pairs of a member of the audience, by its number, and an item, of shape (pairs,).
 
-        What is made of a history is made once, however many items are asked about.
+        A history is read once for all its pairs.
         """
 
     def recommendable_items(self) -> NDArray[np.bool_] | None:
-        """A mask of the items that can be recommended to anybody, of shape (n_items,); None where these are all."""
+        """A mask of the items that can be recommended to anybody, of shape (n_items,); None if all can."""
 
     def row_bytes(self) -> int:
-        """About how many bytes are made for each of an audience."""
+        """The approximate number of temporary bytes for each member of an audience."""
 
     def exact_model(self) -> Any:
-        """The model without an approximate index: itself, where it has none."""
+        """The model without an approximate index: the model itself if it has none."""
 
 
 ASKED = frozenset(name for name in vars(Asked) if not name.startswith("_"))
-"""The names of what is asked: these methods are called as they are, with no check of their options' names."""
+"""The names of the questions: these methods are called directly, without a check of their options' names."""

@@ -1,4 +1,4 @@
-"""Whom a question is about: users of the training data, or anybody's histories."""
+"""The users of a question: users of the training data, or given histories."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -44,18 +44,18 @@ class Learned(Protocol):
 
     @property
     def has_users(self) -> bool:
-        """Tells whether it knows any users."""
+        """Tells whether the model has any users."""
 
     def _check_has_users(self, wanted: str, instead: str) -> None:
-        """Raise a ValueError where something is wanted of users, and there are none."""
+        """Raises a ValueError if a request needs users, and the model has none."""
 
     @property
     def user_vocabulary(self) -> Vocabulary:
-        """The ids of its users."""
+        """The ids of the model's users."""
 
     @property
     def item_vocabulary(self) -> Vocabulary:
-        """The ids of its items."""
+        """The ids of the model's items."""
 
     def _check_fitted(self) -> None: ...
 
@@ -72,25 +72,25 @@ class Learned(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom a question is about: n users of the training data by their codes, or n histories of anybody.
+    """The users of a question: n users of the training data by their codes, or n given histories.
 
     Parameters
     ----------
     model
-        Who is asked.
+        The model that answers.
     labels
-        How the caller names the users, of shape (n,).
+        The caller's names of the users, of shape (n,).
     codes
-        int32, of shape (n,), -1 for a user unknown to the model; None where histories are given.
+        int32, of shape (n,), -1 for a user unknown to the model; None if histories are given.
     given
-        The histories that were given, of shape (n, n_items), or None.
+        The given histories, of shape (n, n_items), or None.
     vectors
-        Their factors, of shape (n, factors), where the caller has folded them in already; else None.
+        Their factors, of shape (n, factors), if the caller has folded them in already; otherwise None.
     order
-        The place of each entry of `given` in its row, the oldest first, int32, of shape (nnz,); None where nobody
-        knows it, or where the model reads no order.
+        The place of each entry of `given` in its row, the oldest first, int32, of shape (nnz,); None if it is unknown
+        or the model reads no order.
     events
-        Interactions that were given, of shape (n, n_items), where the model reads them event by event.
+        The given Interactions, of shape (n, n_items), if the model reads them event by event.
     """
 
     model: Learned
@@ -103,21 +103,23 @@ class Audience:
 
     @classmethod
     def of_users(cls, model: Learned, codes: Codes) -> Self:
-        """Users of the training data by their codes, -1 for the unknown, which are their labels too."""
+        """Makes the audience of users of the training data by their codes, -1 for unknown ones; the codes are the
+        labels, too.
+        """
         return cls(model, codes, codes, None)
 
     @classmethod
     def of_histories(
         cls, model: Learned, given: CodeMatrix, vectors: Floats | None = None, order: Order | None = None
     ) -> Self:
-        """Anybody's histories, their numbers for labels."""
+        """Makes the audience of given histories, with their numbers as labels."""
         return cls(model, np.arange(given.shape[0]), None, given, vectors, order)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def part(self, rows: NDArray[Any] | slice) -> "Audience":
-        """Some of them."""
+        """The audience of some of its members."""
         codes = None if self.codes is None else self.codes[rows]
         given = None if self.given is None else pick_rows(self.given, rows)
         vectors = None if self.vectors is None else self.vectors[rows]
@@ -126,7 +128,7 @@ class Audience:
         return Audience(self.model, self.labels[rows], codes, given, vectors, order, events)
 
     def seen(self) -> CodeMatrix:
-        """The items that each has seen, of shape (n, n_items): they are left out of recommendations."""
+        """The items that each member has seen, of shape (n, n_items): recommendations leave them out."""
         if self.given is not None:
             return self.given
         assert self.codes is not None
@@ -134,7 +136,7 @@ class Audience:
         return pick_rows(self.model.seen_, self.codes) if row is None else self._as_matrix(row)
 
     def _row_of_one(self) -> HistoryRow | None:
-        """The history of the only user, where it is one of the training data: it costs no arithmetic on arrays."""
+        """The history of the only member if it is a user of the training data, without arithmetic on arrays."""
         if self.codes is None or len(self.codes) != 1 or self.codes[0] < 0:
             return None
         return self.model.user_row(int(self.codes[0]))
@@ -143,11 +145,13 @@ class Audience:
         return assemble_csr(row.values, row.codes, np.array([0, len(row.codes)]), (1, self.model.n_features_in_))
 
     def histories(self) -> CodeMatrix:
-        """The part of it that the model learns from, of shape (n, n_items): recommendations are made of it."""
+        """The part of the histories that the model learns from, of shape (n, n_items): recommendations are made
+        from it.
+        """
         return self.model._select_learned(self.seen())
 
     def without(self, hidden: CodeMatrix) -> "Audience":
-        """The histories that were given without the entries that `hidden`, of their shape, has."""
+        """The given histories without the entries of `hidden`, a matrix of their shape."""
         assert self.given is not None
         kept = ~common_entries(self.given, hidden)
         order = None if self.order is None else drop_from_order(self.given, self.order, kept)
@@ -155,16 +159,15 @@ class Audience:
         return Audience(self.model, self.labels, None, keep_entries(self.given, kept), order=order, events=events)
 
     def sequences(self) -> Sequences:
-        """The part of it that the model learns from, as the items of each, the oldest first; by code where
-        there is no order.
-        """
+        """The items of each history that the model learns from, the oldest first; by code if there is no order."""
         return read_sequences(*self.histories_in_order())
 
     def faded(self, memory: float, least: float = 0.0) -> CodeMatrix:
-        """`histories`, each value times `memory` to the power of how many events came after; as they are without order.
+        """The `histories` with each value times `memory` to the power of the number of later events; unchanged without
+        order.
 
-        Of a model that needs an order, whose values may be places, every event has the value 1, and 0 where that power
-        is below `least`.
+        In a model that needs an order, values may be places. There every event has the value 1, or 0 if that power is
+        below `least`.
         """
         histories, order = self.histories_in_order()
         if self.model.needs_order:
@@ -172,7 +175,7 @@ class Audience:
         return fade(histories, order, memory)
 
     def histories_in_order(self) -> tuple[CodeMatrix, Order | None]:
-        """`histories`, and the order of their entries where there is one."""
+        """The `histories`, and the order of their entries if there is one."""
         row = self._row_of_one()
         if row is not None:
             seen, order = self._as_matrix(row), row.order
@@ -184,7 +187,7 @@ class Audience:
         return learned, drop_zeros_from_order(seen, order, learned)
 
     def lengths(self) -> NDArray[np.int64]:
-        """The number of items in the history of each, of shape (n,); 0 for the unknown."""
+        """The number of items in each history, of shape (n,); 0 for unknown users."""
         if self.given is not None:
             return np.diff(self.model._select_learned(self.given).indptr)
         assert self.codes is not None
@@ -196,7 +199,7 @@ class Audience:
 
 
 def read_histories(model: Learned, X: Any) -> Audience:
-    """Interactions or a matrix of histories, with their order where the model reads it."""
+    """Reads Interactions or a matrix as histories, with their order if the model reads it."""
     histories, order = model._read_histories(X)
     if not isinstance(X, Interactions):
         return Audience(model, np.arange(histories.shape[0]), None, histories, order=order)
@@ -204,7 +207,7 @@ def read_histories(model: Learned, X: Any) -> Audience:
 
 
 def find_audience(model: Learned, users: Any, on_unknown: str) -> tuple[Audience, NDArray[np.bool_] | None]:
-    """Whom `users` stand for; and which of them to keep, where some are to be left out."""
+    """The audience of `users`, and the places of those kept if unknown users are left out."""
     check_choice("on_unknown", on_unknown, ("error", "skip", "popular"))
     if isinstance(users, Audience):
         return users, None

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def chosen_options(model: Any) -> dict[str, Any]:
-    """The options of a fitted model that are "auto", with what they came to: of `alpha`, the attribute `alpha_`.
+    """The options of a fitted model that are "auto", with their chosen values: for `alpha` the attribute `alpha_`.
 
     >>> from fastrec.models import ImplicitALS
     >>> chosen_options(ImplicitALS(4, alpha=2.0, regularization=0.1).fit([[1, 0], [1, 1]]))
@@ -19,7 +19,7 @@ def chosen_options(model: Any) -> dict[str, Any]:
 
 
 def chosen_in_words(model: Any) -> str:
-    """`chosen_options` as a line; an empty text where there are none.
+    """`chosen_options` as a line; an empty text if there are none.
 
     >>> from fastrec.models import ImplicitALS
     >>> chosen_in_words(ImplicitALS(4, regularization=0.1, weighting="raw").fit([[1, 0], [1, 1]]))

@@ -1,4 +1,4 @@
-"""Values that a model works out of its learned arrays when it is first asked for them."""
+"""Values that a model derives from its learned arrays on first use."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Key(str, Generic[T]):
-    """The name of something derived, which is of type T: a constant of the module that makes it.
+    """The name of a derived value, which has type T: a constant of the module that makes the value.
 
     >>> LENGTHS: Key[list[int]] = Key("lengths")
     >>> derived = Derived()
@@ -20,14 +20,14 @@ class Key(str, Generic[T]):
 
 
 class Derived:
-    """Values worked out of the learned arrays when first asked for: never saved, pickled, or compared."""
+    """The derived values of a model, each made on first use: they are never saved, pickled, or compared."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._made: dict[Key[Any], Any] = {}
 
     def get(self, key: Key[T], make: Callable[[], T]) -> T:
-        """The result of `make` when this key was first asked for, by whichever thread came first."""
+        """The value of this key; the first thread that asks for it runs `make`."""
         if key not in self._made:
             with self._lock:
                 if key not in self._made:
@@ -39,7 +39,7 @@ class Derived:
         return cast("T | None", self._made.get(key))
 
     def kept(self, keys: Iterable[Key[Any]] = ()) -> "Derived":
-        """Another one, with what has been made of these keys."""
+        """A copy with the values of these keys only."""
         new = Derived()
         with self._lock:
             new._made = {key: self._made[key] for key in keys if key in self._made}

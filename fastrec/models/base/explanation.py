@@ -1,4 +1,4 @@
-"""Explanation: why a model scores an item as it does for a user."""
+"""Explanation: the reasons for a model's score of an item for a user."""
 
 from typing import Any, NamedTuple, Self
 
@@ -15,7 +15,7 @@ from fastrec.notebook import show
 from fastrec.tables import Table
 from fastrec.validation import check_size
 
-# Contributions that are shown where all would be too many.
+# The number of contributions shown if there are too many to show all.
 SHOWN = 10
 
 
@@ -26,7 +26,7 @@ class _Parts(NamedTuple):
 
 
 class Explanation(_Parts):
-    """The parts of one score that the items of a user's history account for; they sum up to it.
+    """The parts of one score that come from the items of a user's history; their sum is the score.
 
     It is a tuple of its first three attributes.
 
@@ -37,9 +37,9 @@ class Explanation(_Parts):
     items
         The items of the history, the largest contribution first, of shape (n,): ids, or codes without a vocabulary.
     contributions
-        What each adds to the score, float32, of shape (n,).
+        The contribution of each item to the score, float32, of shape (n,).
     titles
-        The titles of the items, of shape (n,), "" where one has none; None where no titles are known.
+        The titles of the items, of shape (n,), "" for an item without one; None if no titles are known.
     """
 
     titles: NDArray[Any] | None = None
@@ -47,13 +47,13 @@ class Explanation(_Parts):
     def __new__(
         cls, score: float, items: NDArray[Any], contributions: NDArray[np.float32], titles: NDArray[Any] | None = None
     ) -> Self:
-        """The parts, and beside them the titles."""
+        """Makes the tuple of the three parts, with the titles beside it."""
         made = super().__new__(cls, score, items, contributions)
         made.titles = titles
         return made
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A table of the items and what each adds to the score, the largest contribution first.
+        """A table of the items and their contributions to the score, the largest first.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class Explanation(_Parts):
         Returns
         -------
         DataFrame or Table
-            The columns item and contribution, and title where titles are known.
+            The columns item and contribution, and title if titles are known.
 
         Examples
         --------
@@ -77,7 +77,7 @@ class Explanation(_Parts):
         return make_frame({"item": self.items, "contribution": self.contributions, **titles}, backend)
 
     def _rows(self) -> list[list[str]]:
-        """The largest contributions as texts: titles, or ids where there are none, and what they add."""
+        """The largest contributions as texts: titles (or ids) and numbers."""
         items = self.items[:SHOWN].tolist()
         titles = items if self.titles is None else self.titles[:SHOWN].tolist()
         parts = self.contributions[:SHOWN].tolist()
@@ -98,12 +98,12 @@ class Explaining(Recommender):
     """A recommender whose score is a sum over the items of a history; it defines `_contributions`."""
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
-        """The part that each entry of the one row, weighed, adds to the score of the item, of shape (nnz,)."""
+        """The contribution of each entry of the one row of weights to the score of the item, of shape (nnz,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no _contributions")
 
     def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
-        """The part that each entry of the history of the only one asked about adds to the score of the item:
-        of shape (nnz,).
+        """The contribution of each history entry of the audience's only member to the score of the item, of shape
+        (nnz,).
         """
         return np.asarray(self._contributions(self._weigh(audience), item), np.float64)
 
@@ -113,7 +113,7 @@ class Explaining(Recommender):
         Parameters
         ----------
         user
-            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+            The id of a user of the training data; or a history, as Interactions or a matrix of one row.
         item
             The id of the item.
         k
@@ -127,7 +127,7 @@ class Explaining(Recommender):
         Raises
         ------
         ValueError
-            Where an id is unknown, or not one user or one item is given.
+            If an id is unknown, or not one user or one item is given.
 
         Examples
         --------
@@ -145,7 +145,7 @@ class Explaining(Recommender):
         if len(audience) != 1 or len(codes) != 1:
             raise ValueError(f"explain takes one user and one item, got {len(audience)} and {len(codes)}")
         history, parts = audience.histories(), self.contributions(audience, int(codes[0]))
-        if not len(parts):  # a score of somebody without a history is nobody's share
+        if not len(parts):  # a score of an empty history has no parts
             score = self.pair_scores(audience, np.zeros(1, np.int64), codes)[0]
         else:
             with np.errstate(over="ignore"):

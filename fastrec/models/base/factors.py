@@ -1,4 +1,4 @@
-"""The base of factor models: a score is the inner product of a user's and an item's vector."""
+"""The base of factor models, whose score is the inner product of a user's and an item's vector."""
 
 import copy
 from abc import abstractmethod
@@ -30,7 +30,8 @@ from fastrec.validation import check_size
 
 # Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
 PAIRS_AT_ONCE = 1 << 16
-# From here on a scan of bytes is faster than one of float32, for one query and for many; the answers are the same.
+# From this number of items on a scan of bytes is faster than one of float32, for one query and for many; the answers
+# are the same.
 BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
 
 
@@ -44,14 +45,14 @@ NONZERO: dict[Side, Key[NDArray[np.bool_] | None]] = {side: Key(f"{side} that ar
 class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommender):
     """The base of factor models.
 
-    A family defines ``__init__``, ``_fit(matrix)``, which sets `item_factors_`, and ``_fold_in(matrix)``. Once fitted,
-    `user_factors_` is what `_fold_in` makes of the training rows; a family that has these at hand already, to the bit,
-    gives them in ``_training_factors``.
+    A family defines ``__init__``, ``_fit(matrix)``, which sets `item_factors_`, and ``_fold_in(matrix)``. After a fit,
+    `user_factors_` is the result of `_fold_in` for the training rows. A family that has computed the same bits already
+    returns them in ``_training_factors``.
 
     Attributes
     ----------
     user_factors_ : ndarray of shape (n_users, factors)
-        float32, C-contiguous, read-only: `transform` of the training rows, none of whose events has faded.
+        float32, C-contiguous, read-only: `transform` of the training rows, without fading.
     item_factors_ : ndarray of shape (n_items, factors)
         float32, C-contiguous, read-only.
     index_ : IVFIndex
@@ -66,13 +67,13 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     }
 
     _by_item: ClassVar[tuple[str, ...]] = ("item_factors_",)
-    """What it learned that has a vector for each item, which fold-in or recommending reads: compression encodes it."""
+    """The learned arrays with a vector for each item that fold-in or recommending reads: compression encodes them."""
 
     _alike_by: ClassVar[tuple[Side, ...]] = ("item_factors_",)
-    """The vectors by which items are like each other: the first of these that were learned."""
+    """The vectors that item similarity compares: the first of these that were learned."""
 
     _spare: ClassVar[tuple[str, ...]] = ()
-    """What it learned for a further training alone: compression leaves it out."""
+    """The learned arrays that only further training reads: compression leaves them out."""
 
     _whole_fields: ClassVar[Fields] = {}
     """What `_whole` gives."""
@@ -91,34 +92,32 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _complete(self, matrix: CodeMatrix) -> None:
         self.item_factors_ = _finite_factors(self, "item_factors_", self.item_factors_)
         self.user_factors_ = _finite_factors(self, "user_factors_", self._training_factors(matrix))
-        self.__dict__.pop("index_", None)  # of other factors
+        self.__dict__.pop("index_", None)  # the index of the old factors
 
     def _training_factors(self, matrix: CodeMatrix) -> Floats:
-        """The factors of the training rows: bit for bit what `_fold_in` makes of them, however they were found."""
+        """The factors of the training rows: bit for bit those of `_fold_in`, however they were computed."""
         return self._fold_in(matrix)
 
     def _factors_of(self, users: NDArray[Any] | slice) -> Floats:
-        """The factors of some users of the training data by their histories, none of whose events fades."""
+        """The factors of some users of the training data from their histories, without fading."""
         codes = np.arange(self.seen_.shape[0], dtype=np.int32)[users]
         return self._fold_in(self._weigh_unfaded(Audience.of_users(self, codes)))
 
     def _weigh_unfaded(self, audience: Audience) -> CodeMatrix:
-        """The weights of entries where no event fades."""
+        """The weights of entries without fading."""
         return self._as_weights(audience.histories()) if self.fades else self._weigh(audience)
 
     # -- with vectors at hand for some items only
 
     def _whole(self) -> dict[str, NDArray[Any]]:
-        """The part of fold-in over all items together, small enough to be kept where their vectors are not
-        at hand.
-        """
+        """The part of fold-in that sums over all items: it is small, and kept where the item vectors are elsewhere."""
         return {}
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
-        """A copy that knows some items alone: rows of its histories hold places in `items`, in ascending order.
+        """A copy with some items only: rows of its histories hold places in `items`, in ascending order.
 
-        `arrays` are those of `_by_item` for these items, `whole` is what `_whole` gave. `n_features_in_`, and the
-        width of histories, stay those of all items.
+        `arrays` are those of `_by_item` for these items, and `whole` is the result of `_whole`. `n_features_in_` and
+        the width of histories count all items.
         """
         part = copy.copy(self)
         for name, array in arrays.items():
@@ -127,11 +126,11 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return part
 
     def _items_to_fold(self, whole: Mapping[str, NDArray[Any]]) -> Codes:
-        """The items that fold-in needs beside those of the histories."""
+        """The items that fold-in needs besides those of the histories."""
         return np.empty(0, np.int32)
 
     def transform(self, X: Any) -> Floats:
-        """The factors of users by their histories, seen in training or not (fold-in).
+        """The factors of users from their histories, of training users or not (fold-in).
 
         Parameters
         ----------
@@ -152,16 +151,17 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return self._fold_audience(read_histories(self, X))
 
     def fit_transform(self, X: Any, y: Any = None) -> Floats:
-        """`fit(X).transform(X)`: the factors of the users of the training data, of shape (n_users, factors)."""
+        """The factors of the users of the training data, of shape (n_users, factors): the same as
+        `fit(X).transform(X)`.
+        """
         self.fit(X, y)
         return self.transform(X) if self.fades else self.user_factors_
 
     def build_index(self, index: IVFIndex | None = None) -> Self:
-        """Let `recommend` look at the items that promise most to a user only, instead of at all.
+        """Builds an approximate index, with which `recommend` scores only the most promising items instead of all.
 
-        The index is made of the items' factors, the users' factors being the queries for its recall target. It is
-        saved with the model. Whatever changes the items' factors takes it away again: `fit`, and an update that changes
-        items.
+        The index holds the items' factors, and the users' factors are the queries for its recall target. It is saved
+        with the model. A change of the items' factors removes it: `fit`, and an update that changes items.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         NotFittedError
             Before `fit`.
         TypeError, ValueError
-            Where the index is no IVFIndex for inner products, or its options are not what they must be.
+            If the index is no IVFIndex for inner products, or its options are invalid.
 
         Examples
         --------
@@ -194,7 +194,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         if not isinstance(index, IVFIndex):
             raise TypeError(f"index must be an IVFIndex or None, got {type(index).__name__}")
         if index.metric != "ip":
-            raise ValueError(f"index must have metric='ip', by which users and items are scored, got {index.metric!r}")
+            raise ValueError(f"index must have metric='ip', since scores are inner products, got {index.metric!r}")
         asked = self.user_factors_[self.user_factors_.any(axis=1)]
         fitted = clone(index).fit(self.item_factors_, queries=asked if len(asked) else None)
         self.index_ = fitted
@@ -209,14 +209,14 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return twin
 
     def similar_users(self, users: Any, k: int = 10) -> TopK:
-        """The `k` users of the training data whose factors are nearest, by cosine; the user asked about left out.
+        """The `k` users of the training data with the nearest factors by cosine, without the user itself.
 
         Parameters
         ----------
         users
             Ids, or histories, as in `recommend`.
         k
-            How many for each.
+            The number of similar users for each user.
 
         Returns
         -------
@@ -233,7 +233,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         """
         k = check_size("k", k)
         self._check_fitted()
-        self._check_has_users("it has no users that could be similar", "ask the model before it was stripped of them")
+        self._check_has_users("it has no users that could be similar", "ask the original model, which has its users")
         audience, _ = find_audience(self, users, "error")
         codes = audience.codes
         vectors = self._fold_in(self._weigh_unfaded(audience)) if codes is None else self._known_users(codes)
@@ -248,7 +248,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return next(side for side in self._alike_by if getattr(self, side, None) is not None)
 
     def alike_vectors(self) -> Floats:
-        """The vectors by which items are like each other, of shape (n_items, d): by their cosine."""
+        """The vectors that item similarity compares by cosine, of shape (n_items, d)."""
         return self._comparable(getattr(self, self._alike_side()))
 
     def _nearest(
@@ -259,7 +259,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         k: int,
         allowed: NDArray[np.bool_] | None = None,
     ) -> tuple[Codes, Floats]:
-        """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a vector of zeros."""
+        """Codes and cosines of the nearest rows of one side, of shape (n, k); all -1 for a zero vector."""
         n = len(getattr(self, side))
         vectors = self._comparable(vectors)
         exclude = None if itself is None else rows_of_lists(itself, np.ones(len(itself), np.int64), n)
@@ -271,7 +271,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return codes, scores
 
     def _comparable(self, factors: Floats) -> Floats:
-        """The columns by which users are like users and items like items: all, unless some are biases."""
+        """The columns that similarity of users and of items compares: all, except biases."""
         return factors
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
@@ -280,7 +280,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return top.codes, top.scores
 
     def _as_read(self, allowed: Allowed) -> Any:
-        """The filter; the mask of warm items, with which nearly all queries come, as it was read once."""
+        """The filter in the form that searches read; the common mask of warm items is converted once."""
         return self._recommendable_mask() if allowed is self.recommendable_items() else allowed
 
     def _search_one(
@@ -292,7 +292,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return index.search_one(self._vector_of_one(who), k, row.codes, self._mask_within(only))
 
     def _vector_of_one(self, who: Single) -> Floats:
-        """The factors by which a single user is answered, read-only, of shape (factors,)."""
+        """The factors with which a single user is answered, read-only, of shape (factors,)."""
         if who.history is None and not self.fades:
             return self._known_user(who.code)
         vectors = self._vectors(who.audience(self)) if who.vectors is None else who.vectors
@@ -300,12 +300,12 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return vector
 
     def _known_user(self, code: int) -> Floats:
-        """`_known_users` of one, read-only, of shape (factors,)."""
+        """The `_known_users` of one user, read-only, of shape (factors,)."""
         vector: Floats = self.user_factors_[code]
         return vector
 
     def _vectors(self, audience: Audience) -> Floats:
-        """The factors by which each is answered, of shape (n, factors)."""
+        """The factors with which each user is answered, of shape (n, factors)."""
         if audience.vectors is not None:
             return audience.vectors
         if audience.codes is None or self.fades:
@@ -313,11 +313,11 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return self._known_users(audience.codes)
 
     def _known_users(self, codes: Codes) -> Floats:
-        """The factors that were learned of users of the training data, whose histories do not fade."""
+        """The learned factors of users of the training data, without fading."""
         return self.user_factors_[codes]
 
     def _fold_audience(self, audience: Audience, users: Codes | None = None) -> Floats:
-        """The factors of histories as they are answered: faded, where the model fades them."""
+        """The factors of histories for answers: faded, if the model fades them."""
         return self._fold_in(self._weigh(audience))
 
     def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
@@ -329,7 +329,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
         return VectorScores(self._vectors(audience), self.item_factors_, self._index("item_factors_", "ip"))
 
     def _index(self, side: Side, metric: str) -> ExactIndex:
-        """The index of one side's factors: made once, when it is first asked for."""
+        """The index of one side's factors, made on first use."""
         jobs = getattr(self, "n_jobs", None)
         make = lambda: _exact_index(self._vectors_to_index(side, metric), metric, jobs)
         index = self._derived.get(INDEXES[side, metric], make)
@@ -378,7 +378,7 @@ def _finite_factors(model: Recommender, name: str, factors: NDArray[Any]) -> Flo
 
 
 def _is_finite(factors: Floats) -> bool:
-    # The extremes carry NaN and infinity along, and need no array of flags.
+    # The extremes pass on NaN and infinity, and need no array of flags.
     return not factors.size or bool(np.isfinite(factors.min()) and np.isfinite(factors.max()))
 
 

@@ -1,4 +1,4 @@
-"""Fading: models that learn from sets, and whose answers can count the late events of a history for more."""
+"""Fading: models of sets whose answers can weigh the late events of a history more."""
 
 from typing import ClassVar
 
@@ -10,10 +10,10 @@ from fastrec.options import RECENCY, Options
 
 
 class Fading(Recommender):
-    """A recommender with the option `recency`, which fades the history in each answer and changes nothing learned.
+    """A recommender with the option `recency`, which fades the history in each answer and changes no learned value.
 
-    The order of Interactions with times is kept as `order_`, whether or not the option is set, so that it can be set on
-    a fitted model. Where there is no order, as in a plain matrix, nothing fades.
+    The order of Interactions with times is always kept as `order_`, so that the option can be set on a fitted model.
+    Without an order, as in a plain matrix, nothing fades.
     """
 
     reads_order: ClassVar[bool] = True
@@ -29,6 +29,6 @@ class Fading(Recommender):
     def _weigh(self, audience: Audience) -> CodeMatrix:
         if not self.fades:
             return super()._weigh(audience)
-        RECENCY.check(f"{type(self).__name__}.recency", self.recency)  # it may have been set since the fit
+        RECENCY.check(f"{type(self).__name__}.recency", self.recency)  # the option may have been set since the fit
         histories, order = audience.histories_in_order()
         return fade(self._as_weights(histories), order, self.recency)

@@ -1,4 +1,4 @@
-"""Factor models that make vectors out of the features of users and items."""
+"""Factor models with vectors from the features of users and items."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from fastrec.solvers.ridge import check_features, map_features
 
 
 class FeaturedFactors(UpdatingFactors):
-    """Factor models that can make vectors of features: for items and users that have no events, or few.
+    """Factor models that can make vectors from features, for items and users with few or no events.
 
     A family calls `_adopt_features` in its `_fit`, sets the maps, and defines `_as_item_factors`,
     `_as_user_factors` and `_fold_in_from`.
@@ -27,9 +27,9 @@ class FeaturedFactors(UpdatingFactors):
     Attributes
     ----------
     item_features_, user_features_ : csr_array of shape (n_items, m), (n_users, m), or None
-        What was given to `fit`.
+        The features given to `fit`.
     item_map_, user_map_ : ndarray of shape (m + 1, d), or None
-        float32: the vector of each feature, and as the last row what all have.
+        float32: the vector of each feature, and in the last row the part common to all.
     """
 
     _learned: ClassVar[Fields] = {
@@ -54,7 +54,7 @@ class FeaturedFactors(UpdatingFactors):
 
     @abstractmethod
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
-        """`_fold_in` of histories whose users' features make these vectors, of shape (n, d)."""
+        """Computes `_fold_in` for histories whose users' features give these vectors, of shape (n, d)."""
 
     def _adopt_features(self, shape: tuple[int, int], item_features: Any, user_features: Any) -> None:
         self.item_features_ = check_features("item_features", item_features, shape[1])
@@ -62,7 +62,7 @@ class FeaturedFactors(UpdatingFactors):
         self.item_map_ = self.user_map_ = None
 
     def item_vectors(self, item_features: Any) -> Floats:
-        """Vectors of items by their features alone: of new items, say, that were not there when the model was fitted.
+        """The vectors of items from their features alone, such as items that are new since the fit.
 
         Parameters
         ----------
@@ -72,12 +72,12 @@ class FeaturedFactors(UpdatingFactors):
         Returns
         -------
         ndarray of float32, of shape (n, d)
-            Comparable with `item_factors_`: a user's score is the inner product.
+            Vectors like `item_factors_`: a user's score is the inner product.
 
         Raises
         ------
         ValueError
-            Where the model was fitted without features of items, or with another number of them.
+            If the model was fitted without features of items, or with another number of them.
 
         Examples
         --------
@@ -91,7 +91,7 @@ class FeaturedFactors(UpdatingFactors):
         return self._as_item_factors(self._apply_map("item", item_features, self._map_of("item")))
 
     def user_vectors(self, user_features: Any) -> Floats:
-        """Vectors of users by their features alone, without any history.
+        """The vectors of users from their features alone, without a history.
 
         Parameters
         ----------
@@ -101,24 +101,24 @@ class FeaturedFactors(UpdatingFactors):
         Returns
         -------
         ndarray of float32, of shape (n, d)
-            Comparable with `user_factors_`.
+            Vectors like `user_factors_`.
 
         Raises
         ------
         ValueError
-            Where the model was fitted without features of users, or with another number of them.
+            If the model was fitted without features of users, or with another number of them.
         """
         return self._as_user_factors(self._apply_map("user", user_features, self._map_of("user")))
 
     def transform(self, X: Any, *, user_features: Any = None) -> Floats:
-        """The factors of users by their histories, seen in training or not (fold-in), and by their features.
+        """The factors of users from their histories, of training users or not (fold-in), and from their features.
 
         Parameters
         ----------
         X
             Interactions or a matrix of histories, of shape (n, n_items).
         user_features
-            Of the same users, of shape (n, m), where the model was fitted with features of users.
+            The features of the same users, of shape (n, m), if the model was fitted with features of users.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class FeaturedFactors(UpdatingFactors):
         return None if warm.all() else warm
 
     def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:
-        """Users of the training data are answered by their features where they have no history."""
+        """Marks users without a history; those of the training data are answered from their features."""
         if self.user_features_ is None or audience.codes is None:
             return super()._helpless(audience, on_empty)
         described = np.append(np.diff(self.user_features_.indptr) > 0, False)[audience.codes]
@@ -193,4 +193,4 @@ class FeaturedFactors(UpdatingFactors):
         super()._check_relations(ranges=ranges)
         for side in ("item", "user"):
             if (getattr(self, f"{side}_features_") is None) != (getattr(self, f"{side}_map_") is None):
-                raise ValueError(f"{side}_features_ and {side}_map_ must be there together")
+                raise ValueError(f"{side}_features_ and {side}_map_ must be given together")

@@ -1,4 +1,4 @@
-"""Values that models hold beside plain arrays: vocabularies, facts about items, codecs, an index, other models."""
+"""Fields of models other than plain arrays: vocabularies, facts about items, codecs, an index, other models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ EPOCH_RESULTS: dict[str, Field] = {
     "loss_curve_": Array(("epochs",), "float64", finite=False),
     "n_iter_": Value(int, least=0),
 }
-"""What estimators that are trained by epochs tell of it."""
+"""The fields of estimators that are trained by epochs."""
 VALIDATION_CURVE = Array(("validations",), "float64", finite=False, optional=True)
 
 
 @dataclass(frozen=True)
 class Ids(Field):
-    """A vocabulary of so many ids."""
+    """A vocabulary with a number of ids."""
 
     size: Side
 
@@ -49,7 +49,7 @@ class Ids(Field):
 
 @dataclass(frozen=True)
 class Names(Field):
-    """So many strings, as scikit-learn keeps the names of columns."""
+    """A number of strings, as scikit-learn keeps the names of columns."""
 
     size: Side
 
@@ -88,7 +88,7 @@ class Facts(Field):
 
 @dataclass(frozen=True)
 class Arrays(Field):
-    """Arrays by name, which the class that holds them knows."""
+    """Arrays by name; the class that holds them knows their shapes."""
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
         """See `Field.check`."""
@@ -102,7 +102,7 @@ class Arrays(Field):
 
 @dataclass(frozen=True)
 class Codecs(Field):
-    """Codecs by the name of what they encode."""
+    """Codecs by the name of the encoded array."""
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
         """See `Field.check`."""
@@ -116,7 +116,7 @@ class Codecs(Field):
 
 @dataclass(frozen=True)
 class Index(Field):
-    """An index of so many vectors, of so many dimensions."""
+    """An index with a number of vectors and dimensions."""
 
     shape: tuple[Side, Side]
 
@@ -133,7 +133,7 @@ class Index(Field):
 
 @dataclass(frozen=True)
 class Members(Field):
-    """Models that another one is made of, which have of it what their kind of team shares."""
+    """The models in another model, without the fields that they share with it."""
 
     size: Side
     team: type[Team] = Team
@@ -171,7 +171,7 @@ class Steps(Field):
 
 @dataclass(frozen=True)
 class Origin(Field):
-    """The model that was compressed, without what is codes now."""
+    """The compressed model, without the arrays that are codes now."""
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
         """See `Field.check`."""

@@ -1,4 +1,4 @@
-"""Parts of the training data that are hidden, to find out on them what the test part must not tell."""
+"""Parts of the training data that are hidden, to choose on them what must not be chosen on the test part."""
 
 import numbers
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from fastrec.validation import check_number
 
 
 class Hidden(NamedTuple):
-    """The data to fit with, the histories of n users, and the items hidden of them, both of shape (n, n_items).
+    """The data to fit with, the histories of n users, and their hidden items, both of shape (n, n_items).
 
-    `order` is that of the histories, where the data has times. `of_training_users` says whether the rows are the users
-    that are fitted with, or others.
+    `order` is the order of the histories, if the data has times. `of_training_users` tells whether the rows are the
+    users of the fit, or others.
     """
 
     train: Any
@@ -30,33 +30,33 @@ class Hidden(NamedTuple):
 
 
 def check_validation(name: str, validation: Any) -> None:
-    """Raise a ValueError or TypeError that names the option, unless `hidden_parts` can hide by it."""
+    """Raises a ValueError or TypeError that names the option, unless `hidden_parts` accepts it."""
     if isinstance(validation, numbers.Real) and not isinstance(validation, bool):
         check_number(name, validation, minimum=0, maximum=0.5, above=True)
     elif not callable(validation) and not hasattr(validation, "get_n_splits"):
         raise TypeError(
             f"{name} must be a share of each user's items, a function that gives (train, hidden), such as split_last, "
-            f"or a splitter, such as RollingTime, got {validation!r} (functions of one's own are not kept in files)"
+            f"or a splitter, such as RollingTime, got {validation!r} (your own functions are not kept in files)"
         )
 
 
 def hidden_parts(validation: Any, X: Any, matrix: CodeMatrix) -> Iterator[Hidden]:
-    """The parts of the training data that a validation hides: by a share one, by a splitter as many as it has.
+    """The parts of the training data that a validation hides: one for a share, one for each split of a splitter.
 
     Parameters
     ----------
     validation
-        A share of each user's items, chosen by a hash of these; a function of X that gives (train, hidden); or a
-        splitter, over interactions or, of scikit-learn's kind, over users, of whom a fifth of the items is hidden.
+        A share of each user's items, chosen by a hash of these. Or a function of X that returns (train, hidden). Or a
+        splitter over interactions, or scikit-learn's kind of splitter over users, which hides a fifth of their items.
     X
-        The training data: Interactions, or anything else, which stands for `matrix`.
+        The training data: Interactions, or anything else, in whose place `matrix` is used.
     matrix
         The training data as a matrix.
 
     Raises
     ------
     ValueError, TypeError
-        Where a function or a splitter gives something else than two parts of the data.
+        If a function or a splitter does not return two parts of the data.
     """
     data = X if isinstance(X, Interactions) else None
     if isinstance(validation, numbers.Real):
@@ -88,22 +88,22 @@ def _hide_by(validation: Any, train: Any, hidden: Any, shape: tuple[int, ...]) -
         raise ValueError(
             f"{validation!r} must give parts of the data's shape, {shape}, got {histories.shape} and {found.shape}"
         )
-    # What a user has again is no discovery: it is left out of what is recommended.
+    # Items that a user has again are no discovery: recommendations leave them out.
     known = common_entries(found, histories)
     hidden = keep_entries(found, ~known & (found.data > 0))
     return Hidden(train, histories, hidden, drop_zeros_from_order(whole, order, histories))
 
 
 def _order_in(data: Any) -> Order | None:
-    """The order of the entries of Interactions; None of a matrix."""
+    """The order of the entries of Interactions; None for a matrix."""
     return data.order() if isinstance(data, Interactions) else None
 
 
 def _order_without(matrix: CodeMatrix, order: Order | None, hidden: CodeMatrix) -> Order | None:
-    """The order of a matrix without the entries that are hidden."""
+    """The order of a matrix without the hidden entries."""
     return None if order is None else drop_from_order(matrix, order, ~common_entries(matrix, hidden))
 
 
 def is_in(matrix: CodeMatrix, data: Interactions) -> NDArray[np.bool_]:
-    """Marks the events of pairs that the matrix has."""
+    """Marks the events whose pairs are in the matrix."""
     return np.isin(cell_keys(data.user_codes, data.item_codes, matrix.shape[1]), cell_numbers(matrix))

@@ -20,9 +20,9 @@ class ItemFilter(NamedTuple):
     Parameters
     ----------
     exclude
-        What is left out: a row for each user, codes for all of them, or None.
+        The items left out: a row for each user, codes for all of them, or None.
     allow
-        What may be in at all: a mask for all users, a row for each, or None for everything.
+        The items allowed: a mask for all users, a row for each, or None for all items.
     """
 
     exclude: Excluded = None
@@ -30,9 +30,7 @@ class ItemFilter(NamedTuple):
 
     @property
     def excluded_of_one(self) -> Any:
-        """The codes left out, as searches take them: of the ascending codes of a single user no mask is
-        made.
-        """
+        """The codes left out, as searches take them: a single user's ascending codes need no mask."""
         if isinstance(self.exclude, np.ndarray):
             return ExcludedCodes(np.array([0, len(self.exclude)]), readonly(self.exclude))
         return self.exclude
@@ -42,12 +40,12 @@ class ItemFilter(NamedTuple):
         return ItemFilter(_part(self.exclude, rows), _part(self.allow, rows))
 
     def within(self, allow: Allowed) -> "ItemFilter":
-        """The filter that allows what both this one and another allow, of whom one at most has rows."""
+        """The filter that allows the items that both filters allow; at most one of them has rows."""
         return ItemFilter(self.exclude, _both(self.allow, allow))
 
 
 def mask_of(codes: Codes, n: int) -> NDArray[np.bool_]:
-    """True for the codes, of shape (n,)."""
+    """The mask of the codes: True for each, of shape (n,)."""
     mask = np.zeros(n, bool)
     mask[codes] = True
     return mask
@@ -64,5 +62,5 @@ def _both(first: Allowed, second: Allowed) -> Allowed:
 
 
 def _part(filtered: Any, rows: NDArray[np.bool_] | slice) -> Any:
-    """The rows of some users; what holds for all is as it was."""
+    """The rows of some users; a filter for all users stays the same."""
     return pick_rows(filtered, rows) if isinstance(filtered, CodeMatrix) else filtered

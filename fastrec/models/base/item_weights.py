@@ -1,4 +1,4 @@
-"""The base of models whose score is a history times weights from item to item, sparse or dense."""
+"""The base of models whose score is a history times item-to-item weights, sparse or dense."""
 
 from typing import Any, ClassVar
 
@@ -28,25 +28,26 @@ from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
 
 WEIGHTS: Key[Entries] = Key("weights")
 ROWS: Key[Any] = Key("rows of the weights")
-# Sparse weights of which this share is there, or more, are added up from dense rows, which takes a third of the time,
-# where all rows have no more bytes than the second.
+# Sparse weights with at least this share of entries are added up from dense rows, which takes a third of the time,
+# unless all rows together have more bytes than the second number.
 CROWDED, COPY_BYTES = 0.125, 1 << 28
-# Lists are made of the items that a history leads to where these are fewer, on average, than this share of all.
+# Lists are made from the items that a history leads to if these are, on average, less than this share of all items.
 FEW_MET = 0.5
 USERS_AT_ONCE = 1 << 14
-# A catalogue of more items gets sparse weights from "auto": its dense ones would take 1.6 GB and a minute.
+# In a larger catalogue "auto" makes sparse weights: dense ones would take 1.6 GB and a minute.
 LARGEST_DENSE = 20_000
 
 
 class ItemWeights(Explaining, Updating):
-    """The base of models whose score of an item is the sum of a history's values times weights from item to item.
+    """The base of models whose score of an item is the sum of a history's values times item-to-item weights.
 
     A family defines ``__init__`` and ``_fit(matrix)``, which sets `weights_`.
 
     Attributes
     ----------
     weights_ : csr_array or ndarray of shape (n_items, n_items)
-        float32, read-only: in row i and column j, what a unit of item i in a history adds to the score of item j.
+        float32, read-only: the entry in row i and column j is what a unit of item i in a history adds to item j's
+        score.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"explain", "partial_fit"})
@@ -55,11 +56,10 @@ class ItemWeights(Explaining, Updating):
     weights_: Any
 
     def _update(self, change: Change) -> None:
-        """Updates the model; where items are to follow, the weights are worked out again from all the data: a
-        refit's bits.
+        """Updates the model; if items are to follow, the weights are computed again from all the data: a refit's bits.
 
-        A correction of the old ones would cost less where few entries change, but its rounding errors would add up from
-        one update to the next, and with them what a deleted user has left.
+        A correction of the old weights would cost less if few entries change. But its rounding errors would add up over
+        updates, and would keep traces of deleted users.
         """
         if len(change.items):
             self._fit(self._training)
@@ -74,12 +74,14 @@ class ItemWeights(Explaining, Updating):
         return codes, scores
 
     def _lists_directly(self, wanted: ItemFilter) -> bool:
-        """Tells whether lists can be made of the items alone that the weights of a history lead to."""
+        """Tells whether lists can be made from only the items that the weights of a history lead to."""
         plain = type(self)._score_batch is ItemWeights._score_batch and isinstance(self.weights_, CodeMatrix)
         return plain and not isinstance(wanted.allow, CodeMatrix)
 
     def _list_best(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
-        """The answers of some users, with the bits of the scores of all items; which answer where few items are met."""
+        """Lists the best items of some users, from the items met, if these are few; the scores have the bits of
+        dense ones.
+        """
         n_items, histories = self.n_features_in_, self._weigh(audience)
         if k > n_items or self._additions(histories) > FEW_MET * n_items * len(audience):
             return super()._search(audience, k, wanted)
@@ -119,7 +121,7 @@ class ItemWeights(Explaining, Updating):
         return self._select_one(who, row, k, only)
 
     def _additions(self, histories: CodeMatrix) -> float:
-        """About how many numbers are added up for some histories."""
+        """The approximate number of additions for some histories."""
         if not histories.nnz:
             return 0.0
         density = (
@@ -133,9 +135,9 @@ class ItemWeights(Explaining, Updating):
         return readonly(self.weights_)
 
     def _rows_and_weights(self, histories: CodeMatrix) -> tuple[Entries, Any]:
-        """Histories and weights as whole rows of weights are added up; the sums are the same whatever these are.
+        """The histories and weights in the form in which rows are added up; the sums do not depend on the form.
 
-        They are `_kernel_weights`, or dense rows and the histories by the places of these in place of codes.
+        They are `_kernel_weights`, or dense rows with histories that hold the places of the rows in place of codes.
         """
         rows, weights = rows_of(histories), self._derived.get(ROWS, self._find_row_weights)
         return weights.of(rows) if isinstance(weights, DenseRows) else (rows, weights)
@@ -172,7 +174,7 @@ class ItemWeights(Explaining, Updating):
         return found.astype(np.float64)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
-        """The largest weights above 0 in the items' rows of `_similarities`."""
+        """The similar items: the largest weights above 0 in the items' rows of `_similarities`."""
         weights = self._similarities()
         codes = np.empty((len(items), k), np.int32)
         scores = np.empty((len(items), k), np.float32)
@@ -189,7 +191,7 @@ class ItemWeights(Explaining, Updating):
         return codes, scores
 
     def _similarities(self) -> Any:
-        """The vectors that `similar_items` compares, by rows of the items asked about."""
+        """The vectors that `similar_items` compares, as rows of the given items."""
         return self.weights_
 
 
@@ -203,5 +205,5 @@ def is_dense(method: str, n_items: int) -> bool:
 
 
 def is_finite(values: NDArray[np.float32]) -> bool:
-    """Tells whether all are finite, with no array of flags made: the extremes carry NaN and infinity along."""
+    """Tells whether all numbers are finite, without an array of flags: the extremes pass on NaN and infinity."""
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))

@@ -1,4 +1,4 @@
-"""Items as callers name them: one list for all users, a list for each, or a matrix; all become codes and rows."""
+"""Items as callers give them: one list for all users, a list for each, or a matrix; all become codes and rows."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from fastrec.matrix.sequences import places_of_lists
 
 
 class Catalogued(Protocol):
-    """The parts of a model that are asked for here: its users and items, by ids and by codes."""
+    """The parts of a model that this module needs: its users and items, by ids and by codes."""
 
     users_: Vocabulary | None
     items_: Vocabulary | None
@@ -27,11 +27,13 @@ class Catalogued(Protocol):
 
 
 def check_same_items(model: Catalogued, X: Interactions) -> None:
-    """Raise a ValueError where X codes other items than the model, or the model's in place of its users."""
+    """Raises a ValueError if X has other items than the model, or the model's items as its users."""
     if model.items_ is None or X.items is None or X.items == model.items_:
         return
     if X.users == model.items_ or X.items == model.users_:
-        raise ValueError("X looks transposed: its users are the model's items, or its items the model's users")
+        raise ValueError(
+            "X looks transposed (transpose it): its users are the model's items, or its items the model's users"
+        )
     raise ValueError(
         f"X has another item vocabulary ({len(X.items)} items) than the model was fitted with "
         f"({len(model.items_)} items); make it with Interactions(..., items=model.items_)"
@@ -39,14 +41,14 @@ def check_same_items(model: Catalogued, X: Interactions) -> None:
 
 
 def encode_items(model: Catalogued, name: str, items: Any, on_unknown: str = "error") -> Codes:
-    """Codes of the items that the caller names, of shape (n,); -1 for the unknown, unless they are an error."""
+    """Codes of the items that the caller names, of shape (n,); unknown items are an error, or -1."""
     return model.item_vocabulary.look_up(name, items, unknown="error" if on_unknown == "error" else "code")
 
 
 def encode_lists(
     model: Catalogued, name: str, lists: Iterable[Any], on_unknown: str, *, places: bool = False
 ) -> CodeMatrix:
-    """A matrix with a row for each collection of items: of ones, or of the places of items in their list, from 1 on."""
+    """A matrix with a row for each collection of items: of ones, or of the items' places in their list, from 1 on."""
     rows = [list(as_sequence(items)) for items in lists]
     codes = encode_items(model, name, [item for row in rows for item in row], on_unknown)
     make = places_of_lists if places else rows_of_lists
@@ -54,11 +56,11 @@ def encode_lists(
 
 
 def order_lists(model: Catalogued, lists: Iterable[Any], on_unknown: str) -> Interactions:
-    """An event for each item of each list, the last one the newest; repeated ones count once, as the last of them."""
+    """An event for each item of each list, the last one the newest; a repeated item counts once, at its last place."""
     rows = [list(as_sequence(items)) for items in lists]
     codes = encode_items(model, "items", [item for row in rows for item in row], on_unknown)
     users, known = np.repeat(np.arange(len(rows)), list(map(len, rows))), codes >= 0
-    times = np.flatnonzero(known)  # all different
+    times = np.flatnonzero(known)  # all times differ
     labels = CodeVocabulary(len(rows))
     return Interactions(
         users[known], codes[known], times=times, users=labels, items=model.item_vocabulary, duplicates="max"
@@ -66,7 +68,7 @@ def order_lists(model: Catalogued, lists: Iterable[Any], on_unknown: str) -> Int
 
 
 def check_list(row: Any) -> Any:
-    """The items of one user, or a TypeError where it is an item in place of a list."""
+    """The items of one user; raises a TypeError if it is an item in place of a list."""
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TypeError(
             f"items must be a list of items for each user, as [[1, 2], [3]], got {row!r} in place of a list"
@@ -77,7 +79,7 @@ def check_list(row: Any) -> Any:
 def read_items(
     model: Catalogued, name: str, given: Any, n_users: int, on_unknown: str = "error"
 ) -> CodeMatrix | Codes | None:
-    """Items for all users as codes, or for each as a matrix of shape (n_users, n_items); None where none are given."""
+    """Items for all users as codes, or for each as a matrix of shape (n_users, n_items); None if none are given."""
     if given is None:
         return None
     if isinstance(given, Interactions) or issparse(given):
@@ -98,7 +100,7 @@ def read_items(
 
 
 def read_truth(model: Catalogued, y: Any, n_users: int) -> CodeMatrix:
-    """Reads the items to be found for each user, of shape (n_users, n_items): a matrix, or one item for each."""
+    """Reads the items to find of each user, of shape (n_users, n_items): a matrix, or one item for each."""
     if isinstance(y, Interactions):
         check_same_items(model, y)
     if is_matrix(y):

@@ -1,4 +1,4 @@
-"""Learned values in files: each kind of value as arrays (by the ends of their names) and a record, and back."""
+"""Learned values in files: each kind of value becomes arrays (by suffixes of their names) and a record, and back."""
 
 import functools
 import json
@@ -29,11 +29,11 @@ Arrays = dict[str, NDArray[Any]]
 class _Codec(NamedTuple):
     knows: Callable[[Any], bool]
     encode: Callable[[str, Any], tuple[Arrays, Record]]
-    decode: Callable[[Arrays, Record, bool], Any]  # True: numbers are looked at
+    decode: Callable[[Arrays, Record, bool], Any]  # True: also check the numbers
 
 
 def encode(name: str, value: Any) -> tuple[Arrays, Record]:
-    """A value as arrays, by the ends of their names, and as a record for JSON; a TypeError where it is of no kind."""
+    """Encodes a value as arrays, by suffixes of their names, and a record for JSON; a TypeError for other kinds."""
     for kind, codec in _CODECS.items():
         if codec.knows(value):
             arrays, record = codec.encode(name, value)
@@ -42,12 +42,12 @@ def encode(name: str, value: Any) -> tuple[Arrays, Record]:
 
 
 def decode(arrays: Arrays, record: Record, ranges: bool) -> Any:
-    """The value that `encode` made arrays and a record of; with `ranges` numbers are looked at."""
+    """Decodes the value that `encode` made arrays and a record of; with `ranges`, numbers are checked."""
     return _CODECS[record["kind"]].decode(arrays, record, ranges)
 
 
 def belongs(name: str, prefix: str) -> bool:
-    """Tells whether an array's name is that of a value, or of a part of it."""
+    """Tells whether an array's name belongs to a value, or to a part of it."""
     return name == prefix or name.startswith(f"{prefix}/")
 
 
@@ -75,7 +75,7 @@ def _decode_vocabulary(arrays: Arrays, record: Record, ranges: bool = True) -> V
 
 
 def _encode_strings(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
-    """Strings as they are; other objects, None among them, as JSON."""
+    """Encodes strings as they are; other objects, None among them, as JSON."""
     values = column.tolist()
     plain = all(isinstance(value, str) for value in values)
     try:
@@ -109,7 +109,7 @@ def _decode_times(arrays: Arrays, record: Record, ranges: bool = True) -> NDArra
 
 
 class Columns(Mapping[str, NDArray[Any]]):
-    """Columns of a loaded file by name; strings are made of bytes only when a column is first asked for."""
+    """The columns of a loaded file by name; the strings of a column are decoded on first use."""
 
     def __init__(self, parts: dict[str, tuple[Arrays, Record]]) -> None:
         self._parts = parts
@@ -134,7 +134,7 @@ class Columns(Mapping[str, NDArray[Any]]):
         return dict, (dict(self),)
 
     def check(self, name: str, *, ranges: bool) -> dict[str, int]:
-        """The length of each column; a ValueError where one is not what it must be."""
+        """Checks the length of each column; raises a ValueError if one is wrong."""
         lengths = {}
         for column, (arrays, record) in self._parts.items():
             if record["kind"] == "strings":
@@ -151,7 +151,7 @@ class Columns(Mapping[str, NDArray[Any]]):
 def _encode_columns(name: str, columns: Mapping[str, NDArray[Any]]) -> tuple[Arrays, Record]:
     arrays: Arrays = {}
     records = []
-    # Columns are numbered, as their names may hold anything, a "/" too.
+    # Columns are numbered, since their names may contain anything, even "/".
     for number, (column, values) in enumerate(columns.items()):
         parts, record = encode(f"{name}[{column!r}]", values)
         arrays |= {f"/{number}{part}": array for part, array in parts.items()}
@@ -210,7 +210,7 @@ def _of_kind(kinds: str) -> Callable[[Any], bool]:
 
 
 def _encode_rule(name: str, rule: Any) -> tuple[Arrays, Record]:
-    """A rule of re-ranking, by its name, its number, and the matrix of the items that it was bound to."""
+    """Encodes a rule of re-ranking by its name, its number, and the matrix of its items."""
     field = field_of_rule(rule)
     arrays, part = encode(name, data_of_rule(rule))
     options = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != field}
@@ -227,13 +227,13 @@ def _decode_rule(arrays: Arrays, record: Record, ranges: bool) -> Any:
 
 @functools.cache
 def _transformers() -> dict[str, type[Preprocessor]]:
-    """The transformers that files may name; found when a file has steps, since splitters take long to import."""
+    """The transformers that files may name; imported when a file has steps, since splitters take long to import."""
     public = {name: getattr(preprocessing, name) for name in preprocessing.__all__}
     return {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, Preprocessor)}
 
 
 class Steps(tuple[tuple[str, Any], ...]):
-    """The transformers of a Pipeline by their names, fitted; None in the place of one that does nothing."""
+    """The fitted transformers of a Pipeline by their names; None for a step that does nothing."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Steps) and fingerprint(list(self)) == fingerprint(list(other))

@@ -1,4 +1,4 @@
-"""The base of whatever learns from interactions: what was learned, from what data, and that it is right."""
+"""The base of all estimators that learn from interactions: what was learned, and from which data."""
 
 import inspect
 import time
@@ -33,11 +33,11 @@ from fastrec.validation import check_size, name_options
 T = TypeVar("T")
 TRAINING: Key[CodeMatrix] = Key("training")
 OF_USERS = frozenset({"partial_fit", "similar_users"})
-"""What a model can do only while it has users."""
+"""The capabilities that need users."""
 
 
 def _name_options_of(cls: type) -> None:
-    """Let the constructor and the public methods of a class name the right option for a wrong one."""
+    """Makes the constructor and the public methods of a class suggest the right option for a wrong one."""
     for name, function in list(vars(cls).items()):
         public = name == "__init__" or not (name.startswith("_") or name in ASKED)
         if public and inspect.isfunction(function) and not hasattr(function, "names_options"):
@@ -45,19 +45,20 @@ def _name_options_of(cls: type) -> None:
 
 
 class Learner(OptionsMixin, BaseEstimator, ABC):
-    """The base of whatever learns from interactions; `Recommender` says what can be asked of it."""
+    """The base of all estimators that learn from interactions; `Recommender` adds the questions."""
 
     takes_negatives: ClassVar[bool] = False
-    """Whether values below zero are data, or an error."""
+    """Whether values below zero are data; otherwise they are an error."""
 
     keeps_zeros: ClassVar[bool] = False
-    """Whether an event of value 0 is learned from (ratings), or says only that the item was had (implicit feedback)."""
+    """Whether the model learns from an event of value 0 (ratings); in implicit feedback it only "
+    "marks the item as seen."""
 
     reads_order: ClassVar[bool] = False
-    """Whether the order counts in which a user met the items: it is kept as `order_`, beside `seen_`."""
+    """Whether the model uses the order of a user's items: it is kept as `order_`, beside `seen_`."""
 
     needs_order: ClassVar[bool] = False
-    """Whether there must be an order: Interactions need times, and the values of a plain matrix are places."""
+    """Whether an order is required: Interactions need times, and the values of a plain matrix are places."""
 
     reads_events: ClassVar[bool] = False
     """Whether histories that are Interactions are read event by event, with their times, not as a matrix."""
@@ -66,10 +67,11 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     """Whether a fitted model knows the users that it was fitted with, or none (private and stripped models)."""
 
     reads_others: ClassVar[bool] = False
-    """Whether answers are made of the histories or features of others: without its users the model has none."""
+    """Whether answers come from the histories or features of other users: without its users the "
+    "model has no answers."""
 
     min_support: int = 1
-    """How many users at least stand behind an item that is given, and behind a pair of items."""
+    """The minimum number of users behind each item in an answer, and behind each pair of items."""
 
     _learned: ClassVar[Fields] = {
         "n_features_in_": Value(int, equal="n_items"),
@@ -82,10 +84,10 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         "item_counts_": Array(("n_items",), "int64", least=0),
         "duplicates_": Value(str, choices=("sum", "last", "max"), absent=True),
     }
-    """What this class adds to a fitted model, and to a saved one; each class declares only its own."""
+    """The fields that this class adds to a fitted model and its file; each class declares only its own."""
 
     _former_options: ClassVar[Mapping[str, object]] = {}
-    """What options stand for that a file does not name, since there were none when it was written."""
+    """The values of options that did not exist when a file was written."""
 
     seen_: CodeMatrix
     order_: Order | None = None
@@ -96,7 +98,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     item_info_: Mapping[str, NDArray[Any]] | None
     n_features_in_: int
     capabilities: ClassVar[frozenset[str]] = frozenset()
-    """What this family can do beyond the base: "transform", "similar_users", "explain", "partial_fit"."""
+    """The capabilities of this family beyond the base: "transform", "similar_users", "explain", "partial_fit"."""
 
     _derived: Derived
 
@@ -110,22 +112,22 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _fit(self, matrix: CodeMatrix) -> None:
-        """Learn from the checked matrix of shape (n_users, n_items): `_training`, which must not be changed."""
+        """Learns from the checked matrix `_training` of shape (n_users, n_items), which must not be changed."""
 
     def _complete(self, matrix: CodeMatrix) -> None:
-        """Completes a fit: the part that a kind of models adds after `_fit`."""
+        """Completes a fit after `_fit`; kinds of models add their part here."""
 
     # -- learning
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from interactions.
+        """Learns from interactions.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -134,12 +136,14 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError, TypeError
-            Where an option or a value of X is not what it must be. The model is left as it was.
+            If an option or a value of X is invalid. The model stays unchanged.
         """
         return self._learn(X)
 
     def _learn(self, X: Any, **options: Any) -> Self:
-        """`fit`, with further keywords for the family's `_fit`. Whatever stops it, the model is left as it was."""
+        """Runs `fit`, with further keywords for the family's `_fit`. After an error or interrupt the model is
+        unchanged.
+        """
         before, began = dict(self.__dict__), time.perf_counter()
         try:
             self._check_options()
@@ -160,7 +164,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return self
 
     def _note_seconds(self, seconds: float) -> None:
-        """Remember what the fit took, until the model changes."""
+        """Remembers the seconds of the fit, until the model changes."""
         self._derived.get(FIT_SECONDS, lambda: seconds)
 
     def _html_repr(self) -> str:
@@ -169,15 +173,15 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return show_model(self, Learner._learned, None if derived is None else derived.peek(FIT_SECONDS))
 
     def _check_factors(self) -> None:
-        """Raise a ValueError where a number of factors makes more than the memory holds: of rows, or of their pairs."""
+        """Raises a ValueError if the memory does not hold so many factors, for the rows or for pairs of factors."""
         factors = getattr(self, "factors", None)
         if isinstance(factors, int | np.integer):
             each = 4 * (sum(self.seen_.shape) + int(factors))
             check_size(f"{type(self).__name__}.factors", factors, minimum=0, each=each)
 
     def _adopt(self, X: Any) -> None:
-        """Take over the data: the matrix, the vocabularies, what is known about the items."""
-        for name in ("duplicates_", "keeps_users", "capabilities"):  # of another fit, and of a stripped model
+        """Takes over the data: the matrix, the vocabularies, and the facts about the items."""
+        for name in ("duplicates_", "keeps_users", "capabilities"):  # left from another fit, or a stripped model
             self.__dict__.pop(name, None)
         matrix = self._check_matrix(X, copy=True, minimum_rows=1)
         self.duplicates_ = self._policy_of(X)
@@ -193,7 +197,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         self.clear_derived()
 
     def _take_matrix(self, matrix: CodeMatrix) -> None:
-        """Take over what users have had, and count what of it is learned from."""
+        """Takes over the users' items, and counts the users of each item that is learned from."""
         self.n_features_in_ = int(matrix.shape[1])
         self.seen_ = matrix
         self.item_counts_ = count_codes(self._select_learned(matrix).indices, matrix.shape[1])
@@ -201,7 +205,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     # -- the data
 
     def _order_of(self, X: Any, matrix: CodeMatrix) -> Order | None:
-        """The order of X, checked already as `matrix`; None where it has none, or where none is read."""
+        """The order of X, checked already as `matrix`; None if it has none, or the model reads none."""
         if not self.reads_order:
             return None
         if not isinstance(X, Interactions):
@@ -209,19 +213,19 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         if self.needs_order and X.times is None:
             raise ValueError(
                 f"{type(self).__name__} learns from the order of events, but X has no times: make it with "
-                "Interactions(..., times=...), or name the column of times where it is read"
+                "Interactions(..., times=...), or name its column when you read the table"
             )
         return X.order()
 
     @property
     def _values_are_places(self) -> bool:
-        """Tells whether the values of `seen_` are places in an order: those of a plain matrix, where the
-        model needs one.
+        """Tells whether the values of `seen_` are places in an order: in a plain matrix, if the model needs an
+        order.
         """
         return self.needs_order and self.users_ is None
 
     def _read_histories(self, X: Any) -> tuple[CodeMatrix, Order | None]:
-        """X checked as histories, and their order. Where values are strengths, places of a plain matrix are ones."""
+        """Reads X as histories with their order. If values are strengths, places of a plain matrix become ones."""
         matrix = self._histories(X)
         order = self._order_of(X, matrix)
         if order is None or isinstance(X, Interactions) or self._values_are_places:
@@ -235,11 +239,11 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return HistoryRow(seen.indices[start:stop], seen.data[start:stop], None if order is None else order[start:stop])
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
-        """The entries of rows that the model learns from: all, but for zeros in models of implicit feedback."""
+        """The entries of rows that the model learns from: all, except zeros in models of implicit feedback."""
         return self._to_form(rows if self.keeps_zeros else drop_zeros(rows))
 
     def _to_form(self, rows: CodeMatrix) -> CodeMatrix:
-        """Rows with their values in the form that is learned from; the entries stay."""
+        """Rows with their values in the form that is learned from; the same entries."""
         return rows
 
     @property
@@ -248,7 +252,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return self._derived.get(TRAINING, self._find_training)
 
     def _training_order(self) -> Order | None:
-        """The order of the entries of `_training`, where there is one."""
+        """The order of the entries of `_training`, if there is one."""
         return drop_zeros_from_order(self.seen_, self.order_, self._training)
 
     def _find_training(self) -> CodeMatrix:
@@ -267,7 +271,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         )
 
     def _histories(self, X: Any) -> CodeMatrix:
-        """X checked as histories of users over the model's items."""
+        """Returns X, checked as histories of users over the model's items."""
         self._check_fitted()
         if isinstance(X, Interactions):
             check_same_items(self, X)
@@ -284,7 +288,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     @property
     def _own_policy(self) -> Literal["sum", "last"]:
-        """The merging of several events of one user and item, where nothing else is said."""
+        """The default policy to merge several events of one user and item."""
         return "last" if self.keeps_zeros else "sum"
 
     @property
@@ -293,34 +297,32 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         return cast("Policy", vars(self).get("duplicates_", self._own_policy))
 
     def _policy_of(self, X: Any) -> Policy:
-        """The merging of events of X: X says it, or else the model."""
+        """The policy to merge events of X: that of X, or else the model's."""
         said = X.duplicates if isinstance(X, Interactions) else None
         return self.duplicate_policy if said is None or said == "error" else said
 
     @property
     def user_vocabulary(self) -> Vocabulary:
-        """The ids of the users that are known: `users_`, or else their codes."""
+        """The ids of the known users: `users_`, or else their codes."""
         return CodeVocabulary(self.seen_.shape[0]) if self.users_ is None else self.users_
 
     @property
     def item_vocabulary(self) -> Vocabulary:
-        """The ids of the items that are known: `items_`, or else their codes."""
+        """The ids of the known items: `items_`, or else their codes."""
         return CodeVocabulary(self.n_features_in_) if self.items_ is None else self.items_
 
     @property
     def has_users(self) -> bool:
-        """Tells whether there are users to be asked by their ids: none in a private model, and none in a
-        stripped one.
-        """
+        """Tells whether the model has users to be asked for by id: private and stripped models have none."""
         return len(self.user_vocabulary) > 0
 
     def _check_has_users(self, wanted: str, instead: str) -> None:
-        """Raise a ValueError where something is wanted of users, and there are none; it says what to do instead."""
+        """Raises a ValueError if a request needs users, and there are none; the message says what to do instead."""
         if not self.has_users:
             raise ValueError(f"this {type(self).__name__} keeps no users, so {wanted}: {instead}")
 
     def _drop_users(self) -> None:
-        """Let go of the users: of each array that has a row for each of them, or for each of their events."""
+        """Drops the users: each array that has a row for each user, or for each of their events."""
         for name, field in fields_of(type(self)).items():
             if field.rows in ("n_users", "entries") and vars(self).get(name) is not None:
                 setattr(self, name, _without_rows(vars(self)[name]))
@@ -328,11 +330,11 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         self.clear_derived()
 
     def told_counts(self) -> NDArray[np.int64]:
-        """The number of users of each item, of shape (n_items,); 0 for those of fewer than `min_support`."""
+        """The number of users of each item, of shape (n_items,); 0 for items with fewer than `min_support`."""
         return np.where(self.item_counts_ >= self.min_support, self.item_counts_, 0)
 
     def clear_derived(self) -> None:
-        """Forget what follows from what was learned, since that changes; copies of the model keep what is theirs."""
+        """Drops the values derived from learned ones, before these change; copies of the model keep theirs."""
         self._derived = Derived()
 
     def derive(self, key: Key[T], make: Callable[[], T]) -> T:
@@ -353,22 +355,24 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     # -- scikit-learn, pickle and files
 
     def _restore(self, *, check: bool) -> None:
-        """Called once `load` has set all that was learned: what was never saved is made, with `check` all is checked.
+        """Completes a loaded model: makes the values that are never saved and, with `check`, checks all.
 
-        Raises a ValueError where the parts do not fit each other, so that no kernel meets a code out of range.
+        Raises a ValueError if the parts do not fit each other, so that no kernel reads a code out of range.
         """
         self.clear_derived()
         if not self.has_users:
             self.__dict__.update(keeps_users=False, capabilities=self.capabilities - OF_USERS)
 
     def _check_publishable(self) -> None:
-        """Raise a ValueError where the model must not be written to a file; called before it is."""
+        """Raises a ValueError if the model must not be written to a file."""
 
     def _check_relations(self, *, ranges: bool) -> None:
-        """Raise a ValueError where what was learned does not fit together, beyond shapes; numbers with `ranges`."""
+        """Raises a ValueError if learned values do not fit together, beyond their shapes; with `ranges` checks
+        numbers, too.
+        """
 
     def _check_data(self) -> None:
-        """Raise a ValueError where the data is none that `fit` would have taken, or the counts are not its own."""
+        """Raises a ValueError if `fit` would not have taken the data, or the counts do not follow from it."""
         if not self.has_users:  # there is nothing to count again
             return
         least = self.seen_.data.min(initial=np.inf)
@@ -378,11 +382,13 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             raise ValueError("order_ must number the entries of each row of seen_ from 0 on, each of them once")
         trained = self.seen_ if least > 0 else self._select_learned(self.seen_)
         if not np.array_equal(self.item_counts_, count_codes(trained.indices, self.n_features_in_)):
-            raise ValueError("item_counts_ must be how many users each item of seen_ has, where it is learned from")
+            raise ValueError(
+                "item_counts_ must be the number of users of each item of seen_ that the model learns from"
+            )
 
     def _sizes(self) -> Sizes:
-        """The sizes of the symbols in the shapes of `_learned`, as far as values other than arrays tell
-        them: see `fields`.
+        """The sizes of the symbols in the shapes of `_learned`, as far as other values than arrays tell them: see
+        `fields`.
         """
         n_users, n_items = self.seen_.shape
         return {"n_users": n_users, "n_items": n_items, "entries": self.seen_.nnz}
@@ -395,11 +401,11 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        freeze(self)  # unpickled arrays can be written to; kernels are compiled for those that cannot
+        freeze(self)  # unpickled arrays can be written to; kernels are compiled for read-only ones
 
 
 def _without_rows(value: Any) -> Any:
-    """A vocabulary, a matrix or an array of the same kind and width, without a row."""
+    """A vocabulary, a matrix or an array of the same kind and width, with no rows."""
     if isinstance(value, Vocabulary):
         return value.picked(np.empty(0, np.int32))
     if isinstance(value, CodeMatrix):

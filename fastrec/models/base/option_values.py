@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 
 def describe_split(value: Any) -> Record | None:
-    """A splitter of fastrec, or one of its functions that split, as its name and its options; None for others."""
+    """Describes a splitter of fastrec, or one of its split functions, by its name and options; None for others."""
     made, options = (value if callable(value) else type(value)), {}
     if isinstance(value, functools.partial) and not value.args:
         made, options = value.func, value.keywords
@@ -25,9 +25,7 @@ def describe_split(value: Any) -> Record | None:
 
 
 def _decode_split(record: Record) -> Any:
-    """Makes the splitter that `describe_split` described: found by its name in fastrec's own list, and nowhere
-    else.
-    """
+    """Makes the splitter that `describe_split` described; its name is looked up in fastrec's own list alone."""
     if record["name"] not in preprocessing.__all__:
         raise ValueError(f"{record['name']!r} is no split of fastrec")
     made = getattr(preprocessing, record["name"])
@@ -38,14 +36,14 @@ def _decode_split(record: Record) -> Any:
 
 
 def encode_value(name: str, value: Any) -> Any:
-    """An option as JSON holds it; a TypeError that names it where no file can hold it."""
+    """Encodes an option for JSON; raises a TypeError that names it if no file can hold it."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
-        return {"float": repr(value)}  # JSON has no word for it
+        return {"float": repr(value)}  # JSON has no such numbers
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, tuple):  # of JSON's own there is only the list
+    if isinstance(value, tuple):  # JSON itself has only lists
         return {"tuple": [encode_value(name, item) for item in value]}
     if isinstance(value, list):
         return [encode_value(name, item) for item in value]
@@ -55,7 +53,7 @@ def encode_value(name: str, value: Any) -> Any:
 
 
 def decode_value(value: Any) -> Any:
-    """The option that `encode_value` encoded."""
+    """Decodes the option that `encode_value` encoded."""
     if isinstance(value, list):
         return [decode_value(item) for item in value]
     if isinstance(value, dict):

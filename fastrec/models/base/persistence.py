@@ -1,4 +1,4 @@
-"""Models in files and out of them: what is learned as arrays, options as JSON, and no code."""
+"""Model files: learned values as arrays, options as JSON, and no code."""
 
 import copy
 import inspect
@@ -24,29 +24,29 @@ MOST_JOBS = 1 << 16
 
 
 def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
-    """Write a fitted model to a file, whole or not at all.
+    """Writes a fitted model to a file, whole or not at all.
 
-    Everything that it needs goes with it: vocabularies, titles, what each user has seen. Options that are no data (a
-    callback, a random generator in use) are stored as None; the file's metadata names them.
+    The file contains everything that the model needs: vocabularies, titles, and the users' histories. Options that are
+    no data (a callback, a random generator in use) are stored as None; the file's metadata names them.
 
     Parameters
     ----------
     model
         A fitted model of fastrec.
     path
-        The file to make, or to replace.
+        The file to create or replace.
     mode
-        The file's permissions. It holds what each user has seen, and is its owner's alone unless 0o640, say, lets a
-        group read it. (Not on Windows.)
+        The file's permissions. The file holds the users' histories, so by default its owner alone may read it; 0o640
+        lets a group read it. (Not on Windows.)
 
     Raises
     ------
     NotFittedError
-        Where the model is not fitted.
+        If the model is not fitted.
     TypeError
-        Where its class is not one that `load` would make, or an option is nothing that a file can hold.
+        If `load` does not know its class, or a file cannot hold an option.
     ValueError
-        Where what it has learned, or an option, is not what its class declares: `load` would refuse it.
+        If a learned value or an option is not what its class declares: `load` would refuse it.
 
     Examples
     --------
@@ -59,17 +59,17 @@ def save(model: Any, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> No
     """
     arrays, record = describe(model)
     check_publishable(model)
-    check_learned(model, ranges=True)  # what `load` would refuse is not written
+    check_learned(model, ranges=True)  # a file that `load` would refuse is not written
     write_arrays(path, arrays, record, mode=mode)
 
 
 def check_publishable(model: Any) -> None:
-    """Raise a ValueError where a model must not be written to a file."""
+    """Raises a ValueError if a model must not be written to a file."""
     model._check_publishable()
 
 
 def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True) -> Any:
-    """The model in a file.
+    """Loads the model of a file.
 
     No code from the file is run: it names a class of fastrec, and holds that class's options and arrays.
 
@@ -78,11 +78,11 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
     path
         A file of `save`.
     verify
-        True checks the checksums of all arrays and that they fit each other, for which everything is read once.
-        "header" reads the header alone, in about a millisecond: for files that nobody else could have changed.
+        True checks the checksums of all arrays and that they fit each other; everything is read once. "header" reads
+        the header alone, in about a millisecond: use it for files that nobody else can change.
     mapped
-        True maps the file into memory, so that processes which load it share its arrays: it must then be replaced as
-        `save` does it, never overwritten, which would change the model or end the process. False reads it.
+        True maps the file into memory, so that all processes that load it share its arrays. Replace such a file as
+        `save` does; never overwrite it, which would change the model or end the process. False reads it.
 
     Returns
     -------
@@ -91,10 +91,10 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
     Raises
     ------
     FileError
-        (A ValueError.) Where the file is cut short, altered, of a newer version, a pickle, or no model: the message
-        says which.
+        (A ValueError.) If the file is cut short, altered, of a newer version, a pickle, or no model: the message says
+        which.
     FileNotFoundError
-        Where there is none.
+        If there is no such file.
     """
     arrays, record = read_arrays(path, verify=verify, mapped=mapped)
     with refused(path, "model"):
@@ -102,7 +102,9 @@ def load(path: str | os.PathLike[str], *, verify: bool | Literal["header"] = Tru
 
 
 def freeze(model: Any) -> None:
-    """Make all learned arrays read-only, as memory-mapped ones are: kernels are compiled once, for such arrays."""
+    """Makes all learned arrays read-only, like memory-mapped ones, so that kernels are compiled for one kind of
+    array.
+    """
     for name in fields_of(type(model)):
         value = vars(model).get(name)
         if isinstance(value, np.ndarray) and value.dtype != object:
@@ -113,9 +115,9 @@ def freeze(model: Any) -> None:
 
 
 def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Record]:
-    """A fitted model as named arrays, and as a record for JSON: its class, its options and what its arrays are.
+    """Describes a fitted model as named arrays, and a record for JSON: its class, its options and its kinds of arrays.
 
-    `leave_out` names what it learned that is kept elsewhere.
+    `leave_out` names the learned values that are kept elsewhere.
     """
     name = type(model).__name__
     kind: type = type(model)
@@ -139,7 +141,7 @@ def describe(model: Any, leave_out: tuple[str, ...] = ()) -> tuple[Arrays, Recor
 
 
 def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) -> Any:
-    """The model that `describe` described; with `check`, its arrays are looked at and must fit each other."""
+    """Makes the model that `describe` described; with `check`, its arrays are checked and must fit each other."""
     if "class" not in record or "learned" not in record:
         raise ValueError("it holds arrays, but no fastrec model")
     model = _assemble(arrays, record, check)
@@ -153,11 +155,11 @@ def rebuild(arrays: Mapping[str, NDArray[Any]], record: Record, *, check: bool) 
 
 
 def check_learned(model: Any, *, ranges: bool, besides: frozenset[str] = frozenset()) -> None:
-    """Raise a ValueError where what a model has learned is not what its class declares, but for what is named.
+    """Raises a ValueError if a learned value is not what the class declares, except those of the given names.
 
-    With `ranges` the numbers are looked at too, not the types and shapes alone.
+    With `ranges` the numbers are checked, too, not only types and shapes.
     """
-    if not getattr(type(model), "_rebuilt_options", ()):  # which are there only when the model is whole
+    if not getattr(type(model), "_rebuilt_options", ()):  # these exist only once the model is complete
         model._check_options()
     for name, value in model.get_params(deep=False).items():
         if isinstance(value, int | float) and name != "random_state":
@@ -170,7 +172,7 @@ def check_learned(model: Any, *, ranges: bool, besides: frozenset[str] = frozens
 
 
 def share(model: Any) -> None:
-    """Hand on to the models that it is made of what is the whole's."""
+    """Gives the members of a model the values that belong to the whole."""
     for value in list(vars(model).values()):
         if isinstance(value, Team):
             for member in value:
@@ -179,17 +181,17 @@ def share(model: Any) -> None:
 
 
 def _check_options(model: Any, left_out: list[str]) -> None:
-    """Raise a ValueError or TypeError where an option is not what the constructor's documentation says."""
+    """Raises a ValueError or TypeError if an option is not what the constructor's documentation says."""
     probe, defaults = copy.copy(model), inspect.signature(type(model)).parameters
-    for name in left_out:  # is no data, and None in its place may be no option
+    for name in left_out:  # these options are no data: they are None, which may be no valid value
         setattr(probe, name, defaults[name].default)
     probe._check_options()
 
 
 class Team(tuple[Any, ...]):
-    """Fitted models that another one is made of: equal where they are of one class and learned the same.
+    """The fitted models in another model: equal if they have the same class and learned the same.
 
-    In a file they are without what `SHARED` names, which is the whole model's own: it hands that on in `_restore`.
+    In a file they lack the values in `SHARED`, which belong to the whole model: it gives them back in `_restore`.
     """
 
     SHARED: ClassVar[tuple[str, ...]] = ("seen_", "order_", "item_counts_", "users_", "items_", "item_info_")
@@ -202,7 +204,7 @@ class Team(tuple[Any, ...]):
 
 
 class LastStep(Team):
-    """The model at the end of a Pipeline: its data is its own, as the steps made it."""
+    """The model at the end of a Pipeline: its data is the output of the steps, so it shares nothing."""
 
     SHARED = ("users_", "items_", "item_info_")
 
@@ -212,13 +214,13 @@ TEAMS: dict[str, type[Team]] = {"team": Team, "last step": LastStep}
 
 
 def restore_member(member: Any, shared: Mapping[str, Any], *, check: bool) -> None:
-    """Hand on to a model of a loaded team what is the whole's, and let it make what was never saved."""
+    """Gives a member of a loaded model the values of the whole, and completes it."""
     vars(member).update(shared)
     member._restore(check=check)
 
 
 def _without_shared(team: Team) -> Any:
-    """The learned values of the models, as bytes and records."""
+    """The learned values of the models without the shared ones, as bytes and records."""
     arrays, record = _encode_team("team", team)
     learned = [{name: part for name, part in one.items() if not name.startswith("options")} for one in record["models"]]
     return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}, learned
@@ -235,7 +237,7 @@ def _encode_team(name: str, team: Team) -> tuple[Arrays, Record]:
 
 
 def _decode_team(arrays: Arrays, record: Record, ranges: bool) -> Team:
-    """The models of a record that `_encode_team` made."""
+    """Decodes the models of a record that `_encode_team` made."""
     models = []
     for number, described in enumerate(record["models"]):
         prefix = f"/{number}/"
@@ -245,7 +247,7 @@ def _decode_team(arrays: Arrays, record: Record, ranges: bool) -> Team:
 
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) -> Any:
-    """The model with its options and what it learned, before it has looked at any of it."""
+    """Assembles the model from its options and learned values, before it has read any of them."""
     kind = find_class(record["class"])
     if kind is None:
         raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
@@ -258,7 +260,7 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) 
         prefix = attribute.rstrip("_")
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
         setattr(model, attribute, (_decode_team if spec["kind"] in TEAMS else decode)(parts, spec, ranges))
-    freeze(model)  # copies only what another program wrote unaligned
+    freeze(model)  # copies only arrays that another program wrote unaligned
     return model
 
 
@@ -279,7 +281,7 @@ def _encode_options(model: Any) -> tuple[Record, list[str]]:
     rebuilt: frozenset[str] = getattr(type(model), "_rebuilt_options", frozenset())
     for name, value in model.get_params(deep=False).items():
         if name in rebuilt:
-            options[name] = None  # the model makes it again of what it learned, in `_restore`
+            options[name] = None  # the model makes it again from its learned values, in `_restore`
         elif (described := describe_split(value)) is not None:
             options[name] = described
         elif callable(value) or hasattr(value, "get_n_splits") or isinstance(value, _RANDOM):

@@ -1,4 +1,4 @@
-"""The base of private models: learned by noised sums over users, and kept without any user."""
+"""The base of private models: they learn from noised sums over users, and keep no user."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ from fastrec.privacy import Budget, NotPrivateWarning, Spending
 from fastrec.privacy.contributions import count_shares
 from fastrec.privacy.spending import LARGEST_EPSILON, Record
 
-# An item with so many standard deviations of the noise stands out of it.
+# An item stands out of the noise if it exceeds 0 by so many of its standard deviations.
 DEVIATIONS = 2.0
 
 
@@ -32,19 +32,19 @@ def _check_path(name: str, value: object) -> None:
 class PrivateRecommender(Recommender):
     """The base of private models; a family defines ``__init__`` and ``_fit_private``.
 
-    What is learned are sums over users with noise, so that it says next to nothing about whether any one user was among
-    them. The model keeps no user: neither ids nor histories, nor exact counts of items. It is asked with histories
-    (``recommend(matrix)``, ``model.histories(lists)``); `with_users` makes a copy that knows the users of some data.
+    The model learns sums over users with noise, which say next to nothing about whether any one user was in the data.
+    It keeps no user: neither ids nor histories, nor exact counts of items. It answers histories (``recommend(matrix)``,
+    ``model.histories(lists)``); `with_users` makes a copy that knows the users of some data.
 
     Attributes
     ----------
     item_scores_ : ndarray of shape (n_items,)
-        What users have, float32: for each item the sum of 1 / √(items of the user) over its users, with noise; 0 where
-        it does not stand out of the noise. Such items are not recommended.
+        float32: for each item the sum of 1 / √(items of the user) over its users, with noise; 0 if it does not stand
+        out of the noise. Items with 0 are not recommended.
     item_counts_ : ndarray of shape (n_items,)
-        The same in whole numbers, 1 at least where it is above 0: no exact counts of users.
+        The same as whole numbers, at least 1 for scores above 0: these are no exact counts of users.
     privacy_ : dict
-        What was released, and what it costs: epsilon, delta, mu, and each release.
+        The releases and their cost: epsilon, delta, mu, and each release.
     """
 
     _options: ClassVar[Options] = {
@@ -70,7 +70,7 @@ class PrivateRecommender(Recommender):
 
     @abstractmethod
     def _fit_private(self, matrix: CodeMatrix, spending: Spending) -> None:
-        """Learn by releases of `spending` alone, the counts of `_release_counts` among them."""
+        """Learns from releases of `spending` alone, the counts of `_release_counts` among them."""
 
     @property
     def privacy_(self) -> Record:
@@ -80,12 +80,12 @@ class PrivateRecommender(Recommender):
         return record
 
     def with_users(self, X: Any) -> Self:
-        """A copy of the model that knows users: it answers them by their ids, and is not to be published.
+        """Returns a copy of the model with users: it answers their ids, and must not be published.
 
         Parameters
         ----------
         X
-            Interactions with the model's items, or a matrix of shape (n_users, n_items): what they have had.
+            The users' items: Interactions with the model's items, or a matrix of shape (n_users, n_items).
 
         Returns
         -------
@@ -94,7 +94,7 @@ class PrivateRecommender(Recommender):
         Raises
         ------
         ValueError
-            Where X has other items than the model.
+            If X has other items than the model.
 
         Examples
         --------
@@ -121,7 +121,7 @@ class PrivateRecommender(Recommender):
         self.privacy_record_ = json.dumps(spending.record())
 
     def _complete(self, matrix: CodeMatrix) -> None:
-        """Keep nobody: no ids, no histories, and counts that are paid for in place of the exact ones."""
+        """Drops all users: no ids, no histories, and noised counts in place of the exact ones."""
         self._drop_users()
         self.item_counts_ = _whole(self.item_scores_)
 
@@ -138,13 +138,13 @@ class PrivateRecommender(Recommender):
         return self.item_scores_
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
-        """No item is like another one: nothing about pairs was paid for."""
+        """No item is similar to another one: pairs of items were never released."""
         return np.full((len(items), k), -1, np.int32), np.full((len(items), k), -np.inf, np.float32)
 
     # -- files
 
     def _check_publishable(self) -> None:
-        """Refuse to write users that nobody has paid for; warn where the noise can be repeated."""
+        """Refuses to write users whose privacy was not paid for; warns if the noise can be reproduced."""
         name = type(self).__name__
         if self.seen_.shape[0]:
             raise ValueError(
@@ -153,7 +153,8 @@ class PrivateRecommender(Recommender):
             )
         if not self.privacy_["private"]:
             warn_caller(
-                f"this {name} is not private: its noise came from noise_seed, and can be taken away again",
+                f"this {name} is not private: its noise came from noise_seed and can be subtracted "
+                "again: leave out noise_seed",
                 NotPrivateWarning,
             )
 
@@ -161,7 +162,7 @@ class PrivateRecommender(Recommender):
         super()._check_relations(ranges=ranges)
         record = json.loads(self.privacy_record_)
         if not isinstance(record, dict) or not {"private", "epsilon", "delta", "releases"} <= record.keys():
-            raise ValueError("privacy_record_ must say what was released, and what it costs")
+            raise ValueError("privacy_record_ must hold the releases and their cost")
 
     def _check_data(self) -> None:
         if self.seen_.shape[0]:

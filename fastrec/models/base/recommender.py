@@ -1,4 +1,4 @@
-"""The base of all recommenders: all questions to a model, in the ids of the caller."""
+"""The base of all recommenders: the questions to a model, in the ids of the caller."""
 
 import os
 from typing import Any, Literal, TypeAlias
@@ -32,21 +32,21 @@ class Recommender(Answering):
     """The base of all recommenders.
 
     A family defines ``__init__`` (which only stores its options), ``_fit(matrix)``, ``_score_batch(histories, codes)``,
-    what its options may be in ``_options``, and the names of what it learned in ``_learned``. A family with user and
-    item factors derives from `FactorRecommender` instead. Everything else is here: checks, the caller's ids, filters,
-    fallbacks, memory in proportion to the batch.
+    the declarations of its options in ``_options``, and those of its learned values in ``_learned``. A family with user
+    and item factors derives from `FactorRecommender` instead. Everything else is here: checks, the caller's ids,
+    filters, fallbacks, memory in proportion to the batch.
 
     Attributes
     ----------
     seen_ : csr_array of shape (n_users, n_items)
-        What users have had: float32, int32 indices, int64 indptr; read-only. A stored zero is an event of value 0:
-        models of implicit feedback do not learn from it.
+        The users' items: float32, int32 indices, int64 indptr; read-only. A stored zero is an event of value 0: models
+        of implicit feedback do not learn from it.
     item_counts_ : ndarray of shape (n_items,)
-        How many users each item has, int64; where zeros are not learned from, they do not count.
+        The number of users of each item, int64; zeros do not count if the model does not learn from them.
     duplicates_ : {"sum", "last", "max"}
-        What several events of one user and item came to; updates follow it, where their data says nothing else.
+        The policy that merged several events of one user and item; updates use it unless their data has another one.
     users_, items_ : Vocabulary or None
-        The caller's ids, where the model was fitted with Interactions.
+        The caller's ids, if the model was fitted with Interactions.
     item_info_ : mapping of str to ndarray, or None
         Titles and other facts about items, in the order of their codes.
     n_features_in_ : int
@@ -70,11 +70,10 @@ class Recommender(Answering):
         Parameters
         ----------
         users
-            One id or a sequence of n ids of users of the training data; codes, where the model was fitted with a
-            matrix. Or Interactions or a matrix of shape (n, n_items) with the histories of any users, who are folded
-            in.
+            One id or a sequence of n ids of users of the training data; codes, if the model was fitted with a matrix.
+            Or Interactions or a matrix of shape (n, n_items) with the histories of any users, who are folded in.
         k
-            How many items for each.
+            The number of items for each user.
         exclude_seen
             Leave out what the user has seen: in the training data, or in the history given.
         allow, deny
@@ -82,23 +81,23 @@ class Recommender(Answering):
             such sequences, or a sparse matrix of shape (n, n_items) whose entries count.
         on_unknown
             The answer to an id that the model does not know. "error" raises an error. "skip" leaves the user out of the
-            result, or the item out of `allow` and `deny`. "popular" recommends what is popular to the user.
+            result, or the item out of `allow` and `deny`. "popular" recommends popular items to the user.
         on_empty
-            What to do about a user with no history: recommend what is popular, or raise an error.
+            The answer to a user without history: popular items, or an error.
         exact
-            Look at all items, also where the model has an approximate index of them (`FactorRecommender.build_index`).
+            Score all items, even if the model has an approximate index of them (`FactorRecommender.build_index`).
 
         Returns
         -------
         TopK
-            Codes and scores of shape (n, k), best first, ties by code; -1 and -inf where fewer than k items are left.
+            Codes and scores of shape (n, k), best first, ties by code; -1 and -inf if fewer than k items are left.
             `fallback` marks the rows answered by popularity, whose scores are counts of users. Items without a
             training event are never recommended.
 
         Raises
         ------
         ValueError
-            Where `k` is below 1, an id is unknown, a code is out of range or a matrix has another width.
+            If `k` is below 1, an id is unknown, a code is out of range or a matrix has another width.
 
         Examples
         --------
@@ -117,13 +116,13 @@ class Recommender(Answering):
         if is_usual and known is None and audience.codes is not None and len(audience) == 1:
             return self._recommend_one(audience, k)
         wanted = self.item_filter(audience, exclude_seen, allow, deny, on_unknown)
-        if known is not None:  # users left out, once the filters that were given for each have been matched with them
+        if known is not None:  # unknown users leave after the filters have been matched with them
             audience, wanted = audience.part(known), wanted.part(known)
         model = self.exact_model() if check_flag("exact", exact) else self
         return model.answer(audience, k, wanted, on_empty)
 
     def _recommend_one(self, audience: Audience, k: int) -> TopK:
-        """`recommend` of a single known user without filters, by the shortest way."""
+        """Answers `recommend` for a single known user without filters, by the shortest way."""
         assert audience.codes is not None
         codes, scores, fallback = self.answer_one(Single(int(audience.codes[0])), k)
         return self._top(codes[None], scores[None], audience.labels, np.ones(1, bool) if fallback else None)
@@ -144,29 +143,30 @@ class Recommender(Answering):
         on_empty: OnEmpty = "popular",
         exact: bool = False,
     ) -> int:
-        """Write recommendations for many users to a Parquet or CSV file: in bounded memory, resumable after a kill.
+        """Writes recommendations for many users to a Parquet or CSV file, in bounded memory; a killed run can be
+        resumed.
 
         Parameters
         ----------
         path
-            The file: user, item, score, rank (from 1), and title where titles are known.
+            The file: user, item, score, rank (from 1), and title if titles are known.
         users
             Ids or histories, as in `recommend`; None for all users of the training data.
         k
-            How many items for each.
+            The number of items for each user.
         batch_size
-            Users at a time.
+            The number of users at a time.
         verbose
             Whether to show progress.
         mode
-            The file's permissions: its owner's alone, unless 0o640, say, lets a group read it.
+            The file's permissions: by default its owner alone may read it; 0o640 lets a group read it.
         exclude_seen, allow, deny, on_unknown, on_empty, exact
             As in `recommend`.
 
         Returns
         -------
         int
-            How many rows were written. See `fastrec.models.base.streaming.recommend_to`.
+            The number of rows written. See `fastrec.models.base.streaming.recommend_to`.
         """
         options = {
             "exclude_seen": exclude_seen,
@@ -179,12 +179,12 @@ class Recommender(Answering):
         return recommend_to(self, path, users, k, batch_size=batch_size, verbose=verbose, mode=mode, **options)
 
     def histories(self, items: Any, *, on_unknown: Literal["error", "skip"] = "error") -> CodeMatrix | Interactions:
-        """The histories of users by the ids of their items, as `recommend`, `transform` and `update_users` take them.
+        """Makes histories from ids of items, in the form that `recommend`, `transform` and `update_users` take.
 
         Parameters
         ----------
         items
-            A sequence of n sequences of item ids (codes, where the model was fitted with a matrix), the oldest first
+            A sequence of n sequences of item ids (codes, if the model was fitted with a matrix), the oldest first
             for a model that reads an order. A repeated item counts once, at its last place.
         on_unknown
             Whether an item that the model does not know is an error or left out.
@@ -192,15 +192,15 @@ class Recommender(Answering):
         Returns
         -------
         csr_array of shape (n, n_items)
-            Ones; the places of items in their list, from 1 on, where the model needs an order. Where it fades histories
-            (its `recency` is below 1), Interactions of that shape, whose times are the order.
+            A matrix of ones; or of the places of items in their list, from 1 on, if the model needs an order. If the
+            model fades histories (its `recency` is below 1), Interactions of that shape, whose times are the order.
 
         Raises
         ------
         ValueError
-            Where an id is unknown.
+            If an id is unknown.
         TypeError
-            For the items of one user alone: there has to be a list for each user.
+            If `items` holds the items of one user: give a list for each user.
 
         Examples
         --------
@@ -218,18 +218,18 @@ class Recommender(Answering):
         return encode_lists(self, "items", lists, on_unknown, places=self.needs_order)
 
     def predict(self, X: Any) -> Codes:
-        """The code of the best item that is not in the row, for each row of X.
+        """Predicts the code of the best item outside the row, for each row of X.
 
         Parameters
         ----------
         X
-            Interactions or a matrix of histories, of shape (n, n_items). The rows are folded in, those of training
-            users too.
+            Interactions or a matrix of histories, of shape (n, n_items). The rows are folded in, even those of training
+            users.
 
         Returns
         -------
         ndarray of int32, of shape (n,)
-            -1 where nothing can be recommended.
+            The codes; -1 if nothing can be recommended.
 
         Examples
         --------
@@ -240,7 +240,7 @@ class Recommender(Answering):
         return self.answer(read_histories(self, X), 1).codes[:, 0]
 
     def predict_pairs(self, users: Any, items: Any) -> NDArray[np.float32]:
-        """The scores of pairs of a user and an item.
+        """Predicts the scores of pairs of a user and an item.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class Recommender(Answering):
         Raises
         ------
         ValueError
-            Where an id is unknown, or the two are not of one length.
+            If an id is unknown, or the two are not of one length.
 
         Examples
         --------
@@ -270,7 +270,7 @@ class Recommender(Answering):
             raise ValueError(f"users and items must be of one length, got {len(audience)} and {len(codes)}")
         n = max(len(audience), len(codes)) if len(audience) and len(codes) else 0
         rows = np.arange(n) if n == len(audience) else np.zeros(n, np.int64)
-        if audience.codes is not None:  # who is asked about often is answered once
+        if audience.codes is not None:  # a user of many pairs is answered once
             _, first, number = np.unique(audience.codes, return_index=True, return_inverse=True)
             audience, rows = audience.part(first), number[rows]
         scores = self.pair_scores(audience, rows, codes if len(codes) == n else np.repeat(codes[:1], n))
@@ -278,22 +278,23 @@ class Recommender(Answering):
         return scores
 
     def similar_items(self, items: Any, k: int = 10) -> TopK:
-        """The `k` items most similar to each item, itself left out.
+        """Finds the `k` items most similar to each item, without the item itself.
 
-        Here, similar are items with the same users: the cosine of the two columns of the training data, each a user
-        or not. Models with vectors or weights for items compare those.
+        Here, similarity is the cosine of two columns of the training data as sets of users. Models with vectors or
+        weights of items compare those.
 
         Parameters
         ----------
         items
-            One id or a sequence of n ids (codes, where the model was fitted with a matrix).
+            One id or a sequence of n ids (codes, if the model was fitted with a matrix).
         k
-            How many for each.
+            The number of similar items for each.
 
         Returns
         -------
         TopK
-            Codes and scores of shape (n, k); `users` are the items asked about. Only items with a training event.
+            Codes and scores of shape (n, k); `users` holds the given items. Only items with a training event are
+            listed.
 
         Examples
         --------
@@ -319,16 +320,17 @@ class Recommender(Answering):
         X
             Interactions or a matrix of histories, of shape (n, n_items); the rows are folded in.
         y
-            What is to be found for each row: Interactions or a matrix of shape (n, n_items), or one item for each row,
-            of shape (n,). Without it, a fifth of each row's items (one at least) is hidden and to be found: chosen by
-            a hash of the row's own items, so the same in every run. Rows of fewer than two items are left out.
+            The items to find for each row: Interactions or a matrix of shape (n, n_items), or one item for each row, of
+            shape (n,). Without it, a fifth of each row's items (at least one) is hidden and must be found. A hash of
+            the row's own items chooses them, so they are the same in every run. Rows of fewer than two items are left
+            out.
         metric
             The name of a ranking metric with a cut-off, such as "recall@20".
 
         Returns
         -------
         float
-            From 0 to 1; NaN where no row has anything to find.
+            The mean, from 0 to 1; NaN if no row has an item to find.
 
         Examples
         --------
@@ -344,7 +346,7 @@ class Recommender(Answering):
             audience = audience.without(truth)
         else:
             truth = read_truth(self, y, len(audience))
-        truth = check_truth(truth)  # what is not above 0 is nothing to find
+        truth = check_truth(truth)  # values that are not above 0 are nothing to find
         rows = np.flatnonzero(np.diff(truth.indptr))
         if not len(rows):
             return float("nan")
@@ -352,5 +354,5 @@ class Recommender(Answering):
         return float(np.mean(measure(ranking, pick_rows(truth, rows), metric)[metric]))
 
     def save(self, path: str | os.PathLike[str], *, mode: int = PRIVATE) -> None:
-        """Write the model to a file that `fastrec.load` reads; see `fastrec.save`."""
+        """Writes the model to a file that `fastrec.load` reads; see `fastrec.save`."""
         save(self, path, mode=mode)

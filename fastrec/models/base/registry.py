@@ -11,7 +11,7 @@ _ON_DEMAND: dict[str, str] = {}
 
 
 def register(estimator: Estimator) -> Estimator:
-    """Let `load` make objects of this class; a class decorator for estimators of one's own.
+    """Lets `load` make objects of this class; it is a class decorator for your own estimators.
 
     Classes in `fastrec.models` register themselves. A file holds a class's name, never its code: import and register
     the class before you load the file.
@@ -19,7 +19,7 @@ def register(estimator: Estimator) -> Estimator:
     Raises
     ------
     ValueError
-        Where another class has the name already.
+        If another class has the name already.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def estimators() -> dict[str, type]:
 
 
 def register_on_demand(name: str, module: str) -> None:
-    """Names the module of a class that registers itself there: it is imported once somebody asks for the class."""
+    """Names the module of a class that registers itself there; the module is imported when the class is needed."""
     _ON_DEMAND[name] = module
 
 
 def find_class(name: str) -> type | None:
-    """The class of that name, of those that `load` makes objects of; None where there is none.
+    """The class of a name among those that `load` makes objects of; None if there is none.
 
     >>> find_class("Blend").__name__, find_class("Recommender")
     ('Blend', None)
@@ -67,7 +67,7 @@ def find_class(name: str) -> type | None:
 
 
 def loadable() -> dict[str, type]:
-    """The classes that `load` makes objects of: all estimators, and models that are made of others.
+    """The classes that `load` makes objects of: all estimators, and composed models.
 
     >>> "CompressedFactors" in loadable(), "CompressedFactors" in estimators()
     (True, False)

@@ -1,4 +1,4 @@
-"""Scores of a model for some users, in the three forms in which models give them."""
+"""Scores of a model for some users, in the three forms in which models return them."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -22,7 +22,7 @@ class DenseScores:
     Parameters
     ----------
     dense
-        Of shape (n, n_items).
+        The scores, of shape (n, n_items).
     """
 
     def __init__(self, dense: Floats) -> None:
@@ -43,11 +43,11 @@ class VectorScores:
     Parameters
     ----------
     vectors
-        Of the users, of shape (n, factors).
+        The vectors of the users, of shape (n, factors).
     item_factors
-        Of the items, of shape (n_items, factors).
+        The vectors of the items, of shape (n_items, factors).
     index
-        Of the items' factors.
+        The index of the items' factors.
     """
 
     def __init__(self, vectors: Floats, item_factors: Floats, index: ExactIndex) -> None:
@@ -68,12 +68,12 @@ class VectorScores:
 
 
 class SearchedScores:
-    """Scores that are asked for as they are needed, of a model that has neither all of them nor plain vectors.
+    """Scores that are computed as they are needed, for a model with neither dense scores nor plain vectors.
 
     Parameters
     ----------
     search, score_pairs
-        The model's own: of an audience, a number and a filter; of an audience and pairs.
+        The model's own functions: of an audience, a number and a filter; and of an audience and pairs.
     audience
         The users.
     """

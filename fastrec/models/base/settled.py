@@ -1,4 +1,4 @@
-"""Attributes of models that take in events in place, and bring what is read as a whole up to date when it is read."""
+"""Attributes of models that take in events in place: reading one brings its value up to date first."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ MISSING = object()
 
 
 class Settled:
-    """An attribute of a class: what the object's `settle` makes of it, which is called before each reading.
+    """An attribute of a class that calls the object's `settle` before each reading.
 
     >>> class Total:
     ...     total_ = Settled()
@@ -23,7 +23,7 @@ class Settled:
     Parameters
     ----------
     default
-        What an object without it has; an AttributeError where nothing is given.
+        The value for an object that lacks it; without a default, an AttributeError is raised.
     """
 
     def __init__(self, default: object = MISSING) -> None:

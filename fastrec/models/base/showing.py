@@ -1,4 +1,4 @@
-"""The view of a model in a notebook: its data, its options, and the time that its fit took."""
+"""The view of a model in a notebook: its data, its options, and the time of its fit."""
 
 import inspect
 from typing import Any
@@ -16,7 +16,7 @@ LONGEST = 200  # characters of a text that is shown
 
 
 def show_model(model: Any, common: Fields, seconds: float | None) -> str:
-    """The HTML of a model; `common` is what every fitted model has, `seconds` is what its fit took."""
+    """The HTML of a model; `common` names the fields of every fitted model, `seconds` is the time of its fit."""
     name = type(model).__name__
     if not model.__sklearn_is_fitted__():
         return show_facts(f"{name}, not fitted", {"options": _options(model)})

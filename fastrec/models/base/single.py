@@ -1,4 +1,4 @@
-"""The single user of a question, as it comes to servers, and the answer: no arrays of one."""
+"""The single user of a question, as servers get it, and the answer: without arrays of length one."""
 
 from typing import NamedTuple
 
@@ -11,16 +11,16 @@ from fastrec.models.base.audience import Audience, Learned
 
 
 class Single(NamedTuple):
-    """A user of the training data, or anybody's history.
+    """A user of the training data, or a given history.
 
     Parameters
     ----------
     code
-        Of a user of the training data, -1 for one unknown to the model; not read where there is a history.
+        The code of a user of the training data, -1 for one unknown to the model; not read if there is a history.
     history
-        What anybody has had: read-only arrays, codes of the model's items.
+        The items of the history: read-only arrays, codes of the model's items.
     vectors
-        The history's factors, of shape (1, factors), read-only, where the caller has folded it in already.
+        The history's factors, of shape (1, factors), read-only, if the caller has folded it in already.
     """
 
     code: int = -1
@@ -28,7 +28,7 @@ class Single(NamedTuple):
     vectors: Floats | None = None
 
     def audience(self, model: Learned) -> Audience:
-        """The same as an audience of one."""
+        """The user as an audience of one."""
         row = self.history
         if row is None:
             return Audience.of_users(model, np.array([self.code], np.int32))
@@ -37,7 +37,7 @@ class Single(NamedTuple):
         return Audience.of_histories(model, given, self.vectors, row.order)
 
     def row(self, model: Learned) -> HistoryRow | None:
-        """The history of the user; None where the model does not know the user."""
+        """The history of the user; None if the model does not know the user."""
         return self.history or (model.user_row(self.code) if self.code >= 0 else None)
 
 
@@ -47,9 +47,9 @@ class SingleAnswer(NamedTuple):
     Parameters
     ----------
     codes, scores
-        Of shape (k,), the best first; -1 and -inf where fewer than k are left.
+        The codes and scores, of shape (k,), the best first; -1 and -inf if fewer than k are left.
     fallback
-        Whether this is what is popular.
+        Whether the answer is by popularity.
     """
 
     codes: Codes

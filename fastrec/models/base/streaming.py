@@ -1,4 +1,4 @@
-"""Recommendations for many users, written to a file as they come: in bounded memory, and resumable."""
+"""Recommendations for many users, written to a file in batches: in bounded memory, and resumable."""
 
 import csv
 import json
@@ -36,42 +36,42 @@ def recommend_to(
     mode: int = PRIVATE,
     **options: Any,
 ) -> int:
-    """Write the recommendations for many users to a Parquet or CSV file, a batch of users at a time.
+    """Writes the recommendations for many users to a Parquet or CSV file, a batch of users at a time.
 
-    Finished batches wait in a folder beside the file, ``.<name>.parts``, until all are there; then they become the
-    file at once, so that no half of one is ever read. Called again after a kill, it goes on with the missing batches:
-    where model, users and options are the same by all of their content, however they are given.
+    Finished batches wait in a folder beside the file, ``.<name>.parts``, until all are there. Then they become the file
+    at once, so that nobody ever reads half a file. A call after a kill continues with the missing batches if model,
+    users and options have the same content.
 
     Parameters
     ----------
     model
         A fitted recommender.
     path
-        The file to write, ``.parquet`` (needs pyarrow) or ``.csv``: user, item, score, rank (from 1), and title where
-        titles are known. A file that is there already is replaced.
+        The file to write, ``.parquet`` (needs pyarrow) or ``.csv``: user, item, score, rank (from 1), and title if
+        titles are known. An existing file is replaced.
     users
-        Ids, or histories, as in `recommend`; None for all users of the training data. A set's are sorted.
+        Ids, or histories, as in `recommend`; None for all users of the training data. A set is sorted.
     k
-        How many items for each.
+        The number of items for each user.
     batch_size
-        Users at a time: what bounds the memory.
+        The number of users at a time, which bounds the memory.
     verbose
         Whether to show progress.
     mode
-        The file's permissions: what is recommended to people tells of them, so it is its owner's alone, unless 0o640,
-        say, lets a group read it.
+        The file's permissions: recommendations tell about people, so by default the file's owner alone may read it;
+        0o640 lets a group read it.
     **options
         Further options of `recommend`. `allow` and `deny` are for all users, or have a row for each of them.
 
     Returns
     -------
     int
-        How many rows were written.
+        The number of rows written.
 
     Raises
     ------
     ValueError
-        For another ending, or where parts of another job are in the way.
+        If the file has another ending, or parts of another job are in the way.
 
     Examples
     --------
@@ -112,9 +112,9 @@ def recommend_to(
 
 
 def _list_users(model: Any, users: Any) -> Any:
-    """The users in an order that is the same in each run, and that can be cut: ids, or rows of histories."""
+    """The users in an order that is the same in each run and can be cut: ids, or rows of histories."""
     if users is None:
-        model._check_has_users("there are none to write recommendations for", "give users=, their histories")
+        model._check_has_users("there are none to write recommendations for", "give their histories as users=")
         return model.user_vocabulary.ids
     if hasattr(type(users), "n_interactions") or hasattr(users, "tocsr") or getattr(users, "ndim", 1) == 2:
         return users
@@ -129,7 +129,7 @@ def _rows(asked: Any, start: int, stop: int) -> Any:
 
 
 class _Filter(NamedTuple):
-    """Items that are allowed or denied: as given, for all users, or their rows."""
+    """Allowed or denied items: as given, for all users, or their rows."""
 
     given: Any
     codes: Any
@@ -137,7 +137,7 @@ class _Filter(NamedTuple):
     @classmethod
     def of(cls, model: Any, name: str, options: dict[str, Any], n: int) -> "_Filter":
         given = options[name]
-        given = list(given) if isinstance(given, Iterator) else given  # it is asked for in each batch
+        given = list(given) if isinstance(given, Iterator) else given  # each batch reads it again
         return cls(given, read_items(model, name, given, n, options.get("on_unknown", "error")))
 
     def part(self, start: int, stop: int) -> Any:
@@ -163,7 +163,7 @@ def _job_of(model: Any, asked: Any, n: int, k: int, batch_size: int, options: di
 
 
 def _prepare(parts: Path, job: dict[str, Any]) -> None:
-    """The folder of the parts: made, or found to be of the same job; what a kill left half-written is removed."""
+    """The folder of the parts: a new one, or one of the same job; half-written parts of a killed run are removed."""
     note = parts / "job.json"
     if note.exists():
         known = json.loads(note.read_text(encoding="utf-8"))
@@ -209,7 +209,7 @@ def _write_part(top: TopK, place: Path, kind: str) -> None:
     else:
         with os.fdopen(open_anew(aside), "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            # The digits that a float32 has, no more.
+            # The digits of a float32, no more.
             columns_ = _columns(top)
             columns_["score"] = columns_["score"].astype("U32")
             writer.writerows(zip(*(column.tolist() for column in columns_.values()), strict=True))
@@ -228,7 +228,7 @@ def _arrow() -> tuple[Any, Any]:
 def _join_parquet(model: Any, parts: list[Path], target: Path, mode: int) -> int:
     pa, pq = _arrow()
     schema = pq.read_schema(parts[0]) if parts else pa.schema([("user", pa.int64()), ("item", pa.int64())])
-    # A part without a row does not know the types of its texts.
+    # A part without rows does not know the types of its texts.
     for part in parts:
         if pq.read_metadata(part).num_rows:
             schema = pq.read_schema(part)

@@ -10,30 +10,30 @@ Model = TypeVar("Model", bound=Recommender)
 
 
 def strip(model: Model) -> Model:
-    """A copy of a fitted model without its users: no ids, no histories, nothing that was learned of a single user.
+    """Returns a copy of a fitted model without its users: no ids, no histories, nothing learned about a single user.
 
     It answers histories as the model does: ``recommend(stripped.histories([["Alien", "Brazil"]]))``, and so
-    `predict_pairs`, `transform` and `explain`; `similar_items` where the model has vectors or weights of items. Whoever
-    asks it by a user's id gets an error that says so, and so does who updates it. A fit makes it an ordinary model
-    again. It is smaller, and names nobody; it is not private, since weights and vectors of items follow from what users
-    did (docs/explanation/privacy.md).
+    `predict_pairs`, `transform` and `explain`; `similar_items` if the model has vectors or weights of items. A question
+    with a user's id is an error, and so is an update. A fit makes it an ordinary model again. It is smaller and names
+    nobody. It is not private, since weights and vectors of items follow from the users' histories
+    (docs/explanation/privacy.md).
 
     Parameters
     ----------
     model
-        A fitted model, compressed, blended or re-ranked too. It stays as it is.
+        A fitted model; it may be compressed, blended or re-ranked. It stays unchanged.
 
     Returns
     -------
-    A model of the same class, that can be saved, loaded and served. Its `seen_` has no rows.
+    A model of the same class that can be saved, loaded and served. Its `seen_` has no rows.
 
     Raises
     ------
     TypeError
-        Where its answers are made of what it holds of its users: of `UserKNN`, `SequenceKNN`, `GraphFilter` and
-        `TwoStage`, and of models that have one of these as a member.
+        If its answers come from its users' data: `UserKNN`, `SequenceKNN`, `GraphFilter` and `TwoStage`, and models
+        that have one of these as a member.
     NotFittedError
-        Where it is not fitted.
+        If the model is not fitted.
 
     Examples
     --------
@@ -56,11 +56,11 @@ def strip(model: Model) -> Model:
 
 
 def _without_users(model: Any) -> Any:
-    """A copy, and copies of what it is made of, that have dropped their users and share nothing yet."""
+    """A copy of the model and of its members that have dropped their users; they share nothing yet."""
     if model.reads_others:
         raise TypeError(
-            f"{type(model).__name__} cannot be stripped: its answers are made of what it holds of its users. Publish "
-            "another model, EASE or ImplicitALS say"
+            f"{type(model).__name__} cannot be stripped: its answers come from its users' data. "
+            "Publish another model, such as EASE or ImplicitALS"
         )
     stripped = copy.copy(model)
     for name, value in list(vars(model).items()):

@@ -10,9 +10,9 @@ UNREACHED: Key[Floats] = Key("scores of unreached items")
 
 
 def faint_popularity(model: Learner, highest: float) -> Floats:
-    """The number of users of each item, scaled to a `highest` below a model's own scores, of shape (n_items,).
+    """The number of users of each item, scaled to `highest`, below a model's own scores, of shape (n_items,).
 
-    Added to these, it ends lists with what is popular.
+    Added to these, it fills the end of lists with popular items.
 
     >>> from fastrec.models import Popularity
     >>> faint_popularity(Popularity().fit([[1, 1], [0, 1]]), 1e-6)

@@ -1,4 +1,4 @@
-"""Updating: recommenders that take in new data without being fitted again."""
+"""Updating: recommenders that take in new data without another fit."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -30,30 +30,30 @@ from fastrec.validation import check_choice
 How: TypeAlias = Literal["append", "replace"]
 Picks: TypeAlias = NDArray[np.int64] | slice
 
-# What becomes of an interaction that is known already, by `Interactions.duplicates`; and by `how`, of a whole history.
+# The fate of an interaction that is known already, by `Interactions.duplicates`; and of a whole history, by `how`.
 POLICIES = {"sum": SUM, "last": LAST, "max": MAX, "error": LAST, "replace": REPLACE}
-# Entries at least that are worth a thread of their own.
+# The least number of entries that pays for a thread.
 PIECE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The change that an update has made in a model's `seen_`, which is the new matrix already.
+    """The change of a model's `seen_` by an update; `seen_` is the new matrix already.
 
     Parameters
     ----------
     before
-        What the model had learned from, of the new matrix's shape.
+        The data that the model had learned from, of the new matrix's shape.
     users
         int32, ascending: the rows that have changed, or are new.
     items
-        int32, ascending: the columns whose model is to follow; none of them where only users are updated.
+        int32, ascending: the columns whose items are to follow; none if only users are updated.
     events
-        The new events, where there are times and the caller gave Interactions; coded as they came.
+        The new events, if there are times and the caller gave Interactions; coded as they came.
     order
-        The order of the entries of `before`, where the model keeps one.
+        The order of the entries of `before`, if the model keeps one.
     derived
-        What had been worked out of what was learned before.
+        The values derived from the earlier learned values.
     """
 
     before: CodeMatrix
@@ -67,41 +67,40 @@ class Change:
 class Updating(Recommender):
     """A recommender that can follow its data; it defines `_update`.
 
-    Whatever stops an update, the model is left as it was. Arrays are replaced, never written to: a copy of the model
-    made before (``copy.copy``) answers as before.
+    After an error or interrupt in an update, the model is unchanged. Arrays are replaced, never written to: an earlier
+    copy of the model (``copy.copy``) answers as before.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"partial_fit"})
 
     _of_items: ClassVar[tuple[Key[Any], ...]] = ()
-    """What is derived of items alone, and of which of them have events: kept where both stay as they are."""
+    """Values derived from items alone and from which of them have events: kept as long as both stay the same."""
 
     takes_new_items: ClassVar[bool] = True
-    """Whether updates may bring items that the model has not met."""
+    """Whether updates may bring items that are new to the model."""
 
     @property
     def needs_times(self) -> bool:
-        """Tells whether the times of events count, which `seen_` has not: who has only that updates instead
-        of refitting.
-        """
+        """Tells whether updates need the times of events, which `seen_` lacks; without times, callers refit."""
         return False
 
     @abstractmethod
     def _update(self, change: Change) -> None:
-        """Bring what was learned in line with `seen_`, `item_counts_` and the vocabularies, which are the new ones."""
+        """Brings the learned values in line with `seen_`, `item_counts_` and the vocabularies, which are new
+        already.
+        """
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Add interactions to those that the model was fitted with.
+        """Adds interactions to those that the model was fitted with.
 
         Parameters
         ----------
         X
             Interactions, also with new users and items, whose ids join the model's; or a matrix of the shape of the
-            training data, what each user did since. Values of a pair known already are merged by the `duplicates` of
-            Interactions, or else by the model's `duplicates_`; those of a matrix are added. A model not yet fitted is
-            fitted.
+            training data with the new events. Values of a known pair are merged by the `duplicates` of Interactions, or
+            else by the model's `duplicates_`; those of a matrix are added. An unfitted model is fitted.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -110,7 +109,7 @@ class Updating(Recommender):
         Raises
         ------
         ValueError, TypeError
-            Where X is not what it must be, or a model without vocabularies is given absurdly large codes.
+            If X is invalid, or a model without vocabularies is given absurdly large codes.
 
         Examples
         --------
@@ -138,17 +137,17 @@ class Updating(Recommender):
         return self._change(merged, users, np.unique(matrix.indices), order=order)
 
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
-        """Give users a longer or another history; what the model knows about items stays as it is.
+        """Gives users a longer or another history; the item side of the model stays unchanged.
 
         Parameters
         ----------
         users
-            One id or a sequence of n ids (codes, where the model was fitted with a matrix), new ones among them.
+            One id or a sequence of n ids (codes, if the model was fitted with a matrix), new ones among them.
         histories
             Interactions or a matrix of shape (n, n_items), a row for each, in their order. Interactions that name
             their users must name these.
         how
-            Whether the rows are added to what the users have done, or take its place.
+            Whether the rows are added to the users' histories, or replace them.
 
         Returns
         -------
@@ -157,7 +156,7 @@ class Updating(Recommender):
         Raises
         ------
         ValueError, TypeError
-            Where an id occurs twice, or the histories do not fit.
+            If an id occurs twice, or the histories do not fit.
 
         Examples
         --------
@@ -185,16 +184,16 @@ class Updating(Recommender):
         return self._change(spliced, codes, np.empty(0, np.int32), users=vocabulary, order=order)
 
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
-        """Give items more or other users; what the model knows about these items follows, and about these users.
+        """Gives items more or other users; the model of these items and of these users follows.
 
         Parameters
         ----------
         items
-            One id or a sequence of n ids (codes, where the model was fitted with a matrix), new ones among them.
+            One id or a sequence of n ids (codes, if the model was fitted with a matrix), new ones among them.
         histories
-            A matrix of shape (n, n_users), a row for each item: who took it.
+            A matrix of shape (n, n_users), with the users of each item in its row.
         how
-            Whether the rows are added to what is known of the items, or take its place.
+            Whether the rows are added to the items' users, or replace them.
 
         Returns
         -------
@@ -203,7 +202,7 @@ class Updating(Recommender):
         Raises
         ------
         ValueError, TypeError
-            Where an id occurs twice, or the histories do not fit.
+            If an id occurs twice, or the histories do not fit.
 
         Examples
         --------
@@ -242,19 +241,19 @@ class Updating(Recommender):
 
     def _check_updatable(self) -> None:
         self._check_fitted()
-        self._check_has_users("it cannot be updated", "update the model that it was stripped of, and strip it again")
+        self._check_has_users("it cannot be updated", "update the original model, and strip it again")
 
     def follow(self, whole: Recommender, matrix: CodeMatrix, order: Order | None, change: Change) -> None:
-        """Follow the model that this one is a member of, whose data, ids and facts about items are its own.
+        """Follows the whole model that this one is a member of and shares data, ids and facts about items with.
 
         Parameters
         ----------
         whole
             The model that has changed.
         matrix, order
-            What it learns from now, which may not be all that its users have had, and the order of that.
+            The data to learn from now, possibly only a part of the users' items, and its order.
         change
-            What has changed of it.
+            The change of that data.
         """
         users, items, info = whole.users_, whole.items_, whole.item_info_
         self._change(
@@ -262,10 +261,10 @@ class Updating(Recommender):
         )
 
     def _take_in(self, X: Interactions) -> Self:
-        """`partial_fit` with ids of its own."""
+        """Runs `partial_fit` for data with ids."""
         self._check_catalogue(X)
         if not (len(X.users) and len(X.items)):
-            return self  # nothing: a day without events
+            return self  # an empty update: a day without events
         given = self._check_matrix(X)
         users, user_codes = self.user_vocabulary.grow("users", X.users.ids)
         items, item_codes = self.item_vocabulary.grow("items", X.items.ids)
@@ -294,12 +293,12 @@ class Updating(Recommender):
                 raise ValueError(f"X has {words[given.kind]} as {name}, the model {words[known.kind]}")
 
     def _joining(self, X: Interactions) -> str:
-        """The way in which events of known pairs in X join the known values."""
+        """The policy that joins events of known pairs in X with the known values."""
         X.tell_merged(type(self).__name__, self._own_policy)
         return X.duplicates or str(self.duplicate_policy)
 
     def _splice(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:
-        """`splice`. What events add up to is had, though it be 0; in matrices what adds up to 0 is no entry."""
+        """Runs `splice`. An event whose values add up to 0 stays an entry; in a matrix, a sum of 0 is no entry."""
         spliced = splice(matrix, rows, others, policy, effective_jobs(getattr(self, "n_jobs", None)))
         if events or policy != "sum" or self.keeps_zeros or not self.takes_negatives or spliced.data.all():
             return spliced
@@ -315,7 +314,7 @@ class Updating(Recommender):
         after: CodeMatrix,
         order: Order | None = None,
     ) -> Order | None:
-        """The order of `after`, where the model keeps one: what was added is the newest, by its own order or by code.
+        """The order of `after`, if the model keeps one: added entries are the newest, in their own order or by code.
 
         `order` is that of `before`, if it is not the model's own.
         """
@@ -337,7 +336,7 @@ class Updating(Recommender):
         events: Interactions | None = None,
         order: Order | None = None,
     ) -> Self:
-        """Take over the new matrix and let the family follow. Whatever stops it, the model is left as it was."""
+        """Takes over the new matrix and lets the family follow. After an error or interrupt the model is unchanged."""
         state = dict(self.__dict__)
         before, order_before = resize(self._training, matrix.shape), self._training_order()
         change = Change(before, changed, touched.astype(np.int32), events, order_before, self._derived)
@@ -367,12 +366,12 @@ class Updating(Recommender):
 
 
 def _check_same_users(histories: Any, given: Any) -> None:
-    """Refuse Interactions whose rows are of other users than those given, or of these in another order."""
+    """Refuses Interactions whose rows have other users than the given ones, or another order of them."""
     if not isinstance(histories, Interactions) or isinstance(histories.users, CodeVocabulary):
         return
     named, wanted = histories.users.ids.tolist(), np.asarray(given).tolist()
     if named == wanted or (named and wanted and type(named[0]) is not type(wanted[0])):
-        return  # of another type are numbers where nobody has given names
+        return  # numbers of another type, if the caller gave no names
     place = next(place for place, pair in enumerate(zip(named, wanted, strict=True)) if pair[0] != pair[1])
     raise ValueError(
         f"histories has the user {named[place]!r} in row {place}, users has {wanted[place]!r} there: give both in one "
@@ -381,14 +380,14 @@ def _check_same_users(histories: Any, given: Any) -> None:
 
 
 def coded_events(model: Recommender, events: Interactions) -> tuple[Codes, Codes]:
-    """The users and items of an update's events, by the codes that the model has for them now."""
+    """The users and items of an update's events, as the model's present codes."""
     users = model.user_vocabulary.encode(events.users.ids)
     items = model.item_vocabulary.encode(events.items.ids)
     return users[events.user_codes], items[events.item_codes]
 
 
 def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
-    """The matrix with more rows and columns, all of them empty; its entries are not copied.
+    """The matrix with more rows and columns, all of them empty; entries are not copied.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> resize(check_matrix([[1, 2]]), (2, 3)).toarray()
@@ -401,7 +400,7 @@ def resize(matrix: CodeMatrix, shape: tuple[int, int]) -> CodeMatrix:
 
 
 def _ascending(name: str, given: Any, codes: Codes) -> tuple[Codes, Picks]:
-    """The codes in ascending order, and how to bring what was given into it; none of them may be there twice."""
+    """The codes in ascending order, and the permutation that sorts them; raises an error if a code occurs twice."""
     if bool((codes[1:] > codes[:-1]).all()):
         return codes, slice(None)
     order = np.argsort(codes, kind="stable")
@@ -422,19 +421,19 @@ def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_j
     matrix
         Of shape (n, n_items).
     rows
-        Which rows, in ascending order, of shape (m,).
+        The numbers of the rows, ascending, of shape (m,).
     others
         Of shape (m, n_items).
     policy
-        What an entry is that both have: "sum", "max" or "last" (that of `others`), as `Interactions.duplicates`;
-        "error" refuses it. "replace" leaves nothing of the old rows.
+        The value of an entry that both have: "sum", "max" or "last" (that of `others`), as in
+        `Interactions.duplicates`; "error" refuses it. "replace" leaves nothing of the old rows.
     n_jobs
         Threads.
 
     Raises
     ------
     ValueError
-        Where an entry is refused, or a sum is beyond float32.
+        If an entry is refused, or a sum is beyond float32.
 
     Examples
     --------
@@ -460,7 +459,7 @@ def splice(matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, n_j
     grown[rows] = lengths
     indptr = starts_of(grown)
     out = Entries(readonly(indptr), np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
-    # A piece is some of the given rows, each with those that follow it up to the next.
+    # A piece is some of the given rows, each with the rows that follow it up to the next given one.
     ends = np.append(indptr[rows[1:]], indptr[-1])
     cuts = balanced_cuts(np.diff(ends, prepend=0), min(n_jobs, 1 + len(out.indices) // PIECE))
 
@@ -480,7 +479,7 @@ def _matrix_of(rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], 
 def _extend_info(
     known: Mapping[str, NDArray[Any]] | None, X: Interactions, codes: Codes, size: int, grown: int
 ) -> Mapping[str, NDArray[Any]] | None:
-    """Facts about the items, those of new ones from X where it has them."""
+    """The facts about the items, with those of new items from X if it has them."""
     if known is None or grown == size:
         return None
     info = dict(_pad_info(known, grown - size) or {})
@@ -490,7 +489,7 @@ def _extend_info(
             filled, own = info[name].copy(), known[name].dtype
             filled[codes[new]] = column[new]
             if own.kind in "biu" and not np.isnan(filled).any():
-                filled = filled.astype(own)  # nothing is missing
+                filled = filled.astype(own)  # no value is missing
             info[name] = filled
     return info
 
@@ -502,12 +501,12 @@ def _pad_info(known: Mapping[str, NDArray[Any]] | None, more: int) -> Mapping[st
 
 
 def pad_facts(column: NDArray[Any], more: int) -> NDArray[Any]:
-    """A column of facts about items, with so many more of whom nothing is known.
+    """A column of facts about items, extended by items without known facts.
 
     >>> pad_facts(np.array([1979, 1985]), 1)
     array([1979., 1985.,   nan])
     """
     if column.dtype.kind in "biu" and more:
-        column = column.astype(np.float64)  # of these none says that it is missing
+        column = column.astype(np.float64)  # these types have no value for a missing fact
     nothing: Any = {"f": np.nan, "M": "NaT", "m": "NaT"}.get(column.dtype.kind, "")
     return np.concatenate([column, np.full(more, nothing, column.dtype)])

@@ -1,4 +1,4 @@
-"""Updates of factor models: users are folded in, items change where they are asked to."""
+"""Updates of factor models: users are folded in, and items change if asked to."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from fastrec.models.base.updating import Change, Updating
 class UpdatingFactors(Updating, FactorRecommender):
     """The base of factor models that can be updated; a family defines `_update_items`.
 
-    After every update `user_factors_` is what it is after a fit: `transform` of the users' histories.
+    After every update, as after a fit, `user_factors_` is `transform` of the users' histories.
     """
 
     capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
@@ -27,10 +27,14 @@ class UpdatingFactors(Updating, FactorRecommender):
 
     @abstractmethod
     def _update_items(self, change: Change) -> None:
-        """Bring `item_factors_` in line with `seen_`, new items included; a function of what the model is alone."""
+        """Brings `item_factors_` in line with `seen_`, new items included; the result depends on the model's state
+        alone.
+        """
 
     def _update(self, change: Change) -> None:
-        """Users alone: those named are folded in. Items too: these first, then all users, since all depend on them."""
+        """Folds in the named users. If items change, too, they come first, and then all users, since all depend on
+        them.
+        """
         if len(change.items):
             self._update_items(change)
             self.clear_derived()

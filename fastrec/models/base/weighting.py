@@ -1,4 +1,4 @@
-"""The form in which values are learned from, and histories answered: as they are, as logarithms, or as ones."""
+"""The form of values in learning and in histories: raw values, logarithms, or ones."""
 
 from typing import Any, ClassVar, Literal
 
@@ -16,24 +16,24 @@ from fastrec.options import Choice, Options
 
 Form = Literal["raw", "log", "binary"]
 
-# Values have a heavy tail where their deviation is above their mean, as no exponential distribution's is. Fewer values,
-# or fewer different ones, are too few to tell; and where the mean is below 1, they have been weighed down on purpose.
+# Values have a heavy tail if their deviation is above their mean, as in no exponential distribution. Fewer values, or
+# fewer different ones, are too few to tell. With a mean below 1 they have been weighted down on purpose.
 ENOUGH, DIFFERENT, LOOKED_AT = 100, 20, 100_000
 
 
 class HeavyTailWarning(UserWarning):
-    """Values of which a few outweigh all others, as those of counts and durations do."""
+    """A warning about values of which a few outweigh all others, such as counts and durations."""
 
 
 class Weighted(Recommender):
-    """A recommender with the option `weighting`: in which form values are learned from, and histories answered.
+    """A recommender with the option `weighting`: the form of values in learning and in histories.
 
-    `seen_` keeps the values as they came, so that updates add to them.
+    `seen_` keeps the raw values, so that updates add to them.
 
     Attributes
     ----------
     weighting_ : {"raw", "log", "binary"}
-        The form that was used: the option, or what "auto" came to.
+        The form that was used: the option, or the choice of "auto".
     unit_ : float
         The value that counts 1 in the form "log": the median of the training values.
     """
@@ -54,12 +54,10 @@ class Weighted(Recommender):
         values = np.abs(drop_zeros(self.seen_).data)
         self.weighting_ = self._choose_form(values, are_chosen_weights(X))
         self.unit_ = float(np.median(values)) if self.weighting_ == "log" and len(values) else 1.0
-        self.clear_derived()  # the training data, in the form of before
+        self.clear_derived()  # derived values of the training data in the old form
 
     def _choose_form(self, values: NDArray[np.float32], chosen: bool) -> Form:
-        """The form that the option names. Of "auto", where the values have a heavy tail, which is told: logarithms
-        where they are sums of weights that were chosen, so that these still count, else ones.
-        """
+        """Chooses the form that the option names. "auto" goes by the tail of the values, and warns if it is heavy."""
         if self.weighting != "auto":
             return self.weighting  # type: ignore[return-value]
         if (self.takes_negatives and (self.seen_.data < 0).any()) or not has_heavy_tail(values):
@@ -88,7 +86,7 @@ class Weighted(Recommender):
 
 
 def are_chosen_weights(X: Any) -> bool:
-    """Tells whether X has events of a few different values, as weights of kinds of events are.
+    """Tells whether X has events of a few different values, such as weights of kinds of events.
 
     >>> views = Interactions([0, 0, 1], [0, 0, 1], [1, 5, 1])
     >>> are_chosen_weights(views), are_chosen_weights(views._replace(values=None)), are_chosen_weights(views.matrix)
@@ -100,7 +98,7 @@ def are_chosen_weights(X: Any) -> bool:
 
 
 def has_heavy_tail(values: NDArray[np.float32]) -> bool:
-    """Tells whether a few of some values above 0 outweigh all others.
+    """Tells whether a few of the positive values outweigh all others.
 
     >>> rng = np.random.default_rng(0)
     >>> has_heavy_tail(rng.lognormal(3, 2, 1000)), has_heavy_tail(rng.integers(1, 6, 1000))

@@ -1,1 +1,1 @@
-"""Models that are made of other models."""
+"""Models that contain other models."""

@@ -1,4 +1,4 @@
-"""Blend: several recommenders together, their weights found on a part of the training data."""
+"""Blend: several recommenders in one, with weights found on a part of the training data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -31,52 +31,52 @@ from fastrec.validation import check_number
 
 Scores = NDArray[np.float64]
 
-RANK_OFFSET = 60  # of reciprocal ranks, as in the paper
-VALIDATION_ROWS = 4000  # whose hidden items the weights are found by
+RANK_OFFSET = 60  # the offset of reciprocal ranks, as in the paper
+VALIDATION_ROWS = 4000  # the number of users whose hidden items determine the weights
 
 
 class Blend(Ensemble, Explaining):
-    """Candidates of several recommenders in one ranking, by weights found on a part of the training data.
+    """Ranks the candidates of several recommenders together, by weights found on a part of the training data.
 
-    Values are what the members take them for; negative ones are refused, zeros are no feedback. With s_m(u, i) the
-    score of member m, and L_m(u) its list of the `candidates` best items that u has not seen, the blended score is
+    Values have the meaning that each member gives them; negative ones are refused, zeros are no feedback. With s_m(u,
+    i) the score of member m, and L_m(u) its list of the `candidates` best items that u has not seen, the blended score
+    is
 
         "score":  Σ_m w_m s_m(u, i) / (max L_m(u) - min L_m(u))
         "rank":   Σ_m w_m / (60 + rank of i in L_m(u))
 
-    the first is a weighted CombSUM of scores brought to one range for each user (Fox, Shaw 1994); a member whose list
-    is all ties says nothing about that user. The second is weighted reciprocal-rank fusion (Cormack, Clarke, Büttcher
-    2009); items of one score share the best of their ranks. Ranked is what is in the list of any member that has a
-    weight; or, with `candidates_from`, what is in that one's, so that the others re-rank it. Items that nobody has had
-    are ranked where a member knows them by their features.
+    The first is a weighted CombSUM of scores scaled to one range for each user (Fox, Shaw 1994); a member whose list is
+    all ties does not count for that user. The second is weighted reciprocal-rank fusion (Cormack, Clarke, Büttcher
+    2009); items of one score share the best of their ranks. The blend ranks the items in the list of any member with a
+    weight; or, with `candidates_from`, those in that member's list, so that the others re-rank it. It also ranks items
+    without users that a member knows by their features.
 
-    Members that read the order of events and members that do not go together: the blend keeps the order, and hands it
-    on to those that read it. Where a member needs an order, Interactions need times, and the values of a plain matrix
-    are places, which the other members are given as ones. `partial_fit` and `update_users` are there where all members
-    have them; the weights stay as they are.
+    Members with and without an order of events can be mixed: the blend keeps the order for those that read it. If a
+    member needs an order, Interactions need times, and the values of a plain matrix are places, which the other members
+    get as ones. The blend has `partial_fit` and `update_users` if all members have them; the weights do not change.
 
     Parameters
     ----------
     models : sequence of recommenders or None
         The members, which are copied. None: GraphFilter and ImplicitALS.
     weights : sequence of float or "auto"
-        A weight of at least 0 for each member. "auto": those with the best NDCG@20 on a part of the training data that
-        is hidden from the members; these are fitted once more for each such part.
+        A weight of at least 0 for each member. "auto": the weights with the best NDCG@20 on a part of the training data
+        that is hidden from the members, which are fitted once more for each such part.
     validation : float, function or splitter
-        What is hidden for "auto". A share of at most 0.5: of each user's items, drawn at random, the same in each run.
-        A function that is given X and returns (train, hidden), such as `split_last`, or
-        ``functools.partial(split_last, n=0.2)``: where what comes is unlike what was, hide what came last. Or a
-        splitter, over interactions (`RollingTime`) or over users (`UserKFold`): its splits are weighed together.
+        The part hidden for "auto". A share of at most 0.5 hides that share of each user's items, drawn at random, the
+        same in each run. A function takes X and returns (train, hidden), such as `split_last`, or
+        ``functools.partial(split_last, n=0.2)``: hide the last events if tastes change. A splitter works over
+        interactions (`RollingTime`) or over users (`UserKFold`); all its splits count together.
     fusion : {"score", "rank"}
-        What is added up.
+        The quantity to add up.
     candidates : int
         The length of the members' lists.
     candidates_from : int or None
         The number of the member that alone proposes candidates.
     random_state : int, RandomState or None
-        Where given, the seed of members that have none of their own.
+        If given, the seed of members without their own.
     n_jobs : int or None
-        Where given, the threads of members that do not say how many.
+        If given, the threads of members without their own number.
 
     Attributes
     ----------
@@ -85,13 +85,13 @@ class Blend(Ensemble, Explaining):
     weights_ : ndarray of shape (n_models,)
         float64; their sum is 1.
     validation_scores_ : ndarray of shape (n_models + 1,) or None
-        NDCG@20 on what was hidden: of each member alone and, last, of the blend. NaN where nothing could be hidden;
-        weights are equal then.
+        NDCG@20 on the hidden part: of each member alone and, last, of the blend. NaN if nothing could be hidden; then
+        the weights are equal.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     References
     ----------
@@ -189,7 +189,7 @@ class Blend(Ensemble, Explaining):
         return None if warm.all() else warm
 
     def _members_asked(self) -> list[int]:
-        """The numbers of the members that say anything: those with a weight, and the one that proposes."""
+        """The numbers of the members that count: those with a weight, and the one that proposes candidates."""
         alone = self.candidates_from
         return [number for number, weight in enumerate(self.weights_) if weight > 0 or number == alone]
 
@@ -201,9 +201,7 @@ class Blend(Ensemble, Explaining):
         return View(member, replace(audience, model=member), self.candidates)
 
     def row_bytes(self) -> int:
-        """The bytes of a row: those of the members at the same time, and those of the candidates of all
-        members.
-        """
+        """The bytes of a row: those of all members at the same time, and those of all candidates."""
         members = [self.members_[number] for number in self._members_asked()] if hasattr(self, "members_") else []
         made: int = sum(member.row_bytes() for member in members) + 64 * self.candidates * (len(members) or 8)
         return made
@@ -223,7 +221,7 @@ class Blend(Ensemble, Explaining):
         return each_once(np.concatenate([view.best(n, wanted) for view in chosen], axis=1))
 
     def _fuse(self, views: Mapping[int, View], codes: Codes) -> Scores:
-        """The blended scores of the codes of each row; what is said about -1 has no meaning."""
+        """The blended scores of the codes of each row; a score of -1 has no meaning."""
         fused = np.zeros(codes.shape)
         for number, view in views.items():
             if self.weights_[number] > 0:
@@ -231,8 +229,8 @@ class Blend(Ensemble, Explaining):
         return fused
 
     def _compare(self, view: View, codes: Codes) -> Scores:
-        """The value of a member's scores of codes, of shape (n, c): in units of its list's range, or by
-        their ranks.
+        """The values of a member's scores of codes, of shape (n, c): in units of its list's range, or from their
+        ranks.
         """
         scores = view.at(codes)
         return view.in_spans(scores) if self.fusion == "score" else 1 / (RANK_OFFSET + 1.0 + view.count_above(scores))
@@ -241,14 +239,14 @@ class Blend(Ensemble, Explaining):
         """See `Asked.pair_scores`."""
         scores = np.empty(len(items), np.float32)
         for part, places, own in self._batches_of_pairs(audience, rows):
-            columns = np.arange(len(own)) - np.searchsorted(own, own)  # each user's pairs side by side
+            columns = np.arange(len(own)) - np.searchsorted(own, own)  # each user's pairs lie side by side
             codes = np.zeros((len(part), 1 + columns.max()), np.int32)
             codes[own, columns] = items[places]
             scores[places] = self._fuse(self._views(part), codes)[own, columns]
         return scores
 
     def scores(self, audience: Audience) -> DenseScores:
-        """See `Asked.scores`: of all items, which is what a blend asks of a member that is one itself."""
+        """See `Asked.scores`: the scores of all items, for a blend that is itself a member."""
         return DenseScores(self._dense(audience))
 
     def _dense(self, audience: Audience) -> NDArray[np.float32]:
@@ -256,7 +254,7 @@ class Blend(Ensemble, Explaining):
         return self._fuse(self._views(audience), every).astype(np.float32)
 
     def contributions(self, audience: Audience, item: int) -> Scores:
-        """See `Explaining.contributions`: each member's part of the score, shared as the member shares its own."""
+        """See `Explaining.contributions`: each member shares its part of the score as it shares its own score."""
         history, order = audience.histories_in_order()
         total = np.zeros(history.nnz)
         audience = Audience.of_histories(self, self._as_strengths(history), order=order)
@@ -276,7 +274,7 @@ class Blend(Ensemble, Explaining):
     # -- weights
 
     def _find_weights(self, parts: Iterable[Hidden]) -> tuple[Scores, Scores]:
-        """The weights with the best NDCG on what is hidden, and the NDCG of each member and of the blend."""
+        """Finds the weights with the best NDCG on the hidden part, and the NDCG of each member and of the blend."""
         hiding = list(parts)
         judged = [self._judge(part, max(1, VALIDATION_ROWS // len(hiding))) for part in hiding]
         said = np.concatenate([one.said for one in judged], axis=1)
@@ -284,7 +282,7 @@ class Blend(Ensemble, Explaining):
         return find_weights(Judgement(said, hits, ideal))
 
     def _judge(self, part: Hidden, most: int) -> Judgement:
-        """The members fitted without what is hidden, and what they say about it to at most so many users."""
+        """Fits the members without the hidden part, and returns their scores for a sample of users."""
         members = self._fit_members(part.train)
         found = np.flatnonzero((np.diff(part.hidden.indptr) > 0) & (np.diff(part.histories.indptr) > 0))
         rows = spread_evenly(found, most)

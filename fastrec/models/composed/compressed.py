@@ -1,4 +1,4 @@
-"""The base of compressed models: a fitted model whose vectors or weights are codes, its manners, and no training."""
+"""The base of compressed models: a fitted model whose vectors or weights are codes, without training."""
 
 import copy
 from abc import abstractmethod
@@ -22,9 +22,9 @@ from fastrec.options import Jobs, Options
 
 
 class Compressed(Updating):
-    """The common part of compressed models: the model they are made of, its manners, and no training.
+    """The common part of compressed models: they answer as the original does, and cannot be trained.
 
-    `origin_` holds that model without what was compressed; data and vocabularies they share.
+    `origin_` holds the original without the compressed arrays; the two share data and vocabularies.
     """
 
     learns: ClassVar[bool] = False
@@ -44,7 +44,7 @@ class Compressed(Updating):
         self.n_jobs = n_jobs
 
     def _adopt_model(self, model: Recommender, left_out: tuple[str, ...]) -> None:
-        """Take over all that is not compressed."""
+        """Takes over everything that is not compressed."""
         model.settle()
         for name in (*Team.SHARED, "n_features_in_", "feature_names_in_", "duplicates_"):
             if name in vars(model):
@@ -66,12 +66,12 @@ class Compressed(Updating):
 
     @property
     def _origin(self) -> Any:
-        """The model that was compressed, without what was."""
+        """The original, without the compressed arrays."""
         origin: Any = self.origin_[0]
         return origin
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Refused: codes cannot be trained.
+        """Refuses to fit: codes cannot be trained.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Compressed(Updating):
         return shared + sum(rows.nbytes for rows in self._all_rows())
 
     def _follow_data(self) -> None:
-        """Let the original know the new data, as much of it as is left; a copy of it, since others may share it."""
+        """Gives a copy of the original the new data, as far as it is kept; others may share the original."""
         shell, n_items = copy.copy(self._origin), self.n_features_in_
         for name in Team.SHARED:
             setattr(shell, name, getattr(self, name))
@@ -115,7 +115,7 @@ class Compressed(Updating):
     # -- the manners of the original
 
     def _take_manners(self) -> None:
-        """Be as the original is, but for what trains it."""
+        """Takes over the original's attributes, except those for training."""
         origin = self._origin
         manners = ("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "min_support")
         self.__dict__.update({name: getattr(origin, name) for name in manners})
@@ -141,7 +141,7 @@ class Compressed(Updating):
 
     @abstractmethod
     def _rows(self, name: str) -> NDArray[np.uint8]:
-        """The rows of codes of what the original calls so."""
+        """The rows of codes of one of the original's arrays."""
 
     @abstractmethod
     def _all_rows(self) -> list[NDArray[np.uint8]]:
@@ -175,6 +175,6 @@ class Compressed(Updating):
                 check_range(f"the lengths of what is coded of {name}", norms, 0, LARGEST)
 
     def _restore(self, *, check: bool) -> None:
-        Recommender._restore(self, check=check)  # what lies between looks at factors or weights that are no more
+        Recommender._restore(self, check=check)  # the classes in between read factors or weights that no longer exist
         self._origin.clear_derived()
         self._take_manners()

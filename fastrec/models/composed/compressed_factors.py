@@ -1,4 +1,4 @@
-"""Compressed factor models: the vectors of users and items in few bytes, never inflated as a whole."""
+"""Compressed factor models: users' and items' vectors in few bytes, which are never decoded as a whole."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -30,20 +30,19 @@ from fastrec.models.composed.compressed import Compressed
 from fastrec.retrieval.coded import CodedIndex
 from fastrec.retrieval.filters import ExcludedCodes
 
-ITEMS_AT_ONCE = 1 << 13  # that are decoded at a time to fold histories in
-ENTRIES_AT_ONCE = 1 << 17  # of histories, where there are no more items than that
-ROWS_AT_ONCE = 1 << 12  # vectors that are decoded at a time
-FROM_HISTORIES = "histories"  # the `user_codec` that keeps nothing of users but their histories
-NO_USERS = "none"  # the one that keeps no users
+ITEMS_AT_ONCE = 1 << 13  # items decoded at a time in fold-in
+ENTRIES_AT_ONCE = 1 << 17  # entries of histories at a time, if the histories have no more items than the number above
+ROWS_AT_ONCE = 1 << 12  # vectors decoded at a time
+FROM_HISTORIES = "histories"  # the `user_codec` that keeps only the histories of users
+NO_USERS = "none"  # the `user_codec` that keeps no users
 
 
 class CompressedFactors(Compressed, FactorRecommender):
     """A factor model whose factors are codes; made by `fastrec.compress`.
 
-    It can be updated, of whatever family it is: users that have changed, or are new, are folded in and encoded by the
-    codec that was learned. Items keep their codes, since these cannot be trained. New items join the catalogue, but are
-    not recommended before the original has learned of them and is compressed again. A model whose users have features
-    is not updated.
+    Every family can be updated: changed and new users are folded in, and the learned codec encodes them. Items keep
+    their codes, since codes cannot be trained. New items join the catalogue, but are not recommended until the original
+    has learned them and is compressed again. A model whose users have features cannot be updated.
 
     Parameters
     ----------
@@ -53,11 +52,12 @@ class CompressedFactors(Compressed, FactorRecommender):
     Attributes
     ----------
     item_codes_, user_codes_ : uint8 arrays of shape (n_items, bytes), (n_users, bytes)
-        What is left of the factors.
+        The codes of the factors.
     codecs_ : dict of str to VectorCodec
-        How they are read: "item_factors_", "user_factors_", and whatever else the model has for each item.
+        The codecs of the codes: "item_factors_", "user_factors_", and the model's other arrays with a row for each
+        item.
     origin_ : tuple of one model
-        The model that was compressed, without its factors: its options, and what it learned beside them.
+        The original without its factors: its options, and its other learned values.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class CompressedFactors(Compressed, FactorRecommender):
             users = make_codec("user_codec", "int8")
         arrays = {name: getattr(model, name) for name in model._by_item}
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases come behind
+        width = int(model._comparable(model.item_factors_[:1]).shape[1])  # biases are the last columns
         whole, warm, answered = model._whole(), model.recommendable_items(), _mask_answered(model)
         self._adopt_model(model, ("user_factors_", "index_", *arrays, *model._spare))
         self.kept_ = {f"whole/{name}": array for name, array in whole.items()}
@@ -144,7 +144,7 @@ class CompressedFactors(Compressed, FactorRecommender):
             self.kept_ = {**self.kept_, "answered": answered}
 
     def _grow_items(self) -> None:
-        """Give new items the codes of zeros."""
+        """Gives new items the codes of zero vectors."""
         n_items = self.n_features_in_
         more = n_items - len(self.item_codes_)
         if not more:
@@ -159,7 +159,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         return np.concatenate([self._rows(name), codec.transform(np.zeros((more, codec.n_features_in_), np.float32))])
 
     def decode_items(self, items: Any) -> Floats:
-        """The factors of some items, as far as their codes still tell.
+        """Decodes the factors of some items; compression makes them approximate.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         return self._decode("item_factors_", CodeVocabulary(self.n_features_in_).look_up("items", items))
 
     def decode_users(self, users: Any) -> Floats:
-        """The factors of some users of the training data; see `decode_items`."""
+        """Decodes the factors of some users of the training data; see `decode_items`."""
         return self._known_users(CodeVocabulary(self.seen_.shape[0]).look_up("users", users))
 
     def _decode(self, name: str, codes: Codes) -> Floats:
@@ -202,7 +202,9 @@ class CompressedFactors(Compressed, FactorRecommender):
         return factors
 
     def _part_of(self, indices: Codes, item: int | None = None) -> tuple[Any, Codes, int]:
-        """The original with the vectors of some items; where the indices are in it, and where one more item is."""
+        """A copy of the original with the vectors of some items, the places of the indices in it, and that of one
+        more item.
+        """
         whole = {name.removeprefix("whole/"): array for name, array in self.kept_.items() if name.startswith("whole/")}
         origin = self._origin
         extra = origin._items_to_fold(whole)
@@ -218,7 +220,7 @@ class CompressedFactors(Compressed, FactorRecommender):
     # -- answering
 
     def _known_users(self, codes: Codes) -> Floats:
-        """The vectors of users of the training data: decoded, or folded in where nothing is kept of them."""
+        """The vectors of users of the training data: decoded, or folded in if the model keeps none."""
         if "user_factors_" in self.codecs_:
             return self._decode("user_factors_", codes)
         return self._factors_of(codes)
@@ -227,7 +229,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         return readonly(self._known_users(np.array([code], np.int32))[0])
 
     def build_index(self, index: Any = None) -> Self:
-        """Refused: searches go through the codes.
+        """Refuses: searches read the codes.
 
         Raises
         ------
@@ -235,8 +237,8 @@ class CompressedFactors(Compressed, FactorRecommender):
             Always.
         """
         raise TypeError(
-            f"{type(self).__name__} takes no index, which would keep the items' vectors beside their codes: searches "
-            "go through the codes. Build one for the model that was compressed"
+            f"{type(self).__name__} takes no index, since it would keep the items' vectors beside "
+            "their codes, and searches read the codes. Build one for the original model"
         )
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, NDArray[np.float32]]:
@@ -273,7 +275,7 @@ class CompressedFactors(Compressed, FactorRecommender):
         return CodedIndex(self.codecs_[side], self._rows(side), norms, self.n_jobs)
 
     def _norms(self, side: Side) -> Floats:
-        """The norms of one side's vectors over what is compared, a part decoded at a time."""
+        """The norms of one side's vectors over the compared columns; the vectors are decoded in parts."""
         n, width = len(self._rows(side)), self._n_compared
         if width == self._n_features_out:
             norms = np.empty(n)
@@ -287,7 +289,7 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     @property
     def _n_compared(self) -> int:
-        """The columns by which users are like users and items like items: the first ones; biases come behind."""
+        """The number of columns that similarities compare: the first ones; biases are the last."""
         return int(self._origin._comparable(np.zeros((1, self._n_features_out), np.float32)).shape[1])
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, NDArray[np.float32]]:
@@ -308,8 +310,8 @@ class CompressedFactors(Compressed, FactorRecommender):
     ) -> tuple[Codes, NDArray[np.float32]]:
         if side not in self.codecs_:
             raise TypeError(
-                "similar_users asks for the vectors of all users, of which nothing is kept here: compress the model "
-                f"with another user_codec than {FROM_HISTORIES!r}"
+                "similar_users needs the vectors of all users, and this model keeps none: compress "
+                f"the original with another user_codec than {FROM_HISTORIES!r}"
             )
         index = self._index_of_codes(side, "cosine")
         vectors = vectors.copy()
@@ -352,13 +354,12 @@ class CompressedFactors(Compressed, FactorRecommender):
 
     @available_if(lambda self: hasattr(self, "origin_") and "explain" in self._origin.capabilities)  # type: ignore[untyped-decorator]
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
-        """Explains the score of one item by the part of each item of a user's history, as the original explains
-        it.
+        """Explains the score of one item by the contribution of each item of a user's history, as the original does.
 
         Parameters
         ----------
         user
-            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+            The id of a user of the training data, or a history, as Interactions or a matrix of one row.
         item
             The id of the item.
         k
@@ -367,12 +368,12 @@ class CompressedFactors(Compressed, FactorRecommender):
         Returns
         -------
         Explanation
-            `score`, which is that of the history folded in, and `items` with their `contributions`.
+            `score`, the score of the folded-in history, and `items` with their `contributions`.
         """
         return Explaining.explain(self, user, item, k)
 
     def contributions(self, audience: Audience, item: int) -> NDArray[np.float64]:
-        """See `Explaining.contributions`: those of the model that was compressed."""
+        """See `Explaining.contributions`: those of the original."""
         history = self._weigh(audience)
         part, places, place = self._part_of(history.indices, item)
         local = assemble_csr(history.data, places, history.indptr, history.shape)
@@ -389,16 +390,16 @@ class CompressedFactors(Compressed, FactorRecommender):
         for name in self._origin._by_item:
             kept = name in vars(self._origin) or fields_of(type(self._origin))[name].absent
             if name in vars(self._origin) if name in self.codecs_ else not kept:
-                raise ValueError(f"{name} must be in codes or in the model that was compressed")
+                raise ValueError(f"{name} must be among the codes or in the original model")
         users = self.codecs_.get("user_factors_")
         if users is not None and users.n_features_in_ != self._n_features_out:
-            raise ValueError("its users' factors are not of the width of its items'")
+            raise ValueError("its users' and items' factors must have the same width")
         if users is None and self.user_codes_.shape[1]:
             raise ValueError("user_codes_ must have a codec")
 
 
 def _mask_answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
-    """Marks the users whom the model answers without a history, where it does that at all."""
+    """Marks the users whom the model answers without a history, if it does that at all."""
     everyone = np.arange(model.seen_.shape[0], dtype=np.int32)
     helpless = model._helpless(Audience(model, everyone, everyone, None), "popular")
     empty = np.diff(model._training.indptr) == 0
@@ -407,14 +408,14 @@ def _mask_answered(model: FactorRecommender) -> NDArray[np.bool_] | None:
 
 
 def _extend_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
-    """A copy of n rows, the new ones zeros."""
+    """A copy with n rows; the new ones are zeros."""
     grown = np.zeros((n, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown
 
 
 def _runs(matrix: CodeMatrix, entries: int) -> list[slice]:
-    """Rows that follow each other, of no more than so many entries together, one row at least in each run."""
+    """Runs of successive rows with at most so many entries together, and at least one row in each run."""
     runs, start = [], 0
     while start < matrix.shape[0]:
         stop = int(np.searchsorted(matrix.indptr, matrix.indptr[start] + entries, side="right")) - 1

@@ -1,4 +1,4 @@
-"""Compressed models of dense weights between items: rows of weights in few bytes, never inflated as a whole."""
+"""Compressed models of dense item-to-item weights: rows of weights in few bytes, which are never decoded as a whole."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from fastrec.models.composed.compressed import Compressed
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.solvers.neighbors import rows_of
 
-ROWS_AT_ONCE = 256  # rows of weights that are decoded at a time
+ROWS_AT_ONCE = 256  # rows of weights decoded at a time
 PIECES = 64
 
 
@@ -32,9 +32,9 @@ CODES: Key[Coded] = Key("codes")
 
 
 class CompressedWeights(Compressed, ItemWeights):
-    """A model of dense weights between items, whose rows of weights are codes; made by `fastrec.compress`.
+    """A model of dense item-to-item weights whose rows are codes; made by `fastrec.compress`.
 
-    Updated, it knows what users have done since, and answers by it; weights stay, and there can be no new items.
+    An update takes in new events of users; the weights stay the same, and new items are refused.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class CompressedWeights(Compressed, ItemWeights):
     Attributes
     ----------
     weight_codes_ : uint8 array of shape (n_items, bytes)
-        What is left of the weights.
+        The codes of the weights.
     codecs_ : dict of str to VectorCodec
-        How they are read: "weights_".
+        The codec of the codes, named "weights_".
 
     Examples
     --------
@@ -77,7 +77,7 @@ class CompressedWeights(Compressed, ItemWeights):
         return self
 
     def decode_items(self, items: Any) -> Floats:
-        """The rows of weights of some items, as far as their codes still tell.
+        """Decodes the rows of weights of some items; compression makes them approximate.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class CompressedWeights(Compressed, ItemWeights):
     def _update(self, change: Change) -> None:
         if self.n_features_in_ != len(self.weight_codes_):
             raise ValueError(
-                f"codes of weights between {len(self.weight_codes_)} items take no new ones: update the "
+                f"codes of weights between {len(self.weight_codes_)} items cannot take new items: update the "
                 f"{type(self._origin).__name__} and compress it again"
             )
         self._follow_data()
@@ -142,7 +142,7 @@ class CompressedWeights(Compressed, ItemWeights):
 
 
 class _Decoded:
-    """Rows that are decoded when they are asked for."""
+    """Rows that are decoded when they are read."""
 
     def __init__(self, decode: Callable[[Codes], Floats]) -> None:
         self._decode_rows = decode

@@ -1,4 +1,4 @@
-"""The making of compressed models from fitted ones."""
+"""Makes compressed models from fitted ones."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from fastrec.models.composed.reranked import Reranked
 
 
 def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> CompressedFactors | CompressedWeights:
-    """A model that answers as a fitted one does, from vectors or weights in half to a sixteenth of the bytes.
+    """Compresses a fitted model: its vectors or weights take half to a sixteenth of the bytes.
 
-    It recommends, folds in, explains, is saved and loaded as before, and takes in what users do since; it cannot be
-    fitted, so items stay as they are. Nothing is ever decoded as
-    a whole: searches go through the codes as they lie, or through a few hundred decoded vectors at a time.
+    The result recommends, folds in, explains, is saved and loaded as the original, and takes in new events of users. It
+    cannot be fitted, so the items do not change. No array is ever decoded as a whole: searches read the codes, or a few
+    hundred decoded vectors at a time.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
         "float16", "int8", "int4"; for factors "pq" and "binary" too, or a coarse and a fine one, as "binary+int8"; or
         any codec of `fastrec.compression`.
     user_codec
-        The same for the users' factors. None is `codec`, but "int8" where that is a product quantizer, binary or of two
-        levels: users are looked up, not scanned. "histories" keeps nothing of them: a user is folded in from the
-        history that the model keeps anyway. "none" keeps no users at all: it compresses what `strip` leaves.
+        The codec of the users' factors. None is `codec`, or "int8" if that is a product quantizer, binary or has two
+        levels, since users are looked up, not scanned. "histories" keeps no factors: each user is folded in from the
+        history that the model keeps anyway. "none" keeps no users at all: it compresses the result of `strip`.
 
     Returns
     -------
@@ -39,11 +39,11 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
     Raises
     ------
     TypeError
-        Where the model is none that can be compressed: the message says why.
+        If the model cannot be compressed; the message says why.
     NotFittedError
-        Where the model is not fitted.
+        If the model is not fitted.
     ValueError
-        Where there is no such codec.
+        If there is no such codec.
 
     Examples
     --------
@@ -58,14 +58,14 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
     True
     """
     if isinstance(model, CompressedFactors | CompressedWeights):
-        raise TypeError("this model is compressed already: compress the one that was fitted")
+        raise TypeError("this model is compressed already: compress the original")
     if not isinstance(model, Recommender):
         raise TypeError(f"compress takes a fitted model of fastrec, got {type(model).__name__}")
     model._check_fitted()
     if isinstance(user_codec, str) and user_codec == NO_USERS:
         model, user_codec = strip(model), None
     if isinstance(model, Reranked):
-        raise TypeError("Reranked cannot be compressed: compress the model that it re-ranks, and re-rank the result")
+        raise TypeError("Reranked cannot be compressed: compress its model, and re-rank the result")
     if isinstance(model, FactorRecommender):
         return CompressedFactors()._take(model, codec, user_codec)
     if isinstance(model, ItemWeights) and not isinstance(model.weights_, CodeMatrix):
@@ -76,7 +76,7 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
             )
         return CompressedWeights()._take(model, codec)
     why = (
-        "its weights are sparse: most of their bytes are codes, which a codec for numbers leaves as they are"
+        "its weights are sparse: most of their bytes are item codes, which a codec for numbers does not compress"
         if isinstance(model, ItemWeights)
         else "it has neither user and item factors nor dense weights between items"
     )
@@ -84,7 +84,7 @@ def compress(model: Any, codec: Any = "int8", *, user_codec: Any = None) -> Comp
 
 
 def original_bytes(model: Any) -> int:
-    """The bytes of what `compress` would put in codes: factors of users and items, or weights."""
+    """The number of bytes that `compress` would encode: factors of users and items, or weights."""
     if isinstance(model, ItemWeights):
         return int(model.weights_.nbytes)
     arrays = [getattr(model, name) for name in (*model._by_item, "user_factors_")]

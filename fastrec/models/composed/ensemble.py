@@ -1,4 +1,4 @@
-"""Ensemble: the base of models that are made of several recommenders, which learn from the same data."""
+"""Ensemble: the base of models that combine several recommenders, which learn from the same data."""
 
 import copy
 from abc import abstractmethod
@@ -26,7 +26,7 @@ from fastrec.models.composed.reranked import Reranked
 
 
 def check_members(name: str, models: Any) -> None:
-    """Raise a TypeError or ValueError that names the option, unless an ensemble can be made of the models."""
+    """Raises a TypeError or ValueError that names the option, unless the models can form an ensemble."""
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise TypeError(f"{name} must be a sequence of recommenders, as [EASE(), ...], got {models!r}")
     if not models:
@@ -36,12 +36,13 @@ def check_members(name: str, models: Any) -> None:
             raise TypeError(f"{name} must be recommenders of fastrec, got {member!r}")
         if isinstance(member, Reranked):
             raise TypeError(
-                f"{name} must not be re-ranked, since their scores are used: re-rank the {name.split('.')[0]} instead"
+                f"{name} must not be re-ranked, since the ensemble uses their scores: re-rank the "
+                f"{name.split('.')[0]} instead"
             )
 
 
 class OfMembers:
-    """An attribute of a class that, asked of an object, follows from the members of that."""
+    """An attribute of a class whose value for an object follows from the object's members."""
 
     def __init__(self, of_class: Any, find: Callable[[Any], Any]) -> None:
         self._of_class = of_class
@@ -52,10 +53,10 @@ class OfMembers:
 
 
 class Ensemble(Updating):
-    """The base of models that are made of several recommenders.
+    """The base of models that combine several recommenders.
 
-    Members that read the order of events and members that do not go together: the whole keeps the order, and hands it
-    on to those that read it. `partial_fit` and `update_users` are there where all members have them.
+    Members with and without an order of events can be mixed: the ensemble keeps the order for those that read it. It
+    has `partial_fit` and `update_users` if all members have them.
 
     Attributes
     ----------
@@ -64,7 +65,7 @@ class Ensemble(Updating):
     """
 
     _own_capabilities: ClassVar[frozenset[str]] = frozenset()
-    """What it can do whatever its members are."""
+    """The capabilities that do not depend on the members."""
 
     capabilities: ClassVar[Any] = OfMembers(frozenset(), lambda self: self._find_capabilities())
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("reads_order"))
@@ -82,10 +83,10 @@ class Ensemble(Updating):
 
     @abstractmethod
     def _models(self) -> list[Any]:
-        """The models that are fitted copies of."""
+        """The models to fit copies of."""
 
     def _current_members(self) -> Sequence[Recommender]:
-        """The members where it is fitted, else the models that it will fit copies of."""
+        """The fitted members, or before a fit the models to fit copies of."""
         return vars(self).get("members_") or self._models()
 
     def _any_member(self, name: str) -> bool:
@@ -93,14 +94,14 @@ class Ensemble(Updating):
 
     @property
     def fades(self) -> bool:
-        """See `Answering.fades`: as one of the members does."""
+        """See `Answering.fades`: true if a member fades."""
         return self._any_member("fades")
 
     def _all_members(self, name: str) -> bool:
         return all(getattr(member, name, True) for member in self._current_members())
 
     def _least_support(self) -> int:
-        """The support that all members ask of the items that they give."""
+        """The largest support that a member requires of its recommended items."""
         return min(member.min_support for member in self._current_members())
 
     def _find_capabilities(self) -> frozenset[str]:
@@ -108,19 +109,19 @@ class Ensemble(Updating):
         return self._own_capabilities | (Updating.capabilities if updating else frozenset())
 
     def _adopt(self, X: Any) -> None:
-        self.__dict__.pop("members_", None)  # of another fit: the models that are fitted now say what is read
+        self.__dict__.pop("members_", None)  # of another fit: the models of this fit determine what is read
         super()._adopt(X)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit the members, and find their weights.
+        """Fits the members, and finds their weights.
 
         Parameters
         ----------
         X
-            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Members, and
-            what hides a part of it, get Interactions as they are, with times and facts about the items.
+            Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items). Members and
+            the validation get Interactions with their times and facts about the items.
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -129,19 +130,19 @@ class Ensemble(Updating):
         return self._learn(X, data=X if isinstance(X, Interactions) else None)
 
     def _data_of_members(self, matrix: CodeMatrix, data: Interactions | None) -> Any:
-        """The data that the members learn from: Interactions where there are, or where they need an order;
-        else the matrix.
+        """The data that the members learn from: Interactions if given, or if a member needs an order; otherwise the
+        matrix.
         """
         if data is None and self.needs_order:
             data = self._as_events()
-        if data is not None and matrix is not self.seen_:  # zeros are no feedback, for no member
+        if data is not None and matrix is not self.seen_:  # zeros are no feedback for any member
             data = data.select(is_in(matrix, data))
         if data is not None and data.duplicates is None and data.n_repeated:
-            data = data._replace(duplicates=self.duplicates_)  # as the whole's own, which says it
+            data = data._replace(duplicates=self.duplicates_)  # the members' policy is that of the ensemble
         return matrix if data is None else data
 
     def _adopt_members(self, members: list[Recommender]) -> None:
-        """Take over members that were fitted with the whole's data, which they share from now on."""
+        """Takes over members fitted with the ensemble's data, which they share from now on."""
         self.members_ = Team(members)
         for member in self.members_:
             vars(member).update(self._shared())
@@ -155,15 +156,15 @@ class Ensemble(Updating):
         return Interactions.from_matrix(self._matrix_of_members())._replace(times=order.astype(np.int64))
 
     def _matrix_of_members(self) -> CodeMatrix:
-        """The matrix that the members learn from: without zeros, and ones where values are places."""
+        """The matrix that the members learn from: without zeros, and with ones in place of places."""
         return self._as_strengths(self._training)
 
     def _as_strengths(self, matrix: CodeMatrix) -> CodeMatrix:
-        """Rows of the training data, or histories; ones where their values are places."""
+        """Rows of the training data, or histories; ones in place of places."""
         return with_data(matrix, readonly(np.ones(matrix.nnz, np.float32))) if self._values_are_places else matrix
 
     def _shared(self) -> dict[str, Any]:
-        """The learned values of the whole that the members share."""
+        """The learned values of the ensemble that the members share."""
         shared = {name: getattr(self, name) for name in Team.SHARED}
         return {**shared, "seen_": self._matrix_of_members(), "order_": self._training_order()}
 
@@ -187,7 +188,7 @@ class Ensemble(Updating):
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
 
     def _for_members(self, audience: Audience) -> Audience:
-        """An audience as the members take it: its histories without zeros, and ones where values are places."""
+        """An audience in the members' form: histories without zeros, and with ones in place of places."""
         if audience.given is None:
             return audience
         histories, order = audience.histories_in_order()
@@ -196,9 +197,7 @@ class Ensemble(Updating):
     # -- updates
 
     def _members_update(self) -> bool:
-        """Tells whether all members can be updated; else an AttributeError, as for a method that is not
-        there.
-        """
+        """Tells whether all members can be updated; otherwise raises an AttributeError, as for a missing method."""
         for member in self._current_members():
             if not hasattr(member, "partial_fit"):
                 names = type(member).__name__, type(self).__name__
@@ -207,22 +206,22 @@ class Ensemble(Updating):
 
     @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Add interactions to those that the members were fitted with, as `Updating.partial_fit`."""
+        """Adds interactions to those of the members' fit, as `Updating.partial_fit`."""
         return super().partial_fit(X, y)
 
     @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
-        """Give users a longer or another history, as `Updating.update_users`."""
+        """Gives users a longer or another history, as `Updating.update_users`."""
         return super().update_users(users, histories, how)
 
     @available_if(lambda self: self._members_update())  # type: ignore[untyped-decorator]
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
-        """Give items other users, as `Updating.update_items`."""
+        """Gives items other users, as `Updating.update_items`."""
         return super().update_items(items, histories, how)
 
     @property
     def needs_times(self) -> bool:
-        """As one of the members does."""
+        """Tells whether a member needs times."""
         return self._any_member("needs_times")
 
     def _update(self, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""Pipeline: scikit-learn's, which recommends, is saved and served with its steps inside."""
+"""Pipeline: scikit-learn's Pipeline as a recommender, which is saved and served with its steps."""
 
 import copy
 import itertools
@@ -35,7 +35,7 @@ from fastrec.options import Flag, Options, Other
 from fastrec.preprocessing import Binarize, LogWeight
 from fastrec.retrieval import TopK
 
-NOTHING = (None, "passthrough")  # as scikit-learn has steps that do nothing
+NOTHING = (None, "passthrough")  # scikit-learn's marks of a step that does nothing
 
 
 def _check_steps(name: str, steps: Any) -> None:
@@ -44,7 +44,7 @@ def _check_steps(name: str, steps: Any) -> None:
     last = steps[-1][1] if steps else None
     if not isinstance(last, Recommender):
         raise TypeError(f"{name} must end in a recommender of fastrec, got {last!r}")
-    if not type(last).keeps_users:  # which a stripped model does not either, but it could
+    if not type(last).keeps_users:  # a stripped model keeps none either, but its class could
         raise ValueError(f"{name} must not end in a {type(last).__name__}: it keeps no users, but a Pipeline does")
 
 
@@ -70,7 +70,7 @@ def _transform(X: Any, steps: Iterable[tuple[str, Any]]) -> Any:
 
 
 class _OfTheFit:
-    """An attribute that only a fitted object has, in place of what scikit-learn's Pipeline says of its first step."""
+    """An attribute that only a fitted object has; scikit-learn's Pipeline would take it from its first step."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -80,29 +80,29 @@ class _OfTheFit:
 
 
 class Pipeline(Updating, sklearn.pipeline.Pipeline):
-    """scikit-learn's Pipeline with a recommender at its end: one model, which is asked, saved and served as such.
+    """scikit-learn's Pipeline with a recommender at its end: one model, which is asked, saved and served as a whole.
 
-    The steps before the model are part of it. Histories pass them as the training data did, in `recommend`, in an
-    evaluation, and on a server. What users have had is what was given to `fit`, before any step: an item that a step
-    dropped is not recommended again, and one that a step drew counts as not had. What is said about pairs and items is
-    the model's own, and attributes of the model that end in an underscore can be read here too.
+    The steps before the model are part of it. Histories pass through them like the training data, in `recommend`, in an
+    evaluation, and on a server. The users' items are those given to `fit`, before any step: an item that a step dropped
+    is not recommended again, and one that a step drew counts as unseen. Answers about pairs and items are the model's
+    own. Attributes of the model that end in an underscore can be read here, too.
 
-    `partial_fit` and updates go through the steps as they were fitted, and refit none: a `TfidfWeight` keeps its
-    rarities. Steps that hold something of each item (`TfidfWeight`, `BM25Weight`, `KCore`) take no new items; with
-    those that read times or draw (`TimeDecay`, `Cap`, `SampleNegatives`) there are no updates. Where a `TimeDecay`
-    comes first, the values of `seen_` are what it left of them. So a history without times, as a server has, is one of
-    now: what was trained on keeps the age that it had at the end of training, and what came since counts in full.
+    `partial_fit` and updates pass through the fitted steps, and refit none: a `TfidfWeight` keeps its rarities. Steps
+    with a value for each item (`TfidfWeight`, `BM25Weight`, `KCore`) take no new items. Steps that read times or draw
+    (`TimeDecay`, `Cap`, `SampleNegatives`) allow no updates. If a `TimeDecay` comes first, the values of `seen_` are
+    already faded. So a history without times, as on a server, counts as of now: training events keep their age at the
+    end of training, and later events count in full.
 
     Parameters
     ----------
     steps : list of (str, estimator)
         Names, and transformers of fastrec or scikit-learn, "passthrough" among them; last a recommender. They are
-        fitted in place, as scikit-learn's are. None: `LogWeight` and `ImplicitALS`. With transformers that are not
-        fastrec's the pipeline cannot be saved.
+        fitted in place, as in scikit-learn. None: `LogWeight` and `ImplicitALS`. A pipeline with transformers from
+        elsewhere than fastrec cannot be saved.
     transform_input : list of str or None
-        As of scikit-learn's Pipeline.
+        As in scikit-learn's Pipeline.
     memory : str or None
-        A folder in which fitted transformers are kept, as of scikit-learn's Pipeline.
+        A folder in which fitted transformers are kept, as in scikit-learn's Pipeline.
     verbose : bool
         Whether to print the time of each step.
 
@@ -113,12 +113,12 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     inner_ : tuple of one recommender
         The fitted model.
     last_name_ : str
-        Its name.
+        The name of the model's step.
 
     Raises
     ------
     TypeError, ValueError
-        In `fit`, where steps are no pairs, or the last one is no recommender of fastrec, or one that keeps no users.
+        In `fit`, if steps are no pairs, or the last one is no recommender of fastrec, or keeps no users.
 
     Examples
     --------
@@ -172,11 +172,11 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     @property
     def last(self) -> Any:
-        """The model at the end: the fitted one, where there is one."""
+        """The model at the end; the fitted one after a fit."""
         return vars(self)["inner_"][0] if "inner_" in vars(self) else self.steps[-1][1]
 
     def __getitem__(self, key: Any) -> Any:
-        """A step by its place or name; a slice is a Pipeline of scikit-learn's own."""
+        """Returns a step by its place or name; a slice is a Pipeline of scikit-learn itself."""
         if isinstance(key, slice):
             return sklearn.pipeline.Pipeline(self.steps, memory=self.memory, verbose=self.verbose)[key]
         return super().__getitem__(key)
@@ -193,7 +193,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         return ((name, step) for name, step in pairs if step not in NOTHING)
 
     def _find_takes_negatives(self) -> bool:
-        """Tells whether a value below zero passes all steps, or is turned into something else on the way."""
+        """Tells whether a value below zero passes all steps, or changes its sign on the way."""
         for _, step in self._transformers():
             if step.__sklearn_tags__().input_tags.positive_only:
                 return False
@@ -206,7 +206,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         return not any(steps) and bool(getattr(self.last, "takes_new_items", True))
 
     def _find_obstacle(self) -> str | None:
-        """Why there are no updates; None where there are."""
+        """The reason why there are no updates; None if there are."""
         for name, step in self._transformers():
             if not getattr(step, "by_row", False):
                 return f"the step {name!r}, {type(step).__name__}, makes other rows of an update than of all the data"
@@ -216,7 +216,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     @property
     def needs_times(self) -> bool:
-        """As the model's own, or a step's that reads times."""
+        """Tells whether the model needs times, or a step reads them."""
         reads = (getattr(step, "reads_times", False) for _, step in self._transformers())
         return any(reads) or bool(getattr(self.last, "needs_times", False))
 
@@ -233,14 +233,14 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     # -- learning
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit the steps one after the other, and the model to what they make of the data.
+        """Fits the steps one after the other, and the model to their output.
 
         Parameters
         ----------
         X
             Interactions, any SciPy sparse matrix or array, or a dense array, of shape (n_users, n_items).
         y
-            Not used; there because scikit-learn passes it.
+            Not used; accepted because scikit-learn passes it.
         **params
             Further arguments of the steps' `fit`, as ``implicitals__item_features=…``.
 
@@ -263,10 +263,10 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     @contextmanager
     def _unless_stopped(self) -> Iterator[None]:
-        """The pipeline and its steps are as they were, if what is done meanwhile is stopped."""
+        """Restores the pipeline and its steps if the work within is stopped."""
         kept = [(one, dict(vars(one))) for one in (self, *(step for _, step in self.steps)) if hasattr(one, "__dict__")]
         try:
-            for name in ("steps_", "inner_"):  # of another fit: the steps that are fitted now say what is read
+            for name in ("steps_", "inner_"):  # of another fit: the steps of this fit determine what is read
                 self.__dict__.pop(name, None)
             yield
         except BaseException:
@@ -276,11 +276,11 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
             raise
 
     def _fit(self, matrix: Any, *arguments: Any, **named: Any) -> Any:
-        """Fit the steps before the model, as scikit-learn's `fit` asks for it."""
+        """Fits the steps before the model; scikit-learn's `fit` calls it."""
         return sklearn.pipeline.Pipeline._fit(self, matrix, *arguments, **named)
 
     def _take(self, steps: Sequence[tuple[str, Any]], model: Any) -> None:
-        """Keep fitted steps and a fitted model, copies of them, which no later fit of a step changes."""
+        """Keeps copies of fitted steps and a fitted model, which no later fit of a step changes."""
         self.steps_ = Steps((name, copy.copy(step)) for name, step in steps)
         self.inner_ = LastStep((copy.copy(model),))
         vars(self.inner_[0]).update(self._shared())
@@ -299,7 +299,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         self._show_steps()
 
     def _tell_items(self) -> None:
-        """Let the steps know the items."""
+        """Gives the steps the items' vocabulary."""
         names = vars(self).get("feature_names_in_")
         for _, step in self._transformers():
             step.n_features_in_, step._items = self.n_features_in_, self.items_
@@ -307,19 +307,19 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
                 step.feature_names_in_ = names
 
     def _show_steps(self) -> None:
-        """Let `steps` be what is fitted."""
+        """Makes `steps` show the fitted steps."""
         fitted = [(name, "passthrough" if step is None else step) for name, step in self.steps_]
         self.steps = [*fitted, (self.last_name_, self.inner_[0])]
 
     # -- whom the model is asked about
 
     def _prepare(self, X: Any) -> Any:
-        """Takes histories through the steps; of those without times, events have their weights already."""
+        """Passes histories through the steps; in histories without times, events have their weights already."""
         steps = self._transformers()
         return _transform(X, steps if isinstance(X, Interactions) else itertools.dropwhile(_weighs_events, steps))
 
     def _for_last(self, audience: Audience) -> Audience:
-        """The audience as the model knows it: users by their codes, and histories after the steps."""
+        """The audience in the model's form: users by their codes, and histories after the steps."""
         if audience.given is None:
             return replace(audience, model=self.last)
         if not len(audience):
@@ -338,7 +338,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         return check_matrix(self._prepare(rows), negative="accept", zeros="events") if len(rows.indptr) > 1 else rows
 
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
-        """See `Asked.answer`; left out is what users have had before any step."""
+        """See `Asked.answer`; the users' items before any step are left out."""
         wanted = self.item_filter(audience) if wanted is None else wanted
         top: TopK = self.last.answer(self._for_last(audience), k, wanted, on_empty)
         return top
@@ -376,35 +376,35 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     # -- what is asked of the model itself
 
     def similar_items(self, items: Any, k: int = 10) -> TopK:
-        """The model's own `similar_items`."""
+        """Answers with the model's own `similar_items`."""
         self._check_fitted()
         top: TopK = self.last.similar_items(items, k)
         return top
 
     @available_if(_last_has("similar_users"))  # type: ignore[untyped-decorator]
     def similar_users(self, users: Any, k: int = 10) -> TopK:
-        """The model's own `similar_users`."""
+        """Answers with the model's own `similar_users`."""
         self._check_fitted()
         top: TopK = self.last.similar_users(users, k)
         return top
 
     @available_if(_last_has("explain"))  # type: ignore[untyped-decorator]
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
-        """The model's own `explain`, of a history after the steps."""
+        """Answers with the model's own `explain`, for a history after the steps."""
         audience, _ = find_audience(self, user, "error")
         explanation: Explanation = self.last.explain(self._for_last(audience), item, k)
         return explanation
 
     @available_if(_last_has("transform"))  # type: ignore[untyped-decorator]
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """The model's own `transform`, of histories after the steps."""
-        self._read_histories(X)  # which looks at X before any step does
+        """Answers with the model's own `transform`, for histories after the steps."""
+        self._read_histories(X)  # this checks X before any step reads it
         factors: NDArray[np.float32] = self.last.transform(self._prepare(X))
         return factors
 
     @available_if(_last_has("transform"))  # type: ignore[untyped-decorator]
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> NDArray[np.float32]:
-        """`fit`, and then `transform` of the same histories."""
+        """Runs `fit`, and then `transform` of the same histories."""
         factors: NDArray[np.float32] = self.fit(X, y, **params).transform(X)
         return factors
 
@@ -423,22 +423,22 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     @available_if(lambda self: self._updates())  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Add interactions to those that the pipeline was fitted with, as `Updating.partial_fit`."""
+        """Adds interactions to those of the fit, as `Updating.partial_fit`."""
         return super().partial_fit(X, y)
 
     @available_if(lambda self: self._updates() and _last_has("update_users")(self))  # type: ignore[untyped-decorator]
     def update_users(self, users: Any, histories: Any, how: How = "append") -> Self:
-        """Give users a longer or another history, as `Updating.update_users`."""
+        """Gives users a longer or another history, as `Updating.update_users`."""
         return super().update_users(users, histories, how)
 
     @available_if(lambda self: self._updates() and _last_has("update_items")(self))  # type: ignore[untyped-decorator]
     def update_items(self, items: Any, histories: Any, how: How = "append") -> Self:
-        """Give items other users, as `Updating.update_items`."""
+        """Gives items other users, as `Updating.update_items`."""
         return super().update_items(items, histories, how)
 
     @available_if(_last_has("build_index"))  # type: ignore[untyped-decorator]
     def build_index(self, index: Any = None) -> Self:
-        """Let the model look at the items that promise most only, as its own `build_index`."""
+        """Builds the model's index, as its own `build_index`."""
         self._check_fitted()
         model = copy.copy(self.last)
         model.build_index(index)
@@ -465,6 +465,6 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         for name, step in self._transformers():
             if getattr(step, "by_item", True):
                 raise ValueError(
-                    f"the step {name!r}, {type(step).__name__}, knows nothing of items that came after its fit: fit "
+                    f"the step {name!r}, {type(step).__name__}, does not know items that came after its fit: fit "
                     "the Pipeline again, or leave them out"
                 )

@@ -27,7 +27,7 @@ from fastrec.retrieval.diversity import Calibration, bound_rule, check_rule, dat
 
 
 def _has(name: str) -> Callable[["Reranked"], bool]:
-    """Tells whether the model that is re-ranked has a method."""
+    """Tells whether the re-ranked model has a method."""
 
     def check(model: "Reranked") -> bool:
         inner = vars(model).get("inner_", (model.model,))[0]
@@ -44,22 +44,22 @@ def _check_recommender(name: str, model: Any) -> None:
 
 
 class Reranked(Recommender):
-    """A model whose recommendations are re-ranked, wherever they go: to a file, a score, a report or a server.
+    """A model whose recommendations a rule re-ranks, wherever they go: to a file, a score, a report or a server.
 
-    Lists for users are the rule's: what `recommend`, `predict`, `score` and `recommend_to` give. What is said about a
-    pair or an item is the model's own: `predict_pairs`, `similar_items`, `explain`, `transform`, and the scores beside
-    recommended items. Attributes of the model that end in an underscore can be read here too.
+    The rule makes the lists for users: those of `recommend`, `predict`, `score` and `recommend_to`. Answers about pairs
+    and items are the model's own: `predict_pairs`, `similar_items`, `explain`, `transform`, and the scores of
+    recommended items. Attributes of the model that end in an underscore can be read here, too.
 
     Parameters
     ----------
     model
-        A recommender. One that is fitted is taken as it is, and the result answers at once; `fit` fits a clone.
+        A recommender. With a fitted one the result answers at once; `fit` fits a clone.
     rule
-        An `MMR`, a `Calibration` or a `GroupCap`. Where these name a column of `item_info`, it is the model's; where
-        an `MMR` has no vectors, they are the model's `item_factors_`, biases aside. Or a function of (top, k,
-        histories) that gives a TopK of k columns, with which the model cannot be saved.
+        An `MMR`, a `Calibration` or a `GroupCap`. A name of a column stands for that of the model's `item_info`. An
+        `MMR` without vectors uses the model's `item_factors_` without biases. Or a function of (top, k, histories) that
+        returns a TopK of k columns; then the model cannot be saved.
     depth
-        How many items the model lists for the rule to choose from.
+        The number of items that the model lists for the rule to choose from.
 
     Attributes
     ----------
@@ -71,8 +71,8 @@ class Reranked(Recommender):
     Raises
     ------
     TypeError, ValueError
-        Where the model is no recommender, the rule is none, or it does not fit the model: with a fitted model at once,
-        else in `fit`.
+        If the model is no recommender, the rule is none, or it does not fit the model: with a fitted model at once,
+        otherwise in `fit`.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class Reranked(Recommender):
     array([[0, 2]], dtype=int32)
     """
 
-    learns: ClassVar[bool] = False  # it has no default model, by which the shared checks would make one
+    learns: ClassVar[bool] = False  # the shared checks would need a default model
     _options: ClassVar[Options] = {
         "model": Other("recommender", _check_recommender),
         "rule": Other("MMR, Calibration, GroupCap or callable", check_rule, answers=True),
@@ -101,7 +101,7 @@ class Reranked(Recommender):
 
     inner_: Team
     rule_: Any
-    named_: list[str | None] | None  # what the option `rule` names instead of holding it
+    named_: list[str | None] | None  # the names of columns that the option `rule` holds in place of values
 
     def __init__(self, model: Any, rule: Any, depth: int = 100) -> None:
         self.model = model
@@ -112,12 +112,12 @@ class Reranked(Recommender):
             self._take(copy.copy(model))
 
     def fit(self, X: Any, y: Any = None, **options: Any) -> Self:
-        """Fit a clone of the model, and let the rule know its items.
+        """Fits a clone of the model, and binds the rule to its items.
 
         Parameters
         ----------
         X, y, **options
-            As of the model's `fit`.
+            As in the model's `fit`.
 
         Returns
         -------
@@ -130,7 +130,7 @@ class Reranked(Recommender):
         raise NotImplementedError("`fit` fits the model that is re-ranked")
 
     def set_params(self, **params: Any) -> Self:
-        """Set options, which act at once: a fitted model is taken as it is, with another rule for example."""
+        """Sets options, which act at once: a fitted model stays, with another rule for example."""
         super().set_params(**params)
         if not isinstance(self.model, Recommender):
             return self
@@ -142,7 +142,7 @@ class Reranked(Recommender):
         return self
 
     def _take(self, inner: Recommender) -> Self:
-        """Be what a fitted model is, re-ranked."""
+        """Takes over a fitted model, with its lists re-ranked."""
         inner.settle()
         rule = bound_rule(self.rule, _innermost(inner))
         value = data_of_rule(self.rule)
@@ -212,7 +212,7 @@ class Reranked(Recommender):
         return self._inner.fold_in(self._for_inner(audience), users)
 
     def scores(self, audience: Audience) -> Scores:
-        """See `Asked.scores`: the model's own, by which the rule chooses too."""
+        """See `Asked.scores`: the model's own, from which the rule chooses, too."""
         return self._inner.scores(self._for_inner(audience))
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
@@ -234,27 +234,27 @@ class Reranked(Recommender):
         return self._inner.duplicate_policy
 
     def similar_items(self, items: Any, k: int = 10) -> TopK:
-        """The model's own `similar_items`."""
+        """Answers with the model's own `similar_items`."""
         self._check_fitted()
         return self._inner.similar_items(items, k)
 
     @available_if(_has("transform"))  # type: ignore[untyped-decorator]
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """The model's own `transform`."""
+        """Answers with the model's own `transform`."""
         self._check_fitted()
         factors: NDArray[np.float32] = self._inner.transform(X)
         return factors
 
     @available_if(_has("similar_users"))  # type: ignore[untyped-decorator]
     def similar_users(self, users: Any, k: int = 10) -> TopK:
-        """The model's own `similar_users`."""
+        """Answers with the model's own `similar_users`."""
         self._check_fitted()
         top: TopK = self._inner.similar_users(users, k)
         return top
 
     @available_if(_has("explain"))  # type: ignore[untyped-decorator]
     def explain(self, user: Any, item: Any, k: int | None = None) -> Explanation:
-        """The model's own `explain`: of its score, by which the rule chooses too."""
+        """Answers with the model's own `explain`, of the score from which the rule chooses, too."""
         self._check_fitted()
         explanation: Explanation = self._inner.explain(user, item, k)
         return explanation
@@ -263,47 +263,45 @@ class Reranked(Recommender):
 
     @property
     def needs_times(self) -> bool:
-        """As the model's own."""
+        """Tells whether the model needs times."""
         return bool(getattr(self._inner, "needs_times", False))
 
     @property
     def takes_new_items(self) -> bool:
-        """As the model's own."""
+        """Tells whether the model takes new items."""
         return bool(getattr(self._inner, "takes_new_items", True))
 
     @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, **options: Any) -> Self:
-        """Let the model take in more interactions, as its own `partial_fit`; the rule knows its new items."""
+        """Adds interactions to the model, as its own `partial_fit`; the rule is bound to its new items."""
         return (
             self._update_inner("partial_fit", X, y, **options) if "inner_" in vars(self) else self.fit(X, y, **options)
         )
 
     @available_if(_has("update_users"))  # type: ignore[untyped-decorator]
     def update_users(self, users: Any, histories: Any, *options: Any, **named: Any) -> Self:
-        """Give users a longer or another history, as the model's own `update_users`."""
+        """Gives users a longer or another history, as the model's own `update_users`."""
         return self._update_inner("update_users", users, histories, *options, **named)
 
     @available_if(_has("update_items"))  # type: ignore[untyped-decorator]
     def update_items(self, items: Any, histories: Any, *options: Any, **named: Any) -> Self:
-        """Give items other users, as the model's own `update_items`."""
+        """Gives items other users, as the model's own `update_items`."""
         return self._update_inner("update_items", items, histories, *options, **named)
 
     @available_if(_has("build_index"))  # type: ignore[untyped-decorator]
     def build_index(self, index: Any = None) -> Self:
-        """Let the model look at the items that promise most only, as its own `build_index`."""
+        """Builds the model's index, as its own `build_index`."""
         return self._update_inner("build_index", index)
 
     def _update_inner(self, method: str, *arguments: Any, **options: Any) -> Self:
-        """With a copy of the model that has been updated: whatever stops it, all stays as it was."""
+        """Updates a copy of the model and takes it over; after an error or interrupt nothing has changed."""
         self._check_fitted()
         inner = copy.copy(self._inner)
         getattr(inner, method)(*arguments, **options)
         return self._take(inner)
 
     def __getattr__(self, name: str) -> Any:
-        """Gets a learned value of the model; its methods are not handed on, since the rule changes their
-        answers.
-        """
+        """Gets a learned value of the model; its methods are not passed on, since the rule changes their answers."""
         if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
             return getattr(self.inner_[0], name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

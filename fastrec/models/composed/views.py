@@ -1,4 +1,4 @@
-"""The scores of a member of an ensemble for some users: its list, and a comparison of any items with it."""
+"""The scores of an ensemble's member for some users: its list, and comparable scores of any items."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Numbers = NDArray[np.float64]
 
 
 class View:
-    """The scores of one member for some users: its best items, and a comparison of any items with these.
+    """The scores of one member for some users: its best items, and comparable scores of any items.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class View:
     audience
         The users, each with a history.
     length
-        The length of the member's list, which scores are compared with.
+        The length of the member's list, with which scores are compared.
     histories
-        What they have had, where that is at hand.
+        The users' items, if they are at hand.
     """
 
     def __init__(self, member: Asked, audience: Audience, length: int, histories: CodeMatrix | None = None) -> None:
@@ -36,7 +36,7 @@ class View:
         check_scores(self.list)
 
     def best(self, n: int, wanted: ItemFilter) -> Codes:
-        """The codes of the member's `n` best items in each row, of those that it can recommend at all."""
+        """The codes of the member's `n` best items in each row, of those that it can recommend."""
         return self.scores.best(n, wanted.within(self.open.allow))[0]
 
     def at(self, codes: Codes) -> Numbers:
@@ -44,7 +44,7 @@ class View:
         return self.scores.at(np.maximum(codes, 0)).astype(np.float64)
 
     def in_spans(self, scores: Numbers) -> Numbers:
-        """Scores in units of the range of the list; 0 where that is nothing, since all of it is one tie."""
+        """Scores in units of the range of the list; 0 if the range is 0, a list of ties."""
         valid = np.isfinite(self.list)
         last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
         span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
@@ -52,21 +52,21 @@ class View:
         return relative
 
     def count_above(self, scores: Numbers) -> NDArray[np.int64]:
-        """Counts the items of the list that have a greater score than each, of the shape of the scores."""
+        """Counts the items of the list that have a greater score than each score; returns the scores' shape."""
         return np.stack(
             [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
         )
 
 
 def each_once(codes: Codes) -> Codes:
-    """The codes of each row, sorted, with -1 in place of the second and later of the same."""
+    """The codes of each row, sorted, with -1 in place of repeated ones."""
     codes = np.sort(codes, axis=1)
     codes[:, 1:][codes[:, 1:] == codes[:, :-1]] = -1
     return codes
 
 
 def best_of(codes: Codes, scores: Numbers, k: int) -> tuple[Codes, NDArray[np.float32]]:
-    """The `k` best of each row, ties by code; codes below 0 are nothing."""
+    """The `k` best codes of each row, ties by code; codes below 0 are empty."""
     rounded = np.where(codes >= 0, scores, -np.inf).astype(np.float32)
     order = np.lexsort((codes, -rounded), axis=1)[:, :k]
     best, values = np.take_along_axis(codes, order, axis=1), np.take_along_axis(rounded, order, axis=1)

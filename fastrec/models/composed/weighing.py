@@ -1,4 +1,4 @@
-"""Weights of members by which their blended lists are best on what was hidden: a climb from two starts."""
+"""Weights of members whose blended lists find the hidden items best: a hill climb from two starts."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 
-CUT = 20  # of the NDCG that the weights are found by
-FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)  # by which one weight is changed while the others stay
-ROUNDS = 8  # over all weights, at most
-NOTHING = -1e30  # what is said about no candidate
+CUT = 20  # the cut-off of the NDCG that chooses the weights
+FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)  # factors by which one weight changes while the others stay
+ROUNDS = 8  # rounds over all weights, at most
+NOTHING = -1e30  # the score of no candidate
 
 
 class Judgement(NamedTuple):
@@ -19,11 +19,11 @@ class Judgement(NamedTuple):
     Parameters
     ----------
     said
-        Comparable scores, float32, of shape (m, n, c).
+        The comparable scores, float32, of shape (m, n, c).
     hits
-        Which candidates are hidden items, of shape (n, c).
+        A mask of the candidates that are hidden items, of shape (n, c).
     ideal
-        How many hits the best list of each user has, of shape (n,).
+        The number of hits in the best possible list of each user, of shape (n,).
     """
 
     said: NDArray[np.float32]
@@ -32,14 +32,15 @@ class Judgement(NamedTuple):
 
 
 def find_weights(judged: Judgement) -> tuple[Scores, Scores]:
-    """The weights with the best NDCG on what was hidden, which add up to 1; and the NDCG of each member and of all.
+    """Finds the weights with the best NDCG on the hidden part, with sum 1; and the NDCG of each member and of the
+    blend.
 
     Returns
     -------
     weights : ndarray of shape (m,)
-        Equal ones where nothing was hidden.
+        Equal ones if nothing was hidden.
     scores : ndarray of shape (m + 1,)
-        NaN where nothing was hidden.
+        NaN if nothing was hidden.
     """
     n = len(judged.said)
     if not len(judged.ideal):
@@ -70,7 +71,7 @@ def find_weights(judged: Judgement) -> tuple[Scores, Scores]:
 
 
 def ndcg_of_scores(scores: NDArray[np.float32], hits: NDArray[np.bool_], ideal: NDArray[np.int64]) -> float:
-    """The mean NDCG of the `CUT` best of each row, `ideal` hits being possible."""
+    """The mean NDCG of the `CUT` best of each row; `ideal` is the number of possible hits."""
     cut = min(CUT, scores.shape[1])
     top = np.argpartition(-scores, cut - 1, axis=1)[:, :cut]
     order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")

@@ -1,4 +1,4 @@
-"""Two stages: candidates of several recommenders, features of them, and a ranker that learns from these."""
+"""Two stages: several recommenders propose candidates, and a ranker learns from features of them."""
 
 from fastrec.models.ranking.activity import Activity
 from fastrec.models.ranking.affinity import Affinity

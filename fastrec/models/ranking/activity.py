@@ -1,4 +1,4 @@
-"""The activity of users: its amount, the popularity of the items that they take, and the time since."""
+"""The activity of users: its amount, the popularity of their items, and the time since."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -12,10 +12,11 @@ from fastrec.models.ranking.pairs import Column, Known, Numbers, Pairs, mean_of_
 
 
 class Activity(Feature):
-    """The number of a user's items, their mean log count and the item's beside it; with times also the idle time.
+    """The number of a user's items, their mean log count, and the item's own relative to it; with times also the idle
+    time.
 
-    Idle is the time since the last event of the user, as the logarithm of one plus its share in the span of all events
-    in thousandths. It is known of users of the training data, and NaN for histories that are folded in.
+    Idle is the time since the user's last event, as log(1 + its share of the span of all events, in thousandths). It is
+    known for users of the training data, and NaN for folded-in histories.
     """
 
     _by_item = ("popularity_",)
@@ -49,12 +50,12 @@ class Activity(Feature):
         return columns
 
     def _idle_of(self, pairs: Pairs) -> Numbers:
-        if pairs.users is None or not len(self.idle_):  # of nobody's, or in a stripped model
+        if pairs.users is None or not len(self.idle_):  # unknown users, or a stripped model
             return np.full(pairs.histories.shape[0], np.nan)
         return np.where(pairs.users >= 0, self.idle_[pairs.users], np.nan)
 
     def update(self, known: Known) -> Self:
-        """See `Feature.update`: counts are those of the new data."""
+        """See `Feature.update`: the counts are those of the new data."""
         self.popularity_ = _popularity(known)
         self.idle_ = pad_rows(self.idle_, known.matrix.shape[0])
         return self

@@ -1,4 +1,4 @@
-"""The share of an item's categories in those that a user takes."""
+"""The similarity of an item's categories to those of a user's items."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from fastrec.options import Integer, Options, Other
 
 
 class Affinity(Feature):
-    """The cosine of an item's categories and the mean of those that the user's items have.
+    """The cosine of an item's categories and the mean categories of the user's items.
 
     Parameters
     ----------
     column : str
-        The name of a column of `item_info`: a category each, or several with "|" between, or lists.
+        The name of a column of `item_info`: one category for each item, several joined by "|", or lists.
     most : int
-        How many categories are told apart: those that most items have.
+        The number of categories that count: those with the most items.
     """
 
     _options: ClassVar[Options] = {"column": Other("str", check_column), "most": Integer(1)}
@@ -55,7 +55,7 @@ class Affinity(Feature):
         return [np.einsum("ij,ij->i", profiles[pairs.rows], self.categories_[pairs.items])]
 
     def update(self, known: Known) -> Self:
-        """See `Feature.update`: a new item is of no category until the next fit."""
+        """See `Feature.update`: a new item has no category until the next fit."""
         super().update(known)
         self.categories_ = np.nan_to_num(self.categories_)
         return self
@@ -63,7 +63,7 @@ class Affinity(Feature):
 
 def sum_rows(histories: CodeMatrix, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The sum of the items' rows over each history, of shape (n, width)."""
-    if histories.shape[0] == 1:  # a single user costs no matrix
+    if histories.shape[0] == 1:  # a single user needs no matrix
         one: NDArray[np.float32] = values[histories.indices].sum(axis=0, keepdims=True)
         return one
     ones = np.ones(histories.nnz, np.float32)
@@ -71,7 +71,7 @@ def sum_rows(histories: CodeMatrix, values: NDArray[np.float32]) -> NDArray[np.f
 
 
 def read_categories(values: NDArray[Any]) -> list[list[str]]:
-    """The categories of each item: of lists their entries, of texts the parts between "|"; none where nothing is known.
+    """The categories of each item: the entries of lists, the parts of texts between "|"; none if nothing is known.
 
     >>> read_categories(np.array(["drama|war", None, ["a", 1]], object))
     [['drama', 'war'], [], ['a', '1']]

@@ -1,4 +1,4 @@
-"""Features by what there is: scores and counts always, the rest where data has times and items have facts."""
+"""The default features: scores and counts always, the rest if data has times and items have facts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from fastrec.models.ranking.facts import Facts, read_numbers
 from fastrec.models.ranking.feature import Feature
 from fastrec.models.ranking.scores import RecentScores, Scores
 
-READ = 0.9  # of the values that are there, which must be numbers where a column is one of numbers
-SHARED = 0.5  # of the items that have categories, which must share one with others
+READ = 0.9  # the share of known values that must be numbers in a column of numbers
+SHARED = 0.5  # the share of items with categories that must share one with others
 
 
 def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> list[Feature]:
-    """The features that `features="auto"` stands for.
+    """Returns the features of `features="auto"`.
 
     >>> info = {"year": np.array([1990.0, 2000.0]), "genres": np.array(["war|drama", "war"], object)}
     >>> choose_features(info, has_order=False)
@@ -37,7 +37,7 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
 
 
 def is_of_numbers(values: NDArray[Any]) -> bool:
-    """Tells whether nearly all that is known in a column are numbers, or texts of numbers, and not all the same."""
+    """Tells whether nearly all known values of a column are numbers, or texts of numbers, and not all equal."""
     numbers = read_numbers(values)
     there = numbers[~np.isnan(numbers)]
     known = len(there) if values.dtype.kind in "biufmM" else sum(map(_is_known, values.tolist()))

@@ -1,4 +1,4 @@
-"""Candidates: the items that any member lists for a user, with what each member says of them."""
+"""Candidates: the items that any member lists for a user, with each member's scores of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,16 +18,16 @@ from fastrec.models.ranking.pairs import Pairs
 
 
 class Asking(NamedTuple):
-    """Some users and what the members say about them.
+    """Some users, and the members' scores for them.
 
     Parameters
     ----------
     histories, order
-        What they have had, without zeros, and its order.
+        The users' items without zeros, and their order.
     users
-        Their codes, or None: see `Pairs`.
+        The users' codes, or None: see `Pairs`.
     members, views
-        The members, and what each says.
+        The members, and the scores of each.
     length
         The length of the members' lists.
     """
@@ -40,7 +40,9 @@ class Asking(NamedTuple):
     length: int
 
     def propose(self, n: int, wanted: ItemFilter) -> Codes:
-        """The codes of the `n` best items of each member, of shape (n_users, c): sorted, each once, -1 in between."""
+        """The codes of the `n` best items of each member, of shape (n_users, c): sorted, without repeats, -1 in
+        between.
+        """
         return each_once(np.concatenate([view.best(n, wanted) for view in self.views], axis=1))
 
     def describe(self, codes: Codes) -> Pairs:
@@ -60,14 +62,14 @@ class Asking(NamedTuple):
 def ask_members(
     members: Sequence[Recommender], audience: Audience, own: Audience, users: Codes | None, length: int
 ) -> Asking:
-    """Ask members about an audience; `own` is the same one as the members take it."""
+    """Asks members about an audience; `own` is the same audience in the members' form."""
     histories, order = audience.histories_in_order()
     views = [View(member, replace(own, model=member), length, histories) for member in members]
     return Asking(histories, order, users, members, views, length)
 
 
 def scatter(codes: Codes, values: NDArray[np.float64], nothing: float) -> NDArray[np.float64]:
-    """The values of pairs where their codes are, and what is said where there is none."""
+    """Puts the values of pairs in the places of their codes; all other places get a default."""
     dense = np.full(codes.shape, nothing)
     dense[codes >= 0] = values
     return dense

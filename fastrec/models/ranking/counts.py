@@ -1,4 +1,4 @@
-"""The counts of items: ever, of late, and since when."""
+"""The counts of items: in all, lately, and the age."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -13,20 +13,20 @@ from fastrec.models.ranking.feature import Feature, pad_rows
 from fastrec.models.ranking.pairs import Column, Known, Numbers, Pairs
 from fastrec.options import Options, Other
 
-LATEST = 0.1  # of the events, which are of late where nothing else is said
+LATEST = 0.1  # the share of events that count as late by default
 
 
 class Counts(Feature):
-    """The number of an item's users, as a logarithm; with times also that of late, the trend, and the item's age.
+    """The logarithm of an item's number of users; with times also its late users, the trend, and the item's age.
 
-    The trend is the logarithm of the item's share in the latest events over its share in all of them. The age is that
-    of its first event, in units of the span of all events.
+    The trend is log(the item's share in the late events / its share in all events). The age is that of its first event,
+    in units of the span of all events.
 
     Parameters
     ----------
     window : float, str or None
-        What is of late: a number in the unit of the times, or a string such as "30d". None: the span of the latest
-        tenth of all events.
+        The span of late events: a number in the unit of the times, or a string such as "30d". None: the span of the
+        latest tenth of all events.
     """
 
     _options: ClassVar[Options] = {"window": Other("float, str", check_duration, also=(None,))}
@@ -71,7 +71,7 @@ class Counts(Feature):
         return list(self.counts_[pairs.items].T)
 
     def update(self, known: Known) -> Self:
-        """See `Feature.update`: the count of all is that of the new data."""
+        """See `Feature.update`: the total count is that of the new data."""
         self.counts_ = pad_rows(self.counts_, known.matrix.shape[1])
         self.counts_[:, 0] = _log_counts(known)
         return self

@@ -1,4 +1,4 @@
-"""Numbers that are known of items, and how far they are from what a user takes."""
+"""Numbers among the facts about items, and their distance from those of a user's items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -12,7 +12,7 @@ from fastrec.options import Options, Other
 
 
 def check_column(name: str, column: object) -> None:
-    """Raise a TypeError that names the option, unless it is the name of a column."""
+    """Raises a TypeError that names the option, unless it is the name of a column."""
     if not isinstance(column, str):
         raise TypeError(f"{name} must be the name of a column of item_info, got {column!r}")
 
@@ -23,7 +23,7 @@ class Facts(Feature):
     Parameters
     ----------
     column : str
-        The name of the column: numbers, dates, or texts of numbers. What cannot be read is missing.
+        The name of the column: numbers, dates, or texts of numbers. Values that cannot be read are missing.
     """
 
     _options: ClassVar[Options] = {"column": Other("str", check_column)}
@@ -47,15 +47,15 @@ class Facts(Feature):
 
 
 def column_of(item_info: Mapping[str, NDArray[Any]], column: str, feature: str) -> NDArray[Any]:
-    """A column of the facts about items, or a ValueError that tells of those that there are."""
+    """A column of the facts about items; a ValueError lists the columns if there is no such one."""
     if column not in item_info:
         there = ", ".join(map(repr, item_info)) or "none"
-        raise ValueError(f"{feature} wants the column {column!r} of item_info; there is {there}")
+        raise ValueError(f"{feature} needs the column {column!r} of item_info; there is {there}")
     return item_info[column]
 
 
 def read_numbers(values: NDArray[Any]) -> Numbers:
-    """Numbers, dates (in days) and texts of numbers as float64; NaN where it is none.
+    """Reads numbers, dates (in days) and texts of numbers as float64; all other values are NaN.
 
     >>> read_numbers(np.array(["1995", "about 1980", None], object))
     array([1995.,   nan,   nan])

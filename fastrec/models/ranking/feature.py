@@ -1,4 +1,4 @@
-"""Feature: what describes pairs of a user and an item to a ranker, learned from what was known as of a moment."""
+"""Feature: a description of pairs of a user and an item for a ranker, learned from the facts as of a moment."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ _CLASSES: dict[str, "type[Feature]"] = {}
 class Feature(OptionsMixin, BaseEstimator, ABC):
     """A description of pairs of a user and an item by one or more numbers.
 
-    A feature of one's own derives from this class: its constructor only stores options, `fit` sets what it learned as
-    arrays whose names end in an underscore, and `transform` reads these. For each window of labels a copy is fitted
-    with what was known as of its cut: a feature that reads nothing else cannot tell what came later. Files keep its
-    class's name, its options and its arrays; import the class before you load one.
+    Your own feature derives from this class. Its constructor only stores options, `fit` sets learned arrays whose names
+    end in an underscore, and `transform` reads these. For each window of labels a copy is fitted with the facts known
+    at its cut, so a feature that reads nothing else cannot leak the future. A file keeps the class's name, its options
+    and its arrays: import the class before you load the file.
 
     Attributes
     ----------
@@ -61,14 +61,14 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def fit(self, known: Known) -> Self:
-        """Learn from what is known as of a moment, and set `names_`."""
+        """Learns from the facts known as of a moment, and sets `names_`."""
 
     @abstractmethod
     def transform(self, pairs: Pairs) -> Sequence[Column]:
-        """A number of each pair, of shape (p,), for each name; NaN where there is none."""
+        """The value of each pair, of shape (p,), for each name; NaN if it is unknown."""
 
     def update(self, known: Known) -> Self:
-        """Follow the data, of which the times are not known any more: new users and items have no numbers yet."""
+        """Follows the data without its times; new users and items have no values yet."""
         n_users, n_items = known.matrix.shape
         for names, n in ((self._by_user, n_users), (self._by_item, n_items)):
             for name in names:
@@ -76,13 +76,13 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
         return self
 
     def drop_users(self) -> Self:
-        """Let go of what was learned of single users."""
+        """Drops the learned values of single users."""
         for name in self._by_user:
             setattr(self, name, getattr(self, name)[:0])
         return self
 
     def learned(self) -> dict[str, NDArray[Any]]:
-        """The arrays that were learned, by their names."""
+        """The learned arrays by their names."""
         return {name: value for name, value in vars(self).items() if name.endswith("_") and name != "names_"}
 
     def describe(self) -> Record:
@@ -96,7 +96,7 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
         }
 
     def check(self, n_users: int, n_items: int) -> None:
-        """Raise a ValueError where an array of a file is not one for so many users and items."""
+        """Raises a ValueError if an array of a file does not fit so many users and items."""
         for names, n in ((self._by_user, n_users), (self._by_item, n_items)):
             for name in names:
                 array = getattr(self, name, None)
@@ -105,7 +105,7 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
 
 
 def rebuild_feature(record: Record, arrays: dict[str, NDArray[Any]]) -> Feature:
-    """The feature that `describe` described, with what it learned."""
+    """Makes the feature that `describe` described, with its learned arrays."""
     kind = _CLASSES.get(record["feature"])
     if kind is None:
         raise ValueError(f"the feature {record['feature']!r} is not known: import the module that defines it first")
@@ -117,7 +117,7 @@ def rebuild_feature(record: Record, arrays: dict[str, NDArray[Any]]) -> Feature:
 
 
 def pad_rows(array: NDArray[Any], n: int) -> NDArray[Any]:
-    """The array with rows of NaN behind, so that there are n.
+    """The array padded with rows of NaN to n rows.
 
     >>> pad_rows(np.array([1.0, 2.0]), 3)
     array([ 1.,  2., nan])

@@ -12,31 +12,31 @@ from fastrec.matrix.arrays import readonly
 
 Numbers = NDArray[np.float64]
 
-AT_ONCE = 256  # rows that go down a tree side by side
-TYPES = ("int64", "int32", "int32", "float64", "uint8", "int32", "float64")  # of the arrays of `Trees`
+AT_ONCE = 256  # rows that pass down a tree side by side
+TYPES = ("int64", "int32", "int32", "float64", "uint8", "int32", "float64")  # the types of the arrays of `Trees`
 
 
 class Tree(NamedTuple):
-    """One tree as its library has it: the root first, children by their numbers, 0 in a leaf."""
+    """One tree in its library's order: the root first, children by their numbers, 0 in a leaf."""
 
     features: NDArray[Any]
     thresholds: NDArray[Any]
     missing_left: NDArray[Any]
     lefts: NDArray[Any]
     rights: NDArray[Any]
-    values: NDArray[Any]  # of leaves
-    covers: NDArray[Any]  # how much of the training data came by
+    values: NDArray[Any]  # the values of leaves
+    covers: NDArray[Any]  # the amount of training data that passed each node
 
 
 class Forest(NamedTuple):
-    """Trees, and how much each feature told them apart, of shape (n_features,)."""
+    """Trees, and the importance of each feature in them, of shape (n_features,)."""
 
     trees: Trees
     importances: Numbers
 
 
 class UnreadableRankerError(TypeError):
-    """A ranker whose trees cannot be read, for a reason that the message gives."""
+    """The error for a ranker whose trees cannot be read; the message says why."""
 
 
 def read_forest(ranker: Any, n_features: int) -> Forest:
@@ -45,7 +45,7 @@ def read_forest(ranker: Any, n_features: int) -> Forest:
     Raises
     ------
     UnreadableRankerError
-        Where it has none, or some that numbers and thresholds alone do not describe.
+        If the ranker has no trees, or numbers and thresholds alone do not describe them.
     """
     kind = type(ranker).__name__
     for has, read in READERS.items():
@@ -57,7 +57,7 @@ def read_forest(ranker: Any, n_features: int) -> Forest:
 
 
 def join_trees(trees: Iterator[Tree], n_features: int) -> Forest:
-    """Joins trees in the layout of the kernel, and the importances of features, which add up to 1."""
+    """Joins trees in the layout of the kernel, with the importances of features, which add up to 1."""
     laid, starts, depths, importances = [], [], [], np.zeros(n_features)
     size = 0
     for tree in trees:
@@ -74,18 +74,18 @@ def join_trees(trees: Iterator[Tree], n_features: int) -> Forest:
 
 
 def lay_out(tree: Tree, start: int) -> tuple[tuple[NDArray[Any], ...], int, Numbers]:
-    """The arrays of one tree level by level, children side by side, from the place `start` on.
+    """Lays out the arrays of one tree level by level, children side by side, from the place `start` on.
 
     Returns
     -------
     arrays : tuple
-        Features, thresholds, missing_left, lefts and values as `Trees` has them.
+        Features, thresholds, missing_left, lefts and values as in `Trees`.
     depth : int
     spreads : ndarray
-        How far the children of each node are from its mean, squared and weighed by what came by.
+        The squared distance of each node's children from its mean, weighted by the training data that passed.
     """
     order, lefts, depths = [0], [], [0]
-    for place, node in enumerate(order):  # which grows
+    for place, node in enumerate(order):  # the list grows meanwhile
         is_leaf = tree.lefts[node] == 0
         lefts.append(place if is_leaf else len(order))
         if not is_leaf:
@@ -105,7 +105,7 @@ def lay_out(tree: Tree, start: int) -> tuple[tuple[NDArray[Any], ...], int, Numb
 
 
 def _mean_below(values: NDArray[Any], covers: NDArray[Any], left: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
-    """The values of leaves, and of other nodes the mean of their children, weighed by what came by; their spreads."""
+    """The values of leaves, the weighted means of the children for other nodes, and the spreads of both."""
     values, spreads = values.astype(np.float64), np.zeros(len(left))
     weights = np.maximum(covers.astype(np.float64), 1e-300)
     for node in range(len(left) - 1, -1, -1):
@@ -122,7 +122,7 @@ def _mean_below(values: NDArray[Any], covers: NDArray[Any], left: NDArray[np.int
 def _read_hist_gradient(ranker: Any) -> Iterator[Tree]:
     """Trees of scikit-learn's HistGradientBoostingClassifier of two classes, or of its Regressor."""
     if getattr(ranker, "is_categorical_", None) is not None:
-        raise UnreadableRankerError(f"{type(ranker).__name__} has categorical features, which are no thresholds")
+        raise UnreadableRankerError(f"{type(ranker).__name__} has categorical features, which have no thresholds")
     if any(len(round_) != 1 for round_ in ranker._predictors):
         raise UnreadableRankerError(f"{type(ranker).__name__} tells apart more than two classes")
     yield leaf_of(float(np.ravel(ranker._baseline_prediction)[0]))
@@ -154,10 +154,12 @@ def _add_lightgbm_node(node: dict[str, Any], rows: list[list[float]]) -> int:
         rows.append([0, np.inf, 1, 0, 0, node["leaf_value"], node.get("leaf_count", 1)])
         return number
     if node["decision_type"] != "<=":
-        raise UnreadableRankerError("LightGBM has split by categories, which are no thresholds")
+        raise UnreadableRankerError("LightGBM has split by categories, which have no thresholds")
     if node["missing_type"] == "Zero":
-        raise UnreadableRankerError("LightGBM was told zero_as_missing, by which 0 is no number")
-    # Where no number was missing in training, LightGBM takes a missing one for 0.
+        raise UnreadableRankerError(
+            "LightGBM was fitted with zero_as_missing=True, which reads 0 as missing: fit without it"
+        )
+    # If no number was missing in training, LightGBM reads a missing one as 0.
     goes_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0
     rows.append([node["split_feature"], node["threshold"], int(goes_left), 0, 0, 0.0, node["internal_count"]])
     rows[number][3] = _add_lightgbm_node(node["left_child"], rows)
@@ -173,10 +175,10 @@ def _read_xgboost(ranker: Any) -> Iterator[Tree]:
     yield leaf_of(float(str(learner["learner_model_param"]["base_score"]).strip("[]")))
     for tree in model["trees"]:
         if any(tree["split_type"]):
-            raise UnreadableRankerError("XGBoost has split by categories, which are no thresholds")
+            raise UnreadableRankerError("XGBoost has split by categories, which have no thresholds")
         lefts = np.maximum(tree["left_children"], 0)
         conditions = np.array(tree["split_conditions"], np.float32)
-        # XGBoost goes left below a threshold of float32: up to the number before it.
+        # XGBoost goes left below a threshold of float32: the kernel compares with the number before it.
         below = np.nextafter(conditions, np.float32(-np.inf)).astype(np.float64)
         yield Tree(
             np.array(tree["split_indices"]),
@@ -194,11 +196,11 @@ READERS: dict[str, Callable[[Any], Iterator[Tree]]] = {
     "booster_": _read_lightgbm,
     "get_booster": _read_xgboost,
 }
-"""What reads a ranker, by an attribute that only those of one library have."""
+"""The reader of each library's rankers, by an attribute that only these have."""
 
 
 def leaf_of(value: float) -> Tree:
-    """A tree of one leaf: what is added to all scores."""
+    """A tree of one leaf, whose value is added to all scores."""
     return Tree(*(np.array([number]) for number in (0, np.inf, 1, 0, 0, value, 1)))
 
 
@@ -206,14 +208,14 @@ def leaf_of(value: float) -> Tree:
 
 
 def score_columns(trees: Trees, columns: NDArray[np.float32]) -> Numbers:
-    """The sum over the trees for each pair; `columns` are its numbers, of shape (n_features, p)."""
+    """The sum over the trees for each pair; `columns` are its features, of shape (n_features, p)."""
     scores = np.zeros(columns.shape[1])
     sum_leaves(trees, readonly(np.ascontiguousarray(columns)), np.empty(AT_ONCE, np.int32), scores)
     return scores
 
 
 def trace_row(trees: Trees, row: NDArray[np.float32]) -> Numbers:
-    """The part of each feature in the score of one pair, and last the part of all pairs: of shape (n_features +
+    """The contribution of each feature to the score of one pair, and last the common part: of shape (n_features +
     1,).
     """
     parts = np.zeros(len(row) + 1)
@@ -222,7 +224,7 @@ def trace_row(trees: Trees, row: NDArray[np.float32]) -> Numbers:
 
 
 def check_trees(trees: Trees, n_features: int) -> None:
-    """Raise a ValueError where the kernel could leave the arrays: it checks no bounds."""
+    """Raises a ValueError if the kernel could leave the arrays: it checks no bounds."""
     nodes = np.arange(len(trees.lefts))
     leaf = trees.lefts == nodes
     if not len(trees.starts) or trees.starts.min() < 0 or trees.starts.max() >= len(nodes):

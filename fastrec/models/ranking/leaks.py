@@ -1,4 +1,4 @@
-"""Facts and labels that tell a ranker about the future, and the warnings of them."""
+"""Facts and labels that leak the future to a ranker, and the warnings about them."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,38 +12,40 @@ from fastrec.models.ranking.facts import read_numbers
 from fastrec.notices import warn_caller
 from fastrec.preprocessing import split_last
 
-LIKE_COUNTS = 0.9  # of the rank correlation of a column with how often items are taken
-FEWEST = 20  # items that such a correlation is told of
+LIKE_COUNTS = 0.9  # the rank correlation of a column with the popularity of items that is reported
+FEWEST = 20  # the fewest items for which such a correlation is reported
 
 
 class LeakWarning(UserWarning):
-    """Labels or facts that tell a ranker what came later: on what really comes later it is worse for it."""
+    """A warning about labels or facts that leak the future to a ranker: on real future events it does worse."""
 
 
 def check_aggregates(name: str, columns: object) -> None:
-    """Raise a TypeError that names the option, unless it is a sequence of names of columns."""
+    """Raises a TypeError that names the option, unless it is a sequence of names of columns."""
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
         raise TypeError(f"{name} must be a sequence of names of columns of item_info, got {columns!r}")
 
 
 def warn_of_split_last(validation: Any) -> None:
-    """Warn where each user's last events are the labels, whenever these were."""
+    """Warns if the labels are each user's last events, whatever their time."""
     function = validation.func if isinstance(validation, functools.partial) else validation
     if function is split_last:
         warn_caller(
-            "TwoStage.validation is split_last, which hides each user's last events whenever they were: members and "
-            "counts then know what others did later, as they never do in use. RollingTime cuts in time",
+            "TwoStage.validation is split_last, which hides each user's last events whenever they "
+            "were: members and counts then know later events of others, as they never do in use. "
+            "Take RollingTime, which cuts in time",
             LeakWarning,
         )
 
 
 def warn_of_totals(item_info: Mapping[str, NDArray[Any]], counts: NDArray[np.int64]) -> None:
-    """Warn of columns that follow how often items were taken in all: totals of today, such as numbers of ratings."""
+    """Warns of columns that follow the total popularity of items: present totals, such as numbers of ratings."""
     for column, values in item_info.items():
         if is_of_numbers(values) and _follows(read_numbers(values), counts):
             warn_caller(
-                f"item_info[{column!r}] follows how often items are taken, as a total of today does: it tells of each "
-                f"window what came after it. Name it in TwoStage(aggregates=[{column!r}]) to leave it out",
+                f"item_info[{column!r}] follows how often items are taken, as a present total does: "
+                "it leaks to each window what came after it. Name it in "
+                f"TwoStage(aggregates=[{column!r}]) to leave it out",
                 LeakWarning,
             )
 
@@ -56,7 +58,7 @@ def _follows(values: NDArray[np.float64], counts: NDArray[np.int64]) -> bool:
 
 
 def _mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing their mean: as `scipy.stats.rankdata`, which is slow to import in a worker.
+    """Ranks from 1, equal values sharing their mean: as `scipy.stats.rankdata`, whose import is slow in a worker.
 
     >>> _mean_ranks(np.array([5, 1, 5]))
     array([2.5, 1. , 2.5])

@@ -1,4 +1,4 @@
-"""The loss of lists: by how little the softmax of a list's scores is the share of each of its hits."""
+"""The loss of lists: the cross-entropy of a list's softmax and its hits."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn._loss.loss import HalfSquaredError
 
 Doubles = NDArray[np.float64]
 
-MOST_HITS = 5  # of a list that count for more than one
+MOST_HITS = 5  # the largest number of hits of a list that count
 LEAST_HESSIAN = 1e-6
 
 
@@ -16,13 +16,13 @@ class ListSoftmax(HalfSquaredError):  # noqa: N818 (an error in the sense of a l
     """Softmax cross-entropy of lists for scikit-learn's HistGradientBoostingRegressor (Cao et al. 2007, Bruch 2021).
 
     With p the softmax of a list's scores and y 1 for a hit, the loss of a list is -w Σ (y/Σy) log p, so the gradient is
-    w (p - y/Σy), and the diagonal of the Hessian w p (1 - p). A list weighs as much as it has hits, at most five of
-    them; a list without hits says nothing. What all pairs of a user have cancels out.
+    w (p - y/Σy), and the diagonal of the Hessian w p (1 - p). The weight of a list is its number of hits, at most five;
+    a list without hits does not count. A constant of all pairs of a user cancels out.
 
     Parameters
     ----------
     sizes
-        How many pairs each list has, at least 1, one list behind the other.
+        The number of pairs of each list, at least 1, one list after the other.
     """
 
     def __init__(self, sizes: NDArray[np.int64]) -> None:
@@ -36,7 +36,7 @@ class ListSoftmax(HalfSquaredError):  # noqa: N818 (an error in the sense of a l
         return np.zeros(1)
 
     def init_gradient_and_hessian(self, n_samples: int, dtype: Any = np.float64, order: str = "F") -> tuple[Any, Any]:
-        """Room for both."""
+        """Allocates both arrays."""
         return np.empty(n_samples, dtype), np.empty(n_samples, dtype)
 
     def gradient_hessian(
@@ -59,5 +59,5 @@ class ListSoftmax(HalfSquaredError):  # noqa: N818 (an error in the sense of a l
         return gradient_out, hessian_out
 
     def _spread(self, of_lists: Doubles) -> Doubles:
-        """A number of each list at each of its pairs."""
+        """Repeats a number of each list for each of its pairs."""
         return np.repeat(of_lists, self.sizes)

@@ -20,16 +20,16 @@ Column = NDArray[Any]  # a number for each pair
 
 
 class Known(NamedTuple):
-    """The facts known as of a moment: a feature may learn from nothing else.
+    """The facts known as of a moment: a feature must not learn from anything else.
 
     Parameters
     ----------
     matrix
-        What users had, of shape (n_users, n_items).
+        The users' items, of shape (n_users, n_items).
     events
-        The same events with their times, all of them before that moment; None where there are no times.
+        The same events with their times, all of them before that moment; None if there are no times.
     item_info
-        Facts about the items, without those that are left out.
+        The facts about the items, without the excluded ones.
     members
         The recommenders, fitted with these events alone.
     """
@@ -47,17 +47,17 @@ class Pairs:
     Parameters
     ----------
     histories
-        What each user has had, of shape (n, n_items).
+        The items of each user, of shape (n, n_items).
     order
-        The place of each entry in its history, the oldest first; None where nobody knows it.
+        The place of each entry in its history, the oldest first; None if it is unknown.
     users
-        The codes of the users as those of `Known.matrix`, -1 for others, of shape (n,); None: all are others.
+        The codes of the users in `Known.matrix`, -1 for others, of shape (n,); None: all are others.
     rows, items
         The number of the user and the code of the item of each pair, of shape (p,).
     scores
-        What each of m members says of each pair, in units of the range of its list for the user, of shape (m, p).
+        The score of each of m members for each pair, in units of the range of its list for the user, of shape (m, p).
     above
-        How many items of each member's list are before the item, of shape (m, p).
+        The number of items of each member's list above the item, of shape (m, p).
     length
         The length of these lists.
     members
@@ -79,7 +79,7 @@ class Pairs:
 
 
 def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
-    """The mean of the items' values over each history, of shape (n,); what is NaN is left out, NaN where all is.
+    """The mean of the items' values over each history, of shape (n,), without NaN; NaN if all are.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> mean_of_histories(check_matrix([[1, 1, 0], [0, 0, 5]]), np.array([1.0, 3.0, np.nan]))
@@ -93,7 +93,7 @@ def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
 
 
 def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> NDArray[np.bool_]:
-    """Marks the entries that are among the `n` newest of their row; every entry, where there is no order.
+    """Marks the entries that are among the `n` newest of their row; all entries without an order.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> latest_of_histories(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), 1)

@@ -1,11 +1,11 @@
-"""Rankers: what learns from features and labels which of a user's candidates come first."""
+"""Rankers: the estimators that learn, from features and labels, the order of a user's candidates."""
 
 import importlib
 import inspect
 from typing import Any
 
 import numpy as np
-import sklearn  # which imports its boosting when that is first named
+import sklearn  # this import defers scikit-learn's boosting to its first use
 from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
@@ -16,7 +16,7 @@ LEAST = (5, 100)  # pairs of a leaf: a thousandth of all, within these bounds
 
 
 def check_ranker(name: str, ranker: object) -> None:
-    """Raise a TypeError that names the option, unless it can be fitted and asked."""
+    """Raises a TypeError that names the option, unless the value has fit and predict."""
     if not (hasattr(ranker, "fit") and hasattr(ranker, "predict")) or isinstance(ranker, type):
         raise TypeError(f'{name} must be "{BOOSTING}" or an estimator with fit and predict, got {ranker!r}')
 
@@ -24,22 +24,22 @@ def check_ranker(name: str, ranker: object) -> None:
 def fit_ranker(
     ranker: Any, seed: int, columns: NDArray[np.float32], labels: NDArray[np.bool_], sizes: NDArray[np.int64]
 ) -> Any:
-    """A fitted ranker: the boosted trees that are built in, or a copy of another, which gets the lists.
+    """Fits a ranker: the built-in boosted trees, or a copy of another estimator, which gets the lists.
 
-    It is told by their sizes or their numbers, by which of the two its `fit` takes.
+    The lists are given by their sizes or their numbers, whichever its `fit` takes.
 
     Parameters
     ----------
     ranker
         "boosting", or an estimator.
     seed
-        Of the boosted trees.
+        The seed of the boosted trees.
     columns
         The features, of shape (n_features, p).
     labels
-        Which pairs are hits, of shape (p,).
+        A mask of the pairs that are hits, of shape (p,).
     sizes
-        How many pairs each list has, one list behind the other; their sum is p.
+        The number of pairs of each list, one list after the other; their sum is p.
     """
     sizes = sizes[sizes > 0]
     if isinstance(ranker, str):
@@ -47,8 +47,8 @@ def fit_ranker(
     else:
         made, named = clone(ranker), _name_lists(ranker, sizes)
     X = np.ascontiguousarray(columns.T)
-    X[:, np.isnan(columns).all(axis=1)] = 0  # of no number scikit-learn makes no bins
-    # One thread adds up in one order: the same trees on any number of cores.
+    X[:, np.isnan(columns).all(axis=1)] = 0  # scikit-learn makes no bins for a column without numbers
+    # One thread adds up in one order, so that any number of cores gives the same trees.
     with threadpool_limits(1, "openmp"):
         return made.fit(X, labels.astype(np.int32), **named)
 
@@ -67,7 +67,7 @@ def _boosted_trees(seed: int, sizes: NDArray[np.int64]) -> Any:
 
 
 def _name_lists(ranker: Any, sizes: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Tells a ranker which pairs are of one list, by the name that its `fit` has for it."""
+    """The pairs of each list, under the name of the argument that the ranker's `fit` has for them."""
     takes = inspect.signature(ranker.fit).parameters
     lists = np.repeat(np.arange(len(sizes)), sizes)
     groups = {"group": sizes, "qid": lists, "group_id": lists}
@@ -75,7 +75,7 @@ def _name_lists(ranker: Any, sizes: NDArray[np.int64]) -> dict[str, NDArray[np.i
 
 
 def ask_ranker(ranker: Any, columns: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The scores of pairs: what it decides by, the chance of a hit, or what it predicts."""
+    """The scores of pairs: the decision function, the chance of a hit, or the prediction."""
     X = np.ascontiguousarray(columns.T)
     if hasattr(ranker, "decision_function"):
         scores = ranker.decision_function(X)
@@ -87,5 +87,7 @@ def ask_ranker(ranker: Any, columns: NDArray[np.float32]) -> NDArray[np.float64]
 
 
 def _list_softmax() -> Any:
-    """`ListSoftmax`; its base class takes as long to import as all of a server, so it is imported when it is used."""
+    """Returns `ListSoftmax`; its base class takes as long to import as all of a server, so it is imported on first
+    use.
+    """
     return importlib.import_module("fastrec.models.ranking.listwise").ListSoftmax

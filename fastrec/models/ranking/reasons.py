@@ -1,4 +1,4 @@
-"""Reasons: what each feature of a pair adds to the score by which it is ranked."""
+"""Reasons: the contribution of each feature of a pair to its ranking score."""
 
 from typing import Any, NamedTuple
 
@@ -9,20 +9,20 @@ from fastrec.data.frames import Backend, make_frame
 
 
 class Reasons(NamedTuple):
-    """The parts of one score that the features account for; with `base` they sum up to it.
+    """The contributions of the features to one score; with `base` they add up to it.
 
     Parameters
     ----------
     score
         The score of the item for the user.
     base
-        What all pairs have.
+        The part of the score that all pairs have.
     features
         The names of the features, the largest contribution first, of shape (n,).
     values
-        What they are for this pair, float32, of shape (n,).
+        The values of the features for this pair, float32, of shape (n,).
     contributions
-        What each adds to the score, float32, of shape (n,).
+        The contribution of each feature to the score, float32, of shape (n,).
     """
 
     score: float
@@ -32,7 +32,7 @@ class Reasons(NamedTuple):
     contributions: NDArray[np.float32]
 
     def to_frame(self, backend: Backend | None = None) -> Any:
-        """A table of the features, what they are and what each adds to the score.
+        """A table of the features, their values, and their contributions to the score.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The scores of members for pairs: by all of a history, and by its latest items."""
+"""The scores of members for pairs: from the whole history, and from its latest items."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from fastrec.options import Integer, Options
 
 
 class Scores(Feature):
-    """Each member's score, in units of the range of its list for the user, and its rank; and how many members list it.
+    """Each member's score, in units of the range of its list for the user, and its rank; and the number of members that
+    list the item.
 
     Examples
     --------
@@ -38,12 +39,12 @@ class Scores(Feature):
 
 
 class RecentScores(Feature):
-    """Each member's score by the latest items of the history alone; by all of it where there is no order.
+    """Each member's score from the latest items of the history alone; from all of it if there is no order.
 
     Parameters
     ----------
     items : int
-        How many items.
+        The number of latest items.
     """
 
     _options: ClassVar[Options] = {"items": Integer(1)}
@@ -68,7 +69,7 @@ class RecentScores(Feature):
 
 
 def name_members(members: Sequence[Recommender]) -> list[str]:
-    """The classes of members; numbered, where there are several of one.
+    """The classes of members; numbered if several have the same class.
 
     >>> from fastrec.models import EASE, Popularity
     >>> name_members([EASE(), Popularity(), EASE()])

@@ -1,4 +1,4 @@
-"""TwoStage: candidates of several recommenders, put in order by a ranker that learns from features."""
+"""TwoStage: candidates of several recommenders, ordered by a ranker that learns from features."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,8 +52,8 @@ from fastrec.options import Integer, Jobs, Options, Other, Seed, check_options
 
 Numbers = NDArray[np.float64]
 
-FEATURES = 40  # about how many numbers there are of a pair, before they are known
-WEIGHED = 1000  # lists by which the weights of the blend are found
+FEATURES = 40  # the expected number of features of a pair, before it is known
+WEIGHED = 1000  # lists from which the weights of the blend are found
 PARTS = tuple(f"tree_{name}_" for name in Trees._fields)
 
 
@@ -62,80 +62,79 @@ def _check_features(name: str, features: Any) -> None:
         raise TypeError(f'{name} must be "auto" or a sequence of features, as [Scores(), ...], got {features!r}')
     for feature in features:
         if not isinstance(feature, Feature):
-            raise TypeError(f"{name} must be features of fastrec.models.ranking or of one's own, got {feature!r}")
+            raise TypeError(f"{name} must be features of fastrec.models.ranking or your own Feature, got {feature!r}")
         check_options(feature)
 
 
 class TwoStage(Ensemble):
-    """Candidates of several recommenders in one ranking, by a ranker that learns from features of user and item.
+    """Ranks the candidates of several recommenders with a ranker that learns from features of user and item.
 
     Each member lists its `candidates` best items that the user has not seen. All listed items are ranked by the
-    members' scores and by other facts: how often items are taken and since when, what the user does, and facts about
-    items. The ranker learns from windows of labels. For each window the members and all features are fitted anew with
-    what came before its cut, and the candidates that users took after it are the hits. Nothing of what came later can
-    enter: hits that no member lists are not added, and users without a history, who are answered by popularity, are no
-    lesson.
+    members' scores and by other facts: the popularity and age of items, the user's activity, and facts about items. The
+    ranker learns from windows of labels. For each window, new members and features are fitted with the events before
+    its cut, and the candidates that users took after it are the hits. Later events cannot leak: hits that no member
+    lists are not added, and users without a history, who are answered by popularity, are left out.
 
-    The last window (of a single one, every other user) judges a ranker that has learned from the rest beside each
-    member and a `Blend` of them. Where the ranker is not above these, the best of them answers.
+    The last window (or every other user of a single one) compares a ranker that learned from the rest with each member
+    and a `Blend` of them. If the ranker is not better, the best of them answers.
 
-    Values are what the members take them for; negative ones are refused, zeros are no feedback. `partial_fit` and
-    `update_users` are there where all members have them: they update the members, and of the features what needs no
-    times, and leave the ranker.
+    Values have the meaning that each member gives them; negative ones are refused, zeros are no feedback. The model has
+    `partial_fit` and `update_users` if all members have them. They update the members and the features that need no
+    times, and leave the ranker unchanged.
 
     Parameters
     ----------
     models : sequence of recommenders or None
         The members, which are copied. None: ItemKNN, GraphFilter and ImplicitALS.
     ranker : estimator or "boosting" or None
-        "boosting": trees of scikit-learn's HistGradientBoosting, by the softmax cross-entropy of lists. Or anything
-        with `fit` and `predict`: LightGBM's LGBMRanker and XGBoost's XGBRanker, say, which are told the lists. None
-        stands for the ranker of a loaded model that is not built in: a file has its trees alone.
+        "boosting": trees of scikit-learn's HistGradientBoosting, with the softmax cross-entropy of lists. Or any
+        estimator with `fit` and `predict`, such as LightGBM's LGBMRanker and XGBoost's XGBRanker, which get the lists.
+        None is the ranker of a loaded model that is not built in: a file holds its trees alone.
     validation : float, function or splitter or None
-        What is hidden for the labels, as in `Blend`: each split of a splitter is a window. None: with times three
-        windows, each of a tenth of all events (``RollingTime(3, share=0.1)``); else a fifth of each user's items.
+        The part hidden for the labels, as in `Blend`: each split of a splitter is a window. None: with times three
+        windows, each of a tenth of all events (``RollingTime(3, share=0.1)``); without times a fifth of each user's
+        items.
     candidates : int
         The length of the members' lists.
     features : sequence of features or "auto"
-        What pairs are described by. "auto": `Scores`, `Counts`, `Activity`, with times `RecentScores`, and of
+        The features of pairs. "auto": `Scores`, `Counts`, `Activity`, with times `RecentScores`, and of
         `item_info` `Facts` of numbers and `Affinity` of categories.
     max_users : int
-        The most users whose lists are learned from in each window.
+        The largest number of users whose lists the ranker learns from in each window.
     aggregates : sequence of str
-        Columns of `item_info` that are totals of today, such as numbers of ratings, and so tell of each window what
-        came after it: they are left out. A column that looks like one is warned of.
+        Columns of `item_info` to leave out: present totals, such as numbers of ratings, which leak to each window what
+        came after it. A column that looks like one gets a warning.
     random_state : int, RandomState or None
-        The seed of the ranker, and of members that have none of their own.
+        The seed of the ranker, and of members without their own.
     n_jobs : int or None
-        Where given, the threads of members that do not say how many.
+        If given, the threads of members without their own number.
 
     Attributes
     ----------
     members_ : tuple of recommenders
         The fitted members.
     ranker_scores_ : ndarray of shape (n_models + 2,)
-        NDCG@20 on the part that judges: of each member alone, of the blend, and last of the ranker. NaN where nothing
-        could be hidden, or nothing learned.
+        NDCG@20 on the part for comparison: of each member alone, of the blend, and last of the ranker. NaN if nothing
+        could be hidden or learned.
     uses_ranker_ : bool
-        Whether the ranker answers; else `weights_` do.
+        Whether the ranker answers; otherwise `weights_` do.
     weights_ : ndarray of shape (n_models,)
-        float64: of the members in the blend, or 1 for the one that answers.
+        float64: the weights of the members in the blend, or 1 for the one that answers.
     feature_names_ : list of str
-        What the features are called.
+        The names of the features.
     feature_importances_ : ndarray of shape (n_features,)
-        How much each feature tells pairs apart in the trees, in all 1; zeros where the ranker does not answer, or has
-        no trees that are read.
+        The importance of each feature in the trees, with sum 1; zeros if the ranker does not answer, or its trees
+        cannot be read.
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be. In `save`, where the ranker has no trees that
-        a file can hold.
+        In `fit`, if an option or a value of X is invalid. In `save`, if the ranker has no trees that a file can hold.
 
     Warns
     -----
     LeakWarning
-        Where labels or facts tell what came later.
+        If labels or facts leak the future.
 
     References
     ----------
@@ -226,7 +225,7 @@ class TwoStage(Ensemble):
     def _fit(self, matrix: CodeMatrix, data: Interactions | None = None) -> None:
         if self.ranker is None:
             raise ValueError(
-                "TwoStage was loaded from a file, which has the trees of its ranker alone: give it a ranker"
+                "TwoStage was loaded from a file, which holds only the trees of its ranker: give ranker= to fit it"
             )
         X = self._data_of_members(matrix, data)
         warn_of_split_last(self.validation)
@@ -240,7 +239,7 @@ class TwoStage(Ensemble):
         self._learn_to_rank([join_lists(batches) for batches in labelled if batches])
 
     def _facts(self) -> dict[str, NDArray[Any]]:
-        """The facts about the items, without the totals that are named."""
+        """The facts about the items, without the named totals."""
         info = self.item_info_ or {}
         return {column: values for column, values in info.items() if column not in self.aggregates}
 
@@ -250,7 +249,7 @@ class TwoStage(Ensemble):
         return choose_features(self._facts(), self._has_times(X))
 
     def _has_times(self, X: Any) -> bool:
-        """Tells whether there are times, and not places in the rows of a matrix."""
+        """Tells whether there are times, rather than places in the rows of a matrix."""
         return isinstance(X, Interactions) and X.times is not None and not self._values_are_places
 
     def _known(self, X: Any, members: Sequence[Recommender]) -> Known:
@@ -269,7 +268,7 @@ class TwoStage(Ensemble):
         self.feature_names_ = [name for feature in features for name in feature.names_]
 
     def _label(self, part: Hidden, chosen: Sequence[Feature]) -> Iterator[Lists]:
-        """Lists of candidates as of what is not hidden, and which of them are; a batch of users at a time."""
+        """Makes labelled lists of candidates from the visible part, a batch of users at a time."""
         members = self._fit_members(part.train)
         known = self._known(part.train, members)
         features = tuple(copy.copy(feature).fit(known) for feature in chosen)
@@ -287,7 +286,7 @@ class TwoStage(Ensemble):
             yield make_lists(codes, pairs, columns, pick_rows(part.hidden, rows[batch]))
 
     def _learn_to_rank(self, windows: Sequence[Lists]) -> None:
-        """Sets the weights of the members, the ranker, and which of them answers: what is best on what was hidden."""
+        """Sets the weights of the members and the ranker, and chooses which of them answers, by the hidden part."""
         n = len(self.members_)
         self.ranker_scores_, self.weights_, self.uses_ranker_ = np.full(n + 2, np.nan), np.full(n, 1 / n), False
         self._adopt_forest(None)
@@ -303,7 +302,7 @@ class TwoStage(Ensemble):
         self.ranker_scores_[:-1] = [*alone, judged.quality(self.weights_ @ said)]
         if taught.can_teach():
             self.ranker_scores_[-1] = judged.quality(ask_ranker(self._teach(taught), judged.columns))
-        best = int(np.argmax(np.nan_to_num(self.ranker_scores_[::-1], nan=-1)))  # of equal ones the later
+        best = int(np.argmax(np.nan_to_num(self.ranker_scores_[::-1], nan=-1)))  # the later one of equal ones
         self.uses_ranker_ = best == 0
         if self.uses_ranker_:
             self._take_ranker(self._teach(whole))
@@ -315,7 +314,7 @@ class TwoStage(Ensemble):
         return fit_ranker(self.ranker, seed, lists.columns, lists.labels, lists.sizes)
 
     def _take_ranker(self, ranker: Any) -> None:
-        """Let a ranker answer: by its trees, or itself where these cannot be read."""
+        """Sets the ranker that answers: its trees, or the ranker itself if they cannot be read."""
         try:
             self._adopt_forest(read_forest(ranker, len(self.feature_names_)))
         except UnreadableRankerError as error:
@@ -343,7 +342,7 @@ class TwoStage(Ensemble):
         return None if warm.all() else warm
 
     def row_bytes(self) -> int:
-        """See `Asked.row_bytes`: what the members make, and the features of the candidates of all of them."""
+        """See `Asked.row_bytes`: the members' bytes, and the features of all candidates."""
         members = vars(self).get("members_", ())
         made: int = sum(member.row_bytes() for member in members) or 4 * self.n_features_in_
         pairs = self.candidates * len(self._current_members())
@@ -380,7 +379,7 @@ class TwoStage(Ensemble):
 
     def _pairs(self, audience: Audience, rows: Rows, items: Codes) -> Pairs:
         """The pairs of some users and items; `rows` ascend."""
-        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)  # each user's pairs side by side
+        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)  # each user's pairs lie side by side
         codes = np.full((len(audience), 1 + columns.max()), -1, np.int32)
         codes[rows, columns] = items
         return self._ask(self.members_, audience, audience.codes).describe(codes)
@@ -390,15 +389,15 @@ class TwoStage(Ensemble):
         return SearchedScores(self._search, self.pair_scores, audience)
 
     def explain_features(self, user: Any, item: Any, k: int | None = None) -> Reasons:
-        """Explains the score of one item for a user by the part of each feature, along the ways of the trees.
+        """Explains the score of one item for a user by the contribution of each feature, along the paths of the trees.
 
-        On its way down a tree a pair goes from the mean of all leaves to one of them; each step is put down to the
-        feature that it compares (Saabas 2014). Where the ranker does not answer, the parts are the members'.
+        On its way down a tree a pair goes from the mean of all leaves to one of them; each step counts for the feature
+        that it compares (Saabas 2014). If the ranker does not answer, the contributions are the members'.
 
         Parameters
         ----------
         user
-            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+            The id of a user of the training data, or a history, as Interactions or a matrix of one row.
         item
             The id of the item.
         k
@@ -412,9 +411,9 @@ class TwoStage(Ensemble):
         Raises
         ------
         ValueError
-            Where an id is unknown, or not one user or one item is given.
+            If an id is unknown, or not one user or one item is given.
         TypeError
-            Where the ranker has no trees that can be read.
+            If the ranker has no trees that can be read.
 
         References
         ----------
@@ -444,14 +443,14 @@ class TwoStage(Ensemble):
         )
 
     def _parts_of(self, pairs: Pairs) -> tuple[list[str], NDArray[np.float32], Numbers]:
-        """The names of what the score of one pair is made of, their values, and what each adds; last what all have."""
+        """The names of the parts of one pair's score, their values and contributions; and the part common to all."""
         if not self.uses_ranker_:
             names = [f"{name}: score" for name in name_members(self.members_)]
             values = pairs.scores[:, 0]
             return names, values, np.append(self.weights_ * values, 0.0)
         trees = self._trees
         if trees is None:
-            raise TypeError(f"TwoStage cannot explain what its ranker says: {self.unreadable_}")
+            raise TypeError(f"TwoStage cannot explain its ranker: {self.unreadable_}")
         values = np.ascontiguousarray(describe_pairs(self.features_, pairs)[:, 0])
         return self.feature_names_, values, trace_row(trees, values)
 
@@ -459,13 +458,11 @@ class TwoStage(Ensemble):
 
     @property
     def needs_times(self) -> bool:
-        """Tells whether times of events were learned from: labels and features are cut by them, and `seen_`
-        has none.
-        """
+        """Tells whether times were learned from: they cut labels and features, and `seen_` has none."""
         return self.order_ is not None or super().needs_times
 
     def _update(self, change: Change) -> None:
-        """The members follow, and of the features what the new matrix tells; the ranker stays as it is."""
+        """Updates the members, and the features as far as the new matrix tells; the ranker stays the same."""
         super()._update(change)
         known = self._known(None, self.members_)
         self._adopt_features(tuple(copy.copy(feature).update(known) for feature in self.features_))
@@ -484,7 +481,7 @@ class TwoStage(Ensemble):
         super()._check_relations(ranges=ranges)
         missing = [name for name in PARTS if getattr(self, name) is None]
         if missing and (self.uses_ranker_ or len(missing) < len(PARTS)):
-            raise ValueError(f"{', '.join(missing)} must be there, since the ranker answers")
+            raise ValueError(f"{', '.join(missing)} must be given, since the ranker answers")
         trees = self._trees
         if trees is not None and ranges:
             check_trees(trees, len(self.feature_names_))
@@ -511,7 +508,7 @@ class TwoStage(Ensemble):
 
 
 def describe_pairs(features: Sequence[Feature], pairs: Pairs) -> NDArray[np.float32]:
-    """The numbers of all features of pairs, of shape (n_features, p)."""
+    """The values of all features of pairs, of shape (n_features, p)."""
     columns: list[Column] = []
     for feature in features:
         found = feature.transform(pairs)

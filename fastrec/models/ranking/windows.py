@@ -1,4 +1,4 @@
-"""Windows of labels: lists of candidates as of a cut, and which of them users took after it."""
+"""Windows of labels: lists of candidates at a cut in time, and those that users took after it."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.composed.weighing import CUT, NOTHING, Judgement, ndcg_of_scores
 from fastrec.models.ranking.pairs import Pairs
 
-WINDOWS, SHARE = 3, 0.1  # windows where nothing else is said, and how many of all events each of them has
-HIDDEN = 0.2  # of each user's items, where there are no times
+WINDOWS, SHARE = 3, 0.1  # the default number of windows, and the share of all events in each
+HIDDEN = 0.2  # the hidden share of each user's items without times
 
 
 class Lists(NamedTuple):
@@ -26,9 +26,9 @@ class Lists(NamedTuple):
     columns
         The features of the candidates, float32, of shape (n_features, p).
     there
-        Which places have a candidate, of shape (n, c).
+        A mask of the places with a candidate, of shape (n, c).
     judged
-        What the members say about all places, which are hits, and how many hits a best list has.
+        The members' scores for all places, the hits, and the number of hits in the best list.
     """
 
     columns: NDArray[np.float32]
@@ -47,7 +47,7 @@ class Lists(NamedTuple):
         return sizes
 
     def can_teach(self) -> bool:
-        """Tells whether there are candidates that are hits and others that are not."""
+        """Tells whether some candidates are hits and others are not."""
         return bool(self.labels.any() and not self.labels.all())
 
     def quality(self, scores: NDArray[np.float64]) -> float:
@@ -66,7 +66,7 @@ class Lists(NamedTuple):
 
 
 def make_lists(codes: Codes, pairs: Pairs, columns: NDArray[np.float32], hidden: CodeMatrix) -> Lists:
-    """The lists of some users' candidates; hidden items that are not among them are not added."""
+    """Makes the lists of some users' candidates; hidden items that are not among them are not added."""
     there = codes >= 0
     said = np.full((len(pairs.scores), *codes.shape), NOTHING, np.float32)
     said[:, there] = pairs.scores
@@ -76,7 +76,7 @@ def make_lists(codes: Codes, pairs: Pairs, columns: NDArray[np.float32], hidden:
 
 
 def join_lists(parts: Sequence[Lists]) -> Lists:
-    """Joins lists, one part behind the other, with as many places as the longest has."""
+    """Joins lists, one part after the other, with as many places as the longest has."""
     width = max(part.there.shape[1] for part in parts)
 
     def pad(array: NDArray[Any], value: Any) -> NDArray[Any]:
@@ -93,9 +93,7 @@ def join_lists(parts: Sequence[Lists]) -> Lists:
 
 
 def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
-    """Splits windows for a trial: those but the last to learn from, that one to judge by; of one window, every
-    other list.
-    """
+    """Splits windows for a trial: the last one judges the others; of one window, every other list judges."""
     if len(windows) > 1:
         return join_lists(windows[:-1]), windows[-1]
     numbers = np.arange(len(windows[0].there))
@@ -103,7 +101,7 @@ def apart(windows: Sequence[Lists]) -> tuple[Lists, Lists]:
 
 
 def choose_validation(data: Any) -> Any:
-    """The validation where nothing is said: windows cut in time, or a share of each user's items."""
+    """Chooses the default validation: windows cut in time, or a share of each user's items."""
     if isinstance(data, Interactions) and data.times is not None:
         windows = preprocessing.RollingTime(WINDOWS, share=SHARE)
         try:

@@ -40,7 +40,7 @@ class EventWriter:
         self._is_prepared = False
 
     def write(self, batches: list[list[Event]]) -> list[Receipt]:
-        """Write batches as a whole; returns a receipt for each."""
+        """Writes batches as a whole; returns a receipt for each."""
         if not self._is_prepared:
             self._prepare()
         with self._database.errors():
@@ -79,7 +79,7 @@ def _find_known(connection: sqlite3.Connection, hashes: list[bytes]) -> dict[byt
 
 
 def _insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None:
-    """Insert events; most name no recommendation, which then costs nothing."""
+    """Inserts events; most name no recommendation, which then costs nothing."""
     if any(row[-1] is not None for row in rows):
         insert_rows(connection, "events", 7, rows)
     else:
@@ -87,7 +87,7 @@ def _insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None
 
 
 def insert_rows(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows, a hundred by one statement, during which other threads can run."""
+    """Inserts rows, a hundred by one statement, during which other threads can run."""
     row = "(" + ",".join("?" * columns) + ")"
     step = _PARAMETERS // columns
     for start in range(0, len(rows), step):

@@ -23,7 +23,7 @@ class Damage:
         self._noted: set[str] = set()
 
     def report(self, what: str) -> None:
-        """Raise an error, or note that something is left out."""
+        """Raises an error, or note that something is left out."""
         if not self._skip:
             raise self.error(what)
         if what not in self._noted:

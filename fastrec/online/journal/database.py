@@ -42,7 +42,7 @@ class Database:
     # -- opening and closing
 
     def open(self, mode: int, time_unit: str | None) -> None:
-        """Make the file where there is none, with that mode; refuse one that is no journal."""
+        """Makes the file if there is none, with that mode; refuses one that is no journal."""
         self._check_place()
         with contextlib.suppress(FileExistsError):
             os.close(open_new(self.path, mode))  # SQLite gives its log the same permissions
@@ -64,7 +64,7 @@ class Database:
             raise JournalError(f"the journal {self.path}: its folder cannot be written to")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         with self._lock:
             connections, self._connections = self._connections, []
             self._ended = True
@@ -114,7 +114,7 @@ class Database:
             raise
 
     def check_file(self) -> None:
-        """Refuse to write into a file that has no name any more: all would be lost when it is closed."""
+        """Refuses to write into a file that has no name any more: all would be lost when it is closed."""
         if self._inode is None:
             return
         try:
@@ -143,7 +143,7 @@ class Database:
         return kind(f"the journal {self.path}: {error}")
 
     def truncate_log(self) -> None:
-        """Move the write-ahead log into the file and empty it, so that no old page is left in it."""
+        """Moves the write-ahead log into the file and empties it, so that no old page is left in it."""
         connection, end = self.connection(), time.monotonic() + BUSY_SECONDS
         while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if time.monotonic() > end:
@@ -172,5 +172,5 @@ class Database:
 
     @staticmethod
     def set_record(connection: sqlite3.Connection, name: str, value: Any) -> None:
-        """Put a record in place of the one of that name."""
+        """Puts a record in place of the one of that name."""
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", record_row(name, value))

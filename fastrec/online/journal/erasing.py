@@ -31,7 +31,7 @@ class Eraser:
         self._database, self._room, self._keys = database, room, keys
 
     def delete_user(self, user: Id) -> int:
-        """Remove all events of a user; returns the place of the deletion."""
+        """Removes all events of a user; returns the place of the deletion."""
         with self._database.errors():
             seq = self._room.with_reserve(lambda: self._mark_deleted(user))
             self._room.with_reserve(lambda: self._erase(user, seq))
@@ -51,7 +51,7 @@ class Eraser:
         return seq
 
     def _erase(self, user: Id, upto: int) -> None:
-        """Leave nothing but their places of a user's events, some at a time, so that little room is needed for it.
+        """Leaves nothing but their places of a user's events, some at a time, so that little room is needed for it.
 
         Killed in between, the events that are left are followed by the deletion, and so used by nobody.
         """
@@ -61,7 +61,7 @@ class Eraser:
             self._database.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _erase_some(self, user: Id, after: int, upto: int) -> int | None:
-        """Erase the first events after a place; returns the last one's, or None where these were all."""
+        """Erases the first events after a place; returns the last one's, or None if these were all."""
         with self._database.transaction() as connection:
             found = connection.execute(
                 "SELECT seq FROM events WHERE user = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
@@ -75,7 +75,7 @@ class Eraser:
         return found[-1][0] if len(found) == _ERASED_A_COMMIT else None
 
     def scrub(self) -> None:
-        """Write the file anew, where that is due and there is room for it.
+        """Writes the file anew, where that is due and there is room for it.
 
         Pages that were split or joined keep copies of what was moved to another, in their unused parts, which
         secure_delete does not reach.

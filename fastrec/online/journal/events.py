@@ -82,9 +82,9 @@ class Receipt(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The items of the model were updated with all events up to `seq`; `version` names the file where there is one.
+    """The items of the model were updated with all events up to `seq`; `version` names the file if there is one.
 
-    `rule` says how new ids were admitted; None where all of them were, by a fastrec that knew no other way.
+    `rule` says how new ids were admitted; None if all of them were, by a fastrec that knew no other way.
     """
 
     seq: int

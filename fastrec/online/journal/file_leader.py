@@ -47,16 +47,16 @@ class FileLeader:
         return True
 
     def _open(self) -> IO[bytes]:
-        """The file, made where there is none with the mode that was asked for, whatever the umask."""
+        """The file, made if there is none with the mode that was asked for, whatever the umask."""
         with contextlib.suppress(FileExistsError):
             return os.fdopen(open_new(self.path, self._mode), "ab")
         return open(self.path, "ab")
 
     def check(self) -> None:
-        """Do nothing: while the process lives nobody takes the lock from it."""
+        """Does nothing: while the process lives nobody takes the lock from it."""
 
     def release(self) -> None:
-        """Let others have it."""
+        """Lets others have it."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -49,7 +49,7 @@ class GroupCommit:
         self.waiting = 0  # events that wait for a commit
 
     def submit(self, events: list[Event]) -> "Future[Receipt]":
-        """Append events that are checked; the future's result comes after the commit."""
+        """Appends events that are checked; the future's result comes after the commit."""
         done: Future[Receipt] = Future()
         with self._lock:
             if self._closed:
@@ -66,7 +66,7 @@ class GroupCommit:
         return done
 
     def close(self) -> None:
-        """Write what waits, and take nothing more."""
+        """Writes what waits, and takes nothing more."""
         with self._lock:
             thread, self._thread = self._thread, None
             self._closed = True

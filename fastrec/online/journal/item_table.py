@@ -30,7 +30,7 @@ class ItemTable:
         self._database, self._room, self._keys, self._checks = database, room, keys, checks
 
     def write(self, updates: list[ItemUpdate]) -> int:
-        """Write updates that are checked, as a whole; returns the place of the last one."""
+        """Writes updates that are checked, as a whole; returns the place of the last one."""
         with self._database.errors():
             self._room.keep()
             return self._room.with_shorter_log(lambda: self._insert(updates))
@@ -72,7 +72,7 @@ def select_items(connection: sqlite3.Connection, after: int, end: int) -> list[I
 
 
 def drop_superseded(connection: sqlite3.Connection, upto: int) -> int:
-    """Drop the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
+    """Drops the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
     connection.execute(
         "DELETE FROM items WHERE seq <= ? AND seq NOT IN (SELECT MAX(seq) FROM items WHERE seq <= ? GROUP BY item)",
         (upto, upto),

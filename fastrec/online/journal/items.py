@@ -74,7 +74,7 @@ def _is_text(given: Any) -> bool:
 
 
 def number_updates(updates: list[ItemUpdate], known: Iterable[ItemUpdate], last: int, seed: int) -> NumberedUpdates:
-    """Give places to updates, and to each what it leaves as it was.
+    """Gives places to updates, and to each what it leaves as it was.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _with_the_rest(update: ItemUpdate, before: ItemUpdate) -> ItemUpdate:
 
 
 def encode_facts(update: ItemUpdate) -> str | None:
-    """The facts of an update as JSON; None where the item is removed."""
+    """The facts of an update as JSON; None if the item is removed."""
     return None if update.removed else json.dumps(update.facts, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -51,7 +51,7 @@ class Journal:
     Parameters
     ----------
     path
-        The file; made where there is none.
+        The file; made if there is none.
     time_unit : {"s", "ms", "us", "ns"}
         The unit of the events' times, fixed when the file is made.
     queue_size
@@ -65,7 +65,7 @@ class Journal:
     Raises
     ------
     JournalError
-        Where the file is no journal, of a newer version, or cannot be opened or made.
+        If the file is no journal, of a newer version, or cannot be opened or made.
 
     Examples
     --------
@@ -123,7 +123,7 @@ class Journal:
     # -- writing
 
     def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
-        """Append events; returns once they are on disk.
+        """Appends events; returns once they are on disk.
 
         Parameters
         ----------
@@ -138,11 +138,11 @@ class Journal:
         Raises
         ------
         ValueError, TypeError
-            Where an event is not what it must be: its place and field are named, and nothing of the batch is kept.
+            If an event is not what it must be: its place and field are named, and nothing of the batch is kept.
         JournalFullError
-            Where too many events wait already.
+            If too many events wait already.
         JournalError
-            Where they cannot be written. Nothing of the batch is kept.
+            If they cannot be written. Nothing of the batch is kept.
         """
         return self.submit(batch).result().seq
 
@@ -159,7 +159,7 @@ class Journal:
         return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Note what is so of items from here on: their facts, and whether they are hidden or removed.
+        """Notes what is so of items from here on: their facts, and whether they are hidden or removed.
 
         Each update replaces what was said of its item before, but for what it leaves as it was. The last one of each
         item stays, however much is trimmed.
@@ -177,9 +177,9 @@ class Journal:
         Raises
         ------
         ValueError, TypeError
-            Where an update is not what it must be: its place and field are named.
+            If an update is not what it must be: its place and field are named.
         JournalError
-            Where they cannot be written.
+            If they cannot be written.
 
         Examples
         --------
@@ -193,7 +193,7 @@ class Journal:
         return self._items.write(check_updates(updates))
 
     def delete_user(self, user: Id) -> int:
-        """Remove all events of a user from the disk: from the file, its free pages and the write-ahead log.
+        """Removes all events of a user from the disk: from the file, its free pages and the write-ahead log.
 
         What remains is a keyed hash of the id, by which models that have learned from the user know not to use it, and
         the places of the events. The whole file is written anew for it, which takes as long as it is large: a second
@@ -209,12 +209,12 @@ class Journal:
         Raises
         ------
         JournalError
-            Where it cannot be written, or where a reader kept the old log from being emptied for ten seconds.
+            If it cannot be written, or where a reader kept the old log from being emptied for ten seconds.
         """
         return self._eraser.delete_user(check_id("user", user))
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drop the events up to `upto`, but never past what a published model has taken in.
+        """Drops the events up to `upto`, but never past what a published model has taken in.
 
         Parameters
         ----------
@@ -236,25 +236,25 @@ class Journal:
         return upto
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Note that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        """Notes that the model's items were updated with the events up to `seq`: who replays does it there again."""
         with self._database.errors(), self._database.transaction() as connection:
             record_checkpoint(self._database, connection, self._keys.seed, seq, version, rule)
 
     def record_published(self, seq: int) -> None:
-        """Note that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+        """Notes that a published model has taken in the events up to `seq`, which `trim` may now drop."""
         with self._database.errors(), self._database.transaction() as connection:
             if seq > int(self._database.record(connection, "published")):
                 self._database.set_record(connection, "published", seq)
 
     def record_lineage(self, text: str) -> None:
-        """Note what models this journal's events belong to."""
+        """Notes what models this journal's events belong to."""
         with self._database.errors(), self._database.transaction() as connection:
             self._database.set_record(connection, "lineage", text)
 
     # -- reading
 
     def last_seq(self) -> int:
-        """The seq of the newest entry on disk, by whichever process; 0 where there is none."""
+        """The seq of the newest entry on disk, by whichever process; 0 if there is none."""
         try:  # as `Database.errors`, without its cost: a server asks before each answer
             value, crc = self._database.connection().execute(_LAST).fetchone()
         except sqlite3.Error as error:
@@ -272,7 +272,7 @@ class Journal:
         return int(self._database.read_record("published"))
 
     def deleted_seq(self) -> int:
-        """The seq of the last deletion that has not been trimmed; 0 where there is none."""
+        """The seq of the last deletion that has not been trimmed; 0 if there is none."""
         with self._database.errors():
             return int(self._database.connection().execute("SELECT MAX(seq) FROM deletions").fetchone()[0] or 0)
 
@@ -308,9 +308,9 @@ class Journal:
         Raises
         ------
         JournalTrimmedError
-            Where entries after `after` have been dropped.
+            If entries after `after` have been dropped.
         JournalDamagedError
-            Where an entry is damaged or missing; with `skip_damaged` it is left out.
+            If an entry is damaged or missing; with `skip_damaged` it is left out.
         """
         check_integer("after", after, minimum=0)
         check_integer("n", n, minimum=1)
@@ -366,7 +366,7 @@ class Journal:
     # -- closing
 
     def close(self) -> None:
-        """Write what waits, then close the file. Closing twice is no error."""
+        """Writes what waits, then closes the file. Closing twice is no error."""
         self._commits.close()
         self.leader.release()
         self._database.close()

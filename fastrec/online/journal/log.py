@@ -17,11 +17,11 @@ class Leader(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise a `JournalError` where the place was this process's and is not any more."""
+        """Raises a `JournalError` where the place was this process's and is not any more."""
         ...
 
     def release(self) -> None:
-        """Let others have it."""
+        """Lets others have it."""
         ...
 
 
@@ -65,34 +65,34 @@ class EventLog(Protocol):
     # -- writing
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """Append soon; the future is done once the events are durable. An event with an id counts once."""
+        """Appends soon; the future is done once the events are durable. An event with an id counts once."""
         ...
 
     def delete_user(self, user: Id) -> int:
-        """Erase all events of a user; returns the place of the deletion."""
+        """Erases all events of a user; returns the place of the deletion."""
         ...
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Note what is so of items from here on; returns the place of the last update."""
+        """Notes what is so of items from here on; returns the place of the last update."""
         ...
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drop events up to a place that a published model has taken in, but for those at the places to keep.
+        """Drops events up to a place that a published model has taken in, but for those at the places to keep.
 
         The last update of each item stays.
         """
         ...
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Note that a model's items were updated with the events up to a place: who replays does it there again."""
+        """Notes that a model's items were updated with the events up to a place: who replays does it there again."""
         ...
 
     def record_published(self, seq: int) -> None:
-        """Note that a published model has taken in the events up to a place, which `trim` may now drop."""
+        """Notes that a published model has taken in the events up to a place, which `trim` may now drop."""
         ...
 
     def record_lineage(self, text: str) -> None:
-        """Note what models the log's events belong to."""
+        """Notes what models the log's events belong to."""
         ...
 
     # -- reading
@@ -110,7 +110,7 @@ class EventLog(Protocol):
         ...
 
     def deleted_seq(self) -> int:
-        """The place of the last deletion that has not been trimmed; 0 where there is none."""
+        """The place of the last deletion that has not been trimmed; 0 if there is none."""
         ...
 
     def lineage(self) -> str | None:
@@ -142,5 +142,5 @@ class EventLog(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what waits, and end. Closing twice is no error."""
+        """Writes what waits, and end. Closing twice is no error."""
         ...

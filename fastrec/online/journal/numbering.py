@@ -23,14 +23,14 @@ class Numbered(NamedTuple):
 
 
 def hash_ids(batches: list[list[Event]], keys: Keys) -> list[list[bytes | None]]:
-    """The hash of each event's id; None where it has none."""
+    """The hash of each event's id; None if it has none."""
     return [[None if event.id is None else keys.hash_event(event.id) for event in events] for events in batches]
 
 
 def number_events(
     batches: list[list[Event]], hashes: list[list[bytes | None]], known: dict[bytes, int], last: int, seed: int
 ) -> Numbered:
-    """Give places to the events that are new.
+    """Gives places to the events that are new.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def open_log(
     mode: int = PRIVATE,
     skip_damaged: bool = False,
 ) -> EventLog:
-    """Open the log of an address; it is made where there is none.
+    """Opens the log of an address; it is made if there is none.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def open_log(
     Raises
     ------
     JournalError
-        Where it cannot be opened or made.
+        If it cannot be opened or made.
     ValueError
-        Where a package is missing that it needs.
+        If a package is missing that it needs.
 
     Examples
     --------
@@ -60,12 +60,12 @@ def open_log(
 
 
 def reopen_log(address: str | os.PathLike[str]) -> EventLog:
-    """Open the log of an address, as `open_log` does, where a file is there already: none is made.
+    """Opens the log of an address, as `open_log` does, where a file is there already: none is made.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     """
     path = os.fspath(address)
     if not path.startswith(_SERVER) and not Path(path.removeprefix(_FILE)).is_file():

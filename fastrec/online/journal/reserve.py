@@ -39,7 +39,7 @@ class Reserve:
             return 0
 
     def make(self) -> int:
-        """Set bytes aside, where none are; returns how many are then. 0: there is no room for any."""
+        """Sets bytes aside, where none are; returns how many are then. 0: there is no room for any."""
         size = LARGEST
         while size >= SMALLEST and not self.size():
             if size <= shutil.disk_usage(self.path.parent).free // 8:
@@ -61,7 +61,7 @@ class Reserve:
             aside.unlink(missing_ok=True)
 
     def give_up(self) -> None:
-        """Let the disk have the room."""
+        """Lets the disk have the room."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
@@ -75,7 +75,7 @@ def largest_file() -> float:
 
 
 def _fill(descriptor: int, size: int) -> None:
-    """Give a file blocks of its own: one that is only long has none."""
+    """Gives a file blocks of its own: one that is only long has none."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
         return

@@ -64,5 +64,5 @@ class DiskRoom:
         return self.with_shorter_log(work)
 
     def make_reserve(self) -> None:
-        """Set aside again what was given up, once there is room for it."""
+        """Sets aside again what was given up, once there is room for it."""
         self._reserve.make()

@@ -48,7 +48,7 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def check_kind(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is no journal, or one of another version; an empty one may become a journal."""
+    """Refuses a file that is no journal, or one of another version; an empty one may become a journal."""
     if is_empty(connection):
         return
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -62,7 +62,7 @@ def check_kind(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def make_current(connection: sqlite3.Connection, time_unit: str) -> None:
-    """Make an empty file a journal, and one of an older version one of today's."""
+    """Makes an empty file a journal, and one of an older version one of today's."""
     if is_empty(connection):
         _make(connection, time_unit)
         return
@@ -84,7 +84,7 @@ def _make(connection: sqlite3.Connection, time_unit: str) -> None:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Make a file of version 1 one of version 2; its rows stay without checksums, and are known by their places."""
+    """Makes a file of version 1 one of version 2; its rows stay without checksums, and are known by their places."""
     _run(connection, _CHECKSUMS)
     values = dict(connection.execute("SELECT name, value FROM meta"))
     checkpoints = connection.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0]

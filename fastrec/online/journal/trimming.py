@@ -12,7 +12,7 @@ REMEMBERED_IDS = 10_000_000
 
 
 def drop_events(database: Database, connection: sqlite3.Connection, upto: int, keep: Sequence[int]) -> int:
-    """Drop the events up to a place, but those to keep, and what was noted about them; returns the place."""
+    """Drops the events up to a place, but those to keep, and what was noted about them; returns the place."""
     trimmed, published = (int(database.record(connection, name)) for name in ("trimmed", "published"))
     upto = min(upto, published)
     if upto <= trimmed:
@@ -38,7 +38,7 @@ def drop_events(database: Database, connection: sqlite3.Connection, upto: int, k
 def record_checkpoint(
     database: Database, connection: sqlite3.Connection, seed: int, seq: int, version: str, rule: str | None
 ) -> None:
-    """Note a checkpoint."""
+    """Notes a checkpoint."""
     crc = sum_row(seed, "checkpoints", seq, version, rule)
     connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", (seq, version, rule, crc))
     _count_checkpoints(database, connection)

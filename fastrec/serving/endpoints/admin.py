@@ -60,7 +60,7 @@ def _updater(server: Server) -> Updater:
 
 @contextlib.contextmanager
 def _one_at_a_time(server: Server) -> Iterator[None]:
-    """Refuse to begin a piece of work where another one goes on."""
+    """Refuses to begin a piece of work where another one goes on."""
     if server.is_working:
         raise Refusal(429, "another checkpoint, refit or reload goes on", **{"retry-after": "5"})
     server.is_working = True

@@ -55,7 +55,7 @@ async def append_events(server: Server, request: Request) -> Answer:
 
 
 def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
-    """Count the events that follow from recommendations; of scenarios that are none here as "other"."""
+    """Counts the events that follow from recommendations; of scenarios that are none here as "other"."""
     for event in events:
         if event.recommendation is not None:
             origin = parse_recommendation(event.recommendation)
@@ -64,7 +64,7 @@ def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
 
 
 def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
-    """Hand the events of a request to the journal, once they are found to be what the model can take."""
+    """Hands the events of a request to the journal, once they are found to be what the model can take."""
     events = asked.events
     check_types(model, "users_", [event.user for event in events], "events", ".user")
     check_types(model, "items_", [event.item for event in events], "events", ".item")

@@ -143,7 +143,7 @@ def test_features_that_do_not_fit_are_refused(model, features, message):
 @pytest.mark.parametrize("loss", ["ccl", "softmax"])
 def test_unit_vectors_have_no_features(loss):
     X, items, _ = groups()
-    with pytest.raises(ValueError, match="no unit vectors"):
+    with pytest.raises(ValueError, match="without unit vectors"):
         SGDFactorization(4, loss=loss).fit(X, item_features=items)
 
 

@@ -112,7 +112,7 @@ FORGERIES = [
     (put("user_factors", lambda a: a[:, :2]), "must be of shape"),
     (put("user_factors", lambda a: np.full_like(a, np.nan)), "must hold finite numbers"),
     (put("item_counts", lambda a: a[:-1]), "item_counts_ must be of shape"),
-    (put("item_counts", lambda a: a + 1), "item_counts_ must be how many users"),
+    (put("item_counts", lambda a: a + 1), "item_counts_ must be the number of users"),
 ]
 
 

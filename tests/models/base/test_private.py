@@ -116,7 +116,7 @@ def test_a_changed_file_is_refused(kind, tmp_path):
     arrays, record = read_arrays(tmp_path / "m.fastrec")
     record["learned"]["privacy_record_"]["value"] = json.dumps({"epsilon": 1})
     write_arrays(tmp_path / "other.fastrec", dict(arrays), record)
-    with pytest.raises(ValueError, match="privacy_record_ must say"):
+    with pytest.raises(ValueError, match="privacy_record_ must hold"):
         load(tmp_path / "other.fastrec")
 
 

@@ -191,7 +191,7 @@ def test_functions_of_ones_own_are_asked_for_again(tmp_path):
     Blend([Popularity()], validation=lambda data: split_last(data)).fit(timed()).save(tmp_path / "model")
     again = load(tmp_path / "model")
     assert again.recommend(0).valid.any()
-    with pytest.raises(TypeError, match=r"got None .functions of one's own are not kept in files"):
+    with pytest.raises(TypeError, match=r"got None .your own functions are not kept in files"):
         again.fit(timed())
 
 

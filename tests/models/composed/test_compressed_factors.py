@@ -191,7 +191,7 @@ def test_users_may_be_folded_in_instead_of_kept(name, fitted, tmp_path):
     np.testing.assert_array_equal(small.decode_users([3, 0]), small.transform(X[[3, 0]]))
     shared.same(small.recommend(range(60)), small.recommend(X))
     assert overlap(model.recommend(range(59), 5), small.recommend(range(59), 5)) > 0.8
-    with pytest.raises(TypeError, match="of which nothing is kept here"):
+    with pytest.raises(TypeError, match="and this model keeps none"):
         small.similar_users([0])
     small.partial_fit(random_matrix(seed=5))
     shared.same(small.recommend(range(60)), small.recommend(small.seen_))

@@ -16,7 +16,7 @@ def test_weights_answer_by_the_new_histories_and_take_no_new_items(fitted):
     answers = before.recommend(range(60)).codes
     np.testing.assert_array_equal(small.partial_fit(more).recommend(range(60)).codes[:59], expected[:59])
     np.testing.assert_array_equal(before.recommend(range(60)).codes, answers)
-    with pytest.raises(ValueError, match="between 40 items take no new ones: update the EASE"):
+    with pytest.raises(ValueError, match="between 40 items cannot take new items: update the EASE"):
         small.update_items([41], random_matrix(1, 60))
     assert small.n_features_in_ == 40
 

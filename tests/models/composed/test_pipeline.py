@@ -166,7 +166,7 @@ def test_new_items_come_where_no_step_knows_any():
     before = knowing.recommend(USERS, 5)
     assert model.takes_new_items
     assert not knowing.takes_new_items
-    with pytest.raises(ValueError, match="the step 'tfidfweight', TfidfWeight, knows nothing of items that came after"):
+    with pytest.raises(ValueError, match="the step 'tfidfweight', TfidfWeight, does not know items that came after"):
         knowing.partial_fit(more)
     same(knowing.recommend(USERS, 5), before)
 

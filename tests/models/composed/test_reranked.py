@@ -190,7 +190,7 @@ def test_a_wrapper_hands_on_no_method_unseen(kind):
     with pytest.raises(AttributeError) as refused:
         fr.Reranked(fr.Popularity().fit(DATA), fr.GroupCap(1, "genre")).explain("u1", 100)
     assert "explain" in str(refused.value)
-    with pytest.raises(TypeError, match="compress the model that it re-ranks"):
+    with pytest.raises(TypeError, match="compress its model"):
         fr.compress(model)
     with pytest.raises(TypeError, match="re-rank the Blend"):
         fr.Blend([model]).fit(X)

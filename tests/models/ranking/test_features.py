@@ -72,7 +72,7 @@ def test_facts_and_their_distance_to_the_users_mean():
     year, less = Facts("year").fit(known).transform(pairs)
     np.testing.assert_array_equal(year, [2010, np.nan])
     np.testing.assert_array_equal(less, [15, np.nan])
-    with pytest.raises(ValueError, match="wants the column 'price' of item_info; there is 'genres', 'year'"):
+    with pytest.raises(ValueError, match="needs the column 'price' of item_info; there is 'genres', 'year'"):
         Facts("price").fit(known)
     with pytest.raises(TypeError, match="must be the name of a column"):
         Facts(3)._check_options()

@@ -35,7 +35,7 @@ class EventWriter:
         self._commits = 0
 
     def write(self, batches: list[list[Event]]) -> list[Receipt]:
-        """Write batches as a whole; returns a receipt for each."""
+        """Writes batches as a whole; returns a receipt for each."""
         number = self._commits + 1
         self._commits = number  # whatever comes of it: no two commits have one number
         receipts: list[Receipt] | None = None
@@ -77,7 +77,7 @@ class EventWriter:
         return receipts
 
     def close(self) -> None:
-        """Leave nothing of this writer but what it has written."""
+        """Leaves nothing of this writer but what it has written."""
         try:
             statements.drop_writers(self._database.session(), self._name)
         except (psycopg.Error, JournalError):  # a server that is gone: a later `trim` forgets it

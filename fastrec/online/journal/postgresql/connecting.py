@@ -81,7 +81,7 @@ class Database:
         return session
 
     def close(self) -> None:
-        """Close all sessions of threads."""
+        """Closes all sessions of threads."""
         with self._lock:
             sessions, self._sessions = self._sessions, []
             self._ended = True
@@ -98,7 +98,7 @@ class Database:
         return session
 
     def drop_session(self) -> None:
-        """Let the thread have a new session next time."""
+        """Lets the thread have a new session next time."""
         session: Session | None = getattr(self._local, "session", None)
         if session is not None:
             session.close()
@@ -108,7 +108,7 @@ class Database:
         return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ, READ_SECONDS)
 
     def write(self, work: Callable[[Session], Result]) -> Result:
-        """Do as a whole, or not at all, what may be done twice; again, where the session was lost meanwhile."""
+        """Does as a whole, or not at all, what may be done twice; again, where the session was lost meanwhile."""
         return self._run(work, psycopg.IsolationLevel.READ_COMMITTED, BUSY_SECONDS)
 
     def _run(self, work: Callable[[Session], Result], isolation: psycopg.IsolationLevel, seconds: float) -> Result:

@@ -12,7 +12,7 @@ from fastrec.online.journal.postgresql.statements import Session
 
 
 def delete_user(database: Database, keys: Keys, user: Id, channel: str) -> int:
-    """Erase all events of a user; returns the place of the deletion."""
+    """Erases all events of a user; returns the place of the deletion."""
 
     def erase(session: Session) -> int:
         statements.lock_tail(session)
@@ -31,7 +31,7 @@ def delete_user(database: Database, keys: Keys, user: Id, channel: str) -> int:
 
 
 def scrub(database: Database) -> None:
-    """Write the table of events anew, where that is due: rows that were changed are else left in its file."""
+    """Writes the table of events anew, where that is due: rows that were changed are else left in its file."""
     if not database.read(lambda session: database.number(session, "unscrubbed")):
         return
     with database.errors():

@@ -9,7 +9,7 @@ from fastrec.online.journal.postgresql.statements import Session
 
 
 def write_updates(database: Database, checks: EntryChecks, seed: int, channel: str, updates: list[ItemUpdate]) -> int:
-    """Write updates as a whole; returns the place of the last one.
+    """Writes updates as a whole; returns the place of the last one.
 
     Done twice, where it is not known whether a lost session has done it, it says the same twice.
     """

@@ -51,7 +51,7 @@ class PostgreSQLJournal:
     Raises
     ------
     JournalError
-        Where the database cannot be reached, or its tables are of another version.
+        If the database cannot be reached, or its tables are of another version.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PostgreSQLJournal:
         self._listener.start(last)
 
     def _check_format(self, session: Session, given: str | None) -> tuple[str, bytes, int]:
-        """The unit of times, the key and the last place of the tables; an error where they are others' tables."""
+        """The unit of times, the key and the last place of the tables; an error if they are others' tables."""
         database = self._database
         if database.record(session, "format") != FORMAT:
             raise JournalError(f"{database.place} has a journal of another version: use the fastrec that made it")
@@ -104,7 +104,7 @@ class PostgreSQLJournal:
     # -- writing
 
     def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
-        """Append events; returns, once they are committed, the seq up to which the journal holds them all."""
+        """Appends events; returns, once they are committed, the seq up to which the journal holds them all."""
         return self.submit(batch).result().seq
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
@@ -125,13 +125,13 @@ class PostgreSQLJournal:
         return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Note what is so of items from here on, all of it or nothing; returns the seq of the last update."""
+        """Notes what is so of items from here on, all of it or nothing; returns the seq of the last update."""
         seq = write_updates(self._database, self._checks, self._keys.seed, self._channel, check_updates(updates))
         self._listener.advance(seq)
         return seq
 
     def delete_user(self, user: Id) -> int:
-        """Erase all events of a user; returns the seq of the deletion.
+        """Erases all events of a user; returns the seq of the deletion.
 
         The table of events is written anew for it, while others wait. What the server keeps besides (its write-ahead
         log, standbys, backups) has the events until it is dropped there.
@@ -141,18 +141,18 @@ class PostgreSQLJournal:
         return seq
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drop the events up to a place that a published model has taken in, but for those at the places to keep."""
+        """Drops the events up to a place that a published model has taken in, but for those at the places to keep."""
         check_integer("upto", upto, minimum=0)
         upto = self._lead(lambda session: drop_events(self._database, session, upto, keep))
         scrub(self._database)
         return upto
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Note that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        """Notes that the model's items were updated with the events up to `seq`: who replays does it there again."""
         self._lead(lambda session: record_checkpoint(session, self._keys.seed, seq, version, rule))
 
     def record_published(self, seq: int) -> None:
-        """Note that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+        """Notes that a published model has taken in the events up to `seq`, which `trim` may now drop."""
 
         def write(session: Session) -> None:
             if seq > self._database.number(session, "published"):
@@ -161,11 +161,11 @@ class PostgreSQLJournal:
         self._lead(write)
 
     def record_lineage(self, text: str) -> None:
-        """Note what models this journal's events belong to."""
+        """Notes what models this journal's events belong to."""
         self._database.write(lambda session: statements.write_record(session, "lineage", text))
 
     def _lead(self, work: Callable[[Session], Result]) -> Result:
-        """Do what a leader alone may do, where there are leaders."""
+        """Does what a leader alone may do, if there are leaders."""
         if not self.leader.has_led:
             return self._database.write(work)
         with self._database.errors():
@@ -186,7 +186,7 @@ class PostgreSQLJournal:
         return self._number("published")
 
     def deleted_seq(self) -> int:
-        """The seq of the last deletion that has not been trimmed; 0 where there is none."""
+        """The seq of the last deletion that has not been trimmed; 0 if there is none."""
         return self._database.read(statements.last_deletion)
 
     def lineage(self) -> str | None:
@@ -249,7 +249,7 @@ class PostgreSQLJournal:
     # -- closing
 
     def close(self) -> None:
-        """Write what waits, then end all sessions. Closing twice is no error."""
+        """Writes what waits, then ends all sessions. Closing twice is no error."""
         self._commits.close()
         self._listener.close()
         self.leader.release()

@@ -56,7 +56,7 @@ class SessionLeader:
         return self._session is session
 
     def check(self) -> None:
-        """Raise an error where this process has led and does so no more."""
+        """Raises an error where this process has led and does so no more."""
         with self._using:
             if self.has_led and not self._lives():
                 raise JournalError(
@@ -64,7 +64,7 @@ class SessionLeader:
                 )
 
     def run(self, work: Callable[[Session], Result]) -> Result:
-        """Do as a whole what only a leader may do."""
+        """Does as a whole what only a leader may do."""
         with self._using:
             self.check()
             assert self._session is not None
@@ -72,7 +72,7 @@ class SessionLeader:
                 return work(session)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Lets others have it."""
         with self._using:
             self.has_led = False
             self._drop()

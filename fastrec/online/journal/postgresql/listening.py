@@ -39,23 +39,23 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="fastrec-listen", daemon=True)
 
     def start(self, last: int) -> None:
-        """Begin, with the place of the last entry that is known."""
+        """Begins, with the place of the last entry that is known."""
         self.advance(last)
         self._thread.start()
 
     def close(self) -> None:
-        """End."""
+        """Ends."""
         self._stop.set()
         self._thread.join()
 
     def advance(self, seq: int) -> None:
-        """Note that the server has just said that the log goes so far."""
+        """Notes that the server has just said that the log goes so far."""
         with self._lock:
             self._last = max(self._last, seq)
             self._heard_at = time.monotonic()
 
     def last(self) -> int:
-        """The end of the log; an error where that could not be seen for some seconds."""
+        """The end of the log; an error if that could not be seen for some seconds."""
         if self._stop.is_set():
             raise JournalError(f"{self._place} is closed")
         silent = time.monotonic() - self._heard_at

@@ -44,7 +44,7 @@ CREATE INDEX fastrec_items_by_item ON fastrec_items (item, seq)
 
 
 def make_tables(session: Session, records: dict[str, Value]) -> None:
-    """Make the tables where there are none, with these records; older ones become those of today."""
+    """Makes the tables if there are none, with these records; older ones become those of today."""
     session.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
     if session.execute("SELECT to_regclass('fastrec_meta')").fetchone() != (None,):
         _make_current(session)
@@ -63,7 +63,7 @@ def _make_current(session: Session) -> None:
 
 
 def write_anew(session: Session) -> None:
-    """Write the table of events into a new file, without what was erased; outside a transaction."""
+    """Writes the table of events into a new file, without what was erased; outside a transaction."""
     session.execute("VACUUM (FULL) fastrec_events")
 
 
@@ -77,7 +77,7 @@ def read_record(session: Session, name: str) -> tuple[Value, int, int] | None:
 
 
 def write_record(session: Session, name: str, value: Value) -> None:
-    """Put a record in place of the one of that name."""
+    """Puts a record in place of the one of that name."""
     session.execute(
         "INSERT INTO fastrec_meta VALUES (%s, %s, %s) "
         "ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, crc = EXCLUDED.crc",
@@ -86,7 +86,7 @@ def write_record(session: Session, name: str, value: Value) -> None:
 
 
 def lock_tail(session: Session) -> None:
-    """Wait until nobody else appends: from here to the commit the log's last place is this transaction's."""
+    """Waits until nobody else appends: from here to the commit the log's last place is this transaction's."""
     session.execute("SELECT 1 FROM fastrec_meta WHERE name = 'last' FOR UPDATE")
 
 
@@ -101,7 +101,7 @@ def find_ids(session: Session, hashes: list[bytes]) -> dict[bytes, int]:
 
 
 def insert_events(session: Session, rows: Sequence[EventRow], ids: Sequence[tuple[bytes, int]]) -> None:
-    """Insert events, and the hashes of their ids."""
+    """Inserts events, and the hashes of their ids."""
     encoded = ((seq, encode(user), encode(item), *rest, encode(why)) for seq, user, item, *rest, why in rows)
     for table, wanted, given in (("fastrec_events", rows, encoded), ("fastrec_ids", ids, ids)):
         if wanted:
@@ -111,14 +111,14 @@ def insert_events(session: Session, rows: Sequence[EventRow], ids: Sequence[tupl
 
 
 def insert_items(session: Session, rows: Sequence[ItemRow]) -> None:
-    """Insert updates of items."""
+    """Inserts updates of items."""
     encoded = [(seq, encode(item), encode(facts), *rest) for seq, item, facts, *rest in rows]
     with session.cursor() as cursor:
         cursor.executemany("INSERT INTO fastrec_items VALUES (%s, %s, %s, %s, %s)", encoded)
 
 
 def count_commit(session: Session, writer: bytes, commits: int) -> None:
-    """Note how many commits a writer has made, this one among them."""
+    """Notes how many commits a writer has made, this one among them."""
     session.execute(
         "INSERT INTO fastrec_writers VALUES (%s, %s, now()) "
         "ON CONFLICT (name) DO UPDATE SET commits = EXCLUDED.commits, at = EXCLUDED.at",
@@ -133,7 +133,7 @@ def read_commits(session: Session, writer: bytes) -> int:
 
 
 def drop_writers(session: Session, writer: bytes | None = None) -> None:
-    """Forget one writer, or those who have written nothing for a week."""
+    """Forgets one writer, or those who have written nothing for a week."""
     if writer is None:
         session.execute("DELETE FROM fastrec_writers WHERE at < now() - interval '7 days'")
     else:
@@ -198,7 +198,7 @@ def count_events(session: Session, upto: int) -> int:
 
 
 def last_deletion(session: Session) -> int:
-    """The place of the last deletion; 0 where there is none."""
+    """The place of the last deletion; 0 if there is none."""
     return _number(session, "SELECT coalesce(max(seq), 0) FROM fastrec_deletions")
 
 
@@ -206,7 +206,7 @@ def last_deletion(session: Session) -> int:
 
 
 def insert_deletion(session: Session, seq: int, mark: bytes, crc: int) -> None:
-    """Insert a deletion."""
+    """Inserts a deletion."""
     session.execute("INSERT INTO fastrec_deletions VALUES (%s, %s, %s)", (seq, mark, crc))
 
 
@@ -217,7 +217,7 @@ def find_events_of(session: Session, user: int | str, before: int) -> list[int]:
 
 
 def erase_events(session: Session, places: list[int], checksums: list[int]) -> None:
-    """Leave nothing of events but their places."""
+    """Leaves nothing of events but their places."""
     session.execute(
         'UPDATE fastrec_events AS e SET "user" = NULL, item = NULL, value = 0, time = NULL, crc = erased.crc, '
         "recommendation = NULL FROM unnest(%s::bigint[], %s::bigint[]) AS erased(seq, crc) WHERE e.seq = erased.seq",
@@ -226,7 +226,7 @@ def erase_events(session: Session, places: list[int], checksums: list[int]) -> N
 
 
 def drop_events(session: Session, upto: int, keep: list[int]) -> None:
-    """Drop the events up to a place but those to keep, and the deletions and checkpoints that are needed no more."""
+    """Drops the events up to a place but those to keep, and the deletions and checkpoints that are needed no more."""
     session.execute(
         "DELETE FROM fastrec_events WHERE seq <= %s AND seq NOT IN (SELECT unnest(%s::bigint[]))", (upto, keep)
     )
@@ -235,7 +235,7 @@ def drop_events(session: Session, upto: int, keep: list[int]) -> None:
 
 
 def drop_superseded(session: Session, upto: int) -> int:
-    """Drop the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
+    """Drops the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
     session.execute(
         "DELETE FROM fastrec_items WHERE seq <= %s AND seq NOT IN "
         "(SELECT max(seq) FROM fastrec_items WHERE seq <= %s GROUP BY item)",
@@ -245,12 +245,12 @@ def drop_superseded(session: Session, upto: int) -> int:
 
 
 def forget_ids(session: Session, upto: int) -> None:
-    """Drop the hashes of the ids of events up to a place."""
+    """Drops the hashes of the ids of events up to a place."""
     session.execute("DELETE FROM fastrec_ids WHERE seq <= %s", (upto,))
 
 
 def insert_checkpoint(session: Session, seq: int, version: str, rule: str | None, crc: int) -> None:
-    """Insert a checkpoint in place of the one at its place."""
+    """Inserts a checkpoint in place of the one at its place."""
     session.execute(
         "INSERT INTO fastrec_checkpoints VALUES (%s, %s, %s, %s) ON CONFLICT (seq) "
         "DO UPDATE SET version = EXCLUDED.version, rule = EXCLUDED.rule, crc = EXCLUDED.crc",
@@ -267,7 +267,7 @@ def count_checkpoints(session: Session) -> int:
 
 
 def notify(session: Session, channel: str, seq: int) -> None:
-    """Tell who listens, once this is committed, how far the log goes."""
+    """Tells who listens, once this is committed, how far the log goes."""
     session.execute("SELECT pg_notify(%s, %s)", (channel, str(seq)))
 
 
