@@ -1,7 +1,7 @@
 # Everything happens in .venv; the system is left alone.
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 -rs
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -rs
 
 .PHONY: demo lint quick test chosen test-spark test-arm docs package bench clean
 

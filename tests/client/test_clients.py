@@ -12,7 +12,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.client import AsyncClient, BatchRequest, Client, Entry, NewEvent, RecommendRequest, ServerError
 from fastrec.models import ImplicitALS
 from tests.client.test_calls import EXAMPLES
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 TOKEN = "a-token-of-an-operator"
 
@@ -23,7 +23,7 @@ def server(tmp_path_factory):
     ImplicitALS(factors=4, iterations=2, random_state=0, n_jobs=1).fit(some_data()).save(folder / "model.fastrec")
     (folder / "tokens").write_text(TOKEN)
     options = "--journal", folder / "e.db", "--versions", folder / "models", "--token-file", folder / "tokens"
-    with Running(folder / "model.fastrec", *options) as server:
+    with InThread(folder / "model.fastrec", *options) as server:
         yield server
 
 

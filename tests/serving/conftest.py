@@ -1,9 +1,9 @@
-"""A model, and a server of it in a process of its own."""
+"""A model, and a server of it."""
 
 import pytest
 
 from fastrec.models import ImplicitALS, load
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server(folder):
-    with Running(folder / "model.fastrec", "--journal", folder / "events.db") as server:
+    with InThread(folder / "model.fastrec", "--journal", folder / "events.db") as server:
         yield server
 
 

@@ -1,6 +1,7 @@
-"""A server in a process of its own, for tests: real sockets, real files, real signals."""
+"""Servers for tests, with real sockets and real files: in a process of its own with real signals, or in a thread."""
 
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -8,10 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from fastrec.data import Interactions
 
@@ -32,42 +36,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Running:
-    """`fastrec serve` with these arguments, until the end of the with block."""
+class Asked:
+    """What a server on a port of this machine can be asked."""
 
-    def __init__(self, *arguments, environment=None, wait=True, port=None, host=None):
-        self.host = host
-        self.port = port or free_port()
-        given = [*map(str, arguments), *([] if "--drain" in arguments else ["--drain", "0"])]
-        command = [
-            *(host.command if host else ()),
-            sys.executable,
-            "-m",
-            "fastrec.cli",
-            "serve",
-            *given,
-            "--port",
-            str(self.port),
-        ]
-        self.process = subprocess.Popen(
-            [*(host.command if host else ()), *command],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-        if wait:
-            try:
-                self.wait_until(lambda: self.ask("GET", "/readyz")[0] == 200)
-            except BaseException:
-                self.kill()
-                raise
+    host = None
+    port = 0
+
+    def check_alive(self):
+        """An AssertionError where the server has ended."""
+        raise NotImplementedError
+
+    def wait_until_ready(self):
+        self.wait_until(lambda: self.ask("GET", "/readyz")[0] == 200)
 
     def wait_until(self, true, seconds=90):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the server ended: {self.process.stderr.read()}")
+            self.check_alive()
             try:
                 if true():
                     return
@@ -99,6 +84,100 @@ class Running:
 
     def post(self, path, body, **headers):
         return self.ask("POST", path, body, **headers)
+
+
+class InThread(Asked):
+    """`fastrec serve` with these arguments and one worker, in a thread until the end of the block.
+
+    It begins in milliseconds, a process in seconds. Tests of signals, of several workers, and of a server that cannot
+    begin need `Running`.
+    """
+
+    def __init__(self, *arguments, environment=None):
+        self.port = free_port()
+        self._given = [*arguments, "--drain", "0", "--port", self.port]
+        self._environment = environment or {}
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as opening:
+            opening.enter_context(mock.patch.dict(os.environ, self._environment))
+            opening.enter_context(threadpool_limits(1, "blas"))  # as of a worker, but for the block alone
+            opening.callback(gc.unfreeze)
+            self._begin()
+            opening.callback(self._end)
+            self.wait_until_ready()
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._open.close()
+
+    def _begin(self):
+        # Only who serves needs these packages.
+        from uvicorn import Config
+
+        from fastrec.serving.app import create_app
+        from fastrec.serving.draining import DrainingServer
+
+        settings, options = read_command(self._given)
+        app = create_app(settings)
+        config = Config(app, **{**options, "log_config": None})  # the process's own logging stays as it is
+        self._server = DrainingServer(config, app.server.begin_to_drain, settings.drain)
+        self._thread = threading.Thread(target=self._server.run, name="test-server")
+        self._thread.start()
+
+    def _end(self):
+        self._server.should_exit = True
+        self._thread.join()
+
+    def check_alive(self):
+        assert self._thread.is_alive(), "the server ended"
+
+
+def read_command(arguments):
+    """The settings and uvicorn's options that `fastrec serve` starts a worker with."""
+    from fastrec.cli import app
+
+    with mock.patch("fastrec.serving.run.run_worker") as run_worker:
+        app(["serve", *map(str, arguments)], standalone_mode=False)
+    return run_worker.call_args.args
+
+
+class Running(Asked):
+    """`fastrec serve` with these arguments, in a process of its own until the end of the block."""
+
+    def __init__(self, *arguments, environment=None, wait=True, port=None, host=None):
+        self.host = host
+        self.port = port or free_port()
+        given = [*map(str, arguments), *([] if "--drain" in arguments else ["--drain", "0"])]
+        command = [
+            *(host.command if host else ()),
+            sys.executable,
+            "-m",
+            "fastrec.cli",
+            "serve",
+            *given,
+            "--port",
+            str(self.port),
+        ]
+        self.process = subprocess.Popen(
+            [*(host.command if host else ()), *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        if wait:
+            try:
+                self.wait_until_ready()
+            except BaseException:
+                self.kill()
+                raise
+
+    def check_alive(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended: {self.process.stderr.read()}")
 
     def workers(self):
         """The processes of several workers."""

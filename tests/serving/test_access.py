@@ -15,7 +15,7 @@ from fastrec.serving.openapi import describe_api
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES, table_of_scopes
 from tests.serving.asking import without_id
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 TOKENS = {scope: [f"{scope.value}-token-{age}-long-enough" for age in ("old", "new")] for scope in Scope}
 BEARERS = [
@@ -50,7 +50,7 @@ def server(tmp_path_factory):
     lines = [f"{scope.value} {token}" for scope, some in TOKENS.items() for token in some]
     (folder / "tokens").write_text("# a comment\n\n" + "\n".join(lines))
     arguments = "--journal", folder / "events.db", "--token-file", folder / "tokens"
-    with Running(folder / "model.fastrec", *arguments) as server:
+    with InThread(folder / "model.fastrec", *arguments) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.serving.access_log import LineFile, Logged
 from fastrec.serving.app import Guard, create_app
 from fastrec.serving.settings import Settings
-from tests.serving.running import Running
+from tests.serving.running import InThread, Running
 
 ASKED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -22,7 +22,7 @@ def lines(path):
 
 def test_every_request_is_a_line_that_names_no_user(tmp_path, folder):
     log = tmp_path / "access.jsonl"
-    with Running(folder / "model.fastrec", "--journal", tmp_path / "e.db", "--access-log", log) as server:
+    with InThread(folder / "model.fastrec", "--journal", tmp_path / "e.db", "--access-log", log) as server:
         told = server.post("/recommend", {"user": "somebody"}, traceparent=ASKED)
         assert told[0] == 200
         server.get("/users/somebody")

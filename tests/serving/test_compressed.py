@@ -6,14 +6,14 @@ pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import ImplicitALS, compress, load
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 
 def test_a_compressed_model_is_served(tmp_path):
     model = ImplicitALS(factors=16, iterations=4, random_state=0, n_jobs=1).fit(some_data())
     compress(model, "int8").save(tmp_path / "small.fastrec")
     small = load(tmp_path / "small.fastrec")
-    with Running(tmp_path / "small.fastrec", "--journal", tmp_path / "events.db") as server:
+    with InThread(tmp_path / "small.fastrec", "--journal", tmp_path / "events.db") as server:
         status, answer, _ = server.post("/recommend", {"user": "7", "k": 5, "explain": True})
         assert status == 200
         best = [row["item"] for row in answer["items"]]

@@ -14,7 +14,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 
 from fastrec.models import Popularity
 from fastrec.serving.framing import LARGEST_HEAD, LARGEST_LINE, MOST_FIELDS, Chunks, Fault, find_head, read_head
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 HOST = b"host: localhost\r\n"
 ASK = b'{"history": ["1000"]}'
@@ -26,7 +26,7 @@ CHUNKED = b"transfer-encoding: chunked\r\n"
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("framing")
     Popularity().fit(some_data()).save(folder / "model.fastrec")
-    with Running(folder / "model.fastrec") as server:
+    with InThread(folder / "model.fastrec") as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 from fastrec.models import ImplicitALS
 from fastrec.serving.openapi import describe_api
 from fastrec.serving.routes import ROUTES
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 CHECKS = [schemathesis.checks.not_a_server_error, response_schema_conformance, status_code_conformance]
 schema = schemathesis.openapi.from_dict(describe_api(ROUTES, needs_token=False))
@@ -22,7 +22,7 @@ schema = schemathesis.openapi.from_dict(describe_api(ROUTES, needs_token=False))
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     ImplicitALS(factors=4, iterations=2, random_state=0, n_jobs=1).fit(some_data(int)).save(folder / "model.fastrec")
-    with Running(folder / "model.fastrec", "--journal", folder / "events.db") as server:
+    with InThread(folder / "model.fastrec", "--journal", folder / "events.db") as server:
         yield server
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrec.serving.rate_limits import Buckets, network_of
-from tests.serving.running import Running
+from tests.serving.running import InThread
 
 
 @given(
@@ -47,7 +47,7 @@ def test_an_address_of_ipv6_is_its_network():
 def test_who_asks_too_much_is_told_when_to_come_again(tmp_path, folder):
     (tmp_path / "tokens").write_text("read one\nread two\nadmin three\n")
     options = "--rate-limit", "0.2", "--token-file", tmp_path / "tokens", "--access-log", tmp_path / "log"
-    with Running(folder / "model.fastrec", *options) as server:
+    with InThread(folder / "model.fastrec", *options) as server:
         bearer = lambda token: {"Authorization": f"Bearer {token}"}
         ask = lambda **headers: server.post("/recommend", {"history": ["1000"]}, **headers)
         assert ask()[0] == 200

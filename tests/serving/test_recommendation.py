@@ -6,7 +6,7 @@ pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("msgspec", reason="needs fastrec[serve]")
 from fastrec.online import Journal
 from fastrec.serving.recommendation import make_recommendation, parse_recommendation
-from tests.serving.running import Running
+from tests.serving.running import InThread
 
 
 def test_ids_are_each_their_own_and_tell_their_origin():
@@ -18,7 +18,7 @@ def test_ids_are_each_their_own_and_tell_their_origin():
 
 def test_every_answer_has_one_and_the_journal_keeps_what_events_name(folder, tmp_path):
     path = tmp_path / "events.db"
-    with Running(folder / "model.fastrec", "--journal", path) as server:
+    with InThread(folder / "model.fastrec", "--journal", path) as server:
         answers = [
             server.post("/recommend", {"user": "5"})[1],
             server.post("/recommend", {"history": ["1000"]})[1],

@@ -10,7 +10,7 @@ from fastrec.serving import messages as m
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.scenarios import complete, read_scenarios
 from tests.serving.asking import items_of
-from tests.serving.running import Running
+from tests.serving.running import InThread
 
 TOML = """
 [home]
@@ -73,7 +73,7 @@ def test_a_wrong_file_is_refused_by_its_place(tmp_path, text, words):
 
 def test_a_server_answers_by_scenario_and_counts_what_follows(folder, file, model, tmp_path):
     options = (folder / "model.fastrec", "--journal", tmp_path / "events.db", "--scenarios", file)
-    with Running(*options) as server:
+    with InThread(*options) as server:
         order = model.recommend(["50"], 40, exclude_seen=False).items[0].tolist()
         status, answer, _ = server.post("/recommend", {"user": "50", "scenario": "home"})
         assert (status, items_of(answer)) == (200, [item for item in order if item != "1003"][:4])

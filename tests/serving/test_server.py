@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.models import ImplicitALS, Popularity, load
 from fastrec.online import Journal, Versions
 from tests.serving.asking import items_of, without_id
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, Running, some_data
 
 
 def test_every_worker_sees_every_event(tmp_path, folder):
@@ -75,7 +75,7 @@ def test_killed_and_started_again_it_answers_the_same(tmp_path, folder):
 def test_a_new_model_is_taken_and_a_bad_one_is_not(tmp_path):
     path = tmp_path / "model.fastrec"
     Popularity().fit(some_data()).save(path)
-    with Running(path) as server:
+    with InThread(path) as server:
         wrong, stop = [], threading.Event()
 
         def read():
@@ -111,7 +111,7 @@ def test_a_file_that_is_written_over_harms_nobody(tmp_path, folder):
     path = tmp_path / "model.fastrec"
     good = (folder / "model.fastrec").read_bytes()
     path.write_bytes(good)
-    with Running(path) as server:
+    with InThread(path) as server:
         before = without_id(server.post("/recommend", {"user": "1"})[1])
         for content in (b"", bytes(100), bytes(len(good))):
             path.write_bytes(content)
@@ -155,7 +155,7 @@ def test_a_killed_worker_is_replaced_and_what_it_said_of_the_moment_forgotten(tm
 
 def test_new_models_are_made_published_and_the_journal_trimmed(tmp_path, folder):
     arguments = ("--journal", tmp_path / "e.db", "--versions", tmp_path / "models", "--checkpoint-every", "0.1")
-    with Running(folder / "model.fastrec", *arguments) as server:
+    with InThread(folder / "model.fastrec", *arguments) as server:
         server.post("/events", {"events": [{"user": "new", "item": "fresh"}, {"user": "1", "item": "fresh"}]})
         server.wait_until(lambda: server.get("/model")[1]["items"] == 41)
         server.wait_until(lambda: server.get("/similar?item=fresh")[0] == 200)
@@ -181,13 +181,12 @@ def test_new_models_are_made_published_and_the_journal_trimmed(tmp_path, folder)
         assert journal.published_seq() == 4
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_server_that_cannot_begin_ends_and_says_why(tmp_path, folder, workers):
+def test_a_server_that_cannot_begin_ends_and_says_why(tmp_path, folder):
     (tmp_path / "bad.fastrec").write_bytes(b"no model")
-    for arguments, said in (
-        ((tmp_path / "bad.fastrec",), "cut short, or no fastrec file"),
-        ((folder / "model.fastrec", "--journal", tmp_path / "nowhere" / "e.db"), "nowhere"),
-        ((tmp_path,), "has no published model"),
+    for arguments, workers, said in (
+        ((tmp_path / "bad.fastrec",), 1, "cut short, or no fastrec file"),
+        ((folder / "model.fastrec", "--journal", tmp_path / "nowhere" / "e.db"), 2, "nowhere"),
+        ((tmp_path,), 1, "has no published model"),
     ):
         with Running(*arguments, "--workers", workers, wait=False) as server:
             assert server.process.wait(150) == 3

@@ -9,7 +9,7 @@ from fastrec.serving.run import check_models
 from fastrec.serving.settings import Settings
 from fastrec.serving.shares import Shares
 from tests.serving.asking import items_of
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 SHARES = Shares([0.6, 0.4], "test")
 USERS = [str(n) for n in range(30)]
@@ -26,7 +26,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(place):
     models = place / "als.fastrec", place / "popular.fastrec"
-    with Running(*models, "--share", "0.6,0.4", "--share-key", "test", "--journal", place / "e.db") as server:
+    with InThread(*models, "--share", "0.6,0.4", "--share-key", "test", "--journal", place / "e.db") as server:
         server.wait_until(lambda: server.get("/readyz")[0] == 200)
         yield server
 

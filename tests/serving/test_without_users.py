@@ -4,7 +4,7 @@ import pytest
 
 import fastrec as fr
 from tests.serving.asking import items_of
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, Running, some_data
 
 DATA = some_data(lambda n: f"id-{n}-xyzzy")
 MODELS = {
@@ -23,7 +23,7 @@ def place(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(place):
-    with Running(place / "model.fastrec", "--journal", place / "events.db") as server:
+    with InThread(place / "model.fastrec", "--journal", place / "events.db") as server:
         yield server
 
 

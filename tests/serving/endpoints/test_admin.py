@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.online import Versions
-from tests.serving.running import Running
+from tests.serving.running import InThread
 
 ADMIN, OTHERS = {"Authorization": "Bearer the-operators"}, ("the-readers", "the-writers", "nobodys")
 
@@ -20,7 +20,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(folder, place):
     options = "--journal", place / "events.db", "--versions", place / "models", "--token-file", place / "tokens"
-    with Running(folder / "model.fastrec", *options) as server:
+    with InThread(folder / "model.fastrec", *options) as server:
         yield server
 
 
@@ -66,7 +66,7 @@ def test_who_has_no_token_for_it_is_told_nothing(server):
 
 
 def test_what_cannot_be_done_says_why(tmp_path, folder):
-    with Running(folder / "model.fastrec") as server:
+    with InThread(folder / "model.fastrec") as server:
         status, answer, _ = ask(server, "checkpoint")
         assert (status, "need a journal and versions" in answer["error"]["message"]) == (409, True)
         assert ask(server, "reload")[1]["done"] is False
@@ -75,7 +75,7 @@ def test_what_cannot_be_done_says_why(tmp_path, folder):
 def test_a_bad_model_is_told_to_who_reloads_it(tmp_path, folder):
     path = tmp_path / "model.fastrec"
     path.write_bytes((folder / "model.fastrec").read_bytes())
-    with Running(path) as server:
+    with InThread(path) as server:
         path.write_bytes(b"no model")
         for _ in range(2):
             answer = ask(server, "reload")[1]

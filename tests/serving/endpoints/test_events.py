@@ -11,7 +11,7 @@ from fastrec.data import Interactions
 from fastrec.models import EASE, Blend, SequenceRules
 from fastrec.online import Event, Snapshot
 from tests.serving.asking import items_of
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, Running, some_data
 
 
 def test_events_are_seen_by_the_next_recommendation(server):
@@ -37,7 +37,7 @@ def test_an_event_sent_twice_counts_once(server):
 
 
 def test_without_a_journal_nothing_is_written(folder):
-    with Running(folder / "model.fastrec") as server:
+    with InThread(folder / "model.fastrec") as server:
         assert server.post("/recommend", {"user": "1"})[0] == 200
         assert server.post("/events", {"events": [{"user": "1", "item": "1000"}]})[0] == 409
         assert server.get("/model")[1]["takes_events"] is False

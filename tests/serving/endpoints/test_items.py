@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from tests.serving.asking import items_of
-from tests.serving.running import Running
+from tests.serving.running import InThread, Running
 
 ITEMS = [f"{1000 + n}" for n in range(40)]
 
@@ -17,7 +17,7 @@ ITEMS = [f"{1000 + n}" for n in range(40)]
 @pytest.fixture(scope="module")
 def shop(folder, tmp_path_factory):
     """A server whose items are changed."""
-    with Running(folder / "model.fastrec", "--journal", tmp_path_factory.mktemp("shop") / "events.db") as server:
+    with InThread(folder / "model.fastrec", "--journal", tmp_path_factory.mktemp("shop") / "events.db") as server:
         yield server
 
 
@@ -149,7 +149,7 @@ def test_changes_are_in_every_worker_at_once_and_outlive_a_kill_and_a_checkpoint
             server.ask("PUT", f"/items/{ITEMS[number]}", {"hidden": True, "facts": {"n": number}})
             look(server, set(ITEMS[: number + 1]))
         server.kill()
-    with Running(*options, "--checkpoint-every", "0.2") as server:
+    with InThread(*options, "--checkpoint-every", "0.2") as server:
         look(server, set(ITEMS[:5]))
         server.post("/events", {"events": [{"user": "1", "item": "1001"}]})
         server.wait_until(
@@ -158,18 +158,18 @@ def test_changes_are_in_every_worker_at_once_and_outlive_a_kill_and_a_checkpoint
         server.ask("DELETE", "/items/1001")
         look(server, set(ITEMS[:5]))
         assert server.get("/items/1002")[1]["facts"]["n"] == 2
-    with Running(*options) as server:
+    with InThread(*options) as server:
         look(server, set(ITEMS[:5]))
         assert server.get("/items/1001")[0] == 404
 
 
 def test_who_may_not_write_changes_no_item(folder, tmp_path):
     tokens = {"FASTREC_READ_TOKEN": "token-of-readers", "FASTREC_WRITE_TOKEN": "token-of-writers"}
-    with Running(folder / "model.fastrec", "--journal", tmp_path / "events.db", environment=tokens) as server:
+    with InThread(folder / "model.fastrec", "--journal", tmp_path / "events.db", environment=tokens) as server:
         for token, status in ((None, 401), ("token-of-readers", 403), ("token-of-writers", 200)):
             headers = {} if token is None else {"authorization": f"Bearer {token}"}
             assert server.ask("PUT", "/items/1001", {"hidden": True}, **headers)[0] == status
             assert server.get("/items/1001", **headers)[0] == status
-    with Running(folder / "model.fastrec") as server:
+    with InThread(folder / "model.fastrec") as server:
         assert server.ask("PUT", "/items/1001", {"hidden": True})[0] == 409
         assert server.ask("DELETE", "/items/1001")[0] == 409

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from fastrec.data import Interactions
 from fastrec.models import ImplicitALS, ItemKNN, SequenceRules
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -39,7 +39,7 @@ FLAGS = [
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(some_data(int)).save(folder / "model.fastrec")
-    with Running(folder / "model.fastrec", "--journal", folder / "events.db") as server:
+    with InThread(folder / "model.fastrec", "--journal", folder / "events.db") as server:
         yield server
 
 
@@ -212,7 +212,7 @@ def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
     data = some_data(lambda n: 2**60 + n)
     model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data)
     model.save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+    with InThread(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
         browser.get(f"http://127.0.0.1:{server.port}/?user={2**60 + 7}")
         page = Page(browser)
         page.wait(lambda: len(page.titles()) == 10)
@@ -230,7 +230,7 @@ def test_what_needs_a_token_says_so_and_each_scope_shows_what_it_is_for(browser,
     model.save(tmp_path / "model.fastrec")
     (tmp_path / "tokens").write_text("read token-of-readers\nadmin token-of-all\n")
     arguments = "--token-file", tmp_path / "tokens", "--journal", tmp_path / "events.db"
-    with Running(tmp_path / "model.fastrec", *arguments) as server:
+    with InThread(tmp_path / "model.fastrec", *arguments) as server:
         browser.get(f"http://127.0.0.1:{server.port}/?user=7")
         page = Page(browser)
         page.wait(lambda: "scope read" in page.one("#list-empty").text)
@@ -263,7 +263,7 @@ def test_a_history_is_an_order_to_a_model_that_reads_one(browser, tmp_path):
     times = np.random.default_rng(0).permutation(data.n_interactions)
     model = SequenceRules().fit(data._replace(times=times))
     model.save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+    with InThread(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
         browser.get(f"http://127.0.0.1:{server.port}/?user=7")
         page = Page(browser)
         page.wait(lambda: len(page.titles()) == 10 and page.titles("#history .name"))
@@ -302,7 +302,7 @@ def test_ids_and_titles_are_text_and_never_markup(browser, tmp_path):
         items=[f"i{evil}{n}" for n in range(3)], item_info={"title": [f"t{evil}{n}" for n in range(3)]},
     )  # fmt: skip
     ItemKNN(2, n_jobs=1).fit(data).save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+    with InThread(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
         browser.get(f"http://127.0.0.1:{server.port}/")
         page = Page(browser)
         page.wait(lambda: page.titles() and page.titles("#history .name"))

@@ -9,7 +9,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.data import Interactions
 from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, SequenceRules
 from tests.serving.asking import items_of
-from tests.serving.running import Running, some_data
+from tests.serving.running import InThread, some_data
 
 
 def test_a_known_user_gets_what_the_model_recommends(server, model):
@@ -76,7 +76,7 @@ def test_a_batch_is_its_users_one_by_one(server):
 
 def test_integers_as_ids_stay_integers(tmp_path):
     Popularity().fit(some_data(int)).save(tmp_path / "m.fastrec")
-    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+    with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
         assert server.post("/recommend", {"user": 5})[1]["user"] == 5
         status, answer, _ = server.post("/recommend", {"user": "5"})
         assert (status, answer["error"]["field"]) == (422, "user")
@@ -95,7 +95,7 @@ def test_ratings_of_a_history(tmp_path):
     """A 0 is a rating, and of two ratings of one item the last counts, as it does in events."""
     data = some_data()
     ExplicitALS(factors=4, iterations=3, random_state=0, n_jobs=1).fit(data).save(tmp_path / "m.fastrec")
-    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+    with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
         _, answer, _ = server.post("/recommend", {"history": [{"item": "1000", "value": 0}], "k": 40})
         assert not answer["fallback"]
         assert "1000" not in items_of(answer)
@@ -109,7 +109,7 @@ def test_ratings_of_a_history(tmp_path):
 
 def test_a_model_of_a_matrix_knows_codes_alone(tmp_path):
     ItemKNN(2).fit(some_data().matrix).save(tmp_path / "m.fastrec")
-    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+    with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
         for asked in ({"deny": [1]}, {"exclude_seen": False}, {"allow": [3, 4]}, {}):
             for user in (5000, -1):
                 assert server.post("/recommend", {"user": user, **asked})[1]["fallback"]
@@ -131,7 +131,7 @@ def test_a_history_in_the_request_is_an_order_to_a_model_that_reads_one(model, t
     timed = Interactions(data.user_codes, data.item_codes, times=times, users=data.users, items=data.items)
     model = clone(model).fit(timed)
     model.save(tmp_path / "model.fastrec")
-    with Running(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
+    with InThread(tmp_path / "model.fastrec", "--journal", tmp_path / "events.db") as server:
         for history in (["1000", "1003", "1007"], ["1007", "1003", "1000"]):
             _, answer, _ = server.post("/recommend", {"history": history, "k": 4, "explain": True})
             top = model.recommend(model.histories([history]), 4)
@@ -156,7 +156,7 @@ def test_a_user_with_a_cart_is_answered_as_if_the_cart_were_events(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         model.fit(timed).save(folder / "m.fastrec")
-        with Running(folder / "m.fastrec", "--journal", folder / "e.db") as server:
+        with InThread(folder / "m.fastrec", "--journal", folder / "e.db") as server:
             server.post("/events", {"events": [{"user": "7", "item": "1004"}]})
             cart = ["1030", {"item": "1002", "value": 3}, "none"]
             for user in ("7", "9", "born today"):
@@ -186,7 +186,7 @@ def test_facts_of_the_model_and_of_items_put_since_filter_all_lists(tmp_path):
     model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(data._replace(item_info=info))
     model.save(tmp_path / "m.fastrec")
     order = model.recommend(["50"], 40, exclude_seen=False).items[0].tolist()
-    with Running(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+    with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
 
         def check(where, chosen):
             wanted = [item for item in order if chosen(int(item) - 1000)]
