@@ -102,8 +102,7 @@ def test_debug_shows_the_traceback(run):
     assert "Traceback" in err
 
 
-def test_the_real_process_has_the_same_exit_codes(folder):
-    assert in_process_of_its_own("recommend", "ratings.fastrec", "-u", 1, cwd=folder).returncode == 0
+def test_the_real_process_has_the_same_exit_codes(folder):  # 0: `test_ctrl_c_is_quiet`
     assert in_process_of_its_own("recommend", "ratings.fastrec", "-u", 999, cwd=folder).returncode == 1
     assert in_process_of_its_own("recommend", cwd=folder).returncode == 2
 
@@ -151,15 +150,14 @@ def test_ctrl_c_is_quiet(folder):
     assert err.strip() == b""
 
 
-def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
+def test_a_warning_is_a_line_without_a_place_in_the_code(run, tmp_path):
     (tmp_path / "r.csv").write_text("user,item,value\n1,10,4\n1,11,5\n2,10,3\n2,12,2\n3,11,1\n1,10,5\n")
     ended = in_process_of_its_own("train", "r.csv", "-o", "m.fastrec", "-f", "2", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if "warning" in line.lower()]
     assert line.startswith("fastrec: warning: 1 pair of a user and an item")
     assert "--duplicates sum" in line
-    ended = in_process_of_its_own("train", "r.csv", "-o", "m.fastrec", "-f", "2", "--duplicates", "sum", cwd=tmp_path)
-    assert "warning" not in ended.stderr
+    assert "warning" not in run("train", tmp_path / "r.csv", "-o", "m.fastrec", "-f", "2", "--duplicates", "sum")[2]
 
 
 @pytest.mark.parametrize(

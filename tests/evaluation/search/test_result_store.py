@@ -80,23 +80,24 @@ def test_a_killed_search_goes_on(tmp_path):
         model = fr.ImplicitALS(4, iterations=1, random_state=0, callback=None)
         fit = fr.ImplicitALS.fit
         fr.ImplicitALS.fit = lambda self, X, y=None, **o: (time.sleep(slow), fit(self, X, y, **o))[1]
-        found = fr.search(model, {"alpha": [float(a) for a in range(1, 9)]}, data, method="grid", cv=0.2,
-                          store=sys.argv[1], refit=False)
-        print(repr([(t.number, t.options, t.score) for t in found.trials]))
+        for store in sys.argv[1].split(","):
+            found = fr.search(model, {"alpha": [float(a) for a in range(1, 9)]}, data, method="grid", cv=0.2,
+                              store=store, refit=False)
+            print(repr([(t.number, t.options, t.score) for t in found.trials]))
     """)
     store = tmp_path / "search.jsonl"
-    command = [sys.executable, "-c", script, str(store)]
-    process = subprocess.Popen([*command, "0.5"])
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen([*command, str(store), "0.5"])
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (store.exists() and store.read_bytes().count(b"\n") >= 3):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = [json.loads(line) for line in store.read_bytes().splitlines()[1:3]]
-    resumed = subprocess.run([*command, "0"], check=True, capture_output=True, text=True).stdout
-    fresh = subprocess.run(
-        [*command[:3], str(tmp_path / "fresh"), "0"], check=True, capture_output=True, text=True
-    ).stdout
+    stores = f"{store},{tmp_path / 'fresh'}"
+    resumed, fresh = subprocess.run(
+        [*command, stores, "0"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     assert resumed == fresh
     after = [json.loads(line) for line in store.read_bytes().splitlines()]
     assert after[1:3] == before
