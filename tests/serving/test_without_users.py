@@ -3,6 +3,8 @@
 import pytest
 
 import fastrec as fr
+from fastrec.online.plan import SchedulePlan
+from fastrec.online.schedule import check_plan
 from tests.serving.asking import items_of
 from tests.serving.running import InThread, Running, some_data
 
@@ -74,10 +76,16 @@ def test_users_are_answered_by_their_events_and_forgotten_again(server, place):
     assert (place / "model.fastrec").read_bytes() == before
 
 
-@pytest.mark.parametrize("plan", ["--checkpoint-every", "--refit-every"])
-def test_no_new_models_can_be_planned(place, plan, tmp_path):
-    given = [place / "model.fastrec", "--journal", tmp_path / "e.db", "--versions", tmp_path / "versions", plan, "5"]
-    running = Running(*given, wait=False)
+@pytest.mark.parametrize("plan", [SchedulePlan(checkpoint_every=5), SchedulePlan(refit_every=5)])
+def test_no_new_models_can_be_planned(place, plan):
+    with pytest.raises(TypeError, match="keeps no users"):
+        check_plan(plan, fr.load(place / "model.fastrec"))
+
+
+def test_a_server_of_which_new_models_are_planned_does_not_begin(tmp_path):
+    MODELS["popularity"]().save(tmp_path / "model.fastrec")
+    makes = "--versions", tmp_path / "versions", "--refit-every", "5"
+    running = Running(tmp_path / "model.fastrec", "--journal", tmp_path / "e.db", *makes, wait=False)
     code, log = running.process.wait(60), running.process.stderr.read()
     running.process.stderr.close()
     assert code
