@@ -36,7 +36,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "ItemKNN": (
         "itemitemrecommender", "cosinerecommender", "tfidfrecommender", "bm25recommender", "itemitem", "itemcf",
         "itemknncf", "iknn", "itemknnscorer", "knnbasic", "knnwithmeans", "knnbaseline", "knnwithzscore", "slopeone",
-        "swing",
+        "swing", "nearestneighbours",
     ),
     'ItemKNN(similarity="rp3beta")': ("rp3beta", "p3alpha", "rp3betarecommender", "p3alpharecommender"),
     "UserKNN": ("userknncf", "useruser", "usercf", "uknn", "userknnscorer"),
@@ -54,6 +54,11 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "split_random, split_time or split_last": ("traintestsplit", "trainvaltestsplit"),
     "split_last": ("leavelastout", "leaveoneout", "lastnsplitter"),
     "split_time or RollingTime": ("timesplitter", "timerangesplit"),
+    'evaluate, by metrics such as "precision@10"': (
+        "precisionatk", "recallatk", "ndcgatk", "mapatk", "meanaverageprecisionatk", "aucatk", "aucscore",
+        "reciprocalrank", "rankingmetricsatk", "calcmetrics", "precisionrecallatk", "accuracy",
+    ),
+    "read_interactions": ("reader", "readcsv", "loadfromdf", "loadfromfile", "loadbuiltin"),
     "ExactIndex": ("indexflatip", "indexflatl2", "nearestneighbors", "bruteforce"),
     "IVFIndex": ("indexivfflat", "indexivfpq", "hnsw", "annoyindex", "indexhnswflat"),
 }  # fmt: skip

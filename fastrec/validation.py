@@ -177,17 +177,56 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "users": (
         "user", "userid", "userids", "user_id", "user_ids", "user_items", "uid", "uids", "recalculate_user", "dataset",
     ),
-    "user": ("users", "userid", "user_id", "user_ids", "uid"),
+    "user": ("users", "userid", "user_id", "user_ids", "uid", "user_col", "user_column", "userCol"),
     "items": ("item", "itemid", "itemids", "item_id", "item_ids", "iid", "iids"),
-    "item": ("items", "itemid", "item_id", "item_ids", "iid"),
+    "item": ("items", "itemid", "item_id", "item_ids", "iid", "item_col", "item_column", "itemCol"),
     "on_unknown": ("unknown", "handle_unknown", "cold_start_strategy", "coldStartStrategy"),
     "dtype": ("precision", "storage_dtype"),
     "half_life": ("halflife", "decay", "time_decay", "tau"),
     "X": ("user_items", "data", "interactions", "train", "ratings", "matrix", "trainset", "dataset"),
+    "metrics": ("k", "K", "metric", "measures", "top_k", "at_k", "cutoffs"),
+    "test": ("test_size", "test_ratio", "test_fraction", "test_percentage", "fraction", "ratio", "X_test", "y"),
+    "n": ("test", "test_size", "k", "N"),
+    "fraction": ("test", "test_size", "test_ratio", "ratio"),
+    "where": ("filter", "filters", "query", "condition", "only", "rows", "select"),
+    "value": ("values", "rating", "ratings", "rating_col", "value_col", "value_column", "weight", "count", "target"),
+    "time": ("timestamp", "timestamps", "times", "date", "time_col", "time_column", "timestamp_col", "datetime"),
+    "event": ("events", "event_type", "event_col", "event_column", "action", "behavior"),
+    "delimiter": ("sep", "separator"),
+    # Attributes and methods of models.
+    "user_factors_": (
+        "user_factors", "userFactors", "user_embeddings", "user_embedding", "get_user_representations", "pu",
+    ),
+    "item_factors_": (
+        "item_factors", "itemFactors", "item_embeddings", "item_embedding", "get_item_representations", "qi",
+    ),
+    "recommend": (
+        "recommend_all", "recommendForAllUsers", "recommendForUserSubset", "recommend_k_items", "recommendProducts",
+        "full_sort_predict", "get_recommendations", "predict_topk",
+    ),
+    "predict_pairs": ("test", "estimate", "predict_user", "predict_rank", "predict_score", "score_pairs", "rank_items"),
+    "similar_items": ("most_similar", "get_neighbors", "recommend_to_items", "itemitem", "similar", "find_similar"),
+    "similar_users": ("similar_user", "neighbors_of"),
+    "partial_fit": ("fit_partial", "update", "incremental_fit"),
+    "update_users": ("partial_fit_users", "recalculate_users"),
+    "update_items": ("partial_fit_items", "recalculate_items"),
+    "explain": ("explain_recommendation", "explanation"),
+    "loss_curve_": ("loss_history", "training_loss", "history", "losses"),
 }  # fmt: skip
 
+# Calls that in other libraries take a matrix, or more arguments than here, and what to call instead.
+_OTHER_CALLS: dict[str, str] = {
+    "predict": "call predict_pairs(users, items) for the scores of pairs",
+    "recommend": (
+        "call recommend(users, k=10), since the model knows the histories that it was fitted with, or "
+        "recommend(matrix, k=10) for the histories of others; further options are given by name"
+    ),
+    "explain": "call explain(user, item), since the model knows the histories that it was fitted with",
+    "evaluate": "call evaluate(models, test, metrics), since models know what they were fitted with",
+}
 
-def suggest_option(wrong: str, options: Iterable[str]) -> str | None:
+
+def suggest_option(wrong: str, options: Iterable[str], *, misspelt: bool = True) -> str | None:
     """The one of `options` that is meant by a name from another library or a misspelt one, or None.
 
     >>> suggest_option("n_factors", ["factors", "n_jobs"])
@@ -197,6 +236,8 @@ def suggest_option(wrong: str, options: Iterable[str]) -> str | None:
     for option in options:
         if wrong in _OTHER_NAMES.get(option, ()):
             return option
+    if not misspelt:
+        return None
     folded = {option.lower(): option for option in options}
     close = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.75)
     return folded[close[0]] if close else None
@@ -221,21 +262,37 @@ def name_options(function: Function) -> Function:
     names = frozenset(parameters)
     owner, _, method = function.__qualname__.rpartition(".")
     label = owner if method == "__init__" else method
+    most = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters.values())
+    hint = _OTHER_CALLS.get(method)
 
     @functools.wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
         if options and not names.issuperset(options):
             caller = type(args[0]).__name__ if method == "__init__" else label
-            raise TypeError(_no_option(caller, next(name for name in options if name not in names), names, parameters))
+            wrong = next(name for name in options if name not in names)
+            made = type(args[0]) if "self" in names and method != "__init__" else None
+            raise TypeError(_no_option(caller, wrong, names, parameters, made))
+        if hint and len(args) > 2 and (len(args) > most or any(map(_is_matrix, args[2:]))):
+            raise TypeError(f"{method}() cannot be called so: {hint}")
         return function(*args, **options)
 
     checked.names_options = True  # type: ignore[attr-defined]
     return cast("Function", checked)
 
 
-def _no_option(caller: str, wrong: str, names: frozenset[str], parameters: Iterable[str]) -> str:
+def _is_matrix(value: object) -> bool:
+    return len(getattr(value, "shape", ())) == 2
+
+
+def _no_option(
+    caller: str, wrong: str, names: frozenset[str], parameters: Iterable[str], made: type | None = None
+) -> str:
+    """The error for an option that a function does not have, which may be one of the class that was `made`."""
     options = [name for name in parameters if name != "self" and name in names]
     right = suggest_option(wrong, options)
     if right is not None:
         return f"{caller}() has no option {wrong!r}; here it is called {right!r}"
+    of_class = None if made is None else suggest_option(wrong, inspect.signature(made).parameters)
+    if made is not None and of_class is not None:
+        return f"{caller}() has no option {wrong!r}; it is one of the model: {made.__name__}({of_class}=…)"
     return f"{caller}() has no option {wrong!r}; it has {', '.join(options) or 'none'}"

@@ -666,6 +666,25 @@ def test_options_of_other_libraries_are_named_as_here(kind, fitted):
 
 
 @every
+def test_calls_and_attributes_of_other_libraries_are_named_as_here(kind, fitted):
+    model = fitted(kind)
+    with pytest.raises(TypeError, match=r"recommend\(\) cannot be called so: call recommend\(users, k=10\)"):
+        model.recommend([0], sp.csr_array((1, 20), dtype=np.float32))
+    with pytest.raises(TypeError, match=r"predict\(\) cannot be called so: call predict_pairs"):
+        model.predict([0], [1])
+    with pytest.raises(AttributeError, match="no attribute 'most_similar'; here it is called 'similar_items'"):
+        model.most_similar  # noqa: B018
+    if hasattr(model, "user_factors_") and "user_factors" not in model.get_params():
+        with pytest.raises(AttributeError, match="no attribute 'user_factors'; here it is called 'user_factors_'"):
+            model.user_factors  # noqa: B018
+    if "random_state" in model.get_params():
+        with pytest.raises(TypeError, match=rf"fit\(\) has no option 'seed'; .* {kind.__name__}\(random_state=…\)"):
+            model.fit(np.ones((3, 4)), seed=3)
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing_like_it'$"):
+        model.nothing_like_it  # noqa: B018
+
+
+@every
 def test_nobody_asked_is_nobody_answered(kind, fitted):
     model = fitted(kind)
     for nobody in ([], np.empty(0, int), sp.csr_array((0, 20), dtype=np.float32)):

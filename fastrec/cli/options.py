@@ -118,7 +118,12 @@ Weights = Annotated[
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="COLUMN=LABEL,…", help="Take only rows with one of these labels; may be repeated."),
+    typer.Option(
+        "--where",
+        metavar="COLUMN=LABEL,…",
+        help="Take only rows with one of these labels, such as event=cart,purchase or bought=true. "
+        "Repeat it for another column: a row must then have a label of each.",
+    ),
 ]
 ValueForm = Annotated[
     Values,

@@ -12,6 +12,7 @@ import typer
 from fastrec.cli.app import app
 from fastrec.cli.output import note
 from fastrec.cli.wording import in_options
+from fastrec.notices import warn_once_of_a_kind
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # click's class, which newer versions of Typer carry a copy of
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -20,7 +21,7 @@ _ClickException: Any = typer.BadParameter.__mro__[2]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), warn_once_of_a_kind():
         warnings.showwarning = _show_warning
         return _run(given)
 

@@ -14,6 +14,9 @@ from fastrec.data.text_columns import TextColumn
 from fastrec.notices import warn_caller
 from fastrec.validation import check_number
 
+# How files write that something is so or is not. A column with such labels alone is one of flags.
+FLAGS = {**dict.fromkeys(("true", "t", "yes", "y", "1"), True), **dict.fromkeys(("false", "f", "no", "n", "0"), False)}
+
 # A column with more labels than these holds something else than kinds of events.
 MOST_KINDS = 50
 
@@ -36,6 +39,19 @@ class Labels(NamedTuple):
         """
         numbers = np.bincount(self.codes, minlength=len(self.texts)).tolist()
         return dict(sorted(zip(self.texts, numbers, strict=True), key=lambda pair: -pair[1]))
+
+    def find(self, wanted: str) -> list[int]:
+        """The places of a label: as it is written, or in a column of flags all that mean the same.
+
+        >>> Labels(["FALSE", "TRUE"], np.array([1, 0])).find("true"), Labels(["buy", "true"], np.array([0])).find("1")
+        ([1], [])
+        """
+        meant = FLAGS.get(wanted.lower())
+        meanings = [FLAGS.get(text.lower()) for text in self.texts]
+        has_flags = all(text.lower() in FLAGS for text in self.texts if text)
+        if meant is None or not has_flags:
+            return [place for place, text in enumerate(self.texts) if text == wanted]
+        return [place for place, meaning in enumerate(meanings) if meaning is meant]
 
 
 def read_labels(column: Any, name: str) -> Labels:
@@ -92,7 +108,7 @@ def pick_rows(labels: Labels, wanted: Sequence[str], name: str) -> NDArray[np.bo
     ValueError
         If no row has a wanted label: the labels of the column are named.
     """
-    kept = np.isin(labels.codes, [place for place, text in enumerate(labels.texts) if text in set(wanted)])
+    kept = np.isin(labels.codes, [place for text in wanted for place in labels.find(text)])
     if not kept.any():
         raise ValueError(f"no row has {_list_in_words(wanted)} in {name}: its labels are {_count_in_words(labels)}")
     return kept
@@ -114,20 +130,23 @@ def check_weights(weights: Any) -> dict[str, float] | None:
 
 
 def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDArray[np.float64]:
-    """The weight of each row, of shape (n,).
+    """The weight of each label, of shape (n_labels,).
 
     Raises
     ------
     ValueError
         If a kind of the column has no weight: the kinds are named with their numbers of rows.
     """
-    missing = [kind for kind in labels.texts if kind not in weights]
+    of_labels = np.full(len(labels.texts), np.nan)
+    for kind, weight in weights.items():
+        of_labels[labels.find(kind)] = weight
+    missing = [kind for kind, weight in zip(labels.texts, of_labels, strict=True) if np.isnan(weight)]
     if missing:
         raise ValueError(
             f"weights must say what every kind of {name} counts, and do not say it of {_list_in_words(missing)}: the "
             f"kinds are {_count_in_words(labels)}; a weight of 0 leaves a kind out"
         )
-    return np.array([weights[kind] for kind in labels.texts], np.float64)[labels.codes]
+    return of_labels
 
 
 def tell_kinds(labels: Labels, name: str) -> None:
@@ -189,8 +208,9 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
         if event not in wanted.where:
             tell_kinds(labels, names[event])
         return Taken(rows, None, _count_in_words(labels))
-    weights = weigh_kinds(labels, wanted.weights, names[event])
-    shown = ", ".join(f"{kind} × {wanted.weights[kind]:g}" for kind in labels.texts)
+    of_labels = weigh_kinds(labels, wanted.weights, names[event])
+    shown = ", ".join(f"{kind} × {weight:g}" for kind, weight in zip(labels.texts, of_labels, strict=True))
+    weights = of_labels[labels.codes]
     return Taken((weights != 0) if rows is None else rows & (weights != 0), weights, shown)
 
 

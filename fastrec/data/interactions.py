@@ -127,6 +127,7 @@ class Interactions:
         "_user_codes",
         "_users",
         "_values",
+        "_weighed",
     )
 
     def __init__(
@@ -161,6 +162,7 @@ class Interactions:
         self._ties: Ties | None = None
         self._told: set[str] = set()
         self._is_part = False
+        self._weighed = False
         if duplicates == "error":
             _ = self.matrix
 
@@ -294,6 +296,11 @@ class Interactions:
         return self._duplicates
 
     @property
+    def weighed(self) -> bool:
+        """Tells whether a step such as `BM25Weight` made the values: models then take them as they are."""
+        return self._weighed
+
+    @property
     def shape(self) -> tuple[int, int]:
         """The number of users and of items."""
         return len(self._users), len(self._items)
@@ -419,6 +426,7 @@ class Interactions:
             f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} if that is right, else "
             'another of "sum", "last", "max" and "error" (an option of read_interactions and Interactions)',
             MergedEventsWarning,
+            kind=(MergedEventsWarning, policy),
         )
 
     def tell_ties(self, who: str) -> None:

@@ -12,11 +12,12 @@ from fastrec.data.marks import tell_unrated
 from fastrec.data.recognition import UNREAD, Selector, find_column_by, recognise
 from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
-from fastrec.validation import check_choice, check_flag
+from fastrec.validation import check_choice, check_flag, name_options
 
 MOST_NAMED = 8  # columns without a role that are shown by name
 
 
+@name_options
 def read_interactions(
     source: Any,
     *,
@@ -59,7 +60,8 @@ def read_interactions(
         multiplied by it. Every kind must be named; 0 leaves a kind out.
     where : mapping of columns to labels, optional
         Only rows are taken whose column has one of the labels, such as ``{"event": ["cart", "purchase"]}``. Columns
-        are given by name or number; a label may stand alone.
+        are given by name or number, and a label may stand alone. Of several columns, a row must have a label of each.
+        In a column of flags, ``True`` and ``False`` are found however the file writes them (true, TRUE, yes, 1).
     duplicates : {"sum", "last", "max", "error"}, optional
         What becomes of several interactions of one user and item. None: models of ratings take the last one, all others
         the sum, with a warning; see `Interactions`.

@@ -1,5 +1,8 @@
 """Evaluation with stated rules and uncertainty: `evaluate`, `cross_validate`, `search`, `audit`."""
 
+from typing import Any
+
+from fastrec.class_names import no_attribute
 from fastrec.evaluation.audit import Audit, audit
 from fastrec.evaluation.automatic import AutoRecommender
 from fastrec.evaluation.comparison import Comparison
@@ -24,3 +27,7 @@ __all__ = [
     "evaluate",
     "search",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__) or AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,11 +17,12 @@ from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix
 from fastrec.matrix.rows import pick_rows, rows_of_lists, with_data
 from fastrec.models import load, save
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.privacy import epsilon_of
 from fastrec.privacy.accountant import check_delta
 from fastrec.privacy.bounds import area_under_curve, bound_epsilon, bound_mu
 from fastrec.progress import epoch_progress
-from fastrec.validation import check_integer, check_number
+from fastrec.validation import check_integer, check_number, name_options
 
 FEWEST = 20  # the fewest releases that give a bound
 UNSEEDED = {
@@ -30,6 +31,8 @@ UNSEEDED = {
 }  # releases of an audit stay unpublished: each draws noise of its own
 
 
+@name_options
+@warn_once_of_a_kind()
 def audit(
     model: Any,
     data: Any,

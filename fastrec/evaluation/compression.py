@@ -13,9 +13,10 @@ from fastrec.evaluation.evaluate import evaluate
 from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compression import compress, original_bytes
 from fastrec.notebook import show
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.plots import compression_tradeoff
 from fastrec.tables import Table
-from fastrec.validation import check_integer, check_size
+from fastrec.validation import check_integer, check_size, name_options
 
 FACTOR_CODECS = ("float16", "int8", "int4", "pq", "pq+int8", "binary", "binary+int8")
 WEIGHT_CODECS = ("float16", "int8", "int4")
@@ -90,6 +91,8 @@ class CompressionReport:
         return compression_tradeoff(self, ax, theme=theme)
 
 
+@name_options
+@warn_once_of_a_kind()
 def compression_report(
     model: Any,
     test: Any,

@@ -18,11 +18,14 @@ from fastrec.metrics.formulas import RANKING
 from fastrec.metrics.naming import parse_metric
 from fastrec.metrics.pairs import PAIRS
 from fastrec.models.base.showing import describe_options
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.parallel import effective_jobs
 from fastrec.preprocessing.next_events import NextEvents
-from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size
+from fastrec.validation import check_choice, check_flag, check_integer, check_number, check_size, name_options
 
 
+@name_options
+@warn_once_of_a_kind()
 def evaluate(
     models: Any,
     test: Any,

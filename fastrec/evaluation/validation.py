@@ -18,11 +18,13 @@ from fastrec.evaluation.report import Report
 from fastrec.matrix.rows import hide_part
 from fastrec.models.base.hiding import is_in
 from fastrec.notebook import show
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.plots import validation_dots
 from fastrec.preprocessing import split_random
 from fastrec.preprocessing.folds import InteractionKFold, InteractionSplitter
 from fastrec.progress import epoch_progress
 from fastrec.tables import Table
+from fastrec.validation import name_options
 
 
 class Part(NamedTuple):
@@ -33,6 +35,8 @@ class Part(NamedTuple):
     histories: Any = None
 
 
+@name_options
+@warn_once_of_a_kind()
 def cross_validate(
     models: Any,
     data: Any,

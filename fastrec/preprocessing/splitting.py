@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from fastrec.data import Interactions
 from fastrec.data.durations import as_count
 from fastrec.matrix.pairs import number_cells
-from fastrec.validation import check_integer, check_number
+from fastrec.validation import check_integer, check_number, name_options
 
 Split = tuple[Interactions, Interactions]
 Moment = float | str | date | np.datetime64
 
 
+@name_options
 def split_random(data: Interactions, test: float | int = 0.2, random_state: Any = None) -> Split:
     """A training and a test part, dealt at random.
 
@@ -78,6 +79,7 @@ def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
     return pair, int(np.count_nonzero(begins))
 
 
+@name_options
 def split_last(data: Interactions, n: float | int = 1) -> Split:
     """A test part of every user's last interactions, and a training part of those before.
 
@@ -140,6 +142,7 @@ def order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -
     return np.argsort(users * np.int64(span) + (times - low), kind="stable")  # one sort instead of two
 
 
+@name_options
 def split_time(data: Interactions, at: Moment | None = None, fraction: float | None = None) -> Split:
     """A training part of all that came before one moment, and a test part of all that came then and later.
 
@@ -187,6 +190,7 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     return parted(data, late)
 
 
+@name_options
 def split_users(
     data: Interactions, test: float | int = 0.1, hidden: float = 0.2, random_state: Any = None
 ) -> tuple[Interactions, Interactions, Interactions]:

@@ -89,7 +89,7 @@ class Weighting(Preprocessor):
         values = self._as_float32(self._weigh(matrix, rows), matrix.data)
         weighted = assemble_csr(values, matrix.indices, matrix.indptr, matrix.shape)
         if isinstance(X, Interactions):
-            return with_cells(X, weighted)
+            return with_cells(X, weighted)._replace(weighed=True)
         result = csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
         return result if issparse(X) else result.toarray()
 

@@ -107,10 +107,37 @@ def test_a_column_of_many_labels_holds_no_kinds():
 def test_what_rows_count_is_what_their_kinds_do(kinds, data):
     weights = {kind: data.draw(st.floats(-5, 5)) for kind in set(kinds)}
     labels = read_labels(nw.from_native(pd.Series(kinds, dtype=object), series_only=True), "kinds")
-    assert weigh_kinds(labels, weights, "kinds").tolist() == [weights[kind] for kind in kinds]
+    assert weigh_kinds(labels, weights, "kinds")[labels.codes].tolist() == [weights[kind] for kind in kinds]
     assert labels.counts() == {kind: kinds.count(kind) for kind in labels.counts()}
 
 
 def test_labels_may_stand_alone():
     assert check_where({"a": "x", 1: 7}) == {"a": ["x"], 1: ["7"]}
     assert check_where(None) == {}
+
+
+FLAG_SPELLINGS = [("true", "false"), ("TRUE", "FALSE"), ("True", "False"), ("yes", "no"), ("1", "0"), ("t", "f")]
+
+
+@pytest.mark.parametrize("spelling", FLAG_SPELLINGS, ids="/".join)
+@pytest.mark.parametrize("wanted", [True, "true", "yes", "1"])
+def test_flags_are_found_however_they_are_written(spelling, wanted, tmp_path):
+    path = tmp_path / "events.csv"
+    rows = zip(ROWS["user"], ROWS["item"], (spelling[k] for k in (0, 1, 1, 0, 1)), strict=True)
+    path.write_text("user,item,bought\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    assert events_of(fr.read_interactions(path, where={"bought": wanted})) == ([("a", 1), ("b", 3)], None)
+    weighed = fr.read_interactions(path, event="bought", weights={wanted: 5, False: 1})
+    assert weighed.values.tolist() == [5, 1, 1, 5, 1]
+    with pytest.raises(ValueError, match="no row has 'maybe' in column 'bought'"):
+        fr.read_interactions(path, where={"bought": "maybe"})
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_flags_of_frames_are_found_by_what_the_command_line_writes(make):
+    frame = make({**ROWS, "bought": [True, False, False, True, False]})
+    for wanted in (True, "true", "True"):
+        assert fr.read_interactions(frame, where={"bought": wanted}, event=False).n_interactions == 2
+
+
+def test_labels_that_are_no_flags_mean_what_is_written(table):
+    assert fr.read_interactions(table, where={"n": 1}, event=False).n_interactions == 1

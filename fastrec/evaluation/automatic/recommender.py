@@ -22,6 +22,7 @@ from fastrec.evaluation.automatic.winner import Winner, find_winner
 from fastrec.evaluation.search.trial import LOWEST
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.metrics.naming import parse_metric
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.options import Choice, Flag, Integer, Jobs, Options, OptionsMixin, Other, Seed, Verbosity
 from fastrec.parallel import effective_jobs
 
@@ -144,6 +145,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @warn_once_of_a_kind()
     def fit(self, X: Any, y: None = None) -> Self:
         """Tries models on a hidden part of X, and fits the best one on all of X.
 

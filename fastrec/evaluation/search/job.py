@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -137,7 +138,9 @@ class SearchJob:
         from joblib import Parallel, delayed
 
         parallel = Parallel(n_jobs=self.n_jobs, backend="threading", return_as="generator_unordered")
-        for trials in parallel(delayed(list)(self._run_group(group)) for group in groups.values()):
+        # In the context of this call, so that threads know which warnings it has given.
+        jobs = (delayed(copy_context().run)(list, self._run_group(group)) for group in groups.values())
+        for trials in parallel(jobs):
             yield from trials
 
     def _run_group(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Trial]:

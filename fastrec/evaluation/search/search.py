@@ -23,12 +23,15 @@ from fastrec.evaluation.validation import Part, make_parts
 from fastrec.evaluation.words import format_short
 from fastrec.fingerprint import fingerprint
 from fastrec.metrics.naming import parse_metric
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.progress import epoch_progress
-from fastrec.validation import check_choice, check_flag, check_integer, suggest_option
+from fastrec.validation import check_choice, check_flag, check_integer, name_options, suggest_option
 
 METHODS = ("random", "grid", "halving", "optuna")
 
 
+@name_options
+@warn_once_of_a_kind()
 def search(
     model: Any,
     space: Mapping[str, Any],

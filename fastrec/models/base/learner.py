@@ -4,7 +4,7 @@ import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,9 @@ from fastrec.models.base.items import check_same_items
 from fastrec.models.base.persistence import freeze
 from fastrec.models.base.registry import register
 from fastrec.models.base.showing import FIT_SECONDS, show_model
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.options import OptionsMixin
-from fastrec.validation import check_size, name_options
+from fastrec.validation import check_size, name_options, suggest_option
 
 T = TypeVar("T")
 TRAINING: Key[CodeMatrix] = Key("training")
@@ -108,6 +109,27 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         if cls.__module__.startswith("fastrec.models."):
             register(cls)
 
+    if not TYPE_CHECKING:  # which knows the attributes that there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Names the right attribute for one of another library: object's own error, and a word more."""
+            raise self._no_attribute(name)
+
+    def _no_attribute(self, name: str) -> AttributeError:
+        """The error for an attribute that is not there: object's own, and a word more for what is meant."""
+        try:
+            object.__getattribute__(self, name)
+        except AttributeError as error:
+            declared = () if name.startswith("_") else fields_of(type(self))
+            right = None if name.startswith("_") else suggest_option(name, self._list_names(), misspelt=False)
+            more = "fit learns it" if name in declared else right and f"here it is called {right!r}"
+            return AttributeError(f"{error}; {more}") if more else error
+        return AttributeError(name)
+
+    def _list_names(self) -> set[str]:
+        """The names of all attributes, those among them that a fit learns."""
+        return {*dir(type(self)), *fields_of(type(self)), *vars(self)}
+
     # -- what a family defines
 
     @abstractmethod
@@ -140,6 +162,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         """
         return self._learn(X)
 
+    @warn_once_of_a_kind()
     def _learn(self, X: Any, **options: Any) -> Self:
         """Runs `fit`, with further keywords for the family's `_fit`. After an error or interrupt the model is
         unchanged.

@@ -52,16 +52,23 @@ class Weighted(Recommender):
     def _adopt(self, X: Any) -> None:
         super()._adopt(X)
         values = np.abs(drop_zeros(self.seen_).data)
-        self.weighting_ = self._choose_form(values, are_chosen_weights(X))
+        self.weighting_ = self._choose_form(values, X)
         self.unit_ = float(np.median(values)) if self.weighting_ == "log" and len(values) else 1.0
         self.clear_derived()  # derived values of the training data in the old form
 
-    def _choose_form(self, values: NDArray[np.float32], chosen: bool) -> Form:
-        """Chooses the form that the option names. "auto" goes by the tail of the values, and warns if it is heavy."""
+    def _choose_form(self, values: NDArray[np.float32], X: Any) -> Form:
+        """The form that the option names.
+
+        "auto" takes values as they are, where a step such as `BM25Weight` has weighed them or they have no heavy tail.
+        Else a warning says what becomes of them: logarithms where they are sums of weights that were chosen, so that
+        these still count, and ones elsewhere.
+        """
         if self.weighting != "auto":
             return self.weighting  # type: ignore[return-value]
-        if (self.takes_negatives and (self.seen_.data < 0).any()) or not has_heavy_tail(values):
+        weighed = isinstance(X, Interactions) and X.weighed
+        if weighed or (self.takes_negatives and (self.seen_.data < 0).any()) or not has_heavy_tail(values):
             return "raw"
+        chosen = are_chosen_weights(X)
         self._tell_tail(values, "their logarithms" if chosen else "each as 1", "log" if chosen else "binary")
         return "log" if chosen else "binary"
 
@@ -74,6 +81,7 @@ class Weighted(Recommender):
             f"to {middle:g}, and their mean is {mean:.3g}. {type(self).__name__} takes {taken}. Say "
             f'weighting="{form}" if that is right, {said}',
             HeavyTailWarning,
+            kind=(HeavyTailWarning, form),
         )
 
     def _to_form(self, rows: CodeMatrix) -> CodeMatrix:

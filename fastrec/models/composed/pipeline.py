@@ -31,6 +31,7 @@ from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.updating import Change, How, Updating, resize, splice
 from fastrec.models.composed.ensemble import OfMembers
 from fastrec.models.implicit_als import ImplicitALS
+from fastrec.notices import warn_once_of_a_kind
 from fastrec.options import Flag, Options, Other
 from fastrec.preprocessing import Binarize, LogWeight
 from fastrec.retrieval import TopK
@@ -232,6 +233,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
 
     # -- learning
 
+    @warn_once_of_a_kind()
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fits the steps one after the other, and the model to their output.
 
@@ -408,12 +410,18 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         factors: NDArray[np.float32] = self.fit(X, y, **params).transform(X)
         return factors
 
+    def _list_names(self) -> set[str]:
+        """See `Learner._list_names`; learned values of the model are its own."""
+        inner = self.last._list_names() if "inner_" in vars(self) else ()
+        return super()._list_names() | {name for name in inner if name.endswith("_")}
+
     def __getattr__(self, name: str) -> Any:
         """Gets a learned value of the model."""
         if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
             return getattr(self.last, name)
         why = self._find_obstacle() if name in ("partial_fit", "update_users", "update_items") else None
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}" + (f": {why}" if why else ""))
+        missing = self._no_attribute(name)
+        raise AttributeError(f"{missing}: {why}") if why else missing
 
     # -- updates
 

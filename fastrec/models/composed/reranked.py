@@ -300,11 +300,16 @@ class Reranked(Recommender):
         getattr(inner, method)(*arguments, **options)
         return self._take(inner)
 
+    def _list_names(self) -> set[str]:
+        """See `Learner._list_names`; learned values of the model are its own."""
+        inner = self.inner_[0]._list_names() if "inner_" in vars(self) else ()
+        return super()._list_names() | {name for name in inner if name.endswith("_")}
+
     def __getattr__(self, name: str) -> Any:
         """Gets a learned value of the model; its methods are not passed on, since the rule changes their answers."""
         if name.endswith("_") and not name.startswith("_") and "inner_" in vars(self):
             return getattr(self.inner_[0], name)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise self._no_attribute(name)
 
 
 def _innermost(model: Any) -> Any:

@@ -163,3 +163,14 @@ def test_nothing_is_told_where_the_form_is_said():
         warnings.simplefilter("error")
         for form in ("raw", "log", "binary"):
             ItemKNN(weighting=form).fit(hours())
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_what_a_step_has_weighed_is_taken_as_it_is(model):
+    rng = np.random.default_rng(0)
+    values = rng.lognormal(3, 2, 900).astype(np.float32)
+    events = fr.Interactions(rng.integers(60, size=900), rng.integers(40, size=900), values, duplicates="sum")
+    weighed = fr.TfidfWeight().fit_transform(events)
+    assert weighed.weighed
+    assert not events.weighed
+    same(answers(fitted(model, weighed, "auto"), weighed[:5]), answers(fitted(model, weighed, "raw"), weighed[:5]))
