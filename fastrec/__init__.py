@@ -1,7 +1,7 @@
 """fastrec: from a table of interactions to recommendations, on an ordinary CPU machine.
 
-Public names stand in ``__init__.pyi`` and are attached when they are first used (PEP 562): importing the package
-compiles nothing and imports neither Numba nor scikit-learn.
+The public names are listed in ``__init__.pyi`` and imported on first use (PEP 562): importing the package compiles
+nothing and imports neither Numba nor scikit-learn.
 """
 
 import os
@@ -13,7 +13,7 @@ from fastrec.class_names import no_attribute
 
 __version__ = "0.2.0"
 
-# A checkout has the kernels in a source folder of their own; a wheel has them in the package, which is looked in first.
+# A checkout has the kernels in a source folder of their own; a wheel has them in the package, which is searched first.
 __path__.append(os.path.join(os.path.dirname(__path__[0]), "src_numba", "fastrec"))
 
 _find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,11 +1,11 @@
-"""Names that other libraries and papers use for classes of fastrec, and suggestions for misspelt ones."""
+"""Names of other libraries and papers for classes of fastrec, and suggestions for misspelt ones."""
 
 import difflib
 import re
 import sys
 from collections.abc import Iterable
 
-# What takes the place of a class of another library; and what it is called there and in papers, as `_fold` has it.
+# The replacement of each class of another library; the keys are its names there and in papers, as `_fold` returns them.
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "SequenceRules": (
         "fpmc", "fossil", "markovchain", "firstordermarkovchain", "sequentialrules", "associationrules", "fpgrowth",
@@ -65,7 +65,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
 
 
 def _fold(name: str) -> str:
-    """A name as it is looked up: EASE^R, ease_r and EASER are one.
+    """Returns a name in the form in which it is looked up: EASE^R, ease_r and EASER are one.
 
     >>> _fold("SVD++"), _fold("EASE^R")
     ('svdpp', 'easer')
@@ -93,7 +93,8 @@ def suggest_class(wrong: str, known: Iterable[str]) -> str | None:
 
 
 def no_attribute(package: str, wrong: str, known: Iterable[str]) -> Exception | None:
-    """The error for a name that a package has not, where it is known what is meant: call it from `__getattr__` alone.
+    """Returns the error for a name that a package lacks, with the right name if it is known: call it from `__getattr__`
+    alone.
 
     ``from package import name`` asks for the attribute first and shows no AttributeError, so it gets an ImportError.
     """

@@ -1,4 +1,4 @@
-"""Well-known data sets, from the user's cache folder or from where they are published.
+"""Well-known data sets, from the user's cache folder or from their publishers.
 
 ``python -m fastrec.datasets fetch`` fills the cache.
 """
@@ -32,7 +32,7 @@ _LARGEST_MEMBER = 16 << 20
 _SHAPE = (943, 1682)
 _N_RATINGS = 100_000
 
-# The flags at the end of a line of u.item, in their order.
+# The flags at the end of a line of u.item, in order.
 # fmt: off
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -42,7 +42,7 @@ _GENRES = (
 
 
 class Tables(NamedTuple):
-    """Rows of (user, item, rating, time) and of (item, title, genres, year), as they stand in the cache."""
+    """Rows of (user, item, rating, time) and of (item, title, genres, year), as the cache holds them."""
 
     interactions: list[tuple[str, str, str, str]]
     items: list[tuple[str, str, str, str]]
@@ -54,8 +54,8 @@ def movielens_100k(*, download: bool = True) -> Interactions:
     Parameters
     ----------
     download : bool
-        Whether to fetch it from GroupLens if it is not in the cache folder. The folder is ``FASTREC_CACHE``, else
-        ``fastrec`` in the user's own (``XDG_CACHE_HOME``, ``~/.cache``, or ``LOCALAPPDATA``).
+        Whether to fetch the data from GroupLens if they are not in the cache folder. The folder is ``FASTREC_CACHE``,
+        or ``fastrec`` in the user's cache folder (``XDG_CACHE_HOME``, ``~/.cache``, or ``LOCALAPPDATA``).
 
     Returns
     -------
@@ -66,7 +66,7 @@ def movielens_100k(*, download: bool = True) -> Interactions:
     Raises
     ------
     OSError
-        If it is not in the cache and cannot be downloaded.
+        If the data are not in the cache and cannot be downloaded.
 
     Notes
     -----
@@ -95,34 +95,35 @@ def movielens_100k(*, download: bool = True) -> Interactions:
 
 
 _ADVICE = (
-    "Where only a package index can be reached, `python -m fastrec.datasets fetch` takes it from there; else download "
+    "If only a package index can be reached, `python -m fastrec.datasets fetch` takes it from there; "
+    "otherwise download "
     f"{GROUPLENS_URL} elsewhere and run `python -m fastrec.datasets fetch ml-100k.zip` here."
 )
 
 
 def cache_folder() -> Path:
-    """The folder that data sets are kept in: FASTREC_CACHE, else `fastrec` in the user's cache folder."""
+    """Returns the folder of data sets: FASTREC_CACHE, or `fastrec` in the user's cache folder."""
     if os.environ.get("FASTREC_CACHE"):
         return Path(os.environ["FASTREC_CACHE"]).expanduser()
     user = user_cache()
     if user is None:
-        raise FileNotFoundError("this user has no home to keep data sets in: set FASTREC_CACHE to a folder")
+        raise FileNotFoundError("this user has no home folder for data sets: set FASTREC_CACHE to a folder")
     return user / "fastrec"
 
 
 def fetch_movielens_100k(archive: str | os.PathLike[str] | None = None) -> Path:
-    """Puts MovieLens 100K into the cache and returns its folder; nothing happens if it is there.
+    """Puts MovieLens 100K into the cache and returns its folder; does nothing if it is there.
 
     Parameters
     ----------
     archive : path, optional
-        An ml-100k.zip already downloaded. None: GroupLens is asked, then the package index, whose recbole 1.2.1 wheel
-        carries the data (it is downloaded, neither installed nor imported).
+        A downloaded ml-100k.zip. None: the data come from GroupLens, or from the package index, whose recbole 1.2.1
+        wheel contains them (it is downloaded, neither installed nor imported).
 
     Raises
     ------
     OSError
-        If none of them can be had.
+        If no source has the data.
     """
     folder = _movielens_folder()
     if _is_complete(folder):
@@ -145,12 +146,12 @@ def _is_complete(folder: Path) -> bool:
 def _read(folder: Path) -> Interactions:
     data = read_interactions(folder / "interactions.tsv", item_info=folder / "items.tsv", time_unit="s")
     if data.shape != _SHAPE or data.n_interactions != _N_RATINGS:
-        raise OSError(f"{folder} does not hold MovieLens 100K: delete the folder, and it is fetched again")
+        raise OSError(f"{folder} does not hold MovieLens 100K: delete the folder to fetch it again")
     return data
 
 
 def _fetch_from(sources: Iterable[tuple[str, Callable[[], Tables]]], folder: Path) -> None:
-    """Keeps the tables of the first source that has them; else one error with the reason of each."""
+    """Keeps the tables of the first source that has them; otherwise raises one error with the reason of each."""
     reasons = []
     for name, fetch in sources:
         try:
@@ -164,19 +165,21 @@ def _fetch_from(sources: Iterable[tuple[str, Callable[[], Tables]]], folder: Pat
 
 
 def _keep(tables: Tables, folder: Path) -> None:
-    """Writes the tables beside their place and puts them there by one renaming, so that they are there whole or not."""
+    """Writes the tables beside their place and moves them there in one step, so that they are there whole or not at
+    all.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write(aside / "interactions.tsv", ("user", "item", "rating", "timestamp"), tables.interactions)
         _write(aside / "items.tsv", ("item", "title", "genres", "year"), tables.items)
-        aside.chmod(0o755)  # a temporary folder is its maker's alone; a cache may be shared
+        aside.chmod(0o755)  # a temporary folder belongs to its maker; a cache may be shared
         if folder.exists() and not _is_complete(folder):
             shutil.rmtree(folder)
         try:
             aside.rename(folder)
         except OSError:
-            if not _is_complete(folder):  # else another process has been faster
+            if not _is_complete(folder):  # otherwise another process was faster
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -195,9 +198,7 @@ def _from_grouplens() -> Tables:
 
 
 def _read_limited(answer: IO[bytes]) -> bytes:
-    """Reads an answer whole, if that is neither too much nor too slow: the timeout alone would let it trickle
-    for hours.
-    """
+    """Reads an answer whole, unless it is too large or too slow; a timeout alone would allow hours of trickling."""
     content, deadline = bytearray(), time.monotonic() + _SLOWEST_SECONDS
     while block := answer.read(1 << 16):
         content += block
@@ -217,7 +218,7 @@ def _parse_grouplens(content: bytes) -> Tables:
 
 
 def _film(fields: list[str]) -> tuple[str, str, str, str]:
-    """(item, title, genres, year) from a line of u.item: id, title, dates, link, and a flag for each genre."""
+    """Returns (item, title, genres, year) from a line of u.item: id, title, dates, link, and a flag for each genre."""
     if len(fields) != 5 + len(_GENRES):
         raise ValueError(f"u.item has a line of {len(fields)} fields, not {5 + len(_GENRES)}")
     genres = "|".join(genre for genre, flag in zip(_GENRES, fields[5:], strict=True) if flag == "1")
@@ -248,7 +249,7 @@ def _parse_recbole(content: bytes) -> Tables:
 
 
 def _atomic_film(item: str, title: str, year: str, genres: str) -> tuple[str, str, str, str]:
-    """As GroupLens has it: the year (if there is one) after the title, genres between bars."""
+    """Returns a film in GroupLens' form: the year, if there is one, after the title, genres between bars."""
     if not year.isdecimal():
         return item, title.replace("unkonwn", "unknown"), genres.replace(" ", "|"), ""
     return item, f"{title} ({year})", genres.replace(" ", "|"), year
@@ -272,7 +273,7 @@ def _check_tables(interactions: list[tuple[str, str, str, str]], items: list[tup
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One file of an archive, read in memory: no path of the archive is ever written to."""
+    """Reads one file of an archive in memory: no path of the archive is ever written to."""
     try:
         size = archive.getinfo(name).file_size
     except KeyError:
@@ -284,7 +285,9 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``python -m fastrec.datasets fetch [ml-100k.zip]``: the exit code, 0 if the data are in the cache."""
+    """Runs ``python -m fastrec.datasets fetch [ml-100k.zip]``; returns the exit code, 0 if the data are in the
+    cache.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     if not 1 <= len(given) <= 2 or given[0] != "fetch":
         print("usage: python -m fastrec.datasets fetch [ml-100k.zip]", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The demo: the whole way from a table of ratings to a report, on MovieLens 100K."""
+"""The demo: from a table of ratings to a report, on MovieLens 100K."""
 
 import time
 import warnings
@@ -17,18 +17,18 @@ from fastrec.evaluation.sections import comparison_section, metric_section
 from fastrec.plots import learning_curve, popularity_curve
 from fastrec.tables import Table
 
-# Settings with the best NDCG@10 on splits by time of the training part alone.
+# The settings with the best NDCG@10 on splits by time of the training part alone.
 SETTINGS: dict[str, Any] = {"factors": 16, "alpha": 0.5, "regularization": 0.01, "iterations": 15, "random_state": 0}
 METRICS = ("ndcg@10", "recall@20", "hit_rate@10", "map@10", "coverage@10", "novelty@10")
 KNOWN_FILMS = ("Star Wars (1977)", "Aladdin (1992)", "Alien (1979)")
 CREDIT = "Data: MovieLens 100K by GroupLens; F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 2015."
 NEXT, NEXT_METRICS = 20, ("recall@10", "ndcg@10")
 LIKED = 4.0
-"""The rating from which on a film counts as liked where the demo shows a user's taste."""
+"""The rating from which on a film counts as liked in the demo's tables of taste."""
 
 
 class Reader(NamedTuple):
-    """One user's taste, what was recommended, and which of it the user watched in the test part."""
+    """One user's taste, the recommendations, and those of them that the user watched in the test part."""
 
     user: Any
     liked: list[str]
@@ -42,9 +42,9 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
     Parameters
     ----------
     folder
-        Where ``demo.fastrec`` and ``demo-report.html`` go.
+        The folder for ``demo.fastrec`` and ``demo-report.html``.
     say
-        What prints a line.
+        The function that prints a line.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
     for name, value in facts:
         say(f"  {name:<15}{value}")
     train, test = fr.split_time(data, fraction=0.2)
-    parts = f"{train.n_interactions:,} ratings to learn from, the later {test.n_interactions:,} to find"
+    parts = f"{train.n_interactions:,} ratings for training, the later {test.n_interactions:,} for testing"
     say(f"  {'split by time':<15}{parts}")
 
     _heading(say, "Training")
@@ -70,12 +70,12 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
         f"  {len(model.loss_curve_)} epochs in {time.perf_counter() - trained:.1f} s (with compilation, the first time)"
     )
 
-    _heading(say, "Without knowing which: AutoRecommender tries many models on a hidden part of the same ratings")
+    _heading(say, "Choosing a model: AutoRecommender tries many on a hidden part of the same ratings")
     auto = choose_model(train)
     say(_indent(repr(auto.report_)))
     chosen, baseline = f"AutoRecommender's {type(auto.model_).__name__}", fr.Popularity().fit(train)
 
-    _heading(say, "Evaluation (users with a history; the others would get what is popular)")
+    _heading(say, "Evaluation (users with a history; all others would get popular items)")
     models = {"ImplicitALS": model, chosen: auto.model_, "Popularity": baseline}
     report = fr.evaluate(models, test, METRICS, cold_users="skip")
     say(_indent(repr(report)))
@@ -88,15 +88,13 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
     if any(any(reader.watched) for reader in readers):
         say("\n  * watched later, in the test part")
 
-    _heading(say, "What next: SequenceRules reads in which order films were watched")
+    _heading(say, "The next film: SequenceRules reads the order in which films were watched")
     rules = fit_rules(train)
     coming = fr.next_events(data, after=int(test.times.min()), limit=NEXT) if test.times is not None else test
     say(f"  Each user's first {NEXT} films of the later part, one after the other, from all that came before:")
     later = fr.evaluate({"ImplicitALS": model, "SequenceRules": rules}, coming, NEXT_METRICS)
     say(_indent(repr(later)))
-    say(
-        f"  {train.tied_share():.0%} of the ratings next to each other have one time; of these the file's order counts."
-    )
+    say(f"  {train.tied_share():.0%} of neighbouring ratings have equal times; their order is that of the file.")
     nexts = [next_films(rules, train, reader.user) for reader in readers]
     for table in nexts:
         _heading(say, table.caption)
@@ -123,7 +121,7 @@ def _indent(text: str) -> str:
 
 
 def describe(data: Interactions) -> list[tuple[str, str]]:
-    """The facts about the data that a reader asks for first, as pairs of a name and a text.
+    """Returns the main facts about the data, as pairs of a name and a text.
 
     >>> describe(Interactions([0, 0, 1], [0, 1, 1]))[:3]
     [('users', '2'), ('films', '2'), ('ratings', '3')]
@@ -146,14 +144,14 @@ def describe(data: Interactions) -> list[tuple[str, str]]:
 
 
 def pick_users(report: Report, n: int = 3) -> list[Any]:
-    """Users of a report with a short, a middle and a long history: no choice by how well it went."""
+    """Returns users with a short, a middle and a long history; how well the model answers them plays no part."""
     order = np.argsort(report.history, kind="stable")
     places = ((np.arange(n) + 0.5) / n * len(order)).astype(int)
     return [user.item() if isinstance(user, np.generic) else user for user in report.users[order[places]]]
 
 
 def read_taste(model: Any, train: Interactions, test: Interactions, user: Any, k: int = 8) -> Reader:
-    """The items that a user liked before, latest first, and those that the model recommends."""
+    """Returns the items that a user liked before, latest first, and the model's recommendations."""
     code = train.users.encode([user])[0]
     events = np.flatnonzero(train.user_codes == code)
     ratings = train.matrix.data[train.matrix.indptr[code] : train.matrix.indptr[code + 1]]
@@ -163,13 +161,13 @@ def read_taste(model: Any, train: Interactions, test: Interactions, user: Any, k
         events = events[np.argsort(-train.times[events], kind="stable")]
     codes = model.recommend([user], k=k).codes[0]
     codes = codes[codes >= 0]
-    liked = list(dict.fromkeys(train.titles(train.item_codes[events])))  # some films are in the data twice
+    liked = list(dict.fromkeys(train.titles(train.item_codes[events])))  # the data contain some films twice
     later = set(test.item_codes[test.user_codes == code].tolist())
     return Reader(user, liked[:k], train.titles(codes), [code in later for code in codes.tolist()])
 
 
 def reader_table(reader: Reader) -> Table:
-    """A user's taste beside the recommendations."""
+    """Makes a table of a user's taste beside the recommendations."""
     n = max(len(reader.liked), len(reader.recommended))
     liked = reader.liked + [""] * (n - len(reader.liked))
     marked = [f"{title}{' *' if hit else ''}" for title, hit in zip(reader.recommended, reader.watched, strict=True)]
@@ -179,22 +177,22 @@ def reader_table(reader: Reader) -> Table:
 
 
 def fit_rules(train: Interactions) -> fr.SequenceRules:
-    """Fits rules of order; the demo says in its own words that many times are ties."""
+    """Fits rules of order; the demo itself says that many times are ties."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fr.TiedTimesWarning)
         return fr.SequenceRules().fit(train)
 
 
 def choose_model(train: Interactions) -> fr.AutoRecommender:
-    """The best of few trials; that many times are ties is said in the demo's own words."""
+    """Chooses the best of a few trials; the demo itself says that many times are ties."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fr.TiedTimesWarning)
         return fr.AutoRecommender(trials=1, validation="last", blend=False, random_state=0).fit(train)
 
 
 def next_films(rules: Any, data: Interactions, user: Any, k: int = 5) -> Table:
-    """The films that a user watched last, newest first, those that come next, and the watched one that leads to
-    each most.
+    """Returns the films that a user watched last, newest first, the next ones, and the watched film that leads most
+    to each.
     """
     code = int(data.users.encode([user])[0])
     start, stop = rules.seen_.indptr[code : code + 2]
@@ -208,11 +206,11 @@ def next_films(rules: Any, data: Interactions, user: Any, k: int = 5) -> Table:
         for place in range(max(map(len, columns)))
     ]
     header = ["", "just watched", "next", "because you just watched"]
-    return Table(header, rows, f"User {user}: what next", range(4), wrap=True)
+    return Table(header, rows, f"User {user}: the next films", range(4), wrap=True)
 
 
 def similar_films(model: Any, data: Interactions, titles: Sequence[str] = KNOWN_FILMS, k: int = 6) -> Table:
-    """The neighbours of some films, a column each; films that the data do not have give way to popular ones."""
+    """Makes a table of the neighbours of some films; films that the data lack are replaced by popular ones."""
     every = data.titles(np.arange(data.shape[1]))
     counts = np.bincount(data.item_codes, minlength=data.shape[1])
     popular = [every[code] for code in np.argsort(-counts, kind="stable").tolist()]
@@ -230,7 +228,7 @@ def _short(title: str, longest: int = 44) -> str:
 
 
 def save_and_load(model: Any, path: Path, user: Any) -> str:
-    """Saves the model, loads it back memory-mapped, and says how that went.
+    """Saves the model, loads it back memory-mapped, and returns a line about it.
 
     Raises
     ------
@@ -272,8 +270,8 @@ def write_page(
         Section("Neighbours of well-known films", tables=[films[-1]], notes=[CREDIT]),
     ]
     lead = (
-        "Trained on the earlier 80 % of the ratings, evaluated on what the same users watched later: ImplicitALS "
-        "beside the model that AutoRecommender chose, and the most popular films."
+        "Trained on the earlier 80 % of the ratings, evaluated on the films that the same users "
+        "watched later: ImplicitALS, the model that AutoRecommender chose, and the most popular films."
     )
     Page("MovieLens 100K with fastrec", lead, sections, facts).save(path)
 

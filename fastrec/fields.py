@@ -1,6 +1,6 @@
-"""The declarations of a file's arrays: each class declares its own once, and all that is loaded is checked by them.
+"""The declarations of a file's arrays: each class declares its own once, and everything loaded is checked by them.
 
-Kernels check no bounds, so nothing of a file may reach one before it has been found to be what it must be.
+Kernels check no bounds, so nothing from a file may reach one before it is checked.
 """
 
 from abc import ABC, abstractmethod
@@ -17,35 +17,35 @@ from fastrec.matrix.code_matrix import CodeMatrix
 Side: TypeAlias = int | str
 """The length of a side: a number, a symbol that stands for one number in the whole file, or "n + 1"."""
 Sizes: TypeAlias = dict[str, int]
-"""What the symbols stand for."""
+"""The values of the symbols."""
 
-LARGEST = 1e15  # of a number that was learned: products of two, and sums of them, are far from what float32 can hold
-LARGEST_SUM = 1e38  # of a sum of such products
-AT_ONCE = 1 << 16  # numbers looked at at a time, so that they are read from memory once
+LARGEST = 1e15  # the largest learned number: products of two, and sums of these, stay well within float32
+LARGEST_SUM = 1e38  # the largest sum of such products
+AT_ONCE = 1 << 16  # numbers checked at a time, so that they are read from memory once
 
 
 @dataclass(frozen=True)
 class Field(ABC):
-    """One thing that a fitted object holds."""
+    """A part of a fitted object."""
 
     _: KW_ONLY
     optional: bool = False  # may be None
-    absent: bool = False  # may not be there at all
+    absent: bool = False  # may be missing
 
     @abstractmethod
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
-        """Raises a ValueError unless the value is what it must be; without `ranges` no number of an array is read.
+        """Raises a ValueError unless the value is valid; without `ranges` no number of an array is read.
 
-        Symbols that have no size yet get theirs.
+        Symbols without a size get theirs.
         """
 
     @abstractmethod
     def words(self) -> tuple[str, str, str]:
-        """Type, shape and what else holds, for docs/reference/model-file.md."""
+        """Returns type, shape and other conditions, for docs/reference/model-file.md."""
 
     @property
     def rows(self) -> Side | None:
-        """The length of the first side; None for what has no sides."""
+        """Returns the length of the first side; None for a field without sides."""
         return None
 
 
@@ -61,16 +61,16 @@ class Array(Field):
     shape
         The length of each side.
     dtype
-        The name of its type, or of several.
+        The name of its type, or several names.
     least, most
         The smallest and the largest number. By default floats are from -1e15 to 1e15.
     below
-        The length of what the numbers point into: none reaches it.
+        The length of the array that the numbers point into: all are below it.
     order
         "rising": no number is smaller than the one before; "distinct": none occurs twice; "ends": rising from 0 to
         the size `below`.
     finite
-        False: NaN and infinity may occur.
+        Whether all numbers are finite; False allows NaN and infinity.
     """
 
     shape: tuple[Side, ...]
@@ -137,7 +137,7 @@ class Array(Field):
 
 @dataclass(frozen=True)
 class Matrix(Field):
-    """A CSR matrix: float32 values, int32 codes that rise in each row, int64 starts of the rows."""
+    """A CSR matrix: float32 values, int32 codes that ascend in each row, int64 starts of the rows."""
 
     shape: tuple[Side, Side]
     _: KW_ONLY
@@ -167,7 +167,7 @@ class Matrix(Field):
 
 @dataclass(frozen=True)
 class Either(Field):
-    """A sparse matrix or a dense array of one meaning."""
+    """A sparse matrix or a dense array with the same meaning."""
 
     sparse: Matrix
     dense: Array
@@ -190,14 +190,14 @@ class Either(Field):
 
 @dataclass(frozen=True)
 class Value(Field):
-    """A value in the record: a number within bounds, a flag, or text out of `choices`."""
+    """A value in the record: a number within bounds, a flag, or one of the texts in `choices`."""
 
     kind: type | tuple[type, ...]
     _: KW_ONLY
     least: float | None = None
     most: float | None = None
-    above: bool = False  # the least itself is excluded
-    equal: str | None = None  # the symbol whose size it is
+    above: bool = False  # exclude `least` itself
+    equal: str | None = None  # the symbol whose size it must equal
     choices: tuple[str, ...] | None = None
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
@@ -236,13 +236,13 @@ class Value(Field):
 
 @dataclass(frozen=True)
 class Nothing(Field):
-    """A field that a class does not keep, though one that it derives from does."""
+    """A field that a class does not keep, although its base class does."""
 
     absent: bool = True
 
     def check(self, name: str, value: Any, sizes: Sizes, *, ranges: bool) -> None:
         """See `Field.check`."""
-        raise ValueError(f"{name} must not be there")
+        raise ValueError(f"{name} must be missing")
 
     def words(self) -> tuple[str, str, str]:
         """See `Field.words`."""
@@ -250,15 +250,13 @@ class Nothing(Field):
 
 
 def fields_of(kind: type) -> dict[str, Field]:
-    """The fields that a fitted object of the class keeps: those that each class in its line declares as
-    `_learned`.
-    """
+    """Returns the fields that a fitted object of the class keeps: those in `_learned` of each class in its line."""
     lines = [vars(base).get("_learned", {}) for base in reversed(kind.__mro__)]
     return {name: field for fields in lines for name, field in fields.items()}
 
 
 def check_fields(fields: Fields, values: Mapping[str, Any], sizes: Sizes, *, ranges: bool) -> None:
-    """Raises a ValueError unless the values are those that the fields say: first types and shapes, then numbers."""
+    """Raises a ValueError unless the values match their fields: first types and shapes, then numbers."""
     for name, field in fields.items():
         if name not in values and not field.absent:
             raise ValueError(f"it lacks {name}")
@@ -284,7 +282,7 @@ def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[Side, ...], siz
 
 
 def size_of(side: Side, sizes: Sizes) -> int:
-    """The length that a side has: of "n + 1", one more than n."""
+    """Returns the length of a side: for "n + 1", one more than n."""
     if isinstance(side, int):
         return side
     symbol, _, more = side.partition(" + ")
@@ -292,16 +290,16 @@ def size_of(side: Side, sizes: Sizes) -> int:
 
 
 def check_range(name: str, values: NDArray[Any], least: float, most: float) -> None:
-    """Raises a ValueError unless all numbers are from `least` to `most`, which NaN never is."""
+    """Raises a ValueError unless all numbers are from `least` to `most`; NaN never is."""
     for part in _parts(values):
-        low, high = part.min().item(), part.max().item()  # NaN is both, where there is one
+        low, high = part.min().item(), part.max().item()  # both are NaN if there is one
         if not (low >= least and high <= most):
             bad = high if low >= least else low
             raise ValueError(f"{name} must hold finite numbers from {least:g} to {most:g}, got {bad}")
 
 
 def check_rows(name: str, matrix: CodeMatrix) -> None:
-    """Raises a ValueError unless the starts of rows never fall, and codes are in range and rise in each row."""
+    """Raises a ValueError unless the starts of rows ascend, and codes are in range and ascend in each row."""
     indptr, indices = matrix.indptr, matrix.indices
     if indptr[0] != 0 or indptr[-1] != len(indices):
         raise ValueError(f"{name}.indptr must run from 0 to {len(indices)}, got {indptr[0]} and {indptr[-1]}")
@@ -334,7 +332,7 @@ def _is_distinct(values: NDArray[Any]) -> bool:
 
 
 def _parts(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """The numbers, a few at a time; of float16 as float32, whose extremes take less time to find."""
+    """Yields the numbers in parts; float16 as float32, whose extremes take less time to find."""
     flat = values.reshape(-1)
     for start in range(0, len(flat), AT_ONCE):
         part = flat[start : start + AT_ONCE]

@@ -1,4 +1,4 @@
-"""A fingerprint of any value by all of its content: the same in another process, Python or platform."""
+"""A fingerprint of any value by its whole content: the same in every process, Python and platform."""
 
 import copyreg
 import dataclasses
@@ -20,34 +20,34 @@ from fastrec.data.interactions import Interactions
 from fastrec.data.strings import ERRORS, pack_strings
 from fastrec.data.vocabulary import Vocabulary
 
-# Options that change how long a fit takes, or what is seen of it, and not what it gives.
+# Options that change the time or the display of a fit, and not its result.
 IDLE = ("n_jobs", "verbose", "callback")
 
-ENTRIES_AT_ONCE = 1 << 20  # of an array, whose bytes are copied at a time
+ENTRIES_AT_ONCE = 1 << 20  # entries of an array whose bytes are copied at a time
 
 _NUMBERS = (bool, int, float, complex, type(None), type(Ellipsis))
 _Update = Callable[[Any], None]
 
 
 def fingerprint(value: Any) -> str:
-    """32 hexadecimal digits that tell a value from others by all of its content.
+    """Returns 32 hexadecimal digits that identify the content of a value.
 
-    Values of equal content have equal fingerprints, in every process, Python and platform, and a model that was loaded
-    has that of the model that was saved.
+    Values of equal content have equal fingerprints, in every process, Python and platform. A loaded model has the
+    fingerprint of the saved one.
 
     Parameters
     ----------
     value
-        What an option, a question or a job may hold:
+        Anything that an option, a question or a job may hold:
 
         - numbers, strings, sequences; sets and mappings, whose order does not count;
         - arrays (any memory layout and byte order, strings of any width), sparse matrices of any format, frames,
           Interactions and vocabularies;
-        - an estimator: its class and its options, but those that only change the time that a fit takes. Once fitted, it
-          is told by what it has learned, and its options without functions and random generators, which have done
+        - an estimator: its class and its options, except those that only change the time of a fit. A fitted one is
+          identified by its learned values, and its options without functions and random generators, which have done
           their work;
-        - functions by their name, their text and what they hold; classes by their name;
-        - whatever pickle can keep, by what it would keep.
+        - functions by their name, their text and the values that they hold; classes by their name;
+        - any other value by its pickled content.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def fingerprint(value: Any) -> str:
     Raises
     ------
     ValueError
-        For what cannot be told from others of its kind, such as a lambda or a value that refers to itself.
+        If the value cannot be identified, such as a lambda or a value that refers to itself.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def fingerprint(value: Any) -> str:
         return _digest(value).hex()
     except RecursionError:
         raise ValueError(
-            f"{type(value).__name__} refers to itself, or is nested too deep, and cannot be told from others"
+            f"{type(value).__name__} refers to itself, or is nested too deeply, and cannot be identified"
         ) from None
 
 
@@ -84,14 +84,14 @@ def _digest(value: Any) -> bytes:
 
 
 def _feed(update: _Update, value: Any) -> None:
-    """The value's content: each kind starts with its name and says how much follows, so that no two read alike."""
+    """Feeds the value's content: each kind starts with its name and its length, so that no two contents read alike."""
     if isinstance(value, np.ndarray):
         _feed_array(update, value)
     elif isinstance(value, np.generic) and value.dtype.kind in "biufcUS":
         _feed(update, value.item() if value.dtype.char not in "gG" else str(value))
     elif type(value) in _NUMBERS:
         _mark(update, type(value).__name__, repr(value).encode())
-    elif type(value) in (str, bytes):  # by their bytes: what repr shows of a text differs from Python to Python
+    elif type(value) in (str, bytes):  # by their bytes: the repr of a text differs between Pythons
         _mark(update, type(value).__name__, value.encode("utf-8", ERRORS) if isinstance(value, str) else value)
     elif isinstance(value, enum.Enum):
         _feed_parts(update, "enum", [type(value), value.name])
@@ -113,7 +113,7 @@ def _feed(update: _Update, value: Any) -> None:
 
 
 def _feed_data(update: _Update, value: Any) -> None:
-    """The content of tables, estimators and other objects."""
+    """Feeds the content of tables, estimators and other objects."""
     if sp.issparse(value):
         _feed_sparse(update, value)
     elif isinstance(value, Interactions):
@@ -156,7 +156,7 @@ def _feed_array(update: _Update, array: NDArray[Any]) -> None:
 
 
 def _kind_of(dtype: np.dtype[Any]) -> str:
-    """The type of an array's entries, without byte order and the width of strings."""
+    """Returns the type of an array's entries, without byte order and the width of strings."""
     if dtype.names is not None:
         return str([(name, _kind_of(dtype[name])) for name in dtype.names])
     if dtype.kind in "UTO":
@@ -165,7 +165,7 @@ def _kind_of(dtype: np.dtype[Any]) -> str:
 
 
 def _feed_entries(update: _Update, entries: NDArray[Any]) -> None:
-    """The bytes of entries; what lies between the fields of records, or behind a number, is no content."""
+    """Feeds the bytes of entries, without the padding between fields of records and after numbers."""
     if entries.dtype.names is not None:
         for name in entries.dtype.names:
             _feed_array(update, entries[name])
@@ -181,11 +181,11 @@ def _feed_entries(update: _Update, entries: NDArray[Any]) -> None:
 
 
 def _feed_sparse(update: _Update, matrix: Any) -> None:
-    """A sparse matrix by its entries in order, zeros that are stored among them: for some models they are data."""
+    """Feeds a sparse matrix by its entries in order, stored zeros included: they are data for some models."""
     cells: Any = sp.coo_array(matrix) if matrix.ndim != 2 else None
     if cells is None:
         rows: Any = sp.csr_array(matrix)
-        rows = sp.csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)  # flags that do not lie
+        rows = sp.csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)  # flags that are right
         if not rows.has_canonical_format:
             rows = rows.copy()
             rows.sum_duplicates()
@@ -214,13 +214,13 @@ def _interactions(data: Interactions) -> list[Any]:
 
 
 def _estimator(value: Any) -> list[Any]:
-    """An estimator's options and, once it is fitted, what it has learned."""
+    """Feeds an estimator's options and, after a fit, its learned values."""
     options = {name: option for name, option in value.get_params(deep=False).items() if name not in IDLE}
     settle = getattr(value, "settle", None)
-    if settle is not None:  # what was taken in place is learned
+    if settle is not None:  # events taken in place are learned
         settle()
     learned = {name: part for name, part in vars(value).items() if name.endswith("_") and not name.startswith("_")}
-    if learned:  # options that a file does not hold, or makes anew of what was learned, have done their work
+    if learned:  # a file does not hold these options, or they are made again from learned values
         rebuilt = getattr(type(value), "_rebuilt_options", ())
         options = {name: one for name, one in options.items() if name not in rebuilt and not _is_spent(one)}
     return [options, learned]
@@ -234,12 +234,14 @@ def _is_spent(option: Any) -> bool:
 def _qualify(named: Any) -> str:
     name = f"{named.__module__}.{named.__qualname__}"
     if "<" in name and not isinstance(named, type):
-        raise ValueError(f"{name} cannot be told from others of its kind: give it a name of its module")
+        raise ValueError(f"{name} cannot be identified: define it with a name in a module")
     return name
 
 
 def _feed_function(update: _Update, function: FunctionType) -> None:
-    """A function by its name, its text and what it holds; one of Python's own, whose text varies, by its name alone."""
+    """Feeds a function by its name, its text and its values; Python's own functions, whose text varies, by name
+    alone.
+    """
     name = _qualify(function)
     if function.__module__.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
         return _mark(update, "function", name.encode())
@@ -248,7 +250,7 @@ def _feed_function(update: _Update, function: FunctionType) -> None:
 
 
 def _text_of(function: FunctionType) -> Any:
-    """The source of a function, or its code if there is none, as in an interactive session."""
+    """Returns the source of a function, or its code if there is no source, as in an interactive session."""
     code = function.__code__
     try:
         return inspect.getsource(code)
@@ -261,7 +263,7 @@ def _feed_object(update: _Update, value: Any) -> None:
         reduce = copyreg.dispatch_table.get(type(value))
         kept: Any = value.__reduce_ex__(4) if reduce is None else reduce(value)
     except Exception as error:
-        raise ValueError(f"{type(value).__name__} cannot be told from others of its kind: {error}") from None
+        raise ValueError(f"{type(value).__name__} cannot be identified: {error}") from None
     if isinstance(kept, str):
         _feed_parts(update, "global", [kept, _qualify(type(value))])
     else:

@@ -5,7 +5,7 @@ from html import escape
 
 from fastrec.tables import Table
 
-# Half-transparent grey is seen on light ground and on dark; all else inherits the colours of whoever shows it.
+# Half-transparent grey is visible on light and dark ground; everything else inherits the notebook's colours.
 STYLE = """
 .fastrec-view { font-size: .93em; line-height: 1.45; overflow-x: auto; }
 .fastrec-view table { border-collapse: collapse; margin: .2em 0 .4em; font-variant-numeric: tabular-nums; }
@@ -23,12 +23,12 @@ STYLE = """
 
 
 def show(table: Table, notes: Sequence[str] = ()) -> str:
-    """The HTML that a notebook shows of an object.
+    """Returns the HTML of an object for a notebook.
 
     Parameters
     ----------
     table
-        What it holds; the caption is its title.
+        The table of its content; the caption is the title.
     notes
         Sentences below the table.
 
@@ -43,5 +43,5 @@ def show(table: Table, notes: Sequence[str] = ()) -> str:
 
 
 def show_facts(title: str, facts: Mapping[str, str]) -> str:
-    """`show` of facts by their names."""
+    """Returns `show` for facts by their names."""
     return show(Table(["", ""], [list(pair) for pair in facts.items()], title, (0, 1)))

@@ -1,4 +1,4 @@
-"""Warnings that point at the caller's own line, however deep within fastrec the fact was found."""
+"""Warnings that point at the caller's own line, however deep within fastrec they are issued."""
 
 import sys
 import warnings
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Packages whose frames are passed over: scikit-learn's wrap a transformer's methods and call estimators in turn.
+# Packages whose frames are skipped: scikit-learn's frames wrap a transformer's methods and call estimators in turn.
 INNER = frozenset({"fastrec", "sklearn", "joblib", "contextlib"})
 
 _TOLD: ContextVar[set[object] | None] = ContextVar("_TOLD", default=None)

@@ -1,4 +1,4 @@
-"""Declarations of options: each estimator declares its own once, and all who ask of options read them.
+"""Declarations of options: each estimator declares its own once, and every reader of options uses them.
 
 `fit` checks by it, the command line reads text by it, `search` makes ranges of it, and the page of all options
 (docs/reference/options.md) lists it.
@@ -26,7 +26,7 @@ from fastrec.validation import (
 
 T = TypeVar("T")
 
-LARGEST_SEED = 2**32 - 1  # of NumPy's RandomState
+LARGEST_SEED = 2**32 - 1  # the largest seed of NumPy's RandomState
 LARGEST_WIDTH = 1 << 14
 
 
@@ -37,10 +37,9 @@ class Option(ABC):
     Parameters
     ----------
     also
-        Words that may stand in place of a value: None, "auto".
+        Words that are valid in place of a value: None, "auto".
     answers
-        Whether it changes answers alone and nothing that is learned, so that it acts at once where it is set on a
-        fitted model.
+        Whether the option changes only answers and no learned value, so that a change on a fitted model acts at once.
     """
 
     _: KW_ONLY
@@ -48,7 +47,7 @@ class Option(ABC):
     answers: bool = False
 
     def check(self, name: str, value: object) -> None:
-        """Raises a TypeError or ValueError that names the option, unless the value is one that it may have."""
+        """Raises a TypeError or ValueError that names the option, unless the value is valid."""
         if (value is None or isinstance(value, str)) and value in self.also:
             return
         words = [f'"{word}"' for word in self.also if word]
@@ -56,14 +55,14 @@ class Option(ABC):
 
     @abstractmethod
     def _check(self, name: str, value: object) -> None:
-        """`check` of what is none of the words."""
+        """Checks a value that is none of the words."""
 
     @abstractmethod
     def _kind(self) -> str:
-        """The type of the values, without the words."""
+        """Returns the type of the values, without the words."""
 
     def kind(self) -> str:
-        """The type, as docstrings have it.
+        """Returns the type, as docstrings write it.
 
         >>> Number(0, also=("auto",)).kind()
         'float or "auto"'
@@ -71,18 +70,18 @@ class Option(ABC):
         return " or ".join([self._kind(), *(f'"{word}"' if word else "None" for word in self.also)])
 
     def bounds(self) -> str:
-        """The bounds of the numbers, in words; an empty text if there are none, or for values that are no
+        """Returns the bounds of the numbers in words; an empty text without bounds, or for values that are no
         numbers.
         """
         return ""
 
     @property
     def by_log(self) -> bool:
-        """Tells whether a search draws it by its logarithm, where nothing else is said."""
+        """Tells whether a search draws the option by its logarithm by default."""
         return False
 
     def parse(self, text: str) -> object:
-        """The value that a text stands for, such as the command line has; `check` says whether it may be that.
+        """Returns the value of a text, as the command line has it; `check` decides whether it is valid.
 
         >>> Integer(1).parse("8"), Choice(("cg", None)).parse("None"), Widths().parse("64x32")
         (8, None, (64, 32))
@@ -102,9 +101,9 @@ class Integer(Option):
     least, most
         The smallest and the largest one.
     memory
-        Whether it counts what is held in memory: numbers that no memory holds are refused.
+        Whether the number counts things in memory: numbers beyond any memory are refused.
     log
-        Whether a search draws it by its logarithm.
+        Whether a search draws the option by its logarithm.
     """
 
     least: int | None = None
@@ -141,9 +140,9 @@ class Number(Option):
     least, most
         The smallest and the largest one.
     above, below
-        Whether the smallest, or the largest, is itself no value of the option.
+        Whether the smallest, or the largest, is itself excluded.
     log
-        Whether a search draws it by its logarithm.
+        Whether a search draws the option by its logarithm.
     """
 
     least: float | None = None
@@ -171,7 +170,7 @@ class Number(Option):
 
 @dataclass(frozen=True)
 class Pair(Option):
-    """One number for both, or two: for users and for items."""
+    """One number for users and items, or a pair of numbers."""
 
     one: Number
 
@@ -201,7 +200,7 @@ class Pair(Option):
 
 @dataclass(frozen=True)
 class Choice(Option):
-    """One of some values, None among them where it may be."""
+    """One of some values, possibly None among them."""
 
     choices: tuple[str | int | None, ...]
 
@@ -284,7 +283,7 @@ class Jobs(Option):
 
 @dataclass(frozen=True)
 class Seed(Option):
-    """The seed of what is drawn, as scikit-learn has it."""
+    """The seed of random draws, as in scikit-learn."""
 
     also: tuple[str | None, ...] = (None,)
 
@@ -298,7 +297,7 @@ class Seed(Option):
 
 @dataclass(frozen=True)
 class Verbosity(Option):
-    """Tells whether to show progress: a flag, or scikit-learn's number."""
+    """The option to show progress: a flag, or scikit-learn's number."""
 
     def _check(self, name: str, value: object) -> None:
         if not isinstance(value, bool | np.bool_ | int | np.integer):
@@ -324,7 +323,7 @@ class Function(Option):
 
 @dataclass(frozen=True)
 class Other(Option):
-    """A value of no other kind: told by its type, and checked by a function of its own, if not by `fit` itself."""
+    """A value of any other kind: its type in words, checked by its own function, or by `fit` itself."""
 
     type: str
     look: Callable[[str, Any], object] | None = None
@@ -339,9 +338,9 @@ class Other(Option):
 
 FACTORS = Integer(1, memory=True, log=True)
 RECENCY = Number(0, 1, above=True, answers=True)
-"""What an event of a history counts less, when somebody is answered, for each event since."""
+"""The fading of a history's events in answers."""
 MIN_SUPPORT = Integer(1, log=True)
-"""How many users at least stand behind each item that is given, and each pair of items."""
+"""The minimum number of users of each recommended item, and of each pair of items."""
 EPOCHS: Options = {
     "iterations": Integer(1),
     "tol": Number(0),
@@ -350,9 +349,9 @@ EPOCHS: Options = {
     "verbose": Verbosity(),
     "callback": Function(),
 }
-"""What all take that are trained by epochs."""
+"""The options of all estimators that are trained by epochs."""
 VALIDATION: Options = {"validation_fraction": Number(0, 0.5), "n_iter_no_change": Integer(1)}
-"""What those take that stop early by a part of the training data."""
+"""The options of estimators that stop early by a part of the training data."""
 
 
 class OptionsMixin:
@@ -361,16 +360,16 @@ class OptionsMixin:
     _options: ClassVar[Options] = {}
 
     def _check_options(self) -> None:
-        """Raises a TypeError or ValueError where an option is not what it may be; a class adds what they are together.
+        """Raises a TypeError or ValueError if an option is invalid; a class adds checks of several options together.
 
-        What a constructor takes and no class declares is not looked at.
+        Undeclared arguments of a constructor are not checked.
         """
         for name, option in options_of(type(self)).items():
             option.check(f"{type(self).__name__}.{name}", getattr(self, name))
 
 
 def check_options(owner: OptionsMixin) -> None:
-    """Raises a TypeError or ValueError where an option of an estimator is not what it may be.
+    """Raises a TypeError or ValueError if an option of an estimator is invalid.
 
     >>> from fastrec.retrieval import ExactIndex
     >>> check_options(ExactIndex(metric="cosine"))
@@ -379,14 +378,14 @@ def check_options(owner: OptionsMixin) -> None:
 
 
 def options_of(kind: type) -> dict[str, Option]:
-    """The options that the constructor of a class takes, in its order, as far as classes in its line declare them."""
+    """Returns the options of a class's constructor, in its order, as far as classes in its line declare them."""
     lines = [vars(base).get("_options", {}) for base in reversed(kind.__mro__)]
     declared = {name: option for options in lines for name, option in options.items()}
     return {name: declared[name] for name in inspect.signature(kind).parameters if name in declared}
 
 
 def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
-    """The type and the text that the docstring of a class gives to each of its parameters.
+    """Returns the type and the text that a class's docstring gives to each parameter.
 
     >>> from fastrec.models import SGDFactorization
     >>> describe_parameters(SGDFactorization)["factors"]
@@ -401,9 +400,9 @@ def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
 
 
 def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = None) -> None:
-    """Raises a ValueError that names the right option, where a class has none of that name.
+    """Raises a ValueError that names the right option if a class has no option of a name.
 
-    Known are the parameters of its constructor, if not those that are given.
+    The known names are the given ones, or by default the parameters of its constructor.
     """
     known = sorted(inspect.signature(kind).parameters if known is None else known)
     for name in names:
@@ -414,7 +413,7 @@ def check_names(kind: type, names: Iterable[str], known: Iterable[str] | None = 
 
 
 def check_once(names: Iterable[str]) -> None:
-    """Raises a ValueError that names what is there twice."""
+    """Raises a ValueError that names the first repeated value."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -423,7 +422,7 @@ def check_once(names: Iterable[str]) -> None:
 
 
 def make_estimator(kind: Callable[..., T], options: Mapping[str, object], **common: object) -> T:
-    """An estimator of a class with its own options, and with those of the common ones, such as a seed, that it takes.
+    """Makes an estimator of a class with its own options, and with those common ones, such as a seed, that it takes.
 
     >>> from fastrec.models import EASE, ImplicitALS
     >>> make_estimator(ImplicitALS, {"factors": 8}, random_state=0), make_estimator(EASE, {}, random_state=0)
@@ -434,12 +433,12 @@ def make_estimator(kind: Callable[..., T], options: Mapping[str, object], **comm
 
 
 def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:
-    """The options of a class by texts such as "factors=64"; widths of layers are joined by "x".
+    """Parses the options of a class from texts such as "factors=64"; widths of layers are joined by "x".
 
     Raises
     ------
     ValueError, TypeError
-        If a text is of another form, or the class has no such option, or the option may not have such a value.
+        If a text has another form, the class has no such option, or the value is invalid.
 
     Examples
     --------
@@ -464,7 +463,7 @@ def parse_options(kind: type, texts: Iterable[str]) -> dict[str, object]:
 
 
 def parse_literal(text: str) -> bool | int | float | str | None:
-    """A text as None, a flag, an integer or a number, if it is one; else as it is.
+    """Returns a text as None, a flag, an integer or a number if it is one, and otherwise unchanged.
 
     >>> parse_literal("None"), parse_literal("3"), parse_literal("1e-3"), parse_literal("cg")
     (None, 3, 0.001, 'cg')

@@ -1,4 +1,4 @@
-"""Work dealt to threads: how many there are, how it is cut, and who runs it."""
+"""Work for threads: their number, the pieces of work, and their run."""
 
 import contextlib
 import functools
@@ -17,18 +17,18 @@ from threadpoolctl import ThreadpoolController
 
 from fastrec.validation import check_integer
 
-MOST_JOBS = 4096  # more than any machine has cores
+MOST_JOBS = 4096  # more than the cores of any machine
 
 
 def effective_jobs(n_jobs: int | None) -> int:
-    """The number of threads that `n_jobs` stands for.
+    """Returns the number of threads for `n_jobs`.
 
-    None is all cores that this process may use, and one in a worker: a child process of `multiprocessing`, whether by
-    itself, by `concurrent.futures`, by PyTorch or by Dask, or a worker process or thread of joblib. So a pool of
-    workers does not start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of
-    them, in a worker too.
+    None is all cores that this process may use, or one in a worker. A worker is a child process of `multiprocessing`
+    (also of `concurrent.futures`, PyTorch or Dask), or a worker process or thread of joblib. So a pool of workers does
+    not start cores² threads. Negative numbers count back from all cores, as in scikit-learn: -1 is all of them, even in
+    a worker.
 
-    The cores are bounded by the process's affinity, by the quota of its container, and by the environment:
+    The process's affinity, the quota of its container, and the environment bound the cores:
     PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT, and OMP_NUM_THREADS, which Ray, Spark and batch systems set for their workers.
 
     >>> effective_jobs(2)
@@ -43,11 +43,13 @@ def effective_jobs(n_jobs: int | None) -> int:
 
 
 def keep_all_cores() -> None:
-    """Says that this process is a worker of no pool, though `multiprocessing` started it: None stays all its cores."""
+    """Declares that this process is no worker of a pool, although `multiprocessing` started it: None stays all
+    cores.
+    """
     _keeping.add(os.getpid())
 
 
-_keeping: set[int] = set()  # processes; a child that is forked from one of them is a worker again
+_keeping: set[int] = set()  # processes; a child forked from one of them is a worker again
 
 
 def _cores() -> int:
@@ -56,7 +58,7 @@ def _cores() -> int:
 
 
 def _read_limits() -> Iterator[int]:
-    """Reads the limits that the environment sets; of PYTHON_CPU_COUNT, joblib knows from Python 3.13 on."""
+    """Reads the limits of the environment; joblib itself reads PYTHON_CPU_COUNT from Python 3.13 on."""
     python = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
     for text in (python, os.environ.get("OMP_NUM_THREADS")):
         first = str(text).split(",")[0].strip()  # OpenMP has one number for each level of nesting
@@ -68,13 +70,13 @@ def _in_worker() -> bool:
     thread = threading.current_thread().name
     if thread.startswith("Dask-") or thread.endswith("(worker)"):  # joblib's threads are those of multiprocessing.pool
         return True
-    # loky, joblib's own, does not tell its children of their parent.
+    # loky, joblib's own backend, does not tell its children about their parent.
     is_child = multiprocessing.parent_process() is not None or multiprocessing.current_process().name.startswith("Loky")
     return is_child and os.getpid() not in _keeping
 
 
 def balanced_cuts(cost: NDArray[Any], pieces: int) -> NDArray[np.int64]:
-    """Boundaries that cut rows of the given costs into at most `pieces` runs of about equal cost.
+    """Cuts rows of the given costs into at most `pieces` runs of about equal cost.
 
     Returns int64 boundaries, of shape (pieces + 1,), from 0 to len(cost).
 
@@ -88,10 +90,10 @@ def balanced_cuts(cost: NDArray[Any], pieces: int) -> NDArray[np.int64]:
 
 
 def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int) -> list[Any]:
-    """The results of `function(piece)` for every piece, in their order, run by `n_jobs` threads as they come free.
+    """Runs `function(piece)` for every piece in `n_jobs` threads, as they come free; returns the results in order.
 
-    The caller is one of the threads; a single piece starts no other. The first exception, Ctrl-C among them, keeps
-    pieces that have not begun from beginning, and is raised once the running ones have ended.
+    The caller is one of the threads; a single piece starts no other. After the first exception (or Ctrl-C) no further
+    piece begins, and it is raised once the running pieces have ended.
 
     >>> run_pieces(abs, [-1, 2], 1)
     [1, 2]
@@ -99,7 +101,7 @@ def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int)
     pieces = list(pieces)
     results: list[Any] = [None] * len(pieces)
     errors: list[BaseException] = []
-    places = itertools.count()  # its `next` is one step of the interpreter, so no two threads get the same
+    places = itertools.count()  # its `next` is atomic in the interpreter, so no two threads get the same number
 
     def work() -> None:
         try:
@@ -121,9 +123,9 @@ def run_pieces(function: Callable[..., Any], pieces: Iterable[Any], n_jobs: int)
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keeps BLAS off our threads: with two of its own, eigh gives other bits, and small products wait for each other.
+    """Keeps BLAS to one thread: with two, eigh gives other bits, and small products wait for each other.
 
-    Threads may be within at the same time: the limit ends with the last of them.
+    Several threads may be inside at the same time: the limit ends with the last of them.
     """
     _limit.enter()
     try:
@@ -133,7 +135,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class _BlasLimit:
-    """The limit of BLAS, which is one for the whole process, and how many are within."""
+    """The limit of BLAS, one for the whole process, and the number of threads inside it."""
 
     def __init__(self) -> None:
         self._lock, self._within, self._limits = threading.Lock(), 0, contextlib.ExitStack()

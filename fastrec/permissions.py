@@ -1,15 +1,17 @@
-"""Permissions of the files that fastrec makes: what users did is nobody else's business, so they are their owner's."""
+"""Permissions of the files that fastrec writes: they hold what users did, so only the owner may read them by
+default.
+"""
 
 import os
 import re
 from pathlib import Path
 
-# Read and write for the owner, and nothing for others.
+# read and write for the owner, nothing for others
 PRIVATE = 0o600
 
 
 def check_mode(mode: int) -> int:
-    """A file's mode that the owner can read and write, and that makes nothing executable.
+    """Returns a file mode that lets the owner read and write, and makes nothing executable.
 
     >>> oct(check_mode(0o640))
     '0o640'
@@ -21,7 +23,7 @@ def check_mode(mode: int) -> int:
 
 
 def parse_mode(text: str) -> int:
-    """A mode as people write it, in octal digits.
+    """Parses a mode as people write it, in octal digits.
 
     >>> parse_mode("640") == parse_mode("0o640") == 0o640
     True
@@ -32,10 +34,11 @@ def parse_mode(text: str) -> int:
 
 
 def open_new(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
-    """A descriptor of a new file, with these permissions from its first moment on; an error if there is one.
+    """Opens a new file, with these permissions from the start, and returns its descriptor; an existing file is an
+    error.
 
-    The mode is the file's, whatever the process's umask: a group that is to share a journal must be able to write it.
-    Windows knows no such modes; there the folder's own rights decide.
+    The file gets this mode whatever the process's umask, so that a group can share a journal. Windows has no such
+    modes; there the folder's own rights decide.
     """
     check_mode(mode)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), PRIVATE)
@@ -45,20 +48,20 @@ def open_new(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
 
 
 def open_anew(path: str | os.PathLike[str], mode: int = PRIVATE) -> int:
-    """As `open_new`; what a killed process has left there is removed first."""
+    """Opens a file as `open_new`; the remains of a killed process are removed first."""
     Path(path).unlink(missing_ok=True)
     return open_new(path, mode)
 
 
 def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
-    """Makes a folder for files of that mode, and those above it, where they are not there; one that is stays as it is.
+    """Makes a folder for files of that mode, and its parents, if they do not exist; an existing folder is not changed.
 
-    Who may read the files may look into the folder: 0o640 makes it 0o750.
+    Readers of the files may list the folder: 0o640 makes it 0o750.
     """
     for folder in reversed([Path(path), *Path(path).parents]):
         try:
             folder.mkdir(0o700)
-        except OSError:  # it is there, or above it is a root that cannot be written to
+        except OSError:  # it exists, or a root above it is read-only
             if not folder.is_dir():
                 raise
         else:
@@ -67,5 +70,5 @@ def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
 
 
 def _searchable(mode: int) -> int:
-    """The mode of a folder for files of a mode: those who may read them may enter it."""
+    """Returns the mode of a folder for files of a mode: readers of the files may enter it."""
     return mode | (mode & 0o444) >> 2

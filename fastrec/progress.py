@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def epoch_progress(title: str, epochs: int, shown: bool) -> Iterator[Callable[[str], None]]:
-    """A function to call after each epoch with what is to be shown beside it, such as the loss.
+    """Returns a function to call after each epoch with the note to show beside it, such as the loss.
 
     >>> with epoch_progress("ImplicitALS", 15, shown=False) as advance:
     ...     advance("loss 1.25")
@@ -24,7 +24,7 @@ def epoch_progress(title: str, epochs: int, shown: bool) -> Iterator[Callable[[s
 
 @contextmanager
 def _lines(title: str, epochs: int, live: bool) -> Iterator[Callable[[str], None]]:
-    """A line for each epoch; where they are live, each takes the place of the one before."""
+    """Prints a line for each epoch; a live line replaces the one before."""
     done, longest = 0, 0
 
     def advance(note: str) -> None:

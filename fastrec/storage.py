@@ -1,9 +1,10 @@
 """The file format of models and indexes: named arrays and metadata, in the open safetensors layout.
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: type, shape and place of each array) and
-the arrays' raw bytes without gaps. The ``safetensors`` package reads such files, and `read_arrays` reads its. fastrec
-adds padding arrays, which bring each array to a multiple of 64 bytes, so that kernels can use it where it lies in a
-memory-mapped file. It adds the format's version and CRC-32 checksums of header and arrays to the header's metadata.
+the arrays' raw bytes without gaps. The ``safetensors`` package reads such files, and `read_arrays` reads files of that
+package. fastrec adds padding arrays, which bring each array to a multiple of 64 bytes, so that kernels can use it where
+it lies in a memory-mapped file. It adds the format's version and CRC-32 checksums of header and arrays to the header's
+metadata.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from fastrec.validation import check_choice
 FORMAT_VERSION = 1
 ALIGNMENT = 64
 LARGEST_HEADER = 16 << 20
-MOST_VALUES = 1 << 18  # in a header: each costs a hundred bytes once it is read, however few it takes in the file
+MOST_VALUES = 1 << 18  # the most values in a header: each costs a hundred bytes in memory, however few in the file
 PADDING = "__padding__"
 WINDOWS = sys.platform == "win32"
 
@@ -47,10 +48,10 @@ _CODES = {
     "float32": "F32",
     "float64": "F64",
 }
-# By its string, a little-endian type is NumPy's native one where the machine is little-endian, as kernels know it.
+# The string of a little-endian type is NumPy's native type on little-endian machines, as kernels need it.
 _DTYPES = {code: np.dtype(np.dtype(name).newbyteorder("<").str) for name, code in _CODES.items()}
 _NO_CHECKSUM = "00000000"
-# What a file is that is none of ours, by its first bytes; told only once the header has been found not to be one.
+# Other kinds of files by their first bytes; this is asked only if the header is not one of ours.
 _MAGIC = {
     b"PK\x03\x04": "a zip or npz archive",
     b"PK\x05\x06": "a zip or npz archive",
@@ -65,12 +66,12 @@ _MAGIC = {
 
 
 class FileError(ValueError):
-    """A file that cannot be loaded: what it is, or what is wrong with it."""
+    """An error: a file that cannot be loaded, with its kind or its fault."""
 
 
 @contextlib.contextmanager
 def refused(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Whatever an object finds wrong with the arrays and the record that it is made of, as a FileError.
+    """Raises as a FileError every fault that an object finds in the arrays and the record that it is made of.
 
     >>> with refused("model.fastrec", "model"):
     ...     raise KeyError("seen")
@@ -100,26 +101,26 @@ def write_arrays(
 ) -> None:
     """Writes named arrays and metadata to a file, whole or not at all.
 
-    It is written beside the old one and put in its place once it is on disk, so that processes which have mapped the
-    old file keep it.
+    The new file is written beside the old one and replaces it once it is on disk. Processes that have mapped the old
+    file keep it.
 
     Parameters
     ----------
     path
-        The file to make, or to replace.
+        The file to create or replace.
     arrays
         Arrays of bool, (u)int8 to (u)int64 or float16 to float64, by name; "/" nests names.
     metadata
         Anything that JSON can hold.
     mode
-        The file's permissions: for its owner alone, unless 0o640 lets a group read it, say.
+        The file's permissions: by default its owner alone may read it; 0o640 lets a group read it.
 
     Raises
     ------
     TypeError
-        If an array has another type, or metadata is nothing for JSON.
+        If an array has another type, or JSON cannot hold the metadata.
     PermissionError
-        On Windows, where another process has mapped the old file.
+        On Windows, if another process has mapped the old file.
 
     Examples
     --------
@@ -138,19 +139,19 @@ def write_arrays(
 def read_arrays(
     path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True, mapped: bool = True
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays of a file, read-only, and its metadata.
+    """Reads the arrays of a file, read-only, and its metadata.
 
     Parameters
     ----------
     path
         A file of `write_arrays`, or any safetensors file.
     verify
-        True checks the checksums of header and arrays, for which all is read once; "header" that of the header alone,
-        so that nothing but the header is read.
+        True checks the checksums of header and arrays; everything is read once. "header" checks that of the header
+        alone, and reads nothing else.
     mapped
-        True maps the file: it takes no memory of its own, and is shared with other processes. A program that writes
-        into the mapped file, instead of replacing it, changes the arrays, and one that shortens it ends the process.
-        False reads it into memory, where nothing reaches it.
+        True maps the file, which takes no memory of its own and is shared with other processes. A program that writes
+        into the mapped file, instead of replacing it, changes the arrays; one that shortens it ends the process. False
+        reads the file into memory, safe from both.
 
     Returns
     -------
@@ -267,7 +268,7 @@ def _replace_file(path: str | os.PathLike[str], write: Any, mode: int) -> None:
 
 
 def size_in_words(size: int) -> str:
-    """A number of bytes as people read it.
+    """Returns a number of bytes as people read it.
 
     >>> size_in_words(1270), size_in_words(25_340_000)
     ('1.27 kB', '25.3 MB')
@@ -310,12 +311,12 @@ def _map_file(path: Path) -> mmap.mmap:
 
 
 def _read_file(path: Path) -> mmap.mmap:
-    """As much as the file has when it is opened; of one that is shortened meanwhile, what there is and zeros."""
+    """Reads the file up to its size at opening; if it is shortened meanwhile, zeros follow its content."""
     with _open_file(path) as file:
         private = {} if WINDOWS else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
         content = mmap.mmap(-1, os.fstat(file.fileno()).st_size, **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):  # a scan of all items then misses fewer addresses
-            with contextlib.suppress(OSError):  # where the kernel has none
+            with contextlib.suppress(OSError):  # if the kernel has no huge pages
                 content.madvise(mmap.MADV_HUGEPAGE)
         file.readinto(content)
         return content
@@ -332,7 +333,7 @@ def _open_file(path: Path) -> Iterator[BufferedReader]:
 
 
 def _read_header(path: Path, content: mmap.mmap) -> tuple[dict[str, Any], int]:
-    """The header, and where the arrays begin."""
+    """Returns the header, and the place where the arrays begin."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 10 or not 2 <= length <= LARGEST_HEADER or content[8:9] != b"{":
         raise FileError(f"{path} is {_kind_of(content)}")
@@ -347,12 +348,14 @@ def _read_header(path: Path, content: mmap.mmap) -> tuple[dict[str, Any], int]:
         raise FileError(f"{path} is altered, or no fastrec file: its header cannot be read ({error})") from None
     told = header.get("__metadata__", {})
     if not isinstance(told, dict) or not all(isinstance(text, str) for text in told.values()):
-        raise FileError(f"{path} is altered: its metadata is not what it must be")
+        raise FileError(f"{path} is altered: its metadata is invalid")
     return header, 8 + length
 
 
 def _count_values(text: bytes) -> int:
-    """At least as many values as there are in a text of JSON, found in no time: what precedes each but the first."""
+    """Returns an upper bound of the number of values in a text of JSON, from the characters before each but the
+    first.
+    """
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
@@ -394,7 +397,7 @@ def _own_metadata(path: Path, header: dict[str, Any], text: bytes) -> dict[str, 
     if checksum != f"{zlib.crc32(blank):08x}":
         raise FileError(f"{path} is altered: the checksum of its header is wrong")
     if type(version) is not int or version < 1 or not isinstance(sums, dict) or not isinstance(metadata, dict):
-        raise FileError(f"{path} is altered: its metadata is not what it must be")
+        raise FileError(f"{path} is altered: its metadata is invalid")
     return {"crc32": sums, "metadata": metadata}
 
 
@@ -416,12 +419,12 @@ def _read_entries(path: Path, header: dict[str, Any], size: int) -> dict[str, _E
 
 def _read_entry(path: Path, name: str, fields: Any) -> _Entry:
     if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
-        raise FileError(f"{path} is altered: what it says of array {name!r} is not what it must be")
+        raise FileError(f"{path} is altered: its entry of array {name!r} is invalid")
     shape, offsets, code = fields["shape"], fields["data_offsets"], fields["dtype"]
     if not isinstance(code, str) or code not in _DTYPES:
         raise FileError(f"{path} holds array {name!r} of type {code!r}, which NumPy does not know")
     if not _naturals(shape) or len(shape) > 32 or not _naturals(offsets) or len(offsets) != 2:
-        raise FileError(f"{path} is altered: the shape or place of array {name!r} is not what it must be")
+        raise FileError(f"{path} is altered: the shape or place of array {name!r} is invalid")
     if math.prod(shape) * _DTYPES[code].itemsize != offsets[1] - offsets[0]:
         raise FileError(f"{path} is altered: the shape of array {name!r} does not fit its size")
     return _Entry(_DTYPES[code], tuple(shape), offsets[0], offsets[1])

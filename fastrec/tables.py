@@ -15,16 +15,16 @@ class Table:
     Parameters
     ----------
     columns
-        The names of the columns; all empty, there is no head on a page.
+        The names of the columns; if all are empty, a page shows no head.
     rows
-        The rows, each with one text per column. The first text names the row. What follows a line break in a text is
-        shown below it, on a page.
+        The rows, each with one text per column. The first text names the row. A page shows the text after a line break
+        below it.
     caption
         What the table shows.
     left
         Positions of the columns whose texts are aligned left; the others hold numbers, aligned right.
     strong
-        Cells (row, column) to be stressed.
+        The cells (row, column) to highlight.
     wrap
         Whether the cells hold texts that a page may break into lines.
 
@@ -45,11 +45,11 @@ class Table:
 
     @property
     def wide(self) -> bool:
-        """Tells whether a page gives it the whole width."""
+        """Tells whether a page gives the table its whole width."""
         return len(self.columns) > 3 and not self.wrap
 
     def text(self, indent: str = "") -> str:
-        """The table in plain characters, columns two blanks apart."""
+        """Returns the table in plain characters, columns two blanks apart."""
         lines = [list(self.columns), *map(list, self.rows)]
         widths = [max(len(line[c]) for line in lines) for c in range(len(self.columns))]
         left = set(self.left)
@@ -60,7 +60,7 @@ class Table:
         return "\n".join((indent + "  ".join(line)).rstrip() for line in padded)
 
     def html(self) -> str:
-        """The table as HTML with headers for columns and rows; all texts are escaped."""
+        """Returns the table as HTML with headers for columns and rows; all texts are escaped."""
         left = set(self.left)
         align = ["text-align:left" if c in left else "text-align:right" for c in range(len(self.columns))]
         head = "".join(

@@ -1,4 +1,4 @@
-"""Checks before the kernels: Numba does not look at bounds, so what passes here must be right."""
+"""Checks before the kernels: Numba checks no bounds, so values that pass here must be right."""
 
 import difflib
 import functools
@@ -14,7 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum: int | None = None) -> int:
-    """`value` as an int within its bounds, or a ValueError or TypeError that names it.
+    """Returns `value` as an int within its bounds; a ValueError or TypeError names it.
 
     >>> check_size("ImplicitALS.factors", 0)
     Traceback (most recent call last):
@@ -32,7 +32,7 @@ def check_integer(name: str, value: Any, *, minimum: int | None = None, maximum:
 
 
 def check_size(name: str, value: Any, *, minimum: int = 1, each: int = 8) -> int:
-    """`value` as an integer of at least `minimum`, if the memory of this machine holds `each` bytes for every one.
+    """Returns `value` as an integer of at least `minimum`, if this machine's memory holds `each` bytes for every one.
 
     >>> check_size("k", 10**15)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -50,7 +50,7 @@ def check_size(name: str, value: Any, *, minimum: int = 1, each: int = 8) -> int
 
 @functools.cache
 def memory_bytes() -> int:
-    """The memory of this machine; a terabyte where it does not tell."""
+    """Returns the memory of this machine; a terabyte if it is unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -58,7 +58,7 @@ def memory_bytes() -> int:
 
 
 def is_number(value: object) -> bool:
-    """Tells whether a value is a number of Python's own.
+    """Tells whether a value is a number of Python itself.
 
     >>> is_number(3), is_number(0.5), is_number(True), is_number("auto")
     (True, True, False, False)
@@ -75,7 +75,7 @@ def check_number(
     above: bool = False,
     below: bool = False,
 ) -> float:
-    """`value` as a finite float within its bounds, or an error naming it.
+    """Returns `value` as a finite float within its bounds; an error names it.
 
     With `above` the minimum itself is excluded, with `below` the maximum.
 
@@ -96,7 +96,7 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
-    """`value` if it is one of `choices`, or a ValueError that lists them.
+    """Returns `value` if it is one of `choices`; a ValueError lists them.
 
     >>> check_choice("solver", "lu", ("auto", "cg"))
     Traceback (most recent call last):
@@ -112,7 +112,7 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """`value` as a bool, or a TypeError that names it.
+    """Returns `value` as a bool; a TypeError names it.
 
     >>> check_flag("exclude_seen", 1)
     Traceback (most recent call last):
@@ -129,7 +129,7 @@ def _format_value(value: Any) -> str:
 
 
 def bounds_in_words(minimum: float | None, maximum: float | None, above: bool = False, below: bool = False) -> str:
-    """Bounds as errors and documentation have them; an empty text if there are none.
+    """Returns bounds as errors and documentation write them; an empty text without bounds.
 
     >>> bounds_in_words(0, 1, below=True), bounds_in_words(0, None, above=True)
     ('from 0 to below 1', 'above 0')
@@ -144,7 +144,8 @@ def bounds_in_words(minimum: float | None, maximum: float | None, above: bool = 
     return f"from {minimum} to {upper if below else maximum}"
 
 
-# What users of other libraries call our options. Where a name has several meanings, the first that the function has.
+# The names of our options in other libraries. If a name has several meanings, the first one that the function has
+# counts.
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "factors": (
         "n_factors", "num_factors", "no_components", "n_components", "num_components", "rank", "dim", "dims",
@@ -227,7 +228,7 @@ _OTHER_CALLS: dict[str, str] = {
 
 
 def suggest_option(wrong: str, options: Iterable[str], *, misspelt: bool = True) -> str | None:
-    """The one of `options` that is meant by a name from another library or a misspelt one, or None.
+    """Returns the one of `options` that a name from another library or a misspelt one means, or None.
 
     >>> suggest_option("n_factors", ["factors", "n_jobs"])
     'factors'
@@ -244,7 +245,7 @@ def suggest_option(wrong: str, options: Iterable[str], *, misspelt: bool = True)
 
 
 def name_options(function: Function) -> Function:
-    """A decorator: an option that the function does not have is a TypeError that names the right one.
+    """Returns a decorator: an unknown option raises a TypeError that names the right one.
 
     Signature, name and docstring stay those of the function, so `inspect.signature` and scikit-learn's `get_params` see
     its own parameters.

@@ -30,8 +30,8 @@ _OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^
 def in_options(text: str) -> str:
     """Rewrites a message with the options of the commands in place of those of `read_interactions`.
 
-    >>> in_options('name it by user=…, or give column numbers and header=False')
-    'name it by --user-column …, or give column numbers and --no-header'
+    >>> in_options('name it with user=…, or give column numbers and header=False')
+    'name it with --user-column …, or give column numbers and --no-header'
     >>> in_options('say weights={"view": 1, "buy": 5} or event=False')
     'say --weights view=1,buy=5 or --event-column none'
     """

@@ -1,4 +1,4 @@
-"""From files and frames to interactions: ids, codes, and the table of who met what."""
+"""Files and frames become interactions: ids, codes, and the table of users and their items."""
 
 from fastrec.data.events import EventKindsWarning
 from fastrec.data.interactions import (

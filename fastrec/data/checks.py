@@ -1,4 +1,4 @@
-"""The parts of Interactions checked: values, times, facts about items, and the policy for repeated pairs."""
+"""Checks of the parts of Interactions: values, times, facts about items, and the policy for repeated pairs."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, cast
@@ -16,24 +16,24 @@ Duplicates = Literal["sum", "last", "max", "error"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 DUPLICATES = ("sum", "last", "max", "error")
 TIME_UNITS = tuple(UNITS_PER_SECOND)
-# From so many interactions on, times with two values only are taken for a flag: values of 0 and 1, and any others.
+# From this many interactions on, times with only two values count as a flag: values 0 and 1, and any others.
 FLAGS, PAIR_OF_TIMES = 20, 1000
 
 
 def check_duplicates(duplicates: Any) -> Duplicates | None:
-    """A policy, or None, which leaves it to the model."""
+    """Returns a policy, or None, which leaves the choice to the model."""
     return None if duplicates is None else check_choice("duplicates", duplicates, DUPLICATES)
 
 
 def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArray[np.float32]:
-    """`values` as read-only float32, all of them finite.
+    """Returns `values` as read-only float32, all of them finite.
 
     Raises
     ------
     TypeError
-        If they are no numbers.
+        If values are not numbers.
     ValueError
-        If there are more or fewer than `length`, or one is NaN, infinite or beyond float32: its row is named.
+        If their number is not `length`, or one is NaN, infinite or beyond float32; the message names its row.
     """
     array = np.asarray(values)
     if array.shape != (length,):
@@ -49,15 +49,15 @@ def check_values(values: ArrayLike, length: int, name: str = "values") -> NDArra
 
 
 def check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[NDArray[np.int64], TimeUnit | None]:
-    """`times` as read-only int64, and their unit.
+    """Returns `times` as read-only int64, and their unit.
 
     Raises
     ------
     TypeError, ValueError
-        If they are neither integers nor dates, are of another length, do not fit into int64, or are a flag.
+        If times are neither integers nor dates, have another length, do not fit into int64, or are a flag.
     """
     array = np.asarray(times)
-    array = array if array.size else array.astype(np.int64)  # an empty list is float64 to NumPy
+    array = array if array.size else array.astype(np.int64)  # NumPy makes an empty list float64
     if array.shape != (length,):
         raise ValueError(f"times must have shape ({length},), got {array.shape}")
     if array.dtype.kind == "M":
@@ -77,24 +77,24 @@ def check_times(times: ArrayLike, unit: TimeUnit | None, length: int) -> tuple[N
 
 
 def _refuse_flags(times: NDArray[Any]) -> None:
-    """Refuses two values that stand for yes and no: 0 and 1 in some events, or any two in very many."""
+    """Refuses two values that mean yes and no: 0 and 1 in some events, or any two in very many."""
     low, high = (times.min(), times.max()) if times.size else (0, 0)
     few = FLAGS if (low, high) == (0, 1) else PAIR_OF_TIMES
     if low == high or len(times) < few or not np.all((times == low) | (times == high)):
         return
     raise ValueError(
-        f"times has two values only, {low} and {high}, in {len(times):,} interactions: that is a flag, no time. Give "
-        "the column that says when, or none; days may be given as datetime64"
+        f"times has two values only, {low} and {high}, in {len(times):,} interactions: that is a "
+        "flag, not a time. Give the column of the times, or time=False; give days as datetime64"
     )
 
 
 def as_datetimes(times: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[Any]:
-    """Times as datetime64 of their unit, or as they are where no unit is known."""
+    """Returns times as datetime64 of their unit, or unchanged if no unit is known."""
     return times if unit is None else times.astype(f"datetime64[{unit}]")
 
 
 def check_item_info(info: Mapping[str, ArrayLike], n_items: int) -> dict[str, NDArray[Any]]:
-    """Facts about n items, each column as a read-only array of shape (n_items,)."""
+    """Returns facts about n items, each column as a read-only array of shape (n_items,)."""
     columns = {}
     check_text(map(str, info), "names of item_info")
     for name, column in info.items():

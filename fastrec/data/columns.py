@@ -1,4 +1,4 @@
-"""Columns of any make as ids, values and times: what cannot be read without a guess is refused by row and column."""
+"""Columns of any kind as ids, values and times; a value that would need a guess is refused with its row and column."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,22 +22,22 @@ Column = Any
 IdKind = Literal["auto", "int", "str"]
 ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
 
-BLOCK = 1 << 18  # integers that are factorized at a time
+BLOCK = 1 << 18  # integers factorized at a time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Seconds between these (1990 and 2100) are taken as dates, and as many milli-, micro- and nanoseconds.
+# Seconds between these (1990 and 2100) count as dates, and so do milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
 
 
 def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocabulary, NDArray[np.int32]]:
-    """The vocabulary of a column of ids, in ascending order, and the code of every row.
+    """Reads a column of ids: their vocabulary, in ascending order, and the code of every row.
 
     Parameters
     ----------
     column
-        Integers or strings. In a text file, where all is text, ids are integers if each of them is an int64 written
-        plainly, without leading zeros, sign or point, which would be lost. Else they are strings.
+        Integers or strings. In a text file, ids are integers if each of them is an int64 without leading zeros, sign or
+        point, which would be lost. Otherwise they are strings.
     name
-        What errors call it.
+        The name of the column in errors.
     kind
         The kind of the ids: "str" or "int", or "auto" for the kind that they have.
 
@@ -46,7 +46,7 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
     TypeError
         If ids are neither integers nor strings.
     ValueError
-        If one is missing, or is no integer though `kind` is "int": its row is named.
+        If an id is missing, or is no integer though `kind` is "int"; the message names its row.
     """
     if isinstance(column, TextColumn):
         _refuse_gap(column, name)
@@ -75,15 +75,15 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
 
 def _no_integer(text: str, row: int, name: str) -> ValueError:
     return ValueError(
-        f"{name} must be integers written plainly, as they are asked for, got {text!r} in row {row} (counted from 0)"
+        f"{name} must be plain integers, since integer ids are asked for, got {text!r} in row {row} (counted from 0)"
     )
 
 
-_Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones in ascending order, and the place of every row
+_Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones, ascending, and the place of every row
 
 
 def _as_written(column: Column, name: str) -> tuple[_Strings | None, NDArray[np.int64]]:
-    """The ids of a column as strings, or None and integers."""
+    """The ids of a column as strings; or None, and the ids as integers."""
     none = np.empty(0, np.int64)
     if isinstance(column, nw.Series):
         _refuse_missing(column.is_null().to_numpy(), name)
@@ -97,7 +97,7 @@ def _as_written(column: Column, name: str) -> tuple[_Strings | None, NDArray[np.
 
 
 def _parse_integers(texts: list[str], codes: NDArray[np.int32], name: str) -> NDArray[np.int64]:
-    """The integers that distinct texts are written as."""
+    """The integers that distinct texts stand for."""
     numbers = [parse_integer(text) for text in texts]
     if None in numbers:
         row = int(np.argmax(np.array([number is None for number in numbers], bool)[codes]))
@@ -113,7 +113,7 @@ def _string_vocabulary(texts: list[str], name: str) -> Vocabulary:
 def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The distinct values in ascending order, and the place of every value among them.
 
-    By a table over their range where that is short, in O(n); else by sorting.
+    If their range is short, a table over it takes O(n); otherwise they are sorted.
     """
     if not len(values):
         return values, np.empty(0, np.int32)
@@ -122,7 +122,7 @@ def factorize_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
         unique, codes = np.unique(values, return_inverse=True)
         return unique, codes.astype(np.int32)
     met: NDArray[np.bool_] = np.zeros(high - low + 1, bool)
-    blocks = [slice(first, first + BLOCK) for first in range(0, len(values), BLOCK)]  # a copy of all takes room
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(values), BLOCK)]  # to save memory
     for block in blocks:
         met[values[block] - low] = True
     places, found = np.cumsum(met, dtype=np.int32) - np.int32(1), np.empty(len(values), np.int32)
@@ -138,7 +138,9 @@ def _factorize_list(values: list[str]) -> tuple[list[str], NDArray[np.int32]]:
 
 
 def _factorize_series(series: "nw.Series[Any]") -> tuple[list[str], NDArray[np.int32]]:
-    """Distinct strings in ascending order (of code points, as UTF-8 bytes are) and their places, by the frame's own."""
+    """The distinct strings in ascending order (of code points, as of UTF-8 bytes) and their places, by the frame's
+    library.
+    """
     native = series.to_native()
     if series.implementation.is_pyarrow():
         import pyarrow as pa
@@ -181,8 +183,8 @@ def _refuse_missing(missing: Any, name: str) -> None:
 
 def _missing(name: str, row: int) -> ValueError:
     return ValueError(
-        f"{name} must not be missing, but is in row {row} (counted from 0): leave such rows out, or, where the first "
-        "row of a group says it for all, fill them downwards first (in pandas: frame[column].ffill())"
+        f"{name} must not be missing, but is in row {row} (counted from 0): leave such rows out, or, "
+        "if only the first row of a group has it, fill it downwards first (in pandas: frame[column].ffill())"
     )
 
 
@@ -192,12 +194,12 @@ def _refuse_gap(column: TextColumn, name: str) -> None:
 
 
 def read_values(column: Column, name: str) -> NDArray[np.float32]:
-    """A column of numbers as float32.
+    """Reads a column of numbers as float32.
 
     Raises
     ------
     TypeError, ValueError
-        If a value is missing, no number, NaN, infinite or beyond float32: its row is named.
+        If a value is missing, no number, NaN, infinite or beyond float32; the message names its row.
     """
     try:
         numbers = _read_numbers(column, name)
@@ -207,7 +209,7 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
 
 
 def _read_numbers(column: Column, name: str) -> NDArray[Any]:
-    """A column as integers or floats; a NoNumberError where it holds text that is neither."""
+    """Reads a column as integers or floats; raises a NoNumberError if it holds other text."""
     if isinstance(column, nw.Series):
         _refuse_missing(column.is_null().to_numpy(), name)
         column = decoded(column)
@@ -238,12 +240,12 @@ def _plain_numbers(column: "nw.Series[Any]", name: str) -> NDArray[Any]:
 
 
 def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
-    """A column of times as int64, and their unit since 1970 (UTC), None if that cannot be told.
+    """Reads a column of times as int64, and their unit since 1970 (UTC); the unit is None if it is unknown.
 
     Raises
     ------
     TypeError, ValueError
-        If a time is missing or cannot be read: its row is named.
+        If a time is missing or cannot be read; the message names its row.
     """
     if isinstance(column, nw.Series):
         column = decoded(column)
@@ -289,7 +291,7 @@ def _read_float_times(
     unit = unit or _plausible_unit(whole)
     if np.array_equal(whole, times):
         return whole, unit
-    # Fractions of a second are kept as microseconds: float64 holds about that much of a time since 1970.
+    # Fractions of a second are kept as microseconds, which is about the precision of float64 for a time since 1970.
     if unit != "s":
         row = int(np.argmax(whole != times))
         raise ValueError(
@@ -347,7 +349,9 @@ def _as_moment(value: Any) -> datetime:
 
 
 def _parse_uniform_iso(letters: NDArray[np.uint8]) -> NDArray[np.int64] | None:
-    """The same for strings that are all alike, YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z or UTC], at once; else None."""
+    """Reads strings that all have the form YYYY-MM-DD[Thh:mm[:ss[.ffffff]]][Z or UTC] at once; returns None
+    otherwise.
+    """
     for zone in (b"Z", b" UTC"):
         if letters.shape[1] > len(zone) and (letters[:, -len(zone) :] == np.frombuffer(zone, np.uint8)).all():
             letters = letters[:, : -len(zone)]
@@ -357,7 +361,7 @@ def _parse_uniform_iso(letters: NDArray[np.uint8]) -> NDArray[np.int64] | None:
         return None
     try:
         moments = np.ascontiguousarray(letters).view(f"S{width}").ravel().astype("datetime64[us]")
-    except ValueError:  # such as a 13th month: read one by one, the row is found and named
+    except ValueError:  # such as a 13th month: reading one by one finds its row
         return None
     return moments.astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Spans of time in the unit that the data's times have."""
+"""Spans of time in the unit of the data's times."""
 
 import math
 import numbers
@@ -23,17 +23,17 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.2
 
 
 def check_duration(name: str, duration: Any) -> None:
-    """Raises a ValueError or TypeError that names it, unless it is a span of time above 0."""
+    """Raises a ValueError or TypeError that names the option, unless the value is a span of time above 0."""
     parse_duration(name, duration, "s")
 
 
 def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
-    """A span of time, above 0, in the data's time unit.
+    """Parses a span of time, above 0, into the data's time unit.
 
     Parameters
     ----------
     name
-        What errors call it.
+        The name of the span in errors.
     duration
         A number in the unit of the data, a string such as "30d" (s, min, h, d, w, y), or a timedelta of Python, NumPy
         or pandas.
@@ -43,7 +43,7 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     Raises
     ------
     ValueError, TypeError
-        If it is neither, or not above 0, or a string though no unit is known.
+        If the span is of another type, or not above 0, or a string though no unit is known.
 
     Examples
     --------
@@ -58,13 +58,15 @@ def parse_duration(name: str, duration: Any, time_unit: str | None) -> float:
     if match is None:
         raise ValueError(f"{name} must be a number, or a string such as '30d' (s, min, h, d, w, y), got {duration!r}")
     if time_unit not in UNITS_PER_SECOND:
-        raise ValueError(f"{name} is {duration!r}, but the data's times have no unit: give it as a number in theirs")
+        raise ValueError(
+            f"{name} is {duration!r}, but the data's times have no unit: give it as a number in their unit"
+        )
     number = check_number(name, float(match[1]), minimum=0, above=True)
     return number * _SECONDS[match[2]] * UNITS_PER_SECOND[time_unit]
 
 
 def _span(name: str, duration: timedelta | np.timedelta64) -> Decimal:
-    """A timedelta in seconds."""
+    """Returns the seconds of a timedelta."""
     if duration != duration:
         raise ValueError(f"{name} must be a span of time, got {duration!r}, which is missing")
     if isinstance(duration, timedelta):
@@ -77,7 +79,7 @@ def _span(name: str, duration: timedelta | np.timedelta64) -> Decimal:
 
 
 def parse_moment(text: str) -> datetime:
-    """A date or a time in ISO 8601, also with a blank before its zone, and UTC or GMT as its name.
+    """Parses a date or a time in ISO 8601, also with a blank before its zone, and with UTC or GMT as the zone.
 
     >>> str(parse_moment("2019-10-01 00:00:00 UTC")), str(parse_moment("2024-03-01 10:11:12 +0100"))
     ('2019-10-01 00:00:00+00:00', '2024-03-01 10:11:12+01:00')
@@ -87,14 +89,14 @@ def parse_moment(text: str) -> datetime:
 
 
 def as_count(name: str, at: Any, unit: str | None) -> int:
-    """A moment as a whole number of a unit since 1970, rounded up: what came before it stays before it.
+    """Converts a moment to a whole number of a unit since 1970, rounded up, so that earlier times stay earlier.
 
-    Exact for every moment of every library, whether or not int64 holds it.
+    The number is exact for every moment of every library, even beyond int64.
 
     Parameters
     ----------
     name
-        What errors call it.
+        The name of the moment in errors.
     at
         A whole number in the unit (of Python or NumPy); or, if there is a unit, a date or time of Python, NumPy or
         pandas, or a string in ISO 8601. Without a zone it is UTC.
@@ -104,7 +106,7 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
     Raises
     ------
     ValueError, TypeError
-        If it is neither, is missing or infinite, or is a date though no unit is known.
+        If the moment is of another type, missing or infinite, or a date though no unit is known.
 
     Examples
     --------
@@ -127,14 +129,14 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
     seconds = _seconds(name, at)
     if unit is None:
         raise ValueError(
-            f"{name} is a date, which needs times of a known unit: read the interactions with time_unit=…, or give a "
-            "number"
+            f"{name} is a date, but the unit of the times is unknown: read the interactions with "
+            "time_unit=…, or give a number"
         )
     return math.ceil(seconds * UNITS_PER_SECOND[unit])
 
 
 def _seconds(name: str, at: Any) -> Fraction:
-    """A date or time as seconds since 1970, exactly."""
+    """Returns a date or time as seconds since 1970, exactly."""
     if at != at:
         raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}, which is missing")
     if isinstance(at, np.datetime64):
@@ -148,7 +150,7 @@ def _seconds(name: str, at: Any) -> Fraction:
         at = datetime.combine(at, time())
     span = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     whole = Fraction(span.days * 86400 + span.seconds) + Fraction(span.microseconds, 10**6)
-    return whole + Fraction(getattr(at, "nanosecond", 0), 10**9)  # pandas has them
+    return whole + Fraction(getattr(at, "nanosecond", 0), 10**9)  # pandas has nanoseconds
 
 
 def _seconds_of_numpy(name: str, at: np.datetime64) -> Fraction:
@@ -163,16 +165,16 @@ def _seconds_of_numpy(name: str, at: np.datetime64) -> Fraction:
 
 
 def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted: str | None) -> NDArray[Any]:
-    """Times in another unit: as they are where it is the same, else float64.
+    """Converts times to another unit: unchanged if the units are equal, otherwise float64.
 
     Parameters
     ----------
     name
-        What errors call who asks.
+        The name of the caller in errors.
     times
         int64.
     unit, wanted
-        Theirs and the one wanted: "s", "ms", "us" or "ns", or None for times that are an order and no date.
+        The unit of the times and the wanted one: "s", "ms", "us" or "ns", or None for times that are only an order.
 
     Raises
     ------
@@ -196,14 +198,14 @@ def convert_times(name: str, times: NDArray[np.int64], unit: str | None, wanted:
 
 
 def time_between(times: NDArray[Any], last: float) -> NDArray[np.float64]:
-    """The time from each time to the last one, 0 for later ones: exact where times are beyond float64.
+    """Returns the time from each time to the last one, 0 for later ones: exact even if times are beyond float64.
 
     >>> time_between(np.array([2**62, 2**62 + 1, -(2**62)]), 2**62 + 1)
     array([1.00000000e+00, 0.00000000e+00, 9.22337204e+18])
     """
     if times.dtype != np.int64 or isinstance(last, float):
         return np.maximum(last - times.astype(np.float64), 0)
-    # Modulo 2⁶⁴, so that a difference that int64 does not hold is right all the same.
+    # Modulo 2⁶⁴, so that even a difference beyond int64 is right.
     ages = (np.int64(last) - times).view(np.uint64)
     return np.where(times < last, ages, 0).astype(np.float64)
 
@@ -214,7 +216,7 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
     Raises
     ------
     ValueError
-        If one is beyond int64 in the unit wanted: its row is named.
+        If a time is beyond int64 in the wanted unit; the message names its row.
 
     Examples
     --------
@@ -229,9 +231,9 @@ def round_times(name: str, times: NDArray[np.int64], unit: str, wanted: str) -> 
 
 
 def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], str]:
-    """Dates in any unit of NumPy as int64 since 1970, and their unit: "s", "ms", "us" or "ns".
+    """Reads dates in any unit of NumPy as int64 since 1970, and their unit: "s", "ms", "us" or "ns".
 
-    The unit is their own, or the next finer one: longer ones become seconds. What is finer than "ns" is rounded down.
+    The unit is their own, or the next finer one: longer units become seconds. Units finer than "ns" are rounded down.
 
     Raises
     ------
@@ -252,7 +254,7 @@ def read_dates(name: str, dates: NDArray[np.datetime64]) -> tuple[NDArray[np.int
         raise ValueError(f"{name} are datetime64 without a unit: give them one, such as datetime64[s]")
     numbers = dates.astype(np.int64)
     if unit in ("Y", "M"):
-        # Within these years NumPy's own days are exact.
+        # In these years NumPy's own days are exact.
         numbers = _rescale(name, numbers, Fraction(steps), unit, "s", most=10**9)
         numbers, unit, steps = numbers.astype(f"M8[{unit}]").astype("M8[D]").astype(np.int64), "D", 1
     wanted = unit if unit in UNITS_PER_SECOND else "ns" if _NUMPY_SECONDS[unit] < 1 else "s"
@@ -274,8 +276,7 @@ def _rescale(
 
 
 def find_far_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Finds times that lie beyond the middle 99.8 % of all by more than these spans; none among fewer than a
-    hundred.
+    """Finds times that lie beyond the middle 99.8 % of all by more than these spans; none among fewer than a hundred.
 
     >>> find_far_times(np.append(np.arange(999), 10**6))
     array([999])

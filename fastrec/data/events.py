@@ -1,4 +1,4 @@
-"""Kinds of events, such as views and purchases: what each counts, and which rows of a table are taken."""
+"""Kinds of events, such as views and purchases: the weight of each kind, and the choice of rows of a table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,19 +14,19 @@ from fastrec.data.text_columns import TextColumn
 from fastrec.notices import warn_caller
 from fastrec.validation import check_number
 
-# How files write that something is so or is not. A column with such labels alone is one of flags.
+# The spellings of yes and no in files. A column with only such labels holds flags.
 FLAGS = {**dict.fromkeys(("true", "t", "yes", "y", "1"), True), **dict.fromkeys(("false", "f", "no", "n", "0"), False)}
 
-# A column with more labels than these holds something else than kinds of events.
+# A column with more labels than these does not hold kinds of events.
 MOST_KINDS = 50
 
 
 class EventKindsWarning(UserWarning):
-    """A table has several kinds of events, and the caller has not said what each counts."""
+    """A warning: a table has several kinds of events, and the caller has not said the weight of each."""
 
 
 class Labels(NamedTuple):
-    """A column of labels: its distinct texts in ascending order, and the place of each row's among them."""
+    """A column of labels: its distinct texts in ascending order, and the place of each row's label among them."""
 
     texts: list[str]
     codes: NDArray[np.int32]
@@ -41,7 +41,7 @@ class Labels(NamedTuple):
         return dict(sorted(zip(self.texts, numbers, strict=True), key=lambda pair: -pair[1]))
 
     def find(self, wanted: str) -> list[int]:
-        """The places of a label: as it is written, or in a column of flags all that mean the same.
+        """Returns the places of a label; in a column of flags, those of all spellings of its meaning.
 
         >>> Labels(["FALSE", "TRUE"], np.array([1, 0])).find("true"), Labels(["buy", "true"], np.array([0])).find("1")
         ([1], [])
@@ -55,7 +55,7 @@ class Labels(NamedTuple):
 
 
 def read_labels(column: Any, name: str) -> Labels:
-    """A column of strings, integers or flags as labels: each as it is written, a missing one as "".
+    """Reads a column of strings, integers or flags as labels, each as it is written, a missing one as "".
 
     Raises
     ------
@@ -75,7 +75,7 @@ def read_labels(column: Any, name: str) -> Labels:
 
 
 def check_where(where: Any) -> dict[str | int, list[str]]:
-    """The labels that are wanted, by column.
+    """Checks the wanted labels, by column.
 
     >>> check_where({"event": "buy", 3: [1, 2], "verified": True})
     {'event': ['buy'], 3: ['1', '2'], 'verified': ['True']}
@@ -83,12 +83,12 @@ def check_where(where: Any) -> dict[str | int, list[str]]:
     Raises
     ------
     TypeError, ValueError
-        If it is no mapping of columns to labels, or names no label.
+        If the value is no mapping of columns to labels, or names no label.
     """
     if where is None:
         return {}
     if not isinstance(where, Mapping):
-        raise TypeError(f"where must be a mapping of columns to the labels that are wanted, got {where!r}")
+        raise TypeError(f"where must be a mapping of columns to the wanted labels, got {where!r}")
     wanted: dict[str | int, list[str]] = {}
     for column, labels in where.items():
         if isinstance(column, bool) or not isinstance(column, str | int):
@@ -101,12 +101,12 @@ def check_where(where: Any) -> dict[str | int, list[str]]:
 
 
 def pick_rows(labels: Labels, wanted: Sequence[str], name: str) -> NDArray[np.bool_]:
-    """The rows whose label is wanted, as a mask.
+    """Marks the rows whose label is wanted.
 
     Raises
     ------
     ValueError
-        If no row has a wanted label: the labels of the column are named.
+        If no row has a wanted label; the message names the labels of the column.
     """
     kept = np.isin(labels.codes, [place for text in wanted for place in labels.find(text)])
     if not kept.any():
@@ -120,7 +120,7 @@ def check_weights(weights: Any) -> dict[str, float] | None:
     Raises
     ------
     TypeError, ValueError
-        If it is no mapping of kinds to finite numbers.
+        If the value is no mapping of kinds to finite numbers.
     """
     if weights is None:
         return None
@@ -130,12 +130,12 @@ def check_weights(weights: Any) -> dict[str, float] | None:
 
 
 def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDArray[np.float64]:
-    """The weight of each label, of shape (n_labels,).
+    """Returns the weight of each label, of shape (n_labels,).
 
     Raises
     ------
     ValueError
-        If a kind of the column has no weight: the kinds are named with their numbers of rows.
+        If a kind of the column has no weight; the message names the kinds with their numbers of rows.
     """
     of_labels = np.full(len(labels.texts), np.nan)
     for kind, weight in weights.items():
@@ -143,19 +143,20 @@ def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDAr
     missing = [kind for kind, weight in zip(labels.texts, of_labels, strict=True) if np.isnan(weight)]
     if missing:
         raise ValueError(
-            f"weights must say what every kind of {name} counts, and do not say it of {_list_in_words(missing)}: the "
+            f"weights must name every kind of {name}, and lack {_list_in_words(missing)}: the "
             f"kinds are {_count_in_words(labels)}; a weight of 0 leaves a kind out"
         )
     return of_labels
 
 
 def tell_kinds(labels: Labels, name: str) -> None:
-    """Warns that events of several kinds all count alike, since nobody said otherwise."""
+    """Warns that events of several kinds all count the same, since the caller has not said otherwise."""
     if 1 < len(labels.texts) <= MOST_KINDS:
         example = ", ".join(f'"{kind}": 1' for kind in list(labels.counts())[:2])
         warn_caller(
-            f"{name} has {len(labels.texts)} kinds of events: {_count_in_words(labels)}. Each event counts alike. Say "
-            f"weights={{{example}, …}} to weigh them (0 leaves a kind out), or event=False to take no notice of them",
+            f"{name} has {len(labels.texts)} kinds of events: {_count_in_words(labels)}. Each event "
+            f"counts the same. Give weights={{{example}, …}} to weigh them (0 leaves a kind out), or "
+            "event=False to ignore the kinds",
             EventKindsWarning,
         )
 
@@ -168,9 +169,9 @@ class Wanted(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """The rows that are taken and what each counts, as arrays of shape (n,), and the kinds in words.
+    """The chosen rows and their weights, as arrays of shape (n,), and the kinds in words.
 
-    None stands for all rows, for 1, and for no kinds.
+    None means all rows, weights of 1, and no kinds.
     """
 
     rows: NDArray[np.bool_] | None
@@ -179,16 +180,16 @@ class Taken(NamedTuple):
 
 
 def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int | None, wanted: Wanted) -> Taken:
-    """The rows of a table that are wanted, and what each counts by its kind of event.
+    """Returns the wanted rows of a table, and the weight of each by its kind of event.
 
     Parameters
     ----------
     columns, names
-        The columns by their places, and what errors call them.
+        The columns by their places, and their names in errors.
     event
         The place of the column with the kinds of events, or None.
     wanted
-        What the caller asks for.
+        The events that the caller asks for.
 
     Raises
     ------
@@ -201,7 +202,9 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
         rows = picked if rows is None else rows & picked
     if event is None:
         if wanted.weights is not None:
-            raise ValueError("weights are of kinds of events, but the table has no column of kinds: name it by event=…")
+            raise ValueError(
+                "weights belong to kinds of events, but the table has no column of kinds: name it with event=…"
+            )
         return Taken(rows, None, None)
     labels = read_labels(columns[event], names[event])
     if wanted.weights is None:

@@ -1,4 +1,4 @@
-"""The door to pandas, polars and Arrow: frames made for the caller, and the caller's frames opened, by narwhals."""
+"""The bridge to pandas, polars and Arrow by narwhals: frames made for the caller, and the caller's frames opened."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ BACKENDS: tuple[Backend, ...] = ("pandas", "polars", "pyarrow")
 
 
 def installed_backends() -> list[Backend]:
-    """Names those of pandas, polars and pyarrow that can be imported here, in that order."""
+    """Returns the names of those of pandas, polars and pyarrow that can be imported here, in that order."""
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
 
 
@@ -50,10 +50,10 @@ def make_frame(columns: Mapping[str, NDArray[Any]], backend: Backend | None = No
 
 
 def open_frame(source: Any) -> "tuple[list[str], nw.DataFrame[Any]]":
-    """The names of a frame's columns, and the frame as one of narwhals, whose columns may be chosen by their places.
+    """Opens a frame: returns its columns' names, and a narwhals frame whose columns can be chosen by their places.
 
     Frames are those of pandas, polars and pyarrow, and objects with an Arrow stream or `__dataframe__`. Lazy frames are
-    collected. Names may come twice, as pandas and Arrow let them.
+    collected. Names may repeat, as in pandas and Arrow.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def open_frame(source: Any) -> "tuple[list[str], nw.DataFrame[Any]]":
 
 
 def _number_columns(source: Any) -> tuple[Any, list[str] | None]:
-    """The frame, and its names; its columns are named by their numbers where several have one name."""
+    """The frame and its names; if several columns have one name, the frame's columns are named by numbers."""
     kind = type(source).__module__.partition(".")[0], type(source).__name__
     if kind == ("pandas", "DataFrame"):
-        names = list(map(str, source.columns))  # pandas lets numbers be names
+        names = list(map(str, source.columns))  # names may be numbers in pandas
         return (source, names) if len(set(names)) == len(names) else (source.set_axis(_numbers(names), axis=1), names)
     if kind == ("pyarrow", "Table"):
         names = list(source.column_names)
@@ -112,7 +112,7 @@ def _from_interchange(source: Any) -> Any:
 
 
 def find_column(given: Any) -> "nw.Series[Any] | None":
-    """A series of pandas or polars, or an array of pyarrow, as one of narwhals; None for anything else."""
+    """Returns a series of pandas or polars, or an array of pyarrow, as one of narwhals; None for anything else."""
     if type(given).__module__.partition(".")[0] == "pyarrow" and hasattr(given, "dictionary_encode"):
         import pyarrow as pa
 
@@ -122,10 +122,9 @@ def find_column(given: Any) -> "nw.Series[Any] | None":
 
 
 def plain_column(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
-    """The content of a column: numbers and truth values as an array, where none is missing; else a list of Python
-    objects.
+    """The content of a column: numbers and truth values without gaps as an array; everything else as a list.
 
-    Categories are what they stand for, 128-bit integers and decimals without a fraction are int64 where all fit.
+    Categories are replaced by their values; 128-bit integers and decimals without a fraction become int64 if all fit.
     """
     column = decoded(column)
     dtype = column.dtype
@@ -137,13 +136,13 @@ def plain_column(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
 
 
 def plain_list(column: "nw.Series[Any]") -> list[Any]:
-    """The same as Python objects, None for what is missing."""
+    """The content of a column as Python objects, None for missing values."""
     plain = plain_column(column)
     return plain if isinstance(plain, list) else list(plain.tolist())
 
 
 def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
-    """A column of categories as what its categories are, which need not be strings; any other as it is."""
+    """A column of categories as the values of its categories, which need not be strings; any other column unchanged."""
     if column.dtype not in (nw.Categorical, nw.Enum):
         return column
     native = column.to_native()
@@ -159,11 +158,11 @@ def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
 
 
 def _narrow(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
-    """Integers of any width as int64 if all fit; else, and for decimals with a fraction, Python's own."""
+    """Integers of any width as int64 if all fit; otherwise, and for decimals with a fraction, as Python objects."""
     if _fraction_digits(column) <= 0 and not column.is_null().any():
         try:
             return column.cast(nw.Int64).to_numpy()
-        except Exception:  # one does not fit, which each library says in its own way
+        except Exception:  # one does not fit; each library raises another error
             return column.to_list()
     return column.to_list()
 

@@ -1,4 +1,4 @@
-"""Ids as callers give them: any collection as one array, and the texts that ids are written as."""
+"""Ids as callers give them: any collection as one array, and the texts of ids."""
 
 import numbers
 import re
@@ -18,10 +18,10 @@ _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 def parse_integer(text: str) -> int | None:
-    """The integer that a text is written as plainly, or None.
+    """Returns the integer of a plain text, or None.
 
-    Plainly are ASCII digits and at most a minus, within int64: what has a plus, a zero in front, a blank, an underscore
-    or digits of another script is another text than the id, and would be lost.
+    A plain text has ASCII digits and at most a minus, within int64. A text with a plus, a leading zero, a blank, an
+    underscore or digits of another script differs from the integer's own text, and would be lost.
 
     >>> [parse_integer(text) for text in ("-7", "07", "+7", " 7", "1_0", "７", str(2**63))]
     [-7, None, None, None, None, None, None]
@@ -42,16 +42,16 @@ def parse_id(text: str, kind: Kind) -> Id | None:
 
 
 def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
-    """`ids` as a 1-D array of int64 or of Python strings (dtype object), without a guess: nothing else is taken.
+    """Returns `ids` as a 1-D array of int64 or of Python strings (dtype object); other types are refused, not guessed.
 
     Parameters
     ----------
     ids
         One id, or any collection of n ids: a sequence, a set, an iterator, keys of a dict, an array of NumPy, a series
-        of pandas or polars, or an array of pyarrow. They are plain, nullable, 128-bit or categorical integers or
+        of pandas or polars, or an array of pyarrow. Ids are plain, nullable, 128-bit or categorical integers or
         strings, or decimals without a fraction.
     name
-        What errors call it.
+        The name of the argument in errors.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
     Raises
     ------
     TypeError
-        For floats, booleans, bytes, a mix of integers and strings, and anything else that is neither.
+        If ids are floats, booleans, bytes, a mix of integers and strings, or of any other type.
     ValueError
-        For a missing id or an integer beyond int64, naming its row.
+        If an id is missing, or an integer is beyond int64; the message names its row.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
     ...
     TypeError: ids must be all integers or all strings, got 1 (int) in row 1 after strings
     """
-    # Not through np.asarray: its fixed-width strings lose trailing NULs, and turn integers beside them into text.
+    # np.asarray would drop trailing NULs of strings, and turn integers beside strings into text.
     given = as_sequence(ids)
     if isinstance(given, list):
         return _objects_as_ids(given, name)
@@ -98,7 +98,7 @@ def as_ids(ids: Any, name: str = "ids") -> NDArray[Any]:
 
 
 def as_sequence(given: Any) -> NDArray[Any] | list[Any]:
-    """One thing as a list of it, and any collection of things as an array or a list; arrays as they are.
+    """Returns one thing as a list of it, and any collection of things as an array or a list; arrays stay unchanged.
 
     >>> as_sequence("ann"), as_sequence(("ann", "bob")), as_sequence(range(2))
     (['ann'], ['ann', 'bob'], array([0, 1]))
@@ -121,7 +121,7 @@ def as_sequence(given: Any) -> NDArray[Any] | list[Any]:
 
 
 def as_numbers(given: Any, name: str) -> NDArray[Any]:
-    """One code or any collection of codes as an array; whether they are right is for `check_codes`.
+    """Returns one code or any collection of codes as an array; `check_codes` checks them.
 
     >>> as_numbers({3, 1}, "items"), as_numbers(7, "items")
     (array([1, 3]), array([7]))
@@ -167,12 +167,12 @@ def _plain_id(value: Any, row: int, name: str) -> Id:
 
 
 def is_missing(value: Any) -> bool:
-    """Tells whether a Python object stands for what is not there: None, NaN, or pandas' own.
+    """Tells whether a Python object is a missing value: None, NaN, or pandas' own.
 
     >>> [is_missing(value) for value in (None, float("nan"), Decimal("nan"), np.datetime64("nat"), 0, "")]
     [True, True, True, True, False, False]
     """
-    value = value.as_py() if hasattr(value, "as_py") else value  # pyarrow's scalars
+    value = value.as_py() if hasattr(value, "as_py") else value  # a scalar of pyarrow
     if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     if isinstance(value, Decimal):
@@ -181,14 +181,14 @@ def is_missing(value: Any) -> bool:
 
 
 def object_array(values: list[Any]) -> NDArray[np.object_]:
-    """Python objects as an array of shape (n,), whatever they are."""
+    """Returns any Python objects as an array of shape (n,)."""
     array = np.empty(len(values), object)
     array[:] = values
     return array
 
 
 def check_text(strings: Iterable[str], name: str) -> None:
-    r"""Raises a ValueError that names the first string with a lone surrogate: no file, database or answer holds it.
+    r"""Raises a ValueError that names the first string with a lone surrogate: no file, database or answer can hold it.
 
     >>> check_text(["ann", "b\ud800"], "ids")
     Traceback (most recent call last):
@@ -206,7 +206,7 @@ def check_text(strings: Iterable[str], name: str) -> None:
 
 
 def strings_in(values: Iterable[Any]) -> Iterator[str]:
-    """Lists the strings of a column, also those of lists of categories; lists of numbers are passed over.
+    """Returns the strings of a column, also those in lists of categories; lists of numbers are passed over.
 
     >>> list(strings_in(["a", 1, ["b", "c"], [0.5, 1.5], None]))
     ['a', 'b', 'c']

@@ -1,4 +1,4 @@
-"""Interactions: who met what, how much and when, as immutable arrays of codes with the vocabularies of their ids."""
+"""Interactions: users, items, values and times as immutable arrays of codes, with the vocabularies of their ids."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -32,71 +32,73 @@ from fastrec.validation import check_choice, check_integer, check_size
 
 
 class Merged(NamedTuple):
-    """A matrix of interactions, and how many of its cells are made of several."""
+    """A matrix of interactions, and the number of its cells that merge several interactions."""
 
     matrix: CodeMatrix
     n_repeated: int
 
 
-# So many events without values are counted by a kernel of our own, in a third of the memory.
+# From this many events without values on, our own kernel counts them, in a third of the memory.
 MANY = 1 << 20
-# A share of tied neighbours that is told to whoever learns from order, where there are so many neighbours.
+# The share of tied neighbours that is reported to a model of order, if there are this many neighbours.
 MOST_TIED, MANY_NEIGHBORS = 0.2, 1000
 
 
 class TiedTimesWarning(UserWarning):
-    """Events of a user that have one time, whose order is that of the rows alone, given to a model of order."""
+    """A warning of a model of order: a user's events have equal times, so their order is that of the rows alone."""
 
 
-# Codes of which most are empty are ids, as far as one can tell: told from so many on, refused where less than one in
-# so many is met.
+# Codes of which most are empty are probably ids: a warning from the first number on, an error if fewer than one in the
+# second number occurs.
 MANY_CODES, MOST_EMPTY = 1000, 1000
 
 
 class EmptyCodesWarning(UserWarning):
-    """Codes of users or items most of which have no interaction, as ids have that were given for codes."""
+    """A warning: most codes of users or items have no interaction, as with ids given in place of codes."""
 
 
 class FarTimesWarning(UserWarning):
-    """Times that are far from all others, as those of another unit or of a wrong clock are."""
+    """A warning: some times are far from all others, as with another unit or a wrong clock."""
 
 
 class MergedEventsWarning(UserWarning):
-    """Several interactions of one user and item were merged, and how was not said with `duplicates=`."""
+    """A warning: several interactions of one user and item were merged, and `duplicates=` did not say how."""
 
 
 class Interactions:
-    """A table of interactions between users and items, as scikit-learn expects of an X: users are its samples.
+    """A table of interactions between users and items, in the form that scikit-learn expects of X: users are its
+    samples.
 
-    Immutable: arrays are read-only, every operation gives a new object. Made by `read_interactions` from files and
-    frames, by `Interactions.from_ids` from arrays of ids, or directly from codes.
+    The table is immutable: arrays are read-only, and every operation returns a new object. `read_interactions` makes it
+    from files and frames, `Interactions.from_ids` from arrays of ids; the constructor takes codes.
 
     Parameters
     ----------
     user_codes, item_codes : array-like of integers, shape (n_interactions,)
-        Who and what, as codes of `users` and `items`.
+        The user and the item of each interaction, as codes of `users` and `items`.
     values : array-like of numbers, shape (n_interactions,), optional
         Ratings, counts, seconds; kept as float32. None: every interaction counts 1.
     times : array-like of integers or datetime64, shape (n_interactions,), optional
-        When; kept as int64. Dates of whole minutes or longer are kept in seconds, what is finer than a nanosecond is
-        rounded down.
+        The time of each interaction, kept as int64. Dates in minutes or longer units are kept in seconds; units finer
+        than a nanosecond are rounded down.
     users, items : Vocabulary or array-like of ids, optional
         The ids behind the codes. None: the codes themselves, from 0 to the greatest one.
     time_unit : {"s", "ms", "us", "ns"}, optional
-        The unit of `times` since 1970 (UTC). None: times give an order and no date.
+        The unit of `times` since 1970 (UTC). None: times are only an order.
     duplicates : {"sum", "last", "max", "error"}, optional
-        What becomes of several interactions of one user and item: the sum of their values, the value of the last one
-        (by time, then by order), the greatest value, or an error at once. None: who reads the data decides, and says
-        so. Models of ratings take the last one, since a new rating replaces the old one; all others take the sum.
+        The way to merge several interactions of one user and item: the sum of their values, the value of the last one
+        (by time, then by order), the largest value, or an error at once. None: the model that reads the data decides,
+        and warns. Models of ratings take the last one, since a new rating replaces the old one; all others take the
+        sum.
     item_info : mapping of str to array-like, optional
         Facts about the items, such as `title`, each array aligned with the item codes.
 
     Raises
     ------
     ValueError
-        If lengths differ, a code is out of range, or a value is NaN or infinite: the row is named. If numeric times of
-        many interactions have two values only, as a flag has. If nearly all codes up to the greatest one have no
-        interaction, as with ids (an `EmptyCodesWarning` where most have none).
+        If lengths differ, a code is out of range, or a value is NaN or infinite; the message names the row. If numeric
+        times of many interactions have only two values, as a flag does. If nearly all codes up to the largest one have
+        no interaction, as with ids; if most have none, an `EmptyCodesWarning` is issued.
     TypeError
         If codes or times are not integers.
 
@@ -167,7 +169,7 @@ class Interactions:
             _ = self.matrix
 
     def _replace(self, **fields: Any) -> Self:
-        """A copy with some of its fields (by slot, without the underscore) replaced, and nothing checked again."""
+        """A copy with some fields (by slot, without the underscore) replaced; nothing is checked again."""
         new = type(self).__new__(type(self))
         for slot in self.__slots__:
             setattr(new, slot, getattr(self, slot))
@@ -189,21 +191,21 @@ class Interactions:
         time_unit: TimeUnit | None = None,
         duplicates: Duplicates | None = None,
     ) -> Self:
-        """The interactions of arrays of ids, as they stand in the caller's own tables.
+        """Makes interactions from arrays of ids, as the caller's own tables hold them.
 
         Parameters
         ----------
         users, items : collections of integers or of strings, of length n_interactions
-            Who and what, by id. The vocabularies are the distinct ids in ascending order.
+            The user and the item of each interaction, by id. The vocabularies are the distinct ids in ascending order.
         values, times, time_unit, duplicates
-            As in the class itself.
+            As in the class.
 
         Raises
         ------
         TypeError
             If ids are neither integers nor strings.
         ValueError
-            If an id is missing, or what the class itself refuses.
+            If an id is missing, or the class refuses the data.
 
         Examples
         --------
@@ -227,9 +229,9 @@ class Interactions:
         items: Vocabulary | ArrayLike | None = None,
         item_info: Mapping[str, ArrayLike] | None = None,
     ) -> Self:
-        """The interactions of a users × items matrix, sparse or dense: one for every cell that is not zero.
+        """Makes interactions from a users × items matrix, sparse or dense: one for every cell that is not zero.
 
-        Repeated entries of a sparse matrix are summed, as SciPy itself reads them.
+        Repeated entries of a sparse matrix are summed, as in SciPy.
 
         Examples
         --------
@@ -270,17 +272,17 @@ class Interactions:
 
     @property
     def time_unit(self) -> TimeUnit | None:
-        """The unit of `times` since 1970 in UTC; None where times are an order and no date."""
+        """The unit of `times` since 1970 in UTC; None if times are only an order."""
         return self._time_unit
 
     @property
     def users(self) -> Vocabulary:
-        """The ids of the users, also of those without an interaction here."""
+        """The ids of the users, even of those without an interaction here."""
         return self._users
 
     @property
     def items(self) -> Vocabulary:
-        """The ids of the items, also of those without an interaction here."""
+        """The ids of the items, even of those without an interaction here."""
         return self._items
 
     @property
@@ -290,8 +292,8 @@ class Interactions:
 
     @property
     def duplicates(self) -> Duplicates | None:
-        """The treatment of several interactions of one user and item: "sum", "last", "max", "error"; None:
-        not said.
+        """The policy for several interactions of one user and item: "sum", "last", "max", "error"; None if it was
+        not given.
         """
         return self._duplicates
 
@@ -317,7 +319,7 @@ class Interactions:
 
     @property
     def n_interactions(self) -> int:
-        """The number of interactions, repeated ones counted each."""
+        """The number of interactions; repeated ones count each."""
         return len(self._user_codes)
 
     def __len__(self) -> int:
@@ -327,8 +329,8 @@ class Interactions:
     def matrix(self) -> CodeMatrix:
         """Users × items: csr_array float32, int32 sorted indices, int64 indptr, read-only; made once and kept.
 
-        Several interactions of one user and item become one cell, by the policy of `duplicates`; their sum, where none
-        was said. An interaction of value 0 is a stored zero.
+        Several interactions of one user and item become one cell, by the policy of `duplicates`, or their sum without a
+        policy. An interaction of value 0 is a stored zero.
         """
         return self.matrix_by("sum")
 
@@ -339,7 +341,7 @@ class Interactions:
         return next(iter(self._merged.values())).n_repeated
 
     def matrix_by(self, policy: Duplicates) -> CodeMatrix:
-        """`matrix` as it is for who merges by `policy`; what `duplicates` says comes first.
+        """The matrix for a reader who merges by `policy`; the policy of `duplicates` comes first.
 
         Examples
         --------
@@ -376,7 +378,8 @@ class Interactions:
         Returns
         -------
         ndarray of shape (nnz,), or None
-            int32: a permutation in each row. Events of one time come in the order of their rows. None without times.
+            int32: a permutation in each row. Events with equal times follow the order of their rows. None without
+            times.
 
         Examples
         --------
@@ -385,7 +388,7 @@ class Interactions:
         """
         if self._times is None:
             return None
-        known = next(iter(self._merged.values()), None)  # whose entries are those of every policy
+        known = next(iter(self._merged.values()), None)  # every policy has the same entries
         matrix = self.matrix_by("last") if known is None else known.matrix
         by_time, ranks = self._rank_last_events()
         order = order_by_rank(matrix, ranks, self.n_interactions)
@@ -393,7 +396,7 @@ class Interactions:
         return order
 
     def tied_share(self) -> float:
-        """The share of neighbours in users' histories that have one time, so that the rows alone tell their order.
+        """The share of neighbours in users' histories with equal times, whose order is that of the rows alone.
 
         Of several events of a user and an item the last one counts. NaN if there are no times, or no neighbours.
 
@@ -410,9 +413,9 @@ class Interactions:
         return self._ties or Ties(0, float("nan"))
 
     def tell_merged(self, who: str, policy: str) -> None:
-        """Warns that somebody merges interactions by a policy of its own; of parts of one data set, once for all.
+        """Warns that a model merges interactions by its own policy; for parts of one data set, only once.
 
-        Nothing is said where `duplicates` says what to do, or no pair is repeated.
+        There is no warning if `duplicates` gives a policy, or no pair is repeated.
         """
         if self._duplicates is not None or not self.n_repeated or (self._is_part and who in self._told):
             return
@@ -423,27 +426,27 @@ class Interactions:
         )
         what = {"last": "the value of the last one", "sum": "the sum of their values"}[policy]
         warn_caller(
-            f"{several} several interactions; {who} takes {what}. Say duplicates={policy!r} if that is right, else "
+            f"{several} several interactions; {who} takes {what}. Give duplicates={policy!r} if that is right, or "
             'another of "sum", "last", "max" and "error" (an option of read_interactions and Interactions)',
             MergedEventsWarning,
             kind=(MergedEventsWarning, policy),
         )
 
     def tell_ties(self, who: str) -> None:
-        """Warns somebody who learns from order where much of it is that of the rows; once for a data set."""
+        """Warns a model of order if much of the order is that of the rows; once for each data set."""
         ties = self._find_ties()
         if ties.neighbors < MANY_NEIGHBORS or not ties.share > MOST_TIED or "ties" in self._told:
             return
         self._told.add("ties")
         warn_caller(
-            f"{ties.share:.0%} of the events that are neighbours in a user's history have one time, and {who} takes "
-            "them in the order of their rows. If that is not the order in which they came, give times that tell them "
-            "apart, or take a model without order",
+            f"{ties.share:.0%} of the events that are neighbours in a user's history have equal "
+            f"times, and {who} takes them in the order of their rows. If that is not their order, "
+            "give finer times, or take a model without order",
             TiedTimesWarning,
         )
 
     def tell_far_times(self, who: str) -> None:
-        """Warns that some times are far from all others, if they are, for somebody who reads them."""
+        """Warns the reader of the times if some are far from all others."""
         if self._times is None:
             return
         rows = find_far_times(self._times)
@@ -453,8 +456,8 @@ class Interactions:
         shown = as_datetimes(np.array([self._times[rows[0]], middle.min(), middle.max()]), self._time_unit)
         what = f"{len(rows):,} times are, the first" if len(rows) > 1 else "one time is,"
         warn_caller(
-            f"{who} reads times, of which some are far from all others: {what} in row {rows[0]} (counted from 0), "
-            f"{shown[0]}, where the others lie from {shown[1]} to {shown[2]}. Leave these out, or mend their unit",
+            f"{who} reads times, and some are far from all others: {what} in row {rows[0]} (counted from 0), "
+            f"{shown[0]}, while the others lie from {shown[1]} to {shown[2]}. Leave these out, or correct their unit",
             FarTimesWarning,
         )
 
@@ -486,7 +489,7 @@ class Interactions:
         )
 
     def describe_cell(self, user: int, item: int) -> str:
-        """The user and the item of a cell of the matrix by their ids, for messages.
+        """Describes the user and the item of a cell of the matrix by their ids, for messages.
 
         >>> Interactions([0], [0], users=["ann"], items=[7]).describe_cell(0, 0)
         "user 'ann' and item 7"
@@ -494,7 +497,7 @@ class Interactions:
         return f"user {self._users.decode([user]).item()!r} and item {self._items.decode([item]).item()!r}"
 
     def __getitem__(self, rows: Any) -> Self:
-        """The given users, in that order, with their interactions; the items stay.
+        """Returns the given users, in that order, with their interactions; the items stay.
 
         Parameters
         ----------
@@ -528,15 +531,15 @@ class Interactions:
         user_codes: ArrayLike | None = None,
         users: Vocabulary | ArrayLike | None = None,
     ) -> Self:
-        """The chosen interactions, with the same vocabularies: shape and codes stay.
+        """Returns the chosen interactions with the same vocabularies: shape and codes stay.
 
         Parameters
         ----------
         events : boolean mask of shape (n_interactions,), or array-like of integers
-            Which interactions, in the order wanted.
+            The interactions, in the wanted order.
         user_codes : array-like of integers, one for each chosen interaction, optional
-            Other users that these are of in the result, as codes of `users`. So an interaction may be chosen for
-            several of them. None: the users stay.
+            Other users for the chosen interactions, as codes of `users`, so that an interaction may be chosen for
+            several users. None: the users stay.
         users : Vocabulary or array-like of ids, optional
             The ids behind `user_codes`. None: the codes themselves, from 0 to the greatest one.
 
@@ -570,7 +573,7 @@ class Interactions:
         )
 
     def compact(self) -> Self:
-        """The same interactions without the users and items that have none: smaller vocabularies, new codes.
+        """Returns the same interactions without the users and items that have none: smaller vocabularies, new codes.
 
         Examples
         --------
@@ -583,12 +586,13 @@ class Interactions:
         return self._replace(users=users, user_codes=user_codes, items=items, item_codes=item_codes, item_info=info)
 
     def pseudonymised(self, key: bytes) -> Self:
-        """The same interactions of users with pseudonyms: models fitted with them, and their files, hold no user's id.
+        """Returns the interactions with pseudonyms for users: models fitted with them, and their files, hold no user's
+        id.
 
         Parameters
         ----------
         key : bytes
-            Of `pseudonym`, 16 to 64 bytes. It is kept nowhere.
+            The key of `pseudonym`, 16 to 64 bytes. It is kept nowhere.
 
         Examples
         --------
@@ -599,8 +603,7 @@ class Interactions:
         return self._replace(users=self._users.pseudonymised(key))
 
     def titles(self, codes: ArrayLike) -> list[str]:
-        """The text to show for each of the given items: its `title` in `item_info`, or its id if there is
-        none.
+        """Returns the text to show for each of the given items: its `title` in `item_info`, or its id if it has none.
 
         Examples
         --------
@@ -624,7 +627,7 @@ class Interactions:
         Returns
         -------
         DataFrame or Table
-            Ids as they were given; times as datetimes (UTC) where their unit is known.
+            Ids as they were given; times as datetimes (UTC) if their unit is known.
         """
         columns: dict[str, NDArray[Any]] = {
             "user": self._users.decode(self._user_codes),
@@ -702,7 +705,7 @@ class Interactions:
 
 
 def _check_events(events: NDArray[Any], length: int) -> NDArray[Any]:
-    """Places of interactions, which may be more than int32 can count; negative ones are no places from the end."""
+    """Places of interactions, which may exceed int32; negative ones are errors, and do not count from the end."""
     if not events.size:
         return np.empty(0, np.int64)
     if events.ndim != 1 or events.dtype.kind not in "iu":
@@ -719,7 +722,7 @@ def _row_key(rows: Any) -> NDArray[Any]:
 
 
 def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """The vocabulary of users or items, and their codes as read-only int32."""
+    """Returns the vocabulary of users or items, and their codes as read-only int32."""
     array = np.asarray(codes)
     if array.ndim != 1:
         raise ValueError(f"{side}_codes must be one-dimensional, got shape {array.shape}")
@@ -737,8 +740,8 @@ def _side(side: str, codes: ArrayLike, ids: Vocabulary | ArrayLike | None) -> tu
 
 
 def _tell_empty(side: str, codes: NDArray[Any], n: int) -> None:
-    """Warns where most of n codes have no interaction, as ids given for codes have; refuses it of nearly all of
-    them.
+    """Warns if most of n codes have no interaction, as with ids given in place of codes; refuses if nearly all have
+    none.
     """
     if n < MANY_CODES:
         return
@@ -746,8 +749,9 @@ def _tell_empty(side: str, codes: NDArray[Any], n: int) -> None:
     if 2 * met >= n:
         return
     message = (
-        f"{side}_codes has {met:,} different codes up to {n - 1:,}, so that {n - met:,} {side}s are empty. Ids are no "
-        "codes: from ids, make the data by Interactions.from_ids(users, items, ...) or read_interactions(...). If "
+        f"{side}_codes has {met:,} different codes up to {n - 1:,}, so that {n - met:,} {side}s are "
+        "empty. Ids are not codes: make data from ids with Interactions.from_ids(users, items, ...) "
+        "or read_interactions(...). If "
         f"these are codes, give {side}s=numpy.arange({n})"
     )
     if n > MOST_EMPTY * met:

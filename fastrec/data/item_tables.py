@@ -1,4 +1,4 @@
-"""Facts about items, such as titles, from tables: aligned with the codes of the interactions."""
+"""Facts about items, such as titles, read from tables and aligned with the codes of the interactions."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,9 +18,9 @@ from fastrec.data.vocabulary import Vocabulary
 
 
 class ItemColumns(NamedTuple):
-    """The columns of a table about items that a caller names; None: recognised.
+    """The columns of a table about items that a caller names; None: recognised by their names.
 
-    `item` is the column of the interactions, whose name is the next to be looked for where `id` is None.
+    `item` is the column of the interactions; if `id` is None, a column of that name is looked for first.
     """
 
     id: Selector
@@ -29,7 +29,7 @@ class ItemColumns(NamedTuple):
 
 
 def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encoding: str) -> Mapping[str, ArrayLike]:
-    """A table about items as arrays aligned with the codes of the vocabulary.
+    """Reads a table about items as arrays aligned with the codes of the vocabulary.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encodi
     columns
         The columns of the ids and titles.
     encoding
-        Of a text file.
+        The encoding of a text file.
 
     Raises
     ------
     ValueError
-        If it has no column of ids, names an item twice, or is about none of the items.
+        If the table has no column of ids, names an item twice, or has none of the items.
     """
     read: list[Any]
     if isinstance(info, Mapping):
@@ -71,7 +71,7 @@ def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encodi
     rows = row_of[_find(known, items)]
     if len(rows) and rows.max() < 0:
         raise ValueError(
-            f"item_info is about none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
+            f"item_info has none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
             f"interactions such as {items.ids[:1].tolist()}"
         )
     return {
@@ -82,7 +82,7 @@ def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encodi
 
 
 def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
-    """The code that each item has among the known ones, or -1: by how ids are written where their kinds differ."""
+    """The code of each item among the known ones, or -1; if the kinds of ids differ, their texts are compared."""
     if known.kind == items.kind:
         return known.encode(items.ids, unknown="code")
     known, items = (Vocabulary(list(map(str, side.ids.tolist()))) for side in (known, items))
@@ -90,7 +90,7 @@ def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
 
 
 def _align(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
-    """The column's entries at the given rows; -1 and missing ones are "" among strings and NaN among numbers."""
+    """The column's entries at the given rows; -1 and missing ones become "" among strings and NaN among numbers."""
     text = isinstance(column, TextColumn)
     values = _plain_values(column)
     chosen = [None if row < 0 or is_missing(values[row]) else values[row] for row in rows.tolist()]
@@ -109,7 +109,7 @@ def _plain_values(column: Any) -> list[Any]:
 
 
 def _as_numbers(values: list[Any], *, text: bool) -> NDArray[Any] | None:
-    """Integers as int64, other numbers and those with gaps as float64 with NaN; None if there is anything else."""
+    """Integers as int64, other numbers and those with gaps as float64 with NaN; None for any other column."""
     present = [value for value in values if value is not None]
     kinds = (int, float, np.integer, np.floating, Decimal, *((str,) if text else ()))
     if not present or not all(isinstance(value, kinds) for value in present):

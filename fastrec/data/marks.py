@@ -1,4 +1,4 @@
-"""Marks among ratings: -1 where others are at least 0, by which many data sets say "had, not rated"."""
+"""Marks among ratings: -1 among values of at least 0, by which many data sets mean "had, not rated"."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,11 +7,11 @@ from fastrec.notices import warn_caller
 
 
 class UnratedWarning(UserWarning):
-    """Some values are -1 and all others are at least 0, so that -1 may stand for "had, not rated"."""
+    """A warning: some values are -1 and all others are at least 0, so -1 may mean "had, not rated"."""
 
 
 def tell_unrated(values: NDArray[np.float32], name: str) -> None:
-    """Warn that -1 may be no rating, where it is the only negative value and some values are above 1."""
+    """Warns that -1 may be no rating, if it is the only negative value and some values are above 1."""
     negative = values < 0
     n_negative = int(np.count_nonzero(negative))
     if n_negative == 0 or values.max() <= 1 or not (values[negative] == -1).all():

@@ -1,23 +1,23 @@
-"""Pseudonyms: what stands for an id in files, and cannot be turned back, or found by trying, without a key."""
+"""Pseudonyms: texts in place of ids in files, which cannot be reversed, or found by trying, without a key."""
 
 from hashlib import blake2b
 
 from fastrec.data.ids import as_ids, check_text
 
 SHORTEST_KEY, LONGEST_KEY = 16, blake2b.MAX_KEY_SIZE
-_BYTES = 16  # two of a thousand million ids have one pseudonym with a chance of 1e-21
+_BYTES = 16  # among a thousand million ids, two share a pseudonym with a chance of 1e-21
 
 
 def pseudonym(user: int | str, key: bytes) -> str:
     """The pseudonym of an id: its BLAKE2b hash with a key, as 32 hexadecimal digits.
 
-    Who has the key can tell an id's pseudonym at any time; who has not can neither turn a pseudonym back nor try ids
-    until one fits. Keep the key apart from models and journals, and make it by `secrets.token_bytes(32)`.
+    The holder of the key can compute an id's pseudonym at any time. Nobody else can reverse a pseudonym, or try ids
+    until one fits. Keep the key apart from models and journals, and make it with `secrets.token_bytes(32)`.
 
     Parameters
     ----------
     user
-        An id. Types are told apart: 42 and "42" have two pseudonyms.
+        An id. Types differ: 42 and "42" have two pseudonyms.
     key
         16 to 64 bytes.
 
@@ -26,7 +26,7 @@ def pseudonym(user: int | str, key: bytes) -> str:
     ValueError
         If the key is too short or too long, or an id is missing.
     TypeError
-        If the key is no bytes, or the id neither an integer nor a string.
+        If the key is not bytes, or the id is neither an integer nor a string.
 
     Examples
     --------
@@ -56,5 +56,7 @@ def check_key(key: bytes) -> bytes:
     if not isinstance(key, bytes):
         raise TypeError(f"key must be bytes, such as secrets.token_bytes(32), got a {type(key).__name__}")
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
-        raise ValueError(f"key must have {SHORTEST_KEY} to {LONGEST_KEY} bytes, got {len(key)}: a short one is guessed")
+        raise ValueError(
+            f"key must have {SHORTEST_KEY} to {LONGEST_KEY} bytes, got {len(key)}: a short key can be guessed"
+        )
     return key

@@ -14,7 +14,7 @@ from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
 from fastrec.validation import check_choice, check_flag, name_options
 
-MOST_NAMED = 8  # columns without a role that are shown by name
+MOST_NAMED = 8  # the number of columns without a role that are shown by name
 
 
 @name_options
@@ -40,7 +40,7 @@ def read_interactions(
     encoding: str = "utf-8",
     quote: str | None = '"',
 ) -> Interactions:
-    """Interactions from a file or a frame: who, what, and if there are any how much and when.
+    """Reads interactions from a file or a frame: users, items, and values and times if there are any.
 
     Parameters
     ----------
@@ -49,29 +49,29 @@ def read_interactions(
         pandas, polars or pyarrow, or any object with ``__arrow_c_stream__`` or ``__dataframe__``.
     user, item : str or int, optional
         The columns of the ids, by name or number. None: recognised by usual names (user, userId, visitorid, …; item,
-        movieId, product_id, …); what was taken is shown by ``repr``.
+        movieId, product_id, …); ``repr`` shows the chosen columns.
     value, time : str, int or False, optional
         The columns of the values and times. None: recognised if there; False: none.
     event : str, int or False, optional
-        The column of the kinds of events, such as view and purchase. None: recognised if there, with a warning where it
-        has several kinds and neither `weights` nor `where` says what becomes of them; False: none.
+        The column of the kinds of events, such as view and purchase. None: recognised if there, with a warning if it
+        has several kinds and neither `weights` nor `where` is given; False: none.
     weights : mapping of str to float, optional
-        What an event of each kind counts, such as ``{"view": 1, "cart": 3, "purchase": 5}``: its value, or 1, is
-        multiplied by it. Every kind must be named; 0 leaves a kind out.
+        The weight of each kind of event, such as ``{"view": 1, "cart": 3, "purchase": 5}``. It multiplies the value of
+        an event, or 1. Every kind must be named; 0 leaves a kind out.
     where : mapping of columns to labels, optional
-        Only rows are taken whose column has one of the labels, such as ``{"event": ["cart", "purchase"]}``. Columns
+        The labels of the rows to take, by column, such as ``{"event": ["cart", "purchase"]}``. Columns
         are given by name or number, and a label may stand alone. Of several columns, a row must have a label of each.
-        In a column of flags, ``True`` and ``False`` are found however the file writes them (true, TRUE, yes, 1).
+        In a column of flags, ``True`` and ``False`` match every spelling (true, TRUE, yes, 1).
     duplicates : {"sum", "last", "max", "error"}, optional
-        What becomes of several interactions of one user and item. None: models of ratings take the last one, all others
-        the sum, with a warning; see `Interactions`.
+        The way to merge several interactions of one user and item. None: models of ratings take the last one, all
+        others the sum, with a warning; see `Interactions`.
     time_unit : {"s", "ms", "us", "ns"}, optional
-        The unit of numeric times since 1970. None: told by the type of the column, or by the numbers if all of them
-        lie between 1990 and 2100 in one unit; else unknown.
+        The unit of numeric times since 1970. None: recognised from the type of the column, or from the numbers if all
+        of them lie between 1990 and 2100 in one unit; otherwise unknown.
     ids : {"auto", "int", "str"}, or a pair of them for users and items
-        What ids become. "auto": integers from a column of integers, or one of a text file in which every id is written
-        as one; else strings. So what a text file gives hangs on all that is in it: name the kind where several files
-        have to fit, such as ``ids=(train.users.kind, train.items.kind)`` for a test set.
+        The type of the ids. "auto": integers from a column of integers, or from a column of a text file in which every
+        id is written as an integer; otherwise strings. So the type depends on the whole text file: name it if several
+        files must fit, such as ``ids=(train.users.kind, train.items.kind)`` for a test set.
     item_info : path, frame or mapping of str to array-like, optional
         A table with a column of item ids and facts about the items such as `title`; items that are not in the
         interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item. A column with
@@ -79,35 +79,35 @@ def read_interactions(
     items_id : str or int, optional
         The column of the item ids in `item_info`, by name or number. None: recognised (`id`, or a name of an item).
     title : str or int, optional
-        The column of the titles: of `item_info`, or of `source` where that is not given.
+        The column of the titles: in `item_info`, or in `source` without `item_info`.
     wide : bool
-        Whether the table is a matrix: a row for each user, whose id stands in the column `user` or in the first one,
-        and a column for each item, whose name is its id. Empty cells and zeros are no interactions.
+        Whether the table is a matrix: a row for each user, with the id in the column `user` or in the first one, and a
+        column for each item, with the id as its name. Empty cells and zeros are no interactions.
     delimiter : str, optional
-        What separates the columns of a text file, one or more characters. None: told by its first line.
+        The separator of the columns of a text file, one or more characters. None: recognised from its first line.
     header : bool, optional
         Whether the first line of a text file names the columns. None: it does, unless user and item are given by number
-        and a number stands in it; where that does not tell, an error asks.
+        and the line contains a number; in unclear cases an error asks.
     encoding : str
-        The encoding of a text file. The marks of UTF-8, UTF-16 and UTF-32 at its beginning are known.
+        The encoding of a text file. Byte-order marks of UTF-8, UTF-16 and UTF-32 are recognised.
     quote : str or None
         The character around fields of a text file that hold a delimiter, quotes (doubled) or the end of a line; None:
-        there is none, and quotes are letters.
+        there is none, and quotes are ordinary characters.
 
     Returns
     -------
     Interactions
-        Ids are in ascending order. In text files, they are integers if every one of the column is written as one
-        (int64, without leading zeros), else the strings, without the blanks around them. Times in ISO strings, such as
+        Ids are in ascending order. In text files, ids are integers if every one of the column is written as an int64
+        without leading zeros; otherwise they are strings, without the blanks around them. Times in ISO strings, such as
         `2020-01-31`, `2020-01-31T12:00:00.5Z`, `2020-01-31 12:00:00 UTC` or `… +0100`, are microseconds.
 
     Raises
     ------
     ValueError
-        If a column is not found or a field is missing or unreadable: file, column and row are named. If a file is not
-        written as the options say. If `item_info` is about none of the items.
+        If a column is not found, or a field is missing or unreadable; the message names file, column and row. If a file
+        is not in the format of the options. If `item_info` has none of the items.
     TypeError
-        If a column is of a type that cannot be used, such as ids that are floats.
+        If the type of a column cannot be used, such as ids that are floats.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def read_interactions(
 
 
 class Asked(NamedTuple):
-    """The events that are asked for, by names of columns, and the column of titles."""
+    """The wanted events, by names of columns, and the column of titles."""
 
     where: dict[str | int, list[str]]
     weights: dict[str, float] | None

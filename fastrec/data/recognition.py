@@ -1,4 +1,4 @@
-"""The roles of a table's columns: told by the caller, or by the names that are usual."""
+"""The roles of a table's columns: given by the caller, or recognised by their usual names."""
 
 import re
 from collections.abc import Container, Mapping, Sequence
@@ -24,8 +24,8 @@ class ItemRoles(NamedTuple):
     title: int | None
 
 
-# Compared without case, underscores, spaces and what follows a colon ("user_id:token" is "userid"). A name of an
-# earlier group wins over one of a later group; two of one group are for the caller to tell apart.
+# Names are compared without case, underscores, spaces and the part after a colon ("user_id:token" is "userid"). A name
+# of an earlier group wins over one of a later group; two names of one group are ambiguous, and the caller must choose.
 _NAMES: dict[str, tuple[str, ...]] = {
     "user": (
         "user userid uid",
@@ -69,7 +69,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "item id": ("id",),
 }
-# In a table with such a column and without one of users, the users of the orders stand in another table.
+# A table with such a column and without one of users has orders, whose users are in another table.
 _ORDERS = "order orderid invoice invoiceno invoiceid basket basketid transaction transactionid receipt receiptid"
 _OPTIONAL = ("value", "time", "event")
 UNREAD = "not read"  # the columns without a role, as data shows them beside the roles
@@ -84,7 +84,7 @@ def recognise(
     time: Selector,
     event: Selector = False,
 ) -> Roles:
-    """The columns of the roles, from what the caller said or from their names.
+    """Returns the columns of the roles, as given by the caller or recognised by their names.
 
     Raises
     ------
@@ -111,24 +111,27 @@ def recognise(
 
 
 def _advise(role: str, names: Sequence[str], found: Mapping[str, int | None]) -> str:
-    """The next step of somebody whose table has no column of a role."""
+    """Advises a caller whose table has no column of a role."""
     if any(map(_is_no_name, names)):
         return (
-            "the first line is no header, so give the columns by number, from 0, and header=False, such as user=0, "
+            "the first line is no header: give the columns by number, from 0, and header=False, such as user=0, "
             "item=1, header=False"
         )
     if role == "user" and any(name in _ORDERS.split() for name in map(_plain, names)):
         return (
-            "where the users of the orders stand in another table, join the two first (in pandas: "
-            "frame.merge(orders, on=…)); where each order is to be a user, name it by user=…"
+            "if another table has the users of the orders, join the two first (in pandas: "
+            "frame.merge(orders, on=…)); to make each order a user, name its column with user=…"
         )
     if role == "item" and len(names) > 2 and sum(place is not None for place in found.values()) == 1:
-        return "name it by item=…, or, if every further column is an item and its cells are values, say wide=True"
-    return f"name it by {role}=…, or, if the first line of the file is no header, give column numbers and header=False"
+        return "name it with item=…, or, if every further column is an item and its cells are values, give wide=True"
+    return (
+        f"name it with {role}=…, or, if the first line of the file is no header, give column numbers and header=False"
+    )
 
 
 def recognise_item_columns(names: Sequence[str], *, item: Selector, title: Selector) -> ItemRoles:
-    """The columns of ids and titles in a table about items, from what the caller said or from their names.
+    """Returns the columns of ids and titles in a table about items, as given by the caller or recognised by their
+    names.
 
     Raises
     ------
@@ -145,21 +148,21 @@ def recognise_item_columns(names: Sequence[str], *, item: Selector, title: Selec
         places = [find_column_by("items_id", item, names)]
     if len(places) != 1:
         could_be = f"could be any of {_quote([names[place] for place in places])}" if places else "was not recognised"
-        raise ValueError(f"the column of item ids {could_be} among {_quote(names)}: name it by items_id=…")
+        raise ValueError(f"the column of item ids {could_be} among {_quote(names)}: name it with items_id=…")
     titles = _find_all("title", names, places) if title is None else [find_column_by("title", title, names)]
     return ItemRoles(places[0], titles[0] if titles else None)
 
 
 def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mapping[str, Selector]) -> bool:
-    """Tells whether the first line of a file names its columns: as the caller said, or as it looks.
+    """Tells whether the first line of a file names its columns: as given by the caller, or by its look.
 
-    Columns that are not chosen by number have names, so there is a header. Where both ids are chosen by number, a line
+    Columns that are not chosen by number have names, so there is a header. If both ids are chosen by number, a line
     with a number in place of a name is an interaction.
 
     Raises
     ------
     ValueError
-        If that cannot be told.
+        If the line does not show it.
 
     Examples
     --------
@@ -179,13 +182,13 @@ def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mappin
     if any(map(_is_no_name, first)):
         return False
     raise ValueError(
-        f"the first line, {_quote(first)}, may name the columns or be the first interaction: say header=True or "
-        "header=False (--header or --no-header)"
+        f"the first line, {_quote(first)}, may name the columns or be the first interaction: give "
+        "header=True or header=False (--header or --no-header)"
     )
 
 
 def _is_no_name(field: str) -> bool:
-    """Tells whether a field is a number or a date, as values are and names are not."""
+    """Tells whether a field is a number or a date, which values are and names are not."""
     return (
         re.fullmatch(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*|\s*[0-9]{4}-[0-9]{2}-[0-9]{2}.*", field)
         is not None
@@ -193,7 +196,7 @@ def _is_no_name(field: str) -> bool:
 
 
 def refuse_table(X: Any, name: str) -> None:
-    """Raises a TypeError where X is a table of interactions, a row for each, and a matrix of users and items is wanted.
+    """Raises a TypeError if X is a table of interactions, a row for each, instead of a matrix of users and items.
 
     >>> refuse_table([[1, 0], [0, 1]], "X")
     """
@@ -201,7 +204,7 @@ def refuse_table(X: Any, name: str) -> None:
     if 2 <= len(columns) <= 20 and _find_all("user", columns) and _find_all("item", columns):
         raise TypeError(
             f"{name} must be Interactions or a matrix of shape (n_users, n_items), got a table with the columns "
-            f"{_quote(columns)}: make Interactions of it by fastrec.read_interactions(…)"
+            f"{_quote(columns)}: make Interactions from it with fastrec.read_interactions(…)"
         )
 
 
@@ -210,7 +213,7 @@ def _find_named(role: str, selector: Selector, names: Sequence[str]) -> int | No
 
 
 def find_column_by(role: str, selector: Selector, names: Sequence[str]) -> int:
-    """The place of the column that a caller gives by its name or number; `role` is the name that errors give it.
+    """Returns the place of the column that a caller gives by name or number; `role` is its name in errors.
 
     >>> find_column_by("user", "who", ["when", "who"]), find_column_by("user", 0, ["when", "who"])
     (1, 0)
@@ -233,20 +236,20 @@ def _find_usual(role: str, names: Sequence[str], taken: set[int]) -> int | None:
     places = _find_all(role, names, taken)
     if len(places) > 1:
         raise ValueError(
-            f"the {role} column could be any of {_quote([names[place] for place in places])}: name it by {role}=…"
+            f"the {role} column could be any of {_quote([names[place] for place in places])}: name it with {role}=…"
         )
     return places[0] if places else None
 
 
 def _find_all(role: str, names: Sequence[str], taken: Container[int] = ()) -> list[int]:
-    """The places of the names of the first group that has any."""
+    """Returns the places of the names of the first group that has any."""
     plain = [_plain(name) for name in names]
     found = ([p for p, name in enumerate(plain) if name in group.split() and p not in taken] for group in _NAMES[role])
     return next((places for places in found if places), [])
 
 
 def _plain(name: str) -> str:
-    """A name as names are compared."""
+    """Returns a name in the form in which names are compared."""
     return re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower())
 
 

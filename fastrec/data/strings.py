@@ -1,4 +1,4 @@
-"""Strings as one block of UTF-8 bytes with offsets: how ids and titles lie in files, no Python object for each."""
+"""Strings as one block of UTF-8 bytes with offsets: the form of ids and titles in files, without Python objects."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastrec.fields import Array
 
-# Lone surrogates are legal in a Python str and occur in file names and scraped ids; UTF-8 proper refuses them.
+# Lone surrogates are legal in a Python str, and occur in file names and scraped ids; strict UTF-8 refuses them.
 ERRORS = "surrogatepass"
 STRINGS_AT_ONCE = 1 << 14
 OFFSETS = Array(("n + 1",), "int64", below="bytes", order="ends")
@@ -21,7 +21,7 @@ def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.
     Parameters
     ----------
     strings
-        Any n strings; empty ones, NULs and lone surrogates come back from `unpack_strings` as they were.
+        Any n strings; empty ones, NULs and lone surrogates come back unchanged from `unpack_strings`.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def unpack_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.object_]:
-    """The strings of a block made by `pack_strings`, as an object array of shape (n,).
+    """Unpacks the strings of a block made by `pack_strings`, as an object array of shape (n,).
 
     Raises
     ------
@@ -62,7 +62,7 @@ def unpack_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArr
 
 
 def check_block(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
-    """Raises a ValueError unless bytes and offsets have the types and ends of a block; looks at no string."""
+    """Raises a ValueError unless bytes and offsets have the types and ends of a block; reads no string."""
     if utf8.dtype != np.uint8 or utf8.ndim != 1 or offsets.ndim != 1 or offsets.dtype != np.int64 or not len(offsets):
         raise ValueError(
             "a block of strings is 1-D uint8 bytes with 1-D int64 offsets, one more than there are strings"
@@ -72,7 +72,7 @@ def check_block(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
 
 
 def is_rising(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArray[np.int32]) -> bool:
-    """Tells whether each string of a block is above the one before, byte by byte, in the order of these codes.
+    """Tells whether each string of a block is above the one before, byte by byte, which is the order of code points.
 
     >>> utf8, offsets = pack_strings(["b", "a", "ab"])
     >>> is_rising(utf8, offsets, np.array([1, 2, 0])), is_rising(utf8, offsets, np.array([2, 1, 0]))
@@ -92,7 +92,7 @@ def is_rising(utf8: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArra
 
 
 def _ties_rise(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], ties: NDArray[np.intp]) -> bool:
-    """Tells whether of strings whose first eight bytes are alike the one after each of `ties` is above it."""
+    """Tells whether, for strings with equal first eight bytes, the one after each of `ties` is above it."""
     lengths, depth = ends - starts, 8
     while len(ties):
         spent = (lengths[ties] <= depth) & (lengths[ties + 1] <= depth)
@@ -107,7 +107,7 @@ def _ties_rise(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], ti
 
 
 def _words(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.uint64]:
-    """The first eight bytes of each string as one number that sorts as they do; zeros follow shorter strings."""
+    """Returns the first eight bytes of each string as one number in the same order; zeros follow shorter strings."""
     sizes = np.clip(ends - starts, 0, 8)
     shifts = np.minimum(64 - 8 * sizes, 63).astype(np.uint64)
     taken = words[np.minimum(starts, len(words) - 1)].astype(np.uint64)
@@ -117,13 +117,13 @@ def _words(words: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> NDA
 def check_strings(utf8: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
     """Raises a ValueError unless every string of a block can be read: offsets never fall, and all is UTF-8.
 
-    As bytes that are UTF-8 as a whole are so between any two beginnings of characters, no string is made.
+    Bytes that are UTF-8 as a whole are UTF-8 between any two starts of characters, so no string is made.
     """
     check_block(utf8, offsets)
     OFFSETS.check("the offsets of a block of strings", offsets, {"bytes": len(utf8)}, ranges=True)
     starts = offsets[:-1][offsets[:-1] < offsets[1:]]
     if (utf8[starts] & 0xC0 == 0x80).any():
-        raise ValueError("a string of a block begins within a character")
+        raise ValueError("a string of a block starts within a character")
     for first in range(0, len(starts), STRINGS_AT_ONCE):
         last = first + STRINGS_AT_ONCE
         end = starts[last] if last < len(starts) else len(utf8)

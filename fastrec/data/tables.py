@@ -1,4 +1,4 @@
-"""Tables opened: text files, Parquet files and frames, with the names of their columns and any of these."""
+"""Opened tables: text files, Parquet files and frames, with the names of their columns and access to each."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from fastrec.data.recognition import Selector
 from fastrec.data.text import TextFile
 from fastrec.validation import check_flag
 
-BATCH = 1 << 18  # rows of Parquet that are read at a time
+BATCH = 1 << 18  # rows of Parquet read at a time
 
 
 @contextmanager
 def naming(source: Any) -> Iterator[None]:
-    """Errors name the file that is read, and are Python's own, whatever library found them."""
+    """Makes errors name the file that is read, with the exceptions of Python itself, whatever library raised them."""
     is_file = isinstance(source, str | os.PathLike)
     try:
         yield
@@ -36,7 +36,7 @@ def naming(source: Any) -> Iterator[None]:
 
 
 class FrameTable:
-    """A frame as `read_interactions` sees it: the names of its columns, and any of them."""
+    """A frame as `read_interactions` reads it: the names of its columns, and each column."""
 
     def __init__(self, source: Any) -> None:
         self.names, self.frame = open_frame(source)
@@ -47,12 +47,12 @@ class FrameTable:
 
 
 class ParquetTable:
-    """A Parquet file, of which only what is asked for is read, a column at a time, by pyarrow.
+    """A Parquet file, of which pyarrow reads only the wanted columns, one at a time.
 
     Parameters
     ----------
     path
-        A file whose columns have a name each, and no fields within.
+        A file whose columns have distinct names, and no nested fields.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,16 +63,18 @@ class ParquetTable:
 
     @property
     def is_plain(self) -> bool:
-        """Tells whether columns can be told by their names."""
+        """Tells whether names identify the columns."""
         return bool(self._file.metadata.num_columns == len(set(self.names)) == len(self.names))
 
     def read(self, places: list[int]) -> list[Any]:
         """The columns at the given places, as narwhals Series."""
-        self._pool.release_unused()  # of the columns before, which pyarrow would keep
+        self._pool.release_unused()  # pyarrow would keep the memory of earlier columns
         return [open_frame(self._file.read(columns=[self.names[place]]))[1][:, 0] for place in places]
 
     def integers(self, place: int) -> NDArray[Any] | None:
-        """A column of integers, none of which is missing, read a batch at a time into one array; else None."""
+        """Reads a column of integers without gaps, a batch at a time, into one array; returns None for any other
+        column.
+        """
         from pyarrow import types
 
         if not types.is_integer(self._file.schema_arrow.field(place).type):
@@ -94,12 +96,12 @@ Table: TypeAlias = TextFile | FrameTable | ParquetTable
 
 
 class Columns(Mapping[int, Any]):
-    """The columns of a table at some places: of Parquet each is read when it is asked for, and kept by the asker alone.
+    """The columns of a table at some places; a Parquet column is read on demand, and only the caller keeps it.
 
     Parameters
     ----------
     table, places
-        The table, and the places that can be asked for.
+        The table, and the places of its columns that may be read.
     """
 
     def __init__(self, table: Table, places: list[int]) -> None:
@@ -110,7 +112,7 @@ class Columns(Mapping[int, Any]):
         return self._read[place] if place in self._read else self._table.read([place])[0]
 
     def ids(self, place: int) -> Any:
-        """A column of ids; integers of Parquet as a plain array, which takes no room beside it."""
+        """A column of ids; integers of Parquet become a plain array, without further memory."""
         integers = self._table.integers(place) if isinstance(self._table, ParquetTable) else None
         return self[place] if integers is None else integers
 
@@ -124,7 +126,7 @@ class Columns(Mapping[int, Any]):
 def open_table(
     source: Any, form: Mapping[str, Any], chosen: Mapping[str, Selector]
 ) -> TextFile | FrameTable | ParquetTable:
-    """A file or a frame, with the names of its columns; `chosen` are the columns asked for, by role."""
+    """Opens a file or a frame, with the names of its columns; `chosen` are the columns asked for, by role."""
     if form["header"] is not None:
         check_flag("header", form["header"])
     if not isinstance(source, str | os.PathLike):
@@ -140,7 +142,7 @@ def open_table(
 
 
 def _begins(path: Path, magic: bytes) -> bool:
-    if not path.is_file():  # a pipe is read once
+    if not path.is_file():  # a pipe can be read only once
         return False
     with path.open("rb") as file:
         return file.read(len(magic)) == magic

@@ -1,4 +1,4 @@
-"""Delimited text files: opened, brought to UTF-8, checked record by record, and taken apart into columns."""
+"""Delimited text files: opened, converted to UTF-8, checked record by record, and split into columns."""
 
 import bz2
 import codecs
@@ -25,7 +25,7 @@ DELIMITERS = (",", "\t", ";", "|", "::")
 _HEAD_BYTES = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _NO_SIZES = np.empty(0, np.int64)
-# Marks at the beginning of a text, the longer ones first: UTF-32's begins as UTF-16's does.
+# Byte-order marks, the longer ones first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -45,11 +45,11 @@ class TextFormat(NamedTuple):
 
 
 class TextFile:
-    """A delimited text file: its column names, and any of its columns.
+    """A delimited text file: the names of its columns, and each column.
 
-    A record is a line: it ends at a line feed, or a carriage return and a line feed. Empty lines are skipped, a
-    byte-order mark too. A field with a delimiter, a quote or the end of a line in it stands in quotes altogether, and
-    quotes within it are doubled (RFC 4180). What is written otherwise is an error that names its line.
+    A record is a line, which ends at a line feed, or a carriage return and a line feed. Empty lines and a byte-order
+    mark are skipped. A field that contains a delimiter, a quote or a line end is quoted as a whole, and quotes in it
+    are doubled (RFC 4180). Anything else is an error that names its line.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ class TextFile:
     delimiter, quote, encoding, header
         As in `read_interactions`.
     chosen
-        The columns that are asked for, by role, which may tell whether the first line is a header.
+        The columns that are asked for, by role; they may show whether the first line is a header.
 
     Raises
     ------
     ValueError
-        If it is empty, binary or broken, is not of its encoding, or may or may not have a header.
+        If the file is empty, binary or damaged, is not in its encoding, or its header is unclear.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class TextFile:
         Raises
         ------
         ValueError
-            If a line has more or fewer fields than the first, or quotes stand where they must not.
+            If a line has more or fewer fields than the first, or quotes are misplaced.
         """
         return self._take(self._text[self._body :], places, len(self.names))
 
@@ -140,16 +140,17 @@ class TextFile:
         said = {
             kernels.RAGGED: f"it has {facts[kernels.GOT]} fields between {self.format.delimiter!r}, not "
             f"{facts[kernels.FIELDS]} as the first line has",
-            kernels.QUOTE_INSIDE: f"a quote ({quote}) stands within a field: fields with quotes stand in quotes, and "
-            "theirs are doubled; quote=None takes quotes for letters",
-            kernels.AFTER_QUOTE: f"something follows a closing quote ({quote}): quotes within a field are doubled; "
-            "quote=None takes quotes for letters",
-            kernels.OPEN_QUOTE: f"a quote ({quote}) is never closed; quote=None takes quotes for letters",
-            kernels.CARRIAGE_RETURN: "a carriage return stands without a line feed: lines end in a line feed",
-            kernels.NUL: "it holds a NUL byte, as binary files and UTF-16 without a mark do, which is read by "
+            kernels.QUOTE_INSIDE: f"a quote ({quote}) occurs within a field: quote the whole field and double "
+            "its quotes; "
+            "quote=None reads quotes as letters",
+            kernels.AFTER_QUOTE: f"something follows a closing quote ({quote}): double the quotes within a field; "
+            "quote=None reads quotes as letters",
+            kernels.OPEN_QUOTE: f"a quote ({quote}) is never closed; quote=None reads quotes as letters",
+            kernels.CARRIAGE_RETURN: "a carriage return has no line feed after it: lines end in a line feed",
+            kernels.NUL: "it holds a NUL byte, as binary files do; read UTF-16 without a mark with "
             'encoding="utf-16-le"',
         }[kind]
-        looks = "; the file looks like JSON, and what is read is delimited text, Parquet or a frame"
+        looks = "; the file looks like JSON: give delimited text, Parquet or a frame"
         json = looks if self._text[:1].tobytes() in (b"{", b"[") else ""
         return ValueError(f"{self.path} cannot be read: line {line}, {shown!r}: {said}{json}")
 
@@ -160,7 +161,7 @@ def _check_encoding(encoding: str) -> str:
     try:
         "".encode(encoding)
         return codecs.lookup(encoding).name
-    except (LookupError, ValueError):  # also of names that no codec can have, and of codecs of no text
+    except (LookupError, ValueError):  # names that no codec can have, and codecs that are not of text
         raise ValueError(f"unknown encoding {encoding!r}") from None
 
 
@@ -179,7 +180,7 @@ def _check_delimiter(delimiter: str, quote: str | None) -> None:
 def _guess_delimiter(text: str, quote: str | None) -> str:
     line = next((line for line in text.split("\n") if line.strip()), "")
     if quote:
-        line = "".join(line.split(quote)[::2])  # what stands between quotes does not count
+        line = "".join(line.split(quote)[::2])  # the parts between quotes do not count
     counts = {delimiter: line.count(delimiter) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
     return best if counts[best] else ","
@@ -189,7 +190,9 @@ def _guess_delimiter(text: str, quote: str | None) -> str:
 
 
 def _as_utf8(content: Any, path: Path, encoding: str) -> NDArray[np.uint8]:
-    """A text as UTF-8 without a mark, over the same memory where it is that; a mark wins over the default encoding."""
+    """Returns a text as UTF-8 without a mark, over the same memory if it is UTF-8; a mark wins over the default
+    encoding.
+    """
     mark, told = next(((mark, told) for mark, told in _MARKS if content[:4].startswith(mark)), (b"", encoding))
     if told != encoding and encoding not in ("utf-8", "utf-8-sig", told.removesuffix("-le").removesuffix("-be")):
         raise ValueError(f"{path} begins with the mark of {told}, but encoding is {encoding!r}")
@@ -204,7 +207,7 @@ def _as_utf8(content: Any, path: Path, encoding: str) -> NDArray[np.uint8]:
 
 
 def _check_bytes(text: memoryview, path: Path, encoding: str) -> None:
-    """Raises a ValueError that names the line where the bytes are not of the encoding."""
+    """Raises a ValueError that names the line if the bytes are not in the encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, max(len(text), 1), _BLOCK_BYTES):
         block = text[start : start + _BLOCK_BYTES]
@@ -220,14 +223,14 @@ def _check_bytes(text: memoryview, path: Path, encoding: str) -> None:
 
 
 def _read_content(path: Path) -> Any:
-    """The bytes of a file, unpacked; mapped into memory where they lie there as they are."""
+    """Returns the bytes of a file, decompressed; an uncompressed file is memory-mapped."""
     with path.open("rb") as file:
         head = file.read(10)
         opener = next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
         if opener is None:
             try:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if head else b""
-            except (OSError, ValueError):  # a pipe, or a file system that maps nothing
+            except (OSError, ValueError):  # a pipe, or a file system without memory-mapping
                 return head + file.read()
     try:
         with opener(path) as unpacked:
@@ -260,7 +263,7 @@ def _open_zstd(path: Path) -> IO[bytes]:
     raise ImportError(f"{path} needs Python 3.14, pyarrow or zstandard: pip install 'fastrec[frames]'")
 
 
-# By what a file begins with, whatever it is called.
+# The first bytes of a file decide, whatever its name.
 _OPENERS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
     *((b"BZh%d1AY&SY" % level, bz2.open) for level in range(1, 10)),

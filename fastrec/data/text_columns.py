@@ -1,4 +1,4 @@
-"""A column of text as one block of bytes: its integers, numbers and distinct strings, read by kernels."""
+"""A column of text as one block of bytes; kernels read its integers, numbers and distinct strings."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fastrec.data.strings import pack_strings
 from fastrec.kernels import text as kernels
 from fastrec.matrix.arrays import readonly
 
-# Powers of ten that float64 holds exactly.
+# Powers of ten that float64 represents exactly.
 _POWERS = readonly(10.0 ** np.arange(23))
 _NUMBER = re.compile(
     r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE | re.ASCII
@@ -65,14 +65,12 @@ class TextColumn:
         return [block[start:stop].decode() for start, stop in pairwise(bounds)]
 
     def integers(self) -> NDArray[np.int64] | None:
-        """The fields as integers, where every one is written as one plainly
-        (`fastrec.data.ids.parse_integer`).
-        """
+        """The fields as integers, if every one is written as a plain integer (`fastrec.data.ids.parse_integer`)."""
         numbers = np.empty(len(self), np.int64)
         return numbers if kernels.parse_integers(self.utf8, self.offsets, numbers) < 0 else None
 
     def no_integer(self) -> int:
-        """The first row that is no integer written plainly, or -1."""
+        """The first row that is no plain integer, or -1."""
         return int(kernels.parse_integers(self.utf8, self.offsets, np.empty(len(self), np.int64)))
 
     def numbers(self) -> NDArray[np.int64] | NDArray[np.float64]:
@@ -96,14 +94,14 @@ class TextColumn:
         return numbers
 
     def letters(self) -> NDArray[np.uint8] | None:
-        """The fields as rows of bytes, of shape (n, width), where they are equally long; else None."""
+        """The fields as rows of bytes, of shape (n, width), if they have equal lengths; otherwise None."""
         lengths = np.diff(self.offsets)
         if not len(self) or not lengths[0] or (lengths != lengths[0]).any():
             return None
         return self.utf8.reshape(len(self), int(lengths[0]))
 
     def distinct(self) -> tuple[list[str], NDArray[np.int32]]:
-        """The distinct fields in ascending order, and the place of every row's among them."""
+        """The distinct fields in ascending order, and the place of every row's field among them."""
         codes = np.empty(len(self), np.int32)
         table = np.full(_FIRST_TABLE, -1, np.int32)
         hashes, examples = np.empty(len(table), np.uint64), np.empty(len(table), np.int64)
@@ -126,7 +124,7 @@ def _longer(array: NDArray[Any]) -> NDArray[Any]:
 
 
 class NoNumberError(ValueError):
-    """A field that is no number, and its row."""
+    """An error about a field that is no number, with its row."""
 
     def __init__(self, row: int, text: str) -> None:
         super().__init__(row, text)

@@ -14,15 +14,14 @@ from fastrec.fields import Array, Fields, Sizes, check_fields
 from fastrec.matrix.arrays import check_codes
 from fastrec.validation import check_choice
 
-# A table over the whole range of integer ids is worth it up to this many entries for each id and query.
+# A table over the whole range of integer ids pays off up to this many entries for each id and query.
 _TABLE_SPREAD = 8
-# Where there are no ids, users and items are told by number. Such a number may make a vocabulary at most twice as
-# large, and so many more.
+# Without ids, users and items are numbers. A number may make a vocabulary at most twice as large, plus so many more.
 LEEWAY = 1000
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only array with the same content: the array itself if nobody can write to it, else a copy."""
+    """Returns a read-only array with the same content: the array itself if nobody can write to it, otherwise a copy."""
     if array.flags.writeable:
         array = array.copy()
         array.flags.writeable = False
@@ -35,14 +34,14 @@ STRINGS: Fields = {
     "offsets": OFFSETS,
     "order": Array(("n",), "int32", least=0, below="n", order="distinct", absent=True),
 }
-"""The arrays that a vocabulary is made of: integers, or strings."""
+"""The arrays of a vocabulary: integers, or strings."""
 
 
 class Vocabulary:
-    """The ids of all users, or of all items, in the order of their codes: a fixed map between the two.
+    """The ids of all users, or of all items, in the order of their codes: a fixed map between ids and codes.
 
     An *id* is the caller's own, an integer (int64) or a string; a *code* is its place in the vocabulary, an int32.
-    A vocabulary never changes. `extended` gives a larger one in which every id keeps its code.
+    A vocabulary never changes. `extended` returns a larger one in which every id keeps its code.
 
     Parameters
     ----------
@@ -104,19 +103,21 @@ class Vocabulary:
         self._utf8 = utf8
         self._offsets = offsets
         self._ascending = ascending  # None: not known yet
-        self._order = order  # codes in ascending order of their ids, where that is not the order of the codes
+        self._order = order  # codes in ascending order of their ids, if that is not the order of the codes
         self._lookup = None
         self._table: NDArray[np.int32] | None = None
 
     @classmethod
     def from_sorted(cls, ids: NDArray[Any]) -> Self:
-        """A vocabulary of an array known to be strictly ascending: int64, or Python strings (object); not checked."""
+        """Makes a vocabulary of an array that must be strictly ascending (not checked): int64, or Python strings
+        (object).
+        """
         new = cls.__new__(cls)
         new._set("str" if ids.dtype == object and len(ids) else "int", len(ids), ids=ids, ascending=True)
         return new
 
     def picked(self, codes: NDArray[Any]) -> "Vocabulary":
-        """A vocabulary of some of the ids, in the order of their codes given: distinct and in range, not checked."""
+        """Makes a vocabulary of some of the ids, in the order of their codes: distinct and in range (not checked)."""
         new = Vocabulary.__new__(Vocabulary)
         rising = self._ascending is True and bool((codes[1:] > codes[:-1]).all())
         new._set(self._kind, len(codes), ids=self.ids[codes], ascending=rising or None)
@@ -124,7 +125,7 @@ class Vocabulary:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The vocabulary that `to_arrays` gave, over the same memory: no id is looked at before it is asked for.
+        """Makes the vocabulary that `to_arrays` wrote, over the same memory; no id is read before it is needed.
 
         Parameters
         ----------
@@ -134,7 +135,7 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If arrays are missing, or of another type or shape.
+            If an array is missing, or has another type or shape.
         """
         new = cls.__new__(cls)
         sizes: Sizes = {}
@@ -151,9 +152,9 @@ class Vocabulary:
         return new
 
     def check_content(self) -> None:
-        """Raises a ValueError where ids are no UTF-8, occur twice, or are not in the order that they are said to be in.
+        """Raises a ValueError if ids are not UTF-8, occur twice, or are not in the stated order.
 
-        `from_arrays` looks at no id, so that a file is mapped in no time; what others may have made is checked by this.
+        `from_arrays` reads no id, so that mapping a file is fast; this checks a file from an untrusted source.
         """
         sizes = {"n": self._length}
         if self._kind == "int":
@@ -166,16 +167,16 @@ class Vocabulary:
         if self._ascending is not None:
             order = np.arange(self._length, dtype=np.int32) if self._order is None else self._order
             if not is_rising(utf8, offsets, order):
-                raise ValueError("the ids of a vocabulary must each be there once, and its order that of the ids")
+                raise ValueError("the ids of a vocabulary must be distinct, and its order that of the ids")
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The vocabulary as plain arrays, for a file.
+        """Returns the vocabulary as plain arrays, for a file.
 
         Returns
         -------
         dict of str to ndarray
             Integers: `ids`, int64. Strings: `utf8`, one block of uint8, and `offsets`, int64 of shape (n + 1,), with
-            `order`, the int32 codes in ascending order of their ids, where that is not the order of the codes.
+            `order`, the int32 codes in ascending order of their ids, if that is not the order of the codes.
 
         Examples
         --------
@@ -204,7 +205,7 @@ class Vocabulary:
 
     @property
     def reach(self) -> int | None:
-        """Below what an id must be to be added by `extended`; None if any id may be."""
+        """The bound below which an id must lie to be added by `extended`; None if any id may be added."""
         return None
 
     @property
@@ -244,14 +245,14 @@ class Vocabulary:
         return f"Vocabulary({self._length} {'integers' if self._kind == 'int' else 'strings'}: {ids})"
 
     def encode(self, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error") -> NDArray[np.int32]:
-        """The codes of the given ids.
+        """Returns the codes of the given ids.
 
         Parameters
         ----------
         ids : array-like, shape (n,)
-            Integers or strings; types are strict, "42" is not 42. A single id is taken as one.
+            Integers or strings; types are strict, "42" is not 42. A single id is accepted.
         unknown : {"error", "code"}
-            What an id that is not in the vocabulary gets: an error that names it, or the code -1.
+            The treatment of an unknown id: an error that names it, or the code -1.
 
         Returns
         -------
@@ -282,7 +283,7 @@ class Vocabulary:
     def look_up(
         self, name: str, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error"
     ) -> NDArray[np.int32]:
-        """`encode`, with errors that name the argument in which the ids were given.
+        """Runs `encode`, with errors that name the argument with the ids.
 
         >>> Vocabulary(["a", "b"]).look_up("users", ["b"])
         array([1], dtype=int32)
@@ -293,7 +294,7 @@ class Vocabulary:
             raise type(error)(f"{name}: {error}") from None
 
     def match(self, ids: list[int | str]) -> list[int]:
-        """The codes of ids, -1 for those that are unknown or of another type: nothing here is an error.
+        """Returns the codes of ids, -1 for unknown ids and ids of another type; it raises no error for these.
 
         >>> Vocabulary(["a", "b"]).match(["b", 1, "c"])
         [1, -1, -1]
@@ -307,7 +308,7 @@ class Vocabulary:
         return [next(rest) if type(given) is wanted else -1 for given in ids]
 
     def find(self, id: int | str) -> int:
-        """The code of one id, -1 where it is unknown or of another type: `match` of one, without arrays.
+        """Returns the code of one id, -1 if it is unknown or of another type: `match` of one id, without arrays.
 
         >>> Vocabulary([7, 5, 6]).find(6), Vocabulary([5, 6]).find("6")
         (2, -1)
@@ -325,7 +326,7 @@ class Vocabulary:
         return self._find(id)
 
     def decode_few(self, codes: list[int]) -> list[int] | list[str]:
-        """The ids of a few codes, which must be in range: `decode` without arrays.
+        """Returns the ids of a few codes, which must be in range: `decode` without arrays.
 
         >>> Vocabulary(["a", "b", "c"]).decode_few([2, 0])
         ['c', 'a']
@@ -372,7 +373,7 @@ class Vocabulary:
         return np.where(known[codes] == ids, codes, -1).astype(np.int32)
 
     def _encode_strings(self, ids: NDArray[np.object_]) -> NDArray[np.int32]:
-        # A few ids are found by halving, so that a model just mapped into memory answers without reading all its ids.
+        # A few ids are found by bisection, so that a newly mapped model answers without reading all its ids.
         if self._lookup is None and self._ascending is not None and len(ids) * 16 < self._length:
             return np.fromiter(map(self._find, ids), np.int32, len(ids))
         if self._lookup is None:
@@ -394,12 +395,12 @@ class Vocabulary:
         return code if read(code) == key else -1
 
     def _reader(self) -> Callable[[int], bytes]:
-        """A function that gives the UTF-8 bytes of a code; through memoryviews, which are faster here than arrays."""
+        """Returns a function from a code to its UTF-8 bytes; it uses memoryviews, which are faster here than arrays."""
         block, bounds = (array.data for array in self._block())
         return lambda code: bytes(block[bounds[code] : bounds[code + 1]])
 
     def _sorting(self) -> NDArray[np.int32] | None:
-        """The codes in ascending order of their ids; None where codes are in that order already."""
+        """The codes in ascending order of their ids; None if codes are in that order already."""
         if self._ascending is None:
             ids = self.ids
             self._ascending = bool((ids[1:] > ids[:-1]).all())
@@ -408,7 +409,7 @@ class Vocabulary:
         return self._order
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
-        """The ids that the given codes stand for.
+        """Returns the ids of the given codes.
 
         Parameters
         ----------
@@ -439,7 +440,7 @@ class Vocabulary:
         return np.asarray(self.ids[array])
 
     def extended(self, ids: ArrayLike | Any) -> "Vocabulary":
-        """A larger vocabulary: every id keeps its code, those not yet known follow in the order given.
+        """Returns a larger vocabulary: every id keeps its code, and new ids follow in the given order.
 
         Parameters
         ----------
@@ -454,7 +455,7 @@ class Vocabulary:
         array = as_ids(ids)
         kind = "str" if array.dtype == object else "int"
         if len(array) and self._length and kind != self._kind:
-            raise TypeError(f"a vocabulary of type {self._kind!r} cannot be extended by ids of type {kind!r}")
+            raise TypeError(f"a vocabulary of type {self._kind!r} cannot be extended with ids of type {kind!r}")
         new = array[self.encode(array, unknown="code") < 0] if self._length else array
         if not len(new):
             return self
@@ -463,7 +464,7 @@ class Vocabulary:
         return Vocabulary(np.concatenate([self.ids, new]) if self._length else new)
 
     def pseudonymised(self, key: bytes) -> "Vocabulary":
-        """The vocabulary with the `pseudonym` of each id in its place; the codes stay.
+        """Returns the vocabulary with a `pseudonym` in place of each id; the codes stay.
 
         Parameters
         ----------
@@ -481,7 +482,7 @@ class Vocabulary:
         return Vocabulary(make_pseudonyms(self.ids, key))
 
     def grow(self, name: str, ids: ArrayLike | Any) -> tuple["Vocabulary", NDArray[np.int32]]:
-        """`extended`, and the codes of the ids given; errors name the argument in which these came."""
+        """Returns `extended`, and the codes of the given ids; errors name the argument with the ids."""
         try:
             grown = self.extended(ids)
             return grown, grown.encode(ids)
@@ -490,7 +491,7 @@ class Vocabulary:
 
 
 class CodeVocabulary(Vocabulary):
-    """The vocabulary of a plain matrix, whose rows or columns have no ids: their codes take the place of ids.
+    """The vocabulary of a plain matrix, whose rows or columns have no ids: codes take their place.
 
     Examples
     --------
@@ -515,28 +516,28 @@ class CodeVocabulary(Vocabulary):
     def look_up(
         self, name: str, ids: ArrayLike | Any, *, unknown: Literal["error", "code"] = "error"
     ) -> NDArray[np.int32]:
-        """The codes themselves, once they are found to be in range: one that is not is an error always."""
+        """Returns the codes themselves after a check of their range; a code out of range is always an error."""
         return check_codes(name, as_numbers(ids, name), self._length)
 
     def match(self, ids: list[int | str]) -> list[int]:
-        """The codes that are in range, -1 for all else."""
+        """Returns the codes that are in range, and -1 for all others."""
         return [given if isinstance(given, int) and 0 <= given < self._length else -1 for given in ids]
 
     def find(self, id: int | str) -> int:
-        """The code itself, -1 where it is out of range."""
+        """Returns the code itself, -1 if it is out of range."""
         return id if isinstance(id, int) and 0 <= id < self._length else -1
 
     def decode_few(self, codes: list[int]) -> list[int]:
-        """The codes themselves, which are not looked at."""
+        """Returns the codes themselves, unchecked."""
         return codes
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
-        """The codes themselves, which are not looked at."""
+        """Returns the codes themselves, unchecked."""
         return np.asarray(codes)
 
     @property
     def reach(self) -> int:
-        """Below what a code must be to be added by `extended`: twice as many as there are, and a thousand more.
+        """The bound below which a code must lie to be added by `extended`: twice the present number, plus a thousand.
 
         >>> CodeVocabulary(500).reach
         2000
@@ -544,7 +545,7 @@ class CodeVocabulary(Vocabulary):
         return reach(self._length)
 
     def extended(self, ids: ArrayLike | Any) -> "CodeVocabulary":
-        """A larger vocabulary, with room for the codes given; one typing error must not cost gigabytes.
+        """Returns a larger vocabulary with room for the given codes; a typing error must not cost gigabytes.
 
         >>> len(CodeVocabulary(3).extended([1, 7]))
         8
@@ -567,7 +568,7 @@ class CodeVocabulary(Vocabulary):
 
 
 def reach(size: int) -> int:
-    """Below what the codes are that may be added to so many, if there are no ids.
+    """The bound below which codes may be added to so many, without ids.
 
     >>> reach(500)
     2000
@@ -582,7 +583,9 @@ def _restore(cls: type[Vocabulary], arrays: dict[str, NDArray[Any]]) -> Vocabula
 
 
 def _code_table(ids: NDArray[np.int64], low: int, spread: int) -> NDArray[np.int32]:
-    """For every integer from `low` on its code or -1, and one place more that stays -1: for all that lies outside."""
+    """Returns a table from every integer from `low` on to its code or -1, and a last place -1 for all integers
+    outside.
+    """
     table = np.full(spread + 1, -1, np.int32)
     table[ids - low] = np.arange(len(ids), dtype=np.int32)
     return table

@@ -15,23 +15,23 @@ from fastrec.data.text_columns import TextColumn
 def read_wide(
     table: Table, user: Selector, kinds: tuple[IdKind, IdKind], duplicates: Duplicates | None
 ) -> Interactions:
-    """The interactions of a matrix with labels: one for every cell that is neither empty nor 0.
+    """Reads a matrix with labels: an interaction for every cell that is neither empty nor 0.
 
     Parameters
     ----------
     table
-        A column of user ids, and one for each item, which its name is the id of.
+        The table: a column of user ids, and a column for each item, whose id is its name.
     user
         The column of the users; None: the first one.
     kinds
-        What the ids of users and items become.
+        The types of the ids of users and items.
     duplicates
         As in `Interactions`.
 
     Raises
     ------
     ValueError, TypeError
-        If a cell is no number, a user is missing, or an item has two columns: column and row are named.
+        If a cell is no number, a user is missing, or an item has two columns; the message names column and row.
     """
     of_users = 0 if user is None else find_column_by("user", user, table.names)
     of_items = [place for place in range(len(table.names)) if place != of_users]
@@ -61,7 +61,7 @@ def read_wide(
 
 
 def _read_cells(column: Any, name: str) -> Any:
-    """The numbers of a column, 0 where a cell is empty."""
+    """Returns the numbers of a column, 0 for an empty cell."""
     texts = column if isinstance(column, TextColumn) else None
     if texts is None:
         column = column.fill_null(0)

@@ -1,4 +1,4 @@
-"""Features: columns of a frame as one matrix, its rows in the order of a vocabulary."""
+"""Features: the columns of a frame as one matrix, with rows in the order of a vocabulary."""
 
 from fastrec.features.alignment import align_rows
 from fastrec.features.encoder import FeatureEncoder

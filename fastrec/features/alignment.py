@@ -1,4 +1,4 @@
-"""Rows of features brought into the order of a vocabulary."""
+"""Rows of features in the order of a vocabulary."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from fastrec.data import Vocabulary
 
 
 def align_rows(features: Any, ids: Any, vocabulary: Vocabulary) -> csr_array | NDArray[np.float32]:
-    """The features with a row for each code of a vocabulary: zeros for an id that has none.
+    """Returns the features with a row for each code of a vocabulary; an id without features has zeros.
 
     Parameters
     ----------
     features
-        Sparse or dense, of shape (n, width).
+        The features, sparse or dense, of shape (n, width).
     ids
-        Whose the rows are, of shape (n,), of the vocabulary's kind. Ids that are not in the vocabulary are left out.
+        The id of each row, of shape (n,), of the vocabulary's kind. Ids outside the vocabulary are left out.
     vocabulary
-        Of m ids.
+        A vocabulary of m ids.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def align_rows(features: Any, ids: Any, vocabulary: Vocabulary) -> csr_array | N
     Raises
     ------
     ValueError
-        If an id comes twice, or there are more or fewer ids than rows.
+        If an id occurs twice, or there are more or fewer ids than rows.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import sklearn  # which imports its transformers when they are first named: they take longer than all of fastrec
+import sklearn  # this import defers scikit-learn's transformers, which take longer to import than all of fastrec
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,37 +18,36 @@ from fastrec.data.ids import check_text, strings_in
 from fastrec.options import ByColumn, Choice, Integer, Number, Options, OptionsMixin
 from fastrec.validation import name_options
 
-NUMBERS = (numbers.Real, Decimal, date, timedelta)  # what counts as one; datetimes are dates
+NUMBERS = (numbers.Real, Decimal, date, timedelta)  # the types that count as numbers; datetimes are dates
 KINDS = ("number", "category", "categories", "text", "vector")
 
-# A column of strings is text where its values, or what "|" parts them in, have this many words on average.
+# A column of strings is text if its values, or their parts between "|", have this many words on average.
 WORDS_OF_TEXT = 2.5
 
-LARGEST = 1e100  # of numbers: the squares of larger ones are beyond float64
-FARTHEST = 1e6  # standard deviations from the mean; what is farther away counts as that far
-MISSING = "\0missing"  # no category: what is missing has none
+LARGEST = 1e100  # the largest number: squares of larger ones are beyond float64
+FARTHEST = 1e6  # the largest distance from the mean, in standard deviations; values beyond are clipped
+MISSING = "\0missing"  # no category: a missing value has none
 
 
 class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
-    """Columns of a frame as one float32 matrix of features, by scikit-learn's own transformers.
+    """Encodes columns of a frame as one float32 matrix of features, with scikit-learn's transformers.
 
     Parameters
     ----------
     columns : mapping of str to str, or None
-        The kind of each column that is to be used. "number" is scaled to mean 0 and variance 1; a missing number is the
-        mean, and dates are numbers too. "category" makes one column for each value. "categories" are lists, or strings
-        with "|" between; they make one column for each, and rows of length 1. "text" makes rows of words, of length 1.
-        "vector" takes lists or rows of numbers as they are. None: all columns, their kinds by what is in them; lists of
+        The kind of each column to use. "number" is scaled to mean 0 and variance 1; a missing number is the mean, and
+        dates are numbers too. "category" makes one column for each value. "categories" are lists, or strings with "|"
+        between; they make one column for each, and rows of length 1. "text" makes rows of words, of length 1. "vector"
+        takes lists or rows of numbers unchanged. None: all columns, with kinds recognised from their content; lists of
         whole numbers are categories.
     text : {"tfidf", "hashing"}
-        How text is read: words weighted by their rarity, or hashed into `max_features` columns, for which nothing is
-        learned.
+        The encoding of text: words weighted by their rarity, or hashed into `max_features` columns, without learning.
     max_features : int or None
-        The most words of a text column; for "hashing", the number of its columns (None: 2^18).
+        The largest number of words of a text column; for "hashing", the number of its columns (None: 2^18).
     min_frequency : int
-        Words and categories that fewer rows have are left out.
+        Words and categories of fewer rows are left out.
     weights : mapping of str to float, or None
-        What each column's features are multiplied with; 1 for those not named. A name of no column is an error.
+        The factor of each column's features; 1 for the others. A name of no column is an error.
 
     Attributes
     ----------
@@ -59,7 +58,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Categories and words that `fit` has not seen are no features: an item of unseen ones alone has a row of zeros.
+    Categories and words that `fit` has not seen are no features: an item with only such ones has a row of zeros.
 
     Examples
     --------
@@ -112,13 +111,13 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a column is not there, or is not of its kind.
+            If a column is missing, or does not have its kind.
         """
         self._fit_transform(X)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> csr_array | NDArray[np.float32]:
-        """`fit(X).transform(X)`, in one pass."""
+        """Runs `fit(X).transform(X)` in one pass."""
         return self._fit_transform(X)
 
     def _fit_transform(self, X: Any) -> csr_array | NDArray[np.float32]:
@@ -140,7 +139,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         return self._join_blocks(blocks)
 
     def transform(self, X: Any) -> csr_array | NDArray[np.float32]:
-        """The features of rows, seen in `fit` or not.
+        """Returns the features of rows, seen in `fit` or not.
 
         Parameters
         ----------
@@ -150,7 +149,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         csr_array or ndarray of shape (n, n_features_out_)
-            float32; dense where all columns are numbers and vectors.
+            float32; dense if all columns are numbers and vectors.
         """
         self._check_fitted()
         columns = read_columns(X)
@@ -163,7 +162,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
         return self._join_blocks(blocks)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """A name for each feature: the column's, then the value's or a number; an object array."""
+        """Returns a name for each feature: the column's name with a value or a number; an object array."""
         self._check_fitted()
         names: list[str] = []
         for name, part in self._parts.items():
@@ -182,7 +181,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
             raise NotFittedError("This FeatureEncoder instance is not fitted yet: call fit with a frame first")
 
     def _part(self, kind: str, values: Any) -> Any:
-        """The transformer of a column; None if it has nothing that could be a feature."""
+        """Makes the transformer of a column; None if the column has no feature."""
         if kind == "number":
             return sklearn.pipeline.make_pipeline(
                 sklearn.impute.SimpleImputer(keep_empty_features=True),
@@ -229,7 +228,7 @@ class FeatureEncoder(OptionsMixin, TransformerMixin, BaseEstimator):
 
 
 class _AsGiven(TransformerMixin, BaseEstimator):
-    """Vectors as they are."""
+    """Passes vectors on unchanged."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         return self
@@ -239,7 +238,7 @@ class _AsGiven(TransformerMixin, BaseEstimator):
 
 
 def read_columns(X: Any) -> dict[str, list[Any]]:
-    """The columns of a frame, or of a mapping of columns, as lists of one length.
+    """Returns the columns of a frame, or of a mapping of columns, as lists of one length.
 
     >>> read_columns({"year": np.array([1990, 2000])})
     {'year': [1990, 2000]}
@@ -264,7 +263,7 @@ def read_columns(X: Any) -> dict[str, list[Any]]:
 
 
 def recognise(values: list[Any]) -> str:
-    """The kind of a column by what is in it.
+    """Recognises the kind of a column from its content.
 
     >>> recognise(["a long story of two cities", None]), recognise([1, None, 2.5]), recognise([[0.1, 0.2]])
     ('text', 'number', 'vector')
@@ -276,7 +275,7 @@ def recognise(values: list[Any]) -> str:
         flat = [entry for value in known for entry in value]
         same = len({len(value) for value in known}) == 1
         real = all(isinstance(entry, numbers.Real) for entry in flat)
-        # Whole numbers are the names of categories: a vector has fractions somewhere.
+        # Whole numbers are names of categories: a vector has fractions somewhere.
         if flat and same and real and not all(isinstance(entry, numbers.Integral) for entry in flat):
             return "vector"
         return "categories"
@@ -295,7 +294,7 @@ def _column(columns: Mapping[str, list[Any]], name: str) -> list[Any]:
 
 
 def _prepare(name: str, values: list[Any], kind: str) -> Any:
-    """A column as its transformer takes it."""
+    """Converts a column to the form that its transformer takes."""
     prepare: Any = _PREPARE[kind]
     try:
         return prepare(values)
@@ -316,7 +315,7 @@ def _numbers(values: list[Any]) -> NDArray[np.float64]:
 
 
 def _as_float(value: Any) -> float:
-    """A number; a moment or a day as seconds since 1970, in UTC where it has no zone; a duration in seconds."""
+    """Returns a number; a moment or a day as seconds since 1970 (UTC without a zone); a duration in seconds."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -331,7 +330,7 @@ def _vectors(values: list[Any]) -> NDArray[np.float32]:
     if len(set(known)) > 1:
         raise ValueError(f"its vectors are of several lengths, {min(known)} and {max(known)} among them")
     width = known[0] if known else 1
-    with np.errstate(over="ignore"):  # what float32 cannot hold is named below
+    with np.errstate(over="ignore"):  # the check below names numbers beyond float32
         array = np.array([np.zeros(width) if _is_missing(value) else value for value in values], np.float32)
     if not np.isfinite(array).all():
         raise ValueError(f"it is not finite in row {int(np.argmin(np.isfinite(array).all(axis=1)))}")
@@ -339,7 +338,7 @@ def _vectors(values: list[Any]) -> NDArray[np.float32]:
 
 
 def _category(value: Any) -> str:
-    """The category of a value; a blank is a missing value, as tables have it."""
+    """Returns the category of a value; a blank is a missing value, as in tables."""
     return MISSING if _is_missing(value) or not (label := str(value).strip()) else label
 
 
@@ -362,7 +361,7 @@ _PREPARE = {
 
 
 def _common(rows: Iterable[Iterable[str]], least: int) -> list[str]:
-    """The values that at least so many rows have, sorted."""
+    """Returns the values that at least so many rows have, sorted."""
     counts: dict[str, int] = {}
     for row in rows:
         for value in row:
@@ -383,7 +382,9 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    """None, and what no two of are equal: NaN, NaT, a Decimal's NaN; or what does not even say, as pandas' NA."""
+    """Tells whether a value is missing: None, or unequal to itself (NaN, NaT, Decimal's NaN), or pandas' NA, which
+    cannot say.
+    """
     if value is None or _is_list(value):
         return value is None
     try:

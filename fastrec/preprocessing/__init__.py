@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from fastrec.preprocessing.weighting import BM25Weight, LogWeight, Normalize, TfidfWeight, TimeDecay
 
-# The transformers and splitters need scikit-learn, which takes longer to import than the splits take to run.
+# The transformers and splitters need scikit-learn, whose import takes longer than a split.
 _HOMES = {
     "filtering": ("Binarize", "Cap", "KCore", "MergeDuplicates", "SampleNegatives"),
     "folds": ("ColdItemKFold", "InteractionGroupKFold", "InteractionKFold", "RollingTime", "UserKFold"),

@@ -1,4 +1,4 @@
-"""Filters over interactions, as scikit-learn transformers: entries vanish or come, the shape stays."""
+"""Filters over interactions, as scikit-learn transformers: they remove or add entries and keep the shape."""
 
 from typing import Any, ClassVar, Self
 
@@ -18,22 +18,22 @@ from fastrec.options import Choice, Integer, Number, Options, OptionsMixin
 
 
 class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """The base of all transformers: X may be Interactions, sparse or dense, and comes back in the same form."""
+    """The base of all transformers: X may be Interactions, sparse or dense, and is returned in the same form."""
 
     by_row: ClassVar[bool] = True
-    """Whether a row without its times comes out as in the training data: so a model behind it can be updated."""
+    """Whether a row without times comes out as in the training data, so that a model behind the step can be updated."""
 
     reads_times: ClassVar[bool] = False
-    """Whether it reads the times of events, where there are any."""
+    """Whether the step reads the times of events, if there are any."""
 
     weighs_events: ClassVar[bool] = False
-    """Whether it weighs each event by its time and keeps all; events that come after those of `fit` count in full."""
+    """Whether the step weighs each event by its time and keeps all; later events than those of `fit` count in full."""
 
     by_item: ClassVar[bool] = False
-    """Whether it learns something of each item, and so can say nothing of a new one."""
+    """Whether the step learns a value for each item, so that new items have none."""
 
     _learned: ClassVar[Fields] = {}
-    """What it learns beside the number of items; each class declares its own."""
+    """The learned values besides the number of items; each class declares its own."""
 
     _items: Vocabulary | None
 
@@ -53,26 +53,26 @@ class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEst
         return matrix
 
     def _tell_merged(self, X: Any) -> None:
-        """For transformers of cells: several interactions of one pair come to their sum, where nothing else is said."""
+        """Warns, for transformers of cells, that several interactions of one pair are summed if no policy is given."""
         if isinstance(X, Interactions):
             X.tell_merged(type(self).__name__, "sum")
 
 
 class KCore(Preprocessor):
-    """Keep only users with enough items and items with enough users, both counted among what is kept.
+    """Keeps only users with enough items and items with enough users, both counted among the kept ones.
 
-    Users with fewer than `user` items and items with fewer than `item` users are emptied, again and again until all
-    that are left have enough: the k-core of the bipartite graph, which is unique. `fit` finds the items of the core.
-    `fit_transform` gives the core itself, as a `Pipeline` trains on it; `transform` keeps the core's items alone and
-    empties no user for having few, so that a new user's short history is still answered. `Interactions.compact` drops
-    the users and items that were emptied, outside of a pipeline.
+    Users with fewer than `user` items and items with fewer than `item` users are emptied, repeatedly, until all the
+    others have enough: this is the k-core of the bipartite graph, which is unique. `fit` finds the items of the core.
+    `fit_transform` gives the core itself, as a `Pipeline` trains on it; `transform` keeps only the core's items, and
+    keeps users with few of them, so that a new user's short history is still answered. `Interactions.compact` drops the
+    users and items that were emptied, outside of a pipeline.
 
     Parameters
     ----------
     user : int
-        The fewest items of a user. Repeated interactions with one item count once; 1 keeps every user.
+        The minimum number of items of a user. Repeated interactions with one item count once; 1 keeps every user.
     item : int
-        The fewest users of an item.
+        The minimum number of users of an item.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class KCore(Preprocessor):
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """The core of X: only its items, and only users that have enough of them.
+        """Returns the core of X: only its items, and only users with enough of them.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class KCore(Preprocessor):
         return self.fit(X)._filter(X, int(self.user))
 
     def transform(self, X: Any) -> Any:
-        """X with only the core's items; users keep all of these, however few.
+        """Returns X with only the core's items; users keep all of these, however few.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class KCore(Preprocessor):
         return self._filter(X, 1)
 
     def _filter(self, X: Any, least: int) -> Any:
-        """X with only the core's items, and only users with so many of them at least."""
+        """Returns X with only the core's items, and only users with at least so many of them."""
         matrix = self._check(X, reset=False)
         kept = self.item_mask_[matrix.indices]
         counts = np.diff(keep_entries(matrix, kept).indptr)
@@ -160,12 +160,12 @@ class KCore(Preprocessor):
 
 
 class Binarize(Preprocessor):
-    """Turn ratings, counts or seconds into yes or no: what reaches a threshold counts 1, the rest vanishes.
+    """Turns ratings, counts or seconds into ones: values that reach a threshold count 1, and the others are removed.
 
     Parameters
     ----------
     at : float
-        The least value that counts. Cells without an interaction (zeros of a dense array) never count.
+        The smallest value that counts. Cells without an interaction (zeros of a dense array) never count.
 
     Attributes
     ----------
@@ -174,8 +174,8 @@ class Binarize(Preprocessor):
 
     Notes
     -----
-    Of Interactions with several between one user and item, each cell of their matrix (their sum, or what else their
-    policy says) is compared, and the result has one interaction for it: the last one.
+    If Interactions have several between one user and item, the cell of their matrix (their sum, or the result of
+    another policy) is compared, and the result has one interaction for it: the last one.
 
     Examples
     --------
@@ -205,7 +205,7 @@ class Binarize(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Any:
-        """X with ones where a value reaches the threshold, and nothing elsewhere.
+        """Returns X with ones where a value reaches the threshold, and no entry elsewhere.
 
         Parameters
         ----------
@@ -236,14 +236,14 @@ def _binarize(data: Interactions, at: float) -> Interactions:
 
 
 def as_given(X: Any, matrix: CodeMatrix, kept: NDArray[np.bool_]) -> Any:
-    """The kept entries of the matrix, sparse if X is, else dense."""
+    """Returns the kept entries of the matrix, sparse if X is sparse, otherwise dense."""
     part = keep_entries(matrix, kept)
     result = csr_array((part.data, part.indices, part.indptr), shape=part.shape)
     return result if issparse(X) else result.toarray()
 
 
 def with_cells(data: Interactions, matrix: CodeMatrix, kept: NDArray[np.bool_] | None = None) -> Interactions:
-    """The cells of a matrix with the structure of the data's own, as one interaction each, at its last one's time."""
+    """Returns the cells of a matrix with the data's structure, as one interaction each, at the time of the last one."""
     events = data.last_events()
     values = matrix.data
     if kept is not None:
@@ -252,15 +252,15 @@ def with_cells(data: Interactions, matrix: CodeMatrix, kept: NDArray[np.bool_] |
 
 
 class MergeDuplicates(Preprocessor):
-    """One interaction for each pair of user and item.
+    """Keeps one interaction for each pair of user and item.
 
-    Matrices have one already: SciPy sums what is stored twice.
+    Matrices have only one already: SciPy sums repeated entries.
 
     Parameters
     ----------
     policy : {"sum", "last", "max"} or None
-        The value of several: their sum, that of the last (by time, then by order), or the greatest. None: as the
-        Interactions' own `duplicates` says. The time is that of the last one.
+        The value of several: their sum, that of the last (by time, then by order), or the greatest. None: the
+        Interactions' own policy, `duplicates`. The time is that of the last one.
 
     Attributes
     ----------
@@ -295,7 +295,7 @@ class MergeDuplicates(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Any:
-        """X with one interaction for each pair.
+        """Returns X with one interaction for each pair.
 
         Parameters
         ----------
@@ -311,24 +311,24 @@ class MergeDuplicates(Preprocessor):
         if not isinstance(X, Interactions):
             return as_given(X, matrix, np.ones(matrix.nnz, bool))
         merged = X if self.policy is None else X._replace(duplicates=self.policy)
-        unvalued = X.values is None and merged.duplicates not in (None, "sum")  # only a sum of ones is no one
+        unvalued = X.values is None and merged.duplicates not in (None, "sum")  # only a sum of ones is not one
         return X.select(X.last_events()) if unvalued else with_cells(merged, merged.matrix)
 
 
 class Cap(Preprocessor):
-    """At most so many items of a user, and about so many users of an item.
+    """Limits the items of a user, and approximately the users of an item.
 
-    A user keeps the latest items, if there are times (Interactions), else those of the greatest values; what ties is
-    drawn by a hash. Of an item that had more users in `fit` than allowed, every user keeps it with the same
-    probability, so that about as many are left as allowed. A hash of the user's own items draws, so that a user's row
-    comes out the same in any company. A user who has items keeps one at least.
+    A user keeps the latest items, if there are times (Interactions), otherwise those of the largest values; a hash
+    breaks ties. If an item had too many users in `fit`, every user keeps it with the same probability, so that about
+    the allowed number is left. A hash of the user's own items draws, so a user's row does not depend on other users. A
+    user with items keeps at least one.
 
     Parameters
     ----------
     user : int or None
-        The most items of a user; None: no cap.
+        The maximum number of items of a user; None: no limit.
     item : int or None
-        How many users an item keeps, about; None: no cap.
+        The approximate maximum number of users of an item; None: no limit.
     random_state : int
         The seed of the hash.
 
@@ -381,7 +381,7 @@ class Cap(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Any:
-        """X with fewer entries.
+        """Returns X with fewer entries.
 
         Parameters
         ----------
@@ -407,7 +407,7 @@ class Cap(Preprocessor):
         drawn = hash_cells(matrix, self.random_state)
         share = drawn.astype(np.float64) * 2.0**-64 / self.item_rates_[matrix.indices]
         kept = share < 1.0
-        # Who would lose all keeps what was nearest to staying.
+        # A user who would lose all items keeps the one that was nearest to staying.
         emptied = (np.diff(matrix.indptr) > 0) & (np.bincount(rows, kept, matrix.shape[0]) == 0)
         order = np.lexsort((share, rows))
         first = order[matrix.indptr[:-1][emptied]]
@@ -423,19 +423,20 @@ class Cap(Preprocessor):
 
 
 class SampleNegatives(Preprocessor):
-    """Items that a user has not had, drawn at random, as entries of a low value: for models of ratings.
+    """Adds items that a user has not had, drawn at random, as entries of a low value, for models of ratings.
 
-    Only `fit_transform`, what a `Pipeline` trains on, adds them; `transform` leaves histories as they are. What was
-    drawn counts as seen by the model: ask for training users by their histories, if you want those items recommended.
+    Only `fit_transform`, whose output a `Pipeline` trains on, adds them; `transform` leaves histories unchanged. The
+    model counts drawn items as seen: ask for training users by their histories if you want those items recommended.
 
     Parameters
     ----------
     ratio : float
-        How many negatives for each item of a user, as far as there are others.
+        The number of negatives for each item of a user, as far as there are other items.
     value : float
-        Their value. Zero is an entry in Interactions alone: a rating of 0 to models of ratings, had to all others.
+        The value of negatives. Zero is an entry in Interactions alone: models of ratings read a rating of 0, all others
+        a seen item.
     random_state : int
-        The seed. What is drawn for a user hangs on it and on the user's own items.
+        The seed. The draws for a user depend on it and on the user's own items alone.
 
     Attributes
     ----------
@@ -476,7 +477,7 @@ class SampleNegatives(Preprocessor):
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """X with negatives.
+        """Returns X with negatives.
 
         Parameters
         ----------
@@ -513,7 +514,7 @@ class SampleNegatives(Preprocessor):
         return result if issparse(X) else result.toarray()
 
     def transform(self, X: Any) -> Any:
-        """X as it is.
+        """Returns X unchanged.
 
         Parameters
         ----------
@@ -549,16 +550,18 @@ def _join_events(
 def draw_negatives(
     matrix: CodeMatrix, wanted: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of empty cells, drawn at random: as many in each row as wanted, as far as there are.
+    """Draws empty cells at random: the wanted number in each row, as far as there are empty ones. Returns rows and
+    columns.
 
-    Which ones hangs on the row's own entries and the seed.
+    The draws depend on the row's own entries and the seed.
     """
     n_items = matrix.shape[1]
     lengths = np.diff(matrix.indptr)
     wanted = np.minimum(wanted, n_items - lengths)
     seeds = mix_bits(hash_rows(matrix) ^ mix_bits(np.array([seed], np.uint64)))
     filled = cell_numbers(matrix)
-    # Rows that will be more than half full are drawn by an order of all their empty cells, the others by trial.
+    # Rows that will be more than half full are drawn from a permutation of all their empty cells, the others by
+    # rejection.
     full = (2 * (lengths + wanted) > n_items) & (wanted > 0)
     cells = [_draw_among_all(np.flatnonzero(full), wanted, seeds, filled, n_items)]
     cells.append(_draw_by_trial(np.where(full, 0, wanted), seeds, filled, n_items))
@@ -598,9 +601,9 @@ def _draw_by_trial(
 
 
 def find_core_items(matrix: CodeMatrix, user: int, item: int) -> NDArray[np.bool_]:
-    """Marks the items of the core where each user has `user` items and each item `item` users; O(entries).
+    """Marks the items of the core in which each user has `user` items and each item `item` users; O(entries).
 
-    Only the neighbours of what was emptied are looked at again, from both sides of the matrix.
+    Only the neighbours of emptied rows and columns are checked again, from both sides of the matrix.
     """
     cells = csr_array((np.ones(matrix.nnz, np.int8), matrix.indices, matrix.indptr), shape=matrix.shape)
     by_item = cells.tocsc()
@@ -617,7 +620,7 @@ def find_core_items(matrix: CodeMatrix, user: int, item: int) -> NDArray[np.bool
 
 
 def _neighbours(indptr: NDArray[Any], indices: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """The indices of all given rows, one after the other."""
+    """Returns the indices of all given rows, one after the other."""
     starts, lengths = indptr[rows], indptr[rows + 1] - indptr[rows]
     ends = np.cumsum(lengths)
     places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
@@ -625,7 +628,7 @@ def _neighbours(indptr: NDArray[Any], indices: NDArray[Any], rows: NDArray[Any])
 
 
 def _take_away(counts: NDArray[Any], kept: NDArray[np.bool_], lost: NDArray[Any], least: int) -> NDArray[Any]:
-    """Lower the counts of all that lost a neighbour; those that now have too few are no longer kept, and returned."""
+    """Lowers the counts of all neighbours of lost ones; removes and returns those that now have too few."""
     if len(lost) * 8 > len(counts):
         counts -= np.bincount(lost, minlength=len(counts))
         few = np.flatnonzero(kept & (counts < least))

@@ -1,4 +1,4 @@
-"""Splitters: many splits of the same data, over users as scikit-learn has them, or over interactions."""
+"""Splitters: many splits of the same data, over users as in scikit-learn, or over interactions."""
 
 import itertools
 import math
@@ -19,22 +19,22 @@ from fastrec.preprocessing.splitting import Split, pairs_of, times_of
 RowNumbers = NDArray[np.int64]
 
 
-# What splitters take that draw.
+# The options of splitters that draw at random.
 DRAWN: Options = {"n_splits": Integer(2), "random_state": Integer(0, also=(None,))}
 
 
 class UserKFold(OptionsMixin, BaseCrossValidator):
-    """K folds over users, scikit-learn's own kind: the rows to train on, and rows never trained on.
+    """K folds over users, as in scikit-learn: the rows to train on, and rows never trained on.
 
-    Users of the test rows are unknown to the model (strong generalization): it is shown a part of their history and
-    has to find the rest, as `score` and `cross_validate` do. Works as ``cv=…`` of scikit-learn's tools.
+    Users of the test rows are unknown to the model (strong generalization): it gets a part of their history and must
+    find the rest, as in `score` and `cross_validate`. It works as ``cv=…`` in scikit-learn's tools.
 
     Parameters
     ----------
     n_splits
-        How many folds, at least 2.
+        The number of folds, at least 2.
     shuffle
-        Whether users are dealt at random; else in their order.
+        Whether users are dealt at random; otherwise in their order.
     random_state
         The seed of the shuffle: the same one gives the same folds, in every call.
 
@@ -55,7 +55,7 @@ class UserKFold(OptionsMixin, BaseCrossValidator):
         self._check_options()
 
     def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[RowNumbers, RowNumbers]]:
-        """The rows to train on, and those to test, for each fold.
+        """Yields the rows to train on, and those to test, for each fold.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class UserKFold(OptionsMixin, BaseCrossValidator):
 
 
 def _deal(labels: NDArray[Any], folds: int, kind: str, random_state: int | None) -> NDArray[np.int64]:
-    """The fold of each label's bearer; whole labels are dealt, so that folds have about equally many bearers."""
+    """Returns the fold of each label's bearer; labels are dealt as a whole, so that folds have about equal numbers."""
     n = int(labels.max()) + 1 if len(labels) else 0
     if n < folds:
         raise ValueError(f"{folds} folds need at least as many {kind}, got {n}")
@@ -101,7 +101,7 @@ def _deal(labels: NDArray[Any], folds: int, kind: str, random_state: int | None)
         of_label = np.empty(n, np.int64)
         of_label[order] = np.repeat(np.arange(folds), np.diff(cuts))
         return np.asarray(of_label[labels])
-    # The largest first, each to the fold that has fewest so far.
+    # The largest first, each to the smallest fold so far.
     order = order[np.argsort(-sizes[order], kind="stable")]
     of_label, filled = np.empty(n, np.int64), np.zeros(folds, np.int64)
     for label in order.tolist():
@@ -113,22 +113,22 @@ def _deal(labels: NDArray[Any], folds: int, kind: str, random_state: int | None)
 class InteractionSplitter(OptionsMixin, BaseEstimator, ABC):
     """The base of splitters over interactions: ``split(data)`` yields pairs of `Interactions`, (train, test).
 
-    Both parts have the vocabularies of the whole. They are no splits of rows, so scikit-learn's tools cannot use them:
-    handed to those, they say so.
+    Both parts have the vocabularies of the whole. They do not split rows, so scikit-learn's tools cannot use them, and
+    get an error.
     """
 
     @abstractmethod
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-        """For each split, which interactions are trained on and which are tested."""
+        """Yields, for each split, the masks of the interactions to train on and to test."""
 
     def split(self, data: Interactions, *others: Any, groups: ArrayLike | None = None) -> Iterator[Split]:
-        """The parts to train on and to test, for each split.
+        """Yields the parts to train on and to test, for each split.
 
         Parameters
         ----------
         data : Interactions
         *others
-            Refused: scikit-learn passes its y here.
+            An error: scikit-learn passes its y here.
         groups
             Only for `InteractionGroupKFold`: a label per interaction.
 
@@ -164,18 +164,18 @@ class InteractionSplitter(OptionsMixin, BaseEstimator, ABC):
         if data is not None:
             return TypeError(f"{name} splits Interactions, got {type(data).__name__}")
         return TypeError(
-            f"{name} parts interactions, not rows, so scikit-learn's tools cannot use it: use fastrec.cross_validate "
+            f"{name} splits interactions, not rows, so scikit-learn's tools cannot use it: use fastrec.cross_validate "
             "or fastrec.search, or UserKFold as cv"
         )
 
 
 class InteractionKFold(InteractionSplitter):
-    """K folds over interactions: every pair of user and item is tested once, its user being known by the rest.
+    """K folds over interactions: every pair of user and item is tested once, and its user is known by the rest.
 
     Parameters
     ----------
     n_splits
-        How many folds, at least 2.
+        The number of folds, at least 2.
     random_state
         The seed: the same one gives the same folds.
 
@@ -209,7 +209,7 @@ class InteractionGroupKFold(InteractionSplitter):
     Parameters
     ----------
     n_splits
-        How many folds, at least 2.
+        The number of folds, at least 2.
     random_state
         The seed: the same one gives the same folds.
 
@@ -230,7 +230,9 @@ class InteractionGroupKFold(InteractionSplitter):
 
     def _masks(self, data: Interactions, groups: Any) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         if groups is None:
-            raise ValueError("InteractionGroupKFold needs groups: split(data, groups=labels), a label per interaction")
+            raise ValueError(
+                "InteractionGroupKFold needs groups: call split(data, groups=labels) with a label per interaction"
+            )
         labels = np.unique(np.asarray(groups), return_inverse=True)[1]
         if labels.shape != (data.n_interactions,):
             raise ValueError(
@@ -242,14 +244,14 @@ class InteractionGroupKFold(InteractionSplitter):
 
 
 class ColdItemKFold(InteractionSplitter):
-    """K folds over items: all interactions of the items that are tested are left out of training.
+    """K folds over items: training leaves out all interactions of the tested items.
 
-    For models that know items by their features; others cannot recommend what they never saw.
+    It suits models that know items by their features; others cannot recommend unseen items.
 
     Parameters
     ----------
     n_splits
-        How many folds, at least 2; every item with an interaction is cold in one of them.
+        The number of folds, at least 2; every item with an interaction is cold in one of them.
     random_state
         The seed: the same one gives the same folds.
 
@@ -280,24 +282,25 @@ class ColdItemKFold(InteractionSplitter):
 
 
 class RollingTime(InteractionSplitter):
-    """Windows that roll through time: each is tested by what came before it, as a model in use would be.
+    """Windows that roll through time: a model trained on the events before a window is tested on it, as in use.
 
-    The last window ends with the last interaction, and windows follow each other without a gap. What is trained on
-    came strictly before the window's start (and at most `memory` earlier).
+    The last window ends with the last interaction, and windows follow each other without a gap. Training uses the
+    events strictly before the window's start (and at most `memory` earlier).
 
     Parameters
     ----------
     n_splits
-        How many windows.
+        The number of windows.
     window
-        How long each is: a number in the unit of `data.times`, or a string such as "7d". None: the windows and one
-        first training part of equal numbers of interactions, cut between times.
+        The length of each window: a number in the unit of `data.times`, or a string such as "7d". None: the windows and
+        one first training part of equal numbers of interactions, cut between times.
     memory
-        How much before a window is trained on, in the same forms. None is all.
+        The span before a window to train on, in the same forms. None is all.
     gap
-        How much right before a window is left out, for what becomes known only later.
+        The span right before a window to leave out, for events that become known only later.
     share
-        How many of all interactions each window has, in place of `window`: above 0, and less than one for all windows.
+        The share of all interactions in each window, in place of `window`: above 0, and below 1 for all windows
+        together.
 
     Examples
     --------
@@ -332,7 +335,9 @@ class RollingTime(InteractionSplitter):
     def _check_options(self) -> None:
         super()._check_options()
         if self.share is not None and self.window is not None:
-            raise ValueError("RollingTime.share and RollingTime.window say both how long a window is: give one of them")
+            raise ValueError(
+                "RollingTime.share and RollingTime.window both give the length of a window: give one of them"
+            )
         if self.share is not None and not self.share * self.n_splits < 1:
             raise ValueError(f"RollingTime.share must leave a first training part, got {self.n_splits} of {self.share}")
 
@@ -358,7 +363,7 @@ class RollingTime(InteractionSplitter):
         return None if value is None else parse_duration(f"RollingTime.{name}", value, data.time_unit)
 
     def _edges(self, times: NDArray[np.int64], data: Interactions, n: int) -> list[int]:
-        """The starts of the windows, and the end of the last: exact, since nanoseconds are beyond float64."""
+        """Returns the starts of the windows, and the end of the last: exact, since nanoseconds are beyond float64."""
         end = int(times.max()) + 1
         window = self._span("window", data)
         if window is not None:

@@ -1,4 +1,4 @@
-"""`next_events`: each event after a moment, to be found from all that its user did before."""
+"""`next_events`: each event after a moment, to be found from all earlier events of its user."""
 
 from typing import Any, NamedTuple
 
@@ -18,11 +18,11 @@ class NextEvents(NamedTuple):
     Parameters
     ----------
     histories
-        Interactions with times: as user r those that one user had before an event.
+        Interactions with times: user r has the events that one user had before an event.
     truth
-        Interactions of the same users and items: of user r that event alone.
+        Interactions of the same users and items: user r has that event alone.
     users
-        The ids of the users whose events they are, of shape (n,): one for each history, so most of them several times.
+        The id of each history's user, of shape (n,); most users occur several times.
     """
 
     histories: Interactions
@@ -31,27 +31,27 @@ class NextEvents(NamedTuple):
 
 
 def next_events(data: Interactions, *, after: Moment, limit: int | None = None) -> NextEvents:
-    """The next event of every history that ends after a moment.
+    """Makes a test set from the next event of every history that ends after a moment.
 
-    Of each user with events at the moment or later, each of the first `limit` of them is to be found from all events of
-    the user before it, those after the moment included. So is a model asked that was fitted before the moment and goes
-    on answering. Fit on what `split_time` with the same moment leaves for training.
+    For each user with events at the moment or later, each of the first `limit` of these is to be found from all earlier
+    events of the user, even those after the moment. That is the task of a model that was fitted before the moment and
+    goes on answering. Fit on the training part of `split_time` with the same moment.
 
     Parameters
     ----------
     data : Interactions
-        With times: all of it, the training part too, since histories begin there. Of interactions at one time, the one
-        that stands later in the data is the later one.
+        All data with times, the training part included, since histories begin there. At equal times, the later row
+        counts as the later event.
     after : whole number, str, date, datetime or numpy.datetime64
         The first moment whose events are to be found, as `at` of `split_time`.
     limit : int, optional
-        How many events of a user at most, so that those with many do not decide everything. None: all.
+        The maximum number of events of a user, so that active users do not decide everything. None: all.
 
     Returns
     -------
     NextEvents
-        What `fastrec.evaluate` takes in place of a test set. Its intervals are drawn by user: the events of one user
-        are alike, so that more of them say less than as many users would.
+        A test set for `fastrec.evaluate`. Its intervals are over users: the events of one user are alike, so they count
+        less than events of different users.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def next_events(data: Interactions, *, after: Moment, limit: int | None = None) 
     order = order_by_user_and_time(data.user_codes, times)
     users, late = data.user_codes[order], times[order] >= cut
     starts = starts_of(np.bincount(users, minlength=len(data)))
-    before = np.arange(len(order)) - starts[users]  # how many events of the user there are before each
+    before = np.arange(len(order)) - starts[users]  # the number of the user's events before each event
     earlier = np.bincount(users[~late], minlength=len(data))
     found = np.flatnonzero(late & (before < earlier[users] + most))
     if not len(found):

@@ -1,4 +1,4 @@
-"""`cut_sessions`: histories cut where nothing happened for long."""
+"""`cut_sessions`: histories cut at long pauses."""
 
 from typing import Any, NamedTuple
 
@@ -11,15 +11,15 @@ from fastrec.preprocessing.splitting import order_by_user_and_time, times_of
 
 
 class Sessions(NamedTuple):
-    """Interactions whose users are sessions, and whose sessions these are.
+    """Interactions whose users are sessions, and the owner of each session.
 
     Parameters
     ----------
     data
-        Interactions, a user for each session: the newest session of each user has the id of the user, the earlier ones
-        follow behind with ids of their own.
+        Interactions with a user for each session: the newest session of each user has the id of the user, and the
+        earlier ones follow with new ids.
     users
-        The ids of the users whose sessions they are, of shape (n_sessions,).
+        The id of the user of each session, of shape (n_sessions,).
     """
 
     data: Interactions
@@ -27,16 +27,15 @@ class Sessions(NamedTuple):
 
 
 def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
-    """Each user's history, cut into sessions where more time than `session_gap` lies between two events.
+    """Cuts each user's history into sessions, wherever more time than `session_gap` lies between two events.
 
-    What is fitted with the result learns within sessions: nothing follows from one to the next. A user keeps the id
-    for the newest session, so that recommendations for a user look at that alone, and events that a server takes in are
-    appended to it.
+    A model fitted with the result learns within sessions only. The newest session keeps the user's id, so
+    recommendations for a user read that session alone, and new events on a server are appended to it.
 
     Parameters
     ----------
     data : Interactions
-        With times.
+        Interactions with times.
     session_gap : number, str or timedelta
         The longest time between two events of one session, above 0: a number in the unit of `data.times`, a string such
         as "30min" (s, min, h, d, w, y), or a timedelta of Python, NumPy or pandas.
@@ -45,8 +44,8 @@ def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
     -------
     Sessions
         `data`, whose users are sessions: first all users of the data, in their order, each with the newest session;
-        then the earlier sessions, in the order of users and times. Their ids are the user's with a number behind it,
-        as "ann#1", or the integers that follow the largest id. `users` says whose session each one is.
+        then the earlier sessions, in the order of users and times. Their ids are the user's with a number, such as
+        "ann#1", or the integers after the largest id. `users` names the user of each session.
 
     Raises
     ------
@@ -67,9 +66,9 @@ def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
     order = order_by_user_and_time(data.user_codes, times)
     users, sorted_times = data.user_codes[order], times[order]
     begins = np.ones(len(order), bool)
-    # Modulo 2⁶⁴: right also where int64 does not hold a difference.
+    # Modulo 2⁶⁴: right even if int64 does not hold a difference.
     begins[1:] = (users[1:] != users[:-1]) | ((sorted_times[1:] - sorted_times[:-1]).view(np.uint64) > gap)
-    owners = users[begins]  # of each session
+    owners = users[begins]  # the user of each session
     newest = np.append(owners[1:] != owners[:-1], True)
     codes = np.empty(len(owners), np.int32)
     codes[newest] = owners[newest]
@@ -85,7 +84,7 @@ def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
 
 
 def _name_sessions(users: Vocabulary, owners: NDArray[np.int32]) -> NDArray[Any]:
-    """Ids of sessions by the users whose they are, each user's one after the other."""
+    """Returns ids of sessions from the ids of their users, each user's one after the other."""
     if users.kind == "int":
         return np.arange(len(owners)) + (int(users.ids.max()) + 1)
     firsts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1])[: len(owners)])

@@ -1,4 +1,4 @@
-"""Splits into a training and a test part: at random, by each user's last interactions, at one moment, or by users."""
+"""Splits into a training and a test part: at random, by each user's last interactions, at a moment, or by users."""
 
 from datetime import date
 from typing import Any
@@ -17,12 +17,12 @@ Moment = float | str | date | np.datetime64
 
 @name_options
 def split_random(data: Interactions, test: float | int = 0.2, random_state: Any = None) -> Split:
-    """A training and a test part, dealt at random.
+    """Splits interactions at random into a training and a test part.
 
     Parameters
     ----------
     data : Interactions
-        Interactions of one user with one item stay together, so that what is tested was never trained on.
+        Interactions of one user with one item stay together, so that no tested pair was trained on.
     test : float or int
         The share of the test part (above 0, below 1), or its number of interactions (distinct pairs).
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
@@ -58,7 +58,7 @@ def split_random(data: Interactions, test: float | int = 0.2, random_state: Any 
 
 
 def check_interactions(data: Any, what: str) -> Interactions:
-    """The data, or a TypeError that says how interactions are made of it."""
+    """Returns the data; a TypeError says how to make Interactions."""
     if not isinstance(data, Interactions):
         made = (
             "Interactions.from_matrix(…)"
@@ -70,7 +70,7 @@ def check_interactions(data: Any, what: str) -> Interactions:
 
 
 def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
-    """The number of the pair that every interaction belongs to (None: its own number), and how many there are."""
+    """Returns the number of each interaction's pair (None: its own number), and the number of pairs."""
     if data.matrix.nnz == data.n_interactions:
         return None, data.n_interactions
     order, begins = number_cells(data.user_codes, data.item_codes, data.shape)
@@ -81,16 +81,15 @@ def pairs_of(data: Interactions) -> tuple[NDArray[np.int64] | None, int]:
 
 @name_options
 def split_last(data: Interactions, n: float | int = 1) -> Split:
-    """A test part of every user's last interactions, and a training part of those before.
+    """Splits every user's last interactions off as the test part; the earlier ones are the training part.
 
     Parameters
     ----------
     data : Interactions
-        With times. Of interactions at one time, the one that stands later in the data is the later one.
+        Interactions with times. At equal times, the later row counts as the later event.
     n : int or float
-        How many of each user are tested: a number, or the share of them (above 0, below 1), rounded down. Users with no
-        more interactions than that stay in the training part altogether, so that everyone who is tested has been
-        trained on.
+        The number of tested interactions of each user, or their share (above 0, below 1), rounded down. Users with no
+        more interactions than that stay in the training part, so that every tested user was trained on.
 
     Returns
     -------
@@ -100,7 +99,7 @@ def split_last(data: Interactions, n: float | int = 1) -> Split:
     Raises
     ------
     ValueError
-        If there are no times, or no user has enough interactions to lose some.
+        If there are no times, or no user has enough interactions.
 
     Examples
     --------
@@ -125,17 +124,17 @@ def split_last(data: Interactions, n: float | int = 1) -> Split:
 
 
 def _last_of(counts: NDArray[np.int64], n: float | int) -> NDArray[np.int64]:
-    """The number of last interactions of each user."""
+    """Returns the number of last interactions of each user."""
     if not isinstance(n, float | np.floating):
         return np.full(len(counts), check_integer("n", n, minimum=1))
     if not 0 < n < 1:
         raise ValueError(f"n must be an integer of at least 1, or a share above 0 and below 1, got {n}")
-    # A little more than the product, which lies below a whole number where it should be one.
+    # Slightly more than the product, which rounding may put below a whole number.
     return np.asarray(counts * float(n) + 1e-9, np.int64)
 
 
 def order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A stable order: equal times stay in the order of the data."""
+    """Returns a stable order: equal times keep the order of the data."""
     low, span = int(times.min()), int(times.max()) - int(times.min()) + 1
     if (int(users.max()) + 1) * span >= 2**63:
         return np.lexsort((times, users))
@@ -144,23 +143,24 @@ def order_by_user_and_time(users: NDArray[np.int32], times: NDArray[np.int64]) -
 
 @name_options
 def split_time(data: Interactions, at: Moment | None = None, fraction: float | None = None) -> Split:
-    """A training part of all that came before one moment, and a test part of all that came then and later.
+    """Splits at a moment: earlier interactions are the training part, the others the test part.
 
     Parameters
     ----------
     data : Interactions
-        With times.
+        Interactions with times.
     at : whole number, str, date, datetime or numpy.datetime64, optional
-        The first moment that is tested: a number in the unit of `data.times`, or (where that unit is known) a date,
-        in ISO 8601 if a string; without an offset it is UTC. It need not be one that the times could hold.
+        The first moment that is tested: a number in the unit of `data.times`, or (if that unit is known) a date, in ISO
+        8601 if a string; without an offset it is UTC. It may lie beyond the range of the times' type.
     fraction : float, optional
         The share of the latest interactions that is tested (above 0, below 1). Interactions at the time of the first
-        one of them are tested too, so that nothing tested is as early as anything trained on.
+        one of them are tested, too, so that all tested events are later than all training events.
 
     Returns
     -------
     train, test : Interactions
-        Both with the vocabularies of the whole, so with its shape and codes. Users and items may well be in one only.
+        Both with the vocabularies of the whole, so with its shape and codes. Users and items may occur in only one
+        part.
 
     Raises
     ------
@@ -194,9 +194,10 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
 def split_users(
     data: Interactions, test: float | int = 0.1, hidden: float = 0.2, random_state: Any = None
 ) -> tuple[Interactions, Interactions, Interactions]:
-    """Training users, and other users whose interactions are parted into a known history and what is to be found.
+    """Splits by users: training users, and test users, whose interactions are split into a known history and a part to
+    find.
 
-    Strong generalization (Marlin 2004; Liang et al. 2018): who is tested was never trained on. Fit on the first part,
+    Strong generalization (Marlin 2004; Liang et al. 2018): tested users were never trained on. Fit on the first part,
     then ``evaluate(model, hidden, histories=histories)``.
 
     Parameters
@@ -205,16 +206,16 @@ def split_users(
     test : float or int
         The share of the users that are tested (above 0, below 1), or their number; among those with two items or more.
     hidden : float
-        The share of each tested user's items that is to be found: one at least, and one at least stays known.
+        The share of each tested user's items to find; at least one is to be found, and at least one stays known.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The seed: the same one gives the same split.
 
     Returns
     -------
     train : Interactions
-        Of the training users alone: their vocabulary, and all items.
+        The interactions of the training users: with their vocabulary, and all items.
     histories, hidden : Interactions
-        Of the tested users, row by row; all items.
+        The interactions of the tested users, row by row, with all items.
 
     Raises
     ------
@@ -259,7 +260,7 @@ def _hide_items(data: Interactions, share: float, rng: np.random.Generator) -> N
 
 
 def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
-    """The times of the data, or a ValueError that `what` cannot do without."""
+    """Returns the times of the data; without times, a ValueError names `what`, which needs them."""
     check_interactions(data, what)
     if data.times is None:
         raise ValueError(f"{what} needs times: read the interactions with their time column, or use split_random")
@@ -269,5 +270,5 @@ def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
 
 
 def parted(data: Interactions, tested: NDArray[np.bool_]) -> Split:
-    """The interactions that are not tested, and those that are."""
+    """Returns the interactions that are not tested, and those that are."""
     return data.select(~tested), data.select(tested)

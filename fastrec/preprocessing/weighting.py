@@ -23,8 +23,8 @@ Values = NDArray[np.float64]
 class Weighting(Preprocessor):
     """The base of weightings of the cells of the matrix: a family defines `_options`, `_learn` and `_weigh`.
 
-    Of Interactions with several between one user and item, each cell of their matrix (their sum, or what else their
-    policy says) is weighted. The result has one interaction for it, at the time of the last one.
+    If Interactions have several between one user and item, the cell of their matrix (their sum, or the result of
+    another policy) is weighted. The result has one interaction for it, at the time of the last one.
     """
 
     _takes_negatives = False
@@ -39,7 +39,7 @@ class Weighting(Preprocessor):
 
     @abstractmethod
     def _weigh(self, matrix: CodeMatrix, rows: NDArray[np.int64]) -> Values:
-        """The new value of each entry, of shape (nnz,); `rows` are their rows."""
+        """Returns the new value of each entry, of shape (nnz,); `rows` are their rows."""
 
     def _check_input(self, X: Any, *, reset: bool) -> CodeMatrix:
         matrix = self._check(X, reset=reset)
@@ -53,7 +53,7 @@ class Weighting(Preprocessor):
         return matrix
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learns what weights need to be known of the whole.
+        """Learns the statistics of the data that the weights need.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Weighting(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Any:
-        """X with other values.
+        """Returns X with weighted values.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Weighting(Preprocessor):
         return result if issparse(X) else result.toarray()
 
     def _as_float32(self, weights: Values, before: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The weights, none of them 0 if there was a value."""
+        """Returns the weights as float32; no weight of a non-zero value is 0."""
         with np.errstate(over="ignore", under="ignore"):
             narrow = keep_nonzero(weights.astype(np.float32), before)
         if not np.isfinite(narrow).all():
@@ -103,12 +103,12 @@ class Weighting(Preprocessor):
 
 
 class TfidfWeight(Weighting):
-    r"""Values times the rarity of the item: a user is a document, an item a term.
+    r"""Multiplies values by the rarity of the item: a user is a document, an item a term.
 
     .. math:: x_{ui} \Big(1 + \ln \frac{1 + n}{1 + n_i}\Big)
 
-    with n users in training, and :math:`n_i` of them with item i; as scikit-learn's `TfidfTransformer` has it, without
-    its normalization.
+    with n users in training, and :math:`n_i` of them with item i; as in scikit-learn's `TfidfTransformer`, without its
+    normalization.
 
     Attributes
     ----------
@@ -137,24 +137,24 @@ class TfidfWeight(Weighting):
 
 
 class BM25Weight(Weighting):
-    r"""Values that saturate, times the rarity of the item, and less for users who have much.
+    r"""Weighs values as BM25: they saturate, grow with the rarity of the item, and shrink for users with much feedback.
 
     .. math:: \ln\Big(1 + \frac{n - n_i + ½}{n_i + ½}\Big)
               \frac{x_{ui} (k_1 + 1)}{x_{ui} + k_1 (1 - b + b\, |x_u| / \overline{|x|})}
 
     with :math:`|x_u|` the sum of the user's values and :math:`\overline{|x|}` its mean in training. The rarity, the
-    first factor, is that of Lucene, which is never negative; that of implicit's `bm25_weight` sets popular items back
-    further, :math:`\ln n - \ln(1 + n_i)`.
+    first factor, is that of Lucene, which is never negative; that of implicit's `bm25_weight` lowers popular items
+    more, :math:`\ln n - \ln(1 + n_i)`.
 
     Parameters
     ----------
     k1 : float
-        How slowly values saturate, above 0; implicit's default is 100.
+        The slowness of saturation, above 0; implicit's default is 100.
     b : float
-        How much users with much are discounted, from 0 to 1.
+        The discount of users with much feedback, from 0 to 1.
     rarity : {"lucene", "implicit"}
-        Whose formula: with "implicit" the weights are those of implicit's `bm25_weight(X, K1=k1, B=b)`, but that an
-        item which all users have weighs next to nothing, where implicit gives it a weight below zero.
+        The formula of the rarity. With "implicit" the weights are those of implicit's `bm25_weight(X, K1=k1, B=b)`,
+        except for an item that all users have: it weighs almost nothing, where implicit gives it a negative weight.
 
     Attributes
     ----------
@@ -211,16 +211,16 @@ class BM25Weight(Weighting):
 
 
 class LogWeight(Weighting):
-    r"""The logarithm of values, for counts and seconds: :math:`\text{scale} \cdot \ln(1 + x / \epsilon)`.
+    r"""Takes the logarithm of values, for counts and seconds: :math:`\text{scale} \cdot \ln(1 + x / \epsilon)`.
 
-    Hu, Koren, Volinsky (2008) weigh so what was watched again and again.
+    Hu, Koren, Volinsky (2008) weigh repeated viewing in this way.
 
     Parameters
     ----------
     scale : float
-        Above 0.
+        The factor, above 0.
     epsilon : float
-        The value from which on the logarithm bends, above 0.
+        The value at which the logarithm starts to bend, above 0.
 
     Attributes
     ----------
@@ -246,12 +246,12 @@ class LogWeight(Weighting):
 
 
 class Normalize(Weighting):
-    """Each user's values to one size, so that those who have much do not weigh more.
+    """Scales each user's values to one size, so that users with much feedback do not weigh more.
 
     Parameters
     ----------
     norm : {"l2", "l1", "max"}
-        What becomes 1: the length of the row, the sum of its absolute values, or the greatest of them.
+        The quantity that becomes 1: the length of the row, the sum of its absolute values, or the largest of them.
 
     Attributes
     ----------
@@ -288,9 +288,9 @@ class Normalize(Weighting):
 
 
 class TimeDecay(Preprocessor):
-    """Interactions that count less the longer ago they were: half as much for every half-life.
+    """Lowers the values of older interactions: they halve with every half-life.
 
-    Takes Interactions with times only: a matrix does not know when. Repeated interactions each count by their own age.
+    It takes only Interactions with times: a matrix has none. Repeated interactions each count by their own age.
 
     Parameters
     ----------
@@ -300,9 +300,9 @@ class TimeDecay(Preprocessor):
     Attributes
     ----------
     reference_ : int
-        The last time in the data of `fit`; what comes later counts in full.
+        The last time in the data of `fit`; later events count in full.
     time_unit_ : str or None
-        The unit of the times of `fit`, into which those of `transform` are converted where both are known.
+        The unit of the times of `fit`, to which those of `transform` are converted if both are known.
     n_features_in_ : int
         The number of items.
 
@@ -346,7 +346,7 @@ class TimeDecay(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Any:
-        """The interactions with their values times what their age leaves.
+        """Returns the interactions with faded values.
 
         Parameters
         ----------
@@ -362,7 +362,7 @@ class TimeDecay(Preprocessor):
         self._check(X, reset=False)
         if None not in (X.time_unit, self.time_unit_):
             times = convert_times("TimeDecay", times, X.time_unit, self.time_unit_)
-        with np.errstate(over="ignore", under="ignore"):  # infinitely old weighs nothing, and is had all the same
+        with np.errstate(over="ignore", under="ignore"):  # infinitely old: weight 0, still seen
             weights = np.exp2(-time_between(times, self.reference_) / life)
         given = np.ones(len(weights), np.float32) if X.values is None else X.values
         with np.errstate(under="ignore"):
@@ -378,5 +378,5 @@ class TimeDecay(Preprocessor):
 
 
 def _users_of(matrix: CodeMatrix) -> NDArray[np.int64]:
-    """Counts the users of each item, stored zeros not counted."""
+    """Counts the users of each item, without stored zeros."""
     return np.bincount(matrix.indices[matrix.data != 0], minlength=matrix.shape[1])

@@ -150,7 +150,7 @@ def test_train_weighs_and_filters_kinds_of_events(run, tmp_path):
     assert "--event-column none" in err
     code, _, err = run("train", table, "-o", path, "-f", 1, "--weights", "view=1")
     assert code == 1
-    assert "do not say it of 'buy', 'cart'" in err
+    assert "and lack 'buy', 'cart'" in err
 
 
 @pytest.mark.filterwarnings("default::fastrec.UnratedWarning")

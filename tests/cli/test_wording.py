@@ -10,11 +10,11 @@ from fastrec.cli.wording import _NAMES, _WHOLE, in_options
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        ("name it by user=…, or", "name it by --user-column …, or"),
+        ("name it with user=…, or", "name it with --user-column …, or"),
         ("such as user=0, item=1, header=False", "such as --user-column 0, --item-column 1, --no-header"),
         ('they are seconds (time_unit="s"), got', "they are seconds (--time-unit s), got"),
         ('say weights={"view": 1, "buy": 1, …} to', "say --weights view=1,buy=1,… to"),
-        ("; quote=None takes quotes for letters", "; --quote '' takes quotes for letters"),
+        ("; quote=None reads quotes as letters", "; --quote '' reads quotes as letters"),
         ("a file my.user=3 is left", "a file my.user=3 is left"),
     ],
 )

@@ -218,7 +218,7 @@ def test_the_kind_of_ids_holds_for_frames_too():
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ("int", "column 'item' must be integers written plainly, as they are asked for, got 'X9' in row 1"),
+        ("int", "column 'item' must be plain integers, since integer ids are asked for, got 'X9' in row 1"),
         ("integer", "ids must be"),
         (("int", "str", "str"), "a pair of them"),
     ],

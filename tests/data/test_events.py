@@ -44,7 +44,9 @@ def events_of(data):
 
 
 def test_several_kinds_are_told_and_all_count_alike(table):
-    with pytest.warns(fr.EventKindsWarning, match="3 kinds of events: view 3, buy 1, cart 1. Each event counts alike"):
+    with pytest.warns(
+        fr.EventKindsWarning, match="3 kinds of events: view 3, buy 1, cart 1. Each event counts the same"
+    ):
         data = fr.read_interactions(table)
     assert events_of(data) == ([("a", 1), ("a", 2), ("b", 1), ("b", 3), ("c", 2)], None)
     assert "event=event (view 3, buy 1, cart 1)" in repr(data)
@@ -74,10 +76,10 @@ def test_kinds_are_taken_no_notice_of_where_that_is_said(table):
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"weights": {"view": 1}}, ValueError, "do not say it of 'buy', 'cart': the kinds are view 3"),
+        ({"weights": {"view": 1}}, ValueError, "and lack 'buy', 'cart': the kinds are view 3"),
         ({"weights": {"view": np.nan}}, ValueError, r"weights\['view'\] must be a finite number"),
         ({"weights": 3}, TypeError, "weights must be a mapping"),
-        ({"weights": {"view": 1}, "event": False}, ValueError, "has no column of kinds: name it by event="),
+        ({"weights": {"view": 1}, "event": False}, ValueError, "has no column of kinds: name it with event="),
         ({"where": {"event": "bye"}, "event": False}, ValueError, "no row has 'bye' in column 'event': its labels are"),
         ({"where": {"kind": "buy"}, "event": False}, ValueError, "there is no column 'kind' for where"),
         ({"where": {"event": []}, "event": False}, ValueError, r"where\['event'\] must name at least one label"),

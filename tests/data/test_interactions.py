@@ -440,7 +440,7 @@ def test_the_share_of_ties_is_that_of_the_sorted_events(log):
 
 def test_models_of_order_are_warned_of_ties_once_for_a_data_set():
     data = tied()
-    with pytest.warns(TiedTimesWarning, match="51% of the events .* one time, and SequenceRules takes them") as told:
+    with pytest.warns(TiedTimesWarning, match="51% of the events .* equal times, and SequenceRules takes them") as told:
         SequenceRules().fit(data)
     assert told[0].filename == __file__
     SequenceRules().fit(data)

@@ -39,7 +39,7 @@ def test_titles_stand_in_the_table_itself():
 def test_what_is_missing_is_named_in_the_tables_own_words():
     info = pd.DataFrame({"key": [51, 60], "label": ["A", "B"]})
     with pytest.raises(
-        ValueError, match="the column of item ids was not recognised among 'key', 'label': name it by items_id="
+        ValueError, match="the column of item ids was not recognised among 'key', 'label': name it with items_id="
     ):
         fr.read_interactions(DATA, item_info=info)
     with pytest.raises(ValueError, match="there is no column 'no' for items_id"):

@@ -166,9 +166,9 @@ def test_an_unknown_encoding_is_refused(tmp_path):
         ("\n\n", r"is empty"),
         ("\ufeff", r"is empty"),
         ("user;item\na;1\n", None),
-        ("who,item\na,1\n", r"no user column was recognised among 'who', 'item': name it by user="),
+        ("who,item\na,1\n", r"no user column was recognised among 'who', 'item': name it with user="),
         ("user,what\na,1\n", r"no item column was recognised among 'user', 'what'"),
-        ("movieId,bookId,user\n1,2,3\n", r"item column could be any of 'movieId', 'bookId': name it by item="),
+        ("movieId,bookId,user\n1,2,3\n", r"item column could be any of 'movieId', 'bookId': name it with item="),
         ("userId,user_id,item\n1,2,3\n", r"user column could be any of"),
     ],
 )
@@ -392,7 +392,7 @@ def test_item_info_may_know_items_of_another_kind(tmp_path):
 
 def test_item_info_about_no_item_is_refused(tmp_path):
     info = pd.DataFrame({"item": ["a", "b"], "title": ["A", "B"]})
-    with pytest.raises(ValueError, match=r"about none of the items: its ids are such as \['a'\], .* such as \['10'\]"):
+    with pytest.raises(ValueError, match=r"has none of the items: its ids are such as \['a'\], .* such as \['10'\]"):
         fr.read_interactions(write(tmp_path, MIXED), item_info=info)
 
 

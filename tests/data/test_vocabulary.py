@@ -173,7 +173,7 @@ def test_an_extended_vocabulary_moves_no_code(old, new):
 
 
 def test_a_vocabulary_is_extended_by_its_own_type_only():
-    with pytest.raises(TypeError, match="'int' cannot be extended by ids of type 'str'"):
+    with pytest.raises(TypeError, match="'int' cannot be extended with ids of type 'str'"):
         Vocabulary([1]).extended(["a"])
 
 

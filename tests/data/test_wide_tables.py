@@ -47,5 +47,5 @@ def test_what_is_no_matrix_is_refused(tmp_path, text, said):
 
 
 def test_a_table_that_looks_wide_is_told_so():
-    with pytest.raises(ValueError, match="say wide=True"):
+    with pytest.raises(ValueError, match="give wide=True"):
         fr.read_interactions(pd.DataFrame({"user": [1], "A": [3], "B": [1]}))

@@ -142,7 +142,7 @@ def test_a_table_of_events_is_no_matrix():
         lambda: fr.evaluate(model, table),
         lambda: fr.cross_validate(fr.Popularity(), table, 2),
     ):
-        with pytest.raises(TypeError, match=r"make Interactions of it by fastrec.read_interactions"):
+        with pytest.raises(TypeError, match=r"make Interactions from it with fastrec.read_interactions"):
             refused()
 
 

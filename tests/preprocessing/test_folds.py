@@ -154,9 +154,9 @@ def test_splits_of_interactions_refuse_to_be_splits_of_rows(splitter):
     data = Interactions.from_matrix(X)
     model = ImplicitALS(2, iterations=1)
     for given_ in (X, data):
-        with pytest.raises(TypeError, match=r"parts interactions, not rows.*use fastrec.cross_validate"):
+        with pytest.raises(TypeError, match=r"splits interactions, not rows.*use fastrec.cross_validate"):
             cross_val_score(model, given_, cv=splitter)
-        with pytest.raises(TypeError, match=r"parts interactions, not rows.*use fastrec.cross_validate"):
+        with pytest.raises(TypeError, match=r"splits interactions, not rows.*use fastrec.cross_validate"):
             GridSearchCV(model, {"factors": [2]}, cv=splitter).fit(given_)
     with pytest.raises(TypeError, match="splits Interactions, got ndarray"):
         next(splitter.split(X))

@@ -195,7 +195,7 @@ def test_a_cut_may_be_a_date_object():
         ({"at": np.datetime64("NaT", "s")}, TypeError, "at must be"),
         ({"fraction": 0}, ValueError, "fraction must be"),
         ({"fraction": 1.5}, ValueError, "fraction must be"),
-        ({"at": "2020-01-01"}, ValueError, "times of a known unit"),
+        ({"at": "2020-01-01"}, ValueError, "the unit of the times is unknown"),
     ],
 )
 def test_a_cut_that_cannot_be_made_is_refused(options, error, message):

@@ -55,5 +55,5 @@ def test_a_store_is_known_again_in_another_process(tmp_path):
 
 def test_what_cannot_be_told_apart_is_refused_where_results_are_kept(data, tmp_path):
     space = {"factors": Always(lambda: 2)}
-    with pytest.raises(ValueError, match="cannot be told from others of its kind"):
+    with pytest.raises(ValueError, match="cannot be identified"):
         fr.search(als(), space, data, store=tmp_path / "s")
