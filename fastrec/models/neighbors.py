@@ -90,20 +90,33 @@ class ItemKNN(Fading, Weighted, ItemWeights):
         - "rp3beta": Σ_u (r_ui / r_i)^alpha (r_uj / r_u)^alpha / n_j^beta, with sums r_i and r_u of an item's and of a
           user's values. It is the chance of a walk of three steps, with popular items lowered (Paudel, Christoffel,
           Newell, Bernstein 2017). If exponents are so large that float32 would not hold the weights, all are multiplied
-          by one factor. shrinkage : float A number added to the divisor, at least 0: it lowers pairs with little data.
-          It has no effect on "bm25", "sppmi" and "rp3beta". asymmetry : float For "cosine" and "tfidf": ‖x_i‖^(2 - 2a)
-          ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item scored (Aiolli 2013). 0.5 is the cosine;
-          below it, popular items score higher. alpha, beta : float The exponents of "rp3beta", at least 0. smoothing :
-          float For "sppmi", from 0 to 1: below 1, popular items score higher. shift : float For "sppmi", at least 0:
-          log k has the effect of k negatives in Item2Vec. A larger one keeps fewer weights. k1, b : float BM25's
-          saturation, at least 0, and normalization by length, from 0 to 1. min_support : int How many users at least
-          must have had both items of a weight, and each item that is given, at least 1. The nearest items are chosen
-          among the pairs with this support. recency : float The fading of a history's events in answers, above 0 and at
-          most 1: the event k places back counts recency^k. With 1 nothing fades, nor does a history without an order. A
-          change on a fitted model acts at once; learned values do not depend on it. weighting : {"auto", "raw", "log",
-          "binary"} The form of values in training and in histories: raw values, log2(1 + value / median), or ones.
-          "auto" is "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise
-          "raw". n_jobs : int or None Threads; None is all cores. The answer does not depend on it.
+          by one factor.
+    shrinkage : float
+        A number added to the divisor, at least 0: it lowers pairs with little data. It has no effect on "bm25", "sppmi"
+        and "rp3beta".
+    asymmetry : float
+        For "cosine" and "tfidf": ‖x_i‖^(2 - 2a) ‖x_j‖^(2a) instead of ‖x_i‖ ‖x_j‖, i in the history and j the item
+        scored (Aiolli 2013). 0.5 is the cosine; below it, popular items score higher.
+    alpha, beta : float
+        The exponents of "rp3beta", at least 0.
+    smoothing : float
+        For "sppmi", from 0 to 1: below 1, popular items score higher.
+    shift : float
+        For "sppmi", at least 0: log k has the effect of k negatives in Item2Vec. A larger one keeps fewer weights.
+    k1, b : float
+        BM25's saturation, at least 0, and normalization by length, from 0 to 1.
+    min_support : int
+        The minimum number of users who have had both items of a weight, and of users of each recommended item, at least
+        1. The nearest items are chosen among the pairs with this support.
+    recency : float
+        The fading of a history's events in answers, above 0 and at most 1: the event k places back counts recency^k.
+        With 1 nothing fades, nor does a history without an order. A change on a fitted model acts at once; learned
+        values do not depend on it.
+    weighting : {"auto", "raw", "log", "binary"}
+        The form of values in training and in histories: raw values, log2(1 + value / median), or ones. "auto" is
+        "binary" if a few values outweigh all others, as with hours played, and `fit` warns of it; otherwise "raw".
+    n_jobs : int or None
+        Threads; None is all cores. The answer does not depend on it.
 
     Attributes
     ----------
