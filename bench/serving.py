@@ -60,16 +60,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Serving:
+class Started:
     """A server in processes of its own."""
 
-    def __init__(self, *arguments):
+    def __init__(self, command):
         self.port = free_port()
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*map(str, command), "--port", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while not self.is_ready():
             if self.process.poll() is not None:
@@ -112,6 +110,13 @@ class Serving:
         """SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+
+class Serving(Started):
+    """A server of fastrec: of this one, or of the environment of another Python."""
+
+    def __init__(self, *arguments, python=sys.executable):
+        super().__init__([python, "-m", "fastrec.cli", "serve", *arguments])
 
 
 def request(path, body):

@@ -13,6 +13,7 @@ from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.damage import Damage
 from fastrec.online.journal.errors import JournalDamagedError, JournalDiskFullError, JournalError, is_full
 from fastrec.online.journal.schema import check_kind, make_current, record_row
+from fastrec.online.journal.wal_index import WalIndex
 from fastrec.permissions import open_new
 
 # So long a commit waits for other processes that write.
@@ -38,6 +39,7 @@ class Database:
         self._lock = threading.Lock()
         self._ended = False
         self._inode: int | None = None  # of the file, once it is open
+        self._index: WalIndex | None = None
 
     # -- opening and closing
 
@@ -53,6 +55,7 @@ class Database:
             make_current(connection, time_unit or "ms")
         check_kind(connection, self.path)
         self._inode = os.stat(self.path).st_ino
+        self._index = WalIndex(self.path)
         self.page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
 
     def _check_place(self) -> None:
@@ -67,7 +70,7 @@ class Database:
         """Closes all connections."""
         with self._lock:
             connections, self._connections = self._connections, []
-            self._ended = True
+            self._ended, self._index = True, None
         for connection in connections:
             connection.close()
 
@@ -87,6 +90,10 @@ class Database:
             connection.execute("PRAGMA temp_store = MEMORY")
             self._local.connection = connection
         return connection
+
+    def read_mark(self) -> bytes | None:
+        """Another value after each commit, by whichever process; None where a query alone can tell what there is."""
+        return None if self._index is None else self._index.read_head()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,101 @@
+"""The head of the index tells of every commit, and reading it takes no locks away from SQLite."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrec.online import Journal
+from fastrec.online.journal import wal_index
+
+needs_pread = pytest.mark.skipif(not hasattr(os, "pread"), reason="the head is not read here")
+
+# Offset of the lock that SQLite holds on the index as long as a connection is open.
+LOCK_OF_THE_OPEN = 128
+
+
+def ask_anew(path):
+    """The last place, as a connection of its own reads it."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        return other.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()[0]
+
+
+STEPS = ("append", "delete", "trim", "note", "checkpoint", "nothing")
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(1, 3)), max_size=12))
+def test_the_last_place_is_that_of_a_query_whoever_writes(tmp_path_factory, steps):
+    path = tmp_path_factory.mktemp("journal") / "events.db"
+    with Journal(path) as one, Journal(path) as two:
+        for step, who, n in steps:
+            journal = (one, two)[who]
+            if step == "append":
+                journal.append([(user, 1) for user in range(n)])
+            elif step == "delete":
+                journal.delete_user(n)
+            elif step == "trim":
+                journal.trim(min(n, journal.last_seq()))
+            elif step == "note":
+                journal.record_published(n)
+            elif step == "checkpoint":
+                with contextlib.closing(sqlite3.connect(path)) as other:
+                    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            assert one.last_seq() == two.last_seq() == one.last_seq() == ask_anew(path)
+
+
+@needs_pread
+def test_nothing_is_asked_where_nobody_has_written(journal):
+    journal.append([(1, 1)])
+    head = journal._database.read_mark()
+    assert head is not None
+    assert journal.last_seq() == 1
+    journal._last = head, 7
+    assert journal.last_seq() == 7  # without a query
+    code = "import sys; from fastrec.online import Journal; Journal(sys.argv[1]).append([(1, 2)])"
+    subprocess.run([sys.executable, "-c", code, str(journal.path)], check=True)
+    assert journal._database.read_mark() != head
+    assert journal.last_seq() == 2
+
+
+@needs_pread
+def test_a_lock_of_another_journal_on_the_same_file_outlives_the_end_of_one(journal):
+    pytest.importorskip("fcntl")
+    index = journal.path.with_name(f"{journal.path.name}-shm")
+    Journal(journal.path).close()
+    code = (
+        "import fcntl, sys\nfile = open(sys.argv[1], 'r+b')\n"
+        f"try: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, {LOCK_OF_THE_OPEN})\n"
+        "except OSError: print('locked')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(index)], capture_output=True, text=True, check=True)
+    assert ended.stdout == "locked\n"
+
+
+@needs_pread
+def test_a_descriptor_is_shared_and_closed_once_the_file_is_gone(tmp_path):
+    path = tmp_path / "events.db"
+    with Journal(path), Journal(path):
+        descriptor = next(number for number in wal_index._opened.values() if is_of(number, path))
+        assert sum(is_of(number, path) for number in wal_index._opened.values()) == 1
+    with Journal(tmp_path / "another.db"):
+        assert descriptor not in wal_index._opened.values() or is_of(descriptor, tmp_path / "another.db")
+
+
+def is_of(descriptor, path):
+    found, there = os.fstat(descriptor), os.stat(f"{path}-shm")
+    return (found.st_dev, found.st_ino) == (there.st_dev, there.st_ino)
+
+
+def test_without_the_head_each_question_is_a_query(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pread", raising=False)
+    with Journal(tmp_path / "events.db") as journal:
+        assert journal._database.read_mark() is None
+        journal.append([(1, 1)])
+        journal._last = None, 7
+        assert journal.last_seq() == 1
