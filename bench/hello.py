@@ -1,6 +1,6 @@
 """Servers that only say hello: what a request costs where nothing is done for it.
 
-    python bench/hello.py asgi|protocol --port 8000
+python bench/hello.py asgi|protocol --port 8000
 """
 
 import argparse

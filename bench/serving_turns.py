@@ -95,8 +95,8 @@ def main():
         ["git", "log", "-1", "--format=%h"], cwd=given.older.parent, capture_output=True, text=True
     ).stdout.strip()
     title = (
-        f"before: commit {commit}; medians of {given.turns} turns of {given.seconds:g} s, in brackets the least and the "
-        f"most of them, load average before {load:.1f}"
+        f"before: commit {commit}; medians of {given.turns} turns of {given.seconds:g} s, in brackets the least and "
+        f"the most of them, load average before {load:.1f}"
     )
     write("serving_turns", {"title": title, "records": records_of(turns), "results": {"turns": turns}})
 

@@ -114,6 +114,8 @@ class Items:
     def titles(self, codes: list[int]) -> list[str | None]:
         """The titles to show for items of the model; None if one has none."""
         column = self._info.get("title")
+        if column is None and not self._by_code:
+            return [None] * len(codes)
         titles = [None if column is None else str(column[code]) or None for code in codes]
         if self._by_code:
             for place, code in enumerate(codes):

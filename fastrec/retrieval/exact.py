@@ -33,6 +33,7 @@ from fastrec.retrieval.packed import (
     move_queries,
     pack_vectors,
     packed_width,
+    room_for,
     scan_form,
     scanned_dimensions,
 )
@@ -178,7 +179,7 @@ class ExactIndex(Filed, BaseEstimator):
         n, mask = len(self.vectors_), NO_MASK if allowed is None else allowed.mask
         left = n if allowed is None or allowed.allowed is None else len(allowed.allowed)
         if self._single is not None and self._is_scan_better(left, k):
-            found = self._single.find(query, k, self._room(k), mask, closed)
+            found = self._single.find(query, k, mask, closed)
             if found is not None:
                 return found
         top = self.search(query[None], k, ExcludedCodes(np.array([0, len(closed)]), closed), allow=allowed)
@@ -299,10 +300,6 @@ class ExactIndex(Filed, BaseEstimator):
         n, d = self.vectors_.shape
         return d <= MOST_DIMENSIONS and 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
 
-    def _room(self, k: int, roomier: int = 1) -> int:
-        """The number of candidates of a scan that there is room for."""
-        return min(roomier * (4 * k + 128), 2 * len(self.vectors_))
-
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
         """The number of queries that one thread takes at a time, and of threads; the answer does not depend
         on them.
@@ -320,8 +317,8 @@ class ExactIndex(Filed, BaseEstimator):
     def _scan(self, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
         """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
         packed = self._packed
-        d, (b, k) = self.vectors_.shape[1], (rows.stop - rows.start, batch.codes.shape[1])
-        space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, self._room(k, roomier))
+        (n, d), (b, k) = self.vectors_.shape, (rows.stop - rows.start, batch.codes.shape[1])
+        space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, room_for(k, n, roomier))
         search = search_floats if packed.form.levels == 0 else search_bytes
         bad = search(
             packed.way, packed.panels, packed.form, self._exact, batch.queries[rows],

@@ -216,6 +216,11 @@ def _scaled_rows(rows: NDArray[Any], norms: NDArray[np.float64], metric: int, sc
     return scaled
 
 
+def room_for(k: int, n: int, roomier: int = 1) -> int:
+    """The number of candidates that a scan of n vectors for the best k has room for."""
+    return min(roomier * (4 * k + 128), 2 * n)
+
+
 def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int, readied: int | None = None) -> Space:
     """Room for a search of n queries, of so many dimensions in the scan, for the best k among `room` candidates.
 

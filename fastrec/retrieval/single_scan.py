@@ -11,7 +11,7 @@ from fastrec.kernels.scan import PanelPointers, Place, Space
 from fastrec.kernels.scan_one import OneScan, search_one_by_bytes, search_one_by_floats
 from fastrec.kernels.topk import Exact
 from fastrec.matrix.arrays import Codes, Floats, readonly
-from fastrec.retrieval.packed import Packed, make_space
+from fastrec.retrieval.packed import Packed, make_space, room_for
 
 # Lengths of answers for which a thread keeps what it works in.
 LENGTHS_KEPT = 8
@@ -31,9 +31,7 @@ class SingleScan:
         self._search = search_one_by_bytes if packed.form.levels else search_one_by_floats
         self._rooms = _Rooms()
 
-    def find(
-        self, query: Floats, k: int, room: int, mask: NDArray[np.uint8], closed: Codes
-    ) -> tuple[Codes, Floats] | None:
+    def find(self, query: Floats, k: int, mask: NDArray[np.uint8], closed: Codes) -> tuple[Codes, Floats] | None:
         """The codes and scores of the best k, of shape (k,); None if there is not room for all candidates.
 
         Parameters
@@ -42,8 +40,6 @@ class SingleScan:
             float32, of shape (d,), read-only.
         k
             At most the number of vectors.
-        room
-            For so many candidates; always the same for one k.
         mask
             0 where a code may not be chosen, read-only, of shape (n,); or empty.
         closed
@@ -51,17 +47,18 @@ class SingleScan:
         """
         made = self._rooms.made.get(k)
         if made is None:
-            made = self._make(k, room)
+            made = self._make(k)
         codes, scores = np.empty(k, np.int32), np.empty(k, np.float32)
         way, vectors = self._packed.way, self._exact.vectors
         found = self._search(way, made[0], vectors, query, mask, closed, codes, scores)
         return (codes, scores) if found else None
 
-    def _make(self, k: int, room: int) -> tuple[NDArray[np.int64], Space]:
+    def _make(self, k: int) -> tuple[NDArray[np.int64], Space]:
         made = self._rooms.made
         if len(made) == LENGTHS_KEPT:
             made.clear()
-        space = make_space(self._packed, self._exact.vectors.shape[1], 1, k, room)
+        n, d = self._exact.vectors.shape
+        space = make_space(self._packed, d, 1, k, room_for(k, n))
         made[k] = self._write_table(space), space
         return made[k]
 

@@ -28,15 +28,15 @@ class Answer:
         Names in lower case.
     """
 
-    __slots__ = ("_body", "_headers", "_status")
+    __slots__ = ("_body", "headers", "status")
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._body, self._status = body, status
-        self._headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
+        self._body, self.status = body, status
+        self.headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Sends it."""
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self._body})
 
 

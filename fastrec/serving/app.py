@@ -73,15 +73,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                spent = (time.perf_counter() - began) * 1000
-                headers = message["headers"]
-                # A model may have been published since the answer was made: only pages are without a version yet.
-                if not any(name == VERSION_HEADER for name, _ in headers):
-                    headers = [*headers, (VERSION_HEADER, self.server.version.encode("latin-1", "replace"))]
-                if self.server.is_draining:
-                    headers = [*headers, CLOSING]
-                more = (NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS
-                message["headers"] = [*headers, (b"server-timing", b"app;dur=%.3f" % spent), *more]
+                message["headers"] = self._complete(message["headers"], began)
             await send(message)
 
         try:
@@ -91,7 +83,9 @@ class Guard:
                 scope["app"] = self.app  # by which starlette's router knows to raise what it did not find
                 await self.app(scope, receive, sending)
             else:
-                await (await direct(Request(scope, receive, sending)))(scope, receive, sending)
+                answer = await direct(Request(scope, receive, sending))
+                status, answer.headers = answer.status, self._complete(answer.headers, began)
+                await answer(scope, receive, send)
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
@@ -101,6 +95,16 @@ class Guard:
                 log.error("an error after the answer had begun", exc_info=error)
         finally:
             self.server.metrics.observe(label_of(scope["path"]), status or 499, time.perf_counter() - began)
+
+    def _complete(self, headers: list[tuple[bytes, bytes]], began: float) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer, with those that every answer has."""
+        more = [(b"server-timing", b"app;dur=%.3f" % ((time.perf_counter() - began) * 1000))]
+        # A model may have been published since the answer was made: only pages are without a version yet.
+        if not any(name == VERSION_HEADER for name, _ in headers):
+            more.append((VERSION_HEADER, self.server.version.encode("latin-1", "replace")))
+        if self.server.is_draining:
+            more.append(CLOSING)
+        return [*headers, *more, *((NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS)]
 
     def _check_host(self, scope: Connection) -> None:
         """Refuses a request that is meant for another server.

@@ -3,6 +3,9 @@
 import os
 from typing import NamedTuple
 
+# Draws that are asked of the system together.
+AT_ONCE = 512
+
 
 class Origin(NamedTuple):
     """The origin of an answer: its scenario, "" where the request named none, and the model's version."""
@@ -17,7 +20,20 @@ def make_recommendation(scenario: str | None, version: str) -> str:
     >>> parse_recommendation(make_recommendation("home", "v000007+12"))
     Origin(scenario='home', version='v000007+12')
     """
-    return f"{os.urandom(8).hex()}.{scenario or ''}.{version}"
+    return f"{_draw()}.{scenario or ''}.{version}"
+
+
+_drawn: list[str] = []
+
+
+def _draw() -> str:
+    """16 hexadecimal digits of chance, which the system gives for many answers at once."""
+    try:
+        return _drawn.pop()
+    except IndexError:
+        digits = os.urandom(8 * AT_ONCE).hex()
+        _drawn.extend(digits[start : start + 16] for start in range(0, len(digits), 16))
+        return _draw()
 
 
 def parse_recommendation(given: str) -> Origin | None:

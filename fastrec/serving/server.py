@@ -149,6 +149,7 @@ class Server:
         """Takes newer models as they come; makes them, where nobody else does."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
+            self.metrics.count_observed()
             updater = self.updater
             if updater is None:
                 continue

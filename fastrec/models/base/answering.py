@@ -207,7 +207,7 @@ class Answering(Learner):
         if row is not None and (np.count_nonzero(row.values) or (self.keeps_zeros and len(row.values))):
             found = self._search_one(who, row, k, only)
             if found is not None:
-                check_scores(found[1][:1])
+                check_best(found[1].item(0))
                 return SingleAnswer(*found)
         audience = who.audience(self)
         top = self.answer(audience, k, None if only is None else self.item_filter(audience).within(only))
@@ -320,7 +320,12 @@ class Answering(Learner):
 
 def check_scores(scores: Any) -> None:
     """Raises a FloatingPointError if a score is NaN or infinite; -inf marks an item that must not be recommended."""
-    if not np.maximum.reduce(scores, axis=None, initial=-np.inf) < np.inf:  # NaN is the maximum if there is one
+    check_best(np.maximum.reduce(scores, axis=None, initial=-np.inf))  # NaN is the maximum if there is one
+
+
+def check_best(score: float) -> None:
+    """Does as `check_scores`, given the largest of all scores."""
+    if not score < np.inf:
         raise FloatingPointError("scores are beyond float32: the values of X, or of a history, are too large")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fastrec.online import Journal
 from fastrec.online.journal import wal_index
 
-needs_pread = pytest.mark.skipif(not hasattr(os, "pread"), reason="the head is not read here")
+needs_head = pytest.mark.skipif(os.name == "nt", reason="the head is not read there")
 
 # Offset of the lock that SQLite holds on the index as long as a connection is open.
 LOCK_OF_THE_OPEN = 128
@@ -49,7 +49,7 @@ def test_the_last_place_is_that_of_a_query_whoever_writes(tmp_path_factory, step
             assert one.last_seq() == two.last_seq() == one.last_seq() == ask_anew(path)
 
 
-@needs_pread
+@needs_head
 def test_nothing_is_asked_where_nobody_has_written(journal):
     journal.append([(1, 1)])
     head = journal._database.read_mark()
@@ -63,7 +63,7 @@ def test_nothing_is_asked_where_nobody_has_written(journal):
     assert journal.last_seq() == 2
 
 
-@needs_pread
+@needs_head
 def test_a_lock_of_another_journal_on_the_same_file_outlives_the_end_of_one(journal):
     pytest.importorskip("fcntl")
     index = journal.path.with_name(f"{journal.path.name}-shm")
@@ -77,23 +77,27 @@ def test_a_lock_of_another_journal_on_the_same_file_outlives_the_end_of_one(jour
     assert ended.stdout == "locked\n"
 
 
-@needs_pread
-def test_a_descriptor_is_shared_and_closed_once_the_file_is_gone(tmp_path):
+@needs_head
+def test_a_mapping_is_shared_and_closed_once_the_file_is_gone(tmp_path):
     path = tmp_path / "events.db"
     with Journal(path), Journal(path):
-        descriptor = next(number for number in wal_index._opened.values() if is_of(number, path))
-        assert sum(is_of(number, path) for number in wal_index._opened.values()) == 1
+        mapping = find_mapping(path)
+        with Journal(tmp_path / "another.db"):
+            assert find_mapping(path) is mapping
     with Journal(tmp_path / "another.db"):
-        assert descriptor not in wal_index._opened.values() or is_of(descriptor, tmp_path / "another.db")
+        assert mapping.head.closed
+        assert mapping not in wal_index._mapped.values()
 
 
-def is_of(descriptor, path):
-    found, there = os.fstat(descriptor), os.stat(f"{path}-shm")
-    return (found.st_dev, found.st_ino) == (there.st_dev, there.st_ino)
+def find_mapping(path):
+    """The one mapping of a journal's index."""
+    there = os.stat(f"{path}-shm")
+    (found,) = [one for one in wal_index._mapped.values() if os.path.samestat(os.fstat(one.descriptor), there)]
+    return found
 
 
 def test_without_the_head_each_question_is_a_query(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "pread", raising=False)
+    monkeypatch.setattr(wal_index, "_map", lambda path: None)
     with Journal(tmp_path / "events.db") as journal:
         assert journal._database.read_mark() is None
         journal.append([(1, 1)])
