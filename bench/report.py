@@ -6,12 +6,14 @@ Where a page of docs has `<!-- results: NAME -->` and `<!-- end -->`, what stand
 import json
 import re
 from itertools import groupby
+from math import isnan
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
+from summary import summary
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
@@ -20,30 +22,32 @@ Record = dict[str, Any]
 
 HEAD = """# Benchmarks
 
-Written by `python bench/report.py` from `bench/results/`, which `python bench/run.py --data FOLDER` fills.
-Each row compares runs of one process on one machine, interleaved; figures are medians over the repeats,
-ratios too. Peers run at their best settings; compile time is left out unless it is what is measured.
+Each row of the first table is a race: fastrec beside another library, on one machine, in one run, in turns. "Times as
+fast" goes from the setting with the least gain to that with the greatest. Below 1, the other library is faster. The
+tables below have the figures of each setting.
 
-Machines differ and were shared: the ratios are what to read, not the seconds. Where a table has CPU seconds, others
-kept both cores busy, and these decide.
+{summary}
 
-**The command of a table**: `python bench/run.py CASE --parts PART --data FOLDER`, with the CASE of its heading, before
-the colon, and the PART of its file in `bench/results/`, CASE-PART.json. The line under a table names the versions.
-Peers come with `pip install '.[bench]'`: implicit, rusket, irspack, skrecsys, fastslim and others install side
-by side (tried on Linux, Python 3.11, NumPy 2.4).
+**How to read it.** Seconds are of a machine with 2 cores (AMD Zen 4), which others used too: trust the ratios, not the
+seconds. Where a table has CPU seconds, these decide. Figures are medians over the repeats, and so are ratios. Compile
+time is left out, unless it is what is measured. Peers run with the settings that a row names, else with their own
+defaults, on as many threads as fastrec.
 
-**Compiled peers** (`compiled`). All take two threads, and their own defaults but for what a row names. "times fastrec"
-and "CPU times" are above 1 where fastrec was faster; peak MiB is what the process held above the start of a run, on
-Linux. Some things are not the same. skrecsys takes two columns of ids and codes them, so fastrec has a row of its own
-that does this too. irspack has no lists for all users outside its evaluator, so only its fits are timed. The lists of
-its cosine neighbours are others. rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the
-options that the row names: the goal is an NDCG, not a number of steps. Written, but not run yet: iALS to one loss
-beside rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
+**How to repeat it.** The line under each table has the command that made it, the date, the machine and the versions of
+all packages. The data are [Gowalla](https://snap.stanford.edu/data/loc-Gowalla.html), with the split of LightGCN, and
+[MovieLens](https://grouplens.org/datasets/movielens/), in a folder that `--data` names. `pip install '.[bench]'` brings
+the peers: implicit, faiss, LightFM, gensim, rusket, irspack, skrecsys, fastslim and others install side by side (tried
+on Linux, Python 3.11, NumPy 2.4). `python bench/report.py` then writes this page.
 
-In short, in CPU seconds on a machine that others used too: SLIM is 53 times faster than fastslim and 12 times faster
-than irspack, at the same NDCG. Cosine neighbours are fitted 2 to 6 times faster than by rusket and skrecsys, and
-answered 1.6 times faster than by skrecsys. BPR reaches rusket's NDCG of 60 iterations 3 times faster, and that of 20
-iterations in about the same time.
+**What is not the same.** implicit weighs an entry by alpha·v and fastrec by 1 + alpha·v, so both are run to one loss.
+skrecsys takes two columns of ids and codes them, so fastrec has a row of its own that does this too. irspack has no
+lists for all users outside its evaluator, so only its fits are timed. The lists of its cosine neighbours are others.
+rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the options that the row names: the goal is
+an NDCG, not a number of steps. "peak MiB" is what the process held above the start of a run. Written, but not run
+yet: iALS to one loss beside rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
+
+How good the lists of the models are, beside other libraries and published figures, is on a page of its own:
+[accuracy](accuracy.md).
 """
 
 
@@ -87,7 +91,11 @@ def _middle(values: list[Any]) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     if isinstance(value, float):
+        if isnan(value):
+            return ""
         if value and abs(value) < 1e-4:
             return f"{value:.1e}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 1 else f"{value:.4f}"
@@ -183,6 +191,12 @@ def said(machine: Record) -> str:
     )
 
 
+def _heading(title: str) -> str:
+    """A title of which the first line is the heading, and what follows are paragraphs."""
+    first, *more = title.strip().split("\n")
+    return "\n".join([f"## {first.rstrip('.')}", *(line.strip() for line in more)])
+
+
 def put(page: Path, name: str, text: str) -> None:
     """Replace what stands between the marks of a result in a page."""
     pattern = re.compile(rf"(<!-- results: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -195,16 +209,20 @@ def put(page: Path, name: str, text: str) -> None:
 def main() -> None:
     """Write the page."""
     (DOCS / "img").mkdir(exist_ok=True)
-    parts = [HEAD]
+    parts = [HEAD.format(summary=summary(HERE / "results"))]
     for path in sorted((HERE / "results").glob("*.json")):
         content = json.loads(path.read_text())
         records, machine = content.get("records"), content["machine"]  # the accuracy page has its own
         if not records:
             continue
         if "page" in content:
-            put(DOCS / content["page"], path.stem, f"{table(records)}\n\n*{content['title']}. {said(machine)}*")
+            put(
+                DOCS / content["page"],
+                path.stem,
+                f"{table(records)}\n\n*{content['title'].rstrip('.')}. {said(machine)}*",
+            )
             continue
-        parts.append(f"## {content.get('title', path.stem)}\n")
+        parts.append(_heading(content.get("title", path.stem)) + "\n")
         if path.stem == "als-race":
             bars(records, DOCS / "img" / "als-race.svg")
             parts.append("![Seconds to implicit's final loss](../img/als-race.svg)\n")
@@ -216,7 +234,9 @@ def main() -> None:
             parts += [table(list(rows)) + "\n" for _, rows in groupby(others, key=lambda record: record["case"])]
         else:
             parts.append(table(records) + "\n")
-        parts.append(f"*{said(machine)}*\n")
+        case, _, part = path.stem.partition("-")
+        command = f"python bench/run.py {case} --parts {part} --data FOLDER"
+        parts.append(f"`{command}`\n\n*{said(machine)}*\n")
     (DOCS / "explanation/benchmarks.md").write_text("\n".join(parts))
 
 

@@ -35,7 +35,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # seconds of a cell, on a machine that others use too
 nb_merge_streams = True
 nb_execution_in_temp = True
 
