@@ -254,7 +254,10 @@ class ExactIndex(Filed, BaseEstimator):
         vectors, norms, center = readonly(arrays["vectors"]), readonly(arrays["norms"]), None
         longest = float(norms.max(initial=0.0))
         if metric == SQUARED_DISTANCE:
-            center, longest = readonly(arrays["center"]), check_number("longest", record["longest"], minimum=0)
+            center, longest = (
+                readonly(arrays["center"]),
+                check_number("longest", record["longest"], minimum=0, maximum=LARGEST_NORM),
+            )
         way, form = scan_form(storage, scanned_dimensions(vectors.shape[1], metric), longest)
         stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
         self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form, center), storage)

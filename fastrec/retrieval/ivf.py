@@ -19,6 +19,7 @@ from fastrec.matrix.arrays import check_codes
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.retrieval.exact import (
+    LARGEST_NORM,
     MOST_DIMENSIONS,
     read_queries,
     read_vectors,
@@ -32,6 +33,7 @@ from fastrec.retrieval.ivf_state import (
     IndexState,
     Workspaces,
     build_state,
+    check_lengths,
     directions_of,
     ivf_fields,
     make_margin,
@@ -480,7 +482,7 @@ class IVFIndex(Filed, BaseEstimator):
             raise ValueError("its array 'centers' or 'panels' is not of the shape that it must be")
         if len(arrays["order"]) != n_panels * LANES:
             raise ValueError("its array 'order' is not as long as it must be")
-        check_number("longest", record["longest"], minimum=0)
+        check_number("longest", record["longest"], minimum=0, maximum=LARGEST_NORM)
         check_number("least", record["least"], minimum=0)
         if not isinstance(record["recall"], str):
             raise ValueError("recall must be text")
@@ -495,6 +497,7 @@ class IVFIndex(Filed, BaseEstimator):
             if ((arrays["nearest"] >= 0) != arrays["alive"].astype(bool)).any():
                 raise ValueError("its array 'nearest' must be -1 for what is not alive, and for nothing else")
             check_codes_once(arrays["order"], arrays["alive"])
+            check_lengths(arrays, METRICS[self.metric], record["longest"])
             if self.rerank:
                 check_norms(arrays["vectors"], arrays["norms"])
 

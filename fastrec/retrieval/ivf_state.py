@@ -21,7 +21,7 @@ from fastrec.retrieval.exact import (
     read_vectors,
 )
 from fastrec.retrieval.filters import Filters
-from fastrec.retrieval.packed import Packed
+from fastrec.retrieval.packed import Packed, scaled_norms
 from fastrec.retrieval.partition import (
     LEVELS,
     Clusters,
@@ -37,6 +37,7 @@ from fastrec.retrieval.partition import (
 )
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
+ROUNDED = 0.25  # of a vector's length, at most so much is lost or won by rounding it to bytes
 SURENESS = 1.25  # E in standard deviations of what rounding does to a score: what is off by 2 E and more is lost
 Workspace = tuple[Space, Visits, NDArray[np.int64]]  # what a search works in, and the table of its addresses
 
@@ -221,6 +222,16 @@ def restore_state(arrays: dict[str, NDArray[Any]], metric: int, longest: float, 
     partition = make_partition(clusters, sizes, arrays["starts"])
     alive = readonly(arrays["alive"])
     return _assemble(exact, packed, partition, clusters, alive, make_margin(d, SURENESS, rerank is not None))
+
+
+def check_lengths(arrays: dict[str, NDArray[Any]], metric: int, longest: float) -> None:
+    """Raises a ValueError where rounded vectors are not about as long as their norms and the longest one say."""
+    order = arrays["order"]
+    held = (order >= 0) & arrays["alive"].astype(bool)[np.maximum(order, 0)]
+    lengths, codes = arrays["lengths"][held], order[held]
+    expected = scaled_norms(arrays["norms"][codes], metric, 2.0 ** -math.frexp(longest)[1])
+    if not np.allclose(lengths, expected, rtol=ROUNDED, atol=1e-6):
+        raise ValueError("its array 'lengths' does not fit its norms, or longest is not the norm of its longest vector")
 
 
 def ivf_fields(rerank: str | None) -> Fields:

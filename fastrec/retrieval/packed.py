@@ -50,7 +50,7 @@ def pack_vectors(
     if center is not None:
         norms = np.concatenate([np.linalg.norm(part - center, axis=1) for part in _parts(vectors)])
     way, form = scan_form(storage, dimensions, float(norms.max(initial=0.0)))
-    lengths, scale = _scaled_norms(norms, metric, form.scale), form.scale
+    lengths, scale = scaled_norms(norms, metric, form.scale), form.scale
     order = np.argsort(-lengths, kind="stable")
     n = padded_width(len(order))
 
@@ -197,7 +197,8 @@ def _in_panels(rows: NDArray[Any]) -> NDArray[Any]:
     return whole.reshape(-1, LANES, *rows.shape[1:]).swapaxes(1, 2)
 
 
-def _scaled_norms(norms: NDArray[np.float64], metric: int, scale: float) -> NDArray[np.float64]:
+def scaled_norms(norms: NDArray[np.float64], metric: int, scale: float) -> NDArray[np.float64]:
+    """The norms of vectors as a scan sees them."""
     if metric == COSINE:
         return (norms > 0).astype(np.float64)
     if metric == SQUARED_DISTANCE:

@@ -166,10 +166,10 @@ class Loss(ABC):
         """
 
     def fold_rate(self) -> float:
-        """The rate that a fold-in begins with."""
-        if self.options.optimizer == "sgd":
-            return FOLD_SPEEDUP * self.options.learning_rate
-        return FOLD_RATE
+        """The rate that a fold-in begins with: no step goes beyond what the penalty draws to, so it never diverges."""
+        rate = FOLD_SPEEDUP * self.options.learning_rate if self.options.optimizer == "sgd" else FOLD_RATE
+        decay = self.options.regularization[0]
+        return min(rate, 1 / decay) if decay else rate
 
     def _fold_pieces(
         self, matrix: CodeMatrix, weights: Floats, fold: Callable[[Entries, int, int, Floats], None]

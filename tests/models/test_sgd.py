@@ -117,6 +117,18 @@ def test_fold_in_of_training_rows_and_of_files(loss, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "model.fastrec").transform(train[:9]), model.user_factors_[:9])
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_strong_penalty_draws_who_is_folded_in_to_zero_and_never_beyond(loss, optimizer, tmp_path):
+    train, _ = clusters()
+    SGDFactorization(loss=loss, optimizer=optimizer, **QUICK).fit(train).save(tmp_path / "model.fastrec")
+    largest = []
+    for penalty in (0.01, 30.0, 1e6):  # with the last two, rate × penalty is beyond 1
+        model = load(tmp_path / "model.fastrec").set_params(regularization=(penalty, 0.01))
+        largest.append(np.abs(model.transform(train)[:, : model.factors]).max())
+    assert max(largest) <= largest[0] * 1.01
+
+
 @pytest.mark.parametrize("loss", ["bpr", "warp", "logistic", "ccl", "softmax"])
 def test_unseen_users_are_folded_in_as_well_as_seen_ones(loss):
     train, _ = clusters()

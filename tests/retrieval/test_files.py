@@ -61,6 +61,32 @@ def test_another_file_is_refused(tmp_path):
             IVFIndex.rebuild(arrays, record | change)
 
 
+@pytest.mark.parametrize("rerank", ["float32", None])
+@pytest.mark.parametrize("factor", [0.4, 2.1, 1e10, 1e300])
+def test_a_longest_vector_that_is_not_there_is_refused(factor, rerank, tmp_path):
+    IVFIndex(n_probe=1, rerank=rerank).fit(lognormal(100, 20, 0)).save(tmp_path / "index")
+    arrays, record = read_arrays(tmp_path / "index")
+    write_arrays(tmp_path / "other", arrays, record | {"longest": record["longest"] * factor})
+    with pytest.raises(FileError, match="longest"):
+        IVFIndex.load(tmp_path / "other")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-4, 1.0, 1e30])
+@pytest.mark.parametrize("metric", ["ip", "cosine"])
+@pytest.mark.parametrize("dimensions", [1, 3, 200])
+def test_rounded_vectors_of_any_length_come_back(metric, scale, dimensions, tmp_path):
+    vectors = np.vstack([lognormal(60, dimensions, 0), np.eye(4, dimensions), np.zeros((2, dimensions))])
+    vectors[:20] *= 1e-5
+    index = IVFIndex(n_probe=1, metric=metric, rerank=None).fit((vectors * scale).astype(np.float32))
+    index.remove([int(np.argmax(np.linalg.norm(vectors, axis=1)))])
+    index.update([30, 31], (vectors[:2] * scale).astype(np.float32))
+    index.save(tmp_path / "index")
+    queries = lognormal(5, dimensions, 1)
+    np.testing.assert_array_equal(
+        IVFIndex.load(tmp_path / "index").search(queries, 3).codes, index.search(queries, 3).codes
+    )
+
+
 class Own(IVFIndex):
     """Somebody's subclass."""
 

@@ -46,7 +46,7 @@ def ask_everything(model, items, k):
 
 
 @every
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(items=st.lists(st.integers(0, 19), max_size=12), k=st.integers(1, 30))
 def test_every_model_answers_one_as_many(kind, fitted, items, k):  # noqa: F811
     ask_everything(fitted(kind), items, k)
