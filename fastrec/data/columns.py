@@ -265,7 +265,8 @@ def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArra
         return times, unit or _plausible_unit(times)
     if numbers.dtype.kind != "f":
         raise TypeError(f"{name} must be numbers, datetimes or ISO strings, got {numbers.dtype}")
-    return _read_float_times(numbers, name, unit)
+    # Of float16 the largest is below what an integer holds, to which times are compared.
+    return _read_float_times(numbers.astype(np.float64, copy=False), name, unit)
 
 
 def _plausible_unit(times: NDArray[np.int64]) -> TimeUnit | None:

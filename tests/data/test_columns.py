@@ -249,3 +249,9 @@ def test_dates_of_python_are_times():
     data = fr.read_interactions(frame, time="date")
     assert data.times.tolist() == [1577923200 * 10**6, 86400 * 10**6]
     assert data.time_unit == "us"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_times_of_any_width_are_read(dtype):
+    times, unit = columns_module.read_times(np.array([1, 2, 3.5], dtype), "time", "s")
+    assert (times.tolist(), unit) == ([1_000_000, 2_000_000, 3_500_000], "us")

@@ -68,7 +68,7 @@ class Writer:
                 self.acknowledged += 1
             else:
                 self.refused += 1
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def end(self):
         self._ends.set()
